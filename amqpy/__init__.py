@@ -1,0 +1,1 @@
+"""amqpy: a RabbitMQ-compatible AMQP 0-9-1 broker in pure Python."""
