@@ -1,0 +1,1 @@
+"""Programs that hold amqpy against other software: brokers, clients, benchmarks."""

@@ -1,0 +1,192 @@
+"""A private RabbitMQ: Debian's `rabbitmq-server` as a child process that shares nothing with the machine.
+
+RabbitMQ is the reference amqpy is held to, so tests and benchmarks need one they may break at will. What a node
+would normally share is made private here: the data, log and configuration directories, the Erlang cookie, the
+node name, all ports, and epmd, the Erlang name server, which would otherwise outlive the broker as a daemon.
+The broker listens on 127.0.0.1 only.
+
+    with running_rabbitmq() as rabbitmq:
+        connect(rabbitmq.url)
+
+or, from a shell, `python -m interop.rabbitmq`.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
+POLL_INTERVAL_S = 0.05
+
+# /usr/sbin/rabbitmq-server is a wrapper that switches to the user rabbitmq, which could not write to our
+# directories. The script behind it runs as whoever starts it.
+SERVER_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+class RabbitMQUnavailable(RuntimeError):
+    """RabbitMQ is not installed or did not start; the text says which, and how to go on."""
+
+
+@dataclass(frozen=True)
+class RabbitMQ:
+    """A running broker: where it listens, which process it is, where it keeps its files."""
+
+    host: str
+    port: int
+    pid: int
+    data_dir: Path
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@{self.host}:{self.port}/"
+
+
+def is_installed() -> bool:
+    return SERVER_SCRIPT.exists() and shutil.which("epmd") is not None
+
+
+@contextlib.contextmanager
+def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[RabbitMQ]:
+    """Start a private broker, give it to the caller once it answers AMQP, and stop it at the end.
+
+    `extra_config` is appended to rabbitmq.conf. A plugin that listens needs its own address there, such as
+    `management.tcp.ip = 127.0.0.1` and `management.tcp.port = …`.
+    """
+    if not is_installed():
+        raise RabbitMQUnavailable("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    data_dir = Path(tempfile.mkdtemp(prefix="amqpy-rabbitmq-"))
+    port, epmd_port, distribution_port = free_ports(3)
+    environment = private_environment(data_dir, epmd_port, distribution_port)
+    epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]
+    (data_dir / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n{extra_config}\n")
+    (data_dir / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
+    try:
+        with (
+            child(epmd, environment, data_dir / "epmd.log"),
+            child([str(SERVER_SCRIPT)], environment, data_dir / "console.log") as server,
+        ):
+            wait_until_serving(server, port, data_dir)
+            yield RabbitMQ(host="127.0.0.1", port=port, pid=server.pid, data_dir=data_dir)
+    finally:
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def private_environment(data_dir: Path, epmd_port: int, distribution_port: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(data_dir),  # Erlang keeps its cookie here
+        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": f"private-{uuid.uuid4().hex[:12]}@localhost",
+        "RABBITMQ_DIST_PORT": str(distribution_port),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+        "RABBITMQ_CONFIG_FILE": str(data_dir / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(data_dir / "advanced.config"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(data_dir / "generated"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(data_dir / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(data_dir / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(data_dir / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PID_FILE": str(data_dir / "rabbitmq.pid"),
+        # Any value makes the start script exec the Erlang VM in place of itself, so that the process we
+        # started is the broker: its pid is the one to measure, and SIGTERM reaches its own clean shutdown.
+        "detached": "in the foreground, as our child",
+    }
+
+
+@contextlib.contextmanager
+def child(
+    command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `command` in a process group of its own and end it, by force only when it does not go by itself."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_serving(server: "subprocess.Popen[bytes]", port: int, data_dir: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not answers_amqp(port):
+        if server.poll() is not None:
+            raise RabbitMQUnavailable(f"RabbitMQ ended with code {server.returncode}:\n{log_tail(data_dir)}")
+        if time.monotonic() > deadline:
+            raise RabbitMQUnavailable(
+                f"RabbitMQ does not answer after {START_TIMEOUT_S:.0f} s:\n{log_tail(data_dir)}"
+            )
+        time.sleep(POLL_INTERVAL_S)
+
+
+def answers_amqp(port: int) -> bool:
+    """Whether the port answers a protocol header with a method frame, which is connection.start."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"
+    except OSError:
+        return False
+
+
+def log_tail(data_dir: Path, lines: int = 20) -> str:
+    text = (data_dir / "console.log").read_text(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports nobody listens on: all are held at once, or the kernel could give one out twice."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with running_rabbitmq() as rabbitmq:
+            sys.stdout.write(f"{rabbitmq.url}\n")
+            sys.stdout.flush()
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except RabbitMQUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
