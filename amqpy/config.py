@@ -1,49 +1,388 @@
 """Every setting of the broker, in one place, with its default.
 
-A setting is one field here. The command line, the `AMQPY_*` environment and the TOML file are all read from
-this dataclass, so a new setting needs one line and its documentation string.
+A setting is one field of `Config`. Its command line option, its `AMQPY_*` variable, its key in the TOML file,
+its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
+line here and nothing anywhere else.
+
+Places are read from weak to strong: defaults, file, environment, command line. A problem is told with the
+name the setting has where it was given and never with its value, which may be a password.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+PREFIX = "AMQPY_"
+SHORTSTR_BYTES_MAX = 255
+UINT16_MAX = 65_535
+INT32_MAX = 2_147_483_647
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the text is one line for the person who gave it."""
+
+
+class TcpAddress(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class UnixAddress(NamedTuple):
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+def parse_address(text: str) -> TcpAddress | UnixAddress:
+    """`HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; ValueError for anything else."""
+    if text.startswith("unix:"):
+        if path := text.removeprefix("unix:"):
+            return UnixAddress(path)
+        raise ValueError("a unix socket needs a path")
+    host, _, port_text = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    # An IPv6 address without brackets is refused: nobody can tell where it ends and the port begins.
+    if not host.strip("[]") or bracketed != (":" in host):
+        raise ValueError("no host")
+    port = parse_integer(port_text)
+    if not 0 <= port <= UINT16_MAX:
+        raise ValueError("no such port")
+    return TcpAddress(host.strip("[]"), port)
+
+
+@dataclass(slots=True, frozen=True)
+class About:
+    """What is to be known of a setting beside its type and default."""
+
+    doc: str
+    low: int | None = None
+    high: int | None = None
+    """Bounds of an integer; of a text, bounds of its length in bytes."""
+    choices: tuple[str, ...] = ()
+    items: tuple[str, Callable[[str], object]] | None = None
+    """For a list: what each item is, and the function that refuses one with ValueError."""
+    option: str | None = None
+    """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
+    rabbitmq_variable: str | None = None
+    """The variable of RabbitMQ's container image that means the same."""
+    secret: bool = False
+    """Kept out of repr, and so out of every log."""
+
+
+def setting(default: T, about: About) -> T:
+    """A field of `Config`."""
+    return field(default=default, repr=not about.secret, metadata={"about": about})
+
+
+def about(setting: "Field[Any]") -> About:
+    told = setting.metadata["about"]
+    assert isinstance(told, About)
+    return told
 
 
 @dataclass(slots=True, frozen=True)
 class Config:
-    """The broker's settings. Sizes are bytes, times milliseconds unless the name says otherwise."""
+    """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
-    host: str = "127.0.0.1"
-    port: int = 5672
-    listen: tuple[str, ...] = ()
-    """More addresses: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. When given, `host` and `port` are not used."""
+    host: str = setting("127.0.0.1", About("The address to listen on.", low=1, option="HOST"))
+    port: int = setting(
+        5672,
+        About(
+            "The port to listen on; 0 takes a free one and logs it.",
+            low=0,
+            high=UINT16_MAX,
+            option="PORT",
+            rabbitmq_variable="RABBITMQ_NODE_PORT",
+        ),
+    )
+    listen: tuple[str, ...] = setting(
+        (),
+        About(
+            "Addresses to listen on instead of `host` and `port`.",
+            items=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
+            option="ADDRESS",
+        ),
+    )
+    data_dir: str | None = setting(
+        None,
+        About("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
+    )
+    log_level: str = setting(
+        "info",
+        About(
+            "The least level that is logged.",
+            choices=("debug", "info", "warning", "error"),
+            option="LEVEL",
+        ),
+    )
+    strict: bool = setting(
+        False,
+        About("Stop at the first internal error instead of closing the connection that met it.", option=""),
+    )
 
-    data_dir: str | None = None
-    """The directory of the durable store; None keeps everything in memory."""
+    default_user: str = setting(
+        "guest",
+        About(
+            "The user that exists from the start.",
+            low=1,
+            high=SHORTSTR_BYTES_MAX,
+            rabbitmq_variable="RABBITMQ_DEFAULT_USER",
+        ),
+    )
+    default_pass: str = setting(
+        "guest",
+        About("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
+    )
+    default_vhost: str = setting(
+        "/",
+        About(
+            "The virtual host that exists from the start.",
+            low=1,
+            high=SHORTSTR_BYTES_MAX,
+            rabbitmq_variable="RABBITMQ_DEFAULT_VHOST",
+        ),
+    )
+    loopback_users: tuple[str, ...] = setting(
+        ("guest",), About("Users that may connect from a loopback address only.")
+    )
+    auth_mechanisms: tuple[str, ...] = setting(
+        ("PLAIN", "AMQPLAIN"),
+        About("The SASL mechanisms offered, in this order.", choices=("PLAIN", "AMQPLAIN"), low=1),
+    )
 
-    log_level: str = "info"
-    strict: bool = False
-    """Stop at the first internal error instead of closing the connection that met it (tests run so)."""
+    frame_max: int = setting(
+        131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
+    )
+    channel_max: int = setting(
+        2047,
+        About(
+            "Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX
+        ),
+    )
+    heartbeat: int = setting(
+        60,
+        About("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
+    )
+    handshake_timeout_ms: int = setting(
+        10_000,
+        About("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
+    )
+    close_timeout_ms: int = setting(
+        30_000,
+        About(
+            "How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX
+        ),
+    )
+    max_message_size: int = setting(134_217_728, About("The largest message body.", low=0, high=536_870_912))
 
-    default_user: str = "guest"
-    default_pass: str = "guest"
-    default_vhost: str = "/"
-    loopback_users: tuple[str, ...] = ("guest",)
-    """Users that may connect from a loopback address only."""
+    product: str = setting(
+        "RabbitMQ",
+        About("The product reported to clients: libraries switch features by it.", low=1),
+    )
+    version: str = setting(
+        "3.13.7",
+        About("The version reported to clients: kombu, Spring and NServiceBus switch features by it.", low=1),
+    )
+    cluster_name: str | None = setting(
+        None, About("The cluster name reported to clients; by default `rabbit@` and the host's name.")
+    )
 
-    auth_mechanisms: tuple[str, ...] = ("PLAIN", "AMQPLAIN")
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            check(each, getattr(self, each.name), each.name)
 
-    frame_max: int = 131072
-    channel_max: int = 2047
-    heartbeat: int = 60
-    """Seconds; proposed to the client, who decides. 0 proposes none."""
+    @property
+    def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
+        """Where to listen, whichever way it was given."""
+        return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
 
-    handshake_timeout_ms: int = 10_000
-    close_timeout_ms: int = 30_000
-    """How long a connection we closed may take to say close-ok."""
 
-    max_message_size: int = 134_217_728
+SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in fields(Config)}
 
-    product: str = "RabbitMQ"
-    """What clients are told: libraries switch features by product and version (kombu, Spring, NServiceBus)."""
-    version: str = "3.13.7"
-    cluster_name: str | None = None
-    """Reported to clients; None means `rabbit@` and the host's name."""
+
+# --- the kinds of values -------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    noun: str
+    accepts: Callable[[object], bool]
+    parse: Callable[[str], object]
+    """Text from the command line or the environment; ValueError when it is not of this kind."""
+
+
+def parse_integer(text: str) -> int:
+    # int() alone would take "5_672", " 5672" and digits of every script.
+    if not (text.removeprefix("-").isdecimal() and text.isascii()):
+        raise ValueError("not an integer")
+    return int(text)
+
+
+def parse_boolean(text: str) -> bool:
+    meanings = {"true": True, "yes": True, "on": True, "1": True}
+    meanings |= {"false": False, "no": False, "off": False, "0": False}
+    try:
+        return meanings[text.lower()]
+    except KeyError:
+        raise ValueError("not a boolean") from None
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def is_list_of_texts(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+
+
+KINDS: dict[object, Kind] = {
+    bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
+    int: Kind(
+        "an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer
+    ),
+    str: Kind("a text", lambda value: isinstance(value, str), str),
+    str | None: Kind(
+        "a text", lambda value: value is None or isinstance(value, str), lambda text: text or None
+    ),
+    tuple[str, ...]: Kind("a list of texts", is_list_of_texts, parse_list),
+}
+
+
+def expectation(setting: "Field[Any]") -> str:
+    """What the setting takes, as its documentation and its error text say it."""
+    it, kind = about(setting), KINDS[setting.type]
+    if it.choices:
+        amount = "one or more" if setting.type == tuple[str, ...] else "one"
+        return f"{amount} of {', '.join(it.choices)}"
+    if it.items:
+        return f"a list of {it.items[0]}"
+    if setting.type is int:
+        return f"{kind.noun} from {it.low} to {it.high}"
+    if it.high is not None:
+        return f"{kind.noun} of {it.low} to {it.high} bytes"
+    return f"{kind.noun}, not empty" if it.low else kind.noun
+
+
+def check(setting: "Field[Any]", value: object, label: str) -> None:
+    if not (KINDS[setting.type].accepts(value) and fits(about(setting), value)):
+        raise ConfigError(f"{label} must be {expectation(setting)}")
+
+
+def fits(it: About, value: object) -> bool:
+    items = value if isinstance(value, tuple) else (value,)
+    if it.choices and not set(items) <= set(it.choices):
+        return False
+    if it.items and not all(passes(it.items[1], item) for item in items):
+        return False
+    size = amount(value)
+    return (it.low is None or size >= it.low) and (it.high is None or size <= it.high)
+
+
+def amount(value: object) -> int:
+    """What `low` and `high` bound."""
+    match value:
+        case int():
+            return value
+        case str():
+            return len(value.encode(errors="surrogatepass"))  # the environment may hold undecodable bytes
+        case tuple():
+            return len(value)
+    return 0
+
+
+def passes(parse: Callable[[str], object], item: str) -> bool:
+    try:
+        parse(item)
+    except ValueError:
+        return False
+    return True
+
+
+# --- the places a setting is given ---------------------------------------------------------------
+
+
+class Given(NamedTuple):
+    name: str
+    value: object
+    label: str
+    """What the person who gave it calls it: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
+
+
+def load(
+    options: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Config:
+    """The settings from every place; ConfigError if any place says something that cannot be used."""
+    values: dict[str, Any] = {}
+    for place in (from_file(file), from_environment(environ or {}), from_options(options or {})):
+        given: dict[str, object] = {}
+        for name, value, label in place:
+            check(SETTINGS[name], value, label)
+            given[name] = value
+        if given.keys() & {"host", "port"}:
+            values.pop("listen", None)  # or a --port would be lost to a `listen` in a weaker place
+        values |= given
+    return Config(**values)
+
+
+def from_options(options: Mapping[str, object]) -> Iterator[Given]:
+    for name, value in options.items():
+        label = option_name(name)
+        yield Given(name, parsed(name, value, label) if isinstance(value, str) else value, label)
+
+
+def from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
+    for name, setting in SETTINGS.items():
+        for variable in (PREFIX + name.upper(), about(setting).rabbitmq_variable):
+            if variable is not None and variable in environ:
+                yield Given(name, parsed(name, environ[variable], variable), variable)
+                break
+
+
+def parsed(name: str, text: str, label: str) -> object:
+    try:
+        return KINDS[SETTINGS[name].type].parse(text)
+    except ValueError:
+        raise ConfigError(f"{label} must be {expectation(SETTINGS[name])}") from None
+
+
+def from_file(path: Path | None) -> Iterator[Given]:
+    if path is None:
+        return
+    import tomllib  # most starts have no file
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both
+        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+    for name, value in table.items():
+        if name not in SETTINGS:
+            raise ConfigError(f"{path}: unknown setting {name!r}{suggestion(name, SETTINGS)}")
+        yield Given(name, tuple(value) if isinstance(value, list) else value, f"{path}: {name}")
+
+
+def option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """`AMQPY_*` variables that mean nothing here: worth a warning, not an error, since Kubernetes makes some
+    (`AMQPY_SERVICE_HOST`, …) in every pod beside a service of that name."""
+    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG"}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
