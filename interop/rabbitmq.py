@@ -1,9 +1,9 @@
 """A private RabbitMQ: Debian's `rabbitmq-server` as a child process that shares nothing with the machine.
 
-RabbitMQ is the reference amqpy is held to, so tests and benchmarks need one they may break at will. What a node
-would normally share is made private here: the data, log and configuration directories, the Erlang cookie, the
-node name, all ports, and epmd, the Erlang name server, which would otherwise outlive the broker as a daemon.
-The broker listens on 127.0.0.1 only.
+RabbitMQ is the reference amqpy is held to, so tests and benchmarks need one they may break at will. What a
+node would normally share is made private here: the data, log and configuration directories, the Erlang
+cookie, the node name, all ports, and epmd, the Erlang name server, which would otherwise outlive the broker
+as a daemon. The broker listens on 127.0.0.1 only.
 
     with running_rabbitmq() as rabbitmq:
         connect(rabbitmq.url)
