@@ -1,0 +1,114 @@
+"""The broker as one process: makes the parts, starts them in order, stops them in order.
+
+A start succeeds as a whole or raises OSError, with a line for the operator, before anything was accepted.
+A stop first closes the listeners, so that no client comes back while it closes the connections.
+"""
+
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import trio
+
+from amqpy.auth import Users
+from amqpy.config import Config
+from amqpy.core.broker import Broker
+from amqpy.server import listener
+from amqpy.server.reactor import Reactor
+
+# SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+
+# RabbitMQ's words: tools that wait for a broker to be up look for them in its log.
+STARTED = "Server startup complete; 0 plugins started."
+SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
+
+
+def run(config: Config, log: logging.Logger) -> None:
+    """Serve until the first SIGINT or SIGTERM; OSError if the start failed."""
+    trio.run(run_until_signal, config, log)
+
+
+async def run_until_signal(config: Config, log: logging.Logger) -> None:
+    with stop_signals() as stop:
+        await serve(config, log, stop)
+
+
+async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
+    """Serve until `stop` is set, then drain."""
+    prepare_store(config, log)
+    listeners = await listener.open_listeners(config)
+    reactor = Reactor(Broker(config, new_name), Users.from_config(config), config, log=log)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reactor.run)
+        accepting = await nursery.start(accept, listeners, reactor)
+        for each in listeners:
+            log.info("listening on %s", listener.address_of(each))
+        log.info(STARTED)
+        await stop.wait()
+        log.info("stopping")
+        accepting.cancel()
+        await reactor.drain(SHUTDOWN)
+        nursery.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def accept(
+    listeners: list[trio.SocketListener],
+    reactor: Reactor,
+    *,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    with trio.CancelScope() as scope:
+        await listener.serve(listeners, reactor)
+
+
+def new_name() -> str:
+    """22 random characters of the URL-safe base64 alphabet, as in RabbitMQ's `amq.gen-…` and `amq.ctag-…`."""
+    return secrets.token_urlsafe(16)
+
+
+def prepare_store(config: Config, log: logging.Logger) -> None:
+    if config.data_dir is None:
+        log.info("everything is kept in memory: a stop loses all queues and messages")
+        return
+    directory = Path(config.data_dir)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make the data directory {directory}: {error.strerror}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise OSError(f"cannot write to the data directory {directory}")
+    log.warning(
+        "there is no durable store yet: %s stays empty and a stop loses all queues and messages", directory
+    )
+
+
+@contextmanager
+def stop_signals() -> Iterator[trio.Event]:
+    """The event that the first stop signal sets. The second one ends the process at once.
+
+    Plain handlers rather than trio's signal receiver, because the second signal must work when the event loop
+    does not.
+    """
+    stop, token = trio.Event(), trio.lowlevel.current_trio_token()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        for each in STOP_SIGNALS:
+            signal.signal(each, end)
+        token.run_sync_soon(stop.set)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)
+
+    before = {each: signal.signal(each, ask) for each in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,96 @@
+"""The `amqpy` command: turns options into a Config and every refusal into one line and an exit code.
+
+Exit codes: 0 after an orderly stop, 2 for something wrong in what was asked (option, variable, file), 1 for
+something the machine refused (a taken port, a directory that cannot be written).
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from amqpy import __version__
+from amqpy.config import PREFIX, SETTINGS, ConfigError, about, load, option_name, unknown_variables
+
+Command = Callable[..., Any]
+
+USAGE_ERROR = 2
+RUNTIME_ERROR = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        # click's own standalone mode would print the usage beside every refusal; one line is enough.
+        return cli.main(arguments, prog_name="amqpy", standalone_mode=False) or 0
+    except click.ClickException as refusal:
+        click.echo(f"amqpy: {refusal.format_message()}", err=True)
+        return refusal.exit_code
+    except click.Abort:  # click's name for KeyboardInterrupt
+        return 130
+
+
+def setting_options(command: Command) -> Command:
+    """The options of the settings that have one, in the order of the settings."""
+    for name, setting in reversed(SETTINGS.items()):
+        told = about(setting)
+        if told.option is not None:
+            command = click.option(
+                option_name(name),
+                help=told.doc.replace("`", ""),
+                # No default and no type here: what was not given stays for the weaker places to say, and
+                # the setting itself knows what it takes.
+                default=None,
+                is_flag=setting.type is bool,
+                multiple=setting.type == tuple[str, ...],
+                metavar="|".join(told.choices) or told.option or None,
+            )(command)
+    return command
+
+
+@click.group(no_args_is_help=False)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """A RabbitMQ-compatible AMQP 0-9-1 broker."""
+
+
+@cli.command()
+@setting_options
+@click.option("--memory", is_flag=True, help="Keep everything in memory, whatever weaker places say.")
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    envvar=f"{PREFIX}CONFIG",
+    type=click.Path(path_type=Path),
+    help="Read settings from a TOML file.",
+)
+def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
+    """Run the broker until SIGINT or SIGTERM.
+
+    Every setting can also be given as a variable (AMQPY_PORT, …) or as a key of the TOML file; an option wins
+    over a variable, a variable over the file.
+    """
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if memory and "data_dir" in given:
+        raise click.UsageError("--memory and --data-dir exclude each other")
+    if "listen" in given and given.keys() & {"host", "port"}:
+        raise click.UsageError("--listen replaces --host and --port: give one or the other")
+    if memory:
+        given["data_dir"] = None
+    try:
+        config = load(given, os.environ, config_file)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+    from amqpy import app, log  # after the settings are known to be good, and not for --help
+
+    logger = log.configure(config.log_level)
+    for variable in unknown_variables(os.environ):
+        logger.warning("%s is not a setting and has no effect", variable)
+    try:
+        app.run(config, logger)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    return 0

@@ -1,0 +1,49 @@
+"""One line per event on stderr: time, level, connection, message.
+
+    2026-01-31T12:00:00.250Z [info] [127.0.0.1:50412 -> 127.0.0.1:5672] connection closed
+
+A record's connection is its `connection` attribute (`extra={"connection": name}`, or a LoggerAdapter that
+adds it). Peers choose some of the text (names, reply texts, client properties), so whatever could end a line
+or steer a terminal is escaped here, at the one place every line passes.
+"""
+
+import logging
+import sys
+import time
+
+LOGGER = "amqpy"
+
+
+def configure(level: str) -> logging.Logger:
+    """The broker's logger, writing to stderr from `level` on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    log = logging.getLogger(LOGGER)
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(level.upper())
+    return log
+
+
+class LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        connection = getattr(record, "connection", "-")
+        head = f"{timestamp(record)} [{record.levelname.lower()}] [{printable(str(connection))}]"
+        line = f"{head} {printable(record.getMessage())}"
+        if not record.exc_info:
+            return line
+        # A traceback keeps its lines, indented: only a line that begins with a time begins an event.
+        trace = self.formatException(record.exc_info).splitlines()
+        return "\n    ".join([line, *map(printable, trace)])
+
+
+def timestamp(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+def printable(text: str) -> str:
+    """`text` with everything but visible characters and plain spaces escaped."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
