@@ -1,0 +1,90 @@
+"""`python -m interop.parity`: hold amqpy against RabbitMQ, frame by frame."""
+
+import contextlib
+import fnmatch
+import sys
+import time
+
+import click
+
+from interop.parity import scenarios
+from interop.parity.amqpy import AmqpyFailed, running_amqpy
+from interop.parity.compare import Outcome, compare_all
+from interop.parity.scenario import SCENARIOS, Scenario
+from interop.parity.script import Broker
+from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
+
+
+@click.command()
+@click.option("--reference", metavar="URL", help="The broker that is right. Default: a private RabbitMQ.")
+@click.option("--subject", metavar="URL", help="The broker under test. Default: amqpy, started for this run.")
+@click.option(
+    "--only", metavar="GLOB", multiple=True, help="Only scenarios whose name matches; may be repeated."
+)
+@click.option(
+    "--alike", is_flag=True, help="Both sides are the same kind of broker: no difference is expected."
+)
+@click.option("--list", "list_only", is_flag=True, help="Name the scenarios and what each is for.")
+@click.option("-v", "--verbose", is_flag=True, help="Name passed scenarios, too; twice nothing is hidden.")
+@click.option("--show", is_flag=True, help="Show what the reference did, frame by frame.")
+def main(
+    reference: str | None,
+    subject: str | None,
+    only: tuple[str, ...],
+    alike: bool,
+    list_only: bool,
+    verbose: bool,
+    show: bool,
+) -> None:
+    """Play scenarios against two brokers and compare every frame received."""
+    scenarios.load()
+    chosen = [each for name, each in sorted(SCENARIOS.items()) if matches(name, only)]
+    if not chosen:
+        raise click.BadParameter("no scenario matches", param_hint="--only")
+    if list_only:
+        for each in chosen:
+            click.echo(f"{each.name}: {first_line(each)}")
+        return
+    with contextlib.ExitStack() as running:
+        try:
+            reference = reference or running.enter_context(running_rabbitmq()).url
+            subject = subject or running.enter_context(running_amqpy())
+        except (RabbitMQUnavailable, AmqpyFailed) as error:
+            raise click.ClickException(str(error)) from None
+        started = time.monotonic()
+        outcomes = compare_all(
+            chosen,
+            Broker.at(reference),
+            Broker.at(subject),
+            lambda outcome: report(outcome, verbose=verbose, show=show),
+            alike=alike,
+        )
+    failed = sum(not outcome.passed for outcome in outcomes)
+    click.echo(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - started:.0f} s")
+    sys.exit(1 if failed else 0)
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    # Square brackets name the case of a scenario, they are no character set.
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+
+
+def first_line(scenario: Scenario) -> str:
+    return scenario.purpose.partition("\n")[0]
+
+
+def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
+    scenario = outcome.scenario
+    if not outcome.passed:
+        click.echo(f"FAILED {scenario.name}: {first_line(scenario)}")
+        for complaint in outcome.complaints:
+            click.echo("  " + complaint.replace("\n", "\n  "))
+    elif verbose or show:
+        click.echo(f"passed {scenario.name}")
+    if show:
+        for where, lines in outcome.reference.transcript.items():
+            click.echo("\n    ".join([f"  {where}", *lines]))
+
+
+if __name__ == "__main__":
+    main()

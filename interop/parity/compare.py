@@ -1,0 +1,93 @@
+"""Plays a scenario against both brokers and compares what they said."""
+
+import difflib
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+from interop.parity.scenario import Scenario, Transcript
+from interop.parity.script import Broker, Overdue, Stage
+
+# Scenarios wait for delays brokers make on purpose, such as the seconds after a refused login: many at once
+# keep the whole run short, and the machine has little to do meanwhile.
+CONCURRENT_SCENARIOS = 16
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What one broker showed, and why it ended early if it did."""
+
+    transcript: Transcript
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    scenario: Scenario
+    reference: Performance
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return not self.complaints
+
+
+def perform(scenario: Scenario, broker: Broker) -> Performance:
+    stage = Stage(broker, confirms_apart=scenario.confirms_apart)
+    failure = ""
+    try:
+        scenario.play(stage)
+        stage.finish()
+    except Overdue as overdue:
+        failure = str(overdue)
+    except Exception:
+        # A broker that answers nonsense may break the script in any way.
+        failure = traceback.format_exc(limit=-3)
+    finally:
+        stage.leave()
+    return Performance(stage.transcript(), failure)
+
+
+def compare(scenario: Scenario, reference: Broker, subject: Broker, *, alike: bool = False) -> Outcome:
+    """Play on both sides. `alike` says that both are the same kind of broker, so that nothing may differ."""
+    expected, got = perform(scenario, reference), perform(scenario, subject)
+    complaints = [
+        f"{side} {performance.failure}"
+        for side, performance in (("reference:", expected), ("subject:", got))
+        if performance.failure
+    ]
+    wanted = expected.transcript
+    if scenario.differs is not None and not alike:
+        try:
+            wanted = scenario.differs.applied_to(wanted)
+        except AssertionError as stale:
+            complaints.append(str(stale))
+    return Outcome(scenario, expected, complaints + list(difference(wanted, got.transcript)))
+
+
+def difference(expected: Transcript, got: Transcript) -> Iterator[str]:
+    """Unified diffs of the channels that differ: - is the reference, + the subject."""
+    for where in sorted(expected.keys() | got.keys()):
+        wanted, shown = expected.get(where, []), got.get(where, [])
+        if wanted != shown:
+            lines = list(difflib.unified_diff(wanted, shown, lineterm="", n=3))[2:]
+            yield "\n".join([where, *(line for line in lines if not line.startswith("@@"))])
+
+
+def compare_all(
+    scenarios: Iterable[Scenario],
+    reference: Broker,
+    subject: Broker,
+    report: Callable[[Outcome], None],
+    *,
+    alike: bool = False,
+) -> list[Outcome]:
+    """Compare many scenarios at once, and report each as it ends."""
+    with ThreadPoolExecutor(CONCURRENT_SCENARIOS) as pool:
+        running = [pool.submit(compare, each, reference, subject, alike=alike) for each in scenarios]
+        outcomes = []
+        for future in as_completed(running):
+            outcomes.append(future.result())
+            report(outcomes[-1])
+    return outcomes

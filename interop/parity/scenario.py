@@ -1,0 +1,98 @@
+"""What a scenario is: a named function, registered by `@scenario`, and where amqpy may differ and why."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interop.parity.script import Stage
+
+Transcript = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Differs:
+    """A place where amqpy must not do what the reference does.
+
+    `reference` are the consecutive lines the reference is expected to show, `subject` those of amqpy instead.
+    """
+
+    why: str
+    reference: Sequence[str]
+    subject: Sequence[str]
+
+    def applied_to(self, transcript: Transcript) -> Transcript:
+        """The reference's transcript as amqpy must have it. Lines that do not occur are a stale script."""
+        changed = {
+            where: replaced(lines, self.reference, self.subject) for where, lines in transcript.items()
+        }
+        if changed == transcript:
+            raise AssertionError(f"the reference did not do what was to differ: {list(self.reference)}")
+        return changed
+
+
+def replaced(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
+    result: list[str] = []
+    position = 0
+    while position < len(lines):
+        if lines[position : position + len(old)] == list(old):
+            result += new
+            position += len(old)
+        else:
+            result.append(lines[position])
+            position += 1
+    return result
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames.
+
+    Brokers that write to disk confirm when the disk is done: with several publishes on their way, only the
+    set of confirms can be compared, not their place among deliveries and replies.
+    """
+
+    name: str
+    play: Callable[[Stage], None]
+    purpose: str
+    differs: Differs | None = None
+    confirms_apart: bool = False
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+Play = Callable[..., None]
+
+
+def scenario(
+    *,
+    each: Mapping[str, Any] | Sequence[Any] | None = None,
+    differs: Differs | None = None,
+    confirms_apart: bool = False,
+) -> Callable[[Play], Play]:
+    """Register a function as a scenario, or as one for `each` case, its second argument then."""
+
+    def register(function: Play) -> Play:
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        purpose = inspect.getdoc(function) or ""
+        for label, play in plays(function, each).items():
+            full_name = name + label
+            if full_name in SCENARIOS:
+                raise ValueError(f"two scenarios are called {full_name}")
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differs, confirms_apart)
+        return function
+
+    return register
+
+
+def plays(
+    function: Play, each: Mapping[str, Any] | Sequence[Any] | None
+) -> dict[str, Callable[[Stage], None]]:
+    if each is None:
+        return {"": function}
+    cases = each if isinstance(each, Mapping) else {str(case): case for case in each}
+    return {f"[{label}]": bound(function, case) for label, case in cases.items()}
+
+
+def bound(function: Play, case: Any) -> Callable[[Stage], None]:  # noqa: ANN401 - as the scenario likes
+    return lambda stage: function(stage, case)
