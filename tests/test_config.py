@@ -1,0 +1,233 @@
+"""Where settings come from, which of them wins, and how a wrong one is refused."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amqpy.config import (
+    SETTINGS,
+    Config,
+    ConfigError,
+    TcpAddress,
+    UnixAddress,
+    load,
+    parse_address,
+    unknown_variables,
+)
+
+# One text and its value for every kind of setting, none of them a default.
+OTHERS: dict[object, tuple[str, object]] = {
+    bool: ("on", True),
+    int: ("5000", 5000),
+    str: ("other", "other"),
+    str | None: ("other", "other"),
+    tuple[str, ...]: ("one, two", ("one", "two")),
+}
+# The settings that do not take any value of their kind.
+PARTICULAR: dict[str, tuple[str, object]] = {
+    "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
+    "log_level": ("error", "error"),
+    "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
+}
+
+
+def other(name: str) -> tuple[str, Any]:
+    return PARTICULAR.get(name) or OTHERS[SETTINGS[name].type]
+
+
+def toml(directory: Path, text: str) -> Path:
+    path = directory / "broker.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(
+    options: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load(options, environ, file)
+    text = str(refused.value)
+    assert "\n" not in text
+    return text
+
+
+def test_nothing_given_gives_the_defaults() -> None:
+    assert load() == Config()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_can_be_a_variable(name: str) -> None:
+    text, value = other(name)
+    assert load(environ={f"AMQPY_{name.upper()}": text}) == replace(Config(), **{name: value})
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_can_be_a_key_of_the_file(name: str, tmp_path: Path) -> None:
+    value = other(name)[1]
+    literal = {True: "true"}.get(value) or repr(list(value) if isinstance(value, tuple) else value)
+    assert load(file=toml(tmp_path, f"{name} = {literal}")) == replace(Config(), **{name: value})
+
+
+def test_option_wins_over_variable_over_file_over_default(tmp_path: Path) -> None:
+    file = toml(tmp_path, "heartbeat = 1\nchannel_max = 1\nport = 1")
+    environ = {"AMQPY_CHANNEL_MAX": "2", "AMQPY_PORT": "2"}
+    config = load({"port": "3"}, environ, file)
+    assert (config.heartbeat, config.channel_max, config.port) == (1, 2, 3)
+    assert config.frame_max == Config().frame_max
+
+
+def test_the_variables_of_rabbitmqs_container_image() -> None:
+    config = load(
+        environ={
+            "RABBITMQ_DEFAULT_USER": "app",
+            "RABBITMQ_DEFAULT_PASS": "s3cret",
+            "RABBITMQ_DEFAULT_VHOST": "orders",
+            "RABBITMQ_NODE_PORT": "5673",
+        }
+    )
+    assert (config.default_user, config.default_pass, config.default_vhost) == ("app", "s3cret", "orders")
+    assert config.port == 5673
+    assert config.loopback_users == ("guest",)
+
+
+def test_our_own_variable_wins_over_rabbitmqs() -> None:
+    assert load(environ={"RABBITMQ_NODE_PORT": "1", "AMQPY_PORT": "2"}).port == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("AMQPY_PORT", "http", "an integer from 0 to 65535"),
+        ("AMQPY_PORT", "65536", "an integer from 0 to 65535"),
+        ("AMQPY_PORT", "-1", "an integer from 0 to 65535"),
+        ("AMQPY_PORT", "5_672", "an integer from 0 to 65535"),
+        ("AMQPY_PORT", "", "an integer from 0 to 65535"),
+        ("AMQPY_PORT", "٣", "an integer from 0 to 65535"),
+        ("AMQPY_FRAME_MAX", "4095", "an integer from 4096 to 2147483647"),
+        ("AMQPY_STRICT", "maybe", "true or false"),
+        ("AMQPY_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT or unix:PATH"),
+        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN"),
+        ("AMQPY_AUTH_MECHANISMS", "", "one or more of PLAIN, AMQPLAIN"),
+        ("AMQPY_HOST", "", "a text, not empty"),
+        ("RABBITMQ_DEFAULT_USER", "", "a text of 1 to 255 bytes"),
+        ("RABBITMQ_DEFAULT_VHOST", "ü" * 128, "a text of 1 to 255 bytes"),
+        ("RABBITMQ_NODE_PORT", "tcp://10.0.0.1:5672", "an integer from 0 to 65535"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_its_own_name(variable: str, text: str, expected: str) -> None:
+    assert refusal(environ={variable: text}) == f"{variable} must be {expected}"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('port = "5672"', "port must be an integer from 0 to 65535"),
+        ("port = true", "port must be an integer from 0 to 65535"),
+        ("port = 5672.0", "port must be an integer from 0 to 65535"),
+        ("strict = 1", "strict must be true or false"),
+        ("default_pass = 1234", "default_pass must be a text"),
+        ('loopback_users = "guest"', "loopback_users must be a list of texts"),
+        ("loopback_users = [1]", "loopback_users must be a list of texts"),
+        ("data_dir = []", "data_dir must be a text"),
+    ],
+)
+def test_a_wrong_type_in_the_file_is_refused_by_file_and_key(
+    line: str, expected: str, tmp_path: Path
+) -> None:
+    file = toml(tmp_path, line)
+    assert refusal(file=file) == f"{file}: {expected}"
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) -> None:
+    file = toml(tmp_path, "prot = 5672")
+    assert refusal(file=file) == f"{file}: unknown setting 'prot'; did you mean 'port'?"
+    file = toml(tmp_path, "zzzzzz = 1")
+    assert refusal(file=file) == f"{file}: unknown setting 'zzzzzz'"
+
+
+def test_a_wrong_value_is_refused_even_where_a_stronger_place_wins() -> None:
+    assert refusal(options={"port": "1"}, environ={"AMQPY_PORT": "x"}).startswith("AMQPY_PORT ")
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    assert refusal(file=tmp_path / "none.toml").startswith(f"cannot read {tmp_path / 'none.toml'}: ")
+    assert refusal(file=tmp_path).startswith(f"cannot read {tmp_path}: ")
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    file = toml(tmp_path, "port: 5672")
+    assert refusal(file=file).startswith(f"{file} is not a TOML file: ")
+    file.write_bytes(b'host = "\xff"')
+    assert refusal(file=file).startswith(f"{file} is not a TOML file: ")
+
+
+def test_a_port_replaces_the_listen_of_a_weaker_place_only(tmp_path: Path) -> None:
+    file = toml(tmp_path, 'listen = ["unix:/run/amqp"]')
+    assert load({"port": "1"}, file=file).addresses == (TcpAddress("127.0.0.1", 1),)
+    assert load({"listen": ("unix:/a",)}, {"AMQPY_PORT": "1"}).addresses == (UnixAddress("/a"),)
+    assert load(environ={"AMQPY_LISTEN": "unix:/a", "AMQPY_PORT": "1"}).addresses == (UnixAddress("/a"),)
+
+
+def test_a_config_made_in_code_is_checked_too() -> None:
+    with pytest.raises(ConfigError, match=r"^port must be an integer from 0 to 65535$"):
+        Config(port=70_000)
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    assert "hunter2" not in repr(Config(default_pass="hunter2"))
+    file = toml(tmp_path, 'default_pass = ["hunter2"]')
+    assert "hunter2" not in refusal(file=file)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:5672", TcpAddress("127.0.0.1", 5672)),
+        ("localhost:0", TcpAddress("localhost", 0)),
+        ("[::1]:5672", TcpAddress("::1", 5672)),
+        ("unix:/run/amqp.sock", UnixAddress("/run/amqp.sock")),
+        ("unix:relative", UnixAddress("relative")),
+    ],
+)
+def test_an_address_is_read_and_written_alike(text: str, address: TcpAddress | UnixAddress) -> None:
+    assert parse_address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5672",
+        ":5672",
+        "localhost",
+        "localhost:",
+        "localhost:65536",
+        "localhost:-1",
+        "::1:5672",
+        "[::1]",
+        "[]:5672",
+        "[localhost]:5672",
+        "unix:",
+    ],
+)
+def test_what_is_not_an_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_address(text)
+
+
+def test_unknown_variables_are_found_by_our_prefix() -> None:
+    environ = {
+        "AMQPY_PORT": "1",
+        "AMQPY_CONFIG": "f",
+        "AMQPY_PROT": "1",
+        "AMQPY_SERVICE_HOST": "h",
+        "HOME": "/",
+    }
+    assert unknown_variables(environ) == ["AMQPY_PROT", "AMQPY_SERVICE_HOST"]
