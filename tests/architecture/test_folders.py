@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Folders of tests/ for what is no folder of amqpy/ or interop/: real clients at a real broker, the house rules.
+# What is tested that is no folder of amqpy/ or interop/: real clients at a real broker, the house rules.
 OF_THEIR_OWN = {"clients", "architecture"}
 
 
