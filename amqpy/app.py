@@ -43,7 +43,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
     """Serve until `stop` is set, then drain."""
     prepare_store(config, log)
     listeners = await listener.open_listeners(config)
-    reactor = Reactor(Broker(config, new_name), Users.from_config(config), config, log=log)
+    reactor = Reactor(Broker(config, new_name), Users.from_config(config, secrets.token_bytes(4)), config, log=log)
     async with trio.open_nursery() as nursery:
         await nursery.start(reactor.run)
         accepting = await nursery.start(accept, listeners, reactor)

@@ -149,22 +149,16 @@ class Config:
             rabbitmq_variable="RABBITMQ_DEFAULT_VHOST",
         ),
     )
-    loopback_users: tuple[str, ...] = setting(
-        ("guest",), About("Users that may connect from a loopback address only.")
-    )
+    loopback_users: tuple[str, ...] = setting(("guest",), About("Users that may connect from a loopback address only."))
     auth_mechanisms: tuple[str, ...] = setting(
         ("PLAIN", "AMQPLAIN"),
-        About("The SASL mechanisms offered, in this order.", choices=("PLAIN", "AMQPLAIN"), low=1),
+        About("The SASL mechanisms offered, in this order.", choices=("PLAIN", "AMQPLAIN", "RABBIT-CR-DEMO"), low=1),
     )
 
-    frame_max: int = setting(
-        131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
-    )
+    frame_max: int = setting(131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX))
     channel_max: int = setting(
         2047,
-        About(
-            "Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX
-        ),
+        About("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
     )
     heartbeat: int = setting(
         60,
@@ -176,9 +170,7 @@ class Config:
     )
     close_timeout_ms: int = setting(
         30_000,
-        About(
-            "How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX
-        ),
+        About("How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX),
     )
     max_message_size: int = setting(134_217_728, About("The largest message body.", low=0, high=536_870_912))
 
@@ -243,13 +235,9 @@ def is_list_of_texts(value: object) -> bool:
 
 KINDS: dict[object, Kind] = {
     bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
-    int: Kind(
-        "an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer
-    ),
+    int: Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer),
     str: Kind("a text", lambda value: isinstance(value, str), str),
-    str | None: Kind(
-        "a text", lambda value: value is None or isinstance(value, str), lambda text: text or None
-    ),
+    str | None: Kind("a text", lambda value: value is None or isinstance(value, str), lambda text: text or None),
     tuple[str, ...]: Kind("a list of texts", is_list_of_texts, parse_list),
 }
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from amqpy.auth import MECHANISMS
 from amqpy.config import (
     SETTINGS,
     Config,
     ConfigError,
     TcpAddress,
     UnixAddress,
+    about,
     load,
     parse_address,
     unknown_variables,
@@ -112,8 +114,8 @@ def test_our_own_variable_wins_over_rabbitmqs() -> None:
         ("AMQPY_STRICT", "maybe", "true or false"),
         ("AMQPY_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
         ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT or unix:PATH"),
-        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN"),
-        ("AMQPY_AUTH_MECHANISMS", "", "one or more of PLAIN, AMQPLAIN"),
+        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN, RABBIT-CR-DEMO"),
+        ("AMQPY_AUTH_MECHANISMS", "", "one or more of PLAIN, AMQPLAIN, RABBIT-CR-DEMO"),
         ("AMQPY_HOST", "", "a text, not empty"),
         ("RABBITMQ_DEFAULT_USER", "", "a text of 1 to 255 bytes"),
         ("RABBITMQ_DEFAULT_VHOST", "ü" * 128, "a text of 1 to 255 bytes"),
@@ -137,9 +139,7 @@ def test_a_wrong_variable_is_refused_by_its_own_name(variable: str, text: str, e
         ("data_dir = []", "data_dir must be a text"),
     ],
 )
-def test_a_wrong_type_in_the_file_is_refused_by_file_and_key(
-    line: str, expected: str, tmp_path: Path
-) -> None:
+def test_a_wrong_type_in_the_file_is_refused_by_file_and_key(line: str, expected: str, tmp_path: Path) -> None:
     file = toml(tmp_path, line)
     assert refusal(file=file) == f"{file}: {expected}"
 
@@ -220,6 +220,10 @@ def test_an_address_is_read_and_written_alike(text: str, address: TcpAddress | U
 def test_what_is_not_an_address(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_address(text)
+
+
+def test_every_mechanism_there_is_can_be_offered() -> None:
+    assert set(about(SETTINGS["auth_mechanisms"]).choices) == set(MECHANISMS)
 
 
 def test_unknown_variables_are_found_by_our_prefix() -> None:
