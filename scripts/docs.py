@@ -4,6 +4,7 @@ A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; N
 """
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -12,15 +13,31 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is installed
 
-from amqpy.config import SETTINGS, about, expectation, option_name  # noqa: E402 (needs the path above)
+# ruff: noqa: E402 (these need the path above)
+from amqpy.auth import MECHANISMS, Users
+from amqpy.config import SETTINGS, Config, about, expectation, option_name
+from amqpy.core.broker import Broker
+from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.session.connection import ConnectionSession
+from amqpy.session.handshake import CAPABILITIES
+from amqpy.wire.methods import (
+    Basic,
+    Channel,
+    Confirm,
+    Connection,
+    Exchange,
+    Method,
+    Queue,
+    Tx,
+    encode_method,
+    method_name,
+)
 
 PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 
 def main(arguments: list[str]) -> int:
-    stale = [
-        page for page in sorted((ROOT / "docs").glob("*.md")) if generated(page) != page.read_text("utf-8")
-    ]
+    stale = [page for page in sorted((ROOT / "docs").glob("*.md")) if generated(page) != page.read_text("utf-8")]
     if arguments == ["--check"]:
         for page in stale:
             print(f"{page.relative_to(ROOT)} is stale: run `python scripts/docs.py`", file=sys.stderr)
@@ -32,9 +49,7 @@ def main(arguments: list[str]) -> int:
 
 def generated(page: Path) -> str:
     """What the page should say."""
-    return PART.sub(
-        lambda part: f"{part['begin']}\n{PARTS[part['name']]()}\n{part['end']}", page.read_text("utf-8")
-    )
+    return PART.sub(lambda part: f"{part['begin']}\n{PARTS[part['name']]()}\n{part['end']}", page.read_text("utf-8"))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -65,7 +80,51 @@ def in_toml(value: object) -> str:
     return "" if value is None else f"`{json.dumps(value)}`"  # the same text, for the types there are
 
 
-PARTS: dict[str, Callable[[], str]] = {"settings": settings}
+def names(found: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in found) + "\n"
+
+
+def methods() -> str:
+    """Every method that a client may send on a channel, asked of the broker itself."""
+    rows = []
+    for group in (Channel, Exchange, Queue, Basic, Confirm, Tx):
+        members = [member for member in vars(group).values() if isinstance(member, type) and issubclass(member, Method)]
+        taken = [method_name(method) for method in members if is_taken(method)]
+        rows.append([f"`{group.__name__.lower()}`", names(name.partition(".")[2] for name in taken).strip()])
+    return table(["Class", "Methods"], rows)
+
+
+ZERO: dict[str, object] = {"bit": False, "shortstr": "", "longstr": b"", "table": {}}
+
+
+def is_taken(method: type[Method]) -> bool:
+    """Whether a session knows the method: it may refuse our meaningless values, but not as unimplemented."""
+    broker = Broker(Config(), new_name=str)
+    log = logging.getLogger("docs")
+    log.disabled = True
+    users = Users.from_config(broker.config, salt=bytes(4))
+    session = ConnectionSession(broker, users, from_loopback=True, log=log, wake=lambda: None, now_ms=0)
+    session.receive(b"AMQP\x00\x00\x09\x01", 0)
+    for number, what, *values in (
+        (0, Connection.StartOk, {}, "PLAIN", b"\0guest\0guest", "en_US"),
+        (0, Connection.TuneOk, 2047, 131072, 0),
+        (0, Connection.Open, "/", "", False),
+        (1, Channel.Open, ""),
+    ):
+        session.receive(encode_method(number, what, *values), 0)
+    session.outbox.take()
+    zeros = [ZERO.get(method.amqp_type(name), 0) for name in method.attributes()]
+    session.receive(encode_method(1, method, *zeros), 0)
+    return b"unimplemented method" not in session.outbox.take()
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "methods": methods,
+    "exchange_types": lambda: names(EXCHANGE_TYPES),
+    "mechanisms": lambda: names(MECHANISMS),
+    "capabilities": lambda: names(CAPABILITIES),
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
