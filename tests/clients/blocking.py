@@ -1,0 +1,62 @@
+"""What tests with pika's BlockingConnection have in common."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pika
+    from pika.adapters.blocking_connection import BlockingChannel
+
+DEADLINE_S = 20
+POLL_S = 0.05
+
+
+class Delivery(NamedTuple):
+    method: pika.spec.Basic.Deliver
+    properties: pika.BasicProperties
+    body: bytes
+
+
+def take(channel: BlockingChannel, queue: str, count: int, *, auto_ack: bool = True) -> list[Delivery]:
+    """Consume exactly so many messages from a queue; fail when the broker does not deliver them."""
+    deliveries: list[Delivery] = []
+    for method, properties, body in channel.consume(queue, auto_ack=auto_ack, inactivity_timeout=DEADLINE_S):
+        assert method is not None, f"{len(deliveries)} of {count} messages came from {queue}"
+        deliveries.append(Delivery(method, properties, body))
+        if len(deliveries) == count:
+            break
+    channel.cancel()
+    return deliveries
+
+
+def get_body(channel: BlockingChannel, queue: str) -> bytes | None:
+    """The body of the next message, acknowledged at once; None when the queue is empty."""
+    _, _, body = channel.basic_get(queue, auto_ack=True)
+    return body
+
+
+def get_all(channel: BlockingChannel, queue: str) -> list[bytes]:
+    bodies: list[bytes] = []
+    while (body := get_body(channel, queue)) is not None:
+        bodies.append(body)
+    return bodies
+
+
+def wait_until(connection: pika.BlockingConnection, condition: Callable[[], bool]) -> None:
+    """Serve a connection until something has happened; fail when it does not."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < give_up_at, "what was waited for did not happen"
+        connection.process_data_events(time_limit=POLL_S)
+
+
+def message_count(channel: BlockingChannel, queue: str) -> int:
+    return channel.queue_declare(queue, passive=True).method.message_count
+
+
+def consumer_count(channel: BlockingChannel, queue: str) -> int:
+    return channel.queue_declare(queue, passive=True).method.consumer_count

@@ -1,0 +1,143 @@
+"""A broker in a child process, and the address at which clients find it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pika
+
+PROJECT = Path(__file__).resolve().parents[2]
+START_DEADLINE_S = 20
+STOP_DEADLINE_S = 20
+LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+SIGNS_OF_A_BUG = ("Traceback", "internal error", "INTERNAL_ERROR")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a broker listens, in the forms that client libraries ask for."""
+
+    url: str
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 5672
+
+    def parameters(self, **overrides: object) -> pika.ConnectionParameters:
+        """pika's connection parameters; keyword arguments replace those of the URL."""
+        settings: dict[str, object] = {
+            "host": self.host,
+            "port": self.port,
+            "credentials": pika.PlainCredentials("guest", "guest"),
+        }
+        return pika.ConnectionParameters(**{**settings, **overrides})
+
+    def url_with(self, *, user: str = "guest", password: str = "guest", vhost: str = "%2F", query: str = "") -> str:
+        return f"amqp://{user}:{password}@{self.host}:{self.port}/{vhost}{'?' if query else ''}{query}"
+
+
+class LoggedProcess:
+    """A child process whose standard error is read as it comes, so that the pipe never fills."""
+
+    def __init__(self, command: list[str], *, cwd: Path, environment: dict[str, str] | None = None) -> None:
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+        )
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+
+    def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, pattern: str | re.Pattern[str], deadline_s: float) -> re.Match[str]:
+        """The first match of a pattern in the log, within the deadline and the life of the process."""
+        give_up_at = time.monotonic() + deadline_s
+        with self._news:
+            seen = 0
+            while True:
+                for line in self.lines[seen:]:
+                    if found := re.search(pattern, line):
+                        return found
+                seen = len(self.lines)
+                remaining_s = give_up_at - time.monotonic()
+                if self._ended or remaining_s <= 0 or not self._news.wait(remaining_s):
+                    raise AssertionError(f"no line with {pattern!r} in the log:\n{self.log}")
+
+    def stop(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+        """Ask the process to end, wait for it, and return its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"the process did not end after SIGTERM:\n{self.log}") from None
+        finally:
+            self._reader.join()
+            assert self._process.stderr is not None
+            self._process.stderr.close()
+
+
+class BrokerProcess:
+    """`amqpy serve` on loopback. It can be stopped and started again on the same port."""
+
+    def __init__(self) -> None:
+        self._port = 0
+        self._process: LoggedProcess | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address(f"amqp://guest:guest@127.0.0.1:{self._port}/%2F")
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
+        self._process = LoggedProcess([*command, "--memory", "--strict"], cwd=PROJECT)
+        self._port = int(self._process.wait_for_line(LISTENING, START_DEADLINE_S)[1])
+        self._process.wait_for_line("Server startup complete", START_DEADLINE_S)
+
+    def stop(self) -> None:
+        """End the broker as an operator would, and hold it to a clean exit."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        exit_code = process.stop()
+        assert exit_code == 0, f"the broker's exit code was {exit_code}:\n{process.log}"
+        assert not any(sign in process.log for sign in SIGNS_OF_A_BUG), process.log
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
