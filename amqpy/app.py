@@ -8,8 +8,10 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -42,30 +44,22 @@ async def run_until_signal(config: Config, log: logging.Logger) -> None:
 async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
     """Serve until `stop` is set, then drain."""
     prepare_store(config, log)
+    config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
     reactor = Reactor(Broker(config, new_name), Users.from_config(config, secrets.token_bytes(4)), config, log=log)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(reactor.run)
-        accepting = await nursery.start(accept, listeners, reactor)
-        for each in listeners:
-            log.info("listening on %s", listener.address_of(each))
-        log.info(STARTED)
-        await stop.wait()
-        log.info("stopping")
-        accepting.cancel()
+    async with trio.open_nursery() as connections:
+        await connections.start(reactor.run)
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(listener.serve, listeners, reactor)
+            for each in listeners:
+                log.info("listening on %s", listener.address_of(each))
+            log.info(STARTED)
+            await stop.wait()
+            log.info("stopping")
+            accepting.cancel_scope.cancel()
         await reactor.drain(SHUTDOWN)
-        nursery.cancel_scope.cancel()
+        connections.cancel_scope.cancel()
     log.info("stopped")
-
-
-async def accept(
-    listeners: list[trio.SocketListener],
-    reactor: Reactor,
-    *,
-    task_status: trio.TaskStatus[trio.CancelScope],
-) -> None:
-    with trio.CancelScope() as scope:
-        await listener.serve(listeners, reactor)
 
 
 def new_name() -> str:
@@ -84,9 +78,7 @@ def prepare_store(config: Config, log: logging.Logger) -> None:
         raise OSError(f"cannot make the data directory {directory}: {error.strerror}") from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise OSError(f"cannot write to the data directory {directory}")
-    log.warning(
-        "there is no durable store yet: %s stays empty and a stop loses all queues and messages", directory
-    )
+    log.warning("there is no durable store yet: %s stays empty and a stop loses all queues and messages", directory)
 
 
 @contextmanager
