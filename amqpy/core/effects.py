@@ -1,0 +1,33 @@
+"""What the core asks of the outside: the two sides of a client that broker operations are done for.
+
+An effect is a call, not an object: the session that implements these protocols writes the bytes at once, into the
+client's outbox. Nothing here blocks, fails or calls back into the core.
+"""
+
+from typing import Literal, Protocol, TypeAlias
+
+from amqpy.core.message import Message
+
+Verb: TypeAlias = Literal["configure", "write", "read"]
+
+
+class Client(Protocol):
+    """A connection, as far as the core needs to know it. Compared by identity: it owns exclusive queues."""
+
+    @property
+    def user_name(self) -> str: ...
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        """Whether its user has this permission on an exchange or a queue of its vhost."""
+
+
+class Recipient(Protocol):
+    """The client's end of one consumer."""
+
+    def ready(self) -> bool:
+        """False while the client does not read what it was sent."""
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
+
+    def cancelled(self) -> None:
+        """The broker ended the consumer, because its queue is gone."""

@@ -1,0 +1,29 @@
+"""What a broker carries."""
+
+from amqpy.wire.hot import split_address
+
+
+class Message:
+    """A published message, shared by every queue it was routed to and never changed.
+
+    Its parts stay the bytes the publisher sent: `address` is exchange and routing key as two short strings,
+    `header` the payload of the content header frame (sizes, flags, properties), `body` the whole body.
+    """
+
+    __slots__ = ("address", "body", "header")
+
+    def __init__(self, address: bytes, header: bytes, body: bytes) -> None:
+        self.address = address
+        self.header = header
+        self.body = body
+
+    @property
+    def exchange(self) -> str:
+        return split_address(self.address)[0].decode()
+
+    @property
+    def routing_key(self) -> str:
+        return split_address(self.address)[1].decode()
+
+    def __repr__(self) -> str:
+        return f"<Message {self.exchange!r}/{self.routing_key!r} {len(self.body)} bytes>"

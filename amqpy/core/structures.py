@@ -1,0 +1,156 @@
+"""Data structures without AMQP inside."""
+
+import heapq
+from collections import deque
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
+
+
+class ReadyFifo(Generic[T]):
+    """A FIFO whose items can be put back where they were.
+
+    Every item gets the next position when it is appended. Whatever was ever taken out came from the front, so an
+    item that is put back belongs before all that never left: two containers keep the order, a heap of what came
+    back and a deque of the rest, and only what came back needs its position stored.
+    """
+
+    __slots__ = ("_front", "fresh", "returned")
+
+    def __init__(self) -> None:
+        self.fresh: deque[T] = deque()
+        self.returned: list[tuple[int, T]] = []
+        self._front = 0
+
+    def __len__(self) -> int:
+        return len(self.fresh) + len(self.returned)
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        """Positions and items, in order."""
+        yield from sorted(self.returned, key=lambda entry: entry[0])
+        yield from enumerate(self.fresh, self._front)
+
+    def append(self, item: T) -> None:
+        self.fresh.append(item)
+
+    def pop(self) -> tuple[int, T, bool]:
+        """The first item's position, the item, and whether it had been put back. Raises IndexError when empty."""
+        if self.returned:
+            position, item = heapq.heappop(self.returned)
+            return position, item, True
+        item = self.fresh.popleft()
+        position = self._front
+        self._front = position + 1
+        return position, item, False
+
+    def put_back(self, position: int, item: T) -> None:
+        heapq.heappush(self.returned, (position, item))
+
+    def clear(self) -> deque[T]:
+        """Forgets everything. The answer holds the items, for somebody to let go of them a few at a time."""
+        items = self.fresh
+        self._front += len(items)
+        items.extend(item for _, item in self.returned)
+        self.fresh = deque()
+        self.returned = []
+        return items
+
+
+class DeadlineHeap(Generic[H]):
+    """Keys with a deadline each; setting a new one replaces the old."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, H]] = []
+        self._current: dict[H, tuple[int, int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def set(self, key: H, at_ms: int) -> None:
+        self._count += 1
+        self._current[key] = (at_ms, self._count)
+        heapq.heappush(self._heap, (at_ms, self._count, key))
+        if len(self._heap) > 2 * len(self._current) + 64:
+            self._heap = [(*entry, key) for key, entry in self._current.items()]
+            heapq.heapify(self._heap)
+
+    def discard(self, key: H) -> None:
+        self._current.pop(key, None)
+
+    def first_at_ms(self) -> int | None:
+        """The earliest deadline, or None."""
+        heap = self._heap
+        while heap and self._current.get(heap[0][2]) != heap[0][:2]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now_ms: int) -> H | None:
+        """Removes and returns a key whose deadline has come, or returns None."""
+        first = self.first_at_ms()
+        if first is None or first > now_ms:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._current[key]
+        return key
+
+
+class _TrieNode(Generic[H]):
+    __slots__ = ("children", "values")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _TrieNode[H]] = {}
+        self.values: dict[H, None] = {}
+
+
+class TopicTrie(Generic[H]):
+    """Values under patterns of words, where `*` stands for one word and `#` for any number of them."""
+
+    def __init__(self) -> None:
+        self._root: _TrieNode[H] = _TrieNode()
+
+    def add(self, pattern: list[str], value: H) -> None:
+        node = self._root
+        for word in pattern:
+            node = node.children.setdefault(word, _TrieNode())
+        node.values[value] = None
+
+    def remove(self, pattern: list[str], value: H) -> None:
+        """Takes the value away, and the nodes that only led to it."""
+        path = [self._root]
+        for word in pattern:
+            path.append(path[-1].children[word])
+        del path[-1].values[value]
+        for word, parent in zip(reversed(pattern), reversed(path[:-1]), strict=True):
+            node = parent.children[word]
+            if node.children or node.values:
+                break
+            del parent.children[word]
+
+    def match(self, words: list[str]) -> Iterator[H]:
+        """The values of every matching pattern, each pattern once.
+
+        The work is bounded by nodes times words, whatever the number of `#`: a `#` node is entered at most once for
+        each place in the key. (Plain backtracking is exponential in it, and a peer chooses both.)
+        """
+        count = len(words)
+        entered: set[tuple[int, int]] = set()
+        work = [(self._root, 0)]
+        while work:
+            node, index = work.pop()
+            children = node.children
+            many = children.get("#")
+            if many is not None:
+                for place in range(index, count + 1):
+                    if (id(many), place) not in entered:
+                        entered.add((id(many), place))
+                        work.append((many, place))
+            if index == count:
+                yield from node.values
+                continue
+            for word in (words[index], "*") if words[index] != "*" else ("*",):
+                child = children.get(word)
+                if child is not None and child is not many:
+                    work.append((child, index + 1))

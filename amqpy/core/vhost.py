@@ -1,0 +1,203 @@
+"""A virtual host: its exchanges and queues, the bindings between them, and the routes they make.
+
+Everything here is plain state and always succeeds; who may do what, and what is refused with which words, is the
+broker's business (`operations`).
+
+Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when something else goes),
+`rabbit_exchange:route`.
+"""
+
+from collections.abc import Callable, Iterable
+
+from amqpy.core.effects import Client
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
+from amqpy.core.queue import Queue
+from amqpy.wire.properties import headers_of
+from amqpy.wire.values import Table
+
+ROUTES_MAX = 10_000
+"""Routes remembered per vhost and user; more (a routing key per message, say) start over."""
+
+PREDECLARED = {
+    "amq.direct": "direct",
+    "amq.fanout": "fanout",
+    "amq.topic": "topic",
+    "amq.headers": "headers",
+    "amq.match": "headers",
+    "amq.rabbitmq.trace": "topic",
+}
+
+
+class Route:
+    """Where the messages of one kind of publish go: same exchange, routing key, flags and user."""
+
+    __slots__ = ("address", "exchange", "mandatory", "queues", "routing_key")
+
+    def __init__(self, address: bytes, exchange: Exchange, routing_key: str, mandatory: bool) -> None:
+        self.address = address
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.mandatory = mandatory
+        self.queues: tuple[Queue, ...] | None = None
+        """None when each message must be looked at, because some exchange on the way reads its headers."""
+
+
+class Vhost:
+    """The objects of one virtual host. `discard` takes the messages of what is purged or deleted."""
+
+    def __init__(self, name: str, dirty: dict[Queue, None], discard: Callable[[Queue], None]) -> None:
+        self.name = name
+        self._dirty = dirty
+        self._discard = discard
+        self.queues: dict[str, Queue] = {}
+        self.exchanges: dict[str, Exchange] = {}
+        self.owned: dict[Client, dict[Queue, None]] = {}
+        """Exclusive queues by their connection."""
+        self._routes: dict[str, dict[bytes, Route]] = {}
+        self.exchanges[""] = DirectExchange("", durable=True, arguments={})
+        for exchange, kind in PREDECLARED.items():
+            internal = exchange == "amq.rabbitmq.trace"
+            self.add_exchange(EXCHANGE_TYPES[kind](exchange, durable=True, internal=internal, arguments={}))
+
+    # --- queues and exchanges
+
+    def add_exchange(self, exchange: Exchange) -> None:
+        self.exchanges[exchange.name] = exchange
+        self.forget_routes()
+
+    def add_queue(
+        self, name: str, *, durable: bool, auto_delete: bool, owner: Client | None, arguments: Table
+    ) -> Queue:
+        queue = Queue(
+            name,
+            durable=durable,
+            auto_delete=auto_delete,
+            owner=owner,
+            arguments=arguments,
+            dirty=self._dirty,
+        )
+        self.queues[name] = queue
+        if owner is not None:
+            self.owned.setdefault(owner, {})[queue] = None
+        self.forget_routes()
+        return queue
+
+    def remove_queue(self, queue: Queue) -> None:
+        """Deletes a queue: its consumers are told, its bindings and messages go with it."""
+        del self.queues[queue.name]
+        queue.deleted = True
+        if queue.owner is not None:
+            del self.owned[queue.owner][queue]
+            if not self.owned[queue.owner]:
+                del self.owned[queue.owner]
+        for consumer in list(queue.consumers):
+            queue.remove_consumer(consumer)
+            consumer.recipient.cancelled()
+        self._dirty.pop(queue, None)
+        self._discard(queue)
+        self.remove_bindings(list(queue.bindings))
+        self.forget_routes()
+
+    def remove_exchange(self, exchange: Exchange) -> None:
+        """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
+        work = [exchange]
+        while work:
+            gone = work.pop()
+            if self.exchanges.pop(gone.name, None) is None:
+                continue
+            for binding in list(gone.bindings.values()):
+                self._unlink(binding)
+            for binding in list(gone.incoming):
+                self._unlink(binding)
+                if _is_finished(binding.source):
+                    work.append(binding.source)
+        self.forget_routes()
+
+    # --- bindings
+
+    def add_binding(self, binding: Binding) -> None:
+        """Binding what is bound already changes nothing."""
+        if binding.identity in binding.source.bindings:
+            return
+        binding.source.add(binding)
+        _links(binding)[binding] = None
+        self.forget_routes()
+
+    def remove_bindings(self, bindings: Iterable[Binding]) -> None:
+        """Removes bindings and the auto-delete exchanges that have none left."""
+        for binding in bindings:
+            self._unlink(binding)
+            if _is_finished(binding.source):
+                self.remove_exchange(binding.source)
+        self.forget_routes()
+
+    def _unlink(self, binding: Binding) -> None:
+        binding.source.remove(binding)
+        del _links(binding)[binding]
+
+    # --- routes
+
+    def routes_of(self, user_name: str) -> dict[bytes, Route]:
+        """The user's remembered routes: by the payload of a publish method, filled by `remember_route`.
+
+        The dict stays the same one for good and is emptied when the topology or a permission changes.
+        """
+        return self._routes.setdefault(user_name, {})
+
+    def remember_route(self, user_name: str, payload: bytes, route: Route) -> None:
+        routes = self._routes[user_name]
+        if len(routes) >= ROUTES_MAX:
+            routes.clear()
+        routes[payload] = route
+
+    def forget_routes(self) -> None:
+        for routes in self._routes.values():
+            routes.clear()
+
+    def find_queues(self, route: Route) -> tuple[Queue, ...] | None:
+        """The queues of every message on this route, or None when that depends on the message."""
+        queues, needs_message = self._walk(route.exchange, route.routing_key, {})
+        return None if needs_message else queues
+
+    def queues_for(self, route: Route, header: bytes) -> tuple[Queue, ...]:
+        """The queues of the message with this content header."""
+        return self._walk(route.exchange, route.routing_key, headers_of(header))[0]
+
+    def _walk(self, first: Exchange, routing_key: str, headers: Table) -> tuple[tuple[Queue, ...], bool]:
+        """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
+        if first.name == "":
+            queue = self.queues.get(routing_key)
+            return (() if queue is None else (queue,)), False
+        queues: dict[Queue, None] = {}
+        seen = {first}
+        work = [first]
+        needs_message = False
+        while work:
+            exchange = work.pop()
+            needs_message = needs_message or exchange.reads_headers
+            destinations = list(exchange.match(routing_key, headers))
+            if not destinations and exchange.alternate is not None:
+                destinations = self._alternate(exchange.alternate, routing_key)
+            for destination in destinations:
+                if isinstance(destination, Queue):
+                    queues[destination] = None
+                elif destination not in seen:
+                    seen.add(destination)
+                    work.append(destination)
+        return tuple(queues), needs_message
+
+    def _alternate(self, name: str, routing_key: str) -> list[Queue | Exchange]:
+        found: Queue | Exchange | None = self.exchanges.get(name)
+        if name == "":
+            found = self.queues.get(routing_key)
+        return [] if found is None else [found]
+
+
+def _links(binding: Binding) -> dict[Binding, None]:
+    """The destination's own list of the bindings that lead to it."""
+    destination = binding.destination
+    return destination.bindings if isinstance(destination, Queue) else destination.incoming
+
+
+def _is_finished(exchange: Exchange) -> bool:
+    return exchange.auto_delete and not exchange.bindings

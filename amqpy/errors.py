@@ -1,0 +1,109 @@
+"""What can go wrong in an AMQP conversation, one class a reply code.
+
+A fault is raised wherever the trouble is found and knows its own reply code and level; one door in the session
+turns it into `channel.close` or `connection.close`. Anything else that is raised is a bug of ours.
+
+Source: AMQP 0-9-1 section 1.2.1 (reply codes); the level of each code as RabbitMQ's codegen has it.
+"""
+
+from typing import ClassVar
+
+
+class AmqpFault(Exception):
+    """A refusal with a reply code. `text` is what the peer reads after the code's name."""
+
+    code: ClassVar[int]
+    name: ClassVar[str]
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.method_id: tuple[int, int] | None = None
+        """The class and method that failed, filled in by whoever dispatched it; (0, 0) when none did."""
+
+    @property
+    def reply_text(self) -> str:
+        """The wire's reply-text. The caller cuts it to the 255 bytes of a shortstr."""
+        return f"{self.name} - {self.text}"
+
+
+class ChannelFault(AmqpFault):
+    """Closes the channel it happened on; the connection and its other channels live on."""
+
+
+class ConnectionFault(AmqpFault):
+    """Closes the whole connection."""
+
+
+class AccessRefused(ChannelFault):
+    code, name = 403, "ACCESS_REFUSED"
+
+
+class NotFound(ChannelFault):
+    code, name = 404, "NOT_FOUND"
+
+
+class ResourceLocked(ChannelFault):
+    code, name = 405, "RESOURCE_LOCKED"
+
+
+class PreconditionFailed(ChannelFault):
+    code, name = 406, "PRECONDITION_FAILED"
+
+
+class ConnectionForced(ConnectionFault):
+    code, name = 320, "CONNECTION_FORCED"
+
+
+class LoginRefused(ConnectionFault):
+    """A failed login: 403 like AccessRefused, but before there is any channel."""
+
+    code, name = 403, "ACCESS_REFUSED"
+
+
+class FrameFault(ConnectionFault):
+    code, name = 501, "FRAME_ERROR"
+
+
+class SyntaxFault(ConnectionFault):
+    code, name = 502, "SYNTAX_ERROR"
+
+
+class CommandInvalid(ConnectionFault):
+    code, name = 503, "COMMAND_INVALID"
+
+
+class ChannelStateFault(ConnectionFault):
+    code, name = 504, "CHANNEL_ERROR"
+
+
+class UnexpectedFrame(ConnectionFault):
+    code, name = 505, "UNEXPECTED_FRAME"
+
+
+class NotAllowed(ConnectionFault):
+    code, name = 530, "NOT_ALLOWED"
+
+
+class Unimplemented(ConnectionFault):
+    code, name = 540, "NOT_IMPLEMENTED"
+
+
+class InternalFault(ConnectionFault):
+    """A bug of ours, as the peer sees it."""
+
+    code, name = 541, "INTERNAL_ERROR"
+
+    @property
+    def reply_text(self) -> str:
+        return self.name
+
+
+def erlang_text(raw: bytes) -> str:
+    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers."""
+    if raw and all(32 <= c < 127 or c >= 160 or c in b"\n\r\t" for c in raw):
+        shown = raw.decode("latin-1").replace("\\", "\\\\").replace('"', '\\"')
+        for char, name in ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"):
+            shown = shown.replace(char, name)
+        return f'<<"{shown}">>'
+    return f"<<{','.join(map(str, raw))}>>"

@@ -1,0 +1,160 @@
+"""One connection's tasks: a reader that feeds the session, and a writer for what the kernel does not take at once.
+
+    reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends
+    writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
+
+A peer that does not read fills its outbox. Its consumers stop getting messages at `outbox.HIGH`; at twice that
+(replies, returns) the peer is not read either until it has caught up, and is dropped when it does not.
+"""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from amqpy.server.stream import SocketStream
+from amqpy.session.connection import ConnectionSession
+from amqpy.wire.outbox import HIGH, LOW
+
+if TYPE_CHECKING:
+    from amqpy.server.reactor import Reactor
+
+RECEIVE_MAX = 256 * 1024
+"""Bytes taken per turn: large enough to amortise a turn, small enough that others get theirs."""
+
+STALL_S = 60
+"""How long a peer that we have stopped reading may take nothing of what waits for it."""
+
+LINGER_S = 5
+"""How long the last words may take to be read."""
+
+
+class Link:
+    """Joins a stream and a session. `run` returns when the connection is over and forgotten."""
+
+    def __init__(self, reactor: "Reactor", stream: trio.abc.Stream, session: ConnectionSession, name: str) -> None:
+        self.name = name
+        self.session = session
+        self.outbox = session.outbox
+        self.armed_at_ms: int | None = None
+        """The deadline the reactor has for this link."""
+        self._reactor = reactor
+        self._stream = stream
+        self._send_nowait = stream.send_nowait if isinstance(stream, SocketStream) else None
+        self._rest = b""
+        self._broken = False
+        self._ending = False
+        self._resume = False
+        self._write = trio.Event()
+        self._caught_up = trio.Event()
+        self._reading = trio.CancelScope()
+
+    async def run(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write_loop)
+                with self._reading:
+                    await self._read_loop()
+                self._reactor.lost(self)
+                self._ending = True
+                self._write.set()
+                nursery.cancel_scope.deadline = trio.current_time() + LINGER_S
+            await self._say_goodbye()
+        finally:
+            self._reactor.forget(self)
+            await trio.aclose_forcefully(self._stream)
+
+    def stop(self) -> None:
+        """The conversation is over: no more reading."""
+        self._reading.cancel()
+
+    # --- reading
+
+    async def _read_loop(self) -> None:
+        try:
+            while not self.session.is_closed:
+                data = await self._stream.receive_some(RECEIVE_MAX)
+                if not data:
+                    return
+                self._reactor.turn(self, bytes(data))
+                if self.outbox.size >= 2 * HIGH:
+                    await self._wait_until_read()
+        except trio.BrokenResourceError:
+            self._broken = True
+
+    async def _wait_until_read(self) -> None:
+        """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to."""
+        self.session.paused = True
+        while self.outbox.size >= HIGH:
+            self._caught_up = trio.Event()
+            sent = self.outbox.total
+            with trio.move_on_after(STALL_S):
+                await self._caught_up.wait()
+            if self.outbox.total == sent:
+                raise trio.BrokenResourceError("the peer does not read")
+        self.session.paused = False
+
+    # --- writing
+
+    def flush(self) -> None:
+        """Hands the outbox to the kernel as far as it goes; the writer task does the rest."""
+        outbox = self.outbox
+        self._resume = self._resume or outbox.size >= HIGH
+        if self._rest or self._broken:
+            return
+        if self._send_nowait is None:
+            self._write.set()
+            return
+        try:
+            while outbox.chunks:
+                data = outbox.take()
+                size = self._send_nowait(data)
+                outbox.sent(size)
+                if size < len(data):
+                    self._rest = data[size:]
+                    break
+        except trio.BrokenResourceError:
+            self._break()
+        if self._rest or self._resume:
+            self._write.set()
+
+    async def _write_loop(self) -> None:
+        try:
+            while True:
+                await self._write.wait()
+                self._write = trio.Event()
+                while self._rest or self.outbox.chunks:
+                    rest = self._rest = self._rest or self.outbox.take()
+                    await self._stream.send_all(rest)
+                    self._rest = b""
+                    self.outbox.sent(len(rest))
+                    self._caught_up.set()
+                if self._ending:
+                    return
+                if self._resume and self.outbox.size <= LOW:
+                    # In a turn of its own: a fast reader of a long queue must not keep others from theirs.
+                    self._resume = False
+                    await trio.lowlevel.checkpoint()
+                    self._reactor.resume(self)
+        except trio.BrokenResourceError:
+            self._break()
+
+    def _break(self) -> None:
+        self._broken = True
+        self._caught_up.set()
+        self._reading.cancel()
+
+    async def _say_goodbye(self) -> None:
+        """Closes so that the peer can still read our last words.
+
+        Closing a socket with unread input resets the connection, and a reset throws away what the peer has not read.
+        So: no more from us, then read until the peer is done as well.
+        """
+        if self._broken or not isinstance(self._stream, SocketStream):
+            return
+        with trio.move_on_after(LINGER_S):
+            try:
+                self._stream.send_eof_nowait()
+                while await self._stream.receive_some(RECEIVE_MAX):
+                    pass
+            except trio.BrokenResourceError:
+                return

@@ -1,0 +1,98 @@
+"""Where connections come from: TCP addresses and unix sockets.
+
+Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a listener is.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+import trio
+
+from amqpy.config import Config
+from amqpy.server.reactor import Reactor
+
+BACKLOG = 1024
+
+
+async def open_listeners(config: Config) -> list[trio.SocketListener]:
+    """Listens on every address, or on none. Raises OSError with a line for the operator."""
+    listeners: list[trio.SocketListener] = []
+    try:
+        for address in config.listen or (_host_and_port(config.host, config.port),):
+            listeners += await _open(address)
+    except OSError:
+        for listener in listeners:
+            await listener.aclose()
+        raise
+    return listeners
+
+
+async def serve(listeners: list[trio.SocketListener], reactor: Reactor) -> None:
+    """Accepts connections until cancelled; each lives on in the reactor's own nursery.
+
+    `serve_listeners` goes on when the process runs out of file descriptors for a while.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for listener in listeners:
+            address = listener.socket.getsockname()
+            if isinstance(address, str):
+                stack.callback(_remove_socket, Path(address))
+        await trio.serve_listeners(reactor.serve_socket, listeners, handler_nursery=reactor.nursery)
+
+
+def address_of(listener: trio.SocketListener) -> str:
+    """`host:port` or `unix:path`, as it can be given to connect to."""
+    address = listener.socket.getsockname()
+    return f"unix:{address}" if isinstance(address, str) else _host_and_port(address[0], address[1])
+
+
+async def _open(address: str) -> list[trio.SocketListener]:
+    if address.startswith("unix:"):
+        return [_open_unix(Path(address.removeprefix("unix:")))]
+    host, _, port = address.rpartition(":")
+    try:
+        return await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address}: {_reason(error)}") from error
+
+
+def _open_unix(path: Path) -> trio.SocketListener:
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(f"cannot listen on unix:{path}: this system has no unix sockets")
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(str(path))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise OSError(f"cannot listen on unix:{path}: {_reason(error)}") from error
+    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes the socket of a broker that is gone; one that answers is left alone, and bind fails."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+
+
+def _remove_socket(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def _host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

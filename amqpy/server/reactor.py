@@ -1,0 +1,194 @@
+"""The one door between the tasks of Trio and the broker.
+
+Everything that happens to the broker happens in a *turn*: one synchronous call for a chunk of bytes, a deadline or a
+lost connection. A turn ends with `settle` (queues that can be served are) and a flush of every outbox that was
+written to. No locks, because no turn waits for anything.
+
+An exception that comes out of the core is a bug of ours: it is logged with its traceback and counted, and costs the
+connection that met it, not the broker. With `strict` it stops the broker, so that tests cannot miss it.
+"""
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+
+import trio
+
+from amqpy.auth import Users
+from amqpy.config import Config
+from amqpy.core.broker import Broker
+from amqpy.core.structures import DeadlineHeap
+from amqpy.errors import ConnectionForced, InternalFault
+from amqpy.server.link import Link
+from amqpy.server.stream import SocketStream
+from amqpy.session.connection import ConnectionSession, State
+
+SWEEP_MAX = 5_000
+"""Messages freed in one go (about a millisecond's worth)."""
+
+DRAIN_S = 5
+"""How long connections get to say close-ok when the broker stops."""
+
+
+class Reactor:
+    """All connections of a broker, and its time."""
+
+    def __init__(self, broker: Broker, users: Users, config: Config, *, log: logging.Logger) -> None:
+        self.broker = broker
+        self.users = users
+        self.strict = config.strict
+        self.internal_errors = 0
+        self.links: dict[Link, None] = {}
+        self.nursery: trio.Nursery
+        """Where connections live while `run` runs; they outlive the listeners, to be drained."""
+        self._log = log
+        self._dirty: list[Link] = []
+        self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
+        self._earlier = trio.Event()
+        self._sleeping_until_ms: int | None = None
+        self._empty = trio.Event()
+
+    # --- connections
+
+    async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool) -> None:
+        """A connection's whole life. `name` is `peer:port -> host:port`."""
+        extra = {"connection": name}
+        log = logging.LoggerAdapter(self._log, extra)
+        session = ConnectionSession(
+            self.broker,
+            self.users,
+            from_loopback=from_loopback,
+            log=log,
+            wake=lambda: self._dirty.append(link),
+            now_ms=self.now_ms(),
+        )
+        link = Link(self, stream, session, name)
+        self.links[link] = None
+        self._arm(link)
+        log.info("accepted")
+        await link.run()
+        log.info("closed")
+
+    async def serve_socket(self, stream: trio.SocketStream) -> None:
+        """A connection of a listener."""
+        try:
+            peer, host = stream.socket.getpeername(), stream.socket.getsockname()
+        except OSError:
+            # Gone before we looked.
+            await trio.aclose_forcefully(stream)
+            return
+        if isinstance(peer, tuple):
+            name, from_loopback = f"{_address(peer)} -> {_address(host)}", _is_loopback(peer[0])
+        else:
+            name, from_loopback = f"unix -> {host!s}", True
+        await self.serve(SocketStream(_stdlib_socket(stream)), name=name, from_loopback=from_loopback)
+
+    def turn(self, link: Link, data: bytes) -> None:
+        """Bytes of a peer."""
+        self._do(link, link.session.receive, data, self.now_ms())
+
+    def resume(self, link: Link) -> None:
+        """A peer reads again."""
+        self._do(link, link.session.resume_consumers)
+
+    def lost(self, link: Link) -> None:
+        """A peer is gone, or done."""
+        self._do(link, link.session.lost)
+
+    def forget(self, link: Link) -> None:
+        self._deadlines.discard(link)
+        self.links.pop(link, None)
+        if not self.links:
+            self._empty.set()
+
+    def _do(self, link: Link, act: Callable[..., None], *arguments: object) -> None:
+        """A turn on behalf of one connection."""
+        try:
+            act(*arguments)
+            self.broker.settle()
+        except Exception:
+            self.internal_errors += 1
+            self._log.exception("internal error", extra={"connection": link.name})
+            if self.strict:
+                raise
+            self._give_up(link)
+        self._flush()
+        if link.session.next_at_ms != link.armed_at_ms:
+            self._arm(link)
+
+    def _give_up(self, link: Link) -> None:
+        """Ends a connection after an internal error; if even that fails, without a word."""
+        try:
+            link.session.fail(InternalFault("internal error"))
+        except Exception:
+            self._log.exception("internal error")
+            link.session.state = State.CLOSED
+            link.stop()
+
+    def _flush(self) -> None:
+        dirty = self._dirty
+        for link in dirty:
+            link.flush()
+        dirty.clear()
+
+    # --- time
+
+    def now_ms(self) -> int:
+        return int(trio.current_time() * 1000)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs the connections' tasks, and what is due when it is due, until cancelled."""
+        async with trio.open_nursery() as self.nursery:
+            task_status.started()
+            await self._run_deadlines()
+
+    async def _run_deadlines(self) -> None:
+        while True:
+            self._sleeping_until_ms = self._deadlines.first_at_ms()
+            self._earlier = trio.Event()
+            until = self._sleeping_until_ms
+            with trio.move_on_at(float("inf") if until is None else until / 1000):
+                await self._earlier.wait()
+            while self.broker.sweep(SWEEP_MAX):
+                await trio.lowlevel.checkpoint()
+            now_ms = self.now_ms()
+            while (link := self._deadlines.pop_due(now_ms)) is not None:
+                link.armed_at_ms = None
+                self._do(link, link.session.on_time, now_ms)
+                if link.session.is_closed:
+                    link.stop()
+
+    def _arm(self, link: Link) -> None:
+        at_ms = link.armed_at_ms = link.session.next_at_ms
+        if at_ms is None:
+            self._deadlines.discard(link)
+            return
+        self._deadlines.set(link, at_ms)
+        if self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms:
+            self._earlier.set()
+
+    async def drain(self, text: str) -> None:
+        """Closes every connection with 320 and this text; waits, for a bounded time, until they are gone."""
+        if not self.links:
+            return
+        self._empty = trio.Event()
+        for link in list(self.links):
+            self._do(link, link.session.fail, ConnectionForced(text))
+            if link.session.is_closed:
+                link.stop()
+        with trio.move_on_after(DRAIN_S):
+            await self._empty.wait()
+
+
+def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:
+    return socket.socket(fileno=stream.socket.detach())
+
+
+def _address(address: tuple[object, ...]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -1,0 +1,69 @@
+"""A socket as a Trio stream that can also be written to without waiting.
+
+Trio's own SocketStream makes every send a scheduling point, so an answer needs a task of its own to leave. Most
+answers fit the kernel's buffer: `send_nowait` puts them there at once, from the middle of a turn, and only what does
+not fit waits for the writer task.
+"""
+
+import socket
+
+import trio
+
+
+class SocketStream(trio.abc.Stream):
+    """A connected, non-blocking TCP or unix socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._likely_more = False
+
+    def send_nowait(self, data: bytes) -> int:
+        """How many bytes the kernel took, 0 when it has no room. Raises BrokenResourceError."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        sent = 0
+        while sent < len(view):
+            await self.wait_send_all_might_not_block()
+            sent += self.send_nowait(view[sent:])  # type: ignore[arg-type]  # any buffer will do
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.wait_writable(self._socket)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes, empty at the end. Always a checkpoint."""
+        size = max_bytes or 65536
+        if self._likely_more:
+            # A full buffer last time: ask the kernel first, it saves waiting for what is already there.
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.wait_readable(self._socket)
+        while True:
+            try:
+                data = self._socket.recv(size)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._socket)
+            except OSError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+            else:
+                self._likely_more = len(data) == size
+                return data
+
+    def send_eof_nowait(self) -> None:
+        """Tells the peer that nothing more will come."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def aclose(self) -> None:
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,202 @@
+"""channel.flow, basic.*, confirm.* and tx.*: messages to clients and their answers.
+
+Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
+"""
+
+from typing import TYPE_CHECKING
+
+from amqpy.core.confirms import Confirms
+from amqpy.core.message import Message
+from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
+from amqpy.session.channel import Channel as ChannelSession
+from amqpy.session.channel import handles
+from amqpy.session.topology import named_queue
+from amqpy.session.transaction import Transaction
+from amqpy.wire.hot import ADDRESSES_MAX
+from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
+from amqpy.wire.outbox import HIGH
+
+if TYPE_CHECKING:
+    from amqpy.core.consumers import Consumer
+
+
+class Subscription:
+    """The client's end of a consumer (a `Recipient`): writes its deliveries."""
+
+    __slots__ = ("_channel", "_outbox", "_parts", "_tag", "_writer", "consumer")
+
+    def __init__(self, channel: ChannelSession, tag: str) -> None:
+        self._channel = channel
+        self._writer = channel.writer
+        self._outbox = channel.connection.outbox
+        self._tag = tag
+        self._parts: dict[bytes, tuple[bytes, bytes]] = {}
+        self.consumer: Consumer
+
+    def ready(self) -> bool:
+        return self._outbox.size < HIGH
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        parts = self._parts.get(message.address) or self._make_parts(message.address)
+        self._writer.deliver(parts[0], tag, redelivered, parts[1], message.header, message.body)
+
+    def cancelled(self) -> None:
+        del self._channel.subscriptions[self._tag]
+        if self._channel.connection.client_can("consumer_cancel_notify"):
+            self._channel.reply(Basic.Cancel, self._tag, True)
+
+    def _make_parts(self, address: bytes) -> tuple[bytes, bytes]:
+        if len(self._parts) >= ADDRESSES_MAX:
+            self._parts.clear()
+        parts = self._parts[address] = self._writer.deliver_parts(self._tag.encode(), address)
+        return parts
+
+
+@handles(Channel.Flow)
+def channel_flow(channel: ChannelSession, method: Channel.Flow) -> None:
+    if not method.active:
+        raise Unimplemented("active=false")
+    channel.reply(Channel.FlowOk, True)
+
+
+@handles(Basic.Qos)
+def basic_qos(channel: ChannelSession, method: Basic.Qos) -> None:
+    if method.prefetch_size:
+        raise Unimplemented(f"prefetch_size!=0 ({method.prefetch_size})")
+    if method.global_:
+        channel.ledger.set_limit(method.prefetch_count)
+    else:
+        channel.prefetch = method.prefetch_count
+        channel.ledger.set_limit(0)
+    channel.reply(Basic.QosOk)
+
+
+@handles(Basic.Consume)
+def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
+    tag = method.consumer_tag
+    if tag in channel.subscriptions:
+        raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    queue = named_queue(channel, method.queue)
+    tag = tag or f"amq.ctag-{channel.broker.new_name()}"
+    subscription = Subscription(channel, tag)
+    subscription.consumer = channel.broker.consume(
+        channel.connection,
+        channel.vhost,
+        queue,
+        channel.ledger,
+        subscription,
+        tag=tag,
+        no_ack=method.no_ack,
+        exclusive=method.exclusive,
+        prefetch=channel.prefetch,
+        arguments=table_of(method.arguments),
+    )
+    channel.subscriptions[tag] = subscription
+    if not method.nowait:
+        channel.reply(Basic.ConsumeOk, tag)
+
+
+@handles(Basic.Cancel)
+def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
+    assert method.consumer_tag is not None
+    subscription = channel.subscriptions.pop(method.consumer_tag, None)
+    if subscription is not None:
+        channel.broker.cancel(channel.vhost, subscription.consumer)
+    if not method.nowait:
+        channel.reply(Basic.CancelOk, method.consumer_tag)
+
+
+@handles(Basic.CancelOk)
+def basic_cancel_ok(channel: ChannelSession, method: Basic.CancelOk) -> None:
+    """Some clients answer our basic.cancel although it is sent with nowait."""
+
+
+@handles(Basic.Get)
+def basic_get(channel: ChannelSession, method: Basic.Get) -> None:
+    queue = named_queue(channel, method.queue)
+    got = channel.broker.get(channel.connection, channel.vhost, queue, channel.ledger, no_ack=method.no_ack)
+    if got is None:
+        channel.reply(Basic.GetEmpty, "")
+        return
+    tag, redelivered, message, count = got
+    channel.writer.get_ok(tag, redelivered, message.address, count, message.header, message.body)
+
+
+@handles(Basic.Reject)
+def basic_reject(channel: ChannelSession, method: Basic.Reject) -> None:
+    _reject(channel, method.delivery_tag, multiple=False, requeue=method.requeue)
+
+
+@handles(Basic.Nack)
+def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
+    _reject(channel, method.delivery_tag, multiple=method.multiple, requeue=method.requeue)
+
+
+def _reject(channel: ChannelSession, tag: int | None, *, multiple: bool, requeue: bool) -> None:
+    assert tag is not None
+    taken = channel.ledger.take(tag, multiple)
+    if channel.transaction is not None:
+        channel.transaction.reject(taken, requeue=requeue)
+    else:
+        channel.broker.reject(channel.ledger, taken, requeue=requeue)
+
+
+@handles(Basic.RecoverAsync)
+def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
+    if not method.requeue:
+        raise Unimplemented("requeue=false")
+    channel.broker.reject(channel.ledger, channel.ledger.take_all(), requeue=True)
+
+
+@handles(Basic.Recover)
+def basic_recover(channel: ChannelSession, method: Basic.Recover) -> None:
+    basic_recover_async(channel, method)
+    channel.reply(Basic.RecoverOk)
+
+
+@handles(Confirm.Select)
+def confirm_select(channel: ChannelSession, method: Confirm.Select) -> None:
+    if channel.transaction is not None:
+        raise PreconditionFailed("cannot switch from tx to confirm mode")
+    if channel.confirms is None:
+        channel.confirms = Confirms()
+    if not method.nowait:
+        channel.reply(Confirm.SelectOk)
+
+
+@handles(Tx.Select)
+def tx_select(channel: ChannelSession, method: Tx.Select) -> None:
+    if channel.confirms is not None:
+        raise PreconditionFailed("cannot switch from confirm to tx mode")
+    if channel.transaction is None:
+        channel.transaction = Transaction()
+    channel.reply(Tx.SelectOk)
+
+
+@handles(Tx.Commit)
+def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
+    publishes, answers = _transaction(channel).commit()
+    for publish in publishes:
+        for queue in publish.queues:
+            if not queue.deleted:
+                queue.publish(publish.message)
+        if publish.mandatory and not publish.queues:
+            channel.return_message(publish.message)
+    for verdict, taken in answers:
+        if verdict == "ack":
+            channel.broker.acknowledge(channel.ledger, taken)
+        else:
+            channel.broker.reject(channel.ledger, taken, requeue=verdict == "requeue")
+    channel.reply(Tx.CommitOk)
+
+
+@handles(Tx.Rollback)
+def tx_rollback(channel: ChannelSession, method: Tx.Rollback) -> None:
+    channel.ledger.put_back(_transaction(channel).rollback())
+    channel.reply(Tx.RollbackOk)
+
+
+def _transaction(channel: ChannelSession) -> Transaction:
+    if channel.transaction is None:
+        raise PreconditionFailed("channel is not transactional")
+    return channel.transaction

@@ -1,0 +1,283 @@
+"""A channel of a connection: its state, its content being received, and who handles which method.
+
+Handlers stand in `topology` and `basic`, registered here by their method's class. A handler reads what it needs,
+calls the broker, and answers; whatever it raises closes the channel or the connection in one place (`connection`).
+"""
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.core.vhost import Vhost
+from amqpy.errors import (
+    AmqpFault,
+    ChannelStateFault,
+    CommandInvalid,
+    FrameFault,
+    PreconditionFailed,
+    SyntaxFault,
+    UnexpectedFrame,
+)
+from amqpy.wire.hot import ContentWriter, confirm_frame, read_ack, read_header
+from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id
+from amqpy.wire.properties import FLAGS_AT, NO_PROPERTIES, decode_properties
+from amqpy.wire.values import MalformedValue
+
+if TYPE_CHECKING:
+    from amqpy.core.confirms import Confirms
+    from amqpy.session.basic import Subscription
+    from amqpy.session.connection import ConnectionSession
+    from amqpy.session.transaction import Transaction
+
+BASIC_CLASS: Final = 60
+NO_ROUTE: Final = 312
+CONTENT_SIZE_MAX: Final = 512 * 1024 * 1024
+"""A content header may not even announce more than this (RabbitMQ's hard limit)."""
+
+PROPERTIES_MAX: Final = 1000
+"""Properties found to be well-formed that are remembered per connection."""
+
+Handler = Callable[["Channel", Any], None]
+HANDLERS: dict[type[Method], Handler] = {}
+
+
+def handles(method: type[Method]) -> Callable[[Handler], Handler]:
+    """Registers the function that handles a method of a client."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[method] = handler
+        return handler
+
+    return register
+
+
+class _Content:
+    """A basic.publish whose content is still being received."""
+
+    __slots__ = ("body", "header", "missing", "payload", "size")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.header: bytes | None = None
+        self.size = self.missing = 0
+        self.body: list[bytes] = []
+
+
+class Channel:
+    """One open channel. `vhost` and `ledger` are its place in the core."""
+
+    def __init__(self, connection: "ConnectionSession", number: int, vhost: Vhost) -> None:
+        self.connection = connection
+        self.broker = connection.broker
+        self.vhost = vhost
+        self.number = number
+        self.routes = vhost.routes_of(connection.user_name)
+        self.writer = ContentWriter(connection.outbox, number, connection.frame_max)
+        self.ledger = Ledger()
+        self.confirms: Confirms | None = None
+        self.transaction: Transaction | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.prefetch = 0
+        """What basic.qos (not global) set for the consumers to come."""
+        self.last_queue = ""
+        """The queue declared last, which an empty name stands for."""
+        self.closing = False
+        """We closed it and wait for close-ok; all else from the client is ignored."""
+        self._content: _Content | None = None
+
+    def reply(self, method: type[Method], *values: object) -> None:
+        self.connection.outbox.write(encode_method(self.number, method, *values))
+
+    # --- frames
+
+    def on_method(self, payload: bytes) -> None:
+        """A method frame. Raises the fault that refuses it."""
+        if self._content is not None:
+            self._unexpected_in_content()
+        method = method_class(*struct.unpack_from(">HH", payload)) if len(payload) >= 4 else None
+        if method is None:
+            raise CommandInvalid("unimplemented method")
+        if method is Basic.Publish:
+            self._content = _Content(payload)
+            self.connection.hot.pop(self.number, None)
+            return
+        try:
+            handler = HANDLERS.get(method)
+            decoded = decode_method(method, payload)
+            if handler is None:
+                raise CommandInvalid("unimplemented method")
+            self.broker.settle()
+            handler(self, decoded)
+            self.broker.settle()
+        except AmqpFault as fault:
+            fault.method_id = fault.method_id or method_id(method)
+            raise
+
+    def on_header(self, payload: bytes) -> None:
+        """A content header frame."""
+        content = self._content
+        if content is None:
+            raise UnexpectedFrame("expected method frame, got non method frame instead")
+        if content.header is not None:
+            self._unexpected_in_content()
+        if len(payload) < FLAGS_AT + 2:
+            raise FrameFault("content header too short")
+        class_id, weight, size, _ = read_header(payload)
+        if class_id != BASIC_CLASS or weight:
+            raise _in_publish(
+                UnexpectedFrame(
+                    f"expected content header for class {BASIC_CLASS}, got one for class {class_id} instead"
+                    if class_id != BASIC_CLASS
+                    else f"expected content header for class {BASIC_CLASS}, got non content header frame instead"
+                )
+            )
+        if size > CONTENT_SIZE_MAX:
+            raise _in_publish(FrameFault(f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"))
+        content.header = payload
+        content.size = content.missing = size
+        if not size:
+            self._finish_content()
+
+    def on_body(self, payload: bytes) -> None:
+        """A content body frame."""
+        content = self._content
+        if content is None:
+            raise UnexpectedFrame("expected method frame, got non method frame instead")
+        if content.header is None:
+            self._unexpected_in_content()
+        content.missing -= len(payload)
+        if content.missing < 0:
+            raise _in_publish(FrameFault("content body frame exceeds remaining content size"))
+        # Too large a message is refused when it is over, as RabbitMQ does it; until then there is no need to keep it.
+        if content.size <= self.connection.max_message_size:
+            content.body.append(payload)
+        if not content.missing:
+            self._finish_content()
+
+    def _unexpected_in_content(self) -> None:
+        assert self._content is not None
+        if self._content.header is None:
+            text = f"expected content header for class {BASIC_CLASS}, got non content header frame instead"
+        else:
+            text = "expected content body, got non content body frame instead"
+        raise _in_publish(UnexpectedFrame(text))
+
+    def _finish_content(self) -> None:
+        content = self._content
+        assert content is not None
+        assert content.header is not None
+        self._content = None
+        self.connection.hot[self.number] = self
+        if content.size > self.connection.max_message_size:
+            self._refuse_size(content.size)
+        body = content.body[0] if len(content.body) == 1 else b"".join(content.body)
+        self.publish(content.payload, content.header, body)
+
+    # --- publishing
+
+    def publish(self, payload: bytes, header: bytes, body: bytes) -> None:
+        """A whole message: the payloads of its method and content header frames, and its body."""
+        route = self.routes.get(payload)
+        try:
+            if route is None:
+                route = self.broker.find_route(self.connection, self.vhost, payload)
+            if len(body) > self.connection.max_message_size:
+                self._refuse_size(len(body))
+            properties = header[FLAGS_AT:]
+            if properties != NO_PROPERTIES and properties not in self.connection.known_properties:
+                self._check_properties(header)
+        except AmqpFault as fault:
+            raise _in_publish(fault) from None
+        except UnicodeDecodeError:
+            raise FrameFault("Malformed UTF-8 in shortstr") from None
+        except (IndexError, ValueError):
+            raise SyntaxFault("cannot decode basic.publish") from None
+        queues = route.queues
+        if queues is None:
+            queues = self.vhost.queues_for(route, header)
+        message = Message(route.address, header, body)
+        if self.transaction is not None:
+            self.transaction.publish(queues, message, route.mandatory)
+            return
+        for queue in queues:
+            queue.publish(message)
+        if not queues and route.mandatory:
+            self.return_message(message)
+        confirms = self.confirms
+        if confirms is not None:
+            if not confirms.pending:
+                self.connection.confirming.append(self)
+            confirms.last_tag += 1
+
+    def return_message(self, message: Message) -> None:
+        self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
+
+    def tell_confirms(self) -> None:
+        """Acks and nacks for everything published so far."""
+        if self.confirms is None or not self.confirms.pending:
+            return
+        for confirm in self.confirms.take():
+            self.connection.outbox.write(
+                confirm_frame(self.number, confirm.tag, multiple=confirm.multiple, nack=confirm.nack)
+            )
+
+    def _refuse_size(self, size: int) -> None:
+        limit = self.connection.max_message_size
+        raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
+
+    def _check_properties(self, header: bytes) -> None:
+        """Properties nobody could parse end the connection; a false user-id ends the channel."""
+        try:
+            properties = decode_properties(header)
+        except (MalformedValue, IndexError):
+            raise SyntaxFault("cannot decode the properties of basic.publish") from None
+        user_id = properties.get("user_id")
+        if user_id is not None and user_id != self.connection.user_name:
+            raise PreconditionFailed(
+                f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
+            )
+        known = self.connection.known_properties
+        if len(known) >= PROPERTIES_MAX:
+            known.clear()
+        known.add(header[FLAGS_AT:])
+
+    # --- answers to deliveries
+
+    def on_ack(self, payload: bytes) -> None:
+        """basic.ack, the one method besides publish that comes once a message."""
+        try:
+            tag, multiple = read_ack(payload)
+        except struct.error:
+            raise SyntaxFault("cannot decode basic.ack") from None
+        try:
+            taken = self.ledger.take(tag, bool(multiple & 1))
+        except AmqpFault as fault:
+            fault.method_id = method_id(Basic.Ack)
+            raise
+        if self.transaction is not None:
+            self.transaction.acknowledge(taken)
+        else:
+            self.broker.acknowledge(self.ledger, taken)
+
+    # --- the end
+
+    def close(self) -> None:
+        """Leaves the core: consumers go, unanswered messages go back, an open transaction is undone."""
+        self._content = None
+        self.connection.hot.pop(self.number, None)
+        taken = self.ledger.take_all()
+        if self.transaction is not None:
+            taken += self.transaction.rollback()
+        self.subscriptions.clear()
+        self.broker.close_channel(self.vhost, self.ledger, taken)
+
+
+def _in_publish(fault: AmqpFault) -> AmqpFault:
+    fault.method_id = method_id(Basic.Publish)
+    return fault
+
+
+def refuse_unopened() -> ChannelStateFault:
+    return ChannelStateFault("expected 'channel.open'")

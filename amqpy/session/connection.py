@@ -1,0 +1,482 @@
+"""An AMQP connection, as one side of a conversation: bytes in, bytes into an outbox, no I/O and no clock.
+
+    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSED
+                                                             ↘ CLOSING ↗      after an error: we wait for close-ok
+
+Rules for whoever edits this:
+1. `receive` is the only way in. It never raises for what a peer did; a fault becomes a close method here, in one place.
+2. In CLOSING nothing but connection.close and close-ok is looked at; in CLOSED nothing at all.
+3. Time only comes in as `now_ms`; what is due next is `next_at_ms`.
+
+Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
+"""
+
+import logging
+import struct
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from amqpy.auth import MECHANISMS, LoginFailed, Mechanism, User, Users
+from amqpy.core.broker import Broker
+from amqpy.core.effects import Verb
+from amqpy.errors import (
+    AmqpFault,
+    ChannelFault,
+    ChannelStateFault,
+    CommandInvalid,
+    ConnectionFault,
+    FrameFault,
+    LoginRefused,
+    NotAllowed,
+    UnexpectedFrame,
+)
+from amqpy.session import basic, topology  # noqa: F401  (they register their handlers)
+from amqpy.session.channel import Channel as ChannelSession
+from amqpy.session.channel import refuse_unopened
+from amqpy.session.handshake import (
+    ACCEPTED_HEADERS,
+    FRAME_MAX_FLOOR,
+    PROTOCOL_HEADER,
+    capabilities_of,
+    check_tuned,
+    connection_name,
+    server_properties,
+)
+from amqpy.wire.frames import (
+    BODY,
+    HEADER,
+    HEARTBEAT,
+    HEARTBEAT_FRAME,
+    METHOD,
+    PUBLISH,
+    FrameReader,
+    payload_snippet,
+)
+from amqpy.wire.hot import ACK_ID
+from amqpy.wire.methods import (
+    Channel,
+    Connection,
+    Method,
+    decode_method,
+    encode_method,
+    method_class,
+    method_id,
+    table_of,
+)
+from amqpy.wire.outbox import Outbox
+
+if TYPE_CHECKING:
+    from amqpy.config import Config
+    from amqpy.core.vhost import Vhost
+
+
+class State(Enum):
+    HEADER = auto()
+    STARTING = auto()
+    SECURING = auto()
+    TUNING = auto()
+    OPENING = auto()
+    RUNNING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class ConnectionSession:
+    """One client's connection. Implements `core.effects.Client`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        users: Users,
+        *,
+        from_loopback: bool,
+        log: logging.LoggerAdapter[logging.Logger],
+        wake: Callable[[], object],
+        now_ms: int,
+    ) -> None:
+        self.broker = broker
+        self.config: Config = broker.config
+        self.log = log
+        self.outbox = Outbox(wake)
+        self.state = State.HEADER
+        self.user: User | None = None
+        self.vhost: Vhost | None = None
+        self.client_properties: dict[str, Any] = {}
+        self.frame_max = self.config.frame_max
+        self.max_message_size = self.config.max_message_size
+        self.channels: dict[int, ChannelSession] = {}
+        self.hot: dict[int, ChannelSession] = {}
+        """The channels that can take a whole message or an ack without further questions."""
+        self.confirming: list[ChannelSession] = []
+        """The channels that published in this turn and want to be told."""
+        self.known_properties: set[bytes] = set()
+        self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
+        """When `on_time` wants to be called."""
+        self._now_ms = now_ms
+        self._users = users
+        self._from_loopback = from_loopback
+        self._mechanism: Mechanism | None = None
+        self._capabilities: frozenset[str] = frozenset()
+        self._channel_max = self.config.channel_max
+        self._reader = FrameReader(self.config.frame_max)
+        self._header = b""
+        self._heartbeat_ms = 0
+        self._received = 0
+        self._received_at_check = 0
+        self._silent_checks = 0
+        self._sent_at_check = 0
+        self._check_receiving = False
+        self.paused = False
+        """The transport is not being read, so silence is not the peer's fault."""
+
+    # --- core.effects.Client
+
+    @property
+    def user_name(self) -> str:
+        return self.user.name if self.user else ""
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        return self.user is not None and self.vhost is not None and self.user.may(verb, self.vhost.name, resource)
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing more will be read or written, but for what is in the outbox."""
+        return self.state is State.CLOSED
+
+    def client_can(self, capability: str) -> bool:
+        return capability in self._capabilities
+
+    # --- bytes in
+
+    def receive(self, data: bytes, now_ms: int) -> None:
+        """Everything the peer's bytes lead to, up to and including its confirms."""
+        self._now_ms = now_ms
+        self._received += len(data)
+        if self.state is State.HEADER:
+            data = self._read_protocol_header(data)
+        if not data or self.is_closed:
+            return
+        hot = self.hot
+        try:
+            for kind, number, payload, header, body in self._reader.feed(data):
+                channel = hot.get(number)
+                try:
+                    if channel is None:
+                        self._on_cold_frame(kind, number, payload, header, body)
+                    elif kind == PUBLISH:
+                        channel.publish(payload, header, body)
+                    elif kind == METHOD and payload[:4] == ACK_ID:
+                        channel.on_ack(payload)
+                    else:
+                        self._on_cold_frame(kind, number, payload, header, body)
+                except ChannelFault as fault:
+                    self._close_channel(number, fault)
+                if self.is_closed:
+                    return
+        except ConnectionFault as fault:
+            self.fail(fault)
+            if isinstance(fault, FrameFault) and fault.method_id is None:
+                # Where the next frame starts is unknown: there is no close-ok to wait for.
+                self.state = State.CLOSED
+        for channel in self.confirming:
+            channel.tell_confirms()
+        self.confirming.clear()
+
+    def _read_protocol_header(self, data: bytes) -> bytes:
+        """The bytes after the protocol header, once it is here and good."""
+        self._header += data
+        header, rest = self._header[:8], self._header[8:]
+        if len(header) < 8:
+            return b""
+        self._header = b""
+        if header not in ACCEPTED_HEADERS:
+            self.log.warning("bad protocol header %r", header)
+            self.outbox.write(PROTOCOL_HEADER)
+            self.state = State.CLOSED
+            return b""
+        mechanisms = " ".join(self.config.auth_mechanisms).encode()
+        self._send(Connection.Start, 0, 9, server_properties(self.config), mechanisms, b"en_US")
+        self.state = State.STARTING
+        return rest
+
+    def _on_cold_frame(self, kind: int, number: int, payload: bytes, header: bytes, body: bytes) -> None:
+        """Anything but a whole message or an ack on an open channel."""
+        if kind == PUBLISH:
+            self._on_cold_frame(METHOD, number, payload, b"", b"")
+            self._on_cold_frame(HEADER, number, header, b"", b"")
+            if body:
+                self._on_cold_frame(BODY, number, body, b"", b"")
+            return
+        stopping = self.state in {State.CLOSING, State.CLOSED}
+        if number == 0:
+            if kind == METHOD:
+                self._on_connection_method(payload)
+            elif kind != HEARTBEAT and not stopping:
+                raise _unexpected(kind, payload) if kind in {HEADER, BODY} else _unknown(kind, payload)
+            return
+        if stopping:
+            return
+        if self.state is not State.RUNNING or kind == HEARTBEAT:
+            raise _unexpected(kind, payload)
+        if kind not in {METHOD, HEADER, BODY}:
+            raise _unknown(kind, payload)
+        self._on_channel_frame(kind, number, payload)
+
+    # --- channels
+
+    def _on_channel_frame(self, kind: int, number: int, payload: bytes) -> None:
+        channel = self.channels.get(number)
+        method = _method_of(kind, payload)
+        if channel is None:
+            if len(self.channels) >= self._channel_max > 0:
+                raise NotAllowed(
+                    f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
+                    f"({self._channel_max})"
+                )
+            if method is not Channel.Open:
+                raise _with_method(refuse_unopened(), method)
+            self._open_channel(number)
+        elif channel.closing:
+            if method is Channel.CloseOk:
+                del self.channels[number]
+            elif method is Channel.Close:
+                channel.reply(Channel.CloseOk)
+        elif method is Channel.Open:
+            raise _with_method(ChannelStateFault("second 'channel.open' seen"), method)
+        elif method is Channel.Close:
+            channel.tell_confirms()
+            channel.close()
+            del self.channels[number]
+            channel.reply(Channel.CloseOk)
+            self.broker.settle()
+        elif kind == METHOD:
+            channel.on_method(payload)
+        elif kind == HEADER:
+            channel.on_header(payload)
+        else:
+            channel.on_body(payload)
+
+    def _open_channel(self, number: int) -> None:
+        assert self.vhost is not None
+        channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
+        channel.reply(Channel.OpenOk, b"")
+
+    def _close_channel(self, number: int, fault: ChannelFault) -> None:
+        """Ends a channel that we refuse something on; its number stays taken until close-ok."""
+        self.log.error("channel %d: %s", number, fault.reply_text)
+        channel = self.channels[number]
+        channel.tell_confirms()
+        channel.close()
+        channel.closing = True
+        channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+        self.broker.settle()
+
+    # --- connection methods
+
+    def _on_connection_method(self, payload: bytes) -> None:
+        method = _method_of(METHOD, payload)
+        if method is None:
+            raise CommandInvalid("unimplemented method")
+        try:
+            decoded: Any = decode_method(method, payload)
+            if self.state is State.CLOSING:
+                if method is Connection.CloseOk:
+                    self._finish()
+                elif method is Connection.Close:
+                    self._send(Connection.CloseOk)
+                return
+            if method is Connection.StartOk and self.state is State.STARTING:
+                self._on_start_ok(decoded)
+            elif method is Connection.SecureOk and self.state is State.SECURING:
+                self._authenticate(decoded.response)
+            elif method is Connection.TuneOk and self.state is State.TUNING:
+                self._on_tune_ok(decoded)
+            elif method is Connection.Open and self.state is State.OPENING:
+                self._on_open(decoded)
+            elif method is Connection.Close and self.state is State.RUNNING:
+                self._on_close(decoded)
+            elif method is Connection.UpdateSecret and self.state is State.RUNNING:
+                self._send(Connection.UpdateSecretOk)
+            else:
+                name = self.state.name.lower()
+                raise ChannelStateFault(f"unexpected method in connection state {name}")
+        except AmqpFault as fault:
+            fault.method_id = fault.method_id or method_id(method)
+            raise
+
+    def _on_start_ok(self, method: Connection.StartOk) -> None:
+        self.client_properties = table_of(method.client_properties)
+        self._capabilities = capabilities_of(self.client_properties)
+        if method.mechanism not in self.config.auth_mechanisms:
+            raise CommandInvalid(f"unknown authentication mechanism '{method.mechanism}'")
+        mechanism = MECHANISMS[method.mechanism]
+        self._mechanism = mechanism(self._users, from_loopback=self._from_loopback)
+        self.state = State.SECURING
+        self._authenticate(method.response)
+
+    def _authenticate(self, response: bytes | str) -> None:
+        assert self._mechanism is not None
+        assert isinstance(response, bytes)
+        try:
+            answer = self._mechanism.respond(response)
+        except LoginFailed as failure:
+            self.log.error("login failed: %s", failure)
+            fault = LoginRefused(
+                f"Login was refused using authentication mechanism {self._mechanism.name}. "
+                "For details see the broker logfile."
+            )
+            fault.method_id = (0, 0)
+            raise fault from None
+        if isinstance(answer, bytes):
+            self._send(Connection.Secure, answer)
+            return
+        self.user = answer
+        self._mechanism = None
+        self._send(Connection.Tune, self.config.channel_max, self.config.frame_max, self.config.heartbeat)
+        self.state = State.TUNING
+
+    def _on_tune_ok(self, method: Connection.TuneOk) -> None:
+        try:
+            check_tuned("frame_max", method.frame_max, floor=FRAME_MAX_FLOOR, ours=self.config.frame_max)
+            check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
+        except NotAllowed as fault:
+            fault.method_id = method_id(Connection.Tune)
+            raise
+        self.frame_max = self._reader.frame_max = method.frame_max or self.config.frame_max
+        self._channel_max = method.channel_max
+        self._heartbeat_ms = method.heartbeat * 1000
+        self.state = State.OPENING
+
+    def _on_open(self, method: Connection.Open) -> None:
+        assert self.user is not None
+        vhost = self.broker.vhosts.get(method.virtual_host)
+        if vhost is None:
+            raise NotAllowed(f"vhost {method.virtual_host} not found")
+        if not self.user.may_enter(vhost.name):
+            raise NotAllowed(f"access to vhost '{vhost.name}' refused for user '{self.user.name}'")
+        self.vhost = vhost
+        self._send(Connection.OpenOk, "")
+        self.state = State.RUNNING
+        self.next_at_ms = self._now_ms + self._heartbeat_ms // 2 if self._heartbeat_ms else None
+        name = connection_name(self.client_properties)
+        self.log.info(
+            "user '%s' authenticated and granted access to vhost '%s'%s",
+            self.user.name,
+            vhost.name,
+            f", connection name: {name!r}" if name else "",
+        )
+
+    def _on_close(self, method: Connection.Close) -> None:
+        """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
+        self._leave_core()
+        self._send(Connection.CloseOk)
+        self._finish()
+
+    # --- time
+
+    def on_time(self, now_ms: int) -> None:
+        """Does what is due. Sets `next_at_ms` anew."""
+        self._now_ms = now_ms
+        if self.state is State.CLOSED:
+            self.next_at_ms = None
+        elif self.state is State.CLOSING:
+            self.log.warning("no close-ok in time")
+            self._finish()
+        elif self.state is not State.RUNNING:
+            self.log.warning("handshake timeout in state %s", self.state.name.lower())
+            self._finish()
+        else:
+            self._beat()
+
+    def _beat(self) -> None:
+        """Twice an interval: say something if nothing was said. Once an interval: is the peer still there?"""
+        if self.outbox.total == self._sent_at_check and not self.outbox.size:
+            self.outbox.write(HEARTBEAT_FRAME)
+        self._sent_at_check = self.outbox.total
+        if self._check_receiving:
+            silent = self._received == self._received_at_check and not self.paused
+            self._silent_checks = self._silent_checks + 1 if silent else 0
+            self._received_at_check = self._received
+            if self._silent_checks >= 2:
+                self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat_ms // 1000)
+                self._finish()
+                return
+        self._check_receiving = not self._check_receiving
+        self.next_at_ms = self._now_ms + self._heartbeat_ms // 2
+
+    # --- the end
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """Closes the connection with a fault's code, or without a word where RabbitMQ has none for a peer."""
+        self.log.error("closing connection in state %s: %s", self.state.name.lower(), fault.reply_text)
+        state = self.state
+        if state in {State.CLOSING, State.CLOSED}:
+            return
+        self._leave_core()
+        refused = isinstance(fault, LoginRefused)
+        told = (
+            state in {State.OPENING, State.RUNNING}
+            or (state is State.TUNING and isinstance(fault, NotAllowed))
+            or (refused and self.client_can("authentication_failure_close"))
+        )
+        if told:
+            self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+        if told and not refused:
+            self.state = State.CLOSING
+            self.next_at_ms = self._now_ms + self.config.close_timeout_ms
+        else:
+            self._finish()
+
+    def lost(self) -> None:
+        """The transport is gone."""
+        if self.state not in {State.CLOSING, State.CLOSED}:
+            if self.state is State.RUNNING:
+                self.log.warning("client unexpectedly closed TCP connection")
+            self._leave_core()
+        self._finish()
+
+    def resume_consumers(self) -> None:
+        """The client reads again: whoever was parked for that gets in line."""
+        for channel in self.channels.values():
+            for consumer in channel.ledger.consumers:
+                if consumer.parked:
+                    consumer.resume()
+
+    def _finish(self) -> None:
+        self.state = State.CLOSED
+        self.next_at_ms = None
+
+    def _leave_core(self) -> None:
+        self.hot.clear()
+        for channel in self.channels.values():
+            channel.tell_confirms()
+            channel.close()
+        self.channels.clear()
+        if self.vhost is not None:
+            self.broker.connection_lost(self, self.vhost)
+        self.broker.settle()
+
+    def _send(self, method: type[Method], *values: object) -> None:
+        self.outbox.write(encode_method(0, method, *values))
+
+
+def _method_of(kind: int, payload: bytes) -> type[Method] | None:
+    if kind != METHOD or len(payload) < 4:
+        return None
+    return method_class(*struct.unpack_from(">HH", payload))
+
+
+def _with_method(fault: ConnectionFault, method: type[Method] | None) -> ConnectionFault:
+    fault.method_id = None if method is None else method_id(method)
+    return fault
+
+
+def _unexpected(kind: int, payload: bytes) -> UnexpectedFrame:
+    return UnexpectedFrame(f"type {kind}, {payload_snippet(payload)}")
+
+
+def _unknown(kind: int, payload: bytes) -> FrameFault:
+    fault = FrameFault(f"type {kind}, {payload_snippet(payload)}: unknown_frame")
+    fault.method_id = (0, 0)
+    return fault

@@ -1,0 +1,140 @@
+"""exchange.* and queue.*: what there is and what is bound to what.
+
+Source: AMQP 0-9-1 sections 1.6 and 1.7; `rabbit_channel:expand_shortcuts` for empty queue names.
+"""
+
+from typing import TYPE_CHECKING
+
+from amqpy.errors import NotFound
+from amqpy.session.channel import Channel, handles
+from amqpy.wire.methods import Exchange, Queue, table_of
+
+if TYPE_CHECKING:
+    from amqpy.core.queue import Queue as CoreQueue
+
+
+@handles(Exchange.Declare)
+def exchange_declare(channel: Channel, method: Exchange.Declare) -> None:
+    if method.passive:
+        channel.broker.check_exchange(channel.vhost, method.exchange)
+    else:
+        channel.broker.declare_exchange(
+            channel.connection,
+            channel.vhost,
+            method.exchange,
+            method.exchange_type,
+            durable=method.durable,
+            auto_delete=method.auto_delete,
+            internal=method.internal,
+            arguments=table_of(method.arguments),
+        )
+    if not method.nowait:
+        channel.reply(Exchange.DeclareOk)
+
+
+@handles(Exchange.Delete)
+def exchange_delete(channel: Channel, method: Exchange.Delete) -> None:
+    channel.broker.delete_exchange(channel.connection, channel.vhost, method.exchange, if_unused=method.if_unused)
+    if not method.nowait:
+        channel.reply(Exchange.DeleteOk)
+
+
+@handles(Exchange.Bind)
+def exchange_bind(channel: Channel, method: Exchange.Bind) -> None:
+    channel.broker.bind_exchange(
+        channel.connection,
+        channel.vhost,
+        method.destination,
+        method.source,
+        method.routing_key,
+        table_of(method.arguments),
+    )
+    if not method.nowait:
+        channel.reply(Exchange.BindOk)
+
+
+@handles(Exchange.Unbind)
+def exchange_unbind(channel: Channel, method: Exchange.Unbind) -> None:
+    channel.broker.unbind_exchange(
+        channel.connection,
+        channel.vhost,
+        method.destination,
+        method.source,
+        method.routing_key,
+        table_of(method.arguments),
+    )
+    if not method.nowait:
+        channel.reply(Exchange.UnbindOk)
+
+
+@handles(Queue.Declare)
+def queue_declare(channel: Channel, method: Queue.Declare) -> None:
+    queue: CoreQueue
+    if method.passive:
+        queue = channel.broker.check_queue(channel.connection, channel.vhost, method.queue)
+    else:
+        queue = channel.broker.declare_queue(
+            channel.connection,
+            channel.vhost,
+            method.queue,
+            durable=method.durable,
+            exclusive=method.exclusive,
+            auto_delete=method.auto_delete,
+            arguments=table_of(method.arguments),
+        )
+    channel.last_queue = queue.name
+    if not method.nowait:
+        channel.reply(Queue.DeclareOk, queue.name, len(queue.ready), len(queue.consumers))
+
+
+@handles(Queue.Delete)
+def queue_delete(channel: Channel, method: Queue.Delete) -> None:
+    count = channel.broker.delete_queue(
+        channel.connection,
+        channel.vhost,
+        named_queue(channel, method.queue),
+        if_unused=method.if_unused,
+        if_empty=method.if_empty,
+    )
+    if not method.nowait:
+        channel.reply(Queue.DeleteOk, count)
+
+
+@handles(Queue.Purge)
+def queue_purge(channel: Channel, method: Queue.Purge) -> None:
+    count = channel.broker.purge_queue(channel.connection, channel.vhost, named_queue(channel, method.queue))
+    if not method.nowait:
+        channel.reply(Queue.PurgeOk, count)
+
+
+@handles(Queue.Bind)
+def queue_bind(channel: Channel, method: Queue.Bind) -> None:
+    queue, routing_key = _binding_names(channel, method)
+    channel.broker.bind_queue(
+        channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
+    )
+    if not method.nowait:
+        channel.reply(Queue.BindOk)
+
+
+@handles(Queue.Unbind)
+def queue_unbind(channel: Channel, method: Queue.Unbind) -> None:
+    queue, routing_key = _binding_names(channel, method)
+    channel.broker.unbind_queue(
+        channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
+    )
+    channel.reply(Queue.UnbindOk)
+
+
+def named_queue(channel: Channel, name: str) -> str:
+    """The queue a method means: an empty name is the queue that this channel declared last."""
+    name = name or channel.last_queue
+    if not name:
+        raise NotFound("no previously declared queue")
+    return name
+
+
+def _binding_names(channel: Channel, method: Queue.Bind | Queue.Unbind) -> tuple[str, str]:
+    """With neither queue nor routing key given, the last declared queue's name is both."""
+    queue = named_queue(channel, method.queue)
+    return queue, queue if not method.queue and not method.routing_key else method.routing_key

@@ -1,0 +1,52 @@
+"""A transaction of a channel: what tx.commit will do.
+
+Publishes are routed when they come and delivered at the commit; answers are checked when they come and take
+effect at the commit.
+
+Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
+"""
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from amqpy.core.message import Message
+from amqpy.core.queue import Queue
+
+if TYPE_CHECKING:
+    from amqpy.core.ledger import Owed
+
+Verdict: TypeAlias = Literal["ack", "requeue", "drop"]
+Taken: TypeAlias = "list[tuple[int, Owed]]"
+
+
+class Publish(NamedTuple):
+    queues: tuple[Queue, ...]
+    message: Message
+    mandatory: bool
+
+
+class Transaction:
+    """Publishes and answers since the last commit or rollback."""
+
+    def __init__(self) -> None:
+        self.publishes: list[Publish] = []
+        self.answers: list[tuple[Verdict, Taken]] = []
+
+    def publish(self, queues: tuple[Queue, ...], message: Message, mandatory: bool) -> None:
+        self.publishes.append(Publish(queues, message, mandatory))
+
+    def acknowledge(self, taken: Taken) -> None:
+        self.answers.append(("ack", taken))
+
+    def reject(self, taken: Taken, *, requeue: bool) -> None:
+        self.answers.append(("requeue" if requeue else "drop", taken))
+
+    def commit(self) -> tuple[list[Publish], list[tuple[Verdict, Taken]]]:
+        """Everything to be done, in order; the next transaction starts empty."""
+        publishes, answers = self.publishes, self.answers
+        self.publishes, self.answers = [], []
+        return publishes, answers
+
+    def rollback(self) -> Taken:
+        """What was answered and now is not, by tag."""
+        _, answers = self.commit()
+        return sorted((entry for _, taken in answers for entry in taken), key=lambda entry: entry[0])

@@ -1,0 +1,122 @@
+"""From a stream of bytes to frames.
+
+    octet  type        1 method, 2 content header, 3 content body, 8 heartbeat
+    short  channel
+    long   size        of the payload
+    ...    payload
+    octet  0xCE        frame-end
+
+A published message is three frames, and nearly always all three are in the buffer. The reader hands such a
+message out in one piece (`PUBLISH`): that saves two passes through everything above for each message. Whatever
+is not whole comes frame by frame and is put together by the channel.
+
+Source: AMQP 0-9-1 section 4.2.3; `rabbit_reader:handle_input` for the tolerance and the error texts.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from amqpy.errors import FrameFault, erlang_text
+
+METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
+PUBLISH = 0
+"""Not on the wire: a basic.publish with its content header and its whole body."""
+
+FRAME_END = 0xCE
+EMPTY_FRAME_SIZE = 8
+"""The octets around a payload; frame-max counts them."""
+
+HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+
+Frame: TypeAlias = tuple[int, int, bytes, bytes, bytes]
+"""kind, channel, payload; and for PUBLISH the content header's payload and the body, else two empty ones."""
+
+_HEAD = struct.Struct(">BHI").unpack_from
+_BODY_SIZE = struct.Struct(">Q").unpack_from
+_PUBLISH_ID = b"\x00\x3c\x00\x28"
+
+
+class FrameReader:
+    """Cuts received bytes into frames; holds at most one unfinished frame."""
+
+    def __init__(self, frame_max: int) -> None:
+        self.frame_max = frame_max
+        """As negotiated. A payload may use all of it: clients are known to forget the frame's own eight octets."""
+        self._tail = bytearray()
+        self._missing = 0
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames completed by `data`. Raises FrameFault; the stream cannot be read on after that."""
+        if self._tail:
+            self._tail += data
+            if len(self._tail) < self._missing:
+                return
+            data = bytes(self._tail)
+            self._tail.clear()
+        self._missing = 0
+        position, end = 0, len(data)
+        while end - position >= 7:
+            kind, channel, size = _HEAD(data, position)
+            if size > self.frame_max:
+                raise _too_large(kind, size, self.frame_max)
+            start = position + 7
+            stop = start + size
+            if stop >= end:
+                self._missing = stop + 1 - position
+                break
+            payload = data[start:stop]
+            if data[stop] != FRAME_END:
+                raise _bad_end(kind, payload, data[stop])
+            position = stop + 1
+            if kind == METHOD and payload[:4] == _PUBLISH_ID:
+                content = _whole_content(data, position, channel, self.frame_max)
+                if content is not None:
+                    header, body, position = content
+                    yield PUBLISH, channel, payload, header, body
+                    continue
+            yield kind, channel, payload, b"", b""
+        if position < end:
+            self._tail += data[position:]
+
+
+def _whole_content(data: bytes, position: int, channel: int, frame_max: int) -> tuple[bytes, bytes, int] | None:
+    """The content header's payload, the body and where they end, if a header frame and its one body frame follow.
+
+    Anything unusual is None, so that the frames are judged one by one.
+    """
+    end = len(data)
+    if end - position < 22:
+        return None
+    kind, number, size = _HEAD(data, position)
+    start = position + 7
+    stop = start + size
+    if kind != HEADER or number != channel or not 14 <= size <= frame_max or stop >= end or data[stop] != FRAME_END:
+        return None
+    (body_size,) = _BODY_SIZE(data, start + 4)
+    if not body_size:
+        return data[start:stop], b"", stop + 1
+    body_start = stop + 8
+    body_stop = body_start + body_size
+    if (
+        body_size > frame_max
+        or body_stop >= end
+        or data[body_stop] != FRAME_END
+        or _HEAD(data, stop + 1) != (BODY, channel, body_size)
+    ):
+        return None
+    return data[start:stop], data[body_start:body_stop], body_stop + 1
+
+
+def _too_large(kind: int, size: int, frame_max: int) -> FrameFault:
+    return FrameFault(f"type {kind}, all octets = <<>>: {{frame_too_large,{size},{frame_max - EMPTY_FRAME_SIZE}}}")
+
+
+def _bad_end(kind: int, payload: bytes, found: int) -> FrameFault:
+    return FrameFault(f"type {kind}, {payload_snippet(payload)}: {{invalid_frame_end_marker,{found}}}")
+
+
+def payload_snippet(payload: bytes) -> str:
+    """The start of a payload, as RabbitMQ shows it in its error texts."""
+    which = "all" if len(payload) <= 16 else "first 16"
+    return f"{which} octets = {erlang_text(payload[:16])}"

@@ -1,0 +1,154 @@
+"""Every method but the hot ones: bytes to typed objects and back.
+
+The classes, their names and their fields' types come from pamqp's tables of the specification, so that the
+specification is not written down twice. The values are read and written here: pamqp refuses names that RabbitMQ
+accepts and loses the types of table fields (see docs/decisions). This is the only module that knows pamqp.
+"""
+
+import struct
+from typing import Any, cast
+
+from pamqp import commands
+from pamqp.base import Frame as Method
+from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
+
+from amqpy.errors import FrameFault, SyntaxFault
+from amqpy.wire.values import Field, MalformedValue, Table, decode_table, encode_table
+
+__all__ = [
+    "Basic",
+    "Channel",
+    "Confirm",
+    "Connection",
+    "Exchange",
+    "Method",
+    "Queue",
+    "Tx",
+    "decode_method",
+    "encode_method",
+    "method_class",
+    "method_id",
+    "method_name",
+    "shortstr",
+    "table_of",
+]
+
+_FIXED = {
+    "octet": struct.Struct(">B"),
+    "short": struct.Struct(">H"),
+    "long": struct.Struct(">I"),
+    "longlong": struct.Struct(">Q"),
+}
+
+
+def method_class(class_id: int, number: int) -> type[Method] | None:
+    """The method with these ids, or None if AMQP 0-9-1 has no such method."""
+    return _METHODS.get(class_id << 16 | number)
+
+
+def method_id(method: type[Method]) -> tuple[int, int]:
+    """The class id and the method id, as the close methods report them."""
+    return method.index >> 16, method.index & 0xFFFF
+
+
+def method_name(method: type[Method]) -> str:
+    """The specification's name, such as `queue.declare-ok`."""
+    group, name = method.name.split(".")
+    dashed = "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+    return f"{group.lower()}.{dashed}"
+
+
+_METHODS: dict[int, type[Method]] = commands.INDEX_MAPPING
+
+_PLANS = {method: tuple((name, method.amqp_type(name)) for name in method.attributes()) for method in _METHODS.values()}
+"""Each method's fields and their wire types, in order."""
+
+
+def decode_method(method: type[Method], payload: bytes) -> Method:
+    """The method in a method frame's payload (the four bytes of ids included).
+
+    Raises SyntaxFault for a payload that does not fit the method, FrameFault for a name that is not UTF-8.
+    Octets after the last field are ignored, as RabbitMQ does not look at them either.
+    """
+    result = method.__new__(method)
+    position, bit = 4, 8
+    try:
+        for name, kind in _PLANS[method]:
+            value: Any
+            if kind == "bit":
+                if bit == 8:
+                    position, bit = position + 1, 0
+                value = bool(payload[position - 1] >> bit & 1)
+                bit += 1
+                setattr(result, name, value)
+                continue
+            bit = 8
+            fixed = _FIXED.get(kind)
+            if fixed is not None:
+                (value,) = fixed.unpack_from(payload, position)
+                position += fixed.size
+            elif kind == "shortstr":
+                end = position + 1 + payload[position]
+                value = _name(payload[position + 1 : end])
+                position = end
+            else:
+                (size,) = _FIXED["long"].unpack_from(payload, position)
+                end = position + 4 + size
+                raw = payload[position + 4 : end]
+                value = decode_table(raw) if kind == "table" else raw
+                position = end
+            if position > len(payload):
+                raise MalformedValue("truncated method")
+            setattr(result, name, value)
+    except (IndexError, struct.error, MalformedValue):
+        raise SyntaxFault(f"cannot decode {method_name(method)}") from None
+    return result
+
+
+def _name(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise FrameFault("Malformed UTF-8 in shortstr") from None
+
+
+def encode_method(channel: int, method: type[Method], *values: object) -> bytes:
+    """A whole method frame, its fields given in the specification's order."""
+    parts = [struct.pack(">I", method.index)]
+    bits = count = 0
+    for (_, kind), value in zip(_PLANS[method], values, strict=True):
+        if kind == "bit":
+            bits |= bool(value) << count
+            count += 1
+            continue
+        if count:
+            parts.append(bytes((bits,)))
+            bits = count = 0
+        parts.append(_encode(kind, value))
+    if count:
+        parts.append(bytes((bits,)))
+    payload = b"".join(parts)
+    return struct.pack(">BHI", 1, channel, len(payload)) + payload + b"\xce"
+
+
+def _encode(kind: str, value: Any) -> bytes:  # noqa: ANN401 (what it is depends on `kind`)
+    fixed = _FIXED.get(kind)
+    if fixed is not None:
+        return fixed.pack(value)
+    if kind == "shortstr":
+        return shortstr(value)
+    raw = encode_table(value) if kind == "table" else value
+    return struct.pack(">I", len(raw)) + raw
+
+
+def shortstr(value: str) -> bytes:
+    """A name with its length. What is longer than 255 bytes is cut as RabbitMQ cuts its reply texts."""
+    raw = value.encode("utf-8", "surrogateescape")
+    if len(raw) > 255:
+        raw = raw[:252] + b"..."
+    return bytes((len(raw),)) + raw
+
+
+def table_of(value: object) -> Table:
+    """A decoded method's table. pamqp's annotations promise plain values where this module puts Fields."""
+    return cast("dict[str, Field]", value)

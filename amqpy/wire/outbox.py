@@ -1,0 +1,62 @@
+"""Bytes waiting for one peer.
+
+Everything a turn of the broker has to say to a peer is gathered here and leaves in as few calls as the
+transport allows. The outbox also is the measure of a slow reader: while it holds more than `HIGH`, the
+peer's consumers get no more messages (they wait in their queues, where others can take them).
+"""
+
+from collections.abc import Callable
+
+HIGH = 512 * 1024
+"""Bytes at which the peer counts as slow."""
+
+LOW = HIGH // 4
+"""Bytes at which it no longer does."""
+
+SEND_MAX = 1024 * 1024
+"""Bytes handed to the transport in one call, so that one large message is not copied whole."""
+
+
+class Outbox:
+    """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
+
+    __slots__ = ("chunks", "size", "total", "wake")
+
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self.chunks: list[bytes | memoryview] = []
+        self.size = 0
+        """Bytes not yet accepted by the transport, those of a `take` in progress included."""
+        self.total = 0
+        """Bytes ever accepted by the transport."""
+        self.wake = wake
+
+    @property
+    def full(self) -> bool:
+        return self.size >= HIGH
+
+    def write(self, data: bytes | memoryview) -> None:
+        if not self.chunks:
+            self.wake()
+        self.chunks.append(data)
+        self.size += len(data)
+
+    def take(self) -> bytes:
+        """The next bytes to send, at most about SEND_MAX. Tell with `sent` once they are on their way."""
+        chunks = self.chunks
+        if self.size <= SEND_MAX:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            return data if isinstance(data, bytes) else bytes(data)
+        count = size = 0
+        for chunk in chunks:
+            count += 1
+            size += len(chunk)
+            if size >= SEND_MAX:
+                break
+        data = b"".join(chunks[:count])
+        del chunks[:count]
+        return data
+
+    def sent(self, size: int) -> None:
+        self.size -= size
+        self.total += size

@@ -1,0 +1,165 @@
+"""Field tables and properties, without loss.
+
+A client's tables are carried, compared and shown, never normalised: a field keeps its wire type, because
+`1` as a byte and `1` as a long are equal to the broker but not to the client that reads them back, and because
+RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive through surrogate escapes.
+
+Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts.
+"""
+
+import struct
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+DEPTH_MAX = 64
+"""Tables inside tables. RabbitMQ has no bound here; a stack has."""
+
+
+class Field(NamedTuple):
+    """A typed value: `kind` is RabbitMQ's name of the wire type, `value` its nearest Python value."""
+
+    kind: str
+    value: Any
+
+
+Table: TypeAlias = dict[str, Field]
+
+
+class MalformedValue(ValueError):
+    """Bytes that are no AMQP value."""
+
+
+_FIXED: dict[int, tuple[str, struct.Struct]] = {
+    ord("b"): ("byte", struct.Struct(">b")),
+    ord("B"): ("unsignedbyte", struct.Struct(">B")),
+    ord("s"): ("short", struct.Struct(">h")),
+    ord("u"): ("unsignedshort", struct.Struct(">H")),
+    ord("I"): ("signedint", struct.Struct(">i")),
+    ord("i"): ("unsignedint", struct.Struct(">I")),
+    ord("l"): ("long", struct.Struct(">q")),
+    ord("L"): ("long", struct.Struct(">q")),
+    ord("f"): ("float", struct.Struct(">f")),
+    ord("d"): ("double", struct.Struct(">d")),
+    ord("T"): ("timestamp", struct.Struct(">Q")),
+    ord("t"): ("bool", struct.Struct(">?")),
+}
+_LONG = struct.Struct(">I")
+_DECIMAL = struct.Struct(">BI")
+
+INTEGER_KINDS = frozenset({"byte", "unsignedbyte", "short", "unsignedshort", "signedint", "unsignedint", "long"})
+
+
+def text(raw: bytes) -> str:
+    """Bytes of a long string or a table key as text that encodes back to the same bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def decode_table(data: bytes, depth: int = 0) -> Table:
+    """The fields of a table's content (without its length). Raises MalformedValue."""
+    if depth > DEPTH_MAX:
+        raise MalformedValue("nested too deeply")
+    table: Table = {}
+    position, end = 0, len(data)
+    while position < end:
+        key_end = position + 1 + data[position]
+        key = text(data[position + 1 : key_end])
+        if key_end >= end:
+            raise MalformedValue("truncated table")
+        table[key], position = _decode_field(data, key_end, depth)
+    return table
+
+
+def _decode_array(data: bytes, depth: int) -> list[Field]:
+    if depth > DEPTH_MAX:
+        raise MalformedValue("nested too deeply")
+    items = []
+    position, end = 0, len(data)
+    while position < end:
+        item, position = _decode_field(data, position, depth)
+        items.append(item)
+    return items
+
+
+def _decode_field(data: bytes, position: int, depth: int) -> tuple[Field, int]:
+    tag = data[position]
+    position += 1
+    fixed = _FIXED.get(tag)
+    try:
+        if fixed is not None:
+            kind, codec = fixed
+            return Field(kind, codec.unpack_from(data, position)[0]), position + codec.size
+        if tag == ord("V"):
+            return Field("void", None), position
+        if tag == ord("D"):
+            return Field("decimal", _DECIMAL.unpack_from(data, position)), position + 5
+        (size,) = _LONG.unpack_from(data, position)
+    except struct.error:
+        raise MalformedValue("truncated value") from None
+    start = position + 4
+    end = start + size
+    decode = _SIZED.get(tag)
+    if decode is None or end > len(data):
+        raise MalformedValue("unknown type" if decode is None else "truncated value")
+    kind, read = decode
+    return Field(kind, read(data[start:end], depth + 1)), end
+
+
+_SIZED: dict[int, tuple[str, Callable[[bytes, int], Any]]] = {
+    ord("S"): ("longstr", lambda raw, _: text(raw)),
+    ord("x"): ("binary", lambda raw, _: raw),
+    ord("F"): ("table", decode_table),
+    ord("A"): ("array", _decode_array),
+}
+
+_TAG_OF = {kind: tag for tag, (kind, _) in (_FIXED | _SIZED).items() if tag != ord("L")}
+
+
+def encode_table(table: Mapping[str, Field]) -> bytes:
+    """A table's content (without its length), in the mapping's order."""
+    parts = []
+    for key, field in table.items():
+        raw = key.encode("utf-8", "surrogateescape")
+        parts.append(bytes((len(raw),)) + raw + encode_field(field))
+    return b"".join(parts)
+
+
+def encode_field(field: Field) -> bytes:
+    """A value with its type tag."""
+    kind, value = field
+    if kind == "void":
+        return b"V"
+    if kind == "decimal":
+        return b"D" + _DECIMAL.pack(*value)
+    tag = _TAG_OF[kind]
+    fixed = _FIXED.get(tag)
+    if fixed is not None:
+        return bytes((tag,)) + fixed[1].pack(value)
+    if kind == "longstr":
+        raw = value.encode("utf-8", "surrogateescape")
+    elif kind == "table":
+        raw = encode_table(value)
+    elif kind == "array":
+        raw = b"".join(map(encode_field, value))
+    else:
+        raw = value
+    return bytes((tag,)) + _LONG.pack(len(raw)) + raw
+
+
+def comparable(field: Field) -> Hashable:
+    """What two values are compared by: the value as Erlang has it, not its wire type.
+
+    All widths of integers, timestamps and floats are one kind of number; long strings and byte arrays are one kind
+    of binary; a bool is never a number. Inside tables and arrays Erlang compares the type as well.
+    """
+    kind, value = field
+    match kind:
+        case "bool":
+            return (value,)
+        case "longstr":
+            return str(value).encode("utf-8", "surrogateescape")
+        case "table":
+            return tuple((key, item.kind, comparable(item)) for key, item in value.items())
+        case "array":
+            return tuple((item.kind, comparable(item)) for item in value)
+    hashable: Hashable = value
+    return hashable
