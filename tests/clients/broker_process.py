@@ -11,13 +11,18 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pika
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PROJECT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 20
 STOP_DEADLINE_S = 20
+POLL_S = 0.05
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 SIGNS_OF_A_BUG = ("Traceback", "internal error", "INTERNAL_ERROR")
 
@@ -97,6 +102,19 @@ class LoggedProcess:
                 if self._ended or remaining_s <= 0 or not self._news.wait(remaining_s):
                     raise AssertionError(f"no line with {pattern!r} in the log:\n{self.log}")
 
+    def wait_until(self, condition: Callable[[], bool], deadline_s: float) -> None:
+        """Wait for something that the process is to do; fails when it ends or the deadline passes before."""
+        give_up_at = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < give_up_at, f"what was waited for did not happen:\n{self.log}"
+            with self._news:
+                assert not self._ended, f"the process ended:\n{self.log}"
+                self._news.wait(POLL_S)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._finish()
+
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> int:
         """Ask the process to end, wait for it, and return its exit code."""
         self._process.send_signal(signal.SIGTERM)
@@ -104,12 +122,15 @@ class LoggedProcess:
             return self._process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
             raise AssertionError(f"the process did not end after SIGTERM:\n{self.log}") from None
         finally:
-            self._reader.join()
-            assert self._process.stderr is not None
-            self._process.stderr.close()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
 
 
 class BrokerProcess:
