@@ -206,6 +206,7 @@ class Connection:
         )
         self.ended = False  # no more bytes will come
         self.closing = False  # the broker sent connection.close
+        self.closed = False  # the broker sent connection.close-ok
         self.channels: dict[int, Channel] = {}
         self.lines: dict[tuple[int, str], list[str]] = defaultdict(list)
         self._inboxes: dict[int, Inbox] = defaultdict(Inbox)
@@ -369,6 +370,8 @@ class Connection:
                 self.channels[frame.channel].closed = True
             if self.polite:
                 self.send("channel.close-ok", on=frame.channel)
+        elif frame.name == "connection.close-ok":
+            self.closed = True
         elif frame.name == "connection.close":
             self.closing = True
             for channel in self.channels:
@@ -377,6 +380,11 @@ class Connection:
                 self.send("connection.close-ok")
 
     def _record_frame(self, frame: Frame, inbox: "Inbox") -> None:
+        channel = self.channels.get(frame.channel)
+        if channel is not None and channel.round_trips and frame.name == "channel.flow-ok":
+            # Its place among messages is not the same twice in RabbitMQ, where messages come from other processes.
+            channel.round_trips -= 1
+            return
         if frame.name in ("basic.ack", "basic.nack"):
             topic = ", confirms" if self.stage.confirms_apart else ""
             for tag in inbox.newly_confirmed(frame):
@@ -385,7 +393,7 @@ class Connection:
             self._record(frame.channel, codec.frame_text(frame))
 
     def _record(self, channel: int, line: str, topic: str = "") -> None:
-        if self.recording:
+        if self.recording and channel != SETTLING_CHANNEL:
             self.lines[channel, topic].append(line)
 
     def forget(self, channel: int) -> None:
@@ -455,6 +463,7 @@ class Channel:
         self.connection = connection
         self.number = number
         self.closed = False
+        self.round_trips = 0  # replies to come that are no part of the transcript
         connection.forget(number)
 
     def send(self, method: str, **fields: Any) -> None:  # noqa: ANN401
@@ -478,7 +487,9 @@ class Channel:
 
     def sync(self) -> None:
         """A round trip that changes nothing: behind it, what the broker had sent here has arrived."""
-        if not (self.closed or self.connection.ended or self.connection.closing):
+        connection = self.connection
+        if not (self.closed or connection.closed or connection.closing or connection.ended):
+            self.round_trips += 1
             self.call("channel.flow", active=True)
 
     def settle(self, *queues: str) -> None:

@@ -1,0 +1,408 @@
+"""Frames that are wrong: in their envelope, their method, their order, or on their channel."""
+
+import struct
+
+from interop.parity import codec
+from interop.parity.codec import BODY, HEADER, HEARTBEAT, METHOD
+from interop.parity.scenario import scenario
+from interop.parity.script import Connection, Stage
+
+FLOW = codec.method_payload("channel.flow", active=True)
+CONTENT_TYPE_FLAG = struct.pack(">H", 1 << 15)
+
+
+def refused(connection: Connection) -> None:
+    """The broker closes the connection, and nothing said meanwhile counts."""
+    connection.wait_end()
+
+
+@scenario(each={"channel 0": 0, "open channel": 1, "channel not open": 2})
+def wrong_frame_end(stage: Stage, number: int) -> None:
+    """Every frame ends in 206."""
+    connection = stage.channel().connection
+    connection.send_frame(METHOD, number, FLOW, end=0)
+    refused(connection)
+
+
+@scenario(
+    each={
+        f"{frame_type} on {channel}, {len(payload)} bytes": (frame_type, channel, payload)
+        for frame_type in (0, 4, 5, 6, 7, 9, 65, 255)
+        for channel in (0, 1)
+        for payload in (b"", b"hello")
+    }
+)
+def unknown_frame_type(stage: Stage, case: tuple[int, int, bytes]) -> None:
+    """Only types 1, 2, 3 and 8 exist."""
+    connection = stage.channel().connection
+    connection.send_frame(*case)
+    refused(connection)
+
+
+@scenario(each=[4096 - 8, 4096 - 7, 4096, 4097, 131072, 2**32 - 1])
+def frame_near_frame_max(stage: Stage, size: int) -> None:
+    """A payload may be frame_max less 8, and RabbitMQ overlooks 8 more."""
+    channel = stage.channel(frame_max=4096)
+    channel.connection.send_bytes(struct.pack(">BHI", METHOD, 1, size))
+    if size <= 4096:
+        channel.connection.send_bytes(FLOW.ljust(size, b"\0") + b"\xce")
+    refused(channel.connection)
+
+
+@scenario(each=[4096 - 8, 4096, 4097])
+def body_frame_near_frame_max(stage: Stage, size: int) -> None:
+    """The same limit holds for a body frame; what is delivered is cut anew."""
+    channel = stage.channel(frame_max=4096)
+    queue = channel.declare(exclusive=True)
+    channel.consume(queue, no_ack=True)
+    channel.send("basic.publish", routing_key=queue)
+    channel.header(size)
+    channel.body(b"x" * size)
+    channel.wait("basic.deliver")
+
+
+@scenario(each={"one": b"\0", "many": bytes(100)})
+def heartbeat_with_payload(stage: Stage, payload: bytes) -> None:
+    """A heartbeat is empty."""
+    connection = stage.channel().connection
+    connection.send_frame(HEARTBEAT, 0, payload)
+    refused(connection)
+
+
+@scenario(each={"open channel": 1, "channel not open": 2, "channel above the maximum": 65535})
+def heartbeat_on_a_channel(stage: Stage, number: int) -> None:
+    """A heartbeat belongs on channel 0."""
+    channel = stage.channel()
+    channel.connection.send_frame(HEARTBEAT, number, b"")
+    channel.sync()
+
+
+@scenario()
+def heartbeat_is_ignored(stage: Stage) -> None:
+    """Heartbeats may come at any time, even between the frames of a message."""
+    channel = stage.channel()
+    queue = channel.declare(exclusive=True)
+    channel.connection.send_frame(HEARTBEAT, 0, b"")
+    channel.send("basic.publish", routing_key=queue)
+    channel.connection.send_frame(HEARTBEAT, 0, b"")
+    channel.header(4)
+    channel.connection.send_frame(HEARTBEAT, 0, b"")
+    channel.body(b"body")
+    channel.get(queue)
+
+
+METHOD_PAYLOADS = {
+    "empty": b"",
+    "class only": struct.pack(">H", 50),
+    "three bytes": b"\0\x32\0",
+    "unknown class": struct.pack(">HH", 99, 10),
+    "unknown method": struct.pack(">HH", 50, 99),
+    "zero": struct.pack(">HH", 0, 0),
+    "file class of 0-8": struct.pack(">HH", 70, 10),
+}
+
+
+@scenario(each={f"{label}, channel {number}": (number, label) for label in METHOD_PAYLOADS for number in (0, 1, 2)})
+def undecodable_method(stage: Stage, case: tuple[int, str]) -> None:
+    """A method frame without a known method."""
+    connection = stage.channel().connection
+    number, label = case
+    connection.send_frame(METHOD, number, METHOD_PAYLOADS[label])
+    refused(connection)
+
+
+def declare_payload(queue: bytes, bits: bytes, table: bytes) -> bytes:
+    return struct.pack(">HHH", 50, 10, 0) + bytes([len(queue)]) + queue + bits + table
+
+
+EMPTY_TABLE = codec.long_bytes(b"")
+
+MALFORMED_DECLARES = {
+    "no fields": struct.pack(">HH", 50, 10),
+    "ends in the name": struct.pack(">HHH", 50, 10, 0) + b"\x0aabc",
+    "no bits": struct.pack(">HHH", 50, 10, 0) + b"\x01q",
+    "no table": struct.pack(">HHH", 50, 10, 0) + b"\x01q\x00",
+    "table ends early": declare_payload(b"q", b"\0", struct.pack(">I", 10) + b"\x01kt\x01"),
+    "bytes after the table": declare_payload(b"q", b"\0", EMPTY_TABLE + b"more"),
+    "unknown table type": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kZ\0")),
+    "key ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x09k")),
+    "key without value": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01k")),
+    "value ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kI\0\0")),
+    "text ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kS\0\0\0\x09abc")),
+    "array ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kA\0\0\0\x09I\0\0\0\x01")),
+    "unknown type in an array": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kA\0\0\0\x02Z\0")),
+    "nested table ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kF\0\0\0\x05\x01k")),
+    "name is no UTF-8": declare_payload(b"q\xff\xfe", b"\x04", EMPTY_TABLE),
+    "name has a NUL": declare_payload(b"q\0q", b"\x01", EMPTY_TABLE),
+    "key is no UTF-8": declare_payload(b"", b"\x04", codec.long_bytes(b"\x01\xfft\x01")),
+    "reserved bits": declare_payload(b"", b"\xe4", EMPTY_TABLE),
+}
+
+
+@scenario(each=MALFORMED_DECLARES)
+def malformed_fields(stage: Stage, payload: bytes) -> None:
+    """Fields that cannot be taken apart are a syntax error, or harmless."""
+    channel = stage.channel()
+    channel.connection.send_frame(METHOD, 1, payload)
+    channel.wait("queue.declare-ok")
+
+
+@scenario(
+    each={
+        "routing key of a publish": codec.method_payload("basic.publish", routing_key=b"\xff"),
+        "exchange of a publish": codec.method_payload("basic.publish", exchange=b"\xff"),
+        "consumer tag": codec.method_payload("basic.consume", consumer_tag=b"\xff", queue="amq.none"),
+        "exchange": codec.method_payload("exchange.declare", exchange=b"\xff", exchange_type="fanout", passive=True),
+        "routing key of a bind": codec.method_payload(
+            "queue.bind", queue="amq.none", exchange="amq.direct", routing_key=b"\xc3"
+        ),
+    }
+)
+def text_is_no_utf8(stage: Stage, payload: bytes) -> None:
+    """Whether a short string must be UTF-8, method by method."""
+    channel = stage.channel()
+    channel.connection.send_frame(METHOD, 1, payload)
+    if payload[:4] == struct.pack(">HH", 60, 40):
+        channel.header(0)
+    channel.sync()
+
+
+UNREAD = {
+    "header without method": [(HEADER, codec.header_payload(0, codec.properties()))],
+    "body without method": [(BODY, b"hello")],
+    "empty body without method": [(BODY, b"")],
+    "body before header": [(METHOD, codec.method_payload("basic.publish")), (BODY, b"hello")],
+    "two headers": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(5, codec.properties())),
+        (HEADER, codec.header_payload(5, codec.properties())),
+    ],
+    "method instead of header": [(METHOD, codec.method_payload("basic.publish")), (METHOD, FLOW)],
+    "publish instead of header": [(METHOD, codec.method_payload("basic.publish"))] * 2,
+    "method instead of body": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(5, codec.properties())),
+        (METHOD, FLOW),
+    ],
+    "channel.close instead of body": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(5, codec.properties())),
+        (METHOD, codec.method_payload("channel.close", reply_code=200)),
+    ],
+    "method after a part of the body": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(5, codec.properties())),
+        (BODY, b"he"),
+        (METHOD, FLOW),
+    ],
+    "header of another class": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(0, codec.properties(), class_id=50)),
+    ],
+    "header of an unknown class": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(0, codec.properties(), class_id=99)),
+    ],
+    "header with weight": [
+        (METHOD, codec.method_payload("basic.publish")),
+        (HEADER, codec.header_payload(0, codec.properties(), weight=1)),
+    ],
+    "header after a method without content": [
+        (METHOD, FLOW),
+        (HEADER, codec.header_payload(0, codec.properties())),
+    ],
+    "short header": [(METHOD, codec.method_payload("basic.publish")), (HEADER, b"\0\x3c\0\0\0\0")],
+    "empty header": [(METHOD, codec.method_payload("basic.publish")), (HEADER, b"")],
+    "header without properties": [
+        (METHOD, codec.method_payload("basic.publish", exchange="amq.fanout")),
+        (HEADER, codec.header_payload(0, b"")),
+    ],
+    "body after the last": [
+        (METHOD, codec.method_payload("basic.publish", exchange="amq.fanout")),
+        (HEADER, codec.header_payload(0, codec.properties())),
+        (BODY, b""),
+    ],
+    "body longer than announced": [
+        (METHOD, codec.method_payload("basic.publish", exchange="amq.fanout")),
+        (HEADER, codec.header_payload(3, codec.properties())),
+        (BODY, b"hello"),
+    ],
+    "second body longer than announced": [
+        (METHOD, codec.method_payload("basic.publish", exchange="amq.fanout")),
+        (HEADER, codec.header_payload(3, codec.properties())),
+        (BODY, b"he"),
+        (BODY, b"llo"),
+    ],
+}
+
+
+@scenario(each=UNREAD)
+def content_out_of_order(stage: Stage, frames: list[tuple[int, bytes]]) -> None:
+    """Method, header, bodies: any other order ends the connection, also for the other channels."""
+    connection = stage.connect()
+    channel = connection.channel(1)
+    connection.channel(2)
+    for frame_type, payload in frames:
+        connection.send_frame(frame_type, 1, payload)
+    channel.sync()
+    channel.sync()
+
+
+@scenario(each={"channel 0": 0, "channel not open": 5})
+def content_on_the_wrong_channel(stage: Stage, number: int) -> None:
+    """A publish where nobody can publish."""
+    connection = stage.connect()
+    connection.send("basic.publish", on=number, routing_key="x")
+    connection.send_frame(HEADER, number, codec.header_payload(0, codec.properties()))
+    refused(connection)
+
+
+@scenario(each={f"{name} on {number}": (kind, number) for name, kind in (("header", HEADER), ("body", BODY)) for number in (0, 5)})
+def content_frame_alone(stage: Stage, case: tuple[int, int]) -> None:
+    """A header or body on channel 0 or on a channel that is not open."""
+    kind, number = case
+    connection = stage.connect()
+    connection.send_frame(kind, number, codec.header_payload(0, codec.properties()))
+    refused(connection)
+
+
+@scenario(each=["channel.open", "channel.close", "channel.flow", "queue.declare", "basic.ack", "tx.select"])
+def channel_method_on_channel_0(stage: Stage, method: str) -> None:
+    """Channel 0 takes the methods of the connection class only."""
+    connection = stage.connect()
+    connection.send(method)
+    refused(connection)
+
+
+@scenario(
+    each=["connection.close", "connection.close-ok", "connection.open", "connection.start-ok", "connection.tune-ok"]
+)
+def connection_method_on_a_channel(stage: Stage, method: str) -> None:
+    """The methods of the connection class are refused on an open channel."""
+    connection = stage.channel().connection
+    connection.send(method, on=1)
+    refused(connection)
+
+
+@scenario()
+def connection_close_on_a_channel_not_open(stage: Stage) -> None:
+    """There, it is the channel that is wrong."""
+    connection = stage.connect()
+    connection.send("connection.close", on=1)
+    refused(connection)
+
+
+@scenario(
+    each=[
+        "connection.open", "connection.start-ok", "connection.tune-ok", "connection.secure-ok", "connection.close-ok",
+        "connection.start", "connection.tune", "connection.open-ok", "connection.blocked",
+    ]
+)  # fmt: skip
+def handshake_method_once_open(stage: Stage, method: str) -> None:
+    """The handshake happens once, and the client does not send the server's methods."""
+    connection = stage.connect()
+    connection.send(method)
+    refused(connection)
+
+
+@scenario(
+    each=[
+        "channel.close", "channel.close-ok", "channel.flow", "channel.flow-ok", "queue.declare", "exchange.declare",
+        "basic.qos", "basic.ack", "basic.consume", "basic.recover", "confirm.select", "tx.commit",
+    ]
+)  # fmt: skip
+def method_on_a_channel_not_open(stage: Stage, method: str) -> None:
+    """504 for a channel that was not opened."""
+    connection = stage.connect()
+    connection.send(method, on=3)
+    connection.wait("channel.close-ok", on=3)
+
+
+@scenario(
+    each=[
+        "channel.open-ok", "queue.declare-ok", "queue.bind-ok", "exchange.declare-ok", "basic.consume-ok",
+        "basic.get-empty", "basic.qos-ok", "confirm.select-ok", "tx.select-ok", "channel.flow-ok",
+        "basic.cancel-ok", "basic.recover-ok",
+    ]
+)  # fmt: skip
+def server_method_from_the_client(stage: Stage, method: str) -> None:
+    """Replies the client has no question for."""
+    channel = stage.channel()
+    channel.send(method)
+    channel.sync()
+
+
+@scenario(each=["basic.deliver", "basic.return", "basic.get-ok"])
+def server_content_from_the_client(stage: Stage, method: str) -> None:
+    """Messages only a server sends."""
+    channel = stage.channel()
+    channel.send(method)
+    channel.header(2)
+    channel.body(b"hi")
+    channel.sync()
+
+
+@scenario()
+def access_request(stage: Stage) -> None:
+    """The class RabbitMQ keeps for very old clients: any realm is granted."""
+    channel = stage.channel()
+    channel.connection.send_frame(METHOD, 1, struct.pack(">HH", 30, 10) + b"\x05/data" + b"\x1f")
+    channel.sync()
+
+
+@scenario()
+def frames_after_a_connection_error_are_ignored(stage: Stage) -> None:
+    """Once the broker sent connection.close, only close and close-ok mean anything."""
+    channel = stage.channel()
+    connection = channel.connection
+    connection.polite = False
+    channel.call("channel.open")
+    connection.send("channel.open", on=2)
+    connection.send("queue.declare", on=1, queue="ignored", passive=True)
+    connection.send_frame(HEARTBEAT, 0, b"")
+    connection.send_frame(BODY, 1, b"out of order")
+    connection.send("connection.close-ok")
+    connection.wait_end()
+
+
+@scenario()
+def closes_of_a_connection_cross(stage: Stage) -> None:
+    """A client that closes while the broker does gets its close-ok."""
+    channel = stage.channel()
+    connection = channel.connection
+    connection.polite = False
+    channel.call("channel.open")
+    connection.call("connection.close", reply_code=200)
+    connection.send("connection.close-ok")
+    connection.wait_end()
+
+
+@scenario(each={"bytes": b"garbage that is no frame", "header": codec.PROTOCOL_HEADER})
+def garbage_once_open(stage: Stage, data: bytes) -> None:
+    """Bytes that make no frame: the size read from them is far too large."""
+    connection = stage.connect()
+    connection.send_bytes(data + bytes(16))
+    refused(connection)
+
+
+@scenario()
+def frames_byte_by_byte(stage: Stage) -> None:
+    """Frames may come in any pieces."""
+    connection = stage.channel().connection
+    for byte in codec.frame(METHOD, 1, FLOW):
+        connection.send_bytes(bytes([byte]))
+    connection.wait("channel.flow-ok", on=1)
+
+
+@scenario()
+def many_frames_in_one_packet(stage: Stage) -> None:
+    """And many in one piece, over several channels."""
+    connection = stage.connect()
+    open_and_flow = [
+        codec.frame(METHOD, number, payload)
+        for number in (1, 2, 3)
+        for payload in (codec.method_payload("channel.open"), FLOW, FLOW)
+    ]
+    connection.send_bytes(b"".join(open_and_flow))
+    for number in (1, 2, 3):
+        connection.wait("channel.flow-ok", on=number, count=2)
