@@ -113,4 +113,5 @@ class Queue:
             self.exclusive_consumer = False
         if not consumer.parked:
             self.line.remove(consumer)
-            consumer.parked = True
+        # Neither in line nor waiting for credit: answers to what it still owes must not bring it back.
+        consumer.parked = False

@@ -1,0 +1,284 @@
+"""A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from amqpy.config import Config
+from amqpy.core.broker import Broker
+from amqpy.core.consumers import Consumer
+from amqpy.core.effects import Verb
+from amqpy.core.exchanges import Binding, Exchange
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.core.queue import Queue
+from amqpy.core.vhost import Route
+from amqpy.wire.hot import MANDATORY, PUBLISH_ID
+from amqpy.wire.values import Field, Table, encode_table
+
+PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
+
+
+def longstr(value: str) -> Field:
+    return Field("longstr", value)
+
+
+def publish_payload(exchange: str, routing_key: str, bits: int = 0) -> bytes:
+    """The payload of a basic.publish method frame."""
+    names = b"".join(bytes((len(raw),)) + raw for raw in (exchange.encode(), routing_key.encode()))
+    return PUBLISH_ID + b"\x00\x00" + names + bytes((bits,))
+
+
+def content_header(headers: Table | None = None) -> bytes:
+    """The payload of a content header frame with no property or only headers. Nothing in the core reads the size."""
+    if headers is None:
+        return b"\x00\x3c" + bytes(12)
+    table = encode_table(headers)
+    return b"\x00\x3c" + bytes(10) + b"\x20\x00" + len(table).to_bytes(4, "big") + table
+
+
+class FakeClient:
+    """A connection of somebody who may do everything but what is `denied`."""
+
+    def __init__(self, user_name: str = "guest") -> None:
+        self.user_name = user_name
+        self.denied: set[tuple[Verb, str]] = set()
+        self.asked: list[tuple[Verb, str]] = []
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        self.asked.append((verb, resource))
+        return (verb, resource) not in self.denied
+
+
+class Delivery(NamedTuple):
+    tag: int
+    redelivered: bool
+    body: str
+
+
+@dataclass
+class FakeRecipient:
+    """The client's end of a consumer; it reads what it is sent unless `reading` is false."""
+
+    reading: bool = True
+    got: list[Delivery] = field(default_factory=list)
+    cancellations: int = 0
+
+    def ready(self) -> bool:
+        return self.reading
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        self.got.append(Delivery(tag, redelivered, message.body.decode()))
+
+    def cancelled(self) -> None:
+        self.cancellations += 1
+
+    @property
+    def bodies(self) -> list[str]:
+        return [delivery.body for delivery in self.got]
+
+
+class World:
+    """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
+
+    def __init__(self) -> None:
+        self.broker = Broker(Config(), map(str, count(1)).__next__)
+        (self.vhost,) = self.broker.vhosts.values()
+        self.client = FakeClient()
+
+    # --- topology
+
+    def exchange(
+        self,
+        name: str,
+        kind: str = "direct",
+        *,
+        client: FakeClient | None = None,
+        durable: bool = False,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Table | None = None,
+    ) -> Exchange:
+        self.broker.declare_exchange(
+            client or self.client,
+            self.vhost,
+            name,
+            kind,
+            durable=durable,
+            auto_delete=auto_delete,
+            internal=internal,
+            arguments=arguments or {},
+        )
+        return self.vhost.exchanges[name.replace("\r", "").replace("\n", "")]
+
+    def queue(
+        self,
+        name: str,
+        *,
+        client: FakeClient | None = None,
+        durable: bool = False,
+        exclusive: bool = False,
+        auto_delete: bool = False,
+        arguments: Table | None = None,
+    ) -> Queue:
+        return self.broker.declare_queue(
+            client or self.client,
+            self.vhost,
+            name,
+            durable=durable,
+            exclusive=exclusive,
+            auto_delete=auto_delete,
+            arguments=arguments or {},
+        )
+
+    def bind(self, queue: str, exchange: str, key: str = "", arguments: Table | None = None) -> None:
+        self.broker.bind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
+
+    def unbind(self, queue: str, exchange: str, key: str = "", arguments: Table | None = None) -> None:
+        self.broker.unbind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
+
+    def bind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
+        self.broker.bind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
+
+    def unbind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
+        self.broker.unbind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
+
+    def delete_queue(self, name: str, *, if_unused: bool = False, if_empty: bool = False) -> int:
+        count = self.broker.delete_queue(self.client, self.vhost, name, if_unused=if_unused, if_empty=if_empty)
+        self.broker.settle()
+        return count
+
+    def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
+        self.broker.delete_exchange(self.client, self.vhost, name, if_unused=if_unused)
+
+    # --- messages
+
+    def route(self, exchange: str, routing_key: str, *, mandatory: bool = False) -> Route:
+        """The remembered route, or a new one: what a channel does first with a publish."""
+        payload = publish_payload(exchange, routing_key, MANDATORY if mandatory else 0)
+        remembered = self.vhost.routes_of(self.client.user_name).get(payload)
+        return remembered or self.broker.find_route(self.client, self.vhost, payload)
+
+    def queues_for(self, exchange: str, routing_key: str, headers: Table | None = None) -> tuple[Queue, ...]:
+        route = self.route(exchange, routing_key)
+        return self.vhost.queues_for(route, content_header(headers)) if route.queues is None else route.queues
+
+    def publish(self, exchange: str, routing_key: str, *bodies: str, headers: Table | None = None) -> None:
+        route = self.route(exchange, routing_key)
+        queues = self.queues_for(exchange, routing_key, headers)
+        for body in bodies:
+            message = Message(route.address, content_header(headers), body.encode())
+            for queue in queues:
+                queue.publish(message)
+        self.broker.settle()
+
+    def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
+        """The names of the queues that get such a message; that none gets it twice is checked on the way."""
+        names = [queue.name for queue in self.queues_for(exchange, routing_key, headers)]
+        assert len(names) == len(set(names))
+        return set(names)
+
+    # --- consuming
+
+    def consume(
+        self,
+        queue: str,
+        ledger: Ledger,
+        recipient: FakeRecipient | None = None,
+        *,
+        client: FakeClient | None = None,
+        tag: str = "tag",
+        no_ack: bool = False,
+        exclusive: bool = False,
+        prefetch: int = 0,
+    ) -> Consumer:
+        consumer = self.broker.consume(
+            client or self.client,
+            self.vhost,
+            queue,
+            ledger,
+            recipient or FakeRecipient(),
+            tag=tag,
+            no_ack=no_ack,
+            exclusive=exclusive,
+            prefetch=prefetch,
+            arguments={},
+        )
+        self.broker.settle()
+        return consumer
+
+    def cancel(self, consumer: Consumer) -> None:
+        self.broker.cancel(self.vhost, consumer)
+        self.broker.settle()
+
+    def get(self, queue: str, ledger: Ledger, *, no_ack: bool = False) -> tuple[Delivery, int] | None:
+        """What was got and how many are left."""
+        got = self.broker.get(self.client, self.vhost, queue, ledger, no_ack=no_ack)
+        self.broker.settle()
+        return got and (Delivery(got[0], got[1], got[2].body.decode()), got[3])
+
+    def ack(self, ledger: Ledger, tag: int, *, multiple: bool = False) -> None:
+        self.broker.acknowledge(ledger, ledger.take(tag, multiple))
+        self.broker.settle()
+
+    def nack(self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True) -> None:
+        self.broker.reject(ledger, ledger.take(tag, multiple), requeue=requeue)
+        self.broker.settle()
+
+    def recover(self, ledger: Ledger) -> None:
+        self.broker.reject(ledger, ledger.take_all(), requeue=True)
+        self.broker.settle()
+
+    def limit(self, ledger: Ledger, limit: int) -> None:
+        """basic.qos with global=true."""
+        ledger.set_limit(limit)
+        self.broker.settle()
+
+    def resume(self, *consumers: Consumer) -> None:
+        """The client reads again."""
+        for consumer in consumers:
+            consumer.resume()
+        self.broker.settle()
+
+    def close_channel(self, ledger: Ledger) -> None:
+        self.broker.close_channel(self.vhost, ledger, ledger.take_all())
+        self.broker.settle()
+
+    # --- what there is
+
+    def snapshot(self) -> Mapping[str, object]:
+        """Everything a client could find out about the virtual host."""
+        exchanges = self.vhost.exchanges.values()
+        return {
+            "exchanges": {each.name: _properties_of(each) for each in exchanges},
+            "bindings": {_identity(binding) for each in exchanges for binding in each.bindings.values()},
+            "queues": {name: _queue_state(queue) for name, queue in self.vhost.queues.items()},
+        }
+
+    def ready(self, queue: str) -> list[str]:
+        """The bodies of the messages that wait in a queue, in order."""
+        return [message.body.decode() for _, message in self.vhost.queues[queue].ready]
+
+
+def _properties_of(exchange: Exchange) -> tuple[object, ...]:
+    arguments = encode_table(exchange.arguments)
+    return exchange.type, exchange.durable, exchange.auto_delete, exchange.internal, arguments
+
+
+def _identity(binding: Binding) -> tuple[object, ...]:
+    kind = "queue" if isinstance(binding.destination, Queue) else "exchange"
+    arguments = encode_table(binding.arguments)
+    return binding.source.name, kind, binding.destination.name, binding.routing_key, arguments
+
+
+def _queue_state(queue: Queue) -> tuple[object, ...]:
+    return (
+        queue.durable,
+        queue.auto_delete,
+        queue.owner,
+        encode_table(queue.arguments),
+        tuple(message.body for _, message in queue.ready),
+        queue.unacked,
+        tuple(consumer.tag for consumer in queue.consumers),
+    )

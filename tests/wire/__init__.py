@@ -1,0 +1,1 @@
+"""The wire codec: bytes to values and back."""
