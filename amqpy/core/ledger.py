@@ -82,8 +82,8 @@ class Ledger:
             self._lowest = min(self._lowest, taken[0][0])
 
     def set_limit(self, limit: int) -> None:
-        """Sets the global prefetch limit. RabbitMQ starts the count from all that is outstanding at that time."""
-        if limit:
+        """Sets the global prefetch limit. Where there was none, RabbitMQ counts from all that is outstanding."""
+        if limit and not self.limit:
             self.volume = len(self.owed)
         self.limit = limit
         self._note_room()
