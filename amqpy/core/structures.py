@@ -98,9 +98,10 @@ class DeadlineHeap(Generic[H]):
 
 
 class _TrieNode(Generic[H]):
-    __slots__ = ("children", "values")
+    __slots__ = ("children", "repeats", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, word: str = "") -> None:
+        self.repeats = word == "#"
         self.children: dict[str, _TrieNode[H]] = {}
         self.values: dict[H, None] = {}
 
@@ -114,7 +115,7 @@ class TopicTrie(Generic[H]):
     def add(self, pattern: list[str], value: H) -> None:
         node = self._root
         for word in pattern:
-            node = node.children.setdefault(word, _TrieNode())
+            node = node.children.setdefault(word, _TrieNode(word))
         node.values[value] = None
 
     def remove(self, pattern: list[str], value: H) -> None:
@@ -132,24 +133,25 @@ class TopicTrie(Generic[H]):
     def match(self, words: list[str]) -> Iterator[H]:
         """The values of every matching pattern, each pattern once.
 
-        The work is bounded by nodes times words, whatever the number of `#`: a `#` node is entered at most once for
-        each place in the key. (Plain backtracking is exponential in it, and a peer chooses both.)
+        The work is bounded by nodes times words, whatever the number of `#`: no node is visited twice at the same
+        place in the key. (Plain backtracking is exponential in it, and a peer chooses both.)
         """
         count = len(words)
-        entered: set[tuple[int, int]] = set()
+        repeated: set[tuple[int, int]] = set()
         work = [(self._root, 0)]
         while work:
             node, index = work.pop()
             children = node.children
             many = children.get("#")
-            if many is not None:
-                for place in range(index, count + 1):
-                    if (id(many), place) not in entered:
-                        entered.add((id(many), place))
-                        work.append((many, place))
+            if many is not None and (id(many), index) not in repeated:
+                repeated.add((id(many), index))
+                work.append((many, index))
             if index == count:
                 yield from node.values
                 continue
+            if node.repeats and (id(node), index + 1) not in repeated:
+                repeated.add((id(node), index + 1))
+                work.append((node, index + 1))
             for word in (words[index], "*") if words[index] != "*" else ("*",):
                 child = children.get(word)
                 if child is not None and child is not many:
