@@ -43,7 +43,8 @@ async def run_until_signal(config: Config, log: logging.Logger) -> None:
 
 async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
     """Serve until `stop` is set, then drain."""
-    prepare_store(config, log)
+    if config.data_dir is not None:
+        prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
     reactor = Reactor(Broker(config, new_name), Users.from_config(config, secrets.token_bytes(4)), config, log=log)
@@ -51,6 +52,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
         await connections.start(reactor.run)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
+            warn_of_memory(config, log)
             for each in listeners:
                 log.info("listening on %s", listener.address_of(each))
             log.info(STARTED)
@@ -67,18 +69,22 @@ def new_name() -> str:
     return secrets.token_urlsafe(16)
 
 
-def prepare_store(config: Config, log: logging.Logger) -> None:
-    if config.data_dir is None:
-        log.info("everything is kept in memory: a stop loses all queues and messages")
-        return
-    directory = Path(config.data_dir)
+def prepare_directory(directory: Path) -> None:
+    """Makes the data directory, for its owner only, if it is not there. Raises OSError."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"cannot make the data directory {directory}: {error.strerror}") from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise OSError(f"cannot write to the data directory {directory}")
-    log.warning("there is no durable store yet: %s stays empty and a stop loses all queues and messages", directory)
+
+
+def warn_of_memory(config: Config, log: logging.Logger) -> None:
+    lost = "everything is kept in memory: a stop loses all queues and messages"
+    if config.data_dir is None:
+        log.info(lost)
+    else:
+        log.warning("there is no durable store yet, %s stays empty; %s", config.data_dir, lost)
 
 
 @contextmanager

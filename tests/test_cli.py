@@ -130,6 +130,12 @@ def serving(*options: str, **variables: str) -> Iterator[Serving]:
         broker.process.stderr.close()
 
 
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     """Exit code and standard error of a command that must say one line and nothing else."""
     code = main(arguments)
@@ -218,28 +224,23 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_taken_port_is_one_line_and_code_1() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, serving("--port", str(taken.getsockname()[1])) as broker:
+    with taken_port() as port, serving("--port", str(port)) as broker:
         assert broker.exit_code() == 1
-        last = broker.lines[-1]
-        assert last.startswith("amqpy: ")
-        assert f"127.0.0.1:{taken.getsockname()[1]}" in last
-        assert "in use" in last
-        assert "Traceback" not in broker.log
+        assert broker.log.lower() == f"amqpy: cannot listen on 127.0.0.1:{port}: address already in use"
 
 
 def test_one_taken_port_of_several_is_enough_to_refuse() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        addresses = ["--listen", "127.0.0.1:0", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"]
-        with serving(*addresses) as broker:
-            assert broker.exit_code() == 1
-            assert broker.addresses == []
+    addresses = ["--listen", "127.0.0.1:0", "--listen"]
+    with taken_port() as port, serving(*addresses, f"127.0.0.1:{port}") as broker:
+        assert broker.exit_code() == 1
+        assert broker.log.startswith("amqpy: ")
 
 
 def test_an_unknown_host_is_one_line_and_code_1() -> None:
     with serving("--host", "host.invalid") as broker:
         assert broker.exit_code() == 1
-        assert broker.lines[-1].startswith("amqpy: ")
-        assert "host.invalid" in broker.lines[-1]
+        assert len(broker.lines) == 1
+        assert broker.log.startswith("amqpy: cannot listen on host.invalid:5672: ")
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_line_and_code_1(tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ def test_a_data_directory_that_cannot_be_made_is_one_line_and_code_1(tmp_path: P
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with serving("--port", "0", "--data-dir", str(directory)) as broker:
             assert broker.exit_code() == 1
-            assert broker.lines[-1].startswith(f"amqpy: cannot make the data directory {directory}: ")
+            assert broker.log.startswith(f"amqpy: cannot make the data directory {directory}: ")
 
 
 # --- serving -------------------------------------------------------------------------------------
