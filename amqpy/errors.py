@@ -99,11 +99,12 @@ class InternalFault(ConnectionFault):
         return self.name
 
 
+_ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 'btnvfre"\\', strict=True)}
+"""The characters that are printable in Erlang with a backslash before them."""
+
+
 def erlang_text(raw: bytes) -> str:
     """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers."""
-    if raw and all(32 <= c < 127 or c >= 160 or c in b"\n\r\t" for c in raw):
-        shown = raw.decode("latin-1").replace("\\", "\\\\").replace('"', '\\"')
-        for char, name in ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"):
-            shown = shown.replace(char, name)
-        return f'<<"{shown}">>'
+    if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):
+        return f'<<"{raw.decode("latin-1").translate(_ESCAPES)}">>'
     return f"<<{','.join(map(str, raw))}>>"
