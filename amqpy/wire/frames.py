@@ -20,8 +20,8 @@ from typing import TypeAlias
 from amqpy.errors import FrameFault, erlang_text
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
-PUBLISH = 0
-"""Not on the wire: a basic.publish with its content header and its whole body."""
+PUBLISH = 256
+"""Not on the wire, where a type is an octet: a basic.publish with its content header and its whole body."""
 
 FRAME_END = 0xCE
 EMPTY_FRAME_SIZE = 8
