@@ -24,9 +24,7 @@ class Differs:
 
     def applied_to(self, transcript: Transcript) -> Transcript:
         """The reference's transcript as amqpy must have it. Lines that do not occur are a stale script."""
-        changed = {
-            where: replaced(lines, self.reference, self.subject) for where, lines in transcript.items()
-        }
+        changed = {where: replaced(lines, self.reference, self.subject) for where, lines in transcript.items()}
         if changed == transcript:
             raise AssertionError(f"the reference did not do what was to differ: {list(self.reference)}")
         return changed
@@ -94,9 +92,7 @@ def scenario(
     return register
 
 
-def plays(
-    function: Play, each: Mapping[str, Any] | Sequence[Any] | None
-) -> dict[str, Callable[[Stage], None]]:
+def plays(function: Play, each: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Callable[[Stage], None]]:
     if each is None:
         return {"": function}
     cases = each if isinstance(each, Mapping) else {str(case): case for case in each}

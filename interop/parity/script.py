@@ -73,6 +73,7 @@ class Stage:
         self.run_id = secrets.token_hex(5)
         self.confirms_apart = confirms_apart
         self.connections: list[Connection] = []
+        self.notes: list[str] = []
         self._names: list[str] = []
 
     def name(self, label: str = "q") -> str:
@@ -101,9 +102,7 @@ class Stage:
 
     def until_queue(self, queue: str, **counts: int) -> None:
         """Wait until a passive declare shows these counts, for what a broker does without telling."""
-        self._until(
-            queue, lambda reply: reply.method == "queue.declare-ok" and counts.items() <= reply.fields.items()
-        )
+        self._until(queue, lambda reply: reply.method == "queue.declare-ok" and counts.items() <= reply.fields.items())
 
     def until_queue_gone(self, queue: str) -> None:
         self._until(queue, lambda reply: reply.method == "channel.close" and reply["reply_code"] == 404)
@@ -153,16 +152,18 @@ class Stage:
                 if not channel.closed:
                     channel.call("queue.delete", queue=name)
 
+    def note(self, line: str) -> None:
+        """Add a line of the scenario's own to the transcript, for what only it can judge."""
+        self.notes.append(line)
+
     def transcript(self) -> dict[str, list[str]]:
         """Lines by connection and channel, in which only what two brokers should have in common is left."""
         normal = Normaliser(self.run_id)
-        transcript = {}
+        transcript = {"notes": self.notes} if self.notes else {}
         for position, connection in enumerate(self.connections, 1):
             for (channel, topic), lines in sorted(connection.lines.items()):
                 where = f"connection {position}, channel {channel}{topic}"
-                transcript[where] = [
-                    normal(line) for line in (sorted(lines, key=natural) if topic else lines)
-                ]
+                transcript[where] = [normal(line) for line in (sorted(lines, key=natural) if topic else lines)]
         return transcript
 
 
@@ -201,9 +202,7 @@ class Connection:
         self.socket = socket.create_connection((self.broker.host, self.broker.port), timeout=WAIT_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.recording = True
-        self.polite = (
-            True  # answers close with close-ok, as every client must; scenarios may choose otherwise
-        )
+        self.polite = True  # answers close with close-ok, as every client must; scenarios may choose otherwise
         self.ended = False  # no more bytes will come
         self.closing = False  # the broker sent connection.close
         self.closed = False  # the broker sent connection.close-ok
@@ -293,20 +292,19 @@ class Connection:
         inbox = self._inboxes[on]
         taken: list[Incoming | None] = []
         while len(taken) < count:
-            self._receive_until(
-                lambda: inbox.has(methods) or self._over(on), f"{' or '.join(methods)} on {on}"
-            )
-            taken.append(inbox.take(methods) or inbox.final)
-            if taken[-1] is None or taken[-1] is inbox.final:
+            self._receive_until(lambda: inbox.has(methods) or self._over(on), f"{' or '.join(methods)} on {on}")
+            found = inbox.take(methods)
+            taken.append(found or inbox.final)
+            if found is None:
                 break
+        if not self.polite:
+            inbox.final = None  # who does not answer a close may wait for more
         return taken
 
     def wait_confirms(self, count: int, *, on: int) -> None:
         """Wait until `count` publishes were confirmed on the channel since it was opened."""
         inbox = self._inboxes[on]
-        self._receive_until(
-            lambda: len(inbox.confirmed) >= count or self._over(on), f"{count} confirms on {on}"
-        )
+        self._receive_until(lambda: len(inbox.confirmed) >= count or self._over(on), f"{count} confirms on {on}")
 
     def wait_end(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Wait until the broker hangs up."""
@@ -318,9 +316,7 @@ class Connection:
     def _over(self, channel: int) -> bool:
         return self.ended or self._inboxes[channel].final is not None
 
-    def _receive_until(
-        self, reached: Callable[[], bool], what: str, timeout_s: float = WAIT_TIMEOUT_S
-    ) -> None:
+    def _receive_until(self, reached: Callable[[], bool], what: str, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         deadline = time.monotonic() + timeout_s
         while not reached() or self._hanging_up():
             for frame in self._receive(deadline, what):
@@ -342,9 +338,7 @@ class Connection:
         yield from self._frames()
         if not data:
             self.ended = True
-            self._record(
-                0, "the connection ends" + (f" within {bytes(self._buffer)!r}" if self._buffer else "")
-            )
+            self._record(0, "the connection ends" + (f" within {bytes(self._buffer)!r}" if self._buffer else ""))
 
     def _frames(self) -> Iterator[Frame]:
         while len(self._buffer) >= 8:
@@ -467,10 +461,16 @@ class Channel:
         connection.forget(number)
 
     def send(self, method: str, **fields: Any) -> None:  # noqa: ANN401
-        self.connection.send(method, on=self.number, **fields)
+        self.send_frame(codec.METHOD, codec.method_payload(method, **fields))
 
     def call(self, method: str, **fields: Any) -> Incoming | None:  # noqa: ANN401
-        return self.connection.call(method, on=self.number, **fields)
+        self.send(method, **fields)
+        return self.wait(*codec.METHODS[method].replies)[-1]
+
+    def send_frame(self, frame_type: int, payload: bytes) -> None:
+        """Send, unless both sides know that the channel is closed: what a script does then is of no interest."""
+        if not (self.closed and self.connection.polite):
+            self.connection.send_frame(frame_type, self.number, payload)
 
     def wait(self, *methods: str, count: int = 1) -> list[Incoming | None]:
         return self.connection.wait(*methods, on=self.number, count=count)
@@ -539,10 +539,10 @@ class Channel:
 
     def header(self, size: int, properties: bytes = codec.properties(), **how: int) -> None:
         payload = codec.header_payload(size, properties, **how)
-        self.connection.send_frame(codec.HEADER, self.number, payload)
+        self.send_frame(codec.HEADER, payload)
 
     def body(self, data: bytes) -> None:
-        self.connection.send_frame(codec.BODY, self.number, data)
+        self.send_frame(codec.BODY, data)
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         self.send("basic.ack", delivery_tag=tag, multiple=multiple)

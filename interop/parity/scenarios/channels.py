@@ -58,7 +58,8 @@ def method_after_close(stage: Stage) -> None:
     """After channel.close-ok the channel does not exist."""
     channel = stage.channel()
     channel.close()
-    channel.call("channel.flow", active=True)
+    channel.connection.send("channel.flow", on=1, active=True)
+    channel.connection.wait_end()
 
 
 @scenario()

@@ -1,5 +1,6 @@
 """Exchanges: declare, equivalence, delete, bindings between exchanges, alternate exchanges."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,8 @@ def equivalence_the_other_way(stage: Stage, change: dict[str, Any]) -> None:
 
 @scenario(
     each={
-        "same": "one", "another": "two", "another type": 5, "a list": ["one"], "nothing": None, "bytes": Typed("x", b"one"),
+        "same": "one", "another": "two", "another type": 5, "a list": ["one"], "nothing": None,
+        "bytes": Typed("x", b"one"),
     }
 )  # fmt: skip
 def equivalence_of_alternate_exchanges(stage: Stage, alternate: object) -> None:
@@ -100,7 +102,14 @@ def declare_of_existing_with_another_type(stage: Stage, kind: str) -> None:
     channel.exchange(stage.name(), kind)
 
 
-@scenario(each={"new": ("amq.new", False), "passive": ("amq.new", True), "prefix only": ("amq.", False), "without dot": ("amq", False)})
+@scenario(
+    each={
+        "new": ("amq.new", False),
+        "passive": ("amq.new", True),
+        "prefix only": ("amq.", False),
+        "without dot": ("amq", False),
+    }
+)
 def reserved_name(stage: Stage, case: tuple[str, bool]) -> None:
     """Names that begin with amq. cannot be made."""
     name, passive = case
@@ -152,7 +161,7 @@ def default_exchange(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
         "line break first": "\namq.",
         "non-ASCII": "é€😀",
         "spaces": " a b ",
-        "quotes": "it's \"quoted\"",
+        "quotes": 'it\'s "quoted"',
         "braces": "{~p}~s",
         "NUL": "a\0b",
         "controls": "\x01\x1b[31m",
@@ -292,7 +301,7 @@ def auto_delete_chain(stage: Stage) -> None:
     """An exchange that goes takes its bindings along, and so the next exchange."""
     channel = stage.channel()
     names = [channel.exchange(stage.name(f"x{number}"), "fanout", auto_delete=True) for number in range(3)]
-    for source, destination in zip(names, names[1:], strict=False):
+    for source, destination in itertools.pairwise(names):
         channel.call("exchange.bind", source=source, destination=destination)
     queue = channel.declare(exclusive=True)
     channel.bind(queue, names[2])
@@ -506,7 +515,15 @@ def alternate_exchange_within_a_route(stage: Stage) -> None:
 
 
 @scenario(
-    each={"number": 5, "list": ["a"], "table": {"a": "b"}, "bool": True, "nothing": None, "empty": "", "bytes": Typed("x", b"a")}
+    each={
+        "number": 5,
+        "list": ["a"],
+        "table": {"a": "b"},
+        "bool": True,
+        "nothing": None,
+        "empty": "",
+        "bytes": Typed("x", b"a"),
+    }
 )
 def alternate_exchange_of_type(stage: Stage, value: object) -> None:
     """The argument must be text; an empty one names the default exchange."""
@@ -528,7 +545,9 @@ def publish_to_missing(stage: Stage) -> None:
     channel.wait_close()
 
 
-@scenario(each={"any type": {"a": [1, {"b": None}], "c": 2.5}, "alternate and more": {"alternate-exchange": "a", "z": 1}})
+@scenario(
+    each={"any type": {"a": [1, {"b": None}], "c": 2.5}, "alternate and more": {"alternate-exchange": "a", "z": 1}}
+)
 def any_arguments(stage: Stage, arguments: dict[str, Any]) -> None:
     """Unknown arguments are kept and never compared."""
     channel = stage.channel()

@@ -257,7 +257,13 @@ def content_on_the_wrong_channel(stage: Stage, number: int) -> None:
     refused(connection)
 
 
-@scenario(each={f"{name} on {number}": (kind, number) for name, kind in (("header", HEADER), ("body", BODY)) for number in (0, 5)})
+@scenario(
+    each={
+        f"{name} on {number}": (kind, number)
+        for name, kind in (("header", HEADER), ("body", BODY))
+        for number in (0, 5)
+    }
+)
 def content_frame_alone(stage: Stage, case: tuple[int, int]) -> None:
     """A header or body on channel 0 or on a channel that is not open."""
     kind, number = case

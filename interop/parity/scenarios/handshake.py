@@ -2,10 +2,12 @@
 
 import socket
 import struct
+from collections.abc import Mapping
+from typing import Any
 
 from interop.parity import codec
 from interop.parity.scenario import Differs, scenario
-from interop.parity.script import Connection, Stage
+from interop.parity.script import ROOM_FOR_ANYTHING, Connection, Stage
 
 REFUSED_END_S = 25.0  # RabbitMQ waits before it hangs up on a peer that it does not trust
 
@@ -22,17 +24,28 @@ def greeted(stage: Stage, *, record: bool = False) -> Connection:
     return connection
 
 
-def start_ok(connection: Connection, mechanism: str, response: str | bytes, **fields: object) -> None:
-    values = {"client_properties": {}, "locale": "en_US"} | fields
-    connection.send("connection.start-ok", mechanism=mechanism, response=response, **values)
+def start_ok(
+    connection: Connection,
+    mechanism: str,
+    response: str | bytes,
+    client_properties: Mapping[str, Any] | bytes = b"",
+    locale: str = "en_US",
+) -> None:
+    connection.send(
+        "connection.start-ok",
+        client_properties=client_properties,
+        mechanism=mechanism,
+        response=response,
+        locale=locale,
+    )
 
 
-def tuned(stage: Stage, *, record: bool = False, **tuning: int) -> Connection:
+def tuned(stage: Stage, tuning: Mapping[str, int] | None = None, *, record: bool = False) -> Connection:
     """A connection that may send open."""
     connection = greeted(stage, record=record)
     start_ok(connection, "PLAIN", "\0guest\0guest")
     connection.wait("connection.tune")
-    connection.send("connection.tune-ok", **({"channel_max": 2047, "frame_max": 131072, "heartbeat": 0} | tuning))
+    connection.send("connection.tune-ok", **(ROOM_FOR_ANYTHING | dict(tuning or {})))
     return connection
 
 
@@ -181,7 +194,7 @@ def locale(stage: Stage, name: str) -> None:
         "the same key twice": codec.table_entries({"product": "one"}) + codec.table_entries({"product": "two"}),
     }
 )
-def client_properties(stage: Stage, properties: dict[str, object] | bytes) -> None:
+def client_properties(stage: Stage, properties: dict[str, Any] | bytes) -> None:
     """Odd client properties do no harm."""
     connection = greeted(stage)
     start_ok(connection, "PLAIN", "\0guest\0guest", client_properties=properties)
@@ -204,7 +217,7 @@ def client_properties(stage: Stage, properties: dict[str, object] | bytes) -> No
 )
 def tuning(stage: Stage, case: dict[str, int]) -> None:
     """The client may lower what the server proposed, down to a minimum; nothing is unlimited."""
-    connection = tuned(stage, **case)
+    connection = tuned(stage, case)
     reply = connection.call("connection.open", virtual_host="/")
     if reply is not None and reply.method == "connection.open-ok":
         connection.channel(1)
@@ -247,7 +260,7 @@ def open_fields_are_ignored(stage: Stage) -> None:
     connection.channel(1)
 
 
-PREMATURE = {
+PREMATURE: Mapping[str, tuple[str, dict[str, Any]]] = {
     "tune-ok": ("connection.tune-ok", {"channel_max": 1, "frame_max": 4096}),
     "open": ("connection.open", {"virtual_host": "/"}),
     "close": ("connection.close", {"reply_code": 200}),
@@ -259,7 +272,7 @@ PREMATURE = {
 
 
 @scenario(each=PREMATURE)
-def method_before_start_ok(stage: Stage, case: tuple[str, dict[str, object]]) -> None:
+def method_before_start_ok(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
     """Anything but start-ok ends the connection."""
     connection = greeted(stage)
     method, fields = case

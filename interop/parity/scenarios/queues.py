@@ -191,7 +191,14 @@ def bind_by_last_declared_name(stage: Stage) -> None:
     channel.call("queue.unbind", queue=queue, exchange="amq.direct", routing_key="")
 
 
-@scenario(each={"new": ("amq.new", False), "passive": ("amq.new", True), "gen": ("amq.gen-mine", False), "without dot": ("amqx", True)})
+@scenario(
+    each={
+        "new": ("amq.new", False),
+        "passive": ("amq.new", True),
+        "gen": ("amq.gen-mine", False),
+        "without dot": ("amqx", True),
+    }
+)
 def reserved_name(stage: Stage, case: tuple[str, bool]) -> None:
     """Names that begin with amq. cannot be made."""
     name, passive = case
@@ -215,7 +222,7 @@ def server_named_declared_again(stage: Stage) -> None:
         "line break first": "\namq.",
         "non-ASCII": "é€😀",
         "spaces": " a b ",
-        "quotes": "it's \"quoted\"",
+        "quotes": 'it\'s "quoted"',
         "braces": "{~p}~s",
         "NUL": "a\0b",
     }
@@ -399,7 +406,9 @@ def delete(stage: Stage) -> None:
     channel.sync()
 
 
-@scenario(each={"unused": {"if_unused": True}, "empty": {"if_empty": True}, "both": {"if_unused": True, "if_empty": True}})
+@scenario(
+    each={"unused": {"if_unused": True}, "empty": {"if_empty": True}, "both": {"if_unused": True, "if_empty": True}}
+)
 def delete_if(stage: Stage, condition: dict[str, bool]) -> None:
     """A queue in use, then not empty, then neither."""
     channel = stage.channel()
@@ -469,7 +478,12 @@ def declare_without_waiting(stage: Stage, label: str) -> None:
     channel.get("")
 
 
-@scenario(each={"queue": ("queue.declare", {"exclusive": True}), "exchange": ("exchange.declare", {"exchange_type": "direct"})})
+@scenario(
+    each={
+        "queue": ("queue.declare", {"exclusive": True}),
+        "exchange": ("exchange.declare", {"exchange_type": "direct"}),
+    }
+)
 def tickets_are_ignored(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
     """The access ticket of old has no meaning."""
     method, fields = case
@@ -478,7 +492,15 @@ def tickets_are_ignored(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
     stage.channel().call(method, ticket=4711, **target, **fields)
 
 
-@scenario(each={"void": None, "decimal": Typed("D", (1, 5)), "time": Typed("T", 2**40), "bytes": Typed("x", b"\xff"), "float": 1e300})
+@scenario(
+    each={
+        "void": None,
+        "decimal": Typed("D", (1, 5)),
+        "time": Typed("T", 2**40),
+        "bytes": Typed("x", b"\xff"),
+        "float": 1e300,
+    }
+)
 def arguments_of_any_type(stage: Stage, value: object) -> None:
     """An argument nobody knows may have any type."""
     channel = stage.channel()
