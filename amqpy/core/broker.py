@@ -347,22 +347,22 @@ class Broker:
             tag = ledger.owe(queue, position, message, None)
         return tag, redelivered, message, len(queue.ready)
 
-    def acknowledge(self, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
+    def acknowledge(self, taken: list[tuple[int, Owed]]) -> None:
         """Messages are done with."""
         for _, (queue, _, _, consumer) in taken:
-            queue.settled()
+            queue.unacked -= 1
             if consumer is not None:
-                ledger.answered(consumer)
+                consumer.answered()
 
-    def reject(self, ledger: Ledger, taken: list[tuple[int, Owed]], *, requeue: bool) -> None:
+    def reject(self, taken: list[tuple[int, Owed]], *, requeue: bool) -> None:
         """Messages are refused: back to where they were, or dropped."""
         for _, (queue, position, message, consumer) in taken:
             if requeue and not queue.deleted:
                 queue.requeue(position, message)
             else:
-                queue.settled()
+                queue.unacked -= 1
             if consumer is not None:
-                ledger.answered(consumer)
+                consumer.answered()
 
     # --- endings
 
@@ -371,7 +371,7 @@ class Broker:
         consumers = list(ledger.consumers)
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-        self.reject(ledger, taken, requeue=True)
+        self.reject(taken, requeue=True)
         for consumer in consumers:
             queue = consumer.queue
             if queue.auto_delete and not queue.consumers and not queue.deleted:

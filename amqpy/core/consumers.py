@@ -13,27 +13,20 @@ from typing import TYPE_CHECKING
 from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.wire.outbox import HIGH
 from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.queue import Queue
 
 
+UNLIMITED = 1 << 62
+
+
 class Consumer:
     """A subscription of a channel to a queue."""
 
-    __slots__ = (
-        "arguments",
-        "exclusive",
-        "ledger",
-        "no_ack",
-        "owes",
-        "parked",
-        "prefetch",
-        "queue",
-        "recipient",
-        "tag",
-    )
+    __slots__ = ("arguments", "credit", "exclusive", "ledger", "no_ack", "parked", "queue", "recipient", "tag")
 
     def __init__(
         self,
@@ -53,29 +46,31 @@ class Consumer:
         self.recipient = recipient
         self.no_ack = no_ack
         self.exclusive = exclusive
-        self.prefetch = prefetch
-        """How many messages it may owe; 0 is no limit. Without acknowledgements it has no meaning."""
+        self.credit = UNLIMITED if no_ack or not prefetch else prefetch
+        """How many more messages it may owe. Who acknowledges nothing owes nothing."""
         self.arguments = arguments
-        self.owes = 0
         self.parked = True
 
     def can_take(self) -> bool:
-        return (
-            (not self.prefetch or self.owes < self.prefetch or self.no_ack)
-            and self.ledger.has_room
-            and self.recipient.ready()
-        )
+        return self.credit > 0 and self.ledger.has_room and self.recipient.outbox.size < HIGH
 
     def deliver(self, position: int, message: Message, redelivered: bool) -> None:
         """Sends the message on its way."""
-        ledger = self.ledger
         if self.no_ack:
-            tag = ledger.next_tag()
+            tag = self.ledger.next_tag()
         else:
-            self.owes += 1
+            self.credit -= 1
             self.queue.unacked += 1
-            tag = ledger.owe(self.queue, position, message, self)
+            tag = self.ledger.owe(self.queue, position, message, self)
         self.recipient.deliver(tag, redelivered, message)
+
+    def answered(self) -> None:
+        """A message it had is settled: its credit comes back."""
+        self.credit += 1
+        if self.ledger.limit:
+            self.ledger.make_room()
+        if self.parked:
+            self.resume()
 
     def resume(self) -> None:
         """Stands in line again, if whatever held it back is over."""

@@ -7,6 +7,7 @@ client's outbox. Nothing here blocks, fails or calls back into the core.
 from typing import Literal, Protocol, TypeAlias
 
 from amqpy.core.message import Message
+from amqpy.wire.outbox import Outbox
 
 Verb: TypeAlias = Literal["configure", "write", "read"]
 
@@ -24,8 +25,9 @@ class Client(Protocol):
 class Recipient(Protocol):
     """The client's end of one consumer."""
 
-    def ready(self) -> bool:
-        """False while the client does not read what it was sent."""
+    @property
+    def outbox(self) -> Outbox:
+        """Where deliveries go; how much it holds tells whether the client reads."""
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
 

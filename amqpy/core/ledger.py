@@ -40,10 +40,9 @@ class Ledger:
         """Notes a delivery that needs an answer; returns its tag."""
         tag = self.last_tag = self.last_tag + 1
         self.owed[tag] = (queue, position, message, consumer)
-        if consumer is not None:
+        if self.limit and consumer is not None:
             self.volume += 1
-            if self.volume == self.limit:
-                self.has_room = False
+            self.has_room = self.volume < self.limit
         return tag
 
     def next_tag(self) -> int:
@@ -88,15 +87,11 @@ class Ledger:
         self.limit = limit
         self._note_room()
 
-    def answered(self, consumer: "Consumer") -> None:
-        """A message that a consumer had is settled: gives back its credit."""
+    def make_room(self) -> None:
+        """A message that a consumer had is settled, and there is a limit."""
         if self.volume:
             self.volume -= 1
-        if not self.has_room:
-            self._note_room()
-        consumer.owes -= 1
-        if consumer.parked:
-            consumer.resume()
+        self._note_room()
 
     def _note_room(self) -> None:
         had_room = self.has_room

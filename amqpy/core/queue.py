@@ -64,23 +64,33 @@ class Queue:
 
     def publish(self, message: Message) -> None:
         """Takes responsibility for the message. If a consumer is in line, it gets it now."""
-        self.ready.append(message)
-        if self.line:
-            self.drain()
+        ready = self.ready
+        if self.line and not ready.fresh and not ready.returned:
+            consumer = self._next_consumer()
+            if consumer is not None:
+                consumer.deliver(ready.pass_by(), message, False)
+                return
+        ready.fresh.append(message)
 
     def drain(self) -> None:
         """Hands out messages as long as there is a message and a consumer in line."""
-        line, ready = self.line, self.ready
-        while line and (ready.fresh or ready.returned):
-            consumer = line[0]
-            if not consumer.can_take():
-                line.popleft()
-                consumer.parked = True
-                continue
-            if len(line) > 1:
-                line.rotate(-1)
+        ready = self.ready
+        while (ready.fresh or ready.returned) and (consumer := self._next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
+
+    def _next_consumer(self) -> Consumer | None:
+        """Whose turn it is. Those that cannot take a message after all leave the line."""
+        line = self.line
+        while line:
+            consumer = line[0]
+            if consumer.can_take():
+                if len(line) > 1:
+                    line.rotate(-1)
+                return consumer
+            line.popleft()
+            consumer.parked = True
+        return None
 
     def line_up(self, consumer: Consumer) -> None:
         """A consumer can take messages (again)."""
@@ -94,10 +104,6 @@ class Queue:
         self.ready.put_back(position, message)
         if self.line:
             self.dirty[self] = None
-
-    def settled(self) -> None:
-        """An unacknowledged message was acknowledged or rejected for good."""
-        self.unacked -= 1
 
     def add_consumer(self, consumer: Consumer) -> None:
         self.consumers[consumer] = None

@@ -17,12 +17,12 @@ class ReadyFifo(Generic[T]):
     back and a deque of the rest, and only what came back needs its position stored.
     """
 
-    __slots__ = ("_front", "fresh", "returned")
+    __slots__ = ("fresh", "front", "returned")
 
     def __init__(self) -> None:
         self.fresh: deque[T] = deque()
         self.returned: list[tuple[int, T]] = []
-        self._front = 0
+        self.front = 0
 
     def __len__(self) -> int:
         return len(self.fresh) + len(self.returned)
@@ -30,10 +30,16 @@ class ReadyFifo(Generic[T]):
     def __iter__(self) -> Iterator[tuple[int, T]]:
         """Positions and items, in order."""
         yield from sorted(self.returned, key=lambda entry: entry[0])
-        yield from enumerate(self.fresh, self._front)
+        yield from enumerate(self.fresh, self.front)
 
     def append(self, item: T) -> None:
         self.fresh.append(item)
+
+    def pass_by(self) -> int:
+        """The position of an item that is appended and popped at once. Only for an empty FIFO."""
+        position = self.front
+        self.front = position + 1
+        return position
 
     def pop(self) -> tuple[int, T, bool]:
         """The first item's position, the item, and whether it had been put back. Raises IndexError when empty."""
@@ -41,8 +47,8 @@ class ReadyFifo(Generic[T]):
             position, item = heapq.heappop(self.returned)
             return position, item, True
         item = self.fresh.popleft()
-        position = self._front
-        self._front = position + 1
+        position = self.front
+        self.front = position + 1
         return position, item, False
 
     def put_back(self, position: int, item: T) -> None:
@@ -51,7 +57,7 @@ class ReadyFifo(Generic[T]):
     def clear(self) -> deque[T]:
         """Forgets everything. The answer holds the items, for somebody to let go of them a few at a time."""
         items = self.fresh
-        self._front += len(items)
+        self.front += len(items)
         items.extend(item for _, item in self.returned)
         self.fresh = deque()
         self.returned = []

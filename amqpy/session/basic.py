@@ -6,50 +6,33 @@ Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 from typing import TYPE_CHECKING
 
 from amqpy.core.confirms import Confirms
-from amqpy.core.message import Message
 from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles
 from amqpy.session.topology import named_queue
 from amqpy.session.transaction import Transaction
-from amqpy.wire.hot import ADDRESSES_MAX
+from amqpy.wire.hot import DeliveryWriter
 from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
-from amqpy.wire.outbox import HIGH
 
 if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
 
 
-class Subscription:
-    """The client's end of a consumer (a `Recipient`): writes its deliveries."""
+class Subscription(DeliveryWriter):
+    """The client's end of a consumer: a `core.effects.Recipient`."""
 
-    __slots__ = ("_channel", "_outbox", "_parts", "_tag", "_writer", "consumer")
+    __slots__ = ("_channel", "_tag", "consumer")
 
     def __init__(self, channel: ChannelSession, tag: str) -> None:
+        super().__init__(channel.writer, tag)
         self._channel = channel
-        self._writer = channel.writer
-        self._outbox = channel.connection.outbox
         self._tag = tag
-        self._parts: dict[bytes, tuple[bytes, bytes]] = {}
         self.consumer: Consumer
-
-    def ready(self) -> bool:
-        return self._outbox.size < HIGH
-
-    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
-        parts = self._parts.get(message.address) or self._make_parts(message.address)
-        self._writer.deliver(parts[0], tag, redelivered, parts[1], message.header, message.body)
 
     def cancelled(self) -> None:
         del self._channel.subscriptions[self._tag]
         if self._channel.connection.client_can("consumer_cancel_notify"):
             self._channel.reply(Basic.Cancel, self._tag, True)
-
-    def _make_parts(self, address: bytes) -> tuple[bytes, bytes]:
-        if len(self._parts) >= ADDRESSES_MAX:
-            self._parts.clear()
-        parts = self._parts[address] = self._writer.deliver_parts(self._tag.encode(), address)
-        return parts
 
 
 @handles(Channel.Flow)
@@ -138,14 +121,14 @@ def _reject(channel: ChannelSession, tag: int | None, *, multiple: bool, requeue
     if channel.transaction is not None:
         channel.transaction.reject(taken, requeue=requeue)
     else:
-        channel.broker.reject(channel.ledger, taken, requeue=requeue)
+        channel.broker.reject(taken, requeue=requeue)
 
 
 @handles(Basic.RecoverAsync)
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
-    channel.broker.reject(channel.ledger, channel.ledger.take_all(), requeue=True)
+    channel.broker.reject(channel.ledger.take_all(), requeue=True)
 
 
 @handles(Basic.Recover)
@@ -184,9 +167,9 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
             channel.return_message(publish.message)
     for verdict, taken in answers:
         if verdict == "ack":
-            channel.broker.acknowledge(channel.ledger, taken)
+            channel.broker.acknowledge(taken)
         else:
-            channel.broker.reject(channel.ledger, taken, requeue=verdict == "requeue")
+            channel.broker.reject(taken, requeue=verdict == "requeue")
     channel.reply(Tx.CommitOk)
 
 

@@ -22,7 +22,7 @@ from amqpy.errors import (
 )
 from amqpy.wire.hot import ContentWriter, confirm_frame, read_ack, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id
-from amqpy.wire.properties import FLAGS_AT, NO_PROPERTIES, decode_properties
+from amqpy.wire.properties import FLAGS_AT, decode_properties
 from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ NO_ROUTE: Final = 312
 CONTENT_SIZE_MAX: Final = 512 * 1024 * 1024
 """A content header may not even announce more than this (RabbitMQ's hard limit)."""
 
-PROPERTIES_MAX: Final = 1000
-"""Properties found to be well-formed that are remembered per connection."""
+HEADERS_MAX: Final = 1000
+"""Content headers found to be well-formed that are remembered per connection."""
 
 Handler = Callable[["Channel", Any], None]
 HANDLERS: dict[type[Method], Handler] = {}
@@ -94,8 +94,7 @@ class Channel:
 
     def on_method(self, payload: bytes) -> None:
         """A method frame. Raises the fault that refuses it."""
-        if self._content is not None:
-            self._unexpected_in_content()
+        self.expect_method()
         method = method_class(*struct.unpack_from(">HH", payload)) if len(payload) >= 4 else None
         if method is None:
             raise CommandInvalid("unimplemented method")
@@ -114,6 +113,11 @@ class Channel:
         except AmqpFault as fault:
             fault.method_id = fault.method_id or method_id(method)
             raise
+
+    def expect_method(self) -> None:
+        """Raises UnexpectedFrame in the middle of a message, which no method may interrupt."""
+        if self._content is not None:
+            self._unexpected_in_content()
 
     def on_header(self, payload: bytes) -> None:
         """A content header frame."""
@@ -181,13 +185,12 @@ class Channel:
         """A whole message: the payloads of its method and content header frames, and its body."""
         route = self.routes.get(payload)
         try:
-            if route is None:
-                route = self.broker.find_route(self.connection, self.vhost, payload)
             if len(body) > self.connection.max_message_size:
                 self._refuse_size(len(body))
-            properties = header[FLAGS_AT:]
-            if properties != NO_PROPERTIES and properties not in self.connection.known_properties:
-                self._check_properties(header)
+            if route is None:
+                route = self.broker.find_route(self.connection, self.vhost, payload)
+            if header not in self.connection.known_headers:
+                self._check_header(header)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
         except UnicodeDecodeError:
@@ -227,7 +230,7 @@ class Channel:
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _check_properties(self, header: bytes) -> None:
+    def _check_header(self, header: bytes) -> None:
         """Properties nobody could parse end the connection; a false user-id ends the channel."""
         try:
             properties = decode_properties(header)
@@ -238,10 +241,10 @@ class Channel:
             raise PreconditionFailed(
                 f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
             )
-        known = self.connection.known_properties
-        if len(known) >= PROPERTIES_MAX:
+        known = self.connection.known_headers
+        if len(known) >= HEADERS_MAX:
             known.clear()
-        known.add(header[FLAGS_AT:])
+        known.add(header)
 
     # --- answers to deliveries
 
@@ -259,7 +262,7 @@ class Channel:
         if self.transaction is not None:
             self.transaction.acknowledge(taken)
         else:
-            self.broker.acknowledge(self.ledger, taken)
+            self.broker.acknowledge(taken)
 
     # --- the end
 

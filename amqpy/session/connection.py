@@ -110,7 +110,7 @@ class ConnectionSession:
         """The channels that can take a whole message or an ack without further questions."""
         self.confirming: list[ChannelSession] = []
         """The channels that published in this turn and want to be told."""
-        self.known_properties: set[bytes] = set()
+        self.known_headers: set[bytes] = set()
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
         self._now_ms = now_ms
@@ -172,13 +172,15 @@ class ConnectionSession:
                         self._on_cold_frame(kind, number, payload, header, body)
                 except ChannelFault as fault:
                     self._close_channel(number, fault)
+                except ConnectionFault as fault:
+                    # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
+                    self.fail(fault)
                 if self.is_closed:
                     return
-        except ConnectionFault as fault:
+        except FrameFault as fault:
+            # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
-            if isinstance(fault, FrameFault) and fault.method_id is None:
-                # Where the next frame starts is unknown: there is no close-ok to wait for.
-                self.state = State.CLOSED
+            self._finish()
         for channel in self.confirming:
             channel.tell_confirms()
         self.confirming.clear()
@@ -243,8 +245,10 @@ class ConnectionSession:
             elif method is Channel.Close:
                 channel.reply(Channel.CloseOk)
         elif method is Channel.Open:
+            channel.expect_method()
             raise _with_method(ChannelStateFault("second 'channel.open' seen"), method)
         elif method is Channel.Close:
+            channel.expect_method()
             channel.tell_confirms()
             channel.close()
             del self.channels[number]
@@ -409,10 +413,10 @@ class ConnectionSession:
 
     def fail(self, fault: ConnectionFault) -> None:
         """Closes the connection with a fault's code, or without a word where RabbitMQ has none for a peer."""
-        self.log.error("closing connection in state %s: %s", self.state.name.lower(), fault.reply_text)
         state = self.state
         if state in {State.CLOSING, State.CLOSED}:
             return
+        self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
         self._leave_core()
         refused = isinstance(fault, LoginRefused)
         told = (

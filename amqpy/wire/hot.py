@@ -11,11 +11,11 @@ Source: AMQP 0-9-1 sections 1.8.3 and 4.2.6.
 """
 
 import struct
+from typing import Protocol
 
 from amqpy.wire.frames import EMPTY_FRAME_SIZE
 from amqpy.wire.outbox import Outbox
 
-PUBLISH_ID = b"\x00\x3c\x00\x28"
 ACK_ID = b"\x00\x3c\x00\x50"
 
 MANDATORY, IMMEDIATE = 1, 2
@@ -31,8 +31,12 @@ _NEXT_FRAME = struct.Struct(">BBHI").pack
 _CONFIRM = struct.Struct(">BHIIQBB").pack
 _BASIC_ACK, _BASIC_NACK = 0x003C0050, 0x003C0078
 
-ADDRESSES_MAX = 256
-"""Rendered addresses remembered per consumer; more (a key per message, say) start over."""
+PLAIN_HEADER_MAX = 32
+"""Content headers up to this size (a content type, a delivery mode) are likely to come again; longer ones hold
+identifiers and times and do not."""
+
+MIDDLES_MAX = 256
+"""Renderings remembered per consumer; more (a routing key per message, say) start over."""
 
 
 def read_ack(payload: bytes) -> tuple[int, int]:
@@ -63,78 +67,104 @@ def confirm_frame(channel: int, tag: int, *, multiple: bool, nack: bool) -> byte
     return _CONFIRM(1, channel, 13, _BASIC_NACK if nack else _BASIC_ACK, tag, multiple, 0xCE)
 
 
+class Content(Protocol):
+    """A message as it is carried: see above for the three parts."""
+
+    address: bytes
+    header: bytes
+    body: bytes
+
+
 class ContentWriter:
     """Writes messages to one channel of one peer."""
 
-    __slots__ = ("_body_heads", "_channel", "_header_heads", "_outbox", "_part_max")
+    __slots__ = ("channel", "outbox", "part_max")
 
     def __init__(self, outbox: Outbox, channel: int, frame_max: int) -> None:
-        self._outbox = outbox
-        self._channel = channel
-        self._part_max = frame_max - EMPTY_FRAME_SIZE
-        self._header_heads: dict[int, bytes] = {}
-        self._body_heads: dict[int, bytes] = {}
-
-    def deliver(self, head: bytes, tag: int, redelivered: bool, tail: bytes, header: bytes, body: bytes) -> None:
-        """A basic.deliver from the two constant parts that `deliver_parts` made."""
-        size = len(body)
-        header_size = len(header)
-        header_head = self._header_heads.get(header_size) or self._header_head(header_size)
-        if 0 < size <= self._part_max:
-            body_head = self._body_heads.get(size) or self._body_head(size)
-            data = b"".join((head, _TAG(tag, redelivered), tail, header_head, header, body_head, body, b"\xce"))
-            outbox = self._outbox
-            if not outbox.chunks:
-                outbox.wake()
-            outbox.chunks.append(data)
-            outbox.size += len(data)
-        else:
-            self._outbox.write(b"".join((head, _TAG(tag, redelivered), tail, header_head, header, b"\xce")))
-            self._large_body(body)
+        self.outbox = outbox
+        self.channel = channel
+        self.part_max = frame_max - EMPTY_FRAME_SIZE
 
     def get_ok(
         self, tag: int, redelivered: bool, address: bytes, message_count: int, header: bytes, body: bytes
     ) -> None:
-        fields = _GET_OK_ID + _TAG(tag, redelivered) + address + struct.pack(">I", message_count)
-        self._content(fields, header, body)
+        self.write(_GET_OK_ID + _TAG(tag, redelivered) + address + struct.pack(">I", message_count), header, body)
 
     def return_message(self, code: int, text: bytes, address: bytes, header: bytes, body: bytes) -> None:
-        fields = _RETURN_ID + struct.pack(">HB", code, len(text)) + text + address
-        self._content(fields, header, body)
+        self.write(_RETURN_ID + struct.pack(">HB", code, len(text)) + text + address, header, body)
 
-    def deliver_parts(self, consumer_tag: bytes, address: bytes) -> tuple[bytes, bytes]:
-        """What comes before the delivery tag, and what comes between the redelivered bit and the frame's end."""
-        size = 4 + 1 + len(consumer_tag) + 9 + len(address)
-        head = _FRAME(1, self._channel, size) + _DELIVER_ID + bytes((len(consumer_tag),)) + consumer_tag
-        return head, address
-
-    def _content(self, method: bytes, header: bytes, body: bytes) -> None:
-        size = len(header)
-        header_head = self._header_heads.get(size) or self._header_head(size)
-        self._outbox.write(b"".join((_FRAME(1, self._channel, len(method)), method, header_head, header, b"\xce")))
-        self._large_body(body)
-
-    def _large_body(self, body: bytes) -> None:
-        """A body of any size, in as many frames as it takes. Only views of it are kept, no copies."""
-        write = self._outbox.write
+    def write(self, method: bytes, header: bytes, body: bytes) -> None:
+        """A method with its content, in as many frames as it takes. Of the body only views are kept, no copies."""
+        write = self.outbox.write
+        channel = self.channel
+        write(
+            b"".join(
+                (
+                    _FRAME(1, channel, len(method)),
+                    method,
+                    _NEXT_FRAME(0xCE, 2, channel, len(header)),
+                    header,
+                    b"\xce",
+                )
+            )
+        )
         view = memoryview(body)
-        for start in range(0, len(body), self._part_max):
-            part = view[start : start + self._part_max]
-            write(_FRAME(3, self._channel, len(part)))
+        for start in range(0, len(body), self.part_max):
+            part = view[start : start + self.part_max]
+            write(_FRAME(3, channel, len(part)))
             write(part)
             write(b"\xce")
 
-    def _header_head(self, size: int) -> bytes:
-        """The end of a method frame and the start of a content header frame."""
-        return _remember(self._header_heads, size, _NEXT_FRAME(0xCE, 2, self._channel, size))
 
-    def _body_head(self, size: int) -> bytes:
-        """The end of a content header frame and the start of a body frame."""
-        return _remember(self._body_heads, size, _NEXT_FRAME(0xCE, 3, self._channel, size))
+class DeliveryWriter:
+    """Writes one consumer's deliveries."""
 
+    __slots__ = ("_middles", "_prefix", "_prefixes", "outbox", "writer")
 
-def _remember(heads: dict[int, bytes], size: int, head: bytes) -> bytes:
-    if len(heads) >= ADDRESSES_MAX:
-        heads.clear()
-    heads[size] = head
-    return head
+    def __init__(self, writer: ContentWriter, consumer_tag: str) -> None:
+        self.writer = writer
+        self.outbox = writer.outbox
+        raw = consumer_tag.encode()
+        self._prefix = _DELIVER_ID + bytes((len(raw),)) + raw
+        self._prefixes: dict[int, bytes] = {}
+        """By the size of the address: the frame's head, ids and consumer tag."""
+        self._middles: dict[tuple[bytes, bytes], bytes] = {}
+        """By address and header: all from the address to the body, for headers short enough to come again."""
+
+    def deliver(self, tag: int, redelivered: bool, message: Content) -> None:
+        """A basic.deliver. Everything but the tag and the body has nearly always been rendered before."""
+        address, header, body = message.address, message.header, message.body
+        middle = self._middles.get((address, header))
+        if middle is None:
+            if not 0 < len(body) <= self.writer.part_max:
+                self.writer.write(self._prefix + _TAG(tag, redelivered) + address, header, body)
+                return
+            middle = self._make_middle(address, header, len(body))
+        prefix = self._prefixes.get(len(address)) or self._make_prefix(len(address))
+        data = b"".join((prefix, _TAG(tag, redelivered), middle, body, b"\xce"))
+        outbox = self.outbox
+        if not outbox.chunks:
+            outbox.wake()
+        outbox.chunks.append(data)
+        outbox.size += len(data)
+
+    def _make_prefix(self, address_size: int) -> bytes:
+        prefix = _FRAME(1, self.writer.channel, len(self._prefix) + 9 + address_size) + self._prefix
+        self._prefixes[address_size] = prefix
+        return prefix
+
+    def _make_middle(self, address: bytes, header: bytes, body_size: int) -> bytes:
+        channel = self.writer.channel
+        middle = b"".join(
+            (
+                address,
+                _NEXT_FRAME(0xCE, 2, channel, len(header)),
+                header,
+                _NEXT_FRAME(0xCE, 3, channel, body_size),
+            )
+        )
+        if len(header) <= PLAIN_HEADER_MAX:
+            if len(self._middles) >= MIDDLES_MAX:
+                self._middles.clear()
+            self._middles[address, header] = middle
+        return middle

@@ -36,8 +36,6 @@ _LONGLONG = struct.Struct(">Q").unpack_from
 FLAGS_AT = 12
 """Where the flags stand in a content header's payload."""
 
-NO_PROPERTIES = b"\x00\x00"
-
 
 def decode_properties(header: bytes) -> dict[str, Any]:
     """The properties that are present, by name: text, int or Table. Raises MalformedValue."""
