@@ -1,0 +1,151 @@
+"""What a case is: a function from a running broker to numbers, with a word on which numbers matter how.
+
+Most cases are a `Load`, so what measures one is here too.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from interop.bench.brokers import Broker
+from interop.bench.crew import run_together
+from interop.bench.frames import Publication
+from interop.bench.jobs import Consume, Publish
+from interop.bench.loops import Flow, Limits
+
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a case. A target is a bound on amqpy's number or on its ratio to RabbitMQ's."""
+
+    key: str
+    label: str
+    unit: str
+    ratio_at_least: float | None = None
+    ratio_at_most: float | None = None
+    at_most: float | None = None
+    detail: bool = False  # in the JSON, and in the table when asked for
+
+    @property
+    def target(self) -> str:
+        if self.ratio_at_least is not None:
+            return f"≥ {self.ratio_at_least:g} x"
+        if self.ratio_at_most is not None:
+            return f"≤ {self.ratio_at_most:g} x"
+        return f"≤ {self.at_most:g} {self.unit}" if self.at_most is not None else ""
+
+    def met(self, value: float, reference: float) -> bool | None:
+        """Whether amqpy's number is good enough, or None when that cannot be said."""
+        if self.at_most is not None:
+            return None if math.isnan(value) else value <= self.at_most
+        ratio = value / reference if reference else math.nan
+        if math.isnan(ratio) or not self.target:
+            return None
+        if self.ratio_at_least is not None:
+            return ratio >= self.ratio_at_least
+        return ratio <= (self.ratio_at_most or 0)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a case measures with."""
+
+    broker: Broker
+    seconds: float
+
+    @property
+    def url(self) -> str:
+        return self.broker.url
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    title: str
+    metrics: tuple[Metric, ...]
+    run: Callable[[Bench], Numbers]
+    fresh: bool  # whether it needs a broker that has done nothing yet
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(
+    name: str, title: str, *metrics: Metric, fresh: bool = False
+) -> Callable[[Callable[[Bench], Numbers]], Callable[[Bench], Numbers]]:
+    def register(run: Callable[[Bench], Numbers]) -> Callable[[Bench], Numbers]:
+        CASES[name] = Case(name, title, metrics, run, fresh)
+        return run
+
+    return register
+
+
+BROKER_CPU = Metric("broker_us", "broker CPU", "µs/msg", detail=True)
+LOAD_CPU = Metric("load_us", "load CPU", "µs/msg", detail=True)
+
+
+def rate(at_least: float = 1.0) -> tuple[Metric, ...]:
+    return Metric("rate", "throughput", "msg/s", ratio_at_least=at_least), BROKER_CPU, LOAD_CPU
+
+
+def latency(prefix: str = "", at_most: float | None = 1.0) -> tuple[Metric, ...]:
+    return (
+        Metric(f"{prefix}p50", f"{prefix}latency p50", "ms"),
+        Metric(f"{prefix}p99", f"{prefix}latency p99", "ms", ratio_at_most=at_most),
+        Metric(f"{prefix}max", f"{prefix}latency max", "ms", detail=True),
+    )
+
+
+def percentiles(seconds: Sequence[float], prefix: str = "") -> Numbers:
+    """In milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else [math.nan] * 99
+    return {
+        f"{prefix}p50": cuts[49] * 1000,
+        f"{prefix}p99": cuts[98] * 1000,
+        f"{prefix}max": max(seconds, default=math.nan) * 1000,
+    }
+
+
+@dataclass(frozen=True)
+class Load:
+    """Publishers and consumers of a throughput case: one connection for each route and each list of queues."""
+
+    routes: Sequence[Sequence[Publication]]
+    queues: Sequence[Sequence[str]]
+    ack_every: int = 0
+    prefetch: int = 0
+    fanout: int = 1
+
+    @property
+    def in_flight(self) -> int:
+        """How far the publishers may be ahead. A broker that takes in faster than it gives out must not win by it,
+        nor fill the memory; the limit is far above what any prefetch or socket buffer holds."""
+        return min(100_000, 256 * 1024 * 1024 // (len(self.routes[0][0].body) + 1024))
+
+
+def throughput(bench: Bench, load: Load, seconds: float | None = None) -> Numbers:
+    """Publish as fast as the broker takes it for a while; the rate counts until the last delivery is here."""
+    flow = Flow()
+    limits = Limits(seconds=seconds or bench.seconds, in_flight=load.in_flight, fanout=load.fanout)
+    before = bench.broker.cpu_seconds()
+    published, consumed = run_together(
+        Publish(bench.url, load.routes, limits, flow),
+        Consume(bench.url, load.queues, flow, load.ack_every, load.prefetch),
+    )
+    cpu = bench.broker.cpu_seconds() - before
+    return {
+        "rate": consumed.total / (consumed.ended_at - published.started_at),
+        "broker_us": cpu / consumed.total * 1e6,
+        "load_us": (published.cpu_seconds + consumed.cpu_seconds) / consumed.total * 1e6,
+    }
+
+
+def to_queue(queue: str, size: int) -> Publication:
+    return Publication("", queue, bytes(size))
+
+
+def one_queue(queue: str, size: int, *, ack_every: int = 100, prefetch: int = 1000) -> Load:
+    return Load([[to_queue(queue, size)]], [[queue]], ack_every, prefetch)

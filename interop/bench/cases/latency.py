@@ -1,0 +1,53 @@
+"""How long one message takes, and what many small clients get."""
+
+from interop.bench.case import Bench, Metric, Numbers, case, latency, percentiles, rate, to_queue
+from interop.bench.crew import run_together
+from interop.bench.jobs import Call, Probe, Respond, SmallClients
+from interop.bench.loops import Flow
+from interop.bench.peer import topology
+
+PACED_PER_SECOND = 2000
+SMALL_CLIENTS = 500
+
+
+CALL_RATE = Metric("rate", "calls", "calls/s", ratio_at_least=1)
+
+
+@case("rpc", "request and reply, one at a time, 100 B, no ack", CALL_RATE, *latency())
+def rpc(bench: Bench) -> Numbers:
+    with topology(bench.url) as made:
+        made.declare_queues("bench-request", "bench-reply")
+        flow = Flow()
+        latencies, _ = run_together(
+            Call(bench.url, to_queue("bench-request", 100), "bench-reply", bench.seconds, flow),
+            Respond(bench.url, "bench-request", to_queue("bench-reply", 100), flow),
+        )
+    return {"rate": len(latencies.seconds) / sum(latencies.seconds)} | percentiles(latencies.seconds)
+
+
+@case("paced", "2,000 msg/s at fixed times, 100 B, one ack a message", *latency())
+def paced(bench: Bench) -> Numbers:
+    with topology(bench.url) as made:
+        made.declare_queues("bench")
+        (latencies,) = run_together(Probe(bench.url, to_queue("bench", 100), PACED_PER_SECOND, Flow(), bench.seconds))
+    return percentiles(latencies.seconds)
+
+
+@case(
+    "clients-500",
+    "500 connections that each publish, consume and ack one 100 B message at a time",
+    *rate(),
+    *latency(),
+)
+def clients_500(bench: Bench) -> Numbers:
+    queues = [f"bench-{index:03d}" for index in range(SMALL_CLIENTS)]
+    with topology(bench.url) as made:
+        made.declare_queues(*queues)
+        before = bench.broker.cpu_seconds()
+        ((span, latencies),) = run_together(SmallClients(bench.url, queues, bytes(100), bench.seconds))
+        cpu = bench.broker.cpu_seconds() - before
+    return {
+        "rate": span.total / span.seconds,
+        "broker_us": cpu / span.total * 1e6,
+        "load_us": span.cpu_seconds / span.total * 1e6,
+    } | percentiles(latencies.seconds)

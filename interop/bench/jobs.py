@@ -1,0 +1,193 @@
+"""What one load process does: open its connections, then run one of the loops."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from interop.bench import frames, loops
+from interop.bench.frames import Publication
+from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits, Span
+from interop.bench.peer import TIMEOUT_S, Peer
+
+CONSUMER_TAG = "consumer-%05d"
+
+
+@dataclass
+class Connections:
+    """The connections of a job; they stay out of the pickle because a job is empty when it travels."""
+
+    url: str
+    peers: list[Peer] = field(default_factory=list, init=False)
+
+    def connect(self) -> Peer:
+        peer = Peer(self.url)
+        self.peers.append(peer)
+        return peer
+
+    def close(self) -> None:
+        for peer in self.peers:
+            peer.close()
+
+
+@dataclass
+class Publish(Connections):
+    """One connection for each route, which is the list of messages that it sends round and round."""
+
+    routes: Sequence[Sequence[Publication]]
+    limits: Limits
+    flow: Flow
+    until_routed: bool = False  # the end is when the broker has routed everything, not when it is sent
+
+    def prepare(self) -> None:
+        made = [frames.block(list(route), loops.SEND_BYTES) for route in self.routes]
+        self.blocks = [block for block, _ in made]
+        self.size = made[0][1]
+        for _ in self.routes:
+            self.connect()
+
+    def run(self) -> Span:
+        sockets = [peer.socket for peer in self.peers]
+        span = loops.publish(sockets, self.blocks, self.size, self.limits, self.flow)
+        self.flow.target = span.total * self.limits.fanout
+        for peer in self.peers:  # a connection that goes with publishes under way may take them with it
+            peer.socket.settimeout(TIMEOUT_S)
+            peer.sync()
+        if self.until_routed:
+            span.ended_at = time.monotonic()
+        self.close()
+        return span
+
+
+@dataclass
+class Consume(Connections):
+    """One connection for each list of queues, with a consumer on each of them."""
+
+    queues: Sequence[Sequence[str]]
+    flow: Flow
+    ack_every: int = 0
+    prefetch: int = 0
+    seconds: float = 0.0  # 0: until the flow's target
+    late: bool = False  # subscribe only when the clock runs: the queues, one a connection, are full already
+
+    def prepare(self) -> None:
+        for _ in self.queues:
+            peer = self.connect()
+            if self.prefetch:
+                peer.call(frames.qos(1, self.prefetch), frames.BASIC, 11)
+        if not self.late:
+            self.subscribe()
+
+    def subscribe(self) -> None:
+        for peer, names in zip(self.peers, self.queues, strict=True):
+            for index, name in enumerate(names):
+                peer.consume(name, CONSUMER_TAG % index, no_ack=not self.ack_every)
+
+    def run(self) -> Span:
+        started_at = time.monotonic()
+        if self.late:
+            self.subscribe()
+        inlets = [Inlet(peer.socket, self.ack_every, peer.received) for peer in self.peers]
+        span = loops.consume(inlets, self.flow, self.seconds)
+        self.close()
+        span.started_at = started_at
+        return span
+
+
+@dataclass
+class PublishConfirmed(Connections):
+    message: Publication
+    window: int
+    seconds: float
+    flow: Flow
+
+    def prepare(self) -> None:
+        self.connect().call(frames.confirm_select(1), 85, 11)
+        self.size = len(self.message.encode())
+
+    def run(self) -> tuple[Span, Latencies]:
+        block = self.message.encode() * self.window
+        result = loops.publish_confirmed(self.peers[0].socket, block, self.size, self.window, self.seconds)
+        self.flow.target = result[0].total
+        self.close()
+        return result
+
+
+@dataclass
+class Call(Connections):
+    """The client of a request and reply pair."""
+
+    request: Publication
+    reply_queue: str
+    seconds: float
+    flow: Flow
+
+    def prepare(self) -> None:
+        self.connect().consume(self.reply_queue, CONSUMER_TAG % 0, no_ack=True)
+
+    def run(self) -> Latencies:
+        latencies = loops.call_and_wait(self.peers[0].socket, self.request.encode(), self.seconds)
+        self.flow.stop()
+        self.close()
+        return latencies
+
+
+@dataclass
+class Respond(Connections):
+    """The server of a request and reply pair."""
+
+    request_queue: str
+    reply: Publication
+    flow: Flow
+
+    def prepare(self) -> None:
+        self.connect().consume(self.request_queue, CONSUMER_TAG % 0, no_ack=True)
+
+    def run(self) -> int:
+        answered = loops.respond(self.peers[0].socket, self.reply.encode(), self.flow)
+        self.close()
+        return answered
+
+
+@dataclass
+class Probe(Connections):
+    """Messages at fixed times through one queue, from one connection to another."""
+
+    message: Publication
+    per_second: float
+    flow: Flow
+    seconds: float = 0.0  # 0: until the flow stops
+
+    def prepare(self) -> None:
+        self.connect()
+        self.connect().consume(self.message.routing_key, CONSUMER_TAG % 0, no_ack=False)
+
+    def over(self) -> bool:
+        return self.flow.stopped or time.monotonic() > self.deadline
+
+    def run(self) -> Latencies:
+        self.deadline = time.monotonic() + self.seconds if self.seconds else float("inf")
+        outward, inward = (peer.socket for peer in self.peers)
+        latencies = loops.probe(outward, inward, self.message, 1 / self.per_second, self.over)
+        self.close()
+        return latencies
+
+
+@dataclass
+class SmallClients(Connections):
+    """Many connections, each with a queue of its own, each with one message on its way."""
+
+    queues: Sequence[str]
+    body: bytes
+    seconds: float
+
+    def prepare(self) -> None:
+        self.clients = []
+        for queue in self.queues:
+            peer = self.connect()
+            peer.consume(queue, CONSUMER_TAG % 0, no_ack=False)
+            self.clients.append(Client(peer.socket, Publication("", queue, self.body).encode()))
+
+    def run(self) -> tuple[Span, Latencies]:
+        result = loops.serve_clients(self.clients, self.seconds)
+        self.close()
+        return result

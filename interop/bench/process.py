@@ -1,0 +1,45 @@
+"""What the kernel knows about a broker process. Only Linux tells; elsewhere the numbers are missing (nan)."""
+
+import math
+import os
+from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+
+
+def resident_mib(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return math.nan
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.nan
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def use_two_cores() -> int:
+    """Keep this process and all it starts, brokers and load alike, on two cores; how many there are in fact."""
+    if not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count() or 1
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    os.sched_setaffinity(0, cores)
+    return len(cores)
+
+
+def allow_many_files(count: int = 20_000) -> None:
+    """A thousand connections are a thousand files on both sides."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
