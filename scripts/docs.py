@@ -100,8 +100,8 @@ ZERO: dict[str, object] = {"bit": False, "shortstr": "", "longstr": b"", "table"
 def is_taken(method: type[Method]) -> bool:
     """Whether a session knows the method: it may refuse our meaningless values, but not as unimplemented."""
     broker = Broker(Config(), new_name=str)
-    log = logging.getLogger("docs")
-    log.disabled = True
+    log = logging.LoggerAdapter(logging.getLogger("docs"), {"connection": "-"})
+    log.logger.disabled = True
     users = Users.from_config(broker.config, salt=bytes(4))
     session = ConnectionSession(broker, users, from_loopback=True, log=log, wake=lambda: None, now_ms=0)
     session.receive(b"AMQP\x00\x00\x09\x01", 0)
