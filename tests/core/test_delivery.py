@@ -3,6 +3,7 @@
 import pytest
 
 from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
 from tests.core.world import Delivery, FakeRecipient, World
 
 
@@ -118,8 +119,9 @@ def test_a_client_that_does_not_read_gets_nothing(world: World, ledger: Ledger, 
 
 def test_a_client_that_stops_reading_amid_a_backlog_leaves_the_rest(world: World, ledger: Ledger) -> None:
     class Slow(FakeRecipient):
-        def ready(self) -> bool:
-            return len(self.got) < 2
+        def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+            super().deliver(tag, redelivered, message)
+            self.reading = len(self.got) < 2
 
     recipient = Slow()
     world.publish("", "q", *"abcd")

@@ -1,7 +1,6 @@
 """A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
@@ -14,7 +13,8 @@ from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.queue import Queue
 from amqpy.core.vhost import Route
-from amqpy.wire.hot import MANDATORY, PUBLISH_ID
+from amqpy.wire.hot import MANDATORY
+from amqpy.wire.outbox import HIGH, Outbox
 from amqpy.wire.values import Field, Table, encode_table
 
 PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
@@ -27,7 +27,7 @@ def longstr(value: str) -> Field:
 def publish_payload(exchange: str, routing_key: str, bits: int = 0) -> bytes:
     """The payload of a basic.publish method frame."""
     names = b"".join(bytes((len(raw),)) + raw for raw in (exchange.encode(), routing_key.encode()))
-    return PUBLISH_ID + b"\x00\x00" + names + bytes((bits,))
+    return b"\x00\x3c\x00\x28\x00\x00" + names + bytes((bits,))
 
 
 def content_header(headers: Table | None = None) -> bytes:
@@ -57,16 +57,21 @@ class Delivery(NamedTuple):
     body: str
 
 
-@dataclass
 class FakeRecipient:
     """The client's end of a consumer; it reads what it is sent unless `reading` is false."""
 
-    reading: bool = True
-    got: list[Delivery] = field(default_factory=list)
-    cancellations: int = 0
+    def __init__(self) -> None:
+        self.outbox = Outbox(wake=lambda: None)
+        self.got: list[Delivery] = []
+        self.cancellations = 0
 
-    def ready(self) -> bool:
-        return self.reading
+    @property
+    def reading(self) -> bool:
+        return not self.outbox.full
+
+    @reading.setter
+    def reading(self, reading: bool) -> None:
+        self.outbox.size = 0 if reading else HIGH
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self.got.append(Delivery(tag, redelivered, message.body.decode()))
@@ -219,15 +224,15 @@ class World:
         return got and (Delivery(got[0], got[1], got[2].body.decode()), got[3])
 
     def ack(self, ledger: Ledger, tag: int, *, multiple: bool = False) -> None:
-        self.broker.acknowledge(ledger, ledger.take(tag, multiple))
+        self.broker.acknowledge(ledger.take(tag, multiple))
         self.broker.settle()
 
     def nack(self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True) -> None:
-        self.broker.reject(ledger, ledger.take(tag, multiple), requeue=requeue)
+        self.broker.reject(ledger.take(tag, multiple), requeue=requeue)
         self.broker.settle()
 
     def recover(self, ledger: Ledger) -> None:
-        self.broker.reject(ledger, ledger.take_all(), requeue=True)
+        self.broker.reject(ledger.take_all(), requeue=True)
         self.broker.settle()
 
     def limit(self, ledger: Ledger, limit: int) -> None:
