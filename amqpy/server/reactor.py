@@ -113,7 +113,7 @@ class Reactor:
             if self.strict:
                 raise
             self._give_up(link)
-        self._flush()
+        self._flush(link)
         if link.session.next_at_ms != link.armed_at_ms:
             self._arm(link)
 
@@ -126,10 +126,13 @@ class Reactor:
             link.session.state = State.CLOSED
             link.stop()
 
-    def _flush(self) -> None:
+    def _flush(self, first: Link) -> None:
+        """Sends what the turn wrote: first to whom it was about, who may be waiting for just that."""
+        first.flush()
         dirty = self._dirty
         for link in dirty:
-            link.flush()
+            if link is not first:
+                link.flush()
         dirty.clear()
 
     # --- time

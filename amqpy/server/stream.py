@@ -9,6 +9,9 @@ import socket
 
 import trio
 
+RECEIVE_SIZE = 16 * 1024
+"""Bytes received at first."""
+
 
 class SocketStream(trio.abc.Stream):
     """A connected, non-blocking TCP or unix socket."""
@@ -38,10 +41,15 @@ class SocketStream(trio.abc.Stream):
         await trio.lowlevel.wait_writable(self._socket)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The next bytes, empty at the end. Always a checkpoint."""
-        size = max_bytes or 65536
+        """The next bytes, empty at the end. Always a checkpoint.
+
+        A large buffer is allocated only after a small one was filled: for the many short messages of a quiet peer it
+        would cost more than the rest of the call. A filled buffer also means that there is probably more, so the
+        kernel is asked at once instead of waiting to be told.
+        """
+        size = min(max_bytes or RECEIVE_SIZE, RECEIVE_SIZE)
         if self._likely_more:
-            # A full buffer last time: ask the kernel first, it saves waiting for what is already there.
+            size = max_bytes or RECEIVE_SIZE
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(self._socket)
@@ -53,7 +61,7 @@ class SocketStream(trio.abc.Stream):
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
             else:
-                self._likely_more = len(data) == size
+                self._likely_more = len(data) >= RECEIVE_SIZE
                 return data
 
     def send_eof_nowait(self) -> None:
