@@ -38,6 +38,8 @@ Frame: TypeAlias = tuple[int, int, bytes, bytes, bytes]
 _HEAD = struct.Struct(">BHI").unpack_from
 _BODY_SIZE = struct.Struct(">Q").unpack_from
 PUBLISH_ID = b"\x00\x3c\x00\x28"
+_BASIC_HEADER = b"\x00\x3c\x00\x00"
+"""Class id and weight."""
 _NEVER = b"\xff"
 """What no frame starts with."""
 
@@ -114,6 +116,8 @@ def _whole_content(data: bytes, position: int, channel: int, frame_max: int) -> 
     start = position + 7
     stop = start + size
     if kind != HEADER or number != channel or not 14 <= size <= frame_max or stop >= end or data[stop] != FRAME_END:
+        return None
+    if not data.startswith(_BASIC_HEADER, start):
         return None
     (body_size,) = _BODY_SIZE(data, start + 4)
     if not body_size:
