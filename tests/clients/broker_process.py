@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 20
 STOP_DEADLINE_S = 20
 POLL_S = 0.05
+LINES_SHOWN = 60
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 SIGNS_OF_A_BUG = ("Traceback", "internal error", "INTERNAL_ERROR")
 
@@ -86,7 +87,11 @@ class LoggedProcess:
 
     @property
     def log(self) -> str:
-        return "\n".join(self.lines)
+        """The end of the log, for the message of a failed test."""
+        return "\n".join(self.lines[-LINES_SHOWN:])
+
+    def mentions(self, *texts: str) -> bool:
+        return any(text in line for line in self.lines for text in texts)
 
     def wait_for_line(self, pattern: str | re.Pattern[str], deadline_s: float) -> re.Match[str]:
         """The first match of a pattern in the log, within the deadline and the life of the process."""
@@ -157,7 +162,7 @@ class BrokerProcess:
         process, self._process = self._process, None
         exit_code = process.stop()
         assert exit_code == 0, f"the broker's exit code was {exit_code}:\n{process.log}"
-        assert not any(sign in process.log for sign in SIGNS_OF_A_BUG), process.log
+        assert not process.mentions(*SIGNS_OF_A_BUG), process.log
 
     def restart(self) -> None:
         self.stop()

@@ -157,6 +157,17 @@ def test_a_second_binding_brings_no_second_copy(channel: BlockingChannel, name: 
     assert get_all(channel, name) == [b"once"]
 
 
+def test_unbinding_and_deleting_what_is_gone_is_harmless(channel: BlockingChannel, name: str) -> None:
+    channel.queue_unbind(name, "amq.direct", "no such queue")
+    channel.queue_unbind(name, name, "no such exchange either")
+    channel.exchange_unbind(name, "amq.direct", "no such destination")
+    channel.exchange_delete(name)
+    channel.queue_declare(name, exclusive=True)
+    channel.queue_unbind(name, "amq.direct", "no such binding")
+    channel.queue_delete(name)
+    assert channel.queue_delete(name).method.message_count == 0
+
+
 def test_deleting_a_queue_says_how_much_was_in_it(channel: BlockingChannel, name: str) -> None:
     channel.confirm_delivery()
     channel.queue_declare(name)
@@ -164,8 +175,6 @@ def test_deleting_a_queue_says_how_much_was_in_it(channel: BlockingChannel, name
         channel.basic_publish("", name, b"x")
     assert message_count(channel, name) == 3
     assert channel.queue_delete(name).method.message_count == 3
-    assert channel.queue_delete(name).method.message_count == 0
-    channel.exchange_delete(name)
 
 
 def test_the_last_declared_queue_is_meant_by_an_empty_name(channel: BlockingChannel, name: str) -> None:
