@@ -12,17 +12,20 @@ import sys
 import time
 
 LOGGER = "amqpy"
+TRIO_ACCEPT = "trio.serve_listeners"
+"""Trio's logger for a failed accept (no file descriptor is left, say): every tenth of a second until one succeeds."""
 
 
 def configure(level: str) -> logging.Logger:
     """The broker's logger, writing to stderr from `level` on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
-    log = logging.getLogger(LOGGER)
-    log.handlers[:] = [handler]
-    log.propagate = False
-    log.setLevel(level.upper())
-    return log
+    for name in LOGGER, TRIO_ACCEPT:
+        log = logging.getLogger(name)
+        log.handlers[:] = [handler]
+        log.propagate = False
+        log.setLevel(level.upper())
+    return logging.getLogger(LOGGER)
 
 
 class LineFormatter(logging.Formatter):
@@ -30,7 +33,7 @@ class LineFormatter(logging.Formatter):
         connection = getattr(record, "connection", "-")
         head = f"{timestamp(record)} [{record.levelname.lower()}] [{printable(str(connection))}]"
         line = f"{head} {printable(record.getMessage())}"
-        if not record.exc_info:
+        if not record.exc_info or record.name == TRIO_ACCEPT:  # whose message says all there is to know
             return line
         # A traceback keeps its lines, indented: only a line that begins with a time begins an event.
         trace = self.formatException(record.exc_info).splitlines()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from amqpy.log import LineFormatter, printable
+from amqpy.log import TRIO_ACCEPT, LineFormatter, printable
 
 
 def line(message: str, *arguments: object, extra: Mapping[str, object] | None = None) -> str:
@@ -48,3 +48,11 @@ def test_a_traceback_is_indented_and_escaped() -> None:
     assert rest[0] == "    Traceback (most recent call last):"
     assert all(each.startswith("    ") for each in rest)
     assert rest[-1] == r"    second\x1b"
+
+
+def test_a_failed_accept_is_one_line() -> None:
+    try:
+        raise OSError("too many open files")
+    except OSError:
+        record = logging.LogRecord(TRIO_ACCEPT, logging.ERROR, "file", 1, "retrying", None, sys.exc_info())
+    assert LineFormatter().format(record).endswith("[error] [-] retrying")
