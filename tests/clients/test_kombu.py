@@ -332,3 +332,39 @@ def test_cancelled_by_queue_deletion(plain: amqp.Connection, name: str) -> None:
     drain_until(plain, lambda: bool(cancelled))
     assert cancelled == ["ours"]
     assert consuming.is_open
+
+
+def test_nothing_is_delivered_on_a_closed_channel(plain: amqp.Connection, name: str) -> None:
+    """py-amqp raises KeyError for a frame on a channel that it has forgotten."""
+    publishing = plain.channel()
+    publishing.queue_declare(name, auto_delete=False)
+    for _ in range(500):
+        publishing.basic_publish(amqp.Message(b"x"), routing_key=name)
+    for _ in range(20):
+        consuming = plain.channel()
+        received: list[amqp.Message] = []
+        consuming.basic_qos(0, 10, False)
+        consuming.basic_consume(name, callback=received.append)
+        drain_until(plain, lambda received=received: len(received) >= 5)
+        for message in received:
+            consuming.basic_reject(message.delivery_tag, requeue=True)
+        consuming.close()
+        assert publishing.queue_declare(name, passive=True).consumer_count == 0
+    assert publishing.queue_delete(name) == 500
+
+
+def test_nothing_is_delivered_to_a_cancelled_consumer(plain: amqp.Connection, name: str) -> None:
+    channel = plain.channel()
+    channel.queue_declare(name, exclusive=True, auto_delete=False)
+    for _ in range(100):
+        channel.basic_publish(amqp.Message(b"x"), routing_key=name)
+    received: list[amqp.Message] = []
+    channel.basic_qos(0, 10, False)
+    tag = channel.basic_consume(name, callback=received.append)
+    drain_until(plain, lambda: len(received) == 10)
+    channel.basic_cancel(tag)
+    for message in received[:]:
+        channel.basic_reject(message.delivery_tag, requeue=True)
+    again = [channel.basic_get(name, no_ack=True) for _ in range(101)]
+    assert [message is not None for message in again] == [True] * 100 + [False]
+    assert len(received) == 10
