@@ -21,6 +21,7 @@ from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.server import listener
+from amqpy.server.collector import collect_garbage
 from amqpy.server.reactor import Reactor
 
 # SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
@@ -47,9 +48,11 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    reactor = Reactor(Broker(config, new_name), Users.from_config(config, secrets.token_bytes(4)), config, log=log)
+    broker = Broker(config, new_name)
+    reactor = Reactor(broker, Users.from_config(config, secrets.token_bytes(4)), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
+        connections.start_soon(collect_garbage, broker)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             warn_of_memory(config, log)

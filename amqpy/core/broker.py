@@ -46,7 +46,8 @@ class Broker:
         self.config = config
         self.new_name = new_name
         self.dirty: dict[Queue, None] = {}
-        self._discarded: deque[deque[Message]] = deque()
+        self.discarded: deque[deque[Message]] = deque()
+        """Messages that nobody will ask for again, to be freed by `sweep`."""
         self.vhosts: dict[str, Vhost] = {}
         self.add_vhost(config.default_vhost)
 
@@ -62,24 +63,29 @@ class Broker:
         while dirty:
             dirty.popitem()[0].drain()
 
-    def sweep(self, count: int) -> bool:
-        """Frees up to `count` messages of what was purged or deleted; whether some are left.
+    def message_count(self) -> int:
+        """Messages in memory, ready or delivered, once for each queue they are in."""
+        return sum(
+            len(queue.ready) + queue.unacked for vhost in self.vhosts.values() for queue in vhost.queues.values()
+        )
+
+    def sweep(self, count: int) -> None:
+        """Frees up to `count` messages of what was purged or deleted.
 
         Freeing a million messages takes a tenth of a second, and nobody should have to wait for it.
         """
-        while self._discarded and count > 0:
-            messages = self._discarded[0]
+        while self.discarded and count > 0:
+            messages = self.discarded[0]
             for _ in range(min(count, len(messages))):
                 messages.pop()
-            count -= 1000
+                count -= 1
             if not messages:
-                self._discarded.popleft()
-        return bool(self._discarded)
+                self.discarded.popleft()
 
     def _discard(self, queue: Queue) -> None:
         messages = queue.ready.clear()
         if messages:
-            self._discarded.append(messages)
+            self.discarded.append(messages)
 
     # --- exchanges
 

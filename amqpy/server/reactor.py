@@ -116,6 +116,8 @@ class Reactor:
         self._flush(link)
         if link.session.next_at_ms != link.armed_at_ms:
             self._arm(link)
+        if self.broker.discarded:
+            self._earlier.set()
 
     def _give_up(self, link: Link) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
@@ -153,7 +155,8 @@ class Reactor:
             until = self._sleeping_until_ms
             with trio.move_on_at(float("inf") if until is None else until / 1000):
                 await self._earlier.wait()
-            while self.broker.sweep(SWEEP_MAX):
+            while self.broker.discarded:
+                self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
             now_ms = self.now_ms()
             while (link := self._deadlines.pop_due(now_ms)) is not None:
