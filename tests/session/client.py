@@ -219,3 +219,19 @@ def names(received: Iterable[Received]) -> list[str]:
 
 def is_heartbeat(received: Received) -> bool:
     return isinstance(received.method, heartbeat.Heartbeat)
+
+
+def remains(broker: Broker) -> dict[str, object]:
+    """Everything in the core that belongs to some client: empty when none is left."""
+    found: dict[str, object] = {}
+    for vhost in broker.vhosts.values():
+        for queue in vhost.queues.values():
+            held = (queue.owner, queue.unacked, list(queue.consumers), list(queue.line), queue.exclusive_consumer)
+            if any(held):
+                found[queue.name] = held
+        for exchange in vhost.exchanges.values():
+            for binding in exchange.bindings.values():
+                if binding.destination.name not in {*vhost.queues, *vhost.exchanges}:
+                    found[exchange.name] = binding
+        found |= {name: value for name, value in {"owned": vhost.owned, "dirty": broker.dirty}.items() if value}
+    return found

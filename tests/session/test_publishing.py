@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
 
@@ -73,6 +73,7 @@ def test_a_delivery_keeps_to_the_consumers_frame_max() -> None:
         assert [deliver.body for deliver in consumer.transcript.read(b"".join(frames))] == [b"x" * size]
 
 
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(st.data())
 def test_a_body_may_be_cut_anywhere(data: st.DataObject) -> None:
     payload = data.draw(st.binary(min_size=1, max_size=200))
