@@ -1,0 +1,74 @@
+"""The outbox: every byte once, in order, and counted."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amqpy.wire.outbox import HIGH, SEND_MAX, Outbox
+
+
+class Wakes:
+    """Counts the calls of `wake`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+SIZES = st.integers(0, 40) | st.sampled_from([SEND_MAX // 3, SEND_MAX - 1, SEND_MAX, SEND_MAX + 1])
+
+
+@given(st.lists(SIZES.map(lambda size: ("write", size)) | st.sampled_from([("take", 0), ("sent", 0)]), max_size=30))
+def test_bytes_leave_as_they_came_and_are_counted(steps: list[tuple[str, int]]) -> None:
+    """One `take` is under way at a time; what was written meanwhile comes with the next."""
+    wakes = Wakes()
+    outbox = Outbox(wakes)
+    written, received = bytearray(), bytearray()
+    under_way: bytes | None = None
+    for number, (action, size) in enumerate(steps):
+        if action == "write":
+            idle, before = len(written) == len(received) + len(under_way or b"") and not outbox.chunks, wakes.count
+            data = bytes((number,)) * size
+            outbox.write(memoryview(data) if number % 2 else data)
+            written += data
+            assert wakes.count == before + idle, "woken only when there was nothing to send"
+        elif action == "take" and under_way is None:
+            under_way = outbox.take()
+            assert isinstance(under_way, bytes)
+            assert len(under_way) <= 2 * SEND_MAX, "one chunk over the mark at most"
+        elif action == "sent" and under_way is not None:
+            outbox.sent(len(under_way))
+            received += under_way
+            under_way = None
+        assert outbox.size == len(written) - len(received), "a take under way counts as waiting"
+        assert outbox.total == len(received)
+        assert outbox.full == (outbox.size >= HIGH)
+    received += under_way or b""
+    while outbox.chunks:
+        received += outbox.take()
+    assert received == written
+
+
+def test_an_empty_outbox_has_nothing_to_take() -> None:
+    assert Outbox(Wakes()).take() == b""
+
+
+def test_a_single_chunk_is_handed_on_without_a_copy() -> None:
+    outbox = Outbox(Wakes())
+    data = bytes(100)
+    outbox.write(data)
+    assert outbox.take() is data
+
+
+def test_much_is_sent_in_parts() -> None:
+    outbox = Outbox(Wakes())
+    for _ in range(10):
+        outbox.write(bytes(SEND_MAX // 4))
+    sizes = []
+    while outbox.chunks:
+        taken = outbox.take()
+        sizes.append(len(taken))
+        outbox.sent(len(taken))
+    assert sizes == [SEND_MAX, SEND_MAX, SEND_MAX // 2]
+    assert outbox.size == 0
