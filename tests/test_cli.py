@@ -347,6 +347,16 @@ def test_the_user_of_rabbitmqs_container_image_and_no_password_in_the_log() -> N
         assert "s3cret" not in broker.log
 
 
+def test_the_example_of_the_readme() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    example = readme.partition("```python\n")[2].partition("```")[0]
+    with serving("--port", "0") as broker:
+        here = example.replace("@localhost/", f"@127.0.0.1:{broker.ready().port}/")
+        said = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, check=False)
+        assert (said.stdout, said.stderr) == ("b'Hello World!'\n", "")
+        broker.stop()
+
+
 # --- stopping ------------------------------------------------------------------------------------
 
 

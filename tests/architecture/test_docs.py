@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
 
@@ -25,5 +26,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_architecture_stays_readable() -> None:
-    page = ROOT / "docs" / "architecture.md"
-    assert len(page.read_text("utf-8").splitlines()) <= 200
+    assert len(ARCHITECTURE.read_text("utf-8").splitlines()) <= 200
+
+
+def test_architecture_names_every_file() -> None:
+    text = ARCHITECTURE.read_text("utf-8")
+    files = {path.name for path in (ROOT / "amqpy").rglob("*.py")} - {"__init__.py", "__main__.py"}
+    assert not {name for name in files if not re.search(rf"\b{re.escape(name)}\b", text)}
