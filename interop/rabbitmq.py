@@ -109,9 +109,7 @@ def private_environment(data_dir: Path, epmd_port: int, distribution_port: int) 
 
 
 @contextlib.contextmanager
-def child(
-    command: Sequence[str], environment: Mapping[str, str], log: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
+def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `command` in a process group of its own and end it, by force only when it does not go by itself."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -140,9 +138,7 @@ def wait_until_serving(server: "subprocess.Popen[bytes]", port: int, data_dir: P
         if server.poll() is not None:
             raise RabbitMQUnavailable(f"RabbitMQ ended with code {server.returncode}:\n{log_tail(data_dir)}")
         if time.monotonic() > deadline:
-            raise RabbitMQUnavailable(
-                f"RabbitMQ does not answer after {START_TIMEOUT_S:.0f} s:\n{log_tail(data_dir)}"
-            )
+            raise RabbitMQUnavailable(f"RabbitMQ does not answer after {START_TIMEOUT_S:.0f} s:\n{log_tail(data_dir)}")
         time.sleep(POLL_INTERVAL_S)
 
 

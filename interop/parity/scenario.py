@@ -30,6 +30,13 @@ class Differs:
         return changed
 
 
+def says_why(why: str, code: str, ids: tuple[int, int], *, instead_of: Sequence[str] = ()) -> Differs:
+    """amqpy sends a connection.close with a reason, where the reference hangs up without, or with another one."""
+    number, _, text = code.partition(" ")
+    close = f"connection.close reply_code={number} reply_text={text!r} class_id={ids[0]} method_id={ids[1]}"
+    return Differs(why, [*instead_of, "the connection ends"], [close, "the connection ends"])
+
+
 def replaced(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
     result: list[str] = []
     position = 0
@@ -74,19 +81,26 @@ Play = Callable[..., None]
 def scenario(
     *,
     each: Mapping[str, Any] | Sequence[Any] | None = None,
-    differs: Differs | None = None,
+    differs: Differs | Mapping[str, Differs] | None = None,
     confirms_apart: bool = False,
 ) -> Callable[[Play], Play]:
-    """Register a function as a scenario, or as one for `each` case, its second argument then."""
+    """Register a function as a scenario, or as one for `each` case, its second argument then.
+
+    Where only some cases differ, `differs` is a mapping by the cases' labels.
+    """
 
     def register(function: Play) -> Play:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         purpose = inspect.getdoc(function) or ""
-        for label, play in plays(function, each).items():
-            full_name = name + label
+        cases = plays(function, each)
+        if isinstance(differs, Mapping) and differs.keys() - cases.keys():
+            raise ValueError(f"{name} has no case {sorted(differs.keys() - cases.keys())}")
+        for label, play in cases.items():
+            full_name = f"{name}[{label}]" if each is not None else name
+            difference = differs.get(label) if isinstance(differs, Mapping) else differs
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differs, confirms_apart)
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, difference, confirms_apart)
         return function
 
     return register
@@ -96,7 +110,7 @@ def plays(function: Play, each: Mapping[str, Any] | Sequence[Any] | None) -> dic
     if each is None:
         return {"": function}
     cases = each if isinstance(each, Mapping) else {str(case): case for case in each}
-    return {f"[{label}]": bound(function, case) for label, case in cases.items()}
+    return {label: bound(function, case) for label, case in cases.items()}
 
 
 def bound(function: Play, case: Any) -> Callable[[Stage], None]:  # noqa: ANN401 - as the scenario likes

@@ -102,24 +102,12 @@ class Stage:
 
     def until_queue(self, queue: str, **counts: int) -> None:
         """Wait until a passive declare shows these counts, for what a broker does without telling."""
-        self._until(queue, lambda reply: reply.method == "queue.declare-ok" and counts.items() <= reply.fields.items())
+        with self._unseen() as observer:
+            observer.until_queue(queue, **counts)
 
     def until_queue_gone(self, queue: str) -> None:
-        self._until(queue, lambda reply: reply.method == "channel.close" and reply["reply_code"] == 404)
-
-    def _until(self, queue: str, reached: Callable[[Incoming], bool]) -> None:
-        deadline = time.monotonic() + WAIT_TIMEOUT_S
         with self._unseen() as observer:
-            while True:
-                channel = observer.channel(1)
-                reply = channel.call("queue.declare", queue=queue, passive=True)
-                if reply is not None and reached(reply):
-                    return
-                if time.monotonic() > deadline:
-                    raise Overdue(f"queue {queue}: last seen {reply}")
-                if not channel.closed:
-                    channel.close()
-                time.sleep(POLL_INTERVAL_S)
+            observer.until_queue_gone(queue)
 
     @contextlib.contextmanager
     def _unseen(self) -> "Iterator[Connection]":
@@ -276,14 +264,31 @@ class Connection:
         working = [channel for channel in self.channels.values() if channel.number != SETTLING_CHANNEL]
         for channel in working:
             channel.sync()
-        if queues:
-            settling = self.channels.get(SETTLING_CHANNEL)
-            if settling is None or settling.closed:
-                settling = self.channel(SETTLING_CHANNEL)
-            for queue in queues:
-                settling.call("queue.declare", queue=queue, passive=True)
+        for queue in queues:
+            self._look_at(queue)
         for channel in working:
             channel.sync()
+
+    def until_queue(self, queue: str, **counts: int) -> None:
+        """Wait until a passive declare shows these counts; on the connection itself, as the queue may be exclusive."""
+        self._until(queue, lambda reply: reply.method == "queue.declare-ok" and counts.items() <= reply.fields.items())
+
+    def until_queue_gone(self, queue: str) -> None:
+        self._until(queue, lambda reply: reply.method == "channel.close" and reply["reply_code"] == 404)
+
+    def _until(self, queue: str, reached: Callable[[Incoming], bool]) -> None:
+        deadline = time.monotonic() + WAIT_TIMEOUT_S
+        while (reply := self._look_at(queue)) is None or not reached(reply):
+            if time.monotonic() > deadline:
+                raise Overdue(f"queue {queue}: last seen {reply}")
+            time.sleep(POLL_INTERVAL_S)
+
+    def _look_at(self, queue: str) -> Incoming | None:
+        """Ask for the queue on a channel that is no part of the transcript."""
+        channel = self.channels.get(SETTLING_CHANNEL)
+        if channel is None or channel.closed:
+            channel = self.channel(SETTLING_CHANNEL)
+        return channel.call("queue.declare", queue=queue, passive=True)
 
     # Receiving
 
@@ -494,6 +499,9 @@ class Channel:
 
     def settle(self, *queues: str) -> None:
         self.connection.settle(*queues)
+
+    def until_queue(self, queue: str, **counts: int) -> None:
+        self.connection.until_queue(queue, **counts)
 
     def reopen(self) -> "Channel":
         return self.connection.channel(self.number)

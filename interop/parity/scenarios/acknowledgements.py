@@ -69,7 +69,7 @@ def unknown_tag(stage: Stage, case: tuple[str, int]) -> None:
     channel.send(method, delivery_tag=tag)
     channel.wait_close()
     channel = channel.reopen()
-    channel.settle(queue)
+    channel.until_queue(queue, message_count=2)
     drain(channel, queue)
 
 
@@ -84,7 +84,9 @@ def unknown_tag_with_multiple(stage: Stage, case: tuple[str, int]) -> None:
     channel.sync()
     channel.send(method, delivery_tag=tag, multiple=True)
     channel.settle(queue)
-    channel = channel.reopen() if channel.closed else channel
+    if channel.closed:
+        channel = channel.reopen()
+        channel.until_queue(queue, message_count=2)
     drain(channel, queue)
 
 
@@ -136,9 +138,10 @@ def ack_multiple(stage: Stage) -> None:
     for _ in range(4):
         channel.get(queue)
     channel.ack(2, multiple=True)
-    channel.settle(queue)
     channel.close()
-    drain(channel.reopen(), queue)
+    channel = channel.reopen()
+    channel.until_queue(queue, message_count=2)
+    drain(channel, queue)
 
 
 @scenario(each={"reject": False, "nack": True})
@@ -208,9 +211,10 @@ def discard(stage: Stage, nack: bool) -> None:
         channel.nack(3, multiple=True, requeue=False)
     else:
         channel.reject(2, requeue=False)
-    channel.settle(queue)
     channel.close()
-    drain(channel.reopen(), queue)
+    channel = channel.reopen()
+    channel.until_queue(queue, message_count=0 if nack else 2)
+    drain(channel, queue)
 
 
 @scenario()
@@ -283,6 +287,7 @@ def redelivered_stays_set(stage: Stage) -> None:
     other = channel.connection.channel(2)
     other.get(queue)
     other.close()
+    channel.until_queue(queue, message_count=2)
     channel.get(queue)
     channel.get(queue)
 
@@ -297,6 +302,7 @@ def close_returns_in_order(stage: Stage) -> None:
     other.get(queue)
     channel.get(queue)
     other.close()
+    channel.until_queue(queue, message_count=3)
     drain(channel, queue)
     channel.nack(0, multiple=True)
     channel.settle(queue)

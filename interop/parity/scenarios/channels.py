@@ -178,7 +178,7 @@ def channel_error_returns_unacked_messages(stage: Stage) -> None:
     failing.get(queue)
     failing.get(queue)
     failing.declare(stage.name("missing"), passive=True)
-    connection.channel(3).declare(queue, passive=True)
+    connection.until_queue(queue, message_count=3)
     for _ in range(4):
         other.get(queue)
 

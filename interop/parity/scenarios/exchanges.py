@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interop.parity.codec import Typed
-from interop.parity.scenario import scenario
+from interop.parity.scenario import says_why, scenario
 from interop.parity.script import Channel, Stage
 
 
@@ -88,7 +88,23 @@ def passive_declare_of_missing(stage: Stage, kind: str) -> None:
     stage.channel().exchange(stage.name(), kind, passive=True)
 
 
-@scenario(each=["x-unknown", "", "Direct", "direct ", "rabbit_exchange_type_direct", "é", "lists"])
+ATOMS = ("", "lists", "rabbit_exchange_type_direct")
+
+
+@scenario(
+    each=["x-unknown", "Direct", "direct ", "é", *ATOMS],
+    differs={
+        kind: says_why(
+            "a word that Erlang knows otherwise is an invalid type to RabbitMQ, but it is as unknown as any other",
+            f"503 COMMAND_INVALID - unknown exchange type '{kind}'",
+            (40, 10),
+            instead_of=[
+                f"connection.close reply_code=503 reply_text=\"COMMAND_INVALID - invalid exchange type '{kind}'\"…"
+            ],
+        )
+        for kind in ATOMS
+    },
+)
 def unknown_type(stage: Stage, kind: str) -> None:
     """A type that is no exchange type ends the connection."""
     stage.channel().exchange(stage.name(), kind)

@@ -4,8 +4,10 @@ import struct
 
 from interop.parity import codec
 from interop.parity.codec import BODY, HEADER, HEARTBEAT, METHOD
-from interop.parity.scenario import scenario
+from interop.parity.scenario import says_why, scenario
 from interop.parity.script import Connection, Stage
+
+CRASH = "RabbitMQ crashes on these bytes and hangs up without a word; amqpy says what is wrong"
 
 FLOW = codec.method_payload("channel.flow", active=True)
 CONTENT_TYPE_FLAG = struct.pack(">H", 1 << 15)
@@ -43,10 +45,13 @@ def unknown_frame_type(stage: Stage, case: tuple[int, int, bytes]) -> None:
 def frame_near_frame_max(stage: Stage, size: int) -> None:
     """A payload may be frame_max less 8, and RabbitMQ overlooks 8 more."""
     channel = stage.channel(frame_max=4096)
-    channel.connection.send_bytes(struct.pack(">BHI", METHOD, 1, size))
-    if size <= 4096:
-        channel.connection.send_bytes(FLOW.ljust(size, b"\0") + b"\xce")
-    refused(channel.connection)
+    if size > 4097:
+        channel.connection.send_bytes(struct.pack(">BHI", METHOD, 1, size))
+        refused(channel.connection)
+        return
+    fields = {"queue": stage.name(), "exclusive": True}
+    room = size - len(codec.method_payload("queue.declare", arguments={"k": ""}, **fields))
+    channel.call("queue.declare", arguments={"k": "x" * room}, **fields)
 
 
 @scenario(each=[4096 - 8, 4096, 4097])
@@ -102,7 +107,19 @@ METHOD_PAYLOADS = {
 }
 
 
-@scenario(each={f"{label}, channel {number}": (number, label) for label in METHOD_PAYLOADS for number in (0, 1, 2)})
+UNIMPLEMENTED = says_why(CRASH, "503 COMMAND_INVALID - unimplemented method", (0, 0))
+NOT_OPEN = says_why(CRASH, "504 CHANNEL_ERROR - expected 'channel.open'", (0, 0))
+
+
+@scenario(
+    each={f"{label}, channel {number}": (number, label) for label in METHOD_PAYLOADS for number in (0, 1, 2)},
+    differs={
+        f"{label}, channel {number}": NOT_OPEN if number == 2 else UNIMPLEMENTED
+        for label, payload in METHOD_PAYLOADS.items()
+        if len(payload) >= 4
+        for number in (0, 1, 2)
+    },
+)
 def undecodable_method(stage: Stage, case: tuple[int, str]) -> None:
     """A method frame without a known method."""
     connection = stage.channel().connection
@@ -117,6 +134,29 @@ def declare_payload(queue: bytes, bits: bytes, table: bytes) -> bytes:
 
 EMPTY_TABLE = codec.long_bytes(b"")
 
+MALFORMED_TABLES = {
+    "unknown type": b"\x01kZ\0",
+    "key ends early": b"\x09k",
+    "key without value": b"\x01k",
+    "value ends early": b"\x01kI\0\0",
+    "text ends early": b"\x01kS\0\0\0\x09abc",
+    "array ends early": b"\x01kA\0\0\0\x09I\0\0\0\x01",
+    "unknown type in an array": b"\x01kA\0\0\0\x02Z\0",
+    "nested table ends early": b"\x01kF\0\0\0\x05\x01k",
+}
+
+
+@scenario(
+    each=MALFORMED_TABLES,
+    differs=says_why(CRASH, "502 SYNTAX_ERROR - cannot decode queue.declare", (50, 10)),
+)
+def malformed_table(stage: Stage, table: bytes) -> None:
+    """A table that cannot be taken apart, in a method that is well-formed around it."""
+    channel = stage.channel()
+    channel.connection.send_frame(METHOD, 1, declare_payload(b"", b"\x04", codec.long_bytes(table)))
+    channel.wait("queue.declare-ok")
+
+
 MALFORMED_DECLARES = {
     "no fields": struct.pack(">HH", 50, 10),
     "ends in the name": struct.pack(">HHH", 50, 10, 0) + b"\x0aabc",
@@ -124,14 +164,6 @@ MALFORMED_DECLARES = {
     "no table": struct.pack(">HHH", 50, 10, 0) + b"\x01q\x00",
     "table ends early": declare_payload(b"q", b"\0", struct.pack(">I", 10) + b"\x01kt\x01"),
     "bytes after the table": declare_payload(b"q", b"\0", EMPTY_TABLE + b"more"),
-    "unknown table type": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kZ\0")),
-    "key ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x09k")),
-    "key without value": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01k")),
-    "value ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kI\0\0")),
-    "text ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kS\0\0\0\x09abc")),
-    "array ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kA\0\0\0\x09I\0\0\0\x01")),
-    "unknown type in an array": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kA\0\0\0\x02Z\0")),
-    "nested table ends early": declare_payload(b"q", b"\0", codec.long_bytes(b"\x01kF\0\0\0\x05\x01k")),
     "name is no UTF-8": declare_payload(b"q\xff\xfe", b"\x04", EMPTY_TABLE),
     "name has a NUL": declare_payload(b"q\0q", b"\x01", EMPTY_TABLE),
     "key is no UTF-8": declare_payload(b"", b"\x04", codec.long_bytes(b"\x01\xfft\x01")),
@@ -236,7 +268,26 @@ UNREAD = {
 }
 
 
-@scenario(each=UNREAD)
+@scenario(
+    each=UNREAD,
+    differs={
+        "header without properties": says_why(
+            "RabbitMQ crashes on a header without property flags",
+            "501 FRAME_ERROR - content header too short",
+            (0, 0),
+            instead_of=["connection.close reply_code=541 reply_text='INTERNAL_ERROR' class_id=0 method_id=0"],
+        )
+    }
+    | dict.fromkeys(
+        ("body longer than announced", "second body longer than announced"),
+        says_why(
+            "RabbitMQ 3.10 waits for the body to end and stumbles over the next frame; later versions do not",
+            "501 FRAME_ERROR - content body frame exceeds remaining content size",
+            (60, 40),
+            instead_of=["connection.close reply_code=505 reply_text='UNEXPECTED_FRAME - expected content body…"],
+        ),
+    ),
+)
 def content_out_of_order(stage: Stage, frames: list[tuple[int, bytes]]) -> None:
     """Method, header, bodies: any other order ends the connection, also for the other channels."""
     connection = stage.connect()
@@ -311,10 +362,18 @@ def handshake_method_once_open(stage: Stage, method: str) -> None:
     refused(connection)
 
 
+@scenario(each=["basic.consume", "basic.get", "queue.purge", "queue.delete", "queue.bind"])
+def queue_method_on_a_channel_not_open(stage: Stage, method: str) -> None:
+    """The same with a queue's name. Without it, RabbitMQ would miss the last declared queue first, and answer 404."""
+    connection = stage.connect()
+    connection.send(method, on=3, queue="any")
+    connection.wait_end()
+
+
 @scenario(
     each=[
         "channel.close", "channel.close-ok", "channel.flow", "channel.flow-ok", "queue.declare", "exchange.declare",
-        "basic.qos", "basic.ack", "basic.consume", "basic.recover", "confirm.select", "tx.commit",
+        "basic.qos", "basic.ack", "basic.recover", "confirm.select", "tx.commit",
     ]
 )  # fmt: skip
 def method_on_a_channel_not_open(stage: Stage, method: str) -> None:

@@ -137,7 +137,7 @@ def acks(stage: Stage, method: str) -> None:
         channel.call("tx.commit")
         channel.close()
     channel = channel.reopen()
-    channel.settle(queue)
+    channel.until_queue(queue, message_count=1 if method == "tx.commit" else 2)
     drain(channel, queue)
 
 
@@ -158,7 +158,7 @@ def rejects(stage: Stage, method: str) -> None:
     channel.declare(queue, passive=True)
     channel.close()
     channel = channel.reopen()
-    channel.settle(queue)
+    channel.until_queue(queue, message_count=2 if method == "tx.commit" else 3)
     drain(channel, queue)
 
 
@@ -205,7 +205,7 @@ def rollback_keeps_the_order_of_unacked(stage: Stage) -> None:
     channel.call("tx.commit")
     channel.close()
     channel = channel.reopen()
-    channel.settle(queue)
+    channel.until_queue(queue, message_count=1)
     drain(channel, queue)
 
 
