@@ -20,9 +20,9 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.wire.hot import ContentWriter, confirm_frame, read_ack, read_header
+from amqpy.wire.hot import PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_ack, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id
-from amqpy.wire.properties import FLAGS_AT, decode_properties
+from amqpy.wire.properties import FLAGS_AT, USER_ID_FLAG, check_properties, decode_properties
 from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
@@ -233,18 +233,20 @@ class Channel:
     def _check_header(self, header: bytes) -> None:
         """Properties nobody could parse end the connection; a false user-id ends the channel."""
         try:
-            properties = decode_properties(header)
+            flags = check_properties(header)
         except (MalformedValue, IndexError):
             raise SyntaxFault("cannot decode the properties of basic.publish") from None
-        user_id = properties.get("user_id")
-        if user_id is not None and user_id != self.connection.user_name:
-            raise PreconditionFailed(
-                f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
-            )
-        known = self.connection.known_headers
-        if len(known) >= HEADERS_MAX:
-            known.clear()
-        known.add(header)
+        if flags & USER_ID_FLAG:
+            user_id = decode_properties(header)["user_id"]
+            if user_id != self.connection.user_name:
+                raise PreconditionFailed(
+                    f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
+                )
+        if len(header) <= PLAIN_HEADER_MAX:
+            known = self.connection.known_headers
+            if len(known) >= HEADERS_MAX:
+                known.clear()
+            known.add(header)
 
     # --- answers to deliveries
 

@@ -11,7 +11,7 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 import struct
 from typing import Any, Final
 
-from amqpy.wire.values import MalformedValue, Table, decode_table, text
+from amqpy.wire.values import MalformedValue, Table, check_table, decode_table, text
 
 NAMES: Final = (
     "content_type",
@@ -67,6 +67,49 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     if position != len(header):
         raise MalformedValue("truncated properties" if position > len(header) else "octets after the properties")
     return found
+
+
+_KINDS = {"headers": "table", "delivery_mode": "octet", "priority": "octet", "timestamp": "longlong"}
+_SHAPES: dict[int, tuple[str, ...]] = {}
+"""The kinds of the properties that follow some flags, in order."""
+
+USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
+
+
+def check_properties(header: bytes) -> int:
+    """Makes sure that `decode_properties` could read the header, at a tenth of its price; returns the flags.
+
+    Raises MalformedValue or IndexError.
+    """
+    flags = header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
+    shape = _SHAPES.get(flags)
+    if shape is None:
+        shape = _shape(flags)
+    position = FLAGS_AT + 2
+    for kind in shape:
+        if kind == "shortstr":
+            position += 1 + header[position]
+        elif kind == "octet":
+            position += 1
+        elif kind == "longlong":
+            position += 8
+        else:
+            start = position + 4
+            position = start + int.from_bytes(header[position:start], "big")
+            if position > len(header):
+                break
+            check_table(header, start, position)
+    if position != len(header):
+        raise MalformedValue("truncated properties" if position > len(header) else "octets after the properties")
+    return flags
+
+
+def _shape(flags: int) -> tuple[str, ...]:
+    if flags & 3:
+        raise MalformedValue("unknown property flags")
+    present = [name for bit, name in enumerate(NAMES) if flags & 0x8000 >> bit]
+    shape = _SHAPES[flags] = tuple(_KINDS.get(name, "shortstr") for name in present)
+    return shape
 
 
 def headers_of(header: bytes) -> Table:

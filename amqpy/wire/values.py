@@ -114,6 +114,38 @@ _SIZED: dict[int, tuple[str, Callable[[bytes, int], Any]]] = {
 _TAG_OF = {kind: tag for tag, (kind, _) in (_FIXED | _SIZED).items() if tag != ord("L")}
 
 
+_SIZES = {tag: 1 + codec.size for tag, (_, codec) in _FIXED.items()} | {ord("V"): 1, ord("D"): 6}
+"""Octets of a tag and its value, for the values that always have the same size."""
+
+_STRINGS = frozenset(b"Sx")
+_CONTAINERS = {ord("F"): True, ord("A"): False}
+
+
+def check_table(data: bytes, position: int, end: int, *, keyed: bool = True, depth: int = 0) -> None:
+    """Makes sure that `decode_table` could read data[position:end], without making anything of it.
+
+    `keyed` is false for the inside of an array. Raises MalformedValue, or IndexError for what ends too soon.
+    """
+    if depth > DEPTH_MAX:
+        raise MalformedValue("nested too deeply")
+    while position < end:
+        if keyed:
+            position += 1 + data[position]
+        tag = data[position]
+        size = _SIZES.get(tag)
+        if size is not None:
+            position += size
+            continue
+        start = position + 5
+        position = start + int.from_bytes(data[position + 1 : start], "big")
+        if tag in _CONTAINERS and position <= end:
+            check_table(data, start, position, keyed=_CONTAINERS[tag], depth=depth + 1)
+        elif tag not in _STRINGS:
+            raise MalformedValue("unknown type")
+    if position != end:
+        raise MalformedValue("truncated table")
+
+
 def encode_table(table: Mapping[str, Field]) -> bytes:
     """A table's content (without its length), in the mapping's order."""
     parts = []
@@ -126,6 +158,7 @@ def encode_table(table: Mapping[str, Field]) -> bytes:
 def encode_field(field: Field) -> bytes:
     """A value with its type tag."""
     kind, value = field
+    raw: bytes
     if kind == "void":
         return b"V"
     if kind == "decimal":
