@@ -1,0 +1,258 @@
+"""Each type of exchange against the plainest reading of its rule."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import INTEGER_KINDS, Field, Table
+from tests.core.world import World, longstr
+
+QUEUES = ["q1", "q2", "q3"]
+
+
+def world_with(kind: str) -> World:
+    world = World()
+    world.exchange("x", kind)
+    for name in QUEUES:
+        world.queue(name)
+    return world
+
+
+def test_the_types_of_exchanges() -> None:
+    assert sorted(EXCHANGE_TYPES) == ["direct", "fanout", "headers", "topic"]
+
+
+# --- by routing key
+
+
+def topic_matches(pattern: list[str], words: list[str]) -> bool:
+    if not pattern:
+        return not words
+    if pattern[0] == "#":
+        return any(topic_matches(pattern[1:], words[skipped:]) for skipped in range(len(words) + 1))
+    return bool(words) and pattern[0] in {"*", words[0]} and topic_matches(pattern[1:], words[1:])
+
+
+def words_of(key: str) -> list[str]:
+    return key.split(".") if key else []
+
+
+RULES = {
+    "direct": lambda pattern, key: pattern == key,
+    "fanout": lambda pattern, key: True,
+    "topic": lambda pattern, key: topic_matches(words_of(pattern), words_of(key)),
+}
+
+routing_keys = st.lists(st.sampled_from(["a", "b", "*", "#", ""]), max_size=4).map(".".join)
+steps = st.lists(st.tuples(st.booleans(), st.sampled_from(QUEUES), routing_keys), max_size=12)
+
+
+@pytest.mark.parametrize("kind", RULES)
+@given(steps=steps, keys=st.lists(routing_keys, min_size=1, max_size=4))
+def test_routing_by_key(kind: str, steps: list[tuple[bool, str, str]], keys: list[str]) -> None:
+    world = world_with(kind)
+    bindings: set[tuple[str, str]] = set()
+    for binds, queue, pattern in steps:
+        if binds:
+            world.bind(queue, "x", pattern)
+            bindings.add((queue, pattern))
+        else:
+            world.unbind(queue, "x", pattern)
+            bindings.discard((queue, pattern))
+        for key in keys:
+            expected = {queue for queue, pattern in bindings if RULES[kind](pattern, key)}
+            assert world.routed("x", key) == expected
+    assert len(world.vhost.exchanges["x"].bindings) == len(bindings)
+
+
+@given(st.lists(st.sampled_from(QUEUES)))
+def test_the_default_exchange_knows_every_queue_by_name(names: list[str]) -> None:
+    world = World()
+    for name in names:
+        world.queue(name)
+    for name in QUEUES:
+        assert world.routed("", name) == ({name} & set(names))
+        if name in names:
+            world.delete_queue(name)
+            assert world.routed("", name) == set()
+
+
+# --- by headers
+
+MATCH_MODES = ["all", "any", "all-with-x", "any-with-x"]
+
+
+def is_number(field: Field) -> bool:
+    return field.kind in INTEGER_KINDS | {"timestamp", "float", "double"}
+
+
+def same_value(wanted: Field, found: Field) -> bool:
+    """Erlang's `==` on the values: numbers by amount, binaries by bytes, structures with their inner types."""
+    if is_number(wanted) and is_number(found):
+        return bool(wanted.value == found.value)
+    strings = {"longstr", "binary"}
+    if wanted.kind in strings and found.kind in strings:
+        return as_bytes(wanted) == as_bytes(found)
+    return wanted == found
+
+
+def as_bytes(field: Field) -> bytes:
+    value = field.value
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def headers_match(arguments: Table, headers: Table) -> bool:
+    """RabbitMQ's rule: of the arguments that count, all or any are found in the headers."""
+    mode = arguments["x-match"].value if "x-match" in arguments else "all"
+    conditions = {
+        name: wanted
+        for name, wanted in arguments.items()
+        if name != "x-match" and (mode.endswith("-with-x") or not name.startswith("x-"))
+    }
+    hits = [
+        name in headers and (wanted.kind == "void" or same_value(wanted, headers[name]))
+        for name, wanted in conditions.items()
+    ]
+    return any(hits) if mode.startswith("any") else all(hits)
+
+
+values = st.sampled_from(
+    [
+        Field("void", None),
+        Field("bool", True),
+        Field("byte", 1),
+        Field("unsignedbyte", 1),
+        Field("long", 1),
+        Field("signedint", 0),
+        Field("double", 1.0),
+        Field("float", 0.5),
+        Field("timestamp", 1),
+        Field("bool", False),
+        longstr("1"),
+        longstr(""),
+        Field("binary", b"1"),
+        Field("decimal", (0, 1)),
+        Field("array", [Field("byte", 1)]),
+        Field("array", [Field("long", 1)]),
+        Field("table", {"a": Field("byte", 1)}),
+        Field("table", {"a": longstr("1")}),
+    ]
+)
+header_names = st.sampled_from(["a", "b", "", "x-a", "x-match"])
+headers_tables = st.dictionaries(header_names, values, max_size=4)
+binding_tables = st.builds(
+    lambda mode, arguments: {**({"x-match": longstr(mode)} if mode else {}), **arguments},
+    st.sampled_from([None, *MATCH_MODES]),
+    st.dictionaries(header_names.filter(lambda name: name != "x-match"), values, max_size=4),
+)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from(QUEUES), binding_tables), max_size=8),
+    st.lists(headers_tables, min_size=1, max_size=4),
+    st.data(),
+)
+def test_routing_by_headers(steps: list[tuple[bool, str, Table]], messages: list[Table], data: st.DataObject) -> None:
+    world = world_with("headers")
+    bindings: list[tuple[str, Table]] = []
+    for binds, queue, arguments in steps:
+        if binds or not bindings:
+            world.bind(queue, "x", "", arguments)
+            if (queue, arguments) not in bindings:
+                bindings.append((queue, arguments))
+        else:
+            bound = bindings.pop(data.draw(st.integers(0, len(bindings) - 1)))
+            world.unbind(bound[0], "x", "", bound[1])
+        for headers in messages:
+            expected = {queue for queue, arguments in bindings if headers_match(arguments, headers)}
+            assert world.routed("x", "ignored", headers) == expected
+
+
+ONE = Field("byte", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers", "matches"),
+    [
+        ({}, {}, True),
+        ({"x-match": longstr("all")}, {"a": ONE}, True),
+        ({"x-match": longstr("any")}, {"a": ONE}, False),
+        ({"a": ONE, "b": ONE}, {"a": ONE, "b": ONE, "c": ONE}, True),
+        ({"a": ONE, "b": ONE}, {"a": ONE}, False),
+        ({"x-match": longstr("any"), "a": ONE, "b": ONE}, {"b": ONE}, True),
+        ({"x-match": longstr("any"), "a": ONE}, {"a": longstr("1")}, False),
+        ({"a": Field("void", None)}, {"a": longstr("whatever")}, True),
+        ({"a": Field("void", None)}, {"b": ONE}, False),
+        ({"a": ONE}, {"a": Field("void", None)}, False),
+        ({"a": ONE}, {"a": Field("long", 1)}, True),
+        ({"a": ONE}, {"a": Field("double", 1.0)}, True),
+        ({"a": Field("bool", True)}, {"a": ONE}, False),
+        ({"a": longstr("A")}, {"a": longstr("a")}, False),
+        ({"x-a": ONE}, {}, True),
+        ({"x-match": longstr("all-with-x"), "x-a": ONE}, {}, False),
+        ({"x-match": longstr("all-with-x"), "x-a": ONE}, {"x-a": ONE}, True),
+        ({"x-match": longstr("any"), "x-a": ONE}, {"x-a": ONE}, False),
+        ({"x-match": longstr("any-with-x"), "x-a": ONE}, {"x-a": ONE}, True),
+    ],
+)
+def test_headers_by_example(arguments: Table, headers: Table, matches: bool) -> None:
+    world = world_with("headers")
+    world.bind("q1", "x", "", arguments)
+    assert world.routed("x", "", headers) == ({"q1"} if matches else set())
+    assert headers_match(arguments, headers) is matches
+
+
+def test_two_matching_bindings_still_mean_one_message() -> None:
+    world = world_with("headers")
+    world.bind("q1", "x", "1", {"x-match": longstr("any"), "a": ONE, "b": ONE})
+    world.bind("q1", "x", "2", {"a": ONE})
+    assert world.routed("x", "", {"a": ONE, "b": ONE}) == {"q1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (longstr("some"), 'Invalid x-match field value <<"some">>; expected all, any, all-with-x, or any-with-x'),
+        (longstr(""), "Invalid x-match field value <<>>; expected all, any, all-with-x, or any-with-x"),
+        (ONE, "Invalid x-match field type byte (value 1); expected longstr"),
+        (Field("bool", True), "Invalid x-match field type bool (value true); expected longstr"),
+    ],
+)
+def test_an_unknown_way_to_match_headers_is_refused(value: Field, text: str) -> None:
+    world = world_with("headers")
+    before = world.snapshot()
+    with pytest.raises(PreconditionFailed) as caught:
+        world.bind("q1", "x", "", {"x-match": value})
+    assert caught.value.reply_text == f"PRECONDITION_FAILED - {text}"
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("kind", ["direct", "fanout", "topic"])
+def test_other_exchanges_do_not_look_at_the_arguments(kind: str) -> None:
+    world = world_with(kind)
+    world.bind("q1", "x", "k", {"x-match": longstr("some"), "a": ONE})
+    assert world.routed("x", "k") == {"q1"}
+
+
+# --- the same binding
+
+
+@pytest.mark.parametrize("kind", sorted(EXCHANGE_TYPES))
+def test_what_makes_two_bindings_the_same(kind: str) -> None:
+    world = world_with(kind)
+    arguments = {"a": ONE, "b": longstr("c")}
+    bindings = world.vhost.exchanges["x"].bindings
+    world.bind("q1", "x", "k", arguments)
+    world.bind("q1", "x", "k", dict(reversed(arguments.items())))
+    assert len(bindings) == 1, "the order of arguments does not count"
+    world.bind("q1", "x", "k", arguments | {"a": Field("short", 1)})
+    world.bind("q1", "x", "k", {})
+    world.bind("q1", "x", "l", arguments)
+    world.bind("q2", "x", "k", arguments)
+    assert len(bindings) == 5
+    world.unbind("q1", "x", "k", dict(reversed(arguments.items())))
+    assert len(bindings) == 4
+    world.unbind("q1", "x", "k", arguments)
+    assert len(bindings) == 4, "what is not bound is unbound already"
