@@ -1,8 +1,6 @@
 """Get, ack, nack, reject, recover: tags, redelivery, and the order of what comes back."""
 
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.exchanges import drain
-from interop.parity.scenarios.queues import publish_some
 from interop.parity.script import Channel, Stage
 
 
@@ -10,7 +8,7 @@ def filled(stage: Stage, count: int) -> tuple[Channel, str]:
     """A channel, and its own queue with that many messages."""
     channel = stage.channel()
     queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, count)
+    channel.publish_some(queue, count)
     return channel, queue
 
 
@@ -70,7 +68,7 @@ def unknown_tag(stage: Stage, case: tuple[str, int]) -> None:
     channel.wait_close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=2)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario(each={f"{method}, {label}": (method, tag) for method in METHODS[:2] for label, tag in BAD_TAGS.items()})
@@ -87,7 +85,7 @@ def unknown_tag_with_multiple(stage: Stage, case: tuple[str, int]) -> None:
     if channel.closed:
         channel = channel.reopen()
         channel.until_queue(queue, message_count=2)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario(each=METHODS[:2])
@@ -141,7 +139,7 @@ def ack_multiple(stage: Stage) -> None:
     channel.close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=2)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario(each={"reject": False, "nack": True})
@@ -153,10 +151,10 @@ def requeue_to_the_original_position(stage: Stage, nack: bool) -> None:
     for tag in (3, 1):
         channel.nack(tag) if nack else channel.reject(tag)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
     channel.nack(0, multiple=True)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -169,7 +167,7 @@ def requeue_before_new_messages(stage: Stage) -> None:
     channel.settle(queue)
     channel.nack(2, multiple=True)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -214,7 +212,7 @@ def discard(stage: Stage, nack: bool) -> None:
     channel.close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=0 if nack else 2)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -222,13 +220,13 @@ def nack_multiple_of_several_queues(stage: Stage) -> None:
     """Each message goes back to its own queue."""
     channel, one = filled(stage, 2)
     two = channel.declare(exclusive=True)
-    publish_some(channel, two, 2)
+    channel.publish_some(two, 2)
     for queue in (one, two, one, two):
         channel.get(queue)
     channel.nack(3, multiple=True)
     channel.settle(one, two)
-    drain(channel, one)
-    drain(channel, two)
+    channel.drain(one)
+    channel.drain(two)
 
 
 @scenario(each={"recover": "basic.recover", "recover-async": "basic.recover-async"})
@@ -274,7 +272,7 @@ def recover_what_basic_get_took(stage: Stage) -> None:
     channel.ack(2)
     channel.call("basic.recover", requeue=True)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -303,10 +301,10 @@ def close_returns_in_order(stage: Stage) -> None:
     channel.get(queue)
     other.close()
     channel.until_queue(queue, message_count=3)
-    drain(channel, queue)
+    channel.drain(queue)
     channel.nack(0, multiple=True)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()

@@ -6,7 +6,6 @@ from typing import Any
 from interop.parity import codec
 from interop.parity.codec import Typed
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.queues import publish_some
 from interop.parity.script import Stage
 
 
@@ -15,8 +14,8 @@ def consume(stage: Stage) -> None:
     """consume-ok comes before the first delivery; deliveries are numbered over all consumers of the channel."""
     channel = stage.channel()
     one, two = channel.declare(exclusive=True), channel.declare(exclusive=True)
-    publish_some(channel, one, 2)
-    publish_some(channel, two, 1)
+    channel.publish_some(one, 2)
+    channel.publish_some(two, 1)
     channel.settle(one, two)
     channel.consume(one, "first")
     channel.wait_deliveries(2)
@@ -109,7 +108,7 @@ def cancel(stage: Stage) -> None:
     channel = stage.channel()
     queue = channel.declare(exclusive=True)
     channel.consume(queue)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.wait_deliveries(2)
     channel.call("basic.cancel", consumer_tag="c")
     channel.publish("", queue, b"waits")
@@ -192,7 +191,7 @@ def deleted_queue_forgets_unacked(stage: Stage) -> None:
     """Tags of messages whose queue is gone may still be acknowledged, once."""
     channel = stage.channel()
     queue = channel.declare(stage.name())
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.consume(queue)
     channel.wait_deliveries(2)
     channel.call("queue.delete", queue=queue)
@@ -210,7 +209,7 @@ def no_ack(stage: Stage) -> None:
     queue = channel.declare(exclusive=True)
     channel.call("basic.qos", prefetch_count=1)
     channel.consume(queue, no_ack=True)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.wait_deliveries(3)
     channel.settle(queue)
     channel.ack(1)
@@ -255,147 +254,10 @@ def exclusive_consumer_and_get(stage: Stage) -> None:
     queue = channel.declare(stage.name())
     channel.call("basic.qos", prefetch_count=1)
     channel.consume(queue, exclusive=True)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.wait_deliveries(1)
     channel.settle(queue)
     other.get(queue)
-
-
-@scenario()
-def prefetch(stage: Stage) -> None:
-    """Each consumer gets as many unacknowledged messages as qos said before it came."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 6)
-    channel.call("basic.qos", prefetch_count=2)
-    channel.consume(queue, "two")
-    channel.wait_deliveries(2)
-    channel.call("basic.qos", prefetch_count=1)
-    channel.consume(queue, "one")
-    channel.wait_deliveries(1)
-    channel.settle(queue)
-    channel.ack(1)
-    channel.wait_deliveries(1)
-    channel.settle(queue)
-    channel.ack(3)
-    channel.wait_deliveries(1)
-    channel.settle(queue)
-
-
-@scenario()
-def prefetch_change_keeps_consumers(stage: Stage) -> None:
-    """A live consumer keeps the prefetch it was made with."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 4)
-    channel.call("basic.qos", prefetch_count=1)
-    channel.consume(queue)
-    channel.wait_deliveries(1)
-    channel.call("basic.qos", prefetch_count=3)
-    channel.settle(queue)
-    channel.ack(1)
-    channel.wait_deliveries(1)
-    channel.settle(queue)
-
-
-@scenario(each={"multiple": "multiple", "nack": "nack", "reject": "reject"})
-def prefetch_is_given_back(stage: Stage, how: str) -> None:
-    """Every way to settle messages makes room for more."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 5)
-    channel.call("basic.qos", prefetch_count=2)
-    channel.consume(queue)
-    channel.wait_deliveries(2)
-    if how == "multiple":
-        channel.ack(2, multiple=True)
-    elif how == "nack":
-        channel.nack(2, multiple=True, requeue=False)
-    else:
-        channel.reject(1, requeue=False)
-        channel.reject(2, requeue=False)
-    channel.wait_deliveries(2)
-    channel.settle(queue)
-
-
-@scenario()
-def global_prefetch(stage: Stage) -> None:
-    """global counts over all consumers of the channel."""
-    channel = stage.channel()
-    one, two = channel.declare(exclusive=True), channel.declare(exclusive=True)
-    publish_some(channel, one, 3)
-    channel.call("basic.qos", prefetch_count=2, global_=True)
-    channel.consume(one, "one")
-    channel.consume(two, "two")
-    channel.wait_deliveries(2)
-    channel.settle(one)
-    channel.ack(1)
-    channel.wait_deliveries(1)
-    publish_some(channel, two, 1)
-    channel.settle(one, two)
-    channel.ack(2)
-    channel.wait_deliveries(1)
-    publish_some(channel, two, 1)
-    channel.settle(one, two)
-
-
-@scenario()
-def global_prefetch_and_per_consumer(stage: Stage) -> None:
-    """Both limits hold."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 6)
-    channel.call("basic.qos", prefetch_count=3, global_=True)
-    channel.call("basic.qos", prefetch_count=2)
-    channel.consume(queue)
-    channel.settle(queue)
-    channel.settle(queue)
-
-
-@scenario()
-def global_prefetch_set_later(stage: Stage) -> None:
-    """A global limit acts on consumers that live; raised, it lets more through."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    channel.consume(queue)
-    channel.call("basic.qos", prefetch_count=1, global_=True)
-    publish_some(channel, queue, 4)
-    channel.wait_deliveries(1)
-    channel.settle(queue)
-    channel.call("basic.qos", prefetch_count=3, global_=True)
-    channel.wait_deliveries(2)
-    channel.settle(queue)
-    channel.call("basic.qos", prefetch_count=0, global_=True)
-    channel.wait_deliveries(1)
-
-
-@scenario()
-def get_is_not_limited(stage: Stage) -> None:
-    """basic.get takes no notice of prefetch."""
-    channel = stage.channel()
-    queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 3)
-    channel.call("basic.qos", prefetch_count=1)
-    for _ in range(3):
-        channel.get(queue)
-
-
-@scenario(each={"per consumer": False, "global": True})
-def prefetch_size(stage: Stage, global_: bool) -> None:
-    """A size limit is not implemented: 540."""
-    stage.channel().call("basic.qos", prefetch_size=1, prefetch_count=1, global_=global_)
-
-
-@scenario()
-def highest_prefetch(stage: Stage) -> None:
-    """65535."""
-    channel = stage.channel()
-    channel.call("basic.qos", prefetch_count=65535)
-    channel.call("basic.qos", prefetch_count=65535, global_=True)
-    queue = channel.declare(exclusive=True)
-    channel.consume(queue)
-    publish_some(channel, queue, 3)
-    channel.wait_deliveries(3)
 
 
 @scenario()
@@ -422,12 +284,12 @@ def round_robin_passes_over_the_full(stage: Stage) -> None:
     one.call("basic.qos", prefetch_count=1)
     one.consume(queue)
     two.consume(queue)
-    publish_some(one, queue, 4)
+    one.publish_some(queue, 4)
     one.wait_deliveries(1)
     two.wait_deliveries(3)
     one.ack(1)
     connection.settle(queue)
-    publish_some(one, queue, 2)
+    one.publish_some(queue, 2)
     connection.settle(queue)
 
 
@@ -438,10 +300,10 @@ def round_robin_after_cancel(stage: Stage) -> None:
     queue = channel.declare(exclusive=True)
     for tag in ("a", "b", "c"):
         channel.consume(queue, tag)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.wait_deliveries(2)
     channel.call("basic.cancel", consumer_tag="b")
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.wait_deliveries(3)
 
 
@@ -450,7 +312,7 @@ def messages_wait_for_the_first_consumer(stage: Stage) -> None:
     """Two consumers come to a queue that has messages: the first gets all it may."""
     channel = stage.channel()
     queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 5)
+    channel.publish_some(queue, 5)
     channel.call("basic.qos", prefetch_count=2)
     channel.consume(queue, "first")
     channel.consume(queue, "second")
@@ -465,7 +327,7 @@ def channel_close_cancels_consumers(stage: Stage) -> None:
     one, two = connection.channel(1), connection.channel(2)
     queue = one.declare(exclusive=True)
     one.consume(queue)
-    publish_some(one, queue, 3)
+    one.publish_some(queue, 3)
     one.wait_deliveries(3)
     one.ack(2)
     connection.settle(queue)

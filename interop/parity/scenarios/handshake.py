@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from interop.parity import codec
+from interop.parity.connection import ROOM_FOR_ANYTHING
 from interop.parity.scenario import Differs, says_why, scenario
-from interop.parity.script import ROOM_FOR_ANYTHING, Connection, Stage
+from interop.parity.script import Connection, Stage
 
 REFUSED_END_S = 25.0  # RabbitMQ waits before it hangs up on a peer that it does not trust
 

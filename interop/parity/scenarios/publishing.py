@@ -5,7 +5,6 @@ import struct
 from interop.parity import codec
 from interop.parity.codec import BODY, Typed
 from interop.parity.scenario import says_why, scenario
-from interop.parity.scenarios.exchanges import drain
 from interop.parity.script import Stage
 
 
@@ -82,7 +81,7 @@ def messages_on_channels_interleave(stage: Stage) -> None:
     two.sync()
     one.body(b"e ")
     connection.settle(queue)
-    drain(one, queue)
+    one.drain(queue)
 
 
 PROPERTIES = {
@@ -226,7 +225,22 @@ def user_id_differs(stage: Stage, name: str) -> None:
 
 
 @scenario(
-    each=["0", "1000000", "315360000000", "315360000001", "-1", "", "abc", "1.5", " 1", "1 ", "1e3", "+500000", "0700000", "é"]
+    each=[
+        "0",
+        "1000000",
+        "315360000000",
+        "315360000001",
+        "-1",
+        "",
+        "abc",
+        "1.5",
+        " 1",
+        "1 ",
+        "1e3",
+        "+500000",
+        "0700000",
+        "é",
+    ]
 )
 def expiration(stage: Stage, text: str) -> None:
     """A decimal integer of milliseconds, up to ten years."""
@@ -303,7 +317,7 @@ def publish_then_error_on_the_same_channel(stage: Stage) -> None:
     channel.publish("", queue, b"after")
     channel.wait_close()
     other.settle(queue)
-    drain(other, queue)
+    other.drain(queue)
 
 
 @scenario()
@@ -328,7 +342,7 @@ def half_a_message_at_close(stage: Stage) -> None:
     channel.header(10)
     channel.connection.send_frame(BODY, 1, b"half ")
     channel.connection.close()
-    drain(stage.channel(), queue)
+    stage.channel().drain(queue)
 
 
 @scenario()
@@ -352,4 +366,4 @@ def persistent_and_transient(stage: Stage) -> None:
     for mode in (2, 1, 2, 1, 1, 2):
         channel.publish("", queue, str(mode).encode(), properties=codec.properties(delivery_mode=mode))
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)

@@ -5,13 +5,7 @@ from typing import Any
 
 from interop.parity.codec import Typed
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.exchanges import drain
-from interop.parity.script import Channel, Stage
-
-
-def publish_some(channel: Channel, queue: str, count: int) -> None:
-    for number in range(1, count + 1):
-        channel.publish("", queue, str(number).encode())
+from interop.parity.script import Stage
 
 
 @scenario(
@@ -42,7 +36,7 @@ def declare_counts(stage: Stage) -> None:
     """declare-ok counts ready messages and consumers."""
     channel = stage.channel()
     queue = channel.declare(exclusive=True)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.declare(queue, exclusive=True)
     channel.get(queue)
     channel.declare(queue, passive=True)
@@ -115,80 +109,6 @@ def server_named(stage: Stage) -> None:
     channel.publish("amq.direct", stage.name("key"), b"hello")
     channel.settle(name)
     channel.get("")
-
-
-LAST_DECLARED: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "bind": ("queue.bind", {"exchange": "amq.fanout"}),
-    "bind with key": ("queue.bind", {"exchange": "amq.topic", "routing_key": "k"}),
-    "unbind": ("queue.unbind", {"exchange": "amq.topic", "routing_key": "k"}),
-    "purge": ("queue.purge", {}),
-    "delete": ("queue.delete", {}),
-    "consume": ("basic.consume", {"consumer_tag": "c"}),
-    "get": ("basic.get", {}),
-}
-
-
-@scenario(each=LAST_DECLARED)
-def last_declared(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
-    """An empty queue name means the one the channel declared last."""
-    method, fields = case
-    channel = stage.channel()
-    queue = channel.declare(stage.name(), exclusive=True)
-    channel.publish("", queue, b"one")
-    channel.settle(queue)
-    channel.call(method, **fields)
-    channel.settle(queue)
-
-
-@scenario(each=LAST_DECLARED)
-def no_last_declared(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
-    """A channel that declared none has none, whatever other channels did."""
-    method, fields = case
-    connection = stage.connect()
-    connection.channel(1).declare(exclusive=True)
-    connection.channel(2).call(method, **fields)
-
-
-@scenario()
-def last_declared_by_passive(stage: Stage) -> None:
-    """A passive declare counts, a failed one does not, a deleted queue stays the last."""
-    channel = stage.channel()
-    one, two = channel.declare(stage.name("one"), exclusive=True), channel.declare(stage.name("two"), exclusive=True)
-    channel.declare(one, passive=True)
-    channel.publish("", one, b"in one")
-    channel.get("")
-    channel.send("queue.declare", queue=two, exclusive=True, nowait=True)
-    channel.publish("", two, b"in two")
-    channel.get("")
-    channel.call("queue.delete", queue=two)
-    channel.get("")
-
-
-@scenario()
-def last_declared_is_forgotten_with_the_channel(stage: Stage) -> None:
-    """The channel opened again under the same number starts without."""
-    channel = stage.channel()
-    channel.declare(exclusive=True)
-    channel.close()
-    channel.reopen().get("")
-
-
-@scenario()
-def bind_by_last_declared_name(stage: Stage) -> None:
-    """Queue and key both empty: the queue's name is the key."""
-    channel = stage.channel()
-    queue = channel.declare(stage.name(), exclusive=True)
-    channel.bind("", "amq.direct", "")
-    channel.publish("amq.direct", queue, b"by name")
-    channel.publish("amq.direct", "", b"by nothing")
-    channel.settle(queue)
-    drain(channel, queue)
-    channel.bind(queue, "amq.direct", "")
-    channel.call("queue.unbind", queue="", exchange="amq.direct", routing_key="")
-    channel.publish("amq.direct", queue, b"by name again", mandatory=True)
-    channel.settle(queue)
-    drain(channel, queue)
-    channel.call("queue.unbind", queue=queue, exchange="amq.direct", routing_key="")
 
 
 @scenario(
@@ -322,7 +242,7 @@ def exclusive_queue_on_a_shared_exchange(stage: Stage) -> None:
     publisher.publish(name, "", b"reached", mandatory=True)
     publisher.settle()
     owner.settle(queue)
-    drain(owner, queue)
+    owner.drain(queue)
     owner.connection.close()
     publisher.publish(name, "", b"lost", mandatory=True)
     publisher.wait("basic.return")
@@ -377,7 +297,7 @@ def purge(stage: Stage) -> None:
     channel = stage.channel()
     queue = channel.declare(exclusive=True)
     channel.call("queue.purge", queue=queue)
-    publish_some(channel, queue, 4)
+    channel.publish_some(queue, 4)
     channel.get(queue)
     channel.call("queue.purge", queue=queue)
     channel.reject(1)
@@ -398,7 +318,7 @@ def delete(stage: Stage) -> None:
     """The reply counts the ready messages that went; a missing queue counts none."""
     channel = stage.channel()
     queue = channel.declare(stage.name())
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.get(queue)
     channel.call("queue.delete", queue=queue)
     channel.call("queue.delete", queue=queue)

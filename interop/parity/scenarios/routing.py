@@ -6,7 +6,6 @@ from typing import Any
 from interop.parity import codec
 from interop.parity.codec import Typed
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.exchanges import drain
 from interop.parity.script import Channel, Stage
 
 Binding = tuple[str, dict[str, Any]]  # key, arguments
@@ -24,7 +23,7 @@ def route(channel: Channel, exchange: str, bindings: Sequence[Binding], messages
         channel.publish(exchange, key, str(number).encode(), properties=properties)
     channel.settle(*queues)
     for queue in queues:
-        drain(channel, queue)
+        channel.drain(queue)
 
 
 KEYS = [
@@ -69,7 +68,7 @@ def topic_after_unbind(stage: Stage) -> None:
             channel.publish(name, key, key.encode())
     channel.settle(*queues.values())
     for queue in queues.values():
-        drain(channel, queue)
+        channel.drain(queue)
 
 
 @scenario()
@@ -125,8 +124,8 @@ def default_exchange_routes_by_queue_name(stage: Stage) -> None:
     for key in (queue, server_named, queue.replace("q", "Q"), "", queue + "x"):
         channel.publish("", key, b"body", mandatory=True)
     channel.settle(queue, server_named)
-    drain(channel, queue)
-    drain(channel, server_named)
+    channel.drain(queue)
+    channel.drain(server_named)
 
 
 MESSAGES: Sequence[Any] = [
@@ -240,7 +239,7 @@ def headers_between_exchanges(stage: Stage) -> None:
             outer, "", repr(headers_of_message).encode(), properties=codec.properties(headers=headers_of_message)
         )
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario(each=["direct", "topic", "fanout", "headers"])
@@ -282,7 +281,7 @@ def carbon_copies(stage: Stage, headers_of_message: dict[str, Any]) -> None:
     for queue in queues:
         if channel.closed:
             break
-        drain(channel, queue)
+        channel.drain(queue)
 
 
 @scenario()

@@ -2,8 +2,6 @@
 
 from interop.parity import codec
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.exchanges import drain
-from interop.parity.scenarios.queues import publish_some
 from interop.parity.script import Channel, Stage
 
 
@@ -60,12 +58,12 @@ def modes_are_free_after_reopening(stage: Stage) -> None:
 def commit(stage: Stage) -> None:
     """Published messages are not there before commit-ok."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.settle(queue)
     channel.declare(queue, passive=True)
     channel.call("tx.commit")
     channel.declare(queue, passive=True)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -83,23 +81,23 @@ def commit_persistent(stage: Stage) -> None:
 def rollback(stage: Stage) -> None:
     """Rolled back messages never were; what comes after counts."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.call("tx.rollback")
     channel.call("tx.commit")
     channel.publish("", queue, b"after")
     channel.call("tx.commit")
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
 def close_rolls_back(stage: Stage) -> None:
     """Closing the channel is no commit."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.close()
     channel = channel.reopen()
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -125,7 +123,7 @@ def mandatory_rolled_back(stage: Stage) -> None:
 def acks(stage: Stage, method: str) -> None:
     """Acks count at the commit; a rollback undoes them, and the messages stay with the client."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.call("tx.commit")
     for _ in range(3):
         channel.get(queue)
@@ -138,14 +136,14 @@ def acks(stage: Stage, method: str) -> None:
         channel.close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=1 if method == "tx.commit" else 2)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario(each=["tx.commit", "tx.rollback"])
 def rejects(stage: Stage, method: str) -> None:
     """Rejected messages go back at the commit, not before."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.call("tx.commit")
     for _ in range(3):
         channel.get(queue)
@@ -159,14 +157,14 @@ def rejects(stage: Stage, method: str) -> None:
     channel.close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=2 if method == "tx.commit" else 3)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
 def ack_twice_within(stage: Stage) -> None:
     """A tag may be settled once, also within a transaction."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 1)
+    channel.publish_some(queue, 1)
     channel.call("tx.commit")
     channel.get(queue)
     channel.ack(1)
@@ -178,7 +176,7 @@ def ack_twice_within(stage: Stage) -> None:
 def prefetch_waits_for_commit(stage: Stage) -> None:
     """An ack makes room when it is committed."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 3)
+    channel.publish_some(queue, 3)
     channel.call("tx.commit")
     channel.call("basic.qos", prefetch_count=1)
     channel.consume(queue)
@@ -194,7 +192,7 @@ def prefetch_waits_for_commit(stage: Stage) -> None:
 def rollback_keeps_the_order_of_unacked(stage: Stage) -> None:
     """After a rollback, multiple reaches the same messages as before."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 4)
+    channel.publish_some(queue, 4)
     channel.call("tx.commit")
     for _ in range(4):
         channel.get(queue)
@@ -206,7 +204,7 @@ def rollback_keeps_the_order_of_unacked(stage: Stage) -> None:
     channel.close()
     channel = channel.reopen()
     channel.until_queue(queue, message_count=1)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -240,24 +238,24 @@ def bound_after_publish(stage: Stage) -> None:
     channel.bind(queue, name)
     channel.call("tx.commit")
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
 def recover_within(stage: Stage) -> None:
     """basic.recover does not wait for the commit."""
     channel, queue = transactional(stage)
-    publish_some(channel, queue, 2)
+    channel.publish_some(queue, 2)
     channel.call("tx.commit")
     channel.get(queue)
     channel.get(queue)
     channel.ack(1)
     channel.call("basic.recover", requeue=True)
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
     channel.call("tx.rollback")
     channel.settle(queue)
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -268,7 +266,7 @@ def declares_are_not_transactional(stage: Stage) -> None:
     channel.call("tx.rollback")
     channel.publish("amq.direct", stage.name("k"), b"bound", mandatory=True)
     channel.call("tx.commit")
-    drain(channel, queue)
+    channel.drain(queue)
 
 
 @scenario()
@@ -284,5 +282,5 @@ def two_transactions(stage: Stage) -> None:
     two.call("tx.commit")
     one.call("tx.rollback")
     connection.settle(queue)
-    drain(one, queue)
+    one.drain(queue)
     two.call("tx.commit")
