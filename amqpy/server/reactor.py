@@ -140,7 +140,8 @@ class Reactor:
     # --- time
 
     def now_ms(self) -> int:
-        return int(trio.current_time() * 1000)
+        # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
+        return round(trio.current_time() * 1000)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
