@@ -1,0 +1,145 @@
+"""A reactor to be tried, and the peers that try it, joined by memory streams.
+
+Time is virtual: it jumps to the next deadline when nobody has anything to do, so that a test of a timeout takes no
+time and is exact. A test asks for that with the fixture `server`.
+"""
+
+import logging
+from collections.abc import Iterable
+
+import trio
+from pamqp.base import Frame as Method
+from pamqp.commands import Channel, Connection
+from trio.testing import lockstep_stream_pair, memory_stream_pair
+
+from amqpy.config import Config
+from amqpy.server.reactor import Reactor
+from tests.session.client import (
+    HEADER,
+    Received,
+    Transcript,
+    is_heartbeat,
+    make_broker,
+    make_users,
+    method_frame,
+    publish_frames,
+    remains,
+    start_ok,
+)
+
+LOG = logging.getLogger("amqpy.tests")
+DEADLINE_S = 1000
+"""Virtual seconds in which an answer must come."""
+
+
+class Peer:
+    """A client on a stream. What it is not asked to read stays unread."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._transcript = Transcript()
+        self._read: list[Received] = []
+
+    async def open(self, *channels: int, heartbeat_s: int = 0, **capabilities: bool) -> None:
+        """The handshake, and these channels."""
+        await self.send(HEADER)
+        for method, answer in (
+            (start_ok(**capabilities), "Connection.Tune"),
+            (Connection.TuneOk(2047, 131_072, heartbeat_s), None),
+            (Connection.Open("/"), "Connection.OpenOk"),
+        ):
+            if answer == "Connection.Tune":
+                await self.expect("Connection.Start")
+            await self.say(method, channel=0)
+            if answer is not None:
+                await self.expect(answer)
+        for number in channels:
+            await self.ask(Channel.Open(), channel=number)
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def say(self, *methods: Method, channel: int = 1) -> None:
+        await self.send(b"".join(method_frame(method, channel) for method in methods))
+
+    async def ask(self, method: Method, *, channel: int = 1) -> Received:
+        """The answer to a method, which must be the next that comes and the method's own."""
+        await self.say(method, channel=channel)
+        return await self.expect(f"{method.name}Ok")
+
+    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: object) -> None:
+        await self.send(publish_frames(routing_key, payload, **more))
+
+    async def expect(self, name: str) -> Received:
+        received = await self.next()
+        assert received is not None, f"the end instead of {name}"
+        assert received.name == name, received
+        return received
+
+    async def next(self) -> Received | None:
+        """The next that comes, heartbeats apart; None at the end."""
+        with trio.fail_after(DEADLINE_S):
+            while not self._read:
+                data = await self.stream.receive_some()
+                if not data:
+                    return None
+                self._read += [each for each in self._transcript.read(data) if not is_heartbeat(each)]
+        return self._read.pop(0)
+
+    async def rest(self) -> list[Received]:
+        """Everything up to the end."""
+        received = []
+        while (each := await self.next()) is not None:
+            received.append(each)
+        return received
+
+    async def vanish(self) -> None:
+        await self.stream.aclose()
+
+
+class Server:
+    """A reactor and its peers."""
+
+    def __init__(self, nursery: trio.Nursery, config: Config) -> None:
+        self.broker = make_broker(config)
+        self.reactor = Reactor(self.broker, make_users(config), config, log=LOG)
+        self.peers: list[Peer] = []
+        self._nursery = nursery
+        self._left = trio.Event()
+
+    def connect(self, *, lockstep: bool = False) -> Peer:
+        """A new peer. In lockstep, what either side sends has to be read before it can send more."""
+        ours, theirs = lockstep_stream_pair() if lockstep else memory_stream_pair()
+        peer = Peer(theirs)
+        self.peers.append(peer)
+        self.accept(ours, f"peer {len(self.peers)}")
+        return peer
+
+    def accept(self, stream: trio.abc.Stream, name: str) -> None:
+        async def serve() -> None:
+            await self.reactor.serve(stream, name=name, from_loopback=True)
+            self._left.set()
+            self._left = trio.Event()
+
+        self._nursery.start_soon(serve, name=name)
+
+    async def opened(self, *channels: int, heartbeat_s: int = 0, lockstep: bool = False) -> Peer:
+        peer = self.connect(lockstep=lockstep)
+        await peer.open(*(channels or (1,)), heartbeat_s=heartbeat_s)
+        return peer
+
+    async def until_gone(self, links: int = 0) -> None:
+        """Waits until no more than so many connections are left."""
+        with trio.fail_after(DEADLINE_S):
+            while len(self.reactor.links) > links:
+                await self._left.wait()
+
+    async def hang_up(self, peers: Iterable[Peer] | None = None) -> None:
+        """Peers vanish, and nothing is left of them."""
+        for peer in self.peers if peers is None else peers:
+            await peer.vanish()
+        await self.until_gone()
+        assert remains(self.broker) == {}
+
+    def ready(self, queue: str) -> int:
+        return len(self.broker.vhosts["/"].queues[queue].ready)
