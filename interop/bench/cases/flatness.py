@@ -1,11 +1,15 @@
 """Curves: what one message costs as queues, bindings, connections and backlog grow, relative to the first point.
 
-The message goes the way of `prefetch-100` throughout. On the curves of bindings, it goes round all bound routing
-keys, so a broker that remembers routes has to remember as many of them.
+The cost is the broker's CPU time, which the neighbours on a shared machine change less than the rate; of a broker
+whose CPU time is not known, it is the time on the clock. The message goes the way of `prefetch-100` throughout. On the
+curves of bindings it has one routing key; what many keys cost beside, a broker that remembers routes must tell too, so
+the last number is for messages that go round all the keys bound.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from interop.bench.case import Bench, Load, Metric, Numbers, case, one_queue, throughput
 from interop.bench.cases.backlog import fill
@@ -23,34 +27,44 @@ CONNECTIONS: Points = (0, 100, 1000)
 BACKLOG: Points = (0, 100_000, 1_000_000)
 
 
-def curve(unit: str, points: Points) -> Iterator[Metric]:
-    yield Metric(f"rate_{points[0]}", f"at {points[0]:,} {unit}", "msg/s", ratio_at_least=1)
-    for point in points[1:]:
+def points(unit: str, counts: Points) -> Iterator[Metric]:
+    yield Metric(f"rate_{counts[0]}", f"at {counts[0]:,} {unit}", "msg/s", ratio_at_least=1)
+    for point in counts[1:]:
         yield Metric(f"rate_{point}", f"at {point:,} {unit}", "msg/s", detail=True)
-        yield Metric(f"cost_{point}", f"cost at {point:,} {unit}", "x first", at_most=FLAT)
+        yield Metric(f"cost_{point}", f"CPU cost at {point:,} {unit}", "x first", at_most=FLAT)
 
 
-def costs(rates: dict[int, float]) -> Numbers:
-    first, *others = rates
-    numbers = {f"rate_{point}": rate for point, rate in rates.items()}
-    return numbers | {f"cost_{point}": rates[first] / rates[point] for point in others}
+@dataclass
+class Curve:
+    """The measurements of one curve, by point."""
+
+    bench: Bench
+    measured: dict[int, Numbers] = field(default_factory=dict)
+
+    def measure(self, point: int, load: Load) -> None:
+        self.measured[point] = throughput(self.bench, load)
+
+    def cost(self, point: int) -> float:
+        numbers = self.measured[point]
+        return 1 / numbers["rate"] if math.isnan(numbers["broker_us"]) else numbers["broker_us"]
+
+    def numbers(self) -> Numbers:
+        first, *others = self.measured
+        rates = {f"rate_{point}": numbers["rate"] for point, numbers in self.measured.items()}
+        return rates | {f"cost_{point}": self.cost(point) / self.cost(first) for point in others}
 
 
-def measure(bench: Bench, load: Load) -> float:
-    return throughput(bench, load)["rate"]
-
-
-@case("flat-queues", "flatness: other queues", *curve("queues", QUEUES), fresh=True)
+@case("flat-queues", "flatness: other queues", *points("queues", QUEUES), fresh=True)
 def flat_queues(bench: Bench) -> Numbers:
-    rates: dict[int, float] = {}
+    curve = Curve(bench)
     with topology(bench.url) as made:
         made.declare_queues("bench")
         declared = 0
         for count in QUEUES:
             made.declare_queues(*idle_queues(count)[declared:])
             declared = count
-            rates[count] = measure(bench, one_queue("bench", 100))
-    return costs(rates)
+            curve.measure(count, one_queue("bench", 100))
+    return curve.numbers()
 
 
 def bind_keys(made: Topology, exchange: str, pattern: str, counts: Points) -> Iterator[int]:
@@ -63,30 +77,34 @@ def bind_keys(made: Topology, exchange: str, pattern: str, counts: Points) -> It
 
 
 def bindings_curve(bench: Bench, kind: str, pattern: str) -> Numbers:
-    rates: dict[int, float] = {}
+    curve = Curve(bench)
+    route = [Publication("bench.flat", f"key.{index:05d}.end", bytes(100)) for index in range(BINDINGS[-1])]
     with topology(bench.url) as made:
         made.declare_queues("bench")
         made.declare_exchange("bench.flat", kind)
         for count in bind_keys(made, "bench.flat", pattern, BINDINGS):
-            keys = [f"key.{index:05d}.end" for index in range(count)]
-            route = [Publication("bench.flat", key, bytes(100)) for key in keys]
-            rates[count] = measure(bench, Load([route], [["bench"]], ack_every=100, prefetch=1000))
-    return costs(rates)
+            curve.measure(count, Load([route[:1]], [["bench"]], ack_every=100, prefetch=1000))
+        numbers = curve.numbers()
+        curve.measure(0, Load([route], [["bench"]], ack_every=100, prefetch=1000))
+    return numbers | {"cost_keys": curve.cost(0) / curve.cost(BINDINGS[0])}
 
 
-@case("flat-direct", "flatness: bindings of a direct exchange", *curve("bindings", BINDINGS), fresh=True)
+MANY_KEYS = Metric("cost_keys", f"CPU cost with {BINDINGS[-1]:,} keys in turn", "x first")
+
+
+@case("flat-direct", "flatness: bindings of a direct exchange", *points("bindings", BINDINGS), MANY_KEYS, fresh=True)
 def flat_direct(bench: Bench) -> Numbers:
     return bindings_curve(bench, "direct", "key.{:05d}.end")
 
 
-@case("flat-topic", "flatness: bindings of a topic exchange", *curve("bindings", BINDINGS), fresh=True)
+@case("flat-topic", "flatness: bindings of a topic exchange", *points("bindings", BINDINGS), MANY_KEYS, fresh=True)
 def flat_topic(bench: Bench) -> Numbers:
     return bindings_curve(bench, "topic", "key.{:05d}.*")
 
 
-@case("flat-connections", "flatness: idle connections", *curve("connections", CONNECTIONS), fresh=True)
+@case("flat-connections", "flatness: idle connections", *points("connections", CONNECTIONS), fresh=True)
 def flat_connections(bench: Bench) -> Numbers:
-    rates: dict[int, float] = {}
+    curve = Curve(bench)
     with ExitStack() as stack:
         made = stack.enter_context(topology(bench.url))
         made.declare_queues("bench")
@@ -94,16 +112,16 @@ def flat_connections(bench: Bench) -> Numbers:
         for count in CONNECTIONS:
             stack.enter_context(idle_connections(bench.url, count - opened))
             opened = count
-            rates[count] = measure(bench, one_queue("bench", 100))
-    return costs(rates)
+            curve.measure(count, one_queue("bench", 100))
+    return curve.numbers()
 
 
-@case("flat-backlog", "flatness: messages in the queue", *curve("messages", BACKLOG), fresh=True)
+@case("flat-backlog", "flatness: messages in the queue", *points("messages", BACKLOG), fresh=True)
 def flat_backlog(bench: Bench) -> Numbers:
-    rates: dict[int, float] = {}
+    curve = Curve(bench)
     for count in BACKLOG:
         with topology(bench.url) as made:
             made.declare_queues("bench")
             fill(bench.url, made, "bench", count)
-            rates[count] = measure(bench, one_queue("bench", 100))
-    return costs(rates)
+            curve.measure(count, one_queue("bench", 100))
+    return curve.numbers()
