@@ -40,7 +40,7 @@ class Link:
         self._reactor = reactor
         self._stream = stream
         self._send_nowait = stream.send_nowait if isinstance(stream, SocketStream) else None
-        self._rest = b""
+        self._rest: bytes | memoryview = b""
         self._broken = False
         self._ending = False
         self._resume = False
@@ -110,7 +110,7 @@ class Link:
                 size = self._send_nowait(data)
                 outbox.sent(size)
                 if size < len(data):
-                    self._rest = data[size:]
+                    self._rest = memoryview(data)[size:]
                     break
         except trio.BrokenResourceError:
             self._break()
@@ -124,9 +124,11 @@ class Link:
                 self._write = trio.Event()
                 while self._rest or self.outbox.chunks:
                     rest = self._rest = self._rest or self.outbox.take()
-                    await self._stream.send_all(rest)
-                    self._rest = b""
-                    self.outbox.sent(len(rest))
+                    size = await self._send_some(rest)
+                    self._rest = memoryview(rest)[size:] if size < len(rest) else b""
+                    # It may have filled up behind `rest`, and no flush is called for that.
+                    self._resume = self._resume or self.outbox.full
+                    self.outbox.sent(size)
                     self._caught_up.set()
                 if self._ending:
                     return
@@ -137,6 +139,14 @@ class Link:
                     self._reactor.resume(self)
         except trio.BrokenResourceError:
             self._break()
+
+    async def _send_some(self, data: bytes | memoryview) -> int:
+        """Waits until some of it is sent; how much. Each part counts as a sign that the peer reads."""
+        if self._send_nowait is None:
+            await self._stream.send_all(data)
+            return len(data)
+        await self._stream.wait_send_all_might_not_block()
+        return self._send_nowait(data)
 
     def _break(self) -> None:
         self._broken = True

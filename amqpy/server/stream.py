@@ -21,7 +21,7 @@ class SocketStream(trio.abc.Stream):
         self._socket = sock
         self._likely_more = False
 
-    def send_nowait(self, data: bytes) -> int:
+    def send_nowait(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took, 0 when it has no room. Raises BrokenResourceError."""
         try:
             return self._socket.send(data)
@@ -35,7 +35,7 @@ class SocketStream(trio.abc.Stream):
         sent = 0
         while sent < len(view):
             await self.wait_send_all_might_not_block()
-            sent += self.send_nowait(view[sent:])  # type: ignore[arg-type]  # any buffer will do
+            sent += self.send_nowait(view[sent:])
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.wait_writable(self._socket)
