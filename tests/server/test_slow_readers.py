@@ -1,0 +1,236 @@
+"""Peers that do not read: their messages stay in the queue, for others; and what they cost has a limit."""
+
+import contextlib
+from itertools import pairwise
+
+import pytest
+import trio
+from pamqp.commands import Basic, Channel, Queue
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from amqpy.server.link import STALL_S, Link
+from amqpy.wire.outbox import HIGH, SEND_MAX
+from tests.session.client import publish_frames
+
+from .peer import Peer, Server
+
+BODY = bytes(64 * 1024)
+MANY = 10 * HIGH // len(BODY)
+"""Many more messages than one peer's share."""
+
+
+async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: object) -> Peer:
+    """A peer that consumes, and reads only when told to."""
+    peer = await server.opened(lockstep=lockstep)
+    await peer.ask(Queue.Declare(queue=queue))
+    await peer.ask(Basic.Consume(queue=queue, **consume))
+    return peer
+
+
+def link_of(server: Server, number: int) -> Link:
+    return list(server.reactor.links)[number]
+
+
+async def test_a_consumer_that_does_not_read_gets_no_more_than_its_share(
+    autojump_clock: MockClock, server: Server
+) -> None:
+    slow = await consumer_of(server, "q", no_ack=True)
+    publisher = await server.opened()
+    for _ in range(MANY):
+        await publisher.publish("q", BODY)
+    await wait_all_tasks_blocked()
+    waiting = link_of(server, 0).outbox.size
+    assert HIGH <= waiting < HIGH + 2 * len(BODY)
+    assert server.ready("q") >= MANY - waiting // len(BODY) - 1
+
+    # Somebody else takes what it does not.
+    left = server.ready("q")
+    other = await consumer_of(server, "q", lockstep=False, no_ack=True)
+    for _ in range(left):
+        await other.expect("Basic.Deliver")
+    assert server.ready("q") == 0
+
+    # What was already on its way is still there when it reads again.
+    for _ in range(MANY - left):
+        assert len((await slow.expect("Basic.Deliver")).body) == len(BODY)
+
+
+async def test_a_consumer_that_reads_again_gets_the_rest(autojump_clock: MockClock, server: Server) -> None:
+    slow = await consumer_of(server, "q", no_ack=True)
+    publisher = await server.opened()
+    for number in range(MANY):
+        await publisher.publish("q", BODY, message_id=str(number))
+    await wait_all_tasks_blocked()
+    assert server.ready("q") > 0
+    ids = [(await slow.expect("Basic.Deliver")).properties.message_id for _ in range(MANY)]
+    assert ids == [str(number) for number in range(MANY)]
+
+
+@pytest.mark.parametrize("first", [1, 1000, HIGH - 1])
+async def test_a_consumer_is_resumed_however_its_outbox_was_filled(
+    autojump_clock: MockClock, server: Server, first: int
+) -> None:
+    """Some bytes are under way, more wait behind them, and only then the outbox fills up: nobody is woken for it."""
+    slow = await consumer_of(server, "q", no_ack=True)
+    publisher = await server.opened()
+    sizes = [first, 10, *[len(BODY)] * MANY]
+    for size in sizes:
+        await publisher.publish("q", bytes(size))
+        await wait_all_tasks_blocked()
+    assert [len((await slow.expect("Basic.Deliver")).body) for _ in sizes] == sizes
+
+
+async def test_a_slow_peer_does_not_hold_up_a_fast_one(autojump_clock: MockClock, server: Server) -> None:
+    await consumer_of(server, "slow", no_ack=True)
+    fast = await consumer_of(server, "fast", lockstep=False, no_ack=True)
+    publisher = await server.opened()
+    await publisher.ask(Queue.Bind(queue="slow", exchange="amq.fanout"))
+    await publisher.ask(Queue.Bind(queue="fast", exchange="amq.fanout"))
+    for _ in range(MANY):
+        await publisher.publish("", BODY, exchange="amq.fanout")
+        await fast.expect("Basic.Deliver")
+
+
+async def test_a_prefetch_holds_a_peer_back_before_its_outbox_does(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened()
+    await peer.ask(Queue.Declare(queue="q"))
+    await peer.ask(Basic.Qos(prefetch_count=3))
+    await peer.ask(Basic.Consume(queue="q"))
+    for _ in range(10):
+        await peer.publish("q")
+    await wait_all_tasks_blocked()
+    assert server.ready("q") == 7
+    for tag in range(1, 11):
+        assert (await peer.expect("Basic.Deliver")).method.delivery_tag == tag
+        await peer.say(Basic.Ack(tag))
+
+
+# --- answers that are not read
+
+RETURNED = publish_frames("nowhere", BODY, mandatory=True)
+
+
+async def keep_publishing(peer: Peer) -> None:
+    """What comes back for it is not read."""
+    with contextlib.suppress(trio.BrokenResourceError):
+        while True:
+            await peer.send(RETURNED)
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_dropped(
+    autojump_clock: MockClock, server: Server
+) -> None:
+    peer = await server.opened(lockstep=True)
+    await peer.ask(Queue.Declare(queue="own", exclusive=True))
+    witness = await server.opened()
+    began_at = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await wait_all_tasks_blocked()
+        link = link_of(server, 0)
+        assert link.session.paused
+        # The last turn may have been one more receive's worth over the mark.
+        assert 2 * HIGH <= link.outbox.size < 2 * HIGH + 2 * len(RETURNED) + SEND_MAX
+        size = link.outbox.size
+        await trio.sleep(STALL_S - 1)
+        assert link.outbox.size == size
+        assert len(server.reactor.links) == 2
+        await server.until_gone(1)
+        nursery.cancel_scope.cancel()
+    assert STALL_S <= trio.current_time() - began_at < STALL_S + 10
+    await witness.ask(Queue.Declare(queue="own"))
+
+
+async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened(lockstep=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await wait_all_tasks_blocked()
+        link = link_of(server, 0)
+        for _ in range(3):
+            assert link.session.paused
+            waiting = link.outbox.size // len(BODY)
+            for _ in range(waiting):
+                await peer.expect("Basic.Return")
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clock: MockClock, server: Server) -> None:
+    """Its heartbeats are in the bytes that we do not read."""
+    peer = await server.opened(heartbeat_s=1, lockstep=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await wait_all_tasks_blocked()
+        await trio.sleep(STALL_S - 1)
+        assert len(server.reactor.links) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened(lockstep=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    await peer.vanish()
+    await server.until_gone()
+
+
+async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened(lockstep=True)
+    await peer.say(Channel.Close(200, "", 0, 0), channel=0)
+    await trio.sleep(4)
+    assert (await peer.expect("Connection.Close")).method.reply_code == 504
+    await server.hang_up()
+
+
+# --- fairness
+
+
+async def test_one_connection_that_floods_does_not_take_the_turns_of_others(
+    autojump_clock: MockClock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in turns: while the flood has input waiting all the time, each other request is heard within two."""
+    flood, other = await server.opened(), await server.opened()
+    await other.ask(Queue.Declare(queue="q"))
+    turns: list[Link] = []
+    do = server.reactor.turn
+
+    def turn(link: Link, data: bytes) -> None:
+        turns.append(link)
+        do(link, data)
+
+    monkeypatch.setattr(server.reactor, "turn", turn)
+    flooding, answering = server.reactor.links
+    await flood.send(publish_frames("nowhere", b"x" * 1000) * 20_000)
+    for number in range(20):
+        before = len(turns)
+        await other.ask(Queue.Declare(queue=f"q{number}"))
+        turn_of_other = turns.index(answering, before)
+        assert turn_of_other - before <= 2
+    assert turns.count(flooding) > 20
+
+
+async def test_a_long_queue_is_delivered_in_portions(
+    autojump_clock: MockClock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fast reader of a long queue: between any two portions of it, others have their turn."""
+    publisher = await server.opened()
+    await publisher.ask(Queue.Declare(queue="q"))
+    await publisher.send(publish_frames("q", BODY) * MANY)
+    await wait_all_tasks_blocked()
+    fast = await consumer_of(server, "q", lockstep=False)
+    sizes = []
+    resume = server.reactor.resume
+
+    def resumed(link: Link) -> None:
+        sizes.append(link.outbox.total)
+        resume(link)
+
+    monkeypatch.setattr(server.reactor, "resume", resumed)
+    for _ in range(MANY):
+        await fast.expect("Basic.Deliver")
+    portions = [later - earlier for earlier, later in pairwise(sizes)]
+    assert portions
+    assert max(portions) < HIGH + 2 * len(BODY)
