@@ -1,0 +1,364 @@
+"""Every refusal of the broker: its code and words, and that it changes nothing."""
+
+from collections.abc import Callable
+
+import pytest
+
+from amqpy.core.effects import Verb
+from amqpy.core.ledger import Ledger
+from amqpy.errors import (
+    AccessRefused,
+    AmqpFault,
+    ChannelFault,
+    CommandInvalid,
+    ConnectionFault,
+    NotFound,
+    PreconditionFailed,
+    ResourceLocked,
+    Unimplemented,
+)
+from amqpy.wire.hot import IMMEDIATE
+from amqpy.wire.values import Field
+from tests.core.world import FakeClient, World, longstr, publish_payload
+
+LOCKED = (
+    "cannot obtain exclusive access to locked queue 'theirs' in vhost '/'. It could be originally declared on "
+    "another connection or the exclusive property value does not match that of the original declaration."
+)
+LOCKED_SHARED = LOCKED.replace("theirs", "q")
+LOCKED_MINE = LOCKED.replace("theirs", "mine")
+ON_DEFAULT = "operation not permitted on the default exchange"
+
+ledger = Ledger()
+
+
+@pytest.fixture
+def world() -> World:
+    """One of everything: exchanges and queues of each sort, messages, consumers, and somebody else's queue."""
+    world = World()
+    world.exchange("x", durable=True, arguments={"alternate-exchange": longstr("other")})
+    world.exchange("internal", "fanout", internal=True)
+    world.exchange("auto", "fanout", auto_delete=True)
+    world.queue("q", durable=True, arguments={"x-max-length": Field("long", 10), "mine": longstr("a")})
+    world.queue("used")
+    world.queue("mine", exclusive=True)
+    world.queue("auto", auto_delete=True)
+    world.queue("theirs", client=FakeClient(), exclusive=True)
+    world.bind("q", "x", "k")
+    world.bind_exchange("internal", "x", "k")
+    world.publish("x", "k", "message", "other message")
+    world.consume("used", Ledger())
+    world.queue("reserved-by-one")
+    world.consume("reserved-by-one", Ledger(), exclusive=True)
+    return world
+
+
+def declare_exchange(
+    name: str, kind: str = "direct", **properties: bool | dict[str, Field]
+) -> Callable[[World], object]:
+    return lambda world: world.exchange(name, kind, **properties)  # type: ignore[arg-type]
+
+
+def declare_queue(name: str, **properties: bool | dict[str, Field]) -> Callable[[World], object]:
+    return lambda world: world.queue(name, **properties)  # type: ignore[arg-type]
+
+
+def alternate(field: Field) -> dict[str, Field]:
+    return {"alternate-exchange": field}
+
+
+def inequivalent(name: str, what: str, received: str, current: str) -> str:
+    return f"inequivalent arg '{name}' for {what} in vhost '/': received {received} but current is {current}"
+
+
+Refusal = tuple[Callable[[World], object], type[AmqpFault], str]
+
+EXCHANGES: list[Refusal] = [
+    (declare_exchange("new", "x-new"), CommandInvalid, "unknown exchange type 'x-new'"),
+    (declare_exchange("new", ""), CommandInvalid, "unknown exchange type ''"),
+    (declare_exchange(""), AccessRefused, ON_DEFAULT),
+    (declare_exchange("\r\n"), AccessRefused, ON_DEFAULT),
+    (declare_exchange("amq.new"), AccessRefused, "exchange name 'amq.new' contains reserved prefix 'amq.*'"),
+    (declare_exchange("a\nmq.new"), AccessRefused, "exchange name 'amq.new' contains reserved prefix 'amq.*'"),
+    (
+        declare_exchange("x", "fanout", durable=True),
+        PreconditionFailed,
+        inequivalent("type", "exchange 'x'", "'fanout'", "'direct'"),
+    ),
+    (declare_exchange("x"), PreconditionFailed, inequivalent("durable", "exchange 'x'", "'false'", "'true'")),
+    (
+        declare_exchange("x", durable=True, auto_delete=True),
+        PreconditionFailed,
+        inequivalent("auto_delete", "exchange 'x'", "'true'", "'false'"),
+    ),
+    (
+        declare_exchange("x", durable=True, internal=True),
+        PreconditionFailed,
+        inequivalent("internal", "exchange 'x'", "'true'", "'false'"),
+    ),
+    (
+        declare_exchange("x", durable=True),
+        PreconditionFailed,
+        inequivalent("alternate-exchange", "exchange 'x'", "none", "the value 'other' of type 'longstr'"),
+    ),
+    (
+        declare_exchange("x", durable=True, arguments=alternate(longstr("some"))),
+        PreconditionFailed,
+        inequivalent("alternate-exchange", "exchange 'x'", "'some'", "'other'"),
+    ),
+    (
+        declare_exchange("auto", "fanout", auto_delete=True, arguments=alternate(longstr("x"))),
+        PreconditionFailed,
+        inequivalent("alternate-exchange", "exchange 'auto'", "the value 'x' of type 'longstr'", "none"),
+    ),
+    (
+        declare_exchange("amq.direct"),
+        PreconditionFailed,
+        inequivalent("durable", "exchange 'amq.direct'", "'false'", "'true'"),
+    ),
+    (
+        declare_exchange("new", arguments=alternate(Field("long", 1))),
+        PreconditionFailed,
+        "invalid type 'long' for arg 'alternate-exchange' in exchange 'new' in vhost '/'",
+    ),
+    (lambda world: world.broker.check_exchange(world.vhost, "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.broker.check_exchange(world.vhost, ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.delete_exchange(""), AccessRefused, ON_DEFAULT),
+    (
+        lambda world: world.delete_exchange("amq.topic"),
+        AccessRefused,
+        "deletion of system exchange 'amq.topic' in vhost '/' not allowed",
+    ),
+    (
+        lambda world: world.delete_exchange("amq.nothing"),
+        AccessRefused,
+        "deletion of system exchange 'amq.nothing' in vhost '/' not allowed",
+    ),
+    (
+        lambda world: world.delete_exchange("x", if_unused=True),
+        PreconditionFailed,
+        "exchange 'x' in vhost '/' in use",
+    ),
+]
+
+QUEUES: list[Refusal] = [
+    (declare_queue("amq.mine"), AccessRefused, "queue name 'amq.mine' contains reserved prefix 'amq.*'"),
+    (declare_queue("theirs", exclusive=True), ResourceLocked, LOCKED),
+    (declare_queue("theirs"), ResourceLocked, LOCKED),
+    (declare_queue("q", durable=True, exclusive=True), ResourceLocked, LOCKED_SHARED),
+    (declare_queue("mine"), ResourceLocked, LOCKED_MINE),
+    (declare_queue("q"), PreconditionFailed, inequivalent("durable", "queue 'q'", "'false'", "'true'")),
+    (
+        declare_queue("q", durable=True, auto_delete=True),
+        PreconditionFailed,
+        inequivalent("auto_delete", "queue 'q'", "'true'", "'false'"),
+    ),
+    (
+        declare_queue("q", durable=True),
+        PreconditionFailed,
+        inequivalent("x-max-length", "queue 'q'", "none", "the value '10' of type 'long'"),
+    ),
+    (
+        declare_queue("q", durable=True, arguments={"x-max-length": Field("byte", 9)}),
+        PreconditionFailed,
+        inequivalent("x-max-length", "queue 'q'", "'9'", "'10'"),
+    ),
+    (
+        declare_queue("used", arguments={"x-overflow": longstr("drop-head")}),
+        PreconditionFailed,
+        inequivalent("x-overflow", "queue 'used'", "the value 'drop-head' of type 'longstr'", "none"),
+    ),
+    (
+        lambda world: world.broker.check_queue(world.client, world.vhost, "no"),
+        NotFound,
+        "no queue 'no' in vhost '/'",
+    ),
+    (lambda world: world.broker.check_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
+    (lambda world: world.delete_queue("theirs"), ResourceLocked, LOCKED),
+    (lambda world: world.delete_queue("used", if_unused=True), PreconditionFailed, "queue 'used' in vhost '/' in use"),
+    (lambda world: world.delete_queue("q", if_empty=True), PreconditionFailed, "queue 'q' in vhost '/' not empty"),
+    (
+        lambda world: world.broker.purge_queue(world.client, world.vhost, "no"),
+        NotFound,
+        "no queue 'no' in vhost '/'",
+    ),
+    (lambda world: world.broker.purge_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
+]
+
+BINDINGS: list[Refusal] = [
+    (lambda world: world.bind("q", ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.unbind("q", ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.bind("q", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.unbind("q", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.bind("no", "x"), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.unbind("no", "x"), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.bind("theirs", "x"), ResourceLocked, LOCKED),
+    (lambda world: world.unbind("theirs", "x"), ResourceLocked, LOCKED),
+    (lambda world: world.bind_exchange("", "x"), AccessRefused, ON_DEFAULT),
+    (lambda world: world.bind_exchange("x", ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.unbind_exchange("", "x"), AccessRefused, ON_DEFAULT),
+    (lambda world: world.unbind_exchange("x", ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.bind_exchange("no", "x"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.bind_exchange("x", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.unbind_exchange("no", "x"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.unbind_exchange("x", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+]
+
+MESSAGES: list[Refusal] = [
+    (lambda world: world.publish("no", "k", "m"), NotFound, "no exchange 'no' in vhost '/'"),
+    (
+        lambda world: world.publish("internal", "k", "m"),
+        AccessRefused,
+        "cannot publish to internal exchange 'internal' in vhost '/'",
+    ),
+    (
+        lambda world: world.publish("amq.rabbitmq.trace", "k", "m"),
+        AccessRefused,
+        "cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'",
+    ),
+    (
+        lambda world: world.broker.find_route(world.client, world.vhost, publish_payload("no", "", IMMEDIATE)),
+        Unimplemented,
+        "immediate=true",
+    ),
+    (lambda world: world.consume("no", ledger), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.consume("theirs", ledger), ResourceLocked, LOCKED),
+    (
+        lambda world: world.consume("used", ledger, exclusive=True),
+        AccessRefused,
+        "queue 'used' in vhost '/' in exclusive use",
+    ),
+    (
+        lambda world: world.consume("reserved-by-one", ledger),
+        AccessRefused,
+        "queue 'reserved-by-one' in vhost '/' in exclusive use",
+    ),
+    (
+        lambda world: world.consume("reserved-by-one", ledger, exclusive=True),
+        AccessRefused,
+        "queue 'reserved-by-one' in vhost '/' in exclusive use",
+    ),
+    (lambda world: world.get("no", ledger), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.get("theirs", ledger), ResourceLocked, LOCKED),
+    (lambda world: world.ack(ledger, 1), PreconditionFailed, "unknown delivery tag 1"),
+    (lambda world: world.ack(ledger, 0), PreconditionFailed, "unknown delivery tag 0"),
+    (lambda world: world.nack(ledger, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
+]
+
+LEVELS = {CommandInvalid: ConnectionFault, Unimplemented: ConnectionFault}
+"""What closes the whole connection; all else closes the channel."""
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "text"),
+    EXCHANGES + QUEUES + BINDINGS + MESSAGES,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refusals(world: World, operation: Callable[[World], object], fault: type[AmqpFault], text: str) -> None:
+    before, routes = world.snapshot(), dict(world.vhost.routes_of("guest"))
+    with pytest.raises(fault) as caught:
+        operation(world)
+    assert caught.value.text == text
+    assert caught.value.reply_text == f"{fault.name} - {text}"
+    assert isinstance(caught.value, LEVELS.get(fault, ChannelFault))
+    assert world.snapshot() == before
+    assert world.vhost.routes_of("guest") == routes
+    assert not ledger.owed
+    assert (ledger.last_tag, len(ledger.consumers)) == (0, 0)
+
+
+# --- permissions
+
+Permission = tuple[Verb, str]
+
+GUARDED: list[tuple[Callable[[World], object], list[tuple[Permission, str]]]] = [
+    (declare_exchange("new"), [(("configure", "new"), "exchange")]),
+    (declare_exchange("x", durable=True, arguments=alternate(longstr("other"))), [(("configure", "x"), "exchange")]),
+    (
+        declare_exchange("new", arguments=alternate(longstr("other"))),
+        [(("configure", "new"), "exchange"), (("read", "new"), "exchange"), (("write", "other"), "exchange")],
+    ),
+    (
+        declare_exchange("new", arguments=alternate(longstr(""))),
+        [(("configure", "new"), "exchange"), (("read", "new"), "exchange"), (("write", "amq.default"), "exchange")],
+    ),
+    (lambda world: world.delete_exchange("x"), [(("configure", "x"), "exchange")]),
+    (lambda world: world.delete_exchange("no"), [(("configure", "no"), "exchange")]),
+    (declare_queue("new"), [(("configure", "new"), "queue")]),
+    (lambda world: world.delete_queue("q"), [(("configure", "q"), "queue")]),
+    (lambda world: world.delete_queue("no"), [(("configure", "no"), "queue")]),
+    (lambda world: world.broker.purge_queue(world.client, world.vhost, "q"), [(("read", "q"), "queue")]),
+    (lambda world: world.bind("q", "x", "new"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
+    (lambda world: world.unbind("q", "x", "k"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
+    (
+        lambda world: world.bind_exchange("auto", "x", "new"),
+        [(("write", "auto"), "exchange"), (("read", "x"), "exchange")],
+    ),
+    (
+        lambda world: world.unbind_exchange("internal", "x", "k"),
+        [(("write", "internal"), "exchange"), (("read", "x"), "exchange")],
+    ),
+    (lambda world: world.publish("x", "new", "m"), [(("write", "x"), "exchange")]),
+    (lambda world: world.publish("", "q", "m"), [(("write", "amq.default"), "exchange")]),
+    (lambda world: world.consume("q", Ledger()), [(("read", "q"), "queue")]),
+    (lambda world: world.get("q", Ledger()), [(("read", "q"), "queue")]),
+]
+
+
+@pytest.mark.parametrize(("operation", "permissions"), GUARDED)
+def test_permissions(
+    world: World, operation: Callable[[World], object], permissions: list[tuple[Permission, str]]
+) -> None:
+    """Each permission an operation needs is asked for, in this order; without any of them it does nothing."""
+    before = world.snapshot()
+    for (verb, resource), kind in permissions:
+        world.client.denied = {(verb, resource)}
+        with pytest.raises(AccessRefused) as caught:
+            operation(world)
+        assert caught.value.text == f"{verb} access to {kind} '{resource}' in vhost '/' refused for user 'guest'"
+        assert world.snapshot() == before
+    world.client.denied.clear()
+    world.client.asked.clear()
+    operation(world)
+    assert world.client.asked == [permission for permission, _ in permissions]
+
+
+def test_permission_is_refused_before_anybody_learns_what_exists(world: World) -> None:
+    world.client.denied = {("write", "no"), ("read", "no"), ("configure", "theirs")}
+    operations: list[Callable[[], object]] = [
+        lambda: world.publish("no", "k", "m"),
+        lambda: world.consume("no", Ledger()),
+        lambda: world.get("no", Ledger()),
+        lambda: world.bind("no", "x"),
+        lambda: world.delete_queue("theirs"),
+        lambda: world.queue("theirs"),
+    ]
+    for operation in operations:
+        with pytest.raises(AccessRefused):
+            operation()
+
+
+def test_a_queue_named_by_the_broker_needs_permission_for_its_name(world: World) -> None:
+    world.client.denied = {("configure", "amq.gen-1")}
+    before = world.snapshot()
+    with pytest.raises(AccessRefused, match=r"^configure access to queue 'amq\.gen-1' in vhost '/' refused"):
+        world.queue("")
+    assert world.snapshot() == before
+
+
+# --- payloads that are none
+
+
+@pytest.mark.parametrize("size", range(len(publish_payload("x", "k"))))
+def test_a_cut_publish_is_refused(world: World, size: int) -> None:
+    """The session answers these with a syntax error."""
+    with pytest.raises((IndexError, ValueError)):
+        world.broker.find_route(world.client, world.vhost, publish_payload("x", "k")[:size])
+
+
+def test_names_that_are_not_utf8_are_refused(world: World) -> None:
+    payload = publish_payload("x", "k").replace(b"\x01k", b"\x01\xff")
+    with pytest.raises(UnicodeDecodeError):
+        world.broker.find_route(world.client, world.vhost, payload)
+    with pytest.raises(UnicodeDecodeError):
+        world.broker.find_route(world.client, world.vhost, payload.replace(b"\x01x", b"\x01\xff"))
