@@ -175,7 +175,7 @@ class Connection:
         inbox = self._inboxes[on]
         self._receive_until(lambda: len(inbox.confirmed) >= count or self._over(on), f"{count} confirms on {on}")
 
-    def wait_end(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
+    def wait_end(self, timeout_s: float | None = None) -> None:
         """Wait until the broker hangs up."""
         self._receive_until(lambda: self.ended, "the end of the connection", timeout_s)
 
@@ -185,8 +185,8 @@ class Connection:
     def _over(self, channel: int) -> bool:
         return self.ended or self._inboxes[channel].final is not None
 
-    def _receive_until(self, reached: Callable[[], bool], what: str, timeout_s: float = WAIT_TIMEOUT_S) -> None:
-        deadline = time.monotonic() + timeout_s
+    def _receive_until(self, reached: Callable[[], bool], what: str, timeout_s: float | None = None) -> None:
+        deadline = time.monotonic() + (timeout_s or WAIT_TIMEOUT_S)
         while not reached() or self._hanging_up():
             for frame in self._receive(deadline, what):
                 self._take_in(frame)
