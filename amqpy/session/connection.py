@@ -404,6 +404,7 @@ class ConnectionSession:
             self._received_at_check = self._received
             if self._silent_checks >= 2:
                 self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat_ms // 1000)
+                self._leave_core()
                 self._finish()
                 return
         self._check_receiving = not self._check_receiving
