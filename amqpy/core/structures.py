@@ -65,31 +65,40 @@ class ReadyFifo(Generic[T]):
 
 
 class DeadlineHeap(Generic[H]):
-    """Keys with a deadline each; setting a new one replaces the old."""
+    """Keys with a deadline each; setting a new one replaces the old.
+
+    Entries that no longer hold stay in the heap until they come up; they name their key by a number, so that a key
+    which was discarded is let go at once.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, H]] = []
-        self._current: dict[H, tuple[int, int]] = {}
+        self._heap: list[tuple[int, int]] = []
+        self._numbers: dict[H, int] = {}
+        self._keys: dict[int, H] = {}
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._current)
+        return len(self._keys)
 
     def set(self, key: H, at_ms: int) -> None:
+        self.discard(key)
         self._count += 1
-        self._current[key] = (at_ms, self._count)
-        heapq.heappush(self._heap, (at_ms, self._count, key))
-        if len(self._heap) > 2 * len(self._current) + 64:
-            self._heap = [(*entry, key) for key, entry in self._current.items()]
+        self._numbers[key] = self._count
+        self._keys[self._count] = key
+        heapq.heappush(self._heap, (at_ms, self._count))
+        if len(self._heap) > 2 * len(self._keys) + 64:
+            self._heap = [entry for entry in self._heap if entry[1] in self._keys]
             heapq.heapify(self._heap)
 
     def discard(self, key: H) -> None:
-        self._current.pop(key, None)
+        number = self._numbers.pop(key, None)
+        if number is not None:
+            del self._keys[number]
 
     def first_at_ms(self) -> int | None:
         """The earliest deadline, or None."""
         heap = self._heap
-        while heap and self._current.get(heap[0][2]) != heap[0][:2]:
+        while heap and heap[0][1] not in self._keys:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
@@ -98,8 +107,8 @@ class DeadlineHeap(Generic[H]):
         first = self.first_at_ms()
         if first is None or first > now_ms:
             return None
-        key = heapq.heappop(self._heap)[2]
-        del self._current[key]
+        key = self._keys[heapq.heappop(self._heap)[1]]
+        self.discard(key)
         return key
 
 

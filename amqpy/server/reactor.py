@@ -99,6 +99,8 @@ class Reactor:
     def forget(self, link: Link) -> None:
         self._deadlines.discard(link)
         self.links.pop(link, None)
+        # The last cycle: what it would wake leads back to the outbox.
+        link.outbox.wake = _nobody
         if not self.links:
             self._empty.set()
 
@@ -186,6 +188,10 @@ class Reactor:
                 link.stop()
         with trio.move_on_after(DRAIN_S):
             await self._empty.wait()
+
+
+def _nobody() -> None:
+    """Nobody waits for this outbox any more."""
 
 
 def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:

@@ -3,8 +3,6 @@
 Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 """
 
-from typing import TYPE_CHECKING
-
 from amqpy.core.confirms import Confirms
 from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
@@ -14,20 +12,16 @@ from amqpy.session.transaction import Transaction
 from amqpy.wire.hot import DeliveryWriter
 from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
 
-if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
-
 
 class Subscription(DeliveryWriter):
     """The client's end of a consumer: a `core.effects.Recipient`."""
 
-    __slots__ = ("_channel", "_tag", "consumer")
+    __slots__ = ("_channel", "_tag")
 
     def __init__(self, channel: ChannelSession, tag: str) -> None:
         super().__init__(channel.writer, tag)
         self._channel = channel
         self._tag = tag
-        self.consumer: Consumer
 
     def cancelled(self) -> None:
         del self._channel.subscriptions[self._tag]
@@ -61,20 +55,18 @@ def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
     queue = named_queue(channel, method.queue)
     tag = tag or f"amq.ctag-{channel.broker.new_name()}"
-    subscription = Subscription(channel, tag)
-    subscription.consumer = channel.broker.consume(
+    channel.subscriptions[tag] = channel.broker.consume(
         channel.connection,
         channel.vhost,
         queue,
         channel.ledger,
-        subscription,
+        Subscription(channel, tag),
         tag=tag,
         no_ack=method.no_ack,
         exclusive=method.exclusive,
         prefetch=channel.prefetch,
         arguments=table_of(method.arguments),
     )
-    channel.subscriptions[tag] = subscription
     if not method.nowait:
         channel.reply(Basic.ConsumeOk, tag)
 
@@ -82,9 +74,9 @@ def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
 @handles(Basic.Cancel)
 def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
     assert method.consumer_tag is not None
-    subscription = channel.subscriptions.pop(method.consumer_tag, None)
-    if subscription is not None:
-        channel.broker.cancel(channel.vhost, subscription.consumer)
+    consumer = channel.subscriptions.pop(method.consumer_tag, None)
+    if consumer is not None:
+        channel.broker.cancel(channel.vhost, consumer)
     if not method.nowait:
         channel.reply(Basic.CancelOk, method.consumer_tag)
 

@@ -27,7 +27,7 @@ from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
     from amqpy.core.confirms import Confirms
-    from amqpy.session.basic import Subscription
+    from amqpy.core.consumers import Consumer
     from amqpy.session.connection import ConnectionSession
     from amqpy.session.transaction import Transaction
 
@@ -78,7 +78,8 @@ class Channel:
         self.ledger = Ledger()
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
-        self.subscriptions: dict[str, Subscription] = {}
+        self.subscriptions: dict[str, Consumer] = {}
+        """The consumers by tag. They lead back here, so who leaves must leave this dict, or only the collector finds it."""
         self.prefetch = 0
         """What basic.qos (not global) set for the consumers to come."""
         self.last_queue = ""

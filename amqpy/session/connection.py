@@ -326,12 +326,7 @@ class ConnectionSession:
             answer = self._mechanism.respond(response)
         except LoginFailed as failure:
             self.log.error("login failed: %s", failure)
-            fault = LoginRefused(
-                f"Login was refused using authentication mechanism {self._mechanism.name}. "
-                "For details see the broker logfile."
-            )
-            fault.method_id = (0, 0)
-            raise fault from None
+            raise _login_refused(self._mechanism.name) from None
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return
@@ -474,6 +469,14 @@ def _method_of(kind: int, payload: bytes) -> type[Method] | None:
 
 def _with_method(fault: ConnectionFault, method: type[Method] | None) -> ConnectionFault:
     fault.method_id = None if method is None else method_id(method)
+    return fault
+
+
+def _login_refused(mechanism: str) -> LoginRefused:
+    fault = LoginRefused(
+        f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+    )
+    fault.method_id = (0, 0)
     return fault
 
 
