@@ -1,11 +1,11 @@
 """Heartbeats, to the millisecond: when we speak, and when a silent peer is given up."""
 
 import pytest
-from pamqp.commands import Channel, Connection
+from pamqp.commands import Basic, Channel, Connection, Queue
 
 from amqpy.wire.frames import HEARTBEAT_FRAME
 
-from .client import HEADER, Client, is_heartbeat, method_frame, start_ok
+from .client import HEADER, Client, is_heartbeat, method_frame, names, remains, start_ok
 
 INTERVAL_MS = 60_000
 HALF_MS = INTERVAL_MS // 2
@@ -89,6 +89,19 @@ def test_a_peer_is_not_told_that_it_was_given_up() -> None:
     assert all(map(is_heartbeat, client.wait(4 * INTERVAL_MS)))
     assert client.session.is_closed
     assert client.session.next_at_ms is None
+
+
+def test_what_a_peer_had_goes_when_it_is_given_up() -> None:
+    client = beating()
+    client.send(Channel.Open(), Queue.Declare(queue="own", exclusive=True), Queue.Declare(queue="q"))
+    client.send(Basic.Consume(queue="q"))
+    assert names(client.publish("q")) == ["Basic.Deliver"]
+    client.wait(4 * INTERVAL_MS)
+    assert client.session.is_closed
+    assert remains(client.broker) == {}
+    queues = client.broker.vhosts["/"].queues
+    assert list(queues) == ["q"]
+    assert len(queues["q"].ready) == 1
 
 
 def test_any_byte_is_a_sign_of_life() -> None:

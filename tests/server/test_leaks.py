@@ -1,0 +1,212 @@
+"""After a connection nothing of it is left: no task, no link, no object.
+
+Objects must go with their last reference, without the garbage collector: in a broker it looks for cycles seldom, so
+that nobody waits for it (see `amqpy.server.collector`).
+"""
+
+import gc
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeAlias
+
+import pytest
+import trio
+from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from amqpy.core.consumers import Consumer
+from amqpy.core.message import Message
+from amqpy.server.link import Link
+from amqpy.session.basic import Subscription
+from amqpy.session.channel import Channel as ChannelSession
+from amqpy.session.connection import ConnectionSession
+from tests.session.client import HEADER, publish_frames, raw_frame
+
+from .peer import Peer, Server
+
+OF_A_CONNECTION = (Link, ConnectionSession, ChannelSession, Subscription, Consumer, Message)
+
+
+def living() -> dict[str, int]:
+    """How many objects there are of each class that belongs to connections."""
+    found = dict.fromkeys((each.__name__ for each in OF_A_CONNECTION), 0)
+    for each in gc.get_objects():
+        if type(each) in OF_A_CONNECTION:
+            found[type(each).__name__] += 1
+    return found
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def close(peer: Peer) -> None:
+    await peer.say(Connection.Close(200, "bye", 0, 0), channel=0)
+    await peer.rest()
+
+
+async def vanish(peer: Peer) -> None:
+    await peer.vanish()
+
+
+async def fail(peer: Peer) -> None:
+    await peer.send(raw_frame(8, 1, b""))
+    await peer.say(Connection.CloseOk(), channel=0)
+    await peer.rest()
+
+
+async def break_frames(peer: Peer) -> None:
+    await peer.send(b"\x01\x00\x01\x00\x00\x00\x00\x00")
+    await peer.rest()
+
+
+async def fall_silent(peer: Peer) -> None:
+    await peer.rest()
+
+
+async def stop_within_a_frame(peer: Peer) -> None:
+    await peer.send(publish_frames("kept", b"x" * 100_000)[:50_000])
+    await peer.rest()
+
+
+Ending: TypeAlias = Callable[[Peer], Awaitable[None]]
+
+
+async def work(peer: Peer) -> None:
+    """A little of everything, so that everything has been referred to from everywhere."""
+    await peer.open(1, 2, 3, 4, heartbeat_s=10, consumer_cancel_notify=True)
+    await peer.ask(Queue.Declare(queue="own", exclusive=True))
+    await peer.ask(Queue.Declare(queue="kept"))
+    await peer.ask(Exchange.Declare(exchange="x", exchange_type="headers", auto_delete=True))
+    await peer.ask(Queue.Bind(queue="own", exchange="x", arguments={"x-match": "all"}))
+    await peer.ask(Basic.Consume(queue="own"))
+    await peer.ask(Basic.Consume(queue="kept", no_ack=True, consumer_tag="cancelled"), channel=2)
+    await peer.ask(Basic.Cancel("cancelled"), channel=2)
+    await peer.ask(Tx.Select(), channel=3)
+    await peer.ask(Confirm.Select(), channel=4)
+    await peer.ask(Basic.Qos(prefetch_count=1), channel=2)
+    for channel in 1, 2, 3, 4:
+        await peer.publish("", exchange="x", channel=channel)
+        await peer.publish("nowhere", channel=channel, mandatory=True)
+    await peer.say(Queue.Declare(queue="missing", passive=True), channel=2)
+    await peer.say(Basic.Publish(routing_key="kept"), channel=4)
+    await wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("end", [close, vanish, fail, break_frames, fall_silent, stop_within_a_frame])
+async def test_a_connection_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None, end: Ending
+) -> None:
+    before = living()
+    peer = server.connect()
+    await work(peer)
+    assert all(living()[each.__name__] > before[each.__name__] for each in OF_A_CONNECTION)
+    await end(peer)
+    await server.until_gone()
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_handshake_that_comes_to_nothing_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None, steps: int
+) -> None:
+    before = living()
+    peer = server.connect()
+    await peer.send((HEADER * 2)[: steps * 5])
+    await peer.vanish()
+    await server.until_gone()
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+async def test_a_closed_channel_leaves_no_object(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
+    peer = await server.opened()
+    await peer.ask(Queue.Declare(queue="q"))
+    before = living()
+    goodbye, mistake = Channel.Close(200, "", 0, 0), Queue.Declare(queue="missing", passive=True)
+    for ending in [goodbye], [mistake, Channel.CloseOk()]:
+        await peer.ask(Channel.Open(), channel=2)
+        await peer.ask(Basic.Consume(queue="q"), channel=2)
+        await peer.publish("q")
+        await peer.expect("Basic.Deliver")
+        await peer.say(*ending, channel=2)
+        assert (await peer.next()) is not None
+        await peer.ask(Queue.Purge(queue="q"))
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+async def test_a_cancelled_consumer_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None
+) -> None:
+    peer = await server.opened()
+    await peer.ask(Queue.Declare(queue="q"))
+    before = living()
+    await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
+    await peer.ask(Basic.Cancel("c"))
+    await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
+    await peer.ask(Queue.Delete(queue="q"))
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+async def test_messages_are_freed_when_they_are_done_with(
+    autojump_clock: MockClock, server: Server, no_collector: None
+) -> None:
+    peer = await server.opened()
+    await peer.ask(Queue.Declare(queue="q"))
+    for number in range(100):
+        await peer.publish("q", str(number).encode())
+    await wait_all_tasks_blocked()
+    assert living()["Message"] == 100
+    await peer.ask(Basic.Consume(queue="q"))
+    for number in range(100):
+        assert (await peer.expect("Basic.Deliver")).body == str(number).encode()
+    await peer.say(Basic.Ack(50, True), *(Basic.Ack(tag) for tag in range(51, 101)))
+    await wait_all_tasks_blocked()
+    assert living()["Message"] == 0
+
+
+@pytest.mark.parametrize("method", [Queue.Purge, Queue.Delete])
+async def test_messages_are_freed_when_they_are_purged(
+    autojump_clock: MockClock, server: Server, no_collector: None, method: Callable[..., object]
+) -> None:
+    """Even when nothing else is ever due: there are no heartbeats here."""
+    peer = await server.opened(heartbeat_s=0)
+    await peer.ask(Queue.Declare(queue="q"))
+    await peer.send(publish_frames("q", b"hello") * 20_000)
+    await wait_all_tasks_blocked()
+    assert living()["Message"] == 20_000
+    await peer.ask(method(queue="q"))
+    await wait_all_tasks_blocked()
+    assert living()["Message"] == 0
+
+
+async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: Server) -> None:
+    def tasks() -> int:
+        return trio.lowlevel.current_statistics().tasks_living
+
+    await wait_all_tasks_blocked()
+    before = tasks()
+    for _ in range(3):
+        peers = [await server.opened() for _ in range(50)]
+        assert tasks() == before + 2 * len(peers)
+        await server.hang_up(peers)
+        await wait_all_tasks_blocked()
+        assert tasks() == before
+
+
+async def test_a_stream_is_let_go(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
+    peer = await server.opened()
+    (link,) = server.reactor.links
+    stream = weakref.ref(link._stream)  # noqa: SLF001 (it is what must go)
+    del link
+    await peer.vanish()
+    await server.until_gone()
+    await wait_all_tasks_blocked()
+    assert stream() is None
