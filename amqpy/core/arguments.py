@@ -6,10 +6,11 @@ argument of its own on one side only.
 Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `rabbit_misc:assert_args_equivalence`.
 """
 
+import re
 from collections.abc import Iterable
 
-from amqpy.errors import PreconditionFailed, erlang_text
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, comparable
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable
 
 QUEUE_ARGUMENTS = (
     "x-expires",
@@ -52,7 +53,7 @@ def inequivalent(what: str, name: str, received: str, current: str) -> Precondit
 def assert_same_property(what: str, name: str, current: bool | str, received: bool | str) -> None:
     """The same for a plain property such as `durable`."""
     if current != received:
-        raise inequivalent(what, name, f"'{_shown(received)}'", f"'{_shown(current)}'")
+        raise inequivalent(what, name, f"'{str(received).lower()}'", f"'{str(current).lower()}'")
 
 
 def _is_default(name: str, field: Field | None) -> bool:
@@ -64,17 +65,37 @@ def _class(field: Field) -> str:
 
 
 def _typed(field: Field | None) -> str:
-    return "none" if field is None else f"the value '{_shown(field.value)}' of type '{field.kind}'"
+    return "none" if field is None else f"the value '{_shown(field)}' of type '{field.kind}'"
 
 
 def _bare(field: Field) -> str:
-    return f"'{_shown(field.value)}'"
+    return "none" if field.kind == "void" else f"'{_shown(field)}'"
 
 
-def _shown(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case bytes():
-            return erlang_text(value)
-    return str(value)
+def _shown(field: Field) -> str:
+    """Text as it is, everything else as an Erlang term."""
+    return str(field.value) if field.kind == "longstr" else as_erlang(field)
+
+
+EXPIRY_MAX_MS = 315_360_000_000
+"""Ten years, RabbitMQ's limit for every time to live."""
+
+
+def check_expiration(value: str) -> int:
+    """The milliseconds of an `expiration` property. Raises PreconditionFailed, in `rabbit_basic:parse_expiration`'s
+    words."""
+    number = re.match(r"[+-]?[0-9]+", value)
+    if number is None:
+        raise _invalid_expiration(value, "no_integer")
+    if number.end() < len(value):
+        raise _invalid_expiration(value, f'{{leftover_string,"{value[number.end() :]}"}}')
+    milliseconds = int(value)
+    if milliseconds < 0:
+        raise _invalid_expiration(value, f"{{value_negative,{milliseconds}}}")
+    if milliseconds > EXPIRY_MAX_MS:
+        raise _invalid_expiration(value, f"{{value_too_large,{milliseconds}}}")
+    return milliseconds
+
+
+def _invalid_expiration(value: str, term: str) -> PreconditionFailed:
+    return PreconditionFailed(f"invalid expiration '{value}': {term}")

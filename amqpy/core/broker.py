@@ -23,6 +23,7 @@ from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.queue import Queue
+from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.vhost import Route, Vhost
 from amqpy.errors import (
     AccessRefused,
@@ -33,7 +34,7 @@ from amqpy.errors import (
     Unimplemented,
 )
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
-from amqpy.wire.values import Table
+from amqpy.wire.values import Table, text
 
 DEFAULT_EXCHANGE_RESOURCE = "amq.default"
 """What permissions call the exchange without a name."""
@@ -48,17 +49,22 @@ class Broker:
         self.dirty: dict[Queue, None] = {}
         self.discarded: deque[deque[Message]] = deque()
         """Messages that nobody will ask for again, to be freed by `sweep`."""
+        self._cancelled: list[Consumer] = []
         self.vhosts: dict[str, Vhost] = {}
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.dirty, self._discard)
+        vhost = self.vhosts[name] = Vhost(name, self.dirty, self._cancelled, self._discard)
         return vhost
 
     # --- turns
 
     def settle(self) -> None:
-        """Serves every queue that has both messages and consumers again."""
+        """Serves every queue that has both messages and consumers again; tells consumers whose queue is gone."""
+        if self._cancelled:
+            for consumer in self._cancelled:
+                consumer.recipient.cancelled()
+            self._cancelled.clear()
         dirty = self.dirty
         while dirty:
             dirty.popitem()[0].drain()
@@ -221,59 +227,58 @@ class Broker:
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
         """queue.bind"""
-        binding = self._queue_binding(client, vhost, queue, exchange, routing_key, arguments)
-        binding.source.check_binding(arguments)
-        vhost.add_binding(binding)
+        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        source = self._find_exchange(vhost, exchange)
+        destination = self._open_queue(client, vhost, queue)
+        source.check_binding(arguments)
+        vhost.add_binding(Binding(source, destination, routing_key, arguments))
 
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.unbind. What is not bound is unbound already."""
-        binding = self._queue_binding(client, vhost, queue, exchange, routing_key, arguments)
-        self._unbind(vhost, binding)
+        """queue.unbind. What is not bound, or not even there, is unbound already."""
+        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        self._unbind(vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
         """exchange.bind"""
-        binding = self._exchange_binding(client, vhost, destination, source, routing_key, arguments)
-        binding.source.check_binding(arguments)
+        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        exchange = self._find_exchange(vhost, source)
+        binding = Binding(exchange, self._find_exchange(vhost, destination), routing_key, arguments)
+        exchange.check_binding(arguments)
         vhost.add_binding(binding)
 
     def unbind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.unbind. What is not bound is unbound already."""
-        binding = self._exchange_binding(client, vhost, destination, source, routing_key, arguments)
-        self._unbind(vhost, binding)
+        """exchange.unbind. What is not bound, or not even there, is unbound already."""
+        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        self._unbind(vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
-    def _queue_binding(
-        self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
-    ) -> Binding:
+    def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
         queue, exchange = _stripped(queue), _stripped(exchange)
         _permit(client, vhost, "write", "queue", queue)
         _refuse_default(exchange)
         _permit(client, vhost, "read", "exchange", exchange)
-        source = self._find_exchange(vhost, exchange)
-        return Binding(source, self._open_queue(client, vhost, queue), routing_key, arguments)
+        return queue, exchange
 
-    def _exchange_binding(
-        self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
-    ) -> Binding:
+    def _permit_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
         destination, source = _stripped(destination), _stripped(source)
         _permit(client, vhost, "write", "exchange", destination)
         _refuse_default(destination)
         _refuse_default(source)
         _permit(client, vhost, "read", "exchange", source)
-        return Binding(
-            self._find_exchange(vhost, source),
-            self._find_exchange(vhost, destination),
-            routing_key,
-            arguments,
-        )
+        return destination, source
 
-    def _unbind(self, vhost: Vhost, binding: Binding) -> None:
-        bound = binding.source.bindings.get(binding.identity)
+    def _unbind(
+        self, vhost: Vhost, source: str, destination: Queue | Exchange | None, routing_key: str, arguments: Table
+    ) -> None:
+        exchange = vhost.exchanges.get(source)
+        if exchange is None or destination is None:
+            return
+        bound = exchange.bindings.get(Binding(exchange, destination, routing_key, arguments).identity)
         if bound is not None:
             vhost.remove_bindings([bound])
 
@@ -286,12 +291,12 @@ class Broker:
         raw_exchange, raw_key = split_address(address)
         if bits & IMMEDIATE:
             raise Unimplemented("immediate=true")
-        name = raw_exchange.decode()
+        name = text(raw_exchange)
         _permit(client, vhost, "write", "exchange", name)
         exchange = self._find_exchange(vhost, name)
         if exchange.internal:
             raise AccessRefused(f"cannot publish to internal {_exchange(vhost, name)}")
-        route = Route(address, exchange, raw_key.decode(), bool(bits & MANDATORY))
+        route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
         route.queues = vhost.find_queues(route)
         vhost.remember_route(client.user_name, payload, route)
         return route
@@ -329,6 +334,17 @@ class Broker:
         )
         queue.add_consumer(consumer)
         return consumer
+
+    def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
+        """basic.consume of the direct reply-to pseudo-queue: a queue for this consumer's replies."""
+        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, ledger, recipient)
+        vhost.add_reply_queue(queue)
+        return queue
+
+    def check_reply_queue(self, vhost: Vhost, name: str) -> None:
+        """queue.declare of the pseudo-queue, which is always there, or of somebody's reply-to."""
+        if name != REPLY_TO and name not in vhost.reply_queues:
+            raise NotFound(f"no {_queue(vhost, name)}")
 
     def cancel(self, vhost: Vhost, consumer: Consumer) -> None:
         """basic.cancel. What the consumer owes stays owed; an auto-delete queue goes with its last consumer."""

@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from amqpy.core.structures import TopicTrie
-from amqpy.errors import PreconditionFailed, erlang_text
-from amqpy.wire.values import Field, Table, comparable, encode_table
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table, as_erlang, comparable, encode_table
 
 if TYPE_CHECKING:
     from amqpy.core.queue import Queue
@@ -156,13 +156,12 @@ class HeadersExchange(Exchange):
         match arguments.get("x-match"):
             case None | Field("longstr", "all" | "any" | "all-with-x" | "any-with-x"):
                 return
-            case Field("longstr", other):
-                shown = erlang_text(other.encode("utf-8", "surrogateescape"))
+            case Field("longstr", _) as other:
                 expected = "expected all, any, all-with-x, or any-with-x"
-                raise PreconditionFailed(f"Invalid x-match field value {shown}; {expected}")
-            case Field(kind, other):
+                raise PreconditionFailed(f"Invalid x-match field value {as_erlang(other)}; {expected}")
+            case other:
                 raise PreconditionFailed(
-                    f"Invalid x-match field type {kind} (value {str(other).lower()}); expected longstr"
+                    f"Invalid x-match field type {other.kind} (value {as_erlang(other)}); expected longstr"
                 )
 
     def index(self, binding: Binding) -> None:

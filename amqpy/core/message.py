@@ -1,6 +1,7 @@
 """What a broker carries."""
 
 from amqpy.wire.hot import split_address
+from amqpy.wire.values import text
 
 
 class Message:
@@ -19,11 +20,11 @@ class Message:
 
     @property
     def exchange(self) -> str:
-        return split_address(self.address)[0].decode()
+        return text(split_address(self.address)[0])
 
     @property
     def routing_key(self) -> str:
-        return split_address(self.address)[1].decode()
+        return text(split_address(self.address)[1])
 
     def __repr__(self) -> str:
         return f"<Message {self.exchange!r}/{self.routing_key!r} {len(self.body)} bytes>"

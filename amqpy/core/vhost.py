@@ -9,9 +9,11 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 
 from collections.abc import Callable, Iterable
 
+from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
 from amqpy.core.queue import Queue
+from amqpy.core.reply_to import ReplyQueue
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 
@@ -43,14 +45,18 @@ class Route:
 
 
 class Vhost:
-    """The objects of one virtual host. `discard` takes the messages of what is purged or deleted."""
+    """The objects of one virtual host. `discard` takes the messages of a deleted queue, `cancelled` its consumers."""
 
-    def __init__(self, name: str, dirty: dict[Queue, None], discard: Callable[[Queue], None]) -> None:
+    def __init__(
+        self, name: str, dirty: dict[Queue, None], cancelled: list[Consumer], discard: Callable[[Queue], None]
+    ) -> None:
         self.name = name
         self._dirty = dirty
+        self._cancelled = cancelled
         self._discard = discard
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
+        self.reply_queues: dict[str, ReplyQueue] = {}
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
         self._routes: dict[str, dict[bytes, Route]] = {}
@@ -92,10 +98,19 @@ class Vhost:
                 del self.owned[queue.owner]
         for consumer in list(queue.consumers):
             queue.remove_consumer(consumer)
-            consumer.recipient.cancelled()
+            self._cancelled.append(consumer)
         self._dirty.pop(queue, None)
         self._discard(queue)
         self.remove_bindings(list(queue.bindings))
+        self.forget_routes()
+
+    def add_reply_queue(self, queue: ReplyQueue) -> None:
+        self.reply_queues[queue.name] = queue
+
+    def remove_reply_queue(self, queue: ReplyQueue) -> None:
+        """Nobody waits for these replies any more."""
+        del self.reply_queues[queue.name]
+        queue.deleted = True
         self.forget_routes()
 
     def remove_exchange(self, exchange: Exchange) -> None:
@@ -156,18 +171,18 @@ class Vhost:
 
     def find_queues(self, route: Route) -> tuple[Queue, ...] | None:
         """The queues of every message on this route, or None when that depends on the message."""
-        queues, needs_message = self._walk(route.exchange, route.routing_key, {})
+        queues, needs_message = self._walk(route.exchange, (route.routing_key,), {})
         return None if needs_message else queues
 
-    def queues_for(self, route: Route, header: bytes) -> tuple[Queue, ...]:
-        """The queues of the message with this content header."""
-        return self._walk(route.exchange, route.routing_key, headers_of(header))[0]
+    def queues_for(self, route: Route, header: bytes, more_keys: tuple[str, ...] = ()) -> tuple[Queue, ...]:
+        """The queues of the message with this content header, by the route's routing key and perhaps more keys."""
+        return self._walk(route.exchange, (route.routing_key, *more_keys), headers_of(header))[0]
 
-    def _walk(self, first: Exchange, routing_key: str, headers: Table) -> tuple[tuple[Queue, ...], bool]:
+    def _walk(self, first: Exchange, keys: tuple[str, ...], headers: Table) -> tuple[tuple[Queue, ...], bool]:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
         if first.name == "":
-            queue = self.queues.get(routing_key)
-            return (() if queue is None else (queue,)), False
+            found = (self.queues.get(key) or self.reply_queues.get(key) for key in keys)
+            return tuple(dict.fromkeys(queue for queue in found if queue is not None)), False
         queues: dict[Queue, None] = {}
         seen = {first}
         work = [first]
@@ -175,9 +190,9 @@ class Vhost:
         while work:
             exchange = work.pop()
             needs_message = needs_message or exchange.reads_headers
-            destinations = list(exchange.match(routing_key, headers))
-            if not destinations and exchange.alternate is not None:
-                destinations = self._alternate(exchange.alternate, routing_key)
+            destinations = [found for key in keys for found in exchange.match(key, headers)]
+            if not destinations and exchange.alternate in self.exchanges:
+                destinations = [self.exchanges[exchange.alternate]]
             for destination in destinations:
                 if isinstance(destination, Queue):
                     queues[destination] = None
@@ -185,12 +200,6 @@ class Vhost:
                     seen.add(destination)
                     work.append(destination)
         return tuple(queues), needs_message
-
-    def _alternate(self, name: str, routing_key: str) -> list[Queue | Exchange]:
-        found: Queue | Exchange | None = self.exchanges.get(name)
-        if name == "":
-            found = self.queues.get(routing_key)
-        return [] if found is None else [found]
 
 
 def _links(binding: Binding) -> dict[Binding, None]:

@@ -27,7 +27,7 @@ from amqpy.session.connection import ConnectionSession, State
 SWEEP_MAX = 5_000
 """Messages freed in one go (about a millisecond's worth)."""
 
-DRAIN_S = 5
+DRAIN_S = 2
 """How long connections get to say close-ok when the broker stops."""
 
 

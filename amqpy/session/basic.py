@@ -4,6 +4,7 @@ Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 """
 
 from amqpy.core.confirms import Confirms
+from amqpy.core.reply_to import REPLY_TO
 from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles
@@ -53,8 +54,11 @@ def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
     tag = method.consumer_tag
     if tag in channel.subscriptions:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    if method.queue == REPLY_TO:
+        _consume_replies(channel, method)
+        return
     queue = named_queue(channel, method.queue)
-    tag = tag or f"amq.ctag-{channel.broker.new_name()}"
+    tag = tag or _new_tag(channel)
     channel.subscriptions[tag] = channel.broker.consume(
         channel.connection,
         channel.vhost,
@@ -71,19 +75,33 @@ def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
         channel.reply(Basic.ConsumeOk, tag)
 
 
+def _consume_replies(channel: ChannelSession, method: Basic.Consume) -> None:
+    if not method.no_ack:
+        raise PreconditionFailed("reply consumer cannot acknowledge")
+    if channel.replies is not None:
+        raise PreconditionFailed("reply consumer already set")
+    tag = method.consumer_tag or _new_tag(channel)
+    recipient = Subscription(channel, tag)
+    channel.replies = channel.broker.consume_replies(channel.vhost, channel.ledger, recipient, tag=tag)
+    if not method.nowait:
+        channel.reply(Basic.ConsumeOk, tag)
+
+
+def _new_tag(channel: ChannelSession) -> str:
+    return f"amq.ctag-{channel.broker.new_name()}"
+
+
 @handles(Basic.Cancel)
 def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
     assert method.consumer_tag is not None
     consumer = channel.subscriptions.pop(method.consumer_tag, None)
-    if consumer is not None:
+    if channel.replies is not None and channel.replies.tag == method.consumer_tag:
+        channel.vhost.remove_reply_queue(channel.replies)
+        channel.replies = None
+    elif consumer is not None:
         channel.broker.cancel(channel.vhost, consumer)
     if not method.nowait:
         channel.reply(Basic.CancelOk, method.consumer_tag)
-
-
-@handles(Basic.CancelOk)
-def basic_cancel_ok(channel: ChannelSession, method: Basic.CancelOk) -> None:
-    """Some clients answer our basic.cancel although it is sent with nowait."""
 
 
 @handles(Basic.Get)
@@ -152,10 +170,10 @@ def tx_select(channel: ChannelSession, method: Tx.Select) -> None:
 def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
     publishes, answers = _transaction(channel).commit()
     for publish in publishes:
-        for queue in publish.queues:
-            if not queue.deleted:
-                queue.publish(publish.message)
-        if publish.mandatory and not publish.queues:
+        queues = [queue for queue in publish.queues if not queue.deleted]
+        for queue in queues:
+            queue.publish(publish.message)
+        if publish.mandatory and not queues:
             channel.return_message(publish.message)
     for verdict, taken in answers:
         if verdict == "ack":

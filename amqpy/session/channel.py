@@ -8,26 +8,37 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from amqpy.core.arguments import check_expiration
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.reply_to import name_reply_queue, wants_reply
+from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
-    ChannelStateFault,
     CommandInvalid,
     FrameFault,
     PreconditionFailed,
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.wire.hot import PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_ack, read_header
-from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id
-from amqpy.wire.properties import FLAGS_AT, USER_ID_FLAG, check_properties, decode_properties
+from amqpy.wire.hot import ACK_SIZE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_ack, read_header
+from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
+from amqpy.wire.properties import (
+    EXPIRATION_FLAG,
+    FLAGS_AT,
+    HEADERS_FLAG,
+    REPLY_TO_FLAG,
+    USER_ID_FLAG,
+    check_properties,
+    decode_properties,
+)
 from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
     from amqpy.core.confirms import Confirms
     from amqpy.core.consumers import Consumer
+    from amqpy.core.reply_to import ReplyQueue
     from amqpy.session.connection import ConnectionSession
     from amqpy.session.transaction import Transaction
 
@@ -79,7 +90,9 @@ class Channel:
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
         self.subscriptions: dict[str, Consumer] = {}
-        """The consumers by tag. They lead back here, so who leaves must leave this dict, or only the collector finds it."""
+        """The consumers by tag. They lead back here: one that leaves must leave this dict, to be freed at once."""
+        self.replies: ReplyQueue | None = None
+        """Where direct replies for this channel go, while it consumes them."""
         self.prefetch = 0
         """What basic.qos (not global) set for the consumers to come."""
         self.last_queue = ""
@@ -96,7 +109,7 @@ class Channel:
     def on_method(self, payload: bytes) -> None:
         """A method frame. Raises the fault that refuses it."""
         self.expect_method()
-        method = method_class(*struct.unpack_from(">HH", payload)) if len(payload) >= 4 else None
+        method = method_class(*struct.unpack_from(">HH", payload))
         if method is None:
             raise CommandInvalid("unimplemented method")
         if method is Basic.Publish:
@@ -104,8 +117,10 @@ class Channel:
             self.connection.hot.pop(self.number, None)
             return
         try:
-            handler = HANDLERS.get(method)
             decoded = decode_method(method, payload)
+            if self.closing:
+                return
+            handler = HANDLERS.get(method)
             if handler is None:
                 raise CommandInvalid("unimplemented method")
             self.broker.settle()
@@ -129,7 +144,7 @@ class Channel:
             self._unexpected_in_content()
         if len(payload) < FLAGS_AT + 2:
             raise FrameFault("content header too short")
-        class_id, weight, size, _ = read_header(payload)
+        class_id, weight, size = read_header(payload)
         if class_id != BASIC_CLASS or weight:
             raise _in_publish(
                 UnexpectedFrame(
@@ -174,6 +189,8 @@ class Channel:
         assert content is not None
         assert content.header is not None
         self._content = None
+        if self.closing:
+            return
         self.connection.hot[self.number] = self
         if content.size > self.connection.max_message_size:
             self._refuse_size(content.size)
@@ -185,21 +202,23 @@ class Channel:
     def publish(self, payload: bytes, header: bytes, body: bytes) -> None:
         """A whole message: the payloads of its method and content header frames, and its body."""
         route = self.routes.get(payload)
+        special = None
         try:
             if len(body) > self.connection.max_message_size:
                 self._refuse_size(len(body))
             if route is None:
                 route = self.broker.find_route(self.connection, self.vhost, payload)
             if header not in self.connection.known_headers:
-                self._check_header(header)
+                special = self._inspect(header)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
-        except UnicodeDecodeError:
-            raise FrameFault("Malformed UTF-8 in shortstr") from None
         except (IndexError, ValueError):
-            raise SyntaxFault("cannot decode basic.publish") from None
+            raise _in_publish(undecodable(payload)) from None
         queues = route.queues
-        if queues is None:
+        if special is not None:
+            more_keys, header = special
+            queues = self.vhost.queues_for(route, header, more_keys)
+        elif queues is None:
             queues = self.vhost.queues_for(route, header)
         message = Message(route.address, header, body)
         if self.transaction is not None:
@@ -231,33 +250,53 @@ class Channel:
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _check_header(self, header: bytes) -> None:
-        """Properties nobody could parse end the connection; a false user-id ends the channel."""
+    def _inspect(self, header: bytes) -> tuple[tuple[str, ...], bytes] | None:
+        """Judges the properties of a message, in RabbitMQ's order.
+
+        Raises what they are refused for. Returns None when nothing about them is special, else further routing keys
+        and the content header as it is passed on.
+        """
         try:
-            flags = check_properties(header)
+            flags, delivery_mode = check_properties(header)
         except (MalformedValue, IndexError):
             raise SyntaxFault("cannot decode the properties of basic.publish") from None
+        keys: tuple[str, ...] = ()
+        passed_on = header
+        if flags & REPLY_TO_FLAG and wants_reply(header):
+            if self.replies is None:
+                raise PreconditionFailed("fast reply consumer does not exist")
+            passed_on = name_reply_queue(header, self.replies)
         if flags & USER_ID_FLAG:
-            user_id = decode_properties(header)["user_id"]
-            if user_id != self.connection.user_name:
-                raise PreconditionFailed(
-                    f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
-                )
+            self._check_user_id(decode_properties(header)["user_id"])
+        if flags & EXPIRATION_FLAG:
+            check_expiration(decode_properties(header)["expiration"])
+        if delivery_mode not in {None, 1, 2}:
+            raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
+        if flags & HEADERS_FLAG and may_have_copies(header):
+            keys, passed_on = take_copies(passed_on)
+        if keys or passed_on is not header:
+            return keys, passed_on
         if len(header) <= PLAIN_HEADER_MAX:
             known = self.connection.known_headers
             if len(known) >= HEADERS_MAX:
                 known.clear()
             known.add(header)
+        return None
+
+    def _check_user_id(self, user_id: str) -> None:
+        if user_id != self.connection.user_name:
+            raise PreconditionFailed(
+                f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
+            )
 
     # --- answers to deliveries
 
     def on_ack(self, payload: bytes) -> None:
         """basic.ack, the one method besides publish that comes once a message."""
         try:
+            if len(payload) != ACK_SIZE:
+                raise undecodable(payload)
             tag, multiple = read_ack(payload)
-        except struct.error:
-            raise SyntaxFault("cannot decode basic.ack") from None
-        try:
             taken = self.ledger.take(tag, bool(multiple & 1))
         except AmqpFault as fault:
             fault.method_id = method_id(Basic.Ack)
@@ -276,6 +315,9 @@ class Channel:
         taken = self.ledger.take_all()
         if self.transaction is not None:
             taken += self.transaction.rollback()
+        if self.replies is not None:
+            self.vhost.remove_reply_queue(self.replies)
+            self.replies = None
         self.subscriptions.clear()
         self.broker.close_channel(self.vhost, self.ledger, taken)
 
@@ -283,7 +325,3 @@ class Channel:
 def _in_publish(fault: AmqpFault) -> AmqpFault:
     fault.method_id = method_id(Basic.Publish)
     return fault
-
-
-def refuse_unopened() -> ChannelStateFault:
-    return ChannelStateFault("expected 'channel.open'")

@@ -33,7 +33,6 @@ from amqpy.errors import (
 )
 from amqpy.session import basic, topology  # noqa: F401  (they register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
-from amqpy.session.channel import refuse_unopened
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
     FRAME_MAX_FLOOR,
@@ -43,6 +42,7 @@ from amqpy.session.handshake import (
     connection_name,
     server_properties,
 )
+from amqpy.session.heartbeat import Heartbeat
 from amqpy.wire.frames import (
     BODY,
     HEADER,
@@ -121,12 +121,8 @@ class ConnectionSession:
         self._channel_max = self.config.channel_max
         self._reader = FrameReader(self.config.frame_max)
         self._header = b""
-        self._heartbeat_ms = 0
+        self._heartbeat = Heartbeat(0)
         self._received = 0
-        self._received_at_check = 0
-        self._silent_checks = 0
-        self._sent_at_check = 0
-        self._check_receiving = False
         self.paused = False
         """The transport is not being read, so silence is not the peer's fault."""
 
@@ -211,18 +207,18 @@ class ConnectionSession:
                 self._on_cold_frame(BODY, number, body, b"", b"")
             return
         stopping = self.state in {State.CLOSING, State.CLOSED}
+        if not stopping and not _is_frame(kind, payload):
+            raise _unknown(kind, payload)
         if number == 0:
-            if kind == METHOD:
+            if kind == METHOD and len(payload) >= 4:
                 self._on_connection_method(payload)
             elif kind != HEARTBEAT and not stopping:
-                raise _unexpected(kind, payload) if kind in {HEADER, BODY} else _unknown(kind, payload)
+                raise _unexpected(kind, payload)
             return
         if stopping:
             return
         if self.state is not State.RUNNING or kind == HEARTBEAT:
             raise _unexpected(kind, payload)
-        if kind not in {METHOD, HEADER, BODY}:
-            raise _unknown(kind, payload)
         self._on_channel_frame(kind, number, payload)
 
     # --- channels
@@ -236,22 +232,23 @@ class ConnectionSession:
                     f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
                     f"({self._channel_max})"
                 )
+            if kind != METHOD:
+                raise UnexpectedFrame("expected method frame, got non method frame instead")
             if method is not Channel.Open:
-                raise _with_method(refuse_unopened(), method)
+                raise _with_method(ChannelStateFault("expected 'channel.open'"), method)
             self._open_channel(number)
-        elif channel.closing:
-            if method is Channel.CloseOk:
-                del self.channels[number]
-            elif method is Channel.Close:
-                channel.reply(Channel.CloseOk)
-        elif method is Channel.Open:
+            return
+        if kind == METHOD:
             channel.expect_method()
+        if method is Channel.Open:
             raise _with_method(ChannelStateFault("second 'channel.open' seen"), method)
-        elif method is Channel.Close:
-            channel.expect_method()
-            channel.tell_confirms()
-            channel.close()
+        if method is Channel.CloseOk and channel.closing:
             del self.channels[number]
+        elif method is Channel.Close:
+            if not channel.closing:
+                channel.tell_confirms()
+                channel.close()
+                del self.channels[number]
             channel.reply(Channel.CloseOk)
             self.broker.settle()
         elif kind == METHOD:
@@ -283,7 +280,7 @@ class ConnectionSession:
         if method is None:
             raise CommandInvalid("unimplemented method")
         try:
-            decoded: Any = decode_method(method, payload)
+            decoded = self._decode(method, payload)
             if self.state is State.CLOSING:
                 if method is Connection.CloseOk:
                     self._finish()
@@ -307,6 +304,13 @@ class ConnectionSession:
                 raise ChannelStateFault(f"unexpected method in connection state {name}")
         except AmqpFault as fault:
             fault.method_id = fault.method_id or method_id(method)
+            raise
+
+    def _decode(self, method: type[Method], payload: bytes) -> Any:  # noqa: ANN401 (a method of the class given)
+        try:
+            return decode_method(method, payload)
+        except FrameFault as fault:
+            fault.method_id = method_id(method)
             raise
 
     def _on_start_ok(self, method: Connection.StartOk) -> None:
@@ -344,7 +348,7 @@ class ConnectionSession:
             raise
         self.frame_max = self._reader.frame_max = method.frame_max or self.config.frame_max
         self._channel_max = method.channel_max
-        self._heartbeat_ms = method.heartbeat * 1000
+        self._heartbeat = Heartbeat(method.heartbeat)
         self.state = State.OPENING
 
     def _on_open(self, method: Connection.Open) -> None:
@@ -357,7 +361,7 @@ class ConnectionSession:
         self.vhost = vhost
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
-        self.next_at_ms = self._now_ms + self._heartbeat_ms // 2 if self._heartbeat_ms else None
+        self.next_at_ms = self._heartbeat.next_at_ms(self._now_ms)
         name = connection_name(self.client_properties)
         self.log.info(
             "user '%s' authenticated and granted access to vhost '%s'%s",
@@ -389,21 +393,13 @@ class ConnectionSession:
             self._beat()
 
     def _beat(self) -> None:
-        """Twice an interval: say something if nothing was said. Once an interval: is the peer still there?"""
-        if self.outbox.total == self._sent_at_check and not self.outbox.size:
+        if self._heartbeat.must_send(self.outbox.total, self.outbox.size):
             self.outbox.write(HEARTBEAT_FRAME)
-        self._sent_at_check = self.outbox.total
-        if self._check_receiving:
-            silent = self._received == self._received_at_check and not self.paused
-            self._silent_checks = self._silent_checks + 1 if silent else 0
-            self._received_at_check = self._received
-            if self._silent_checks >= 2:
-                self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat_ms // 1000)
-                self._leave_core()
-                self._finish()
-                return
-        self._check_receiving = not self._check_receiving
-        self.next_at_ms = self._now_ms + self._heartbeat_ms // 2
+        if self._heartbeat.is_dead(self._received, paused=self.paused):
+            self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
+            self._finish()
+        else:
+            self.next_at_ms = self._heartbeat.next_at_ms(self._now_ms)
 
     # --- the end
 
@@ -444,10 +440,12 @@ class ConnectionSession:
                     consumer.resume()
 
     def _finish(self) -> None:
+        self._leave_core()
         self.state = State.CLOSED
         self.next_at_ms = None
 
     def _leave_core(self) -> None:
+        """Gives back all that this connection has in the broker. Done again, it does nothing."""
         self.hot.clear()
         for channel in self.channels.values():
             channel.tell_confirms()
@@ -455,7 +453,8 @@ class ConnectionSession:
         self.channels.clear()
         if self.vhost is not None:
             self.broker.connection_lost(self, self.vhost)
-        self.broker.settle()
+            self.vhost = None
+            self.broker.settle()
 
     def _send(self, method: type[Method], *values: object) -> None:
         self.outbox.write(encode_method(0, method, *values))
@@ -470,6 +469,16 @@ def _method_of(kind: int, payload: bytes) -> type[Method] | None:
 def _with_method(fault: ConnectionFault, method: type[Method] | None) -> ConnectionFault:
     fault.method_id = None if method is None else method_id(method)
     return fault
+
+
+def _is_frame(kind: int, payload: bytes) -> bool:
+    """Whether it can be a frame at all, whatever it says (`rabbit_command_assembler:analyze_frame`)."""
+    return (
+        (kind == METHOD and len(payload) >= 4)
+        or (kind == HEADER and len(payload) >= 12)
+        or kind == BODY
+        or (kind == HEARTBEAT and not payload)
+    )
 
 
 def _login_refused(mechanism: str) -> LoginRefused:

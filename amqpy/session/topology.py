@@ -5,12 +5,19 @@ Source: AMQP 0-9-1 sections 1.6 and 1.7; `rabbit_channel:expand_shortcuts` for e
 
 from typing import TYPE_CHECKING
 
+from amqpy.core.reply_to import REPLY_TO
 from amqpy.errors import NotFound
 from amqpy.session.channel import Channel, handles
-from amqpy.wire.methods import Exchange, Queue, table_of
+from amqpy.wire.methods import Access, Exchange, Queue, table_of
 
 if TYPE_CHECKING:
     from amqpy.core.queue import Queue as CoreQueue
+
+
+@handles(Access.Request)
+def access_request(channel: Channel, method: Access.Request) -> None:
+    """Very old clients ask for a ticket and repeat it in every method, where nobody looks at it."""
+    channel.reply(Access.RequestOk, 1)
 
 
 @handles(Exchange.Declare)
@@ -70,6 +77,12 @@ def exchange_unbind(channel: Channel, method: Exchange.Unbind) -> None:
 @handles(Queue.Declare)
 def queue_declare(channel: Channel, method: Queue.Declare) -> None:
     queue: CoreQueue
+    if method.queue.startswith(REPLY_TO):
+        channel.broker.check_reply_queue(channel.vhost, method.queue)
+        channel.last_queue = method.queue
+        if not method.nowait:
+            channel.reply(Queue.DeclareOk, method.queue, 0, 1)
+        return
     if method.passive:
         queue = channel.broker.check_queue(channel.connection, channel.vhost, method.queue)
     else:

@@ -17,6 +17,7 @@ from amqpy.wire.frames import EMPTY_FRAME_SIZE
 from amqpy.wire.outbox import Outbox
 
 ACK_ID = b"\x00\x3c\x00\x50"
+ACK_SIZE = 13
 
 MANDATORY, IMMEDIATE = 1, 2
 
@@ -26,7 +27,7 @@ _RETURN_ID = b"\x00\x3c\x00\x32"
 _ACK = struct.Struct(">QB")
 _FRAME = struct.Struct(">BHI").pack
 _TAG = struct.Struct(">QB").pack
-_HEADER = struct.Struct(">HHQH")
+_HEADER = struct.Struct(">HHQ")
 _NEXT_FRAME = struct.Struct(">BBHI").pack
 _CONFIRM = struct.Struct(">BHIIQBB").pack
 _BASIC_ACK, _BASIC_NACK = 0x003C0050, 0x003C0078
@@ -56,10 +57,10 @@ def split_address(address: bytes) -> tuple[bytes, bytes]:
     return address[1:middle], address[middle + 1 :]
 
 
-def read_header(header: bytes) -> tuple[int, int, int, int]:
-    """Class id, weight, body size and property flags. Raises struct.error when the payload is too short."""
-    class_id, weight, body_size, flags = _HEADER.unpack_from(header)
-    return class_id, weight, body_size, flags
+def read_header(header: bytes) -> tuple[int, int, int]:
+    """Class id, weight and body size. Raises struct.error when the payload is too short."""
+    class_id, weight, body_size = _HEADER.unpack_from(header)
+    return class_id, weight, body_size
 
 
 def confirm_frame(channel: int, tag: int, *, multiple: bool, nack: bool) -> bytes:

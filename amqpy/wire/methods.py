@@ -6,16 +6,17 @@ accepts and loses the types of table fields (see docs/decisions). This is the on
 """
 
 import struct
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pamqp import commands
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 
-from amqpy.errors import FrameFault, SyntaxFault
+from amqpy.errors import FrameFault, SyntaxFault, erlang_text
 from amqpy.wire.values import Field, MalformedValue, Table, decode_table, encode_table
 
 __all__ = [
+    "Access",
     "Basic",
     "Channel",
     "Confirm",
@@ -31,6 +32,7 @@ __all__ = [
     "method_name",
     "shortstr",
     "table_of",
+    "undecodable",
 ]
 
 _FIXED = {
@@ -58,7 +60,34 @@ def method_name(method: type[Method]) -> str:
     return f"{group.lower()}.{dashed}"
 
 
-_METHODS: dict[int, type[Method]] = commands.INDEX_MAPPING
+class Access:
+    """The class of AMQP 0-8 that RabbitMQ keeps for very old clients."""
+
+    class Request(Method):
+        __slots__: ClassVar[list[str]] = [  # noqa: RUF023 (the order on the wire)
+            "realm",
+            "exclusive",
+            "passive",
+            "active",
+            "write",
+            "read",
+        ]
+        index = 0x001E000A
+        name = "Access.Request"
+        _realm = "shortstr"
+        _exclusive = _passive = _active = _write = _read = "bit"
+
+    class RequestOk(Method):
+        __slots__: ClassVar[list[str]] = ["ticket"]
+        index = 0x001E000B
+        name = "Access.RequestOk"
+        _ticket = "short"
+
+
+_METHODS: dict[int, type[Method]] = {
+    **commands.INDEX_MAPPING,
+    **{method.index: method for method in (Access.Request, Access.RequestOk)},
+}
 
 _PLANS = {method: tuple((name, method.amqp_type(name)) for name in method.attributes()) for method in _METHODS.values()}
 """Each method's fields and their wire types, in order."""
@@ -67,8 +96,8 @@ _PLANS = {method: tuple((name, method.amqp_type(name)) for name in method.attrib
 def decode_method(method: type[Method], payload: bytes) -> Method:
     """The method in a method frame's payload (the four bytes of ids included).
 
-    Raises SyntaxFault for a payload that does not fit the method, FrameFault for a name that is not UTF-8.
-    Octets after the last field are ignored, as RabbitMQ does not look at them either.
+    Raises FrameFault for a payload that does not fit the method exactly, or for a name that is not UTF-8, and
+    SyntaxFault for a table that is none.
     """
     result = method.__new__(method)
     position, bit = 4, 8
@@ -95,21 +124,36 @@ def decode_method(method: type[Method], payload: bytes) -> Method:
                 (size,) = _FIXED["long"].unpack_from(payload, position)
                 end = position + 4 + size
                 raw = payload[position + 4 : end]
-                value = decode_table(raw) if kind == "table" else raw
+                value = _table(raw, method) if kind == "table" and end <= len(payload) else raw
                 position = end
-            if position > len(payload):
-                raise MalformedValue("truncated method")
             setattr(result, name, value)
-    except (IndexError, struct.error, MalformedValue):
-        raise SyntaxFault(f"cannot decode {method_name(method)}") from None
+    except (IndexError, struct.error):
+        raise undecodable(payload) from None
+    if position != len(payload):
+        raise undecodable(payload)
     return result
+
+
+def _table(raw: bytes, method: type[Method]) -> Table:
+    try:
+        return decode_table(raw)
+    except (IndexError, MalformedValue):
+        # RabbitMQ's reader crashes here and hangs up; we say why.
+        raise SyntaxFault(f"cannot decode {method_name(method)}") from None
+
+
+def undecodable(payload: bytes) -> FrameFault:
+    """The fault for a method frame whose fields are not those of its method."""
+    return FrameFault(f"cannot decode {erlang_text(payload[4:])}")
 
 
 def _name(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise FrameFault("Malformed UTF-8 in shortstr") from None
+        fault = FrameFault("Malformed UTF-8 in shortstr")
+        fault.method_id = (0, 0)
+        raise fault from None
 
 
 def encode_method(channel: int, method: type[Method], *values: object) -> bytes:

@@ -41,8 +41,6 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     """The properties that are present, by name: text, int or Table. Raises MalformedValue."""
     try:
         (flags,) = _FLAGS(header, FLAGS_AT)
-        if flags & 3:
-            raise MalformedValue("unknown property flags")
         position = FLAGS_AT + 2
         found: dict[str, Any] = {}
         bit = 0x8000
@@ -69,18 +67,22 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     return found
 
 
-_KINDS = {"headers": "table", "delivery_mode": "octet", "priority": "octet", "timestamp": "longlong"}
+_KINDS = {"headers": "table", "delivery_mode": "mode", "priority": "octet", "timestamp": "longlong"}
 _SHAPES: dict[int, tuple[str, ...]] = {}
 """The kinds of the properties that follow some flags, in order."""
 
+HEADERS_FLAG = 0x8000 >> NAMES.index("headers")
+REPLY_TO_FLAG = 0x8000 >> NAMES.index("reply_to")
+EXPIRATION_FLAG = 0x8000 >> NAMES.index("expiration")
 USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
 
 
-def check_properties(header: bytes) -> int:
-    """Makes sure that `decode_properties` could read the header, at a tenth of its price; returns the flags.
+def check_properties(header: bytes) -> tuple[int, int | None]:
+    """Makes sure that `decode_properties` could read the header, at a tenth of its price.
 
-    Raises MalformedValue or IndexError.
+    Returns the flags and the delivery mode. Raises MalformedValue or IndexError.
     """
+    delivery_mode = None
     flags = header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
     shape = _SHAPES.get(flags)
     if shape is None:
@@ -90,6 +92,9 @@ def check_properties(header: bytes) -> int:
         if kind == "shortstr":
             position += 1 + header[position]
         elif kind == "octet":
+            position += 1
+        elif kind == "mode":
+            delivery_mode = header[position]
             position += 1
         elif kind == "longlong":
             position += 8
@@ -101,12 +106,10 @@ def check_properties(header: bytes) -> int:
             check_table(header, start, position)
     if position != len(header):
         raise MalformedValue("truncated properties" if position > len(header) else "octets after the properties")
-    return flags
+    return flags, delivery_mode
 
 
 def _shape(flags: int) -> tuple[str, ...]:
-    if flags & 3:
-        raise MalformedValue("unknown property flags")
     present = [name for bit, name in enumerate(NAMES) if flags & 0x8000 >> bit]
     shape = _SHAPES[flags] = tuple(_KINDS.get(name, "shortstr") for name in present)
     return shape
@@ -116,3 +119,23 @@ def headers_of(header: bytes) -> Table:
     """The headers table, empty when there is none."""
     headers: Table = decode_properties(header).get("headers", {})
     return headers
+
+
+def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
+    """The header with one property's bytes (its length included) replaced; the others stay as the client sent them."""
+    flags = header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
+    position = FLAGS_AT + 2
+    for bit, each in enumerate(NAMES):
+        if not flags & 0x8000 >> bit:
+            continue
+        kind = _KINDS.get(each, "shortstr")
+        if kind == "shortstr":
+            end = position + 1 + header[position]
+        elif kind == "table":
+            end = position + 4 + int.from_bytes(header[position : position + 4], "big")
+        else:
+            end = position + (8 if kind == "longlong" else 1)
+        if each == name:
+            return header[:position] + replacement + header[end:]
+        position = end
+    raise KeyError(name)

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from amqpy.errors import erlang_text
+
 DEPTH_MAX = 64
 """Tables inside tables. RabbitMQ has no bound here; a stack has."""
 
@@ -176,6 +178,31 @@ def encode_field(field: Field) -> bytes:
     else:
         raw = value
     return bytes((tag,)) + _LONG.pack(len(raw)) + raw
+
+
+def as_erlang(field: Field) -> str:
+    """A value as RabbitMQ's error texts print it."""
+    kind, value = field
+    match kind:
+        case "void":
+            return "undefined"
+        case "bool":
+            return "true" if value else "false"
+        case "longstr":
+            return erlang_text(value.encode("utf-8", "surrogateescape"))
+        case "binary":
+            return erlang_text(value)
+        case "decimal":
+            return f"{{{value[0]},{value[1]}}}"
+        case "array":
+            return f"[{','.join(f'{{{item.kind},{as_erlang(item)}}}' for item in value)}]"
+        case "table":
+            rows = (
+                f"{{{erlang_text(key.encode('utf-8', 'surrogateescape'))},{item.kind},{as_erlang(item)}}}"
+                for key, item in value.items()
+            )
+            return f"[{','.join(rows)}]"
+    return str(value)
 
 
 def comparable(field: Field) -> Hashable:

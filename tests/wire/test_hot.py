@@ -215,8 +215,8 @@ def test_any_bytes_are_an_address_or_refused(raw: bytes) -> None:
 
 @given(st.binary(max_size=20))
 def test_any_bytes_are_a_content_header_or_too_short(payload: bytes) -> None:
-    if len(payload) < 14:
+    if len(payload) < 12:
         with pytest.raises(struct.error):
             read_header(payload)
     else:
-        assert read_header(payload) == struct.unpack(">HHQH", payload[:14])
+        assert read_header(payload) == struct.unpack(">HHQ", payload[:12])

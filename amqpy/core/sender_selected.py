@@ -1,0 +1,35 @@
+"""Sender-selected distribution: the headers CC and BCC name more routing keys for a message.
+
+A message goes to every queue that any of its keys leads to, once. CC stays in the message, BCC is taken out.
+
+Source: `rabbit_basic:header_routes`, `rabbit_basic:strip_bcc_header`.
+"""
+
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.properties import headers_of, replace_property
+from amqpy.wire.values import Table, encode_table
+
+
+def may_have_copies(header: bytes) -> bool:
+    """A quick look: False means that there is neither a CC nor a BCC."""
+    return b"CC" in header
+
+
+def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
+    """The additional routing keys, and the content header without BCC. Raises PreconditionFailed."""
+    headers = headers_of(header)
+    keys = (*_keys(headers, "CC"), *_keys(headers, "BCC"))
+    if "BCC" in headers:
+        del headers["BCC"]
+        table = encode_table(headers)
+        header = replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
+    return keys, header
+
+
+def _keys(headers: Table, name: str) -> list[str]:
+    field = headers.get(name)
+    if field is None:
+        return []
+    if field.kind != "array":
+        raise PreconditionFailed(f'invalid message: {{unacceptable_type_in_header,"{name}",{field.kind}}}')
+    return [item.value for item in field.value if item.kind == "longstr"]
