@@ -13,7 +13,7 @@ from .peer import Server
 
 @pytest.fixture
 async def server(autojump_clock: MockClock, nursery: trio.Nursery) -> AsyncIterator[Server]:
-    server = Server(nursery, Config(cluster_name="rabbit@test", strict=True))
+    server = Server(Config(cluster_name="rabbit@test", strict=True))
     await nursery.start(server.reactor.run)
     yield server
     await server.hang_up()

@@ -100,11 +100,10 @@ class Peer:
 class Server:
     """A reactor and its peers."""
 
-    def __init__(self, nursery: trio.Nursery, config: Config) -> None:
+    def __init__(self, config: Config) -> None:
         self.broker = make_broker(config)
         self.reactor = Reactor(self.broker, make_users(config), config, log=LOG)
         self.peers: list[Peer] = []
-        self._nursery = nursery
         self._left = trio.Event()
 
     def connect(self, *, lockstep: bool = False) -> Peer:
@@ -121,7 +120,7 @@ class Server:
             self._left.set()
             self._left = trio.Event()
 
-        self._nursery.start_soon(serve, name=name)
+        self.reactor.nursery.start_soon(serve, name=name)
 
     async def opened(self, *channels: int, heartbeat_s: int = 0, lockstep: bool = False) -> Peer:
         peer = self.connect(lockstep=lockstep)

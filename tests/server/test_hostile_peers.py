@@ -89,7 +89,7 @@ async def test_without_heartbeats_a_connection_may_be_silent_for_days(
 @pytest.mark.parametrize("timeout_ms", [1, 999, 1001, 1009, 8201, 9999])
 async def test_a_deadline_at_any_millisecond(autojump_clock: MockClock, nursery: trio.Nursery, timeout_ms: int) -> None:
     """Not all thousandths survive the way from milliseconds to seconds and back."""
-    server = Server(nursery, Config(strict=True, handshake_timeout_ms=timeout_ms))
+    server = Server(Config(strict=True, handshake_timeout_ms=timeout_ms))
     await nursery.start(server.reactor.run)
     assert await server.connect().next() is None
     assert trio.current_time() == pytest.approx(timeout_ms / 1000)

@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 import trio
 from pamqp.commands import Basic, Channel, Queue
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
 from amqpy.server.link import STALL_S, Link
+from amqpy.server.stream import SocketStream
 from amqpy.wire.outbox import HIGH, SEND_MAX
-from tests.session.client import publish_frames
+from tests.session.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
 from .peer import Peer, Server
 
@@ -183,6 +184,53 @@ async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, s
     await trio.sleep(4)
     assert (await peer.expect("Connection.Close")).method.reply_code == 504
     await server.hang_up()
+
+
+class TricklingSocket(SocketStream):
+    """A socket whose peer takes a few bytes a second."""
+
+    def __init__(self, received: trio.abc.ReceiveStream) -> None:
+        self._received = received
+        self._room = 100_000
+        self.taken = bytearray()
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        part = data[: self._room]
+        self._room -= len(part)
+        self.taken += part
+        return len(part)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.sleep(1)
+        self._room += 3000
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return bytes(await self._received.receive_some(max_bytes))
+
+    def send_eof_nowait(self) -> None:
+        """There is nobody to tell."""
+
+    async def aclose(self) -> None:
+        await self._received.aclose()
+
+
+async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, server: Server) -> None:
+    """What it takes within the time is much less than what waits for it, but it is something."""
+    sender, receiver = memory_stream_one_way_pair()
+    socket = TricklingSocket(receiver)
+    server.accept(socket, "trickling")
+    count = 3 * HIGH // len(BODY)
+    await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
+    await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
+    await wait_all_tasks_blocked()
+    (link,) = server.reactor.links
+    assert link.session.paused
+    while link.outbox.size:
+        await trio.sleep(STALL_S)
+        assert list(server.reactor.links) == [link]
+    assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
+    await sender.aclose()
+    await server.until_gone()
 
 
 # --- fairness
