@@ -1,15 +1,17 @@
 """The engine's own frames, against pamqp where pamqp can say the same."""
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pamqp import commands, decode
-from pamqp.common import FieldTable
 
 from interop.parity import codec
 from interop.parity.codec import METHODS, Typed
 from interop.parity.normalise import Normaliser
+
+if TYPE_CHECKING:
+    from pamqp.common import FieldTable
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

@@ -67,7 +67,7 @@ def close_ok_without_close(stage: Stage) -> None:
     """A close-ok nobody waits for."""
     channel = stage.channel()
     channel.send("channel.close-ok")
-    channel.sync()
+    channel.wait_close()
 
 
 @scenario()
