@@ -129,9 +129,11 @@ def wait_until_serving(process: "subprocess.Popen[bytes]", port: int, log: io.IO
 def source_of(commit: str) -> Iterator[Path]:
     """The tree of a commit, unpacked beside: nothing is registered in the repository, so nothing stays behind."""
     command = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "amqpy"]
-    archive = subprocess.run(command, check=True, capture_output=True).stdout
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"cannot read {commit}: {done.stderr.decode().strip()}")
     with tempfile.TemporaryDirectory(prefix="amqpy-base-") as folder:
-        zipfile.ZipFile(io.BytesIO(archive)).extractall(folder)
+        zipfile.ZipFile(io.BytesIO(done.stdout)).extractall(folder)
         yield Path(folder)
 
 

@@ -4,6 +4,7 @@ A broker that comes near these rates would be limited by its load. The peer is a
 the ceiling is somewhat higher than what is shown.
 """
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class StandIn:
         connection, _ = self.listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         play: Callable[[socket.socket], None] = getattr(self, self.kind)
-        with connection:
+        # A generator that is done leaves with our last bytes unread, which resets the connection.
+        with connection, contextlib.suppress(ConnectionError):
             play(connection)
 
     def sink(self, connection: socket.socket) -> None:

@@ -105,11 +105,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     facts = about(arguments, options, use_two_cores())
     allow_many_files()
-    ceilings = [] if options.no_ceiling else ceiling.lines(min(1.0, options.seconds))
-    for line in ceilings:
-        say(f"load alone: {line}")
     with ExitStack() as stack:
         brokers = chosen_brokers(options, stack)
+        ceilings = [] if options.no_ceiling else ceiling.lines(min(1.0, options.seconds))
+        for line in ceilings:
+            say(f"load alone: {line}")
         for broker in brokers:
             stack.callback(broker.stop)
         results = report.Results([broker.name for broker in brokers])
