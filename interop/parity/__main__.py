@@ -21,7 +21,7 @@ from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
 @click.option("--only", metavar="GLOB", multiple=True, help="Only scenarios whose name matches; may be repeated.")
 @click.option("--alike", is_flag=True, help="Both sides are the same kind of broker: no difference is expected.")
 @click.option("--list", "list_only", is_flag=True, help="Name the scenarios and what each is for.")
-@click.option("-v", "--verbose", is_flag=True, help="Name passed scenarios, too; twice nothing is hidden.")
+@click.option("-v", "--verbose", is_flag=True, help="Name passed scenarios, too.")
 @click.option("--show", is_flag=True, help="Show what the reference did, frame by frame.")
 def main(
     reference: str | None,
