@@ -41,20 +41,20 @@ def main(
         for each in chosen:
             click.echo(f"{each.name}: {first_line(each)}")
         return
-    with contextlib.ExitStack() as running:
-        try:
+    try:
+        with contextlib.ExitStack() as running:
             reference = reference or running.enter_context(running_rabbitmq()).url
             subject = subject or running.enter_context(running_amqpy())
-        except (RabbitMQUnavailable, AmqpyFailed) as error:
-            raise click.ClickException(str(error)) from None
-        started = time.monotonic()
-        outcomes = compare_all(
-            chosen,
-            Broker.at(reference),
-            Broker.at(subject),
-            lambda outcome: report(outcome, verbose=verbose, show=show),
-            alike=alike,
-        )
+            started = time.monotonic()
+            outcomes = compare_all(
+                chosen,
+                Broker.at(reference),
+                Broker.at(subject),
+                lambda outcome: report(outcome, verbose=verbose, show=show),
+                alike=alike,
+            )
+    except (RabbitMQUnavailable, AmqpyFailed) as error:
+        raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
     click.echo(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - started:.0f} s")
     sys.exit(1 if failed else 0)

@@ -17,7 +17,7 @@ READY = "Server startup complete"
 
 
 class AmqpyFailed(RuntimeError):
-    """amqpy did not start; the text has the end of its log."""
+    """amqpy did not start, or did not end well; the text has the end of its log."""
 
 
 @contextlib.contextmanager
@@ -47,7 +47,8 @@ def running_amqpy(*options: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
     if process.returncode:
-        sys.stderr.write(f"amqpy ended with code {process.returncode}:\n{log}\n")
+        # With --strict, a bug ends amqpy: that counts, even if every frame was right until then.
+        raise AmqpyFailed(f"amqpy ended with code {process.returncode}:\n{log}")
 
 
 class LogTail:
