@@ -18,7 +18,7 @@ from interop.bench.frames import Publication
 from interop.bench.peer import Topology, topology
 
 FLAT = 1.25
-"""A rate that differs by less than this between two points of one curve is noise on a shared machine."""
+"""What differs by less than this between two points of one curve is noise on a shared machine."""
 
 Points = tuple[int, ...]
 QUEUES: Points = (0, 10, 1000, 10_000)
