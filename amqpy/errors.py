@@ -15,10 +15,10 @@ class AmqpFault(Exception):
     code: ClassVar[int]
     name: ClassVar[str]
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, method_id: tuple[int, int] | None = None) -> None:
         super().__init__(text)
         self.text = text
-        self.method_id: tuple[int, int] | None = None
+        self.method_id = method_id
         """The class and method that failed, filled in by whoever dispatched it; (0, 0) when none did."""
 
     @property

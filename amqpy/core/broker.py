@@ -7,10 +7,10 @@ may now be served; `settle` serves them, and whoever calls operations calls it w
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 from amqpy.config import Config
+from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import (
     EXCHANGE_ARGUMENTS,
     QUEUE_ARGUMENTS,
@@ -46,28 +46,40 @@ class Broker:
     def __init__(self, config: Config, new_name: Callable[[], str]) -> None:
         self.config = config
         self.new_name = new_name
-        self.dirty: dict[Queue, None] = {}
-        self.discarded: deque[deque[Message]] = deque()
-        """Messages that nobody will ask for again, to be freed by `sweep`."""
-        self._cancelled: list[Consumer] = []
+        self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.dirty, self._cancelled, self._discard)
+        vhost = self.vhosts[name] = Vhost(name, self.agenda)
         return vhost
 
     # --- turns
 
     def settle(self) -> None:
-        """Serves every queue that has both messages and consumers again; tells consumers whose queue is gone."""
-        if self._cancelled:
-            for consumer in self._cancelled:
+        """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
+        over are dropped, and every queue that has both messages and consumers again is drained."""
+        agenda = self.agenda
+        if agenda.cancelled:
+            for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
-            self._cancelled.clear()
-        dirty = self.dirty
-        while dirty:
-            dirty.popitem()[0].drain()
+            agenda.cancelled.clear()
+        if agenda.deadlines:
+            while (queue := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
+                queue.drop_expired()
+        while agenda.dirty:
+            agenda.dirty.popitem()[0].drain()
+
+    def advance(self, now_ms: int) -> None:
+        """A turn begins. What expired since the last one is gone before anybody can see it."""
+        self.agenda.now_ms = now_ms
+        first_at_ms = self.next_at_ms()
+        if first_at_ms is not None and first_at_ms <= now_ms:
+            self.settle()
+
+    def next_at_ms(self) -> int | None:
+        """When to `advance` although nobody asks for anything, or None."""
+        return self.agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in."""
@@ -80,18 +92,13 @@ class Broker:
 
         Freeing a million messages takes a tenth of a second, and nobody should have to wait for it.
         """
-        while self.discarded and count > 0:
-            messages = self.discarded[0]
+        while self.agenda.discarded and count > 0:
+            messages = self.agenda.discarded[0]
             for _ in range(min(count, len(messages))):
                 messages.pop()
                 count -= 1
             if not messages:
-                self.discarded.popleft()
-
-    def _discard(self, queue: Queue) -> None:
-        messages = queue.ready.clear()
-        if messages:
-            self.discarded.append(messages)
+                self.agenda.discarded.popleft()
 
     # --- exchanges
 
@@ -217,9 +224,7 @@ class Broker:
         """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
         _permit(client, vhost, "read", "queue", name)
         queue = self._open_queue(client, vhost, name)
-        count = len(queue.ready)
-        self._discard(queue)
-        return count
+        return queue.discard()
 
     # --- bindings
 
@@ -362,6 +367,8 @@ class Broker:
         if not queue.ready:
             return None
         position, message, redelivered = queue.ready.pop()
+        if queue.expires_at_ms is not None:
+            queue.watch_first()
         if no_ack:
             tag = ledger.next_tag()
         else:

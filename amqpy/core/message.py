@@ -11,12 +11,14 @@ class Message:
     `header` the payload of the content header frame (sizes, flags, properties), `body` the whole body.
     """
 
-    __slots__ = ("address", "body", "header")
+    __slots__ = ("address", "body", "expires_at_ms", "header")
 
-    def __init__(self, address: bytes, header: bytes, body: bytes) -> None:
+    def __init__(self, address: bytes, header: bytes, body: bytes, expires_at_ms: int | None = None) -> None:
         self.address = address
         self.header = header
         self.body = body
+        self.expires_at_ms = expires_at_ms
+        """The end of its `expiration`, counted from its publishing; requeued, it keeps it."""
 
     @property
     def exchange(self) -> str:

@@ -8,6 +8,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_qu
 from collections import deque
 from typing import TYPE_CHECKING
 
+from amqpy.core.agenda import Agenda
 from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Client
 from amqpy.core.message import Message
@@ -19,17 +20,18 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """A queue of a vhost. `dirty` is where it asks to be drained when the current operation is over."""
+    """A queue of a vhost."""
 
     __slots__ = (
+        "agenda",
         "arguments",
         "auto_delete",
         "bindings",
         "consumers",
         "deleted",
-        "dirty",
         "durable",
         "exclusive_consumer",
+        "expires_at_ms",
         "line",
         "name",
         "owner",
@@ -45,7 +47,7 @@ class Queue:
         auto_delete: bool,
         owner: Client | None,
         arguments: Table,
-        dirty: dict["Queue", None],
+        agenda: Agenda,
     ) -> None:
         self.name = name
         self.durable = durable
@@ -53,7 +55,7 @@ class Queue:
         self.owner = owner
         """The connection an exclusive queue belongs to."""
         self.arguments = arguments
-        self.dirty = dirty
+        self.agenda = agenda
         self.bindings: dict[Binding, None] = {}
         self.ready: ReadyFifo[Message] = ReadyFifo()
         self.unacked = 0
@@ -61,6 +63,8 @@ class Queue:
         self.line: deque[Consumer] = deque()
         self.exclusive_consumer = False
         self.deleted = False
+        self.expires_at_ms: int | None = None
+        """When its first message expires, as the agenda has it."""
 
     def publish(self, message: Message) -> None:
         """Takes responsibility for the message. If a consumer is in line, it gets it now."""
@@ -71,6 +75,8 @@ class Queue:
                 consumer.deliver(ready.pass_by(), message, False)
                 return
         ready.fresh.append(message)
+        if message.expires_at_ms is not None:
+            self.watch_first()
 
     def drain(self) -> None:
         """Hands out messages as long as there is a message and a consumer in line."""
@@ -78,6 +84,29 @@ class Queue:
         while (ready.fresh or ready.returned) and (consumer := self._next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
+        if self.expires_at_ms is not None:
+            self.watch_first()
+
+    def watch_first(self) -> None:
+        """Puts on the agenda when the first message expires. Those behind it wait until they are first (as in
+        RabbitMQ's classic queues): only the first one can be had, and so none is had too late."""
+        first = self.ready.first()
+        at_ms = None if first is None else first.expires_at_ms
+        if at_ms == self.expires_at_ms:
+            return
+        self.expires_at_ms = at_ms
+        if at_ms is None:
+            self.agenda.deadlines.discard(self)
+        else:
+            self.agenda.deadlines.set(self, at_ms)
+
+    def drop_expired(self) -> None:
+        """Called when the first message's time has come."""
+        self.expires_at_ms = None
+        now_ms = self.agenda.now_ms
+        while (first := self.ready.first()) and first.expires_at_ms is not None and first.expires_at_ms <= now_ms:
+            self.ready.pop()
+        self.watch_first()
 
     def _next_consumer(self) -> Consumer | None:
         """Whose turn it is. Those that cannot take a message after all leave the line."""
@@ -96,14 +125,26 @@ class Queue:
         """A consumer can take messages (again)."""
         self.line.append(consumer)
         if self.ready.fresh or self.ready.returned:
-            self.dirty[self] = None
+            self.agenda.dirty[self] = None
 
     def requeue(self, position: int, message: Message) -> None:
         """An unacknowledged message comes back, to where it was."""
         self.unacked -= 1
         self.ready.put_back(position, message)
         if self.line:
-            self.dirty[self] = None
+            self.agenda.dirty[self] = None
+        if message.expires_at_ms is not None or self.expires_at_ms is not None:
+            self.watch_first()
+
+    def discard(self) -> int:
+        """Drops the messages that wait, to be freed bit by bit; returns their number."""
+        messages = self.ready.clear()
+        count = len(messages)
+        if count:
+            self.agenda.discarded.append(messages)
+        if self.expires_at_ms is not None:
+            self.watch_first()
+        return count
 
     def add_consumer(self, consumer: Consumer) -> None:
         self.consumers[consumer] = None

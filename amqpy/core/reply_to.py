@@ -7,6 +7,7 @@ channel, or nowhere.
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
 
+from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
@@ -25,7 +26,7 @@ class ReplyQueue(Queue):
     __slots__ = ("_ledger", "_recipient", "tag")
 
     def __init__(self, name: str, tag: str, ledger: Ledger, recipient: Recipient) -> None:
-        super().__init__(name, durable=False, auto_delete=False, owner=None, arguments={}, dirty={})
+        super().__init__(name, durable=False, auto_delete=False, owner=None, arguments={}, agenda=Agenda())
         self.tag = tag
         self._ledger = ledger
         self._recipient = recipient

@@ -51,6 +51,12 @@ class ReadyFifo(Generic[T]):
         self.front = position + 1
         return position, item, False
 
+    def first(self) -> T | None:
+        """The item that `pop` would return, or None."""
+        if self.returned:
+            return self.returned[0][1]
+        return self.fresh[0] if self.fresh else None
+
     def put_back(self, position: int, item: T) -> None:
         heapq.heappush(self.returned, (position, item))
 

@@ -7,9 +7,9 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from amqpy.core.consumers import Consumer
+from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
 from amqpy.core.queue import Queue
@@ -45,15 +45,11 @@ class Route:
 
 
 class Vhost:
-    """The objects of one virtual host. `discard` takes the messages of a deleted queue, `cancelled` its consumers."""
+    """The objects of one virtual host."""
 
-    def __init__(
-        self, name: str, dirty: dict[Queue, None], cancelled: list[Consumer], discard: Callable[[Queue], None]
-    ) -> None:
+    def __init__(self, name: str, agenda: Agenda) -> None:
         self.name = name
-        self._dirty = dirty
-        self._cancelled = cancelled
-        self._discard = discard
+        self._agenda = agenda
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.reply_queues: dict[str, ReplyQueue] = {}
@@ -80,7 +76,7 @@ class Vhost:
             auto_delete=auto_delete,
             owner=owner,
             arguments=arguments,
-            dirty=self._dirty,
+            agenda=self._agenda,
         )
         self.queues[name] = queue
         if owner is not None:
@@ -98,9 +94,9 @@ class Vhost:
                 del self.owned[queue.owner]
         for consumer in list(queue.consumers):
             queue.remove_consumer(consumer)
-            self._cancelled.append(consumer)
-        self._dirty.pop(queue, None)
-        self._discard(queue)
+            self._agenda.cancelled.append(consumer)
+        self._agenda.dirty.pop(queue, None)
+        queue.discard()
         self.remove_bindings(list(queue.bindings))
         self.forget_routes()
 

@@ -110,16 +110,27 @@ class Reactor:
             act(*arguments)
             self.broker.settle()
         except Exception:
-            self.internal_errors += 1
-            self._log.exception("internal error", extra={"connection": link.name})
-            if self.strict:
-                raise
+            self._note_bug(link.name)
             self._give_up(link)
         self._flush(link)
         if link.session.next_at_ms != link.armed_at_ms:
             self._arm(link)
-        if self.broker.discarded:
-            self._earlier.set()
+        self._watch_broker()
+
+    def _advance(self, now_ms: int) -> None:
+        """A turn on behalf of nobody: what was left to do at some time."""
+        try:
+            self.broker.advance(now_ms)
+        except Exception:
+            self._note_bug("-")
+        self._flush(None)
+
+    def _note_bug(self, connection: str) -> None:
+        """Called where an exception was caught that nobody may raise."""
+        self.internal_errors += 1
+        self._log.exception("internal error", extra={"connection": connection})
+        if self.strict:
+            raise
 
     def _give_up(self, link: Link) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
@@ -130,9 +141,10 @@ class Reactor:
             link.session.state = State.CLOSED
             link.stop()
 
-    def _flush(self, first: Link) -> None:
+    def _flush(self, first: Link | None) -> None:
         """Sends what the turn wrote: first to whom it was about, who may be waiting for just that."""
-        first.flush()
+        if first is not None:
+            first.flush()
         dirty = self._dirty
         for link in dirty:
             if link is not first:
@@ -153,20 +165,34 @@ class Reactor:
 
     async def _run_deadlines(self) -> None:
         while True:
-            self._sleeping_until_ms = self._deadlines.first_at_ms()
+            self._sleeping_until_ms = self._next_at_ms()
             self._earlier = trio.Event()
             until = self._sleeping_until_ms
             with trio.move_on_at(float("inf") if until is None else until / 1000):
                 await self._earlier.wait()
-            while self.broker.discarded:
+            while self.broker.agenda.discarded:
                 self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
             now_ms = self.now_ms()
+            self._advance(now_ms)
             while (link := self._deadlines.pop_due(now_ms)) is not None:
                 link.armed_at_ms = None
                 self._do(link, link.session.on_time, now_ms)
                 if link.session.is_closed:
                     link.stop()
+
+    def _watch_broker(self) -> None:
+        """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
+        if self.broker.agenda.discarded:
+            self._earlier.set()
+        elif self.broker.agenda.deadlines:
+            at_ms = self.broker.next_at_ms()
+            if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
+                self._earlier.set()
+
+    def _next_at_ms(self) -> int | None:
+        deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
+        return min(deadlines, default=None)
 
     def _arm(self, link: Link) -> None:
         at_ms = link.armed_at_ms = link.session.next_at_ms

@@ -6,7 +6,7 @@ calls the broker, and answers; whatever it raises closes the channel or the conn
 
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.arguments import check_expiration
 from amqpy.core.ledger import Ledger
@@ -62,6 +62,14 @@ def handles(method: type[Method]) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+class _Special(NamedTuple):
+    """What sets a message apart: the content header as it is passed on, more routing keys, a time to live."""
+
+    header: bytes
+    more_keys: tuple[str, ...]
+    ttl_ms: int | None
 
 
 class _Content:
@@ -215,12 +223,15 @@ class Channel:
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
         queues = route.queues
+        expires_at_ms = None
         if special is not None:
-            more_keys, header = special
-            queues = self.vhost.queues_for(route, header, more_keys)
+            header = special.header
+            queues = self.vhost.queues_for(route, header, special.more_keys)
+            if special.ttl_ms is not None:
+                expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
         elif queues is None:
             queues = self.vhost.queues_for(route, header)
-        message = Message(route.address, header, body)
+        message = Message(route.address, header, body, expires_at_ms)
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
@@ -250,18 +261,14 @@ class Channel:
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _inspect(self, header: bytes) -> tuple[tuple[str, ...], bytes] | None:
-        """Judges the properties of a message, in RabbitMQ's order.
-
-        Raises what they are refused for. Returns None when nothing about them is special, else further routing keys
-        and the content header as it is passed on.
-        """
+    def _inspect(self, header: bytes) -> _Special | None:
+        """Judges the properties of a message, in RabbitMQ's order. Raises what they are refused for."""
         try:
             flags, delivery_mode = check_properties(header)
         except (MalformedValue, IndexError):
             raise SyntaxFault("cannot decode the properties of basic.publish") from None
-        keys: tuple[str, ...] = ()
-        passed_on = header
+        more_keys: tuple[str, ...] = ()
+        passed_on, ttl_ms = header, None
         if flags & REPLY_TO_FLAG and wants_reply(header):
             if self.replies is None:
                 raise PreconditionFailed("fast reply consumer does not exist")
@@ -269,13 +276,13 @@ class Channel:
         if flags & USER_ID_FLAG:
             self._check_user_id(decode_properties(header)["user_id"])
         if flags & EXPIRATION_FLAG:
-            check_expiration(decode_properties(header)["expiration"])
+            ttl_ms = check_expiration(decode_properties(header)["expiration"])
         if delivery_mode not in {None, 1, 2}:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
-            keys, passed_on = take_copies(passed_on)
-        if keys or passed_on is not header:
-            return keys, passed_on
+            more_keys, passed_on = take_copies(passed_on)
+        if more_keys or passed_on is not header or ttl_ms is not None:
+            return _Special(passed_on, more_keys, ttl_ms)
         if len(header) <= PLAIN_HEADER_MAX:
             known = self.connection.known_headers
             if len(known) >= HEADERS_MAX:

@@ -113,7 +113,6 @@ class ConnectionSession:
         self.known_headers: set[bytes] = set()
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
-        self._now_ms = now_ms
         self._users = users
         self._from_loopback = from_loopback
         self._mechanism: Mechanism | None = None
@@ -147,7 +146,7 @@ class ConnectionSession:
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Everything the peer's bytes lead to, up to and including its confirms."""
-        self._now_ms = now_ms
+        self.broker.advance(now_ms)
         self._received += len(data)
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
@@ -207,7 +206,7 @@ class ConnectionSession:
                 self._on_cold_frame(BODY, number, body, b"", b"")
             return
         stopping = self.state in {State.CLOSING, State.CLOSED}
-        if not stopping and not _is_frame(kind, payload):
+        if (self.state is State.RUNNING or (number == 0 and not stopping)) and not _is_frame(kind, payload):
             raise _unknown(kind, payload)
         if number == 0:
             if kind == METHOD and len(payload) >= 4:
@@ -329,7 +328,7 @@ class ConnectionSession:
         try:
             answer = self._mechanism.respond(response)
         except LoginFailed as failure:
-            self.log.error("login failed: %s", failure)
+            self.log.error("login failed: %s", str(failure))
             raise _login_refused(self._mechanism.name) from None
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
@@ -361,7 +360,7 @@ class ConnectionSession:
         self.vhost = vhost
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
-        self.next_at_ms = self._heartbeat.next_at_ms(self._now_ms)
+        self.next_at_ms = self._heartbeat.next_at_ms(self.broker.agenda.now_ms)
         name = connection_name(self.client_properties)
         self.log.info(
             "user '%s' authenticated and granted access to vhost '%s'%s",
@@ -380,7 +379,7 @@ class ConnectionSession:
 
     def on_time(self, now_ms: int) -> None:
         """Does what is due. Sets `next_at_ms` anew."""
-        self._now_ms = now_ms
+        self.broker.advance(now_ms)
         if self.state is State.CLOSED:
             self.next_at_ms = None
         elif self.state is State.CLOSING:
@@ -399,7 +398,7 @@ class ConnectionSession:
             self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
             self._finish()
         else:
-            self.next_at_ms = self._heartbeat.next_at_ms(self._now_ms)
+            self.next_at_ms = self._heartbeat.next_at_ms(self.broker.agenda.now_ms)
 
     # --- the end
 
@@ -420,7 +419,7 @@ class ConnectionSession:
             self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
         if told and not refused:
             self.state = State.CLOSING
-            self.next_at_ms = self._now_ms + self.config.close_timeout_ms
+            self.next_at_ms = self.broker.agenda.now_ms + self.config.close_timeout_ms
         else:
             self._finish()
 
@@ -482,11 +481,8 @@ def _is_frame(kind: int, payload: bytes) -> bool:
 
 
 def _login_refused(mechanism: str) -> LoginRefused:
-    fault = LoginRefused(
-        f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-    )
-    fault.method_id = (0, 0)
-    return fault
+    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+    return LoginRefused(text, method_id=(0, 0))
 
 
 def _unexpected(kind: int, payload: bytes) -> UnexpectedFrame:
@@ -494,6 +490,4 @@ def _unexpected(kind: int, payload: bytes) -> UnexpectedFrame:
 
 
 def _unknown(kind: int, payload: bytes) -> FrameFault:
-    fault = FrameFault(f"type {kind}, {payload_snippet(payload)}: unknown_frame")
-    fault.method_id = (0, 0)
-    return fault
+    return FrameFault(f"type {kind}, {payload_snippet(payload)}: unknown_frame", method_id=(0, 0))

@@ -151,9 +151,7 @@ def _name(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        fault = FrameFault("Malformed UTF-8 in shortstr")
-        fault.method_id = (0, 0)
-        raise fault from None
+        raise FrameFault("Malformed UTF-8 in shortstr", method_id=(0, 0)) from None
 
 
 def encode_method(channel: int, method: type[Method], *values: object) -> bytes:

@@ -1,0 +1,33 @@
+"""What the broker has yet to do: at the end of this operation, or at some time.
+
+Queues and virtual hosts note it here, `Broker.settle` does it. Nothing is done on the spot, because an operation is
+whole before its consequences begin: the reply to queue.delete comes before the basic.cancel it leads to.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from amqpy.core.structures import DeadlineHeap
+
+if TYPE_CHECKING:
+    from amqpy.core.consumers import Consumer
+    from amqpy.core.message import Message
+    from amqpy.core.queue import Queue
+
+
+class Agenda:
+    """Shared by all of a broker's queues."""
+
+    __slots__ = ("cancelled", "deadlines", "dirty", "discarded", "now_ms")
+
+    def __init__(self) -> None:
+        self.now_ms = 0
+        """The time of the current turn."""
+        self.dirty: dict[Queue, None] = {}
+        """Queues that may have both a message and a consumer for it."""
+        self.deadlines: DeadlineHeap[Queue] = DeadlineHeap()
+        """When the first message of a queue expires."""
+        self.cancelled: list[Consumer] = []
+        """Consumers whose queue is gone, to be told."""
+        self.discarded: deque[deque[Message]] = deque()
+        """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""
