@@ -243,7 +243,7 @@ class Broker:
     ) -> None:
         """queue.unbind. What is not bound, or not even there, is unbound already."""
         queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
-        self._unbind(vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
+        self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
@@ -260,7 +260,7 @@ class Broker:
     ) -> None:
         """exchange.unbind. What is not bound, or not even there, is unbound already."""
         destination, source = self._permit_exchange_binding(client, vhost, destination, source)
-        self._unbind(vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
+        self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
     def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
         queue, exchange = _stripped(queue), _stripped(exchange)
@@ -278,14 +278,23 @@ class Broker:
         return destination, source
 
     def _unbind(
-        self, vhost: Vhost, source: str, destination: Queue | Exchange | None, routing_key: str, arguments: Table
+        self,
+        client: Client,
+        vhost: Vhost,
+        source: str,
+        destination: Queue | Exchange | None,
+        routing_key: str,
+        arguments: Table,
     ) -> None:
         exchange = vhost.exchanges.get(source)
         if exchange is None or destination is None:
             return
         bound = exchange.bindings.get(Binding(exchange, destination, routing_key, arguments).identity)
-        if bound is not None:
-            vhost.remove_bindings([bound])
+        if bound is None:
+            return
+        if isinstance(destination, Queue):
+            self._open_queue(client, vhost, destination.name)
+        vhost.remove_bindings([bound])
 
     # --- publishing
 
