@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
-from tests.core.world import World, longstr
+from tests.core.world import FakeClient, World, longstr
 
 QUEUES = ["q1", "q2", "q3"]
 
@@ -256,3 +256,18 @@ def test_what_makes_two_bindings_the_same(kind: str) -> None:
     assert len(bindings) == 4
     world.unbind("q1", "x", "k", arguments)
     assert len(bindings) == 4, "what is not bound is unbound already"
+
+
+def test_unbinding_what_is_not_there_changes_nothing() -> None:
+    world = world_with("direct")
+    world.queue("theirs", client=FakeClient(), exclusive=True)
+    world.bind("q1", "x", "k")
+    before = world.snapshot()
+    world.unbind("q1", "x", "other key")
+    world.unbind("no queue", "x", "k")
+    world.unbind("q1", "no exchange", "k")
+    world.unbind("theirs", "x", "k")
+    world.unbind_exchange("no exchange", "x", "k")
+    world.unbind_exchange("x", "no exchange", "k")
+    world.unbind_exchange("x", "x", "k")
+    assert world.snapshot() == before

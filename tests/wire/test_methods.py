@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp.commands import INDEX_MAPPING
 
-from amqpy.errors import AmqpFault, FrameFault, SyntaxFault
+from amqpy.errors import AmqpFault, FrameFault, SyntaxFault, erlang_text
 from amqpy.wire.methods import (
     Basic,
     Channel,
@@ -145,13 +145,13 @@ def test_any_payload_is_a_method_or_a_fault(method: type[Method], data: st.DataO
 
 
 @given(st.sampled_from([each for each in METHODS if each.attributes()]), st.data())
-def test_a_payload_that_ends_too_early_is_a_syntax_error(method: type[Method], data: st.DataObject) -> None:
+def test_a_payload_that_ends_too_early_is_a_frame_error(method: type[Method], data: st.DataObject) -> None:
     values = values_for(data, method, TOLD | {"shortstr": st.text("abc")})
     payload = payload_of(encode_method(0, method, *values.values()), 0)
     cut = data.draw(st.integers(4, len(payload) - 1))
-    with pytest.raises(SyntaxFault) as caught:
+    with pytest.raises(FrameFault) as caught:
         decode_method(method, payload[:cut])
-    assert caught.value.reply_text == f"SYNTAX_ERROR - cannot decode {method_name(method)}"
+    assert caught.value.reply_text == f"FRAME_ERROR - cannot decode {erlang_text(payload[4:cut])}"
 
 
 # --- by example
@@ -170,9 +170,16 @@ def test_bits_that_follow_each_other_share_an_octet() -> None:
     assert frame[7:-1] == b"\x00\x32\x00\x0a\x00\x00\x01q\x15\x00\x00\x00\x00"
 
 
-def test_octets_after_the_last_field_are_ignored() -> None:
-    decoded: Any = decode_method(Channel.Flow, b"\x00\x14\x00\x14\x01\xff\xff")
-    assert decoded.active is True
+def test_octets_after_the_last_field_are_refused() -> None:
+    with pytest.raises(FrameFault) as caught:
+        decode_method(Channel.Flow, b"\x00\x14\x00\x14\x01\xff\xff")
+    assert caught.value.reply_text == "FRAME_ERROR - cannot decode <<1,255,255>>"
+
+
+def test_a_table_that_is_none_is_a_syntax_error() -> None:
+    with pytest.raises(SyntaxFault) as caught:
+        decode_method(Queue.Declare, b"\x00\x32\x00\x0a\x00\x00\x01q\x00\x00\x00\x00\x02\x01k")
+    assert caught.value.reply_text == "SYNTAX_ERROR - cannot decode queue.declare"
 
 
 def test_a_table_keeps_its_types() -> None:

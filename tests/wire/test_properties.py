@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
 
-from amqpy.wire.properties import NAMES, decode_properties, headers_of
+from amqpy.wire.properties import NAMES, check_properties, decode_properties, headers_of, replace_property
 from amqpy.wire.values import Field, MalformedValue, Table, encode_table
 from tests.strategies import any_text, mangled, tables
 
@@ -97,8 +97,6 @@ def test_a_message_need_not_have_properties() -> None:
 @pytest.mark.parametrize(
     ("flags", "raw", "error"),
     [
-        (0x0001, b"", "unknown property flags"),
-        (0x0002, b"", "unknown property flags"),
         (0x8000, b"", "truncated properties"),
         (0x8000, b"\x02a", "truncated properties"),
         (0x8000, b"\x01ab", "octets after the properties"),
@@ -115,9 +113,39 @@ def test_malformed_properties(flags: int, raw: bytes, error: str) -> None:
         decode_properties(content_header(flags, raw))
 
 
+def test_flags_of_no_property_mean_nothing() -> None:
+    assert decode_properties(content_header(0x8003, b"\x01a")) == {"content_type": "a"}
+    assert check_properties(content_header(0x8003, b"\x01a")) == (0x8003, None)
+
+
 def test_a_header_without_flags_is_malformed() -> None:
     with pytest.raises(MalformedValue):
         decode_properties(content_header(0, b"")[:-1])
+
+
+@given(some_properties.map(encoded).flatmap(mangled) | some_properties.map(encoded) | st.binary(max_size=60))
+def test_checking_is_as_strict_as_reading(header: bytes) -> None:
+    try:
+        flags, delivery_mode = check_properties(header)
+    except (MalformedValue, IndexError):
+        with pytest.raises(MalformedValue):
+            decode_properties(header)
+    else:
+        assert decode_properties(header).get("delivery_mode") == delivery_mode
+        assert flags == int.from_bytes(header[12:14], "big")
+
+
+@given(some_properties, st.data())
+def test_a_property_is_replaced_and_the_others_are_kept(properties: dict[str, Any], data: st.DataObject) -> None:
+    header = encoded(properties)
+    name = data.draw(st.sampled_from(NAMES))
+    replacement = {name: data.draw(PROPERTIES[name])}
+    raw = encoded(replacement)[14:]
+    if name in properties:
+        assert replace_property(header, name, raw) == encoded(properties | replacement)
+    else:
+        with pytest.raises(KeyError):
+            replace_property(header, name, raw)
 
 
 @given(some_properties.map(encoded).flatmap(mangled) | st.binary(max_size=60))
