@@ -387,10 +387,15 @@ class Broker:
 
     def acknowledge(self, taken: list[tuple[int, Owed]]) -> None:
         """Messages are done with."""
-        for _, (queue, _, _, consumer) in taken:
-            queue.unacked -= 1
-            if consumer is not None:
-                consumer.answered()
+        for _, owed in taken:
+            self.acknowledge_one(owed)
+
+    def acknowledge_one(self, owed: Owed) -> None:
+        """A message is done with."""
+        queue, _, _, consumer = owed
+        queue.unacked -= 1
+        if consumer is not None:
+            consumer.answered()
 
     def reject(self, taken: list[tuple[int, Owed]], *, requeue: bool) -> None:
         """Messages are refused: back to where they were, or dropped."""

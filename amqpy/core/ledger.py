@@ -56,9 +56,9 @@ class Ledger:
         if multiple and tag == 0:
             return self.take_all()
         if tag not in owed:
-            raise PreconditionFailed(f"unknown delivery tag {tag}")
+            raise _unknown(tag)
         if not multiple:
-            return [(tag, owed.pop(tag))]
+            return [(tag, self.take_one(tag))]
         span = tag + 1 - self._lowest
         if span > 4 * len(owed):
             # Most of the span was answered one by one: look at what there is instead.
@@ -67,6 +67,13 @@ class Ledger:
             tags = [candidate for candidate in range(self._lowest, tag + 1) if candidate in owed]
         self._lowest = tag + 1
         return [(candidate, owed.pop(candidate)) for candidate in tags]
+
+    def take_one(self, tag: int) -> Owed:
+        """What an answer without `multiple` covers. Raises PreconditionFailed."""
+        owed = self.owed.pop(tag, None)
+        if owed is None:
+            raise _unknown(tag)
+        return owed
 
     def take_all(self) -> list[tuple[int, Owed]]:
         taken = list(self.owed.items())
@@ -100,3 +107,7 @@ class Ledger:
             for consumer in self.consumers:
                 if consumer.parked:
                     consumer.resume()
+
+
+def _unknown(tag: int) -> PreconditionFailed:
+    return PreconditionFailed(f"unknown delivery tag {tag}")

@@ -40,7 +40,7 @@ class Link:
         self._reactor = reactor
         self._stream = stream
         self._send_nowait = stream.send_nowait if isinstance(stream, SocketStream) else None
-        self._rest: bytes | memoryview = b""
+        self._rest: list[bytes | memoryview] = []
         self._broken = False
         self._ending = False
         self._resume = False
@@ -106,11 +106,11 @@ class Link:
             return
         try:
             while outbox.chunks:
-                data = outbox.take()
-                size = self._send_nowait(data)
+                buffers = outbox.take()
+                size = self._send_nowait(buffers)
                 outbox.sent(size)
-                if size < len(data):
-                    self._rest = memoryview(data)[size:]
+                self._rest = _after(buffers, size)
+                if self._rest:
                     break
         except trio.BrokenResourceError:
             self._break()
@@ -125,7 +125,7 @@ class Link:
                 while self._rest or self.outbox.chunks:
                     rest = self._rest = self._rest or self.outbox.take()
                     size = await self._send_some(rest)
-                    self._rest = memoryview(rest)[size:] if size < len(rest) else b""
+                    self._rest = _after(rest, size)
                     # It may have filled up behind `rest`, and no flush is called for that.
                     self._resume = self._resume or self.outbox.full
                     self.outbox.sent(size)
@@ -140,13 +140,14 @@ class Link:
         except trio.BrokenResourceError:
             self._break()
 
-    async def _send_some(self, data: bytes | memoryview) -> int:
+    async def _send_some(self, buffers: list[bytes | memoryview]) -> int:
         """Waits until some of it is sent; how much. Each part counts as a sign that the peer reads."""
         if self._send_nowait is None:
+            data = b"".join(buffers)
             await self._stream.send_all(data)
             return len(data)
         await self._stream.wait_send_all_might_not_block()
-        return self._send_nowait(data)
+        return self._send_nowait(buffers)
 
     def _break(self) -> None:
         self._broken = True
@@ -168,3 +169,12 @@ class Link:
                     pass
             except trio.BrokenResourceError:
                 return
+
+
+def _after(buffers: list[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+    """What is left of the buffers when their first `size` bytes are sent."""
+    for index, buffer in enumerate(buffers):
+        if size < len(buffer):
+            return [memoryview(buffer)[size:], *buffers[index + 1 :]]
+        size -= len(buffer)
+    return []

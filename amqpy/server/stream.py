@@ -6,8 +6,11 @@ not fit waits for the writer task.
 """
 
 import socket
+from collections.abc import Sequence
 
 import trio
+
+_CAN_GATHER = hasattr(socket.socket, "sendmsg")
 
 RECEIVE_SIZE = 16 * 1024
 """Bytes received at first."""
@@ -21,10 +24,14 @@ class SocketStream(trio.abc.Stream):
         self._socket = sock
         self._likely_more = False
 
-    def send_nowait(self, data: bytes | memoryview) -> int:
-        """How many bytes the kernel took, 0 when it has no room. Raises BrokenResourceError."""
+    def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """How many bytes of the buffers the kernel took, 0 when it has no room. Raises BrokenResourceError."""
         try:
-            return self._socket.send(data)
+            if len(buffers) == 1:
+                return self._socket.send(buffers[0])
+            if _CAN_GATHER:
+                return self._socket.sendmsg(buffers)
+            return self._socket.send(b"".join(buffers))
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -35,7 +42,7 @@ class SocketStream(trio.abc.Stream):
         sent = 0
         while sent < len(view):
             await self.wait_send_all_might_not_block()
-            sent += self.send_nowait(view[sent:])
+            sent += self.send_nowait([view[sent:]])
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.wait_writable(self._socket)

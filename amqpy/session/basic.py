@@ -115,6 +115,13 @@ def basic_get(channel: ChannelSession, method: Basic.Get) -> None:
     channel.writer.get_ok(tag, redelivered, message.address, count, message.header, message.body)
 
 
+@handles(Basic.Ack)
+def basic_ack(channel: ChannelSession, method: Basic.Ack) -> None:
+    """Only for an ack that is out of place: those on open channels never come this far."""
+    assert method.delivery_tag is not None
+    channel.on_ack(method.delivery_tag, method.multiple)
+
+
 @handles(Basic.Reject)
 def basic_reject(channel: ChannelSession, method: Basic.Reject) -> None:
     _reject(channel, method.delivery_tag, multiple=False, requeue=method.requeue)

@@ -22,7 +22,7 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.wire.hot import ACK_SIZE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_ack, read_header
+from amqpy.wire.hot import PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
@@ -81,7 +81,7 @@ class _Content:
         self.payload = payload
         self.header: bytes | None = None
         self.size = self.missing = 0
-        self.body: list[bytes] = []
+        self.body: list[bytes | memoryview] = []
 
 
 class Channel:
@@ -168,7 +168,7 @@ class Channel:
         if not size:
             self._finish_content()
 
-    def on_body(self, payload: bytes) -> None:
+    def on_body(self, payload: bytes | memoryview) -> None:
         """A content body frame."""
         content = self._content
         if content is None:
@@ -202,8 +202,7 @@ class Channel:
         self.connection.hot[self.number] = self
         if content.size > self.connection.max_message_size:
             self._refuse_size(content.size)
-        body = content.body[0] if len(content.body) == 1 else b"".join(content.body)
-        self.publish(content.payload, content.header, body)
+        self.publish(content.payload, content.header, b"".join(content.body))
 
     # --- publishing
 
@@ -298,20 +297,18 @@ class Channel:
 
     # --- answers to deliveries
 
-    def on_ack(self, payload: bytes) -> None:
+    def on_ack(self, tag: int, multiple: bool) -> None:
         """basic.ack, the one method besides publish that comes once a message."""
         try:
-            if len(payload) != ACK_SIZE:
-                raise undecodable(payload)
-            tag, multiple = read_ack(payload)
-            taken = self.ledger.take(tag, bool(multiple & 1))
+            if self.transaction is not None:
+                self.transaction.acknowledge(self.ledger.take(tag, multiple))
+            elif multiple:
+                self.broker.acknowledge(self.ledger.take(tag, multiple))
+            else:
+                self.broker.acknowledge_one(self.ledger.take_one(tag))
         except AmqpFault as fault:
             fault.method_id = method_id(Basic.Ack)
             raise
-        if self.transaction is not None:
-            self.transaction.acknowledge(taken)
-        else:
-            self.broker.acknowledge(taken)
 
     # --- the end
 

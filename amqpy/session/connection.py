@@ -44,6 +44,8 @@ from amqpy.session.handshake import (
 )
 from amqpy.session.heartbeat import Heartbeat
 from amqpy.wire.frames import (
+    ACK,
+    ACK_ID,
     BODY,
     HEADER,
     HEARTBEAT,
@@ -53,7 +55,6 @@ from amqpy.wire.frames import (
     FrameReader,
     payload_snippet,
 )
-from amqpy.wire.hot import ACK_ID
 from amqpy.wire.methods import (
     Channel,
     Connection,
@@ -157,21 +158,21 @@ class ConnectionSession:
             for kind, number, payload, header, body in self._reader.feed(data):
                 channel = hot.get(number)
                 try:
-                    if channel is None:
-                        self._on_cold_frame(kind, number, payload, header, body)
-                    elif kind == PUBLISH:
+                    if channel is not None and kind == PUBLISH:
                         channel.publish(payload, header, body)
-                    elif kind == METHOD and payload[:4] == ACK_ID:
-                        channel.on_ack(payload)
+                    elif channel is not None and kind == ACK:
+                        channel.on_ack(payload, header & 1 != 0)
                     else:
                         self._on_cold_frame(kind, number, payload, header, body)
+                        if self.is_closed:
+                            return
                 except ChannelFault as fault:
                     self._close_channel(number, fault)
                 except ConnectionFault as fault:
                     # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
                     self.fail(fault)
-                if self.is_closed:
-                    return
+                    if self.is_closed:
+                        return
         except FrameFault as fault:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
@@ -197,14 +198,16 @@ class ConnectionSession:
         self.state = State.STARTING
         return rest
 
-    def _on_cold_frame(self, kind: int, number: int, payload: bytes, header: bytes, body: bytes) -> None:
-        """Anything but a whole message or an ack on an open channel."""
+    def _on_cold_frame(self, kind: int, number: int, payload: Any, header: Any, body: bytes) -> None:  # noqa: ANN401
+        """Anything but a whole message or an ack on an open channel; those are taken apart into their frames again."""
         if kind == PUBLISH:
             self._on_cold_frame(METHOD, number, payload, b"", b"")
             self._on_cold_frame(HEADER, number, header, b"", b"")
             if body:
                 self._on_cold_frame(BODY, number, body, b"", b"")
             return
+        if kind == ACK:
+            kind, payload = METHOD, ACK_ID + struct.pack(">QB", payload, header)
         stopping = self.state in {State.CLOSING, State.CLOSED}
         if (self.state is State.RUNNING or (number == 0 and not stopping)) and not _is_frame(kind, payload):
             raise _unknown(kind, payload)

@@ -11,14 +11,15 @@ message out in one piece (`PUBLISH`): that saves two passes through everything a
 is not whole comes frame by frame and is put together by the channel.
 
 A publisher mostly repeats itself: same exchange and routing key, same properties, same size. Then everything up to
-the body is the same bytes as last time, and one comparison replaces the parsing.
+the body is the same bytes as last time, and one comparison replaces the parsing. The same goes for acks (`ACK`).
 
 Source: AMQP 0-9-1 section 4.2.3; `rabbit_reader:handle_input` for the tolerance and the error texts.
 """
 
 import struct
 from collections.abc import Iterator
-from typing import TypeAlias
+from itertools import chain
+from typing import Any, TypeAlias
 
 from amqpy.errors import FrameFault, erlang_text
 
@@ -26,22 +27,37 @@ METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 PUBLISH = 256
 """Not on the wire, where a type is an octet: a basic.publish with its content header and its whole body."""
 
+ACK = 257
+"""Nor this: a basic.ack, taken apart."""
+
 FRAME_END = 0xCE
 EMPTY_FRAME_SIZE = 8
 """The octets around a payload; frame-max counts them."""
 
 HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 
-Frame: TypeAlias = tuple[int, int, bytes, bytes, bytes]
-"""kind, channel, payload; and for PUBLISH the content header's payload and the body, else two empty ones."""
+Frame: TypeAlias = tuple[int, int, Any, Any, Any]
+"""kind, channel, payload (bytes; a view of them for a large body) and nothing. But for PUBLISH: kind, channel, the
+payloads of method and content header, and the body. And for ACK: kind, channel, delivery tag and bits, as numbers."""
+
+PUBLISH_ID = b"\x00\x3c\x00\x28"
+ACK_ID = b"\x00\x3c\x00\x50"
+ACK_SIZE = 13
+ACK_FRAME_SIZE = EMPTY_FRAME_SIZE + ACK_SIZE
+
+VIEW_SIZE = 64 * 1024
+"""Body frames from this size on are handed out as views: a view keeps all of the received bytes, which a small part
+of them is not worth."""
 
 _HEAD = struct.Struct(">BHI").unpack_from
 _BODY_SIZE = struct.Struct(">Q").unpack_from
-PUBLISH_ID = b"\x00\x3c\x00\x28"
+_ACK_TAIL = struct.Struct(">QBB").unpack_from
 _BASIC_HEADER = b"\x00\x3c\x00\x00"
 """Class id and weight."""
 _NEVER = b"\xff"
 """What no frame starts with."""
+
+_HEAD_OF_NO_ACK = _NEVER * 11
 
 
 class FrameReader:
@@ -54,17 +70,38 @@ class FrameReader:
         self._missing = 0
         self._repeat = _NEVER, 0, 0, b"", b""
         """The last publish: its bytes before the body, its body's size, its channel and its two payloads."""
+        self._ack_head = _HEAD_OF_NO_ACK
+        self._ack_channel = 0
+        """The last ack: what comes before its delivery tag, and its channel."""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames completed by `data`. Raises FrameFault; the stream cannot be read on after that."""
-        if self._tail:
-            self._tail += data
-            if len(self._tail) < self._missing:
-                return
-            data = bytes(self._tail)
-            self._tail.clear()
+        """The frames completed by `data`, to be taken to the end before more is fed.
+
+        Raises FrameFault; the stream cannot be read on after that.
+        """
+        tail = self._tail
+        if not tail:
+            return self._cut(data, 0)
+        if not self._missing:
+            # Not even a frame's head yet.
+            tail += data
+            data = bytes(tail)
+            tail.clear()
+            return self._cut(data, 0)
+        rest = self._missing - len(tail)
+        if len(data) < rest:
+            tail += data
+            return iter(())
+        # Only the frame that was cut is put together, so that most of a large message is not copied for it.
+        tail += data[:rest]
+        frame = bytes(tail)
+        tail.clear()
         self._missing = 0
-        position, end = 0, len(data)
+        return chain(self._cut(frame, 0), self._cut(data, rest))
+
+    def _cut(self, data: bytes, position: int) -> Iterator[Frame]:
+        end = len(data)
+        ack_head = self._ack_head
         prefix, body_size, number, payload, header = self._repeat
         prefix_size = len(prefix)
         while end - position >= 7:
@@ -75,6 +112,12 @@ class FrameReader:
                     yield PUBLISH, number, payload, header, data[start:stop]
                     position = stop + 1
                     continue
+            elif end - position >= ACK_FRAME_SIZE and data.startswith(ack_head, position):
+                tag, bits, last = _ACK_TAIL(data, position + len(ack_head))
+                if last == FRAME_END:
+                    yield ACK, self._ack_channel, tag, bits, b""
+                    position += ACK_FRAME_SIZE
+                    continue
             kind, channel, size = _HEAD(data, position)
             if size > self.frame_max:
                 raise _too_large(kind, size, self.frame_max)
@@ -83,9 +126,13 @@ class FrameReader:
             if stop >= end:
                 self._missing = stop + 1 - position
                 break
-            method = data[start:stop]
             if data[stop] != FRAME_END:
-                raise _bad_end(kind, method, data[stop])
+                raise _bad_end(kind, data[start:stop], data[stop])
+            if kind == BODY and size >= VIEW_SIZE:
+                yield kind, channel, memoryview(data)[start:stop], b"", b""
+                position = stop + 1
+                continue
+            method = data[start:stop]
             if kind == METHOD and method.startswith(PUBLISH_ID):
                 content = _whole_content(data, stop + 1, channel, self.frame_max)
                 if content is not None:
@@ -98,6 +145,10 @@ class FrameReader:
                     yield PUBLISH, channel, payload, header, body
                     position = stop + 1
                     continue
+            if size == ACK_SIZE and kind == METHOD and method.startswith(ACK_ID):
+                self._ack_channel = channel
+                ack_head = self._ack_head = data[position : position + len(ack_head)]
+                continue
             yield kind, channel, method, b"", b""
             position = stop + 1
         if position < end:

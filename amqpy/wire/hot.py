@@ -16,15 +16,11 @@ from typing import Protocol
 from amqpy.wire.frames import EMPTY_FRAME_SIZE
 from amqpy.wire.outbox import Outbox
 
-ACK_ID = b"\x00\x3c\x00\x50"
-ACK_SIZE = 13
-
 MANDATORY, IMMEDIATE = 1, 2
 
 _DELIVER_ID = b"\x00\x3c\x00\x3c"
 _GET_OK_ID = b"\x00\x3c\x00\x47"
 _RETURN_ID = b"\x00\x3c\x00\x32"
-_ACK = struct.Struct(">QB")
 _FRAME = struct.Struct(">BHI").pack
 _TAG = struct.Struct(">QB").pack
 _HEADER = struct.Struct(">HHQ")
@@ -38,15 +34,6 @@ identifiers and times and do not."""
 
 MIDDLES_MAX = 256
 """Renderings remembered per consumer; more (a routing key per message, say) start over."""
-
-
-def read_ack(payload: bytes) -> tuple[int, int]:
-    """Delivery tag and bits of an ack (multiple), a reject (requeue) or a nack (multiple | requeue << 1).
-
-    Raises struct.error when the payload is too short.
-    """
-    tag, bits = _ACK.unpack_from(payload, 4)
-    return tag, bits
 
 
 def split_address(address: bytes) -> tuple[bytes, bytes]:

@@ -16,6 +16,12 @@ LOW = HIGH // 4
 SEND_MAX = 1024 * 1024
 """Bytes handed to the transport in one call, so that one large message is not copied whole."""
 
+LARGE = 4096
+"""Average size from which chunks are not joined."""
+
+BUFFERS_MAX = 256
+"""Buffers handed to the transport in one call; the kernel has a limit of 1024."""
+
 
 class Outbox:
     """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
@@ -40,22 +46,28 @@ class Outbox:
         self.chunks.append(data)
         self.size += len(data)
 
-    def take(self) -> bytes:
-        """The next bytes to send, at most about SEND_MAX. Tell with `sent` once they are on their way."""
+    def take(self) -> list[bytes | memoryview]:
+        """The next bytes to send, at most about SEND_MAX, as few buffers as are worth it. Tell with `sent` once they
+        are on their way.
+
+        Small chunks are joined, large ones are left alone: to copy a megabyte costs more than to name it.
+        """
         chunks = self.chunks
         if self.size <= SEND_MAX:
-            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            taken = chunks[:]
             chunks.clear()
-            return data if isinstance(data, bytes) else bytes(data)
-        count = size = 0
-        for chunk in chunks:
-            count += 1
-            size += len(chunk)
-            if size >= SEND_MAX:
-                break
-        data = b"".join(chunks[:count])
-        del chunks[:count]
-        return data
+        else:
+            count = size = 0
+            for chunk in chunks:
+                count += 1
+                size += len(chunk)
+                if size >= SEND_MAX:
+                    break
+            taken = chunks[:count]
+            del chunks[:count]
+        if len(taken) == 1 or (len(taken) <= BUFFERS_MAX and sum(map(len, taken)) >= LARGE * len(taken)):
+            return taken
+        return [b"".join(taken)]
 
     def sent(self, size: int) -> None:
         self.size -= size
