@@ -20,7 +20,7 @@ from amqpy.server.link import Link
 from amqpy.session.basic import Subscription
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.connection import ConnectionSession
-from tests.session.client import HEADER, publish_frames, raw_frame
+from tests.session.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
 from .peer import Peer, Server
 
@@ -106,6 +106,61 @@ async def test_a_connection_leaves_no_object(
     await work(peer)
     assert all(living()[each.__name__] > before[each.__name__] for each in OF_A_CONNECTION)
     await end(peer)
+    await server.until_gone()
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+FLAWS = {
+    "no frame end": b"\x01\x00\x01\x00\x00\x00\x00\x00",
+    "too large": b"\x01\x00\x01\xff\xff\xff\xff",
+    "unknown frame": raw_frame(5, 1, b""),
+    "unknown method": raw_frame(1, 1, b"\x00\x32\x00\x63"),
+    "no UTF-8": raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01\xff\x00" + bytes(4)),
+    "cut short": raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01"),
+    "no table": raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01a\x00\x00\x00\x00\x03\x01a?"),
+    "no properties": method_frame(Basic.Publish(), 1) + raw_frame(2, 1, bytes((0, 60, *bytes(10), 128, 0, 9))),
+    "no publish": raw_frame(1, 1, b"\x00\x3c\x00\x28") + content_frames(b""),
+    "no exchange": publish_frames("", b"x", exchange="missing"),
+    "no ack": raw_frame(1, 1, b"\x00\x3c\x00\x50"),
+    "unknown tag": method_frame(Basic.Ack(1), 1),
+    "unopened channel": method_frame(Queue.Declare(queue="q"), 9),
+    "wrong class": method_frame(Basic.Publish(), 1) + raw_frame(2, 1, bytes(14)),
+    "too much": method_frame(Basic.Publish(), 1) + raw_frame(2, 1, b"\x00\x3c\x00\x00\xff" + bytes(9)),
+    "content after content": content_frames(b"x"),
+    "method after publish": method_frame(Basic.Publish(), 1) * 2,
+    "on channel 0": method_frame(Queue.Declare(), 0),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+async def test_a_fault_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None, flaw: bytes
+) -> None:
+    """An exception holds the frames it came through, and those hold everything; it must not be held by one of them."""
+    before = living()
+    peer = await server.opened()
+    await peer.send(flaw)
+    close = await peer.next()
+    assert close is not None
+    assert close.name in {"Connection.Close", "Channel.Close"}
+    await peer.vanish()
+    await server.until_gone()
+    await wait_all_tasks_blocked()
+    assert living() == before
+
+
+@pytest.mark.parametrize("response", ["\0guest\0wrong", "no response", "\0guest\0guest"])
+async def test_a_refused_handshake_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None, response: str
+) -> None:
+    before = living()
+    peer = server.connect()
+    await peer.send(HEADER)
+    await peer.say(start_ok(response, authentication_failure_close=True), Connection.TuneOk(0, 0, 0), channel=0)
+    await peer.expect("Connection.Start")
+    await peer.next()
+    await peer.vanish()
     await server.until_gone()
     await wait_all_tasks_blocked()
     assert living() == before

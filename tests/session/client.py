@@ -21,6 +21,7 @@ from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.session.connection import ConnectionSession
 from amqpy.wire.frames import FRAME_END
+from amqpy.wire.methods import Access, decode_method
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN_GUEST = "\0guest\0guest"
@@ -76,7 +77,7 @@ class Received:
         return str(self.method.name)
 
     def __repr__(self) -> str:
-        return f"<{self.channel} {self.name} {dict(self.method)} {self.body!r}>"
+        return f"<{self.channel} {self.name} {dict(self.method)} {self.body[:20]!r} {len(self.body)}>"
 
 
 class Transcript:
@@ -95,8 +96,7 @@ class Transcript:
         data = self._tail + data
         found = []
         while (size := _frame_size(data)) <= len(data):
-            consumed, channel, value = frame.unmarshal(data[:size])
-            assert consumed == size
+            channel, value = _parse(data[:size])
             data = data[size:]
             if whole := self._assemble(channel, value):
                 found.append(whole)
@@ -126,6 +126,17 @@ class Transcript:
             return None
         del self._open[channel]
         return received
+
+
+def _parse(data: bytes) -> tuple[int, object]:
+    """The channel and the content of a frame."""
+    kind, channel, _, ids = struct.unpack_from(">BHII", data.ljust(11, b"\0"))
+    if kind == 1 and ids == Access.RequestOk.index:
+        # The one method that pamqp does not know.
+        return channel, decode_method(Access.RequestOk, data[7:-1])
+    consumed, channel, value = frame.unmarshal(data)
+    assert consumed == len(data)
+    return channel, value
 
 
 def _frame_size(data: bytes) -> int:
@@ -233,5 +244,5 @@ def remains(broker: Broker) -> dict[str, object]:
             for binding in exchange.bindings.values():
                 if binding.destination.name not in {*vhost.queues, *vhost.exchanges}:
                     found[exchange.name] = binding
-        found |= {name: value for name, value in {"owned": vhost.owned, "dirty": broker.dirty}.items() if value}
+        found |= {name: value for name, value in {"owned": vhost.owned, "dirty": broker.agenda.dirty}.items() if value}
     return found

@@ -133,10 +133,9 @@ def confirmed(received: list[Received]) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def said(received: list[Received], *, deliveries: bool) -> list[str]:
-    return [
-        repr(each) for each in received if each.name != "Basic.Ack" and deliveries == (each.name == "Basic.Deliver")
-    ]
+def said(received: list[Received], *, deliveries: bool) -> list[tuple[str, bytes]]:
+    wanted = [each for each in received if deliveries == (each.name == "Basic.Deliver")]
+    return [(repr(each), each.body) for each in wanted if each.name != "Basic.Ack"]
 
 
 one_queue = st.one_of(
