@@ -1,6 +1,7 @@
 """Peers that do not read: their messages stay in the queue, for others; and what they cost has a limit."""
 
 import contextlib
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -194,8 +195,8 @@ class TricklingSocket(SocketStream):
         self._room = 100_000
         self.taken = bytearray()
 
-    def send_nowait(self, data: bytes | memoryview) -> int:
-        part = data[: self._room]
+    def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
+        part = b"".join(buffers)[: self._room]
         self._room -= len(part)
         self.taken += part
         return len(part)

@@ -214,7 +214,7 @@ class Client:
         outbox = self.session.outbox
         taken = b""
         while outbox.chunks:
-            part = outbox.take()
+            part = b"".join(outbox.take())
             outbox.sent(len(part))
             taken += part
         return taken

@@ -34,8 +34,7 @@ def test_bytes_leave_as_they_came_and_are_counted(steps: list[tuple[str, int]]) 
             written += data
             assert wakes.count == before + idle, "woken only when there was nothing to send"
         elif action == "take" and under_way is None:
-            under_way = outbox.take()
-            assert isinstance(under_way, bytes)
+            under_way = b"".join(outbox.take())
             assert len(under_way) <= 2 * SEND_MAX, "one chunk over the mark at most"
         elif action == "sent" and under_way is not None:
             outbox.sent(len(under_way))
@@ -46,19 +45,19 @@ def test_bytes_leave_as_they_came_and_are_counted(steps: list[tuple[str, int]]) 
         assert outbox.full == (outbox.size >= HIGH)
     received += under_way or b""
     while outbox.chunks:
-        received += outbox.take()
+        received += b"".join(outbox.take())
     assert received == written
 
 
 def test_an_empty_outbox_has_nothing_to_take() -> None:
-    assert Outbox(Wakes()).take() == b""
+    assert b"".join(Outbox(Wakes()).take()) == b""
 
 
 def test_a_single_chunk_is_handed_on_without_a_copy() -> None:
     outbox = Outbox(Wakes())
     data = bytes(100)
     outbox.write(data)
-    assert outbox.take() is data
+    assert outbox.take()[0] is data
 
 
 def test_much_is_sent_in_parts() -> None:
@@ -67,8 +66,21 @@ def test_much_is_sent_in_parts() -> None:
         outbox.write(bytes(SEND_MAX // 4))
     sizes = []
     while outbox.chunks:
-        taken = outbox.take()
-        sizes.append(len(taken))
-        outbox.sent(len(taken))
+        size = sum(map(len, outbox.take()))
+        sizes.append(size)
+        outbox.sent(size)
     assert sizes == [SEND_MAX, SEND_MAX, SEND_MAX // 2]
     assert outbox.size == 0
+
+
+def test_small_chunks_are_joined_and_large_ones_are_not() -> None:
+    outbox = Outbox(Wakes())
+    for _ in range(100):
+        outbox.write(b"small")
+    assert outbox.take() == [b"small" * 100]
+    body = bytes(100_000)
+    for chunk in (b"head", memoryview(body), b"end", b"head", memoryview(body), b"end"):
+        outbox.write(chunk)
+    buffers = outbox.take()
+    assert [len(buffer) for buffer in buffers] == [4, 100_000, 3, 4, 100_000, 3]
+    assert all(buffer.obj is body for buffer in buffers if isinstance(buffer, memoryview))
