@@ -36,6 +36,9 @@ class Confirms:
 
     def take(self) -> list[Confirm]:
         """What to tell the publisher now, in order; afterwards everything so far is told."""
+        if not self._nacked:
+            first, self._told = self._told, self.last_tag
+            return [Confirm(self.last_tag, self.last_tag - first > 1, False)] if self.last_tag > first else []
         told: list[Confirm] = []
         for tag in [*self._nacked, self.last_tag + 1]:
             run = tag - 1 - self._told

@@ -21,6 +21,10 @@ class SocketStream(trio.abc.Stream):
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        if sock.family != getattr(socket, "AF_UNIX", None) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Trio's listener lets the kernel hold 16 KiB that are not on the wire yet: good for those who would rather
+            # change their mind late. We have nothing to change, and every refusal costs a turn of the event loop.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 0)
         self._socket = sock
         self._likely_more = False
 
