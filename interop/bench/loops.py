@@ -20,6 +20,8 @@ from interop.bench.counters import ConfirmCounter, DeliveryCounter, UnexpectedFr
 
 SEND_BYTES = 64 * 1024
 RECEIVE_BYTES = 256 * 1024
+ANSWER_BYTES = 4096
+"""For one answer at a time: to allocate a large buffer for each costs more than the answer."""
 STALL_S = 60.0
 CAP_PAUSE_S = 0.0005
 
@@ -203,6 +205,22 @@ def consume(inlets: Sequence[Inlet], flow: Flow, seconds: float = 0.0) -> Span:
     return Span(started_at, ended_at, [inlet.counter.count for inlet in inlets], time.process_time() - cpu)
 
 
+def wait_in_the_kernel(connection: Socket) -> None:
+    """Makes `recv` one system call that gives up after STALL_S. A timeout of Python's own adds a poll to each."""
+    connection.settimeout(None)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(STALL_S), 0))
+
+
+def receive_some(connection: Socket) -> bytes:
+    try:
+        data = connection.recv(ANSWER_BYTES)
+    except BlockingIOError:
+        raise UnexpectedFrames(f"no answer for {STALL_S:.0f} s") from None
+    if not data:
+        raise UnexpectedFrames("the broker closed the connection")
+    return data
+
+
 def publish_confirmed(
     connection: Socket, block: bytes, size: int, window: int, seconds: float
 ) -> tuple[Span, Latencies]:
@@ -210,7 +228,7 @@ def publish_confirmed(
     view, counter, sent, latencies = memoryview(block), ConfirmCounter(), 0, Latencies()
     if len(block) < window * size:
         raise ValueError("the block is smaller than the window")
-    connection.settimeout(STALL_S)
+    wait_in_the_kernel(connection)
     cpu = time.process_time()
     started_at = now = time.monotonic()
     deadline = started_at + seconds
@@ -220,10 +238,7 @@ def publish_confirmed(
         if room:
             connection.sendall(view[: room * size])
             sent += room
-        data = connection.recv(RECEIVE_BYTES)
-        if not data:
-            raise UnexpectedFrames("the broker closed the connection")
-        counter.feed(data)
+        counter.feed(receive_some(connection))
         now = time.monotonic()
         if window == 1:
             latencies.add(asked_at, now - asked_at)
@@ -232,12 +247,9 @@ def publish_confirmed(
 
 def receive_one(connection: Socket, size: int) -> int:
     """Wait for one delivery of a known size, or learn the size from it (`size` 0)."""
-    data = connection.recv(RECEIVE_BYTES)
+    data = receive_some(connection)
     while len(data) < size or (not size and message_size(data) is None):
-        more = connection.recv(RECEIVE_BYTES)
-        if not more:
-            raise UnexpectedFrames("the broker closed the connection")
-        data += more
+        data += receive_some(connection)
     size = size or message_size(data) or 0
     if len(data) != size:
         raise UnexpectedFrames(f"expected a delivery of {size} bytes, got {describe(data)}")
@@ -247,7 +259,7 @@ def receive_one(connection: Socket, size: int) -> int:
 def call_and_wait(connection: Socket, request: bytes, seconds: float) -> Latencies:
     """RPC ping-pong, one call at a time: the time from sending a request to having the reply."""
     latencies, size = Latencies(), 0
-    connection.settimeout(STALL_S)
+    wait_in_the_kernel(connection)
     now = time.monotonic()
     deadline = now + seconds
     while now < deadline:
