@@ -75,6 +75,7 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
     (data_dir / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
     try:
         with (
+            stop_on_sigterm(),
             child(epmd, environment, data_dir / "epmd.log"),
             child([str(SERVER_SCRIPT)], environment, data_dir / "console.log") as server,
         ):
@@ -82,6 +83,19 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
             yield RabbitMQ(host="127.0.0.1", port=port, pid=server.pid, data_dir=data_dir)
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Ends by way of every `finally` when somebody ends us: the broker has a process group of its own and would stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def private_environment(data_dir: Path, epmd_port: int, distribution_port: int) -> dict[str, str]:
