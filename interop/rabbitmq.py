@@ -87,7 +87,7 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Ends by way of every `finally` when somebody ends us: the broker has a process group of its own and would stay."""
+    """Ends by way of every `finally` when somebody ends us: the broker is in a process group of its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
