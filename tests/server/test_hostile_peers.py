@@ -206,7 +206,7 @@ ATTACKS: dict[str, tuple[bytes, int]] = {
     "method within a message": (method_frame(Basic.Publish(), 1) + method_frame(Queue.Declare(queue="q"), 1), 505),
     "truncated method": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\xff"), 501),
     "truncated table": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00\x00\x00\x00\x09\x01a"), 501),
-    "endless nesting": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + nested(3000)), 501),
+    "endless nesting": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + nested(3000)), 502),
     "unopened channel": (method_frame(Queue.Declare(queue="q"), 99), 504),
     "heartbeat on a channel": (raw_frame(8, 1, b""), 505),
     "a second handshake": (method_frame(start_ok(), 0), 504),
