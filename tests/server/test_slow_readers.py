@@ -190,6 +190,8 @@ async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, s
 class TricklingSocket(SocketStream):
     """A socket whose peer takes a few bytes a second."""
 
+    PAUSE_S = 1
+
     def __init__(self, received: trio.abc.ReceiveStream) -> None:
         self._received = received
         self._room = 100_000
@@ -202,7 +204,7 @@ class TricklingSocket(SocketStream):
         return len(part)
 
     async def wait_send_all_might_not_block(self) -> None:
-        await trio.sleep(1)
+        await trio.sleep(self.PAUSE_S)
         self._room += 3000
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:

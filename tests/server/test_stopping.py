@@ -18,6 +18,7 @@ from tests.session.client import HEADER, method_frame, publish_frames, raw_frame
 
 from .peer import Peer, Server
 
+ANSWER_S = 0.5
 REASON = "broker forced connection closure with reason 'shutdown'"
 
 
@@ -31,7 +32,7 @@ async def test_drain_tells_everybody_and_waits_for_their_close_ok(autojump_clock
     async def answer(peer: Peer) -> None:
         close = await peer.expect("Connection.Close")
         assert (close.method.reply_code, close.method.reply_text) == (320, f"CONNECTION_FORCED - {REASON}")
-        await trio.sleep(0.5)
+        await trio.sleep(ANSWER_S)
         await peer.say(Connection.CloseOk(), channel=0)
         assert await peer.next() is None
 
@@ -40,7 +41,7 @@ async def test_drain_tells_everybody_and_waits_for_their_close_ok(autojump_clock
             nursery.start_soon(answer, peer)
         await server.reactor.drain(REASON)
         assert not server.reactor.links
-    assert trio.current_time() - began_at == pytest.approx(0.5)
+    assert trio.current_time() - began_at == pytest.approx(ANSWER_S)
 
 
 async def test_drain_has_an_end_when_nobody_answers(autojump_clock: MockClock, server: Server) -> None:
