@@ -334,6 +334,7 @@ def test_closing_a_channel_returns_what_it_owes_to_others(
 def test_what_is_answered_after_its_queue_was_deleted_is_nobodys(
     world: World, ledger: Ledger, recipient: FakeRecipient
 ) -> None:
+    gone = world.vhost.queues["q"]
     world.consume("q", ledger, recipient, prefetch=1)
     world.queue("p")
     world.consume("p", ledger, recipient)
@@ -343,6 +344,7 @@ def test_what_is_answered_after_its_queue_was_deleted_is_nobodys(
     world.queue("q")
     world.nack(ledger, 1)
     assert world.ready("q") == []
+    assert (len(gone.ready), gone.unacked) == (0, 0)
     world.publish("", "p", "c")
     assert recipient.bodies == ["a", "c"]
     world.nack(ledger, 2)

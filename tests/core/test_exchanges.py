@@ -67,6 +67,16 @@ def test_routing_by_key(kind: str, steps: list[tuple[bool, str, str]], keys: lis
     assert len(world.vhost.exchanges["x"].bindings) == len(bindings)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [("*", ["a"], ["", "."]), ("#", ["", "."], []), ("", [""], ["."]), ("*.*", ["."], [""]), ("a.*", ["a."], ["a"])],
+)
+def test_an_empty_key_has_no_words(pattern: str, matching: list[str], other: list[str]) -> None:
+    world = world_with("topic")
+    world.bind("q1", "x", pattern)
+    assert [key for key in matching + other if world.routed("x", key)] == matching
+
+
 @given(st.lists(st.sampled_from(QUEUES)))
 def test_the_default_exchange_knows_every_queue_by_name(names: list[str]) -> None:
     world = World()
@@ -140,7 +150,7 @@ values = st.sampled_from(
         Field("table", {"a": longstr("1")}),
     ]
 )
-header_names = st.sampled_from(["a", "b", "", "x-a", "x-match"])
+header_names = st.sampled_from(["a", "b", "", "x-a", "x-", "x-match"])
 headers_tables = st.dictionaries(header_names, values, max_size=4)
 binding_tables = st.builds(
     lambda mode, arguments: {**({"x-match": longstr(mode)} if mode else {}), **arguments},

@@ -1,0 +1,118 @@
+"""Messages whose properties mean something to the broker: expiration, CC and BCC, direct reply-to."""
+
+import pytest
+
+from amqpy.core.arguments import EXPIRY_MAX_MS, check_expiration
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.core.reply_to import REPLY_TO, UNREAD_MAX, name_reply_queue, wants_reply
+from amqpy.core.sender_selected import may_have_copies, take_copies
+from amqpy.errors import NotFound, PreconditionFailed
+from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
+from amqpy.wire.values import Field, Table
+from tests.core.world import Delivery, FakeRecipient, World, content_header, longstr
+
+# --- expiration
+
+
+@pytest.mark.parametrize("value", ["0", "1", "+5", "007", str(EXPIRY_MAX_MS)])
+def test_expirations(value: str) -> None:
+    assert check_expiration(value) == int(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "term"),
+    [
+        ("", "no_integer"),
+        ("abc", "no_integer"),
+        (" 1", "no_integer"),
+        ("1s", '{leftover_string,"s"}'),
+        ("1.5", '{leftover_string,".5"}'),
+        ("-1", "{value_negative,-1}"),
+        (str(EXPIRY_MAX_MS + 1), f"{{value_too_large,{EXPIRY_MAX_MS + 1}}}"),
+    ],
+)
+def test_expirations_that_are_refused(value: str, term: str) -> None:
+    with pytest.raises(PreconditionFailed) as caught:
+        check_expiration(value)
+    assert caught.value.text == f"invalid expiration '{value}': {term}"
+
+
+# --- CC and BCC
+
+
+def strings(*values: str) -> Field:
+    return Field("array", [longstr(value) for value in values])
+
+
+@pytest.mark.parametrize(
+    ("headers", "keys", "kept"),
+    [
+        ({}, (), {}),
+        ({"CC": strings("a", "b")}, ("a", "b"), {"CC"}),
+        ({"BCC": strings("a")}, ("a",), set()),
+        ({"BCC": strings("c"), "CC": strings("a"), "x": longstr("y")}, ("a", "c"), {"CC", "x"}),
+        ({"CC": strings()}, (), {"CC"}),
+        ({"CC": Field("array", [Field("byte", 1), longstr("a")])}, ("a",), {"CC"}),
+    ],
+)
+def test_copies(headers: Table, keys: tuple[str, ...], kept: set[str]) -> None:
+    header = content_header(headers)
+    found, passed_on = take_copies(header)
+    assert found == keys
+    assert headers_of(passed_on) == {name: field for name, field in headers.items() if name in kept}
+    assert (passed_on == header) == ("BCC" not in headers)
+    assert may_have_copies(header) or not keys
+
+
+@pytest.mark.parametrize("name", ["CC", "BCC"])
+def test_copies_must_be_a_list(name: str) -> None:
+    with pytest.raises(PreconditionFailed) as caught:
+        take_copies(content_header({name: longstr("a")}))
+    assert caught.value.text == f'invalid message: {{unacceptable_type_in_header,"{name}",longstr}}'
+
+
+# --- direct reply-to
+
+
+def asking(reply_to: str) -> bytes:
+    """A content header with this reply-to."""
+    raw = reply_to.encode()
+    return b"\x00\x3c" + bytes(10) + REPLY_TO_FLAG.to_bytes(2, "big") + bytes((len(raw),)) + raw
+
+
+def test_a_request_gets_the_name_of_its_reply_queue() -> None:
+    world = World()
+    queue = world.broker.consume_replies(world.vhost, Ledger(), FakeRecipient(), tag="tag")
+    assert wants_reply(asking(REPLY_TO))
+    assert not wants_reply(asking("other"))
+    assert not wants_reply(content_header({"h": longstr(f"{chr(len(REPLY_TO))}{REPLY_TO}")}))
+    assert decode_properties(name_reply_queue(asking(REPLY_TO), queue)) == {"reply_to": queue.name}
+    assert queue.name.startswith(f"{REPLY_TO}.")
+
+
+def test_a_reply_goes_straight_to_who_asked() -> None:
+    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    queue = world.broker.consume_replies(world.vhost, ledger, recipient, tag="tag")
+    world.broker.check_reply_queue(world.vhost, REPLY_TO)
+    world.broker.check_reply_queue(world.vhost, queue.name)
+    world.publish("", queue.name, "answer", "more")
+    assert recipient.got == [Delivery(1, False, "answer"), Delivery(2, False, "more")]
+    assert not ledger.owed
+    world.vhost.remove_reply_queue(queue)
+    assert world.routed("", queue.name) == set()
+    queue.publish(Message(b"", b"", b"too late"))
+    assert recipient.bodies == ["answer", "more"]
+    with pytest.raises(NotFound) as caught:
+        world.broker.check_reply_queue(world.vhost, queue.name)
+    assert caught.value.text == f"no queue '{queue.name}' in vhost '/'"
+
+
+def test_replies_to_a_client_that_does_not_read_are_dropped() -> None:
+    world, recipient = World(), FakeRecipient()
+    queue = world.broker.consume_replies(world.vhost, Ledger(), recipient, tag="tag")
+    recipient.outbox.size = UNREAD_MAX
+    world.publish("", queue.name, "lost")
+    recipient.outbox.size = UNREAD_MAX - 1
+    world.publish("", queue.name, "found")
+    assert recipient.got == [Delivery(1, False, "found")]
