@@ -1,5 +1,7 @@
 """Each type of exchange against the plainest reading of its rule."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def words_of(key: str) -> list[str]:
     return key.split(".") if key else []
 
 
-RULES = {
+RULES: dict[str, Callable[[str, str], bool]] = {
     "direct": lambda pattern, key: pattern == key,
     "fanout": lambda pattern, key: True,
     "topic": lambda pattern, key: topic_matches(words_of(pattern), words_of(key)),

@@ -243,8 +243,8 @@ MESSAGES: list[Refusal] = [
     (lambda world: world.nack(ledger, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
 ]
 
-LEVELS = {CommandInvalid: ConnectionFault, Unimplemented: ConnectionFault}
-"""What closes the whole connection; all else closes the channel."""
+CLOSES_CONNECTION = {CommandInvalid, Unimplemented}
+"""All else closes the channel only."""
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_refusals(world: World, operation: Callable[[World], object], fault: typ
         operation(world)
     assert caught.value.text == text
     assert caught.value.reply_text == f"{fault.name} - {text}"
-    assert isinstance(caught.value, LEVELS.get(fault, ChannelFault))
+    assert isinstance(caught.value, ConnectionFault if fault in CLOSES_CONNECTION else ChannelFault)
     assert world.snapshot() == before
     assert world.vhost.routes_of("guest") == routes
     assert not ledger.owed

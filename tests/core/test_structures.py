@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from itertools import product
 from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -206,7 +207,7 @@ def steps_of(call: Callable[[], object], function: Callable[..., object]) -> int
     """How many lines of `function` a call runs."""
     steps = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
         nonlocal steps
         if frame.f_code is not function.__code__:
             return None

@@ -58,7 +58,7 @@ def read(chunks: Iterable[bytes], frame_max: int = FRAME_MAX) -> Received:
 
 def read_plainly(data: bytes, frame_max: int = FRAME_MAX) -> Received:
     """The model: the whole stream at once, one frame after the other."""
-    frames = []
+    frames: list[tuple[int, int, bytes]] = []
     while len(data) >= 7:
         kind, channel, size = struct.unpack_from(">BHI", data)
         if size > frame_max:
@@ -181,6 +181,13 @@ def test_a_whole_message_comes_in_one_piece(size: int, properties: bytes) -> Non
 def test_messages_in_one_piece_follow_each_other() -> None:
     stream = METHOD_FRAME + frame(HEADER, 1, content_header(2)) + frame(BODY, 1, b"ab")
     assert [kind for kind, *_ in FrameReader(FRAME_MAX).feed(stream * 3)] == [PUBLISH] * 3
+
+
+def test_a_repeated_message_is_read_as_strictly_as_the_first() -> None:
+    start = METHOD_FRAME + frame(HEADER, 1, content_header(3))
+    good, bad = start + frame(BODY, 1, b"one"), start + frame(BODY, 1, b"two", end=0)
+    for stream in (good * 2 + bad, good + bad, good + bad[:-1], good + start + frame(BODY, 1, b"four")):
+        assert read([stream]) == read([good, stream[len(good) :]]) == read_plainly(stream)
 
 
 @pytest.mark.parametrize(
