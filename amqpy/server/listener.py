@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from amqpy.config import Config
+from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.server.reactor import Reactor
 
 BACKLOG = 1024
@@ -21,7 +21,7 @@ async def open_listeners(config: Config) -> list[trio.SocketListener]:
     """Listens on every address, or on none. Raises OSError with a line for the operator."""
     listeners: list[trio.SocketListener] = []
     try:
-        for address in config.listen or (_host_and_port(config.host, config.port),):
+        for address in config.addresses:
             listeners += await _open(address)
     except OSError:
         for listener in listeners:
@@ -46,15 +46,14 @@ async def serve(listeners: list[trio.SocketListener], reactor: Reactor) -> None:
 def address_of(listener: trio.SocketListener) -> str:
     """`host:port` or `unix:path`, as it can be given to connect to."""
     address = listener.socket.getsockname()
-    return f"unix:{address}" if isinstance(address, str) else _host_and_port(address[0], address[1])
+    return str(UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2]))
 
 
-async def _open(address: str) -> list[trio.SocketListener]:
-    if address.startswith("unix:"):
-        return [_open_unix(Path(address.removeprefix("unix:")))]
-    host, _, port = address.rpartition(":")
+async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
+    if isinstance(address, UnixAddress):
+        return [_open_unix(Path(address.path))]
     try:
-        return await trio.open_tcp_listeners(int(port), host=host.strip("[]"), backlog=BACKLOG)
+        return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {address}: {_reason(error)}") from error
 
@@ -92,7 +91,3 @@ def _remove_socket(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-
-
-def _host_and_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
