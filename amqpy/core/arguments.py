@@ -40,7 +40,7 @@ def assert_same_arguments(what: str, names: Iterable[str], current: Table, recei
             if _class(old) == _class(new) and comparable(old) == comparable(new):
                 continue
             # Both given: RabbitMQ compares and shows the bare values, and so lets equal values of two types pass.
-            if comparable(old) != comparable(new):
+            if comparable(old) != comparable(new) or isinstance(old.value, float) != isinstance(new.value, float):
                 raise inequivalent(what, name, _bare(new), _bare(old))
         elif old != new and not _is_default(name, old or new):
             raise inequivalent(what, name, _typed(new), _typed(old))

@@ -304,7 +304,7 @@ class Broker:
         address, bits = payload[6:-1], payload[-1]
         raw_exchange, raw_key = split_address(address)
         if bits & IMMEDIATE:
-            raise Unimplemented("immediate=true")
+            raise immediate_unimplemented()
         name = text(raw_exchange)
         _permit(client, vhost, "write", "exchange", name)
         exchange = self._find_exchange(vhost, name)
@@ -441,6 +441,11 @@ class Broker:
         if queue.owner is not None and queue.owner is not client:
             raise _locked(vhost, name)
         return queue
+
+
+def immediate_unimplemented() -> Unimplemented:
+    """For a publish with the immediate bit, before anything else about it is judged."""
+    return Unimplemented("immediate=true")
 
 
 def _queue(vhost: Vhost, name: str) -> str:

@@ -33,7 +33,7 @@ class Binding:
         self.routing_key = routing_key
         self.arguments = arguments
         self.identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
-        """What makes two bindings of one exchange the same; the arguments count, order and all widths aside."""
+        """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
 
 
 class Exchange:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.arguments import check_expiration
+from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.reply_to import name_reply_queue, wants_reply
@@ -22,7 +23,7 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.wire.hot import PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
+from amqpy.wire.hot import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
@@ -201,7 +202,7 @@ class Channel:
             return
         self.connection.hot[self.number] = self
         if content.size > self.connection.max_message_size:
-            self._refuse_size(content.size)
+            self._refuse_size(content.size, content.payload)
         self.publish(content.payload, content.header, b"".join(content.body))
 
     # --- publishing
@@ -212,7 +213,7 @@ class Channel:
         special = None
         try:
             if len(body) > self.connection.max_message_size:
-                self._refuse_size(len(body))
+                self._refuse_size(len(body), payload)
             if route is None:
                 route = self.broker.find_route(self.connection, self.vhost, payload)
             if header not in self.connection.known_headers:
@@ -256,7 +257,9 @@ class Channel:
                 confirm_frame(self.number, confirm.tag, multiple=confirm.multiple, nack=confirm.nack)
             )
 
-    def _refuse_size(self, size: int) -> None:
+    def _refuse_size(self, size: int, payload: bytes) -> None:
+        if payload[-1] & IMMEDIATE:
+            raise _in_publish(immediate_unimplemented())
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 

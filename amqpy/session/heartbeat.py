@@ -1,10 +1,13 @@
 """Both sides show that they live when they have nothing to say.
 
-Twice an interval we make sure that something went out, and send a heartbeat otherwise. Once an interval we look
+Twice an interval we make sure that something went out, and send a heartbeat otherwise (the first time in any case, as
+RabbitMQ does: what was said before the connection was open does not count). Once an interval we look
 whether anything came in, and give the peer up at the second look in vain: two to three intervals after its last byte.
 
 Source: AMQP 0-9-1 section 4.2.7; `rabbit_heartbeat`.
 """
+
+from amqpy.wire.frames import HEARTBEAT_FRAME
 
 
 class Heartbeat:
@@ -12,7 +15,8 @@ class Heartbeat:
 
     def __init__(self, interval_s: int) -> None:
         self.interval_s = interval_s
-        self._sent = self._received = 0
+        self._sent: int | None = None
+        self._received = 0
         self._looks_in_vain = 0
         self._looks_next = False
 
@@ -22,8 +26,9 @@ class Heartbeat:
 
     def must_send(self, sent: int, unsent: int) -> bool:
         """Whether nothing has gone out since the last beat. `sent` counts all bytes ever, `unsent` those on the way."""
-        idle = sent == self._sent and not unsent
-        self._sent = sent
+        idle = self._sent in {None, sent} and not unsent
+        # A heartbeat is not something said: after one, the next is due in half an interval again.
+        self._sent = sent + len(HEARTBEAT_FRAME) if idle else sent
         return idle
 
     def is_dead(self, received: int, *, paused: bool) -> bool:

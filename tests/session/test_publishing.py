@@ -186,6 +186,12 @@ def test_a_message_that_is_too_large_is_read_to_its_end_and_refused(part_max: in
     assert [deliver.body for deliver in client.publish("q", b"x" * 100, part_max=part_max)] == [b"x" * 100]
 
 
+def test_a_message_that_is_too_large_and_immediate_is_refused_for_the_latter() -> None:
+    client = with_queue(replace(CONFIG, max_message_size=100))
+    (close,) = client.feed(publish_frames("q", b"x" * 101, immediate=True))
+    assert close.method.reply_text == "NOT_IMPLEMENTED - immediate=true"
+
+
 def test_a_message_that_is_too_large_is_not_kept() -> None:
     client = with_queue(replace(CONFIG, max_message_size=100))
     client.feed(method_frame(Basic.Publish(routing_key="q"), 1) + raw_frame(2, 1, header_payload(2**29)))
