@@ -66,8 +66,11 @@ class FrameReader:
     def __init__(self, frame_max: int) -> None:
         self.frame_max = frame_max
         """As negotiated. A payload may use all of it: clients are known to forget the frame's own eight octets."""
-        self._tail = bytearray()
+        self._parts: list[bytearray | memoryview] = []
+        """The beginning of a frame whose end is still to come."""
+        self._kept = 0
         self._missing = 0
+        """The octets in `_parts`, and those of the frame; 0 while not even its head is there."""
         self._repeat = _NEVER, 0, 0, b"", b""
         """The last publish: its bytes before the body, its body's size, its channel and its two payloads."""
         self._ack_head = _HEAD_OF_NO_ACK
@@ -79,25 +82,34 @@ class FrameReader:
 
         Raises FrameFault; the stream cannot be read on after that.
         """
-        tail = self._tail
-        if not tail:
+        parts = self._parts
+        if not parts:
             return self._cut(data, 0)
-        if not self._missing:
-            # Not even a frame's head yet.
-            tail += data
-            data = bytes(tail)
-            tail.clear()
-            return self._cut(data, 0)
-        rest = self._missing - len(tail)
+        rest = self._missing - self._kept
         if len(data) < rest:
-            tail += data
+            self._keep(data, 0)
             return iter(())
-        # Only the frame that was cut is put together, so that most of a large message is not copied for it.
-        tail += data[:rest]
-        frame = bytes(tail)
-        tail.clear()
-        self._missing = 0
+        # Only the frame that was cut is put together, so that most of a large message is copied once.
+        if self._missing:
+            parts.append(memoryview(data)[:rest])
+            frame = b"".join(parts)
+        else:
+            # Not even a frame's head yet.
+            frame, rest = b"".join(parts) + data, len(data)
+        parts.clear()
+        self._kept = self._missing = 0
         return chain(self._cut(frame, 0), self._cut(data, rest))
+
+    def _keep(self, data: bytes, position: int) -> None:
+        """Sets aside the beginning of a frame. Small pieces are gathered, for a peer may send it octet by octet."""
+        size = len(data) - position
+        self._kept += size
+        if size >= VIEW_SIZE:
+            self._parts.append(memoryview(data)[position:])
+        elif self._parts and isinstance(self._parts[-1], bytearray):
+            self._parts[-1] += data[position:] if position else data
+        else:
+            self._parts.append(bytearray(data[position:]))
 
     def _cut(self, data: bytes, position: int) -> Iterator[Frame]:
         end = len(data)
@@ -152,7 +164,7 @@ class FrameReader:
             yield kind, channel, method, b"", b""
             position = stop + 1
         if position < end:
-            self._tail += data[position:]
+            self._keep(data, position)
 
 
 def _whole_content(data: bytes, position: int, channel: int, frame_max: int) -> tuple[bytes, bytes, int] | None:
