@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 RECEIVE_MAX = 256 * 1024
 """Bytes taken per turn: large enough to amortise a turn, small enough that others get theirs."""
 
+READ_ON_MAX = 8
+"""Turns in a row, while a large body is being received."""
+
 STALL_S = 60
 """How long a peer that we have stopped reading may take nothing of what waits for it."""
 
@@ -76,10 +79,24 @@ class Link:
                 if not data:
                     return
                 self._reactor.turn(self, bytes(data))
+                self._read_on()
                 if self.outbox.size >= 2 * HIGH:
                     await self._wait_until_read()
         except trio.BrokenResourceError:
             self._broken = True
+
+    def _read_on(self) -> None:
+        """Takes more of a large body at once: a turn that only sets bytes aside is short, and the way through the
+        event loop is long beside it."""
+        if not isinstance(self._stream, SocketStream):
+            return
+        for _ in range(READ_ON_MAX):
+            if not self.session.reader.is_amid_large_frame:
+                return
+            data = self._stream.receive_nowait(RECEIVE_MAX)
+            if not data:
+                return
+            self._reactor.turn(self, data)
 
     async def _wait_until_read(self) -> None:
         """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to."""

@@ -75,6 +75,15 @@ class SocketStream(trio.abc.Stream):
                 self._likely_more = len(data) >= RECEIVE_SIZE
                 return data
 
+    def receive_nowait(self, max_bytes: int) -> bytes:
+        """What is there already, perhaps nothing. Raises BrokenResourceError."""
+        try:
+            return self._socket.recv(max_bytes)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
     def send_eof_nowait(self) -> None:
         """Tells the peer that nothing more will come."""
         try:

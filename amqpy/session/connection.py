@@ -119,7 +119,7 @@ class ConnectionSession:
         self._mechanism: Mechanism | None = None
         self._capabilities: frozenset[str] = frozenset()
         self._channel_max = self.config.channel_max
-        self._reader = FrameReader(self.config.frame_max)
+        self.reader = FrameReader(self.config.frame_max)
         self._header = b""
         self._heartbeat = Heartbeat(0)
         self._received = 0
@@ -155,7 +155,7 @@ class ConnectionSession:
             return
         hot = self.hot
         try:
-            for kind, number, payload, header, body in self._reader.feed(data):
+            for kind, number, payload, header, body in self.reader.feed(data):
                 channel = hot.get(number)
                 try:
                     if channel is not None and kind == PUBLISH:
@@ -348,7 +348,7 @@ class ConnectionSession:
         except NotAllowed as fault:
             fault.method_id = method_id(Connection.Tune)
             raise
-        self.frame_max = self._reader.frame_max = method.frame_max or self.config.frame_max
+        self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
         self._channel_max = method.channel_max
         self._heartbeat = Heartbeat(method.heartbeat)
         self.state = State.OPENING

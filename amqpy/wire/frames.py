@@ -77,6 +77,11 @@ class FrameReader:
         self._ack_channel = 0
         """The last ack: what comes before its delivery tag, and its channel."""
 
+    @property
+    def is_amid_large_frame(self) -> bool:
+        """Whether a frame has begun that is worth a view (VIEW_SIZE)."""
+        return self._missing >= VIEW_SIZE
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames completed by `data`, to be taken to the end before more is fed.
 

@@ -203,6 +203,9 @@ class TricklingSocket(SocketStream):
         self.taken += part
         return len(part)
 
+    def receive_nowait(self, max_bytes: int) -> bytes:
+        return b""
+
     async def wait_send_all_might_not_block(self) -> None:
         await trio.sleep(self.PAUSE_S)
         self._room += 3000
