@@ -18,11 +18,21 @@ from amqpy.wire.outbox import HIGH, LOW
 if TYPE_CHECKING:
     from amqpy.server.reactor import Reactor
 
-RECEIVE_MAX = 256 * 1024
-"""Bytes taken per turn: large enough to amortise a turn, small enough that others get theirs."""
+RECEIVE_MIN, RECEIVE_MAX = 16 * 1024, 256 * 1024
+"""Bytes taken per turn. How many of them, within these bounds, is found by what they cost: a 256 KiB piece of a large
+body is set aside in no time, as many octets of tiny messages take six milliseconds."""
+
+TURN_MIN_S, TURN_MAX_S = 0.25e-3, 1e-3
+"""How long a turn may take: long enough to be worth the way to it, short enough that others soon get theirs."""
+
+SMALL = 4096
+"""Bytes of somebody who says one thing at a time."""
 
 READ_ON_MAX = 8
-"""Turns in a row, while a large body is being received."""
+"""Turns in a row without asking who else is there."""
+
+LISTEN_S = 100e-6
+"""How long to listen to nobody but the one peer who speaks."""
 
 STALL_S = 60
 """How long a peer that we have stopped reading may take nothing of what waits for it."""
@@ -44,6 +54,7 @@ class Link:
         self._stream = stream
         self._send_nowait = stream.send_nowait if isinstance(stream, SocketStream) else None
         self._rest: list[bytes | memoryview] = []
+        self._receive_size = 4 * RECEIVE_MIN
         self._broken = False
         self._ending = False
         self._resume = False
@@ -75,27 +86,42 @@ class Link:
     async def _read_loop(self) -> None:
         try:
             while not self.session.is_closed:
-                data = await self._stream.receive_some(RECEIVE_MAX)
+                data = await self._stream.receive_some(self._receive_size)
                 if not data:
                     return
+                began_at = trio.current_time()
                 self._reactor.turn(self, bytes(data))
-                self._read_on()
+                if len(data) == self._receive_size:
+                    self._adapt(trio.current_time() - began_at)
+                self._read_on(len(data))
                 if self.outbox.size >= 2 * HIGH:
                     await self._wait_until_read()
         except trio.BrokenResourceError:
             self._broken = True
 
-    def _read_on(self) -> None:
-        """Takes more of a large body at once: a turn that only sets bytes aside is short, and the way through the
-        event loop is long beside it."""
-        if not isinstance(self._stream, SocketStream):
+    def _adapt(self, seconds: float) -> None:
+        """Takes more or less from now on, after a turn with as much as was asked for."""
+        if seconds > TURN_MAX_S:
+            self._receive_size = max(self._receive_size // 2, RECEIVE_MIN)
+        elif seconds < TURN_MIN_S:
+            self._receive_size = min(self._receive_size * 2, RECEIVE_MAX)
+
+    def _read_on(self, size: int) -> None:
+        """More turns at once, where the way through the event loop would be long beside them: while a large body is
+        set aside piece by piece, and while this peer is the only one to speak."""
+        stream = self._stream
+        if not isinstance(stream, SocketStream):
             return
         for _ in range(READ_ON_MAX):
-            if not self.session.reader.is_amid_large_frame:
+            if self.session.reader.is_amid_large_frame:
+                data = stream.receive_nowait(RECEIVE_MAX)
+            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self.session.is_closed:
+                data = stream.receive_within(LISTEN_S)
+            else:
                 return
-            data = self._stream.receive_nowait(RECEIVE_MAX)
             if not data:
                 return
+            size = len(data)
             self._reactor.turn(self, data)
 
     async def _wait_until_read(self) -> None:

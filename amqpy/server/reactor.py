@@ -20,6 +20,7 @@ from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import ConnectionForced, InternalFault
+from amqpy.server.alertness import Alertness
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
 from amqpy.session.connection import ConnectionSession, State
@@ -44,6 +45,7 @@ class Reactor:
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
         self._log = log
         self._dirty: list[Link] = []
+        self.alertness = Alertness()
         self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
@@ -98,6 +100,7 @@ class Reactor:
 
     def forget(self, link: Link) -> None:
         self._deadlines.discard(link)
+        self.alertness.forget(link)
         self.links.pop(link, None)
         # The last cycle: what it would wake leads back to the outbox.
         link.outbox.wake = _nobody
@@ -116,6 +119,7 @@ class Reactor:
         if link.session.next_at_ms != link.armed_at_ms:
             self._arm(link)
         self._watch_broker()
+        self.alertness.note(link)
 
     def _advance(self, now_ms: int) -> None:
         """A turn on behalf of nobody: what was left to do at some time."""
@@ -159,7 +163,8 @@ class Reactor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
-        async with trio.open_nursery() as self.nursery:
+        async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
+            own.start_soon(self.alertness.run)
             task_status.started()
             await self._run_deadlines()
 

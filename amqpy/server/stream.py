@@ -6,6 +6,7 @@ not fit waits for the writer task.
 """
 
 import socket
+import time
 from collections.abc import Sequence
 
 import trio
@@ -83,6 +84,14 @@ class SocketStream(trio.abc.Stream):
             return b""
         except OSError as error:
             raise trio.BrokenResourceError(str(error)) from error
+
+    def receive_within(self, seconds: float) -> bytes:
+        """What comes within a moment, perhaps nothing; the processor stays awake for it. Raises BrokenResourceError."""
+        until = time.perf_counter() + seconds
+        while not (data := self.receive_nowait(RECEIVE_SIZE)) and time.perf_counter() < until:
+            pass
+        self._likely_more = len(data) >= RECEIVE_SIZE
+        return data
 
     def send_eof_nowait(self) -> None:
         """Tells the peer that nothing more will come."""
