@@ -115,7 +115,7 @@ def is_taken(method: type[Method]) -> bool:
     session.outbox.take()
     zeros = [ZERO.get(method.amqp_type(name), 0) for name in method.attributes()]
     session.receive(encode_method(1, method, *zeros), 0)
-    return b"unimplemented method" not in session.outbox.take()
+    return b"unimplemented method" not in b"".join(session.outbox.take())
 
 
 PARTS: dict[str, Callable[[], str]] = {
