@@ -122,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps(report.as_json(results, facts, ceilings), indent=1) + "\n")
     if options.markdown:
-        options.markdown.write_text(report.markdown(results, cases, facts, ceilings))
+        before = options.markdown.read_text() if options.markdown.exists() else ""
+        options.markdown.write_text(report.page(report.markdown(results, cases, facts, ceilings), before))
     expected = len(cases) * options.rounds * len(brokers)
     done = sum(len(rounds) for by_broker in results.rounds.values() for rounds in by_broker.values())
     return 0 if done == expected else 1

@@ -87,6 +87,15 @@ def text(results: Results, cases: Sequence[Case], *, details: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+NOTES = "\n## Notes\n"
+"""What follows this heading in the page was written by a person and stays."""
+
+
+def page(table: str, before: str) -> str:
+    """The page with a new table and the notes it had."""
+    return table + "".join(before.partition(NOTES)[1:])
+
+
 def markdown(results: Results, cases: Sequence[Case], about: Mapping[str, str], ceilings: Sequence[str]) -> str:
     titles = ["case", "number", *header(results)[1:-1], "met"]
     lines = ["# Performance", "", "Made by:", "", "```", about["command"], "```", ""]
