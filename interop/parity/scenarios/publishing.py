@@ -253,6 +253,20 @@ def expiration(stage: Stage, text: str) -> None:
 
 
 @scenario()
+def expiration_zero(stage: Stage) -> None:
+    """Expired at once, unless a consumer is ready."""
+    channel = stage.channel()
+    queue = channel.declare(exclusive=True)
+    properties = codec.properties(expiration="0")
+    channel.publish("", queue, b"gone", properties=properties)
+    channel.settle(queue)
+    channel.get(queue)
+    channel.consume(queue)
+    channel.publish("", queue, b"taken", properties=properties)
+    channel.wait_deliveries(1)
+
+
+@scenario()
 def expiration_of_an_unroutable_message(stage: Stage) -> None:
     """It is judged although nobody gets the message."""
     channel = stage.channel()
