@@ -3,8 +3,9 @@
 A process that waits lets its processor sleep, and to wake one takes longer than to serve a message: 40 to 100 µs on a
 virtual machine, twice in every round trip. When peers answer within moments of each other, as a publisher that waits
 for each confirm does, the event loop therefore stays awake for a few more rounds (it looks for input without waiting)
-before it goes to sleep. When they do not, it sleeps at once: an idle broker costs nothing, and a steady stream with
-longer gaps no more than before. The same idea as the kernel's halt polling.
+before it goes to sleep. When they do not, it sleeps at once, and an idle broker costs nothing. A consumer's ack soon
+after its delivery counts as an answer too, so a slow stream of acknowledged messages is paid for with processor time.
+The same idea as the kernel's halt polling.
 
 Each round is a checkpoint of Trio's, so every connection gets its turn. A round through the event loop takes longer
 than to ask one socket, though, so where a single peer has been speaking for a while, its connection asks for that
