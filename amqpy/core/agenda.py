@@ -5,7 +5,7 @@ whole before its consequences begin: the reply to queue.delete comes before the 
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from amqpy.core.structures import DeadlineHeap
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
     from amqpy.core.message import Message
     from amqpy.core.queue import Queue
+
+
+class Timed(Protocol):
+    """Something that waits for its time."""
+
+    def on_time(self) -> None:
+        """Called when its time has come; `Agenda.now_ms` is not before it."""
 
 
 class Agenda:
@@ -25,8 +32,8 @@ class Agenda:
         """The time of the current turn."""
         self.dirty: dict[Queue, None] = {}
         """Queues that may have both a message and a consumer for it."""
-        self.deadlines: DeadlineHeap[Queue] = DeadlineHeap()
-        """When the first message of a queue expires."""
+        self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
+        """Who waits for when: a queue for the end of its first message, for example."""
         self.cancelled: list[Consumer] = []
         """Consumers whose queue is gone, to be told."""
         self.discarded: deque[deque[Message]] = deque()

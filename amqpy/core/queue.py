@@ -100,8 +100,8 @@ class Queue:
         else:
             self.agenda.deadlines.set(self, at_ms)
 
-    def drop_expired(self) -> None:
-        """Called when the first message's time has come."""
+    def on_time(self) -> None:
+        """The first message's time has come (`agenda.Timed`)."""
         self.expires_at_ms = None
         now_ms = self.agenda.now_ms
         while (first := self.ready.first()) and first.expires_at_ms is not None and first.expires_at_ms <= now_ms:

@@ -23,9 +23,9 @@ def access_request(channel: Channel, method: Access.Request) -> None:
 @handles(Exchange.Declare)
 def exchange_declare(channel: Channel, method: Exchange.Declare) -> None:
     if method.passive:
-        channel.broker.check_exchange(channel.vhost, method.exchange)
+        channel.broker.topology.check_exchange(channel.vhost, method.exchange)
     else:
-        channel.broker.declare_exchange(
+        channel.broker.topology.declare_exchange(
             channel.connection,
             channel.vhost,
             method.exchange,
@@ -41,14 +41,16 @@ def exchange_declare(channel: Channel, method: Exchange.Declare) -> None:
 
 @handles(Exchange.Delete)
 def exchange_delete(channel: Channel, method: Exchange.Delete) -> None:
-    channel.broker.delete_exchange(channel.connection, channel.vhost, method.exchange, if_unused=method.if_unused)
+    channel.broker.topology.delete_exchange(
+        channel.connection, channel.vhost, method.exchange, if_unused=method.if_unused
+    )
     if not method.nowait:
         channel.reply(Exchange.DeleteOk)
 
 
 @handles(Exchange.Bind)
 def exchange_bind(channel: Channel, method: Exchange.Bind) -> None:
-    channel.broker.bind_exchange(
+    channel.broker.topology.bind_exchange(
         channel.connection,
         channel.vhost,
         method.destination,
@@ -62,7 +64,7 @@ def exchange_bind(channel: Channel, method: Exchange.Bind) -> None:
 
 @handles(Exchange.Unbind)
 def exchange_unbind(channel: Channel, method: Exchange.Unbind) -> None:
-    channel.broker.unbind_exchange(
+    channel.broker.topology.unbind_exchange(
         channel.connection,
         channel.vhost,
         method.destination,
@@ -84,9 +86,9 @@ def queue_declare(channel: Channel, method: Queue.Declare) -> None:
             channel.reply(Queue.DeclareOk, method.queue, 0, 1)
         return
     if method.passive:
-        queue = channel.broker.check_queue(channel.connection, channel.vhost, method.queue)
+        queue = channel.broker.topology.check_queue(channel.connection, channel.vhost, method.queue)
     else:
-        queue = channel.broker.declare_queue(
+        queue = channel.broker.topology.declare_queue(
             channel.connection,
             channel.vhost,
             method.queue,
@@ -102,7 +104,7 @@ def queue_declare(channel: Channel, method: Queue.Declare) -> None:
 
 @handles(Queue.Delete)
 def queue_delete(channel: Channel, method: Queue.Delete) -> None:
-    count = channel.broker.delete_queue(
+    count = channel.broker.topology.delete_queue(
         channel.connection,
         channel.vhost,
         named_queue(channel, method.queue),
@@ -115,7 +117,7 @@ def queue_delete(channel: Channel, method: Queue.Delete) -> None:
 
 @handles(Queue.Purge)
 def queue_purge(channel: Channel, method: Queue.Purge) -> None:
-    count = channel.broker.purge_queue(channel.connection, channel.vhost, named_queue(channel, method.queue))
+    count = channel.broker.topology.purge_queue(channel.connection, channel.vhost, named_queue(channel, method.queue))
     if not method.nowait:
         channel.reply(Queue.PurgeOk, count)
 
@@ -123,7 +125,7 @@ def queue_purge(channel: Channel, method: Queue.Purge) -> None:
 @handles(Queue.Bind)
 def queue_bind(channel: Channel, method: Queue.Bind) -> None:
     queue, routing_key = _binding_names(channel, method)
-    channel.broker.bind_queue(
+    channel.broker.topology.bind_queue(
         channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
     )
     if not method.nowait:
@@ -133,7 +135,7 @@ def queue_bind(channel: Channel, method: Queue.Bind) -> None:
 @handles(Queue.Unbind)
 def queue_unbind(channel: Channel, method: Queue.Unbind) -> None:
     queue, routing_key = _binding_names(channel, method)
-    channel.broker.unbind_queue(
+    channel.broker.topology.unbind_queue(
         channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
     )
     channel.reply(Queue.UnbindOk)

@@ -235,7 +235,7 @@ def test_a_message_keeps_its_place_over_a_purge(world: World, ledger: Ledger) ->
     world.get("q", ledger)
     world.get("q", ledger)
     world.nack(ledger, 2)
-    assert world.broker.purge_queue(world.client, world.vhost, "q") == 3
+    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
     world.publish("", "q", "e")
     world.nack(ledger, 1)
     assert world.ready("q") == ["a", "e"]

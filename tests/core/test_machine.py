@@ -202,7 +202,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def purge_queue(self, connection: int, name: str) -> None:
         fault = self.queue_fault(connection, name)
         broker, client, vhost = self.world.broker, self.clients[connection], self.world.vhost
-        count = self.expect(fault, connection, lambda: broker.purge_queue(client, vhost, name))
+        count = self.expect(fault, connection, lambda: broker.topology.purge_queue(client, vhost, name))
         if fault is None:
             assert count == len(self.model.queues[name].ready)
             self.model.queues[name].ready.clear()

@@ -56,8 +56,8 @@ def test_line_ends_are_dropped_from_names(world: World) -> None:
     assert world.queue("c\nd").name == "cd"
     world.bind("c\r\nd", "\nab", "k\n")
     assert world.routed("ab", "k\n") == {"cd"}, "keys are not names"
-    assert world.broker.check_queue(world.client, world.vhost, "c\rd").name == "cd"
-    world.broker.check_exchange(world.vhost, "ab\n")
+    assert world.broker.topology.check_queue(world.client, world.vhost, "c\rd").name == "cd"
+    world.broker.topology.check_exchange(world.vhost, "ab\n")
     world.exchange("ef")
     world.bind_exchange("e\nf", "a\nb", "k")
     world.unbind_exchange("ef\n", "ab\r", "k")
@@ -173,8 +173,8 @@ def test_purging_leaves_what_was_delivered(world: World) -> None:
     world.get("q", ledger)
     world.get("q", ledger)
     world.nack(ledger, 1)
-    assert world.broker.purge_queue(world.client, world.vhost, "q") == 3
-    assert world.broker.purge_queue(world.client, world.vhost, "q") == 0
+    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
+    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 0
     assert (len(queue.ready), queue.unacked) == (0, 1)
     world.nack(ledger, 2)
     assert world.ready("q") == ["b"]
@@ -202,7 +202,7 @@ def test_what_was_dropped_is_freed_a_few_at_a_time(world: World) -> None:
         queue = world.queue(name)
         for number in range(count):
             queue.publish(Tracked(b"", b"", f"{name}{number}".encode()))
-    world.broker.purge_queue(world.client, world.vhost, "q")
+    world.broker.topology.purge_queue(world.client, world.vhost, "q")
     world.delete_queue("p")
     assert freed == []
     counts = []

@@ -45,7 +45,7 @@ def world() -> World:
     world.queue("auto", auto_delete=True)
     them = FakeClient()
     world.queue("theirs", client=them, exclusive=True)
-    world.broker.bind_queue(them, world.vhost, "theirs", "x", "theirs", {})
+    world.broker.topology.bind_queue(them, world.vhost, "theirs", "x", "theirs", {})
     world.bind("q", "x", "k")
     world.bind_exchange("internal", "x", "k")
     world.publish("x", "k", "message", "other message")
@@ -123,8 +123,8 @@ EXCHANGES: list[Refusal] = [
         PreconditionFailed,
         "invalid type 'long' for arg 'alternate-exchange' in exchange 'new' in vhost '/'",
     ),
-    (lambda world: world.broker.check_exchange(world.vhost, "no"), NotFound, "no exchange 'no' in vhost '/'"),
-    (lambda world: world.broker.check_exchange(world.vhost, ""), AccessRefused, ON_DEFAULT),
+    (lambda world: world.broker.topology.check_exchange(world.vhost, "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda world: world.broker.topology.check_exchange(world.vhost, ""), AccessRefused, ON_DEFAULT),
     (lambda world: world.delete_exchange(""), AccessRefused, ON_DEFAULT),
     (
         lambda world: world.delete_exchange("amq.topic"),
@@ -171,20 +171,20 @@ QUEUES: list[Refusal] = [
         inequivalent("x-overflow", "queue 'used'", "the value 'drop-head' of type 'longstr'", "none"),
     ),
     (
-        lambda world: world.broker.check_queue(world.client, world.vhost, "no"),
+        lambda world: world.broker.topology.check_queue(world.client, world.vhost, "no"),
         NotFound,
         "no queue 'no' in vhost '/'",
     ),
-    (lambda world: world.broker.check_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
+    (lambda world: world.broker.topology.check_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
     (lambda world: world.delete_queue("theirs"), ResourceLocked, LOCKED),
     (lambda world: world.delete_queue("used", if_unused=True), PreconditionFailed, "queue 'used' in vhost '/' in use"),
     (lambda world: world.delete_queue("q", if_empty=True), PreconditionFailed, "queue 'q' in vhost '/' not empty"),
     (
-        lambda world: world.broker.purge_queue(world.client, world.vhost, "no"),
+        lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "no"),
         NotFound,
         "no queue 'no' in vhost '/'",
     ),
-    (lambda world: world.broker.purge_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
+    (lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
 ]
 
 BINDINGS: list[Refusal] = [
@@ -285,7 +285,7 @@ GUARDED: list[tuple[Callable[[World], object], list[tuple[Permission, str]]]] = 
     (declare_queue("new"), [(("configure", "new"), "queue")]),
     (lambda world: world.delete_queue("q"), [(("configure", "q"), "queue")]),
     (lambda world: world.delete_queue("no"), [(("configure", "no"), "queue")]),
-    (lambda world: world.broker.purge_queue(world.client, world.vhost, "q"), [(("read", "q"), "queue")]),
+    (lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "q"), [(("read", "q"), "queue")]),
     (lambda world: world.bind("q", "x", "new"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
     (lambda world: world.unbind("q", "x", "k"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
     (

@@ -105,7 +105,7 @@ class World:
         internal: bool = False,
         arguments: Table | None = None,
     ) -> Exchange:
-        self.broker.declare_exchange(
+        self.broker.topology.declare_exchange(
             client or self.client,
             self.vhost,
             name,
@@ -127,7 +127,7 @@ class World:
         auto_delete: bool = False,
         arguments: Table | None = None,
     ) -> Queue:
-        return self.broker.declare_queue(
+        return self.broker.topology.declare_queue(
             client or self.client,
             self.vhost,
             name,
@@ -138,24 +138,24 @@ class World:
         )
 
     def bind(self, queue: str, exchange: str, key: str = "", arguments: Table | None = None) -> None:
-        self.broker.bind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
+        self.broker.topology.bind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
 
     def unbind(self, queue: str, exchange: str, key: str = "", arguments: Table | None = None) -> None:
-        self.broker.unbind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
+        self.broker.topology.unbind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
 
     def bind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
-        self.broker.bind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
+        self.broker.topology.bind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
 
     def unbind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
-        self.broker.unbind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
+        self.broker.topology.unbind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
 
     def delete_queue(self, name: str, *, if_unused: bool = False, if_empty: bool = False) -> int:
-        count = self.broker.delete_queue(self.client, self.vhost, name, if_unused=if_unused, if_empty=if_empty)
+        count = self.broker.topology.delete_queue(self.client, self.vhost, name, if_unused=if_unused, if_empty=if_empty)
         self.broker.settle()
         return count
 
     def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
-        self.broker.delete_exchange(self.client, self.vhost, name, if_unused=if_unused)
+        self.broker.topology.delete_exchange(self.client, self.vhost, name, if_unused=if_unused)
 
     # --- messages
 

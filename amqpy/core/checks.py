@@ -1,0 +1,69 @@
+"""What operations check before they change anything, in RabbitMQ's words.
+
+Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`.
+"""
+
+from amqpy.core.effects import Client, Verb
+from amqpy.core.exchanges import Exchange
+from amqpy.core.queue import Queue
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AccessRefused, NotFound, ResourceLocked
+
+DEFAULT_EXCHANGE_RESOURCE = "amq.default"
+"""What permissions call the exchange without a name."""
+
+
+def queue_text(vhost: Vhost, name: str) -> str:
+    return f"queue '{name}' in vhost '{vhost.name}'"
+
+
+def exchange_text(vhost: Vhost, name: str) -> str:
+    return f"exchange '{name}' in vhost '{vhost.name}'"
+
+
+def stripped(name: str) -> str:
+    """RabbitMQ drops line ends from names that are declared or bound."""
+    return name.replace("\n", "").replace("\r", "")
+
+
+def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
+    resource = name or DEFAULT_EXCHANGE_RESOURCE
+    if not client.may(verb, resource):
+        raise AccessRefused(
+            f"{verb} access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
+        )
+
+
+def refuse_default(exchange: str) -> None:
+    if exchange == "":
+        raise AccessRefused("operation not permitted on the default exchange")
+
+
+def refuse_reserved(kind: str, name: str) -> None:
+    if name.startswith("amq."):
+        raise AccessRefused(f"{kind} name '{name}' contains reserved prefix 'amq.*'")
+
+
+def locked(vhost: Vhost, name: str) -> ResourceLocked:
+    return ResourceLocked(
+        f"cannot obtain exclusive access to locked {queue_text(vhost, name)}. It could be originally declared on "
+        "another connection or the exclusive property value does not match that of the original declaration."
+    )
+
+
+def find_exchange(vhost: Vhost, name: str) -> Exchange:
+    """Raises NotFound."""
+    exchange = vhost.exchanges.get(name)
+    if exchange is None:
+        raise NotFound(f"no {exchange_text(vhost, name)}")
+    return exchange
+
+
+def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
+    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+    queue = vhost.queues.get(name)
+    if queue is None:
+        raise NotFound(f"no {queue_text(vhost, name)}")
+    if queue.owner is not None and queue.owner is not client:
+        raise locked(vhost, name)
+    return queue

@@ -1,0 +1,239 @@
+"""Declaring, deleting and binding: what there is in a virtual host, and what is bound to what.
+
+An operation checks everything first, in RabbitMQ's order, and changes things after. It raises a ChannelFault or
+ConnectionFault that says why not.
+
+Source: `rabbit_channel:handle_method` for the checks, their order and their words.
+"""
+
+from typing import TYPE_CHECKING
+
+from amqpy.core.arguments import (
+    EXCHANGE_ARGUMENTS,
+    QUEUE_ARGUMENTS,
+    assert_same_arguments,
+    assert_same_property,
+)
+from amqpy.core.checks import (
+    exchange_text,
+    find_exchange,
+    locked,
+    open_queue,
+    permit,
+    queue_text,
+    refuse_default,
+    refuse_reserved,
+    stripped,
+)
+from amqpy.core.effects import Client
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.queue import Queue
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed
+from amqpy.wire.values import Table
+
+if TYPE_CHECKING:
+    from amqpy.core.broker import Broker
+
+
+class Topology:
+    """The operations on exchanges, queues and bindings, of a broker."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker = broker
+
+    # --- exchanges
+
+    def declare_exchange(
+        self,
+        client: Client,
+        vhost: Vhost,
+        name: str,
+        kind: str,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        internal: bool,
+        arguments: Table,
+    ) -> None:
+        """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
+        exchange_type = EXCHANGE_TYPES.get(kind)
+        if exchange_type is None:
+            raise CommandInvalid(f"unknown exchange type '{kind}'")
+        name = stripped(name)
+        refuse_default(name)
+        permit(client, vhost, "configure", "exchange", name)
+        exchange = vhost.exchanges.get(name)
+        if exchange is None:
+            refuse_reserved("exchange", name)
+            alternate = arguments.get("alternate-exchange")
+            if alternate is not None:
+                if alternate.kind != "longstr":
+                    raise PreconditionFailed(
+                        f"invalid type '{alternate.kind}' for arg 'alternate-exchange' in {exchange_text(vhost, name)}"
+                    )
+                permit(client, vhost, "read", "exchange", name)
+                permit(client, vhost, "write", "exchange", alternate.value)
+            vhost.add_exchange(
+                exchange_type(name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments)
+            )
+            return
+        what = exchange_text(vhost, name)
+        assert_same_property(what, "type", exchange.type, kind)
+        assert_same_property(what, "durable", exchange.durable, durable)
+        assert_same_property(what, "auto_delete", exchange.auto_delete, auto_delete)
+        assert_same_property(what, "internal", exchange.internal, internal)
+        assert_same_arguments(what, EXCHANGE_ARGUMENTS, exchange.arguments, arguments)
+
+    def check_exchange(self, vhost: Vhost, name: str) -> None:
+        """exchange.declare with passive."""
+        name = stripped(name)
+        refuse_default(name)
+        find_exchange(vhost, name)
+
+    def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
+        """exchange.delete. What is not there is deleted already."""
+        name = stripped(name)
+        refuse_default(name)
+        if name.startswith("amq."):
+            raise AccessRefused(f"deletion of system {exchange_text(vhost, name)} not allowed")
+        permit(client, vhost, "configure", "exchange", name)
+        exchange = vhost.exchanges.get(name)
+        if exchange is None:
+            return
+        if if_unused and exchange.bindings:
+            raise PreconditionFailed(f"{exchange_text(vhost, name)} in use")
+        vhost.remove_exchange(exchange)
+
+    # --- queues
+
+    def declare_queue(
+        self,
+        client: Client,
+        vhost: Vhost,
+        name: str,
+        *,
+        durable: bool,
+        exclusive: bool,
+        auto_delete: bool,
+        arguments: Table,
+    ) -> Queue:
+        """queue.declare. Creates the queue, named by us if it has no name, or makes sure that it is as asked for."""
+        name = stripped(name)
+        durable = durable and not exclusive
+        if name:
+            refuse_reserved("queue", name)
+        else:
+            name = f"amq.gen-{self._broker.new_name()}"
+        permit(client, vhost, "configure", "queue", name)
+        queue = vhost.queues.get(name)
+        if queue is None:
+            return vhost.add_queue(
+                name,
+                durable=durable,
+                auto_delete=auto_delete,
+                owner=client if exclusive else None,
+                arguments=arguments,
+            )
+        if queue.owner is not (client if exclusive else None):
+            raise locked(vhost, name)
+        what = queue_text(vhost, name)
+        assert_same_property(what, "durable", queue.durable, durable)
+        assert_same_property(what, "auto_delete", queue.auto_delete, auto_delete)
+        assert_same_arguments(what, QUEUE_ARGUMENTS, queue.arguments, arguments)
+        return queue
+
+    def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
+        """queue.declare with passive."""
+        return open_queue(client, vhost, stripped(name))
+
+    def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
+        """queue.delete; how many messages went with it. What is not there is deleted already."""
+        name = stripped(name)
+        permit(client, vhost, "configure", "queue", name)
+        if name not in vhost.queues:
+            return 0
+        queue = open_queue(client, vhost, name)
+        if if_unused and queue.consumers:
+            raise PreconditionFailed(f"{queue_text(vhost, name)} in use")
+        if if_empty and queue.ready:
+            raise PreconditionFailed(f"{queue_text(vhost, name)} not empty")
+        count = len(queue.ready)
+        vhost.remove_queue(queue)
+        return count
+
+    def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
+        """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
+        permit(client, vhost, "read", "queue", name)
+        queue = open_queue(client, vhost, name)
+        return queue.discard()
+
+    # --- bindings
+
+    def bind_queue(
+        self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
+    ) -> None:
+        """queue.bind"""
+        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        source = find_exchange(vhost, exchange)
+        destination = open_queue(client, vhost, queue)
+        source.check_binding(arguments)
+        vhost.add_binding(Binding(source, destination, routing_key, arguments))
+
+    def unbind_queue(
+        self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
+    ) -> None:
+        """queue.unbind. What is not bound, or not even there, is unbound already."""
+        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
+
+    def bind_exchange(
+        self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
+    ) -> None:
+        """exchange.bind"""
+        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        exchange = find_exchange(vhost, source)
+        binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
+        exchange.check_binding(arguments)
+        vhost.add_binding(binding)
+
+    def unbind_exchange(
+        self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
+    ) -> None:
+        """exchange.unbind. What is not bound, or not even there, is unbound already."""
+        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
+
+    def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
+        queue, exchange = stripped(queue), stripped(exchange)
+        permit(client, vhost, "write", "queue", queue)
+        refuse_default(exchange)
+        permit(client, vhost, "read", "exchange", exchange)
+        return queue, exchange
+
+    def _permit_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
+        destination, source = stripped(destination), stripped(source)
+        permit(client, vhost, "write", "exchange", destination)
+        refuse_default(destination)
+        refuse_default(source)
+        permit(client, vhost, "read", "exchange", source)
+        return destination, source
+
+    def _unbind(
+        self,
+        client: Client,
+        vhost: Vhost,
+        source: str,
+        destination: Queue | Exchange | None,
+        routing_key: str,
+        arguments: Table,
+    ) -> None:
+        exchange = vhost.exchanges.get(source)
+        if exchange is None or destination is None:
+            return
+        bound = exchange.bindings.get(Binding(exchange, destination, routing_key, arguments).identity)
+        if bound is None:
+            return
+        if isinstance(destination, Queue):
+            open_queue(client, vhost, destination.name)
+        vhost.remove_bindings([bound])
