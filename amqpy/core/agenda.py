@@ -5,6 +5,7 @@ whole before its consequences begin: the reply to queue.delete comes before the 
 """
 
 from collections import deque
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol
 
 from amqpy.core.structures import DeadlineHeap
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from amqpy.core.queue import Queue
 
 
-class Timed(Protocol):
+class Timed(Hashable, Protocol):
     """Something that waits for its time."""
 
     def on_time(self) -> None:
