@@ -149,6 +149,13 @@ class Config:
             rabbitmq_variable="RABBITMQ_DEFAULT_VHOST",
         ),
     )
+    default_queue_type: str = setting(
+        "classic",
+        About(
+            "The type of queues that are declared without one, in virtual hosts that have no default of their own.",
+            choices=("classic", "quorum", "stream"),
+        ),
+    )
     loopback_users: tuple[str, ...] = setting(("guest",), About("Users that may connect from a loopback address only."))
     auth_mechanisms: tuple[str, ...] = setting(
         ("PLAIN", "AMQPLAIN"),

@@ -99,6 +99,19 @@ class InternalFault(ConnectionFault):
         return self.name
 
 
+class AdministrationError(Exception):
+    """What an administrator asked for is refused. No AMQP fault: there is no reply code, and nothing closes.
+
+    The text is RabbitMQ's, and whoever asked may read it.
+    """
+
+    def __init__(self, text: str, *, missing: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.missing = missing
+        """Whether it is about something that is not there, rather than about what was said of it."""
+
+
 _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 'btnvfre"\\', strict=True)}
 """The characters that are printable in Erlang with a backslash before them."""
 

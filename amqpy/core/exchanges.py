@@ -10,6 +10,7 @@ Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange_type_*`, `rabbit_b
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from amqpy.core.arguments import Definition
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, as_erlang, comparable, encode_table
@@ -53,11 +54,18 @@ class Exchange:
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
-        alternate = arguments.get("alternate-exchange")
-        self.alternate: str | None = alternate.value if alternate else None
+        self.policy: str | None = None
+        self.operator_policy: str | None = None
+        self.configure({})
         self.bindings: dict[Hashable, Binding] = {}
         self.incoming: dict[Binding, None] = {}
         """The bindings of other exchanges that lead here."""
+
+    def configure(self, definition: Definition) -> None:
+        """Takes on what policies say; an argument wins over them."""
+        self.definition = definition
+        alternate = self.arguments.get("alternate-exchange")
+        self.alternate: str | None = alternate.value if alternate else definition.get("alternate-exchange")
 
     def check_binding(self, arguments: Table) -> None:
         """Raises PreconditionFailed when this type cannot have a binding with these arguments."""

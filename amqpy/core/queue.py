@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from amqpy.core.agenda import Agenda
+from amqpy.core.arguments import Definition, Settings, settings_of
 from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Client
 from amqpy.core.message import Message
@@ -28,14 +29,18 @@ class Queue:
         "auto_delete",
         "bindings",
         "consumers",
+        "definition",
         "deleted",
         "durable",
         "exclusive_consumer",
         "expires_at_ms",
         "line",
         "name",
+        "operator_policy",
         "owner",
+        "policy",
         "ready",
+        "settings",
         "unacked",
     )
 
@@ -55,6 +60,11 @@ class Queue:
         self.owner = owner
         """The connection an exclusive queue belongs to."""
         self.arguments = arguments
+        self.policy: str | None = None
+        self.operator_policy: str | None = None
+        self.definition: Definition = {}
+        """What its policies say."""
+        self.settings = settings_of(arguments, {})
         self.agenda = agenda
         self.bindings: dict[Binding, None] = {}
         self.ready: ReadyFifo[Message] = ReadyFifo()
@@ -65,6 +75,10 @@ class Queue:
         self.deleted = False
         self.expires_at_ms: int | None = None
         """When its first message expires, as the agenda has it."""
+
+    def configure(self, settings: Settings) -> None:
+        """Settings change, because a policy did."""
+        self.settings = settings
 
     def publish(self, message: Message) -> None:
         """Takes responsibility for the message. If a consumer is in line, it gets it now."""

@@ -9,6 +9,7 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 from typing import TYPE_CHECKING
 
 from amqpy.core.arguments import (
+    CLASSIC,
     EXCHANGE_ARGUMENTS,
     QUEUE_ARGUMENTS,
     assert_same_arguments,
@@ -27,10 +28,11 @@ from amqpy.core.checks import (
 )
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.limits import refuse_queue
 from amqpy.core.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed
-from amqpy.wire.values import Table
+from amqpy.wire.values import Field, Table
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
@@ -126,8 +128,10 @@ class Topology:
         else:
             name = f"amq.gen-{self._broker.new_name()}"
         permit(client, vhost, "configure", "queue", name)
+        arguments = _with_default_type(vhost, arguments, fits=durable and not exclusive and not auto_delete)
         queue = vhost.queues.get(name)
         if queue is None:
+            refuse_queue(vhost, name)
             return vhost.add_queue(
                 name,
                 durable=durable,
@@ -140,7 +144,7 @@ class Topology:
         what = queue_text(vhost, name)
         assert_same_property(what, "durable", queue.durable, durable)
         assert_same_property(what, "auto_delete", queue.auto_delete, auto_delete)
-        assert_same_arguments(what, QUEUE_ARGUMENTS, queue.arguments, arguments)
+        assert_same_arguments(what, QUEUE_ARGUMENTS["classic"], queue.arguments, arguments)
         return queue
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
@@ -237,3 +241,12 @@ class Topology:
         if isinstance(destination, Queue):
             open_queue(client, vhost, destination.name)
         vhost.remove_bindings([bound])
+
+
+def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
+    """The arguments with the virtual host's default type of queue, if none is given. Only a durable queue that is
+    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default."""
+    kind = vhost.metadata.default_queue_type
+    if kind is None or "x-queue-type" in arguments or not (fits or kind == CLASSIC):
+        return arguments
+    return arguments | {"x-queue-type": Field("longstr", kind)}

@@ -8,10 +8,13 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 """
 
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
+from amqpy.core.limits import Limits
+from amqpy.core.policies import Rules
 from amqpy.core.queue import Queue
 from amqpy.core.reply_to import ReplyQueue
 from amqpy.wire.properties import headers_of
@@ -44,12 +47,29 @@ class Route:
         """None when each message must be looked at, because some exchange on the way reads its headers."""
 
 
+class Metadata(NamedTuple):
+    """What an administrator says about a virtual host."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    default_queue_type: str | None = None
+    """The type of queues that are declared without one, if they can be of it."""
+    protected_from_deletion: bool = False
+
+
 class Vhost:
     """The objects of one virtual host."""
 
     def __init__(self, name: str, agenda: Agenda) -> None:
         self.name = name
         self._agenda = agenda
+        self.metadata = Metadata()
+        self.rules = Rules()
+        self.parameters: dict[tuple[str, str], Any] = {}
+        """Values that an administrator set, by component and name."""
+        self.tracing = False
+        self.clients: dict[Client, None] = {}
+        """The connections that are open to it."""
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.reply_queues: dict[str, ReplyQueue] = {}
@@ -61,10 +81,24 @@ class Vhost:
             internal = exchange == "amq.rabbitmq.trace"
             self.add_exchange(EXCHANGE_TYPES[kind](exchange, durable=True, internal=internal, arguments={}))
 
+    @property
+    def limits(self) -> Limits:
+        limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
+        return limits
+
+    def govern(self) -> None:
+        """Applies policies that have changed."""
+        for queue in self.queues.values():
+            self.rules.govern_queue(queue)
+        for exchange in self.exchanges.values():
+            self.rules.govern_exchange(exchange)
+        self.forget_routes()
+
     # --- queues and exchanges
 
     def add_exchange(self, exchange: Exchange) -> None:
         self.exchanges[exchange.name] = exchange
+        self.rules.govern_exchange(exchange)
         self.forget_routes()
 
     def add_queue(
@@ -78,6 +112,7 @@ class Vhost:
             arguments=arguments,
             agenda=self._agenda,
         )
+        self.rules.govern_queue(queue)
         self.queues[name] = queue
         if owner is not None:
             self.owned.setdefault(owner, {})[queue] = None

@@ -1,0 +1,54 @@
+"""How much of something a virtual host or a user may have.
+
+A limit is an integer; a negative one is none, as is one that is not set. Whether a limit is reached is asked when
+something is about to be added: what is there when a limit is set stays.
+
+Source: `rabbit_vhost_limit`, `rabbit_reader:is_over_*`, `rabbit_auth_backend_internal:is_over_*`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from amqpy.core.validation import Term, integer, judge_object
+from amqpy.errors import NotAllowed, PreconditionFailed
+
+if TYPE_CHECKING:
+    from amqpy.core.vhost import Vhost
+
+Limits: TypeAlias = Mapping[str, int]
+
+MAX_CONNECTIONS: Final = "max-connections"
+MAX_QUEUES: Final = "max-queues"
+MAX_CHANNELS: Final = "max-channels"
+
+VHOST_LIMITS: Final = (MAX_CONNECTIONS, MAX_QUEUES)
+USER_LIMITS: Final = (MAX_CONNECTIONS, MAX_CHANNELS)
+
+
+def judge_limits(name: str, known: Iterable[str], value: object) -> list[str]:
+    """What is wrong with a JSON object of limits."""
+    return judge_object(name, [Term(key, integer) for key in known], value)
+
+
+def reached(limits: Limits, key: str, count: int) -> bool:
+    """Whether so many are as many as there may be."""
+    return 0 <= limits.get(key, -1) <= count
+
+
+def refuse_queue(vhost: "Vhost", name: str) -> None:
+    """Raises PreconditionFailed if the virtual host is full of queues."""
+    limits = vhost.limits
+    if reached(limits, MAX_QUEUES, len(vhost.queues)):
+        raise PreconditionFailed(
+            f"cannot declare queue '{name}': queue limit in vhost '{vhost.name}' ({limits[MAX_QUEUES]}) is reached"
+        )
+
+
+def refuse_connection(vhost: "Vhost", user_name: str) -> None:
+    """Raises NotAllowed if the virtual host is full of connections."""
+    limits = vhost.limits
+    if reached(limits, MAX_CONNECTIONS, len(vhost.clients)):
+        raise NotAllowed(
+            f"access to vhost '{vhost.name}' refused for user '{user_name}': "
+            f"connection limit ({limits[MAX_CONNECTIONS]}) is reached"
+        )

@@ -1,0 +1,217 @@
+"""Policies: settings for queues and exchanges by name, which an administrator changes while they are in use.
+
+Of the policies that match a name, one counts: the one with the highest priority (of equals, the first by name). Of
+the operator policies, one more; where both say something, `arguments.merged` decides. What a policy may say of queues
+is in the table of `arguments`; nothing here knows what any key means, but for `alternate-exchange`.
+
+Matching is done when a policy or a queue changes, never for a message.
+
+Source: `rabbit_policy`, `rabbit_policies`, `rabbit_amqqueue:is_policy_applicable`, `rabbit_mirror_queue_misc`,
+`rabbit_federation_parameters`, `rabbit_sharding_policy_validator`, `rabbit_queue_location_validator`.
+"""
+
+import re
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from amqpy.core.arguments import (
+    CLASSIC,
+    POLICY_KEYS,
+    QUEUE_TYPES_KNOWN,
+    QUORUM,
+    STREAM,
+    Definition,
+    PolicyKey,
+    is_text,
+    merged,
+    settings_of,
+)
+from amqpy.core.policy_features import CLASSIC_KEYS, FEATURES, Feature
+from amqpy.core.validation import (
+    Term,
+    as_erlang_pairs,
+    as_erlang_term,
+    check,
+    compile_pattern,
+    judge_object,
+    number,
+)
+from amqpy.wire.values import Table
+
+if TYPE_CHECKING:
+    from amqpy.core.exchanges import Exchange
+    from amqpy.core.queue import Queue
+
+EXCHANGE: Final = "exchange"
+"""What an exchange is to `apply-to`, beside the types of queues."""
+
+APPLY_TO: Final = {
+    "all": frozenset((*QUEUE_TYPES_KNOWN, EXCHANGE)),
+    "queues": frozenset(QUEUE_TYPES_KNOWN),
+    "exchanges": frozenset((EXCHANGE,)),
+    "classic_queues": frozenset((CLASSIC,)),
+    "quorum_queues": frozenset((QUORUM,)),
+    "streams": frozenset((STREAM,)),
+}
+
+EXCHANGE_KEYS: Final = {"alternate-exchange": PolicyKey(is_text, "alternate exchange name", APPLY_TO["all"])}
+KEYS: Final[Mapping[str, PolicyKey]] = POLICY_KEYS | EXCHANGE_KEYS
+OPERATOR_KEYS: Final = {name: key for name, key in KEYS.items() if key.operator}
+
+_TYPES: Final = {name: key.by for name, key in POLICY_KEYS.items()} | dict.fromkeys(CLASSIC_KEYS, frozenset((CLASSIC,)))
+"""The types of queues that can have a key. A policy with a key that a type cannot have is not for such queues."""
+
+
+class Policy(NamedTuple):
+    name: str
+    pattern: str
+    apply_to: str
+    priority: float
+    definition: Definition
+
+
+# --- what may be said
+
+
+def check_policy(name: str, value: object, *, operator: bool) -> Policy:
+    """The policy that a JSON object describes. Raises AdministrationError."""
+    terms = (
+        Term("priority", number, mandatory=True),
+        Term("pattern", _judge_pattern, mandatory=True),
+        Term("apply-to", _judge_apply_to),
+        Term("definition", _judge_operator_definition if operator else _judge_definition, mandatory=True),
+    )
+    check(judge_object(name, terms, value))
+    assert isinstance(value, dict)
+    return Policy(name, value["pattern"], value.get("apply-to", "all"), value["priority"], dict(value["definition"]))
+
+
+def _judge_pattern(key: str, value: Any) -> str | None:  # noqa: ANN401 (any JSON)
+    if not isinstance(value, str):
+        return f"{key} should be a binary but was {as_erlang_term(value)}"
+    try:
+        compile_pattern(value)
+    except ValueError as error:
+        return f"{key} should be regular expression but is invalid: {error}"
+    return None
+
+
+def _judge_apply_to(key: str, value: Any) -> str | None:  # noqa: ANN401
+    if isinstance(value, str) and value in APPLY_TO:
+        return None
+    known = "'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"
+    shown = value if isinstance(value, str) else as_erlang_term(value)
+    return f"apply-to '{shown}' unrecognised; should be one of: {known}"
+
+
+def _judge_definition(key: str, value: Any) -> str | None:  # noqa: ANN401
+    before, after = FEATURES
+    return _judge_keys(value, (*before, _own(KEYS), *after))
+
+
+def _judge_operator_definition(key: str, value: Any) -> str | None:  # noqa: ANN401
+    return _judge_keys(value, (_own(OPERATOR_KEYS),))
+
+
+def _judge_keys(definition: Any, features: Iterable[Feature]) -> str | None:  # noqa: ANN401
+    """What is wrong first. Each part of RabbitMQ judges the keys it knows; then comes what nobody knows."""
+    if not isinstance(definition, dict):
+        return f"definition must be a dictionary: {as_erlang_term(definition)}"
+    if not definition:
+        return "no policy provided"
+    unknown = dict(definition)
+    for feature in features:
+        known = {key: unknown.pop(key) for key in sorted(feature.keys & unknown.keys())}
+        if known and (error := feature.judge(known)) is not None:
+            return error
+    return f"{as_erlang_pairs(unknown)} are not recognised policy settings" if unknown else None
+
+
+def _own(keys: Mapping[str, PolicyKey]) -> Feature:
+    def judge(definition: Definition) -> str | None:
+        for name, value in definition.items():
+            if not keys[name].check(value):
+                return f"{as_erlang_term(value)} is not a valid {keys[name].noun}"
+        return None
+
+    return Feature(frozenset(keys), judge)
+
+
+# --- which one counts
+
+
+class _Rule(NamedTuple):
+    """A policy, ready to be asked. Rules are sorted by what comes first."""
+
+    rank: float
+    name: str
+    policy: Policy
+    pattern: re.Pattern[str]
+    kinds: frozenset[str]
+    """The types of queues it is for, and EXCHANGE."""
+
+
+class Policies:
+    """The policies of one kind in a virtual host."""
+
+    def __init__(self) -> None:
+        self._rules: list[_Rule] = []
+
+    def __iter__(self) -> Iterator[Policy]:
+        """In the order in which they are asked."""
+        return (rule.policy for rule in self._rules)
+
+    def find(self, name: str) -> Policy | None:
+        return next((policy for policy in self if policy.name == name), None)
+
+    def put(self, policy: Policy) -> None:
+        """A new policy, or one instead of the policy of the same name."""
+        self.remove(policy.name)
+        kinds = APPLY_TO[policy.apply_to]
+        for key in policy.definition:
+            kinds = kinds & (_TYPES.get(key, kinds) | {EXCHANGE})
+        insort(self._rules, _Rule(-policy.priority, policy.name, policy, compile_pattern(policy.pattern), kinds))
+
+    def remove(self, name: str) -> None:
+        self._rules = [rule for rule in self._rules if rule.name != name]
+
+    def match(self, kind: str, name: str) -> Policy | None:
+        """The policy that counts for a queue of this type, or for an EXCHANGE."""
+        for rule in self._rules:
+            if kind in rule.kinds and rule.pattern.search(name):
+                return rule.policy
+        return None
+
+
+class Rules:
+    """Both kinds of policies of a virtual host, and what they come to."""
+
+    def __init__(self) -> None:
+        self.policies = Policies()
+        self.operator_policies = Policies()
+
+    def govern_queue(self, queue: "Queue") -> None:
+        """Tells the queue its settings, if those that policies make have changed."""
+        definition = self._govern(queue, queue_type(queue.arguments))
+        if definition != queue.definition:
+            queue.definition = definition
+            queue.configure(settings_of(queue.arguments, definition))
+
+    def govern_exchange(self, exchange: "Exchange") -> None:
+        definition = self._govern(exchange, EXCHANGE)
+        if definition != exchange.definition:
+            exchange.configure(definition)
+
+    def _govern(self, what: "Queue | Exchange", kind: str) -> dict[str, Any]:
+        policy = self.policies.match(kind, what.name)
+        operator_policy = self.operator_policies.match(kind, what.name)
+        what.policy = policy and policy.name
+        what.operator_policy = operator_policy and operator_policy.name
+        return merged(policy.definition if policy else {}, operator_policy.definition if operator_policy else {})
+
+
+def queue_type(arguments: Table) -> str:
+    """The type of the queue that was declared with these arguments."""
+    field = arguments.get("x-queue-type")
+    return CLASSIC if field is None else str(field.value)

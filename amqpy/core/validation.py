@@ -1,0 +1,148 @@
+"""How RabbitMQ judges a value that an administrator gave, and how it says what is wrong with it.
+
+Values are JSON as Python has it; RabbitMQ shows them as Erlang terms. All that is wrong is told at once, a line each.
+
+Source: `rabbit_parameter_validation`, `rabbit_runtime_parameters:format_error`.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias
+
+from amqpy.errors import AdministrationError, erlang_text
+
+Judge: TypeAlias = Callable[[str, Any], str | None]
+"""Looks at a key's value; says what is wrong with it, or None."""
+
+
+class Term(NamedTuple):
+    """A key that an object may have."""
+
+    key: str
+    judge: Judge
+    mandatory: bool = False
+
+
+def check(errors: Iterable[str]) -> None:
+    """Raises AdministrationError if there are any."""
+    lines = [f"{error}\n" for error in errors]
+    if lines:
+        raise AdministrationError(f"Validation failed\n\n{''.join(lines)}")
+
+
+def judge_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
+    """What is wrong with the object of this name, in RabbitMQ's order: the last key first."""
+    if isinstance(value, list):
+        return [f"Unrecognised terms {as_erlang_term(value)} in {name}"] if value else []
+    if not isinstance(value, dict):
+        return [f"{name} not a list {as_erlang_term(value)}"]
+    errors: list[str] = []
+    unknown = dict(value)
+    for key, judge, mandatory in terms:
+        if key in unknown:
+            error = judge(key, unknown.pop(key))
+        else:
+            error = f'Key "{key}" not found in {name}' if mandatory else None
+        if error is not None:
+            errors.insert(0, error)
+    if unknown:
+        errors.insert(0, f"Unrecognised terms {as_erlang_pairs(unknown)} in {name}")
+    return errors
+
+
+def number(key: str, value: object) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number else f"{key} should be a number, actually was {as_erlang_term(value)}"
+
+
+def integer(key: str, value: object) -> str | None:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return None if is_integer else f"{key} should be a number, actually was {as_erlang_term(value)}"
+
+
+def text(key: str, value: object) -> str | None:
+    return None if isinstance(value, str) else f"{key} should be binary, actually was {as_erlang_term(value)}"
+
+
+# --- regular expressions
+
+PATTERN_MAX = 4096
+"""Characters of a regular expression."""
+
+_PCRE = {
+    "missing ), unterminated subpattern": "missing )",
+    "unterminated character set": "missing terminating ] for character class",
+    "bad escape (end of pattern)": r"\\ at end of pattern",
+    "unbalanced parenthesis": "unmatched parentheses",
+    "multiple repeat": "nothing to repeat",
+    "min repeat greater than max repeat": "numbers out of order in {} quantifier",
+    "look-behind requires fixed-width pattern": "lookbehind assertion is not fixed length",
+}
+"""Erlang's words for Python's. Any other error is told in Python's words."""
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Raises ValueError with the Erlang term that says what is wrong, and where."""
+    if len(pattern) > PATTERN_MAX:
+        raise ValueError('{"regular expression is too large",0}')
+    try:
+        with warnings.catch_warnings():
+            # `[[:alpha:]]` and the like are something else in Python: better no policy than the wrong one.
+            warnings.simplefilter("error", FutureWarning)
+            return re.compile(pattern)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
+        words, position = getattr(error, "msg", str(error)), getattr(error, "pos", None)
+        unfinished = words.startswith(("missing )", "unterminated", "bad escape (end"))
+        at = len(pattern) if unfinished or position is None else position
+        raise ValueError(f'{{"{_PCRE.get(words, words)}",{at}}}') from None
+
+
+# --- JSON values as Erlang terms
+
+
+def as_erlang_term(value: object) -> str:
+    """A JSON value as Erlang's `~p` prints it, but on one line however long."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case float():
+            return _float(value)
+        case str():
+            # RabbitMQ prints the bytes of UTF-8 one by one, and its output is read as UTF-8 again.
+            shown = erlang_text(value.encode("utf-8", "surrogateescape"))
+            return shown.encode("latin-1").decode("utf-8", "surrogateescape")
+        case dict():
+            pairs = (f"{as_erlang_term(key)} => {as_erlang_term(value[key])}" for key in sorted(value))
+            return f"#{{{','.join(pairs)}}}"
+        case list() | tuple():
+            return _list(list(value))
+    return str(value)
+
+
+def as_erlang_pairs(values: dict[str, Any]) -> str:
+    """An object as a list of pairs."""
+    return f"[{','.join(f'{{{as_erlang_term(key)},{as_erlang_term(values[key])}}}' for key in sorted(values))}]"
+
+
+def _list(items: list[object]) -> str:
+    """Erlang cannot tell a list of small integers from a text."""
+    if items and all(isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 256 for item in items):
+        shown = erlang_text(bytes(item for item in items if isinstance(item, int)))
+        if shown.startswith('<<"'):
+            return shown[2:-2]
+    return f"[{','.join(map(as_erlang_term, items))}]"
+
+
+def _float(value: float) -> str:
+    """Whichever is shorter: `100.0`, `6.0e4`."""
+    plain = format(Decimal(repr(value)), "f")
+    plain += "" if "." in plain else ".0"
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)  # JSON has neither infinity nor NaN
+    rest = "".join(map(str, digits[1:])) or "0"
+    scientific = f"{'-' * sign}{digits[0]}.{rest}e{exponent + len(digits) - 1}"
+    return plain if len(plain) <= len(scientific) else scientific
