@@ -49,7 +49,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
     broker = Broker(config, new_name)
-    reactor = Reactor(broker, Users.from_config(config, secrets.token_bytes(4)), config, log=log)
+    reactor = Reactor(broker, Users(broker, new_salt), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, broker)
@@ -70,6 +70,11 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
 def new_name() -> str:
     """22 random characters of the URL-safe base64 alphabet, as in RabbitMQ's `amq.gen-…` and `amq.ctag-…`."""
     return secrets.token_urlsafe(16)
+
+
+def new_salt() -> bytes:
+    """Four random bytes, as RabbitMQ has them before a password's hash."""
+    return secrets.token_bytes(4)
 
 
 def prepare_directory(directory: Path) -> None:

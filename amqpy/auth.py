@@ -9,11 +9,14 @@ Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`, `rabbi
 import hashlib
 import hmac
 import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from amqpy.config import Config
-from amqpy.core.effects import Verb
-from amqpy.errors import SyntaxFault
+from amqpy.core.broker import Broker
+from amqpy.core.effects import Client, Verb
+from amqpy.core.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
+from amqpy.core.validation import compile_pattern
+from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
 from amqpy.wire.values import Field, MalformedValue, decode_table
 
 
@@ -30,6 +33,8 @@ class Permission(NamedTuple):
 
 
 EVERYTHING = Permission(".*", ".*", ".*")
+IMPERSONATOR = "impersonator"
+"""The tag of a user who may put any user's name on messages."""
 
 
 class User:
@@ -39,6 +44,10 @@ class User:
         self.name = name
         self.password_hash = password_hash
         self.permissions = permissions
+        self.tags: tuple[str, ...] = ()
+        self.limits: dict[str, int] = {}
+        self.clients: dict[Client, None] = {}
+        """The open connections of this user."""
 
     def may_enter(self, vhost: str) -> bool:
         return vhost in self.permissions
@@ -50,24 +59,126 @@ class User:
         pattern: str = getattr(permission, verb)
         return re.search(pattern or "^$", resource) is not None
 
+    def refuse_connection(self) -> None:
+        """Raises NotAllowed if the user has as many connections as allowed."""
+        if reached(self.limits, MAX_CONNECTIONS, len(self.clients)):
+            raise NotAllowed(
+                f"connection refused for user '{self.name}': "
+                f"user connection limit ({self.limits[MAX_CONNECTIONS]}) is reached"
+            )
+
+    def refuse_channel(self) -> None:
+        """Raises NotAllowed if the user has as many channels as allowed, on all connections together."""
+        # Counted when there is a limit to keep, so that there is no number to keep right.
+        if MAX_CHANNELS not in self.limits:
+            return
+        if reached(self.limits, MAX_CHANNELS, sum(client.channel_count for client in self.clients)):
+            raise NotAllowed(
+                f"number of channels opened for user '{self.name}' has reached the maximum allowed user limit of "
+                f"({self.limits[MAX_CHANNELS]})"
+            )
+
 
 class Users:
-    """Everybody the broker knows."""
+    """Everybody the broker knows, and what an administrator may ask about them. `new_salt` makes four random bytes.
 
-    def __init__(self, loopback_only: tuple[str, ...]) -> None:
+    From the start there is the default user, with every permission on the default vhost.
+    """
+
+    def __init__(self, broker: Broker, new_salt: Callable[[], bytes]) -> None:
+        config = broker.config
+        self._broker = broker
+        self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
-        self.loopback_only = frozenset(loopback_only)
+        self.loopback_only = frozenset(config.loopback_users)
+        broker.administration.on_vhost_deleted.append(self._forget_vhost)
+        self.add_user(config.default_user, config.default_pass)
+        self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
 
-    @classmethod
-    def from_config(cls, config: Config, salt: bytes) -> "Users":
-        """The default user, with every permission on the default vhost. `salt` are four random bytes."""
-        users = cls(config.loopback_users)
-        hashed = hash_password(config.default_pass.encode(), salt)
-        users.add(User(config.default_user, hashed, {config.default_vhost: EVERYTHING}))
-        return users
+    def __iter__(self) -> Iterator[User]:
+        return iter(self._by_name.values())
 
-    def add(self, user: User) -> None:
-        self._by_name[user.name] = user
+    def user(self, name: str) -> User:
+        """Raises AdministrationError if nobody has this name."""
+        user = self._by_name.get(name)
+        if user is None:
+            raise AdministrationError(f'User "{name}" does not exist', missing=True)
+        return user
+
+    # --- administration
+
+    def add_user(
+        self, name: str, password: str = "", *, tags: Iterable[str] = (), password_hash: bytes | None = None
+    ) -> None:
+        """A new user, without any permission. With neither a password nor the hash of one nobody can log in."""
+        if name in self._by_name:
+            raise AdministrationError(f'User "{name}" already exists')
+        hashed = self._hash(password) if password_hash is None else password_hash
+        user = self._by_name[name] = User(name, hashed, {})
+        user.tags = tuple(tags)
+
+    def delete_user(self, name: str) -> None:
+        """Also closes the user's connections."""
+        user = self.user(name)
+        for vhost in list(user.permissions):
+            self._set_permission(user, vhost, None)
+        del self._by_name[name]
+        for client in list(user.clients):
+            client.close(f"user '{name}' is deleted")
+
+    def change_password(self, name: str, password: str) -> None:
+        """For logins to come. An empty one lets nobody log in."""
+        self.user(name).password_hash = self._hash(password)
+
+    def set_tags(self, name: str, tags: Iterable[str]) -> None:
+        """For logins to come."""
+        self.user(name).tags = tuple(tags)
+
+    def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
+        """Counts from now on, for open connections too."""
+        user = self.user(name)
+        self._broker.administration.vhost(vhost)
+        for pattern in (configure, write, read):
+            try:
+                compile_pattern(pattern)
+            except ValueError as error:
+                raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
+        self._set_permission(user, vhost, Permission(configure, write, read))
+
+    def clear_permissions(self, name: str, vhost: str) -> None:
+        user = self.user(name)
+        self._broker.administration.vhost(vhost)
+        self._set_permission(user, vhost, None)
+
+    def set_limits(self, name: str, limits: dict[str, int]) -> None:
+        """Limits beside those there are; what there is already too much of stays."""
+        user = self.user(name)
+        for error in judge_limits("user-limits", USER_LIMITS, limits):
+            raise AdministrationError(error)
+        user.limits |= limits
+
+    def clear_limits(self, name: str, *limits: str) -> None:
+        """These limits, or all."""
+        user = self.user(name)
+        for limit in limits or tuple(user.limits):
+            user.limits.pop(limit, None)
+
+    def _hash(self, password: str) -> bytes:
+        return hash_password(password.encode(), self._new_salt()) if password else b""
+
+    def _set_permission(self, user: User, vhost: str, permission: Permission | None) -> None:
+        if permission is None:
+            user.permissions.pop(vhost, None)
+        else:
+            user.permissions[vhost] = permission
+        # Remembered routes are permitted ones.
+        self._broker.vhosts[vhost].forget_routes()
+
+    def _forget_vhost(self, vhost: str) -> None:
+        for user in self:
+            self._set_permission(user, vhost, None)
+
+    # --- logging in
 
     def log_in(self, name: str, password: bytes, *, from_loopback: bool) -> User:
         """The user with this name and password. Raises LoginFailed."""
@@ -80,7 +191,7 @@ class Users:
                 "Alternatively change the password for the user to be non-blank."
             )
         # An unknown user costs the same hash, so that the time taken does not tell who exists.
-        known = user.password_hash if user else bytes(36)
+        known = (user.password_hash if user else b"") or bytes(36)
         if not hmac.compare_digest(hash_password(password, known[:4]), known) or user is None:
             raise LoginFailed(f"user '{name}' - invalid credentials")
         if name in self.loopback_only and not from_loopback:

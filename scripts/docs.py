@@ -16,8 +16,11 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 # ruff: noqa: E402 (these need the path above)
 from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
+from amqpy.core.arguments import QUEUE_OPTIONS, QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.core.policies import EXCHANGE_KEYS, KEYS
+from amqpy.core.policy_features import FEATURES
 from amqpy.session.connection import ConnectionSession
 from amqpy.session.handshake import CAPABILITIES
 from amqpy.wire.methods import (
@@ -102,7 +105,7 @@ def is_taken(method: type[Method]) -> bool:
     broker = Broker(Config(), new_name=str)
     log = logging.LoggerAdapter(logging.getLogger("docs"), {"connection": "-"})
     log.logger.disabled = True
-    users = Users.from_config(broker.config, salt=bytes(4))
+    users = Users(broker, new_salt=lambda: bytes(4))
     session = ConnectionSession(broker, users, from_loopback=True, log=log, wake=lambda: None, now_ms=0)
     session.receive(b"AMQP\x00\x00\x09\x01", 0)
     for number, what, *values in (
@@ -118,11 +121,38 @@ def is_taken(method: type[Method]) -> bool:
     return b"unimplemented method" not in b"".join(session.outbox.take())
 
 
+def policy_keys() -> str:
+    rows = []
+    for name, key in KEYS.items():
+        option = next((option for option in QUEUE_OPTIONS if option.name == name), None)
+        kinds = (
+            "queues" if len(key.by & set(QUEUE_TYPES_KNOWN)) == len(QUEUE_TYPES_KNOWN) else ", ".join(sorted(key.by))
+        )
+        rows.append(
+            [
+                f"`{name}`",
+                key.noun,
+                "least" if option is not None and option.least else "argument",
+                "exchanges" if name in EXCHANGE_KEYS else kinds,
+                "yes" if key.operator else "",
+                "" if option is None or option.setting is not None else "no",
+            ]
+        )
+    return table(["Key", "Value", "Merged", "For", "Operator", "Effect"], rows)
+
+
+def policy_features() -> str:
+    before, after = FEATURES
+    return names(sorted(key for feature in (*before, *after) for key in feature.keys))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
     "exchange_types": lambda: names(EXCHANGE_TYPES),
     "mechanisms": lambda: names(MECHANISMS),
+    "policy_keys": policy_keys,
+    "policy_features": policy_features,
     "capabilities": lambda: names(CAPABILITIES),
 }
 

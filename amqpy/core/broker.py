@@ -10,7 +10,9 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 from collections.abc import Callable
 
 from amqpy.config import Config
+from amqpy.core.administration import Administration
 from amqpy.core.agenda import Agenda
+from amqpy.core.arguments import CLASSIC
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
 from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Client, Recipient
@@ -18,7 +20,7 @@ from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
-from amqpy.core.vhost import Route, Vhost
+from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
@@ -33,10 +35,14 @@ class Broker:
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
         self.topology = Topology(self)
+        self.administration = Administration(self)
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
+        """A new virtual host. Its queues are classic by default: that goes without saying."""
         vhost = self.vhosts[name] = Vhost(name, self.agenda)
+        if self.config.default_queue_type != CLASSIC:
+            vhost.metadata = Metadata(default_queue_type=self.config.default_queue_type)
         return vhost
 
     # --- turns
@@ -211,6 +217,7 @@ class Broker:
 
     def connection_lost(self, client: Client, vhost: Vhost) -> None:
         """A connection is over and its channels are closed: its exclusive queues go."""
+        vhost.clients.pop(client, None)
         for queue in list(vhost.owned.get(client, ())):
             vhost.remove_queue(queue)
 

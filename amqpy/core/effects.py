@@ -1,7 +1,7 @@
 """What the core asks of the outside: the two sides of a client that broker operations are done for.
 
 An effect is a call, not an object: the session that implements these protocols writes the bytes at once, into the
-client's outbox. Nothing here blocks, fails or calls back into the core.
+client's outbox. Nothing here blocks or fails, and only `Client.close` calls back into the core.
 """
 
 from typing import Literal, Protocol, TypeAlias
@@ -20,6 +20,13 @@ class Client(Protocol):
 
     def may(self, verb: Verb, resource: str) -> bool:
         """Whether its user has this permission on an exchange or a queue of its vhost."""
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels it has open."""
+
+    def close(self, text: str) -> None:
+        """An administrator ends the connection: it leaves the core at once, and its peer is told why."""
 
 
 class Recipient(Protocol):

@@ -146,13 +146,18 @@ class Reactor:
             link.stop()
 
     def _flush(self, first: Link | None) -> None:
-        """Sends what the turn wrote: first to whom it was about, who may be waiting for just that."""
+        """Sends what the turn wrote: first to whom it was about, who may be waiting for just that.
+
+        Some of the others may have been closed by the turn, and have less time left than before.
+        """
         if first is not None:
             first.flush()
         dirty = self._dirty
         for link in dirty:
             if link is not first:
                 link.flush()
+                if link.session.next_at_ms != link.armed_at_ms:
+                    self._arm(link)
         dirty.clear()
 
     # --- time

@@ -293,7 +293,7 @@ class Channel:
         return None
 
     def _check_user_id(self, user_id: str) -> None:
-        if user_id != self.connection.user_name:
+        if user_id != self.connection.user_name and not self.connection.impersonates:
             raise PreconditionFailed(
                 f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
             )

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from amqpy.auth import MECHANISMS, LoginFailed, Mechanism, User, Users
+from amqpy.auth import IMPERSONATOR, MECHANISMS, LoginFailed, Mechanism, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
 from amqpy.errors import (
@@ -26,6 +26,7 @@ from amqpy.errors import (
     ChannelStateFault,
     CommandInvalid,
     ConnectionFault,
+    ConnectionForced,
     FrameFault,
     LoginRefused,
     NotAllowed,
@@ -40,6 +41,8 @@ from amqpy.session.handshake import (
     capabilities_of,
     check_tuned,
     connection_name,
+    enter,
+    login_refused,
     server_properties,
 )
 from amqpy.session.heartbeat import Heartbeat
@@ -102,6 +105,7 @@ class ConnectionSession:
         self.outbox = Outbox(wake)
         self.state = State.HEADER
         self.user: User | None = None
+        self.impersonates = False
         self.vhost: Vhost | None = None
         self.client_properties: dict[str, Any] = {}
         self.frame_max = self.config.frame_max
@@ -134,6 +138,13 @@ class ConnectionSession:
 
     def may(self, verb: Verb, resource: str) -> bool:
         return self.user is not None and self.vhost is not None and self.user.may(verb, self.vhost.name, resource)
+
+    @property
+    def channel_count(self) -> int:
+        return len(self.channels)
+
+    def close(self, text: str) -> None:
+        self.fail(ConnectionForced(text))
 
     @property
     def is_closed(self) -> bool:
@@ -261,7 +272,9 @@ class ConnectionSession:
             channel.on_body(payload)
 
     def _open_channel(self, number: int) -> None:
+        assert self.user is not None
         assert self.vhost is not None
+        self.user.refuse_channel()
         channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
         channel.reply(Channel.OpenOk, b"")
 
@@ -332,11 +345,12 @@ class ConnectionSession:
             answer = self._mechanism.respond(response)
         except LoginFailed as failure:
             self.log.error("login failed: %s", str(failure))
-            raise _login_refused(self._mechanism.name) from None
+            raise login_refused(self._mechanism.name) from None
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return
         self.user = answer
+        self.impersonates = IMPERSONATOR in answer.tags
         self._mechanism = None
         self._send(Connection.Tune, self.config.channel_max, self.config.frame_max, self.config.heartbeat)
         self.state = State.TUNING
@@ -355,22 +369,14 @@ class ConnectionSession:
 
     def _on_open(self, method: Connection.Open) -> None:
         assert self.user is not None
-        vhost = self.broker.vhosts.get(method.virtual_host)
-        if vhost is None:
-            raise NotAllowed(f"vhost {method.virtual_host} not found")
-        if not self.user.may_enter(vhost.name):
-            raise NotAllowed(f"access to vhost '{vhost.name}' refused for user '{self.user.name}'")
-        self.vhost = vhost
+        vhost = self.vhost = enter(self.broker, self.user, method.virtual_host)
+        vhost.clients[self] = self.user.clients[self] = None
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
         self.next_at_ms = self._heartbeat.next_at_ms(self.broker.agenda.now_ms)
         name = connection_name(self.client_properties)
-        self.log.info(
-            "user '%s' authenticated and granted access to vhost '%s'%s",
-            self.user.name,
-            vhost.name,
-            f", connection name: {name!r}" if name else "",
-        )
+        shown = f", connection name: {name!r}" if name else ""
+        self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
 
     def _on_close(self, method: Connection.Close) -> None:
         """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
@@ -454,6 +460,8 @@ class ConnectionSession:
             channel.close()
         self.channels.clear()
         if self.vhost is not None:
+            assert self.user is not None
+            self.user.clients.pop(self)
             self.broker.connection_lost(self, self.vhost)
             self.vhost = None
             self.broker.settle()
@@ -481,11 +489,6 @@ def _is_frame(kind: int, payload: bytes) -> bool:
         or kind == BODY
         or (kind == HEARTBEAT and not payload)
     )
-
-
-def _login_refused(mechanism: str) -> LoginRefused:
-    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-    return LoginRefused(text, method_id=(0, 0))
 
 
 def _unexpected(kind: int, payload: bytes) -> UnexpectedFrame:

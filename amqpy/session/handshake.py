@@ -6,8 +6,12 @@ Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_n
 from platform import python_version
 
 from amqpy import __version__
+from amqpy.auth import User
 from amqpy.config import Config
-from amqpy.errors import NotAllowed
+from amqpy.core.broker import Broker
+from amqpy.core.limits import refuse_connection
+from amqpy.core.vhost import Vhost
+from amqpy.errors import LoginRefused, NotAllowed
 from amqpy.wire.values import Field, Table
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -67,3 +71,20 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
         raise NotAllowed(f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})")
     if ours and (value == 0 or value > ours):
         raise NotAllowed(f"negotiated {name} = {value}{shown} is higher than the maximum allowed value ({ours})")
+
+
+def login_refused(mechanism: str) -> LoginRefused:
+    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+    return LoginRefused(text, method_id=(0, 0))
+
+
+def enter(broker: Broker, user: User, name: str) -> Vhost:
+    """The virtual host that a user may connect to. Raises NotAllowed, in RabbitMQ's order."""
+    vhost = broker.vhosts.get(name)
+    if vhost is None:
+        raise NotAllowed(f"vhost {name} not found")
+    refuse_connection(vhost, user.name)
+    user.refuse_connection()
+    if not user.may_enter(name):
+        raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
+    return vhost

@@ -45,10 +45,18 @@ class FakeClient:
         self.user_name = user_name
         self.denied: set[tuple[Verb, str]] = set()
         self.asked: list[tuple[Verb, str]] = []
+        self.closed_with: list[str] = []
 
     def may(self, verb: Verb, resource: str) -> bool:
         self.asked.append((verb, resource))
         return (verb, resource) not in self.denied
+
+    @property
+    def channel_count(self) -> int:
+        return 0
+
+    def close(self, text: str) -> None:
+        self.closed_with.append(text)
 
 
 class Delivery(NamedTuple):

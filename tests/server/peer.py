@@ -102,7 +102,7 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self.broker = make_broker(config)
-        self.reactor = Reactor(self.broker, make_users(config), config, log=LOG)
+        self.reactor = Reactor(self.broker, make_users(self.broker), config, log=LOG)
         self.peers: list[Peer] = []
         self._left = trio.Event()
 

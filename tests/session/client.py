@@ -16,7 +16,7 @@ from typing import Any
 from pamqp import body, commands, frame, header, heartbeat
 from pamqp.base import Frame as Method
 
-from amqpy.auth import EVERYTHING, User, Users, hash_password
+from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.session.connection import ConnectionSession
@@ -146,11 +146,12 @@ def _frame_size(data: bytes) -> int:
     return 8 + struct.unpack_from(">BHI", data)[2] if len(data) >= 7 else 8
 
 
-def make_users(config: Config) -> Users:
+def make_users(broker: Broker) -> Users:
     """guest, and `reader`, who may read anything and nothing else, from anywhere."""
-    users = Users.from_config(config, b"salt")
-    users.add(User("reader", hash_password(b"secret", b"salt"), {"/": EVERYTHING._replace(configure="", write="")}))
-    users.add(User("outsider", hash_password(b"secret", b"salt"), {}))
+    users = Users(broker, lambda: b"salt")
+    users.add_user("reader", "secret")
+    users.set_permissions("reader", broker.config.default_vhost, configure="", write="", read=".*")
+    users.add_user("outsider", "secret")
     return users
 
 
@@ -162,12 +163,19 @@ def make_broker(config: Config | None = None) -> Broker:
 class Client:
     """A session and what a client says to it. Each `feed` is one turn, as the reactor makes them."""
 
-    def __init__(self, broker: Broker | None = None, *, from_loopback: bool = True, now_ms: int = 0) -> None:
+    def __init__(
+        self,
+        broker: Broker | None = None,
+        *,
+        users: Users | None = None,
+        from_loopback: bool = True,
+        now_ms: int = 0,
+    ) -> None:
         self.broker = broker or make_broker()
         self.now_ms = now_ms
         self.session = ConnectionSession(
             self.broker,
-            make_users(self.broker.config),
+            users or make_users(self.broker),
             from_loopback=from_loopback,
             log=LOG,
             wake=lambda: None,

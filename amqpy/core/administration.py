@@ -1,0 +1,237 @@
+"""What an administrator may ask of the broker: policies, parameters, limits, virtual hosts.
+
+An operation checks everything first and changes things after; AdministrationError says why it did not. Whoever
+calls it ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.auth`.
+
+Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rabbit_vhost`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from amqpy.core.arguments import QUEUE_TYPES_KNOWN
+from amqpy.core.limits import VHOST_LIMITS, judge_limits
+from amqpy.core.policies import Policies, Policy, check_policy
+from amqpy.core.validation import as_erlang_term, check
+from amqpy.core.vhost import Metadata, Vhost
+from amqpy.errors import AdministrationError
+
+if TYPE_CHECKING:
+    from amqpy.core.broker import Broker
+
+POLICY, OPERATOR_POLICY, VHOST_LIMITS_COMPONENT = "policy", "operator_policy", "vhost-limits"
+LIMITS_NAME: Final = "limits"
+"""The one name of a parameter of `vhost-limits`."""
+
+
+class Parameter(NamedTuple):
+    """Something that is set at run time. `vhost` and `component` are None for a global one."""
+
+    vhost: str | None
+    component: str | None
+    name: str
+    value: Any
+
+
+def _judge_upstream(name: str, value: object) -> list[str]:
+    """Only what is needed: all else is the business of a federation that there is not."""
+    if not isinstance(value, dict):
+        return [f"{name} not a list {as_erlang_term(value)}"]
+    return [] if "uri" in value else [f'Key "uri" not found in {name}']
+
+
+COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
+    VHOST_LIMITS_COMPONENT: lambda name, value: judge_limits(name, VHOST_LIMITS, value),
+    "federation-upstream": _judge_upstream,
+    "federation-upstream-set": lambda name, value: [],
+}
+"""Whose parameters can be set, and what is wrong with a parameter of this name and value."""
+
+
+class Administration:
+    """The operations of an administrator, on a broker."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker = broker
+        self._globals: dict[str, Any] = {}
+        self.on_vhost_deleted: list[Callable[[str], None]] = []
+        """Who else has something about virtual hosts to forget."""
+
+    def vhost(self, name: str) -> Vhost:
+        """Raises AdministrationError if it is not there."""
+        vhost = self._broker.vhosts.get(name)
+        if vhost is None:
+            raise AdministrationError(f"Virtual host '{name}' does not exist", missing=True)
+        return vhost
+
+    # --- policies
+
+    def set_policy(
+        self,
+        vhost: str,
+        name: str,
+        pattern: str,
+        definition: dict[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+    ) -> None:
+        """A new policy, or another one under the same name. It counts from now on."""
+        value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
+        self._set_policy(self.vhost(vhost), name, value)
+
+    def clear_policy(self, vhost: str, name: str) -> None:
+        self._clear_policy(self.vhost(vhost), self.vhost(vhost).rules.policies, name)
+
+    def policies(self, vhost: str) -> list[Policy]:
+        """In the order in which they are asked."""
+        return list(self.vhost(vhost).rules.policies)
+
+    def set_operator_policy(
+        self,
+        vhost: str,
+        name: str,
+        pattern: str,
+        definition: dict[str, Any],
+        *,
+        priority: float = 0,
+        apply_to: str = "all",
+    ) -> None:
+        value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
+        self._set_operator_policy(self.vhost(vhost), name, value)
+
+    def clear_operator_policy(self, vhost: str, name: str) -> None:
+        self._clear_policy(self.vhost(vhost), self.vhost(vhost).rules.operator_policies, name)
+
+    def operator_policies(self, vhost: str) -> list[Policy]:
+        return list(self.vhost(vhost).rules.operator_policies)
+
+    def _set_policy(self, vhost: Vhost, name: str, value: object) -> None:
+        vhost.rules.policies.put(check_policy(name, value, operator=False))
+        vhost.govern()
+
+    def _set_operator_policy(self, vhost: Vhost, name: str, value: object) -> None:
+        vhost.rules.operator_policies.put(check_policy(name, value, operator=True))
+        vhost.govern()
+
+    def _clear_policy(self, vhost: Vhost, policies: Policies, name: str) -> None:
+        if policies.find(name) is None:
+            raise _no_parameter()
+        policies.remove(name)
+        vhost.govern()
+
+    # --- parameters
+
+    def set_parameter(self, vhost: str, component: str, name: str, value: object) -> None:
+        """Sets a value for a part of the broker. Policies are set by `set_policy` only."""
+        where = self.vhost(vhost)
+        if component == POLICY:
+            raise AdministrationError("policies may not be set using this method")
+        if component == OPERATOR_POLICY:
+            self._set_operator_policy(where, name, value)
+            return
+        judge = COMPONENTS.get(component)
+        check([f"component {component} not found"] if judge is None else judge(name, value))
+        where.parameters[component, name] = value
+
+    def clear_parameter(self, vhost: str, component: str, name: str) -> None:
+        where = self.vhost(vhost)
+        if component == POLICY:
+            raise AdministrationError("policies may not be cleared using this method")
+        if component == OPERATOR_POLICY:
+            self.clear_operator_policy(vhost, name)
+        elif (component, name) not in where.parameters:
+            raise _no_parameter()
+        else:
+            del where.parameters[component, name]
+
+    def parameters(self, vhost: str | None = None, component: str | None = None) -> list[Parameter]:
+        """Those of one virtual host or of all, of one component or of all; policies only if asked for."""
+        vhosts = self._broker.vhosts.values() if vhost is None else [self.vhost(vhost)]
+        found = (parameter for each in vhosts for parameter in _parameters_of(each))
+        if component is None:
+            return [parameter for parameter in found if parameter.component != POLICY]
+        return [parameter for parameter in found if parameter.component == component]
+
+    def set_global_parameter(self, name: str, value: object) -> None:
+        self._globals[name] = value
+
+    def clear_global_parameter(self, name: str) -> None:
+        if name not in self._globals:
+            raise _no_parameter()
+        del self._globals[name]
+
+    def global_parameters(self) -> list[Parameter]:
+        return [Parameter(None, None, name, value) for name, value in self._globals.items()]
+
+    # --- limits
+
+    def set_vhost_limits(self, vhost: str, limits: dict[str, int]) -> None:
+        """Limits instead of those there were; what there is already too much of stays."""
+        self.set_parameter(vhost, VHOST_LIMITS_COMPONENT, LIMITS_NAME, limits)
+
+    def clear_vhost_limits(self, vhost: str) -> None:
+        self.clear_parameter(vhost, VHOST_LIMITS_COMPONENT, LIMITS_NAME)
+
+    # --- virtual hosts
+
+    def add_vhost(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        tags: Iterable[str] = (),
+        default_queue_type: str | None = None,
+        protected_from_deletion: bool | None = None,
+    ) -> None:
+        """A new virtual host, or new metadata for one. None leaves what was said before."""
+        if default_queue_type is not None and default_queue_type not in QUEUE_TYPES_KNOWN:
+            raise AdministrationError("Unsupported default queue type")
+        vhost = self._broker.vhosts.get(name) or self._broker.add_vhost(name)
+        before = vhost.metadata
+        vhost.metadata = Metadata(
+            description,
+            tuple(tags),
+            before.default_queue_type if default_queue_type is None else default_queue_type,
+            before.protected_from_deletion if protected_from_deletion is None else protected_from_deletion,
+        )
+
+    def delete_vhost(self, name: str) -> None:
+        """Deletes all that is in a virtual host, and closes the connections to it."""
+        vhost = self.vhost(name)
+        if vhost.metadata.protected_from_deletion:
+            raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
+        for forget in self.on_vhost_deleted:
+            forget(name)
+        for queue in list(vhost.queues.values()):
+            vhost.remove_queue(queue)
+        for exchange in list(vhost.exchanges.values()):
+            vhost.remove_exchange(exchange)
+        del self._broker.vhosts[name]
+        # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
+        self._broker.settle()
+        for client in list(vhost.clients):
+            client.close(f"vhost '{name}' is deleted")
+
+    def set_deletion_protection(self, name: str, protected: bool) -> None:
+        vhost = self.vhost(name)
+        vhost.metadata = vhost.metadata._replace(protected_from_deletion=protected)
+
+    def trace_on(self, vhost: str) -> None:
+        self.vhost(vhost).tracing = True
+
+    def trace_off(self, vhost: str) -> None:
+        self.vhost(vhost).tracing = False
+
+
+def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
+    for (component, name), value in vhost.parameters.items():
+        yield Parameter(vhost.name, component, name, value)
+    for component, policies in ((POLICY, vhost.rules.policies), (OPERATOR_POLICY, vhost.rules.operator_policies)):
+        for name, pattern, apply_to, priority, definition in policies:
+            value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
+            yield Parameter(vhost.name, component, name, value)
+
+
+def _no_parameter() -> AdministrationError:
+    return AdministrationError("Parameter does not exist", missing=True)
