@@ -93,10 +93,16 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             warnings.simplefilter("error", FutureWarning)
             return re.compile(pattern)
     except (re.error, FutureWarning, OverflowError, RecursionError) as error:
-        words, position = getattr(error, "msg", str(error)), getattr(error, "pos", None)
-        unfinished = words.startswith(("missing )", "unterminated", "bad escape (end"))
-        at = len(pattern) if unfinished or position is None else position
-        raise ValueError(f'{{"{_PCRE.get(words, words)}",{at}}}') from None
+        raise ValueError(_pattern_error(pattern, error)) from None
+
+
+def _pattern_error(pattern: str, error: Exception) -> str:
+    words, at = getattr(error, "msg", str(error)), getattr(error, "pos", None)
+    if words.startswith("bad character range ") and at is not None:
+        words, at = "range out of order in character class", at + len(words) - len("bad character range ") - 1
+    unfinished = words.startswith(("missing )", "unterminated", "bad escape (end"))
+    where = len(pattern) if unfinished or at is None else at
+    return f'{{"{_PCRE.get(words, words)}",{where}}}'
 
 
 # --- JSON values as Erlang terms
