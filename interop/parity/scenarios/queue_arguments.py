@@ -281,16 +281,14 @@ def capitals(stage: Stage) -> None:
     declare_each(stage, {"capitals": {"X-Message-TTL": -1}, "one": {"x-Max-Length": "many"}})
 
 
-@scenario(each=["classic", "quorum"])
-def property_and_argument_texts_are_cut(stage: Stage, queue_type: str) -> None:
+@scenario()
+def texts_are_cut(stage: Stage) -> None:
     """255 bytes is all that fits in an error text."""
-    arguments = {"x-queue-type": queue_type, "x-overflow": "o" * 400, "x-queue-mode": "m" * 400}
+    arguments = {"x-overflow": "o" * 400, "x-queue-mode": "m" * 400}
     channel = stage.channel()
     channel = declare(stage, channel, stage.name("n" * 200), exclusive=True, arguments=arguments)
     channel = declare(stage, channel, stage.name(), exclusive=True, arguments={"x-queue-type": "t" * 400})
-    declare(
-        stage, channel, stage.name(), exclusive=True, arguments={"x-queue-type": "classic", "x-queue-mode": "m" * 400}
-    )
+    declare(stage, channel, stage.name(), exclusive=True, arguments={"x-queue-mode": "m" * 400})
 
 
 # Equivalence
