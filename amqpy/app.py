@@ -42,8 +42,14 @@ async def run_until_signal(config: Config, log: logging.Logger) -> None:
         await serve(config, log, stop)
 
 
-async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
-    """Serve until `stop` is set, then drain."""
+async def serve(
+    config: Config,
+    log: logging.Logger,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Reactor] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves."""
     if config.data_dir is not None:
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
@@ -59,6 +65,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
             for each in listeners:
                 log.info("listening on %s", listener.address_of(each))
             log.info(STARTED)
+            task_status.started(reactor)
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
