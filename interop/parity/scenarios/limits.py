@@ -150,20 +150,42 @@ def without_confirms(stage: Stage, overflow: str) -> None:
 
 @scenario(each=MODES)
 def within_a_transaction(stage: Stage, overflow: str) -> None:
-    """The commit succeeds, whatever becomes of the messages."""
+    """A commit fails when a publish is refused: 406, though the other messages are there."""
     channel = stage.channel()
     queue = declare(stage, channel, max_length=2, overflow=overflow)
     channel.call("tx.select")
     for body in (b"1", b"2", b"3"):
         channel.publish("", queue, body, mandatory=True)
     channel.call("tx.commit")
+    channel = channel.reopen() if channel.closed else channel
     channel.settle(queue)
     channel.drain(queue)
 
 
 @scenario(each=REJECTING)
-def settled_and_published_within_a_transaction(stage: Stage, overflow: str) -> None:
-    """Messages are published before others are settled: that an ack makes room comes too late."""
+def a_failed_commit_is_done(stage: Stage, overflow: str) -> None:
+    """What was settled and what other queues took stays so."""
+    channel = stage.channel()
+    full = declare(stage, channel, "full", max_length=0, overflow=overflow)
+    queue = declare(stage, channel)
+    channel.publish_some(queue, 3)
+    for _ in range(3):
+        channel.get(queue)
+    channel.call("tx.select")
+    channel.publish("", full, b"refused")
+    channel.publish("", queue, b"taken")
+    channel.ack(1)
+    channel.nack(2, requeue=False)
+    channel.call("tx.commit")
+    channel = channel.reopen()
+    channel.settle(queue, full)
+    channel.drain(queue)
+    channel.drain(full)
+
+
+@scenario(each=REJECTING)
+def put_back_and_published_within_a_transaction(stage: Stage, overflow: str) -> None:
+    """Publishes come first, whatever the order they were asked for, and find room that is then taken again."""
     channel = stage.channel()
     queue = declare(stage, channel, max_length=1, overflow=overflow)
     channel.publish("", queue, b"1")
@@ -176,21 +198,12 @@ def settled_and_published_within_a_transaction(stage: Stage, overflow: str) -> N
     channel.drain(queue)
 
 
-@scenario(each=REJECTING)
+@scenario(each=MODES)
 def persistent_messages(stage: Stage, overflow: str) -> None:
-    """A durable queue refuses as soon."""
+    """A durable queue answers the same; what is dropped was accepted before."""
     channel = stage.channel()
     arguments = {"x-max-length": 1, "x-overflow": overflow}
     queue = channel.declare(stage.name(), durable=True, arguments=arguments)
-    publish_confirmed(channel, queue, b"1", b"2", properties=codec.properties(delivery_mode=2))
-    channel.drain(queue)
-
-
-@scenario()
-def dropped_persistent_messages(stage: Stage) -> None:
-    """What is dropped was accepted before."""
-    channel = stage.channel()
-    queue = channel.declare(stage.name(), durable=True, arguments={"x-max-length": 1})
     publish_confirmed(channel, queue, b"1", b"2", b"3", properties=codec.properties(delivery_mode=2))
     channel.drain(queue)
 
@@ -258,17 +271,6 @@ def several_queues_reject(stage: Stage, overflow: str) -> None:
         channel.publish(exchange, "", b"refused", mandatory=True)
         channel.wait_confirms(count)
         channel.settle(*queues)
-
-
-@scenario(each=REJECTING)
-def a_deleted_queue_had_rejected(stage: Stage, overflow: str) -> None:
-    """A nack stays the answer when the queue goes, and the next publish is returned."""
-    channel = stage.channel()
-    queue = declare(stage, channel, max_length=0, overflow=overflow)
-    publish_confirmed(channel, queue, b"1")
-    channel.call("queue.delete", queue=queue)
-    channel.publish("", queue, b"2", mandatory=True)
-    channel.wait_confirms(2)
 
 
 @scenario(each={"dead letters": True, "no dead letters": False})
