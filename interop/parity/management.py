@@ -4,11 +4,15 @@ import base64
 import html
 import http.client
 import json
+import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 TIMEOUT_S = 30.0
+
+ERLANG_LINE_BREAK = re.compile(r",\n +")
 
 Arguments = Mapping[str, Any]
 Request = tuple[str, str, Any]
@@ -16,7 +20,13 @@ Request = tuple[str, str, Any]
 
 
 class Management:
-    """Operations as requests."""
+    """Operations as requests, one after the other.
+
+    RabbitMQ applies all policies to everything whenever one of them is set. So a policy that another request found
+    to be new is that request's to make known, and may not have reached its queue when its own request is answered.
+    """
+
+    _one_at_a_time = threading.Lock()  # whichever broker: both sides of a comparison may be the same one
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -25,11 +35,9 @@ class Management:
         self._authorization = f"Basic {base64.b64encode(login.encode()).decode()}"
 
     def perform(self, operation: str, arguments: Arguments) -> str:
-        for request in REQUESTS[operation](arguments):
-            reason = self._refusal(*request)
-            if reason is not None:
-                return reason
-        return "ok"
+        with self._one_at_a_time:
+            reasons = (self._refusal(*request) for request in REQUESTS[operation](arguments))
+            return next((reason for reason in reasons if reason is not None), "ok")
 
     def _refusal(self, method: str, path: str, content: object) -> str | None:
         """Why the request was not granted, or None if it was."""
@@ -48,8 +56,12 @@ class Management:
             return "not found"
         if response.status != http.client.BAD_REQUEST:
             raise AssertionError(f"{method} {path}: {response.status} {text}")
-        # Some requests escape what may be taken for HTML, some do not: that is no part of the reason.
-        return html.unescape(str(json.loads(text)["reason"]))
+        return plain(str(json.loads(text)["reason"]))
+
+
+def plain(reason: str) -> str:
+    """The reason without what was done to it: some texts are escaped for HTML, and Erlang breaks long terms."""
+    return ERLANG_LINE_BREAK.sub(",", html.unescape(reason))
 
 
 def set_policy(kind: str) -> Callable[[Arguments], Iterator[Request]]:
