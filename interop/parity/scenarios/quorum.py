@@ -284,6 +284,17 @@ def get(stage: Stage) -> None:
 
 
 @scenario()
+def message_priorities(stage: Stage) -> None:
+    """They are kept, and have no effect."""
+    channel = stage.channel()
+    queue = declare(channel, stage.name())
+    for number, priority in enumerate([0, 9, 255, 4], 1):
+        channel.publish("", queue, str(number).encode(), properties=codec.properties(priority=priority))
+    stage.until_queue(queue, message_count=4)
+    channel.drain(queue)
+
+
+@scenario()
 def purge(stage: Stage) -> None:
     """Ready messages go and are counted, returned ones, too; unacknowledged ones stay."""
     channel, queue = filled(stage, 5)

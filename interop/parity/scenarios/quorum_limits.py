@@ -5,7 +5,7 @@ from typing import Any
 
 from interop.parity import codec
 from interop.parity.scenario import scenario
-from interop.parity.scenarios.quorum import declare, filled
+from interop.parity.scenarios.quorum import declare
 from interop.parity.scenarios.quorum_returns import with_dead_letters
 from interop.parity.script import Channel, Stage
 
@@ -296,9 +296,22 @@ def expiration_to_a_waiting_consumer(stage: Stage, expiration: str) -> None:
     channel.wait("basic.deliver")
 
 
-@scenario()
-def queue_expires(stage: Stage) -> None:
-    """Unused, a quorum queue goes; declaring it again is no use, and publishing neither."""
-    channel, queue = filled(stage, 1, {"x-expires": 1})
-    stage.until_queue_gone(queue)
-    channel.get(queue)
+@scenario(each=["consumer", "consumer without acknowledgement", "cancelled consumer", "got message"])
+def queue_expires(stage: Stage, user: str) -> None:
+    """An unused queue goes, with what is in it. Whoever owes it an acknowledgement uses it."""
+    channel = stage.channel()
+    used = declare(channel, stage.name("used"), arguments={"x-expires": 3000})
+    channel.publish("", used, b"body")
+    stage.until_queue(used, message_count=1)
+    if user == "got message":
+        channel.get(used)
+    else:
+        channel.consume(used, no_ack=user == "consumer without acknowledgement")
+        channel.wait_deliveries(1)
+    if user == "cancelled consumer":
+        channel.call("basic.cancel", consumer_tag="c")
+    unused = declare(channel, stage.name("unused"), arguments={"x-expires": 3000})
+    channel.publish("", unused, b"body")
+    stage.until_queue_gone(unused)
+    channel.declare(used, passive=True)
+    channel.get(unused)

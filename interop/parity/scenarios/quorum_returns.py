@@ -123,6 +123,18 @@ def back_to_the_same_consumer(stage: Stage, way: str) -> None:
     channel.wait_deliveries(1)
 
 
+@scenario(each=LIMITS)
+def back_to_a_consumer_with_others_ready(stage: Stage, arguments: dict[str, Any]) -> None:
+    """Without a limit, the message comes again after all others; with one, at once."""
+    channel, queue = filled(stage, 3, arguments)
+    channel.call("basic.qos", prefetch_count=1)
+    channel.consume(queue)
+    for tag in range(1, 5):
+        channel.wait_deliveries(1)
+        channel.nack(tag)
+    channel.wait_deliveries(1)
+
+
 HEADERS: Mapping[str, dict[str, Any]] = {
     "no headers": {"content_type": "text/plain"},
     "empty headers": {"headers": {}},
