@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,7 +55,7 @@ async def serve(
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name)
+    broker = Broker(config, new_name, unix_time_s)
     reactor = Reactor(broker, Users.from_config(config, secrets.token_bytes(4)), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
@@ -77,6 +78,10 @@ async def serve(
 def new_name() -> str:
     """22 random characters of the URL-safe base64 alphabet, as in RabbitMQ's `amq.gen-…` and `amq.ctag-…`."""
     return secrets.token_urlsafe(16)
+
+
+def unix_time_s() -> int:
+    return int(time.time())
 
 
 def prepare_directory(directory: Path) -> None:

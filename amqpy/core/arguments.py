@@ -265,8 +265,6 @@ QUEUE_OPTIONS: Final = (
     Option("delayed-retry-min", natural, frozenset(), "retry_min_ms"),
     Option("delayed-retry-max", natural, frozenset(), "retry_max_ms"),
     Option("message-deduplication", None, frozenset(), "deduplicates"),
-    Option("cache-size", None, frozenset(), "cache_size"),
-    Option("cache-ttl", None, frozenset(), "cache_ttl_ms"),
 )
 
 EXCHANGE_ARGUMENTS = ("alternate-exchange",)
@@ -304,8 +302,6 @@ class Settings(NamedTuple):
     retry_min_ms: int | None = None
     retry_max_ms: int | None = None
     deduplicates: bool = False
-    cache_size: int | None = None
-    cache_ttl_ms: int | None = None
 
 
 PLAIN = Settings()
