@@ -219,7 +219,9 @@ class Broker:
             consumer.answered()
 
     def reject(self, taken: list[tuple[int, Owed]]) -> None:
-        """Messages are not wanted: dropped, or dead letters."""
+        """Messages are not wanted: dropped, or dead letters; those of a higher priority first."""
+        if len(taken) > 1:
+            taken = sorted(taken, key=lambda entry: -entry[1][0].level_of(entry[1][2]))
         for _, (queue, _, message, consumer) in taken:
             queue.reject(message)
             if consumer is not None:

@@ -41,6 +41,10 @@ class Queue:
     """A queue of a vhost."""
 
     type: ClassVar[str] = CLASSIC
+    buries_last_first: ClassVar[bool] = False
+    """Of several messages that one drives out, the last one dropped is the first dead letter."""
+    refusal_fails_commit: ClassVar[bool] = True
+    """Whether a transaction with a message that is refused fails."""
     __slots__ = (
         "active",
         "agenda",
@@ -132,14 +136,9 @@ class Queue:
 
     def _choose_fifo(self) -> None:
         """A plain FIFO as long as it does."""
-        levels = self.settings.max_priority or 0
-        if levels or self.settings.max_length_bytes is not None:
+        if self.settings.max_priority or self.settings.max_length_bytes is not None:
             if not isinstance(self.ready, LevelledFifo):
-                self.ready = LevelledFifo(
-                    (lambda message: min(priority_of(message.header), levels)) if levels else _level_0,
-                    body_size,
-                    self.ready,
-                )
+                self.ready = LevelledFifo(self.level_of, body_size, self.ready)
         elif isinstance(self.ready, LevelledFifo):
             self.ready = self.ready.base()
 
@@ -151,6 +150,11 @@ class Queue:
     @property
     def consumer_count(self) -> int:
         return len(self.consumers)
+
+    def level_of(self, message: Message) -> int:
+        """The level that the message waits on; the highest is served first."""
+        highest = self.settings.max_priority
+        return min(priority_of(message.header), highest) if highest else 0
 
     # --- messages in
 
@@ -210,11 +214,14 @@ class Queue:
         if (length is None and size is None) or self.settings.overflow != "drop-head":
             return
         ready = self.ready
+        dropped = []
         while ready and (
             (length is not None and len(ready) > length)
             or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
         ):
-            self.bury(ready.pop()[1], "maxlen")
+            dropped.append(ready.pop()[1])
+        for message in reversed(dropped) if self.buries_last_first else dropped:
+            self.bury(message, "maxlen")
         if self.may_expire:
             self.watch_first()
 
@@ -459,10 +466,6 @@ class Queue:
             line.extend(staying)
         if self.lines is not None:
             self._choose_line()
-
-
-def _level_0(message: Message) -> int:
-    return 0
 
 
 def _deduplication_key(message: Message) -> Hashable:

@@ -42,6 +42,8 @@ class QuorumQueue(Queue):
 
     type: ClassVar[str] = QUORUM
     prefetch: ClassVar[int] = 2000
+    buries_last_first: ClassVar[bool] = True
+    refusal_fails_commit: ClassVar[bool] = False
     __slots__ = ("_limit", "_rejects", "_retries")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
@@ -50,9 +52,11 @@ class QuorumQueue(Queue):
         self._rejects = False
         self._limit: float | None = None
         self._retries: Retries | None = None
-        self.ready = LevelledFifo(self._level_of, body_size, self.ready)
+        self.ready = LevelledFifo(self.level_of, body_size, self.ready)
 
     def configure(self, settings: Settings) -> None:
+        if settings.overflow == "reject-publish-dlx":
+            settings = settings._replace(overflow="drop-head")
         super().configure(settings)
         self.plain = False
         self._limit = self._delivery_limit()
@@ -75,7 +79,7 @@ class QuorumQueue(Queue):
         has_no_limit = limit is not None and limit < 0 and not self.vhost.profile.quorum_counts_nacks
         return None if has_no_limit else limit
 
-    def _level_of(self, message: Message) -> int:
+    def level_of(self, message: Message) -> int:
         if message.waits_first:
             return RETURNED_LEVEL
         if not self.vhost.profile.quorum_priorities:
@@ -90,6 +94,7 @@ class QuorumQueue(Queue):
         if self._refuses() and not message.is_dead_letter:
             return True
         super()._admit(message)
+        self._refuses()
         return False
 
     def _would_overflow(self, message: Message) -> bool:
@@ -125,8 +130,13 @@ class QuorumQueue(Queue):
         self.watch_first()
 
     def take(self) -> tuple[int, Message, bool] | None:
-        taken = super().take()
-        return taken and (0, taken[1], taken[1].acquired_count > 0)
+        while not self.drop_expired() and self.ready:
+            pass
+        if not self.ready:
+            return None
+        _, message, _ = self.ready.pop()
+        self.watch_first()
+        return 0, message, message.acquired_count > 0
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
         """With the counts in its headers."""

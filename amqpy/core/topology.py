@@ -181,10 +181,11 @@ class Topology:
                 )
             permit(client, vhost, "read", "queue", name)
             permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
-        kind = QUEUE_TYPES.get(check_queue_arguments(what, arguments, CLASSIC))
-        if kind is None:
-            raise Unimplemented("queues of type stream")
+        name_of_kind = check_queue_arguments(what, arguments, CLASSIC)
+        kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
         kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
+        if name_of_kind == STREAM:
+            raise Unimplemented("queues of type stream")
         return kind
 
     def stat(self, queue: Queue) -> tuple[int, int]:

@@ -189,7 +189,7 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
     for publish in publishes:
         queues = [queue for queue in publish.queues if not queue.deleted]
         for queue in queues:
-            refused = queue.publish(publish.message) or refused
+            refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
         if publish.mandatory and not queues:
             channel.return_message(publish.message)
     for verdict, taken in answers:

@@ -7,8 +7,10 @@ RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive t
 Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts.
 """
 
+import math
 import struct
 from collections.abc import Callable, Hashable, Mapping
+from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -236,7 +238,28 @@ def as_erlang(field: Field) -> str:
                 for key, item in value.items()
             )
             return f"[{','.join(rows)}]"
-    return str(value)
+    return erlang_float(value) if isinstance(value, float) else str(value)
+
+
+def erlang_float(value: float) -> str:
+    """A float as Erlang prints it: the fewest digits that are this number, with an exponent where that is shorter.
+
+    Source: `io_lib_format:fwrite_g`.
+    """
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    sign, numerals, exponent = Decimal(repr(value)).normalize().as_tuple()
+    digits = "".join(map(str, numerals))
+    place = len(digits) + int(exponent)
+    """The value is 0.DIGITS times ten to this."""
+    short = digits[0] + "." + (digits[1:] or "0") + f"e{place - 1}"
+    if 0 < place < len(digits):
+        shown = f"{digits[:place]}.{digits[place:]}"
+    elif place >= len(digits):
+        shown = digits + "0" * (place - len(digits)) + ".0"
+    else:
+        shown = "0." + "0" * -place + digits
+    return "-" * sign + (shown if len(shown) <= len(short) or 0 < place < len(digits) or place == 0 else short)
 
 
 def comparable(field: Field) -> Hashable:

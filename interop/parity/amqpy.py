@@ -26,7 +26,7 @@ class AmqpyFailed(RuntimeError):
 @contextlib.contextmanager
 def running_amqpy(*options: str) -> Iterator[Broker]:
     """Run amqpy on a free port and give it to the caller once it accepts."""
-    where = ["--host", "127.0.0.1", "--port", "0", "--strict"]
+    where = ["--host", "127.0.0.1", "--port", "0", "--strict", "--profile", "rabbitmq-3.10"]
     command = [sys.executable, "-m", "interop.parity.subject", *where, *options]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
