@@ -116,6 +116,11 @@ _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 
 """The characters that are printable in Erlang with a backslash before them."""
 
 
+def escaped(value: str) -> str:
+    """The inside of an Erlang string."""
+    return value.translate(_ESCAPES)
+
+
 def erlang_text(raw: bytes) -> str:
     """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers."""
     if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):

@@ -107,11 +107,11 @@ class Administration:
         return list(self.vhost(vhost).rules.operator_policies)
 
     def _set_policy(self, vhost: Vhost, name: str, value: object) -> None:
-        vhost.rules.policies.put(check_policy(name, value, operator=False))
+        vhost.rules.policies.put(_checked(vhost, name, value, operator=False))
         vhost.govern()
 
     def _set_operator_policy(self, vhost: Vhost, name: str, value: object) -> None:
-        vhost.rules.operator_policies.put(check_policy(name, value, operator=True))
+        vhost.rules.operator_policies.put(_checked(vhost, name, value, operator=True))
         vhost.govern()
 
     def _clear_policy(self, vhost: Vhost, policies: Policies, name: str) -> None:
@@ -231,6 +231,10 @@ def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
         for name, pattern, apply_to, priority, definition in policies:
             value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
             yield Parameter(vhost.name, component, name, value)
+
+
+def _checked(vhost: Vhost, name: str, value: object, *, operator: bool) -> Policy:
+    return check_policy(name, value, operator=operator, by_queue_type=vhost.profile.policies_by_queue_type)
 
 
 def _no_parameter() -> AdministrationError:

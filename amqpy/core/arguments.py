@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable
+from amqpy.errors import PreconditionFailed, escaped
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, text
 
 EXPIRY_MAX_MS = 315_360_000_000
 """Ten years, RabbitMQ's limit for every time to live."""
@@ -76,7 +76,9 @@ def one_of(values: Iterable[str], otherwise: str) -> Check:
     known = frozenset(values)
 
     def check(field: Field, arguments: Table) -> str | None:
-        return longstr(field, arguments) or (None if field.value in known else otherwise.replace("~", field.value))
+        if field.kind == "longstr" and field.value not in known:
+            return otherwise.replace("~", escaped(field.value))
+        return longstr(field, arguments)
 
     return check
 
@@ -265,16 +267,32 @@ QUEUE_OPTIONS: Final = (
     Option("delayed-retry-min", natural, frozenset(), "retry_min_ms"),
     Option("delayed-retry-max", natural, frozenset(), "retry_max_ms"),
     Option("message-deduplication", None, frozenset(), "deduplicates"),
-    Option("cache-size", None, frozenset(), "cache_size"),
-    Option("cache-ttl", None, frozenset(), "cache_ttl_ms"),
 )
 
 EXCHANGE_ARGUMENTS = ("alternate-exchange",)
 
 QUEUE_ARGUMENTS: Final = {
-    kind: tuple(option.argument for option in QUEUE_OPTIONS if kind in option.by) for kind in QUEUE_TYPES_KNOWN
+    CLASSIC: tuple(option.argument for option in QUEUE_OPTIONS if CLASSIC in option.by),
+    STREAM: tuple(option.argument for option in QUEUE_OPTIONS if STREAM in option.by),
+    QUORUM: (
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-dead-letter-strategy",
+        "x-expires",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-max-in-memory-length",
+        "x-max-in-memory-bytes",
+        "x-overflow",
+        "x-single-active-consumer",
+        "x-queue-type",
+        "x-quorum-initial-group-size",
+        "x-delivery-limit",
+        "x-message-ttl",
+        "x-queue-leader-locator",
+    ),
 }
-"""By queue type: the arguments it knows, which a redeclaration must repeat."""
+"""By queue type: the arguments it knows, which a redeclaration must repeat, in the order they are compared."""
 
 _FOREIGN: Final = {
     kind: frozenset(option.argument for option in QUEUE_OPTIONS if option.by and kind not in option.by)
@@ -304,8 +322,6 @@ class Settings(NamedTuple):
     retry_min_ms: int | None = None
     retry_max_ms: int | None = None
     deduplicates: bool = False
-    cache_size: int | None = None
-    cache_ttl_ms: int | None = None
 
 
 PLAIN = Settings()
@@ -446,7 +462,9 @@ def _bare(field: Field) -> str:
 
 
 def _shown(field: Field) -> str:
-    """Text as it is, everything else as an Erlang term."""
+    """Text and bytes as they are, everything else as an Erlang term."""
+    if field.kind == "binary":
+        return text(field.value)
     return str(field.value) if field.kind == "longstr" else as_erlang(field)
 
 
@@ -460,7 +478,7 @@ def check_expiration(value: str) -> int:
     if number is None:
         raise _invalid_expiration(value, "no_integer")
     if number.end() < len(value):
-        raise _invalid_expiration(value, f'{{leftover_string,"{value[number.end() :]}"}}')
+        raise _invalid_expiration(value, f'{{leftover_string,"{escaped(value[number.end() :])}"}}')
     milliseconds = int(value)
     if milliseconds < 0:
         raise _invalid_expiration(value, f"{{value_negative,{milliseconds}}}")

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from amqpy.core.arguments import Definition
+from amqpy.core.policies import NO_RULING
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, as_erlang, comparable, encode_table
@@ -54,8 +55,7 @@ class Exchange:
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
-        self.policy: str | None = None
-        self.operator_policy: str | None = None
+        self.ruling = NO_RULING
         self.configure({})
         self.bindings: dict[Hashable, Binding] = {}
         self.incoming: dict[Binding, None] = {}
@@ -63,7 +63,6 @@ class Exchange:
 
     def configure(self, definition: Definition) -> None:
         """Takes on what policies say; an argument wins over them."""
-        self.definition = definition
         alternate = self.arguments.get("alternate-exchange")
         self.alternate: str | None = alternate.value if alternate else definition.get("alternate-exchange")
 

@@ -37,7 +37,6 @@ from amqpy.core.validation import (
     judge_object,
     number,
 )
-from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Exchange
@@ -74,12 +73,12 @@ class Policy(NamedTuple):
 # --- what may be said
 
 
-def check_policy(name: str, value: object, *, operator: bool) -> Policy:
-    """The policy that a JSON object describes. Raises AdministrationError."""
+def check_policy(name: str, value: object, *, operator: bool, by_queue_type: bool) -> Policy:
+    """The policy that a JSON object describes, perhaps for queues of one type. Raises AdministrationError."""
     terms = (
         Term("priority", number, mandatory=True),
         Term("pattern", _judge_pattern, mandatory=True),
-        Term("apply-to", _judge_apply_to),
+        Term("apply-to", _judge_apply_to if by_queue_type else _judge_apply_to_all_types),
         Term("definition", _judge_operator_definition if operator else _judge_definition, mandatory=True),
     )
     check(judge_object(name, terms, value))
@@ -103,6 +102,13 @@ def _judge_apply_to(key: str, value: Any) -> str | None:  # noqa: ANN401
     known = "'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"
     shown = value if isinstance(value, str) else as_erlang_term(value)
     return f"apply-to '{shown}' unrecognised; should be one of: {known}"
+
+
+def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN401
+    if isinstance(value, str) and value in {"all", "queues", "exchanges"}:
+        return None
+    shown = value if isinstance(value, str) else as_erlang_term(value)
+    return f"apply-to '{shown}' unrecognised; should be 'queues', 'exchanges' or 'all'"
 
 
 def _judge_definition(key: str, value: Any) -> str | None:  # noqa: ANN401
@@ -184,6 +190,17 @@ class Policies:
         return None
 
 
+class Ruling(NamedTuple):
+    """Which policies count for a queue or an exchange, and what they say together."""
+
+    policy: str | None
+    operator_policy: str | None
+    definition: Definition
+
+
+NO_RULING: Final = Ruling(None, None, {})
+
+
 class Rules:
     """Both kinds of policies of a virtual host, and what they come to."""
 
@@ -191,27 +208,24 @@ class Rules:
         self.policies = Policies()
         self.operator_policies = Policies()
 
-    def govern_queue(self, queue: "Queue") -> None:
-        """Tells the queue its settings, if those that policies make have changed."""
-        definition = self._govern(queue, queue_type(queue.arguments))
-        if definition != queue.definition:
-            queue.definition = definition
-            queue.configure(settings_of(queue.arguments, definition))
+    def govern_queue(self, queue: "Queue", *, new: bool = False) -> None:
+        """Tells the queue its settings, if it is new or what policies say of it has changed."""
+        before, queue.ruling = queue.ruling, self._rule(queue.type, queue.name)
+        if new or queue.ruling.definition != before.definition:
+            queue.configure(settings_of(queue.arguments, queue.ruling.definition))
 
     def govern_exchange(self, exchange: "Exchange") -> None:
-        definition = self._govern(exchange, EXCHANGE)
-        if definition != exchange.definition:
-            exchange.configure(definition)
+        before, exchange.ruling = exchange.ruling, self._rule(EXCHANGE, exchange.name)
+        if exchange.ruling.definition != before.definition:
+            exchange.configure(exchange.ruling.definition)
 
-    def _govern(self, what: "Queue | Exchange", kind: str) -> dict[str, Any]:
-        policy = self.policies.match(kind, what.name)
-        operator_policy = self.operator_policies.match(kind, what.name)
-        what.policy = policy and policy.name
-        what.operator_policy = operator_policy and operator_policy.name
-        return merged(policy.definition if policy else {}, operator_policy.definition if operator_policy else {})
-
-
-def queue_type(arguments: Table) -> str:
-    """The type of the queue that was declared with these arguments."""
-    field = arguments.get("x-queue-type")
-    return CLASSIC if field is None else str(field.value)
+    def _rule(self, kind: str, name: str) -> Ruling:
+        policy = self.policies.match(kind, name)
+        operator_policy = self.operator_policies.match(kind, name)
+        if policy is None and operator_policy is None:
+            return NO_RULING
+        return Ruling(
+            policy and policy.name,
+            operator_policy and operator_policy.name,
+            merged(policy.definition if policy else {}, operator_policy.definition if operator_policy else {}),
+        )

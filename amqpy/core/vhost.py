@@ -14,9 +14,11 @@ from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
 from amqpy.core.limits import Limits
+from amqpy.core.message import Message
 from amqpy.core.policies import Rules
 from amqpy.core.queue import Queue
 from amqpy.core.reply_to import ReplyQueue
+from amqpy.profile import Profile
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 
@@ -60,8 +62,9 @@ class Metadata(NamedTuple):
 class Vhost:
     """The objects of one virtual host."""
 
-    def __init__(self, name: str, agenda: Agenda) -> None:
+    def __init__(self, name: str, agenda: Agenda, profile: Profile) -> None:
         self.name = name
+        self.profile = profile
         self._agenda = agenda
         self.metadata = Metadata()
         self.rules = Rules()
@@ -102,9 +105,17 @@ class Vhost:
         self.forget_routes()
 
     def add_queue(
-        self, name: str, *, durable: bool, auto_delete: bool, owner: Client | None, arguments: Table
+        self,
+        name: str,
+        kind: type[Queue] = Queue,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        owner: Client | None,
+        arguments: Table,
     ) -> Queue:
-        queue = Queue(
+        queue = kind(
+            self,
             name,
             durable=durable,
             auto_delete=auto_delete,
@@ -112,8 +123,8 @@ class Vhost:
             arguments=arguments,
             agenda=self._agenda,
         )
-        self.rules.govern_queue(queue)
         self.queues[name] = queue
+        self.rules.govern_queue(queue, new=True)
         if owner is not None:
             self.owned.setdefault(owner, {})[queue] = None
         self.forget_routes()
@@ -131,6 +142,8 @@ class Vhost:
             queue.remove_consumer(consumer)
             self._agenda.cancelled.append(consumer)
         self._agenda.dirty.pop(queue, None)
+        if queue.lease is not None:
+            queue.lease.end()
         queue.discard()
         self.remove_bindings(list(queue.bindings))
         self.forget_routes()
@@ -208,6 +221,10 @@ class Vhost:
     def queues_for(self, route: Route, header: bytes, more_keys: tuple[str, ...] = ()) -> tuple[Queue, ...]:
         """The queues of the message with this content header, by the route's routing key and perhaps more keys."""
         return self._walk(route.exchange, (route.routing_key, *more_keys), headers_of(header))[0]
+
+    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Queue, ...]:
+        """Where a message goes that is published to the exchange by the broker itself."""
+        return self._walk(exchange, (message.routing_key, *message.more_keys), headers_of(message.header))[0]
 
     def _walk(self, first: Exchange, keys: tuple[str, ...], headers: Table) -> tuple[tuple[Queue, ...], bool]:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message
+from amqpy.core.message import Message, TracedMessage
 from amqpy.core.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.vhost import Vhost
@@ -232,11 +232,15 @@ class Channel:
         elif queues is None:
             queues = self.vhost.queues_for(route, header)
         message = Message(route.address, header, body, expires_at_ms)
+        if special is not None and special.more_keys:
+            message = TracedMessage(route.address, header, body, expires_at_ms, more_keys=special.more_keys)
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
+        refused = False
         for queue in queues:
-            queue.publish(message)
+            if queue.publish(message):
+                refused = True
         if not queues and route.mandatory:
             self.return_message(message)
         confirms = self.confirms
@@ -244,6 +248,8 @@ class Channel:
             if not confirms.pending:
                 self.connection.confirming.append(self)
             confirms.last_tag += 1
+            if refused:
+                confirms.nack(confirms.last_tag)
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -304,7 +310,7 @@ class Channel:
         """basic.ack, the one method besides publish that comes once a message."""
         try:
             if self.transaction is not None:
-                self.transaction.acknowledge(self.ledger.take(tag, multiple))
+                self.transaction.answer("ack", self.ledger.take(tag, multiple))
             elif multiple:
                 self.broker.acknowledge(self.ledger.take(tag, multiple))
             else:

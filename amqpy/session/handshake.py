@@ -12,6 +12,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.limits import refuse_connection
 from amqpy.core.vhost import Vhost
 from amqpy.errors import LoginRefused, NotAllowed
+from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -41,7 +42,7 @@ def server_properties(config: Config) -> Table:
         "information": f"amqpy {__version__}",
         "platform": f"Python {python_version()}",
         "product": config.product,
-        "version": config.version,
+        "version": config.version or PROFILES[config.profile].version,
     }
     capabilities = {name: Field("bool", True) for name in CAPABILITIES}
     return {

@@ -7,8 +7,11 @@ RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive t
 Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts.
 """
 
+import math
 import struct
 from collections.abc import Callable, Hashable, Mapping
+from decimal import Decimal
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from amqpy.errors import erlang_text
@@ -67,7 +70,9 @@ def decode_table(data: bytes, depth: int = 0) -> Table:
         key = text(data[position + 1 : key_end])
         if key_end >= end:
             raise MalformedValue("truncated table")
-        table[key], position = _decode_field(data, key_end, depth)
+        field, position = _decode_field(data, key_end, depth)
+        # Of several fields with one name, RabbitMQ goes by the first.
+        table.setdefault(key, field)
     return table
 
 
@@ -148,6 +153,37 @@ def check_table(data: bytes, position: int, end: int, *, keyed: bool = True, dep
         raise MalformedValue("truncated table")
 
 
+Entries: TypeAlias = list[tuple[bytes, bytes]]
+"""A table as names and whole entries (name, tag and value), as they came. A name may come more than once."""
+
+
+def split_table(data: bytes) -> Entries:
+    """The entries of a table's content that `check_table` has found to be good."""
+    entries = []
+    position = 0
+    while position < len(data):
+        start, name_end = position, position + 1 + data[position]
+        size = _SIZES.get(data[name_end])
+        if size is None:
+            size = 5 + int.from_bytes(data[name_end + 1 : name_end + 5], "big")
+        position = name_end + size
+        entries.append((data[start + 1 : name_end], data[start:position]))
+    return entries
+
+
+def set_entry(entries: Entries, name: str, field: Field) -> None:
+    """Replaces the first entry of that name, or adds one."""
+    raw = name.encode("utf-8", "surrogateescape")
+    entry = raw, bytes((len(raw),)) + raw + encode_field(field)
+    position = next((position for position, (each, _) in enumerate(entries) if each == raw), len(entries))
+    entries[position : position + 1] = [entry]
+
+
+def join_table(entries: Entries) -> bytes:
+    """A table's content with these entries in the order of their names, as RabbitMQ has it after every change."""
+    return b"".join(entry for _, entry in sorted(entries, key=itemgetter(0)))
+
+
 def encode_table(table: Mapping[str, Field]) -> bytes:
     """A table's content (without its length), in the mapping's order."""
     parts = []
@@ -202,7 +238,28 @@ def as_erlang(field: Field) -> str:
                 for key, item in value.items()
             )
             return f"[{','.join(rows)}]"
-    return str(value)
+    return erlang_float(value) if isinstance(value, float) else str(value)
+
+
+def erlang_float(value: float) -> str:
+    """A float as Erlang prints it: the fewest digits that are this number, with an exponent where that is shorter.
+
+    Source: `io_lib_format:fwrite_g`.
+    """
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    sign, numerals, exponent = Decimal(repr(value)).normalize().as_tuple()
+    digits = "".join(map(str, numerals))
+    place = len(digits) + int(exponent)
+    """The value is 0.DIGITS times ten to this."""
+    short = digits[0] + "." + (digits[1:] or "0") + f"e{place - 1}"
+    if 0 < place < len(digits):
+        shown = f"{digits[:place]}.{digits[place:]}"
+    elif place >= len(digits):
+        shown = digits + "0" * (place - len(digits)) + ".0"
+    else:
+        shown = "0." + "0" * -place + digits
+    return "-" * sign + (shown if len(shown) <= len(short) or 0 < place < len(digits) or place == 0 else short)
 
 
 def comparable(field: Field) -> Hashable:

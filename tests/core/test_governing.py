@@ -97,19 +97,19 @@ def test_queues_are_told_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) 
     world.queue("other")
     watched = Watched(monkeypatch)
     administration.set_policy("/", "p", "^q$", {"max-length": 5})
-    assert (queue.policy, queue.definition, queue.settings.max_length) == ("p", {"max-length": 5}, 5)
+    assert (queue.ruling.policy, queue.ruling.definition, queue.settings.max_length) == ("p", {"max-length": 5}, 5)
     administration.set_policy("/", "p", "^q", {"max-length": 5}, priority=7)
     administration.set_policy("/", "better", "^q", {"max-length": 5}, priority=8)
-    assert queue.policy == "better"
+    assert queue.ruling.policy == "better"
     assert watched.told == ["q"]
     administration.set_operator_policy("/", "o", "^q", {"max-length": 3})
-    assert (queue.operator_policy, queue.settings.max_length) == ("o", 3)
+    assert (queue.ruling.operator_policy, queue.settings.max_length) == ("o", 3)
     administration.clear_policy("/", "better")
-    assert (queue.policy, queue.settings.max_length) == ("p", 3)
+    assert (queue.ruling.policy, queue.settings.max_length) == ("p", 3)
     assert watched.told == ["q", "q"]
     administration.clear_operator_policy("/", "o")
     administration.clear_policy("/", "p")
-    assert (queue.policy, queue.operator_policy, queue.settings) == (None, None, settings_of({}, {}))
+    assert (*queue.ruling[:2], queue.settings) == (None, None, settings_of({}, {}))
     assert watched.told == ["q"] * 4
 
 
@@ -119,7 +119,7 @@ def test_a_new_queue_is_told_its_settings(monkeypatch: pytest.MonkeyPatch) -> No
     watched = Watched(monkeypatch)
     assert world.queue("q").settings.expires_ms == 1000
     assert world.queue("other").settings.expires_ms is None
-    assert watched.told == ["q"]
+    assert watched.told == ["q", "other"]
 
 
 def test_a_policy_gives_an_exchange_its_alternate() -> None:
@@ -193,6 +193,6 @@ def _set(world: World, mark: str, change: tuple[Any, ...]) -> None:
 def _governed(world: World) -> dict[object, object]:
     queues = world.vhost.queues.values()
     exchanges = world.vhost.exchanges.values()
-    return {
-        (type(each), each.name): (each.policy, each.operator_policy, each.definition) for each in (*queues, *exchanges)
-    } | {each.name: each.settings for each in queues}
+    return {(type(each), each.name): each.ruling for each in (*queues, *exchanges)} | {
+        each.name: each.settings for each in queues
+    }

@@ -1,6 +1,6 @@
 """Policies: what may be said in them, and which one counts.
 
-Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding, but for `apply-to`, which is 3.13's.
+Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding; of `apply-to`, 3.13's are beside them.
 """
 
 import pytest
@@ -11,10 +11,10 @@ from amqpy.core.validation import as_erlang_term
 from amqpy.errors import AdministrationError
 
 
-def refusal(value: object, *, operator: bool = False) -> list[str]:
+def refusal(value: object, *, operator: bool = False, by_queue_type: bool = True) -> list[str]:
     """The lines that say why a policy is refused."""
     with pytest.raises(AdministrationError) as caught:
-        check_policy("p", value, operator=operator)
+        check_policy("p", value, operator=operator, by_queue_type=by_queue_type)
     head, empty, *lines, end = caught.value.text.split("\n")
     assert (head, empty, end) == ("Validation failed", "", "")
     assert not caught.value.missing
@@ -169,7 +169,9 @@ def test_definitions_that_are_refused(definition: object, line: str) -> None:
     ],
 )
 def test_definitions_that_are_taken(definition: dict[str, object]) -> None:
-    assert check_policy("p", policy_of(definition), operator=False) == Policy("p", ".*", "all", 0, definition)
+    assert check_policy("p", policy_of(definition), operator=False, by_queue_type=True) == Policy(
+        "p", ".*", "all", 0, definition
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,6 +221,12 @@ def test_other_terms_that_are_refused(more: dict[str, object], line: str) -> Non
     assert refusal(policy_of({"expires": 1}, **more)) == [line]
 
 
+@pytest.mark.parametrize("apply_to", ["classic_queues", "quorum_queues", "streams", "x"])
+def test_where_policies_know_no_types_of_queues(apply_to: str) -> None:
+    (line,) = refusal(policy_of({"expires": 1}, **{"apply-to": apply_to}), by_queue_type=False)
+    assert line == f"apply-to '{apply_to}' unrecognised; should be 'queues', 'exchanges' or 'all'"
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     lines = refusal(policy_of({"max-length": -1}, pattern="(", priority="x", **{"apply-to": "z"}))
     assert [line.split(" ")[0] for line in lines] == ["-1", "apply-to", "pattern", "priority"]
@@ -237,7 +245,7 @@ def test_operator_policies_may_say_less() -> None:
         "-1 is not a valid maximum length"
     ]
     for key in OPERATOR_KEYS:
-        assert check_policy("p", policy_of({key: 1}), operator=True).definition == {key: 1}
+        assert check_policy("p", policy_of({key: 1}), operator=True, by_queue_type=False).definition == {key: 1}
 
 
 # --- which one counts

@@ -236,11 +236,15 @@ class World:
         self.broker.settle()
 
     def nack(self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True) -> None:
-        self.broker.reject(ledger.take(tag, multiple), requeue=requeue)
+        taken = ledger.take(tag, multiple)
+        if requeue:
+            self.broker.requeue(taken, "nack")
+        else:
+            self.broker.reject(taken)
         self.broker.settle()
 
     def recover(self, ledger: Ledger) -> None:
-        self.broker.reject(ledger.take_all(), requeue=True)
+        self.broker.requeue(ledger.take_all(), "recover")
         self.broker.settle()
 
     def limit(self, ledger: Ledger, limit: int) -> None:
