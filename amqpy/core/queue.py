@@ -131,7 +131,8 @@ class Queue:
         is_limited = settings.max_length is not None or settings.max_length_bytes is not None
         self.plain = not (is_limited or settings.message_ttl_ms is not None or self.contents is not None)
         self.plain = self.plain and type(self.ready) is ReadyFifo
-        if is_limited:
+        # RabbitMQ has the new limits before the new overflow: what is here goes by either.
+        if is_limited and "drop-head" in {before.overflow, settings.overflow}:
             self._drop_excess()
 
     def _choose_fifo(self) -> None:
@@ -192,7 +193,8 @@ class Queue:
                 consumer.deliver(ready.pass_by(message), message, False)
                 return False
         ready.append(message)
-        self._drop_excess()
+        if settings.overflow == "drop-head":
+            self._drop_excess()
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
             self.watch_first()
@@ -217,7 +219,7 @@ class Queue:
     def _drop_excess(self) -> None:
         """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
         length, size = self.settings.max_length, self.settings.max_length_bytes
-        if (length is None and size is None) or self.settings.overflow != "drop-head":
+        if length is None and size is None:
             return
         ready = self.ready
         dropped = []
@@ -290,7 +292,7 @@ class Queue:
         self.ready.put_back(position, message)
         if self.line:
             self.agenda.dirty[self] = None
-        if not self.plain:
+        if self.settings.overflow == "drop-head":
             self._drop_excess()
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True

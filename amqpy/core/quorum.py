@@ -146,7 +146,8 @@ class QuorumQueue(Queue):
             _, message, _ = ready.pop()
             redelivered = message.acquired_count > 0
             consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
-        self._drop_excess()
+        if self.settings.overflow == "drop-head":
+            self._drop_excess()
         self.watch_first()
 
     def take(self) -> tuple[int, Message, bool] | None:
@@ -192,7 +193,7 @@ class QuorumQueue(Queue):
         self.take_back(back)
         if consumer is None and way != "down" and not self.line:
             # What basic.get got comes back message by message, all else together.
-            self._drop_excess()
+            self.drain()
 
     def take_back(self, message: Message) -> None:
         """A returned message waits to be delivered again."""
