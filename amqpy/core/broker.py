@@ -77,7 +77,8 @@ class Broker:
         while work > 0:
             if agenda.dead:
                 queue, message, reason = agenda.dead.popleft()
-                send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile)
+                if not send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile):
+                    queue.unsent(message, reason)
                 work -= 1
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
@@ -157,7 +158,7 @@ class Broker:
         queue = open_queue(client, vhost, queue_name)
         priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments)
         queue.check_consume(ledger, exclusive=exclusive)
-        consumer = Consumer(
+        consumer = queue.consumer_type(
             tag,
             queue,
             ledger,
@@ -196,7 +197,7 @@ class Broker:
         permit(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
-        queue.use()
+        queue.use(by_get=True)
         taken = queue.take()
         if taken is None:
             return None
@@ -234,11 +235,13 @@ class Broker:
 
     def requeue(self, taken: list[tuple[int, Owed]], way: ReturnWay) -> None:
         """Messages go back to their queues."""
+        if len(taken) > 1:
+            taken = sorted(taken, key=lambda entry: entry[1][0].return_rank(entry[0], entry[1][3], way))
         for _, (queue, position, message, consumer) in taken:
             if queue.deleted:
                 queue.unacked -= 1
             else:
-                queue.requeue(position, message, way)
+                queue.requeue(position, message, way, consumer)
             if consumer is not None:
                 consumer.answered()
 

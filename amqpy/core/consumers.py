@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = 1 << 62
 GONE = -UNLIMITED
-"""The credit of a consumer that has left: whatever comes back to it, it stays below 0."""
+"""The credit of a consumer that has left and owes nothing: whatever comes back to it, it stays below 0."""
 
 
 class Consumer:
@@ -32,6 +32,7 @@ class Consumer:
         "arguments",
         "credit",
         "exclusive",
+        "granted",
         "ledger",
         "no_ack",
         "parked",
@@ -60,7 +61,7 @@ class Consumer:
         self.recipient = recipient
         self.no_ack = no_ack
         self.exclusive = exclusive
-        self.credit = UNLIMITED if no_ack or not prefetch else prefetch
+        self.granted = self.credit = UNLIMITED if no_ack or not prefetch else prefetch
         """How many more messages it may owe. Who acknowledges nothing owes nothing."""
         self.arguments = arguments
         self.priority = priority
@@ -90,6 +91,16 @@ class Consumer:
             self.queue.unacked += 1
             tag = self.ledger.owe(self.queue, position, message, self)
         self.recipient.deliver(tag, redelivered, shown)
+
+    @property
+    def owes(self) -> int:
+        """How many messages it has not answered, whether it is still there or not."""
+        return (self.granted if self.credit > GONE // 2 else GONE) - self.credit
+
+    def leave(self) -> None:
+        """It gets no more, and the answers to what it still owes do not bring it back."""
+        self.parked = False
+        self.credit = GONE - self.owes
 
     def answered(self) -> None:
         """A message it had is settled: its credit comes back."""

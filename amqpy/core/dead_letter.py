@@ -35,16 +35,19 @@ if TYPE_CHECKING:
 _COUNT_MODULUS = 1 << 64
 
 
-def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile") -> None:
-    """Publishes a message that died in `queue` to the dead letter exchange of the queue, if there is one."""
+def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile") -> bool:
+    """Publishes a message that died in `queue` to the dead letter exchange of the queue, if there is one. Whether
+    any queue took it."""
     name = queue.settings.dead_letter_exchange
     exchange = None if name is None else queue.vhost.exchanges.get(name)
     if exchange is None:
-        return
+        return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
+    taken = False
     for target in queue.vhost.queues_of(exchange, letter):
         if reason == "rejected" or not _is_cycle(target.name, deaths):
-            target.publish(letter)
+            taken = not target.publish(letter) or taken
+    return taken
 
 
 def _letter_of(

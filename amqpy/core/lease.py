@@ -34,4 +34,7 @@ class Lease:
         self._queue.agenda.deadlines.discard(self)
 
     def on_time(self) -> None:
-        self._queue.vhost.remove_queue(self._queue)
+        if self._queue.consumer_count:
+            self.renew()
+        else:
+            self._queue.vhost.remove_queue(self._queue)

@@ -11,12 +11,12 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_qu
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import CLASSIC, PLAIN, Settings
-from amqpy.core.consumers import GONE, Consumer
+from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Client
 from amqpy.core.lease import Lease
 from amqpy.core.ledger import Ledger
@@ -134,7 +134,8 @@ class Queue:
         is_limited = settings.max_length is not None or settings.max_length_bytes is not None
         self.plain = not (is_limited or settings.message_ttl_ms is not None or self.contents is not None)
         self.plain = self.plain and type(self.ready) is ReadyFifo
-        if is_limited:
+        # RabbitMQ has the new limits before the new overflow: what is here goes by either.
+        if is_limited and "drop-head" in {before.overflow, settings.overflow}:
             self._drop_excess()
 
     def _choose_fifo(self) -> None:
@@ -145,7 +146,7 @@ class Queue:
         elif isinstance(self.ready, LevelledFifo):
             self.ready = self.ready.base()
 
-    def use(self) -> None:
+    def use(self, *, by_get: bool = False) -> None:
         """Somebody asked about the queue, or asked it for a message: its lease is renewed."""
         if self.lease is not None:
             self.lease.renew()
@@ -187,10 +188,7 @@ class Queue:
             return True
         if self.contents is not None and self._is_duplicate(message):
             return False
-        if settings.message_ttl_ms is not None:
-            expires_at_ms = self.agenda.now_ms + settings.message_ttl_ms
-            if message.expires_at_ms is None or expires_at_ms < message.expires_at_ms:
-                message = message.until(expires_at_ms)
+        message = self._with_ttl(message)
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
             consumer = self._next_consumer()
@@ -198,11 +196,21 @@ class Queue:
                 consumer.deliver(ready.pass_by(message), message, False)
                 return False
         ready.append(message)
-        self._drop_excess()
+        if settings.overflow == "drop-head":
+            self._drop_excess()
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
             self.watch_first()
         return False
+
+    def _with_ttl(self, message: Message) -> Message:
+        """The message with the end of life it has in this queue."""
+        if self.settings.message_ttl_ms is None:
+            return message
+        expires_at_ms = self.agenda.now_ms + self.settings.message_ttl_ms
+        if message.expires_at_ms is not None and message.expires_at_ms <= expires_at_ms:
+            return message
+        return message.until(expires_at_ms)
 
     def _would_overflow(self, message: Message) -> bool:
         length, size = self.settings.max_length, self.settings.max_length_bytes
@@ -214,7 +222,7 @@ class Queue:
     def _drop_excess(self) -> None:
         """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
         length, size = self.settings.max_length, self.settings.max_length_bytes
-        if (length is None and size is None) or self.settings.overflow != "drop-head":
+        if length is None and size is None:
             return
         ready = self.ready
         dropped = []
@@ -277,13 +285,17 @@ class Queue:
         """The message as a client gets to see it."""
         return message
 
-    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
+    def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
+        """In which order messages come back that come back together. Here their positions say it anyway."""
+        return 0, 0, b""
+
+    def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
         """An unacknowledged message comes back, to where it was."""
         self.unacked -= 1
         self.ready.put_back(position, message)
         if self.line:
             self.agenda.dirty[self] = None
-        if not self.plain:
+        if self.settings.overflow == "drop-head":
             self._drop_excess()
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
@@ -306,6 +318,9 @@ class Queue:
             self.settled(message)
         if self.settings.dead_letter_exchange is not None:
             self.agenda.dead.append((self, message, reason))
+
+    def unsent(self, message: Message, reason: str) -> None:
+        """Nobody took the dead letter."""
 
     def discard(self) -> int:
         """Drops the messages that wait, to be freed bit by bit; returns their number."""
@@ -359,6 +374,7 @@ class Queue:
 
     # --- consumers
 
+    consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
     prefetch: ClassVar[int] = 0
     """What a consumer has that asked for none; 0 is no limit."""
 
@@ -409,9 +425,7 @@ class Queue:
         if self.lease is not None and not self.consumers:
             self.lease.renew()
         in_line = not consumer.parked and (self.active is None or self.active is consumer)
-        # Answers to what it still owes must not bring it back.
-        consumer.parked = False
-        consumer.credit = GONE
+        consumer.leave()
         if in_line:
             self._clear_line()
         if self.active is consumer:
@@ -464,7 +478,7 @@ class Queue:
             return
         self.gone = 0
         for line in lines:
-            staying = [consumer for consumer in line if consumer.credit > GONE // 2]
+            staying = [consumer for consumer in line if consumer in self.consumers]
             line.clear()
             line.extend(staying)
         if self.lines is not None:

@@ -8,15 +8,18 @@ Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
 """
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
+from amqpy.core.consumers import Consumer
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, body_size, returned
 from amqpy.core.queue import Queue, ReturnWay
-from amqpy.core.retries import Retries
+from amqpy.core.retries import Retries, UnsentLetters
 from amqpy.core.structures import LevelledFifo
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
+from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
@@ -26,8 +29,15 @@ from amqpy.wire.properties import (
 )
 from amqpy.wire.values import Field, join_table, set_entry, split_table
 
-if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
+
+class QuorumConsumer(Consumer):
+    """A consumer that the channel's own limit (basic.qos with global) does not concern."""
+
+    __slots__ = ()
+
+    def can_take(self) -> bool:
+        return self.credit > 0 and self.recipient.outbox.size < HIGH
+
 
 RETURNED_LEVEL = 32
 """Where what came back waits: above every priority."""
@@ -42,9 +52,10 @@ class QuorumQueue(Queue):
 
     type: ClassVar[str] = QUORUM
     prefetch: ClassVar[int] = 2000
+    consumer_type: ClassVar[Callable[..., Consumer]] = QuorumConsumer
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
-    __slots__ = ("_limit", "_rejects", "_retries")
+    __slots__ = ("_leavers", "_limit", "_rejects", "_retries", "_unsent")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
@@ -52,6 +63,8 @@ class QuorumQueue(Queue):
         self._rejects = False
         self._limit: float | None = None
         self._retries: Retries | None = None
+        self._unsent: UnsentLetters | None = None
+        self._leavers: list[Consumer] = []
         self.ready = LevelledFifo(self.level_of, body_size, self.ready)
 
     def configure(self, settings: Settings) -> None:
@@ -69,7 +82,7 @@ class QuorumQueue(Queue):
     def _delivery_limit(self) -> float | None:
         """RabbitMQ takes any value for the argument, and compares a count with it as Erlang does."""
         field = self.arguments.get("x-delivery-limit")
-        if field is not None and field.kind == "float":
+        if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
         if field is not None and isinstance(field.value, str | list | dict | bool | bytes):
             return math.inf
@@ -93,11 +106,16 @@ class QuorumQueue(Queue):
         # Dead letters are at most once: they are told nothing, and so come in.
         if self._refuses() and not message.is_dead_letter:
             return True
-        super()._admit(message)
+        if self.contents is not None and self._is_duplicate(message):
+            return False
+        message = self._with_ttl(message)
+        if message.expires_at_ms is not None:
+            # A time to live of 0 is enough for a consumer that waits.
+            message = message.until(max(message.expires_at_ms, self.agenda.now_ms + 1))
+            self.may_expire = True
+        self.ready.append(message)
+        self.drain()
         self._refuses()
-        return False
-
-    def _would_overflow(self, message: Message) -> bool:
         return False
 
     def _refuses(self) -> bool:
@@ -113,20 +131,23 @@ class QuorumQueue(Queue):
         return self._rejects
 
     def _length(self) -> int:
-        return len(self.ready) + (0 if self._retries is None else len(self._retries))
+        return len(self.ready) + sum(len(held) for held in (self._retries, self._unsent) if held is not None)
 
     def _size(self) -> int:
         assert isinstance(self.ready, LevelledFifo)
-        return self.ready.size
+        return self.ready.size + (0 if self._unsent is None else self._unsent.size)
 
     # --- messages out
 
     def drain(self) -> None:
+        """Its limits hold for what is left when the consumers have theirs."""
         ready = self.ready
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             _, message, _ = ready.pop()
             redelivered = message.acquired_count > 0
             consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+        if self.settings.overflow == "drop-head":
+            self._drop_excess()
         self.watch_first()
 
     def take(self) -> tuple[int, Message, bool] | None:
@@ -156,7 +177,7 @@ class QuorumQueue(Queue):
         properties["headers"] = len(table).to_bytes(4, "big") + table
         return Message(message.address, join_properties(message.header, properties), message.body)
 
-    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
+    def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
         """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
         one, so that others get their turn."""
         self.unacked -= 1
@@ -170,19 +191,33 @@ class QuorumQueue(Queue):
         if back.waits_first and self._retries is not None and self._retries.hold(back, failed=failed):
             return
         self.take_back(back)
+        if consumer is None and way != "down" and not self.line:
+            # What basic.get got comes back message by message, all else together.
+            self.drain()
 
     def take_back(self, message: Message) -> None:
         """A returned message waits to be delivered again."""
         self.ready.append(message)
-        if self.line:
-            self.agenda.dirty[self] = None
-        self._drop_excess()
-        if message.expires_at_ms is not None or self.may_expire:
-            self.may_expire = True
-            self.watch_first()
+        self.agenda.dirty[self] = None
+
+    def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
+        """By consumer tag. What basic.get got comes first, or has its delivery tag for one when its channel ends."""
+        if consumer is not None:
+            return 1, 0, consumer.tag.encode("utf-8", "surrogateescape")
+        return (1, 0, str(tag).encode()) if way == "down" else (0, tag, b"")
+
+    def unsent(self, message: Message, reason: str) -> None:
+        if self.settings.dead_letter_strategy == "at-least-once" and self.settings.overflow == "reject-publish":
+            self._unsent = self._unsent or UnsentLetters(self)
+            self._unsent.hold(message, reason)
 
     def discard(self) -> int:
         return super().discard() + (0 if self._retries is None else self._retries.discard())
+
+    def use(self, *, by_get: bool = False) -> None:
+        """To ask about a quorum queue is no use of it."""
+        if by_get:
+            super().use()
 
     # --- consumers
 
@@ -198,14 +233,24 @@ class QuorumQueue(Queue):
                 "quorum queues with single active consumer"
             )
 
-    def choose_active(self) -> "Consumer | None":
+    def choose_active(self) -> Consumer | None:
         if self.vhost.profile.quorum_priorities:
             return super().choose_active()
         return next(iter(self.consumers), None)
 
+    def remove_consumer(self, consumer: Consumer) -> None:
+        super().remove_consumer(consumer)
+        if consumer.owes:
+            self._leavers.append(consumer)
+
     @property
     def consumer_count(self) -> int:
-        return min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
+        """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
+        each basic.get that was not answered yet."""
+        self._leavers = [leaver for leaver in self._leavers if leaver.owes]
+        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self._leavers))
+        present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
+        return present + len(self._leavers) + got
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         for flag, given in (("if-unused", if_unused), ("if-empty", if_empty)):

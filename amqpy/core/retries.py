@@ -1,8 +1,10 @@
-"""Delayed retry: messages that came back to a quorum queue and are held for a while before they are tried again.
+"""What a quorum queue holds back before it tries again.
 
-The more often a delivery has failed, the longer the wait: `x-delayed-retry-min` for each, `-max` at most.
+Delayed retry: messages that came back wait for a while. The more often a delivery has failed, the longer the wait:
+`x-delayed-retry-min` for each, `-max` at most. And dead letters that nobody took, where they are to be delivered at
+least once.
 
-Source: `rabbit_fifo` (4.3).
+Source: `rabbit_fifo` (4.3), `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`.
 """
 
 import heapq
@@ -60,3 +62,34 @@ class Retries:
             deadlines.set(self, self._held[0][0])
         else:
             deadlines.discard(self)
+
+
+UNSENT_RETRY_MS = 180_000
+
+
+class UnsentLetters:
+    """Dead letters of one queue that found no queue (`agenda.Timed`)."""
+
+    __slots__ = ("_held", "_queue", "size")
+
+    def __init__(self, queue: "QuorumQueue") -> None:
+        self._queue = queue
+        self._held: list[tuple[Message, str]] = []
+        self.size = 0
+        """Bytes of their bodies."""
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, message: Message, reason: str) -> None:
+        if not self._held:
+            agenda = self._queue.agenda
+            agenda.deadlines.set(self, agenda.now_ms + UNSENT_RETRY_MS)
+        self._held.append((message, reason))
+        self.size += len(message.body)
+
+    def on_time(self) -> None:
+        if not self._queue.deleted:
+            self._queue.agenda.dead.extend((self._queue, message, reason) for message, reason in self._held)
+        self._held.clear()
+        self.size = 0

@@ -11,11 +11,15 @@ from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
-from amqpy.core.queue import Queue
+from amqpy.core.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
 from amqpy.wire.outbox import HIGH, Outbox
+from amqpy.wire.properties import join_properties
 from amqpy.wire.values import Field, Table, encode_table
+
+UNIX_TIME_S = 1_700_000_000
+"""What the wall clock says, always."""
 
 PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
 
@@ -30,12 +34,32 @@ def publish_payload(exchange: str, routing_key: str, bits: int = 0) -> bytes:
     return b"\x00\x3c\x00\x28\x00\x00" + names + bytes((bits,))
 
 
-def content_header(headers: Table | None = None) -> bytes:
-    """The payload of a content header frame with no property or only headers. Nothing in the core reads the size."""
-    if headers is None:
-        return b"\x00\x3c" + bytes(12)
-    table = encode_table(headers)
-    return b"\x00\x3c" + bytes(10) + b"\x20\x00" + len(table).to_bytes(4, "big") + table
+def content_header(
+    headers: Table | None = None, *, priority: int | None = None, expiration: int | str | None = None
+) -> bytes:
+    """The payload of a content header frame with these properties. Nothing in the core reads the size."""
+    parts: dict[str, bytes] = {}
+    if headers is not None:
+        table = encode_table(headers)
+        parts["headers"] = len(table).to_bytes(4, "big") + table
+    if priority is not None:
+        parts["priority"] = bytes((priority,))
+    if expiration is not None:
+        parts["expiration"] = bytes((len(str(expiration)),)) + str(expiration).encode()
+    return join_properties(b"\x00\x3c" + bytes(10), parts)
+
+
+def integer(value: int) -> Field:
+    return Field("signedint" if -(1 << 31) <= value < 1 << 31 else "long", value)
+
+
+def arguments(**values: int | str | bool) -> Table:
+    """Arguments of queue.declare: `max_length=1` is `x-max-length`."""
+    kinds = {bool: "bool", str: "longstr"}
+    return {
+        f"x-{name.replace('_', '-')}": Field(kinds[type(value)], value) if type(value) in kinds else integer(value)
+        for name, value in values.items()
+    }
 
 
 class FakeClient:
@@ -71,6 +95,7 @@ class FakeRecipient:
     def __init__(self) -> None:
         self.outbox = Outbox(wake=lambda: None)
         self.got: list[Delivery] = []
+        self.messages: list[Message] = []
         self.cancellations = 0
 
     @property
@@ -83,6 +108,7 @@ class FakeRecipient:
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self.got.append(Delivery(tag, redelivered, message.body.decode()))
+        self.messages.append(message)
 
     def cancelled(self) -> None:
         self.cancellations += 1
@@ -95,8 +121,8 @@ class FakeRecipient:
 class World:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
-    def __init__(self) -> None:
-        self.broker = Broker(Config(), map(str, count(1)).__next__)
+    def __init__(self, profile: str = Config().profile) -> None:
+        self.broker = Broker(Config(profile=profile), map(str, count(1)).__next__, lambda: UNIX_TIME_S)
         (self.vhost,) = self.broker.vhosts.values()
         self.client = FakeClient()
 
@@ -177,14 +203,28 @@ class World:
         route = self.route(exchange, routing_key)
         return self.vhost.queues_for(route, content_header(headers)) if route.queues is None else route.queues
 
-    def publish(self, exchange: str, routing_key: str, *bodies: str, headers: Table | None = None) -> None:
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        *bodies: str,
+        headers: Table | None = None,
+        priority: int | None = None,
+        expiration: int | None = None,
+    ) -> list[str]:
+        """The answer says which bodies some queue refused."""
         route = self.route(exchange, routing_key)
         queues = self.queues_for(exchange, routing_key, headers)
+        header = content_header(headers, priority=priority, expiration=expiration)
+        expires_at_ms = None if expiration is None else self.now_ms + expiration
+        refused = []
         for body in bodies:
-            message = Message(route.address, content_header(headers), body.encode())
-            for queue in queues:
-                queue.publish(message)
+            message = Message(route.address, header, body.encode(), expires_at_ms)
+            answers = [queue.publish(message) for queue in queues]
+            if True in answers:
+                refused.append(body)
         self.broker.settle()
+        return refused
 
     def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
         """The names of the queues that get such a message; that none gets it twice is checked on the way."""
@@ -205,6 +245,7 @@ class World:
         no_ack: bool = False,
         exclusive: bool = False,
         prefetch: int = 0,
+        priority: int | None = None,
     ) -> Consumer:
         consumer = self.broker.consume(
             client or self.client,
@@ -216,7 +257,7 @@ class World:
             no_ack=no_ack,
             exclusive=exclusive,
             prefetch=prefetch,
-            arguments={},
+            arguments={} if priority is None else arguments(priority=priority),
         )
         self.broker.settle()
         return consumer
@@ -231,14 +272,22 @@ class World:
         self.broker.settle()
         return got and (Delivery(got[0], got[1], got[2].body.decode()), got[3])
 
+    def fetch(self, queue: str) -> Message | None:
+        """The first message, taken for good."""
+        got = self.broker.get(self.client, self.vhost, queue, Ledger(), no_ack=True)
+        self.broker.settle()
+        return got and got[2]
+
     def ack(self, ledger: Ledger, tag: int, *, multiple: bool = False) -> None:
         self.broker.acknowledge(ledger.take(tag, multiple))
         self.broker.settle()
 
-    def nack(self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True) -> None:
+    def nack(
+        self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True, way: ReturnWay = "nack"
+    ) -> None:
         taken = ledger.take(tag, multiple)
         if requeue:
-            self.broker.requeue(taken, "nack")
+            self.broker.requeue(taken, way)
         else:
             self.broker.reject(taken)
         self.broker.settle()
@@ -261,6 +310,26 @@ class World:
     def close_channel(self, ledger: Ledger) -> None:
         self.broker.close_channel(self.vhost, ledger, ledger.take_all())
         self.broker.settle()
+
+    # --- time
+
+    @property
+    def now_ms(self) -> int:
+        return self.broker.agenda.now_ms
+
+    def advance(self, milliseconds: int) -> None:
+        """Time passes, and all that is due is done."""
+        self.broker.advance(self.now_ms + milliseconds)
+        self.catch_up()
+
+    def catch_up(self) -> int:
+        """Settles until nothing is due; the number of turns."""
+        turns = 0
+        while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= self.now_ms:
+            self.broker.settle()
+            turns += 1
+            assert turns < 100_000, "there is no end to it"
+        return turns
 
     # --- what there is
 

@@ -68,7 +68,6 @@ HISTORIES: Mapping[str, Any] = {
     "one, without count": lambda queue: [{"reason": "rejected", "queue": queue}],
     "another, without count": lambda queue: [{"reason": "rejected", "queue": "other"}],
     "count of another type": lambda queue: [death(queue, count=Typed("I", 7))],
-    "count of no type": lambda queue: [death(queue, count=None)],
     "negative count": lambda queue: [death(queue, count=Typed("l", -7))],
     "unsigned count": lambda queue: [death(queue, count=Typed("B", 255))],
     "highest count": lambda queue: [death(queue, count=Typed("l", 2**63 - 1))],

@@ -149,12 +149,6 @@ def server_named_of_type(stage: Stage, queue_type: str) -> None:
     stage.channel().declare("", durable=True, exclusive=True, arguments={"x-queue-type": queue_type})
 
 
-@scenario(each={"unknown": "mqtt", "not a text": 1})
-def server_named_of_an_unknown_type(stage: Stage, queue_type: object) -> None:
-    """The type is looked up before anybody validated it."""
-    stage.channel().declare("", exclusive=True, arguments={"x-queue-type": queue_type})
-
-
 @scenario(each=OTHER_TYPES)
 def of_another_queue_type(stage: Stage, argument: str) -> None:
     """An argument only other types know is refused whatever its value; one nobody knows is not."""
@@ -358,14 +352,6 @@ def every_type_where_there_was_none(stage: Stage) -> None:
     queue = channel.declare(stage.name())
     for value in (*EVERY_TYPE.values(), Typed("f", 1.25), Typed("d", 1e22), Typed("A", [1, "b"]), Typed("F", {})):
         channel = declare(stage, channel, queue, arguments={"x-max-length": value})
-
-
-@scenario()
-def a_decimal_cannot_be_shown(stage: Stage) -> None:
-    """RabbitMQ stumbles over the value it would have to name."""
-    channel = stage.channel()
-    queue = channel.declare(stage.name(), arguments={"x-max-length": 5})
-    channel.declare(queue, arguments={"x-max-length": EVERY_TYPE["decimal"]})
 
 
 @scenario()
