@@ -198,7 +198,7 @@ class QueueModel:
             consumer.owes += 1
             self.owe(channel, Debt(queue, copy, consumer))
 
-    def buried(self, name: str, body: str, reason: str) -> None:
+    def died(self, name: str, body: str, reason: str) -> None:
         queue = self.queues[name]
         if reason == "maxlen" and queue.settings.is_quorum and not self.doomed_in(queue, reason):
             # It drops several at once, and buries the last of them first.

@@ -126,6 +126,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def all_is_as_the_model_says(self) -> None:
         self.steps_since_loss += 1
+        self.world.catch_up()
         self.absorb()
         self.model.check_nothing_is_left()
         queues = self.world.vhost.queues

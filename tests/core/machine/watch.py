@@ -35,9 +35,9 @@ def _watched(kind: type[Queue], log: Log) -> type[Queue]:
             log.append(("answered", self.name, refused))
             return refused
 
-        def bury(self, message: Message, reason: str) -> None:
-            log.append(("buried", self.name, message.body.decode(), reason))
-            super().bury(message, reason)
+        def post(self, message: Message, reason: str) -> None:
+            log.append(("died", self.name, message.body.decode(), reason))
+            super().post(message, reason)
 
         def discard(self) -> int:
             if self.deleted:
