@@ -166,6 +166,10 @@ class Queue:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
         if not self.plain:
+            if self in self.agenda.dirty:
+                # What a consumer can have by now does not count towards the limits.
+                del self.agenda.dirty[self]
+                self.drain()
             return self._admit(message)
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
@@ -184,7 +188,7 @@ class Queue:
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
-                self.bury(message, "maxlen")
+                self.post(message, "maxlen")
             return True
         if self.contents is not None and self._is_duplicate(message):
             return False
@@ -313,9 +317,13 @@ class Queue:
             self.contents.discard(_deduplication_key(message))
 
     def bury(self, message: Message, reason: str) -> None:
-        """A message dies here: dropped, or for the dead letter exchange when the operation is over."""
+        """A message dies here: dropped, or a dead letter."""
         if self.contents is not None:
             self.settled(message)
+        self.post(message, reason)
+
+    def post(self, message: Message, reason: str) -> None:
+        """For the dead letter exchange, if there is one, when the operation is over."""
         if self.settings.dead_letter_exchange is not None:
             self.agenda.dead.append((self, message, reason))
 
@@ -357,6 +365,9 @@ class Queue:
         self.expires_at_ms = None
         self.drop_expired()
         self.watch_first()
+        if self.line:
+            # So many have expired that a consumer came before they were all gone: it still waits for the others.
+            self.agenda.dirty[self] = None
 
     def drop_expired(self) -> bool:
         """Lets the first messages die whose time is over, up to a bound. Whether the one that is first now can be

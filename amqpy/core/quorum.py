@@ -198,6 +198,7 @@ class QuorumQueue(Queue):
     def take_back(self, message: Message) -> None:
         """A returned message waits to be delivered again."""
         self.ready.append(message)
+        self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.agenda.dirty[self] = None
 
     def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
