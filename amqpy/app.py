@@ -6,6 +6,7 @@ A stop first closes the listeners, so that no client comes back while it closes 
 
 import logging
 import os
+import random
 import secrets
 import signal
 import socket
@@ -48,7 +49,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name)
+    broker = Broker(config, new_name, random.randrange)
     reactor = Reactor(broker, Users.from_config(config, secrets.token_bytes(4)), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)

@@ -6,13 +6,12 @@ whole before its consequences begin: the reply to queue.delete comes before the 
 
 from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
-    from amqpy.core.message import Message
     from amqpy.core.queue import Queue
 
 
@@ -37,5 +36,5 @@ class Agenda:
         """Who waits for when: a queue for the end of its first message, for example."""
         self.cancelled: list[Consumer] = []
         """Consumers whose queue is gone, to be told."""
-        self.discarded: deque[deque[Message]] = deque()
+        self.discarded: deque[deque[Any]] = deque()
         """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""

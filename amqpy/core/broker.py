@@ -25,18 +25,22 @@ from amqpy.wire.values import Table, text
 
 
 class Broker:
-    """All virtual hosts and the operations on them. `new_name` makes the random part of a server-made name."""
+    """All virtual hosts and the operations on them.
 
-    def __init__(self, config: Config, new_name: Callable[[], str]) -> None:
+    `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
+    """
+
+    def __init__(self, config: Config, new_name: Callable[[], str], choose: Callable[[int], int]) -> None:
         self.config = config
         self.new_name = new_name
+        self.choose = choose
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
         self.topology = Topology(self)
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.agenda)
+        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.choose)
         return vhost
 
     # --- turns
@@ -67,10 +71,8 @@ class Broker:
         return self.agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
-        """Messages in memory, ready or delivered, once for each queue they are in."""
-        return sum(
-            len(queue.ready) + queue.unacked for vhost in self.vhosts.values() for queue in vhost.queues.values()
-        )
+        """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
+        return sum(vhost.message_count() for vhost in self.vhosts.values())
 
     def sweep(self, count: int) -> None:
         """Frees up to `count` messages of what was purged or deleted.

@@ -6,8 +6,8 @@ Source: `rabbit_basic:header_routes`, `rabbit_basic:strip_bcc_header`.
 """
 
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.properties import headers_of, replace_property
-from amqpy.wire.values import Table, encode_table
+from amqpy.wire.properties import headers_of, replace_headers
+from amqpy.wire.values import Table
 
 
 def may_have_copies(header: bytes) -> bool:
@@ -21,8 +21,7 @@ def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
     keys = (*_keys(headers, "CC"), *_keys(headers, "BCC"))
     if "BCC" in headers:
         del headers["BCC"]
-        table = encode_table(headers)
-        header = replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
+        header = replace_headers(header, headers)
     return keys, header
 
 

@@ -17,6 +17,7 @@ from amqpy.core.arguments import (
 from amqpy.core.checks import (
     exchange_text,
     find_exchange,
+    find_queue,
     locked,
     open_queue,
     permit,
@@ -74,8 +75,11 @@ class Topology:
                     )
                 permit(client, vhost, "read", "exchange", name)
                 permit(client, vhost, "write", "exchange", alternate.value)
+            exchange_type.check_arguments(arguments)
             vhost.add_exchange(
-                exchange_type(name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments)
+                exchange_type(
+                    vhost, name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments
+                )
             )
             return
         what = exchange_text(vhost, name)
@@ -176,9 +180,10 @@ class Topology:
         """queue.bind"""
         queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
-        destination = open_queue(client, vhost, queue)
-        source.check_binding(arguments)
-        vhost.add_binding(Binding(source, destination, routing_key, arguments))
+        binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
+        source.check_binding(binding)
+        open_queue(client, vhost, queue)
+        vhost.add_binding(binding)
 
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
@@ -194,7 +199,7 @@ class Topology:
         destination, source = self._permit_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
-        exchange.check_binding(arguments)
+        exchange.check_binding(binding)
         vhost.add_binding(binding)
 
     def unbind_exchange(

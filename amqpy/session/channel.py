@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message
+from amqpy.core.message import Keys, Message, Target
 from amqpy.core.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
-from amqpy.core.vhost import Vhost
+from amqpy.core.vhost import Route, Vhost
 from amqpy.errors import (
     AmqpFault,
     CommandInvalid,
@@ -223,15 +223,10 @@ class Channel:
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
         queues = route.queues
-        expires_at_ms = None
-        if special is not None:
-            header = special.header
-            queues = self.vhost.queues_for(route, header, special.more_keys)
-            if special.ttl_ms is not None:
-                expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
-        elif queues is None:
-            queues = self.vhost.queues_for(route, header)
-        message = Message(route.address, header, body, expires_at_ms)
+        if special is None and queues is not None:
+            message = Message(route.address, header, body)
+        else:
+            message, queues = self._route(route, header, body, special)
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
@@ -244,6 +239,22 @@ class Channel:
             if not confirms.pending:
                 self.connection.confirming.append(self)
             confirms.last_tag += 1
+
+    def _route(
+        self, route: Route, header: bytes, body: bytes, special: _Special | None
+    ) -> tuple[Message, tuple[Target, ...]]:
+        """The message and its queues, when the route alone does not say all about them."""
+        keys: Keys = (route.routing_key,)
+        expires_at_ms = None
+        if special is not None:
+            header = special.header
+            keys += special.more_keys
+            if special.ttl_ms is not None:
+                expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
+        message = Message(route.address, header, body, expires_at_ms)
+        if route.queues is not None and len(keys) == 1:
+            return message, route.queues
+        return message, self.vhost.queues_for(route.exchange, keys, message)
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)

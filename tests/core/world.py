@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import count
+from random import Random
 from typing import NamedTuple
 
 from amqpy.config import Config
@@ -10,7 +11,7 @@ from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message
+from amqpy.core.message import Keys, Message, Target
 from amqpy.core.queue import Queue
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
@@ -88,7 +89,7 @@ class World:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
     def __init__(self) -> None:
-        self.broker = Broker(Config(), map(str, count(1)).__next__)
+        self.broker = Broker(Config(), map(str, count(1)).__next__, Random(0).randrange)
         (self.vhost,) = self.broker.vhosts.values()
         self.client = FakeClient()
 
@@ -167,16 +168,27 @@ class World:
 
     def queues_for(self, exchange: str, routing_key: str, headers: Table | None = None) -> tuple[Queue, ...]:
         route = self.route(exchange, routing_key)
-        return self.vhost.queues_for(route, content_header(headers)) if route.queues is None else route.queues
+        message = Message(route.address, content_header(headers), b"")
+        return self.vhost.queues_for(route.exchange, (routing_key,), message) if route.queues is None else route.queues
 
     def publish(self, exchange: str, routing_key: str, *bodies: str, headers: Table | None = None) -> None:
-        route = self.route(exchange, routing_key)
-        queues = self.queues_for(exchange, routing_key, headers)
         for body in bodies:
-            message = Message(route.address, content_header(headers), body.encode())
-            for queue in queues:
-                queue.publish(message)
+            self.send(exchange, (routing_key,), content_header(headers), body)
+
+    def send(
+        self, exchange: str, keys: Keys, header: bytes, body: str = "", *, ttl_ms: int | None = None
+    ) -> tuple[Target, ...]:
+        """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
+        route = self.route(exchange, keys[0])
+        expires_at_ms = None if ttl_ms is None else self.broker.agenda.now_ms + ttl_ms
+        message = Message(route.address, header, body.encode(), expires_at_ms)
+        queues = route.queues
+        if queues is None or len(keys) > 1:
+            queues = self.vhost.queues_for(route.exchange, keys, message)
+        for queue in queues:
+            queue.publish(message)
         self.broker.settle()
+        return queues
 
     def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
         """The names of the queues that get such a message; that none gets it twice is checked on the way."""

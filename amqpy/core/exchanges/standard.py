@@ -1,92 +1,21 @@
-"""Exchanges: where a message goes.
+"""The four types of exchanges that the specification knows.
 
-A type of exchange is a class here, registered under its wire name. It keeps whatever index makes the answer to
-`match` independent of the number of bindings, and says with `reads_headers` whether the answer depends on more than
-the routing key (only then is it asked for each message; else the route is remembered).
-
-Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange_type_*`, `rabbit_binding`, `rabbit_exchange`.
+Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange_type_*`.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.message import Keys, MessageView
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, encode_table
-
-if TYPE_CHECKING:
-    from amqpy.core.queue import Queue
-
-Destination: TypeAlias = "Queue | Exchange"
-
-EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
-
-
-class Binding:
-    """A rule of an exchange: messages that match `routing_key` and `arguments` go to `destination`."""
-
-    __slots__ = ("arguments", "destination", "identity", "routing_key", "source")
-
-    def __init__(self, source: "Exchange", destination: Destination, routing_key: str, arguments: Table) -> None:
-        self.source = source
-        self.destination = destination
-        self.routing_key = routing_key
-        self.arguments = arguments
-        self.identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
-        """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
-
-
-class Exchange:
-    """An exchange of a vhost and the bindings it is the source of."""
-
-    type: ClassVar[str]
-    reads_headers: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        EXCHANGE_TYPES[cls.type] = cls
-
-    def __init__(
-        self, name: str, *, durable: bool, auto_delete: bool = False, internal: bool = False, arguments: Table
-    ) -> None:
-        self.name = name
-        self.durable = durable
-        self.auto_delete = auto_delete
-        self.internal = internal
-        self.arguments = arguments
-        alternate = arguments.get("alternate-exchange")
-        self.alternate: str | None = alternate.value if alternate else None
-        self.bindings: dict[Hashable, Binding] = {}
-        self.incoming: dict[Binding, None] = {}
-        """The bindings of other exchanges that lead here."""
-
-    def check_binding(self, arguments: Table) -> None:
-        """Raises PreconditionFailed when this type cannot have a binding with these arguments."""
-
-    def add(self, binding: Binding) -> None:
-        self.bindings[binding.identity] = binding
-        self.index(binding)
-
-    def remove(self, binding: Binding) -> None:
-        del self.bindings[binding.identity]
-        self.unindex(binding)
-
-    def index(self, binding: Binding) -> None:
-        """Makes a new binding findable."""
-        raise NotImplementedError
-
-    def unindex(self, binding: Binding) -> None:
-        raise NotImplementedError
-
-    def match(self, routing_key: str, headers: Table) -> Iterable[Destination]:
-        """Where a message goes from here. A destination may come more than once."""
-        raise NotImplementedError
+from amqpy.wire.values import Field, Table, as_erlang, comparable
 
 
 class DirectExchange(Exchange):
     type = "direct"
 
-    def __init__(self, name: str, **properties: object) -> None:
-        super().__init__(name, **properties)  # type: ignore[arg-type]
+    def prepare(self) -> None:
         self._by_key: dict[str, dict[Binding, None]] = {}
 
     def index(self, binding: Binding) -> None:
@@ -98,8 +27,8 @@ class DirectExchange(Exchange):
         if not bindings:
             del self._by_key[binding.routing_key]
 
-    def match(self, routing_key: str, headers: Table) -> Iterable[Destination]:
-        return [binding.destination for binding in self._by_key.get(routing_key, ())]
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        return [binding.destination for key in keys for binding in self._by_key.get(key, ())]
 
 
 class FanoutExchange(Exchange):
@@ -111,15 +40,14 @@ class FanoutExchange(Exchange):
     def unindex(self, binding: Binding) -> None:
         pass
 
-    def match(self, routing_key: str, headers: Table) -> Iterable[Destination]:
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         return [binding.destination for binding in self.bindings.values()]
 
 
 class TopicExchange(Exchange):
     type = "topic"
 
-    def __init__(self, name: str, **properties: object) -> None:
-        super().__init__(name, **properties)  # type: ignore[arg-type]
+    def prepare(self) -> None:
         self._trie: TopicTrie[Binding] = TopicTrie()
 
     def index(self, binding: Binding) -> None:
@@ -128,8 +56,8 @@ class TopicExchange(Exchange):
     def unindex(self, binding: Binding) -> None:
         self._trie.remove(_words(binding.routing_key), binding)
 
-    def match(self, routing_key: str, headers: Table) -> Iterable[Destination]:
-        return [binding.destination for binding in self._trie.match(_words(routing_key))]
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        return [binding.destination for key in keys for binding in self._trie.match(_words(key))]
 
 
 def _words(key: str) -> list[str]:
@@ -145,15 +73,14 @@ class HeadersExchange(Exchange):
     """
 
     type = "headers"
-    reads_headers = True
+    per_message = True
 
-    def __init__(self, name: str, **properties: object) -> None:
-        super().__init__(name, **properties)  # type: ignore[arg-type]
+    def prepare(self) -> None:
         self._needs: dict[Binding, frozenset[Hashable]] = {}
         self._by_condition: dict[Hashable, dict[Binding, None]] = {}
 
-    def check_binding(self, arguments: Table) -> None:
-        match arguments.get("x-match"):
+    def check_binding(self, binding: Binding) -> None:
+        match binding.arguments.get("x-match"):
             case None | Field("longstr", "all" | "any" | "all-with-x" | "any-with-x"):
                 return
             case Field("longstr", _) as other:
@@ -178,7 +105,8 @@ class HeadersExchange(Exchange):
             if not bindings:
                 del self._by_condition[condition]
 
-    def match(self, routing_key: str, headers: Table) -> Iterator[Destination]:
+    def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
+        headers = view.headers
         facts: set[Hashable] = {ALWAYS, *headers}
         facts.update((key, comparable(field)) for key, field in headers.items())
         for fact in facts:
