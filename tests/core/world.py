@@ -5,6 +5,10 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
+from pamqp.commands import Basic
+from pamqp.frame import marshal
+from pamqp.header import ContentHeader
+
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.consumers import Consumer
@@ -37,6 +41,11 @@ def content_header(headers: Table | None = None) -> bytes:
         return b"\x00\x3c" + bytes(12)
     table = encode_table(headers)
     return b"\x00\x3c" + bytes(10) + b"\x20\x00" + len(table).to_bytes(4, "big") + table
+
+
+def properties_header(**properties: object) -> bytes:
+    """The payload of a content header frame with these properties."""
+    return marshal(ContentHeader(body_size=0, properties=Basic.Properties(**properties)), 1)[7:-1]
 
 
 class FakeClient:
@@ -92,6 +101,13 @@ class World:
         self.broker = Broker(Config(), map(str, count(1)).__next__, Random(0).randrange)
         (self.vhost,) = self.broker.vhosts.values()
         self.client = FakeClient()
+
+    def wait(self, span_ms: int) -> None:
+        """Time passes, and what is due in it is done at its time."""
+        until_ms = self.broker.agenda.now_ms + span_ms
+        while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= until_ms:
+            self.broker.advance(at_ms)
+        self.broker.advance(until_ms)
 
     # --- topology
 
