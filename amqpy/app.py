@@ -10,6 +10,7 @@ import random
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,13 +44,19 @@ async def run_until_signal(config: Config, log: logging.Logger) -> None:
         await serve(config, log, stop)
 
 
-async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
-    """Serve until `stop` is set, then drain."""
+async def serve(
+    config: Config,
+    log: logging.Logger,
+    stop: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Reactor] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves."""
     if config.data_dir is not None:
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name, random.randrange)
+    broker = Broker(config, new_name, random.randrange, unix_time_s)
     reactor = Reactor(broker, Users.from_config(config, secrets.token_bytes(4)), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
@@ -60,6 +67,7 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
             for each in listeners:
                 log.info("listening on %s", listener.address_of(each))
             log.info(STARTED)
+            task_status.started(reactor)
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
@@ -71,6 +79,10 @@ async def serve(config: Config, log: logging.Logger, stop: trio.Event) -> None:
 def new_name() -> str:
     """22 random characters of the URL-safe base64 alphabet, as in RabbitMQ's `amq.gen-…` and `amq.ctag-…`."""
     return secrets.token_urlsafe(16)
+
+
+def unix_time_s() -> int:
+    return int(time.time())
 
 
 def prepare_directory(directory: Path) -> None:

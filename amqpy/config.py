@@ -13,6 +13,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from amqpy.profile import PROFILES
+
 T = TypeVar("T")
 
 PREFIX = "AMQPY_"
@@ -178,9 +180,16 @@ class Config:
         "RabbitMQ",
         About("The product reported to clients: libraries switch features by it.", low=1),
     )
-    version: str = setting(
-        "3.13.7",
-        About("The version reported to clients: kombu, Spring and NServiceBus switch features by it.", low=1),
+    profile: str = setting(
+        "rabbitmq-3.13",
+        About("The RabbitMQ to take after where its versions differ.", choices=tuple(PROFILES), option="NAME"),
+    )
+    version: str | None = setting(
+        None,
+        About(
+            "The version reported to clients: kombu, Spring and NServiceBus switch features by it. "
+            "By default the profile's."
+        ),
     )
     cluster_name: str | None = setting(
         None, About("The cluster name reported to clients; by default `rabbit@` and the host's name.")

@@ -6,6 +6,7 @@ turns it into `channel.close` or `connection.close`. Anything else that is raise
 Source: AMQP 0-9-1 section 1.2.1 (reply codes); the level of each code as RabbitMQ's codegen has it.
 """
 
+import re
 from typing import ClassVar
 
 
@@ -108,3 +109,8 @@ def erlang_text(raw: bytes) -> str:
     if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):
         return f'<<"{raw.decode("latin-1").translate(_ESCAPES)}">>'
     return f"<<{','.join(map(str, raw))}>>"
+
+
+def erlang_atom(name: str) -> str:
+    """A name as Erlang prints an atom: between quotes, unless it looks like one."""
+    return name if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name) else f"'{name}'"

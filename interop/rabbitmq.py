@@ -8,7 +8,7 @@ as a daemon. The broker listens on 127.0.0.1 only.
     with running_rabbitmq() as rabbitmq:
         connect(rabbitmq.url)
 
-or, from a shell, `python -m interop.rabbitmq`.
+or, from a shell, `python -m interop.rabbitmq [PLUGIN …]`.
 """
 
 import contextlib
@@ -35,6 +35,8 @@ POLL_INTERVAL_S = 0.05
 # directories. The script behind it runs as whoever starts it.
 SERVER_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
+MANAGEMENT = "rabbitmq_management"
+
 
 class RabbitMQUnavailable(RuntimeError):
     """RabbitMQ is not installed or did not start; the text says which, and how to go on."""
@@ -48,10 +50,16 @@ class RabbitMQ:
     port: int
     pid: int
     data_dir: Path
+    management_port: int | None = None
 
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@{self.host}:{self.port}/"
+
+    @property
+    def management_url(self) -> str | None:
+        """Where the HTTP API is, if the plugin rabbitmq_management runs."""
+        return f"http://guest:guest@{self.host}:{self.management_port}/" if self.management_port else None
 
 
 def is_installed() -> bool:
@@ -62,16 +70,17 @@ def is_installed() -> bool:
 def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[RabbitMQ]:
     """Start a private broker, give it to the caller once it answers AMQP, and stop it at the end.
 
-    `extra_config` is appended to rabbitmq.conf. A plugin that listens needs its own address there, such as
-    `management.tcp.ip = 127.0.0.1` and `management.tcp.port = …`.
+    `extra_config` is appended to rabbitmq.conf. A plugin that listens needs its own address there; that of
+    rabbitmq_management is taken care of.
     """
     if not is_installed():
         raise RabbitMQUnavailable("RabbitMQ is not installed: apt-get install rabbitmq-server")
     data_dir = Path(tempfile.mkdtemp(prefix="amqpy-rabbitmq-"))
-    port, epmd_port, distribution_port = free_ports(3)
+    port, epmd_port, distribution_port, free_port = free_ports(4)
+    management_port = free_port if MANAGEMENT in plugins else None
     environment = private_environment(data_dir, epmd_port, distribution_port)
     epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]
-    (data_dir / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n{extra_config}\n")
+    (data_dir / "rabbitmq.conf").write_text("\n".join([*configuration(port, management_port), extra_config, ""]))
     (data_dir / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
     try:
         with (
@@ -80,9 +89,17 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
             child([str(SERVER_SCRIPT)], environment, data_dir / "console.log") as server,
         ):
             wait_until_serving(server, port, data_dir)
-            yield RabbitMQ(host="127.0.0.1", port=port, pid=server.pid, data_dir=data_dir)
+            yield RabbitMQ("127.0.0.1", port, server.pid, data_dir, management_port)
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def configuration(port: int, management_port: int | None) -> Iterator[str]:
+    """The lines of rabbitmq.conf that keep its listeners to loopback and to ports of our own."""
+    yield f"listeners.tcp.local = 127.0.0.1:{port}"
+    if management_port is not None:
+        yield "management.tcp.ip = 127.0.0.1"
+        yield f"management.tcp.port = {management_port}"
 
 
 @contextlib.contextmanager
@@ -187,8 +204,9 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        with running_rabbitmq() as rabbitmq:
-            sys.stdout.write(f"{rabbitmq.url}\n")
+        with running_rabbitmq(plugins=sys.argv[1:]) as rabbitmq:
+            for url in filter(None, [rabbitmq.url, rabbitmq.management_url]):
+                sys.stdout.write(f"{url}\n")
             sys.stdout.flush()
             threading.Event().wait()
     except KeyboardInterrupt:

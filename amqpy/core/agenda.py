@@ -12,6 +12,7 @@ from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
+    from amqpy.core.message import Message
     from amqpy.core.queue import Queue
 
 
@@ -25,7 +26,7 @@ class Timed(Hashable, Protocol):
 class Agenda:
     """Shared by all of a broker's queues."""
 
-    __slots__ = ("cancelled", "deadlines", "dirty", "discarded", "now_ms")
+    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms")
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -34,6 +35,8 @@ class Agenda:
         """Queues that may have both a message and a consumer for it."""
         self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
         """Who waits for when: a queue for the end of its first message, for example."""
+        self.dead: deque[tuple[Queue, Message, str]] = deque()
+        """Messages that died in a queue with a dead letter exchange, and the reason."""
         self.cancelled: list[Consumer] = []
         """Consumers whose queue is gone, to be told."""
         self.discarded: deque[deque[Any]] = deque()

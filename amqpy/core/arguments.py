@@ -1,35 +1,404 @@
-"""The arguments of queues and exchanges that the broker knows.
+"""What a queue or an exchange can be told by arguments and policies: THE table.
 
-Unknown arguments are kept and shown, never compared: that is what lets an application declare a queue with an
-argument of its own on one side only.
+An option is one row: the values it takes, the queue types that know it, its policy key, how an argument and a policy
+that disagree are merged, and the setting it ends in. Declaring, redeclaring, policies, the documentation and the
+queues themselves all read this table. Unknown arguments are kept and shown, never compared: that is what lets an
+application declare a queue with an argument of its own on one side only.
 
-Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `rabbit_misc:assert_args_equivalence`.
+Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `rabbit_quorum_queue:capabilities`,
+`rabbit_amqqueue_process:process_args_policy`, `rabbit_policies`, `rabbit_misc:assert_args_equivalence`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable
 
-QUEUE_ARGUMENTS = (
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-queue-type",
-    "x-queue-master-locator",
+EXPIRY_MAX_MS = 315_360_000_000
+"""Ten years, RabbitMQ's limit for every time to live."""
+
+MAX_PRIORITY = 255
+CLASSIC, QUORUM, STREAM = "classic", "quorum", "stream"
+
+Check: TypeAlias = Callable[[Field, Table], str | None]
+"""Looks at an argument's value, beside all the arguments; the Erlang term that says what is wrong, or None."""
+
+
+# --- the kinds of values, with RabbitMQ's error terms
+
+
+def integer(field: Field, arguments: Table) -> str | None:
+    return None if field.kind in INTEGER_KINDS else f'"expected integer, got {field.kind}"'
+
+
+def natural(field: Field, arguments: Table) -> str | None:
+    """0 or more."""
+    return integer(field, arguments) or (f"{{value_negative,{field.value}}}" if field.value < 0 else None)
+
+
+def positive(field: Field, arguments: Table) -> str | None:
+    return natural(field, arguments) or ("{value_zero,0}" if field.value == 0 else None)
+
+
+def time_to_live(field: Field, arguments: Table) -> str | None:
+    too_large = f"{{value_too_large,{field.value}}}"
+    return natural(field, arguments) or (too_large if field.value > EXPIRY_MAX_MS else None)
+
+
+def lease(field: Field, arguments: Table) -> str | None:
+    """A time to live that must not be 0."""
+    return positive(field, arguments) if field.value == 0 else time_to_live(field, arguments)
+
+
+def priority(field: Field, arguments: Table) -> str | None:
+    too_large = f"{{max_value_exceeded,{field.value}}}"
+    return natural(field, arguments) or (too_large if field.value > MAX_PRIORITY else None)
+
+
+def boolean(field: Field, arguments: Table) -> str | None:
+    return None if field.kind == "bool" else _unacceptable(field)
+
+
+def longstr(field: Field, arguments: Table) -> str | None:
+    return None if field.kind == "longstr" else _unacceptable(field)
+
+
+def dead_letter_key(field: Field, arguments: Table) -> str | None:
+    if field.kind == "longstr" and "x-dead-letter-exchange" not in arguments:
+        return "routing_key_but_no_dlx_defined"
+    return longstr(field, arguments)
+
+
+def one_of(values: Iterable[str], otherwise: str) -> Check:
+    """`otherwise` is the error term; a `~` in it stands for the value."""
+    known = frozenset(values)
+
+    def check(field: Field, arguments: Table) -> str | None:
+        return longstr(field, arguments) or (None if field.value in known else otherwise.replace("~", field.value))
+
+    return check
+
+
+def version(field: Field, arguments: Table) -> str | None:
+    unsupported = f"\"unsupported queue version '{field.value}'\""
+    return natural(field, arguments) or (None if field.value in {1, 2} else unsupported)
+
+
+def max_age(field: Field, arguments: Table) -> str | None:
+    return longstr(field, arguments) or (None if is_max_age(field.value) else "invalid_max_age")
+
+
+def is_max_age(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"0*[1-9][0-9]*[YMDhms]", value) is not None
+
+
+def _unacceptable(field: Field) -> str:
+    return f"{{unacceptable_type,{field.kind}}}"
+
+
+# --- the kinds of policy values
+
+
+Definition: TypeAlias = Mapping[str, Any]
+"""What a policy says, by key, as JSON values."""
+
+PolicyCheck: TypeAlias = Callable[[object], bool]
+
+
+def at_least(low: int, high: int | None = None) -> PolicyCheck:
+    def check(value: object) -> bool:
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return is_integer and value >= low and (high is None or value <= high)  # type: ignore[operator]
+
+    return check
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def among(*values: object) -> PolicyCheck:
+    return lambda value: any(value is each or (value == each and type(value) is type(each)) for each in values)
+
+
+class PolicyKey(NamedTuple):
+    """What a policy may say. `noun` completes "… is not a valid …"."""
+
+    check: PolicyCheck
+    noun: str
+    by: frozenset[str]
+    """The queue types it applies to; a policy with a key that a type does not know is not for queues of that type."""
+    operator: bool = False
+    """Whether an operator policy may say it."""
+
+
+# --- the table
+
+OVERFLOWS = ("drop-head", "reject-publish", "reject-publish-dlx")
+STRATEGIES = ("at-most-once", "at-least-once")
+LOCATORS = ("client-local", "balanced", "random", "least-leaders")
+QUEUE_TYPES_KNOWN = (CLASSIC, QUORUM, STREAM)
+SEGMENT_BYTES_MAX = 3_000_000_000
+
+
+class Option(NamedTuple):
+    """A row. Its argument is `x-` and the name, its policy key the name itself."""
+
+    name: str
+    check: Check | None
+    """None: any value is taken, as RabbitMQ does."""
+    by: frozenset[str]
+    """The queue types whose declaration knows the argument; empty: any, and none compares it."""
+    setting: str | None = None
+    """The field of Settings it sets; None: accepted, and without effect here."""
+    policy: PolicyKey | None = None
+    least: bool = False
+    """The least of argument and policies holds. Otherwise an argument wins over a policy."""
+
+    @property
+    def argument(self) -> str:
+        return f"x-{self.name}"
+
+
+def _types(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_C, _Q, _S = _types(CLASSIC), _types(QUORUM), _types(STREAM)
+_CQ, _QS, _CQS = _C | _Q, _Q | _S, _C | _Q | _S
+
+
+def _limit(name: str, check: Check, by: frozenset[str], setting: str, noun: str, low: int = 0) -> Option:
+    return Option(name, check, by, setting, PolicyKey(at_least(low), noun, by, operator=True), least=True)
+
+
+QUEUE_OPTIONS: Final = (
+    _limit("expires", lease, _CQ, "expires_ms", "queue expiry", low=1),
+    _limit("message-ttl", time_to_live, _CQ, "message_ttl_ms", "message TTL"),
+    Option(
+        "dead-letter-exchange",
+        longstr,
+        _CQ,
+        "dead_letter_exchange",
+        PolicyKey(is_text, "dead letter exchange name", _CQ),
+    ),
+    Option(
+        "dead-letter-routing-key",
+        dead_letter_key,
+        _CQ,
+        "dead_letter_routing_key",
+        PolicyKey(is_text, "dead letter routing key", _CQ),
+    ),
+    Option(
+        "dead-letter-strategy",
+        one_of(STRATEGIES, "invalid_dlx_strategy"),
+        _Q,
+        "dead_letter_strategy",
+        PolicyKey(among(*STRATEGIES), "dead letter strategy", _Q),
+    ),
+    _limit("max-length", natural, _CQ, "max_length", "maximum length"),
+    _limit("max-length-bytes", natural, _CQS, "max_length_bytes", "maximum length in bytes"),
+    Option(
+        "max-in-memory-length",
+        natural,
+        _Q,
+        policy=PolicyKey(at_least(0), "maximum memory in bytes", _CQ, operator=True),
+        least=True,
+    ),
+    Option(
+        "max-in-memory-bytes",
+        natural,
+        _Q,
+        policy=PolicyKey(at_least(0), "maximum memory in bytes", _CQ, operator=True),
+        least=True,
+    ),
+    Option("max-priority", priority, _C, "max_priority"),
+    Option(
+        "overflow",
+        one_of(OVERFLOWS, "invalid_overflow"),
+        _CQ,
+        "overflow",
+        PolicyKey(among(*OVERFLOWS), "overflow value", _CQ),
+    ),
+    Option(
+        "queue-mode",
+        one_of(("default", "lazy"), "\"unsupported queue mode '~'\""),
+        _C,
+        policy=PolicyKey(among("default", "lazy"), "queue-mode value", _C),
+    ),
+    Option("queue-version", version, _C, policy=PolicyKey(among(1, 2), "queue-version value", _CQS)),
+    Option("single-active-consumer", boolean, _CQ, "single_active"),
+    Option("queue-type", one_of(QUEUE_TYPES_KNOWN, "\"unsupported queue type '~'\""), _CQS),
+    Option("quorum-initial-group-size", positive, _Q),
+    Option("max-age", max_age, _S, policy=PolicyKey(is_max_age, "max age", _S)),
+    Option(
+        "stream-max-segment-size-bytes",
+        natural,
+        _S,
+        policy=PolicyKey(at_least(0, SEGMENT_BYTES_MAX), "segment size", _S),
+    ),
+    Option("initial-cluster-size", positive, _S, policy=PolicyKey(at_least(0), "cluster size", _S)),
+    Option(
+        "queue-leader-locator",
+        one_of(LOCATORS, "invalid_queue_locator_arg"),
+        _QS,
+        policy=PolicyKey(among(*LOCATORS), "queue leader locator value", _QS),
+    ),
+    Option(
+        "delivery-limit",
+        None,
+        _Q,
+        "delivery_limit",
+        PolicyKey(at_least(0), "delivery limit", _Q, operator=True),
+        least=True,
+    ),
+    Option("queue-master-locator", None, _C),
+    Option("consumer-timeout", natural, frozenset(), "consumer_timeout_ms"),
+    Option(
+        "delayed-retry-type",
+        one_of(("disabled", "all", "failed", "returned"), "invalid_delayed_retry_type"),
+        frozenset(),
+        "retry_type",
+    ),
+    Option("delayed-retry-min", natural, frozenset(), "retry_min_ms"),
+    Option("delayed-retry-max", natural, frozenset(), "retry_max_ms"),
+    Option("message-deduplication", None, frozenset(), "deduplicates"),
 )
-"""Those of a classic queue that a redeclaration must repeat."""
 
 EXCHANGE_ARGUMENTS = ("alternate-exchange",)
+
+QUEUE_ARGUMENTS: Final = {
+    kind: tuple(option.argument for option in QUEUE_OPTIONS if kind in option.by) for kind in QUEUE_TYPES_KNOWN
+}
+"""By queue type: the arguments it knows, which a redeclaration must repeat."""
+
+_FOREIGN: Final = {
+    kind: frozenset(option.argument for option in QUEUE_OPTIONS if option.by and kind not in option.by)
+    for kind in QUEUE_TYPES_KNOWN
+}
+
+POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None}
+"""What policies may say of queues."""
+
+
+class Settings(NamedTuple):
+    """What arguments and policies come to, for one queue. None is no limit."""
+
+    expires_ms: int | None = None
+    message_ttl_ms: int | None = None
+    dead_letter_exchange: str | None = None
+    dead_letter_routing_key: str | None = None
+    dead_letter_strategy: str = "at-most-once"
+    max_length: int | None = None
+    max_length_bytes: int | None = None
+    overflow: str = "drop-head"
+    max_priority: int | None = None
+    single_active: bool = False
+    delivery_limit: int | None = None
+    consumer_timeout_ms: int | None = None
+    retry_type: str = "disabled"
+    retry_min_ms: int | None = None
+    retry_max_ms: int | None = None
+    deduplicates: bool = False
+
+
+PLAIN = Settings()
+"""A queue without arguments."""
+
+
+def settings_of(arguments: Table, policy: Definition) -> Settings:
+    """The settings of a queue with these (checked) arguments, under a policy's definition (see `merged`)."""
+    found: dict[str, Any] = {}
+    for option in QUEUE_OPTIONS:
+        if option.setting is None:
+            continue
+        field = arguments.get(option.argument)
+        said = None if option.policy is None else policy.get(option.name)
+        if field is None and said is None:
+            continue
+        value = _setting(option.setting, field) if field is not None else None
+        if value is None:
+            value = said
+        elif said is not None and option.least:
+            value = min(value, said)
+        if value is not None:
+            found[option.setting] = value
+    return Settings(**found)
+
+
+def _setting(name: str, field: Field) -> Any:  # noqa: ANN401 (as the setting has it)
+    """The value of an argument; None where it is of no use (only for arguments that are not checked)."""
+    wanted = type(Settings._field_defaults[name])
+    if wanted is bool:
+        return field.value is True
+    if field.kind in INTEGER_KINDS or field.kind == "longstr":
+        return field.value if (field.kind == "longstr") == (name in _TEXTS) else None
+    return None
+
+
+_TEXTS = frozenset(
+    ("dead_letter_exchange", "dead_letter_routing_key", "dead_letter_strategy", "overflow", "retry_type")
+)
+
+
+def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
+    """A policy's definition with an operator policy's: where both say something, the least or the operator's."""
+    result = dict(policy)
+    least = {option.name for option in QUEUE_OPTIONS if option.least}
+    for key, value in operator.items():
+        ours = result.get(key)
+        result[key] = min(ours, value) if key in least and ours is not None else value
+    return result
+
+
+# --- declaring
+
+
+def check_queue_arguments(what: str, arguments: Table, default_type: str) -> str:
+    """The queue's type. Raises PreconditionFailed for what that type does not take, in RabbitMQ's order.
+
+    `what` is `queue 'q' in vhost '/'`.
+    """
+    _check_values(what, arguments, (option for option in QUEUE_OPTIONS if option.name == "queue-type"))
+    kind: str = arguments["x-queue-type"].value if "x-queue-type" in arguments else default_type
+    _check_values(what, arguments, (option for option in QUEUE_OPTIONS if not option.by or kind in option.by))
+    for argument in arguments:
+        if argument in _FOREIGN[kind]:
+            raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")
+    return kind
+
+
+CONSUMER_OPTIONS: Final = (
+    Option("priority", integer, _CQ),
+    Option("cancel-on-ha-failover", boolean, _C),
+    Option("stream-offset", None, _S),
+)
+
+
+def check_consumer_arguments(what: str, kind: str, arguments: Table) -> int:
+    """A consumer's priority. Raises PreconditionFailed. `kind` is the queue's type."""
+    _check_values(what, arguments, (option for option in CONSUMER_OPTIONS if kind in option.by))
+    foreign = {option.argument for option in CONSUMER_OPTIONS if kind not in option.by}
+    for argument in arguments:
+        if argument in foreign:
+            raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")
+    field = arguments.get("x-priority")
+    return 0 if field is None else int(field.value)
+
+
+def _check_values(what: str, arguments: Table, options: Iterable[Option]) -> None:
+    for option in options:
+        field = arguments.get(option.argument)
+        if field is None or option.check is None:
+            continue
+        term = option.check(field, arguments)
+        if term is not None:
+            raise PreconditionFailed(f"invalid arg '{option.argument}' for {what}: {term}")
+
+
+# --- declaring again
 
 
 def assert_same_arguments(what: str, names: Iterable[str], current: Table, received: Table) -> None:
@@ -77,8 +446,7 @@ def _shown(field: Field) -> str:
     return str(field.value) if field.kind == "longstr" else as_erlang(field)
 
 
-EXPIRY_MAX_MS = 315_360_000_000
-"""Ten years, RabbitMQ's limit for every time to live."""
+# --- a message's own time to live
 
 
 def check_expiration(value: str) -> int:

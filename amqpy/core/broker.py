@@ -11,17 +11,24 @@ from collections.abc import Callable
 
 from amqpy.config import Config
 from amqpy.core.agenda import Agenda
+from amqpy.core.arguments import check_consumer_arguments
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
 from amqpy.core.consumers import Consumer
+from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
+from amqpy.core.queue import ReturnWay
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
 from amqpy.core.vhost import Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
+from amqpy.profile import PROFILES
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
+
+WORK_MAX = 500
+"""Dead letters that are published in one turn (some milliseconds' worth)."""
 
 
 class Broker:
@@ -30,17 +37,25 @@ class Broker:
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
     """
 
-    def __init__(self, config: Config, new_name: Callable[[], str], choose: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        new_name: Callable[[], str],
+        choose: Callable[[int], int],
+        unix_time_s: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.config = config
+        self.profile = PROFILES[config.profile]
         self.new_name = new_name
         self.choose = choose
+        self.unix_time_s = unix_time_s
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
         self.topology = Topology(self)
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.choose)
+        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.profile, self.choose)
         return vhost
 
     # --- turns
@@ -53,11 +68,29 @@ class Broker:
             for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
             agenda.cancelled.clear()
-        if agenda.deadlines:
-            while (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
-                timed.on_time()
+        if agenda.deadlines or agenda.dead:
+            self._let_time_pass()
         while agenda.dirty:
             agenda.dirty.popitem()[0].drain()
+
+    def _let_time_pass(self) -> None:
+        """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
+        and no recursion, however long a chain of queues is; and what is more than a turn should take waits for the
+        next one."""
+        agenda = self.agenda
+        work = WORK_MAX
+        while work > 0:
+            if agenda.dead:
+                queue, message, reason = agenda.dead.popleft()
+                send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile)
+                work -= 1
+            elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
+                timed.on_time()
+                work -= 10
+            elif agenda.dirty:
+                agenda.dirty.popitem()[0].drain()
+            else:
+                return
 
     def advance(self, now_ms: int) -> None:
         """A turn begins. What expired since the last one is gone before anybody can see it."""
@@ -68,7 +101,7 @@ class Broker:
 
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
-        return self.agenda.deadlines.first_at_ms()
+        return self.agenda.now_ms if self.agenda.dead else self.agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -125,8 +158,8 @@ class Broker:
         """basic.consume. The consumer gets nothing before the next `settle`."""
         permit(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
-        if queue.exclusive_consumer or (exclusive and queue.consumers):
-            raise AccessRefused(f"{queue_text(vhost, queue_name)} in exclusive use")
+        priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments)
+        queue.check_consume(ledger, exclusive=exclusive)
         consumer = Consumer(
             tag,
             queue,
@@ -134,15 +167,16 @@ class Broker:
             recipient,
             no_ack=no_ack,
             exclusive=exclusive,
-            prefetch=prefetch,
+            prefetch=prefetch or queue.prefetch,
             arguments=arguments,
+            priority=priority,
         )
         queue.add_consumer(consumer)
         return consumer
 
     def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
         """basic.consume of the direct reply-to pseudo-queue: a queue for this consumer's replies."""
-        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, ledger, recipient)
+        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, ledger, recipient)
         vhost.add_reply_queue(queue)
         return queue
 
@@ -164,17 +198,19 @@ class Broker:
         """basic.get: delivery tag, redelivered, the message and how many are left; None when there is none."""
         permit(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
-        if not queue.ready:
+        queue.check_get()
+        queue.use()
+        taken = queue.take()
+        if taken is None:
             return None
-        position, message, redelivered = queue.ready.pop()
-        if queue.expires_at_ms is not None:
-            queue.watch_first()
+        position, message, redelivered = taken
         if no_ack:
             tag = ledger.next_tag()
+            queue.settled(message)
         else:
             queue.unacked += 1
             tag = ledger.owe(queue, position, message, None)
-        return tag, redelivered, message, len(queue.ready)
+        return tag, redelivered, queue.shown(message, by_get=True), len(queue.ready)
 
     def acknowledge(self, taken: list[tuple[int, Owed]]) -> None:
         """Messages are done with."""
@@ -183,18 +219,27 @@ class Broker:
 
     def acknowledge_one(self, owed: Owed) -> None:
         """A message is done with."""
-        queue, _, _, consumer = owed
+        queue, _, message, consumer = owed
         queue.unacked -= 1
+        if queue.contents is not None:
+            queue.settled(message)
         if consumer is not None:
             consumer.answered()
 
-    def reject(self, taken: list[tuple[int, Owed]], *, requeue: bool) -> None:
-        """Messages are refused: back to where they were, or dropped."""
+    def reject(self, taken: list[tuple[int, Owed]]) -> None:
+        """Messages are not wanted: dropped, or dead letters."""
+        for _, (queue, _, message, consumer) in taken:
+            queue.reject(message)
+            if consumer is not None:
+                consumer.answered()
+
+    def requeue(self, taken: list[tuple[int, Owed]], way: ReturnWay) -> None:
+        """Messages go back to their queues."""
         for _, (queue, position, message, consumer) in taken:
-            if requeue and not queue.deleted:
-                queue.requeue(position, message)
-            else:
+            if queue.deleted:
                 queue.unacked -= 1
+            else:
+                queue.requeue(position, message, way)
             if consumer is not None:
                 consumer.answered()
 
@@ -205,7 +250,7 @@ class Broker:
         consumers = list(ledger.consumers)
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-        self.reject(taken, requeue=True)
+        self.requeue(taken, "down")
         for consumer in consumers:
             queue = consumer.queue
             if queue.auto_delete and not queue.consumers and not queue.deleted:

@@ -21,12 +21,25 @@ if TYPE_CHECKING:
 
 
 UNLIMITED = 1 << 62
+GONE = -UNLIMITED
+"""The credit of a consumer that has left: whatever comes back to it, it stays below 0."""
 
 
 class Consumer:
     """A subscription of a channel to a queue."""
 
-    __slots__ = ("arguments", "credit", "exclusive", "ledger", "no_ack", "parked", "queue", "recipient", "tag")
+    __slots__ = (
+        "arguments",
+        "credit",
+        "exclusive",
+        "ledger",
+        "no_ack",
+        "parked",
+        "priority",
+        "queue",
+        "recipient",
+        "tag",
+    )
 
     def __init__(
         self,
@@ -39,6 +52,7 @@ class Consumer:
         exclusive: bool,
         prefetch: int,
         arguments: Table,
+        priority: int = 0,
     ) -> None:
         self.tag = tag
         self.queue = queue
@@ -49,6 +63,7 @@ class Consumer:
         self.credit = UNLIMITED if no_ack or not prefetch else prefetch
         """How many more messages it may owe. Who acknowledges nothing owes nothing."""
         self.arguments = arguments
+        self.priority = priority
         self.parked = True
 
     def can_take(self) -> bool:
@@ -58,11 +73,23 @@ class Consumer:
         """Sends the message on its way."""
         if self.no_ack:
             tag = self.ledger.next_tag()
+            if self.queue.contents is not None:
+                self.queue.settled(message)
         else:
             self.credit -= 1
             self.queue.unacked += 1
             tag = self.ledger.owe(self.queue, position, message, self)
         self.recipient.deliver(tag, redelivered, message)
+
+    def deliver_as(self, position: int, message: Message, shown: Message, *, redelivered: bool) -> None:
+        """`deliver`, but what is sent is `shown`: the message with something of the queue's in its headers."""
+        if self.no_ack:
+            tag = self.ledger.next_tag()
+        else:
+            self.credit -= 1
+            self.queue.unacked += 1
+            tag = self.ledger.owe(self.queue, position, message, self)
+        self.recipient.deliver(tag, redelivered, shown)
 
     def answered(self) -> None:
         """A message it had is settled: its credit comes back."""

@@ -1,6 +1,6 @@
 """What a broker carries."""
 
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from amqpy.wire.hot import split_address
 from amqpy.wire.properties import decode_properties
@@ -19,12 +19,23 @@ class Message:
 
     __slots__ = ("address", "body", "expires_at_ms", "header")
 
+    more_keys: tuple[str, ...] = ()
+    """Routing keys beside the one of its address (CC, BCC)."""
+    is_dead_letter = False
+    """Whether the history in its headers (x-death) is ours, not the publisher's."""
+    delivery_count = 0
+    """How many deliveries of it failed, in a quorum queue."""
+    acquired_count = 0
+    """How many deliveries of it came back, for whatever reason, in a quorum queue."""
+    waits_first = False
+    """Whether it stands before all that never left, in a quorum queue."""
+
     def __init__(self, address: bytes, header: bytes, body: bytes, expires_at_ms: int | None = None) -> None:
         self.address = address
         self.header = header
         self.body = body
         self.expires_at_ms = expires_at_ms
-        """The end of its `expiration`, counted from its publishing; requeued, it keeps it."""
+        """When its time to live is over, in the queue that has this very object; requeued, it keeps it."""
 
     @property
     def exchange(self) -> str:
@@ -34,8 +45,81 @@ class Message:
     def routing_key(self) -> str:
         return text(split_address(self.address)[1])
 
+    def until(self, expires_at_ms: int | None) -> Self:
+        """The same message with another end of life."""
+        return type(self)(self.address, self.header, self.body, expires_at_ms)
+
+    def with_header(self, header: bytes) -> Self:
+        """The same message with another content header."""
+        return type(self)(self.address, header, self.body, self.expires_at_ms)
+
     def __repr__(self) -> str:
         return f"<Message {self.exchange!r}/{self.routing_key!r} {len(self.body)} bytes>"
+
+
+class TracedMessage(Message):
+    """A message of which more is known than the publisher said: few are, so the others do not carry it."""
+
+    __slots__ = ("acquired_count", "delivery_count", "is_dead_letter", "more_keys", "waits_first")
+
+    def __init__(
+        self,
+        address: bytes,
+        header: bytes,
+        body: bytes,
+        expires_at_ms: int | None = None,
+        *,
+        more_keys: tuple[str, ...] = (),
+        is_dead_letter: bool = False,
+        delivery_count: int = 0,
+        acquired_count: int = 0,
+        waits_first: bool = False,
+    ) -> None:
+        super().__init__(address, header, body, expires_at_ms)
+        self.more_keys = more_keys
+        self.is_dead_letter = is_dead_letter
+        self.delivery_count = delivery_count
+        self.acquired_count = acquired_count
+        self.waits_first = waits_first
+
+    def until(self, expires_at_ms: int | None) -> "TracedMessage":
+        return TracedMessage(
+            self.address,
+            self.header,
+            self.body,
+            expires_at_ms,
+            more_keys=self.more_keys,
+            is_dead_letter=self.is_dead_letter,
+        )
+
+    def with_header(self, header: bytes) -> "TracedMessage":
+        return TracedMessage(
+            self.address,
+            header,
+            self.body,
+            self.expires_at_ms,
+            more_keys=self.more_keys,
+            is_dead_letter=self.is_dead_letter,
+        )
+
+
+def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMessage:
+    """The message after a delivery that came to nothing."""
+    return TracedMessage(
+        message.address,
+        message.header,
+        message.body,
+        message.expires_at_ms,
+        more_keys=message.more_keys,
+        is_dead_letter=message.is_dead_letter,
+        delivery_count=message.delivery_count + failed,
+        acquired_count=message.acquired_count + 1,
+        waits_first=waits_first,
+    )
+
+
+def body_size(message: Message) -> int:
+    return len(message.body)
 
 
 class Target(Protocol):
@@ -45,7 +129,12 @@ class Target(Protocol):
     def deleted(self) -> bool:
         """Whether it is gone since the route was found, and takes nothing any more."""
 
-    def publish(self, message: Message) -> None: ...
+    @property
+    def name(self) -> str:
+        """The queue's; empty for what is none."""
+
+    def publish(self, message: Message) -> bool:
+        """Whether the message was refused."""
 
 
 class MessageView:
@@ -72,17 +161,13 @@ class MessageView:
 class Kept(NamedTuple):
     """A message that is kept outside of any queue, to be routed later. Its time to live begins only then."""
 
-    keys: Keys
     message: Message
     ttl_ms: int | None
 
     @classmethod
-    def since(cls, now_ms: int, keys: Keys, message: Message) -> "Kept":
-        return cls(keys, message, None if message.expires_at_ms is None else message.expires_at_ms - now_ms)
+    def since(cls, now_ms: int, message: Message) -> "Kept":
+        return cls(message, None if message.expires_at_ms is None else message.expires_at_ms - now_ms)
 
     def again(self, now_ms: int) -> Message:
         """The message, as if it were published now."""
-        if self.ttl_ms is None:
-            return self.message
-        message = self.message
-        return Message(message.address, message.header, message.body, now_ms + self.ttl_ms)
+        return self.message if self.ttl_ms is None else self.message.until(now_ms + self.ttl_ms)

@@ -7,6 +7,8 @@ channel, or nowhere.
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
 
+from typing import TYPE_CHECKING
+
 from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
@@ -14,6 +16,9 @@ from amqpy.core.message import Message
 from amqpy.core.queue import Queue
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import decode_properties, replace_property
+
+if TYPE_CHECKING:
+    from amqpy.core.vhost import Vhost
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 UNREAD_MAX = 4 * HIGH
@@ -25,16 +30,17 @@ class ReplyQueue(Queue):
 
     __slots__ = ("_ledger", "_recipient", "tag")
 
-    def __init__(self, name: str, tag: str, ledger: Ledger, recipient: Recipient) -> None:
-        super().__init__(name, durable=False, auto_delete=False, owner=None, arguments={}, agenda=Agenda())
+    def __init__(self, vhost: "Vhost", name: str, tag: str, ledger: Ledger, recipient: Recipient) -> None:
+        super().__init__(vhost, name, durable=False, auto_delete=False, owner=None, arguments={}, agenda=Agenda())
         self.tag = tag
         self._ledger = ledger
         self._recipient = recipient
 
-    def publish(self, message: Message) -> None:
+    def publish(self, message: Message) -> bool:
         """Delivers the reply, if anybody still waits for it."""
         if not self.deleted and self._recipient.outbox.size < UNREAD_MAX:
             self._recipient.deliver(self._ledger.next_tag(), False, message)
+        return False
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

@@ -7,7 +7,7 @@ Source: `rabbit_basic:header_routes`, `rabbit_basic:strip_bcc_header`.
 
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import headers_of, replace_headers
-from amqpy.wire.values import Table
+from amqpy.wire.values import Field
 
 
 def may_have_copies(header: bytes) -> bool:
@@ -18,17 +18,19 @@ def may_have_copies(header: bytes) -> bool:
 def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
     """The additional routing keys, and the content header without BCC. Raises PreconditionFailed."""
     headers = headers_of(header)
-    keys = (*_keys(headers, "CC"), *_keys(headers, "BCC"))
+    for name in ("CC", "BCC"):
+        field = headers.get(name)
+        if field is not None and field.kind != "array":
+            raise PreconditionFailed(f'invalid message: {{unacceptable_type_in_header,"{name}",{field.kind}}}')
+    keys = (*keys_in(headers.get("CC")), *keys_in(headers.get("BCC")))
     if "BCC" in headers:
         del headers["BCC"]
         header = replace_headers(header, headers)
     return keys, header
 
 
-def _keys(headers: Table, name: str) -> list[str]:
-    field = headers.get(name)
-    if field is None:
+def keys_in(field: Field | None) -> list[str]:
+    """The routing keys in the value of a CC or BCC header."""
+    if field is None or field.kind != "array":
         return []
-    if field.kind != "array":
-        raise PreconditionFailed(f'invalid message: {{unacceptable_type_in_header,"{name}",{field.kind}}}')
     return [item.value for item in field.value if item.kind == "longstr"]

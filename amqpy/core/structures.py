@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class ReadyFifo(Generic[T]):
     def append(self, item: T) -> None:
         self.fresh.append(item)
 
-    def pass_by(self) -> int:
+    def pass_by(self, item: T) -> int:
         """The position of an item that is appended and popped at once. Only for an empty FIFO."""
         position = self.front
         self.front = position + 1
@@ -68,6 +68,89 @@ class ReadyFifo(Generic[T]):
         self.fresh = deque()
         self.returned = []
         return items
+
+
+class LevelledFifo(ReadyFifo[T]):
+    """Several FIFOs, of which the highest that has anything comes first; it also knows the size of all its items.
+
+    `fresh` and `returned` are those of the first level that has anything, so that whoever looks there to see whether
+    there is anything pays the same as with one level. Positions count within a level.
+    """
+
+    __slots__ = ("_count", "_level_of", "_levels", "_occupied", "_size_of", "size")
+
+    def __init__(self, level_of: Callable[[T], int], size_of: Callable[[T], int], base: ReadyFifo[T]) -> None:
+        """`base` becomes level 0, with all that is in it."""
+        super().__init__()
+        self._level_of = level_of
+        self._size_of = size_of
+        self._levels = {0: base}
+        self._occupied = 1 if len(base) else 0
+        """A bit for each level that has anything."""
+        self._count = len(base)
+        self.size = sum(size_of(item) for _, item in base)
+        self._show_first()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        for level in sorted(self._levels, reverse=True):
+            yield from self._levels[level]
+
+    def base(self) -> ReadyFifo[T]:
+        """Level 0, for one who goes on without the others."""
+        return self._levels[0]
+
+    def append(self, item: T) -> None:
+        self._join(item).append(item)
+        self._show_first()
+
+    def pass_by(self, item: T) -> int:
+        return self._level(self._level_of(item)).pass_by(item)
+
+    def pop(self) -> tuple[int, T, bool]:
+        level = self._occupied.bit_length() - 1
+        if level < 0:
+            raise IndexError("pop from an empty FIFO")
+        fifo = self._levels[level]
+        position, item, returned = fifo.pop()
+        self._count -= 1
+        self.size -= self._size_of(item)
+        if not fifo.fresh and not fifo.returned:
+            self._occupied ^= 1 << level
+            self._show_first()
+        return position, item, returned
+
+    def put_back(self, position: int, item: T) -> None:
+        self._join(item).put_back(position, item)
+        self._show_first()
+
+    def clear(self) -> deque[T]:
+        items: deque[T] = deque()
+        for fifo in self._levels.values():
+            items.extend(fifo.clear())
+        self._occupied = self._count = self.size = 0
+        self._show_first()
+        return items
+
+    def _level(self, level: int) -> ReadyFifo[T]:
+        fifo = self._levels.get(level)
+        if fifo is None:
+            fifo = self._levels[level] = ReadyFifo()
+        return fifo
+
+    def _join(self, item: T) -> ReadyFifo[T]:
+        """The level of an item that comes (back)."""
+        level = self._level_of(item)
+        self._occupied |= 1 << level
+        self._count += 1
+        self.size += self._size_of(item)
+        return self._level(level)
+
+    def _show_first(self) -> None:
+        first = self._levels[max(self._occupied.bit_length() - 1, 0)]
+        self.fresh, self.returned = first.fresh, first.returned
 
 
 class DeadlineHeap(Generic[H]):

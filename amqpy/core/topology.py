@@ -9,10 +9,15 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 from typing import TYPE_CHECKING
 
 from amqpy.core.arguments import (
+    CLASSIC,
     EXCHANGE_ARGUMENTS,
     QUEUE_ARGUMENTS,
+    QUORUM,
+    STREAM,
     assert_same_arguments,
     assert_same_property,
+    check_queue_arguments,
+    settings_of,
 )
 from amqpy.core.checks import (
     exchange_text,
@@ -29,12 +34,15 @@ from amqpy.core.checks import (
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.queue import Queue
+from amqpy.core.quorum import QuorumQueue
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed
+from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
+
+QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
 
 
 class Topology:
@@ -83,7 +91,7 @@ class Topology:
             )
             return
         what = exchange_text(vhost, name)
-        assert_same_property(what, "type", exchange.type, kind)
+        assert_same_property(what, "type", erlang_atom(exchange.type), erlang_atom(kind))
         assert_same_property(what, "durable", exchange.durable, durable)
         assert_same_property(what, "auto_delete", exchange.auto_delete, auto_delete)
         assert_same_property(what, "internal", exchange.internal, internal)
@@ -128,24 +136,65 @@ class Topology:
         if name:
             refuse_reserved("queue", name)
         else:
+            kind = arguments.get("x-queue-type")
+            if kind is not None and kind.value in {QUORUM, STREAM}:
+                raise PreconditionFailed(f"Cannot declare a server-named queue for type rabbit_{kind.value}_queue")
             name = f"amq.gen-{self._broker.new_name()}"
         permit(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
-            return vhost.add_queue(
+            kind_of_queue = self._check_new_queue(
+                client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
+            )
+            queue = vhost.add_queue(
                 name,
+                kind_of_queue,
                 durable=durable,
                 auto_delete=auto_delete,
                 owner=client if exclusive else None,
                 arguments=arguments,
             )
+            queue.configure(settings_of(arguments, {}))
+            return queue
         if queue.owner is not (client if exclusive else None):
             raise locked(vhost, name)
         what = queue_text(vhost, name)
         assert_same_property(what, "durable", queue.durable, durable)
         assert_same_property(what, "auto_delete", queue.auto_delete, auto_delete)
-        assert_same_arguments(what, QUEUE_ARGUMENTS, queue.arguments, arguments)
+        assert_same_arguments(what, QUEUE_ARGUMENTS[queue.type], queue.arguments, arguments)
         return queue
+
+    def _check_new_queue(
+        self,
+        client: Client,
+        vhost: Vhost,
+        name: str,
+        *,
+        durable: bool,
+        exclusive: bool,
+        auto_delete: bool,
+        arguments: Table,
+    ) -> type[Queue]:
+        """The type of a queue that may be created."""
+        what = queue_text(vhost, name)
+        dead_letter_exchange = arguments.get("x-dead-letter-exchange")
+        if dead_letter_exchange is not None:
+            if dead_letter_exchange.kind != "longstr":
+                raise PreconditionFailed(
+                    f"invalid type '{dead_letter_exchange.kind}' for arg 'x-dead-letter-exchange' in {what}"
+                )
+            permit(client, vhost, "read", "queue", name)
+            permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
+        kind = QUEUE_TYPES.get(check_queue_arguments(what, arguments, CLASSIC))
+        if kind is None:
+            raise Unimplemented("queues of type stream")
+        kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
+        return kind
+
+    def stat(self, queue: Queue) -> tuple[int, int]:
+        """How many messages wait and how many consumers there are. To ask is to use."""
+        queue.use()
+        return len(queue.ready), queue.consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
         """queue.declare with passive."""
@@ -158,10 +207,7 @@ class Topology:
         if name not in vhost.queues:
             return 0
         queue = open_queue(client, vhost, name)
-        if if_unused and queue.consumers:
-            raise PreconditionFailed(f"{queue_text(vhost, name)} in use")
-        if if_empty and queue.ready:
-            raise PreconditionFailed(f"{queue_text(vhost, name)} not empty")
+        queue.check_delete(if_unused=if_unused, if_empty=if_empty)
         count = len(queue.ready)
         vhost.remove_queue(queue)
         return count

@@ -15,6 +15,7 @@ from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchan
 from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.queue import Queue
 from amqpy.core.reply_to import ReplyQueue
+from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
 ROUTES_MAX = 10_000
@@ -51,9 +52,10 @@ class Route:
 class Vhost:
     """The objects of one virtual host."""
 
-    def __init__(self, name: str, agenda: Agenda, choose: Callable[[int], int]) -> None:
+    def __init__(self, name: str, agenda: Agenda, profile: Profile, choose: Callable[[int], int]) -> None:
         self.name = name
         self.agenda = agenda
+        self.profile = profile
         self.choose = choose
         """A random number below the one that is given."""
         self.queues: dict[str, Queue] = {}
@@ -74,9 +76,17 @@ class Vhost:
         self.forget_routes()
 
     def add_queue(
-        self, name: str, *, durable: bool, auto_delete: bool, owner: Client | None, arguments: Table
+        self,
+        name: str,
+        kind: type[Queue] = Queue,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        owner: Client | None,
+        arguments: Table,
     ) -> Queue:
-        queue = Queue(
+        queue = kind(
+            self,
             name,
             durable=durable,
             auto_delete=auto_delete,
@@ -102,6 +112,8 @@ class Vhost:
             queue.remove_consumer(consumer)
             self.agenda.cancelled.append(consumer)
         self.agenda.dirty.pop(queue, None)
+        if queue.lease is not None:
+            queue.lease.end()
         queue.discard()
         self.remove_bindings(list(queue.bindings))
         self.forget_routes()
@@ -181,12 +193,12 @@ class Vhost:
         """The queues of every message on this route, or None when that depends on the message."""
         return self._walk(route.exchange, (route.routing_key,), NO_MESSAGE)
 
-    def queues_for(self, exchange: Exchange, keys: Keys, message: Message) -> tuple[Target, ...]:
-        """The queues of this message, published to this exchange with these routing keys.
+    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
+        """The queues of this message when it is published to the exchange.
 
         To be asked once for each message that is published: some exchanges take note of those they see.
         """
-        return self._walk(exchange, keys, MessageView(message)) or ()
+        return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
     def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""

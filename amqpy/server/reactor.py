@@ -190,7 +190,7 @@ class Reactor:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
         if self.broker.agenda.discarded:
             self._earlier.set()
-        elif self.broker.agenda.deadlines:
+        elif self.broker.agenda.deadlines or self.broker.agenda.dead:
             at_ms = self.broker.next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()

@@ -9,7 +9,7 @@ from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles
 from amqpy.session.topology import named_queue
-from amqpy.session.transaction import Transaction
+from amqpy.session.transaction import Taken, Transaction, Verdict
 from amqpy.wire.hot import DeliveryWriter
 from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
 
@@ -124,28 +124,37 @@ def basic_ack(channel: ChannelSession, method: Basic.Ack) -> None:
 
 @handles(Basic.Reject)
 def basic_reject(channel: ChannelSession, method: Basic.Reject) -> None:
-    _reject(channel, method.delivery_tag, multiple=False, requeue=method.requeue)
+    _reject(channel, method.delivery_tag, "reject" if method.requeue else "drop", multiple=False)
 
 
 @handles(Basic.Nack)
 def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
-    _reject(channel, method.delivery_tag, multiple=method.multiple, requeue=method.requeue)
+    _reject(channel, method.delivery_tag, "nack" if method.requeue else "drop", multiple=method.multiple)
 
 
-def _reject(channel: ChannelSession, tag: int | None, *, multiple: bool, requeue: bool) -> None:
+def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multiple: bool) -> None:
     assert tag is not None
     taken = channel.ledger.take(tag, multiple)
     if channel.transaction is not None:
-        channel.transaction.reject(taken, requeue=requeue)
+        channel.transaction.answer(verdict, taken)
     else:
-        channel.broker.reject(taken, requeue=requeue)
+        _carry_out(channel, verdict, taken)
+
+
+def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken) -> None:
+    if verdict == "ack":
+        channel.broker.acknowledge(taken)
+    elif verdict == "drop":
+        channel.broker.reject(taken)
+    else:
+        channel.broker.requeue(taken, verdict)
 
 
 @handles(Basic.RecoverAsync)
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
-    channel.broker.reject(channel.ledger.take_all(), requeue=True)
+    channel.broker.requeue(channel.ledger.take_all(), "recover")
 
 
 @handles(Basic.Recover)
@@ -176,17 +185,17 @@ def tx_select(channel: ChannelSession, method: Tx.Select) -> None:
 @handles(Tx.Commit)
 def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
     publishes, answers = _transaction(channel).commit()
+    refused = False
     for publish in publishes:
         queues = [queue for queue in publish.queues if not queue.deleted]
         for queue in queues:
-            queue.publish(publish.message)
+            refused = queue.publish(publish.message) or refused
         if publish.mandatory and not queues:
             channel.return_message(publish.message)
     for verdict, taken in answers:
-        if verdict == "ack":
-            channel.broker.acknowledge(taken)
-        else:
-            channel.broker.reject(taken, requeue=verdict == "requeue")
+        _carry_out(channel, verdict, taken)
+    if refused:
+        raise PreconditionFailed("partial tx completion")
     channel.reply(Tx.CommitOk)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Keys, Message, Target
+from amqpy.core.message import Message, Target, TracedMessage
 from amqpy.core.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.vhost import Route, Vhost
@@ -230,8 +230,10 @@ class Channel:
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
+        refused = False
         for queue in queues:
-            queue.publish(message)
+            if queue.publish(message):
+                refused = True
         if not queues and route.mandatory:
             self.return_message(message)
         confirms = self.confirms
@@ -239,22 +241,26 @@ class Channel:
             if not confirms.pending:
                 self.connection.confirming.append(self)
             confirms.last_tag += 1
+            if refused:
+                confirms.nack(confirms.last_tag)
 
     def _route(
         self, route: Route, header: bytes, body: bytes, special: _Special | None
     ) -> tuple[Message, tuple[Target, ...]]:
         """The message and its queues, when the route alone does not say all about them."""
-        keys: Keys = (route.routing_key,)
+        more_keys: tuple[str, ...] = ()
         expires_at_ms = None
         if special is not None:
-            header = special.header
-            keys += special.more_keys
+            header, more_keys = special.header, special.more_keys
             if special.ttl_ms is not None:
                 expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
-        message = Message(route.address, header, body, expires_at_ms)
-        if route.queues is not None and len(keys) == 1:
-            return message, route.queues
-        return message, self.vhost.queues_for(route.exchange, keys, message)
+        if more_keys:
+            message: Message = TracedMessage(route.address, header, body, expires_at_ms, more_keys=more_keys)
+        else:
+            message = Message(route.address, header, body, expires_at_ms)
+            if route.queues is not None:
+                return message, route.queues
+        return message, self.vhost.queues_of(route.exchange, message)
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -315,7 +321,7 @@ class Channel:
         """basic.ack, the one method besides publish that comes once a message."""
         try:
             if self.transaction is not None:
-                self.transaction.acknowledge(self.ledger.take(tag, multiple))
+                self.transaction.answer("ack", self.ledger.take(tag, multiple))
             elif multiple:
                 self.broker.acknowledge(self.ledger.take(tag, multiple))
             else:

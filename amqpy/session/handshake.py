@@ -8,6 +8,7 @@ from platform import python_version
 from amqpy import __version__
 from amqpy.config import Config
 from amqpy.errors import NotAllowed
+from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -37,7 +38,7 @@ def server_properties(config: Config) -> Table:
         "information": f"amqpy {__version__}",
         "platform": f"Python {python_version()}",
         "product": config.product,
-        "version": config.version,
+        "version": config.version or PROFILES[config.profile].version,
     }
     capabilities = {name: Field("bool", True) for name in CAPABILITIES}
     return {

@@ -99,7 +99,7 @@ def queue_declare(channel: Channel, method: Queue.Declare) -> None:
         )
     channel.last_queue = queue.name
     if not method.nowait:
-        channel.reply(Queue.DeclareOk, queue.name, len(queue.ready), len(queue.consumers))
+        channel.reply(Queue.DeclareOk, queue.name, *channel.broker.topology.stat(queue))
 
 
 @handles(Queue.Delete)

@@ -9,11 +9,12 @@ Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.message import Message, Target
+from amqpy.core.queue import ReturnWay
 
 if TYPE_CHECKING:
     from amqpy.core.ledger import Owed
 
-Verdict: TypeAlias = Literal["ack", "requeue", "drop"]
+Verdict: TypeAlias = Literal["ack", "drop"] | ReturnWay
 Taken: TypeAlias = "list[tuple[int, Owed]]"
 
 
@@ -33,11 +34,8 @@ class Transaction:
     def publish(self, queues: tuple[Target, ...], message: Message, mandatory: bool) -> None:
         self.publishes.append(Publish(queues, message, mandatory))
 
-    def acknowledge(self, taken: Taken) -> None:
-        self.answers.append(("ack", taken))
-
-    def reject(self, taken: Taken, *, requeue: bool) -> None:
-        self.answers.append(("requeue" if requeue else "drop", taken))
+    def answer(self, verdict: Verdict, taken: Taken) -> None:
+        self.answers.append((verdict, taken))
 
     def commit(self) -> tuple[list[Publish], list[tuple[Verdict, Taken]]]:
         """Everything to be done, in order; the next transaction starts empty."""

@@ -72,6 +72,7 @@ _SHAPES: dict[int, tuple[str, ...]] = {}
 """The kinds of the properties that follow some flags, in order."""
 
 HEADERS_FLAG = 0x8000 >> NAMES.index("headers")
+PRIORITY_FLAG = 0x8000 >> NAMES.index("priority")
 REPLY_TO_FLAG = 0x8000 >> NAMES.index("reply_to")
 EXPIRATION_FLAG = 0x8000 >> NAMES.index("expiration")
 USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
@@ -115,6 +116,11 @@ def _shape(flags: int) -> tuple[str, ...]:
     return shape
 
 
+def flags_of(header: bytes) -> int:
+    """Which properties are present, a bit each."""
+    return header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
+
+
 def headers_of(header: bytes) -> Table:
     """The headers table, empty when there is none."""
     headers: Table = decode_properties(header).get("headers", {})
@@ -127,21 +133,53 @@ def replace_headers(header: bytes, headers: Table) -> bytes:
     return replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
 
 
-def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
-    """The header with one property's bytes (its length included) replaced; the others stay as the client sent them."""
-    flags = header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
+def priority_of(header: bytes) -> int:
+    """The priority property, 0 when there is none. By hand, for it is asked for with each message of some queues."""
+    present = header[FLAGS_AT]
+    if not present & 0x08:
+        return 0
     position = FLAGS_AT + 2
-    for bit, each in enumerate(NAMES):
+    if present & 0x80:
+        position += 1 + header[position]
+    if present & 0x40:
+        position += 1 + header[position]
+    if present & 0x20:
+        position += 4 + int.from_bytes(header[position : position + 4], "big")
+    if present & 0x10:
+        position += 1
+    return header[position]
+
+
+def split_properties(header: bytes) -> dict[str, bytes]:
+    """The bytes of each property that is present, its length included, in their order."""
+    flags = flags_of(header)
+    position = FLAGS_AT + 2
+    parts = {}
+    for bit, name in enumerate(NAMES):
         if not flags & 0x8000 >> bit:
             continue
-        kind = _KINDS.get(each, "shortstr")
+        kind = _KINDS.get(name, "shortstr")
         if kind == "shortstr":
             end = position + 1 + header[position]
         elif kind == "table":
             end = position + 4 + int.from_bytes(header[position : position + 4], "big")
         else:
             end = position + (8 if kind == "longlong" else 1)
-        if each == name:
-            return header[:position] + replacement + header[end:]
+        parts[name] = header[position:end]
         position = end
-    raise KeyError(name)
+    return parts
+
+
+def join_properties(header: bytes, parts: dict[str, bytes]) -> bytes:
+    """The header with these properties instead of its own."""
+    flags = 0
+    for bit, name in enumerate(NAMES):
+        if name in parts:
+            flags |= 0x8000 >> bit
+    ordered = [parts[name] for name in NAMES if name in parts]
+    return b"".join((header[:FLAGS_AT], flags.to_bytes(2, "big"), *ordered))
+
+
+def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
+    """The header with one property's bytes (its length included); the others stay as the client sent them."""
+    return join_properties(header, split_properties(header) | {name: replacement})

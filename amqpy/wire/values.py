@@ -9,6 +9,7 @@ Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser
 
 import struct
 from collections.abc import Callable, Hashable, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from amqpy.errors import erlang_text
@@ -72,7 +73,9 @@ def decode_table(data: bytes, depth: int = 0) -> Table:
         key = text(data[position + 1 : key_end])
         if key_end >= end:
             raise MalformedValue("truncated table")
-        table[key], position = _decode_field(data, key_end, depth)
+        field, position = _decode_field(data, key_end, depth)
+        # Of several fields with one name, RabbitMQ goes by the first.
+        table.setdefault(key, field)
     return table
 
 
@@ -151,6 +154,37 @@ def check_table(data: bytes, position: int, end: int, *, keyed: bool = True, dep
             raise MalformedValue("unknown type")
     if position != end:
         raise MalformedValue("truncated table")
+
+
+Entries: TypeAlias = list[tuple[bytes, bytes]]
+"""A table as names and whole entries (name, tag and value), as they came. A name may come more than once."""
+
+
+def split_table(data: bytes) -> Entries:
+    """The entries of a table's content that `check_table` has found to be good."""
+    entries = []
+    position = 0
+    while position < len(data):
+        start, name_end = position, position + 1 + data[position]
+        size = _SIZES.get(data[name_end])
+        if size is None:
+            size = 5 + int.from_bytes(data[name_end + 1 : name_end + 5], "big")
+        position = name_end + size
+        entries.append((data[start + 1 : name_end], data[start:position]))
+    return entries
+
+
+def set_entry(entries: Entries, name: str, field: Field) -> None:
+    """Replaces the first entry of that name, or adds one."""
+    raw = name.encode("utf-8", "surrogateescape")
+    entry = raw, bytes((len(raw),)) + raw + encode_field(field)
+    position = next((position for position, (each, _) in enumerate(entries) if each == raw), len(entries))
+    entries[position : position + 1] = [entry]
+
+
+def join_table(entries: Entries) -> bytes:
+    """A table's content with these entries in the order of their names, as RabbitMQ has it after every change."""
+    return b"".join(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
 def encode_table(table: Mapping[str, Field]) -> bytes:

@@ -4,20 +4,34 @@ import contextlib
 import fnmatch
 import sys
 import time
+from collections.abc import Iterator
 
 import click
 
 from interop.parity import scenarios
 from interop.parity.amqpy import AmqpyFailed, running_amqpy
 from interop.parity.compare import Outcome, compare_all
+from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
 from interop.parity.script import Broker
-from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
+from interop.rabbitmq import MANAGEMENT, RabbitMQUnavailable, running_rabbitmq
+
+PLUGINS = [
+    MANAGEMENT,
+    "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_event_exchange",
+    "rabbitmq_random_exchange",
+    "rabbitmq_recent_history_exchange",
+    "rabbitmq_sharding",
+]
+"""What the scenarios need of RabbitMQ that it does not do without plugins."""
 
 
 @click.command()
 @click.option("--reference", metavar="URL", help="The broker that is right. Default: a private RabbitMQ.")
 @click.option("--subject", metavar="URL", help="The broker under test. Default: amqpy, started for this run.")
+@click.option("--reference-admin", metavar="URL", help="The HTTP API of that RabbitMQ, for policies and the like.")
+@click.option("--subject-admin", metavar="URL", help="The same if --subject is a RabbitMQ, too.")
 @click.option("--only", metavar="GLOB", multiple=True, help="Only scenarios whose name matches; may be repeated.")
 @click.option("--alike", is_flag=True, help="Both sides are the same kind of broker: no difference is expected.")
 @click.option("--list", "list_only", is_flag=True, help="Name the scenarios and what each is for.")
@@ -26,6 +40,8 @@ from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
 def main(
     reference: str | None,
     subject: str | None,
+    reference_admin: str | None,
+    subject_admin: str | None,
     only: tuple[str, ...],
     alike: bool,
     list_only: bool,
@@ -43,13 +59,13 @@ def main(
         return
     try:
         with contextlib.ExitStack() as running:
-            reference = reference or running.enter_context(running_rabbitmq()).url
-            subject = subject or running.enter_context(running_amqpy())
+            expected = known(reference, reference_admin) or running.enter_context(reference_broker())
+            shown = known(subject, subject_admin) or running.enter_context(running_amqpy())
             started = time.monotonic()
             outcomes = compare_all(
                 chosen,
-                Broker.at(reference),
-                Broker.at(subject),
+                expected,
+                shown,
                 lambda outcome: report(outcome, verbose=verbose, show=show),
                 alike=alike,
             )
@@ -58,6 +74,18 @@ def main(
     failed = sum(not outcome.passed for outcome in outcomes)
     click.echo(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - started:.0f} s")
     sys.exit(1 if failed else 0)
+
+
+def known(url: str | None, admin_url: str | None) -> Broker | None:
+    """The broker somebody else runs, if any."""
+    return Broker.at(url, Management(admin_url) if admin_url else None) if url else None
+
+
+@contextlib.contextmanager
+def reference_broker() -> Iterator[Broker]:
+    with running_rabbitmq(plugins=PLUGINS) as rabbitmq:
+        assert rabbitmq.management_url is not None
+        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url))
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -1,13 +1,16 @@
-"""Starts amqpy as its users do, as a program of its own."""
+"""Starts amqpy as a program of its own, and keeps its administrator's door."""
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from interop.parity.connection import Broker
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 15.0
@@ -21,25 +24,19 @@ class AmqpyFailed(RuntimeError):
 
 
 @contextlib.contextmanager
-def running_amqpy(*options: str) -> Iterator[str]:
-    """Run `amqpy serve` on a free port and give its URL once it accepts."""
-    command = [
-        sys.executable,
-        "-m",
-        "amqpy",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--strict",
-        *options,
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+def running_amqpy(*options: str) -> Iterator[Broker]:
+    """Run amqpy on a free port and give it to the caller once it accepts."""
+    where = ["--host", "127.0.0.1", "--port", "0", "--strict"]
+    command = [sys.executable, "-m", "interop.parity.subject", *where, *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stderr is not None
         log = LogTail(process.stderr)
         try:
-            yield f"amqp://guest:guest@{log.wait_address()}/"
+            address = log.wait_address()
+            yield Broker.at(f"amqp://guest:guest@{address}/", Subject(process.stdin, process.stdout, log))
         finally:
             process.terminate()
             try:
@@ -49,6 +46,25 @@ def running_amqpy(*options: str) -> Iterator[str]:
     if process.returncode:
         # With --strict, a bug ends amqpy: that counts, even if every frame was right until then.
         raise AmqpyFailed(f"amqpy ended with code {process.returncode}:\n{log}")
+
+
+class Subject:
+    """The administrator's door of `subject.py`: one line there, one line back."""
+
+    def __init__(self, commands: IO[str], outcomes: IO[str], log: "LogTail") -> None:
+        self._commands = commands
+        self._outcomes = outcomes
+        self._log = log
+        self._one_at_a_time = threading.Lock()
+
+    def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        with self._one_at_a_time:
+            self._commands.write(json.dumps({"operation": operation, "arguments": arguments}) + "\n")
+            self._commands.flush()
+            line = self._outcomes.readline()
+        if not line:
+            raise AmqpyFailed(f"amqpy ended:\n{self._log}")
+        return str(json.loads(line))
 
 
 class LogTail:

@@ -15,6 +15,8 @@ from typing import Any
 
 from pamqp import base, commands
 
+from interop.parity.normalise import without_recent_times
+
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 FRAME_END = 0xCE
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -302,10 +304,15 @@ def frame_text(each: Frame) -> str:
         return " ".join([each.name, *(f"{name}={value_text(value)}" for name, value in each.fields.items())])
     if each.name == "header" and len(each.payload) >= 14:
         class_id, weight, size, raw_properties = *struct.unpack_from(">HHQ", each.payload), each.payload[12:]
-        return f"header class={class_id} weight={weight} size={size} properties={bytes_text(raw_properties)}"
+        return f"header class={class_id} weight={weight} size={size} properties={properties_text(raw_properties)}"
     if each.name == "unknown":
         return f"frame type={each.type} {bytes_text(each.payload)}"
     return f"{each.name} {bytes_text(each.payload)}".strip()
+
+
+def properties_text(raw_properties: bytes) -> str:
+    """Headers of dead letters are long, and worth reading."""
+    return bytes_text(without_recent_times(raw_properties), limit=4000)
 
 
 def value_text(value: Any) -> str:  # noqa: ANN401

@@ -6,11 +6,12 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from interop.parity import codec
+from interop.parity.admin import Door, NoDoor
 from interop.parity.codec import Frame
 from interop.parity.inbox import Inbox, Incoming
 
@@ -27,21 +28,23 @@ class Overdue(AssertionError):
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens and who logs in."""
+    """Where a broker listens, who logs in, and who administers it."""
 
     host: str
     port: int
     user: str
     password: str
+    door: Door = field(default_factory=NoDoor)
 
     @classmethod
-    def at(cls, url: str) -> "Broker":
+    def at(cls, url: str, door: Door | None = None) -> "Broker":
         parts = urlsplit(url)
         return cls(
             host=parts.hostname or "127.0.0.1",
             port=parts.port or 5672,
             user=unquote(parts.username or "guest"),
             password=unquote(parts.password or "guest"),
+            door=door or NoDoor(),
         )
 
 

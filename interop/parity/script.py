@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+from interop.parity.admin import Admin
 from interop.parity.connection import Broker, Channel, Connection, Overdue
 from interop.parity.normalise import Normaliser, natural
 
@@ -23,6 +24,7 @@ class Stage:
     def __init__(self, broker: Broker, *, confirms_apart: bool = False) -> None:
         self.broker = broker
         self.run_id = secrets.token_hex(5)
+        self.admin = Admin(broker.door, self.run_id)
         self.confirms_apart = confirms_apart
         self.connections: list[Connection] = []
         self.notes: list[str] = []
@@ -81,9 +83,10 @@ class Stage:
             connection.recording = False
 
     def leave(self) -> None:
-        """Hang up, and delete what was made under the names given out."""
+        """Hang up, undo what was administered, and delete what was made under the names given out."""
         for connection in self.connections:
             connection.drop()
+        self.admin.unmake()
         with contextlib.suppress(OSError, Overdue), self._unseen() as cleaner:
             for number, name in enumerate(self._names, 1):
                 # Each on its own channel: what is exclusive goes by itself, but is refused until it is gone.
@@ -99,7 +102,9 @@ class Stage:
     def transcript(self) -> dict[str, list[str]]:
         """Lines by connection and channel, in which only what two brokers should have in common is left."""
         normal = Normaliser(self.run_id)
-        transcript = {"notes": self.notes} if self.notes else {}
+        transcript = {"notes": [normal(note) for note in self.notes]} if self.notes else {}
+        if self.admin.lines:
+            transcript["administration"] = [normal(line) for line in self.admin.lines]
         for position, connection in enumerate(self.connections, 1):
             for (channel, topic), lines in sorted(connection.lines.items()):
                 where = f"connection {position}, channel {channel}{topic}"

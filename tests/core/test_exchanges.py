@@ -295,3 +295,11 @@ def test_unbinding_what_is_not_there_changes_nothing() -> None:
     world.unbind_exchange("x", "no exchange", "k")
     world.unbind_exchange("x", "x", "k")
     assert world.snapshot() == before
+
+
+def test_a_type_with_a_dash_is_quoted_once_more() -> None:
+    world = world_with("direct")
+    with pytest.raises(PreconditionFailed) as caught:
+        world.exchange("x", "x-random")
+    expected = "inequivalent arg 'type' for exchange 'x' in vhost '/': received ''x-random'' but current is 'direct'"
+    assert caught.value.text == expected

@@ -242,7 +242,6 @@ def test_every_binding_is_a_lot() -> None:
     [
         ("q1", "k", "Non empty binding 'k' key not permitted"),
         ("quorum", "", "Queue type rabbit_quorum_queue not valid for this exchange type"),
-        ("stream", "", "Queue type rabbit_stream_queue not valid for this exchange type"),
     ],
 )
 def test_local_random_binds_classic_queues_only(queue: str, key: str, text: str) -> None:

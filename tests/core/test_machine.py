@@ -411,7 +411,7 @@ class BrokerMachine(RuleBasedStateMachine):
         if verdict == "ack":
             self.world.broker.acknowledge(taken)
         else:
-            self.world.broker.reject(taken, requeue=True)
+            self.world.broker.requeue(taken, "nack")
         self.world.broker.settle()
 
     @precondition(lambda self: any(channel.pending for channel in self.channels))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core import vhost as vhost_module
-from amqpy.core.message import Message
+from amqpy.core.message import TracedMessage
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
 from tests.core.world import FakeClient, World, content_header, longstr
@@ -132,8 +132,8 @@ def test_more_routing_keys_make_one_route(world: World) -> None:
 
     def routed(exchange: str, key: str, *more_keys: str) -> list[str]:
         route = world.route(exchange, key)
-        message = Message(route.address, content_header(), b"")
-        queues = world.vhost.queues_for(route.exchange, (key, *more_keys), message)
+        message = TracedMessage(route.address, content_header(), b"", more_keys=more_keys)
+        queues = world.vhost.queues_of(route.exchange, message)
         return sorted(queue.name for queue in queues)
 
     assert routed("x", "a", "b", "a", "c") == ["q1", "q2"]

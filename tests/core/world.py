@@ -15,7 +15,7 @@ from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Keys, Message, Target
+from amqpy.core.message import Keys, Message, Target, TracedMessage
 from amqpy.core.queue import Queue
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
@@ -185,7 +185,7 @@ class World:
     def queues_for(self, exchange: str, routing_key: str, headers: Table | None = None) -> tuple[Queue, ...]:
         route = self.route(exchange, routing_key)
         message = Message(route.address, content_header(headers), b"")
-        return self.vhost.queues_for(route.exchange, (routing_key,), message) if route.queues is None else route.queues
+        return self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
 
     def publish(self, exchange: str, routing_key: str, *bodies: str, headers: Table | None = None) -> None:
         for body in bodies:
@@ -197,10 +197,10 @@ class World:
         """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
         route = self.route(exchange, keys[0])
         expires_at_ms = None if ttl_ms is None else self.broker.agenda.now_ms + ttl_ms
-        message = Message(route.address, header, body.encode(), expires_at_ms)
+        message = TracedMessage(route.address, header, body.encode(), expires_at_ms, more_keys=keys[1:])
         queues = route.queues
         if queues is None or len(keys) > 1:
-            queues = self.vhost.queues_for(route.exchange, keys, message)
+            queues = self.vhost.queues_of(route.exchange, message)
         for queue in queues:
             queue.publish(message)
         self.broker.settle()
@@ -256,11 +256,15 @@ class World:
         self.broker.settle()
 
     def nack(self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True) -> None:
-        self.broker.reject(ledger.take(tag, multiple), requeue=requeue)
+        taken = ledger.take(tag, multiple)
+        if requeue:
+            self.broker.requeue(taken, "nack")
+        else:
+            self.broker.reject(taken)
         self.broker.settle()
 
     def recover(self, ledger: Ledger) -> None:
-        self.broker.reject(ledger.take_all(), requeue=True)
+        self.broker.requeue(ledger.take_all(), "recover")
         self.broker.settle()
 
     def limit(self, ledger: Ledger, limit: int) -> None:

@@ -65,7 +65,7 @@ class DelayedExchange(Exchange):
     def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
         delay_ms = delay_of(view.headers)
         if 0 < delay_ms <= DELAY_MAX_MS:
-            return [Admission(self.waiting, keys, delay_ms)]
+            return [Admission(self.waiting, delay_ms)]
         return self._inner.match(keys, view)
 
     def message_count(self) -> int:
@@ -79,19 +79,21 @@ class DelayedExchange(Exchange):
 class Admission:
     """Where a message goes that is to wait: the route to the waiting room, for this message alone."""
 
-    __slots__ = ("_delay_ms", "_keys", "_room")
+    __slots__ = ("_delay_ms", "_room")
 
-    def __init__(self, room: "WaitingRoom", keys: Keys, delay_ms: int) -> None:
+    name = ""
+
+    def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
         self._room = room
-        self._keys = keys
         self._delay_ms = delay_ms
 
     @property
     def deleted(self) -> bool:
         return self._room.closed
 
-    def publish(self, message: Message) -> None:
-        self._room.take(self._keys, message, self._delay_ms)
+    def publish(self, message: Message) -> bool:
+        self._room.take(message, self._delay_ms)
+        return False
 
 
 class WaitingRoom:
@@ -108,10 +110,10 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def take(self, keys: Keys, message: Message, delay_ms: int) -> None:
+    def take(self, message: Message, delay_ms: int) -> None:
         now_ms = self._agenda.now_ms
         self._count += 1
-        kept = Kept.since(now_ms, keys, _negated(message, delay_ms))
+        kept = Kept.since(now_ms, _negated(message, delay_ms))
         heapq.heappush(self._waiting, (now_ms + delay_ms, self._count, kept))
         self._watch()
 
@@ -124,7 +126,7 @@ class WaitingRoom:
                 break
             kept = heapq.heappop(waiting)[2]
             message = kept.again(now_ms)
-            for target in vhost.queues_for(self._exchange, kept.keys, message):
+            for target in vhost.queues_of(self._exchange, message):
                 target.publish(message)
         self._watch(after_ms=now_ms)
 
@@ -159,7 +161,7 @@ def delay_of(headers: Table) -> int:
 def _negated(message: Message, delay_ms: int) -> Message:
     headers = MessageView(message).headers
     headers[DELAY] = Field("signedint" if delay_ms <= 2**31 else "long", -delay_ms)
-    return Message(message.address, replace_headers(message.header, headers), message.body, message.expires_at_ms)
+    return message.with_header(replace_headers(message.header, headers))
 
 
 def _inner_type(arguments: Table) -> str:

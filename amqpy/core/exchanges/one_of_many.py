@@ -58,9 +58,9 @@ class LocalRandomExchange(RandomExchange):
             raise PreconditionFailed(f"Non empty binding '{binding.routing_key}' key not permitted")
         if not isinstance(binding.destination, Queue):
             raise PreconditionFailed("Destination not found")
-        queue_type = binding.destination.arguments.get("x-queue-type")
-        if queue_type is not None and queue_type.value in {"quorum", "stream"}:
-            raise PreconditionFailed(f"Queue type rabbit_{queue_type.value}_queue not valid for this exchange type")
+        if binding.destination.type != "classic":
+            kind = f"rabbit_{binding.destination.type}_queue"
+            raise PreconditionFailed(f"Queue type {kind} not valid for this exchange type")
 
 
 class ModulusHashExchange(OneOfMany):

@@ -48,7 +48,7 @@ class RecentHistoryExchange(FanoutExchange):
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         if view.headers.get(NO_STORE) != Field("bool", True):
-            self._history.append(Kept.since(self.vhost.agenda.now_ms, keys, view.message))
+            self._history.append(Kept.since(self.vhost.agenda.now_ms, view.message))
         return super().match(keys, view)
 
     def message_count(self) -> int:
@@ -74,5 +74,5 @@ class Replay:
             return
         for kept in reversed(self._history):
             message = kept.again(now_ms)
-            for target in self._vhost.queues_for(self._destination, kept.keys, message):
+            for target in self._vhost.queues_of(self._destination, message):
                 target.publish(message)

@@ -84,7 +84,7 @@ ATOMS = ("", "lists", "rabbit_exchange_type_direct")
 
 
 @scenario(
-    each=["x-unknown", "Direct", "direct ", "é", *ATOMS],
+    each=["x-unknown", "diRect", "direct ", "é", *ATOMS],
     differs={
         kind: says_why(
             "a word that Erlang knows otherwise is an invalid type to RabbitMQ, but it is as unknown as any other",

@@ -1,0 +1,215 @@
+"""Quorum queues, on the one node that there is.
+
+To clients they are queues with rules of their own: always durable, never exclusive; deliveries that come to nothing
+are counted, and too many end in a dead letter; what comes back does not return to where it was, but stands before
+all that never left, in the order in which it came back, or at the end of the queue.
+
+Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from amqpy.core.arguments import QUORUM, Settings
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message, body_size, returned
+from amqpy.core.queue import Queue, ReturnWay
+from amqpy.core.retries import Retries
+from amqpy.core.structures import LevelledFifo
+from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
+from amqpy.wire.properties import (
+    PRIORITY_FLAG,
+    flags_of,
+    join_properties,
+    priority_of,
+    split_properties,
+)
+from amqpy.wire.values import Field, join_table, set_entry, split_table
+
+if TYPE_CHECKING:
+    from amqpy.core.consumers import Consumer
+
+RETURNED_LEVEL = 32
+"""Where what came back waits: above every priority."""
+
+DEFAULT_PRIORITY = 4
+UNREJECT_SHARE = 0.8
+"""A queue that refuses messages takes them again when it is no fuller than this."""
+
+
+class QuorumQueue(Queue):
+    """A queue of type `quorum`."""
+
+    type: ClassVar[str] = QUORUM
+    prefetch: ClassVar[int] = 2000
+    __slots__ = ("_limit", "_rejects", "_retries")
+
+    def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
+        super().__init__(*arguments, **properties)
+        self.plain = False
+        self._rejects = False
+        self._limit: float | None = None
+        self._retries: Retries | None = None
+        self.ready = LevelledFifo(self._level_of, body_size, self.ready)
+
+    def configure(self, settings: Settings) -> None:
+        super().configure(settings)
+        self.plain = False
+        self._limit = self._delivery_limit()
+        if settings.retry_type != "disabled" and settings.retry_min_ms:
+            self._retries = self._retries or Retries(self)
+
+    def _choose_fifo(self) -> None:
+        """It has chosen already."""
+
+    def _delivery_limit(self) -> float | None:
+        """RabbitMQ takes any value for the argument, and compares a count with it as Erlang does."""
+        field = self.arguments.get("x-delivery-limit")
+        if field is not None and field.kind == "float":
+            return float(field.value)
+        if field is not None and isinstance(field.value, str | list | dict | bool | bytes):
+            return math.inf
+        limit = self.settings.delivery_limit
+        if limit is None:
+            limit = self.vhost.profile.quorum_delivery_limit
+        has_no_limit = limit is not None and limit < 0 and not self.vhost.profile.quorum_counts_nacks
+        return None if has_no_limit else limit
+
+    def _level_of(self, message: Message) -> int:
+        if message.waits_first:
+            return RETURNED_LEVEL
+        if not self.vhost.profile.quorum_priorities:
+            return 0
+        has_priority = flags_of(message.header) & PRIORITY_FLAG
+        return min(priority_of(message.header), RETURNED_LEVEL - 1) if has_priority else DEFAULT_PRIORITY
+
+    # --- messages in
+
+    def _admit(self, message: Message) -> bool:
+        # Dead letters are at most once: they are told nothing, and so come in.
+        if self._refuses() and not message.is_dead_letter:
+            return True
+        super()._admit(message)
+        return False
+
+    def _would_overflow(self, message: Message) -> bool:
+        return False
+
+    def _refuses(self) -> bool:
+        """Whether it was too full, and is not yet empty enough again. It takes the message that makes it too full."""
+        settings = self.settings
+        if settings.overflow != "reject-publish":
+            return False
+        share = UNREJECT_SHARE if self._rejects else 1.0
+        length, size = settings.max_length, settings.max_length_bytes
+        self._rejects = (length is not None and self._length() > int(share * length)) or (
+            size is not None and self._size() > int(share * size)
+        )
+        return self._rejects
+
+    def _length(self) -> int:
+        return len(self.ready) + (0 if self._retries is None else len(self._retries))
+
+    def _size(self) -> int:
+        assert isinstance(self.ready, LevelledFifo)
+        return self.ready.size
+
+    # --- messages out
+
+    def drain(self) -> None:
+        ready = self.ready
+        while self.drop_expired() and (consumer := self._next_consumer()) is not None:
+            _, message, _ = ready.pop()
+            redelivered = message.acquired_count > 0
+            consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+        self.watch_first()
+
+    def take(self) -> tuple[int, Message, bool] | None:
+        taken = super().take()
+        return taken and (0, taken[1], taken[1].acquired_count > 0)
+
+    def shown(self, message: Message, *, by_get: bool = False) -> Message:
+        """With the counts in its headers."""
+        profile = self.vhost.profile
+        counts = {}
+        if message.delivery_count or (by_get and profile.quorum_get_counts):
+            counts["x-delivery-count"] = Field("long", message.delivery_count)
+        if message.acquired_count and not profile.quorum_counts_nacks:
+            counts["x-acquired-count"] = Field("long", message.acquired_count)
+        if not counts:
+            return message
+        properties = split_properties(message.header)
+        headers = split_table(properties.get("headers", bytes(4))[4:])
+        for name, field in counts.items():
+            set_entry(headers, name, field)
+        table = join_table(headers)
+        properties["headers"] = len(table).to_bytes(4, "big") + table
+        return Message(message.address, join_properties(message.header, properties), message.body)
+
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
+        """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
+        one, so that others get their turn."""
+        self.unacked -= 1
+        counts_nacks = self.vhost.profile.quorum_counts_nacks
+        failed = counts_nacks or way in {"reject", "down"}
+        patient = way != "down" if counts_nacks else way in {"nack", "recover"}
+        back = returned(message, failed=failed, waits_first=self._limit is not None or not patient)
+        if self._limit is not None and back.delivery_count > self._limit:
+            self.bury(message, "delivery_limit")
+            return
+        if back.waits_first and self._retries is not None and self._retries.hold(back, failed=failed):
+            return
+        self.take_back(back)
+
+    def take_back(self, message: Message) -> None:
+        """A returned message waits to be delivered again."""
+        self.ready.append(message)
+        if self.line:
+            self.agenda.dirty[self] = None
+        self._drop_excess()
+        if message.expires_at_ms is not None or self.may_expire:
+            self.may_expire = True
+            self.watch_first()
+
+    def discard(self) -> int:
+        return super().discard() + (0 if self._retries is None else self._retries.discard())
+
+    # --- consumers
+
+    def check_consume(self, ledger: Ledger, *, exclusive: bool) -> None:
+        """The exclusive flag is accepted and means nothing here."""
+        if ledger.limit:
+            raise Unimplemented(f"{self._text()} does not support global qos")
+
+    def check_get(self) -> None:
+        if self.settings.single_active:
+            raise ResourceLocked(
+                f"cannot obtain access to locked {self._text()}. basic.get operations are not supported by "
+                "quorum queues with single active consumer"
+            )
+
+    def choose_active(self) -> "Consumer | None":
+        if self.vhost.profile.quorum_priorities:
+            return super().choose_active()
+        return next(iter(self.consumers), None)
+
+    @property
+    def consumer_count(self) -> int:
+        return min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
+
+    def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
+        for flag, given in (("if-unused", if_unused), ("if-empty", if_empty)):
+            if given:
+                raise Unimplemented(
+                    f"cannot delete {self._text()}. queue.delete operations with {flag} flag set are not supported "
+                    "by quorum queues"
+                )
+
+    @classmethod
+    def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
+        for name, given in (("auto-delete", auto_delete), ("exclusive-owner", exclusive), ("non-durable", not durable)):
+            if given:
+                raise PreconditionFailed(f"invalid property '{name}' for {what}")
+
+    def _text(self) -> str:
+        return f"queue '{self.name}' in vhost '{self.vhost.name}'"

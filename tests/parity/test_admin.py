@@ -1,0 +1,181 @@
+"""The administrator's doors: what is asked for, what the outcome looks like, and that nothing is left behind."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from interop.parity.admin import UNDONE_BY, Admin, NoDoor
+from interop.parity.amqpy import running_amqpy
+from interop.parity.compare import compare
+from interop.parity.management import REQUESTS, Management
+from interop.parity.scenario import Scenario
+from interop.parity.script import Broker, Stage
+from tests.parity.fake_broker import fake_broker
+
+
+class Remembering:
+    """A door that remembers what was asked for, and refuses what is in `refused`."""
+
+    def __init__(self, **refused: str) -> None:
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self._refused = refused
+
+    def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        self.asked.append((operation, arguments))
+        return self._refused.get(operation, "ok")
+
+
+def test_what_was_made_is_unmade_in_reverse_order() -> None:
+    door = Remembering()
+    admin = Admin(door, "run")
+    vhost = admin.add_vhost()
+    admin.set_policy("p", "q", {"max-length": 1}, vhost=vhost)
+    del door.asked[:]
+    admin.unmake()
+    assert door.asked == [
+        ("clear_policy", {"vhost": "v.run", "name": "p.run"}),
+        ("delete_vhost", {"name": "v.run"}),
+    ]
+
+
+def test_what_was_refused_or_unmade_by_the_script_is_not_unmade_again() -> None:
+    door = Remembering(set_operator_policy="no")
+    admin = Admin(door, "run")
+    admin.set_policy("p", "q", {})
+    admin.clear_policy("p")
+    admin.set_policy("p", "q", {}, operator=True)
+    del door.asked[:]
+    admin.unmake()
+    assert door.asked == []
+
+
+def test_an_outcome_is_a_line_of_the_transcript() -> None:
+    def play(stage: Stage) -> None:
+        stage.admin.set_policy("p", "q", {"max-length": -1})
+
+    def broker(host: Broker, reason: str) -> Broker:
+        return Broker(host.host, host.port, host.user, host.password, Remembering(set_policy=reason))
+
+    scenario = Scenario("fake", play, "a scenario for a test")
+    with fake_broker() as fake:
+        assert compare(scenario, broker(fake, "one\n"), broker(fake, "one\n")).passed
+        (complaint,) = compare(scenario, broker(fake, "one\n"), broker(fake, "other\n")).complaints
+    assert complaint.splitlines() == [
+        "administration",
+        r"-set_policy / p.*: 'one\n'",
+        r"+set_policy / p.*: 'other\n'",
+    ]
+
+
+def test_without_a_door_a_scenario_fails() -> None:
+    with pytest.raises(AssertionError, match="without an administrator's door"):
+        Admin(NoDoor(), "run").add_vhost()
+
+
+# RabbitMQ's door
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    content: Any
+
+
+class FakeApi(http.server.ThreadingHTTPServer):
+    """Answers every request with `status` and `reason`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.requests: list[Request] = []
+        self.status = 204
+        self.reason: object = None
+
+    @property
+    def door(self) -> Management:
+        return Management(f"http://guest:guest@127.0.0.1:{self.server_address[1]}/")
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    server: FakeApi
+
+    def answer(self) -> None:
+        text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append(Request(self.command, self.path, json.loads(text) if text else None))
+        self.send_response(self.server.status)
+        self.end_headers()
+        if self.server.status >= 300:
+            self.wfile.write(json.dumps({"error": "bad_request", "reason": self.server.reason}).encode())
+
+    do_PUT = do_DELETE = answer
+
+    def log_message(self, *_: object) -> None:
+        """Tests say nothing when all is well."""
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with FakeApi() as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+def test_a_policy_becomes_a_request(api: FakeApi) -> None:
+    Admin(api.door, "run").set_policy("a/b", "^q", {"expires": 1}, priority=7, apply_to="queues")
+    assert api.requests == [
+        Request(
+            "PUT",
+            "/api/policies/%2F/a%2Fb.run",
+            {"pattern": "^q", "definition": {"expires": 1}, "priority": 7, "apply-to": "queues"},
+        )
+    ]
+
+
+def test_the_reason_is_told_as_it_is_without_html(api: FakeApi) -> None:
+    api.status, api.reason = 400, 'Validation failed\n\n&lt;&lt;"x"&gt;&gt; is not\n'
+    assert Admin(api.door, "run").set_policy("p", "q", {}) == 'Validation failed\n\n<<"x">> is not\n'
+
+
+def test_clearing_what_is_not_there(api: FakeApi) -> None:
+    api.status, api.reason = 404, "Not Found"
+    assert Admin(api.door, "run").clear_policy("p") == "not found"
+
+
+def test_an_answer_that_is_no_refusal_is_a_failure(api: FakeApi) -> None:
+    api.status = 500
+    with pytest.raises(AssertionError, match=r"PUT policies/%2F/p\.run: 500"):
+        Admin(api.door, "run").set_policy("p", "q", {})
+
+
+def test_what_makes_undone_can_be_requested() -> None:
+    assert {*UNDONE_BY, *(undo for undo, _ in UNDONE_BY.values())} <= REQUESTS.keys()
+
+
+# amqpy's door
+
+
+def test_a_user_made_by_the_door_has_the_permissions_given() -> None:
+    with running_amqpy() as amqpy:
+        stage = Stage(amqpy)
+        user = stage.admin.add_user(password="mine")
+        stage.admin.set_permissions(user, "/", configure="^mine")
+        connection = stage.connect(user=user, password="mine")
+        assert connection.channel().declare("mine", exclusive=True) == "mine"
+        refused = connection.channel(2).call("queue.declare", queue="other")
+        stage.leave()
+    assert refused is not None
+    assert refused["reply_code"] == 403
+
+
+def test_an_operation_that_does_not_exist_says_so() -> None:
+    with running_amqpy() as amqpy:
+        outcome = Admin(amqpy.door, "run").perform("paint", colour="red")
+    assert "AttributeError" in outcome
