@@ -105,9 +105,16 @@ _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 
 
 
 def erlang_text(raw: bytes) -> str:
-    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers."""
+    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers.
+
+    Erlang passes the bytes on as they are. Those that are no UTF-8 are made some, or clients could not read the text.
+    """
     if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):
-        return f'<<"{raw.decode("latin-1").translate(_ESCAPES)}">>'
+        try:
+            shown = raw.decode()
+        except UnicodeDecodeError:
+            shown = raw.decode("latin-1")
+        return f'<<"{shown.translate(_ESCAPES)}">>'
     return f"<<{','.join(map(str, raw))}>>"
 
 

@@ -33,8 +33,6 @@ class ConsistentHashExchange(Exchange):
         self._header = _name_in(self.arguments, "hash-header")
         self._property = _name_in(self.arguments, "hash-property")
         self.per_message = self._header is not None or self._property is not None
-        self._bound: dict[Destination, dict[Binding, None]] = {}
-        """The first binding of a destination is the one that counts, as in RabbitMQ."""
         self._candidates: dict[Destination, tuple[int, int]] = {}
         """What each destination draws its numbers from, and its weight."""
         self._winners: dict[int, Destination] = {}
@@ -56,28 +54,21 @@ class ConsistentHashExchange(Exchange):
             raise PreconditionFailed("The binding key must be greater than 0")
 
     def index(self, binding: Binding) -> None:
-        self._bound.setdefault(binding.destination, {})[binding] = None
-        self._weigh(binding.destination)
-
-    def unindex(self, binding: Binding) -> None:
-        bindings = self._bound[binding.destination]
-        del bindings[binding]
-        if bindings:
-            self._weigh(binding.destination)
-            return
-        del self._bound[binding.destination], self._candidates[binding.destination]
-        self._winners = {slot: each for slot, each in self._winners.items() if each is not binding.destination}
-
-    def _weigh(self, destination: Destination) -> None:
-        kind = "queue" if isinstance(destination, Queue) else "exchange"
-        seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
-        candidate = (seed, int(next(iter(self._bound[destination])).routing_key))
-        if self._candidates.get(destination) != candidate:
-            self._candidates[destination] = candidate
+        """The first binding of a destination is the one that counts."""
+        destination = binding.destination
+        if destination not in self._candidates:
+            kind = "queue" if isinstance(destination, Queue) else "exchange"
+            seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
+            self._candidates[destination] = (seed, int(binding.routing_key))
             self._winners.clear()
 
+    def unindex(self, binding: Binding) -> None:
+        """Whichever binding of a destination goes first takes it away, as in RabbitMQ."""
+        if self._candidates.pop(binding.destination, None) is not None:
+            self._winners = {slot: each for slot, each in self._winners.items() if each is not binding.destination}
+
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
-        if not self._bound:
+        if not self._candidates:
             return []
         slot = _hash(self._hashed(keys, view)) % SLOTS
         winner = self._winners.get(slot)
