@@ -24,6 +24,7 @@ from amqpy.config import (
 OTHERS: dict[object, tuple[str, object]] = {
     bool: ("on", True),
     int: ("5000", 5000),
+    int | None: ("5000", 5000),
     str: ("other", "other"),
     str | None: ("other", "other"),
     tuple[str, ...]: ("one, two", ("one", "two")),

@@ -59,11 +59,17 @@ def find_exchange(vhost: Vhost, name: str) -> Exchange:
     return exchange
 
 
-def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
-    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+def find_queue(vhost: Vhost, name: str) -> Queue:
+    """Raises NotFound."""
     queue = vhost.queues.get(name)
     if queue is None:
         raise NotFound(f"no {queue_text(vhost, name)}")
+    return queue
+
+
+def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
+    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+    queue = find_queue(vhost, name)
     if queue.owner is not None and queue.owner is not client:
         raise locked(vhost, name)
     return queue
