@@ -30,6 +30,7 @@ class Profile:
     quorum_priorities: bool = _switch("quorum queues heed the priority of messages and of single active consumers")
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
+    names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
 
 
 PROFILES = {
@@ -42,6 +43,7 @@ PROFILES = {
         quorum_priorities=False,
         quorum_get_counts=True,
         policies_by_queue_type=False,
+        names_permission=False,
     ),
     "rabbitmq-3.13": Profile(
         version="3.13.7",
@@ -52,6 +54,7 @@ PROFILES = {
         quorum_priorities=False,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
     "rabbitmq-4": Profile(
         version="4.3.0",
@@ -62,6 +65,7 @@ PROFILES = {
         quorum_priorities=True,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
 }
 
