@@ -31,6 +31,7 @@ class Profile:
     timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
+    names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
 
 
 PROFILES = {
@@ -44,6 +45,7 @@ PROFILES = {
         timeout_cancels=False,
         quorum_get_counts=True,
         policies_by_queue_type=False,
+        names_permission=False,
     ),
     "rabbitmq-3.13": Profile(
         version="3.13.7",
@@ -55,6 +57,7 @@ PROFILES = {
         timeout_cancels=False,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
     "rabbitmq-4": Profile(
         version="4.3.0",
@@ -66,6 +69,7 @@ PROFILES = {
         timeout_cancels=True,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
 }
 

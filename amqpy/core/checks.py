@@ -29,8 +29,9 @@ def stripped(name: str) -> str:
 def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
     if not client.may(verb, resource):
+        named = f"{verb} " if vhost.profile.names_permission else ""
         raise AccessRefused(
-            f"{verb} access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
+            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
         )
 
 
