@@ -80,6 +80,8 @@ class Broker:
             self._let_time_pass()
         while agenda.dirty:
             agenda.dirty.popitem()[0].drain()
+        if agenda.dead:
+            self._let_time_pass()
 
     def _let_time_pass(self) -> None:
         """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work

@@ -358,7 +358,8 @@ class Queue:
     def on_time(self) -> None:
         """The first message's time has come (`agenda.Timed`)."""
         self.expires_at_ms = None
-        self.drop_expired()
+        if self.drop_expired() and self.line:
+            self.agenda.dirty[self] = None
         self.watch_first()
 
     def drop_expired(self) -> bool:
