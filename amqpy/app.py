@@ -6,6 +6,7 @@ A stop first closes the listeners, so that no client comes back while it closes 
 
 import logging
 import os
+import random
 import secrets
 import signal
 import socket
@@ -55,7 +56,7 @@ async def serve(
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name, unix_time_s)
+    broker = Broker(config, new_name, random.randrange, unix_time_s)
     reactor = Reactor(broker, Users(broker, new_salt), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)

@@ -183,6 +183,14 @@ class Config:
     )
     max_message_size: int = setting(134_217_728, About("The largest message body.", low=0, high=536_870_912))
 
+    consumer_timeout_ms: int | None = setting(
+        None,
+        About(
+            "How long a consumer may take to answer a delivery before its channel is closed; by default, for ever.",
+            low=1,
+            high=INT32_MAX,
+        ),
+    )
     product: str = setting(
         "RabbitMQ",
         About("The product reported to clients: libraries switch features by it.", low=1),
@@ -253,6 +261,11 @@ KINDS: dict[object, Kind] = {
     bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
     int: Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer),
     str: Kind("a text", lambda value: isinstance(value, str), str),
+    int | None: Kind(
+        "an integer",
+        lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
+        lambda text: parse_integer(text) if text else None,
+    ),
     str | None: Kind("a text", lambda value: value is None or isinstance(value, str), lambda text: text or None),
     tuple[str, ...]: Kind("a list of texts", is_list_of_texts, parse_list),
 }
@@ -266,7 +279,7 @@ def expectation(setting: "Field[Any]") -> str:
         return f"{amount} of {', '.join(it.choices)}"
     if it.items:
         return f"a list of {it.items[0]}"
-    if setting.type is int:
+    if setting.type in {int, int | None}:
         return f"{kind.noun} from {it.low} to {it.high}"
     if it.high is not None:
         return f"{kind.noun} of {it.low} to {it.high} bytes"
@@ -284,6 +297,8 @@ def fits(it: About, value: object) -> bool:
         return False
     if it.items and not all(passes(it.items[1], item) for item in items):
         return False
+    if value is None:
+        return True
     size = amount(value)
     return (it.low is None or size >= it.low) and (it.high is None or size <= it.high)
 

@@ -6,6 +6,7 @@ turns it into `channel.close` or `connection.close`. Anything else that is raise
 Source: AMQP 0-9-1 section 1.2.1 (reply codes); the level of each code as RabbitMQ's codegen has it.
 """
 
+import re
 from typing import ClassVar
 
 
@@ -122,7 +123,19 @@ def escaped(value: str) -> str:
 
 
 def erlang_text(raw: bytes) -> str:
-    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers."""
+    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers.
+
+    Erlang passes the bytes on as they are. Those that are no UTF-8 are made some, or clients could not read the text.
+    """
     if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):
-        return f'<<"{raw.decode("latin-1").translate(_ESCAPES)}">>'
+        try:
+            shown = raw.decode()
+        except UnicodeDecodeError:
+            shown = raw.decode("latin-1")
+        return f'<<"{shown.translate(_ESCAPES)}">>'
     return f"<<{','.join(map(str, raw))}>>"
+
+
+def erlang_atom(name: str) -> str:
+    """A name as Erlang prints an atom: between quotes, unless it looks like one."""
+    return name if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name) else f"'{name}'"

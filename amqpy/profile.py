@@ -28,8 +28,10 @@ class Profile:
         "basic.nack and basic.recover count towards the delivery limit of quorum queues"
     )
     quorum_priorities: bool = _switch("quorum queues heed the priority of messages and of single active consumers")
+    timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
+    names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
 
 
 PROFILES = {
@@ -40,8 +42,10 @@ PROFILES = {
         quorum_delivery_limit=None,
         quorum_counts_nacks=True,
         quorum_priorities=False,
+        timeout_cancels=False,
         quorum_get_counts=True,
         policies_by_queue_type=False,
+        names_permission=False,
     ),
     "rabbitmq-3.13": Profile(
         version="3.13.7",
@@ -50,8 +54,10 @@ PROFILES = {
         quorum_delivery_limit=None,
         quorum_counts_nacks=True,
         quorum_priorities=False,
+        timeout_cancels=False,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
     "rabbitmq-4": Profile(
         version="4.3.0",
@@ -60,8 +66,10 @@ PROFILES = {
         quorum_delivery_limit=20,
         quorum_counts_nacks=False,
         quorum_priorities=True,
+        timeout_cancels=True,
         quorum_get_counts=False,
         policies_by_queue_type=True,
+        names_permission=True,
     ),
 }
 

@@ -102,7 +102,7 @@ ZERO: dict[str, object] = {"bit": False, "shortstr": "", "longstr": b"", "table"
 
 def is_taken(method: type[Method]) -> bool:
     """Whether a session knows the method: it may refuse our meaningless values, but not as unimplemented."""
-    broker = Broker(Config(), new_name=str)
+    broker = Broker(Config(), new_name=str, choose=lambda count: 0)
     log = logging.LoggerAdapter(logging.getLogger("docs"), {"connection": "-"})
     log.logger.disabled = True
     users = Users(broker, new_salt=lambda: bytes(4))

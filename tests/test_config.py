@@ -24,12 +24,14 @@ from amqpy.config import (
 OTHERS: dict[object, tuple[str, object]] = {
     bool: ("on", True),
     int: ("5000", 5000),
+    int | None: ("5000", 5000),
     str: ("other", "other"),
     str | None: ("other", "other"),
     tuple[str, ...]: ("one, two", ("one", "two")),
 }
 # The settings that do not take any value of their kind.
 PARTICULAR: dict[str, tuple[str, object]] = {
+    "default_queue_type": ("quorum", "quorum"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
     "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
     "log_level": ("error", "error"),

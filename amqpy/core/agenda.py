@@ -6,13 +6,14 @@ whole before its consequences begin: the reply to queue.delete comes before the 
 
 from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
     from amqpy.core.message import Message
+    from amqpy.core.overdue import Overdue
     from amqpy.core.queue import Queue
 
 
@@ -26,7 +27,7 @@ class Timed(Hashable, Protocol):
 class Agenda:
     """Shared by all of a broker's queues."""
 
-    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms")
+    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms", "overdue")
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -37,7 +38,9 @@ class Agenda:
         """Who waits for when: a queue for the end of its first message, for example."""
         self.dead: deque[tuple[Queue, Message, str]] = deque()
         """Messages that died in a queue with a dead letter exchange, and the reason."""
+        self.overdue: Overdue | None = None
+        """Who looks for deliveries that nobody answers."""
         self.cancelled: list[Consumer] = []
         """Consumers whose queue is gone, to be told."""
-        self.discarded: deque[deque[Message]] = deque()
+        self.discarded: deque[deque[Any]] = deque()
         """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""

@@ -19,6 +19,7 @@ from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
+from amqpy.core.overdue import Overdue
 from amqpy.core.queue import ReturnWay
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
@@ -33,22 +34,34 @@ WORK_MAX = 500
 
 
 class Broker:
-    """All virtual hosts and the operations on them. `new_name` makes the random part of a server-made name."""
+    """All virtual hosts and the operations on them.
 
-    def __init__(self, config: Config, new_name: Callable[[], str], unix_time_s: Callable[[], int] = lambda: 0) -> None:
+    `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        new_name: Callable[[], str],
+        choose: Callable[[int], int],
+        unix_time_s: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.config = config
         self.profile = PROFILES[config.profile]
         self.new_name = new_name
+        self.choose = choose
         self.unix_time_s = unix_time_s
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
+        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
+        self.agenda.overdue = self.overdue
         self.topology = Topology(self)
         self.administration = Administration(self)
         self.add_vhost(config.default_vhost)
 
     def add_vhost(self, name: str) -> Vhost:
         """A new virtual host. Its queues are classic by default: that goes without saying."""
-        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.profile)
+        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.profile, self.choose)
         if self.config.default_queue_type != CLASSIC:
             vhost.metadata = Metadata(default_queue_type=self.config.default_queue_type)
         return vhost
@@ -67,6 +80,8 @@ class Broker:
             self._let_time_pass()
         while agenda.dirty:
             agenda.dirty.popitem()[0].drain()
+        if agenda.dead:
+            self._let_time_pass()
 
     def _let_time_pass(self) -> None:
         """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
@@ -100,10 +115,8 @@ class Broker:
         return self.agenda.now_ms if self.agenda.dead else self.agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
-        """Messages in memory, ready or delivered, once for each queue they are in."""
-        return sum(
-            len(queue.ready) + queue.unacked for vhost in self.vhosts.values() for queue in vhost.queues.values()
-        )
+        """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
+        return sum(vhost.message_count() for vhost in self.vhosts.values())
 
     def sweep(self, count: int) -> None:
         """Frees up to `count` messages of what was purged or deleted.
@@ -246,6 +259,17 @@ class Broker:
                 consumer.answered()
 
     # --- endings
+
+    def _end_consumer(self, ledger: Ledger, owed: Owed) -> None:
+        """The broker ends the consumer that had a message; all it owes goes back."""
+        consumer = owed[3]
+        taken = [(tag, each) for tag, each in ledger.owed.items() if each[3] is consumer]
+        if consumer is not None and consumer in consumer.queue.consumers:
+            consumer.queue.remove_consumer(consumer)
+            self.agenda.cancelled.append(consumer)
+        for tag, _ in taken:
+            del ledger.owed[tag]
+        self.requeue(taken, "down")
 
     def close_channel(self, vhost: Vhost, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
         """A channel is over, however it ended: its consumers leave, what it owed (`taken`) goes back."""

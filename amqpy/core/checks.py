@@ -29,8 +29,9 @@ def stripped(name: str) -> str:
 def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
     if not client.may(verb, resource):
+        named = f"{verb} " if vhost.profile.names_permission else ""
         raise AccessRefused(
-            f"{verb} access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
+            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
         )
 
 
@@ -59,11 +60,17 @@ def find_exchange(vhost: Vhost, name: str) -> Exchange:
     return exchange
 
 
-def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
-    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+def find_queue(vhost: Vhost, name: str) -> Queue:
+    """Raises NotFound."""
     queue = vhost.queues.get(name)
     if queue is None:
         raise NotFound(f"no {queue_text(vhost, name)}")
+    return queue
+
+
+def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
+    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+    queue = find_queue(vhost, name)
     if queue.owner is not None and queue.owner is not client:
         raise locked(vhost, name)
     return queue

@@ -171,7 +171,8 @@ def _as_long(number: int) -> int:
 
 
 def _shortstr(value: str) -> bytes:
-    raw = _raw(value)
+    """An argument is a long string, and may be too long for what it is meant for."""
+    raw = _raw(value)[:255]
     return bytes((len(raw),)) + raw
 
 

@@ -1,9 +1,13 @@
 """What a broker carries."""
 
-from typing import Self
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from amqpy.wire.hot import split_address
-from amqpy.wire.values import text
+from amqpy.wire.properties import decode_properties
+from amqpy.wire.values import Table, text
+
+Keys: TypeAlias = tuple[str, ...]
+"""A message's routing key, and those that its headers CC and BCC add."""
 
 
 class Message:
@@ -45,6 +49,10 @@ class Message:
         """The same message with another end of life."""
         return type(self)(self.address, self.header, self.body, expires_at_ms)
 
+    def with_header(self, header: bytes) -> Self:
+        """The same message with another content header."""
+        return type(self)(self.address, header, self.body, self.expires_at_ms)
+
     def __repr__(self) -> str:
         return f"<Message {self.exchange!r}/{self.routing_key!r} {len(self.body)} bytes>"
 
@@ -84,6 +92,16 @@ class TracedMessage(Message):
             is_dead_letter=self.is_dead_letter,
         )
 
+    def with_header(self, header: bytes) -> "TracedMessage":
+        return TracedMessage(
+            self.address,
+            header,
+            self.body,
+            self.expires_at_ms,
+            more_keys=self.more_keys,
+            is_dead_letter=self.is_dead_letter,
+        )
+
 
 def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMessage:
     """The message after a delivery that came to nothing."""
@@ -102,3 +120,58 @@ def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMess
 
 def body_size(message: Message) -> int:
     return len(message.body)
+
+
+class Target(Protocol):
+    """Where a route ends: something that takes messages, compared by identity."""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it is gone since the route was found, and takes nothing any more."""
+
+    @property
+    def name(self) -> str:
+        """The queue's; empty for what is none."""
+
+    @property
+    def refusal_fails_commit(self) -> bool:
+        """Whether a transaction with a message that is refused here fails."""
+
+    def publish(self, message: Message) -> bool:
+        """Whether the message was refused."""
+
+
+class MessageView:
+    """A message as exchanges look at it. Its properties are decoded when the first of them asks, and only then."""
+
+    __slots__ = ("_properties", "message")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self._properties: dict[str, Any] | None = None
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        if self._properties is None:
+            self._properties = decode_properties(self.message.header)
+        return self._properties
+
+    @property
+    def headers(self) -> Table:
+        headers: Table = self.properties.get("headers", {})
+        return headers
+
+
+class Kept(NamedTuple):
+    """A message that is kept outside of any queue, to be routed later. Its time to live begins only then."""
+
+    message: Message
+    ttl_ms: int | None
+
+    @classmethod
+    def since(cls, now_ms: int, message: Message) -> "Kept":
+        return cls(message, None if message.expires_at_ms is None else message.expires_at_ms - now_ms)
+
+    def again(self, now_ms: int) -> Message:
+        """The message, as if it were published now."""
+        return self.message if self.ttl_ms is None else self.message.until(now_ms + self.ttl_ms)

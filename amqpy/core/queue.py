@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import CLASSIC, PLAIN, Settings
 from amqpy.core.consumers import Consumer
+from amqpy.core.deduplication import deduplication_key
 from amqpy.core.effects import Client
 from amqpy.core.lease import Lease
 from amqpy.core.ledger import Ledger
@@ -25,7 +26,7 @@ from amqpy.core.policies import NO_RULING
 from amqpy.core.structures import LevelledFifo, ReadyFifo
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.properties import headers_of, priority_of
-from amqpy.wire.values import Table, comparable
+from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Binding
@@ -128,6 +129,8 @@ class Queue:
             if self.lease is not None:
                 self.lease.end()
             self.lease = None if settings.expires_ms is None else Lease(self, settings.expires_ms)
+        if settings.consumer_timeout_ms is not None and self.agenda.overdue is not None:
+            self.agenda.overdue.start()
         if settings.deduplicates and self.contents is None:
             self.contents = set()
         self._choose_fifo()
@@ -243,7 +246,7 @@ class Queue:
     def _is_duplicate(self, message: Message) -> bool:
         """Whether a message with the same deduplication header is here; else the queue has one now."""
         assert self.contents is not None
-        key = _deduplication_key(message)
+        key = deduplication_key(headers_of(message.header))
         if key is None:
             return False
         if key in self.contents:
@@ -314,7 +317,7 @@ class Queue:
     def settled(self, message: Message) -> None:
         """The queue is not responsible for the message any more. Only called where it takes none twice."""
         if self.contents is not None:
-            self.contents.discard(_deduplication_key(message))
+            self.contents.discard(deduplication_key(headers_of(message.header)))
 
     def bury(self, message: Message, reason: str) -> None:
         """A message dies here: dropped, or a dead letter."""
@@ -363,7 +366,8 @@ class Queue:
     def on_time(self) -> None:
         """The first message's time has come (`agenda.Timed`)."""
         self.expires_at_ms = None
-        self.drop_expired()
+        if self.drop_expired() and self.line:
+            self.agenda.dirty[self] = None
         self.watch_first()
         if self.line:
             # So many have expired that a consumer came before they were all gone: it still waits for the others.
@@ -494,8 +498,3 @@ class Queue:
             line.extend(staying)
         if self.lines is not None:
             self._choose_line()
-
-
-def _deduplication_key(message: Message) -> Hashable:
-    field = headers_of(message.header).get("x-deduplication-header")
-    return None if field is None else comparable(field)

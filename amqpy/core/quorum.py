@@ -27,7 +27,7 @@ from amqpy.wire.properties import (
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import Field, join_table, set_entry, split_table
+from amqpy.wire.values import INTEGER_KINDS, Field, join_table, set_entry, split_table
 
 
 class QuorumConsumer(Consumer):
@@ -80,17 +80,23 @@ class QuorumQueue(Queue):
         """It has chosen already."""
 
     def _delivery_limit(self) -> float | None:
-        """RabbitMQ takes any value for the argument, and compares a count with it as Erlang does."""
+        """How many deliveries may fail; None is no limit.
+
+        RabbitMQ 3 takes any value for the argument, and compares a count with it as Erlang does.
+        """
+        profile = self.vhost.profile
         field = self.arguments.get("x-delivery-limit")
+        said = self.ruling.definition.get("delivery-limit")
+        if profile.quorum_delivery_limit is not None:
+            given = field.value if field is not None and field.kind in INTEGER_KINDS else None
+            limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
+            limit = max(limits) if min(limits) < 0 else min(limits)
+            return None if limit < 0 else limit
         if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
-        if field is not None and isinstance(field.value, str | list | dict | bool | bytes):
+        if field is not None and field.kind != "void" and field.kind not in INTEGER_KINDS:
             return math.inf
-        limit = self.settings.delivery_limit
-        if limit is None:
-            limit = self.vhost.profile.quorum_delivery_limit
-        has_no_limit = limit is not None and limit < 0 and not self.vhost.profile.quorum_counts_nacks
-        return None if has_no_limit else limit
+        return self.settings.delivery_limit
 
     def level_of(self, message: Message) -> int:
         if message.waits_first:

@@ -6,8 +6,8 @@ Source: `rabbit_basic:header_routes`, `rabbit_basic:strip_bcc_header`.
 """
 
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.properties import headers_of, replace_property
-from amqpy.wire.values import Field, encode_table
+from amqpy.wire.properties import headers_of, replace_headers
+from amqpy.wire.values import Field
 
 
 def may_have_copies(header: bytes) -> bool:
@@ -25,8 +25,7 @@ def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
     keys = (*keys_in(headers.get("CC")), *keys_in(headers.get("BCC")))
     if "BCC" in headers:
         del headers["BCC"]
-        table = encode_table(headers)
-        header = replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
+        header = replace_headers(header, headers)
     return keys, header
 
 

@@ -21,6 +21,7 @@ from amqpy.core.arguments import (
 from amqpy.core.checks import (
     exchange_text,
     find_exchange,
+    find_queue,
     locked,
     open_queue,
     permit,
@@ -35,7 +36,7 @@ from amqpy.core.limits import refuse_queue
 from amqpy.core.queue import Queue
 from amqpy.core.quorum import QuorumQueue
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed, Unimplemented
+from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Field, Table
 
 if TYPE_CHECKING:
@@ -82,12 +83,15 @@ class Topology:
                     )
                 permit(client, vhost, "read", "exchange", name)
                 permit(client, vhost, "write", "exchange", alternate.value)
+            exchange_type.check_arguments(arguments)
             vhost.add_exchange(
-                exchange_type(name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments)
+                exchange_type(
+                    vhost, name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments
+                )
             )
             return
         what = exchange_text(vhost, name)
-        assert_same_property(what, "type", exchange.type, kind)
+        assert_same_property(what, "type", erlang_atom(exchange.type), erlang_atom(kind))
         assert_same_property(what, "durable", exchange.durable, durable)
         assert_same_property(what, "auto_delete", exchange.auto_delete, auto_delete)
         assert_same_property(what, "internal", exchange.internal, internal)
@@ -223,9 +227,10 @@ class Topology:
         """queue.bind"""
         queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
-        destination = open_queue(client, vhost, queue)
-        source.check_binding(arguments)
-        vhost.add_binding(Binding(source, destination, routing_key, arguments))
+        binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
+        source.check_binding(binding)
+        open_queue(client, vhost, queue)
+        vhost.add_binding(binding)
 
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
@@ -241,7 +246,7 @@ class Topology:
         destination, source = self._permit_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
-        exchange.check_binding(arguments)
+        exchange.check_binding(binding)
         vhost.add_binding(binding)
 
     def unbind_exchange(

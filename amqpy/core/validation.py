@@ -8,10 +8,10 @@ Source: `rabbit_parameter_validation`, `rabbit_runtime_parameters:format_error`.
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from amqpy.errors import AdministrationError, erlang_text
+from amqpy.wire.values import erlang_float
 
 Judge: TypeAlias = Callable[[str, Any], str | None]
 """Looks at a key's value; says what is wrong with it, or None."""
@@ -116,11 +116,9 @@ def as_erlang_term(value: object) -> str:
         case bool():
             return str(value).lower()
         case float():
-            return _float(value)
+            return erlang_float(value)
         case str():
-            # RabbitMQ prints the bytes of UTF-8 one by one, and its output is read as UTF-8 again.
-            shown = erlang_text(value.encode("utf-8", "surrogateescape"))
-            return shown.encode("latin-1").decode("utf-8", "surrogateescape")
+            return erlang_text(value.encode("utf-8", "surrogateescape"))
         case dict():
             pairs = (f"{as_erlang_term(key)} => {as_erlang_term(value[key])}" for key in sorted(value))
             return f"#{{{','.join(pairs)}}}"
@@ -141,14 +139,3 @@ def _list(items: list[object]) -> str:
         if shown.startswith('<<"'):
             return shown[2:-2]
     return f"[{','.join(map(as_erlang_term, items))}]"
-
-
-def _float(value: float) -> str:
-    """Whichever is shorter: `100.0`, `6.0e4`."""
-    plain = format(Decimal(repr(value)), "f")
-    plain += "" if "." in plain else ".0"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)  # JSON has neither infinity nor NaN
-    rest = "".join(map(str, digits[1:])) or "0"
-    scientific = f"{'-' * sign}{digits[0]}.{rest}e{exponent + len(digits) - 1}"
-    return plain if len(plain) <= len(scientific) else scientific

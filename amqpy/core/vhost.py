@@ -7,19 +7,18 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 `rabbit_exchange:route`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
 from amqpy.core.limits import Limits
-from amqpy.core.message import Message
+from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.policies import Rules
 from amqpy.core.queue import Queue
 from amqpy.core.reply_to import ReplyQueue
 from amqpy.profile import Profile
-from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 
 ROUTES_MAX = 10_000
@@ -35,6 +34,10 @@ PREDECLARED = {
 }
 
 
+NO_MESSAGE = MessageView(Message(b"", b"", b""))
+"""What is looked at to find out whether a message must be looked at."""
+
+
 class Route:
     """Where the messages of one kind of publish go: same exchange, routing key, flags and user."""
 
@@ -45,8 +48,8 @@ class Route:
         self.exchange = exchange
         self.routing_key = routing_key
         self.mandatory = mandatory
-        self.queues: tuple[Queue, ...] | None = None
-        """None when each message must be looked at, because some exchange on the way reads its headers."""
+        self.queues: tuple[Target, ...] | None = None
+        """None when each message must be looked at, because some exchange on the way asks for that."""
 
 
 class Metadata(NamedTuple):
@@ -62,10 +65,12 @@ class Metadata(NamedTuple):
 class Vhost:
     """The objects of one virtual host."""
 
-    def __init__(self, name: str, agenda: Agenda, profile: Profile) -> None:
+    def __init__(self, name: str, agenda: Agenda, profile: Profile, choose: Callable[[int], int]) -> None:
         self.name = name
+        self.agenda = agenda
         self.profile = profile
-        self._agenda = agenda
+        self.choose = choose
+        """A random number below the one that is given."""
         self.metadata = Metadata()
         self.rules = Rules()
         self.parameters: dict[tuple[str, str], Any] = {}
@@ -79,10 +84,10 @@ class Vhost:
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
         self._routes: dict[str, dict[bytes, Route]] = {}
-        self.exchanges[""] = DirectExchange("", durable=True, arguments={})
+        self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
             internal = exchange == "amq.rabbitmq.trace"
-            self.add_exchange(EXCHANGE_TYPES[kind](exchange, durable=True, internal=internal, arguments={}))
+            self.add_exchange(EXCHANGE_TYPES[kind](self, exchange, durable=True, internal=internal, arguments={}))
 
     @property
     def limits(self) -> Limits:
@@ -121,7 +126,7 @@ class Vhost:
             auto_delete=auto_delete,
             owner=owner,
             arguments=arguments,
-            agenda=self._agenda,
+            agenda=self.agenda,
         )
         self.queues[name] = queue
         self.rules.govern_queue(queue, new=True)
@@ -140,8 +145,8 @@ class Vhost:
                 del self.owned[queue.owner]
         for consumer in list(queue.consumers):
             queue.remove_consumer(consumer)
-            self._agenda.cancelled.append(consumer)
-        self._agenda.dirty.pop(queue, None)
+            self.agenda.cancelled.append(consumer)
+        self.agenda.dirty.pop(queue, None)
         if queue.lease is not None:
             queue.lease.end()
         queue.discard()
@@ -164,6 +169,7 @@ class Vhost:
             gone = work.pop()
             if self.exchanges.pop(gone.name, None) is None:
                 continue
+            gone.discard()
             for binding in list(gone.bindings.values()):
                 self._unlink(binding)
             for binding in list(gone.incoming):
@@ -171,6 +177,11 @@ class Vhost:
                 if _is_finished(binding.source):
                     work.append(binding.source)
         self.forget_routes()
+
+    def message_count(self) -> int:
+        """Messages in memory, once for each queue they are in, and those that exchanges keep."""
+        in_queues = sum(len(queue.ready) + queue.unacked for queue in self.queues.values())
+        return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     # --- bindings
 
@@ -213,41 +224,39 @@ class Vhost:
         for routes in self._routes.values():
             routes.clear()
 
-    def find_queues(self, route: Route) -> tuple[Queue, ...] | None:
+    def find_queues(self, route: Route) -> tuple[Target, ...] | None:
         """The queues of every message on this route, or None when that depends on the message."""
-        queues, needs_message = self._walk(route.exchange, (route.routing_key,), {})
-        return None if needs_message else queues
+        return self._walk(route.exchange, (route.routing_key,), NO_MESSAGE)
 
-    def queues_for(self, route: Route, header: bytes, more_keys: tuple[str, ...] = ()) -> tuple[Queue, ...]:
-        """The queues of the message with this content header, by the route's routing key and perhaps more keys."""
-        return self._walk(route.exchange, (route.routing_key, *more_keys), headers_of(header))[0]
+    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
+        """The queues of this message when it is published to the exchange.
 
-    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Queue, ...]:
-        """Where a message goes that is published to the exchange by the broker itself."""
-        return self._walk(exchange, (message.routing_key, *message.more_keys), headers_of(message.header))[0]
+        To be asked once for each message that is published: some exchanges take note of those they see.
+        """
+        return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
-    def _walk(self, first: Exchange, keys: tuple[str, ...], headers: Table) -> tuple[tuple[Queue, ...], bool]:
+    def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
         if first.name == "":
             found = (self.queues.get(key) or self.reply_queues.get(key) for key in keys)
-            return tuple(dict.fromkeys(queue for queue in found if queue is not None)), False
-        queues: dict[Queue, None] = {}
+            return tuple(dict.fromkeys(queue for queue in found if queue is not None))
+        targets: dict[Target, None] = {}
         seen = {first}
         work = [first]
-        needs_message = False
         while work:
             exchange = work.pop()
-            needs_message = needs_message or exchange.reads_headers
-            destinations = [found for key in keys for found in exchange.match(key, headers)]
+            if exchange.per_message and view is NO_MESSAGE:
+                return None
+            destinations = list(exchange.match(keys, view))
             if not destinations and exchange.alternate in self.exchanges:
                 destinations = [self.exchanges[exchange.alternate]]
             for destination in destinations:
-                if isinstance(destination, Queue):
-                    queues[destination] = None
+                if not isinstance(destination, Exchange):
+                    targets[destination] = None
                 elif destination not in seen:
                     seen.add(destination)
                     work.append(destination)
-        return tuple(queues), needs_message
+        return tuple(targets)
 
 
 def _links(binding: Binding) -> dict[Binding, None]:

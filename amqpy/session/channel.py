@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message, TracedMessage
+from amqpy.core.message import Message, Target, TracedMessage
 from amqpy.core.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
-from amqpy.core.vhost import Vhost
+from amqpy.core.vhost import Route, Vhost
 from amqpy.errors import (
     AmqpFault,
     CommandInvalid,
@@ -223,17 +223,10 @@ class Channel:
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
         queues = route.queues
-        expires_at_ms = None
-        if special is not None:
-            header = special.header
-            queues = self.vhost.queues_for(route, header, special.more_keys)
-            if special.ttl_ms is not None:
-                expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
-        elif queues is None:
-            queues = self.vhost.queues_for(route, header)
-        message = Message(route.address, header, body, expires_at_ms)
-        if special is not None and special.more_keys:
-            message = TracedMessage(route.address, header, body, expires_at_ms, more_keys=special.more_keys)
+        if special is None and queues is not None:
+            message = Message(route.address, header, body)
+        else:
+            message, queues = self._route(route, header, body, special)
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
@@ -250,6 +243,24 @@ class Channel:
             confirms.last_tag += 1
             if refused:
                 confirms.nack(confirms.last_tag)
+
+    def _route(
+        self, route: Route, header: bytes, body: bytes, special: _Special | None
+    ) -> tuple[Message, tuple[Target, ...]]:
+        """The message and its queues, when the route alone does not say all about them."""
+        more_keys: tuple[str, ...] = ()
+        expires_at_ms = None
+        if special is not None:
+            header, more_keys = special.header, special.more_keys
+            if special.ttl_ms is not None:
+                expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
+        if more_keys:
+            message: Message = TracedMessage(route.address, header, body, expires_at_ms, more_keys=more_keys)
+        else:
+            message = Message(route.address, header, body, expires_at_ms)
+            if route.queues is not None:
+                return message, route.queues
+        return message, self.vhost.queues_of(route.exchange, message)
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -319,12 +330,22 @@ class Channel:
             fault.method_id = method_id(Basic.Ack)
             raise
 
+    def on_timeout(self, timeout_ms: int) -> None:
+        """The client took too long to answer a delivery."""
+        fault = PreconditionFailed(
+            f"delivery acknowledgement on channel {self.number} timed out. Timeout value used: {timeout_ms} ms. "
+            "This timeout value can be configured, see consumers doc guide to learn more",
+            method_id=(0, 0),
+        )
+        self.connection.close_channel(self.number, fault)
+
     # --- the end
 
     def close(self) -> None:
         """Leaves the core: consumers go, unanswered messages go back, an open transaction is undone."""
         self._content = None
         self.connection.hot.pop(self.number, None)
+        self.broker.overdue.forget(self.ledger)
         taken = self.ledger.take_all()
         if self.transaction is not None:
             taken += self.transaction.rollback()

@@ -178,7 +178,7 @@ class ConnectionSession:
                         if self.is_closed:
                             return
                 except ChannelFault as fault:
-                    self._close_channel(number, fault)
+                    self.close_channel(number, fault)
                 except ConnectionFault as fault:
                     # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
                     self.fail(fault)
@@ -276,9 +276,10 @@ class ConnectionSession:
         assert self.vhost is not None
         self.user.refuse_channel()
         channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
+        self.broker.overdue.watch(channel.ledger, channel.on_timeout)
         channel.reply(Channel.OpenOk, b"")
 
-    def _close_channel(self, number: int, fault: ChannelFault) -> None:
+    def close_channel(self, number: int, fault: ChannelFault) -> None:
         """Ends a channel that we refuse something on; its number stays taken until close-ok."""
         self.log.error("channel %d: %s", number, fault.reply_text)
         channel = self.channels[number]

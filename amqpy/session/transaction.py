@@ -8,8 +8,8 @@ Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from amqpy.core.message import Message
-from amqpy.core.queue import Queue, ReturnWay
+from amqpy.core.message import Message, Target
+from amqpy.core.queue import ReturnWay
 
 if TYPE_CHECKING:
     from amqpy.core.ledger import Owed
@@ -19,7 +19,7 @@ Taken: TypeAlias = "list[tuple[int, Owed]]"
 
 
 class Publish(NamedTuple):
-    queues: tuple[Queue, ...]
+    queues: tuple[Target, ...]
     message: Message
     mandatory: bool
 
@@ -31,7 +31,7 @@ class Transaction:
         self.publishes: list[Publish] = []
         self.answers: list[tuple[Verdict, Taken]] = []
 
-    def publish(self, queues: tuple[Queue, ...], message: Message, mandatory: bool) -> None:
+    def publish(self, queues: tuple[Target, ...], message: Message, mandatory: bool) -> None:
         self.publishes.append(Publish(queues, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: Taken) -> None:

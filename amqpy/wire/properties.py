@@ -11,7 +11,7 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 import struct
 from typing import Any, Final
 
-from amqpy.wire.values import MalformedValue, Table, check_table, decode_table, text
+from amqpy.wire.values import MalformedValue, Table, check_table, decode_table, encode_table, text
 
 NAMES: Final = (
     "content_type",
@@ -125,6 +125,12 @@ def headers_of(header: bytes) -> Table:
     """The headers table, empty when there is none."""
     headers: Table = decode_properties(header).get("headers", {})
     return headers
+
+
+def replace_headers(header: bytes, headers: Table) -> bytes:
+    """The content header with another headers table in the place of the one it has."""
+    table = encode_table(headers)
+    return replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
 
 
 def priority_of(header: bytes) -> int:

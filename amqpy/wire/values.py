@@ -59,6 +59,11 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def as_text(value: str | bytes) -> str:
+    """The value of a long string or a byte array, which RabbitMQ takes for each other."""
+    return value if isinstance(value, str) else text(value)
+
+
 def decode_table(data: bytes, depth: int = 0) -> Table:
     """The fields of a table's content (without its length). Raises MalformedValue."""
     if depth > DEPTH_MAX:

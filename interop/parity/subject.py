@@ -74,8 +74,8 @@ class Administrator:
         self._operator = config.default_user
 
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
         try:
+            act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
             self._reactor.administer(lambda: act(**arguments))
         except AdministrationError as refusal:
             return "not found" if refusal.missing else refusal.text  # over HTTP, 404 has no text of its own

@@ -268,7 +268,7 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
 
 
 def test_the_default_queue_type_may_be_a_setting() -> None:
-    broker = Broker(Config(default_queue_type=QUORUM), str)
+    broker = Broker(Config(default_queue_type=QUORUM), str, int)
     broker.administration.add_vhost("new")
     assert [vhost.metadata.default_queue_type for vhost in broker.vhosts.values()] == [QUORUM, QUORUM]
 

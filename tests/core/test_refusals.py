@@ -362,3 +362,11 @@ def test_names_that_are_not_utf8_are_names_like_any_other(world: World) -> None:
     with pytest.raises(NotFound) as caught:
         world.broker.find_route(world.client, world.vhost, payload.replace(b"\x01x", b"\x01\xfe"))
     assert caught.value.text == "no exchange '\udcfe' in vhost '/'"
+
+
+def test_older_brokers_do_not_name_the_permission() -> None:
+    world = World("rabbitmq-3.10")
+    world.client.denied.add(("configure", "q"))
+    with pytest.raises(AccessRefused) as caught:
+        world.queue("q")
+    assert caught.value.text == "access to queue 'q' in vhost '/' refused for user 'guest'"

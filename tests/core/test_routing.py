@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core import vhost as vhost_module
+from amqpy.core.message import TracedMessage
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
 from tests.core.world import FakeClient, World, content_header, longstr
@@ -130,7 +131,9 @@ def test_more_routing_keys_make_one_route(world: World) -> None:
     world.bind("q3", "other")
 
     def routed(exchange: str, key: str, *more_keys: str) -> list[str]:
-        queues = world.vhost.queues_for(world.route(exchange, key), content_header(), more_keys)
+        route = world.route(exchange, key)
+        message = TracedMessage(route.address, content_header(), b"", more_keys=more_keys)
+        queues = world.vhost.queues_of(route.exchange, message)
         return sorted(queue.name for queue in queues)
 
     assert routed("x", "a", "b", "a", "c") == ["q1", "q2"]

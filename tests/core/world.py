@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 from itertools import count
+from random import Random
 from typing import NamedTuple
+
+from pamqp.commands import Basic
+from pamqp.frame import marshal
+from pamqp.header import ContentHeader
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
@@ -10,7 +15,7 @@ from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message
+from amqpy.core.message import Keys, Message, Target, TracedMessage
 from amqpy.core.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
@@ -60,6 +65,11 @@ def arguments(**values: int | str | bool) -> Table:
         f"x-{name.replace('_', '-')}": Field(kinds[type(value)], value) if type(value) in kinds else integer(value)
         for name, value in values.items()
     }
+
+
+def properties_header(**properties: object) -> bytes:
+    """The payload of a content header frame with these properties."""
+    return marshal(ContentHeader(body_size=0, properties=Basic.Properties(**properties)), 1)[7:-1]
 
 
 class FakeClient:
@@ -122,9 +132,18 @@ class World:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
     def __init__(self, profile: str = Config().profile) -> None:
-        self.broker = Broker(Config(profile=profile), map(str, count(1)).__next__, lambda: UNIX_TIME_S)
+        self.broker = Broker(
+            Config(profile=profile), map(str, count(1)).__next__, Random(0).randrange, lambda: UNIX_TIME_S
+        )
         (self.vhost,) = self.broker.vhosts.values()
         self.client = FakeClient()
+
+    def wait(self, span_ms: int) -> None:
+        """Time passes, and what is due in it is done at its time."""
+        until_ms = self.broker.agenda.now_ms + span_ms
+        while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= until_ms:
+            self.broker.advance(at_ms)
+        self.broker.advance(until_ms)
 
     # --- topology
 
@@ -201,7 +220,8 @@ class World:
 
     def queues_for(self, exchange: str, routing_key: str, headers: Table | None = None) -> tuple[Queue, ...]:
         route = self.route(exchange, routing_key)
-        return self.vhost.queues_for(route, content_header(headers)) if route.queues is None else route.queues
+        message = Message(route.address, content_header(headers), b"")
+        return self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
 
     def publish(
         self,
@@ -214,17 +234,32 @@ class World:
     ) -> list[str]:
         """The answer says which bodies some queue refused."""
         route = self.route(exchange, routing_key)
-        queues = self.queues_for(exchange, routing_key, headers)
         header = content_header(headers, priority=priority, expiration=expiration)
         expires_at_ms = None if expiration is None else self.now_ms + expiration
         refused = []
         for body in bodies:
             message = Message(route.address, header, body.encode(), expires_at_ms)
+            queues = self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
             answers = [queue.publish(message) for queue in queues]
             if True in answers:
                 refused.append(body)
         self.broker.settle()
         return refused
+
+    def send(
+        self, exchange: str, keys: Keys, header: bytes, body: str = "", *, ttl_ms: int | None = None
+    ) -> tuple[Target, ...]:
+        """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
+        route = self.route(exchange, keys[0])
+        expires_at_ms = None if ttl_ms is None else self.broker.agenda.now_ms + ttl_ms
+        message = TracedMessage(route.address, header, body.encode(), expires_at_ms, more_keys=keys[1:])
+        queues = route.queues
+        if queues is None or len(keys) > 1:
+            queues = self.vhost.queues_of(route.exchange, message)
+        for queue in queues:
+            queue.publish(message)
+        self.broker.settle()
+        return queues
 
     def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
         """The names of the queues that get such a message; that none gets it twice is checked on the way."""

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Any
 
 from pamqp import body, commands, frame, header, heartbeat
@@ -157,7 +158,7 @@ def make_users(broker: Broker) -> Users:
 
 def make_broker(config: Config | None = None) -> Broker:
     names = (f"{number:022}" for number in count(1))
-    return Broker(config or Config(cluster_name="rabbit@test"), lambda: next(names))
+    return Broker(config or Config(cluster_name="rabbit@test"), lambda: next(names), Random(0).randrange)
 
 
 class Client:

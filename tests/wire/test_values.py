@@ -88,8 +88,8 @@ def test_two_forms_are_read_as_rabbitmq_reads_them() -> None:
     assert decode_table(b"\x01kt\x02") == {"k": Field("bool", True)}
 
 
-def test_the_last_of_two_values_of_a_key_counts() -> None:
-    assert decode_table(b"\x01kb\x01\x01kb\x02") == {"k": Field("byte", 2)}
+def test_the_first_of_two_values_of_a_key_counts() -> None:
+    assert decode_table(b"\x01kb\x01\x01kb\x02") == {"k": Field("byte", 1)}
 
 
 def test_empty_and_longest_keys() -> None:

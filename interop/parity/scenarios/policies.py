@@ -166,6 +166,7 @@ def dead_letters(stage: Stage, kind: str) -> None:
         channel.settle(queue)
         channel.get(queue)
         channel.reject(tag, requeue=False)
+        channel.settle(queue)  # or the next policy could be there before the reject is
         if definition:
             stage.until_queue(definition["dead-letter-routing-key"], message_count=1)
     channel.settle(queue)

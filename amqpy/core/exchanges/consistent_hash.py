@@ -1,0 +1,118 @@
+"""x-consistent-hash: messages with the same key go to the same destination, whoever else comes or leaves.
+
+The binding key is the destination's weight. RabbitMQ lays the destinations' buckets one after the other and picks one
+by a jump hash; so when one in the middle leaves, the keys of all behind it move. Here every key stays where it is
+unless its destination leaves or a new one takes it over, and as evenly spread: weighted rendezvous hashing. There,
+every destination draws a number for the key, and the smallest wins. To ask all of them for every message would be
+slow, so keys are hashed to slots, and a slot remembers its winner.
+
+Source: `rabbit_exchange_type_consistent_hash`; Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005).
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.message import Keys, MessageView
+from amqpy.core.queue import Queue
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table, as_erlang, comparable
+
+SLOTS = 1 << 16
+MASK = (1 << 64) - 1
+PROPERTIES = ("correlation_id", "message_id", "timestamp")
+INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+class ConsistentHashExchange(Exchange):
+    type = "x-consistent-hash"
+
+    def prepare(self) -> None:
+        self._header = _name_in(self.arguments, "hash-header")
+        self._property = _name_in(self.arguments, "hash-property")
+        self.per_message = self._header is not None or self._property is not None
+        self._candidates: dict[Destination, tuple[int, int]] = {}
+        """What each destination draws its numbers from, and its weight."""
+        self._winners: dict[int, Destination] = {}
+        """The destinations of the slots that were asked for."""
+
+    @classmethod
+    def check_arguments(cls, arguments: Table) -> None:
+        header, hashed_property = _name_in(arguments, "hash-header"), _name_in(arguments, "hash-property")
+        if header is not None and hashed_property is not None:
+            raise PreconditionFailed("hash-header and hash-property are mutually exclusive")
+        if hashed_property is not None and hashed_property not in PROPERTIES:
+            raise PreconditionFailed(f"Unsupported property: {hashed_property}")
+
+    def check_binding(self, binding: Binding) -> None:
+        key = binding.routing_key
+        if not INTEGER.fullmatch(key):
+            raise PreconditionFailed(f"The binding key must be an integer: {as_erlang(Field('longstr', key))}")
+        if int(key) < 1:
+            raise PreconditionFailed("The binding key must be greater than 0")
+
+    def index(self, binding: Binding) -> None:
+        """The first binding of a destination is the one that counts."""
+        destination = binding.destination
+        if destination not in self._candidates:
+            kind = "queue" if isinstance(destination, Queue) else "exchange"
+            seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
+            self._candidates[destination] = (seed, int(binding.routing_key))
+            self._winners.clear()
+
+    def unindex(self, binding: Binding) -> None:
+        """Whichever binding of a destination goes first takes it away, as in RabbitMQ."""
+        if self._candidates.pop(binding.destination, None) is not None:
+            self._winners = {slot: each for slot, each in self._winners.items() if each is not binding.destination}
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        if not self._candidates:
+            return []
+        slot = _hash(self._hashed(keys, view)) % SLOTS
+        winner = self._winners.get(slot)
+        if winner is None:
+            winner = self._winners[slot] = self._winner_of(slot)
+        return [winner]
+
+    def _hashed(self, keys: Keys, view: MessageView) -> bytes:
+        """What of a message is hashed. Those that do not have it all stay together."""
+        if self._header is not None:
+            return repr(comparable(view.headers.get(self._header, ABSENT))).encode()
+        value = keys[0] if self._property is None else view.properties.get(self._property, "")
+        return str(value).encode("utf-8", "surrogateescape")
+
+    def _winner_of(self, slot: int) -> Destination:
+        """What is drawn is exponentially distributed, with the weight as its rate: that makes the chance to be the
+        smallest the weight's share of all weights."""
+        hashed = _mixed(slot)
+        drawn = {
+            destination: -math.log((_mixed(seed ^ hashed) + 1) / (MASK + 2)) / weight
+            for destination, (seed, weight) in self._candidates.items()
+        }
+        return min(drawn, key=drawn.__getitem__)
+
+
+ABSENT = Field("void", None)
+
+
+def _name_in(arguments: Table, argument: str) -> str | None:
+    field = arguments.get(argument)
+    if field is None:
+        return None
+    if field.kind != "longstr":
+        raise PreconditionFailed(f"invalid type '{field.kind}' for arg '{argument}'")
+    return str(field.value)
+
+
+def _hash(raw: bytes) -> int:
+    """64 bits that are the same in every process; Python's own `hash` is salted."""
+    return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
+
+
+def _mixed(number: int) -> int:
+    """The same, of a number of 64 bits and much quicker: the end of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & MASK
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & MASK
+    return number ^ number >> 31

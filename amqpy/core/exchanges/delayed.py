@@ -1,0 +1,176 @@
+"""x-delayed-message: messages with a header `x-delay` wait that many milliseconds before they are routed.
+
+The exchange works as one of the type that its argument `x-delayed-type` names. A message that is to wait is routed to
+the exchange's own waiting room: to the publisher it has arrived, and so it is not returned, although nobody can know
+yet whether it will find a queue. (The plugin counts it as unroutable.) When its time has come, it is routed as if it
+were published to the exchange now, with the header's value negated, so that no other such exchange delays it again.
+
+Source: rabbitmq-delayed-message-exchange, `rabbit_exchange_type_delayed_message` and `rabbit_delayed_message`.
+"""
+
+import heapq
+import math
+import re
+from collections import deque
+from collections.abc import Iterable
+
+from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.message import Kept, Keys, Message, MessageView, Target
+from amqpy.errors import CommandInvalid, PreconditionFailed
+from amqpy.wire.properties import replace_headers
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text
+
+DELAY = "x-delay"
+DELAY_MAX_MS = 2**32 - 1
+DELAYED_TYPE = "x-delayed-type"
+RELEASED_AT_ONCE = 1000
+"""Messages that leave a waiting room in one turn. When more are due, the others leave in the next ones, a millisecond
+apart, so that clients are served between them."""
+
+# More digits than a delay can have, and fewer than Python refuses to read.
+INTEGER = re.compile(r"[+-]?[0-9]{1,99}")
+
+
+class DelayedExchange(Exchange):
+    type = "x-delayed-message"
+    per_message = True
+
+    def prepare(self) -> None:
+        self._inner = EXCHANGE_TYPES[_inner_type(self.arguments)](
+            self.vhost, self.name, durable=self.durable, arguments=self.arguments
+        )
+        self._inner.bindings = self.bindings
+        self.waiting = WaitingRoom(self)
+
+    @classmethod
+    def check_arguments(cls, arguments: Table) -> None:
+        inner_type = _inner_type(arguments)
+        if not inner_type:
+            raise PreconditionFailed(f"Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type")
+        if inner_type == cls.type:
+            raise PreconditionFailed(f"Invalid argument, '{cls.type}' can't be used for '{DELAYED_TYPE}'")
+        if inner_type not in EXCHANGE_TYPES:
+            raise CommandInvalid(f"unknown exchange type '{inner_type}'")
+        EXCHANGE_TYPES[inner_type].check_arguments(arguments)
+
+    def check_binding(self, binding: Binding) -> None:
+        self._inner.check_binding(binding)
+
+    def add(self, binding: Binding) -> None:
+        self._inner.add(binding)
+
+    def remove(self, binding: Binding) -> None:
+        self._inner.remove(binding)
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
+        delay_ms = delay_of(view.headers)
+        if 0 < delay_ms <= DELAY_MAX_MS:
+            return [Admission(self.waiting, delay_ms)]
+        return self._inner.match(keys, view)
+
+    def message_count(self) -> int:
+        return len(self.waiting) + self._inner.message_count()
+
+    def discard(self) -> None:
+        self.waiting.close()
+        self._inner.discard()
+
+
+class Admission:
+    """Where a message goes that is to wait: the route to the waiting room, for this message alone."""
+
+    __slots__ = ("_delay_ms", "_room")
+
+    name = ""
+
+    def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
+        self._room = room
+        self._delay_ms = delay_ms
+
+    @property
+    def refusal_fails_commit(self) -> bool:
+        return False
+
+    @property
+    def deleted(self) -> bool:
+        return self._room.closed
+
+    def publish(self, message: Message) -> bool:
+        self._room.take(message, self._delay_ms)
+        return False
+
+
+class WaitingRoom:
+    """The messages that wait for their time, the earliest first, of one time the first published (`agenda.Timed`)."""
+
+    def __init__(self, exchange: DelayedExchange) -> None:
+        self._exchange = exchange
+        self._agenda = exchange.vhost.agenda
+        self._waiting: list[tuple[int, int, Kept]] = []
+        self._count = 0
+        self._watched_at_ms: int | None = None
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def take(self, message: Message, delay_ms: int) -> None:
+        now_ms = self._agenda.now_ms
+        self._count += 1
+        kept = Kept.since(now_ms, _negated(message, delay_ms))
+        heapq.heappush(self._waiting, (now_ms + delay_ms, self._count, kept))
+        self._watch()
+
+    def on_time(self) -> None:
+        now_ms = self._agenda.now_ms
+        waiting, vhost = self._waiting, self._exchange.vhost
+        self._watched_at_ms = None
+        for _ in range(RELEASED_AT_ONCE):
+            if not waiting or waiting[0][0] > now_ms:
+                break
+            kept = heapq.heappop(waiting)[2]
+            message = kept.again(now_ms)
+            for target in vhost.queues_of(self._exchange, message):
+                target.publish(message)
+        self._watch(after_ms=now_ms)
+
+    def close(self) -> None:
+        """The exchange is deleted, and what waits with it."""
+        self.closed = True
+        self._agenda.deadlines.discard(self)
+        self._agenda.discarded.append(deque(self._waiting))
+        self._waiting = []
+
+    def _watch(self, after_ms: int = 0) -> None:
+        """Puts on the agenda when the first one's time comes, if that changed."""
+        if self._waiting and self._waiting[0][0] != self._watched_at_ms:
+            self._watched_at_ms = self._waiting[0][0]
+            self._agenda.deadlines.set(self, max(self._watched_at_ms, after_ms + 1))
+
+
+def delay_of(headers: Table) -> int:
+    """The milliseconds of `x-delay`, whatever form its number has; 0 when it has none."""
+    match headers.get(DELAY):
+        case Field(kind, int(value)) if kind in INTEGER_KINDS:
+            return value
+        case Field("float" | "double", float(value)) if math.isfinite(value):
+            return int(value)
+        case Field("decimal", (scale, digits)):
+            return int(digits // 10**scale)
+        case Field("longstr" | "binary", value) if INTEGER.fullmatch(as_text(value)):
+            return int(value)
+    return 0
+
+
+def _negated(message: Message, delay_ms: int) -> Message:
+    headers = MessageView(message).headers
+    headers[DELAY] = Field("signedint" if delay_ms <= 2**31 else "long", -delay_ms)
+    return message.with_header(replace_headers(message.header, headers))
+
+
+def _inner_type(arguments: Table) -> str:
+    """The name of the type to work as; empty when there is none."""
+    match arguments.get(DELAYED_TYPE):
+        case Field("longstr" | "binary", value):
+            return as_text(value)
+    return ""

@@ -1,0 +1,117 @@
+"""What all exchanges have in common, and their registry.
+
+A type keeps whatever index makes the answer to `match` independent of the number of bindings, and says with
+`per_message` whether the answer depends on more than the routing keys (only then is it asked for each message; else
+the route is remembered).
+
+Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
+"""
+
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from amqpy.core.arguments import Definition
+from amqpy.core.message import Keys, MessageView, Target
+from amqpy.core.policies import NO_RULING
+from amqpy.wire.values import Table, encode_table
+
+if TYPE_CHECKING:
+    from amqpy.core.queue import Queue
+    from amqpy.core.vhost import Vhost
+
+Destination: TypeAlias = "Queue | Exchange"
+
+EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
+
+
+class Binding:
+    """A rule of an exchange: messages that match `routing_key` and `arguments` go to `destination`."""
+
+    __slots__ = ("arguments", "destination", "identity", "routing_key", "source")
+
+    def __init__(self, source: "Exchange", destination: Destination, routing_key: str, arguments: Table) -> None:
+        self.source = source
+        self.destination = destination
+        self.routing_key = routing_key
+        self.arguments = arguments
+        self.identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
+        """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
+
+
+class Exchange:
+    """An exchange of a vhost and the bindings it is the source of."""
+
+    type: ClassVar[str]
+    per_message: bool = False
+
+    def __init_subclass__(cls) -> None:
+        if "type" in vars(cls):
+            EXCHANGE_TYPES[cls.type] = cls
+
+    def __init__(
+        self,
+        vhost: "Vhost",
+        name: str,
+        *,
+        durable: bool,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Table,
+    ) -> None:
+        self.vhost = vhost
+        self.name = name
+        self.durable = durable
+        self.auto_delete = auto_delete
+        self.internal = internal
+        self.arguments = arguments
+        self.ruling = NO_RULING
+        self.configure({})
+        self.bindings: dict[Hashable, Binding] = {}
+        self.incoming: dict[Binding, None] = {}
+        """The bindings of other exchanges that lead here."""
+        self.prepare()
+
+    def configure(self, definition: Definition) -> None:
+        """Takes on what policies say; an argument wins over them."""
+        alternate = self.arguments.get("alternate-exchange")
+        self.alternate: str | None = alternate.value if alternate else definition.get("alternate-exchange")
+
+    def prepare(self) -> None:
+        """Makes what this type keeps besides its bindings."""
+
+    @classmethod
+    def check_arguments(cls, arguments: Table) -> None:
+        """Raises what an exchange of this type with these arguments is refused for."""
+
+    def check_binding(self, binding: Binding) -> None:
+        """Raises PreconditionFailed when this exchange cannot have such a binding."""
+
+    def add(self, binding: Binding) -> None:
+        self.bindings[binding.identity] = binding
+        self.index(binding)
+
+    def remove(self, binding: Binding) -> None:
+        del self.bindings[binding.identity]
+        self.unindex(binding)
+
+    def index(self, binding: Binding) -> None:
+        """Makes a new binding findable."""
+        raise NotImplementedError
+
+    def unindex(self, binding: Binding) -> None:
+        raise NotImplementedError
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
+        """Where a message with these routing keys (its own; then those of CC and BCC) goes from here.
+
+        A destination may come more than once. Only those that are `per_message` may look at the view. They are
+        asked once for each message that is published, and so may take note of it.
+        """
+        raise NotImplementedError
+
+    def message_count(self) -> int:
+        """How many messages this exchange itself keeps."""
+        return 0
+
+    def discard(self) -> None:
+        """The exchange is deleted: lets go of the messages it keeps."""

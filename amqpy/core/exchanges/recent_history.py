@@ -1,0 +1,78 @@
+"""x-recent-history: a fanout exchange that tells newcomers what they missed.
+
+It keeps the last messages, and every new binding gets them, from the oldest to the newest. An exchange that is bound
+gets them the other way round, as from RabbitMQ.
+
+Source: `rabbit_exchange_type_recent_history`.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from amqpy.core.exchanges.exchange import Binding, Destination
+from amqpy.core.exchanges.standard import FanoutExchange
+from amqpy.core.message import Kept, Keys, MessageView
+from amqpy.core.queue import Queue
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table, as_erlang
+
+if TYPE_CHECKING:
+    from amqpy.core.vhost import Vhost
+
+LENGTH = "x-recent-history-length"
+DEFAULT_LENGTH = 20
+LENGTH_KINDS = {"byte", "short", "signedint", "long"}
+NO_STORE = "x-recent-history-no-store"
+
+
+class RecentHistoryExchange(FanoutExchange):
+    type = "x-recent-history"
+    per_message = True
+
+    def prepare(self) -> None:
+        length = self.arguments.get(LENGTH)
+        self._history: deque[Kept] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
+
+    @classmethod
+    def check_arguments(cls, arguments: Table) -> None:
+        length = arguments.get(LENGTH)
+        if length is not None and (length.kind not in LENGTH_KINDS or length.value < 1):
+            raise PreconditionFailed(f"Invalid argument {as_erlang(length)}, '{LENGTH}' must be a positive integer")
+
+    def add(self, binding: Binding) -> None:
+        super().add(binding)
+        if self._history:
+            agenda = self.vhost.agenda
+            agenda.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), agenda.now_ms)
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        if view.headers.get(NO_STORE) != Field("bool", True):
+            self._history.append(Kept.since(self.vhost.agenda.now_ms, view.message))
+        return super().match(keys, view)
+
+    def message_count(self) -> int:
+        return len(self._history)
+
+    def discard(self) -> None:
+        self._history.clear()
+
+
+class Replay:
+    """What a new destination is still to be given, when the operation that bound it is over (`agenda.Timed`)."""
+
+    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[Kept]) -> None:
+        self._vhost = vhost
+        self._destination = destination
+        self._history = history
+
+    def on_time(self) -> None:
+        now_ms = self._vhost.agenda.now_ms
+        if isinstance(self._destination, Queue):
+            for kept in self._history:
+                self._destination.publish(kept.again(now_ms))
+            return
+        for kept in reversed(self._history):
+            message = kept.again(now_ms)
+            for target in self._vhost.queues_of(self._destination, message):
+                target.publish(message)

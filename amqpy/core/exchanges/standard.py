@@ -1,0 +1,143 @@
+"""The four types of exchanges that the specification knows.
+
+Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange_type_*`.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.message import Keys, MessageView
+from amqpy.core.structures import TopicTrie
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table, as_erlang, comparable
+
+
+class DirectExchange(Exchange):
+    type = "direct"
+
+    def prepare(self) -> None:
+        self._by_key: dict[str, dict[Binding, None]] = {}
+
+    def index(self, binding: Binding) -> None:
+        self._by_key.setdefault(binding.routing_key, {})[binding] = None
+
+    def unindex(self, binding: Binding) -> None:
+        bindings = self._by_key[binding.routing_key]
+        del bindings[binding]
+        if not bindings:
+            del self._by_key[binding.routing_key]
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        return [binding.destination for key in keys for binding in self._by_key.get(key, ())]
+
+
+class FanoutExchange(Exchange):
+    type = "fanout"
+
+    def index(self, binding: Binding) -> None:
+        pass
+
+    def unindex(self, binding: Binding) -> None:
+        pass
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        return [binding.destination for binding in self.bindings.values()]
+
+
+class TopicExchange(Exchange):
+    type = "topic"
+
+    def prepare(self) -> None:
+        self._trie: TopicTrie[Binding] = TopicTrie()
+
+    def index(self, binding: Binding) -> None:
+        self._trie.add(_words(binding.routing_key), binding)
+
+    def unindex(self, binding: Binding) -> None:
+        self._trie.remove(_words(binding.routing_key), binding)
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        return [binding.destination for key in keys for binding in self._trie.match(_words(key))]
+
+
+def _words(key: str) -> list[str]:
+    """An empty key has no words; `a..b` has an empty one."""
+    return key.split(".") if key else []
+
+
+class HeadersExchange(Exchange):
+    """Matches the message's headers with the bindings' arguments.
+
+    Bindings are found through one of their conditions: all those of an `any` binding, the first of an `all` binding.
+    So a message is compared with the bindings that share a header with it, not with every binding.
+    """
+
+    type = "headers"
+    per_message = True
+
+    def prepare(self) -> None:
+        self._needs: dict[Binding, frozenset[Hashable]] = {}
+        self._by_condition: dict[Hashable, dict[Binding, None]] = {}
+
+    def check_binding(self, binding: Binding) -> None:
+        match binding.arguments.get("x-match"):
+            case None | Field("longstr", "all" | "any" | "all-with-x" | "any-with-x"):
+                return
+            case Field("longstr", _) as other:
+                expected = "expected all, any, all-with-x, or any-with-x"
+                raise PreconditionFailed(f"Invalid x-match field value {as_erlang(other)}; {expected}")
+            case other:
+                raise PreconditionFailed(
+                    f"Invalid x-match field type {other.kind} (value {as_erlang(other)}); expected longstr"
+                )
+
+    def index(self, binding: Binding) -> None:
+        if _wants_all(binding.arguments):
+            self._needs[binding] = frozenset(_conditions(binding.arguments))
+        for condition in _found_by(binding.arguments):
+            self._by_condition.setdefault(condition, {})[binding] = None
+
+    def unindex(self, binding: Binding) -> None:
+        self._needs.pop(binding, None)
+        for condition in _found_by(binding.arguments):
+            bindings = self._by_condition[condition]
+            del bindings[binding]
+            if not bindings:
+                del self._by_condition[condition]
+
+    def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
+        headers = view.headers
+        facts: set[Hashable] = {ALWAYS, *headers}
+        facts.update((key, comparable(field)) for key, field in headers.items())
+        for fact in facts:
+            for binding in self._by_condition.get(fact, ()):
+                needs = self._needs.get(binding)
+                if needs is None or needs <= facts:
+                    yield binding.destination
+
+
+ALWAYS = ("",)
+"""What every message has: the condition under which an `all` binding without conditions is found."""
+
+
+def _found_by(arguments: Table) -> set[Hashable]:
+    conditions = _conditions(arguments)
+    if _wants_all(arguments):
+        return set(conditions[:1]) or {ALWAYS}
+    return set(conditions)
+
+
+def _wants_all(arguments: Table) -> bool:
+    mode = arguments.get("x-match")
+    return mode is None or mode.value in {"all", "all-with-x"}
+
+
+def _conditions(arguments: Table) -> list[Hashable]:
+    """What a message must have: a key for "this header is there", a pair for "it has this value"."""
+    mode = arguments.get("x-match")
+    with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
+    return [
+        key if field.kind == "void" else (key, comparable(field))
+        for key, field in arguments.items()
+        if key != "x-match" and (with_x or not key.startswith("x-"))
+    ]

@@ -1,0 +1,135 @@
+"""x-recent-history: what a new destination is given, against a plain list."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amqpy.core.ledger import Ledger
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table
+from tests.core.world import FakeRecipient, World, content_header, longstr
+
+NO_STORE = {"x-recent-history-no-store": Field("bool", True)}
+
+
+def world_with(arguments: Table | None = None) -> World:
+    world = World()
+    world.exchange("x", "x-recent-history", arguments=arguments)
+    for name in ("q1", "q2"):
+        world.queue(name)
+    return world
+
+
+def bind(world: World, queue: str, key: str = "") -> None:
+    world.bind(queue, "x", key)
+    world.broker.settle()
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.one_of(st.booleans(), st.tuples(st.sampled_from(["q1", "q2"]), st.sampled_from("ab"))), max_size=20),
+)
+def test_new_bindings_are_given_the_last_messages(length: int, steps: list[bool | tuple[str, str]]) -> None:
+    """A bool is a message, and whether it is stored; a tuple is a binding, made or undone."""
+    world = world_with({"x-recent-history-length": Field("signedint", length)})
+    history: list[str] = []
+    expected: dict[str, list[str]] = {"q1": [], "q2": []}
+    bound: set[tuple[str, str]] = set()
+    for number, step in enumerate(steps):
+        if isinstance(step, tuple):
+            queue, key = step
+            if step in bound:
+                bound.remove(step)
+                world.unbind(queue, "x", key)
+                continue
+            bound.add(step)
+            expected[queue] += history[-length:]
+            bind(world, queue, key)
+            bind(world, queue, key)
+        else:
+            world.publish("x", "k", str(number), headers=None if step else NO_STORE)
+            history += [str(number)] if step else []
+            for queue in {queue for queue, _ in bound}:
+                expected[queue].append(str(number))
+    assert {name: world.ready(name) for name in expected} == expected
+
+
+def test_twenty_are_kept_and_no_more() -> None:
+    world = world_with()
+    world.publish("x", "", *map(str, range(30)))
+    bind(world, "q1")
+    assert world.ready("q1") == [str(number) for number in range(10, 30)]
+    assert world.vhost.exchanges["x"].message_count() == 20
+    assert world.broker.message_count() == 40
+
+
+@pytest.mark.parametrize("value", [Field("bool", False), longstr("true"), Field("void", None)])
+def test_only_true_keeps_a_message_out(value: Field) -> None:
+    world = world_with()
+    world.publish("x", "", "1", headers={"x-recent-history-no-store": value})
+    bind(world, "q1")
+    assert world.ready("q1") == ["1"]
+
+
+def test_a_bound_exchange_is_given_the_newest_first() -> None:
+    world = world_with()
+    world.exchange("next", "topic")
+    world.bind("q1", "next", "a.*")
+    world.bind("q2", "next", "c")
+    world.send("x", ("a.1", "c"), content_header(), "1")
+    world.send("x", ("b",), content_header(), "2")
+    world.send("x", ("a.3",), content_header(), "3")
+    world.bind_exchange("next", "x")
+    assert world.ready("q1") == [], "nothing happens before the operation is over"
+    world.broker.settle()
+    assert (world.ready("q1"), world.ready("q2")) == (["3", "1"], ["1"])
+
+
+def test_a_consumer_is_given_them_at_once() -> None:
+    world = world_with()
+    world.publish("x", "", "1", "2")
+    recipient = FakeRecipient()
+    world.consume("q1", Ledger(), recipient)
+    bind(world, "q1")
+    assert recipient.bodies == ["1", "2"]
+    assert not any(delivery.redelivered for delivery in recipient.got)
+
+
+def test_the_time_to_live_begins_with_the_replay() -> None:
+    world = world_with()
+    world.send("x", ("k",), content_header(), "1", ttl_ms=100)
+    world.wait(1000)
+    bind(world, "q1")
+    world.wait(99)
+    assert world.ready("q1") == ["1"]
+    world.wait(1)
+    assert world.ready("q1") == []
+
+
+def test_a_deleted_exchange_forgets() -> None:
+    world = world_with()
+    world.publish("x", "", "1")
+    world.delete_exchange("x")
+    assert world.broker.message_count() == 0
+    world.exchange("x", "x-recent-history")
+    bind(world, "q1")
+    assert world.ready("q1") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Field("signedint", 0), "0"),
+        (Field("signedint", -1), "-1"),
+        (Field("unsignedbyte", 3), "3"),
+        (longstr("3"), '<<"3">>'),
+        (Field("bool", True), "true"),
+        (Field("void", None), "undefined"),
+        (Field("array", [Field("signedint", 1)]), "[{signedint,1}]"),
+        (Field("table", {}), "[]"),
+    ],
+)
+def test_what_is_no_length(value: Field, shown: str) -> None:
+    with pytest.raises(PreconditionFailed) as caught:
+        world_with({"x-recent-history-length": value})
+    assert caught.value.text == f"Invalid argument {shown}, 'x-recent-history-length' must be a positive integer"
