@@ -112,7 +112,8 @@ class Broker:
 
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
-        return self.agenda.now_ms if self.agenda.dead else self.agenda.deadlines.first_at_ms()
+        agenda = self.agenda
+        return agenda.now_ms if agenda.dead or agenda.dirty else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""

@@ -369,22 +369,20 @@ class Queue:
         if self.drop_expired() and self.line:
             self.agenda.dirty[self] = None
         self.watch_first()
-        if self.line:
-            # So many have expired that a consumer came before they were all gone: it still waits for the others.
-            self.agenda.dirty[self] = None
 
     def drop_expired(self) -> bool:
         """Lets the first messages die whose time is over, up to a bound. Whether the one that is first now can be
         had."""
         now_ms = self.agenda.now_ms
         ready = self.ready
-        for _ in range(EXPIRED_MAX):
-            first = ready.first()
-            if first is None:
-                return False
+        count = 0
+        while (first := ready.first()) is not None:
             if first.expires_at_ms is None or first.expires_at_ms > now_ms:
                 return True
+            if count == EXPIRED_MAX:
+                return False
             self.bury(ready.pop()[1], "expired")
+            count += 1
         return False
 
     # --- consumers

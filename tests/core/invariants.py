@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 from amqpy.core.broker import Broker
 from amqpy.core.consumers import Consumer
+from amqpy.core.deduplication import deduplication_key
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
-from amqpy.core.queue import Queue, _deduplication_key
+from amqpy.core.queue import Queue
 from amqpy.core.quorum import QuorumQueue
 from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo
+from amqpy.wire.properties import headers_of
 
 
 def check_invariants(broker: Broker, ledgers: Iterable[Ledger]) -> None:
@@ -42,7 +44,7 @@ def check_invariants(broker: Broker, ledgers: Iterable[Ledger]) -> None:
             )
         if queue.contents is not None:
             there = [message for _, message in queue.ready] + [owed[2] for owed in debts if owed[0] is queue] + held
-            keys = Counter(map(_deduplication_key, there))
+            keys = Counter(deduplication_key(headers_of(message.header)) for message in there)
             del keys[None]
             assert keys == Counter(queue.contents)
     assert not deadlines, "something waits for its time that nobody can reach"
