@@ -45,6 +45,7 @@ class Topology:
         self.keys: set[str] = set()  # by which the default exchange may route
         self.homes: dict[str, set[str]] = defaultdict(set)  # channels to the queues they consume and get from
         self.transactional: set[str] = set()
+        self.limited = {step.channel for step in script if step.action == "basic_qos"}
         self.published: dict[str, set[str]] = defaultdict(set)  # channels to the queues they publish to
         self.has_rejects = any(step.discards for step in script)
         self.soon_in_transactions = False
@@ -142,6 +143,7 @@ def hazards(script: Script) -> Iterator[str]:
 
 def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
     home = topology.homes.get(step.channel, set())
+    of_quorum = topology.any_of(home, is_quorum)
     match step.action:
         case "basic_publish" | "tx_commit" | "tx_rollback":
             yield from publish_hazards(topology, step, home)
@@ -154,6 +156,8 @@ def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
         case "basic_cancel" if topology.any_of(home, lambda arguments: "x-single-active-consumer" in arguments):
             # RabbitMQ 3.10's queue crashes if it is left with messages nobody takes.
             yield "the active consumer may be cancelled"
+        case "basic_consume" if step["no_ack"] and step.channel in topology.limited and of_quorum:
+            yield "a quorum queue hears late that there is room again"
         case "queue_delete" if topology.any_of([step["queue"]], is_quorum):
             yield "a quorum queue goes in its own time"
         case _:

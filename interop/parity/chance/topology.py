@@ -27,12 +27,12 @@ class Plan:
         self.exchanges = {
             f"x{number}": random.choice(EXCHANGE_TYPES) for number in range(1, random.choice([0, 1, 1, 2, 2, 3]) + 1)
         }
-        percent_quorum = random.choice([0, 0, 0, 50, 100])
+        percent_quorum = random.choice([0, 0, 50, 100])
         # Each script has its subjects: an argument is more likely to matter where others have it, too.
         self.percent = {
             "dead letters": random.choice([30, 80, 100]),
             "lifetime": random.choice([0, 0, 30, 60]),
-            "limit": random.choice([0, 30, 70]),
+            "limit": random.choice([0, 40, 80]),
             "priority": random.choice([0, 0, 20, 70]),
             "single": random.choice([0, 0, 10, 40]),
         }
@@ -55,8 +55,8 @@ class Plan:
         if not quorum and sometimes(random, 8):
             options["auto_delete"] = True
         arguments |= self.classic_only() if not quorum else {}
-        if quorum and sometimes(random, 50):
-            arguments["x-delivery-limit"] = random.choice([0, 1, 1, 2, 3])
+        if quorum and sometimes(random, 60):
+            arguments["x-delivery-limit"] = random.choice([0, 0, 1, 1, 2])
         if self.likely("lifetime"):
             arguments["x-message-ttl"] = random.choice([SOON_MS, SOON_MS, 0, NEVER_MS])
         arguments |= self.limits(quorum=quorum) | self.dead_lettering(number)
