@@ -94,7 +94,8 @@ class Broker:
                 queue, message, reason = agenda.dead.popleft()
                 if not send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile):
                     queue.unsent(message, reason)
-                work -= 1
+                # A long history takes long to write.
+                work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
