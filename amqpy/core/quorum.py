@@ -27,7 +27,7 @@ from amqpy.wire.properties import (
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import INTEGER_KINDS, Field, join_table, set_entry, split_table
+from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry, split_table
 
 
 class QuorumConsumer(Consumer):
@@ -177,8 +177,8 @@ class QuorumQueue(Queue):
             return message
         properties = split_properties(message.header)
         headers = split_table(properties.get("headers", bytes(4))[4:])
-        for name, field in counts.items():
-            set_entry(headers, name, field)
+        for name, entry in entries_of(counts):
+            replace_entry(headers, name, entry)
         table = join_table(headers)
         properties["headers"] = len(table).to_bytes(4, "big") + table
         return Message(message.address, join_properties(message.header, properties), message.body)
