@@ -76,7 +76,7 @@ class Plan:
                 [highest, highest, Typed("b", highest), Typed("l", highest)]
             )
         if sometimes(self.random, 4):
-            arguments["x-queue-mode"] = "lazy"
+            arguments["x-queue-mode"] = "default"  # a lazy one forgets some of what it decoded
         if sometimes(self.random, 4):
             arguments["x-queue-type"] = "classic"
         return arguments

@@ -96,8 +96,9 @@ PATTERNS = [
 @scenario()
 def patterns(stage: Stage) -> None:
     """A pattern must be a regular expression."""
+    vhost = stage.admin.add_vhost()
     for pattern in PATTERNS:
-        stage.admin.set_policy("p", pattern, {"max-length": 1})
+        stage.admin.set_policy("p", pattern, {"max-length": 1}, vhost=vhost)
 
 
 @scenario()
