@@ -65,6 +65,15 @@ drain('z1', queue='q1')
 """,
     "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
     "refused channel by channel": REFUSING,
+    "deleted with its last consumer before anything is given back": """
+queue_declare('a1', queue='q1', auto_delete=True,
+    arguments={'x-max-length-bytes': 2, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})
+queue_declare('a1', queue='q2')
+basic_consume('b1', queue='q1', consumer_tag='t1')
+basic_publish('b1', routing_key='q1', times=2)
+channel_close('b1')
+drain('z1', queue='q2')
+""",
 }
 
 
