@@ -351,6 +351,16 @@ def test_a_ring_with_somebody_in_it_goes_on() -> None:
     assert sorted(history_of(letter)) == [("wait", "expired", 19), ("work", "rejected", 19)]
 
 
+def test_what_somebody_rejects_is_in_no_ring_whatever_its_history_says() -> None:
+    """A publisher may write reasons as bytes; they count as deaths of the same kind, but nobody else knows them."""
+    world, ledger = dying_world(max_length=5, dead_letter_routing_key="q"), Ledger()
+    sent = entry_without(reason=Field("binary", b"rejected"))
+    world.publish("", "q", "a", headers={"x-death": Field("array", [sent])})
+    world.get("q", ledger)
+    world.nack(ledger, 1, requeue=False)
+    assert world.ready("q") == ["a"]
+
+
 def test_only_the_queue_that_closes_the_ring_is_left_out() -> None:
     world = World()
     world.exchange("dlx", "fanout")
