@@ -181,7 +181,7 @@ class QuorumQueue(Queue):
             set_entry(headers, name, field)
         table = join_table(headers)
         properties["headers"] = len(table).to_bytes(4, "big") + table
-        return Message(message.address, join_properties(message.header, properties), message.body)
+        return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
         """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
