@@ -22,7 +22,7 @@ from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
 from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Events
 from amqpy.core.exchanges import TopicExchange
-from amqpy.core.ledger import Ledger, Owed
+from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
 from amqpy.core.overdue import Overdue
 from amqpy.core.queue import ReturnWay
@@ -90,6 +90,8 @@ class Broker:
         """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
         over are dropped, and every queue that has both messages and consumers again is drained."""
         agenda = self.agenda
+        if agenda.returns:
+            self._take_back()
         if agenda.cancelled:
             for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
@@ -238,7 +240,7 @@ class Broker:
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
-        taken = queue.take()
+        taken = queue.take(no_ack=no_ack)
         if taken is None:
             return None
         position, message, redelivered = taken
@@ -268,25 +270,33 @@ class Broker:
             consumer.answered()
 
     def reject(self, taken: list[tuple[int, Owed]]) -> None:
-        """Messages are not wanted: dropped, or dead letters; those of a higher priority first."""
-        if len(taken) > 1:
-            taken = sorted(taken, key=lambda entry: -entry[1][0].level_of(entry[1][2]))
-        for _, (queue, _, message, consumer) in taken:
-            queue.reject(message)
-            if consumer is not None:
-                consumer.answered()
+        """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
+        for portion in commands(taken):
+            for queue, _, message, consumer in sorted(portion, key=lambda owed: -owed[0].level_of(owed[2])):
+                queue.reject(message)
+                if consumer is not None:
+                    consumer.answered()
 
     def requeue(self, taken: list[tuple[int, Owed]], way: ReturnWay) -> None:
-        """Messages go back to their queues."""
-        if len(taken) > 1:
-            taken = sorted(taken, key=lambda entry: entry[1][0].return_rank(entry[0], entry[1][3], way))
-        for _, (queue, position, message, consumer) in taken:
-            if queue.deleted:
-                queue.unacked -= 1
-            else:
-                queue.requeue(position, message, way, consumer)
-            if consumer is not None:
-                consumer.answered()
+        """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
+        self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
+
+    def _take_back(self) -> None:
+        """Portion by portion: what comes of one is done before the next."""
+        agenda = self.agenda
+        while agenda.returns:
+            portion, way = agenda.returns.popleft()
+            for queue, position, message, consumer in portion:
+                if queue.deleted:
+                    queue.unacked -= 1
+                else:
+                    queue.requeue(position, message, way)
+                if consumer is not None:
+                    consumer.answered()
+            queue = portion[0][0]
+            if queue in agenda.dirty:
+                del agenda.dirty[queue]
+                queue.drain()
 
     # --- endings
 

@@ -274,7 +274,7 @@ class Queue:
             consumer.deliver(position, message, returned)
         self.watch_first()
 
-    def take(self) -> tuple[int, Message, bool] | None:
+    def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The first message for basic.get: its position, the message, and whether it was delivered before. What
         expired behind it goes at once, and is not counted any more."""
         if self.may_expire:
@@ -292,11 +292,7 @@ class Queue:
         """The message as a client gets to see it."""
         return message
 
-    def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
-        """In which order messages come back that come back together. Here their positions say it anyway."""
-        return 0, 0, b""
-
-    def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """An unacknowledged message comes back, to where it was."""
         self.unacked -= 1
         self.ready.put_back(position, message)
@@ -439,7 +435,7 @@ class Queue:
             self.lease.renew()
         in_line = not consumer.parked and (self.active is None or self.active is consumer)
         consumer.leave()
-        if in_line:
+        if in_line or self.lines is not None:
             self._clear_line()
         if self.active is consumer:
             self.active = self.choose_active()
@@ -495,4 +491,6 @@ class Queue:
             line.clear()
             line.extend(staying)
         if self.lines is not None:
+            priorities = {consumer.priority for consumer in self.consumers}
+            self.lines = {priority: line for priority, line in self.lines.items() if priority in priorities}
             self._choose_line()

@@ -28,7 +28,7 @@ EVENTS: Mapping[str, re.Pattern[str]] = {
     "committed": re.compile("tx.commit-ok"),
     "cancelled by the broker": re.compile("basic.cancel "),
     "channel closed": re.compile("channel.close "),
-    "connection closed": re.compile("connection.close "),
+    "connection closed": re.compile("connection.close-ok"),
 }
 """What can be seen in a transcript, to know how much is tried by chance."""
 

@@ -33,7 +33,7 @@ def is_short_lived(arguments: Arguments) -> bool:
 
 
 def has_soon(step: Step) -> bool:
-    return step.properties.get("expiration") in ("0", str(SOON_MS))
+    return step.properties.get("expiration") in ("0", "+0", str(SOON_MS))
 
 
 class Topology:
