@@ -8,6 +8,7 @@ from amqpy.config import Config
 from amqpy.core.administration import Administration, Parameter
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
+from amqpy.core.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
@@ -53,7 +54,7 @@ def test_a_refused_policy_changes_nothing() -> None:
     ask.set_policy("/", "p", "q", {"expires": 1})
     queue = world.queue("q")
     assert refusal(ask.set_policy, "/", "p", "q", {"expires": 0})
-    assert refusal(ask.set_operator_policy, "/", "p", "q", {"overflow": "drop-head"})
+    assert refusal(ask.set_operator_policy, "/", "p", "q", {"queue-mode": "lazy"})
     assert [each.definition for each in ask.policies("/")] == [{"expires": 1}]
     assert (queue.settings.expires_ms, ask.operator_policies("/")) == (1, [])
 
@@ -228,7 +229,7 @@ def test_a_new_vhost_has_what_every_vhost_has() -> None:
     admin(world).add_vhost("new", description="d", tags=["a", "b"], default_queue_type="quorum")
     vhost = world.broker.vhosts["new"]
     assert vhost.metadata == Metadata("d", ("a", "b"), "quorum")
-    assert vhost.exchanges.keys() == world.vhost.exchanges.keys()
+    assert vhost.exchanges.keys() == world.vhost.exchanges.keys() - {EVENT_EXCHANGE}
     assert vhost.queues == {}
 
 
@@ -258,11 +259,10 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
     world = World()
     assert declared_type(world, durable=True) is None
     admin(world).add_vhost("/", default_queue_type=kind)
-    unfit = longstr(CLASSIC) if kind == CLASSIC else None
     assert declared_type(world, durable=True) == longstr(kind)
-    assert declared_type(world) == unfit
-    assert declared_type(world, durable=True, exclusive=True) == unfit
-    assert declared_type(world, durable=True, auto_delete=True) == unfit
+    assert declared_type(world) == longstr(CLASSIC)
+    assert declared_type(world, durable=True, exclusive=True) == longstr(CLASSIC)
+    assert declared_type(world, durable=True, auto_delete=True) == longstr(CLASSIC)
     world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
     world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
 
@@ -305,11 +305,3 @@ def test_a_protected_vhost_is_not_deleted() -> None:
     assert list(world.broker.vhosts) == ["/"]
     ask.set_deletion_protection("/", False)
     ask.delete_vhost("/")
-
-
-def test_tracing_is_a_flag() -> None:
-    world = World()
-    admin(world).trace_on("/")
-    assert world.vhost.tracing
-    admin(world).trace_off("/")
-    assert not world.vhost.tracing
