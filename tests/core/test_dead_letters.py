@@ -12,7 +12,7 @@ from amqpy.wire.values import Field, Table, encode_table
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import History, history_of
 from tests.core.world import (
-    UNIX_TIME_S,
+    UNIX_TIME_MS,
     FakeRecipient,
     World,
     arguments,
@@ -32,9 +32,9 @@ def strings(*values: str) -> Field:
 def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> World:
     """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
     world = World(profile)
-    world.queue("dead")
+    world.queue("dead", durable=True)
     said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
-    world.queue("q", arguments=arguments(**(said | options)))
+    world.queue("q", durable=True, arguments=arguments(**(said | options)))
     return world
 
 
@@ -53,7 +53,7 @@ def death(count: int = 1, queue: str = "q", reason: str = "maxlen", key: str = "
             "count": Field("long", count),
             "reason": longstr(reason),
             "queue": longstr(queue),
-            "time": Field("timestamp", UNIX_TIME_S),
+            "time": Field("timestamp", UNIX_TIME_MS // 1000),
             "exchange": longstr(""),
             "routing-keys": strings(key),
         },
@@ -251,7 +251,7 @@ def test_copies_do_not_go_along_with_one() -> None:
 def test_an_empty_routing_key_is_one() -> None:
     world = World()
     world.exchange("dlx", "direct")
-    world.queue("dead")
+    world.queue("dead", durable=True)
     world.bind("dead", "dlx", "")
     world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="dlx", dead_letter_routing_key=""))
     world.publish("", "q", "a")
