@@ -140,13 +140,28 @@ UNSTEADY = {
         """,
         "hears late",
     ),
-    "a burst into a full quorum queue": (
+    "a message that overtakes, and is over": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-max-priority': 1})
+        basic_publish('a1', routing_key='q1', properties={'expiration': '100'})
+        """,
+        "overtakes",
+    ),
+    "a prefetch and a delivery limit": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-queue-type': 'quorum', 'x-delivery-limit': 1})
+        basic_qos('a1', prefetch_count=1)
+        basic_consume('a1', queue='q1', consumer_tag='t1')
+        """,
+        "credit twice",
+    ),
+    "a quorum queue that refuses": (
         """
         queue_declare('a1', queue='q1', arguments={'x-queue-type': 'quorum', 'x-max-length': 1,
           'x-overflow': 'reject-publish'})
-        basic_publish('a1', routing_key='q1', times=2)
+        basic_publish('a1', routing_key='q1')
         """,
-        "refuses some time after",
+        "a quorum queue is full",
     ),
 }
 

@@ -28,6 +28,10 @@ def is_limited(arguments: Arguments) -> bool:
     return any(limit in arguments for limit in LIMITS)
 
 
+def has_delivery_limit(arguments: Arguments) -> bool:
+    return "x-delivery-limit" in arguments
+
+
 def may_refuse(arguments: Arguments) -> bool:
     return is_limited(arguments) and arguments.get("x-overflow") in ("reject-publish", "reject-publish-dlx")
 
@@ -161,6 +165,8 @@ def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
             yield "the active consumer may be cancelled"
         case "basic_consume" if step["no_ack"] and step.channel in topology.limited and of_quorum:
             yield "a quorum queue hears late that there is room again"
+        case "basic_consume" if step.channel in topology.limited and topology.any_of(home, has_delivery_limit):
+            yield "RabbitMQ gives credit twice for what is over the delivery limit"
         case "queue_delete" if topology.any_of([step["queue"]], is_quorum):
             yield "a quorum queue goes in its own time"
         case _:
@@ -173,6 +179,7 @@ def publish_hazards(topology: Topology, step: Step, home: set[str]) -> Iterator[
     burst = transactional or (step["times"] or 1) > 1
     letting_go = transactional or "expiration" in step.properties
     yield from meetings(topology, sources, letting_go=letting_go, burst=burst)
+    yield from meant_differences(topology, step, downstream(topology, sources))
     if transactional and step.channel in topology.consuming and topology.any_of(sources, may_refuse):
         yield "deliveries may come before or after a commit is refused"
     if burst:
@@ -180,8 +187,14 @@ def publish_hazards(topology: Topology, step: Step, home: set[str]) -> Iterator[
         soon = has_soon(step) or topology.soon_in_transactions or topology.any_of(everywhere, is_short_lived)
         if soon and topology.any_of(everywhere, lambda each: is_limited(each) or "x-max-priority" in each):
             yield "what is over may be limited before or after"
-        if topology.any_of(everywhere, lambda each: is_quorum(each) and each.get("x-overflow") == "reject-publish"):
-            yield "a quorum queue refuses some time after it is full"
+
+
+def meant_differences(topology: Topology, publish: Step, queues: Collection[str]) -> Iterator[str]:
+    """Where amqpy does not follow RabbitMQ, as `scenarios/by_chance.py` says."""
+    if has_soon(publish) and topology.any_of(queues, lambda each: "x-max-priority" in each):
+        yield "RabbitMQ does not look at a message that overtakes others"
+    if topology.any_of(queues, lambda each: is_quorum(each) and may_refuse(each)):
+        yield "RabbitMQ tells each channel by itself that a quorum queue is full"
 
 
 def downstream(topology: Topology, sources: Iterable[str]) -> set[str]:

@@ -65,6 +65,14 @@ drain('z1', queue='q1')
 """,
     "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
     "refused channel by channel": REFUSING,
+    "another queue of that name by the time of the commit": """
+queue_declare('a1', queue='q1')
+tx_select('b1')
+basic_publish('b1', routing_key='q1')
+queue_delete('a1', queue='q1')
+queue_declare('a1', queue='q1')
+tx_commit('b1')
+""",
     "room again, at the back": """
 queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
 basic_qos('a1', prefetch_count=1)
