@@ -92,6 +92,8 @@ class Vhost:
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
         self._routes: dict[str, dict[bytes, Route]] = {}
+        self._own_routes: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
+        """Routes of messages that the broker publishes itself, by exchange and address."""
         self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
             internal = exchange == TRACE_EXCHANGE
@@ -251,6 +253,7 @@ class Vhost:
     def forget_routes(self) -> None:
         for routes in self._routes.values():
             routes.clear()
+        self._own_routes.clear()
 
     def find_queues(self, route: Route) -> tuple[Target, ...] | None:
         """The queues of every message on this route, or None when that depends on the message."""
@@ -261,6 +264,15 @@ class Vhost:
 
         To be asked once for each message that is published: some exchanges take note of those they see.
         """
+        if not message.more_keys:
+            key = (exchange, message.address)
+            if key not in self._own_routes:
+                if len(self._own_routes) >= ROUTES_MAX:
+                    self._own_routes.clear()
+                self._own_routes[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
+            targets = self._own_routes[key]
+            if targets is not None:
+                return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
     def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
