@@ -19,7 +19,7 @@ from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
-from amqpy.core.overdue import Overdue
+from amqpy.core.overdue import RETURNED, Overdue
 from amqpy.core.queue import ReturnWay
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
@@ -57,7 +57,7 @@ class Broker:
         self.unix_time_s = unix_time_s
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
-        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
+        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._take_back)
         self.agenda.overdue = self.overdue
         self.topology = Topology(self)
         self.administration = Administration(self)
@@ -187,6 +187,8 @@ class Broker:
             priority=priority,
         )
         queue.add_consumer(consumer)
+        if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
+            self.overdue.start()
         return consumer
 
     def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
@@ -264,16 +266,14 @@ class Broker:
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, owed: Owed) -> None:
-        """The broker ends the consumer that had a message; all it owes goes back."""
-        consumer = owed[3]
-        taken = [(tag, each) for tag, each in ledger.owed.items() if each[3] is consumer]
+    def _take_back(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
+        """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
+        else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.agenda.cancelled.append(consumer)
-        for tag, _ in taken:
-            del ledger.owed[tag]
-        self.requeue(taken, "down")
+            consumer.recipient.cancelled()
+        ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
+        self.requeue(overdue, "nack")
 
     def close_channel(self, vhost: Vhost, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
         """A channel is over, however it ended: its consumers leave, what it owed (`taken`) goes back."""

@@ -275,7 +275,8 @@ class ConnectionSession:
         assert self.vhost is not None
         self.user.refuse_channel()
         channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
-        self.broker.overdue.watch(channel.ledger, channel.on_timeout)
+        hears_cancel = self.client_can("consumer_cancel_notify")
+        self.broker.overdue.watch(channel.ledger, channel.on_timeout, hears_cancel=hears_cancel)
         channel.reply(Channel.OpenOk, b"")
 
     def close_channel(self, number: int, fault: ChannelFault) -> None:
