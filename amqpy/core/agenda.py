@@ -12,9 +12,10 @@ from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
     from amqpy.core.consumers import Consumer
+    from amqpy.core.ledger import Owed
     from amqpy.core.message import Message
     from amqpy.core.overdue import Overdue
-    from amqpy.core.queue import Queue
+    from amqpy.core.queue import Queue, ReturnWay
 
 
 class Timed(Hashable, Protocol):
@@ -27,7 +28,7 @@ class Timed(Hashable, Protocol):
 class Agenda:
     """Shared by all of a broker's queues."""
 
-    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms", "overdue")
+    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms", "overdue", "returns")
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -36,6 +37,8 @@ class Agenda:
         """Queues that may have both a message and a consumer for it."""
         self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
         """Who waits for when: a queue for the end of its first message, for example."""
+        self.returns: deque[tuple[list[Owed], ReturnWay]] = deque()
+        """Messages on their way back to their queues, in portions of one queue."""
         self.dead: deque[tuple[Queue, Message, str]] = deque()
         """Messages that died in a queue with a dead letter exchange, and the reason."""
         self.overdue: Overdue | None = None

@@ -17,7 +17,7 @@ from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, 
 from amqpy.core.consumers import Consumer
 from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
-from amqpy.core.ledger import Ledger, Owed
+from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
 from amqpy.core.overdue import RETURNED, Overdue
 from amqpy.core.queue import ReturnWay
@@ -76,6 +76,8 @@ class Broker:
         """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
         over are dropped, and every queue that has both messages and consumers again is drained."""
         agenda = self.agenda
+        if agenda.returns:
+            self._take_back()
         if agenda.cancelled:
             for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
@@ -98,7 +100,8 @@ class Broker:
                 queue, message, reason = agenda.dead.popleft()
                 if not send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile):
                     queue.unsent(message, reason)
-                work -= 1
+                # A long history takes long to write.
+                work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
@@ -116,7 +119,8 @@ class Broker:
 
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
-        return self.agenda.now_ms if self.agenda.dead else self.agenda.deadlines.first_at_ms()
+        agenda = self.agenda
+        return agenda.now_ms if agenda.dead or agenda.dirty else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -217,7 +221,7 @@ class Broker:
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
-        taken = queue.take()
+        taken = queue.take(no_ack=no_ack)
         if taken is None:
             return None
         position, message, redelivered = taken
@@ -244,25 +248,33 @@ class Broker:
             consumer.answered()
 
     def reject(self, taken: list[tuple[int, Owed]]) -> None:
-        """Messages are not wanted: dropped, or dead letters; those of a higher priority first."""
-        if len(taken) > 1:
-            taken = sorted(taken, key=lambda entry: -entry[1][0].level_of(entry[1][2]))
-        for _, (queue, _, message, consumer) in taken:
-            queue.reject(message)
-            if consumer is not None:
-                consumer.answered()
+        """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
+        for portion in commands(taken):
+            for queue, _, message, consumer in sorted(portion, key=lambda owed: -owed[0].level_of(owed[2])):
+                queue.reject(message)
+                if consumer is not None:
+                    consumer.answered()
 
     def requeue(self, taken: list[tuple[int, Owed]], way: ReturnWay) -> None:
-        """Messages go back to their queues."""
-        if len(taken) > 1:
-            taken = sorted(taken, key=lambda entry: entry[1][0].return_rank(entry[0], entry[1][3], way))
-        for _, (queue, position, message, consumer) in taken:
-            if queue.deleted:
-                queue.unacked -= 1
-            else:
-                queue.requeue(position, message, way, consumer)
-            if consumer is not None:
-                consumer.answered()
+        """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
+        self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
+
+    def _take_back(self) -> None:
+        """Portion by portion: what comes of one is done before the next."""
+        agenda = self.agenda
+        while agenda.returns:
+            portion, way = agenda.returns.popleft()
+            for queue, position, message, consumer in portion:
+                if queue.deleted:
+                    queue.unacked -= 1
+                else:
+                    queue.requeue(position, message, way)
+                if consumer is not None:
+                    consumer.answered()
+            queue = portion[0][0]
+            if queue in agenda.dirty:
+                del agenda.dirty[queue]
+                queue.drain()
 
     # --- endings
 

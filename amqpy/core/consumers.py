@@ -86,6 +86,8 @@ class Consumer:
         """`deliver`, but what is sent is `shown`: the message with something of the queue's in its headers."""
         if self.no_ack:
             tag = self.ledger.next_tag()
+            if self.queue.contents is not None:
+                self.queue.settled(message)
         else:
             self.credit -= 1
             self.queue.unacked += 1

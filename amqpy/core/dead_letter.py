@@ -10,7 +10,8 @@ nobody could ever stop it.
 Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`).
 """
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from amqpy.core.message import Message, TracedMessage
 from amqpy.core.sender_selected import keys_in
@@ -22,8 +23,9 @@ from amqpy.wire.values import (
     Table,
     comparable,
     decode_table,
+    entries_of,
     join_table,
-    set_entry,
+    replace_entry,
     split_table,
     text,
 )
@@ -50,31 +52,59 @@ def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s:
     return taken
 
 
+class _Death(NamedTuple):
+    """One death, as x-death tells it."""
+
+    reason: str
+    queue: str
+    time_s: int
+    exchange: str
+    routing_keys: tuple[str, ...]
+    expiration: str | None
+
+    def table(self) -> Table:
+        table = {
+            "reason": Field("longstr", self.reason),
+            "queue": Field("longstr", self.queue),
+            "time": Field("timestamp", self.time_s),
+            "exchange": Field("longstr", self.exchange),
+            "routing-keys": Field("array", [Field("longstr", key) for key in self.routing_keys]),
+        }
+        if self.expiration is not None:
+            table["original-expiration"] = Field("longstr", self.expiration)
+        return table
+
+
 def _letter_of(
     queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile"
 ) -> tuple[TracedMessage, list[Field]]:
     """The message as it leaves, and its history."""
     properties = split_properties(message.header)
-    headers = split_table(properties.get("headers", bytes(4))[4:])
-    cc = keys_in(_field(headers, b"CC"))
-    death: Table = {
-        "reason": Field("longstr", reason),
-        "queue": Field("longstr", queue.name),
-        "time": Field("timestamp", unix_time_s),
-        "exchange": Field("longstr", message.exchange),
-        "routing-keys": Field("array", [Field("longstr", key) for key in (message.routing_key, *cc)]),
-    }
+    raw_headers = properties.get("headers")
+    headers = [] if raw_headers is None else split_table(raw_headers[4:])
     expiration = properties.pop("expiration", None)
-    if expiration is not None:
-        death["original-expiration"] = Field("longstr", text(expiration[1:]))
+    key = message.routing_key
+    death = _Death(
+        reason,
+        queue.name,
+        unix_time_s,
+        message.exchange,
+        (key, *keys_in(_field(headers, b"CC"))),
+        None if expiration is None else text(expiration[1:]),
+    )
     history = _field(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
-    deaths = _note(headers, history, death, is_last_noted=profile.notes_last_death)
+    noted = _first_noted(death, profile.notes_last_death) if history is None else _noted(history, death, profile)
     new_key = queue.settings.dead_letter_routing_key
     if new_key is not None:
-        _drop(headers, b"CC")
-    table = join_table(headers)
-    properties["headers"] = len(table).to_bytes(4, "big") + table
-    key = message.routing_key if new_key is None else new_key
+        key = new_key
+    if headers:
+        for name, entry in noted.entries:
+            replace_entry(headers, name, entry)
+        if new_key is not None:
+            _drop(headers, b"CC")
+        properties["headers"] = _headers_property(headers)
+    else:
+        properties["headers"] = noted.as_headers
     letter = TracedMessage(
         _shortstr(queue.settings.dead_letter_exchange or "") + _shortstr(key),
         join_properties(message.header, properties),
@@ -82,23 +112,46 @@ def _letter_of(
         more_keys=message.more_keys if new_key is None else (),
         is_dead_letter=True,
     )
-    return letter, deaths
+    return letter, noted.deaths
 
 
-def _note(headers: Entries, history: Field | None, death: Table, *, is_last_noted: bool) -> list[Field]:
-    """Writes a death into the headers; returns the whole history."""
-    where = {f"x-first-death-{key}": death[key] for key in ("reason", "queue", "exchange")}
-    if history is None:
-        _set(headers, where)
-    if is_last_noted:
-        _set(headers, {key.replace("first", "last"): field for key, field in where.items()})
-    if history is None or history.kind != "array" or any(item.kind != "table" for item in history.value):
-        # The first death; or a client has put something else there, which is overwritten.
-        deaths = [Field("table", {"count": Field("long", 1), **death})]
+class _Noted(NamedTuple):
+    entries: Entries
+    """What a death sets in a message's headers."""
+    as_headers: bytes
+    """The headers property of a message that had none."""
+    deaths: list[Field]
+    """The whole history, the value of x-death."""
+
+
+@lru_cache(maxsize=1024)
+def _first_noted(death: _Death, is_last_noted: bool) -> _Noted:
+    """A first death. Many messages die the same death within a second."""
+    where = _where(death, "first") | (_where(death, "last") if is_last_noted else {})
+    deaths = [Field("table", {"count": Field("long", 1), **death.table()})]
+    entries = entries_of({**where, "x-death": Field("array", deaths)})
+    return _Noted(entries, _headers_property(entries), deaths)
+
+
+def _noted(history: Field, death: _Death, profile: "Profile") -> _Noted:
+    """One more death."""
+    if history.kind != "array" or any(item.kind != "table" for item in history.value):
+        # A client has put something else there, which is overwritten.
+        deaths = [Field("table", {"count": Field("long", 1), **death.table()})]
     else:
-        deaths = _counted(_grouped(history.value), death)
-    _set(headers, {"x-death": Field("array", deaths)})
-    return deaths
+        deaths = _counted(_grouped(history.value), death.table())
+    where = _where(death, "last") if profile.notes_last_death else {}
+    return _Noted(entries_of({**where, "x-death": Field("array", deaths)}), b"", deaths)
+
+
+def _headers_property(headers: Entries) -> bytes:
+    table = join_table(headers)
+    return len(table).to_bytes(4, "big") + table
+
+
+def _where(death: _Death, which: str) -> Table:
+    values = {"reason": death.reason, "queue": death.queue, "exchange": death.exchange}
+    return {f"x-{which}-death-{name}": Field("longstr", value) for name, value in values.items()}
 
 
 def _grouped(deaths: list[Field]) -> list[Field]:
@@ -157,11 +210,6 @@ def _drop(headers: Entries, name: bytes) -> None:
     position = next((position for position, (each, _) in enumerate(headers) if each == name), None)
     if position is not None:
         del headers[position]
-
-
-def _set(headers: Entries, fields: Table) -> None:
-    for name, field in fields.items():
-        set_entry(headers, name, field)
 
 
 def _as_long(number: int) -> int:

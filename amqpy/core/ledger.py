@@ -7,6 +7,7 @@ tag once in its life.
 Source: AMQP 0-9-1 sections 1.8.3.13 and 3.1.8; `rabbit_channel:collect_acks`, `rabbit_limiter`.
 """
 
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from amqpy.core.message import Message
@@ -107,6 +108,30 @@ class Ledger:
             for consumer in self.consumers:
                 if consumer.parked:
                     consumer.resume()
+
+
+def commands(taken: list[tuple[int, Owed]], *, together: bool = False) -> list[list[Owed]]:
+    """What is settled at once, in the portions in which queues get to see it.
+
+    A portion is what one consumer had of one queue, consumers in the order of their tags; before them each message of
+    a basic.get by itself. `together` is for the end of a channel: one portion a queue, and what basic.get got stands
+    where a consumer would with the delivery tag for its own.
+
+    Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`.
+    """
+    if len(taken) == 1:
+        return [[taken[0][1]]]
+
+    def place(entry: tuple[int, Owed]) -> tuple[bytes, bool, int, bytes]:
+        tag, (queue, _, _, consumer) = entry
+        name = queue.name.encode("utf-8", "surrogateescape")
+        if consumer is not None:
+            return name, True, 0, consumer.tag.encode("utf-8", "surrogateescape")
+        return (name, True, 0, str(tag).encode()) if together else (name, False, tag, b"")
+
+    ordered = sorted(taken, key=place)
+    portions = groupby(ordered, key=lambda entry: place(entry)[0] if together else place(entry))
+    return [[owed for _, owed in portion] for _, portion in portions]
 
 
 def _unknown(tag: int) -> PreconditionFailed:

@@ -169,6 +169,10 @@ class Queue:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
         if not self.plain:
+            if self in self.agenda.dirty:
+                # What a consumer can have by now does not count towards the limits.
+                del self.agenda.dirty[self]
+                self.drain()
             return self._admit(message)
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
@@ -187,7 +191,7 @@ class Queue:
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
-                self.bury(message, "maxlen")
+                self.post(message, "maxlen")
             return True
         if self.contents is not None and self._is_duplicate(message):
             return False
@@ -270,7 +274,7 @@ class Queue:
             consumer.deliver(position, message, returned)
         self.watch_first()
 
-    def take(self) -> tuple[int, Message, bool] | None:
+    def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The first message for basic.get: its position, the message, and whether it was delivered before. What
         expired behind it goes at once, and is not counted any more."""
         if self.may_expire:
@@ -288,11 +292,7 @@ class Queue:
         """The message as a client gets to see it."""
         return message
 
-    def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
-        """In which order messages come back that come back together. Here their positions say it anyway."""
-        return 0, 0, b""
-
-    def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """An unacknowledged message comes back, to where it was."""
         self.unacked -= 1
         self.ready.put_back(position, message)
@@ -316,9 +316,13 @@ class Queue:
             self.contents.discard(deduplication_key(headers_of(message.header)))
 
     def bury(self, message: Message, reason: str) -> None:
-        """A message dies here: dropped, or for the dead letter exchange when the operation is over."""
+        """A message dies here: dropped, or a dead letter."""
         if self.contents is not None:
             self.settled(message)
+        self.post(message, reason)
+
+    def post(self, message: Message, reason: str) -> None:
+        """For the dead letter exchange, if there is one, when the operation is over."""
         if self.settings.dead_letter_exchange is not None:
             self.agenda.dead.append((self, message, reason))
 
@@ -367,13 +371,14 @@ class Queue:
         had."""
         now_ms = self.agenda.now_ms
         ready = self.ready
-        for _ in range(EXPIRED_MAX):
-            first = ready.first()
-            if first is None:
-                return False
+        count = 0
+        while (first := ready.first()) is not None:
             if first.expires_at_ms is None or first.expires_at_ms > now_ms:
                 return True
+            if count == EXPIRED_MAX:
+                return False
             self.bury(ready.pop()[1], "expired")
+            count += 1
         return False
 
     # --- consumers
@@ -430,7 +435,7 @@ class Queue:
             self.lease.renew()
         in_line = not consumer.parked and (self.active is None or self.active is consumer)
         consumer.leave()
-        if in_line:
+        if in_line or self.lines is not None:
             self._clear_line()
         if self.active is consumer:
             self.active = self.choose_active()
@@ -486,4 +491,6 @@ class Queue:
             line.clear()
             line.extend(staying)
         if self.lines is not None:
+            priorities = {consumer.priority for consumer in self.consumers}
+            self.lines = {priority: line for priority, line in self.lines.items() if priority in priorities}
             self._choose_line()

@@ -27,7 +27,7 @@ from amqpy.wire.properties import (
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import INTEGER_KINDS, Field, join_table, set_entry, split_table
+from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry, split_table
 
 
 class QuorumConsumer(Consumer):
@@ -152,16 +152,25 @@ class QuorumQueue(Queue):
             _, message, _ = ready.pop()
             redelivered = message.acquired_count > 0
             consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+            if not consumer.credit:
+                # Leaves the line at once, and comes back as the last one.
+                self.line.pop()
+                consumer.parked = True
+                if self.lines is not None:
+                    self._choose_line()
         if self.settings.overflow == "drop-head":
             self._drop_excess()
         self.watch_first()
 
-    def take(self) -> tuple[int, Message, bool] | None:
+    def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         while not self.drop_expired() and self.ready:
             pass
         if not self.ready:
             return None
         _, message, _ = self.ready.pop()
+        if no_ack:
+            # The answer that settles it is one more command, and each command looks at what has expired.
+            self.drop_expired()
         self.watch_first()
         return 0, message, message.acquired_count > 0
 
@@ -177,13 +186,13 @@ class QuorumQueue(Queue):
             return message
         properties = split_properties(message.header)
         headers = split_table(properties.get("headers", bytes(4))[4:])
-        for name, field in counts.items():
-            set_entry(headers, name, field)
+        for name, entry in entries_of(counts):
+            replace_entry(headers, name, entry)
         table = join_table(headers)
         properties["headers"] = len(table).to_bytes(4, "big") + table
         return Message(message.address, join_properties(message.header, properties), message.body)
 
-    def requeue(self, position: int, message: Message, way: ReturnWay, consumer: Consumer | None) -> None:
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
         one, so that others get their turn."""
         self.unacked -= 1
@@ -197,20 +206,12 @@ class QuorumQueue(Queue):
         if back.waits_first and self._retries is not None and self._retries.hold(back, failed=failed):
             return
         self.take_back(back)
-        if consumer is None and way != "down" and not self.line:
-            # What basic.get got comes back message by message, all else together.
-            self.drain()
 
     def take_back(self, message: Message) -> None:
         """A returned message waits to be delivered again."""
         self.ready.append(message)
+        self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.agenda.dirty[self] = None
-
-    def return_rank(self, tag: int, consumer: Consumer | None, way: ReturnWay) -> tuple[int, int, bytes]:
-        """By consumer tag. What basic.get got comes first, or has its delivery tag for one when its channel ends."""
-        if consumer is not None:
-            return 1, 0, consumer.tag.encode("utf-8", "surrogateescape")
-        return (1, 0, str(tag).encode()) if way == "down" else (0, tag, b"")
 
     def unsent(self, message: Message, reason: str) -> None:
         if self.settings.dead_letter_strategy == "at-least-once" and self.settings.overflow == "reject-publish":

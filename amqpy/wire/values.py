@@ -176,12 +176,22 @@ def split_table(data: bytes) -> Entries:
     return entries
 
 
-def set_entry(entries: Entries, name: str, field: Field) -> None:
+def entries_of(table: Mapping[str, Field]) -> Entries:
+    """A table's entries."""
+    entries = []
+    for name, field in table.items():
+        raw = name.encode("utf-8", "surrogateescape")
+        entries.append((raw, bytes((len(raw),)) + raw + encode_field(field)))
+    return entries
+
+
+def replace_entry(entries: Entries, name: bytes, entry: bytes) -> None:
     """Replaces the first entry of that name, or adds one."""
-    raw = name.encode("utf-8", "surrogateescape")
-    entry = raw, bytes((len(raw),)) + raw + encode_field(field)
-    position = next((position for position, (each, _) in enumerate(entries) if each == raw), len(entries))
-    entries[position : position + 1] = [entry]
+    for position, (each, _) in enumerate(entries):
+        if each == name:
+            entries[position] = name, entry
+            return
+    entries.append((name, entry))
 
 
 def join_table(entries: Entries) -> bytes:
@@ -191,11 +201,7 @@ def join_table(entries: Entries) -> bytes:
 
 def encode_table(table: Mapping[str, Field]) -> bytes:
     """A table's content (without its length), in the mapping's order."""
-    parts = []
-    for key, field in table.items():
-        raw = key.encode("utf-8", "surrogateescape")
-        parts.append(bytes((len(raw),)) + raw + encode_field(field))
-    return b"".join(parts)
+    return b"".join([entry for _, entry in entries_of(table)])
 
 
 def encode_field(field: Field) -> bytes:

@@ -7,7 +7,7 @@ one strided assignment each.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -90,12 +90,32 @@ def exchange_delete(channel: int, exchange: str, *, nowait: bool = False) -> byt
     return method(channel, 40, 20, short(0), shortstr(exchange), bits(False, nowait))
 
 
+def table(fields: Mapping[str, int | str | bool]) -> bytes:
+    parts = []
+    for name, value in fields.items():
+        if isinstance(value, bool):
+            encoded = b"t" + bits(value)
+        elif isinstance(value, int):
+            encoded = b"l" + struct.pack(">q", value)
+        else:
+            encoded = b"S" + longstr(value.encode())
+        parts.append(shortstr(name) + encoded)
+    return longstr(b"".join(parts))
+
+
 def queue_declare(
-    channel: int, queue: str, *, passive: bool = False, exclusive: bool = False, nowait: bool = False
+    channel: int,
+    queue: str,
+    arguments: Mapping[str, int | str | bool] | None = None,
+    *,
+    passive: bool = False,
+    durable: bool = False,
+    exclusive: bool = False,
+    nowait: bool = False,
 ) -> bytes:
-    """A transient queue: not durable, and not deleted with its last consumer."""
-    flags = bits(passive, False, exclusive, False, nowait)
-    return method(channel, 50, 10, short(0), shortstr(queue), flags, EMPTY_TABLE)
+    """A transient queue, unless it is said to be durable; it is not deleted with its last consumer."""
+    flags = bits(passive, durable, exclusive, False, nowait)
+    return method(channel, 50, 10, short(0), shortstr(queue), flags, table(arguments or {}))
 
 
 def queue_bind(channel: int, queue: str, exchange: str, routing_key: str, *, nowait: bool = False) -> bytes:

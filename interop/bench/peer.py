@@ -4,7 +4,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -139,6 +139,10 @@ class Topology:
     def declare_queues(self, *names: str) -> None:
         self.queues += names
         self.peer.call_many(frames.queue_declare(1, name, nowait=True) for name in names)
+
+    def declare_queue(self, name: str, arguments: Mapping[str, int | str | bool], *, durable: bool = False) -> None:
+        self.queues.append(name)
+        self.peer.call(frames.queue_declare(1, name, arguments, durable=durable), 50, 11)
 
     def declare_exchange(self, name: str, kind: str) -> None:
         self.exchanges.append(name)

@@ -51,17 +51,11 @@ class Observer:
         while (reply := self._channel.get(self._queue, no_ack=True)) is not None and reply.method == "basic.get-ok":
             yield Told.by(reply)
 
-    def keep_bound(self, exchange: str) -> None:
-        """Leave a binding that stays: RabbitMQ stops telling when the last one goes, and may miss that one came."""
-        kept = self._channel.exchange(f"{exchange.removeprefix('amq.')}.kept", "fanout")
-        self._channel.call("exchange.bind", source=exchange, destination=kept, routing_key="nothing")
-
     def take_until(self, marker: str) -> Iterator[Told]:
-        """What was told before an exchange of this name was declared, which is done here, until that is told, too."""
+        """What was told before an exchange of this name was declared, which is done here."""
+        self._channel.exchange(marker)
         deadline = time.monotonic() + WAIT_TIMEOUT_S
         while time.monotonic() < deadline:
-            self._channel.call("exchange.delete", exchange=marker)
-            self._channel.exchange(marker)
             for told in self.take():
                 if told.key == "exchange.created" and told.facts["name"] == f"S{marker!r}":
                     return

@@ -17,7 +17,7 @@ from interop.parity.connection import Broker
 from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
 
 # Most of the time, a script waits: for disks, and for time to be over.
-CONCURRENT_SCRIPTS = 12
+CONCURRENT_SCRIPTS = 24
 
 
 class Seeds(click.ParamType[range]):

@@ -43,9 +43,9 @@ class Author:
         self.written: list[Step] = []
         self.drawn_by_weight = {
             self.publish: 45,
-            self.settle: 24,
-            self.get: 12,
-            self.consume: 8,
+            self.settle: 28,
+            self.get: 10,
+            self.consume: 6,
             self.transact: 8,
             self.recover: 2,
             self.cancel: 2,
@@ -70,6 +70,8 @@ class Author:
                 misses += 1
             if misses > 10 * steps:  # too many dangers in this topology
                 return None
+        if sum(step.action == "basic_publish" for step in self.written) < steps // 5:  # nothing flows
+            return None
         for queue in self.plan.queues:
             self.add([Step("drain", "a9" if self.plan.declared[queue].get("exclusive") else "z1", {"queue": queue})])
         return self.written
@@ -103,7 +105,7 @@ class Author:
         if self.plan.exchanges and sometimes(random, 45):
             exchange = self.plan.one_of(self.plan.exchanges)
             options |= {"exchange": exchange, "routing_key": self.key_for(exchange)}
-        elif sometimes(random, 3):
+        elif sometimes(random, 1.5):
             options |= random.choice([{"routing_key": "q9"}, {"exchange": MISSING, "routing_key": "red"}])
         else:
             homes = list(self.homes.values())
@@ -135,7 +137,7 @@ class Author:
         if sometimes(random, 5 + self.plan.percent["lifetime"] // 2):
             properties["expiration"] = random.choice([str(SOON_MS)] * 9 + ["0"] * 4 + [str(NEVER_MS), "+0", "soon"])
         if sometimes(random, 3):
-            properties["user_id"] = random.choice(["guest", "guest", "nobody"])
+            properties["user_id"] = random.choice(["guest", "guest", "guest", "nobody"])
         if sometimes(random, 5):
             properties |= {"message_id": "id", "timestamp": 1_000_000_000, "type": "t"}
         return properties
@@ -215,7 +217,7 @@ class Author:
         if action != "basic_reject" and sometimes(random, 25):
             options["multiple"] = True
         if action != "basic_ack":
-            options["requeue"] = sometimes(random, 35)
+            options["requeue"] = sometimes(random, 50 if "x-delivery-limit" in str(self.plan.declared) else 30)
         return Step(action, channel, options)
 
     def transact(self) -> list[Step]:

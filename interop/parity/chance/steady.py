@@ -28,12 +28,16 @@ def is_limited(arguments: Arguments) -> bool:
     return any(limit in arguments for limit in LIMITS)
 
 
+def may_refuse(arguments: Arguments) -> bool:
+    return is_limited(arguments) and arguments.get("x-overflow") in ("reject-publish", "reject-publish-dlx")
+
+
 def is_short_lived(arguments: Arguments) -> bool:
     return arguments.get("x-message-ttl") in SHORT_LIVES
 
 
 def has_soon(step: Step) -> bool:
-    return step.properties.get("expiration") in ("0", str(SOON_MS))
+    return step.properties.get("expiration") in ("0", "+0", str(SOON_MS))
 
 
 class Topology:
@@ -45,6 +49,8 @@ class Topology:
         self.keys: set[str] = set()  # by which the default exchange may route
         self.homes: dict[str, set[str]] = defaultdict(set)  # channels to the queues they consume and get from
         self.transactional: set[str] = set()
+        self.consuming = {step.channel for step in script if step.action == "basic_consume"}
+        self.limited = {step.channel for step in script if step.action == "basic_qos"}
         self.published: dict[str, set[str]] = defaultdict(set)  # channels to the queues they publish to
         self.has_rejects = any(step.discards for step in script)
         self.soon_in_transactions = False
@@ -142,6 +148,7 @@ def hazards(script: Script) -> Iterator[str]:
 
 def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
     home = topology.homes.get(step.channel, set())
+    of_quorum = topology.any_of(home, is_quorum)
     match step.action:
         case "basic_publish" | "tx_commit" | "tx_rollback":
             yield from publish_hazards(topology, step, home)
@@ -154,6 +161,8 @@ def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
         case "basic_cancel" if topology.any_of(home, lambda arguments: "x-single-active-consumer" in arguments):
             # RabbitMQ 3.10's queue crashes if it is left with messages nobody takes.
             yield "the active consumer may be cancelled"
+        case "basic_consume" if step["no_ack"] and step.channel in topology.limited and of_quorum:
+            yield "a quorum queue hears late that there is room again"
         case "queue_delete" if topology.any_of([step["queue"]], is_quorum):
             yield "a quorum queue goes in its own time"
         case _:
@@ -166,6 +175,8 @@ def publish_hazards(topology: Topology, step: Step, home: set[str]) -> Iterator[
     burst = transactional or (step["times"] or 1) > 1
     letting_go = transactional or "expiration" in step.properties
     yield from meetings(topology, sources, letting_go=letting_go, burst=burst)
+    if transactional and step.channel in topology.consuming and topology.any_of(sources, may_refuse):
+        yield "deliveries may come before or after a commit is refused"
     if burst:
         everywhere = downstream(topology, sources)
         soon = has_soon(step) or topology.soon_in_transactions or topology.any_of(everywhere, is_short_lived)

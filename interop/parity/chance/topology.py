@@ -27,12 +27,12 @@ class Plan:
         self.exchanges = {
             f"x{number}": random.choice(EXCHANGE_TYPES) for number in range(1, random.choice([0, 1, 1, 2, 2, 3]) + 1)
         }
-        percent_quorum = random.choice([0, 0, 0, 50, 100])
+        percent_quorum = random.choice([0, 0, 50, 100])
         # Each script has its subjects: an argument is more likely to matter where others have it, too.
         self.percent = {
-            "dead letters": random.choice([30, 80, 100]),
-            "lifetime": random.choice([0, 0, 30, 60]),
-            "limit": random.choice([0, 30, 70]),
+            "dead letters": random.choice([50, 90, 100]),
+            "lifetime": random.choice([0, 20, 40, 60]),
+            "limit": random.choice([0, 40, 80]),
             "priority": random.choice([0, 0, 20, 70]),
             "single": random.choice([0, 0, 10, 40]),
         }
@@ -55,8 +55,8 @@ class Plan:
         if not quorum and sometimes(random, 8):
             options["auto_delete"] = True
         arguments |= self.classic_only() if not quorum else {}
-        if quorum and sometimes(random, 50):
-            arguments["x-delivery-limit"] = random.choice([0, 1, 1, 2, 3])
+        if quorum and sometimes(random, 60):
+            arguments["x-delivery-limit"] = random.choice([0, 0, 1, 1, 2])
         if self.likely("lifetime"):
             arguments["x-message-ttl"] = random.choice([SOON_MS, SOON_MS, 0, NEVER_MS])
         arguments |= self.limits(quorum=quorum) | self.dead_lettering(number)
@@ -76,7 +76,7 @@ class Plan:
                 [highest, highest, Typed("b", highest), Typed("l", highest)]
             )
         if sometimes(self.random, 4):
-            arguments["x-queue-mode"] = "lazy"
+            arguments["x-queue-mode"] = "default"  # a lazy one forgets some of what it decoded
         if sometimes(self.random, 4):
             arguments["x-queue-type"] = "classic"
         return arguments
@@ -87,7 +87,7 @@ class Plan:
             arguments["x-max-length"] = random.choice([0, 1, 1, 2, 2, 3])
         if self.likely("limit") and sometimes(random, 50):
             arguments["x-max-length-bytes"] = random.choice([0, 2, 5, 10, 30])
-        if sometimes(random, 60 if arguments else 4):
+        if sometimes(random, 45 if arguments else 4):
             arguments["x-overflow"] = random.choice(
                 ["drop-head", "reject-publish", "reject-publish"] + ["reject-publish-dlx"] * (1 if quorum else 2)
             )

@@ -1,0 +1,94 @@
+"""Scripts that once showed a difference, drawn by chance and shortened (see interop/parity/chance)."""
+
+from interop.parity.chance.player import play
+from interop.parity.chance.steps import parse
+from interop.parity.scenario import scenario
+from interop.parity.script import Stage
+
+SEVERAL_CONSUMERS = """
+queue_declare('a1', queue='q1')
+basic_consume('a1', queue='q1', consumer_tag='t2')
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_publish('a1', routing_key='q1', times=5)
+"""
+
+SEVERAL_GETS_AND_A_CONSUMER = """
+queue_declare('a1', queue='q1', arguments={'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})
+queue_declare('a1', queue='q2')
+basic_publish('a1', routing_key='q1', times=4)
+basic_get('a1', queue='q1')
+basic_qos('a1', prefetch_count=2)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_cancel('a1', consumer_tag='t1')
+basic_get('a1', queue='q1')
+"""
+
+OVER_ITS_LIMIT = """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum', 'x-delivery-limit': 0})
+basic_qos('b1', prefetch_count=1)
+basic_consume('b1', queue='q1', consumer_tag='t1')
+basic_publish('a1', routing_key='q1')
+basic_nack('b1', requeue=True)
+basic_publish('a1', routing_key='q1', times=3)
+drain('z1', queue='q1')
+"""
+
+REFUSING = """
+queue_declare('a1', queue='q1', durable=True,
+    arguments={'x-queue-type': 'quorum', 'x-max-length': 2, 'x-overflow': 'reject-publish'})
+basic_publish('a1', routing_key='q1')
+basic_publish('a1', routing_key='q1')
+basic_publish('b1', routing_key='q1')
+basic_get('b1', queue='q1')
+basic_publish('a1', routing_key='q1')
+basic_publish('c1', routing_key='q1')
+basic_publish('c1', routing_key='q1')
+basic_publish('b1', routing_key='q1')
+"""
+
+SCRIPTS = {
+    "given back consumer by consumer": SEVERAL_CONSUMERS + "basic_nack('a1', nth=-1, multiple=True, requeue=True)",
+    "recovered consumer by consumer": SEVERAL_CONSUMERS + "basic_recover('a1', requeue=True)",
+    "rejected consumer by consumer": SEVERAL_GETS_AND_A_CONSUMER
+    + "basic_nack('a1', nth=-1, multiple=True, requeue=False)\ndrain('z1', queue='q2')",
+    "got, with something over behind it": """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
+basic_publish('b1', routing_key='q1')
+basic_publish('b1', routing_key='q1', properties={'expiration': '100'})
+basic_get('b1', queue='q1', no_ack=True)
+""",
+    "first by its priority, and over": """
+queue_declare('a1', queue='q1', arguments={'x-max-priority': 3})
+basic_publish('a1', routing_key='q1')
+basic_publish('a1', routing_key='q1', properties={'priority': 2, 'expiration': '100'})
+drain('z1', queue='q1')
+""",
+    "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
+    "refused channel by channel": REFUSING,
+    "room again, at the back": """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
+basic_qos('a1', prefetch_count=1)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_consume('b1', queue='q1', consumer_tag='t2')
+basic_publish('a1', routing_key='q1', times=2)
+basic_ack('a1')
+basic_publish('a1', routing_key='q1', times=3)
+basic_nack('a1', requeue=False)
+basic_publish('a1', routing_key='q1')
+""",
+    "deleted with its last consumer before anything is given back": """
+queue_declare('a1', queue='q1', auto_delete=True,
+    arguments={'x-max-length-bytes': 2, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})
+queue_declare('a1', queue='q2')
+basic_consume('b1', queue='q1', consumer_tag='t1')
+basic_publish('b1', routing_key='q1', times=2)
+channel_close('b1')
+drain('z1', queue='q2')
+""",
+}
+
+
+@scenario(each=SCRIPTS, confirms_apart=True)
+def found(stage: Stage, script: str) -> None:
+    """What RabbitMQ does to each step of a script that was drawn by chance."""
+    play(parse(script), stage)

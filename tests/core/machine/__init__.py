@@ -1,0 +1,1 @@
+"""Any sequence of operations on queues with arguments, judged step by step."""

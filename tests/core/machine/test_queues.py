@@ -1,0 +1,320 @@
+"""Three queues with any arguments, what is done to them, and time that passes: the model judges every event."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from amqpy.core.ledger import Ledger
+from amqpy.wire.values import Table
+from tests.core.invariants import check_invariants
+from tests.core.machine.model import (
+    Copy,
+    Debt,
+    Letter,
+    ModelChannel,
+    ModelConsumer,
+    ModelQueue,
+    QueueModel,
+    QueueSettings,
+)
+from tests.core.machine.watch import Log, LoggedRecipient, watch
+from tests.core.world import World, arguments, longstr
+
+if TYPE_CHECKING:
+    from amqpy.core.consumers import Consumer
+
+NAMES = ("q1", "q2", "q3")
+PROFILE = "rabbitmq-3.13"
+
+names = st.sampled_from(NAMES)
+channels = st.integers(0, 2)
+picks = st.integers(0, 9)
+seldom = st.integers(0, 9).map(lambda number: number == 7)
+times_ms = st.sampled_from([0, 1, 10, 50, 100])
+limits = st.none() | st.integers(0, 5)
+
+
+def settings_with(**options: st.SearchStrategy[object]) -> st.SearchStrategy[QueueSettings]:
+    return st.fixed_dictionaries(options).map(lambda said: QueueSettings(**said))  # type: ignore[arg-type]
+
+
+classic_settings = settings_with(
+    ttl_ms=st.none() | times_ms,
+    expires_ms=st.sampled_from([None, None, None, 100, 500]),
+    max_length=limits,
+    max_bytes=st.none() | st.integers(0, 60),
+    overflow=st.sampled_from(["drop-head", "reject-publish", "reject-publish-dlx"]),
+    max_priority=st.sampled_from([0, 0, 2]),
+    dead_letter_exchange=st.sampled_from([None, "", "", "dlx", "missing"]),
+    dead_letter_key=st.none() | names,
+    single_active=seldom,
+    deduplicates=seldom,
+)
+quorum_settings = settings_with(
+    is_quorum=st.just(True),
+    ttl_ms=st.none() | times_ms.filter(bool),
+    max_length=limits,
+    max_bytes=st.none() | st.integers(0, 60),
+    dead_letter_exchange=st.sampled_from([None, "", "dlx"]),
+    dead_letter_key=st.none() | names,
+    single_active=seldom,
+    delivery_limit=st.none() | st.integers(0, 3),
+)
+plain_settings = st.just(QueueSettings())
+queue_settings = (classic_settings | classic_settings | quorum_settings | plain_settings).map(
+    lambda wanted: wanted if wanted.dead_letter_exchange is not None else wanted._replace(dead_letter_key=None)
+)
+
+
+def arguments_of(wanted: QueueSettings) -> Table:
+    said = {
+        "queue_type": "quorum" if wanted.is_quorum else None,
+        "message_ttl": wanted.ttl_ms,
+        "expires": wanted.expires_ms,
+        "max_length": wanted.max_length,
+        "max_length_bytes": wanted.max_bytes,
+        "overflow": wanted.overflow,
+        "max_priority": wanted.max_priority or None,
+        "dead_letter_exchange": wanted.dead_letter_exchange,
+        "dead_letter_routing_key": wanted.dead_letter_key,
+        "single_active_consumer": wanted.single_active or None,
+        "delivery_limit": wanted.delivery_limit,
+        "message_deduplication": wanted.deduplicates or None,
+    }
+    return arguments(**{name: value for name, value in said.items() if value is not None})
+
+
+def destroys(function: Callable[..., None]) -> Callable[..., None]:
+    """A rule after which less is there. It must wait for others to build something up first."""
+
+    @precondition(lambda self: self.steps_since_loss > 5)
+    @wraps(function)
+    def destroy(self: "QueueMachine", *positional: object, **options: object) -> None:
+        self.steps_since_loss = 0
+        function(self, *positional, **options)
+
+    return destroy
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Three channels, three queues of all sorts, a dead letter exchange, and clients who do what they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(PROFILE)
+        self.model = QueueModel()
+        self.log: Log = []
+        watch(self.world.vhost, self.log)
+        self.ledgers = [Ledger() for _ in range(3)]
+        self.channels = [ModelChannel() for _ in range(3)]
+        self.ends: dict[ModelConsumer, Consumer] = {}
+        self.published = 0
+        self.steps_since_loss = 0
+
+    # --- judging
+
+    def absorb(self) -> None:
+        """Tells the model what has happened."""
+        for event, *details in self.log:
+            getattr(self.model, event)(*details)
+        self.log.clear()
+
+    @invariant()
+    def all_is_as_the_model_says(self) -> None:
+        self.steps_since_loss += 1
+        self.world.catch_up()
+        self.absorb()
+        self.model.check_nothing_is_left()
+        queues = self.world.vhost.queues
+        assert set(queues) == set(self.model.queues)
+        for name, queue in self.model.queues.items():
+            assert self.world.ready(name) == [copy.body for copy in queue.in_order()]
+            assert queues[name].unacked == len(queue.owed)
+            assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
+        for ledger, channel in zip(self.ledgers, self.channels, strict=True):
+            assert list(ledger.owed) == sorted(channel.owed)
+        check_invariants(self.world.broker, self.ledgers)
+
+    def existing(self, name: str) -> str:
+        """Mostly a queue that is there."""
+        return name if name in self.model.queues else min(self.model.queues, default=name)
+
+    # --- topology
+
+    @initialize(wanted=st.tuples(queue_settings, queue_settings, queue_settings))
+    def start(self, wanted: tuple[QueueSettings, ...]) -> None:
+        self.toggle_exchange()
+        for name, each in zip(NAMES, wanted, strict=True):
+            self.declare_queue(name, each)
+        self.bind("q2")
+        self.bind("q3")
+
+    @rule(name=names, wanted=queue_settings)
+    def declare_queue(self, name: str, wanted: QueueSettings) -> None:
+        """A new queue, or the same again: it is used."""
+        queue = self.model.queues.get(name)
+        if queue is None:
+            queue = self.model.queues[name] = ModelQueue(name, wanted, self.model.now_ms)
+        queue.used_at_ms = self.model.now_ms
+        is_quorum = queue.settings.is_quorum
+        declared = self.world.queue(name, durable=is_quorum, arguments=arguments_of(queue.settings))
+        assert self.world.broker.topology.stat(declared)[0] == len(queue.ready)
+
+    @rule(name=names)
+    @destroys
+    def delete_queue(self, name: str) -> None:
+        queue = self.model.queues.get(name)
+        if queue is not None:
+            self.model.remove(queue)
+            assert self.world.delete_queue(name) == len(queue.ready)
+
+    @rule(name=names)
+    @destroys
+    def purge_queue(self, name: str) -> None:
+        queue = self.model.queues.get(name)
+        if queue is not None:
+            count = self.world.broker.topology.purge_queue(self.world.client, self.world.vhost, name)
+            assert count == len(queue.ready)
+            queue.ready.clear()
+
+    @rule()
+    @destroys
+    def toggle_exchange(self) -> None:
+        """The dead letter exchange comes and goes."""
+        if "dlx" in self.model.exchanges:
+            self.world.delete_exchange("dlx")
+            del self.model.exchanges["dlx"]
+        else:
+            self.world.exchange("dlx", "fanout")
+            self.model.exchanges["dlx"] = set()
+
+    @precondition(lambda self: "dlx" in self.model.exchanges)
+    @rule(name=names)
+    def bind(self, name: str) -> None:
+        if name in self.model.queues:
+            self.world.bind(name, "dlx")
+            self.model.exchanges["dlx"].add(name)
+
+    # --- time
+
+    @rule(milliseconds=times_ms)
+    def wait(self, milliseconds: int) -> None:
+        self.model.now_ms += milliseconds
+        self.world.advance(milliseconds)
+
+    # --- messages
+
+    @rule(
+        name=names,
+        to_all=seldom,
+        count=st.integers(1, 4),
+        size=st.sampled_from([0, 0, 10, 70]),
+        priority=st.none() | st.integers(0, 3),
+        marker=st.sampled_from([None, "a", "b"]),
+        expiration=st.none() | times_ms,
+    )
+    def publish(
+        self,
+        name: str,
+        to_all: bool,
+        count: int,
+        size: int,
+        priority: int | None,
+        marker: str | None,
+        expiration: int | None,
+    ) -> None:
+        exchange = "dlx" if to_all and "dlx" in self.model.exchanges else ""
+        key = self.existing(name)
+        bodies = [f"m{self.published + number}".ljust(size, ".") for number in range(count)]
+        self.published += count
+        expires_at_ms = None if expiration is None else self.model.now_ms + expiration
+        for body in bodies:
+            copy = Copy(body, key, priority or 0, marker, expires_at_ms)
+            self.model.letters.append(Letter(copy, exchange))
+        headers = None if marker is None else {"x-deduplication-header": longstr(marker)}
+        self.world.publish(exchange, key, *bodies, headers=headers, priority=priority, expiration=expiration)
+
+    @rule(number=channels, name=names, no_ack=seldom)
+    def get(self, number: int, name: str, no_ack: bool) -> None:
+        queue, channel = self.model.queues.get(name), self.channels[number]
+        if queue is None or (queue.settings.is_quorum and queue.settings.single_active):
+            return
+        got = self.world.broker.get(self.world.client, self.world.vhost, name, self.ledgers[number], no_ack=no_ack)
+        queue.used_at_ms = self.model.now_ms
+        if got is None:
+            assert not queue.ready
+            return
+        tag, redelivered, message, left = got
+        copy = self.model.take(queue)
+        self.absorb()
+        assert left == len(queue.ready), "it is counted when what expired behind it is gone"
+        self.model.check_delivery(copy, redelivered, message)
+        channel.last_tag += 1
+        assert tag == channel.last_tag
+        if not no_ack:
+            self.model.owe(channel, Debt(queue, copy, None))
+        self.world.broker.settle()
+
+    @precondition(lambda self: any(channel.owed for channel in self.channels))
+    @rule(pick=picks, tag_pick=picks, multiple=st.booleans(), verdict=st.sampled_from(["ack", "drop", "requeue"]))
+    def answer(self, pick: int, tag_pick: int, multiple: bool, verdict: str) -> None:
+        owing = [number for number, channel in enumerate(self.channels) if channel.owed]
+        number = owing[pick % len(owing)]
+        channel, ledger = self.channels[number], self.ledgers[number]
+        tag = sorted(channel.owed)[tag_pick % len(channel.owed)]
+        covered = [each for each in channel.owed if each == tag or (multiple and each < tag)]
+        self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict)
+        if verdict == "ack":
+            self.world.ack(ledger, tag, multiple=multiple)
+        else:
+            self.world.nack(ledger, tag, multiple=multiple, requeue=verdict == "requeue")
+
+    # --- consumers
+
+    @rule(
+        number=channels,
+        name=names,
+        no_ack=seldom,
+        prefetch=st.integers(0, 3),
+        priority=st.sampled_from([None, None, 1, -1]),
+    )
+    def consume(self, number: int, name: str, no_ack: bool, prefetch: int, priority: int | None) -> None:
+        queue, channel = self.model.queues.get(name), self.channels[number]
+        if queue is None or len(self.model.consumers_of(queue)) > 2:
+            return
+        recipient = LoggedRecipient(self.log)
+        consumer = ModelConsumer(queue, channel, prefetch, no_ack, priority or 0)
+        self.model.recipients[recipient] = consumer
+        self.model.subscribe(consumer)
+        self.ends[consumer] = self.world.consume(
+            name, self.ledgers[number], recipient, no_ack=no_ack, prefetch=prefetch, priority=priority
+        )
+
+    @precondition(lambda self: self.model.consumers)
+    @rule(pick=picks)
+    @destroys
+    def cancel(self, pick: int) -> None:
+        consumer = self.model.consumers[pick % len(self.model.consumers)]
+        self.model.unsubscribe(consumer)
+        self.world.cancel(self.ends[consumer])
+
+    @rule(number=channels)
+    @destroys
+    def close_channel(self, number: int) -> None:
+        channel = self.channels[number]
+        for consumer in [each for each in self.model.consumers if each.channel is channel]:
+            self.model.unsubscribe(consumer)
+        self.model.settle(channel.owed, "requeue", by_end=True)
+        self.world.close_channel(self.ledgers[number])
+        self.absorb()
+        self.ledgers[number] = Ledger()
+        self.channels[number] = ModelChannel()
+
+
+TestQueues = QueueMachine.TestCase
+# Explaining a failure traces every line of it, which takes longer than a test may.
+TestQueues.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])

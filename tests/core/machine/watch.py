@@ -1,0 +1,71 @@
+"""Queues that write down what happens to their messages, in the order in which it happens."""
+
+from typing import Any
+
+from amqpy.core.message import Message
+from amqpy.core.queue import Queue
+from amqpy.core.vhost import Vhost
+from amqpy.wire.properties import headers_of
+from tests.core.world import FakeRecipient
+
+Log = list[tuple[Any, ...]]
+"""Events: the name of a method of `QueueModel`, and its arguments."""
+
+History = list[tuple[str, str, int]]
+"""The x-death of a message: queue, reason and count."""
+
+
+def watch(vhost: Vhost, log: Log) -> None:
+    """Lets the queues that will be declared write into the log."""
+    add_queue = vhost.add_queue
+
+    def add_watched(name: str, kind: type[Queue] = Queue, **properties: Any) -> Queue:  # noqa: ANN401 (as they are)
+        return add_queue(name, _watched(kind, log), **properties)
+
+    vhost.add_queue = add_watched  # type: ignore[method-assign]
+
+
+def _watched(kind: type[Queue], log: Log) -> type[Queue]:
+    class WatchedQueue(kind):  # type: ignore[misc, valid-type]
+        __slots__ = ()
+
+        def publish(self, message: Message) -> bool:
+            log.append(("published", self.name, message.body.decode()))
+            refused: bool = super().publish(message)
+            log.append(("answered", self.name, refused))
+            return refused
+
+        def post(self, message: Message, reason: str) -> None:
+            log.append(("died", self.name, message.body.decode(), reason))
+            super().post(message, reason)
+
+        def discard(self) -> int:
+            if self.deleted:
+                log.append(("gone", self.name))
+            return super().discard()
+
+    return WatchedQueue
+
+
+class LoggedRecipient(FakeRecipient):
+    """Writes its deliveries into the same log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self.log = log
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        self.log.append(("delivered", self, tag, redelivered, message))
+
+
+def history_of(message: Message) -> History:
+    deaths = headers_of(message.header).get("x-death")
+    return [
+        (death.value["queue"].value, death.value["reason"].value, death.value["count"].value)
+        for death in (deaths.value if deaths else ())
+    ]
+
+
+def delivery_count_of(message: Message) -> int:
+    count = headers_of(message.header).get("x-delivery-count")
+    return count.value if count else 0

@@ -1,0 +1,140 @@
+"""`x-single-active-consumer`."""
+
+import pytest
+
+from amqpy.core.ledger import Ledger
+from amqpy.errors import AccessRefused
+from tests.core.invariants import check_invariants
+from tests.core.world import FakeRecipient, World, arguments
+
+KINDS = {"classic": False, "quorum": True}
+
+
+def sac_world(kind: str = "classic", profile: str = "rabbitmq-3.13") -> World:
+    world = World(profile)
+    world.queue("q", durable=True, arguments=arguments(queue_type=kind, single_active_consumer=True))
+    return world
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_first_consumer_is_served(kind: str) -> None:
+    world, ledger = sac_world(kind), Ledger()
+    recipients = [FakeRecipient() for _ in range(3)]
+    consumers = [world.consume("q", ledger, each, tag=str(number)) for number, each in enumerate(recipients)]
+    world.publish("", "q", "a", "b")
+    world.cancel(consumers[1])
+    world.publish("", "q", "c")
+    assert [each.bodies for each in recipients] == [["a", "b", "c"], [], []]
+    world.cancel(consumers[0])
+    world.publish("", "q", "d")
+    assert recipients[2].bodies == ["d"]
+    check_invariants(world.broker, [ledger])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_wait_for_the_active_consumer(kind: str) -> None:
+    world, ledger = sac_world(kind), Ledger()
+    active, waiting = FakeRecipient(), FakeRecipient()
+    world.consume("q", ledger, active, prefetch=1)
+    world.consume("q", Ledger(), waiting)
+    world.publish("", "q", "a", "b")
+    assert active.bodies == ["a"]
+    world.ack(ledger, 1)
+    assert active.bodies == ["a", "b"]
+    world.nack(ledger, 2)
+    assert active.bodies == ["a", "b", "b"], "what comes back comes to it again"
+    assert waiting.got == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "next_one"),
+    [("classic", "rabbitmq-3.13", "high"), ("quorum", "rabbitmq-3.13", "low"), ("quorum", "rabbitmq-4", "high")],
+)
+def test_the_next_one(kind: str, profile: str, next_one: str) -> None:
+    world, first = sac_world(kind, profile), Ledger()
+    ends = {name: FakeRecipient() for name in ("low", "high", "as high")}
+    active = FakeRecipient()
+    consumer = world.consume("q", first, active, prefetch=1, priority=9)
+    for name, priority in (("low", 1), ("high", 5), ("as high", 5)):
+        world.consume("q", Ledger(), ends[name], priority=priority)
+    world.publish("", "q", "a", "b")
+    world.cancel(consumer)
+    assert {name for name, end in ends.items() if end.got} == {next_one}
+    assert ends[next_one].bodies == ["b"], "what waited is delivered at once; what the other one owes stays owed"
+    world.nack(first, 1)
+    assert ends[next_one].bodies == ["b", "a"]
+
+
+def test_a_higher_priority_that_comes_later_takes_nothing_away() -> None:
+    world = sac_world()
+    active, late = FakeRecipient(), FakeRecipient()
+    world.consume("q", Ledger(), active, priority=-1)
+    world.consume("q", Ledger(), late, priority=9)
+    world.publish("", "q", "a")
+    assert (active.bodies, late.bodies) == (["a"], [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_active_consumers_channel_closes(kind: str) -> None:
+    world, ledger = sac_world(kind), Ledger()
+    active, next_one = FakeRecipient(), FakeRecipient()
+    world.consume("q", ledger, active, prefetch=2)
+    heir = Ledger()
+    world.consume("q", heir, next_one)
+    world.publish("", "q", "a", "b", "c")
+    world.close_channel(ledger)
+    assert [(each.body, each.redelivered) for each in next_one.got] == [("a", True), ("b", True), ("c", False)]
+    check_invariants(world.broker, [heir])
+
+
+def test_a_client_that_does_not_read_stays_the_active_one() -> None:
+    world = sac_world()
+    active, waiting = FakeRecipient(), FakeRecipient()
+    consumer = world.consume("q", Ledger(), active)
+    world.consume("q", Ledger(), waiting)
+    active.reading = False
+    world.publish("", "q", "a")
+    assert world.ready("q") == ["a"]
+    active.reading = True
+    world.resume(consumer)
+    assert active.bodies == ["a"]
+
+
+def test_a_waiting_client_that_reads_again_is_not_served() -> None:
+    world = sac_world()
+    active, waiting = FakeRecipient(), FakeRecipient()
+    first = world.consume("q", Ledger(), active)
+    waiting.reading = False
+    second = world.consume("q", Ledger(), waiting)
+    world.cancel(first)
+    world.publish("", "q", "a")
+    assert world.ready("q") == ["a"], "it is the active one now, and does not read"
+    waiting.reading = True
+    world.resume(second)
+    assert waiting.bodies == ["a"]
+
+
+def test_basic_get_may_take_what_waits() -> None:
+    world = sac_world()
+    world.consume("q", Ledger(), prefetch=1)
+    world.publish("", "q", "a", "b")
+    got = world.get("q", Ledger())
+    assert got is not None
+    assert got[0].body == "b"
+
+
+def test_no_consumer_is_exclusive() -> None:
+    world = sac_world()
+    with pytest.raises(AccessRefused, match="in exclusive use"):
+        world.consume("q", Ledger(), exclusive=True)
+
+
+def test_when_all_have_left_the_next_one_to_come_is_active() -> None:
+    world, ledger = sac_world(), Ledger()
+    for _ in range(2):
+        world.consume("q", ledger)
+    world.close_channel(ledger)
+    recipient = FakeRecipient()
+    world.consume("q", Ledger(), recipient)
+    world.publish("", "q", "a")
+    assert recipient.bodies == ["a"]
