@@ -57,7 +57,7 @@ class Broker:
         self.unix_time_s = unix_time_s
         self.agenda = Agenda()
         self.vhosts: dict[str, Vhost] = {}
-        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._take_back)
+        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
         self.agenda.overdue = self.overdue
         self.topology = Topology(self)
         self.administration = Administration(self)
@@ -105,6 +105,8 @@ class Broker:
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
+            elif agenda.returns:
+                self._take_back()
             elif agenda.dirty:
                 agenda.dirty.popitem()[0].drain()
             else:
@@ -120,7 +122,7 @@ class Broker:
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        return agenda.now_ms if agenda.dead or agenda.dirty else agenda.deadlines.first_at_ms()
+        return agenda.now_ms if agenda.dead or agenda.dirty or agenda.returns else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -278,7 +280,7 @@ class Broker:
 
     # --- endings
 
-    def _take_back(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
+    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
         """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
         else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from amqpy.profile import Profile
 
 INTERVAL_MS = 10_000
+MARKS_MAX = 1000
 UNKNOWN_MS = -1
 """The timeout that RabbitMQ 4 names when it closes a channel."""
 
@@ -76,6 +77,10 @@ class Overdue:
     def forget(self, ledger: Ledger) -> None:
         self._ledgers.pop(ledger, None)
 
+    @property
+    def mark_count(self) -> int:
+        return sum(len(watched.marks) for watched in self._ledgers.values())
+
     def on_time(self) -> None:
         self._agenda.deadlines.set(self, self._agenda.now_ms + INTERVAL_MS)
         for ledger, watched in list(self._ledgers.items()):
@@ -93,6 +98,11 @@ class Overdue:
             marks.popleft()
         if oldest is not None and (not marks or marks[-1][1] < ledger.last_tag):
             marks.append((self._agenda.now_ms, ledger.last_tag))
+        if len(marks) > MARKS_MAX:
+            # What the others covered looks younger than it is; the first and the last one stay.
+            kept = list(marks)[::2]
+            marks.clear()
+            marks.extend(kept)
 
     def _close(self, ledger: Ledger, watched: _Watched) -> None:
         queue = next(iter(ledger.owed.values()))[0]
@@ -138,6 +148,7 @@ def _aged(ledger: Ledger, marks: deque[tuple[int, int]]) -> "Iterator[tuple[int,
 class _Returned:
     """Stands for the queue of a message that was taken back: whatever the answer is, it means nothing."""
 
+    name = ""
     type = None
     deleted = True
     contents = None
@@ -148,9 +159,6 @@ class _Returned:
 
     def level_of(self, message: object) -> int:
         return 0
-
-    def return_rank(self, tag: int, consumer: object, way: object) -> tuple[int, int, bytes]:
-        return 0, 0, b""
 
 
 RETURNED: "Owed" = (cast("Queue", _Returned()), 0, Message(b"", b"", b""), None)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from amqpy.core.ledger import Ledger
-from amqpy.core.overdue import INTERVAL_MS
+from amqpy.core.overdue import INTERVAL_MS, MARKS_MAX
 from amqpy.errors import PreconditionFailed
 from tests.core.world import FakeRecipient, World, arguments
 
@@ -177,6 +177,26 @@ def test_an_argument_that_means_nothing() -> None:
     assert world.broker.next_at_ms() is None
     world.wait(LATE_MS)
     assert channel.closed_with == []
+
+
+def test_a_delivery_that_is_never_answered_does_not_cost_more_and_more() -> None:
+    world = World("rabbitmq-3.13")
+    world.queue("patient", durable=True)
+    world.queue("short", durable=True, arguments=arguments(consumer_timeout=TIMEOUT_MS))
+    channel = Channel(world)
+    channel.consume("patient", prefetch=2)
+    world.publish("", "patient", "never")
+    for tag in range(2, 3 * MARKS_MAX):
+        world.publish("", "patient", "m")
+        world.wait(INTERVAL_MS)
+        world.ack(channel.ledger, tag)
+    assert world.broker.overdue.mark_count <= MARKS_MAX
+    assert channel.closed_with == []
+    world.ack(channel.ledger, 1)
+    world.publish("", "short", "m")
+    world.get("short", channel.ledger)
+    world.wait(LATE_MS)
+    assert channel.closed_with == [TIMEOUT_MS]
 
 
 # --- RabbitMQ 4
