@@ -190,7 +190,7 @@ class QuorumQueue(Queue):
             replace_entry(headers, name, entry)
         table = join_table(headers)
         properties["headers"] = len(table).to_bytes(4, "big") + table
-        return Message(message.address, join_properties(message.header, properties), message.body)
+        return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last

@@ -10,6 +10,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from amqpy.core.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.vhost import PREDECLARED
@@ -123,7 +124,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def check_bindings(self) -> None:
         exchanges = self.world.vhost.exchanges
-        assert set(exchanges) - {"", *PREDECLARED} == set(self.model.exchanges)
+        assert set(exchanges) - {"", *PREDECLARED, EVENT_EXCHANGE} == set(self.model.exchanges)
         found = [
             ModelBinding(source, kind == "queue", destination, key, bool(arguments))
             for source, kind, destination, key, arguments in self.world.snapshot()["bindings"]  # type: ignore[attr-defined]
