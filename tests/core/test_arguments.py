@@ -24,6 +24,8 @@ from tests.core.world import World, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
+VERSION = "rabbitmq-3.10"
+PROFILE = PROFILES[VERSION]
 
 VALUES: dict[str, Field] = {
     "byte": Field("byte", 1),
@@ -177,7 +179,7 @@ def test_the_priority_of_a_consumer(kind: str) -> None:
 
 def difference(first: Table, then: Table) -> str | None:
     """What is told to who declares the queue once more; None: it is the same."""
-    world = World()
+    world = World(VERSION)
     world.queue("q", arguments=first)
     try:
         world.queue("q", arguments=then)
