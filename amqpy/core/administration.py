@@ -114,8 +114,7 @@ class Administration:
     def _set_policy(self, vhost: Vhost, component: str, name: str, value: object) -> None:
         is_operators = component == OPERATOR_POLICY
         policies = _policies_of(vhost, component)
-        by_queue_type = vhost.profile.policies_by_queue_type
-        policy = check_policy(name, value, operator=is_operators, by_queue_type=by_queue_type)
+        policy = check_policy(name, value, vhost.profile, operator=is_operators)
         if policy == policies.find(name):
             return
         value = _value_of(policy)

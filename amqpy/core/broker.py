@@ -53,6 +53,10 @@ class Broker:
     ) -> None:
         self.config = config
         self.profile = PROFILES[config.profile]
+        size = config.max_message_size
+        self.max_message_size = self.profile.max_message_size if size is None else size
+        # A smaller frame_max of ours must not shut everybody out.
+        self.frame_max_floor = min(self.profile.frame_max_floor, config.frame_max)
         self.new_name = new_name
         self.choose = choose
         self.unix_time_ms = unix_time_ms
@@ -116,7 +120,8 @@ class Broker:
                 queue, message, reason = agenda.dead.popleft()
                 if not send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile):
                     queue.unsent(message, reason)
-                work -= 1
+                # A long history takes long to write.
+                work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
@@ -193,7 +198,7 @@ class Broker:
         """basic.consume. The consumer gets nothing before the next `settle`."""
         permit(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
-        priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments)
+        priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
         queue.check_consume(ledger, exclusive=exclusive)
         consumer = queue.consumer_type(
             tag,

@@ -152,6 +152,12 @@ class QuorumQueue(Queue):
             _, message, _ = ready.pop()
             redelivered = message.acquired_count > 0
             consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+            if not consumer.credit:
+                # Leaves the line at once, and comes back as the last one.
+                self.line.pop()
+                consumer.parked = True
+                if self.lines is not None:
+                    self._choose_line()
         if self.settings.overflow == "drop-head":
             self._drop_excess()
         self.watch_first()
@@ -174,7 +180,7 @@ class QuorumQueue(Queue):
         counts = {}
         if message.delivery_count or (by_get and profile.quorum_get_counts):
             counts["x-delivery-count"] = Field("long", message.delivery_count)
-        if message.acquired_count and not profile.quorum_counts_nacks:
+        if message.acquired_count and profile.quorum_acquired_count:
             counts["x-acquired-count"] = Field("long", message.acquired_count)
         if not counts:
             return message

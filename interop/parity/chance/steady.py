@@ -28,6 +28,10 @@ def is_limited(arguments: Arguments) -> bool:
     return any(limit in arguments for limit in LIMITS)
 
 
+def may_refuse(arguments: Arguments) -> bool:
+    return is_limited(arguments) and arguments.get("x-overflow") in ("reject-publish", "reject-publish-dlx")
+
+
 def is_short_lived(arguments: Arguments) -> bool:
     return arguments.get("x-message-ttl") in SHORT_LIVES
 
@@ -45,6 +49,7 @@ class Topology:
         self.keys: set[str] = set()  # by which the default exchange may route
         self.homes: dict[str, set[str]] = defaultdict(set)  # channels to the queues they consume and get from
         self.transactional: set[str] = set()
+        self.consuming = {step.channel for step in script if step.action == "basic_consume"}
         self.limited = {step.channel for step in script if step.action == "basic_qos"}
         self.published: dict[str, set[str]] = defaultdict(set)  # channels to the queues they publish to
         self.has_rejects = any(step.discards for step in script)
@@ -170,6 +175,8 @@ def publish_hazards(topology: Topology, step: Step, home: set[str]) -> Iterator[
     burst = transactional or (step["times"] or 1) > 1
     letting_go = transactional or "expiration" in step.properties
     yield from meetings(topology, sources, letting_go=letting_go, burst=burst)
+    if transactional and step.channel in topology.consuming and topology.any_of(sources, may_refuse):
+        yield "deliveries may come before or after a commit is refused"
     if burst:
         everywhere = downstream(topology, sources)
         soon = has_soon(step) or topology.soon_in_transactions or topology.any_of(everywhere, is_short_lived)

@@ -65,6 +65,17 @@ drain('z1', queue='q1')
 """,
     "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
     "refused channel by channel": REFUSING,
+    "room again, at the back": """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
+basic_qos('a1', prefetch_count=1)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_consume('b1', queue='q1', consumer_tag='t2')
+basic_publish('a1', routing_key='q1', times=2)
+basic_ack('a1')
+basic_publish('a1', routing_key='q1', times=3)
+basic_nack('a1', requeue=False)
+basic_publish('a1', routing_key='q1')
+""",
     "deleted with its last consumer before anything is given back": """
 queue_declare('a1', queue='q1', auto_delete=True,
     arguments={'x-max-length-bytes': 2, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})
