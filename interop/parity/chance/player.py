@@ -181,10 +181,13 @@ class Play:
     # Waiting
 
     def settle(self, step: Step) -> None:
+        if step.action in STANDING and not self.actors[step.channel].over:
+            self.go_round(1)
+            return
         for _ in range(lapses(self.topology, step)):
             self.go_round(1)
             self.watch.wait_out()
-        self.go_round(1 if step.action in STANDING else self.rounds)
+        self.go_round(self.rounds)
 
     def go_round(self, times: int) -> None:
         for _ in range(times):

@@ -129,8 +129,6 @@ def keys_of(publish: Step) -> set[str]:
 
 def lapses(topology: Topology, step: Step) -> int:
     """How often time has to run out, one queue after the other, until what the step sets going is over."""
-    if step.action in STANDING:
-        return 0
     queues = sum(topology.any_of([queue], is_short_lived) for queue in topology.queues)
     own = has_soon(step) or (step.action == "tx_commit" and topology.soon_in_transactions)
     return queues + own
