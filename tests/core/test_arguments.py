@@ -5,22 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core.arguments import (
-    EXPIRY_MAX_MS,
     PLAIN,
     POLICY_KEYS,
-    QUEUE_ARGUMENTS,
     QUEUE_OPTIONS,
     Settings,
     check_consumer_arguments,
     check_queue_arguments,
+    compared_arguments,
     merged,
+    options_of,
     settings_of,
 )
+from amqpy.core.option_values import EXPIRY_MAX_MS
 from amqpy.errors import AmqpFault, PreconditionFailed
+from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 from tests.core.world import World, arguments, integer, longstr
 
 WHAT = "queue 'q' in vhost '/'"
+VERSION = "rabbitmq-3.10"
+PROFILE = PROFILES[VERSION]
 
 VALUES: dict[str, Field] = {
     "byte": Field("byte", 1),
@@ -59,14 +63,14 @@ TEXTS = {
     "x-queue-mode": (("default", "lazy"), "\"unsupported queue mode '~'\""),
     "x-queue-leader-locator": (("client-local", "balanced", "random", "least-leaders"), "invalid_queue_locator_arg"),
 }
-BY_QUORUM = {name for name in (*INTEGERS, *TEXTS) if name not in QUEUE_ARGUMENTS["classic"]}
+BY_QUORUM = {name for name in (*INTEGERS, *TEXTS) if name not in compared_arguments("classic", PROFILE)}
 
 
 def term_of(name: str, field: Field, **others: str) -> str | None:
     """The error term for an argument's value; None: it is taken."""
     kind = "quorum" if name in BY_QUORUM else "classic"
     try:
-        check_queue_arguments(WHAT, {**arguments(queue_type=kind, **others), name: field}, "classic")
+        check_queue_arguments(WHAT, {**arguments(queue_type=kind, **others), name: field}, "classic", PROFILE)
     except PreconditionFailed as fault:
         return fault.text.removeprefix(f"invalid arg '{name}' for {WHAT}: ")
     return None
@@ -134,36 +138,38 @@ def test_arguments_that_take_anything(name: str, kind: str) -> None:
 @pytest.mark.parametrize("value", ["", "Classic", "undefined", "default", "quorum "])
 def test_queue_types_that_are_none(value: str) -> None:
     with pytest.raises(PreconditionFailed) as caught:
-        check_queue_arguments(WHAT, arguments(queue_type=value), "classic")
+        check_queue_arguments(WHAT, arguments(queue_type=value), "classic", PROFILE)
     assert caught.value.text == f"invalid arg 'x-queue-type' for {WHAT}: \"unsupported queue type '{value}'\""
 
 
 @pytest.mark.parametrize("kind", ["classic", "quorum", "stream"])
 def test_arguments_of_other_types_are_refused_whatever_their_value(kind: str) -> None:
-    for option in QUEUE_OPTIONS:
+    for option in options_of(PROFILE):
         if not option.by or kind in option.by:
             continue
         with pytest.raises(PreconditionFailed) as caught:
-            check_queue_arguments(WHAT, {option.argument: Field("void", None)} | arguments(queue_type=kind), "classic")
+            check_queue_arguments(
+                WHAT, {option.argument: Field("void", None)} | arguments(queue_type=kind), "classic", PROFILE
+            )
         assert caught.value.text == f"invalid arg '{option.argument}' for {WHAT} of queue type rabbit_{kind}_queue"
 
 
 def test_the_first_fault_is_told_in_the_order_of_the_table() -> None:
     wrong = {"x-overflow": integer(1), "x-delivery-limit": integer(1), "x-message-ttl": integer(-1)}
     with pytest.raises(PreconditionFailed, match="x-message-ttl"):
-        check_queue_arguments(WHAT, wrong, "classic")
+        check_queue_arguments(WHAT, wrong, "classic", PROFILE)
     del wrong["x-message-ttl"]
     with pytest.raises(PreconditionFailed, match="x-overflow"):
-        check_queue_arguments(WHAT, wrong, "classic")
+        check_queue_arguments(WHAT, wrong, "classic", PROFILE)
 
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_the_priority_of_a_consumer(kind: str) -> None:
     if kind in INTEGER_KINDS:
-        assert check_consumer_arguments(WHAT, "classic", {"x-priority": VALUES[kind]}) == 1
+        assert check_consumer_arguments(WHAT, "classic", {"x-priority": VALUES[kind]}, PROFILE) == 1
         return
     with pytest.raises(PreconditionFailed) as caught:
-        check_consumer_arguments(WHAT, "classic", {"x-priority": VALUES[kind]})
+        check_consumer_arguments(WHAT, "classic", {"x-priority": VALUES[kind]}, PROFILE)
     assert caught.value.text == f"invalid arg 'x-priority' for {WHAT}: \"expected integer, got {kind}\""
 
 
@@ -172,7 +178,7 @@ def test_the_priority_of_a_consumer(kind: str) -> None:
 
 def difference(first: Table, then: Table) -> str | None:
     """What is told to who declares the queue once more; None: it is the same."""
-    world = World()
+    world = World(VERSION)
     world.queue("q", arguments=first)
     try:
         world.queue("q", arguments=then)

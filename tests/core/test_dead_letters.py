@@ -12,7 +12,7 @@ from amqpy.wire.values import Field, Table, encode_table
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import History, history_of
 from tests.core.world import (
-    UNIX_TIME_S,
+    UNIX_TIME_MS,
     FakeRecipient,
     World,
     arguments,
@@ -32,9 +32,9 @@ def strings(*values: str) -> Field:
 def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> World:
     """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
     world = World(profile)
-    world.queue("dead")
+    world.queue("dead", durable=True)
     said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
-    world.queue("q", arguments=arguments(**(said | options)))
+    world.queue("q", durable=True, arguments=arguments(**(said | options)))
     return world
 
 
@@ -53,7 +53,7 @@ def death(count: int = 1, queue: str = "q", reason: str = "maxlen", key: str = "
             "count": Field("long", count),
             "reason": longstr(reason),
             "queue": longstr(queue),
-            "time": Field("timestamp", UNIX_TIME_S),
+            "time": Field("timestamp", UNIX_TIME_MS // 1000),
             "exchange": longstr(""),
             "routing-keys": strings(key),
         },
@@ -251,7 +251,7 @@ def test_copies_do_not_go_along_with_one() -> None:
 def test_an_empty_routing_key_is_one() -> None:
     world = World()
     world.exchange("dlx", "direct")
-    world.queue("dead")
+    world.queue("dead", durable=True)
     world.bind("dead", "dlx", "")
     world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="dlx", dead_letter_routing_key=""))
     world.publish("", "q", "a")
@@ -349,6 +349,16 @@ def test_a_ring_with_somebody_in_it_goes_on() -> None:
     letter = world.fetch("work")
     assert letter is not None
     assert sorted(history_of(letter)) == [("wait", "expired", 19), ("work", "rejected", 19)]
+
+
+def test_what_somebody_rejects_is_in_no_ring_whatever_its_history_says() -> None:
+    """A publisher may write reasons as bytes; they count as deaths of the same kind, but nobody else knows them."""
+    world, ledger = dying_world(max_length=5, dead_letter_routing_key="q"), Ledger()
+    sent = entry_without(reason=Field("binary", b"rejected"))
+    world.publish("", "q", "a", headers={"x-death": Field("array", [sent])})
+    world.get("q", ledger)
+    world.nack(ledger, 1, requeue=False)
+    assert world.ready("q") == ["a"]
 
 
 def test_only_the_queue_that_closes_the_ring_is_left_out() -> None:

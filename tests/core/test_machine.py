@@ -16,6 +16,7 @@ from amqpy.core.message import Message
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
+from tests.core.invariants import check_invariants
 from tests.core.model import Debt, Model, ModelBinding, ModelChannel, ModelConsumer, ModelExchange, ModelQueue
 from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
@@ -109,6 +110,8 @@ class BrokerMachine(RuleBasedStateMachine):
         self.check_bindings()
         self.check_channels()
         self.check_remembered_routes()
+        answered = [owed for taken in self.pending for _, owed in taken]
+        check_invariants(self.world.broker, self.ledgers, answered)
 
     def check_queues(self) -> None:
         queues = self.world.vhost.queues

@@ -16,7 +16,7 @@ PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
 def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> World:
     world = World(profile)
-    world.queue("dead")
+    world.queue("dead", durable=True)
     said = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead"}
     world.queue("q", durable=True, arguments=arguments(**(said | options)) | (more or {}))
     return world

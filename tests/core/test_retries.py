@@ -10,7 +10,7 @@ from tests.core.world import FakeRecipient, World, arguments
 
 def retrying(kind: str = "all", least: int = 100, most: int | None = 1000, **options: int | str | bool) -> World:
     world = World("rabbitmq-4")
-    world.queue("dead")
+    world.queue("dead", durable=True)
     said = {
         "queue_type": "quorum",
         "delayed_retry_type": kind,
