@@ -24,7 +24,7 @@ from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Events
 from amqpy.core.exchanges import TopicExchange
 from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
-from amqpy.core.overdue import Overdue
+from amqpy.core.overdue import RETURNED, Overdue
 from amqpy.core.queue import ReturnWay
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
@@ -125,6 +125,8 @@ class Broker:
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
+            elif agenda.returns:
+                self._take_back()
             elif agenda.dirty:
                 agenda.dirty.popitem()[0].drain()
             else:
@@ -140,7 +142,7 @@ class Broker:
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        return agenda.now_ms if agenda.dead or agenda.dirty else agenda.deadlines.first_at_ms()
+        return agenda.now_ms if agenda.dead or agenda.dirty or agenda.returns else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -214,6 +216,8 @@ class Broker:
         if vhost.tracer is not None:
             vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)
+        if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
+            self.overdue.start()
         self.events.tell("consumer.created", facts.of_consumer, consumer, prefetch, client.user_name)
         return consumer
 
@@ -305,17 +309,15 @@ class Broker:
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, owed: Owed) -> None:
-        """The broker ends the consumer that had a message; all it owes goes back."""
-        consumer = owed[3]
-        taken = [(tag, each) for tag, each in ledger.owed.items() if each[3] is consumer]
+    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
+        """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
+        else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
             self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, INTERNAL_USER)
-            self.agenda.cancelled.append(consumer)
-        for tag, _ in taken:
-            del ledger.owed[tag]
-        self.requeue(taken, "down")
+            consumer.recipient.cancelled()
+        ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
+        self.requeue(overdue, "nack")
 
     def close_channel(self, vhost: Vhost, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
         """A channel is over, however it ended: its consumers leave, what it owed (`taken`) goes back."""

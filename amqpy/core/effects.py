@@ -57,4 +57,4 @@ class Recipient(Protocol):
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
 
     def cancelled(self) -> None:
-        """The broker ended the consumer, because its queue is gone."""
+        """The broker ended the consumer: its queue is gone, or it took too long to answer."""

@@ -285,7 +285,8 @@ class ConnectionSession:
         assert self.vhost is not None
         self.user.refuse_channel()
         channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
-        self.broker.overdue.watch(channel.ledger, channel.on_timeout)
+        hears_cancel = self.client_can("consumer_cancel_notify")
+        self.broker.overdue.watch(channel.ledger, channel.on_timeout, hears_cancel=hears_cancel)
         self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
         channel.reply(Channel.OpenOk, b"")
 

@@ -22,6 +22,7 @@ from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 from tests.core.world import World, arguments, integer, longstr
 
+PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
 VERSION = "rabbitmq-3.10"
 PROFILE = PROFILES[VERSION]
