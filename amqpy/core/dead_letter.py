@@ -144,7 +144,7 @@ def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
         # A client has put something else there, which is overwritten.
         deaths = [encode_table({"count": Field("long", 1), **death.table()})]
     else:
-        deaths = _counted(_grouped(deaths), death)
+        deaths = _counted(_grouped(deaths, turned=profile.turns_x_death), death)
     where = entries_of(_where(death, "last")) if profile.notes_last_death else []
     return _Noted([*where, _x_death(deaths)], b"", deaths)
 
@@ -208,9 +208,8 @@ def _read_anew(raw: bytes) -> _Told:
 _read_again = lru_cache(maxsize=4096)(_read_anew)
 
 
-def _grouped(deaths: list[bytes]) -> list[bytes]:
-    """One entry a queue and reason, in the reverse of their order. (RabbitMQ reverses, and so a client may rely on
-    nothing but the first entry, the latest death.)"""
+def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
+    """One entry a queue and reason."""
     if len(deaths) < 2:
         return deaths
     groups: dict[object, list[bytes]] = {}
@@ -223,7 +222,7 @@ def _grouped(deaths: list[bytes]) -> list[bytes]:
             fields = {name: field for name, field in decode_table(first).items() if name != "count"}
             first = encode_table({"count": Field("long", len(members)), **fields})
         grouped.append(first)
-    return grouped[::-1]
+    return grouped[::-1] if turned else grouped
 
 
 def _counted(deaths: list[bytes], death: _Death) -> list[bytes]:

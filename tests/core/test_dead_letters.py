@@ -179,7 +179,7 @@ def test_what_is_no_history_is_overwritten(profile: str, name: str) -> None:
 )
 def test_a_history_that_a_publisher_sent(sent: list[Field], expected: History) -> None:
     headers = {"x-death": Field("array", sent), "x-first-death-queue": longstr("theirs")}
-    letter = letter_of(dying_world("rabbitmq-3.13"), headers)
+    letter = letter_of(dying_world("rabbitmq-3.10"), headers)
     assert history_of(letter) == expected
     assert headers_of(letter.header)["x-first-death-queue"] == longstr("theirs")
     untrusted = letter_of(dying_world("rabbitmq-4"), headers)

@@ -304,6 +304,21 @@ def test_the_last_death(profile: str, expected: bool) -> None:
     assert noted == (told if expected else {})
 
 
+@switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"])
+def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
+    world = World(profile)
+    for name, next_one in ("ab", "bc", "cd"):
+        world.queue(
+            name,
+            durable=True,
+            arguments=arguments(message_ttl=0, dead_letter_exchange="", dead_letter_routing_key=next_one),
+        )
+    world.queue("d", durable=True)
+    world.publish("", "a", "m")
+    (message,) = (message for _, message in world.vhost.queues["d"].ready)
+    assert [entry.value["queue"].value for entry in headers_of(message)["x-death"]] == expected
+
+
 # --- quorum queues
 
 
