@@ -91,6 +91,8 @@ class Users:
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
+        self.mechanisms = config.auth_mechanisms or broker.profile.mechanisms
+        """The names of those offered."""
         broker.administration.on_vhost_deleted.append(self._forget_vhost)
         self.add_user(config.default_user, config.default_pass)
         self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
@@ -198,6 +200,11 @@ class Users:
             raise LoginFailed(f"user '{name}' can only connect via localhost")
         return user
 
+    def log_in_anonymously(self, *, from_loopback: bool) -> User:
+        """The default user, as long as it has the password that the configuration gives it. Raises LoginFailed."""
+        config = self._broker.config
+        return self.log_in(config.default_user, config.default_pass.encode(), from_loopback=from_loopback)
+
 
 def hash_password(password: bytes, salt: bytes) -> bytes:
     """The salt and the SHA-256 of salt and password, as RabbitMQ stores it."""
@@ -257,6 +264,15 @@ def _raw(field: Field) -> bytes:
     return field.value.encode(errors="surrogateescape") if field.kind == "longstr" else b"\xff"
 
 
+class Anonymous(Mechanism):
+    """RFC 4505: whoever comes is the default user. What the client says of itself means nothing."""
+
+    name = "ANONYMOUS"
+
+    def respond(self, response: bytes) -> User:
+        return self._users.log_in_anonymously(from_loopback=self._from_loopback)
+
+
 class CrDemo(Mechanism):
     """RabbitMQ's demonstration of a challenge: no safer than PLAIN, off by default, and the one user of `secure`."""
 
@@ -276,4 +292,6 @@ class CrDemo(Mechanism):
         return self._log_in(self._login, response.removeprefix(prefix))
 
 
-MECHANISMS: dict[str, type[Mechanism]] = {mechanism.name: mechanism for mechanism in (Plain, AmqPlain, CrDemo)}
+MECHANISMS: dict[str, type[Mechanism]] = {
+    mechanism.name: mechanism for mechanism in (Plain, AmqPlain, Anonymous, CrDemo)
+}

@@ -160,8 +160,11 @@ class Config:
     )
     loopback_users: tuple[str, ...] = setting(("guest",), About("Users that may connect from a loopback address only."))
     auth_mechanisms: tuple[str, ...] = setting(
-        ("PLAIN", "AMQPLAIN"),
-        About("The SASL mechanisms offered, in this order.", choices=("PLAIN", "AMQPLAIN", "RABBIT-CR-DEMO"), low=1),
+        (),
+        About(
+            "The SASL mechanisms offered, in this order; by default the profile's.",
+            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
+        ),
     )
 
     frame_max: int = setting(131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX))
@@ -181,7 +184,9 @@ class Config:
         30_000,
         About("How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX),
     )
-    max_message_size: int = setting(134_217_728, About("The largest message body.", low=0, high=536_870_912))
+    max_message_size: int | None = setting(
+        None, About("The largest message body; by default the profile's.", low=0, high=536_870_912)
+    )
 
     consumer_timeout_ms: int | None = setting(
         None,

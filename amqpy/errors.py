@@ -100,6 +100,12 @@ class InternalFault(ConnectionFault):
         return self.name
 
 
+class Denied(ConnectionFault):
+    """What RabbitMQ still can do, but by default does not do any more. It says so with the code of a bug."""
+
+    code, name = 541, "INTERNAL_ERROR"
+
+
 class AdministrationError(Exception):
     """What an administrator asked for is refused. No AMQP fault: there is no reply code, and nothing closes.
 

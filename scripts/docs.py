@@ -16,11 +16,12 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 # ruff: noqa: E402 (these need the path above)
 from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
-from amqpy.core.arguments import QUEUE_OPTIONS, QUEUE_TYPES_KNOWN
+from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.policies import EXCHANGE_KEYS, KEYS
+from amqpy.core.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.policy_features import FEATURES
+from amqpy.profile import MIB, PROFILES, documented
 from amqpy.session.connection import ConnectionSession
 from amqpy.session.handshake import CAPABILITIES
 from amqpy.wire.methods import (
@@ -121,9 +122,10 @@ def is_taken(method: type[Method]) -> bool:
     return b"unimplemented method" not in b"".join(session.outbox.take())
 
 
-def policy_keys() -> str:
+def keys_of_policies() -> str:
     rows = []
-    for name, key in KEYS.items():
+    operators = policy_keys(PROFILES[Config().profile], operator=True)
+    for name, key in (POLICY_KEYS | EXCHANGE_KEYS).items():
         option = next((option for option in QUEUE_OPTIONS if option.name == name), None)
         kinds = (
             "queues" if len(key.by & set(QUEUE_TYPES_KNOWN)) == len(QUEUE_TYPES_KNOWN) else ", ".join(sorted(key.by))
@@ -134,7 +136,7 @@ def policy_keys() -> str:
                 key.noun,
                 "least" if option is not None and option.least else "argument",
                 "exchanges" if name in EXCHANGE_KEYS else kinds,
-                "yes" if key.operator else "",
+                "yes" if name in operators else "",
                 "" if option is None or option.setting is not None else "no",
             ]
         )
@@ -146,13 +148,35 @@ def policy_features() -> str:
     return names(sorted(key for feature in (*before, *after) for key in feature.keys))
 
 
+def profiles() -> str:
+    rows = [
+        [doc, *(in_words(getattr(profile, name)) for profile in PROFILES.values())]
+        for name, doc in documented().items()
+    ]
+    return table(["", *(f"`{name}`" for name in PROFILES)], rows)
+
+
+def in_words(value: object) -> str:
+    match value:
+        case None:
+            return "no limit"
+        case bool():
+            return "yes" if value else "no"
+        case int() if value >= MIB:
+            return f"{value // MIB} MiB"
+        case tuple():
+            return ", ".join(f"`{item}`" for item in value) or "none"
+    return str(value)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
     "exchange_types": lambda: names(EXCHANGE_TYPES),
     "mechanisms": lambda: names(MECHANISMS),
-    "policy_keys": policy_keys,
+    "policy_keys": keys_of_policies,
     "policy_features": policy_features,
+    "profiles": profiles,
     "capabilities": lambda: names(CAPABILITIES),
 }
 

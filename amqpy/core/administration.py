@@ -234,7 +234,7 @@ def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
 
 
 def _checked(vhost: Vhost, name: str, value: object, *, operator: bool) -> Policy:
-    return check_policy(name, value, operator=operator, by_queue_type=vhost.profile.policies_by_queue_type)
+    return check_policy(name, value, vhost.profile, operator=operator)
 
 
 def _no_parameter() -> AdministrationError:

@@ -10,119 +10,40 @@ Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `ra
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from amqpy.core.option_values import (
+    EXPIRY_MAX_MS,
+    Check,
+    PolicyCheck,
+    among,
+    at_least,
+    boolean,
+    dead_letter_key,
+    integer,
+    is_integer,
+    is_max_age,
+    is_text,
+    lease,
+    longstr,
+    max_age,
+    natural,
+    one_of,
+    positive,
+    priority,
+    time_to_live,
+    version_among,
+)
 from amqpy.errors import PreconditionFailed, escaped
+from amqpy.profile import Profile
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, text
 
-EXPIRY_MAX_MS = 315_360_000_000
-"""Ten years, RabbitMQ's limit for every time to live."""
-
-MAX_PRIORITY = 255
 CLASSIC, QUORUM, STREAM = "classic", "quorum", "stream"
-
-Check: TypeAlias = Callable[[Field, Table], str | None]
-"""Looks at an argument's value, beside all the arguments; the Erlang term that says what is wrong, or None."""
-
-
-# --- the kinds of values, with RabbitMQ's error terms
-
-
-def integer(field: Field, arguments: Table) -> str | None:
-    return None if field.kind in INTEGER_KINDS else f'"expected integer, got {field.kind}"'
-
-
-def natural(field: Field, arguments: Table) -> str | None:
-    """0 or more."""
-    return integer(field, arguments) or (f"{{value_negative,{field.value}}}" if field.value < 0 else None)
-
-
-def positive(field: Field, arguments: Table) -> str | None:
-    return natural(field, arguments) or ("{value_zero,0}" if field.value == 0 else None)
-
-
-def time_to_live(field: Field, arguments: Table) -> str | None:
-    too_large = f"{{value_too_large,{field.value}}}"
-    return natural(field, arguments) or (too_large if field.value > EXPIRY_MAX_MS else None)
-
-
-def lease(field: Field, arguments: Table) -> str | None:
-    """A time to live that must not be 0."""
-    return positive(field, arguments) if field.value == 0 else time_to_live(field, arguments)
-
-
-def priority(field: Field, arguments: Table) -> str | None:
-    too_large = f"{{max_value_exceeded,{field.value}}}"
-    return natural(field, arguments) or (too_large if field.value > MAX_PRIORITY else None)
-
-
-def boolean(field: Field, arguments: Table) -> str | None:
-    return None if field.kind == "bool" else _unacceptable(field)
-
-
-def longstr(field: Field, arguments: Table) -> str | None:
-    return None if field.kind == "longstr" else _unacceptable(field)
-
-
-def dead_letter_key(field: Field, arguments: Table) -> str | None:
-    if field.kind == "longstr" and "x-dead-letter-exchange" not in arguments:
-        return "routing_key_but_no_dlx_defined"
-    return longstr(field, arguments)
-
-
-def one_of(values: Iterable[str], otherwise: str) -> Check:
-    """`otherwise` is the error term; a `~` in it stands for the value."""
-    known = frozenset(values)
-
-    def check(field: Field, arguments: Table) -> str | None:
-        if field.kind == "longstr" and field.value not in known:
-            return otherwise.replace("~", escaped(field.value))
-        return longstr(field, arguments)
-
-    return check
-
-
-def version(field: Field, arguments: Table) -> str | None:
-    unsupported = f"\"unsupported queue version '{field.value}'\""
-    return natural(field, arguments) or (None if field.value in {1, 2} else unsupported)
-
-
-def max_age(field: Field, arguments: Table) -> str | None:
-    return longstr(field, arguments) or (None if is_max_age(field.value) else "invalid_max_age")
-
-
-def is_max_age(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"0*[1-9][0-9]*[YMDhms]", value) is not None
-
-
-def _unacceptable(field: Field) -> str:
-    return f"{{unacceptable_type,{field.kind}}}"
-
-
-# --- the kinds of policy values
-
 
 Definition: TypeAlias = Mapping[str, Any]
 """What a policy says, by key, as JSON values."""
-
-PolicyCheck: TypeAlias = Callable[[object], bool]
-
-
-def at_least(low: int, high: int | None = None) -> PolicyCheck:
-    def check(value: object) -> bool:
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        return is_integer and value >= low and (high is None or value <= high)  # type: ignore[operator]
-
-    return check
-
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def among(*values: object) -> PolicyCheck:
-    return lambda value: any(value is each or (value == each and type(value) is type(each)) for each in values)
 
 
 class PolicyKey(NamedTuple):
@@ -230,7 +151,7 @@ QUEUE_OPTIONS: Final = (
         _C,
         policy=PolicyKey(among("default", "lazy"), "queue-mode value", _C),
     ),
-    Option("queue-version", version, _C, policy=PolicyKey(among(1, 2), "queue-version value", _CQS)),
+    Option("queue-version", version_among((1, 2)), _C, policy=PolicyKey(among(1, 2), "queue-version value", _CQS)),
     Option("single-active-consumer", boolean, _CQ, "single_active"),
     Option("queue-type", one_of(QUEUE_TYPES_KNOWN, "\"unsupported queue type '~'\""), _CQS),
     Option("quorum-initial-group-size", positive, _Q),
@@ -241,7 +162,14 @@ QUEUE_OPTIONS: Final = (
         _S,
         policy=PolicyKey(at_least(0, SEGMENT_BYTES_MAX), "segment size", _S),
     ),
+    Option(
+        "stream-filter-size-bytes",
+        natural,
+        _S,
+        policy=PolicyKey(at_least(16, 255), "filter size. Valid range is 16-255", _CQS),
+    ),
     Option("initial-cluster-size", positive, _S, policy=PolicyKey(at_least(0), "cluster size", _S)),
+    Option("queue-master-locator", None, _C),
     Option(
         "queue-leader-locator",
         one_of(LOCATORS, "invalid_queue_locator_arg"),
@@ -256,8 +184,20 @@ QUEUE_OPTIONS: Final = (
         PolicyKey(at_least(0), "delivery limit", _Q, operator=True),
         least=True,
     ),
-    Option("queue-master-locator", None, _C),
-    Option("consumer-timeout", natural, frozenset(), "consumer_timeout_ms"),
+    Option(
+        "consumer-disconnected-timeout",
+        natural,
+        _Q,
+        policy=PolicyKey(at_least(0), "consumer disconnected timeout", _CQS),
+    ),
+    Option(
+        "consumer-timeout",
+        natural,
+        frozenset(),
+        "consumer_timeout_ms",
+        PolicyKey(at_least(0), "consumer timeout", _CQS),
+        least=True,
+    ),
     Option(
         "delayed-retry-type",
         one_of(("disabled", "all", "failed", "returned"), "invalid_delayed_retry_type"),
@@ -271,36 +211,80 @@ QUEUE_OPTIONS: Final = (
 
 EXCHANGE_ARGUMENTS = ("alternate-exchange",)
 
-QUEUE_ARGUMENTS: Final = {
-    CLASSIC: tuple(option.argument for option in QUEUE_OPTIONS if CLASSIC in option.by),
-    STREAM: tuple(option.argument for option in QUEUE_OPTIONS if STREAM in option.by),
-    QUORUM: (
-        "x-dead-letter-exchange",
-        "x-dead-letter-routing-key",
-        "x-dead-letter-strategy",
-        "x-expires",
-        "x-max-length",
-        "x-max-length-bytes",
-        "x-max-in-memory-length",
-        "x-max-in-memory-bytes",
-        "x-overflow",
-        "x-single-active-consumer",
-        "x-queue-type",
-        "x-quorum-initial-group-size",
-        "x-delivery-limit",
-        "x-message-ttl",
-        "x-queue-leader-locator",
-    ),
-}
-"""By queue type: the arguments it knows, which a redeclaration must repeat, in the order they are compared."""
-
-_FOREIGN: Final = {
-    kind: frozenset(option.argument for option in QUEUE_OPTIONS if option.by and kind not in option.by)
-    for kind in QUEUE_TYPES_KNOWN
-}
+_QUORUM_ORDER: Final = (
+    "dead-letter-exchange",
+    "dead-letter-routing-key",
+    "dead-letter-strategy",
+    "expires",
+    "max-length",
+    "max-length-bytes",
+    "max-in-memory-length",
+    "max-in-memory-bytes",
+    "overflow",
+    "single-active-consumer",
+    "queue-type",
+    "quorum-initial-group-size",
+    "delivery-limit",
+    "message-ttl",
+    "queue-leader-locator",
+)
+"""The order in which the arguments of quorum queues are compared; any others come after these."""
 
 POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None}
 """What policies may say of queues."""
+
+
+# --- the table as a profile has it
+
+
+@cache
+def options_of(profile: Profile) -> tuple[Option, ...]:
+    """The rows, where versions of RabbitMQ differ as the profile has them."""
+    return tuple(_option(option, profile) for option in QUEUE_OPTIONS if option.name not in profile.lacking_options)
+
+
+def _option(option: Option, profile: Profile) -> Option:
+    if option.name in profile.quorum_options:
+        option = option._replace(by=_Q)
+    elif option.name in profile.classic_options:
+        option = option._replace(by=option.by | _C)
+    match option:
+        case Option("queue-mode") if not profile.checks_queue_mode:
+            return option._replace(check=None)
+        case Option("queue-version"):
+            return option._replace(check=version_among(profile.queue_versions))
+        case Option("consumer-timeout") if QUORUM not in option.by:
+            return option._replace(check=None)
+        case Option("delivery-limit", policy=PolicyKey() as key) if profile.negative_delivery_limit:
+            return option._replace(policy=key._replace(check=is_integer))
+    return option
+
+
+@cache
+def compared_arguments(kind: str, profile: Profile) -> tuple[str, ...]:
+    """The arguments that a type of queues knows, which a redeclaration must repeat, in the order they are compared."""
+    names = [option.name for option in options_of(profile) if kind in option.by]
+    if kind == QUORUM:
+        names = [*_QUORUM_ORDER, *(name for name in names if name not in _QUORUM_ORDER)]
+    return tuple(f"x-{name}" for name in names)
+
+
+@cache
+def _foreign_arguments(kind: str, profile: Profile) -> frozenset[str]:
+    return frozenset(option.argument for option in options_of(profile) if option.by and kind not in option.by)
+
+
+@cache
+def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
+    return (
+        Option("priority", integer, _CQ),
+        *((Option("cancel-on-ha-failover", boolean, _C),) if profile.mirroring else ()),
+        *((Option("consumer-timeout", natural, _Q),) if profile.timeout_cancels else ()),
+        Option("stream-offset", None, _S),
+    )
+
+
+# --- settings
 
 
 class Settings(NamedTuple):
@@ -328,10 +312,10 @@ PLAIN = Settings()
 """A queue without arguments."""
 
 
-def settings_of(arguments: Table, policy: Definition) -> Settings:
+def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] = QUEUE_OPTIONS) -> Settings:
     """The settings of a queue with these (checked) arguments, under a policy's definition (see `merged`)."""
     found: dict[str, Any] = {}
-    for option in QUEUE_OPTIONS:
+    for option in options:
         if option.setting is None:
             continue
         field = arguments.get(option.argument)
@@ -364,48 +348,47 @@ _TEXTS = frozenset(
 
 
 def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
-    """A policy's definition with an operator policy's: where both say something, the least or the operator's."""
+    """A policy's definition with an operator policy's: where both say something, the least or the operator's.
+    Less than 0 is no limit, and so more than any."""
     result = dict(policy)
     least = {option.name for option in QUEUE_OPTIONS if option.least}
     for key, value in operator.items():
         ours = result.get(key)
-        result[key] = min(ours, value) if key in least and ours is not None else value
+        if key in least and ours is not None:
+            value = max(ours, value) if min(ours, value) < 0 else min(ours, value)
+        result[key] = value
     return result
 
 
 # --- declaring
 
 
-def check_queue_arguments(what: str, arguments: Table, default_type: str) -> str:
+def check_queue_arguments(what: str, arguments: Table, default_type: str, profile: Profile) -> str:
     """The queue's type. Raises PreconditionFailed for what that type does not take, in RabbitMQ's order.
 
     `what` is `queue 'q' in vhost '/'`.
     """
-    _check_values(what, arguments, (option for option in QUEUE_OPTIONS if option.name == "queue-type"))
+    options = options_of(profile)
+    _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
     kind: str = arguments["x-queue-type"].value if "x-queue-type" in arguments else default_type
-    _check_values(what, arguments, (option for option in QUEUE_OPTIONS if not option.by or kind in option.by))
-    for argument in arguments:
-        if argument in _FOREIGN[kind]:
-            raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")
+    _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
+    _refuse(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind
 
 
-CONSUMER_OPTIONS: Final = (
-    Option("priority", integer, _CQ),
-    Option("cancel-on-ha-failover", boolean, _C),
-    Option("stream-offset", None, _S),
-)
-
-
-def check_consumer_arguments(what: str, kind: str, arguments: Table) -> int:
+def check_consumer_arguments(what: str, kind: str, arguments: Table, profile: Profile) -> int:
     """A consumer's priority. Raises PreconditionFailed. `kind` is the queue's type."""
-    _check_values(what, arguments, (option for option in CONSUMER_OPTIONS if kind in option.by))
-    foreign = {option.argument for option in CONSUMER_OPTIONS if kind not in option.by}
+    options = _consumer_options_of(profile)
+    _check_values(what, arguments, (option for option in options if kind in option.by))
+    _refuse(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
+    field = arguments.get("x-priority")
+    return 0 if field is None else int(field.value)
+
+
+def _refuse(what: str, kind: str, arguments: Table, foreign: frozenset[str]) -> None:
     for argument in arguments:
         if argument in foreign:
             raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")
-    field = arguments.get("x-priority")
-    return 0 if field is None else int(field.value)
 
 
 def _check_values(what: str, arguments: Table, options: Iterable[Option]) -> None:

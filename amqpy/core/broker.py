@@ -48,6 +48,10 @@ class Broker:
     ) -> None:
         self.config = config
         self.profile = PROFILES[config.profile]
+        size = config.max_message_size
+        self.max_message_size = self.profile.max_message_size if size is None else size
+        # A smaller frame_max of ours must not shut everybody out.
+        self.frame_max_floor = min(self.profile.frame_max_floor, config.frame_max)
         self.new_name = new_name
         self.choose = choose
         self.unix_time_s = unix_time_s
@@ -172,7 +176,7 @@ class Broker:
         """basic.consume. The consumer gets nothing before the next `settle`."""
         permit(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
-        priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments)
+        priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
         queue.check_consume(ledger, exclusive=exclusive)
         consumer = queue.consumer_type(
             tag,

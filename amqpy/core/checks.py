@@ -35,6 +35,13 @@ def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> No
         )
 
 
+def permit_passive(client: Client, vhost: Vhost, kind: str, name: str) -> None:
+    """To ask whether something is there takes any permission on it, or none at all."""
+    resource = name or DEFAULT_EXCHANGE_RESOURCE
+    if vhost.profile.passive_needs_permission and not (client.may("read", resource) or client.may("write", resource)):
+        permit(client, vhost, "configure", kind, name)
+
+
 def refuse_default(exchange: str) -> None:
     if exchange == "":
         raise AccessRefused("operation not permitted on the default exchange")

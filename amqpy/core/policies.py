@@ -13,6 +13,7 @@ Source: `rabbit_policy`, `rabbit_policies`, `rabbit_amqqueue:is_policy_applicabl
 import re
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.arguments import (
@@ -23,10 +24,11 @@ from amqpy.core.arguments import (
     STREAM,
     Definition,
     PolicyKey,
-    is_text,
     merged,
+    options_of,
     settings_of,
 )
+from amqpy.core.option_values import is_text
 from amqpy.core.policy_features import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.validation import (
     Term,
@@ -37,6 +39,7 @@ from amqpy.core.validation import (
     judge_object,
     number,
 )
+from amqpy.profile import Profile
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Exchange
@@ -55,8 +58,6 @@ APPLY_TO: Final = {
 }
 
 EXCHANGE_KEYS: Final = {"alternate-exchange": PolicyKey(is_text, "alternate exchange name", APPLY_TO["all"])}
-KEYS: Final[Mapping[str, PolicyKey]] = POLICY_KEYS | EXCHANGE_KEYS
-OPERATOR_KEYS: Final = {name: key for name, key in KEYS.items() if key.operator}
 
 _TYPES: Final = {name: key.by for name, key in POLICY_KEYS.items()} | dict.fromkeys(CLASSIC_KEYS, frozenset((CLASSIC,)))
 """The types of queues that can have a key. A policy with a key that a type cannot have is not for such queues."""
@@ -73,13 +74,13 @@ class Policy(NamedTuple):
 # --- what may be said
 
 
-def check_policy(name: str, value: object, *, operator: bool, by_queue_type: bool) -> Policy:
-    """The policy that a JSON object describes, perhaps for queues of one type. Raises AdministrationError."""
+def check_policy(name: str, value: object, profile: Profile, *, operator: bool) -> Policy:
+    """The policy that a JSON object describes. Raises AdministrationError."""
     terms = (
         Term("priority", number, mandatory=True),
         Term("pattern", _judge_pattern, mandatory=True),
-        Term("apply-to", _judge_apply_to if by_queue_type else _judge_apply_to_all_types),
-        Term("definition", _judge_operator_definition if operator else _judge_definition, mandatory=True),
+        Term("apply-to", _judge_apply_to if profile.policies_by_queue_type else _judge_apply_to_all_types),
+        Term("definition", partial(_judge_definition, _features(profile, operator=operator)), mandatory=True),
     )
     check(judge_object(name, terms, value))
     assert isinstance(value, dict)
@@ -111,16 +112,7 @@ def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN4
     return f"apply-to '{shown}' unrecognised; should be 'queues', 'exchanges' or 'all'"
 
 
-def _judge_definition(key: str, value: Any) -> str | None:  # noqa: ANN401
-    before, after = FEATURES
-    return _judge_keys(value, (*before, _own(KEYS), *after))
-
-
-def _judge_operator_definition(key: str, value: Any) -> str | None:  # noqa: ANN401
-    return _judge_keys(value, (_own(OPERATOR_KEYS),))
-
-
-def _judge_keys(definition: Any, features: Iterable[Feature]) -> str | None:  # noqa: ANN401
+def _judge_definition(features: Iterable[Feature], key: str, definition: Any) -> str | None:  # noqa: ANN401
     """What is wrong first. Each part of RabbitMQ judges the keys it knows; then comes what nobody knows."""
     if not isinstance(definition, dict):
         return f"definition must be a dictionary: {as_erlang_term(definition)}"
@@ -132,6 +124,22 @@ def _judge_keys(definition: Any, features: Iterable[Feature]) -> str | None:  # 
         if known and (error := feature.judge(known)) is not None:
             return error
     return f"{as_erlang_pairs(unknown)} are not recognised policy settings" if unknown else None
+
+
+def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
+    before, after = FEATURES
+    own = _own(policy_keys(profile, operator=operator))
+    if operator:
+        return (own,)
+    return (*before, own, *(after if profile.mirroring else ()))
+
+
+def policy_keys(profile: Profile, *, operator: bool = False) -> Mapping[str, PolicyKey]:
+    """What policies, or operator policies, may say of queues and exchanges."""
+    keys = {option.name: option.policy for option in options_of(profile) if option.policy is not None} | EXCHANGE_KEYS
+    if not operator:
+        return keys
+    return {name: key for name, key in keys.items() if key.operator or name in profile.operator_keys}
 
 
 def _own(keys: Mapping[str, PolicyKey]) -> Feature:
@@ -212,7 +220,8 @@ class Rules:
         """Tells the queue its settings, if it is new or what policies say of it has changed."""
         before, queue.ruling = queue.ruling, self._rule(queue.type, queue.name)
         if new or queue.ruling.definition != before.definition:
-            queue.configure(settings_of(queue.arguments, queue.ruling.definition))
+            options = options_of(queue.vhost.profile)
+            queue.configure(settings_of(queue.arguments, queue.ruling.definition, options))
 
     def govern_exchange(self, exchange: "Exchange") -> None:
         before, exchange.ruling = exchange.ruling, self._rule(EXCHANGE, exchange.name)

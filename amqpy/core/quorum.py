@@ -174,7 +174,7 @@ class QuorumQueue(Queue):
         counts = {}
         if message.delivery_count or (by_get and profile.quorum_get_counts):
             counts["x-delivery-count"] = Field("long", message.delivery_count)
-        if message.acquired_count and not profile.quorum_counts_nacks:
+        if message.acquired_count and profile.quorum_acquired_count:
             counts["x-acquired-count"] = Field("long", message.acquired_count)
         if not counts:
             return message

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from amqpy.core.arguments import (
     CLASSIC,
     EXCHANGE_ARGUMENTS,
-    QUEUE_ARGUMENTS,
     QUORUM,
     STREAM,
     assert_same_arguments,
     assert_same_property,
     check_queue_arguments,
+    compared_arguments,
 )
 from amqpy.core.checks import (
     exchange_text,
@@ -25,22 +25,33 @@ from amqpy.core.checks import (
     locked,
     open_queue,
     permit,
+    permit_passive,
     queue_text,
     refuse_default,
     refuse_reserved,
     stripped,
 )
 from amqpy.core.effects import Client
-from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges import Binding, Exchange, exchange_type
 from amqpy.core.limits import refuse_queue
 from amqpy.core.queue import Queue
 from amqpy.core.quorum import QuorumQueue
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused, CommandInvalid, PreconditionFailed, Unimplemented, erlang_atom
+from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Field, Table
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
+
+TRANSIENT_DENIED = (
+    "Feature `transient_nonexcl_queues` is deprecated.\n"
+    "By default, this feature is not permitted anymore.\n"
+    "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual version "
+    "to be determined.\n"
+    "To continue using this feature when it is not permitted by default, set the following parameter in your "
+    "configuration:\n"
+    '    "deprecated_features.permit.transient_nonexcl_queues = true"'
+)
 
 QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
 
@@ -66,9 +77,7 @@ class Topology:
         arguments: Table,
     ) -> None:
         """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
-        exchange_type = EXCHANGE_TYPES.get(kind)
-        if exchange_type is None:
-            raise CommandInvalid(f"unknown exchange type '{kind}'")
+        kind_of_exchange = exchange_type(kind, vhost.profile)
         name = stripped(name)
         refuse_default(name)
         permit(client, vhost, "configure", "exchange", name)
@@ -83,9 +92,9 @@ class Topology:
                     )
                 permit(client, vhost, "read", "exchange", name)
                 permit(client, vhost, "write", "exchange", alternate.value)
-            exchange_type.check_arguments(arguments)
+            kind_of_exchange.check_arguments(arguments, vhost.profile)
             vhost.add_exchange(
-                exchange_type(
+                kind_of_exchange(
                     vhost, name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments
                 )
             )
@@ -97,10 +106,11 @@ class Topology:
         assert_same_property(what, "internal", exchange.internal, internal)
         assert_same_arguments(what, EXCHANGE_ARGUMENTS, exchange.arguments, arguments)
 
-    def check_exchange(self, vhost: Vhost, name: str) -> None:
+    def check_exchange(self, client: Client, vhost: Vhost, name: str) -> None:
         """exchange.declare with passive."""
         name = stripped(name)
         refuse_default(name)
+        permit_passive(client, vhost, "exchange", name)
         find_exchange(vhost, name)
 
     def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
@@ -161,7 +171,7 @@ class Topology:
         what = queue_text(vhost, name)
         assert_same_property(what, "durable", queue.durable, durable)
         assert_same_property(what, "auto_delete", queue.auto_delete, auto_delete)
-        assert_same_arguments(what, QUEUE_ARGUMENTS[queue.type], queue.arguments, arguments)
+        assert_same_arguments(what, compared_arguments(queue.type, vhost.profile), queue.arguments, arguments)
         return queue
 
     def _check_new_queue(
@@ -185,7 +195,9 @@ class Topology:
                 )
             permit(client, vhost, "read", "queue", name)
             permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
-        name_of_kind = check_queue_arguments(what, arguments, CLASSIC)
+        name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
+        if not (durable or exclusive or vhost.profile.transient_queues):
+            raise Denied(TRANSIENT_DENIED)
         kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
         kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
         if name_of_kind == STREAM:
@@ -199,7 +211,9 @@ class Topology:
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
         """queue.declare with passive."""
-        return open_queue(client, vhost, stripped(name))
+        name = stripped(name)
+        permit_passive(client, vhost, "queue", name)
+        return open_queue(client, vhost, name)
 
     def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
         """queue.delete; how many messages went with it. What is not there is deleted already."""
@@ -294,7 +308,12 @@ class Topology:
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
     """The arguments with the virtual host's default type of queue, if none is given. Only a durable queue that is
     neither exclusive nor auto-delete fits any type; the others are classic, whatever the default."""
-    kind = vhost.metadata.default_queue_type
-    if kind is None or "x-queue-type" in arguments or not (fits or kind == CLASSIC):
+    profile = vhost.profile
+    kind = vhost.metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
+    if kind is None or "x-queue-type" in arguments:
         return arguments
+    if not fits and kind != CLASSIC:
+        if not profile.default_type_or_classic:
+            return arguments
+        kind = CLASSIC
     return arguments | {"x-queue-type": Field("longstr", kind)}

@@ -41,7 +41,7 @@ def channel_flow(channel: ChannelSession, method: Channel.Flow) -> None:
 def basic_qos(channel: ChannelSession, method: Basic.Qos) -> None:
     if method.prefetch_size:
         raise Unimplemented(f"prefetch_size!=0 ({method.prefetch_size})")
-    if method.global_:
+    if method.global_ and channel.broker.profile.global_qos:
         channel.ledger.set_limit(method.prefetch_count)
     else:
         channel.prefetch = method.prefetch_count

@@ -36,13 +36,12 @@ from amqpy.session import basic, topology  # noqa: F401  (they register their ha
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
-    FRAME_MAX_FLOOR,
-    PROTOCOL_HEADER,
     capabilities_of,
     check_tuned,
     connection_name,
     enter,
     login_refused,
+    refusal_of,
     server_properties,
 )
 from amqpy.session.heartbeat import Heartbeat
@@ -109,7 +108,7 @@ class ConnectionSession:
         self.vhost: Vhost | None = None
         self.client_properties: dict[str, Any] = {}
         self.frame_max = self.config.frame_max
-        self.max_message_size = self.config.max_message_size
+        self.max_message_size = broker.max_message_size
         self.channels: dict[int, ChannelSession] = {}
         self.hot: dict[int, ChannelSession] = {}
         """The channels that can take a whole message or an ack without further questions."""
@@ -201,11 +200,11 @@ class ConnectionSession:
         self._header = b""
         if header not in ACCEPTED_HEADERS:
             self.log.warning("bad protocol header %r", header)
-            self.outbox.write(PROTOCOL_HEADER)
+            self.outbox.write(refusal_of(header, self.broker.profile))
             self.state = State.CLOSED
             return b""
-        mechanisms = " ".join(self.config.auth_mechanisms).encode()
-        self._send(Connection.Start, 0, 9, server_properties(self.config), mechanisms, b"en_US")
+        properties = server_properties(self.config, self.broker.profile)
+        self._send(Connection.Start, 0, 9, properties, " ".join(self._users.mechanisms).encode(), b"en_US")
         self.state = State.STARTING
         return rest
 
@@ -332,7 +331,7 @@ class ConnectionSession:
     def _on_start_ok(self, method: Connection.StartOk) -> None:
         self.client_properties = table_of(method.client_properties)
         self._capabilities = capabilities_of(self.client_properties)
-        if method.mechanism not in self.config.auth_mechanisms:
+        if method.mechanism not in self._users.mechanisms:
             raise CommandInvalid(f"unknown authentication mechanism '{method.mechanism}'")
         mechanism = MECHANISMS[method.mechanism]
         self._mechanism = mechanism(self._users, from_loopback=self._from_loopback)
@@ -358,7 +357,7 @@ class ConnectionSession:
 
     def _on_tune_ok(self, method: Connection.TuneOk) -> None:
         try:
-            check_tuned("frame_max", method.frame_max, floor=FRAME_MAX_FLOOR, ours=self.config.frame_max)
+            check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
             check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
         except NotAllowed as fault:
             fault.method_id = method_id(Connection.Tune)

@@ -12,14 +12,15 @@ from amqpy.core.broker import Broker
 from amqpy.core.limits import refuse_connection
 from amqpy.core.vhost import Vhost
 from amqpy.errors import LoginRefused, NotAllowed
-from amqpy.profile import PROFILES
+from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 ACCEPTED_HEADERS = frozenset((PROTOCOL_HEADER, b"AMQP\x01\x01\x00\x09"))
 """The second one is 0-9, which is close enough."""
 
-FRAME_MAX_FLOOR = 4096
+AMQP_1_HEADER = b"AMQP\x03\x01\x00\x00"
+"""AMQP 1.0's, with SASL."""
 
 CAPABILITIES = (
     "publisher_confirms",
@@ -34,7 +35,7 @@ CAPABILITIES = (
 )
 
 
-def server_properties(config: Config) -> Table:
+def server_properties(config: Config, profile: Profile) -> Table:
     """What connection.start says about us."""
     texts = {
         "cluster_name": config.cluster_name or "rabbit@localhost",
@@ -42,7 +43,7 @@ def server_properties(config: Config) -> Table:
         "information": f"amqpy {__version__}",
         "platform": f"Python {python_version()}",
         "product": config.product,
-        "version": config.version or PROFILES[config.profile].version,
+        "version": config.version or profile.version,
     }
     capabilities = {name: Field("bool", True) for name in CAPABILITIES}
     return {
@@ -63,6 +64,13 @@ def connection_name(client_properties: Table) -> str | None:
     """The name an application gave its connection, for people to recognise it by."""
     field = client_properties.get("connection_name")
     return field.value if field is not None and field.kind == "longstr" else None
+
+
+def refusal_of(header: bytes, profile: Profile) -> bytes:
+    """The protocol header for somebody whose own is not accepted: what to try instead."""
+    is_later = header[:6] == b"AMQP\0\0" and header[6] >= 9
+    # Who asks for AMQP 1.0 must not read it as the answer: that would be a yes.
+    return AMQP_1_HEADER if profile.offers_amqp_1 and not is_later and header != AMQP_1_HEADER else PROTOCOL_HEADER
 
 
 def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:

@@ -23,7 +23,7 @@ def access_request(channel: Channel, method: Access.Request) -> None:
 @handles(Exchange.Declare)
 def exchange_declare(channel: Channel, method: Exchange.Declare) -> None:
     if method.passive:
-        channel.broker.topology.check_exchange(channel.vhost, method.exchange)
+        channel.broker.topology.check_exchange(channel.connection, channel.vhost, method.exchange)
     else:
         channel.broker.topology.declare_exchange(
             channel.connection,

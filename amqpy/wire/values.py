@@ -291,3 +291,8 @@ def comparable(field: Field) -> Hashable:
             return tuple((item.kind, comparable(item)) for item in value)
     hashable: Hashable = value
     return hashable
+
+
+def exactly(field: Field) -> Hashable:
+    """The same for those who tell an integer from a float of the same value."""
+    return (float, field.value) if isinstance(field.value, float) else comparable(field)

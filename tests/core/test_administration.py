@@ -53,7 +53,7 @@ def test_a_refused_policy_changes_nothing() -> None:
     ask.set_policy("/", "p", "q", {"expires": 1})
     queue = world.queue("q")
     assert refusal(ask.set_policy, "/", "p", "q", {"expires": 0})
-    assert refusal(ask.set_operator_policy, "/", "p", "q", {"overflow": "drop-head"})
+    assert refusal(ask.set_operator_policy, "/", "p", "q", {"queue-mode": "lazy"})
     assert [each.definition for each in ask.policies("/")] == [{"expires": 1}]
     assert (queue.settings.expires_ms, ask.operator_policies("/")) == (1, [])
 
@@ -258,11 +258,10 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
     world = World()
     assert declared_type(world, durable=True) is None
     admin(world).add_vhost("/", default_queue_type=kind)
-    unfit = longstr(CLASSIC) if kind == CLASSIC else None
     assert declared_type(world, durable=True) == longstr(kind)
-    assert declared_type(world) == unfit
-    assert declared_type(world, durable=True, exclusive=True) == unfit
-    assert declared_type(world, durable=True, auto_delete=True) == unfit
+    assert declared_type(world) == longstr(CLASSIC)
+    assert declared_type(world, durable=True, exclusive=True) == longstr(CLASSIC)
+    assert declared_type(world, durable=True, auto_delete=True) == longstr(CLASSIC)
     world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
     world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.exchanges import EXCHANGE_TYPES, delayed
 from amqpy.core.exchanges.delayed import RELEASED_AT_ONCE, DelayedExchange
 from amqpy.core.ledger import Ledger
-from amqpy.errors import CommandInvalid, PreconditionFailed
+from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table
 from tests.core.world import FakeRecipient, World, content_header, longstr
@@ -204,7 +204,7 @@ def test_a_history_begins_with_the_release() -> None:
             PreconditionFailed,
             "Invalid argument, 'x-delayed-message' can't be used for 'x-delayed-type'",
         ),
-        ({"x-delayed-type": longstr("direkt")}, CommandInvalid, "unknown exchange type 'direkt'"),
+        ({"x-delayed-type": longstr("direkt")}, PreconditionFailed, "unknown exchange type 'direkt'"),
     ],
 )
 def test_what_is_no_inner_type(arguments: Table, fault: type[Exception], text: str) -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_ARGUMENTS, assert_same_arguments
+from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, assert_same_arguments, compared_arguments
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.errors import PreconditionFailed
+from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
 from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
@@ -57,7 +58,7 @@ def test_line_ends_are_dropped_from_names(world: World) -> None:
     world.bind("c\r\nd", "\nab", "k\n")
     assert world.routed("ab", "k\n") == {"cd"}, "keys are not names"
     assert world.broker.topology.check_queue(world.client, world.vhost, "c\rd").name == "cd"
-    world.broker.topology.check_exchange(world.vhost, "ab\n")
+    world.broker.topology.check_exchange(world.client, world.vhost, "ab\n")
     world.exchange("ef")
     world.bind_exchange("e\nf", "a\nb", "k")
     world.unbind_exchange("ef\n", "ab\r", "k")
@@ -71,6 +72,7 @@ def test_line_ends_are_dropped_from_names(world: World) -> None:
 
 # --- arguments
 
+PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
 
 
@@ -88,7 +90,7 @@ WHAT = "queue 'q' in vhost '/'"
     ],
 )
 def test_arguments_that_are_as_good_as_the_same(current: Table, received: Table) -> None:
-    assert_same_arguments(WHAT, QUEUE_ARGUMENTS["classic"], current, received)
+    assert_same_arguments(WHAT, compared_arguments("classic", PROFILE), current, received)
 
 
 @pytest.mark.parametrize(
@@ -114,11 +116,13 @@ def test_arguments_that_are_as_good_as_the_same(current: Table, received: Table)
 def test_arguments_that_differ(current: Table, received: Table, shown: str) -> None:
     (name,) = {*current, *received}
     with pytest.raises(PreconditionFailed) as caught:
-        assert_same_arguments(WHAT, QUEUE_ARGUMENTS["classic"], current, received)
+        assert_same_arguments(WHAT, compared_arguments("classic", PROFILE), current, received)
     assert caught.value.text == f"inequivalent arg '{name}' for {WHAT}: {shown}"
 
 
-@pytest.mark.parametrize("names", [*QUEUE_ARGUMENTS.values(), EXCHANGE_ARGUMENTS])
+@pytest.mark.parametrize(
+    "names", [*(compared_arguments(kind, PROFILE) for kind in QUEUE_TYPES_KNOWN), EXCHANGE_ARGUMENTS]
+)
 def test_every_known_argument_is_compared(names: tuple[str, ...]) -> None:
     for name in names:
         with pytest.raises(PreconditionFailed, match=f"inequivalent arg '{name}'"):

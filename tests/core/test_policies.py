@@ -6,15 +6,18 @@ Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding; of 
 import pytest
 
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
-from amqpy.core.policies import APPLY_TO, OPERATOR_KEYS, Policies, Policy, check_policy
+from amqpy.core.policies import APPLY_TO, Policies, Policy, check_policy, policy_keys
 from amqpy.core.validation import as_erlang_term
 from amqpy.errors import AdministrationError
+from amqpy.profile import PROFILES, Profile
+
+OLD, NEW = PROFILES["rabbitmq-3.10"], PROFILES["rabbitmq-3.13"]
 
 
-def refusal(value: object, *, operator: bool = False, by_queue_type: bool = True) -> list[str]:
+def refusal(value: object, *, operator: bool = False, profile: Profile = NEW) -> list[str]:
     """The lines that say why a policy is refused."""
     with pytest.raises(AdministrationError) as caught:
-        check_policy("p", value, operator=operator, by_queue_type=by_queue_type)
+        check_policy("p", value, profile, operator=operator)
     head, empty, *lines, end = caught.value.text.split("\n")
     assert (head, empty, end) == ("Validation failed", "", "")
     assert not caught.value.missing
@@ -169,9 +172,7 @@ def test_definitions_that_are_refused(definition: object, line: str) -> None:
     ],
 )
 def test_definitions_that_are_taken(definition: dict[str, object]) -> None:
-    assert check_policy("p", policy_of(definition), operator=False, by_queue_type=True) == Policy(
-        "p", ".*", "all", 0, definition
-    )
+    assert check_policy("p", policy_of(definition), NEW, operator=False) == Policy("p", ".*", "all", 0, definition)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_other_terms_that_are_refused(more: dict[str, object], line: str) -> Non
 
 @pytest.mark.parametrize("apply_to", ["classic_queues", "quorum_queues", "streams", "x"])
 def test_where_policies_know_no_types_of_queues(apply_to: str) -> None:
-    (line,) = refusal(policy_of({"expires": 1}, **{"apply-to": apply_to}), by_queue_type=False)
+    (line,) = refusal(policy_of({"expires": 1}, **{"apply-to": apply_to}), profile=OLD)
     assert line == f"apply-to '{apply_to}' unrecognised; should be 'queues', 'exchanges' or 'all'"
 
 
@@ -239,13 +240,13 @@ def test_what_is_missing_is_told() -> None:
 
 def test_operator_policies_may_say_less() -> None:
     assert refusal(policy_of({"foo": 1}), operator=True) == ['[{<<"foo">>,1}] are not recognised policy settings']
-    (line,) = refusal(policy_of({"overflow": "drop-head"}), operator=True)
+    (line,) = refusal(policy_of({"overflow": "drop-head"}), operator=True, profile=OLD)
     assert line == '[{<<"overflow">>,<<"drop-head">>}] are not recognised policy settings'
     assert refusal(policy_of({"dead-letter-exchange": "x", "max-length": -1}), operator=True) == [
         "-1 is not a valid maximum length"
     ]
-    for key in OPERATOR_KEYS:
-        assert check_policy("p", policy_of({key: 1}), operator=True, by_queue_type=False).definition == {key: 1}
+    for key in policy_keys(OLD, operator=True):
+        assert check_policy("p", policy_of({key: 1}), OLD, operator=True).definition == {key: 1}
 
 
 # --- which one counts

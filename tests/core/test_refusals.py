@@ -10,7 +10,6 @@ from amqpy.errors import (
     AccessRefused,
     AmqpFault,
     ChannelFault,
-    CommandInvalid,
     ConnectionFault,
     NotFound,
     PreconditionFailed,
@@ -76,8 +75,8 @@ def inequivalent(name: str, what: str, received: str, current: str) -> str:
 Refusal = tuple[Callable[[World], object], type[AmqpFault], str]
 
 EXCHANGES: list[Refusal] = [
-    (declare_exchange("new", "x-new"), CommandInvalid, "unknown exchange type 'x-new'"),
-    (declare_exchange("new", ""), CommandInvalid, "unknown exchange type ''"),
+    (declare_exchange("new", "x-new"), PreconditionFailed, "unknown exchange type 'x-new'"),
+    (declare_exchange("new", ""), PreconditionFailed, "unknown exchange type ''"),
     (declare_exchange(""), AccessRefused, ON_DEFAULT),
     (declare_exchange("\r\n"), AccessRefused, ON_DEFAULT),
     (declare_exchange("amq.new"), AccessRefused, "exchange name 'amq.new' contains reserved prefix 'amq.*'"),
@@ -123,8 +122,12 @@ EXCHANGES: list[Refusal] = [
         PreconditionFailed,
         "invalid type 'long' for arg 'alternate-exchange' in exchange 'new' in vhost '/'",
     ),
-    (lambda world: world.broker.topology.check_exchange(world.vhost, "no"), NotFound, "no exchange 'no' in vhost '/'"),
-    (lambda world: world.broker.topology.check_exchange(world.vhost, ""), AccessRefused, ON_DEFAULT),
+    (
+        lambda world: world.broker.topology.check_exchange(world.client, world.vhost, "no"),
+        NotFound,
+        "no exchange 'no' in vhost '/'",
+    ),
+    (lambda world: world.broker.topology.check_exchange(world.client, world.vhost, ""), AccessRefused, ON_DEFAULT),
     (lambda world: world.delete_exchange(""), AccessRefused, ON_DEFAULT),
     (
         lambda world: world.delete_exchange("amq.topic"),
@@ -243,7 +246,7 @@ MESSAGES: list[Refusal] = [
     (lambda world: world.nack(ledger, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
 ]
 
-CLOSES_CONNECTION = {CommandInvalid, Unimplemented}
+CLOSES_CONNECTION = {Unimplemented}
 """All else closes the channel only."""
 
 

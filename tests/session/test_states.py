@@ -148,7 +148,7 @@ ON_OPEN_CHANNEL: dict[str, Outcome] = {
     "channel.open": 504,
     "channel.close": "Channel.CloseOk",
     "channel.flow": 540,
-    "exchange.declare": 503,
+    "exchange.declare": 406,
     "exchange.delete": 403,
     "exchange.bind": 403,
     "exchange.unbind": 403,

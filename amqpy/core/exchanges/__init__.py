@@ -4,7 +4,7 @@ A type of exchange is a class, registered in EXCHANGE_TYPES under its wire name:
 `standard`, those that RabbitMQ's plugins (and 4.x's core) add in modules of their own.
 """
 
-from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Destination, Exchange
+from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Destination, Exchange, exchange_type
 
 # Registers the types. Their order is that of the documents.
 from amqpy.core.exchanges.standard import DirectExchange  # isort: skip
@@ -19,6 +19,7 @@ __all__ = [
     "consistent_hash",
     "deduplicating",
     "delayed",
+    "exchange_type",
     "one_of_many",
     "recent_history",
 ]

@@ -18,6 +18,7 @@ from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.core.queue import Queue
 from amqpy.errors import PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, as_erlang, comparable
 
 SLOTS = 1 << 16
@@ -39,7 +40,7 @@ class ConsistentHashExchange(Exchange):
         """The destinations of the slots that were asked for."""
 
     @classmethod
-    def check_arguments(cls, arguments: Table) -> None:
+    def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         header, hashed_property = _name_in(arguments, "hash-header"), _name_in(arguments, "hash-property")
         if header is not None and hashed_property is not None:
             raise PreconditionFailed("hash-header and hash-property are mutually exclusive")

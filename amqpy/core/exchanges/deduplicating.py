@@ -13,6 +13,7 @@ from amqpy.core.exchanges.exchange import Destination
 from amqpy.core.exchanges.standard import FanoutExchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.errors import PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
 
@@ -26,7 +27,7 @@ class DeduplicatingExchange(FanoutExchange):
         )
 
     @classmethod
-    def check_arguments(cls, arguments: Table) -> None:
+    def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         if _number_in(arguments, "x-cache-size") is None:
             raise PreconditionFailed("Missing or invalid argument, 'x-cache-size' must be an integer greater than 0")
         if "x-cache-ttl" in arguments and _number_in(arguments, "x-cache-ttl") is None:

@@ -14,9 +14,10 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
-from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange, exchange_type
 from amqpy.core.message import Kept, Keys, Message, MessageView, Target
-from amqpy.errors import CommandInvalid, PreconditionFailed
+from amqpy.errors import PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.properties import replace_headers
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text
 
@@ -43,15 +44,13 @@ class DelayedExchange(Exchange):
         self.waiting = WaitingRoom(self)
 
     @classmethod
-    def check_arguments(cls, arguments: Table) -> None:
+    def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         inner_type = _inner_type(arguments)
         if not inner_type:
             raise PreconditionFailed(f"Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type")
         if inner_type == cls.type:
             raise PreconditionFailed(f"Invalid argument, '{cls.type}' can't be used for '{DELAYED_TYPE}'")
-        if inner_type not in EXCHANGE_TYPES:
-            raise CommandInvalid(f"unknown exchange type '{inner_type}'")
-        EXCHANGE_TYPES[inner_type].check_arguments(arguments)
+        exchange_type(inner_type, profile).check_arguments(arguments, profile)
 
     def check_binding(self, binding: Binding) -> None:
         self._inner.check_binding(binding)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
 from amqpy.core.policies import NO_RULING
+from amqpy.errors import CommandInvalid, PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.values import Table, encode_table
 
 if TYPE_CHECKING:
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 Destination: TypeAlias = "Queue | Exchange"
 
 EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
+
+
+def exchange_type(name: str, profile: Profile) -> "type[Exchange]":
+    """Raises PreconditionFailed or CommandInvalid."""
+    found = EXCHANGE_TYPES.get(name)
+    if found is None:
+        refusal = PreconditionFailed if profile.unknown_type_closes_channel else CommandInvalid
+        raise refusal(f"unknown exchange type '{name}'")
+    return found
 
 
 class Binding:
@@ -80,7 +91,7 @@ class Exchange:
         """Makes what this type keeps besides its bindings."""
 
     @classmethod
-    def check_arguments(cls, arguments: Table) -> None:
+    def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         """Raises what an exchange of this type with these arguments is refused for."""
 
     def check_binding(self, binding: Binding) -> None:

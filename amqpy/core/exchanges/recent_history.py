@@ -15,6 +15,7 @@ from amqpy.core.exchanges.standard import FanoutExchange
 from amqpy.core.message import Kept, Keys, MessageView
 from amqpy.core.queue import Queue
 from amqpy.errors import PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, as_erlang
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class RecentHistoryExchange(FanoutExchange):
         self._history: deque[Kept] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
 
     @classmethod
-    def check_arguments(cls, arguments: Table) -> None:
+    def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         length = arguments.get(LENGTH)
         if length is not None and (length.kind not in LENGTH_KINDS or length.value < 1):
             raise PreconditionFailed(f"Invalid argument {as_erlang(length)}, '{LENGTH}' must be a positive integer")

@@ -3,13 +3,13 @@
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange_type_*`.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable
+from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly
 
 
 class DirectExchange(Exchange):
@@ -50,6 +50,14 @@ class TopicExchange(Exchange):
     def prepare(self) -> None:
         self._trie: TopicTrie[Binding] = TopicTrie()
 
+    def check_binding(self, binding: Binding) -> None:
+        key, most = binding.routing_key, self.vhost.profile.topic_hashes_max
+        count = _words(key).count("#")
+        if most is not None and count > most:
+            raise PreconditionFailed(
+                f"Topic binding key '{key}' uses {count} '#' wildcards, at most {most} are allowed"
+            )
+
     def index(self, binding: Binding) -> None:
         self._trie.add(_words(binding.routing_key), binding)
 
@@ -76,6 +84,8 @@ class HeadersExchange(Exchange):
     per_message = True
 
     def prepare(self) -> None:
+        self._value: Callable[[Field], Hashable] = exactly if self.vhost.profile.headers_by_type else comparable
+        """What two values are compared by."""
         self._needs: dict[Binding, frozenset[Hashable]] = {}
         self._by_condition: dict[Hashable, dict[Binding, None]] = {}
 
@@ -93,13 +103,13 @@ class HeadersExchange(Exchange):
 
     def index(self, binding: Binding) -> None:
         if _wants_all(binding.arguments):
-            self._needs[binding] = frozenset(_conditions(binding.arguments))
-        for condition in _found_by(binding.arguments):
+            self._needs[binding] = frozenset(self._conditions(binding.arguments))
+        for condition in self._found_by(binding.arguments):
             self._by_condition.setdefault(condition, {})[binding] = None
 
     def unindex(self, binding: Binding) -> None:
         self._needs.pop(binding, None)
-        for condition in _found_by(binding.arguments):
+        for condition in self._found_by(binding.arguments):
             bindings = self._by_condition[condition]
             del bindings[binding]
             if not bindings:
@@ -108,36 +118,34 @@ class HeadersExchange(Exchange):
     def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
         headers = view.headers
         facts: set[Hashable] = {ALWAYS, *headers}
-        facts.update((key, comparable(field)) for key, field in headers.items())
+        facts.update((key, self._value(field)) for key, field in headers.items())
         for fact in facts:
             for binding in self._by_condition.get(fact, ()):
                 needs = self._needs.get(binding)
                 if needs is None or needs <= facts:
                     yield binding.destination
 
+    def _found_by(self, arguments: Table) -> set[Hashable]:
+        conditions = self._conditions(arguments)
+        if _wants_all(arguments):
+            return set(conditions[:1]) or {ALWAYS}
+        return set(conditions)
+
+    def _conditions(self, arguments: Table) -> list[Hashable]:
+        """What a message must have: a key for "this header is there", a pair for "it has this value"."""
+        mode = arguments.get("x-match")
+        with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
+        return [
+            key if field.kind == "void" else (key, self._value(field))
+            for key, field in arguments.items()
+            if key != "x-match" and (with_x or not key.startswith("x-"))
+        ]
+
 
 ALWAYS = ("",)
 """What every message has: the condition under which an `all` binding without conditions is found."""
 
 
-def _found_by(arguments: Table) -> set[Hashable]:
-    conditions = _conditions(arguments)
-    if _wants_all(arguments):
-        return set(conditions[:1]) or {ALWAYS}
-    return set(conditions)
-
-
 def _wants_all(arguments: Table) -> bool:
     mode = arguments.get("x-match")
     return mode is None or mode.value in {"all", "all-with-x"}
-
-
-def _conditions(arguments: Table) -> list[Hashable]:
-    """What a message must have: a key for "this header is there", a pair for "it has this value"."""
-    mode = arguments.get("x-match")
-    with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
-    return [
-        key if field.kind == "void" else (key, comparable(field))
-        for key, field in arguments.items()
-        if key != "x-match" and (with_x or not key.startswith("x-"))
-    ]
