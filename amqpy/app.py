@@ -56,7 +56,7 @@ async def serve(
         prepare_directory(Path(config.data_dir))
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name, random.randrange, unix_time_s)
+    broker = Broker(config, new_name, random.randrange, unix_time_ms)
     reactor = Reactor(broker, Users(broker, new_salt), config, log=log)
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
@@ -86,8 +86,8 @@ def new_salt() -> bytes:
     return secrets.token_bytes(4)
 
 
-def unix_time_s() -> int:
-    return int(time.time())
+def unix_time_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def prepare_directory(directory: Path) -> None:

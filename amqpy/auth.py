@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from amqpy.core import facts
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Client, Verb
 from amqpy.core.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
@@ -22,6 +23,10 @@ from amqpy.wire.values import Field, MalformedValue, decode_table
 
 class LoginFailed(Exception):
     """Who it is could not be shown. The reason is for our log: the client is not told."""
+
+    def __init__(self, user_name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.user_name = user_name
 
 
 class Permission(NamedTuple):
@@ -88,6 +93,7 @@ class Users:
     def __init__(self, broker: Broker, new_salt: Callable[[], bytes]) -> None:
         config = broker.config
         self._broker = broker
+        self._events = broker.events
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
@@ -118,6 +124,9 @@ class Users:
         hashed = self._hash(password) if password_hash is None else password_hash
         user = self._by_name[name] = User(name, hashed, {})
         user.tags = tuple(tags)
+        self._events.tell("user.created", facts.named, name, self._events.administrator)
+        if user.tags:
+            self._events.tell("user.tags.set", facts.of_tags, name, user.tags, self._events.administrator)
 
     def delete_user(self, name: str) -> None:
         """Also closes the user's connections."""
@@ -125,16 +134,21 @@ class Users:
         for vhost in list(user.permissions):
             self._set_permission(user, vhost, None)
         del self._by_name[name]
+        self._events.tell("user.deleted", facts.named, name, self._events.administrator)
         for client in list(user.clients):
             client.close(f"user '{name}' is deleted")
 
     def change_password(self, name: str, password: str) -> None:
         """For logins to come. An empty one lets nobody log in."""
         self.user(name).password_hash = self._hash(password)
+        event = "user.password.changed" if password else "user.password.cleared"
+        self._events.tell(event, facts.named, name, self._events.administrator)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
         """For logins to come."""
-        self.user(name).tags = tuple(tags)
+        user = self.user(name)
+        user.tags = tuple(tags)
+        self._events.tell("user.tags.set", facts.of_tags, name, user.tags, self._events.administrator)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Counts from now on, for open connections too."""
@@ -145,12 +159,16 @@ class Users:
                 compile_pattern(pattern)
             except ValueError as error:
                 raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
-        self._set_permission(user, vhost, Permission(configure, write, read))
+        permission = Permission(configure, write, read)
+        self._set_permission(user, vhost, permission)
+        administrator = self._events.administrator
+        self._events.tell("permission.created", facts.of_permission, name, vhost, administrator, permission._asdict())
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         user = self.user(name)
         self._broker.administration.vhost(vhost)
         self._set_permission(user, vhost, None)
+        self._events.tell("permission.deleted", facts.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Limits beside those there are; what there is already too much of stays."""
@@ -158,12 +176,14 @@ class Users:
         for error in judge_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
         user.limits |= limits
+        self._events.tell("user.limits.set", facts.of_limits, self._events.administrator, limits, username=name)
 
     def clear_limits(self, name: str, *limits: str) -> None:
         """These limits, or all."""
         user = self.user(name)
         for limit in limits or tuple(user.limits):
             user.limits.pop(limit, None)
+        self._events.tell("user.limits.cleared", facts.of_limits, self._events.administrator, username=name)
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
@@ -178,7 +198,10 @@ class Users:
 
     def _forget_vhost(self, vhost: str) -> None:
         for user in self:
-            self._set_permission(user, vhost, None)
+            if user.may_enter(vhost):
+                self._set_permission(user, vhost, None)
+                administrator = self._events.administrator
+                self._events.tell("permission.deleted", facts.of_permission, user.name, vhost, administrator)
 
     # --- logging in
 
@@ -187,17 +210,18 @@ class Users:
         user = self._by_name.get(name)
         if not password:
             raise LoginFailed(
+                name,
                 f"user '{name}' attempted to log in with a blank password, which is prohibited by the internal "
                 "authN backend. To use TLS/x509 certificate-based authentication, see the rabbitmq_auth_mechanism_ssl "
                 "plugin and configure the client to use the EXTERNAL authentication mechanism. "
-                "Alternatively change the password for the user to be non-blank."
+                "Alternatively change the password for the user to be non-blank.",
             )
         # An unknown user costs the same hash, so that the time taken does not tell who exists.
         known = (user.password_hash if user else b"") or bytes(36)
         if not hmac.compare_digest(hash_password(password, known[:4]), known) or user is None:
-            raise LoginFailed(f"user '{name}' - invalid credentials")
+            raise LoginFailed(name, f"user '{name}' - invalid credentials")
         if name in self.loopback_only and not from_loopback:
-            raise LoginFailed(f"user '{name}' can only connect via localhost")
+            raise LoginFailed(name, f"user '{name}' can only connect via localhost")
         return user
 
     def log_in_anonymously(self, *, from_loopback: bool) -> User:

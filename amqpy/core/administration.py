@@ -9,9 +9,12 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from amqpy.core import facts
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.limits import VHOST_LIMITS, judge_limits
 from amqpy.core.policies import Policies, Policy, check_policy
+from amqpy.core.queue import Queue
+from amqpy.core.tracing import Tracer
 from amqpy.core.validation import as_erlang_term, check
 from amqpy.core.vhost import Metadata, Vhost
 from amqpy.errors import AdministrationError
@@ -19,6 +22,7 @@ from amqpy.errors import AdministrationError
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
+_MISSING: Final = object()
 POLICY, OPERATOR_POLICY, VHOST_LIMITS_COMPONENT = "policy", "operator_policy", "vhost-limits"
 LIMITS_NAME: Final = "limits"
 """The one name of a parameter of `vhost-limits`."""
@@ -53,6 +57,7 @@ class Administration:
 
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
+        self._events = broker.events
         self._globals: dict[str, Any] = {}
         self.on_vhost_deleted: list[Callable[[str], None]] = []
         """Who else has something about virtual hosts to forget."""
@@ -78,10 +83,10 @@ class Administration:
     ) -> None:
         """A new policy, or another one under the same name. It counts from now on."""
         value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
-        self._set_policy(self.vhost(vhost), name, value)
+        self._set_policy(self.vhost(vhost), POLICY, name, value)
 
     def clear_policy(self, vhost: str, name: str) -> None:
-        self._clear_policy(self.vhost(vhost), self.vhost(vhost).rules.policies, name)
+        self._clear_policy(self.vhost(vhost), POLICY, name)
 
     def policies(self, vhost: str) -> list[Policy]:
         """In the order in which they are asked."""
@@ -98,27 +103,47 @@ class Administration:
         apply_to: str = "all",
     ) -> None:
         value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
-        self._set_operator_policy(self.vhost(vhost), name, value)
+        self._set_policy(self.vhost(vhost), OPERATOR_POLICY, name, value)
 
     def clear_operator_policy(self, vhost: str, name: str) -> None:
-        self._clear_policy(self.vhost(vhost), self.vhost(vhost).rules.operator_policies, name)
+        self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name)
 
     def operator_policies(self, vhost: str) -> list[Policy]:
         return list(self.vhost(vhost).rules.operator_policies)
 
-    def _set_policy(self, vhost: Vhost, name: str, value: object) -> None:
-        vhost.rules.policies.put(_checked(vhost, name, value, operator=False))
-        vhost.govern()
+    def _set_policy(self, vhost: Vhost, component: str, name: str, value: object) -> None:
+        is_operators = component == OPERATOR_POLICY
+        policies = _policies_of(vhost, component)
+        policy = check_policy(name, value, vhost.profile, operator=is_operators)
+        if policy == policies.find(name):
+            return
+        value = _value_of(policy)
+        if is_operators:
+            self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
+        self._change_policies(vhost, policies, lambda: policies.put(policy), "queue.policy.updated", value)
+        self._events.tell("policy.set", facts.of_policy, name, vhost.name, self._events.administrator, value)
 
-    def _set_operator_policy(self, vhost: Vhost, name: str, value: object) -> None:
-        vhost.rules.operator_policies.put(_checked(vhost, name, value, operator=True))
-        vhost.govern()
-
-    def _clear_policy(self, vhost: Vhost, policies: Policies, name: str) -> None:
+    def _clear_policy(self, vhost: Vhost, component: str, name: str) -> None:
+        policies = _policies_of(vhost, component)
         if policies.find(name) is None:
             raise _no_parameter()
-        policies.remove(name)
+        event = "policy.cleared"
+        if component == OPERATOR_POLICY:
+            self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
+            event = "operator.policy.cleared"
+        self._change_policies(vhost, policies, lambda: policies.remove(name), "queue.policy.cleared", None)
+        self._events.tell(event, facts.of_policy, name, vhost.name, self._events.administrator)
+
+    def _change_policies(
+        self, vhost: Vhost, policies: Policies, change: Callable[[], None], event: str, value: dict[str, Any] | None
+    ) -> None:
+        """Tells of each queue for which another policy counts now, with what is new about the policies."""
+        before = _policies_by_queue(vhost, policies) if self._events.wanted else {}
+        change()
         vhost.govern()
+        for queue, policy in before.items():
+            if policies.match(queue.type, queue.name) != policy:
+                self._events.tell(event, facts.of_queue_policy, queue, self._events.administrator, value)
 
     # --- parameters
 
@@ -128,11 +153,17 @@ class Administration:
         if component == POLICY:
             raise AdministrationError("policies may not be set using this method")
         if component == OPERATOR_POLICY:
-            self._set_operator_policy(where, name, value)
+            self._set_policy(where, OPERATOR_POLICY, name, value)
             return
         judge = COMPONENTS.get(component)
         check([f"component {component} not found"] if judge is None else judge(name, value))
+        is_known = where.parameters.get((component, name), _MISSING) == value
         where.parameters[component, name] = value
+        if is_known:
+            return
+        self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
+        if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
+            self._events.tell("vhost.limits.set", facts.of_limits, self._events.administrator, value)
 
     def clear_parameter(self, vhost: str, component: str, name: str) -> None:
         where = self.vhost(vhost)
@@ -143,7 +174,7 @@ class Administration:
         elif (component, name) not in where.parameters:
             raise _no_parameter()
         else:
-            del where.parameters[component, name]
+            self._clear_parameter(where, component, name)
 
     def parameters(self, vhost: str | None = None, component: str | None = None) -> list[Parameter]:
         """Those of one virtual host or of all, of one component or of all; policies only if asked for."""
@@ -155,14 +186,35 @@ class Administration:
 
     def set_global_parameter(self, name: str, value: object) -> None:
         self._globals[name] = value
+        self._tell_of_parameter("parameter.set", name, "global", None, value=value)
 
     def clear_global_parameter(self, name: str) -> None:
         if name not in self._globals:
             raise _no_parameter()
         del self._globals[name]
+        # RabbitMQ tells that it is set, to nothing.
+        self._tell_of_parameter("parameter.set", name, "global", None)
 
     def global_parameters(self) -> list[Parameter]:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]
+
+    def _forget_parameter(self, vhost: Vhost, parameter: Parameter) -> None:
+        """A parameter or a policy goes with its virtual host."""
+        assert parameter.component is not None
+        if parameter.component in {POLICY, OPERATOR_POLICY}:
+            self._clear_policy(vhost, parameter.component, parameter.name)
+        else:
+            self._clear_parameter(vhost, parameter.component, parameter.name)
+
+    def _clear_parameter(self, vhost: Vhost, component: str, name: str) -> None:
+        del vhost.parameters[component, name]
+        self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
+        if component == VHOST_LIMITS_COMPONENT:
+            self._events.tell("vhost.limits.cleared", facts.of_limits, self._events.administrator)
+
+    def _tell_of_parameter(self, event: str, name: str, component: str, vhost: str | None, **value: object) -> None:
+        administrator = self._events.administrator
+        self._events.tell(event, facts.of_parameter, name, component, vhost, administrator, **value)
 
     # --- limits
 
@@ -187,7 +239,8 @@ class Administration:
         """A new virtual host, or new metadata for one. None leaves what was said before."""
         if default_queue_type is not None and default_queue_type not in QUEUE_TYPES_KNOWN:
             raise AdministrationError("Unsupported default queue type")
-        vhost = self._broker.vhosts.get(name) or self._broker.add_vhost(name)
+        is_new = name not in self._broker.vhosts
+        vhost = self._broker.add_vhost(name) if is_new else self._broker.vhosts[name]
         before = vhost.metadata
         vhost.metadata = Metadata(
             description,
@@ -195,6 +248,8 @@ class Administration:
             before.default_queue_type if default_queue_type is None else default_queue_type,
             before.protected_from_deletion if protected_from_deletion is None else protected_from_deletion,
         )
+        event = "vhost.created" if is_new else "vhost.updated"
+        self._events.tell(event, facts.of_vhost, vhost, self._broker.node, self._events.administrator)
 
     def delete_vhost(self, name: str) -> None:
         """Deletes all that is in a virtual host, and closes the connections to it."""
@@ -203,11 +258,15 @@ class Administration:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
         for forget in self.on_vhost_deleted:
             forget(name)
+        administrator = self._events.administrator
         for queue in list(vhost.queues.values()):
-            vhost.remove_queue(queue)
+            vhost.remove_queue(queue, administrator)
         for exchange in list(vhost.exchanges.values()):
-            vhost.remove_exchange(exchange)
+            vhost.remove_exchange(exchange, administrator)
         del self._broker.vhosts[name]
+        self._events.tell("vhost.deleted", facts.named, name, administrator)
+        for parameter in list(_parameters_of(vhost)):
+            self._forget_parameter(vhost, parameter)
         # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
         self._broker.settle()
         for client in list(vhost.clients):
@@ -218,23 +277,41 @@ class Administration:
         vhost.metadata = vhost.metadata._replace(protected_from_deletion=protected)
 
     def trace_on(self, vhost: str) -> None:
-        self.vhost(vhost).tracing = True
+        where = self.vhost(vhost)
+        if not where.tracing:
+            where.trace(Tracer(where, self._broker.announcer, self._broker.node))
 
     def trace_off(self, vhost: str) -> None:
-        self.vhost(vhost).tracing = False
+        where = self.vhost(vhost)
+        if where.tracer is not None:
+            where.tracer.detach()
+            where.trace(None)
 
 
 def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
     for (component, name), value in vhost.parameters.items():
         yield Parameter(vhost.name, component, name, value)
     for component, policies in ((POLICY, vhost.rules.policies), (OPERATOR_POLICY, vhost.rules.operator_policies)):
-        for name, pattern, apply_to, priority, definition in policies:
-            value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
-            yield Parameter(vhost.name, component, name, value)
+        for policy in policies:
+            yield Parameter(vhost.name, component, policy.name, _value_of(policy))
 
 
-def _checked(vhost: Vhost, name: str, value: object, *, operator: bool) -> Policy:
-    return check_policy(name, value, vhost.profile, operator=operator)
+def _value_of(policy: Policy) -> dict[str, Any]:
+    """A policy as the parameter it is stored as."""
+    return {
+        "pattern": policy.pattern,
+        "definition": policy.definition,
+        "priority": policy.priority,
+        "apply-to": policy.apply_to,
+    }
+
+
+def _policies_by_queue(vhost: Vhost, policies: Policies) -> dict[Queue, Policy | None]:
+    return {queue: policies.match(queue.type, queue.name) for queue in vhost.queues.values()}
+
+
+def _policies_of(vhost: Vhost, component: str) -> Policies:
+    return vhost.rules.operator_policies if component == OPERATOR_POLICY else vhost.rules.policies
 
 
 def _no_parameter() -> AdministrationError:

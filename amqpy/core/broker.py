@@ -8,18 +8,23 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 """
 
 from collections.abc import Callable
+from itertools import count
 
 from amqpy.config import Config
+from amqpy.core import facts
 from amqpy.core.administration import Administration
 from amqpy.core.agenda import Agenda
+from amqpy.core.announcer import Announcer
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
 from amqpy.core.consumers import Consumer
 from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
+from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Events
+from amqpy.core.exchanges import TopicExchange
 from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
-from amqpy.core.overdue import Overdue
+from amqpy.core.overdue import RETURNED, Overdue
 from amqpy.core.queue import ReturnWay
 from amqpy.core.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
@@ -44,7 +49,7 @@ class Broker:
         config: Config,
         new_name: Callable[[], str],
         choose: Callable[[int], int],
-        unix_time_s: Callable[[], int] = lambda: 0,
+        unix_time_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self.config = config
         self.profile = PROFILES[config.profile]
@@ -54,8 +59,12 @@ class Broker:
         self.frame_max_floor = min(self.profile.frame_max_floor, config.frame_max)
         self.new_name = new_name
         self.choose = choose
-        self.unix_time_s = unix_time_s
+        self.unix_time_ms = unix_time_ms
+        self.node = config.cluster_name or "rabbit@localhost"
+        self._pids = count(1)
         self.agenda = Agenda()
+        self.announcer = Announcer(self.agenda)
+        self.events = Events(self.announcer, unix_time_ms)
         self.vhosts: dict[str, Vhost] = {}
         self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
         self.agenda.overdue = self.overdue
@@ -65,10 +74,19 @@ class Broker:
 
     def add_vhost(self, name: str) -> Vhost:
         """A new virtual host. Its queues are classic by default: that goes without saying."""
-        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.profile, self.choose)
+        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.events, self.profile, self.choose)
         if self.config.default_queue_type != CLASSIC:
             vhost.metadata = Metadata(default_queue_type=self.config.default_queue_type)
+        if name == self.config.default_vhost:
+            self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
+            vhost.exchanges[EVENT_EXCHANGE] = self.events.exchange
+        for exchange in vhost.exchanges.values():
+            self.events.tell("exchange.created", facts.of_exchange, exchange, self.events.administrator)
         return vhost
+
+    def new_pid(self) -> str:
+        """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""
+        return f"<{self.node}.{next(self._pids)}.0>"
 
     # --- turns
 
@@ -81,13 +99,15 @@ class Broker:
         if agenda.cancelled:
             for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
+                self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, None)
             agenda.cancelled.clear()
         if agenda.deadlines or agenda.dead:
             self._let_time_pass()
-        while agenda.dirty:
-            agenda.dirty.popitem()[0].drain()
-        if agenda.dead:
-            self._let_time_pass()
+        if agenda.dirty:
+            while agenda.dirty:
+                agenda.dirty.popitem()[0].drain()
+            if agenda.deadlines or agenda.dead:
+                self._let_time_pass()
 
     def _let_time_pass(self) -> None:
         """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
@@ -98,12 +118,15 @@ class Broker:
         while work > 0:
             if agenda.dead:
                 queue, message, reason = agenda.dead.popleft()
-                if not send_dead_letter(queue, message, reason, self.unix_time_s(), self.profile):
+                if not send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile):
                     queue.unsent(message, reason)
-                work -= 1
+                # A long history takes long to write.
+                work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
                 timed.on_time()
                 work -= 10
+            elif agenda.returns:
+                self._take_back()
             elif agenda.dirty:
                 agenda.dirty.popitem()[0].drain()
             else:
@@ -119,7 +142,7 @@ class Broker:
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        return agenda.now_ms if agenda.dead or agenda.dirty else agenda.deadlines.first_at_ms()
+        return agenda.now_ms if agenda.dead or agenda.dirty or agenda.returns else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
         """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -153,7 +176,8 @@ class Broker:
         if exchange.internal:
             raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
         route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
-        route.queues = vhost.find_queues(route)
+        if not vhost.tracing:
+            route.queues = vhost.find_queues(route)
         vhost.remember_route(client.user_name, payload, route)
         return route
 
@@ -189,7 +213,12 @@ class Broker:
             arguments=arguments,
             priority=priority,
         )
+        if vhost.tracer is not None:
+            vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)
+        if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
+            self.overdue.start()
+        self.events.tell("consumer.created", facts.of_consumer, consumer, prefetch, client.user_name)
         return consumer
 
     def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
@@ -207,6 +236,8 @@ class Broker:
         """basic.cancel. What the consumer owes stays owed; an auto-delete queue goes with its last consumer."""
         queue = consumer.queue
         queue.remove_consumer(consumer)
+        actor = consumer.ledger.origin.user if queue.type == CLASSIC else INTERNAL_USER
+        self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, actor)
         if queue.auto_delete and not queue.consumers:
             vhost.remove_queue(queue)
 
@@ -228,7 +259,10 @@ class Broker:
         else:
             queue.unacked += 1
             tag = ledger.owe(queue, position, message, None)
-        return tag, redelivered, queue.shown(message, by_get=True), len(queue.ready)
+        message = queue.shown(message, by_get=True)
+        if vhost.tracer is not None:
+            vhost.tracer.delivered(queue.name, redelivered, message, ledger.origin)
+        return tag, redelivered, message, len(queue.ready)
 
     def acknowledge(self, taken: list[tuple[int, Owed]]) -> None:
         """Messages are done with."""
@@ -275,22 +309,22 @@ class Broker:
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, owed: Owed) -> None:
-        """The broker ends the consumer that had a message; all it owes goes back."""
-        consumer = owed[3]
-        taken = [(tag, each) for tag, each in ledger.owed.items() if each[3] is consumer]
+    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
+        """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
+        else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.agenda.cancelled.append(consumer)
-        for tag, _ in taken:
-            del ledger.owed[tag]
-        self.requeue(taken, "down")
+            self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, INTERNAL_USER)
+            consumer.recipient.cancelled()
+        ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
+        self.requeue(overdue, "nack")
 
     def close_channel(self, vhost: Vhost, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
         """A channel is over, however it ended: its consumers leave, what it owed (`taken`) goes back."""
         consumers = list(ledger.consumers)
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
+            self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, INTERNAL_USER)
         self.requeue(taken, "down")
         for consumer in consumers:
             queue = consumer.queue

@@ -23,6 +23,7 @@ from amqpy.wire.values import (
     Table,
     comparable,
     decode_table,
+    encode_table,
     entries_of,
     join_table,
     replace_entry,
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from amqpy.profile import Profile
 
 _COUNT_MODULUS = 1 << 64
+
+OWN_BYTES_MAX = 1024
+"""What an entry of x-death hardly ever exceeds."""
 
 
 def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile") -> bool:
@@ -77,7 +81,7 @@ class _Death(NamedTuple):
 
 def _letter_of(
     queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile"
-) -> tuple[TracedMessage, list[Field]]:
+) -> tuple[TracedMessage, list[bytes]]:
     """The message as it leaves, and its history."""
     properties = split_properties(message.header)
     raw_headers = properties.get("headers")
@@ -92,7 +96,7 @@ def _letter_of(
         (key, *keys_in(_field(headers, b"CC"))),
         None if expiration is None else text(expiration[1:]),
     )
-    history = _field(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
+    history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
     noted = _first_noted(death, profile.notes_last_death) if history is None else _noted(history, death, profile)
     new_key = queue.settings.dead_letter_routing_key
     if new_key is not None:
@@ -120,28 +124,49 @@ class _Noted(NamedTuple):
     """What a death sets in a message's headers."""
     as_headers: bytes
     """The headers property of a message that had none."""
-    deaths: list[Field]
-    """The whole history, the value of x-death."""
+    deaths: list[bytes]
+    """The whole history: the tables of x-death, which stay as they are unless they change."""
 
 
 @lru_cache(maxsize=1024)
 def _first_noted(death: _Death, is_last_noted: bool) -> _Noted:
     """A first death. Many messages die the same death within a second."""
     where = _where(death, "first") | (_where(death, "last") if is_last_noted else {})
-    deaths = [Field("table", {"count": Field("long", 1), **death.table()})]
-    entries = entries_of({**where, "x-death": Field("array", deaths)})
+    deaths = [encode_table({"count": Field("long", 1), **death.table()})]
+    entries = [*entries_of(where), _x_death(deaths)]
     return _Noted(entries, _headers_property(entries), deaths)
 
 
-def _noted(history: Field, death: _Death, profile: "Profile") -> _Noted:
-    """One more death."""
-    if history.kind != "array" or any(item.kind != "table" for item in history.value):
+def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
+    """One more death. `history` is the entry of x-death."""
+    deaths = _tables_of(history)
+    if deaths is None:
         # A client has put something else there, which is overwritten.
-        deaths = [Field("table", {"count": Field("long", 1), **death.table()})]
+        deaths = [encode_table({"count": Field("long", 1), **death.table()})]
     else:
-        deaths = _counted(_grouped(history.value), death.table())
-    where = _where(death, "last") if profile.notes_last_death else {}
-    return _Noted(entries_of({**where, "x-death": Field("array", deaths)}), b"", deaths)
+        deaths = _counted(_grouped(deaths), death)
+    where = entries_of(_where(death, "last")) if profile.notes_last_death else []
+    return _Noted([*where, _x_death(deaths)], b"", deaths)
+
+
+def _x_death(deaths: list[bytes]) -> tuple[bytes, bytes]:
+    array = b"".join([b"F" + len(table).to_bytes(4, "big") + table for table in deaths])
+    return b"x-death", b"\x07x-deathA" + len(array).to_bytes(4, "big") + array
+
+
+def _tables_of(history: bytes) -> list[bytes] | None:
+    """The tables in an entry of x-death, or None when it is no array of tables."""
+    if history[8:9] != b"A":
+        return None
+    position = 13
+    tables = []
+    while position < len(history):
+        if history[position : position + 1] != b"F":
+            return None
+        end = position + 5 + int.from_bytes(history[position + 1 : position + 5], "big")
+        tables.append(history[position + 5 : end])
+        position = end
+    return tables
 
 
 def _headers_property(headers: Entries) -> bytes:
@@ -154,55 +179,86 @@ def _where(death: _Death, which: str) -> Table:
     return {f"x-{which}-death-{name}": Field("longstr", value) for name, value in values.items()}
 
 
-def _grouped(deaths: list[Field]) -> list[Field]:
+class _Told(NamedTuple):
+    """What an entry of x-death says."""
+
+    place: tuple[object, object]
+    """Queue and reason, however they were written."""
+    queue: object
+    is_rejected: bool
+    is_counted: bool
+
+
+def _read(raw: bytes) -> _Told:
+    """Entries of our own come again and again; what a client writes may be as large as it likes."""
+    return _read_again(raw) if len(raw) <= OWN_BYTES_MAX else _read_anew(raw)
+
+
+def _read_anew(raw: bytes) -> _Told:
+    death = decode_table(raw)
+    queue, reason, count = death.get("queue"), death.get("reason"), death.get("count")
+    return _Told(
+        (queue and comparable(queue), reason and comparable(reason)),
+        queue.value if queue is not None and queue.kind == "longstr" else None,
+        reason == Field("longstr", "rejected"),
+        count is not None and count.kind != "void",
+    )
+
+
+_read_again = lru_cache(maxsize=4096)(_read_anew)
+
+
+def _grouped(deaths: list[bytes]) -> list[bytes]:
     """One entry a queue and reason, in the reverse of their order. (RabbitMQ reverses, and so a client may rely on
     nothing but the first entry, the latest death.)"""
     if len(deaths) < 2:
         return deaths
-    groups: dict[object, list[Field]] = {}
+    groups: dict[object, list[bytes]] = {}
     for each in deaths:
-        groups.setdefault(_place(each.value), []).append(each)
+        groups.setdefault(_read(each).place, []).append(each)
     grouped = []
     for members in groups.values():
-        table: Table = members[0].value
-        if "count" not in table or table["count"].kind == "void":
-            table = {"count": Field("long", len(members)), **{k: v for k, v in table.items() if k != "count"}}
-        grouped.append(Field("table", table))
+        first = members[0]
+        if not _read(first).is_counted:
+            fields = {name: field for name, field in decode_table(first).items() if name != "count"}
+            first = encode_table({"count": Field("long", len(members)), **fields})
+        grouped.append(first)
     return grouped[::-1]
 
 
-def _counted(deaths: list[Field], death: Table) -> list[Field]:
+def _counted(deaths: list[bytes], death: _Death) -> list[bytes]:
     """The history with one more death, first."""
-    place = _place(death)
-    known = next((each.value for each in deaths if _place(each.value) == place), None)
+    place = (_raw(death.queue), _raw(death.reason))
+    known = next((each for each in deaths if _read(each).place == place), None)
     if known is None:
-        entry = {"count": Field("long", 1), **death}
+        entry = {"count": Field("long", 1), **death.table()}
     else:
-        count = known.get("count")
+        entry = decode_table(known)
+        count = entry.get("count")
         number = count.value if count is not None and count.kind in INTEGER_KINDS else 0
-        entry = {**known, "count": Field("long", _as_long(number + 1))}
-    others = [each for each in deaths if _place(each.value) != place]
-    return [Field("table", dict(sorted(entry.items(), key=lambda item: _raw(item[0])))), *others]
+        entry["count"] = Field("long", _as_long(number + 1))
+    others = [each for each in deaths if _read(each).place != place]
+    return [join_table(entries_of(entry)), *others]
 
 
-def _place(death: Table) -> tuple[object, object]:
-    queue, reason = death.get("queue"), death.get("reason")
-    return queue and comparable(queue), reason and comparable(reason)
-
-
-def _is_cycle(queue_name: str, deaths: list[Field]) -> bool:
+def _is_cycle(queue_name: str, deaths: list[bytes]) -> bool:
     """Whether a message with this history has been in the queue before, and nobody rejected it since."""
     for each in deaths:
-        if each.value.get("reason") == Field("longstr", "rejected"):
+        told = _read(each)
+        if told.is_rejected:
             return False
-        if each.value.get("queue") == Field("longstr", queue_name):
+        if told.queue == queue_name:
             return True
     return False
 
 
 def _field(headers: Entries, name: bytes) -> Field | None:
-    entry = next((entry for each, entry in headers if each == name), None)
+    entry = _entry(headers, name)
     return None if entry is None else decode_table(entry)[text(name)]
+
+
+def _entry(headers: Entries, name: bytes) -> bytes | None:
+    return next((entry for each, entry in headers if each == name), None)
 
 
 def _drop(headers: Entries, name: bytes) -> None:

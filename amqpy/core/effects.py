@@ -4,7 +4,7 @@ An effect is a call, not an object: the session that implements these protocols 
 client's outbox. Nothing here blocks or fails, and only `Client.close` calls back into the core.
 """
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from amqpy.core.message import Message
 from amqpy.wire.outbox import Outbox
@@ -12,11 +12,29 @@ from amqpy.wire.outbox import Outbox
 Verb: TypeAlias = Literal["configure", "write", "read"]
 
 
+class Origin(NamedTuple):
+    """A channel, as others are told of it."""
+
+    connection: str
+    """The name of its connection."""
+    number: int
+    user: str
+    pid: str
+    """What RabbitMQ would have: a name that no other channel or connection ever had."""
+
+
+NOBODY: Final = Origin("", 0, "", "")
+
+
 class Client(Protocol):
     """A connection, as far as the core needs to know it. Compared by identity: it owns exclusive queues."""
 
     @property
     def user_name(self) -> str: ...
+
+    @property
+    def pid(self) -> str:
+        """A name that no other connection or channel ever had."""
 
     def may(self, verb: Verb, resource: str) -> bool:
         """Whether its user has this permission on an exchange or a queue of its vhost."""
@@ -39,4 +57,4 @@ class Recipient(Protocol):
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
 
     def cancelled(self) -> None:
-        """The broker ended the consumer, because its queue is gone."""
+        """The broker ended the consumer: its queue is gone, or it took too long to answer."""

@@ -10,6 +10,7 @@ Source: AMQP 0-9-1 sections 1.8.3.13 and 3.1.8; `rabbit_channel:collect_acks`, `
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
+from amqpy.core.effects import NOBODY, Origin
 from amqpy.core.message import Message
 from amqpy.errors import PreconditionFailed
 
@@ -24,9 +25,10 @@ Owed: TypeAlias = "tuple[Queue, int, Message, Consumer | None]"
 class Ledger:
     """One channel's deliveries and its global prefetch limit."""
 
-    __slots__ = ("_lowest", "consumers", "has_room", "last_tag", "limit", "owed", "volume")
+    __slots__ = ("_lowest", "consumers", "has_room", "last_tag", "limit", "origin", "owed", "volume")
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin = NOBODY) -> None:
+        self.origin = origin
         self.last_tag = 0
         self.owed: dict[int, Owed] = {}
         self._lowest = 1

@@ -1,30 +1,45 @@
-"""Deliveries that nobody answers: `consumer_timeout` and `x-consumer-timeout`.
+"""Deliveries that nobody answers: `consumer_timeout`, `x-consumer-timeout` of queues and of consumers.
 
 When a message was delivered is not noted: that would cost every delivery. Now and then a mark is made of the last
-delivery tag of each channel, and a message is as old as the first mark that covers it. So a timeout comes late by one
-interval between marks at most, and costs nothing where there is none.
+delivery tag of each channel, and a message is as old as the first mark that covers it. So a timeout comes late by two
+intervals between marks at most, and costs nothing where there is none.
 
-Source: `rabbit_channel:evaluate_consumer_timeout` (3.x), `rabbit_fifo` (4.3).
+RabbitMQ 3 closes the channel, and looks at its oldest delivery only, whatever the others' queues say. RabbitMQ 4 takes
+what is overdue back from the consumer and cancels it; where the client could not understand that, or it was basic.get,
+it closes the channel, too. Answers that still come for what was taken back mean nothing, and harm nobody.
+
+Source: `rabbit_channel:evaluate_consumer_timeout` (3.x); `rabbit_fifo`, `rabbit_channel:handle_queue_actions` (4.3).
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import QUORUM
 from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.wire.values import INTEGER_KINDS
 
 if TYPE_CHECKING:
+    from amqpy.core.consumers import Consumer
     from amqpy.core.ledger import Owed
+    from amqpy.core.queue import Queue
     from amqpy.profile import Profile
 
 INTERVAL_MS = 10_000
+MARKS_MAX = 1000
+UNKNOWN_MS = -1
+"""The timeout that RabbitMQ 4 names when it closes a channel."""
+
+Overdues: TypeAlias = "dict[Consumer | None, list[tuple[int, Owed]]]"
 
 
 class _Watched(NamedTuple):
     close: Callable[[int], None]
     """Closes the channel, for a timeout of so many milliseconds."""
+    hears_cancel: bool
+    """Whether the client understands that the broker ends a consumer."""
     marks: deque[tuple[int, int]]
     """When which tag was the last one; the first covers the oldest message."""
 
@@ -33,54 +48,118 @@ class Overdue:
     """Watches over the ledgers of all channels (`agenda.Timed`)."""
 
     def __init__(
-        self, agenda: Agenda, profile: "Profile", timeout_ms: int | None, cancel: Callable[[Ledger, "Owed"], None]
+        self,
+        agenda: Agenda,
+        profile: "Profile",
+        timeout_ms: int | None,
+        take_back: "Callable[[Ledger, Consumer | None, list[tuple[int, Owed]]], None]",
     ) -> None:
         self._agenda = agenda
         self._profile = profile
         self._timeout_ms = timeout_ms
         """For queues that have none of their own; None is no limit."""
-        self._cancel = cancel
-        """Ends the consumer that had the message, and takes back all it owes."""
+        self._take_back = take_back
+        """Returns messages to their queue, and ends the consumer that had them (None: basic.get)."""
         self._ledgers: dict[Ledger, _Watched] = {}
         self._is_running = False
         if timeout_ms is not None:
             self.start()
 
     def start(self) -> None:
-        """Some queue has a timeout."""
+        """Some queue or consumer has a timeout."""
         if not self._is_running:
             self._is_running = True
             self._agenda.deadlines.set(self, self._agenda.now_ms + INTERVAL_MS)
 
-    def watch(self, ledger: Ledger, close: Callable[[int], None]) -> None:
-        self._ledgers[ledger] = _Watched(close, deque())
+    def watch(self, ledger: Ledger, close: Callable[[int], None], *, hears_cancel: bool) -> None:
+        self._ledgers[ledger] = _Watched(close, hears_cancel, deque())
 
     def forget(self, ledger: Ledger) -> None:
         self._ledgers.pop(ledger, None)
 
+    @property
+    def mark_count(self) -> int:
+        return sum(len(watched.marks) for watched in self._ledgers.values())
+
     def on_time(self) -> None:
-        now_ms = self._agenda.now_ms
-        self._agenda.deadlines.set(self, now_ms + INTERVAL_MS)
+        self._agenda.deadlines.set(self, self._agenda.now_ms + INTERVAL_MS)
         for ledger, watched in list(self._ledgers.items()):
-            oldest = next(iter(ledger.owed.items()), None)
-            marks = watched.marks
-            while marks and (oldest is None or marks[0][1] < oldest[0]):
-                marks.popleft()
-            if oldest is None:
-                continue
-            if not marks or marks[-1][1] < ledger.last_tag:
-                marks.append((now_ms, ledger.last_tag))
-            timeout_ms = self._timeout_of(oldest[1])
-            if timeout_ms is None or marks[0][0] > now_ms - timeout_ms:
+            self._mark(ledger, watched.marks)
+            if not watched.marks:
                 continue
             if self._profile.timeout_cancels:
-                self._cancel(ledger, oldest[1])
+                self._release(ledger, watched)
             else:
-                watched.close(timeout_ms)
+                self._close(ledger, watched)
+
+    def _mark(self, ledger: Ledger, marks: deque[tuple[int, int]]) -> None:
+        oldest = next(iter(ledger.owed), None)
+        while marks and (oldest is None or marks[0][1] < oldest):
+            marks.popleft()
+        if oldest is not None and (not marks or marks[-1][1] < ledger.last_tag):
+            marks.append((self._agenda.now_ms, ledger.last_tag))
+        if len(marks) > MARKS_MAX:
+            # What the others covered looks younger than it is; the first and the last one stay.
+            kept = list(marks)[::2]
+            marks.clear()
+            marks.extend(kept)
+
+    def _close(self, ledger: Ledger, watched: _Watched) -> None:
+        queue = next(iter(ledger.owed.values()))[0]
+        own = queue.settings.consumer_timeout_ms
+        timeout_ms = self._timeout_ms if own is None else own
+        if timeout_ms is not None and watched.marks[0][0] <= self._agenda.now_ms - timeout_ms:
+            watched.close(timeout_ms)
+
+    def _release(self, ledger: Ledger, watched: _Watched) -> None:
+        found: Overdues = {}
+        for since_ms, tag, owed in _aged(ledger, watched.marks):
+            timeout_ms = self._timeout_of(owed)
+            if timeout_ms is not None and since_ms <= self._agenda.now_ms - timeout_ms:
+                found.setdefault(owed[3], []).append((tag, owed))
+        for consumer, overdue in found.items():
+            # If the channel is closed below, it cannot owe any more what the next ones had.
+            if ledger in self._ledgers:
+                self._take_back(ledger, consumer, overdue)
+                if consumer is None or not watched.hears_cancel:
+                    watched.close(UNKNOWN_MS)
 
     def _timeout_of(self, owed: "Owed") -> int | None:
-        queue = owed[0]
-        if self._profile.timeout_cancels and (queue.type != QUORUM or owed[3] is None):
+        queue, consumer = owed[0], owed[3]
+        if queue.type != QUORUM:
             return None
+        given = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
+        if given is not None and given.kind in INTEGER_KINDS:
+            return int(given.value)
         own = queue.settings.consumer_timeout_ms
         return self._timeout_ms if own is None else own
+
+
+def _aged(ledger: Ledger, marks: deque[tuple[int, int]]) -> "Iterator[tuple[int, int, Owed]]":
+    """What a channel owes, with the time since when at the latest."""
+    rest = iter(marks)
+    since_ms, covered = next(rest)
+    for tag, owed in ledger.owed.items():
+        while covered < tag:
+            since_ms, covered = next(rest)
+        yield since_ms, tag, owed
+
+
+class _Returned:
+    """Stands for the queue of a message that was taken back: whatever the answer is, it means nothing."""
+
+    name = ""
+    type = None
+    deleted = True
+    contents = None
+    unacked = 0
+
+    def reject(self, message: object) -> None:
+        pass
+
+    def level_of(self, message: object) -> int:
+        return 0
+
+
+RETURNED: "Owed" = (cast("Queue", _Returned()), 0, Message(b"", b"", b""), None)
+"""What a ledger has instead of a message that was taken back."""

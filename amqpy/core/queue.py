@@ -435,7 +435,7 @@ class Queue:
             self.lease.renew()
         in_line = not consumer.parked and (self.active is None or self.active is consumer)
         consumer.leave()
-        if in_line:
+        if in_line or self.lines is not None:
             self._clear_line()
         if self.active is consumer:
             self.active = self.choose_active()
@@ -491,4 +491,6 @@ class Queue:
             line.clear()
             line.extend(staying)
         if self.lines is not None:
+            priorities = {consumer.priority for consumer in self.consumers}
+            self.lines = {priority: line for priority, line in self.lines.items() if priority in priorities}
             self._choose_line()

@@ -152,6 +152,12 @@ class QuorumQueue(Queue):
             _, message, _ = ready.pop()
             redelivered = message.acquired_count > 0
             consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+            if not consumer.credit:
+                # Leaves the line at once, and comes back as the last one.
+                self.line.pop()
+                consumer.parked = True
+                if self.lines is not None:
+                    self._choose_line()
         if self.settings.overflow == "drop-head":
             self._drop_excess()
         self.watch_first()
@@ -184,7 +190,7 @@ class QuorumQueue(Queue):
             replace_entry(headers, name, entry)
         table = join_table(headers)
         properties["headers"] = len(table).to_bytes(4, "big") + table
-        return Message(message.address, join_properties(message.header, properties), message.body)
+        return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last

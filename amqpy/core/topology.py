@@ -96,7 +96,8 @@ class Topology:
             vhost.add_exchange(
                 kind_of_exchange(
                     vhost, name, durable=durable, auto_delete=auto_delete, internal=internal, arguments=arguments
-                )
+                ),
+                client.user_name,
             )
             return
         what = exchange_text(vhost, name)
@@ -125,7 +126,7 @@ class Topology:
             return
         if if_unused and exchange.bindings:
             raise PreconditionFailed(f"{exchange_text(vhost, name)} in use")
-        vhost.remove_exchange(exchange)
+        vhost.remove_exchange(exchange, client.user_name)
 
     # --- queues
 
@@ -165,6 +166,7 @@ class Topology:
                 auto_delete=auto_delete,
                 owner=client if exclusive else None,
                 arguments=arguments,
+                actor=client.user_name,
             )
         if queue.owner is not (client if exclusive else None):
             raise locked(vhost, name)
@@ -224,7 +226,7 @@ class Topology:
         queue = open_queue(client, vhost, name)
         queue.check_delete(if_unused=if_unused, if_empty=if_empty)
         count = len(queue.ready)
-        vhost.remove_queue(queue)
+        vhost.remove_queue(queue, client.user_name)
         return count
 
     def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
@@ -244,7 +246,7 @@ class Topology:
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
         source.check_binding(binding)
         open_queue(client, vhost, queue)
-        vhost.add_binding(binding)
+        vhost.add_binding(binding, client.user_name)
 
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
@@ -261,7 +263,7 @@ class Topology:
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
         exchange.check_binding(binding)
-        vhost.add_binding(binding)
+        vhost.add_binding(binding, client.user_name)
 
     def unbind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
@@ -302,7 +304,7 @@ class Topology:
             return
         if isinstance(destination, Queue):
             open_queue(client, vhost, destination.name)
-        vhost.remove_bindings([bound])
+        vhost.remove_bindings([bound], client.user_name)
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:

@@ -10,14 +10,18 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from amqpy.core import facts
 from amqpy.core.agenda import Agenda
+from amqpy.core.arguments import CLASSIC
 from amqpy.core.effects import Client
+from amqpy.core.events import INTERNAL_USER, Events
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
 from amqpy.core.limits import Limits
 from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.policies import Rules
 from amqpy.core.queue import Queue
 from amqpy.core.reply_to import ReplyQueue
+from amqpy.core.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -30,7 +34,7 @@ PREDECLARED = {
     "amq.topic": "topic",
     "amq.headers": "headers",
     "amq.match": "headers",
-    "amq.rabbitmq.trace": "topic",
+    TRACE_EXCHANGE: "topic",
 }
 
 
@@ -65,9 +69,12 @@ class Metadata(NamedTuple):
 class Vhost:
     """The objects of one virtual host."""
 
-    def __init__(self, name: str, agenda: Agenda, profile: Profile, choose: Callable[[int], int]) -> None:
+    def __init__(
+        self, name: str, agenda: Agenda, events: Events, profile: Profile, choose: Callable[[int], int]
+    ) -> None:
         self.name = name
         self.agenda = agenda
+        self.events = events
         self.profile = profile
         self.choose = choose
         """A random number below the one that is given."""
@@ -75,7 +82,8 @@ class Vhost:
         self.rules = Rules()
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
-        self.tracing = False
+        self.tracer: Tracer | None = None
+        """Who copies all messages, while that is asked for."""
         self.clients: dict[Client, None] = {}
         """The connections that are open to it."""
         self.queues: dict[str, Queue] = {}
@@ -84,10 +92,23 @@ class Vhost:
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
         self._routes: dict[str, dict[bytes, Route]] = {}
+        self._own_routes: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
+        """Routes of messages that the broker publishes itself, by exchange and address."""
         self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
-            internal = exchange == "amq.rabbitmq.trace"
-            self.add_exchange(EXCHANGE_TYPES[kind](self, exchange, durable=True, internal=internal, arguments={}))
+            internal = exchange == TRACE_EXCHANGE
+            self.exchanges[exchange] = EXCHANGE_TYPES[kind](
+                self, exchange, durable=True, internal=internal, arguments={}
+            )
+
+    @property
+    def tracing(self) -> bool:
+        return self.tracer is not None
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """From now on, this one copies all messages; or nobody does."""
+        self.tracer = tracer
+        self.forget_routes()
 
     @property
     def limits(self) -> Limits:
@@ -104,9 +125,10 @@ class Vhost:
 
     # --- queues and exchanges
 
-    def add_exchange(self, exchange: Exchange) -> None:
+    def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         self.exchanges[exchange.name] = exchange
         self.rules.govern_exchange(exchange)
+        self.events.tell("exchange.created", facts.of_exchange, exchange, actor)
         self.forget_routes()
 
     def add_queue(
@@ -118,6 +140,7 @@ class Vhost:
         auto_delete: bool,
         owner: Client | None,
         arguments: Table,
+        actor: str = INTERNAL_USER,
     ) -> Queue:
         queue = kind(
             self,
@@ -132,10 +155,11 @@ class Vhost:
         self.rules.govern_queue(queue, new=True)
         if owner is not None:
             self.owned.setdefault(owner, {})[queue] = None
+        self.events.tell("queue.created", facts.of_queue, queue, actor)
         self.forget_routes()
         return queue
 
-    def remove_queue(self, queue: Queue) -> None:
+    def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
         """Deletes a queue: its consumers are told, its bindings and messages go with it."""
         del self.queues[queue.name]
         queue.deleted = True
@@ -146,11 +170,14 @@ class Vhost:
         for consumer in list(queue.consumers):
             queue.remove_consumer(consumer)
             self.agenda.cancelled.append(consumer)
+            if queue.type == CLASSIC:
+                self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, actor)
         self.agenda.dirty.pop(queue, None)
         if queue.lease is not None:
             queue.lease.end()
         queue.discard()
         self.remove_bindings(list(queue.bindings))
+        self.events.tell("queue.deleted", facts.of_deletion, queue, actor)
         self.forget_routes()
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
@@ -162,7 +189,7 @@ class Vhost:
         queue.deleted = True
         self.forget_routes()
 
-    def remove_exchange(self, exchange: Exchange) -> None:
+    def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
         work = [exchange]
         while work:
@@ -170,10 +197,11 @@ class Vhost:
             if self.exchanges.pop(gone.name, None) is None:
                 continue
             gone.discard()
+            self.events.tell("exchange.deleted", facts.of_deletion, gone, actor)
             for binding in list(gone.bindings.values()):
-                self._unlink(binding)
+                self._unlink(binding, actor)
             for binding in list(gone.incoming):
-                self._unlink(binding)
+                self._unlink(binding, actor)
                 if _is_finished(binding.source):
                     work.append(binding.source)
         self.forget_routes()
@@ -185,25 +213,27 @@ class Vhost:
 
     # --- bindings
 
-    def add_binding(self, binding: Binding) -> None:
+    def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
         """Binding what is bound already changes nothing."""
         if binding.identity in binding.source.bindings:
             return
         binding.source.add(binding)
         _links(binding)[binding] = None
+        self.events.tell("binding.created", facts.of_binding, binding, actor)
         self.forget_routes()
 
-    def remove_bindings(self, bindings: Iterable[Binding]) -> None:
+    def remove_bindings(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> None:
         """Removes bindings and the auto-delete exchanges that have none left."""
         for binding in bindings:
-            self._unlink(binding)
+            self._unlink(binding, actor)
             if _is_finished(binding.source):
-                self.remove_exchange(binding.source)
+                self.remove_exchange(binding.source, actor)
         self.forget_routes()
 
-    def _unlink(self, binding: Binding) -> None:
+    def _unlink(self, binding: Binding, actor: str) -> None:
         binding.source.remove(binding)
         del _links(binding)[binding]
+        self.events.tell("binding.deleted", facts.of_binding, binding, actor)
 
     # --- routes
 
@@ -223,6 +253,7 @@ class Vhost:
     def forget_routes(self) -> None:
         for routes in self._routes.values():
             routes.clear()
+        self._own_routes.clear()
 
     def find_queues(self, route: Route) -> tuple[Target, ...] | None:
         """The queues of every message on this route, or None when that depends on the message."""
@@ -233,6 +264,15 @@ class Vhost:
 
         To be asked once for each message that is published: some exchanges take note of those they see.
         """
+        if not message.more_keys:
+            key = (exchange, message.address)
+            if key not in self._own_routes:
+                if len(self._own_routes) >= ROUTES_MAX:
+                    self._own_routes.clear()
+                self._own_routes[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
+            targets = self._own_routes[key]
+            if targets is not None:
+                return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
     def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:

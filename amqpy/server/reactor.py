@@ -19,12 +19,14 @@ import trio
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
+from amqpy.core.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.alertness import Alertness
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
 from amqpy.session.connection import ConnectionSession, State
+from amqpy.session.facts import Peer
 
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ class Reactor:
 
     # --- connections
 
-    async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool) -> None:
+    async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool, peer: Peer | None = None) -> None:
         """A connection's whole life. `name` is `peer:port -> host:port`."""
         extra = {"connection": name}
         log = logging.LoggerAdapter(self._log, extra)
@@ -67,6 +69,7 @@ class Reactor:
             log=log,
             wake=lambda: self._dirty.append(link),
             now_ms=self.now_ms(),
+            peer=peer or Peer(name),
         )
         link = Link(self, stream, session, name)
         self.links[link] = None
@@ -85,9 +88,12 @@ class Reactor:
             return
         if isinstance(peer, tuple):
             name, from_loopback = f"{_address(peer)} -> {_address(host)}", _is_loopback(peer[0])
+            ends = Peer(name, peer[0], peer[1], host[0], host[1])
         else:
             name, from_loopback = f"unix -> {host!s}", True
-        await self.serve(SocketStream(_stdlib_socket(stream)), name=name, from_loopback=from_loopback)
+            ends = Peer(name)
+        socket_stream = SocketStream(_stdlib_socket(stream))
+        await self.serve(socket_stream, name=name, from_loopback=from_loopback, peer=ends)
 
     def turn(self, link: Link, data: bytes) -> None:
         """Bytes of a peer."""
@@ -110,11 +116,12 @@ class Reactor:
         if not self.links:
             self._empty.set()
 
-    def administer(self, operation: Callable[[], T]) -> T:
+    def administer(self, operation: Callable[[], T], administrator: str = COMMAND_LINE) -> T:
         """A turn on behalf of an administrator. Raises AdministrationError, which is no bug."""
         try:
             self.broker.advance(self.now_ms())
-            answer = operation()
+            with self.broker.events.on_behalf_of(administrator):
+                answer = operation()
             self.broker.settle()
         except AdministrationError:
             raise

@@ -185,9 +185,12 @@ def tx_select(channel: ChannelSession, method: Tx.Select) -> None:
 @handles(Tx.Commit)
 def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
     publishes, answers = _transaction(channel).commit()
+    vhost = channel.vhost
     refused = False
     for publish in publishes:
-        queues = [queue for queue in publish.queues if not queue.deleted]
+        # Bindings counted when it was published; a queue is whichever has that name now.
+        found = (vhost.queues.get(each.name) if each.deleted else each for each in publish.queues)
+        queues = [queue for queue in found if queue is not None]
         for queue in queues:
             refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
         if publish.mandatory and not queues:

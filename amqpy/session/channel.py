@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
+from amqpy.core.effects import Origin
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, Target, TracedMessage
 from amqpy.core.reply_to import name_reply_queue, wants_reply
@@ -23,6 +24,7 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
+from amqpy.session.facts import of_channel_end
 from amqpy.wire.hot import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
 from amqpy.wire.properties import (
@@ -95,7 +97,8 @@ class Channel:
         self.number = number
         self.routes = vhost.routes_of(connection.user_name)
         self.writer = ContentWriter(connection.outbox, number, connection.frame_max)
-        self.ledger = Ledger()
+        self.origin = Origin(connection.peer.name, number, connection.user_name, self.broker.new_pid())
+        self.ledger = Ledger(self.origin)
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
         self.subscriptions: dict[str, Consumer] = {}
@@ -260,7 +263,10 @@ class Channel:
             message = Message(route.address, header, body, expires_at_ms)
             if route.queues is not None:
                 return message, route.queues
-        return message, self.vhost.queues_of(route.exchange, message)
+        queues = self.vhost.queues_of(route.exchange, message)
+        if self.vhost.tracer is not None:
+            self.vhost.tracer.published(message, queues, self.origin)
+        return message, queues
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -354,6 +360,8 @@ class Channel:
             self.replies = None
         self.subscriptions.clear()
         self.broker.close_channel(self.vhost, self.ledger, taken)
+        if not self.closing:
+            self.broker.events.tell("channel.closed", of_channel_end, self.origin.pid, self.origin.user)
 
 
 def _in_publish(fault: AmqpFault) -> AmqpFault:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from amqpy.auth import IMPERSONATOR, MECHANISMS, LoginFailed, Mechanism, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
+from amqpy.core.facts import of_channel
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -30,9 +31,10 @@ from amqpy.errors import (
     FrameFault,
     LoginRefused,
     NotAllowed,
+    SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.session import basic, topology  # noqa: F401  (they register their handlers)
+from amqpy.session import basic, facts, topology  # noqa: F401  (some register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
@@ -45,6 +47,7 @@ from amqpy.session.handshake import (
     server_properties,
 )
 from amqpy.session.heartbeat import Heartbeat
+from amqpy.session.unexpected import is_frame, method_of, unexpected, unknown, with_method
 from amqpy.wire.frames import (
     ACK,
     ACK_ID,
@@ -55,7 +58,6 @@ from amqpy.wire.frames import (
     METHOD,
     PUBLISH,
     FrameReader,
-    payload_snippet,
 )
 from amqpy.wire.methods import (
     Channel,
@@ -63,7 +65,6 @@ from amqpy.wire.methods import (
     Method,
     decode_method,
     encode_method,
-    method_class,
     method_id,
     table_of,
 )
@@ -97,8 +98,13 @@ class ConnectionSession:
         log: logging.LoggerAdapter[logging.Logger],
         wake: Callable[[], object],
         now_ms: int,
+        peer: facts.Peer = facts.NO_PEER,
     ) -> None:
         self.broker = broker
+        self.peer = peer
+        self.pid = broker.new_pid()
+        self.connected_at_ms = broker.unix_time_ms()
+        self.mechanism_name = ""
         self.config: Config = broker.config
         self.log = log
         self.outbox = Outbox(wake)
@@ -121,7 +127,7 @@ class ConnectionSession:
         self._from_loopback = from_loopback
         self._mechanism: Mechanism | None = None
         self._capabilities: frozenset[str] = frozenset()
-        self._channel_max = self.config.channel_max
+        self.channel_max = self.config.channel_max
         self.reader = FrameReader(self.config.frame_max)
         self._header = b""
         self._heartbeat = Heartbeat(0)
@@ -144,6 +150,10 @@ class ConnectionSession:
 
     def close(self, text: str) -> None:
         self.fail(ConnectionForced(text))
+
+    @property
+    def heartbeat_s(self) -> int:
+        return self._heartbeat.interval_s
 
     @property
     def is_closed(self) -> bool:
@@ -201,7 +211,7 @@ class ConnectionSession:
         if header not in ACCEPTED_HEADERS:
             self.log.warning("bad protocol header %r", header)
             self.outbox.write(refusal_of(header, self.broker.profile))
-            self.state = State.CLOSED
+            self._finish()
             return b""
         properties = server_properties(self.config, self.broker.profile)
         self._send(Connection.Start, 0, 9, properties, " ".join(self._users.mechanisms).encode(), b"en_US")
@@ -219,41 +229,41 @@ class ConnectionSession:
         if kind == ACK:
             kind, payload = METHOD, ACK_ID + struct.pack(">QB", payload, header)
         stopping = self.state in {State.CLOSING, State.CLOSED}
-        if (self.state is State.RUNNING or (number == 0 and not stopping)) and not _is_frame(kind, payload):
-            raise _unknown(kind, payload)
+        if (self.state is State.RUNNING or (number == 0 and not stopping)) and not is_frame(kind, payload):
+            raise unknown(kind, payload)
         if number == 0:
             if kind == METHOD and len(payload) >= 4:
                 self._on_connection_method(payload)
             elif kind != HEARTBEAT and not stopping:
-                raise _unexpected(kind, payload)
+                raise unexpected(kind, payload)
             return
         if stopping:
             return
         if self.state is not State.RUNNING or kind == HEARTBEAT:
-            raise _unexpected(kind, payload)
+            raise unexpected(kind, payload)
         self._on_channel_frame(kind, number, payload)
 
     # --- channels
 
     def _on_channel_frame(self, kind: int, number: int, payload: bytes) -> None:
         channel = self.channels.get(number)
-        method = _method_of(kind, payload)
+        method = method_of(kind, payload)
         if channel is None:
-            if len(self.channels) >= self._channel_max > 0:
+            if len(self.channels) >= self.channel_max > 0:
                 raise NotAllowed(
                     f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
-                    f"({self._channel_max})"
+                    f"({self.channel_max})"
                 )
             if kind != METHOD:
                 raise UnexpectedFrame("expected method frame, got non method frame instead")
             if method is not Channel.Open:
-                raise _with_method(ChannelStateFault("expected 'channel.open'"), method)
+                raise with_method(ChannelStateFault("expected 'channel.open'"), method)
             self._open_channel(number)
             return
         if kind == METHOD:
             channel.expect_method()
         if method is Channel.Open:
-            raise _with_method(ChannelStateFault("second 'channel.open' seen"), method)
+            raise with_method(ChannelStateFault("second 'channel.open' seen"), method)
         if method is Channel.CloseOk and channel.closing:
             del self.channels[number]
         elif method is Channel.Close:
@@ -275,7 +285,9 @@ class ConnectionSession:
         assert self.vhost is not None
         self.user.refuse_channel()
         channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
-        self.broker.overdue.watch(channel.ledger, channel.on_timeout)
+        hears_cancel = self.client_can("consumer_cancel_notify")
+        self.broker.overdue.watch(channel.ledger, channel.on_timeout, hears_cancel=hears_cancel)
+        self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
         channel.reply(Channel.OpenOk, b"")
 
     def close_channel(self, number: int, fault: ChannelFault) -> None:
@@ -291,7 +303,7 @@ class ConnectionSession:
     # --- connection methods
 
     def _on_connection_method(self, payload: bytes) -> None:
-        method = _method_of(METHOD, payload)
+        method = method_of(METHOD, payload)
         if method is None:
             raise CommandInvalid("unimplemented method")
         try:
@@ -335,20 +347,27 @@ class ConnectionSession:
             raise CommandInvalid(f"unknown authentication mechanism '{method.mechanism}'")
         mechanism = MECHANISMS[method.mechanism]
         self._mechanism = mechanism(self._users, from_loopback=self._from_loopback)
+        self.mechanism_name = method.mechanism
         self.state = State.SECURING
         self._authenticate(method.response)
 
     def _authenticate(self, response: bytes | str) -> None:
         assert self._mechanism is not None
         assert isinstance(response, bytes)
+        events = self.broker.events
         try:
             answer = self._mechanism.respond(response)
         except LoginFailed as failure:
             self.log.error("login failed: %s", str(failure))
+            events.tell("user.authentication.failure", facts.of_login, self, failure.user_name, str(failure))
             raise login_refused(self._mechanism.name) from None
+        except SyntaxFault as fault:
+            events.tell("user.authentication.failure", facts.of_login, self, None, fault.text)
+            raise
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return
+        events.tell("user.authentication.success", facts.of_login, self, answer.name)
         self.user = answer
         self.impersonates = IMPERSONATOR in answer.tags
         self._mechanism = None
@@ -363,7 +382,7 @@ class ConnectionSession:
             fault.method_id = method_id(Connection.Tune)
             raise
         self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
-        self._channel_max = method.channel_max
+        self.channel_max = method.channel_max
         self._heartbeat = Heartbeat(method.heartbeat)
         self.state = State.OPENING
 
@@ -374,6 +393,7 @@ class ConnectionSession:
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
         self.next_at_ms = self._heartbeat.next_at_ms(self.broker.agenda.now_ms)
+        self.broker.events.tell("connection.created", facts.of_connection, self)
         name = connection_name(self.client_properties)
         shown = f", connection name: {name!r}" if name else ""
         self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
@@ -449,6 +469,8 @@ class ConnectionSession:
 
     def _finish(self) -> None:
         self._leave_core()
+        if self.state is not State.CLOSED:
+            self.broker.events.tell("connection.closed", facts.of_connection_end, self)
         self.state = State.CLOSED
         self.next_at_ms = None
 
@@ -468,32 +490,3 @@ class ConnectionSession:
 
     def _send(self, method: type[Method], *values: object) -> None:
         self.outbox.write(encode_method(0, method, *values))
-
-
-def _method_of(kind: int, payload: bytes) -> type[Method] | None:
-    if kind != METHOD or len(payload) < 4:
-        return None
-    return method_class(*struct.unpack_from(">HH", payload))
-
-
-def _with_method(fault: ConnectionFault, method: type[Method] | None) -> ConnectionFault:
-    fault.method_id = None if method is None else method_id(method)
-    return fault
-
-
-def _is_frame(kind: int, payload: bytes) -> bool:
-    """Whether it can be a frame at all, whatever it says (`rabbit_command_assembler:analyze_frame`)."""
-    return (
-        (kind == METHOD and len(payload) >= 4)
-        or (kind == HEADER and len(payload) >= 12)
-        or kind == BODY
-        or (kind == HEARTBEAT and not payload)
-    )
-
-
-def _unexpected(kind: int, payload: bytes) -> UnexpectedFrame:
-    return UnexpectedFrame(f"type {kind}, {payload_snippet(payload)}")
-
-
-def _unknown(kind: int, payload: bytes) -> FrameFault:
-    return FrameFault(f"type {kind}, {payload_snippet(payload)}: unknown_frame", method_id=(0, 0))

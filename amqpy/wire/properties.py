@@ -32,6 +32,8 @@ NAMES: Final = (
 _FLAGS = struct.Struct(">H").unpack_from
 _LONG = struct.Struct(">I").unpack_from
 _LONGLONG = struct.Struct(">Q").unpack_from
+_HEAD = struct.Struct(">HHQ")
+BASIC_CLASS: Final = 60
 
 FLAGS_AT = 12
 """Where the flags stand in a content header's payload."""
@@ -178,6 +180,11 @@ def join_properties(header: bytes, parts: dict[str, bytes]) -> bytes:
             flags |= 0x8000 >> bit
     ordered = [parts[name] for name in NAMES if name in parts]
     return b"".join((header[:FLAGS_AT], flags.to_bytes(2, "big"), *ordered))
+
+
+def content_header(size: int, parts: dict[str, bytes]) -> bytes:
+    """The payload of a content header frame for a body of this size."""
+    return join_properties(_HEAD.pack(BASIC_CLASS, 0, size), parts)
 
 
 def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:

@@ -76,7 +76,7 @@ class Administrator:
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:
             act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
-            self._reactor.administer(lambda: act(**arguments))
+            self._reactor.administer(lambda: act(**arguments), self._operator)
         except AdministrationError as refusal:
             return "not found" if refusal.missing else refusal.text  # over HTTP, 404 has no text of its own
         except Exception:

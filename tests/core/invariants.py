@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from amqpy.core.broker import Broker
 from amqpy.core.consumers import Consumer
 from amqpy.core.deduplication import deduplication_key
-from amqpy.core.ledger import Ledger
+from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.queue import Queue
 from amqpy.core.quorum import QuorumQueue
@@ -16,14 +16,15 @@ from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo
 from amqpy.wire.properties import headers_of
 
 
-def check_invariants(broker: Broker, ledgers: Iterable[Ledger]) -> None:
-    """`ledgers` are those of all open channels. The broker is settled, with nothing left that is due."""
+def check_invariants(broker: Broker, ledgers: Iterable[Ledger], answered: Iterable[Owed] = ()) -> None:
+    """`ledgers` are those of all open channels, `answered` what transactions have answered that are not committed. The
+    broker is settled, with nothing left that is due."""
     agenda = broker.agenda
     assert not agenda.dead
     assert not agenda.dirty
     assert not agenda.cancelled
     queues = [queue for vhost in broker.vhosts.values() for queue in vhost.queues.values()]
-    debts = [owed for ledger in ledgers for owed in ledger.owed.values()]
+    debts = [*answered, *(owed for ledger in ledgers for owed in ledger.owed.values())]
     unacked = Counter(queue for queue, _, _, _ in debts)
     assert all(not consumer.queue.deleted for ledger in ledgers for consumer in ledger.consumers)
     deadlines = deadlines_of(agenda.deadlines)

@@ -8,6 +8,7 @@ from amqpy.config import Config
 from amqpy.core.administration import Administration, Parameter
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
+from amqpy.core.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
@@ -228,7 +229,7 @@ def test_a_new_vhost_has_what_every_vhost_has() -> None:
     admin(world).add_vhost("new", description="d", tags=["a", "b"], default_queue_type="quorum")
     vhost = world.broker.vhosts["new"]
     assert vhost.metadata == Metadata("d", ("a", "b"), "quorum")
-    assert vhost.exchanges.keys() == world.vhost.exchanges.keys()
+    assert vhost.exchanges.keys() == world.vhost.exchanges.keys() - {EVENT_EXCHANGE}
     assert vhost.queues == {}
 
 
@@ -304,11 +305,3 @@ def test_a_protected_vhost_is_not_deleted() -> None:
     assert list(world.broker.vhosts) == ["/"]
     ask.set_deletion_protection("/", False)
     ask.delete_vhost("/")
-
-
-def test_tracing_is_a_flag() -> None:
-    world = World()
-    admin(world).trace_on("/")
-    assert world.vhost.tracing
-    admin(world).trace_off("/")
-    assert not world.vhost.tracing

@@ -241,6 +241,7 @@ def test_a_queue_with_consumers_does_not_expire(world: World) -> None:
     world.queue("q", arguments=arguments(expires=100))
     ledger = Ledger()
     one, other = world.consume("q", ledger, tag="one"), world.consume("q", ledger, tag="other")
+    assert world.broker.next_at_ms() is None, "nothing to wait for"
     world.advance(500)
     world.cancel(one)
     world.advance(500)

@@ -10,11 +10,13 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from amqpy.core.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
+from tests.core.invariants import check_invariants
 from tests.core.model import Debt, Model, ModelBinding, ModelChannel, ModelConsumer, ModelExchange, ModelQueue
 from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
@@ -108,6 +110,8 @@ class BrokerMachine(RuleBasedStateMachine):
         self.check_bindings()
         self.check_channels()
         self.check_remembered_routes()
+        answered = [owed for taken in self.pending for _, owed in taken]
+        check_invariants(self.world.broker, self.ledgers, answered)
 
     def check_queues(self) -> None:
         queues = self.world.vhost.queues
@@ -123,7 +127,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def check_bindings(self) -> None:
         exchanges = self.world.vhost.exchanges
-        assert set(exchanges) - {"", *PREDECLARED} == set(self.model.exchanges)
+        assert set(exchanges) - {"", *PREDECLARED, EVENT_EXCHANGE} == set(self.model.exchanges)
         found = [
             ModelBinding(source, kind == "queue", destination, key, bool(arguments))
             for source, kind, destination, key, arguments in self.world.snapshot()["bindings"]  # type: ignore[attr-defined]

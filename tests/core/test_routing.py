@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core import vhost as vhost_module
+from amqpy.core.events import EVENT_EXCHANGE
 from amqpy.core.message import TracedMessage
+from amqpy.core.tracing import TRACE_EXCHANGE
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
 from tests.core.world import FakeClient, World, content_header, longstr
@@ -19,12 +21,16 @@ def world() -> World:
     return world
 
 
-def test_what_every_virtual_host_has() -> None:
+def test_what_the_default_virtual_host_has() -> None:
     world = World()
     exchanges = world.vhost.exchanges
-    assert {name: each.type for name, each in exchanges.items()} == {"": "direct", **PREDECLARED}
+    assert {name: each.type for name, each in exchanges.items()} == {
+        "": "direct",
+        **PREDECLARED,
+        EVENT_EXCHANGE: "topic",
+    }
     assert all(each.durable and not each.auto_delete for each in exchanges.values())
-    assert [name for name, each in exchanges.items() if each.internal] == ["amq.rabbitmq.trace"]
+    assert [name for name, each in exchanges.items() if each.internal] == [TRACE_EXCHANGE, EVENT_EXCHANGE]
     assert not world.vhost.queues
 
 

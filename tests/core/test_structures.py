@@ -1,16 +1,17 @@
 """The data structures, each held against the plainest thing that does the same."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from itertools import product
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.structures import DeadlineHeap, ReadyFifo, TopicTrie
+from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo, TopicTrie
 
 # --- ReadyFifo
 
@@ -72,6 +73,91 @@ def test_the_items_of_a_ready_fifo_need_no_order() -> None:
     for position, item, _ in reversed(taken):
         fifo.put_back(position, item)
     assert [fifo.pop()[:2] for _ in range(3)] == [entry[:2] for entry in taken]
+
+
+# --- LevelledFifo
+
+
+class Item(NamedTuple):
+    number: int
+    level: int
+    size: int
+
+
+class LevelledModel:
+    """Lists of positions and items, by level."""
+
+    def __init__(self) -> None:
+        self.ready: list[tuple[int, int, Item, bool]] = []
+        """By falling level and position."""
+        self.next = Counter[int]()
+        self.out: list[tuple[int, Item]] = []
+
+    def append(self, item: Item) -> int:
+        position = self.next[item.level]
+        self.next[item.level] += 1
+        self.ready = sorted([*self.ready, (-item.level, position, item, False)])
+        return position
+
+    def pop(self) -> tuple[int, Item, bool]:
+        _, position, item, returned = self.ready.pop(0)
+        self.out.append((position, item))
+        return position, item, returned
+
+    def put_back(self, which: int) -> tuple[int, Item]:
+        position, item = self.out.pop(which % len(self.out))
+        self.ready = sorted([*self.ready, (-item.level, position, item, True)])
+        return position, item
+
+
+ITEMS = st.tuples(st.integers(0, 40), st.integers(0, 9))
+
+
+@given(st.lists(ITEMS, max_size=3), st.lists(ITEMS | st.sampled_from(["pop", "pass", "clear"]) | st.integers(0, 50)))
+def test_a_levelled_fifo_is_a_sorted_list(
+    before: list[tuple[int, int]], steps: list[tuple[int, int] | str | int]
+) -> None:
+    base: ReadyFifo[Item] = ReadyFifo()
+    model = LevelledModel()
+    for number, (_, size) in enumerate(before):
+        base.append(Item(number, 0, size))
+        model.append(Item(number, 0, size))
+    fifo: LevelledFifo[Item] = LevelledFifo(lambda item: item.level, lambda item: item.size, base)
+    for number, step in enumerate(steps, len(before)):
+        if isinstance(step, tuple):
+            fifo.append(Item(number, *step))
+            model.append(Item(number, *step))
+        elif step == "pop" and model.ready:
+            assert fifo.pop() == model.pop()
+        elif step == "pass" and not model.ready:
+            item = Item(number, 7, 1)
+            assert fifo.pass_by(item) == model.append(item)
+            model.pop()
+        elif step == "clear":
+            assert sorted(fifo.clear()) == sorted(item for _, _, item, _ in model.ready)
+            model.ready.clear()
+        elif isinstance(step, int) and model.out:
+            fifo.put_back(*model.put_back(step))
+        assert list(fifo) == [(position, item) for _, position, item, _ in model.ready]
+        assert len(fifo) == len(model.ready)
+        assert fifo.size == sum(item.size for _, _, item, _ in model.ready)
+        assert fifo.first() == (model.ready[0][2] if model.ready else None)
+        assert bool(fifo.fresh or fifo.returned) == bool(model.ready)
+
+
+def test_an_empty_levelled_fifo_has_nothing_to_pop() -> None:
+    fifo: LevelledFifo[int] = LevelledFifo(lambda _: 0, lambda _: 0, ReadyFifo())
+    with pytest.raises(IndexError):
+        fifo.pop()
+
+
+def test_level_0_goes_on_alone() -> None:
+    fifo: LevelledFifo[int] = LevelledFifo(lambda _: 0, lambda _: 1, ReadyFifo())
+    for item in "abc":
+        fifo.append(ord(item))
+    taken = fifo.pop()
+    fifo.put_back(*taken[:2])
+    assert [item for _, item in fifo.base()] == [97, 98, 99]
 
 
 # --- DeadlineHeap

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import count
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pamqp.commands import Basic
 from pamqp.frame import marshal
@@ -23,7 +23,7 @@ from amqpy.wire.outbox import HIGH, Outbox
 from amqpy.wire.properties import join_properties
 from amqpy.wire.values import Field, Table, encode_table
 
-UNIX_TIME_S = 1_700_000_000
+UNIX_TIME_MS = 1_700_000_000_123
 """What the wall clock says, always."""
 
 PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
@@ -81,6 +81,10 @@ class FakeClient:
         self.asked: list[tuple[Verb, str]] = []
         self.closed_with: list[str] = []
 
+    @property
+    def pid(self) -> str:
+        return f"<{self.user_name}>"
+
     def may(self, verb: Verb, resource: str) -> bool:
         self.asked.append((verb, resource))
         return (verb, resource) not in self.denied
@@ -131,10 +135,9 @@ class FakeRecipient:
 class World:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
-    def __init__(self, profile: str = Config().profile) -> None:
-        self.broker = Broker(
-            Config(profile=profile), map(str, count(1)).__next__, Random(0).randrange, lambda: UNIX_TIME_S
-        )
+    def __init__(self, profile: str = Config().profile, **settings: Any) -> None:  # noqa: ANN401 (as Config has them)
+        config = Config(profile=profile, **settings)
+        self.broker = Broker(config, map(str, count(1)).__next__, Random(0).randrange, lambda: UNIX_TIME_MS)
         (self.vhost,) = self.broker.vhosts.values()
         self.client = FakeClient()
 
@@ -281,7 +284,9 @@ class World:
         exclusive: bool = False,
         prefetch: int = 0,
         priority: int | None = None,
+        **more: int,
     ) -> Consumer:
+        """What else is said are arguments of the consumer: `consumer_timeout=1` is `x-consumer-timeout`."""
         consumer = self.broker.consume(
             client or self.client,
             self.vhost,
@@ -292,7 +297,7 @@ class World:
             no_ack=no_ack,
             exclusive=exclusive,
             prefetch=prefetch,
-            arguments={} if priority is None else arguments(priority=priority),
+            arguments=arguments(**more) | ({} if priority is None else arguments(priority=priority)),
         )
         self.broker.settle()
         return consumer

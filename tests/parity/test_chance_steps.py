@@ -123,13 +123,45 @@ UNSTEADY = {
         """,
         "active consumer",
     ),
-    "a burst into a full quorum queue": (
+    "a commit that may be refused, and a consumer": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-max-length': 1, 'x-overflow': 'reject-publish'})
+        tx_select('a1')
+        basic_consume('a1', queue='q1', consumer_tag='t1')
+        basic_publish('a1', routing_key='q1')
+        """,
+        "before or after a commit is refused",
+    ),
+    "a quorum consumer without acknowledgements, and a prefetch": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-queue-type': 'quorum'})
+        basic_qos('a1', prefetch_count=1)
+        basic_consume('a1', queue='q1', consumer_tag='t1', no_ack=True)
+        """,
+        "hears late",
+    ),
+    "a message that overtakes, and is over": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-max-priority': 1})
+        basic_publish('a1', routing_key='q1', properties={'expiration': '100'})
+        """,
+        "overtakes",
+    ),
+    "a prefetch and a delivery limit": (
+        """
+        queue_declare('a1', queue='q1', arguments={'x-queue-type': 'quorum', 'x-delivery-limit': 1})
+        basic_qos('a1', prefetch_count=1)
+        basic_consume('a1', queue='q1', consumer_tag='t1')
+        """,
+        "credit twice",
+    ),
+    "a quorum queue that refuses": (
         """
         queue_declare('a1', queue='q1', arguments={'x-queue-type': 'quorum', 'x-max-length': 1,
           'x-overflow': 'reject-publish'})
-        basic_publish('a1', routing_key='q1', times=2)
+        basic_publish('a1', routing_key='q1')
         """,
-        "refuses some time after",
+        "a quorum queue is full",
     ),
 }
 

@@ -7,7 +7,7 @@ A type of exchange is a class, registered in EXCHANGE_TYPES under its wire name:
 from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Destination, Exchange, exchange_type
 
 # Registers the types. Their order is that of the documents.
-from amqpy.core.exchanges.standard import DirectExchange  # isort: skip
+from amqpy.core.exchanges.standard import DirectExchange, TopicExchange  # isort: skip
 from amqpy.core.exchanges import consistent_hash, one_of_many, recent_history, delayed, deduplicating  # isort: skip
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Destination",
     "DirectExchange",
     "Exchange",
+    "TopicExchange",
     "consistent_hash",
     "deduplicating",
     "delayed",

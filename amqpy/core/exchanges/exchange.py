@@ -48,6 +48,10 @@ class Binding:
         self.identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
         """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
 
+    @property
+    def destination_kind(self) -> str:
+        return "exchange" if isinstance(self.destination, Exchange) else "queue"
+
 
 class Exchange:
     """An exchange of a vhost and the bindings it is the source of."""

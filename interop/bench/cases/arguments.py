@@ -64,7 +64,7 @@ def arguments(bench: Bench) -> Numbers:
 
 @case("dead-letters", "each message expires at once and comes out of another queue as a dead letter", *rate())
 def dead_letters(bench: Bench) -> Numbers:
-    dying = {"x-message-ttl": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": QUEUE}
+    dying: Arguments = {"x-message-ttl": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": QUEUE}
     with topology(bench.url) as made:
         made.declare_queue("dying", dying)
         made.declare_queues(QUEUE)

@@ -43,9 +43,9 @@ class Author:
         self.written: list[Step] = []
         self.drawn_by_weight = {
             self.publish: 45,
-            self.settle: 24,
-            self.get: 12,
-            self.consume: 8,
+            self.settle: 28,
+            self.get: 10,
+            self.consume: 6,
             self.transact: 8,
             self.recover: 2,
             self.cancel: 2,

@@ -98,7 +98,11 @@ class Hunt:
             if self.differences(script[:length]):
                 script = script[:length]
                 break
-        return Shrinker(lambda candidate: bool(self.differences(candidate))).shortest(script)
+        return Shrinker(self.shows).shortest(script)
+
+    def shows(self, script: Script) -> bool:
+        """Whether it differs, twice: among so many tries, a busy machine may show something once."""
+        return bool(self.differences(script) and self.differences(script))
 
     def first_difference(self, script: Script) -> Iterator[int]:
         """How many steps show it, as far as the transcripts tell."""

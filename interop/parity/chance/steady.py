@@ -28,6 +28,14 @@ def is_limited(arguments: Arguments) -> bool:
     return any(limit in arguments for limit in LIMITS)
 
 
+def has_delivery_limit(arguments: Arguments) -> bool:
+    return "x-delivery-limit" in arguments
+
+
+def may_refuse(arguments: Arguments) -> bool:
+    return is_limited(arguments) and arguments.get("x-overflow") in ("reject-publish", "reject-publish-dlx")
+
+
 def is_short_lived(arguments: Arguments) -> bool:
     return arguments.get("x-message-ttl") in SHORT_LIVES
 
@@ -45,6 +53,7 @@ class Topology:
         self.keys: set[str] = set()  # by which the default exchange may route
         self.homes: dict[str, set[str]] = defaultdict(set)  # channels to the queues they consume and get from
         self.transactional: set[str] = set()
+        self.consuming = {step.channel for step in script if step.action == "basic_consume"}
         self.limited = {step.channel for step in script if step.action == "basic_qos"}
         self.published: dict[str, set[str]] = defaultdict(set)  # channels to the queues they publish to
         self.has_rejects = any(step.discards for step in script)
@@ -124,8 +133,6 @@ def keys_of(publish: Step) -> set[str]:
 
 def lapses(topology: Topology, step: Step) -> int:
     """How often time has to run out, one queue after the other, until what the step sets going is over."""
-    if step.action in STANDING:
-        return 0
     queues = sum(topology.any_of([queue], is_short_lived) for queue in topology.queues)
     own = has_soon(step) or (step.action == "tx_commit" and topology.soon_in_transactions)
     return queues + own
@@ -158,6 +165,8 @@ def step_hazards(topology: Topology, step: Step) -> Iterator[str]:
             yield "the active consumer may be cancelled"
         case "basic_consume" if step["no_ack"] and step.channel in topology.limited and of_quorum:
             yield "a quorum queue hears late that there is room again"
+        case "basic_consume" if step.channel in topology.limited and topology.any_of(home, has_delivery_limit):
+            yield "RabbitMQ gives credit twice for what is over the delivery limit"
         case "queue_delete" if topology.any_of([step["queue"]], is_quorum):
             yield "a quorum queue goes in its own time"
         case _:
@@ -170,13 +179,22 @@ def publish_hazards(topology: Topology, step: Step, home: set[str]) -> Iterator[
     burst = transactional or (step["times"] or 1) > 1
     letting_go = transactional or "expiration" in step.properties
     yield from meetings(topology, sources, letting_go=letting_go, burst=burst)
+    yield from meant_differences(topology, step, downstream(topology, sources))
+    if transactional and step.channel in topology.consuming and topology.any_of(sources, may_refuse):
+        yield "deliveries may come before or after a commit is refused"
     if burst:
         everywhere = downstream(topology, sources)
         soon = has_soon(step) or topology.soon_in_transactions or topology.any_of(everywhere, is_short_lived)
         if soon and topology.any_of(everywhere, lambda each: is_limited(each) or "x-max-priority" in each):
             yield "what is over may be limited before or after"
-        if topology.any_of(everywhere, lambda each: is_quorum(each) and each.get("x-overflow") == "reject-publish"):
-            yield "a quorum queue refuses some time after it is full"
+
+
+def meant_differences(topology: Topology, publish: Step, queues: Collection[str]) -> Iterator[str]:
+    """Where amqpy does not follow RabbitMQ, as `scenarios/by_chance.py` says."""
+    if has_soon(publish) and topology.any_of(queues, lambda each: "x-max-priority" in each):
+        yield "RabbitMQ does not look at a message that overtakes others"
+    if topology.any_of(queues, lambda each: is_quorum(each) and may_refuse(each)):
+        yield "RabbitMQ tells each channel by itself that a quorum queue is full"
 
 
 def downstream(topology: Topology, sources: Iterable[str]) -> set[str]:

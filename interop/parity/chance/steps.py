@@ -32,7 +32,7 @@ STANDING = frozenset(
         *("basic_qos", "confirm_select", "tx_select"),
     }
 )
-"""Steps that move no message."""
+"""Steps that move no message, unless they close the channel."""
 
 ACTIONS = frozenset({name.replace(".", "_", 1) for name in METHODS} | {"drain"})
 

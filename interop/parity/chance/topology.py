@@ -30,8 +30,8 @@ class Plan:
         percent_quorum = random.choice([0, 0, 50, 100])
         # Each script has its subjects: an argument is more likely to matter where others have it, too.
         self.percent = {
-            "dead letters": random.choice([30, 80, 100]),
-            "lifetime": random.choice([0, 0, 30, 60]),
+            "dead letters": random.choice([50, 90, 100]),
+            "lifetime": random.choice([0, 20, 40, 60]),
             "limit": random.choice([0, 40, 80]),
             "priority": random.choice([0, 0, 20, 70]),
             "single": random.choice([0, 0, 10, 40]),
@@ -87,7 +87,7 @@ class Plan:
             arguments["x-max-length"] = random.choice([0, 1, 1, 2, 2, 3])
         if self.likely("limit") and sometimes(random, 50):
             arguments["x-max-length-bytes"] = random.choice([0, 2, 5, 10, 30])
-        if sometimes(random, 60 if arguments else 4):
+        if sometimes(random, 45 if arguments else 4):
             arguments["x-overflow"] = random.choice(
                 ["drop-head", "reject-publish", "reject-publish"] + ["reject-publish-dlx"] * (1 if quorum else 2)
             )

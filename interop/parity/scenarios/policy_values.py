@@ -148,7 +148,8 @@ def parameters(stage: Stage) -> None:
     admin.set_parameter("policy", "p", {"pattern": "a", "definition": {"max-length": 1}})
     admin.clear_parameter("unknown", "p")
     vhost = admin.add_vhost()
-    for value in ({"unknown": 1}, {"max-queues": "many", "max-connections": -1}, 5, {}, {"max-queues": 7}):
+    limits: list[Any] = [{"unknown": 1}, {"max-queues": "many", "max-connections": -1}, 5, {}, {"max-queues": 7}]
+    for value in limits:
         admin.set_parameter("vhost-limits", "limits", value, vhost=vhost)
     admin.clear_parameter("vhost-limits", "limits", vhost=vhost)
     admin.clear_parameter("vhost-limits", "limits", vhost=vhost)
@@ -159,7 +160,8 @@ def global_parameters(stage: Stage) -> None:
     """A global parameter may have any name and any value."""
     admin = stage.admin
     admin.clear_global_parameter("p")
-    for value in (1, "text", True, {"a": [1, {"b": None}]}, []):
+    values: list[Any] = [1, "text", True, {"a": [1, {"b": None}]}, []]
+    for value in values:
         admin.set_global_parameter("p", value)
     admin.clear_global_parameter("p")
     admin.clear_global_parameter("p")

@@ -202,7 +202,7 @@ def wrong_limits(stage: Stage, limits: dict[str, Any]) -> None:
 # Users
 
 
-def new_user(stage: Stage) -> tuple[str, dict[str, str]]:
+def new_user(stage: Stage) -> tuple[str, dict[str, Any]]:
     """A user with every permission, and how it logs in."""
     user = stage.admin.add_user()
     stage.admin.set_permissions(user, "/")
@@ -249,7 +249,7 @@ def user_comes_and_goes(stage: Stage) -> None:
 def vhost_without_permission(stage: Stage) -> None:
     """A user needs permissions to open a virtual host, if only to do nothing there."""
     vhost, user = stage.admin.add_vhost(), stage.admin.add_user()
-    login = {"user": user, "password": "secret", "vhost": vhost}
+    login: dict[str, Any] = {"user": user, "password": "secret", "vhost": vhost}
     stage.connect(record=True, **login)
     stage.admin.set_permissions(user, vhost, configure="", write="", read="")
     stage.connect(record=True, **login)

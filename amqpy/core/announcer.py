@@ -1,0 +1,58 @@
+"""What the broker itself publishes: events, and the copies of the firehose.
+
+What is announced while an operation goes on is published when it is settled, in order: an operation is whole before
+its consequences. So nothing waits longer than a turn, and no more than one turn has to tell. Nor is there a circle:
+no event tells that a message was published, and the firehose makes no copies of its own.
+"""
+
+import struct
+from collections import deque
+
+from amqpy.core.agenda import Agenda
+from amqpy.core.exchanges import Exchange
+from amqpy.core.message import Message
+from amqpy.wire.properties import content_header
+from amqpy.wire.values import Table, encode_table
+
+SHORTSTR_MAX = 255
+PERSISTENT = b"\x02"
+
+
+class Announcer:
+    """Publishes when the operation is over (`agenda.Timed`): whatever is announced is due at once."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._agenda = agenda
+        self._waiting: deque[tuple[Exchange, Message]] = deque()
+
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        headers: Table,
+        body: bytes = b"",
+        *,
+        unix_time_ms: int | None = None,
+    ) -> None:
+        """A message for an exchange. With a time it is persistent and says when that was."""
+        table = encode_table(headers)
+        properties = {"headers": len(table).to_bytes(4, "big") + table}
+        if unix_time_ms is not None:
+            properties["delivery_mode"] = PERSISTENT
+            properties["timestamp"] = struct.pack(">Q", unix_time_ms // 1000)
+        address = _shortstr(exchange.name) + _shortstr(routing_key)
+        if not self._waiting:
+            self._agenda.deadlines.set(self, self._agenda.now_ms)
+        self._waiting.append((exchange, Message(address, content_header(len(body), properties), body)))
+
+    def on_time(self) -> None:
+        while self._waiting:
+            exchange, message = self._waiting.popleft()
+            for queue in exchange.vhost.queues_of(exchange, message):
+                queue.publish(message)
+
+
+def _shortstr(value: str) -> bytes:
+    """As much of it as fits: a name with a prefix may be too long for a routing key."""
+    raw = value.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX]
+    return bytes((len(raw),)) + raw

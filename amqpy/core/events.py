@@ -1,0 +1,98 @@
+"""Events: what changes in the broker, told to whoever binds to the exchange `amq.rabbitmq.event`.
+
+The exchange is in the default virtual host. An event's name is its routing key; the facts are its headers. While
+nobody is bound, to tell costs one look at the exchange: facts are put together only for somebody. What the facts of
+an event are is `facts`' business.
+
+Source: `rabbit_event`, `rabbit_exchange_type_event` (the plugin rabbitmq_event_exchange).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias
+
+from amqpy.core.announcer import SHORTSTR_MAX, Announcer
+from amqpy.wire.values import DEPTH_MAX, Field, Table
+
+if TYPE_CHECKING:
+    from amqpy.core.exchanges import Exchange
+
+EVENT_EXCHANGE: Final = "amq.rabbitmq.event"
+
+INTERNAL_USER: Final = "rmq-internal"
+"""Who does what nobody asked for."""
+COMMAND_LINE: Final = "rmq-cli"
+"""Who administers without a name."""
+
+_FLOAT_MAX = 3.4e38
+_LONGS = 1 << 64
+
+Facts: TypeAlias = Mapping[str, object]
+P = ParamSpec("P")
+
+
+class Events:
+    """Tells what happens."""
+
+    def __init__(self, announcer: Announcer, unix_time_ms: Callable[[], int]) -> None:
+        self.exchange: Exchange | None = None
+        """Where events go, once there is a virtual host to have it."""
+        self.administrator = COMMAND_LINE
+        """On whose behalf administration happens now."""
+        self._announcer = announcer
+        self._unix_time_ms = unix_time_ms
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+        return self.exchange is not None and bool(self.exchange.bindings)
+
+    def tell(self, name: str, describe: Callable[P, Facts], *about: P.args, **more: P.kwargs) -> None:
+        """Something happened. It is described now, and only if anybody wants to know."""
+        if self.exchange is None or not self.exchange.bindings:
+            return
+        now_ms = self._unix_time_ms()
+        headers = fields({**describe(*about, **more), "timestamp_in_ms": now_ms})
+        self._announcer.announce(self.exchange, name, headers, unix_time_ms=now_ms)
+
+    @contextmanager
+    def on_behalf_of(self, administrator: str) -> Iterator[None]:
+        """What happens inside is this administrator's doing."""
+        before, self.administrator = self.administrator, administrator
+        try:
+            yield
+        finally:
+            self.administrator = before
+
+
+def fields(facts: Facts, depth: int = 0) -> Table:
+    """Facts as a table, with the types RabbitMQ gives them."""
+    return {_short(name): field(value, depth) for name, value in facts.items()}
+
+
+def field(value: object, depth: int = 0) -> Field:
+    """A value of Python or JSON as RabbitMQ's events have it."""
+    if depth > DEPTH_MAX:
+        return Field("longstr", "…")
+    match value:
+        case None:
+            return Field("longstr", "null")
+        case bool():
+            return Field("bool", value)
+        case int():
+            return Field("long", (value + _LONGS // 2) % _LONGS - _LONGS // 2)
+        case float():
+            return Field("float" if abs(value) < _FLOAT_MAX else "double", value)
+        case dict():
+            # To Erlang, an object without any pair is an empty list.
+            return Field("table", fields(value, depth + 1)) if value else Field("array", [])
+        case list() | tuple():
+            return Field("array", [field(item, depth + 1) for item in value])
+    return Field("longstr", str(value))
+
+
+def _short(name: str) -> str:
+    """As much of it as fits into the name of a field. JSON has no such limit."""
+    if len(name) * 4 <= SHORTSTR_MAX:
+        return name
+    return name.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX].decode("utf-8", "surrogateescape")

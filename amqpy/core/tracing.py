@@ -1,0 +1,133 @@
+"""The firehose: a copy of every message that clients publish or get goes to the exchange `amq.rabbitmq.trace`.
+
+Where it is off, it costs nothing. While it is on, no route of the virtual host knows its queues, so that each publish
+takes the slow way, where copies are made; and each consumer's recipient is wrapped. The copies themselves are not
+traced, nor is what the broker publishes by itself (dead letters, events).
+
+Source: `rabbit_trace`.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from amqpy.core.effects import Origin, Recipient
+from amqpy.core.message import Message, Target
+from amqpy.core.reply_to import REPLY_TO
+from amqpy.wire.outbox import Outbox
+from amqpy.wire.properties import decode_properties
+from amqpy.wire.values import Field, Table
+
+if TYPE_CHECKING:
+    from amqpy.core.announcer import Announcer
+    from amqpy.core.consumers import Consumer
+    from amqpy.core.vhost import Vhost
+
+TRACE_EXCHANGE = "amq.rabbitmq.trace"
+_INTS = 1 << 32
+
+
+class Tracer:
+    """The firehose of a virtual host."""
+
+    def __init__(self, vhost: "Vhost", announcer: "Announcer", node: str) -> None:
+        self._vhost = vhost
+        self._announcer = announcer
+        self._node = node
+        for queue in vhost.queues.values():
+            for consumer in queue.consumers:
+                self.attach(consumer)
+
+    def attach(self, consumer: "Consumer") -> None:
+        """Looks at what this consumer will get."""
+        consumer.recipient = _Tapped(consumer.recipient, consumer.queue.name, consumer.ledger.origin, self)
+
+    def detach(self) -> None:
+        """Looks at nothing any more."""
+        for queue in self._vhost.queues.values():
+            for consumer in queue.consumers:
+                if isinstance(consumer.recipient, _Tapped):
+                    consumer.recipient = consumer.recipient.recipient
+
+    def published(self, message: Message, targets: Iterable[Target], origin: Origin) -> None:
+        """A client published a message, and this is where it is going."""
+        if message.exchange == "":
+            # What the default exchange leads to are names: RabbitMQ looks for their queues later.
+            names = {key for key in _keys(message) if not key.startswith(f"{REPLY_TO}.")}
+        else:
+            names = {target.name for target in targets if target.name}
+        self._copy(
+            message,
+            f"publish.{message.exchange}",
+            **_facts_of(origin, self._vhost),
+            routed_queues=_texts(sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))),
+        )
+
+    def delivered(self, queue: str, redelivered: bool, message: Message, origin: Origin) -> None:
+        """A client got a message."""
+        if message.exchange != TRACE_EXCHANGE:
+            facts = _facts_of(origin, self._vhost)
+            self._copy(message, f"deliver.{queue}", redelivered=Field("signedint", int(redelivered)), **facts)
+
+    def _copy(self, message: Message, routing_key: str, **facts: Field) -> None:
+        exchange = self._vhost.exchanges.get(TRACE_EXCHANGE)
+        if exchange is None or not (exchange.bindings or exchange.alternate):
+            return
+        headers = {
+            "exchange_name": Field("longstr", message.exchange),
+            "routing_keys": _texts(_keys(message)),
+            "properties": Field("table", _properties_of(message)),
+            "node": Field("longstr", self._node),
+            **facts,
+        }
+        self._announcer.announce(exchange, routing_key, headers, message.body)
+
+
+class _Tapped(Recipient):
+    """A consumer's recipient while it is traced."""
+
+    def __init__(self, recipient: Recipient, queue: str, origin: Origin, tracer: Tracer) -> None:
+        self.recipient = recipient
+        self._queue = queue
+        self._origin = origin
+        self._tracer = tracer
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.recipient.outbox
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        self.recipient.deliver(tag, redelivered, message)
+        self._tracer.delivered(self._queue, redelivered, message, self._origin)
+
+    def cancelled(self) -> None:
+        self.recipient.cancelled()
+
+
+def _keys(message: Message) -> tuple[str, ...]:
+    return message.routing_key, *message.more_keys
+
+
+def _texts(values: Iterable[str]) -> Field:
+    return Field("array", [Field("longstr", value) for value in values])
+
+
+def _facts_of(origin: Origin, vhost: "Vhost") -> Table:
+    return {
+        "vhost": Field("longstr", vhost.name),
+        "connection": Field("longstr", origin.connection),
+        "channel": Field("signedint", origin.number),
+        "user": Field("longstr", origin.user),
+    }
+
+
+def _properties_of(message: Message) -> Table:
+    """Numbers are cut to 32 bits, as RabbitMQ does it even to the timestamp."""
+    properties: Table = {}
+    for name, value in decode_properties(message.header).items():
+        if isinstance(value, dict):
+            properties[name] = Field("table", value)
+        elif isinstance(value, int):
+            properties[name] = Field("signedint", (value + _INTS // 2) % _INTS - _INTS // 2)
+        else:
+            properties[name] = Field("longstr", value)
+    return properties

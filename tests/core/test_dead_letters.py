@@ -1,0 +1,449 @@
+"""Dead letters: what is written into them, and where they go."""
+
+from random import Random
+from traceback import walk_stack
+
+import pytest
+
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.wire.properties import decode_properties, headers_of
+from amqpy.wire.values import Field, Table, encode_table
+from tests.core.invariants import check_invariants
+from tests.core.machine.watch import History, history_of
+from tests.core.world import (
+    UNIX_TIME_MS,
+    FakeRecipient,
+    World,
+    arguments,
+    content_header,
+    integer,
+    longstr,
+    properties_header,
+)
+
+PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
+
+
+def strings(*values: str) -> Field:
+    return Field("array", [longstr(value) for value in values])
+
+
+def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> World:
+    """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
+    world = World(profile)
+    world.queue("dead", durable=True)
+    said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
+    world.queue("q", durable=True, arguments=arguments(**(said | options)))
+    return world
+
+
+def letter_of(world: World, headers: Table | None = None) -> Message:
+    world.publish("", "q", "a", headers=headers)
+    letter = world.fetch("dead")
+    assert letter is not None
+    return letter
+
+
+def death(count: int = 1, queue: str = "q", reason: str = "maxlen", key: str = "q") -> Field:
+    """An entry as RabbitMQ writes the first one: in an order of its own."""
+    return Field(
+        "table",
+        {
+            "count": Field("long", count),
+            "reason": longstr(reason),
+            "queue": longstr(queue),
+            "time": Field("timestamp", UNIX_TIME_MS // 1000),
+            "exchange": longstr(""),
+            "routing-keys": strings(key),
+        },
+    )
+
+
+def by_name(entry: Field) -> Field:
+    """The same as RabbitMQ writes it later: in the order of the names."""
+    return Field("table", dict(sorted(entry.value.items())))
+
+
+def places(reason: str = "maxlen", queue: str = "q", *, which: str = "first") -> Table:
+    said = {"exchange": "", "queue": queue, "reason": reason}
+    return {f"x-{which}-death-{name}": longstr(value) for name, value in said.items()}
+
+
+# --- the first death
+
+
+def test_the_headers_of_a_first_death_to_the_byte() -> None:
+    letter = letter_of(dying_world(), {"z": longstr("last"), "CC": strings("copy"), "a": integer(1)})
+    died = death().value | {"routing-keys": strings("q", "copy")}
+    shown = {
+        "a": integer(1),
+        "x-death": Field("array", [Field("table", died)]),
+        **places(),
+        "z": longstr("last"),
+    }
+    assert letter.header == content_header(shown)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_who_remembers_the_last_death(profile: str) -> None:
+    shown = headers_of(letter_of(dying_world(profile)).header)
+    last = {} if profile == "rabbitmq-3.10" else places(which="last")
+    assert shown == {**places(), **last, "x-death": Field("array", [death()])}
+
+
+def test_expiration_is_taken_out_and_told() -> None:
+    world = dying_world()
+    header = properties_header(expiration="00100", message_id="kept", priority=3, delivery_mode=2)
+    world.send("", ("q",), header, "a", ttl_ms=100)
+    letter = world.fetch("dead")
+    assert letter is not None
+    shown = decode_properties(letter.header)
+    entry = shown.pop("headers")["x-death"].value[0].value
+    assert shown == {"message_id": "kept", "priority": 3, "delivery_mode": 2}
+    assert list(entry)[-1] == "original-expiration"
+    assert entry["original-expiration"] == longstr("00100")
+
+
+def test_a_dead_letter_does_not_expire_again() -> None:
+    world = dying_world(max_length=1)
+    world.publish("", "q", "a", expiration=10)
+    world.advance(10)
+    world.advance(1000)
+    assert world.ready("dead") == ["a"]
+
+
+# --- further deaths
+
+
+@pytest.mark.parametrize(("path", "expected"), [("ab", "ba"), ("abc", "cab"), ("abcd", "dbac"), ("abcde", "ecabd")])
+def test_entries_turn_round_with_every_death(path: str, expected: str) -> None:
+    """A surprise of RabbitMQ's, and clients see it: only the first entry is where one expects it."""
+    world = World("rabbitmq-3.10")
+    for name, following in zip(path, [*path[1:], "end"], strict=True):
+        world.queue(name, arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key=following))
+    world.queue("end")
+    world.publish("", "a", "m")
+    letter = world.fetch("end")
+    assert letter is not None
+    assert "".join(queue for queue, _, _ in history_of(letter)) == expected
+    latest, *_ = headers_of(letter.header)["x-death"].value
+    assert list(latest.value) == sorted(latest.value), "all but the entry of the first death are in order"
+    assert {key: headers_of(letter.header)[key] for key in places()} == places(queue="a")
+
+
+def test_deaths_of_the_same_kind_are_counted() -> None:
+    world = dying_world(max_length=5, dead_letter_routing_key="q")
+    ledger = Ledger()
+    world.publish("", "q", "a")
+    for tag in range(1, 5):
+        world.get("q", ledger)
+        world.nack(ledger, tag, requeue=False)
+    letter = world.fetch("q")
+    assert letter is not None
+    (entry,) = headers_of(letter.header)["x-death"].value
+    assert encode_table(entry.value) == encode_table(by_name(death(4, reason="rejected")).value)
+
+
+MALFORMED: dict[str, Field] = {
+    "text": longstr("odd"),
+    "integer": integer(5),
+    "void": Field("void", None),
+    "table": Field("table", {}),
+    "bytes": Field("binary", b"odd"),
+    "array of texts": strings("odd"),
+    "array of table and text": Field("array", [death(), longstr("odd")]),
+    "array of arrays": Field("array", [strings()]),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_is_no_history_is_overwritten(profile: str, name: str) -> None:
+    letter = letter_of(dying_world(profile), {"x-death": MALFORMED[name]})
+    assert history_of(letter) == [("q", "maxlen", 1)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([death(7)], [("q", "maxlen", 8)]),
+        ([death(2**63 - 1)], [("q", "maxlen", -(2**63))]),
+        ([death(-7)], [("q", "maxlen", -6)]),
+        ([], [("q", "maxlen", 1)]),
+        ([death(3, "other")], [("q", "maxlen", 1), ("other", "maxlen", 3)]),
+        ([death(3, "q", "expired")], [("q", "maxlen", 1), ("q", "expired", 3)]),
+        ([death(1, "b"), death(2, "c")], [("q", "maxlen", 1), ("c", "maxlen", 2), ("b", "maxlen", 1)]),
+        ([death(1, "b"), death(9, "b"), death(5)], [("q", "maxlen", 6), ("b", "maxlen", 1)]),
+    ],
+)
+def test_a_history_that_a_publisher_sent(sent: list[Field], expected: History) -> None:
+    headers = {"x-death": Field("array", sent), "x-first-death-queue": longstr("theirs")}
+    letter = letter_of(dying_world("rabbitmq-3.13"), headers)
+    assert history_of(letter) == expected
+    assert headers_of(letter.header)["x-first-death-queue"] == longstr("theirs")
+    untrusted = letter_of(dying_world("rabbitmq-4"), headers)
+    assert history_of(untrusted) == [("q", "maxlen", 1)]
+    assert headers_of(untrusted.header)["x-first-death-queue"] == longstr("q")
+
+
+def entry_without(*names: str, **others: Field) -> Field:
+    return Field("table", {name: field for name, field in death().value.items() if name not in names} | others)
+
+
+@pytest.mark.parametrize(
+    ("sent", "count"),
+    [
+        ([entry_without("count")], 1),
+        ([entry_without(count=Field("unsignedbyte", 255))], 256),
+        ([entry_without(queue=Field("binary", b"q"), reason=Field("binary", b"maxlen"))], 2),
+        ([entry_without("count"), entry_without("count")], 3),
+    ],
+)
+def test_counts_of_odd_entries(sent: list[Field], count: int) -> None:
+    letter = letter_of(dying_world(), {"x-death": Field("array", sent)})
+    first = headers_of(letter.header)["x-death"].value[0].value
+    assert first["count"] == Field("long", count)
+
+
+def test_other_keys_of_an_entry_stay() -> None:
+    sent = entry_without(extra=longstr("kept"), time=Field("timestamp", 1))
+    letter = letter_of(dying_world(), {"x-death": Field("array", [sent])})
+    (entry,) = headers_of(letter.header)["x-death"].value
+    assert entry.value["extra"] == longstr("kept")
+    assert entry.value["time"] == Field("timestamp", 1), "that of the first death"
+
+
+# --- routing keys
+
+
+def test_copies_go_along_without_a_routing_key_of_its_own() -> None:
+    world = World()
+    world.exchange("dlx", "direct")
+    for name in ("one", "two", "three"):
+        world.queue(name)
+        world.bind(name, "dlx", name)
+    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="dlx"))
+    world.bind("q", "amq.fanout")
+    world.send("amq.fanout", ("one", "two", "three"), properties_header(headers={"CC": ["two"]}), "a")
+    assert [world.ready(name) for name in ("one", "two", "three")] == [["a"]] * 3, "CC and BCC"
+    letter = world.fetch("three")
+    assert letter is not None
+    assert (letter.exchange, letter.routing_key) == ("dlx", "one")
+    shown = headers_of(letter.header)
+    assert shown["CC"] == strings("two")
+    assert shown["x-death"].value[0].value["routing-keys"] == strings("one", "two"), "BCC is nobody's business"
+
+
+def test_copies_do_not_go_along_with_one() -> None:
+    world = dying_world()
+    world.queue("two")
+    world.bind("q", "amq.fanout")
+    world.send("amq.fanout", ("one", "two"), properties_header(headers={"CC": ["two"]}), "a")
+    assert world.ready("two") == []
+    letter = world.fetch("dead")
+    assert letter is not None
+    shown = headers_of(letter.header)
+    assert "CC" not in shown
+    assert shown["x-death"].value[0].value["routing-keys"] == strings("one", "two")
+
+
+def test_an_empty_routing_key_is_one() -> None:
+    world = World()
+    world.exchange("dlx", "direct")
+    world.queue("dead", durable=True)
+    world.bind("dead", "dlx", "")
+    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="dlx", dead_letter_routing_key=""))
+    world.publish("", "q", "a")
+    letter = world.fetch("dead")
+    assert letter is not None
+    assert letter.routing_key == ""
+
+
+def test_a_routing_key_that_no_frame_can_hold_stops_nothing() -> None:
+    world = dying_world(dead_letter_exchange="amq.fanout", dead_letter_routing_key="k" * 300)
+    world.bind("dead", "amq.fanout")
+    world.publish("", "q", "a")
+    world.publish("", "dead", "after")
+    assert world.ready("dead")[-1] == "after"
+
+
+@pytest.mark.parametrize("exchange", ["missing", "x" * 300])
+def test_a_missing_exchange(exchange: str) -> None:
+    world = dying_world(dead_letter_exchange=exchange)
+    world.publish("", "q", "lost")
+    if len(exchange) < 256:
+        world.exchange(exchange, "fanout")
+        world.bind("dead", exchange)
+        world.publish("", "q", "found")
+    assert world.ready("dead") == (["found"] if len(exchange) < 256 else [])
+    check_invariants(world.broker, [])
+
+
+def test_a_headers_exchange_sees_the_new_headers() -> None:
+    world = dying_world(dead_letter_exchange="amq.headers")
+    world.bind("dead", "amq.headers", "", {"x-match": longstr("all-with-x"), "x-first-death-reason": longstr("maxlen")})
+    world.publish("", "q", "a")
+    assert world.ready("dead") == ["a"]
+
+
+# --- order
+
+
+def test_rejected_ones_go_in_the_order_of_their_tags() -> None:
+    world, ledger = dying_world(max_length=9), Ledger()
+    world.publish("", "q", *"abcde")
+    for _ in "abcde":
+        world.get("q", ledger)
+    world.nack(ledger, 4, requeue=False)
+    world.nack(ledger, 5, multiple=True, requeue=False)
+    assert world.ready("dead") == ["d", "a", "b", "c", "e"]
+
+
+@pytest.mark.parametrize("end", ["purge", "delete"])
+def test_what_is_thrown_away_is_no_dead_letter(end: str) -> None:
+    world = dying_world(max_length=9)
+    world.publish("", "q", "a")
+    if end == "purge":
+        world.broker.topology.purge_queue(world.client, world.vhost, "q")
+    else:
+        world.delete_queue("q")
+    assert world.ready("dead") == []
+
+
+# --- cycles and chains
+
+
+def ring(world: World, *names: str) -> None:
+    for name, following in zip(names, [*names[1:], names[0]], strict=True):
+        world.queue(
+            name,
+            arguments=arguments(message_ttl=10, dead_letter_exchange="", dead_letter_routing_key=following),
+        )
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c")])
+def test_a_ring_without_anybody_in_it_ends(names: tuple[str, ...]) -> None:
+    world = World()
+    ring(world, *names)
+    world.publish("", "a", "m")
+    world.wait(10 * len(names) - 1)
+    assert world.ready(names[-1]) == ["m"]
+    world.wait(1)
+    assert world.broker.message_count() == 0
+    check_invariants(world.broker, [])
+
+
+def test_a_ring_with_somebody_in_it_goes_on() -> None:
+    """The retry pattern: a consumer rejects, the message waits in another queue and comes back."""
+    world, ledger = World(), Ledger()
+    world.queue("work", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="wait"))
+    world.queue("wait", arguments=arguments(message_ttl=10, dead_letter_exchange="", dead_letter_routing_key="work"))
+    world.publish("", "work", "m")
+    for attempt in range(1, 20):
+        got = world.get("work", ledger)
+        assert got is not None
+        assert not got[0].redelivered
+        world.nack(ledger, attempt, requeue=False)
+        world.advance(10)
+    letter = world.fetch("work")
+    assert letter is not None
+    assert sorted(history_of(letter)) == [("wait", "expired", 19), ("work", "rejected", 19)]
+
+
+def test_what_somebody_rejects_is_in_no_ring_whatever_its_history_says() -> None:
+    """A publisher may write reasons as bytes; they count as deaths of the same kind, but nobody else knows them."""
+    world, ledger = dying_world(max_length=5, dead_letter_routing_key="q"), Ledger()
+    sent = entry_without(reason=Field("binary", b"rejected"))
+    world.publish("", "q", "a", headers={"x-death": Field("array", [sent])})
+    world.get("q", ledger)
+    world.nack(ledger, 1, requeue=False)
+    assert world.ready("q") == ["a"]
+
+
+def test_only_the_queue_that_closes_the_ring_is_left_out() -> None:
+    world = World()
+    world.exchange("dlx", "fanout")
+    world.queue("other")
+    world.queue("q", arguments=arguments(message_ttl=10, dead_letter_exchange="dlx"))
+    for name in ("q", "other"):
+        world.bind(name, "dlx")
+    world.publish("", "q", "m")
+    world.advance(10)
+    assert (world.ready("q"), world.ready("other")) == ([], ["m"])
+
+
+class DeepRecipient(FakeRecipient):
+    """Notes how deep in calls it is when a message comes, and at what time."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.depths: set[int] = set()
+        self.times: dict[str, int] = {}
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        self.depths.add(len(list(walk_stack(None))))
+        self.times[message.body.decode()] = self.world.now_ms
+
+
+def chain(world: World, length: int) -> DeepRecipient:
+    """Queues that keep nothing, each with the next one behind it, and a consumer at the end."""
+    for number in range(length):
+        world.queue(
+            f"q{number}",
+            arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key=f"q{number + 1}"),
+        )
+    world.queue(f"q{length}")
+    recipient = DeepRecipient(world)
+    world.consume(f"q{length}", Ledger(), recipient, no_ack=True)
+    return recipient
+
+
+def test_a_chain_of_queues_takes_turns_and_no_stack() -> None:
+    short, long = World(), World()
+    ends = [chain(short, 1), chain(long, 250)]
+    short.publish("", "q0", "m")
+    long.publish("", "q0", "m")
+    assert ends[1].times == {}, "the long history took more than a turn"
+    long.catch_up()
+    assert ends[0].depths == ends[1].depths
+    assert ends[1].times == {"m": 0}
+    check_invariants(long.broker, [])
+
+
+LEVELS = 28
+
+
+def delayed_delivery(world: World, target: str) -> None:
+    """A ladder of queues as Celery builds one: a level for each bit of the delay in seconds, the highest first."""
+    world.exchange("delivery", "topic")
+    world.bind(target, "delivery", f"#.{target}")
+    for level in range(LEVELS):
+        following = f"level {level - 1}" if level else "delivery"
+        world.exchange(f"level {level}", "topic")
+        world.queue(
+            f"level {level}",
+            durable=True,
+            arguments=arguments(dead_letter_exchange=following, message_ttl=1000 << level, overflow="reject-publish"),
+        )
+        bits_before = "*." * (LEVELS - 1 - level)
+        world.bind(f"level {level}", f"level {level}", f"{bits_before}1.#")
+        world.bind_exchange(following, f"level {level}", f"{bits_before}0.#")
+
+
+def test_a_ladder_of_delays() -> None:
+    world, random = World(), Random(28)
+    world.queue("work")
+    delayed_delivery(world, "work")
+    recipient = DeepRecipient(world)
+    world.consume("work", Ledger(), recipient)
+    delays_s = {f"m{number}": 1 << random.randrange(20) | 1 << random.randrange(20) for number in range(1000)}
+    for delay_s in set(delays_s.values()):
+        bits = ".".join(f"{delay_s:0{LEVELS}b}")
+        bodies = [body for body, each in delays_s.items() if each == delay_s]
+        assert world.publish(f"level {LEVELS - 1}", f"{bits}.work", *bodies) == []
+    world.wait(1000 << LEVELS)
+    assert recipient.times == {body: 1000 * delay_s for body, delay_s in delays_s.items()}
+    assert world.broker.message_count() == len(delays_s), "delivered, and not acknowledged"
+    assert world.broker.next_at_ms() is None

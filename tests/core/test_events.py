@@ -1,0 +1,457 @@
+"""Events: what is told, to whom, and when."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from amqpy.auth import Users
+from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Facts, field
+from amqpy.core.ledger import Ledger
+from amqpy.errors import AccessRefused, PreconditionFailed
+from amqpy.wire.values import DEPTH_MAX, Field, decode_table, encode_table
+from tests.core.told import Listener
+from tests.core.world import UNIX_TIME_MS, FakeClient, FakeRecipient, World, arguments, longstr
+
+ACTOR = "user_who_performed_action"
+
+
+def listening(*keys: str) -> tuple[World, Listener]:
+    world = World()
+    return world, Listener(world, EVENT_EXCHANGE, *keys)
+
+
+def by(actor: str | None, **facts: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The facts of an event in the virtual host."""
+    return {"vhost": "/", ACTOR: actor, **facts}
+
+
+# --- the exchange
+
+
+def test_its_exchange_is_for_the_broker_only() -> None:
+    world = World()
+    with pytest.raises(AccessRefused):
+        world.publish(EVENT_EXCHANGE, "k", "a")
+    with pytest.raises(AccessRefused):
+        world.delete_exchange(EVENT_EXCHANGE)
+
+
+def test_nobody_is_told_while_nobody_listens() -> None:
+    world = World()
+
+    def describe() -> Facts:
+        raise AssertionError("described for nobody")
+
+    world.broker.events.tell("something.happened", describe)
+    assert not world.broker.events.wanted
+    listener = Listener(world, EVENT_EXCHANGE)
+    assert world.broker.events.wanted
+    world.delete_queue("listener")
+    world.broker.events.tell("something.happened", describe)
+    assert listener is not None
+    assert world.broker.next_at_ms() is None
+
+
+def test_an_event_is_persistent_empty_and_dated() -> None:
+    world, listener = listening()
+    world.queue("q")
+    (told,) = listener.take()
+    assert told.properties == {"delivery_mode": 2, "timestamp": UNIX_TIME_MS // 1000}
+    assert told.headers["timestamp_in_ms"] == Field("long", UNIX_TIME_MS)
+    assert told.body == b""
+
+
+def test_events_are_told_when_the_operation_is_settled() -> None:
+    world, _ = listening("queue.*")
+    recipient = FakeRecipient()
+    world.consume("listener", Ledger(), recipient)
+    world.queue("q1")
+    world.queue("q2")
+    assert recipient.messages == []
+    world.broker.settle()
+    assert [message.routing_key for message in recipient.messages] == ["queue.created"] * 2
+
+
+def test_the_routing_key_chooses_events() -> None:
+    world, listener = listening("queue.deleted", "*.created")
+    world.exchange("x")
+    world.queue("q")
+    world.delete_queue("q")
+    world.delete_exchange("x")
+    assert listener.keys() == ["exchange.created", "queue.created", "queue.deleted"]
+
+
+def test_what_is_refused_is_no_event() -> None:
+    world, listener = listening()
+    with pytest.raises(PreconditionFailed):
+        world.queue("q", arguments={"x-max-length": longstr("a")})
+    world.queue("q")
+    world.queue("q")
+    assert listener.keys() == ["queue.created"]
+
+
+def test_the_end_of_the_last_listener_is_not_told_to_itself() -> None:
+    world, _ = listening()
+    world.delete_queue("listener")
+    assert world.broker.agenda.deadlines.first_at_ms() is None
+    assert world.vhost.exchanges[EVENT_EXCHANGE].bindings == {}
+
+
+def test_events_about_a_listener_go_to_the_others() -> None:
+    world, listener = listening()
+    world.queue("other", auto_delete=True)
+    world.bind("other", EVENT_EXCHANGE, "#")
+    consumer = world.consume("other", Ledger(), tag="t")
+    world.cancel(consumer)
+    keys = ["queue.created", "binding.created", "consumer.created", "consumer.deleted"]
+    assert listener.keys() == [*keys, "binding.deleted", "queue.deleted"]
+
+
+def test_a_listener_that_is_full_drops_events_and_that_is_all() -> None:
+    world = World()
+    world.queue("dead")
+    world.queue("full", arguments=arguments(max_length=1, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    world.bind("full", EVENT_EXCHANGE, "#")
+    world.broker.settle()
+    for number in range(3):
+        world.queue(f"q{number}")
+    world.broker.settle()
+    assert (len(world.vhost.queues["full"].ready), len(world.vhost.queues["dead"].ready)) == (1, 3)
+
+
+def test_the_default_vhost_may_go_with_its_exchange_and_come_back() -> None:
+    world, _ = listening()
+    world.broker.administration.delete_vhost("/")
+    world.broker.settle()
+    assert not world.broker.events.wanted
+    world.broker.administration.add_vhost("/")
+    world.vhost = world.broker.vhosts["/"]
+    listener = Listener(world, EVENT_EXCHANGE)
+    world.queue("q")
+    assert listener.keys() == ["queue.created"]
+
+
+# --- what clients do
+
+
+def test_queues() -> None:
+    world, listener = listening("queue.*")
+    world.queue("q", durable=True, arguments=arguments(max_length=5, queue_mode="lazy"))
+    owner = FakeClient("owner")
+    world.queue("own", client=owner, exclusive=True)
+    world.delete_queue("q")
+    world.broker.connection_lost(owner, world.vhost)
+    shown = ['{<<"x-max-length">>,signedint,5}', '{<<"x-queue-mode">>,longstr,<<"lazy">>}']
+    plain = {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
+    assert listener.facts() == [
+        ("queue.created", by("guest", **plain | {"name": "q", "durable": True, "arguments": shown})),
+        (
+            "queue.created",
+            by("owner", **plain | {"name": "own", "durable": False, "exclusive": True, "owner_pid": owner.pid}),
+        ),
+        ("queue.deleted", by("guest", name="q")),
+        ("queue.deleted", by(INTERNAL_USER, name="own")),
+    ]
+
+
+def test_a_quorum_queue_tells_its_type() -> None:
+    world, listener = listening("queue.*")
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    (told,) = listener.take()
+    assert told.facts["type"] == "rabbit_quorum_queue"
+    assert "owner_pid" not in told.facts
+
+
+def test_a_queue_that_expires_goes_by_itself() -> None:
+    world, listener = listening("queue.deleted")
+    world.queue("q", arguments=arguments(expires=10))
+    world.wait(10)
+    assert listener.facts() == [("queue.deleted", by(INTERNAL_USER, name="q"))]
+
+
+def test_exchanges() -> None:
+    world, listener = listening("exchange.*")
+    world.exchange("x", "headers", durable=True, internal=True, arguments={"alternate-exchange": longstr("a")})
+    world.delete_exchange("x")
+    facts = {
+        "name": "x",
+        "type": "headers",
+        "durable": True,
+        "auto_delete": False,
+        "internal": True,
+        "policy": "",
+        "arguments": ['{<<"alternate-exchange">>,longstr,<<"a">>}'],
+    }
+    assert listener.facts() == [
+        ("exchange.created", by("guest", **facts)),
+        ("exchange.deleted", by("guest", name="x")),
+    ]
+
+
+def test_bindings() -> None:
+    world, listener = listening("binding.*", "exchange.deleted")
+    world.queue("q")
+    world.exchange("x", auto_delete=True)
+    world.exchange("y")
+    world.bind("q", "x", "k", {"a": Field("signedint", 1)})
+    world.bind_exchange("y", "x", "e")
+    to_queue = {
+        "source_name": "x",
+        "source_kind": "exchange",
+        "destination_name": "q",
+        "destination_kind": "queue",
+        "routing_key": "k",
+        "arguments": ['{<<"a">>,signedint,1}'],
+    }
+    to_exchange = to_queue | {
+        "destination_name": "y",
+        "destination_kind": "exchange",
+        "routing_key": "e",
+        "arguments": [],
+    }
+    assert listener.facts() == [
+        ("binding.created", by("guest", **to_queue)),
+        ("binding.created", by("guest", **to_exchange)),
+    ]
+    world.unbind_exchange("y", "x", "e")
+    world.delete_queue("q")
+    assert listener.facts() == [
+        ("binding.deleted", by("guest", **to_exchange)),
+        ("binding.deleted", by(INTERNAL_USER, **to_queue)),
+        ("exchange.deleted", by(INTERNAL_USER, name="x")),
+    ]
+
+
+def test_consumers() -> None:
+    world, listener = listening("consumer.*", "queue.deleted")
+    world.queue("q")
+    ledger = Ledger()
+    first = world.consume("q", ledger, tag="a", no_ack=True, prefetch=3, priority=2)
+    created = {
+        "consumer_tag": "a",
+        "channel": "",
+        "queue": "q",
+        "exclusive": False,
+        "ack_required": False,
+        "prefetch_count": 3,
+        "arguments": ['{<<"x-priority">>,signedint,2}'],
+    }
+    assert listener.facts() == [("consumer.created", by("guest", **created))]
+    gone = {"channel": "", "queue": "q"}
+    world.cancel(first)
+    world.consume("q", ledger, tag="b")
+    world.close_channel(ledger)
+    world.consume("q", Ledger(), tag="c")
+    world.delete_queue("q")
+    assert [each for each in listener.facts() if each[0] != "consumer.created"] == [
+        ("consumer.deleted", by("", consumer_tag="a", **gone)),
+        ("consumer.deleted", by(INTERNAL_USER, consumer_tag="b", **gone)),
+        # By the queue, and then by the channel, which does not know why.
+        ("consumer.deleted", by("guest", consumer_tag="c", **gone)),
+        ("queue.deleted", by("guest", name="q")),
+        ("consumer.deleted", {"vhost": "/", "consumer_tag": "c", **gone}),
+    ]
+
+
+# --- what administrators do
+
+
+def test_policies() -> None:
+    world, listener = listening("policy.*", "queue.policy.*", "parameter.*", "operator.#")
+    ask = world.broker.administration
+    world.queue("q")
+    world.queue("other")
+    value = {"pattern": "^q", "definition": {"max-length": 5}, "priority": 1, "apply-to": "queues"}
+    for _ in range(2):
+        ask.set_policy("/", "p", "^q", {"max-length": 5}, priority=1, apply_to="queues")
+    ask.clear_policy("/", "p")
+    on_queue = {"name": "q", "type": "rabbit_classic_queue"}
+    assert listener.facts() == [
+        ("queue.policy.updated", by("rmq-cli", **on_queue, **value)),
+        ("policy.set", by("rmq-cli", name="p", **value)),
+        ("queue.policy.cleared", by("rmq-cli", **on_queue)),
+        ("policy.cleared", by("rmq-cli", name="p")),
+    ]
+
+
+def test_operator_policies_are_parameters_too() -> None:
+    world, listener = listening("policy.*", "parameter.*", "operator.#")
+    ask = world.broker.administration
+    ask.set_operator_policy("/", "o", "", {"max-length": 5})
+    ask.clear_operator_policy("/", "o")
+    value = {"pattern": "", "definition": {"max-length": 5}, "priority": 0, "apply-to": "all"}
+    parameter = {"component": "operator_policy", "name": "o"}
+    assert listener.facts() == [
+        ("parameter.set", by("rmq-cli", **parameter, value=value)),
+        ("policy.set", by("rmq-cli", name="o", **value)),
+        ("parameter.cleared", by("rmq-cli", **parameter)),
+        ("operator.policy.cleared", by("rmq-cli", name="o")),
+    ]
+
+
+def test_a_queue_that_no_policy_fits_any_more_is_told_of_the_new_one() -> None:
+    world, listener = listening("queue.policy.*")
+    world.queue("q")
+    world.broker.administration.set_policy("/", "p", "q", {"max-length": 5})
+    world.broker.administration.set_policy("/", "p", "x", {"max-length": 5})
+    assert [facts["pattern"] for _, facts in listener.facts()] == ["q", "x"]
+
+
+def test_parameters() -> None:
+    world, listener = listening("parameter.*")
+    ask = world.broker.administration
+    for _ in range(2):
+        ask.set_parameter("/", "federation-upstream", "u", {"uri": "amqp://"})
+    ask.clear_parameter("/", "federation-upstream", "u")
+    ask.set_global_parameter("g", [1, {"a": None}])
+    ask.clear_global_parameter("g")
+    parameter = {"component": "federation-upstream", "name": "u"}
+    of_all = {ACTOR: "rmq-cli", "component": "global", "name": "g"}
+    assert listener.facts() == [
+        ("parameter.set", by("rmq-cli", **parameter, value={"uri": "amqp://"})),
+        ("parameter.cleared", by("rmq-cli", **parameter)),
+        ("parameter.set", of_all | {"value": [1, {"a": "null"}]}),
+        ("parameter.set", of_all),
+    ]
+
+
+def test_vhosts() -> None:
+    world, listener = listening("vhost.#", "parameter.*", "policy.*", "queue.deleted")
+    ask = world.broker.administration
+    ask.add_vhost("v", description="d", tags=["a", "B"])
+    ask.add_vhost("v", default_queue_type="quorum")
+    ask.set_vhost_limits("v", {"max-queues": 5})
+    ask.set_policy("v", "p", "", {"max-length": 5})
+    by_cli = {ACTOR: "rmq-cli"}
+    (created, updated, parameter, limits, policy) = listener.facts()
+    assert created == (
+        "vhost.created",
+        {
+            "name": "v",
+            "description": "d",
+            "tags": ["a", "B"],
+            "default_queue_type": "undefined",
+            "metadata": "#{description => <<\"d\">>,tags => [a,'B']}",
+            "tracing": False,
+            "cluster_state": {"rabbit@localhost": "running"},
+            **by_cli,
+        },
+    )
+    assert updated[0] == "vhost.updated"
+    assert updated[1]["metadata"] == '#{default_queue_type => <<"quorum">>,description => <<>>,tags => []}'
+    assert limits == ("vhost.limits.set", {"name": "limits", "max-queues": 5, **by_cli})
+    assert (parameter[0], policy[0]) == ("parameter.set", "policy.set")
+    ask.delete_vhost("v")
+    gone = ["vhost.deleted", "parameter.cleared", "vhost.limits.cleared", "policy.cleared"]
+    assert [key for key, facts in listener.facts() if facts[ACTOR] == "rmq-cli"] == gone
+
+
+def test_the_exchanges_of_a_vhost_come_and_go_with_it() -> None:
+    world, listener = listening("exchange.*", "vhost.*")
+    ask = world.broker.administration
+    ask.add_vhost("v")
+    created = listener.keys()
+    ask.delete_vhost("v")
+    deleted = listener.keys()
+    count = len(world.vhost.exchanges) - 1
+    assert created == [*["exchange.created"] * count, "vhost.created"]
+    assert deleted == [*["exchange.deleted"] * count, "vhost.deleted"]
+
+
+def test_users() -> None:
+    world, listener = listening("user.#", "permission.*")
+    users = Users(world.broker, lambda: b"salt")
+    listener.take()
+    users.add_user("u", "secret", tags=["management"])
+    users.set_tags("u", ["administrator", "x"])
+    users.change_password("u", "other")
+    users.change_password("u", "")
+    users.set_permissions("u", "/", "a", "b", "")
+    users.clear_permissions("u", "/")
+    users.set_limits("u", {"max-channels": 1})
+    users.clear_limits("u")
+    users.set_permissions("u", "/", "", "", "")
+    users.delete_user("u")
+    user, by_cli = {"name": "u", ACTOR: "rmq-cli"}, {ACTOR: "rmq-cli"}
+    permission = {"user": "u", "vhost": "/", **by_cli}
+    limits = {"name": "limits", "username": "u", **by_cli}
+    assert listener.facts() == [
+        ("user.created", user),
+        ("user.tags.set", user | {"tags": ["management"]}),
+        ("user.tags.set", user | {"tags": ["administrator", "x"]}),
+        ("user.password.changed", user),
+        ("user.password.cleared", user),
+        ("permission.created", permission | {"configure": "a", "write": "b", "read": ""}),
+        ("permission.deleted", permission),
+        ("user.limits.set", limits | {"max-channels": 1}),
+        ("user.limits.cleared", limits),
+        ("permission.created", permission | {"configure": "", "write": "", "read": ""}),
+        ("user.deleted", user),
+    ]
+
+
+def test_permissions_go_with_their_vhost() -> None:
+    world, listener = listening("permission.deleted")
+    users = Users(world.broker, lambda: b"salt")
+    world.broker.administration.add_vhost("v")
+    for name in ("one", "two", "three"):
+        users.add_user(name)
+    for name in ("one", "two"):
+        users.set_permissions(name, "v", "", "", "")
+    world.broker.administration.delete_vhost("v")
+    assert [(facts["user"], facts["vhost"]) for _, facts in listener.facts()] == [("one", "v"), ("two", "v")]
+
+
+def test_who_administers_is_told() -> None:
+    world, listener = listening("vhost.created")
+    with world.broker.events.on_behalf_of("somebody"):
+        world.broker.administration.add_vhost("a")
+    world.broker.administration.add_vhost("b")
+    assert [facts[ACTOR] for _, facts in listener.facts()] == ["somebody", "rmq-cli"]
+
+
+# --- values
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, Field("bool", True)),
+        (5, Field("long", 5)),
+        (1 << 63, Field("long", -(1 << 63))),
+        (1.5, Field("float", 1.5)),
+        (1e300, Field("double", 1e300)),
+        ("text", Field("longstr", "text")),
+        (None, Field("longstr", "null")),
+        ([], Field("array", [])),
+        ({}, Field("array", [])),
+        ([1, "a"], Field("array", [Field("long", 1), Field("longstr", "a")])),
+        ({"a": {"b": False}}, Field("table", {"a": Field("table", {"b": Field("bool", False)})})),
+    ],
+)
+def test_values_have_the_types_erlang_gives_them(value: object, expected: Field) -> None:
+    assert field(value) == expected
+
+
+def nested(depth: int, wrap: Callable[[Any], Any]) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize("value", [nested(900, lambda inner: [inner]), nested(900, lambda inner: {"a": inner})])
+def test_values_that_are_nested_too_deeply_can_still_be_read(value: object) -> None:
+    table = decode_table(encode_table({"value": field(value, depth=1)}))
+    depth, inner = 0, table["value"]
+    while inner.kind != "longstr":
+        depth, inner = depth + 1, inner.value["a"] if inner.kind == "table" else inner.value[0]
+    assert (depth, inner.value) == (DEPTH_MAX, "…")
+
+
+def test_names_that_are_too_long_for_a_field_are_cut() -> None:
+    world, listener = listening("parameter.set")
+    world.broker.administration.set_global_parameter("g", {"ü" * 200: 1})
+    ((_, facts),) = listener.facts()
+    assert list(facts["value"]) == [("ü" * 200).encode()[:255].decode("utf-8", "surrogateescape")]

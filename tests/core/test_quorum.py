@@ -1,0 +1,342 @@
+"""Quorum queues: what comes back, what is counted and shown, and the limits, of three versions of RabbitMQ."""
+
+import pytest
+
+from amqpy.core.ledger import Ledger
+from amqpy.core.queue import ReturnWay
+from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
+from amqpy.wire.properties import headers_of
+from amqpy.wire.values import Field, Table
+from tests.core.invariants import check_invariants
+from tests.core.machine.watch import history_of
+from tests.core.world import FakeRecipient, World, arguments, integer, longstr
+
+PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
+
+
+def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> World:
+    world = World(profile)
+    world.queue("dead", durable=True)
+    said = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead"}
+    world.queue("q", durable=True, arguments=arguments(**(said | options)) | (more or {}))
+    return world
+
+
+def take(world: World, ledger: Ledger, count: int = 1) -> None:
+    for _ in range(count):
+        assert world.get("q", ledger) is not None
+
+
+# --- where it goes when it comes back
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+@pytest.mark.parametrize("way", ["nack", "reject", "recover", "down"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None) -> None:
+    """To the end where nothing limits how often, so that the others get their turn; else before all others."""
+    world, ledger = quorum_world(profile, **({} if limit is None else {"delivery_limit": limit})), Ledger()
+    world.publish("", "q", *"abcd")
+    take(world, ledger, 2)
+    if way == "down":
+        world.close_channel(ledger)
+    else:
+        world.nack(ledger, 2, way=way)
+        world.nack(ledger, 1, way=way)
+    is_limited = limit is not None or profile == "rabbitmq-4"
+    back = ["a", "b"] if way == "down" else ["b", "a"]
+    assert world.ready("q") == ([*back, "c", "d"] if is_limited or way == "down" else ["c", "d", *back])
+    check_invariants(world.broker, [] if way == "down" else [ledger])
+
+
+@pytest.mark.parametrize(("way", "first"), [("nack", False), ("recover", False), ("reject", True), ("down", True)])
+def test_without_any_limit_in_version_4(way: ReturnWay, first: bool) -> None:
+    world, ledger = quorum_world("rabbitmq-4", delivery_limit=-1), Ledger()
+    world.publish("", "q", "a", "b")
+    take(world, ledger)
+    world.nack(ledger, 1, way=way)
+    assert world.ready("q") == (["a", "b"] if first else ["b", "a"])
+
+
+# --- counting
+
+
+COUNTS: dict[str, dict[ReturnWay, tuple[int | None, int | None]]] = {
+    "rabbitmq-3.13": dict.fromkeys(("nack", "reject", "recover", "down"), (2, None)),
+    "rabbitmq-4": {"nack": (None, 2), "reject": (2, 2), "recover": (None, 2), "down": (2, 2)},
+}
+"""What the headers of a third delivery say: x-delivery-count and x-acquired-count."""
+
+
+@pytest.mark.parametrize("way", ["nack", "reject", "recover", "down"])
+@pytest.mark.parametrize("profile", COUNTS)
+def test_what_is_counted(profile: str, way: ReturnWay) -> None:
+    world, ledger, recipient = quorum_world(profile), Ledger(), FakeRecipient()
+    world.publish("", "q", "a", headers={"z": integer(1), "x-delivery-count": longstr("theirs")})
+    world.consume("q", ledger, recipient)
+    for tag in (1, 2):
+        world.nack(ledger, tag, way=way)
+    shown = [headers_of(message.header) for message in recipient.messages]
+    assert shown[0] == {"z": integer(1), "x-delivery-count": longstr("theirs")}, "untouched the first time"
+    delivery_count, acquired_count = COUNTS[profile][way]
+    expected = {"z": integer(1), "x-delivery-count": longstr("theirs")}
+    if delivery_count is not None:
+        expected["x-delivery-count"] = Field("long", delivery_count)
+    if acquired_count is not None:
+        expected["x-acquired-count"] = Field("long", acquired_count)
+    assert shown[2] == expected
+    assert list(shown[2]) == sorted(expected)
+    assert [delivery.redelivered for delivery in recipient.got] == [False, True, True]
+
+
+@pytest.mark.parametrize(("profile", "shown"), [("rabbitmq-3.10", 0), ("rabbitmq-3.13", None), ("rabbitmq-4", None)])
+def test_what_basic_get_shows_the_first_time(profile: str, shown: int | None) -> None:
+    world = quorum_world(profile)
+    world.publish("", "q", "a")
+    message = world.fetch("q")
+    assert message is not None
+    assert headers_of(message.header) == ({} if shown is None else {"x-delivery-count": Field("long", shown)})
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_too_many_failed_deliveries_end_in_a_dead_letter(profile: str, limit: int) -> None:
+    world, ledger = quorum_world(profile, delivery_limit=limit), Ledger()
+    world.publish("", "q", "a")
+    for tag in range(1, limit + 2):
+        assert world.ready("dead") == []
+        take(world, ledger)
+        world.nack(ledger, tag, way="reject")
+    letter = world.fetch("dead")
+    assert letter is not None
+    assert history_of(letter) == [("q", "delivery_limit", 1)]
+    assert "x-delivery-count" not in headers_of(letter.header)
+    assert world.ready("q") == []
+    check_invariants(world.broker, [ledger])
+
+
+@pytest.mark.parametrize(("profile", "returns"), [("rabbitmq-3.13", None), ("rabbitmq-4", 21)])
+def test_the_limit_of_those_who_set_none(profile: str, returns: int | None) -> None:
+    world, ledger = quorum_world(profile), Ledger()
+    world.publish("", "q", "a")
+    for tag in range(1, 31):
+        if world.get("q", ledger) is None:
+            assert tag - 1 == returns
+            return
+        world.nack(ledger, tag, way="reject")
+    assert returns is None
+
+
+def test_version_4_does_not_count_a_nack() -> None:
+    world, ledger = quorum_world("rabbitmq-4", delivery_limit=1), Ledger()
+    world.publish("", "q", "a")
+    for tag in range(1, 30):
+        take(world, ledger)
+        world.nack(ledger, tag, way="nack" if tag % 2 else "recover")
+    assert world.ready("q") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("field", "returns"),
+    [
+        (Field("long", -5), 1),
+        (Field("float", 0.5), 1),
+        (Field("double", 1.5), 2),
+        (longstr("odd"), None),
+        (Field("bool", True), None),
+        (Field("table", {}), None),
+        (Field("void", None), None),
+    ],
+)
+def test_odd_limits_of_version_3(field: Field, returns: int | None) -> None:
+    world, ledger = quorum_world(more={"x-delivery-limit": field}), Ledger()
+    world.publish("", "q", "a")
+    for tag in range(1, 10):
+        take(world, ledger)
+        world.nack(ledger, tag)
+        if world.ready("dead"):
+            assert tag == returns
+            return
+    assert returns is None
+
+
+def test_the_count_begins_anew_in_the_next_queue() -> None:
+    world, ledger = quorum_world(delivery_limit=0), Ledger()
+    world.queue("dead 2", durable=True, arguments=arguments(queue_type="quorum"))
+    world.queue(
+        "q2",
+        durable=True,
+        arguments=arguments(queue_type="quorum", delivery_limit=0)
+        | arguments(dead_letter_exchange="", dead_letter_routing_key="dead 2"),
+    )
+    world.publish("", "q2", "a")
+    assert world.get("q2", ledger)
+    world.nack(ledger, 1)
+    recipient = FakeRecipient()
+    world.consume("dead 2", ledger, recipient)
+    assert not recipient.got[0].redelivered
+    assert "x-delivery-count" not in headers_of(recipient.messages[0].header)
+
+
+# --- priorities
+
+
+def test_only_version_4_heeds_priorities() -> None:
+    for profile, expected in (
+        ("rabbitmq-3.13", "defaultlowhighmosttoo much"),
+        ("rabbitmq-4", "mosttoo muchhighdefaultlow"),
+    ):
+        world = quorum_world(profile)
+        for body, priority in (("default", None), ("low", 3), ("high", 5), ("most", 31), ("too much", 200)):
+            world.publish("", "q", body, priority=priority)
+        assert "".join(world.ready("q")) == expected
+
+
+def test_what_came_back_is_before_every_priority() -> None:
+    world, ledger = quorum_world("rabbitmq-4"), Ledger()
+    world.publish("", "q", "low", priority=0)
+    take(world, ledger)
+    world.publish("", "q", "high", priority=31)
+    world.nack(ledger, 1)
+    assert world.ready("q") == ["low", "high"]
+
+
+# --- limits and times to live
+
+
+def test_a_full_queue_takes_one_more_and_then_none_until_there_is_room_again() -> None:
+    world, ledger = quorum_world(max_length=5, overflow="reject-publish"), Ledger()
+    assert world.publish("", "q", *"abcdefgh") == ["g", "h"], "it is told when it is too full already"
+    take(world, ledger, 1)
+    assert world.publish("", "q", "i") == ["i"], "four fifths are left at most"
+    take(world, ledger, 1)
+    assert world.publish("", "q", "j") == []
+    check_invariants(world.broker, [ledger])
+
+
+def test_a_dead_letter_comes_in_though_it_is_full() -> None:
+    world = World()
+    world.queue("full", durable=True, arguments=arguments(queue_type="quorum", max_length=0, overflow="reject-publish"))
+    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="full"))
+    world.publish("", "q", *"abc")
+    assert world.ready("full") == ["a", "b", "c"]
+
+
+def test_the_first_ones_are_dropped_after_the_consumers_had_theirs() -> None:
+    world, recipient = quorum_world(max_length=1), FakeRecipient()
+    world.consume("q", Ledger(), recipient, prefetch=1)
+    world.publish("", "q", *"abc")
+    assert (recipient.bodies, world.ready("q"), world.ready("dead")) == (["a"], ["c"], ["b"])
+
+
+def test_of_several_that_are_dropped_the_last_dies_first() -> None:
+    world = quorum_world(max_length_bytes=3)
+    world.publish("", "q", "a", "b", "c")
+    world.publish("", "q", "dddd")
+    assert (world.ready("q"), world.ready("dead")) == ([], ["dddd", "c", "b", "a"])
+
+
+def test_what_comes_back_to_a_full_queue_is_dropped() -> None:
+    world, ledger = quorum_world(max_length=1, delivery_limit=5), Ledger()
+    world.publish("", "q", "a")
+    take(world, ledger)
+    world.publish("", "q", "b")
+    world.nack(ledger, 1)
+    assert (world.ready("q"), world.ready("dead")) == (["b"], ["a"])
+
+
+def test_what_comes_back_keeps_its_end_of_life() -> None:
+    world, ledger = quorum_world(message_ttl=50, delivery_limit=5), Ledger()
+    world.publish("", "q", "a", "b")
+    world.advance(20)
+    world.publish("", "q", "c")
+    take(world, ledger, 3)
+    world.close_channel(ledger)
+    world.broker.agenda.now_ms = 50
+    assert world.get("q", Ledger()) is not None, "only the living one"
+    world.catch_up()
+    assert world.ready("dead") == ["a", "b"]
+    assert world.ready("q") == []
+
+
+def test_everybody_has_a_millisecond() -> None:
+    world = quorum_world()
+    world.publish("", "q", "a", expiration=0)
+    assert world.ready("q") == ["a"]
+    world.advance(1)
+    assert world.ready("dead") == ["a"]
+
+
+def test_duplicates_are_let_in_again_when_nobody_has_to_acknowledge() -> None:
+    world, recipient = quorum_world(message_deduplication=True), FakeRecipient()
+    world.consume("q", Ledger(), recipient, no_ack=True)
+    for body in "ab":
+        world.publish("", "q", body, headers={"x-deduplication-header": longstr("same")})
+    assert recipient.bodies == ["a", "b"]
+    check_invariants(world.broker, [])
+
+
+# --- what it refuses
+
+
+@pytest.mark.parametrize(
+    ("properties", "text"),
+    [
+        ({"durable": False}, "invalid property 'non-durable' for queue 'new' in vhost '/'"),
+        ({"durable": True, "exclusive": True}, "invalid property 'exclusive-owner' for queue 'new' in vhost '/'"),
+        ({"durable": True, "auto_delete": True}, "invalid property 'auto-delete' for queue 'new' in vhost '/'"),
+    ],
+)
+def test_what_it_cannot_be(properties: dict[str, bool], text: str) -> None:
+    world = World()
+    with pytest.raises(PreconditionFailed) as caught:
+        world.queue("new", arguments=arguments(queue_type="quorum"), **properties)  # type: ignore[arg-type]
+    assert caught.value.text == text
+    assert world.vhost.queues == {}
+
+
+@pytest.mark.parametrize("flag", ["if_unused", "if_empty"])
+def test_no_condition_when_it_is_deleted(flag: str) -> None:
+    world = quorum_world()
+    with pytest.raises(Unimplemented, match=f"with {flag.replace('_', '-')} flag set are not supported"):
+        world.delete_queue("q", **{flag: True})
+    assert world.delete_queue("q") == 0
+
+
+def test_no_get_where_a_single_consumer_is_active() -> None:
+    world = quorum_world(single_active_consumer=True)
+    with pytest.raises(ResourceLocked, match="not supported by quorum queues with single active consumer"):
+        world.get("q", Ledger())
+
+
+def test_no_consumer_on_a_channel_with_a_limit_for_all() -> None:
+    world, ledger = quorum_world(), Ledger()
+    world.limit(ledger, 5)
+    with pytest.raises(Unimplemented, match="does not support global qos"):
+        world.consume("q", ledger)
+    world.limit(ledger, 0)
+    world.consume("q", ledger)
+
+
+def test_exclusive_consumers_are_like_others() -> None:
+    world = quorum_world()
+    for number in range(2):
+        world.consume("q", Ledger(), tag=str(number), exclusive=True)
+
+
+def test_two_thousand_are_in_flight_at_most() -> None:
+    world, recipient = quorum_world(), FakeRecipient()
+    world.consume("q", Ledger(), recipient)
+    world.publish("", "q", *map(str, range(2010)))
+    assert len(recipient.got) == 2000
+    eager = FakeRecipient()
+    world.consume("q", Ledger(), eager, no_ack=True)
+    assert len(eager.got) == 10
+
+
+@pytest.mark.parametrize("name", ["x-max-priority", "x-queue-mode", "x-queue-version"])
+def test_arguments_of_classic_queues(name: str) -> None:
+    world = World()
+    with pytest.raises(AmqpFault) as caught:
+        world.queue("new", durable=True, arguments=arguments(queue_type="quorum") | {name: integer(1)})
+    assert caught.value.text == f"invalid arg '{name}' for queue 'new' in vhost '/' of queue type rabbit_quorum_queue"

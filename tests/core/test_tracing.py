@@ -1,0 +1,267 @@
+"""The firehose: which messages are copied, and what is said about them."""
+
+import pytest
+
+from amqpy.core.effects import Origin
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message, TracedMessage
+from amqpy.core.tracing import TRACE_EXCHANGE
+from amqpy.wire.values import Field
+from tests.core.told import Listener
+from tests.core.world import FakeRecipient, World, arguments, properties_header
+
+ORIGIN = Origin("1.2.3.4:5 -> 6.7.8.9:10", 3, "user", "<pid>")
+FROM = {"node": "rabbit@localhost", "vhost": "/", "connection": ORIGIN.connection, "channel": 3, "user": "user"}
+
+
+def traced(*keys: str) -> tuple[World, Listener]:
+    world = World()
+    listener = Listener(world, TRACE_EXCHANGE, *keys)
+    world.broker.administration.trace_on("/")
+    return world, listener
+
+
+def publish(world: World, exchange: str, key: str, body: str = "a", header: bytes | None = None) -> None:
+    """As a channel publishes."""
+    route = world.route(exchange, key)
+    message = Message(route.address, header or properties_header(), body.encode())
+    queues = world.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
+    if route.queues is None and world.vhost.tracer is not None:
+        world.vhost.tracer.published(message, queues, ORIGIN)
+    for queue in queues:
+        queue.publish(message)
+    world.broker.settle()
+
+
+def test_a_publish_is_copied_with_where_it_goes() -> None:
+    world, listener = traced()
+    for name in ("q2", "q1"):
+        world.queue(name)
+        world.bind(name, "amq.fanout")
+    publish(world, "amq.fanout", "k", "text")
+    (told,) = listener.take()
+    assert (told.key, told.body, told.properties) == ("publish.amq.fanout", b"text", {})
+    assert told.facts == FROM | {
+        "exchange_name": "amq.fanout",
+        "routing_keys": ["k"],
+        "properties": {},
+        "routed_queues": ["q1", "q2"],
+    }
+    assert told.headers["channel"].kind == "signedint"
+
+
+def test_the_default_exchange_leads_to_names() -> None:
+    world, listener = traced("publish.")
+    publish(world, "", "nowhere")
+    (told,) = listener.take()
+    assert told.facts["routed_queues"] == ["nowhere"]
+
+
+def test_copies_and_replies() -> None:
+    world, listener = traced("publish.")
+    message = TracedMessage(
+        world.route("", "k").address, properties_header(), b"", more_keys=("b", "amq.rabbitmq.reply-to.x")
+    )
+    assert world.vhost.tracer is not None
+    world.vhost.tracer.published(message, (), ORIGIN)
+    (told,) = listener.take()
+    assert told.facts["routing_keys"] == ["k", "b", "amq.rabbitmq.reply-to.x"]
+    assert told.facts["routed_queues"] == ["b", "k"]
+
+
+def test_a_get_is_copied_each_time() -> None:
+    world, listener = traced("deliver.#")
+    world.queue("q")
+    publish(world, "", "q")
+    ledger = Ledger(ORIGIN)
+    world.get("q", ledger)
+    world.nack(ledger, 1)
+    world.get("q", ledger, no_ack=True)
+    world.get("q", ledger)
+    told = listener.take()
+    assert [(each.key, each.headers["redelivered"]) for each in told] == [
+        ("deliver.q", Field("signedint", 0)),
+        ("deliver.q", Field("signedint", 1)),
+    ]
+    assert told[0].facts == FROM | {
+        "exchange_name": "",
+        "routing_keys": ["q"],
+        "properties": {},
+        "redelivered": 0,
+    }
+
+
+@pytest.mark.parametrize("first", ["consumer", "tracing"])
+def test_deliveries_are_copied_to_consumers_old_and_new(first: str) -> None:
+    world = World()
+    listener = Listener(world, TRACE_EXCHANGE, "deliver.*")
+    world.queue("q")
+    recipient = FakeRecipient()
+    if first == "consumer":
+        world.consume("q", Ledger(ORIGIN), recipient)
+    world.broker.administration.trace_on("/")
+    if first == "tracing":
+        world.consume("q", Ledger(ORIGIN), recipient)
+    publish(world, "", "q", "a")
+    world.broker.administration.trace_off("/")
+    publish(world, "", "q", "b")
+    assert recipient.bodies == ["a", "b"]
+    assert [(told.key, told.body) for told in listener.take()] == [("deliver.q", b"a")]
+
+
+def test_a_traced_consumer_is_still_told_that_its_queue_is_gone() -> None:
+    world, _ = traced()
+    world.queue("q")
+    recipient = FakeRecipient()
+    world.consume("q", Ledger(), recipient)
+    world.delete_queue("q")
+    assert recipient.cancellations == 1
+
+
+def test_a_traced_consumer_that_does_not_read_is_passed_over() -> None:
+    world, _ = traced()
+    world.queue("q")
+    recipient = FakeRecipient()
+    recipient.reading = False
+    world.consume("q", Ledger(), recipient)
+    publish(world, "", "q")
+    assert (recipient.bodies, world.ready("q")) == ([], ["a"])
+
+
+def test_off_leaves_everything_as_it_was() -> None:
+    world = World()
+    world.queue("q")
+    recipient = FakeRecipient()
+    consumer = world.consume("q", Ledger(), recipient)
+    ask = world.broker.administration
+    for _ in range(2):
+        ask.trace_on("/")
+    assert world.vhost.tracing
+    assert world.route("", "q").queues is None
+    for _ in range(2):
+        ask.trace_off("/")
+    assert not world.vhost.tracing
+    assert world.route("", "q").queues == (world.vhost.queues["q"],)
+    assert consumer.recipient is recipient
+
+
+def test_only_its_own_vhost_is_traced() -> None:
+    world = World()
+    world.broker.administration.add_vhost("v")
+    world.broker.administration.trace_on("v")
+    listener = Listener(world, TRACE_EXCHANGE)
+    publish(world, "amq.fanout", "k")
+    assert listener.take() == []
+
+
+def test_properties_are_a_table() -> None:
+    world, listener = traced("publish.#")
+    header = properties_header(
+        content_type="t", delivery_mode=2, priority=3, timestamp=None, headers={"a": 1}, correlation_id="c"
+    )
+    publish(world, "amq.fanout", "k", header=header)
+    (told,) = listener.take()
+    assert told.headers["properties"].value == {
+        "content_type": Field("longstr", "t"),
+        "headers": Field("table", {"a": Field("byte", 1)}),
+        "delivery_mode": Field("signedint", 2),
+        "priority": Field("signedint", 3),
+        "correlation_id": Field("longstr", "c"),
+    }
+
+
+def test_a_timestamp_is_cut_to_32_bits() -> None:
+    world, listener = traced("publish.#")
+    header = b"\x00\x3c" + bytes(10) + b"\x00\x40" + ((1 << 33) + (1 << 31)).to_bytes(8, "big")
+    publish(world, "amq.fanout", "k", header=header)
+    (told,) = listener.take()
+    assert told.headers["properties"].value == {"timestamp": Field("signedint", -(1 << 31))}
+
+
+def test_a_name_that_is_too_long_for_a_routing_key_is_cut() -> None:
+    world, listener = traced()
+    name = "x" * 255
+    world.exchange(name, "fanout")
+    publish(world, name, "k")
+    (told,) = listener.take()
+    assert told.key == f"publish.{name}"[:255]
+    assert told.facts["exchange_name"] == name
+
+
+def test_what_the_firehose_delivers_is_not_copied() -> None:
+    world, _ = traced()
+    recipient = FakeRecipient()
+    world.consume("listener", Ledger(), recipient)
+    publish(world, "amq.fanout", "k")
+    assert [message.routing_key for message in recipient.messages] == ["publish.amq.fanout"]
+    assert world.ready("listener") == []
+
+
+def test_a_queue_may_get_messages_and_their_copies() -> None:
+    """The copies come after the message, whatever the queue was doing."""
+    world = World()
+    world.queue("q")
+    world.bind("q", TRACE_EXCHANGE, "#")
+    world.broker.administration.trace_on("/")
+    recipient = FakeRecipient()
+    world.consume("q", Ledger(), recipient)
+    for body in ("a", "b"):
+        publish(world, "", "q", body)
+    keys = ["q", "publish.", "deliver.q"]
+    assert [message.routing_key for message in recipient.messages] == [*keys, *keys]
+
+
+def test_dead_letters_are_not_copied_but_their_deliveries_are() -> None:
+    world, listener = traced()
+    world.queue("dead")
+    world.queue("q", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="dead"))
+    ledger = Ledger()
+    publish(world, "", "q")
+    world.get("q", ledger)
+    listener.take()
+    world.nack(ledger, 1, requeue=False)
+    assert listener.take() == []
+    world.get("dead", ledger)
+    assert listener.keys() == ["deliver.dead"]
+
+
+def test_counts_of_a_quorum_queue_are_copied_and_keys_kept() -> None:
+    world, listener = traced("deliver.#")
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    world.send("", ("q", "c"), properties_header())
+    ledger = Ledger()
+    world.get("q", ledger)
+    world.nack(ledger, 1)
+    world.get("q", ledger)
+    last = listener.take()[-1]
+    assert last.facts["properties"]["headers"] == {"x-delivery-count": 1}
+    assert last.facts["routing_keys"] == ["q", "c"]
+
+
+def test_copies_nobody_wants_are_not_made() -> None:
+    world = World()
+    world.broker.administration.trace_on("/")
+    publish(world, "amq.fanout", "k")
+    assert world.broker.next_at_ms() is None
+
+
+def test_copies_nobody_wants_go_to_the_alternate_exchange() -> None:
+    world = World()
+    world.queue("q")
+    world.bind("q", "amq.fanout")
+    world.broker.administration.trace_on("/")
+    world.broker.administration.set_policy("/", "p", "trace$", {"alternate-exchange": "amq.fanout"})
+    publish(world, "amq.topic", "k")
+    message = world.fetch("q")
+    assert message is not None
+    assert message.routing_key == "publish.amq.topic"
+
+
+def test_tracing_ends_with_its_vhost() -> None:
+    world, _ = traced()
+    world.queue("q")
+    recipient = FakeRecipient()
+    consumer = world.consume("q", Ledger(), recipient)
+    world.broker.administration.delete_vhost("/")
+    consumer.recipient.deliver(1, False, Message(b"\x00\x01q", properties_header(), b""))
+    assert world.broker.next_at_ms() is None
