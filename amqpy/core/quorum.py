@@ -38,6 +38,11 @@ class QuorumConsumer(Consumer):
     def can_take(self) -> bool:
         return self.credit > 0 and self.recipient.outbox.size < HIGH
 
+    def answered(self) -> None:
+        super().answered()
+        if isinstance(self.queue, QuorumQueue) and self.queue.retiring is self and not self.owes:
+            self.queue.succeed()
+
 
 RETURNED_LEVEL = 32
 """Where what came back waits: above every priority."""
@@ -55,7 +60,7 @@ class QuorumQueue(Queue):
     consumer_type: ClassVar[Callable[..., Consumer]] = QuorumConsumer
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
-    __slots__ = ("_leavers", "_limit", "_rejects", "_retries", "_unsent")
+    __slots__ = ("_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
@@ -65,6 +70,8 @@ class QuorumQueue(Queue):
         self._retries: Retries | None = None
         self._unsent: UnsentLetters | None = None
         self._leavers: list[Consumer] = []
+        self.retiring: Consumer | None = None
+        """The active consumer that gives way to one of a higher priority, once it owes nothing."""
         self.ready = LevelledFifo(self.level_of, body_size, self.ready)
 
     def configure(self, settings: Settings) -> None:
@@ -245,7 +252,29 @@ class QuorumQueue(Queue):
             return super().choose_active()
         return next(iter(self.consumers), None)
 
+    def add_consumer(self, consumer: Consumer) -> None:
+        super().add_consumer(consumer)
+        active = self.active
+        if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:
+            return
+        if not active.parked and self.retiring is not active:
+            self.line.remove(active)
+        active.parked = False
+        self.retiring = active
+        if not active.owes:
+            self.succeed()
+
+    def succeed(self) -> None:
+        """The active consumer has given way."""
+        self.retiring = None
+        self.active = self.choose_active()
+        if self.active is not None:
+            self.active.parked = True
+            self.active.resume()
+
     def remove_consumer(self, consumer: Consumer) -> None:
+        if self.retiring is consumer:
+            self.retiring = None
         super().remove_consumer(consumer)
         if consumer.owes:
             self._leavers.append(consumer)

@@ -138,3 +138,32 @@ def test_when_all_have_left_the_next_one_to_come_is_active() -> None:
     world.consume("q", Ledger(), recipient)
     world.publish("", "q", "a")
     assert recipient.bodies == ["a"]
+
+
+def test_version_4_gives_a_quorum_queue_to_a_higher_priority_once_nothing_is_owed() -> None:
+    world, low, high = World("rabbitmq-4"), FakeRecipient(), FakeRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", single_active_consumer=True))
+    ledger, other = Ledger(), Ledger()
+    world.consume("q", ledger, low, tag="low", prefetch=2)
+    world.publish("", "q", "a")
+    world.consume("q", other, high, tag="high", prefetch=1, priority=1)
+    world.publish("", "q", "b")
+    assert (low.bodies, high.bodies) == (["a"], []), "it owes an answer still, and gets no more"
+    world.ack(ledger, 1)
+    assert (low.bodies, high.bodies) == (["a"], ["b"])
+    world.publish("", "q", "c")
+    world.ack(other, 1)
+    assert (low.bodies, high.bodies) == (["a"], ["b", "c"])
+    check_invariants(world.broker, [ledger, other])
+
+
+def test_version_4_gives_a_quorum_queue_at_once_where_nothing_is_owed() -> None:
+    world, low, high = World("rabbitmq-4"), FakeRecipient(), FakeRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", single_active_consumer=True))
+    world.consume("q", Ledger(), low, tag="low")
+    first = world.consume("q", Ledger(), high, tag="high", priority=1)
+    world.publish("", "q", "a")
+    assert (low.bodies, high.bodies) == ([], ["a"])
+    world.cancel(first)
+    world.publish("", "q", "b")
+    assert low.bodies == ["b"]
