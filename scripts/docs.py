@@ -3,6 +3,7 @@
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a function in PARTS.
 """
 
+import inspect
 import json
 import logging
 import re
@@ -16,9 +17,10 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 # ruff: noqa: E402 (these need the path above)
 from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
-from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN
+from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.core.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.policy_features import FEATURES
 from amqpy.profile import MIB, PROFILES, documented
@@ -169,6 +171,89 @@ def in_words(value: object) -> str:
     return str(value)
 
 
+ARGUMENT_DOCS = {
+    "expires": "how long the queue outlives its last use",
+    "message-ttl": "how long a message may wait",
+    "dead-letter-exchange": "where messages go that die here",
+    "dead-letter-routing-key": "their routing key, instead of their own",
+    "dead-letter-strategy": "whether a dead letter that no queue took is tried again",
+    "max-length": "how many messages may wait",
+    "max-length-bytes": "how large their bodies may be together",
+    "max-priority": "the highest priority that counts; without it, or with 0, none does",
+    "overflow": "what gives way in a full queue",
+    "single-active-consumer": "whether one consumer gets everything, as long as it is there",
+    "queue-type": "what kind of queue it is",
+    "delivery-limit": "how often a message may come back",
+    "consumer-timeout": "how long an answer to a delivery may take",
+    "delayed-retry-type": "which messages wait when they come back",
+    "delayed-retry-min": "how long they wait, for each failed delivery",
+    "delayed-retry-max": "how long they wait at most",
+    "message-deduplication": "whether a message is dropped when one with the same `x-deduplication-header` is here",
+}
+"""What an argument of queues is for, if it has any effect."""
+
+CHECK_DOCS = {
+    "natural": "an integer from 0",
+    "positive": "an integer from 1",
+    "time_to_live": f"milliseconds, 0 to {EXPIRY_MAX_MS}",
+    "lease": f"milliseconds, 1 to {EXPIRY_MAX_MS}",
+    "priority": f"an integer from 0 to {MAX_PRIORITY}",
+    "boolean": "true or false",
+    "longstr": "a text",
+    "dead_letter_key": "a text, beside `x-dead-letter-exchange`",
+    "max_age": "a number and one of Y, M, D, h, m, s",
+}
+"""What a check lets pass, by its name."""
+
+
+def queue_arguments() -> str:
+    """Those that do something, and then the others."""
+    active = [option for option in QUEUE_OPTIONS if option.setting is not None or option.name == "queue-type"]
+    passive = [option for option in QUEUE_OPTIONS if option not in active]
+    if unknown := {option.name for option in active} ^ ARGUMENT_DOCS.keys():
+        raise ValueError(f"ARGUMENT_DOCS and the table of arguments differ: {sorted(unknown)}")
+    rows = [
+        [f"`{option.argument}`", ARGUMENT_DOCS[option.name], taken(option.check), default_of(option), *known_to(option)]
+        for option in active
+    ]
+    others = [[f"`{option.argument}`", taken(option.check), *known_to(option)] for option in passive]
+    return "\n".join(
+        (
+            table(["Argument", "Meaning", "Takes", "Default", "For", "Policy key", "Merged"], rows),
+            "Without effect here, but kept, and checked and compared as RabbitMQ does:\n",
+            table(["Argument", "Takes", "For", "Policy key", "Merged"], others),
+        )
+    )
+
+
+def taken(check: Check | None) -> str:
+    """What an argument may be, in words."""
+    if check is None:
+        return "anything"
+    given = inspect.getclosurevars(check).nonlocals
+    for values in (given.get("known"), given.get("versions")):
+        if values is not None:
+            return ", ".join(f"`{value}`" for value in sorted(values))
+    return CHECK_DOCS[check.__name__]
+
+
+def default_of(option: Option) -> str:
+    if option.name == "queue-type":
+        return "see [Types](#types)"
+    if option.name == "delivery-limit":
+        limits = {name: profile.quorum_delivery_limit for name, profile in PROFILES.items()}
+        return ", ".join(f"{limit} (`{name}`)" for name, limit in limits.items() if limit is not None)
+    assert option.setting is not None
+    value = Settings._field_defaults[option.setting]
+    return f"`{value}`" if isinstance(value, str) else in_toml(value)
+
+
+def known_to(option: Option) -> list[str]:
+    """The types of queues, the policy key and how it is merged."""
+    key = ["", ""] if option.policy is None else [f"`{option.name}`", "least" if option.least else "argument"]
+    return [", ".join(sorted(option.by)), *key]
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
@@ -177,6 +262,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "policy_keys": keys_of_policies,
     "policy_features": policy_features,
     "profiles": profiles,
+    "queue_arguments": queue_arguments,
     "capabilities": lambda: names(CAPABILITIES),
 }
 
