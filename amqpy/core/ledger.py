@@ -131,7 +131,7 @@ def commands(taken: list[tuple[int, Owed]], *, together: bool = False) -> list[l
             return name, True, 0, consumer.tag.encode("utf-8", "surrogateescape")
         return (name, True, 0, str(tag).encode()) if together else (name, False, tag, b"")
 
-    ordered = sorted(taken, key=place)
+    ordered = sorted(taken, key=lambda entry: (place(entry), entry[0]))
     portions = groupby(ordered, key=lambda entry: place(entry)[0] if together else place(entry))
     return [[owed for _, owed in portion] for _, portion in portions]
 

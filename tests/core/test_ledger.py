@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.ledger import Ledger, Owed
+from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
 from amqpy.errors import PreconditionFailed
-from tests.core.world import World
+from tests.core.world import World, arguments
 
 TAKE = st.tuples(st.just("take"), st.integers(0, 12), st.booleans())
 OTHER = st.tuples(st.sampled_from(["owe", "owe", "owe", "pass", "take all", "put back"]), st.just(0), st.just(False))
@@ -62,3 +62,31 @@ def test_answering_one_by_one_and_then_all_the_rest() -> None:
     assert [tag for tag, _ in ledger.take(99, multiple=True)] == [98, 99]
     assert [tag for tag, _ in ledger.take(100, multiple=True)] == [100]
     assert ledger.take(0, multiple=True) == []
+
+
+def test_what_comes_back_together_comes_in_the_order_of_its_tags() -> None:
+    """An uncommitted answer is undone by the end of the channel, and stands behind what was never answered."""
+    world, ledger = World(), Ledger()
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    world.consume("q", ledger)
+    world.publish("", "q", *"abc")
+    answered = ledger.take(1, False)
+    taken = [*ledger.take_all(), *answered]
+    assert [[message.body for _, _, message, _ in portion] for portion in commands(taken, together=True)] == [
+        [b"a", b"b", b"c"]
+    ]
+
+
+def test_portions_of_one_command() -> None:
+    world, ledger = World(), Ledger()
+    world.queue("q")
+    world.publish("", "q", *"abcdef")
+    world.get("q", ledger)
+    second = world.consume("q", ledger, tag="second", prefetch=2)
+    world.consume("q", ledger, tag="first", prefetch=2)
+    world.cancel(second)
+    world.get("q", ledger)
+    portions = commands(ledger.take_all())
+    assert [b"".join(message.body for _, _, message, _ in portion) for portion in portions] == [
+        b"a", b"f", b"de", b"bc",
+    ]  # fmt: skip
