@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from amqpy.core import facts
+from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
+from amqpy.core.administration.validation import compile_pattern
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Client, Verb
-from amqpy.core.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
-from amqpy.core.validation import compile_pattern
+from amqpy.core.events import description
 from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
 from amqpy.wire.values import Field, MalformedValue, decode_table
 
@@ -124,9 +124,9 @@ class Users:
         hashed = self._hash(password) if password_hash is None else password_hash
         user = self._by_name[name] = User(name, hashed, {})
         user.tags = tuple(tags)
-        self._events.tell("user.created", facts.named, name, self._events.administrator)
+        self._events.tell("user.created", description.named, name, self._events.administrator)
         if user.tags:
-            self._events.tell("user.tags.set", facts.of_tags, name, user.tags, self._events.administrator)
+            self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
 
     def delete_user(self, name: str) -> None:
         """Also closes the user's connections."""
@@ -134,7 +134,7 @@ class Users:
         for vhost in list(user.permissions):
             self._set_permission(user, vhost, None)
         del self._by_name[name]
-        self._events.tell("user.deleted", facts.named, name, self._events.administrator)
+        self._events.tell("user.deleted", description.named, name, self._events.administrator)
         for client in list(user.clients):
             client.close(f"user '{name}' is deleted")
 
@@ -142,13 +142,13 @@ class Users:
         """For logins to come. An empty one lets nobody log in."""
         self.user(name).password_hash = self._hash(password)
         event = "user.password.changed" if password else "user.password.cleared"
-        self._events.tell(event, facts.named, name, self._events.administrator)
+        self._events.tell(event, description.named, name, self._events.administrator)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
         """For logins to come."""
         user = self.user(name)
         user.tags = tuple(tags)
-        self._events.tell("user.tags.set", facts.of_tags, name, user.tags, self._events.administrator)
+        self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Counts from now on, for open connections too."""
@@ -162,13 +162,15 @@ class Users:
         permission = Permission(configure, write, read)
         self._set_permission(user, vhost, permission)
         administrator = self._events.administrator
-        self._events.tell("permission.created", facts.of_permission, name, vhost, administrator, permission._asdict())
+        self._events.tell(
+            "permission.created", description.of_permission, name, vhost, administrator, permission._asdict()
+        )
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         user = self.user(name)
         self._broker.administration.vhost(vhost)
         self._set_permission(user, vhost, None)
-        self._events.tell("permission.deleted", facts.of_permission, name, vhost, self._events.administrator)
+        self._events.tell("permission.deleted", description.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Limits beside those there are; what there is already too much of stays."""
@@ -176,14 +178,14 @@ class Users:
         for error in judge_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
         user.limits |= limits
-        self._events.tell("user.limits.set", facts.of_limits, self._events.administrator, limits, username=name)
+        self._events.tell("user.limits.set", description.of_limits, self._events.administrator, limits, username=name)
 
     def clear_limits(self, name: str, *limits: str) -> None:
         """These limits, or all."""
         user = self.user(name)
         for limit in limits or tuple(user.limits):
             user.limits.pop(limit, None)
-        self._events.tell("user.limits.cleared", facts.of_limits, self._events.administrator, username=name)
+        self._events.tell("user.limits.cleared", description.of_limits, self._events.administrator, username=name)
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
@@ -201,7 +203,7 @@ class Users:
             if user.may_enter(vhost):
                 self._set_permission(user, vhost, None)
                 administrator = self._events.administrator
-                self._events.tell("permission.deleted", facts.of_permission, user.name, vhost, administrator)
+                self._events.tell("permission.deleted", description.of_permission, user.name, vhost, administrator)
 
     # --- logging in
 

@@ -17,12 +17,12 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 # ruff: noqa: E402 (these need the path above)
 from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
+from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
+from amqpy.core.administration.policy_features import FEATURES
 from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
-from amqpy.core.policies import EXCHANGE_KEYS, policy_keys
-from amqpy.core.policy_features import FEATURES
 from amqpy.profile import MIB, PROFILES, documented
 from amqpy.session.connection import ConnectionSession
 from amqpy.session.handshake import CAPABILITIES

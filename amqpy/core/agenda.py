@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
     from amqpy.core.ledger import Owed
     from amqpy.core.message import Message
     from amqpy.core.overdue import Overdue
-    from amqpy.core.queue import Queue, ReturnWay
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.queue import Queue, ReturnWay
 
 
 class Timed(Hashable, Protocol):

@@ -11,22 +11,22 @@ from collections.abc import Callable
 from itertools import count
 
 from amqpy.config import Config
-from amqpy.core import facts
-from amqpy.core.administration import Administration
+from amqpy.core.administration.administration import Administration
 from amqpy.core.agenda import Agenda
-from amqpy.core.announcer import Announcer
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
-from amqpy.core.consumers import Consumer
-from amqpy.core.dead_letter import send_dead_letter
 from amqpy.core.effects import Client, Recipient
-from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Events
+from amqpy.core.events import description
+from amqpy.core.events.announcer import Announcer
+from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
 from amqpy.core.exchanges import TopicExchange
 from amqpy.core.ledger import Ledger, Owed, commands
 from amqpy.core.message import Message
 from amqpy.core.overdue import RETURNED, Overdue
-from amqpy.core.queue import ReturnWay
-from amqpy.core.reply_to import REPLY_TO, ReplyQueue
+from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.dead_letter import send_dead_letter
+from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.topology import Topology
 from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
@@ -81,7 +81,7 @@ class Broker:
             self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
             vhost.exchanges[EVENT_EXCHANGE] = self.events.exchange
         for exchange in vhost.exchanges.values():
-            self.events.tell("exchange.created", facts.of_exchange, exchange, self.events.administrator)
+            self.events.tell("exchange.created", description.of_exchange, exchange, self.events.administrator)
         return vhost
 
     def new_pid(self) -> str:
@@ -99,7 +99,7 @@ class Broker:
         if agenda.cancelled:
             for consumer in agenda.cancelled:
                 consumer.recipient.cancelled()
-                self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, None)
+                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, None)
             agenda.cancelled.clear()
         if agenda.deadlines or agenda.dead:
             self._let_time_pass()
@@ -218,7 +218,7 @@ class Broker:
         queue.add_consumer(consumer)
         if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
             self.overdue.start()
-        self.events.tell("consumer.created", facts.of_consumer, consumer, prefetch, client.user_name)
+        self.events.tell("consumer.created", description.of_consumer, consumer, prefetch, client.user_name)
         return consumer
 
     def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
@@ -237,7 +237,7 @@ class Broker:
         queue = consumer.queue
         queue.remove_consumer(consumer)
         actor = consumer.ledger.origin.user if queue.type == CLASSIC else INTERNAL_USER
-        self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, actor)
+        self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
         if queue.auto_delete and not queue.consumers:
             vhost.remove_queue(queue)
 
@@ -314,7 +314,7 @@ class Broker:
         else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, INTERNAL_USER)
+            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
             consumer.recipient.cancelled()
         ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
         self.requeue(overdue, "nack")
@@ -324,7 +324,7 @@ class Broker:
         consumers = list(ledger.consumers)
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, INTERNAL_USER)
+            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
         self.requeue(taken, "down")
         for consumer in consumers:
             queue = consumer.queue

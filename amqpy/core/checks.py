@@ -5,7 +5,7 @@ Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with
 
 from amqpy.core.effects import Client, Verb
 from amqpy.core.exchanges import Exchange
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
 

@@ -15,8 +15,8 @@ from amqpy.core.message import Message
 from amqpy.errors import PreconditionFailed
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.queue import Queue
 
 Owed: TypeAlias = "tuple[Queue, int, Message, Consumer | None]"
 """A delivered message: its queue, its position there, the message, and the consumer (None: basic.get)."""

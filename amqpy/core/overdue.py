@@ -22,9 +22,9 @@ from amqpy.core.message import Message
 from amqpy.wire.values import INTEGER_KINDS
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
     from amqpy.core.ledger import Owed
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.queue import Queue
     from amqpy.profile import Profile
 
 INTERVAL_MS = 10_000

@@ -8,6 +8,7 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 
 from typing import TYPE_CHECKING
 
+from amqpy.core.administration.limits import refuse_queue
 from amqpy.core.arguments import (
     CLASSIC,
     EXCHANGE_ARGUMENTS,
@@ -33,9 +34,8 @@ from amqpy.core.checks import (
 )
 from amqpy.core.effects import Client
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
-from amqpy.core.limits import refuse_queue
-from amqpy.core.queue import Queue
-from amqpy.core.quorum import QuorumQueue
+from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Field, Table

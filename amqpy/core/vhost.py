@@ -10,18 +10,18 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from amqpy.core import facts
+from amqpy.core.administration.limits import Limits
+from amqpy.core.administration.policies import Rules
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.effects import Client
-from amqpy.core.events import INTERNAL_USER, Events
+from amqpy.core.events import description
+from amqpy.core.events.events import INTERNAL_USER, Events
+from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
-from amqpy.core.limits import Limits
 from amqpy.core.message import Keys, Message, MessageView, Target
-from amqpy.core.policies import Rules
-from amqpy.core.queue import Queue
-from amqpy.core.reply_to import ReplyQueue
-from amqpy.core.tracing import TRACE_EXCHANGE, Tracer
+from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -128,7 +128,7 @@ class Vhost:
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         self.exchanges[exchange.name] = exchange
         self.rules.govern_exchange(exchange)
-        self.events.tell("exchange.created", facts.of_exchange, exchange, actor)
+        self.events.tell("exchange.created", description.of_exchange, exchange, actor)
         self.forget_routes()
 
     def add_queue(
@@ -155,7 +155,7 @@ class Vhost:
         self.rules.govern_queue(queue, new=True)
         if owner is not None:
             self.owned.setdefault(owner, {})[queue] = None
-        self.events.tell("queue.created", facts.of_queue, queue, actor)
+        self.events.tell("queue.created", description.of_queue, queue, actor)
         self.forget_routes()
         return queue
 
@@ -171,13 +171,13 @@ class Vhost:
             queue.remove_consumer(consumer)
             self.agenda.cancelled.append(consumer)
             if queue.type == CLASSIC:
-                self.events.tell("consumer.deleted", facts.of_consumer_gone, consumer, actor)
+                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
         self.agenda.dirty.pop(queue, None)
         if queue.lease is not None:
             queue.lease.end()
         queue.discard()
         self.remove_bindings(list(queue.bindings))
-        self.events.tell("queue.deleted", facts.of_deletion, queue, actor)
+        self.events.tell("queue.deleted", description.of_deletion, queue, actor)
         self.forget_routes()
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
@@ -197,7 +197,7 @@ class Vhost:
             if self.exchanges.pop(gone.name, None) is None:
                 continue
             gone.discard()
-            self.events.tell("exchange.deleted", facts.of_deletion, gone, actor)
+            self.events.tell("exchange.deleted", description.of_deletion, gone, actor)
             for binding in list(gone.bindings.values()):
                 self._unlink(binding, actor)
             for binding in list(gone.incoming):
@@ -219,7 +219,7 @@ class Vhost:
             return
         binding.source.add(binding)
         _links(binding)[binding] = None
-        self.events.tell("binding.created", facts.of_binding, binding, actor)
+        self.events.tell("binding.created", description.of_binding, binding, actor)
         self.forget_routes()
 
     def remove_bindings(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> None:
@@ -233,7 +233,7 @@ class Vhost:
     def _unlink(self, binding: Binding, actor: str) -> None:
         binding.source.remove(binding)
         del _links(binding)[binding]
-        self.events.tell("binding.deleted", facts.of_binding, binding, actor)
+        self.events.tell("binding.deleted", description.of_binding, binding, actor)
 
     # --- routes
 

@@ -19,14 +19,14 @@ import trio
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.events import COMMAND_LINE
+from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.alertness import Alertness
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
 from amqpy.session.connection import ConnectionSession, State
-from amqpy.session.facts import Peer
+from amqpy.session.description import Peer
 
 T = TypeVar("T")
 

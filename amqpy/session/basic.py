@@ -4,7 +4,7 @@ Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 """
 
 from amqpy.core.confirms import Confirms
-from amqpy.core.reply_to import REPLY_TO
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles

@@ -13,7 +13,7 @@ from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.effects import Origin
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, Target, TracedMessage
-from amqpy.core.reply_to import name_reply_queue, wants_reply
+from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.vhost import Route, Vhost
 from amqpy.errors import (
@@ -24,7 +24,7 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.session.facts import of_channel_end
+from amqpy.session.description import of_channel_end
 from amqpy.wire.hot import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
 from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
 from amqpy.wire.properties import (
@@ -40,8 +40,8 @@ from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
     from amqpy.core.confirms import Confirms
-    from amqpy.core.consumers import Consumer
-    from amqpy.core.reply_to import ReplyQueue
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.reply_to import ReplyQueue
     from amqpy.session.connection import ConnectionSession
     from amqpy.session.transaction import Transaction
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from amqpy.auth import IMPERSONATOR, MECHANISMS, LoginFailed, Mechanism, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
-from amqpy.core.facts import of_channel
+from amqpy.core.events.description import of_channel
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -34,7 +34,7 @@ from amqpy.errors import (
     SyntaxFault,
     UnexpectedFrame,
 )
-from amqpy.session import basic, facts, topology  # noqa: F401  (some register their handlers)
+from amqpy.session import basic, description, topology  # noqa: F401  (some register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
@@ -98,7 +98,7 @@ class ConnectionSession:
         log: logging.LoggerAdapter[logging.Logger],
         wake: Callable[[], object],
         now_ms: int,
-        peer: facts.Peer = facts.NO_PEER,
+        peer: description.Peer = description.NO_PEER,
     ) -> None:
         self.broker = broker
         self.peer = peer
@@ -359,15 +359,15 @@ class ConnectionSession:
             answer = self._mechanism.respond(response)
         except LoginFailed as failure:
             self.log.error("login failed: %s", str(failure))
-            events.tell("user.authentication.failure", facts.of_login, self, failure.user_name, str(failure))
+            events.tell("user.authentication.failure", description.of_login, self, failure.user_name, str(failure))
             raise login_refused(self._mechanism.name) from None
         except SyntaxFault as fault:
-            events.tell("user.authentication.failure", facts.of_login, self, None, fault.text)
+            events.tell("user.authentication.failure", description.of_login, self, None, fault.text)
             raise
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return
-        events.tell("user.authentication.success", facts.of_login, self, answer.name)
+        events.tell("user.authentication.success", description.of_login, self, answer.name)
         self.user = answer
         self.impersonates = IMPERSONATOR in answer.tags
         self._mechanism = None
@@ -393,7 +393,7 @@ class ConnectionSession:
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
         self.next_at_ms = self._heartbeat.next_at_ms(self.broker.agenda.now_ms)
-        self.broker.events.tell("connection.created", facts.of_connection, self)
+        self.broker.events.tell("connection.created", description.of_connection, self)
         name = connection_name(self.client_properties)
         shown = f", connection name: {name!r}" if name else ""
         self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
@@ -470,7 +470,7 @@ class ConnectionSession:
     def _finish(self) -> None:
         self._leave_core()
         if self.state is not State.CLOSED:
-            self.broker.events.tell("connection.closed", facts.of_connection_end, self)
+            self.broker.events.tell("connection.closed", description.of_connection_end, self)
         self.state = State.CLOSED
         self.next_at_ms = None
 

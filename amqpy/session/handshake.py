@@ -8,8 +8,8 @@ from platform import python_version
 from amqpy import __version__
 from amqpy.auth import User
 from amqpy.config import Config
+from amqpy.core.administration.limits import refuse_connection
 from amqpy.core.broker import Broker
-from amqpy.core.limits import refuse_connection
 from amqpy.core.vhost import Vhost
 from amqpy.errors import LoginRefused, NotAllowed
 from amqpy.profile import Profile

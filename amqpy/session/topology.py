@@ -5,13 +5,13 @@ Source: AMQP 0-9-1 sections 1.6 and 1.7; `rabbit_channel:expand_shortcuts` for e
 
 from typing import TYPE_CHECKING
 
-from amqpy.core.reply_to import REPLY_TO
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.errors import NotFound
 from amqpy.session.channel import Channel, handles
 from amqpy.wire.methods import Access, Exchange, Queue, table_of
 
 if TYPE_CHECKING:
-    from amqpy.core.queue import Queue as CoreQueue
+    from amqpy.core.queues.queue import Queue as CoreQueue
 
 
 @handles(Access.Request)

@@ -9,7 +9,7 @@ Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.message import Message, Target
-from amqpy.core.queue import ReturnWay
+from amqpy.core.queues.queue import ReturnWay
 
 if TYPE_CHECKING:
     from amqpy.core.ledger import Owed

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from amqpy.core.broker import Broker
-from amqpy.core.consumers import Consumer
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
-from amqpy.core.queue import Queue
-from amqpy.core.quorum import QuorumQueue
+from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo
 from amqpy.wire.properties import headers_of
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from amqpy.config import Config
-from amqpy.core.administration import Administration, Parameter
+from amqpy.core.administration.administration import Administration, Parameter
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
-from amqpy.core.events import EVENT_EXCHANGE
+from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed

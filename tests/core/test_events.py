@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from amqpy.auth import Users
-from amqpy.core.events import EVENT_EXCHANGE, INTERNAL_USER, Facts, field
+from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Facts, field
 from amqpy.core.ledger import Ledger
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import DEPTH_MAX, Field, decode_table, encode_table

@@ -6,7 +6,7 @@ import pytest
 
 from amqpy.core.broker import WORK_MAX
 from amqpy.core.ledger import Ledger
-from amqpy.core.queue import EXPIRED_MAX
+from amqpy.core.queues.queue import EXPIRED_MAX
 from tests.core.invariants import check_invariants
 from tests.core.world import FakeRecipient, World, arguments
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.administration.policies import APPLY_TO, policy_keys
 from amqpy.core.arguments import POLICY_KEYS, Settings, merged, settings_of
-from amqpy.core.policies import APPLY_TO, policy_keys
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field
 from tests.core.world import World, longstr

@@ -10,7 +10,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core.events import EVENT_EXCHANGE
+from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.vhost import PREDECLARED
@@ -21,7 +21,7 @@ from tests.core.model import Debt, Model, ModelBinding, ModelChannel, ModelConsu
 from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
+    from amqpy.core.queues.consumers import Consumer
 
 CHANNELS = 2
 

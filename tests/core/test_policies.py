@@ -5,9 +5,9 @@ Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding; of 
 
 import pytest
 
+from amqpy.core.administration.policies import APPLY_TO, Policies, Policy, check_policy, policy_keys
+from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
-from amqpy.core.policies import APPLY_TO, Policies, Policy, check_policy, policy_keys
-from amqpy.core.validation import as_erlang_term
 from amqpy.errors import AdministrationError
 from amqpy.profile import PROFILES, Profile
 

@@ -3,7 +3,7 @@
 import pytest
 
 from amqpy.core.ledger import Ledger
-from amqpy.core.queue import ReturnWay
+from amqpy.core.queues.queue import ReturnWay
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table

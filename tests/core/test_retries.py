@@ -3,7 +3,7 @@
 import pytest
 
 from amqpy.core.ledger import Ledger
-from amqpy.core.queue import ReturnWay
+from amqpy.core.queues.queue import ReturnWay
 from tests.core.invariants import check_invariants
 from tests.core.world import FakeRecipient, World, arguments
 

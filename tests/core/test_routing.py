@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core import vhost as vhost_module
-from amqpy.core.events import EVENT_EXCHANGE
+from amqpy.core.events.events import EVENT_EXCHANGE
+from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.message import TracedMessage
-from amqpy.core.tracing import TRACE_EXCHANGE
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
 from tests.core.world import FakeClient, World, content_header, longstr

@@ -3,9 +3,9 @@
 import pytest
 
 from amqpy.core.effects import Origin
+from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, TracedMessage
-from amqpy.core.tracing import TRACE_EXCHANGE
 from amqpy.wire.values import Field
 from tests.core.told import Listener
 from tests.core.world import FakeRecipient, World, arguments, properties_header

@@ -11,12 +11,12 @@ from pamqp.header import ContentHeader
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.consumers import Consumer
 from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Keys, Message, Target, TracedMessage
-from amqpy.core.queue import Queue, ReturnWay
+from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
 from amqpy.wire.outbox import HIGH, Outbox

@@ -14,8 +14,8 @@ import trio
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpy.core.consumers import Consumer
 from amqpy.core.message import Message
+from amqpy.core.queues.consumers import Consumer
 from amqpy.server.link import Link
 from amqpy.session.basic import Subscription
 from amqpy.session.channel import Channel as ChannelSession

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.queue import Queue as CoreQueue
+from amqpy.core.queues.queue import Queue as CoreQueue
 from amqpy.server import reactor as reactor_module
 from amqpy.server.link import LINGER_S
 from amqpy.session.channel import HANDLERS

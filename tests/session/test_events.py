@@ -7,7 +7,7 @@ from pamqp import commands
 
 from amqpy.core.broker import Broker
 from amqpy.session.connection import ConnectionSession
-from amqpy.session.facts import Peer, erlang_address
+from amqpy.session.description import Peer, erlang_address
 from tests.session.client import HEADER, LOG, OPENING, Client, make_broker, make_users, names, start_ok
 
 PEER = Peer("127.0.0.1:5000 -> 127.0.0.1:5672", "127.0.0.1", 5000, "::1", 5672)

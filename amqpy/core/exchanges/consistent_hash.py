@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, as_erlang, comparable

@@ -10,15 +10,15 @@ Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from amqpy.core.administration.policies import NO_RULING
 from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
-from amqpy.core.policies import NO_RULING
 from amqpy.errors import CommandInvalid, PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table, encode_table
 
 if TYPE_CHECKING:
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.queue import Queue
     from amqpy.core.vhost import Vhost
 
 Destination: TypeAlias = "Queue | Exchange"

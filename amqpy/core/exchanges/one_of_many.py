@@ -10,7 +10,7 @@ from zlib import crc32
 
 from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 
 

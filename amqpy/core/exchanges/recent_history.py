@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from amqpy.core.exchanges.exchange import Binding, Destination
 from amqpy.core.exchanges.standard import FanoutExchange
 from amqpy.core.message import Kept, Keys, MessageView
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, as_erlang

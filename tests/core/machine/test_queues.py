@@ -25,7 +25,7 @@ from tests.core.machine.watch import Log, LoggedRecipient, watch
 from tests.core.world import World, arguments, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
+    from amqpy.core.queues.consumers import Consumer
 
 NAMES = ("q1", "q2", "q3")
 PROFILE = "rabbitmq-3.13"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from amqpy.core.message import Message
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import headers_of
 from tests.core.world import FakeRecipient

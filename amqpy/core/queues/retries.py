@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from amqpy.core.message import Message
 
 if TYPE_CHECKING:
-    from amqpy.core.quorum import QuorumQueue
+    from amqpy.core.queues.quorum import QuorumQueue
 
 
 class Retries:

@@ -32,7 +32,7 @@ from amqpy.wire.values import (
 )
 
 if TYPE_CHECKING:
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.queue import Queue
     from amqpy.profile import Profile
 
 _COUNT_MODULUS = 1 << 64

@@ -14,15 +14,15 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from amqpy.core.administration.policies import NO_RULING
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import CLASSIC, PLAIN, Settings
-from amqpy.core.consumers import Consumer
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.effects import Client
-from amqpy.core.lease import Lease
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, body_size
-from amqpy.core.policies import NO_RULING
+from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.lease import Lease
 from amqpy.core.structures import LevelledFifo, ReadyFifo
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.properties import headers_of, priority_of

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
-from amqpy.core.consumers import Consumer
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, body_size, returned
-from amqpy.core.queue import Queue, ReturnWay
-from amqpy.core.retries import Retries, UnsentLetters
+from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.queues.retries import Retries, UnsentLetters
 from amqpy.core.structures import LevelledFifo
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.outbox import HIGH

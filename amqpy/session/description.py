@@ -6,8 +6,8 @@ Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_K
 import ipaddress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from amqpy.core.events import Facts
-from amqpy.core.facts import ACTOR, erlang_rows
+from amqpy.core.events.description import ACTOR, erlang_rows
+from amqpy.core.events.events import Facts
 from amqpy.session.handshake import connection_name
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from amqpy.core.effects import Origin, Recipient
 from amqpy.core.message import Message, Target
-from amqpy.core.reply_to import REPLY_TO
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table
 
 if TYPE_CHECKING:
-    from amqpy.core.announcer import Announcer
-    from amqpy.core.consumers import Consumer
+    from amqpy.core.events.announcer import Announcer
+    from amqpy.core.queues.consumers import Consumer
     from amqpy.core.vhost import Vhost
 
 TRACE_EXCHANGE = "amq.rabbitmq.trace"

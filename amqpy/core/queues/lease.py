@@ -8,7 +8,7 @@ Source: `rabbit_amqqueue_process:ensure_expiry_timer`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.queue import Queue
 
 
 class Lease:

@@ -10,8 +10,8 @@ Source: `rabbit_mirror_queue_misc`, `rabbit_mirror_queue_mode_*`, `rabbit_queue_
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from amqpy.core.administration.validation import as_erlang_term, compile_pattern, number, text
 from amqpy.core.arguments import Definition
-from amqpy.core.validation import as_erlang_term, compile_pattern, number, text
 
 MIRRORING_KEYS: Final = (
     "ha-mode",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias
 
-from amqpy.core.announcer import SHORTSTR_MAX, Announcer
+from amqpy.core.events.announcer import SHORTSTR_MAX, Announcer
 from amqpy.wire.values import DEPTH_MAX, Field, Table
 
 if TYPE_CHECKING:

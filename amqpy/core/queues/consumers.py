@@ -17,7 +17,7 @@ from amqpy.wire.outbox import HIGH
 from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.queue import Queue
 
 
 UNLIMITED = 1 << 62

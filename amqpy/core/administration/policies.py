@@ -16,6 +16,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from amqpy.core.administration.policy_features import CLASSIC_KEYS, FEATURES, Feature
+from amqpy.core.administration.validation import (
+    Term,
+    as_erlang_pairs,
+    as_erlang_term,
+    check,
+    compile_pattern,
+    judge_object,
+    number,
+)
 from amqpy.core.arguments import (
     CLASSIC,
     POLICY_KEYS,
@@ -29,21 +39,11 @@ from amqpy.core.arguments import (
     settings_of,
 )
 from amqpy.core.option_values import is_text
-from amqpy.core.policy_features import CLASSIC_KEYS, FEATURES, Feature
-from amqpy.core.validation import (
-    Term,
-    as_erlang_pairs,
-    as_erlang_term,
-    check,
-    compile_pattern,
-    judge_object,
-    number,
-)
 from amqpy.profile import Profile
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Exchange
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.queue import Queue
 
 EXCHANGE: Final = "exchange"
 """What an exchange is to `apply-to`, beside the types of queues."""

@@ -6,17 +6,17 @@ Source: wherever RabbitMQ calls `rabbit_event:notify`; the exchange type's `fmt`
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import QUORUM
-from amqpy.core.events import Facts
-from amqpy.core.validation import as_erlang_term
+from amqpy.core.events.events import Facts
 from amqpy.errors import erlang_atom, erlang_text
 from amqpy.wire.values import Table, as_erlang
 
 if TYPE_CHECKING:
-    from amqpy.core.consumers import Consumer
     from amqpy.core.effects import Origin
     from amqpy.core.exchanges import Binding, Exchange
-    from amqpy.core.queue import Queue
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.queue import Queue
     from amqpy.core.vhost import Vhost
 
 ACTOR = "user_who_performed_action"

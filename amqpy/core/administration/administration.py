@@ -9,13 +9,13 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core import facts
+from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
+from amqpy.core.administration.policies import Policies, Policy, check_policy
+from amqpy.core.administration.validation import as_erlang_term, check
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
-from amqpy.core.limits import VHOST_LIMITS, judge_limits
-from amqpy.core.policies import Policies, Policy, check_policy
-from amqpy.core.queue import Queue
-from amqpy.core.tracing import Tracer
-from amqpy.core.validation import as_erlang_term, check
+from amqpy.core.events import description as told
+from amqpy.core.events.tracing import Tracer
+from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Metadata, Vhost
 from amqpy.errors import AdministrationError
 
@@ -121,7 +121,7 @@ class Administration:
         if is_operators:
             self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
         self._change_policies(vhost, policies, lambda: policies.put(policy), "queue.policy.updated", value)
-        self._events.tell("policy.set", facts.of_policy, name, vhost.name, self._events.administrator, value)
+        self._events.tell("policy.set", told.of_policy, name, vhost.name, self._events.administrator, value)
 
     def _clear_policy(self, vhost: Vhost, component: str, name: str) -> None:
         policies = _policies_of(vhost, component)
@@ -132,7 +132,7 @@ class Administration:
             self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
             event = "operator.policy.cleared"
         self._change_policies(vhost, policies, lambda: policies.remove(name), "queue.policy.cleared", None)
-        self._events.tell(event, facts.of_policy, name, vhost.name, self._events.administrator)
+        self._events.tell(event, told.of_policy, name, vhost.name, self._events.administrator)
 
     def _change_policies(
         self, vhost: Vhost, policies: Policies, change: Callable[[], None], event: str, value: dict[str, Any] | None
@@ -143,7 +143,7 @@ class Administration:
         vhost.govern()
         for queue, policy in before.items():
             if policies.match(queue.type, queue.name) != policy:
-                self._events.tell(event, facts.of_queue_policy, queue, self._events.administrator, value)
+                self._events.tell(event, told.of_queue_policy, queue, self._events.administrator, value)
 
     # --- parameters
 
@@ -163,7 +163,7 @@ class Administration:
             return
         self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
         if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
-            self._events.tell("vhost.limits.set", facts.of_limits, self._events.administrator, value)
+            self._events.tell("vhost.limits.set", told.of_limits, self._events.administrator, value)
 
     def clear_parameter(self, vhost: str, component: str, name: str) -> None:
         where = self.vhost(vhost)
@@ -210,11 +210,11 @@ class Administration:
         del vhost.parameters[component, name]
         self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
         if component == VHOST_LIMITS_COMPONENT:
-            self._events.tell("vhost.limits.cleared", facts.of_limits, self._events.administrator)
+            self._events.tell("vhost.limits.cleared", told.of_limits, self._events.administrator)
 
     def _tell_of_parameter(self, event: str, name: str, component: str, vhost: str | None, **value: object) -> None:
         administrator = self._events.administrator
-        self._events.tell(event, facts.of_parameter, name, component, vhost, administrator, **value)
+        self._events.tell(event, told.of_parameter, name, component, vhost, administrator, **value)
 
     # --- limits
 
@@ -249,7 +249,7 @@ class Administration:
             before.protected_from_deletion if protected_from_deletion is None else protected_from_deletion,
         )
         event = "vhost.created" if is_new else "vhost.updated"
-        self._events.tell(event, facts.of_vhost, vhost, self._broker.node, self._events.administrator)
+        self._events.tell(event, told.of_vhost, vhost, self._broker.node, self._events.administrator)
 
     def delete_vhost(self, name: str) -> None:
         """Deletes all that is in a virtual host, and closes the connections to it."""
@@ -264,7 +264,7 @@ class Administration:
         for exchange in list(vhost.exchanges.values()):
             vhost.remove_exchange(exchange, administrator)
         del self._broker.vhosts[name]
-        self._events.tell("vhost.deleted", facts.named, name, administrator)
+        self._events.tell("vhost.deleted", told.named, name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
         # Consumers are told of their queues first, as they would be by queues that are deleted one by one.

@@ -9,7 +9,7 @@ Source: `rabbit_vhost_limit`, `rabbit_reader:is_over_*`, `rabbit_auth_backend_in
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from amqpy.core.validation import Term, integer, judge_object
+from amqpy.core.administration.validation import Term, integer, judge_object
 from amqpy.errors import NotAllowed, PreconditionFailed
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from amqpy.core.agenda import Agenda
 from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
-from amqpy.core.queue import Queue
+from amqpy.core.queues.queue import Queue
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import decode_properties, replace_property
 
