@@ -136,6 +136,8 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
     assert tag is not None
     taken = channel.ledger.take(tag, multiple)
     if channel.transaction is not None:
+        if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
+            verdict = "nack"  # no difference, and so nothing that would keep them apart
         channel.transaction.answer(verdict, taken)
     else:
         _carry_out(channel, verdict, taken)

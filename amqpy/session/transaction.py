@@ -6,6 +6,7 @@ effect at the commit.
 Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 """
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.message import Message, Target
@@ -35,15 +36,19 @@ class Transaction:
         self.publishes.append(Publish(queues, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: Taken) -> None:
-        self.answers.append((verdict, taken))
+        """Answers of one kind in a row are carried out as one, in the order of their tags."""
+        if self.answers and self.answers[-1][0] == verdict:
+            self.answers[-1][1].extend(taken)
+        else:
+            self.answers.append((verdict, taken))
 
     def commit(self) -> tuple[list[Publish], list[tuple[Verdict, Taken]]]:
         """Everything to be done, in order; the next transaction starts empty."""
         publishes, answers = self.publishes, self.answers
         self.publishes, self.answers = [], []
-        return publishes, answers
+        return publishes, [(verdict, sorted(taken, key=itemgetter(0))) for verdict, taken in answers]
 
     def rollback(self) -> Taken:
         """What was answered and now is not, by tag."""
         _, answers = self.commit()
-        return sorted((entry for _, taken in answers for entry in taken), key=lambda entry: entry[0])
+        return sorted((entry for _, taken in answers for entry in taken), key=itemgetter(0))

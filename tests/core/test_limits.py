@@ -4,6 +4,7 @@ import pytest
 
 from amqpy.core.ledger import Ledger
 from tests.core.invariants import check_invariants
+from tests.core.machine.watch import history_of
 from tests.core.world import FakeRecipient, World, arguments
 
 
@@ -161,3 +162,15 @@ def test_a_full_dead_letter_queue(world: World, overflow: str) -> None:
     ]
     assert world.ready("small") == [kept]
     assert world.ready("dead") == passed_on
+
+
+def test_what_expired_makes_room_within_the_turn(world: World) -> None:
+    """One message drops the first, its heir has expired by then: the next one finds room, and drops nobody."""
+    world.queue("q", arguments=arguments(max_length=2, dead_letter_exchange="dlx"))
+    world.publish("", "q", "a")
+    world.publish("", "q", "b", expiration=10)
+    world.advance(10)
+    world.publish("", "q", "c", "d")
+    assert world.ready("q") == ["c", "d"]
+    reasons = [history_of(message)[0][1] for _, message in world.vhost.queues["dead"].ready]
+    assert reasons == ["maxlen", "expired"]

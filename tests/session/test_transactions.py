@@ -140,3 +140,13 @@ def test_a_transaction_in_one_chunk() -> None:
     received = client.feed(publish_frames("q", b"1") + method_frame(Tx.Commit(), 1) + publish_frames("q", b"2"))
     assert names(received) == ["Tx.CommitOk"]
     assert ready(client) == 1
+
+
+def test_answers_of_one_kind_are_carried_out_together_in_the_order_of_their_tags() -> None:
+    client = transactional()
+    for body in (b"a", b"b", b"c"):
+        client.publish("q", body)
+    client.send(Tx.Commit(), Basic.Consume(queue="q", consumer_tag="c"))
+    client.send(Basic.Reject(3, True), Basic.Nack(1, False, True))
+    redelivered = [frame.body for frame in client.send(Tx.Commit()) if frame.body]
+    assert redelivered == [b"a", b"c"]

@@ -240,7 +240,8 @@ class Queue:
             dropped.append(ready.pop()[1])
         for message in reversed(dropped) if self.buries_last_first else dropped:
             self.bury(message, "maxlen")
-        if self.may_expire:
+        if dropped and self.may_expire:
+            self.drop_expired()
             self.watch_first()
 
     def _is_duplicate(self, message: Message) -> bool:

@@ -73,6 +73,35 @@ queue_delete('a1', queue='q1')
 queue_declare('a1', queue='q1')
 tx_commit('b1')
 """,
+    "answered in a transaction and given back by its end": """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
+tx_select('a1')
+basic_publish('a1', routing_key='q1', times=2)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+tx_commit('a1')
+basic_ack('a1')
+queue_bind('a1', queue='q1')
+basic_consume('a1', queue='q1', consumer_tag='t2')
+""",
+    "given back by one commit": """
+queue_declare('a1', queue='q1')
+tx_select('a1')
+basic_publish('a1', routing_key='q1', times=3)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+tx_commit('a1')
+basic_reject('a1', nth=2, requeue=True)
+basic_nack('a1', requeue=True)
+tx_commit('a1')
+""",
+    "over its time behind one that is over the limit": """
+queue_declare('a1', queue='q1',
+    arguments={'x-max-length': 2, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})
+queue_declare('a1', queue='q2')
+basic_publish('a1', routing_key='q1')
+basic_publish('a1', routing_key='q1', properties={'expiration': '100'})
+basic_publish('a1', routing_key='q1', times=2)
+drain('z1', queue='q2')
+""",
     "room again, at the back": """
 queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
 basic_qos('a1', prefetch_count=1)
