@@ -136,7 +136,7 @@ def keys_of_policies() -> str:
             [
                 f"`{name}`",
                 key.noun,
-                "least" if option is not None and option.least else "argument",
+                option.merge if option is not None else "argument",
                 "exchanges" if name in EXCHANGE_KEYS else kinds,
                 "yes" if name in operators else "",
                 "" if option is None or option.setting is not None else "no",
@@ -250,7 +250,7 @@ def default_of(option: Option) -> str:
 
 def known_to(option: Option) -> list[str]:
     """The types of queues, the policy key and how it is merged."""
-    key = ["", ""] if option.policy is None else [f"`{option.name}`", "least" if option.least else "argument"]
+    key = ["", ""] if option.policy is None else [f"`{option.name}`", option.merge]
     return [", ".join(sorted(option.by)), *key]
 
 

@@ -9,13 +9,11 @@ Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `ra
 `rabbit_amqqueue_process:process_args_policy`, `rabbit_policies`, `rabbit_misc:assert_args_equivalence`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.option_values import (
-    EXPIRY_MAX_MS,
     Check,
     PolicyCheck,
     among,
@@ -36,7 +34,7 @@ from amqpy.core.option_values import (
     time_to_live,
     version_among,
 )
-from amqpy.errors import PreconditionFailed, escaped
+from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, text
 
@@ -55,12 +53,15 @@ class PolicyKey(NamedTuple):
     """The queue types it applies to; a policy with a key that a type does not know is not for queues of that type."""
     operator: bool = False
     """Whether an operator policy may say it."""
+    greatest: bool = False
+    """Of a policy and an operator policy, the greater value holds."""
 
 
 # --- the table
 
 OVERFLOWS = ("drop-head", "reject-publish", "reject-publish-dlx")
 STRATEGIES = ("at-most-once", "at-least-once")
+RETRIES = ("all", "failed", "returned", "disabled")
 LOCATORS = ("client-local", "balanced", "random", "least-leaders")
 QUEUE_TYPES_KNOWN = (CLASSIC, QUORUM, STREAM)
 SEGMENT_BYTES_MAX = 3_000_000_000
@@ -77,8 +78,8 @@ class Option(NamedTuple):
     setting: str | None = None
     """The field of Settings it sets; None: accepted, and without effect here."""
     policy: PolicyKey | None = None
-    least: bool = False
-    """The least of argument and policies holds. Otherwise an argument wins over a policy."""
+    merge: Literal["argument", "policy", "least"] = "argument"
+    """Which one holds where an argument and a policy say something, or that the least does."""
 
     @property
     def argument(self) -> str:
@@ -94,7 +95,7 @@ _CQ, _QS, _CQS = _C | _Q, _Q | _S, _C | _Q | _S
 
 
 def _limit(name: str, check: Check, by: frozenset[str], setting: str, noun: str, low: int = 0) -> Option:
-    return Option(name, check, by, setting, PolicyKey(at_least(low), noun, by, operator=True), least=True)
+    return Option(name, check, by, setting, PolicyKey(at_least(low), noun, by, operator=True), merge="least")
 
 
 QUEUE_OPTIONS: Final = (
@@ -128,14 +129,14 @@ QUEUE_OPTIONS: Final = (
         natural,
         _Q,
         policy=PolicyKey(at_least(0), "maximum memory in bytes", _CQ, operator=True),
-        least=True,
+        merge="least",
     ),
     Option(
         "max-in-memory-bytes",
         natural,
         _Q,
         policy=PolicyKey(at_least(0), "maximum memory in bytes", _CQ, operator=True),
-        least=True,
+        merge="least",
     ),
     Option("max-priority", priority, _C, "max_priority"),
     Option(
@@ -182,7 +183,7 @@ QUEUE_OPTIONS: Final = (
         _Q,
         "delivery_limit",
         PolicyKey(at_least(0), "delivery limit", _Q, operator=True),
-        least=True,
+        merge="least",
     ),
     Option(
         "consumer-disconnected-timeout",
@@ -196,16 +197,43 @@ QUEUE_OPTIONS: Final = (
         frozenset(),
         "consumer_timeout_ms",
         PolicyKey(at_least(0), "consumer timeout", _CQS),
-        least=True,
+        merge="least",
     ),
     Option(
         "delayed-retry-type",
-        one_of(("disabled", "all", "failed", "returned"), "invalid_delayed_retry_type"),
+        one_of(RETRIES, "invalid_delayed_retry_type"),
         frozenset(),
         "retry_type",
+        PolicyKey(
+            among(*RETRIES),
+            f"delayed retry type. Must be one of: {', '.join(RETRIES)}",
+            _Q,
+            operator=True,
+        ),
+        merge="policy",
     ),
-    Option("delayed-retry-min", natural, frozenset(), "retry_min_ms"),
-    Option("delayed-retry-max", natural, frozenset(), "retry_max_ms"),
+    Option(
+        "delayed-retry-min",
+        natural,
+        frozenset(),
+        "retry_min_ms",
+        PolicyKey(
+            at_least(1),
+            "delayed retry minimum delay. Must be a positive integer",
+            _Q,
+            operator=True,
+            greatest=True,
+        ),
+        merge="least",
+    ),
+    Option(
+        "delayed-retry-max",
+        natural,
+        frozenset(),
+        "retry_max_ms",
+        PolicyKey(at_least(1), "delayed retry maximum delay. Must be a positive integer", _Q, operator=True),
+        merge="least",
+    ),
     Option("message-deduplication", None, frozenset(), "deduplicates"),
 )
 
@@ -255,6 +283,9 @@ def _option(option: Option, profile: Profile) -> Option:
             return option._replace(check=version_among(profile.queue_versions))
         case Option("consumer-timeout") if QUORUM not in option.by:
             return option._replace(check=None)
+        case Option(name) if name.startswith("delayed-retry") and name not in profile.quorum_options:
+            # What other versions do not know is let through as an argument, and refused in a policy.
+            return option._replace(policy=None)
         case Option("delivery-limit", policy=PolicyKey() as key) if profile.negative_delivery_limit:
             return option._replace(policy=key._replace(check=is_integer))
     return option
@@ -325,8 +356,10 @@ def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] 
         value = _setting(option.setting, field) if field is not None else None
         if value is None:
             value = said
-        elif said is not None and option.least:
+        elif said is not None and option.merge == "least":
             value = min(value, said)
+        elif said is not None and option.merge == "policy":
+            value = said
         if value is not None:
             found[option.setting] = value
     return Settings(**found)
@@ -348,14 +381,17 @@ _TEXTS = frozenset(
 
 
 def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
-    """A policy's definition with an operator policy's: where both say something, the least or the operator's.
-    Less than 0 is no limit, and so more than any."""
+    """A policy's definition with an operator policy's: where both say something, the operator's, unless the least or
+    the greatest is to hold. Less than 0 is no limit, and so more than any."""
     result = dict(policy)
-    least = {option.name for option in QUEUE_OPTIONS if option.least}
+    greatest = {name for name, key in POLICY_KEYS.items() if key.greatest}
+    least = {option.name for option in QUEUE_OPTIONS if option.merge == "least"} - greatest
     for key, value in operator.items():
         ours = result.get(key)
         if key in least and ours is not None:
             value = max(ours, value) if min(ours, value) < 0 else min(ours, value)
+        elif key in greatest and ours is not None:
+            value = max(ours, value)
         result[key] = value
     return result
 
@@ -449,26 +485,3 @@ def _shown(field: Field) -> str:
     if field.kind == "binary":
         return text(field.value)
     return str(field.value) if field.kind == "longstr" else as_erlang(field)
-
-
-# --- a message's own time to live
-
-
-def check_expiration(value: str) -> int:
-    """The milliseconds of an `expiration` property. Raises PreconditionFailed, in `rabbit_basic:parse_expiration`'s
-    words."""
-    number = re.match(r"[+-]?[0-9]+", value)
-    if number is None:
-        raise _invalid_expiration(value, "no_integer")
-    if number.end() < len(value):
-        raise _invalid_expiration(value, f'{{leftover_string,"{escaped(value[number.end() :])}"}}')
-    milliseconds = int(value)
-    if milliseconds < 0:
-        raise _invalid_expiration(value, f"{{value_negative,{milliseconds}}}")
-    if milliseconds > EXPIRY_MAX_MS:
-        raise _invalid_expiration(value, f"{{value_too_large,{milliseconds}}}")
-    return milliseconds
-
-
-def _invalid_expiration(value: str, term: str) -> PreconditionFailed:
-    return PreconditionFailed(f"invalid expiration '{value}': {term}")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from amqpy.errors import escaped
+from amqpy.errors import PreconditionFailed, escaped
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
 EXPIRY_MAX_MS = 315_360_000_000
@@ -120,3 +120,26 @@ def is_text(value: object) -> bool:
 
 def among(*values: object) -> PolicyCheck:
     return lambda value: any(value is each or (value == each and type(value) is type(each)) for each in values)
+
+
+# --- a message's own time to live
+
+
+def check_expiration(value: str) -> int:
+    """The milliseconds of an `expiration` property. Raises PreconditionFailed, in `rabbit_basic:parse_expiration`'s
+    words."""
+    number = re.match(r"[+-]?[0-9]+", value)
+    if number is None:
+        raise _invalid_expiration(value, "no_integer")
+    if number.end() < len(value):
+        raise _invalid_expiration(value, f'{{leftover_string,"{escaped(value[number.end() :])}"}}')
+    milliseconds = int(value)
+    if milliseconds < 0:
+        raise _invalid_expiration(value, f"{{value_negative,{milliseconds}}}")
+    if milliseconds > EXPIRY_MAX_MS:
+        raise _invalid_expiration(value, f"{{value_too_large,{milliseconds}}}")
+    return milliseconds
+
+
+def _invalid_expiration(value: str, term: str) -> PreconditionFailed:
+    return PreconditionFailed(f"invalid expiration '{value}': {term}")

@@ -8,11 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core.arguments import check_expiration
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.effects import Origin
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, Target, TracedMessage
+from amqpy.core.option_values import check_expiration
 from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.vhost import Route, Vhost

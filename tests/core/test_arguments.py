@@ -233,7 +233,11 @@ def test_the_first_difference_is_told_in_the_order_of_the_table() -> None:
 
 # --- what it comes to
 
-LEAST = {option.name: option for option in QUEUE_OPTIONS if option.least and option.setting}
+LEAST = {
+    option.name: option
+    for option in QUEUE_OPTIONS
+    if option.merge == "least" and option.setting and not (option.policy and option.policy.greatest)
+}
 NUMBERS = st.dictionaries(st.sampled_from(sorted(LEAST)), st.integers(1, 1000))
 
 
@@ -246,7 +250,9 @@ def test_no_limit_is_ever_exceeded(argument: dict[str, int], policy: dict[str, i
 
 
 OTHERS = {
-    option.name: option for option in QUEUE_OPTIONS if option.setting and option.policy is not None and not option.least
+    option.name: option
+    for option in QUEUE_OPTIONS
+    if option.setting and option.policy is not None and option.merge == "argument"
 }
 WORDS = st.dictionaries(st.sampled_from(sorted(OTHERS)), st.sampled_from(["one", "two"]))
 
@@ -260,6 +266,17 @@ def test_arguments_win_over_policies(
         said = [source[name] for source in (argument, operator, policy) if name in source]
         default = Settings._field_defaults[option.setting or ""]
         assert getattr(settings, option.setting or "") == (said[0] if said else default)
+
+
+def test_delayed_retry_is_merged_as_its_version_of_rabbitmq_does() -> None:
+    """A policy decides whether, and the shorter times hold; but an operator may ask for a longer least one."""
+    said = {"x-delayed-retry-type": longstr("all"), "x-delayed-retry-min": integer(50)}
+    policy = {"delayed-retry-type": "failed", "delayed-retry-min": 20, "delayed-retry-max": 90}
+    operator = {"delayed-retry-type": "disabled", "delayed-retry-min": 30, "delayed-retry-max": 70}
+    one = settings_of(said, policy)
+    assert (one.retry_type, one.retry_min_ms, one.retry_max_ms) == ("failed", 20, 90)
+    both = settings_of(said, merged(policy, operator))
+    assert (both.retry_type, both.retry_min_ms, both.retry_max_ms) == ("disabled", 30, 70)
 
 
 def test_nothing_said_is_a_plain_queue() -> None:

@@ -238,6 +238,29 @@ def test_what_is_missing_is_told() -> None:
     assert refusal({}) == [f'Key "{key}" not found in p' for key in keys]
 
 
+@pytest.mark.parametrize(
+    ("definition", "line"),
+    [
+        (
+            {"delayed-retry-type": "x"},
+            '<<"x">> is not a valid delayed retry type. Must be one of: all, failed, returned, disabled',
+        ),
+        (
+            {"delayed-retry-min": 0},
+            "0 is not a valid delayed retry minimum delay. Must be a positive integer",
+        ),
+        ({"delayed-retry-type": "all"}, "delayed-retry-min is required when delayed-retry-type is all"),
+        (
+            {"delayed-retry-min": 5, "delayed-retry-max": 4},
+            "delayed-retry-max (4) must not be smaller than delayed-retry-min (5)",
+        ),
+    ],
+)
+def test_delayed_retry(definition: dict[str, object], line: str) -> None:
+    assert refusal(policy_of(definition), profile=PROFILES["rabbitmq-4"]) == [line]
+    assert "not recognised" in refusal(policy_of(definition))[0]
+
+
 def test_operator_policies_may_say_less() -> None:
     assert refusal(policy_of({"foo": 1}), operator=True) == ['[{<<"foo">>,1}] are not recognised policy settings']
     (line,) = refusal(policy_of({"overflow": "drop-head"}), operator=True, profile=OLD)

@@ -147,3 +147,12 @@ def test_a_deleted_queue_holds_nothing() -> None:
     world.delete_queue("q")
     assert world.broker.next_at_ms() is None
     check_invariants(world.broker, [ledger])
+
+
+def test_what_is_held_counts_towards_the_limit() -> None:
+    world, ledger = retrying(max_length=2), Ledger()
+    world.publish("", "q", "a", "b")
+    world.get("q", ledger)
+    world.nack(ledger, 1, way="reject")
+    world.publish("", "q", "c")
+    assert (world.ready("q"), world.ready("dead")) == (["c"], ["b"])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from amqpy.core.arguments import EXPIRY_MAX_MS, check_expiration
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.option_values import EXPIRY_MAX_MS, check_expiration
 from amqpy.core.queues.reply_to import REPLY_TO, UNREAD_MAX, name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.errors import NotFound, PreconditionFailed

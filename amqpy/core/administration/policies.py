@@ -147,9 +147,19 @@ def _own(keys: Mapping[str, PolicyKey]) -> Feature:
         for name, value in definition.items():
             if not keys[name].check(value):
                 return f"{as_erlang_term(value)} is not a valid {keys[name].noun}"
-        return None
+        return _retry_conflict(definition)
 
     return Feature(frozenset(keys), judge)
+
+
+def _retry_conflict(definition: Definition) -> str | None:
+    kind = definition.get("delayed-retry-type", "disabled")
+    least, most = definition.get("delayed-retry-min"), definition.get("delayed-retry-max")
+    if kind != "disabled" and least is None:
+        return f"delayed-retry-min is required when delayed-retry-type is {kind}"
+    if least is not None and most is not None and most < least:
+        return f"delayed-retry-max ({most}) must not be smaller than delayed-retry-min ({least})"
+    return None
 
 
 # --- which one counts

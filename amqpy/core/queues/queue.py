@@ -221,14 +221,17 @@ class Queue:
 
     def _would_overflow(self, message: Message) -> bool:
         length, size = self.settings.max_length, self.settings.max_length_bytes
-        ready = self.ready
-        return (length is not None and len(ready) >= length) or (
-            size is not None and isinstance(ready, LevelledFifo) and ready.size + len(message.body) > size
+        return (length is not None and len(self.ready) >= length) or (
+            size is not None and isinstance(self.ready, LevelledFifo) and self.ready.size + len(message.body) > size
         )
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """How many messages may wait, and how many bytes of them; None is no limit."""
+        return self.settings.max_length, self.settings.max_length_bytes
 
     def _drop_excess(self) -> None:
         """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
-        length, size = self.settings.max_length, self.settings.max_length_bytes
+        length, size = self.limits()
         if length is None and size is None:
             return
         ready = self.ready
