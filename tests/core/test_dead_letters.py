@@ -402,7 +402,7 @@ def chain(world: World, length: int) -> DeepRecipient:
 
 def test_a_chain_of_queues_takes_turns_and_no_stack() -> None:
     short, long = World(), World()
-    ends = [chain(short, 1), chain(long, 250)]
+    ends = [chain(short, 1), chain(long, 1000)]
     short.publish("", "q0", "m")
     long.publish("", "q0", "m")
     assert ends[1].times == {}, "the long history took more than a turn"
@@ -438,7 +438,7 @@ def test_a_ladder_of_delays() -> None:
     delayed_delivery(world, "work")
     recipient = DeepRecipient(world)
     world.consume("work", Ledger(), recipient)
-    delays_s = {f"m{number}": 1 << random.randrange(20) | 1 << random.randrange(20) for number in range(1000)}
+    delays_s = {f"m{number}": 1 << random.randrange(20) | 1 << random.randrange(20) for number in range(10_000)}
     for delay_s in set(delays_s.values()):
         bits = ".".join(f"{delay_s:0{LEVELS}b}")
         bodies = [body for body, each in delays_s.items() if each == delay_s]
