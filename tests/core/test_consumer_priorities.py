@@ -107,3 +107,17 @@ def test_thousands_of_consumers_are_told_that_their_queue_is_gone(world: World) 
     assert {end.cancellations for end in ends} == {1}
     assert not ledger.consumers
     check_invariants(world.broker, [ledger])
+
+
+def test_priorities_that_nobody_has_are_forgotten() -> None:
+    """A client may come with another priority each time, for ever."""
+    world = World()
+    queue = world.queue("q")
+    for priority in range(1, 200):
+        world.cancel(world.consume("q", Ledger(), priority=priority))
+    assert queue.lines is not None
+    assert len(queue.lines) <= 2
+    late = FakeRecipient()
+    world.consume("q", Ledger(), late)
+    world.publish("", "q", "a")
+    assert late.bodies == ["a"]

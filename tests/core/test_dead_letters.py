@@ -447,3 +447,26 @@ def test_a_ladder_of_delays() -> None:
     assert recipient.times == {body: 1000 * delay_s for body, delay_s in delays_s.items()}
     assert world.broker.message_count() == len(delays_s), "delivered, and not acknowledged"
     assert world.broker.next_at_ms() is None
+
+
+def test_where_letters_go_changes_with_what_is_bound() -> None:
+    world, ledger = World(), Ledger()
+    world.exchange("graves", "topic")
+    world.queue("q", arguments=arguments(message_ttl=0, dead_letter_exchange="graves"))
+    for name in ("one", "two"):
+        world.queue(name)
+
+    def buried() -> list[str]:
+        world.publish("", "q", "m")
+        return [name for name in ("one", "two") if name in world.vhost.queues and world.get(name, ledger, no_ack=True)]
+
+    assert buried() == []
+    world.bind("one", "graves", "q")
+    assert buried() == ["one"]
+    world.bind("two", "graves", "#")
+    assert buried() == ["one", "two"]
+    world.unbind("one", "graves", "q")
+    assert buried() == ["two"]
+    world.delete_queue("two")
+    assert buried() == []
+    check_invariants(world.broker, [ledger])

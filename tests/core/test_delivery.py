@@ -349,3 +349,13 @@ def test_what_is_answered_after_its_queue_was_deleted_is_nobodys(
     assert recipient.bodies == ["a", "c"]
     world.nack(ledger, 2)
     assert recipient.bodies == ["a", "c", "c"], "the channel lives on"
+
+
+def test_what_comes_back_together_is_delivered_again_consumer_by_consumer(
+    world: World, ledger: Ledger, recipient: FakeRecipient
+) -> None:
+    for tag in ("first", "second"):
+        world.consume("q", ledger, recipient, tag=tag)
+    world.publish("", "q", "a", "b", "c")
+    world.nack(ledger, 3, multiple=True)
+    assert recipient.bodies == ["a", "b", "c", "a", "c", "b"], "first's two, and then second's"

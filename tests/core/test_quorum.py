@@ -340,3 +340,14 @@ def test_arguments_of_classic_queues(name: str) -> None:
     with pytest.raises(AmqpFault) as caught:
         world.queue("new", durable=True, arguments=arguments(queue_type="quorum") | {name: integer(1)})
     assert caught.value.text == f"invalid arg '{name}' for queue 'new' in vhost '/' of queue type rabbit_quorum_queue"
+
+
+def test_a_consumer_with_room_again_stands_at_the_back() -> None:
+    world, first, second = quorum_world(), FakeRecipient(), FakeRecipient()
+    ledger = Ledger()
+    world.consume("q", ledger, first, tag="first", prefetch=1)
+    world.consume("q", Ledger(), second, tag="second")
+    world.publish("", "q", "a", "b")
+    world.ack(ledger, 1)
+    world.publish("", "q", "c", "d")
+    assert (first.bodies, second.bodies) == (["a", "d"], ["b", "c"])

@@ -150,3 +150,12 @@ def test_answers_of_one_kind_are_carried_out_together_in_the_order_of_their_tags
     client.send(Basic.Reject(3, True), Basic.Nack(1, False, True))
     redelivered = [frame.body for frame in client.send(Tx.Commit()) if frame.body]
     assert redelivered == [b"a", b"c"]
+
+
+def test_a_commit_finds_its_queues_by_name() -> None:
+    client = transactional()
+    client.publish("q", b"kept")
+    client.publish("gone", b"lost")
+    client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q"), channel=2)
+    client.send(Tx.Commit())
+    assert ready(client) == 1

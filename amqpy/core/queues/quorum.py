@@ -146,8 +146,9 @@ class QuorumQueue(Queue):
     def limits(self) -> tuple[int | None, int | None]:
         """What is held back counts, too."""
         length, size = super().limits()
-        held = self._length() - len(self.ready)
-        return None if length is None else max(length - held, 0), size
+        if length is None or (self._retries is None and self._unsent is None):
+            return length, size
+        return max(length - (self._length() - len(self.ready)), 0), size
 
     def _length(self) -> int:
         return len(self.ready) + sum(len(held) for held in (self._retries, self._unsent) if held is not None)
