@@ -36,6 +36,7 @@ from amqpy.core.effects import Client
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Field, Table
@@ -274,6 +275,8 @@ class Topology:
 
     def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
         queue, exchange = stripped(queue), stripped(exchange)
+        if queue.startswith(f"{REPLY_TO}.") and not vhost.profile.binds_reply_queues:
+            raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
         permit(client, vhost, "write", "queue", queue)
         refuse_default(exchange)
         permit(client, vhost, "read", "exchange", exchange)

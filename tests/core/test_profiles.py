@@ -89,6 +89,19 @@ def test_unknown_exchange_types(profile: str, expected: str) -> None:
     assert "x-new" not in EXCHANGE_TYPES
 
 
+VOLATILE = "cannot bind or unbind to a volatile (direct reply-to) queue"
+
+
+@switch("binds_reply_queues", (True, None), (True, None), (False, VOLATILE))
+def test_bindings_of_reply_queues(profile: str, expected: tuple[bool, str | None]) -> None:
+    may_try, unbinding = expected
+    world = World(profile)
+    name = "amq.rabbitmq.reply-to.abc"
+    bound = refusal(world.bind, name, "amq.direct")
+    assert bound == (f"no queue '{name}' in vhost '/'" if may_try else VOLATILE)
+    assert refusal(world.unbind, name, "amq.direct") == unbinding
+
+
 @switch("topic_hashes_max", None, None, "Topic binding key '#.a.#.#' uses 3 '#' wildcards, at most 2 are allowed")
 def test_topic_keys_with_many_hashes(profile: str, expected: str | None) -> None:
     world = World(profile)

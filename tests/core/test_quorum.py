@@ -351,3 +351,15 @@ def test_a_consumer_with_room_again_stands_at_the_back() -> None:
     world.ack(ledger, 1)
     world.publish("", "q", "c", "d")
     assert (first.bodies, second.bodies) == (["a", "d"], ["b", "c"])
+
+
+def test_who_left_and_owes_an_answer_keeps_the_queue() -> None:
+    world, ledger = quorum_world(expires=100), Ledger()
+    consumer = world.consume("q", ledger)
+    world.publish("", "q", "a")
+    world.cancel(consumer)
+    world.advance(250)
+    assert "q" in world.vhost.queues
+    world.ack(ledger, 1)
+    world.advance(100)
+    assert "q" not in world.vhost.queues

@@ -332,3 +332,12 @@ def test_confirm_select_twice_and_without_an_answer() -> None:
     assert names(client.send(Confirm.Select())) == ["Confirm.SelectOk"]
     (ack,) = client.publish("nowhere")
     assert ack.method.delivery_tag == 2
+
+
+def test_what_a_queue_refuses_is_nacked_and_the_rest_acknowledged() -> None:
+    client = Client.opened()
+    client.send(
+        Queue.Declare(queue="q", arguments={"x-max-length": 1, "x-overflow": "reject-publish"}), Confirm.Select()
+    )
+    confirms = [confirm.method for _ in range(3) for confirm in client.publish("q")]
+    assert [(type(each).__name__, each.delivery_tag) for each in confirms] == [("Ack", 1), ("Nack", 2), ("Nack", 3)]
