@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
+    from amqpy.core.facts import Record
+    from amqpy.core.journal import Journal
     from amqpy.core.ledger import Owed
     from amqpy.core.message import Message
     from amqpy.core.overdue import Overdue
@@ -28,7 +30,7 @@ class Timed(Hashable, Protocol):
 class Agenda:
     """Shared by all of a broker's queues."""
 
-    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "now_ms", "overdue", "returns")
+    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "journal", "now_ms", "overdue", "returns")
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -47,3 +49,15 @@ class Agenda:
         """Consumers whose queue is gone, to be told."""
         self.discarded: deque[deque[Any]] = deque()
         """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""
+        self.journal: Journal | None = None
+        """What is to be made durable, where there is a store."""
+
+    def put(self, record: "Record") -> None:
+        """A durable thing is there now, or is another one."""
+        if self.journal is not None:
+            self.journal.put(record)
+
+    def drop(self, record: "Record") -> None:
+        """A durable thing is gone."""
+        if self.journal is not None:
+            self.journal.drop(record)

@@ -19,6 +19,8 @@ class Message:
 
     __slots__ = ("address", "body", "expires_at_ms", "header")
 
+    persistent = False
+    """Whether it is to survive a restart, in a durable queue (delivery mode 2)."""
     more_keys: tuple[str, ...] = ()
     """Routing keys beside the one of its address (CC, BCC)."""
     is_dead_letter = False
@@ -57,10 +59,17 @@ class Message:
         return f"<Message {self.exchange!r}/{self.routing_key!r} {len(self.body)} bytes>"
 
 
+class PersistentMessage(Message):
+    """A message with delivery mode 2."""
+
+    __slots__ = ()
+    persistent = True
+
+
 class TracedMessage(Message):
     """A message of which more is known than the publisher said: few are, so the others do not carry it."""
 
-    __slots__ = ("acquired_count", "delivery_count", "is_dead_letter", "more_keys", "waits_first")
+    __slots__ = ("acquired_count", "delivery_count", "is_dead_letter", "more_keys", "persistent", "waits_first")
 
     def __init__(
         self,
@@ -69,6 +78,7 @@ class TracedMessage(Message):
         body: bytes,
         expires_at_ms: int | None = None,
         *,
+        persistent: bool = False,
         more_keys: tuple[str, ...] = (),
         is_dead_letter: bool = False,
         delivery_count: int = 0,
@@ -76,6 +86,7 @@ class TracedMessage(Message):
         waits_first: bool = False,
     ) -> None:
         super().__init__(address, header, body, expires_at_ms)
+        self.persistent = persistent
         self.more_keys = more_keys
         self.is_dead_letter = is_dead_letter
         self.delivery_count = delivery_count
@@ -88,6 +99,7 @@ class TracedMessage(Message):
             self.header,
             self.body,
             expires_at_ms,
+            persistent=self.persistent,
             more_keys=self.more_keys,
             is_dead_letter=self.is_dead_letter,
         )
@@ -98,6 +110,7 @@ class TracedMessage(Message):
             header,
             self.body,
             self.expires_at_ms,
+            persistent=self.persistent,
             more_keys=self.more_keys,
             is_dead_letter=self.is_dead_letter,
         )
@@ -110,6 +123,7 @@ def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMess
         message.header,
         message.body,
         message.expires_at_ms,
+        persistent=message.persistent,
         more_keys=message.more_keys,
         is_dead_letter=message.is_dead_letter,
         delivery_count=message.delivery_count + failed,

@@ -1,0 +1,174 @@
+"""What is to be made durable: facts and messages, gathered while the batch before is being written.
+
+Messages lie in *lanes*, each at a position that is never used again. Lane and position make the message's key, one
+number. What is published and settled before its batch is taken leaves no trace: it costs no write.
+
+The journal is pure state: whoever does the writing takes a batch, makes it durable, and says so. It is also asked for
+messages that are not in memory, so that nobody has to know whether they are on disk already.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from amqpy.core.facts import Drop, Fact, Put, Record
+from amqpy.core.message import Message
+
+POSITION_BITS = 42
+POSITIONS = 1 << POSITION_BITS
+"""Positions in a lane: at 100,000 messages a second they last for 500 days."""
+
+LANES = 1 << 21
+
+OVERHEAD = 512
+"""Bytes that a waiting message is counted for beside its body."""
+
+
+class Note(NamedTuple):
+    """What is to be known of a message that waits for something else than a consumer."""
+
+    due_at_ms: int
+    """When it comes back."""
+
+
+class Batch:
+    """What becomes durable together. A store applies, in this order: facts, cleared, removed, added."""
+
+    __slots__ = ("added", "cleared", "facts", "notes", "number", "removed", "unix_offset_ms")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Batches are numbered from 1 on, each time the broker runs."""
+        self.facts: list[Fact] = []
+        self.cleared: list[tuple[int, int]] = []
+        """Ranges of keys, from and up to, of which all messages are gone."""
+        self.removed: list[int] = []
+        """Keys of messages that are gone. Perhaps they never were there."""
+        self.added: dict[int, Message] = {}
+        """New messages by key, as they came."""
+        self.notes: dict[int, Note] = {}
+        """For some of those added."""
+        self.unix_offset_ms = 0
+        """To be added to times of messages and notes to get Unix time."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.cleared or self.facts)
+
+
+class Source(Protocol):
+    """Where messages are that are not in memory."""
+
+    def read(
+        self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int
+    ) -> list[tuple[int, Message]]:
+        """The next durable messages with keys from `first` to `last`, in order: at most `count_max`, and not more
+        once their bodies have `size_max` bytes; at least one, if there is any."""
+
+
+class Journal:
+    """The facts of one broker that has a store."""
+
+    __slots__ = ("_free_lanes", "_lane_count", "_source", "_unix_offset_ms", "batch", "facts_count", "size", "writing")
+
+    def __init__(self, source: Source, unix_offset_ms: Callable[[], int]) -> None:
+        self._source = source
+        self._unix_offset_ms = unix_offset_ms
+        self.batch = Batch(1)
+        """What gathers."""
+        self.writing: Batch | None = None
+        """What was taken and is not known to be durable yet."""
+        self.size = 0
+        """About how many bytes of memory the batch that gathers costs."""
+        self.facts_count = 0
+        """How many facts there were: who sees it grow has done something that survives."""
+        self._lane_count = 0
+        self._free_lanes: list[int] = []
+
+    # --- facts
+
+    def put(self, record: Record) -> None:
+        self.batch.facts.append(Put(record))
+        self.facts_count += 1
+
+    def drop(self, record: Record) -> None:
+        self.batch.facts.append(Drop(record))
+        self.facts_count += 1
+
+    def new_lane(self) -> int:
+        """A number for a lane. Raises OverflowError when there are too many."""
+        if self._free_lanes:
+            return self._free_lanes.pop()
+        if self._lane_count == LANES - 1:
+            raise OverflowError("too many lanes")
+        self._lane_count += 1
+        return self._lane_count
+
+    def use_lanes(self, numbers: set[int]) -> None:
+        """These are in use when the broker starts."""
+        self._lane_count = max(numbers, default=0)
+        self._free_lanes = [number for number in range(1, self._lane_count) if number not in numbers]
+
+    def free_lane(self, number: int) -> None:
+        """Nothing is in the lane any more, and nobody will name a message of it again."""
+        first = number << POSITION_BITS
+        self.clear(first, first + POSITIONS - 1)
+        self._free_lanes.append(number)
+
+    # --- messages
+
+    def add(self, key: int, message: Message, note: Note | None = None) -> None:
+        batch = self.batch
+        batch.added[key] = message
+        self.size += len(message.body) + OVERHEAD
+        if note is not None:
+            batch.notes[key] = note
+
+    def remove(self, key: int) -> None:
+        message = self.batch.added.pop(key, None)
+        if message is None:
+            self.batch.removed.append(key)
+        else:
+            self.size -= len(message.body) + OVERHEAD
+
+    def clear(self, first: int, last: int) -> None:
+        """Removes all messages with keys from `first` to `last`."""
+        batch = self.batch
+        for key in [key for key in batch.added if first <= key <= last]:
+            self.size -= len(batch.added.pop(key).body) + OVERHEAD
+        batch.cleared.append((first, last))
+
+    def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
+        """The next messages with keys from `first` to `last`, some at least if there are any. Those that are not
+        durable yet must follow, without a gap, the durable ones or `first`."""
+        found = self._source.read(
+            first, last, count_max=count_max, size_max=size_max, unix_offset_ms=self._unix_offset_ms()
+        )
+        if found:
+            return found
+        waiting = (self.writing, self.batch)
+        key = first
+        while key <= last and count_max > len(found) and size_max > 0:
+            message = next((batch.added[key] for batch in waiting if batch is not None and key in batch.added), None)
+            if message is None:
+                break
+            found.append((key, message))
+            size_max -= len(message.body)
+            key += 1
+        return found
+
+    # --- writing
+
+    def take(self) -> Batch | None:
+        """The batch to be written next, if there is anything in it; the next one gathers from now on."""
+        assert self.writing is None
+        batch = self.batch
+        if not batch:
+            return None
+        batch.unix_offset_ms = self._unix_offset_ms()
+        self.writing = batch
+        self.batch = Batch(batch.number + 1)
+        self.size = 0
+        return batch
+
+    def written(self) -> None:
+        """What was taken is durable."""
+        self.writing = None

@@ -1,0 +1,64 @@
+"""What a store can do, and how it fails.
+
+A store is used by one task at a time for writing (`append`, `sync`), in a thread of its own, because both may wait for
+the disk; and for reading by another, at the same time. It knows neither queues nor clients: only records, and messages
+with keys.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from amqpy.core.facts import Record
+from amqpy.core.journal import Batch, Source
+from amqpy.core.message import Message
+
+
+class StoreError(Exception):
+    """The store cannot go on; the text is one line for the operator. What was not synced is lost."""
+
+
+class StoreFull(StoreError):
+    """There is no space. Nothing of what was appended since the last sync is stored; the same may be tried again."""
+
+
+class LaneState(NamedTuple):
+    """What is in a lane."""
+
+    messages: int
+    first: int
+    """The position of the first message."""
+    end: int
+    """The position after the last message."""
+    size: int
+    """Bytes of all bodies."""
+
+
+class Loaded(NamedTuple):
+    """All that is durable, but for the messages themselves."""
+
+    records: list[Record]
+    """Those of each kind in the order in which they were first put; kinds in the order of `facts.KEYS`."""
+    lanes: dict[int, LaneState]
+    """Lanes with messages, by number."""
+    is_clean: bool
+    """The broker stopped in good order the last time, or there never was one."""
+
+
+class Store(Source, Protocol):
+    """Durable facts and messages."""
+
+    def load(self) -> Loaded:
+        """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
+
+    def append(self, batch: Batch) -> None:
+        """Buffers a batch. Raises StoreError."""
+
+    def sync(self) -> int:
+        """Makes all that was appended durable, as a whole or not at all; the number of the last batch. Raises
+        StoreError; after StoreFull, what was appended is forgotten, and may be appended again."""
+
+    def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
+        """All messages of a lane, with positions; and when they are due, where that was noted."""
+
+    def close(self, *, is_clean: bool) -> None:
+        """The last call. `is_clean`: all there was to write is written."""
