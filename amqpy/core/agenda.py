@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from amqpy.core.ledger import Owed
     from amqpy.core.message import Message
     from amqpy.core.overdue import Overdue
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.consumers import Consumer, Served
     from amqpy.core.queues.queue import Queue, ReturnWay
 
 
@@ -35,14 +35,14 @@ class Agenda:
     def __init__(self) -> None:
         self.now_ms = 0
         """The time of the current turn."""
-        self.dirty: dict[Queue, None] = {}
+        self.dirty: dict[Served, None] = {}
         """Queues that may have both a message and a consumer for it."""
         self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
         """Who waits for when: a queue for the end of its first message, for example."""
         self.returns: deque[tuple[list[Owed], ReturnWay]] = deque()
         """Messages on their way back to their queues, in portions of one queue."""
-        self.dead: deque[tuple[Queue, Message, str]] = deque()
-        """Messages that died in a queue with a dead letter exchange, and the reason."""
+        self.dead: deque[tuple[Queue, int | None, Message, str]] = deque()
+        """Messages that died in a queue with a dead letter exchange, where they were in it, and the reason."""
         self.overdue: Overdue | None = None
         """Who looks for deliveries that nobody answers."""
         self.cancelled: list[Consumer] = []

@@ -117,9 +117,10 @@ class Broker:
         work = WORK_MAX
         while work > 0:
             if agenda.dead:
-                queue, message, reason = agenda.dead.popleft()
-                if not send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile):
-                    queue.unsent(message, reason)
+                queue, position, message, reason = agenda.dead.popleft()
+                is_sent = send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile)
+                if is_sent or not queue.unsent(position, message, reason):
+                    queue.buried(position, message)
                 # A long history takes long to write.
                 work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
@@ -255,7 +256,8 @@ class Broker:
         position, message, redelivered = taken
         if no_ack:
             tag = ledger.next_tag()
-            queue.settled(message)
+            if queue.keeps_account:
+                queue.settled(position, message)
         else:
             queue.unacked += 1
             tag = ledger.owe(queue, position, message, None)
@@ -271,18 +273,18 @@ class Broker:
 
     def acknowledge_one(self, owed: Owed) -> None:
         """A message is done with."""
-        queue, _, message, consumer = owed
+        queue, position, message, consumer = owed
         queue.unacked -= 1
-        if queue.contents is not None:
-            queue.settled(message)
+        if queue.keeps_account:
+            queue.settled(position, message)
         if consumer is not None:
             consumer.answered()
 
     def reject(self, taken: list[tuple[int, Owed]]) -> None:
         """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
         for portion in commands(taken):
-            for queue, _, message, consumer in sorted(portion, key=lambda owed: -owed[0].level_of(owed[2])):
-                queue.reject(message)
+            for queue, position, message, consumer in sorted(portion, key=lambda owed: -owed[0].level_of(owed[2])):
+                queue.reject(position, message)
                 if consumer is not None:
                     consumer.answered()
 

@@ -3,9 +3,13 @@
 Messages are numbered from 1 on each channel. What is done is gathered during a turn and told at its end, as few
 frames as say the same: one `multiple` ack for a run that nothing older is missing from.
 
+Where there is a store, what a turn stored waits until its batch is durable, and so does what came after it: confirms
+come in order.
+
 Source: RabbitMQ's confirm extension; `rabbit_channel:send_confirms_and_nacks`.
 """
 
+from collections import deque
 from typing import NamedTuple
 
 
@@ -18,35 +22,58 @@ class Confirm(NamedTuple):
 class Confirms:
     """The publisher confirms of one channel."""
 
-    __slots__ = ("_nacked", "_told", "last_tag")
+    __slots__ = ("_awaited", "_nacked", "_noted", "_told", "last_tag")
 
     def __init__(self) -> None:
         self.last_tag = 0
         """The number of the last message published."""
-        self._told = 0
+        self._told = self._noted = 0
         self._nacked: list[int] = []
+        self._awaited: deque[tuple[int, int]] = deque()
+        """Batches, and the tag up to which each of them is waited for."""
 
     @property
     def pending(self) -> bool:
-        return self._told < self.last_tag
+        """Whether anything was published since the last `note`."""
+        return self._noted < self.last_tag
 
     def nack(self, tag: int) -> None:
         """This message was not taken: the next `take` says so."""
         self._nacked.append(tag)
 
-    def take(self) -> list[Confirm]:
-        """What to tell the publisher now, in order; afterwards everything so far is told."""
+    def note(self, batch: int | None = None) -> None:
+        """What was published since the last call waits for this batch; if for none, only for what came before it."""
+        self._noted = self.last_tag
+        if batch is None:
+            if not self._awaited:
+                return
+            batch = self._awaited[-1][0]
+        if self._awaited and self._awaited[-1][0] == batch:
+            self._awaited.pop()
+        self._awaited.append((batch, self.last_tag))
+
+    def take(self, durable: int | None = None) -> list[Confirm]:
+        """What to tell the publisher now, in order: all that was noted and waits for no batch after `durable`."""
+        if not self._awaited:
+            return self._take_until(self._noted)
+        last = self._told
+        while durable is not None and self._awaited and self._awaited[0][0] <= durable:
+            last = self._awaited.popleft()[1]
+        return self._take_until(last)
+
+    def _take_until(self, last: int) -> list[Confirm]:
         if not self._nacked:
-            first, self._told = self._told, self.last_tag
-            return [Confirm(self.last_tag, self.last_tag - first > 1, False)] if self.last_tag > first else []
+            first, self._told = self._told, last
+            return [Confirm(last, last - first > 1, False)] if last > first else []
         told: list[Confirm] = []
-        for tag in [*self._nacked, self.last_tag + 1]:
+        nacked = [tag for tag in self._nacked if tag <= last]
+        self._nacked = self._nacked[len(nacked) :]
+        for tag in [*nacked, last + 1]:
             run = tag - 1 - self._told
             if run:
                 told.append(Confirm(tag - 1, multiple=run > 1, nack=False))
-            if tag <= self.last_tag:
+            if tag <= last:
                 told.append(Confirm(tag, multiple=False, nack=True))
             self._told = tag
-        self._told = self.last_tag
-        self._nacked.clear()
+        self._told = last
         return told

@@ -122,3 +122,15 @@ class Drop(NamedTuple):
 
 
 Fact: TypeAlias = Put | Drop
+
+
+class LaneState(NamedTuple):
+    """What the store has in a lane."""
+
+    messages: int
+    first: int
+    """The position of the first message."""
+    end: int
+    """The position after the last message."""
+    size: int
+    """Bytes of all bodies."""

@@ -7,10 +7,10 @@ The journal is pure state: whoever does the writing takes a batch, makes it dura
 messages that are not in memory, so that nobody has to know whether they are on disk already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
-from amqpy.core.facts import Drop, Fact, Put, Record
+from amqpy.core.facts import Drop, Fact, LaneRecord, Put, Record
 from amqpy.core.message import Message
 
 POSITION_BITS = 42
@@ -30,10 +30,17 @@ class Note(NamedTuple):
     """When it comes back."""
 
 
+class Waiter(Hashable, Protocol):
+    """Somebody who promised nothing yet."""
+
+    def on_durable(self, number: int) -> None:
+        """All batches up to this one are durable."""
+
+
 class Batch:
     """What becomes durable together. A store applies, in this order: facts, cleared, removed, added."""
 
-    __slots__ = ("added", "cleared", "facts", "notes", "number", "removed", "unix_offset_ms")
+    __slots__ = ("added", "cleared", "facts", "notes", "number", "removed", "transient", "unix_offset_ms", "waiting")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -47,6 +54,10 @@ class Batch:
         """New messages by key, as they came."""
         self.notes: dict[int, Note] = {}
         """For some of those added."""
+        self.transient: set[int] = set()
+        """Keys of those added that do not survive a restart."""
+        self.waiting: dict[Waiter, None] = {}
+        """Who wants to be told when the batch is durable."""
         self.unix_offset_ms = 0
         """To be added to times of messages and notes to get Unix time."""
 
@@ -67,19 +78,37 @@ class Source(Protocol):
 class Journal:
     """The facts of one broker that has a store."""
 
-    __slots__ = ("_free_lanes", "_lane_count", "_source", "_unix_offset_ms", "batch", "facts_count", "size", "writing")
+    __slots__ = (
+        "_free_lanes",
+        "_lane_count",
+        "_source",
+        "_unix_offset_ms",
+        "added_count",
+        "batch",
+        "facts_count",
+        "is_awaited",
+        "size",
+        "wanted",
+        "writing",
+    )
 
-    def __init__(self, source: Source, unix_offset_ms: Callable[[], int]) -> None:
+    def __init__(self, source: Source, unix_offset_ms: Callable[[], int], *, is_awaited: bool = True) -> None:
         self._source = source
         self._unix_offset_ms = unix_offset_ms
+        self.is_awaited = is_awaited
+        """Whether clients are told only of what is durable."""
         self.batch = Batch(1)
         """What gathers."""
         self.writing: Batch | None = None
         """What was taken and is not known to be durable yet."""
         self.size = 0
         """About how many bytes of memory the batch that gathers costs."""
+        self.added_count = 0
+        """How many messages were ever added: who sees it grow must wait before it promises anything."""
         self.facts_count = 0
-        """How many facts there were: who sees it grow has done something that survives."""
+        """The same of facts, and of messages cleared."""
+        self.wanted: tuple[int, int] | None = None
+        """Keys of messages on disk that will be read soon."""
         self._lane_count = 0
         self._free_lanes: list[int] = []
 
@@ -93,32 +122,42 @@ class Journal:
         self.batch.facts.append(Drop(record))
         self.facts_count += 1
 
-    def new_lane(self) -> int:
-        """A number for a lane. Raises OverflowError when there are too many."""
+    def open_lane(self, record: LaneRecord | None) -> int:
+        """The number of a new lane, which is as `record` says, or not to survive. Raises OverflowError when there are
+        too many."""
         if self._free_lanes:
-            return self._free_lanes.pop()
-        if self._lane_count == LANES - 1:
+            number = self._free_lanes.pop()
+        elif self._lane_count == LANES - 1:
             raise OverflowError("too many lanes")
-        self._lane_count += 1
-        return self._lane_count
+        else:
+            number = self._lane_count = self._lane_count + 1
+        if record is not None:
+            self.put(record._replace(number=number))
+        return number
 
     def use_lanes(self, numbers: set[int]) -> None:
         """These are in use when the broker starts."""
         self._lane_count = max(numbers, default=0)
         self._free_lanes = [number for number in range(1, self._lane_count) if number not in numbers]
 
-    def free_lane(self, number: int) -> None:
-        """Nothing is in the lane any more, and nobody will name a message of it again."""
+    def close_lane(self, number: int, record: LaneRecord | None) -> None:
+        """The lane is gone, with all that is in it. Nobody will name a message of it again."""
+        if record is not None:
+            self.drop(record._replace(number=number))
         first = number << POSITION_BITS
         self.clear(first, first + POSITIONS - 1)
         self._free_lanes.append(number)
 
     # --- messages
 
-    def add(self, key: int, message: Message, note: Note | None = None) -> None:
+    def add(self, key: int, message: Message, note: Note | None = None, *, is_transient: bool = False) -> None:
         batch = self.batch
         batch.added[key] = message
         self.size += len(message.body) + OVERHEAD
+        if is_transient:
+            batch.transient.add(key)
+            return
+        self.added_count += 1
         if note is not None:
             batch.notes[key] = note
 
@@ -135,6 +174,7 @@ class Journal:
         for key in [key for key in batch.added if first <= key <= last]:
             self.size -= len(batch.added.pop(key).body) + OVERHEAD
         batch.cleared.append((first, last))
+        self.facts_count += 1
 
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
         """The next messages with keys from `first` to `last`, some at least if there are any. Those that are not
@@ -170,5 +210,8 @@ class Journal:
         return batch
 
     def written(self) -> None:
-        """What was taken is durable."""
-        self.writing = None
+        """What was taken is durable: tells those who wait for it."""
+        batch, self.writing = self.writing, None
+        assert batch is not None
+        for waiter in batch.waiting:
+            waiter.on_durable(batch.number)

@@ -151,10 +151,10 @@ class _Returned:
     name = ""
     type = None
     deleted = True
-    contents = None
+    keeps_account = False
     unacked = 0
 
-    def reject(self, message: object) -> None:
+    def reject(self, position: int, message: object) -> None:
         pass
 
     def level_of(self, message: object) -> int:

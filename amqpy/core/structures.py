@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -60,6 +60,9 @@ class ReadyFifo(Generic[T]):
     def put_back(self, position: int, item: T) -> None:
         heapq.heappush(self.returned, (position, item))
 
+    def settle(self, position: int, item: T) -> None:
+        """An item that was popped will not be put back."""
+
     def clear(self) -> deque[T]:
         """Forgets everything. The answer holds the items, for somebody to let go of them a few at a time."""
         items = self.fresh
@@ -77,18 +80,27 @@ class LevelledFifo(ReadyFifo[T]):
     there is anything pays the same as with one level. Positions count within a level.
     """
 
-    __slots__ = ("_count", "_level_of", "_levels", "_occupied", "_size_of", "size")
+    __slots__ = ("_count", "_level_of", "_levels", "_make", "_occupied", "_size_of", "size")
 
-    def __init__(self, level_of: Callable[[T], int], size_of: Callable[[T], int], base: ReadyFifo[T]) -> None:
-        """`base` becomes level 0, with all that is in it."""
+    def __init__(
+        self,
+        level_of: Callable[[T], int],
+        size_of: Callable[[T], int],
+        base: ReadyFifo[T],
+        *,
+        make: Callable[[int], ReadyFifo[T]] = lambda level: ReadyFifo(),
+        size: int | None = None,
+    ) -> None:
+        """`base` becomes level 0, with all that is in it, whose `size` may be known; `make` makes another level."""
         super().__init__()
+        self._make = make
         self._level_of = level_of
         self._size_of = size_of
         self._levels = {0: base}
         self._occupied = 1 if len(base) else 0
         """A bit for each level that has anything."""
         self._count = len(base)
-        self.size = sum(size_of(item) for _, item in base)
+        self.size = sum(size_of(item) for _, item in base) if size is None else size
         self._show_first()
 
     def __len__(self) -> int:
@@ -126,6 +138,9 @@ class LevelledFifo(ReadyFifo[T]):
         self._join(item).put_back(position, item)
         self._show_first()
 
+    def settle(self, position: int, item: T) -> None:
+        self._level(self._level_of(item)).settle(position, item)
+
     def clear(self) -> deque[T]:
         items: deque[T] = deque()
         for fifo in self._levels.values():
@@ -134,10 +149,22 @@ class LevelledFifo(ReadyFifo[T]):
         self._show_first()
         return items
 
+    def levels(self) -> Iterable[ReadyFifo[T]]:
+        return self._levels.values()
+
+    def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
+        """A FIFO becomes a level that was empty, with all that is in it."""
+        self._levels[level] = fifo
+        if len(fifo):
+            self._occupied |= 1 << level
+        self._count += len(fifo)
+        self.size += size
+        self._show_first()
+
     def _level(self, level: int) -> ReadyFifo[T]:
         fifo = self._levels.get(level)
         if fifo is None:
-            fifo = self._levels[level] = ReadyFifo()
+            fifo = self._levels[level] = self._make(level)
         return fifo
 
     def _join(self, item: T) -> ReadyFifo[T]:

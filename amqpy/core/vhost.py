@@ -175,6 +175,7 @@ class Vhost:
         self.agenda.dirty.pop(queue, None)
         if queue.lease is not None:
             queue.lease.end()
+        queue.close()
         queue.discard()
         self.remove_bindings(list(queue.bindings))
         self.events.tell("queue.deleted", description.of_deletion, queue, actor)

@@ -142,7 +142,7 @@ class Link:
         """Hands the outbox to the kernel as far as it goes; the writer task does the rest."""
         outbox = self.outbox
         self._resume = self._resume or outbox.size >= HIGH
-        if self._rest or self._broken:
+        if self._rest or self._broken or outbox.held_for is not None:
             return
         if self._send_nowait is None:
             self._write.set()
@@ -157,7 +157,7 @@ class Link:
                     break
         except trio.BrokenResourceError:
             self._break()
-        if self._rest or self._resume:
+        if self._rest or self._resume or self._ending:
             self._write.set()
 
     async def _write_loop(self) -> None:
@@ -165,7 +165,7 @@ class Link:
             while True:
                 await self._write.wait()
                 self._write = trio.Event()
-                while self._rest or self.outbox.chunks:
+                while self._rest or self.outbox.may_leave:
                     rest = self._rest = self._rest or self.outbox.take()
                     size = await self._send_some(rest)
                     self._rest = _after(rest, size)
@@ -173,7 +173,7 @@ class Link:
                     self._resume = self._resume or self.outbox.full
                     self.outbox.sent(size)
                     self._caught_up.set()
-                if self._ending:
+                if self._ending and self.outbox.held_for is None:
                     return
                 if self._resume and self.outbox.size <= LOW:
                     # In a turn of its own: a fast reader of a long queue must not keep others from theirs.

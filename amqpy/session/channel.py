@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.effects import Origin
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message, Target, TracedMessage
+from amqpy.core.message import Message, PersistentMessage, Target, TracedMessage
 from amqpy.core.option_values import check_expiration
 from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
@@ -40,6 +40,7 @@ from amqpy.wire.values import MalformedValue
 
 if TYPE_CHECKING:
     from amqpy.core.confirms import Confirms
+    from amqpy.core.journal import Batch
     from amqpy.core.queues.consumers import Consumer
     from amqpy.core.queues.reply_to import ReplyQueue
     from amqpy.session.connection import ConnectionSession
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 BASIC_CLASS: Final = 60
 NO_ROUTE: Final = 312
+PERSISTENT: Final = 2
+"""The delivery mode of messages that are to survive."""
+
 CONTENT_SIZE_MAX: Final = 512 * 1024 * 1024
 """A content header may not even announce more than this (RabbitMQ's hard limit)."""
 
@@ -136,7 +140,14 @@ class Channel:
             if handler is None:
                 raise CommandInvalid("unimplemented method")
             self.broker.settle()
-            handler(self, decoded)
+            journal = self.broker.agenda.journal
+            if journal is None:
+                handler(self, decoded)
+            else:
+                facts_count = journal.facts_count
+                handler(self, decoded)
+                if journal.facts_count != facts_count:
+                    self.connection.hold(journal)
             self.broker.settle()
         except AmqpFault as fault:
             fault.method_id = fault.method_id or method_id(method)
@@ -219,17 +230,18 @@ class Channel:
                 self._refuse_size(len(body), payload)
             if route is None:
                 route = self.broker.find_route(self.connection, self.vhost, payload)
-            if header not in self.connection.known_headers:
-                special = self._inspect(header)
+            kind = self.connection.known_headers.get(header)
+            if kind is None:
+                kind, special = self._inspect(header)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
         queues = route.queues
         if special is None and queues is not None:
-            message = Message(route.address, header, body)
+            message = kind(route.address, header, body)
         else:
-            message, queues = self._route(route, header, body, special)
+            message, queues = self._route(route, kind, header, body, special)
         if self.transaction is not None:
             self.transaction.publish(queues, message, route.mandatory)
             return
@@ -248,7 +260,7 @@ class Channel:
                 confirms.nack(confirms.last_tag)
 
     def _route(
-        self, route: Route, header: bytes, body: bytes, special: _Special | None
+        self, route: Route, kind: type[Message], header: bytes, body: bytes, special: _Special | None
     ) -> tuple[Message, tuple[Target, ...]]:
         """The message and its queues, when the route alone does not say all about them."""
         more_keys: tuple[str, ...] = ()
@@ -258,9 +270,11 @@ class Channel:
             if special.ttl_ms is not None:
                 expires_at_ms = self.broker.agenda.now_ms + special.ttl_ms
         if more_keys:
-            message: Message = TracedMessage(route.address, header, body, expires_at_ms, more_keys=more_keys)
+            message: Message = TracedMessage(
+                route.address, header, body, expires_at_ms, persistent=kind.persistent, more_keys=more_keys
+            )
         else:
-            message = Message(route.address, header, body, expires_at_ms)
+            message = kind(route.address, header, body, expires_at_ms)
             if route.queues is not None:
                 return message, route.queues
         queues = self.vhost.queues_of(route.exchange, message)
@@ -271,11 +285,25 @@ class Channel:
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
 
-    def tell_confirms(self) -> None:
-        """Acks and nacks for everything published so far."""
+    def confirm(self, batch: "Batch | None") -> None:
+        """Acks and nacks for everything published so far: now, or when the batch is durable that has some of it."""
         if self.confirms is None or not self.confirms.pending:
             return
-        for confirm in self.confirms.take():
+        if batch is None:
+            self.confirms.note()
+            self._tell_confirms()
+        else:
+            self.confirms.note(batch.number)
+            batch.waiting[self] = None
+
+    def on_durable(self, number: int) -> None:
+        """A batch is durable, and all before it (`journal.Waiter`)."""
+        if self.connection.channels.get(self.number) is self and not self.closing:
+            self._tell_confirms(number)
+
+    def _tell_confirms(self, durable: int | None = None) -> None:
+        assert self.confirms is not None
+        for confirm in self.confirms.take(durable):
             self.connection.outbox.write(
                 confirm_frame(self.number, confirm.tag, multiple=confirm.multiple, nack=confirm.nack)
             )
@@ -286,7 +314,7 @@ class Channel:
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _inspect(self, header: bytes) -> _Special | None:
+    def _inspect(self, header: bytes) -> tuple[type[Message], _Special | None]:
         """Judges the properties of a message, in RabbitMQ's order. Raises what they are refused for."""
         try:
             flags, delivery_mode = check_properties(header)
@@ -306,14 +334,15 @@ class Channel:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
             more_keys, passed_on = take_copies(passed_on)
+        kind = PersistentMessage if delivery_mode == PERSISTENT else Message
         if more_keys or passed_on is not header or ttl_ms is not None:
-            return _Special(passed_on, more_keys, ttl_ms)
+            return kind, _Special(passed_on, more_keys, ttl_ms)
         if len(header) <= PLAIN_HEADER_MAX:
             known = self.connection.known_headers
             if len(known) >= HEADERS_MAX:
                 known.clear()
-            known.add(header)
-        return None
+            known[header] = kind
+        return kind, None
 
     def _check_user_id(self, user_id: str) -> None:
         if user_id != self.connection.user_name and not self.connection.impersonates:

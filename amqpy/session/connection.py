@@ -72,6 +72,8 @@ from amqpy.wire.outbox import Outbox
 
 if TYPE_CHECKING:
     from amqpy.config import Config
+    from amqpy.core.journal import Batch, Journal
+    from amqpy.core.message import Message
     from amqpy.core.vhost import Vhost
 
 
@@ -120,7 +122,12 @@ class ConnectionSession:
         """The channels that can take a whole message or an ack without further questions."""
         self.confirming: list[ChannelSession] = []
         """The channels that published in this turn and want to be told."""
-        self.known_headers: set[bytes] = set()
+        self.known_headers: dict[bytes, type[Message]] = {}
+        """Content headers found to be in order, and what kind of message they make."""
+        self._added_count = 0
+        """How many messages had been stored when this turn began."""
+        self.stores = False
+        """Whether it publishes what is stored, and so waits when the store does not keep up."""
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
         self._users = users
@@ -169,6 +176,9 @@ class ConnectionSession:
         """Everything the peer's bytes lead to, up to and including its confirms."""
         self.broker.advance(now_ms)
         self._received += len(data)
+        journal = self.broker.agenda.journal
+        if journal is not None:
+            self._added_count = journal.added_count
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
         if not data or self.is_closed:
@@ -197,9 +207,32 @@ class ConnectionSession:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
             self._finish()
+        batch = None if journal is None else self._batch()
         for channel in self.confirming:
-            channel.tell_confirms()
+            channel.confirm(batch)
         self.confirming.clear()
+
+    # --- what is durable
+
+    def _batch(self) -> "Batch | None":
+        """The batch that has what this turn stored, if clients are to wait for that."""
+        journal = self.broker.agenda.journal
+        if journal is None or journal.added_count == self._added_count:
+            return None
+        self.stores = True
+        return journal.batch if journal.is_awaited else None
+
+    def hold(self, journal: "Journal") -> None:
+        """Replies promise what is not durable yet: nothing leaves before it is."""
+        if journal.is_awaited and journal.batch:
+            self.outbox.held_for = journal.batch.number
+            journal.batch.waiting[self] = None
+
+    def on_durable(self, number: int) -> None:
+        """A batch is durable, and all before it (`journal.Waiter`)."""
+        if self.outbox.held_for is not None and self.outbox.held_for <= number:
+            self.outbox.held_for = None
+            self.outbox.wake()
 
     def _read_protocol_header(self, data: bytes) -> bytes:
         """The bytes after the protocol header, once it is here and good."""
@@ -268,7 +301,7 @@ class ConnectionSession:
             del self.channels[number]
         elif method is Channel.Close:
             if not channel.closing:
-                channel.tell_confirms()
+                channel.confirm(self._batch())
                 channel.close()
                 del self.channels[number]
             channel.reply(Channel.CloseOk)
@@ -294,7 +327,7 @@ class ConnectionSession:
         """Ends a channel that we refuse something on; its number stays taken until close-ok."""
         self.log.error("channel %d: %s", number, fault.reply_text)
         channel = self.channels[number]
-        channel.tell_confirms()
+        channel.confirm(self._batch())
         channel.close()
         channel.closing = True
         channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
@@ -478,7 +511,7 @@ class ConnectionSession:
         """Gives back all that this connection has in the broker. Done again, it does nothing."""
         self.hot.clear()
         for channel in self.channels.values():
-            channel.tell_confirms()
+            channel.confirm(self._batch())
             channel.close()
         self.channels.clear()
         if self.vhost is not None:

@@ -8,7 +8,7 @@ with keys.
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from amqpy.core.facts import Record
+from amqpy.core.facts import LaneState, Record
 from amqpy.core.journal import Batch, Source
 from amqpy.core.message import Message
 
@@ -19,18 +19,6 @@ class StoreError(Exception):
 
 class StoreFull(StoreError):
     """There is no space. Nothing of what was appended since the last sync is stored; the same may be tried again."""
-
-
-class LaneState(NamedTuple):
-    """What is in a lane."""
-
-    messages: int
-    first: int
-    """The position of the first message."""
-    end: int
-    """The position after the last message."""
-    size: int
-    """Bytes of all bodies."""
 
 
 class Loaded(NamedTuple):

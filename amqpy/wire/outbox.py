@@ -26,7 +26,7 @@ BUFFERS_MAX = 256
 class Outbox:
     """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
 
-    __slots__ = ("chunks", "size", "total", "wake")
+    __slots__ = ("chunks", "held_for", "size", "total", "wake")
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self.chunks: list[bytes | memoryview] = []
@@ -35,10 +35,17 @@ class Outbox:
         self.total = 0
         """Bytes ever accepted by the transport."""
         self.wake = wake
+        self.held_for: int | None = None
+        """Something that must happen before any of it may leave, by number."""
 
     @property
     def full(self) -> bool:
         return self.size >= HIGH
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether there is anything to be sent now."""
+        return bool(self.chunks) and self.held_for is None
 
     def write(self, data: bytes | memoryview) -> None:
         if not self.chunks:

@@ -39,10 +39,9 @@ def check_invariants(broker: Broker, ledgers: Iterable[Ledger], answered: Iterab
             assert (lease_at_ms is None) == bool(queue.consumers), "a queue with consumers does not expire"
         held: list[Message] = []
         if isinstance(queue, QuorumQueue) and queue._retries is not None:
-            held = [message for _, _, message in queue._retries._held]
-            assert deadlines.pop(queue._retries, None) == min(
-                (at_ms for at_ms, _, _ in queue._retries._held), default=None
-            )
+            waiting = queue._retries.shelf._waiting
+            held = [message for _, _, message in waiting]
+            assert deadlines.pop(queue._retries, None) == min((at_ms for at_ms, _, _ in waiting), default=None)
         if queue.contents is not None:
             there = [message for _, message in queue.ready] + [owed[2] for owed in debts if owed[0] is queue] + held
             keys = Counter(deduplication_key(headers_of(message.header)) for message in there)

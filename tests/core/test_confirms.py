@@ -17,6 +17,7 @@ def test_every_message_is_told_once_in_order(turns: list[list[bool]]) -> None:
             if nacked:
                 confirms.nack(confirms.last_tag)
         assert confirms.pending == bool(turn)
+        confirms.note()
         frames = confirms.take()
         for tag, multiple, nack in frames:
             run = tag - len(told)
@@ -47,5 +48,6 @@ def test_nothing_to_tell() -> None:
     assert not confirms.pending
     assert confirms.take() == []
     confirms.last_tag = 3
+    confirms.note()
     assert confirms.take() == [Confirm(3, multiple=True, nack=False)]
     assert confirms.take() == []

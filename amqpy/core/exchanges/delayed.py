@@ -2,20 +2,21 @@
 
 The exchange works as one of the type that its argument `x-delayed-type` names. A message that is to wait is routed to
 the exchange's own waiting room: to the publisher it has arrived, and so it is not returned, although nobody can know
-yet whether it will find a queue. (The plugin counts it as unroutable.) When its time has come, it is routed as if it
+yet whether it will find a queue. (The plugin counts it as unroutable.) In a durable exchange it survives a restart,
+transient or not, as it does in the plugin. When its time has come, it is routed as if it
 were published to the exchange now, with the header's value negated, so that no other such exchange delays it again.
 
 Source: rabbitmq-delayed-message-exchange, `rabbit_exchange_type_delayed_message` and `rabbit_delayed_message`.
 """
 
-import heapq
 import math
 import re
-from collections import deque
 from collections.abc import Iterable
 
 from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange, exchange_type
+from amqpy.core.facts import LaneRecord
 from amqpy.core.message import Kept, Keys, Message, MessageView, Target
+from amqpy.core.queues.shelf import Shelf
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.properties import replace_headers
@@ -105,30 +106,35 @@ class WaitingRoom:
     def __init__(self, exchange: DelayedExchange) -> None:
         self._exchange = exchange
         self._agenda = exchange.vhost.agenda
-        self._waiting: list[tuple[int, int, Kept]] = []
-        self._count = 0
+        journal = self._agenda.journal if exchange.durable else None
+        self.shelf = Shelf(journal, LaneRecord(0, exchange.vhost.name, "exchange", exchange.name, 0, 0))
         self._watched_at_ms: int | None = None
         self.closed = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.shelf)
 
     def take(self, message: Message, delay_ms: int) -> None:
+        """The message's time to live begins when it leaves."""
         now_ms = self._agenda.now_ms
-        self._count += 1
         kept = Kept.since(now_ms, _negated(message, delay_ms))
-        heapq.heappush(self._waiting, (now_ms + delay_ms, self._count, kept))
+        self.shelf.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
+        self._watch()
+
+    def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
+        """What the store has waits again."""
+        self.shelf.restore(number, entries)
         self._watch()
 
     def on_time(self) -> None:
         now_ms = self._agenda.now_ms
-        waiting, vhost = self._waiting, self._exchange.vhost
+        shelf, vhost = self.shelf, self._exchange.vhost
         self._watched_at_ms = None
         for _ in range(RELEASED_AT_ONCE):
-            if not waiting or waiting[0][0] > now_ms:
+            due_at_ms = shelf.first_at_ms
+            if due_at_ms is None or due_at_ms > now_ms:
                 break
-            kept = heapq.heappop(waiting)[2]
-            message = kept.again(now_ms)
+            message = Kept.since(due_at_ms, shelf.pop()).again(now_ms)
             for target in vhost.queues_of(self._exchange, message):
                 target.publish(message)
         self._watch(after_ms=now_ms)
@@ -137,14 +143,15 @@ class WaitingRoom:
         """The exchange is deleted, and what waits with it."""
         self.closed = True
         self._agenda.deadlines.discard(self)
-        self._agenda.discarded.append(deque(self._waiting))
-        self._waiting = []
+        self.shelf.close()
+        self._agenda.discarded.append(self.shelf.clear())
 
     def _watch(self, after_ms: int = 0) -> None:
         """Puts on the agenda when the first one's time comes, if that changed."""
-        if self._waiting and self._waiting[0][0] != self._watched_at_ms:
-            self._watched_at_ms = self._waiting[0][0]
-            self._agenda.deadlines.set(self, max(self._watched_at_ms, after_ms + 1))
+        first_at_ms = self.shelf.first_at_ms
+        if first_at_ms is not None and first_at_ms != self._watched_at_ms:
+            self._watched_at_ms = first_at_ms
+            self._agenda.deadlines.set(self, max(first_at_ms, after_ms + 1))
 
 
 def delay_of(headers: Table) -> int:

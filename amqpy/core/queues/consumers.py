@@ -8,16 +8,24 @@ consumer or ten thousand, whatever the others are waiting for.
 Source: `rabbit_queue_consumers`.
 """
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
+from amqpy.core.agenda import Agenda
+from amqpy.core.arguments import PLAIN
 from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.structures import ReadyFifo
+from amqpy.errors import AccessRefused
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
+    from amqpy.core.queues.lease import Lease
     from amqpy.core.queues.queue import Queue
+    from amqpy.core.vhost import Vhost
 
 
 UNLIMITED = 1 << 62
@@ -74,8 +82,8 @@ class Consumer:
         """Sends the message on its way."""
         if self.no_ack:
             tag = self.ledger.next_tag()
-            if self.queue.contents is not None:
-                self.queue.settled(message)
+            if self.queue.keeps_account:
+                self.queue.settled(position, message)
         else:
             self.credit -= 1
             self.queue.unacked += 1
@@ -86,8 +94,8 @@ class Consumer:
         """`deliver`, but what is sent is `shown`: the message with something of the queue's in its headers."""
         if self.no_ack:
             tag = self.ledger.next_tag()
-            if self.queue.contents is not None:
-                self.queue.settled(message)
+            if self.queue.keeps_account:
+                self.queue.settled(position, message)
         else:
             self.credit -= 1
             self.queue.unacked += 1
@@ -117,3 +125,141 @@ class Consumer:
         if self.parked and self.can_take():
             self.parked = False
             self.queue.line_up(self)
+
+
+class Served:
+    """The side of a queue that its consumers see: who they are, and whose turn it is."""
+
+    consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
+    prefetch: ClassVar[int] = 0
+    """What a consumer has that asked for none; 0 is no limit."""
+    __slots__ = (
+        "active",
+        "agenda",
+        "consumers",
+        "exclusive_consumer",
+        "gone",
+        "lease",
+        "line",
+        "lines",
+        "name",
+        "ready",
+        "settings",
+        "vhost",
+    )
+
+    def __init__(self, vhost: "Vhost", name: str, agenda: Agenda) -> None:
+        self.vhost = vhost
+        self.name = name
+        self.agenda = agenda
+        self.ready: ReadyFifo[Message] = ReadyFifo()
+        self.settings = PLAIN
+        self.lease: Lease | None = None
+        self.consumers: dict[Consumer, None] = {}
+        self.line: deque[Consumer] = deque()
+        """Who can take a message: those of the highest priority of whom anybody can."""
+        self.lines: dict[int, deque[Consumer]] | None = None
+        """The lines by priority, the highest first, once a consumer came with one."""
+        self.gone = 0
+        """How many in the lines have left and are still there."""
+        self.active: Consumer | None = None
+        """The one that is served, where only a single one is."""
+        self.exclusive_consumer = False
+
+    def drain(self) -> None:
+        """Hands out messages as long as there is a message and a consumer in line."""
+        raise NotImplementedError
+
+    def check_consume(self, ledger: Ledger, *, exclusive: bool) -> None:
+        """Raises AccessRefused when there may be no (further) consumer."""
+        if self.exclusive_consumer or (exclusive and (self.consumers or self.settings.single_active)):
+            raise AccessRefused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        self.consumers[consumer] = None
+        consumer.ledger.consumers[consumer] = None
+        self.exclusive_consumer = consumer.exclusive
+        if self.lease is not None:
+            self.lease.renew()
+        if consumer.priority and self.lines is None:
+            self.lines = {0: self.line}
+        if self.lines is not None and consumer.priority not in self.lines:
+            self.lines[consumer.priority] = deque()
+            self.lines = dict(sorted(self.lines.items(), reverse=True))
+        if self.settings.single_active:
+            if self.active is not None:
+                # Neither in line nor waiting for credit: it waits to become the active one.
+                consumer.parked = False
+                return
+            self.active = consumer
+        consumer.resume()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """What the consumer owes stays owed by its channel."""
+        del self.consumers[consumer]
+        del consumer.ledger.consumers[consumer]
+        if consumer.exclusive:
+            self.exclusive_consumer = False
+        if self.lease is not None and not self.consumers:
+            self.lease.renew()
+        in_line = not consumer.parked and (self.active is None or self.active is consumer)
+        consumer.leave()
+        if in_line or self.lines is not None:
+            self._clear_line()
+        if self.active is consumer:
+            self.active = self.choose_active()
+            if self.active is not None:
+                self.active.parked = True
+                self.active.resume()
+
+    def choose_active(self) -> Consumer | None:
+        """Who is served next, where only a single one is: the first of the highest priority."""
+        return max(self.consumers, key=lambda consumer: consumer.priority, default=None)
+
+    def line_up(self, consumer: Consumer) -> None:
+        """A consumer can take messages (again)."""
+        if self.lines is None:
+            self.line.append(consumer)
+        else:
+            self.lines[consumer.priority].append(consumer)
+            self._choose_line()
+        if self.ready.fresh or self.ready.returned:
+            self.agenda.dirty[self] = None
+
+    def _next_consumer(self) -> Consumer | None:
+        """Whose turn it is. Those that cannot take a message after all leave the line."""
+        line = self.line
+        while line:
+            consumer = line[0]
+            if consumer.can_take():
+                if len(line) > 1:
+                    line.rotate(-1)
+                return consumer
+            line.popleft()
+            consumer.parked = True
+            if not line and self.lines is not None:
+                line = self._choose_line()
+        return None
+
+    def _choose_line(self) -> deque[Consumer]:
+        """The line of the highest priority with anybody in it."""
+        assert self.lines is not None
+        self.line = next((line for line in self.lines.values() if line), self.line)
+        return self.line
+
+    def _clear_line(self) -> None:
+        """Somebody in a line has left. They are taken out once they are as many as the others: so it costs each the
+        same however long the line is."""
+        self.gone += 1
+        lines = [self.line] if self.lines is None else list(self.lines.values())
+        if 2 * self.gone <= sum(map(len, lines)):
+            return
+        self.gone = 0
+        for line in lines:
+            staying = [consumer for consumer in line if consumer in self.consumers]
+            line.clear()
+            line.extend(staying)
+        if self.lines is not None:
+            priorities = {consumer.priority for consumer in self.consumers}
+            self.lines = {priority: line for priority, line in self.lines.items() if priority in priorities}
+            self._choose_line()

@@ -10,26 +10,28 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_qu
 `rabbit_queue_consumers`.
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from amqpy.core.administration.policies import NO_RULING
 from amqpy.core.agenda import Agenda
-from amqpy.core.arguments import CLASSIC, PLAIN, Settings
+from amqpy.core.arguments import CLASSIC, Settings
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.effects import Client
-from amqpy.core.ledger import Ledger
+from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.message import Message, body_size
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.consumers import Served
+from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.lease import Lease
 from amqpy.core.structures import LevelledFifo, ReadyFifo
-from amqpy.errors import AccessRefused, PreconditionFailed
+from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import headers_of, priority_of
 from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
     from amqpy.core.exchanges import Binding
+    from amqpy.core.queues.shelf import Shelf
     from amqpy.core.vhost import Vhost
 
 ReturnWay: TypeAlias = Literal["nack", "reject", "recover", "down"]
@@ -39,7 +41,7 @@ EXPIRED_MAX = 100
 """Messages that a queue lets die in one go; when a million expire at once, others get their turn in between."""
 
 
-class Queue:
+class Queue(Served):
     """A queue of a vhost."""
 
     type: ClassVar[str] = CLASSIC
@@ -48,30 +50,19 @@ class Queue:
     refusal_fails_commit: ClassVar[bool] = True
     """Whether a transaction with a message that is refused fails."""
     __slots__ = (
-        "active",
-        "agenda",
         "arguments",
         "auto_delete",
         "bindings",
-        "consumers",
         "contents",
         "deleted",
         "durable",
-        "exclusive_consumer",
         "expires_at_ms",
-        "gone",
-        "lease",
-        "line",
-        "lines",
+        "keeps_account",
         "may_expire",
-        "name",
         "owner",
         "plain",
-        "ready",
         "ruling",
-        "settings",
         "unacked",
-        "vhost",
     )
 
     def __init__(
@@ -85,39 +76,27 @@ class Queue:
         arguments: Table,
         agenda: Agenda,
     ) -> None:
-        self.vhost = vhost
-        self.name = name
+        super().__init__(vhost, name, agenda)
         self.durable = durable
+        self.ready = self._new_fifo(0)
         self.auto_delete = auto_delete
         self.owner = owner
         """The connection an exclusive queue belongs to."""
         self.arguments = arguments
         self.ruling = NO_RULING
-        self.agenda = agenda
         self.bindings: dict[Binding, None] = {}
-        self.settings = PLAIN
         self.plain = True
         """Nothing in the settings concerns a publish."""
-        self.ready: ReadyFifo[Message] = ReadyFifo()
         self.unacked = 0
-        self.consumers: dict[Consumer, None] = {}
-        self.line: deque[Consumer] = deque()
-        """Who can take a message: those of the highest priority of whom anybody can."""
-        self.lines: dict[int, deque[Consumer]] | None = None
-        """The lines by priority, the highest first, once a consumer came with one."""
-        self.gone = 0
-        """How many in the lines have left and are still there."""
-        self.active: Consumer | None = None
-        """The one that is served, where only a single one is."""
-        self.exclusive_consumer = False
         self.deleted = False
         self.may_expire = False
         """Whether a message with an end of life came in since the queue was empty."""
         self.expires_at_ms: int | None = None
         """When its first message expires, as the agenda has it."""
-        self.lease: Lease | None = None
         self.contents: set[Hashable] | None = None
         """The deduplication keys of the messages it is responsible for, where it takes none twice."""
+        self.keeps_account = durable and agenda.journal is not None
+        """Whether it must hear of every message that is settled."""
 
     # --- settings
 
@@ -133,10 +112,11 @@ class Queue:
             self.agenda.overdue.start()
         if settings.deduplicates and self.contents is None:
             self.contents = set()
+            self.keeps_account = True
         self._choose_fifo()
         is_limited = settings.max_length is not None or settings.max_length_bytes is not None
         self.plain = not (is_limited or settings.message_ttl_ms is not None or self.contents is not None)
-        self.plain = self.plain and type(self.ready) is ReadyFifo
+        self.plain = self.plain and not isinstance(self.ready, LevelledFifo)
         # RabbitMQ has the new limits before the new overflow: what is here goes by either.
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
             self._drop_excess()
@@ -145,9 +125,49 @@ class Queue:
         """A plain FIFO as long as it does."""
         if self.settings.max_priority or self.settings.max_length_bytes is not None:
             if not isinstance(self.ready, LevelledFifo):
-                self.ready = LevelledFifo(self.level_of, body_size, self.ready)
+                self.ready = self._levelled()
         elif isinstance(self.ready, LevelledFifo):
             self.ready = self.ready.base()
+
+    # --- places for messages
+
+    keeps_all: ClassVar[bool] = False
+    """Whether transient messages survive a restart, too."""
+
+    def _new_fifo(self, level: int) -> ReadyFifo[Message]:
+        """Where messages of this level wait; levels are told apart in the store."""
+        journal = self.agenda.journal
+        if journal is None:
+            return ReadyFifo()
+        record = LaneRecord(0, self.vhost.name, "queue", self.name, level, 0) if self.durable else None
+        return Lane(journal, record, keeps_all=self.keeps_all)
+
+    def _levelled(self) -> LevelledFifo[Message]:
+        base = self.ready
+        size = base.size if isinstance(base, Lane) else None
+        return LevelledFifo(self.level_of, body_size, base, make=self._new_fifo, size=size)
+
+    def lanes(self) -> "Iterator[Lane | Shelf]":
+        """Its places in the store, whether there is anything or not."""
+        fifos = self.ready.levels() if isinstance(self.ready, LevelledFifo) else (self.ready,)
+        return (fifo for fifo in fifos if isinstance(fifo, Lane))
+
+    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
+        """What the store has in one of its lanes waits again."""
+        lane = self._new_fifo(record.level) if record.level else self._level_0()
+        assert isinstance(lane, Lane)
+        lane.restore(record.number, state, delivered_before=delivered_before)
+        if isinstance(self.ready, LevelledFifo):
+            self.ready.join(record.level, lane, lane.size)
+        if self.contents is not None:
+            self.contents.update(deduplication_key(headers_of(message.header)) for _, message in lane)
+        if len(lane):
+            # Whether one of them expires is not known before it is read.
+            self.may_expire = True
+            self.watch_first()
+
+    def _level_0(self) -> ReadyFifo[Message]:
+        return self.ready.base() if isinstance(self.ready, LevelledFifo) else self.ready
 
     def use(self, *, by_get: bool = False) -> None:
         """Somebody asked about the queue, or asked it for a message: its lease is renewed."""
@@ -180,7 +200,7 @@ class Queue:
             if consumer is not None:
                 consumer.deliver(ready.pass_by(message), message, False)
                 return False
-        ready.fresh.append(message)
+        ready.append(message)
         if message.expires_at_ms is not None:
             self.may_expire = True
             self.watch_first()
@@ -191,7 +211,7 @@ class Queue:
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
-                self.post(message, "maxlen")
+                self.post(None, message, "maxlen")
             return True
         if self.contents is not None and self._is_duplicate(message):
             return False
@@ -240,9 +260,9 @@ class Queue:
             (length is not None and len(ready) > length)
             or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
         ):
-            dropped.append(ready.pop()[1])
-        for message in reversed(dropped) if self.buries_last_first else dropped:
-            self.bury(message, "maxlen")
+            dropped.append(ready.pop())
+        for position, message, _ in reversed(dropped) if self.buries_last_first else dropped:
+            self.bury(position, message, "maxlen")
         if dropped and self.may_expire:
             self.drop_expired()
             self.watch_first()
@@ -308,43 +328,59 @@ class Queue:
             self.may_expire = True
             self.watch_first()
 
-    def reject(self, message: Message) -> None:
+    def reject(self, position: int, message: Message) -> None:
         """An unacknowledged message is not wanted."""
         self.unacked -= 1
         if not self.deleted:
-            self.bury(message, "rejected")
+            self.bury(position, message, "rejected")
 
-    def settled(self, message: Message) -> None:
-        """The queue is not responsible for the message any more. Only called where it takes none twice."""
+    def settled(self, position: int, message: Message) -> None:
+        """The queue is not responsible for the message any more. Only called where it keeps account."""
         if self.contents is not None:
             self.contents.discard(deduplication_key(headers_of(message.header)))
+        self.ready.settle(position, message)
 
-    def bury(self, message: Message, reason: str) -> None:
-        """A message dies here: dropped, or a dead letter."""
-        if self.contents is not None:
-            self.settled(message)
-        self.post(message, reason)
-
-    def post(self, message: Message, reason: str) -> None:
-        """For the dead letter exchange, if there is one, when the operation is over."""
+    def bury(self, position: int, message: Message, reason: str) -> None:
+        """A message dies here: dropped, or a dead letter, which is done with once it is sent."""
         if self.settings.dead_letter_exchange is not None:
-            self.agenda.dead.append((self, message, reason))
+            if self.contents is not None:
+                self.contents.discard(deduplication_key(headers_of(message.header)))
+            self.post(position, message, reason)
+        elif self.keeps_account:
+            self.settled(position, message)
 
-    def unsent(self, message: Message, reason: str) -> None:
-        """Nobody took the dead letter."""
+    def post(self, position: int | None, message: Message, reason: str) -> None:
+        """For the dead letter exchange, if there is one, when the operation is over. None: it never was in here."""
+        if self.settings.dead_letter_exchange is not None:
+            self.agenda.dead.append((self, position, message, reason))
+
+    def buried(self, position: int | None, message: Message) -> None:
+        """The dead letter is where it was to go, if anywhere."""
+        if position is not None and self.keeps_account:
+            self.ready.settle(position, message)
+
+    def unsent(self, position: int | None, message: Message, reason: str) -> bool:
+        """Nobody took the dead letter. Whether it is to be tried again."""
+        return False
 
     def discard(self) -> int:
         """Drops the messages that wait, to be freed bit by bit; returns their number."""
-        messages = self.ready.clear()
-        count = len(messages)
+        count = len(self.ready)
         if self.contents is not None:
-            for message in messages:
-                self.settled(message)
-        if count:
+            for _, message in self.ready:
+                self.contents.discard(deduplication_key(headers_of(message.header)))
+        messages = self.ready.clear()
+        if messages:
             self.agenda.discarded.append(messages)
         if self.may_expire:
             self.watch_first()
         return count
+
+    def close(self) -> None:
+        """The queue is deleted: the store forgets its lanes, with what is in them and what is still owed."""
+        for lane in self.lanes():
+            lane.close()
+        self.keeps_account = False
 
     # --- time
 
@@ -381,20 +417,12 @@ class Queue:
                 return True
             if count == EXPIRED_MAX:
                 return False
-            self.bury(ready.pop()[1], "expired")
+            position, message, _ = ready.pop()
+            self.bury(position, message, "expired")
             count += 1
         return False
 
-    # --- consumers
-
-    consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
-    prefetch: ClassVar[int] = 0
-    """What a consumer has that asked for none; 0 is no limit."""
-
-    def check_consume(self, ledger: Ledger, *, exclusive: bool) -> None:
-        """Raises AccessRefused when there may be no (further) consumer."""
-        if self.exclusive_consumer or (exclusive and (self.consumers or self.settings.single_active)):
-            raise AccessRefused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
+    # --- checks
 
     def check_get(self) -> None:
         """Raises what refuses basic.get."""
@@ -409,92 +437,3 @@ class Queue:
     @classmethod
     def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
         """Raises PreconditionFailed for what a queue of this type cannot be."""
-
-    def add_consumer(self, consumer: Consumer) -> None:
-        self.consumers[consumer] = None
-        consumer.ledger.consumers[consumer] = None
-        self.exclusive_consumer = consumer.exclusive
-        if self.lease is not None:
-            self.lease.renew()
-        if consumer.priority and self.lines is None:
-            self.lines = {0: self.line}
-        if self.lines is not None and consumer.priority not in self.lines:
-            self.lines[consumer.priority] = deque()
-            self.lines = dict(sorted(self.lines.items(), reverse=True))
-        if self.settings.single_active:
-            if self.active is not None:
-                # Neither in line nor waiting for credit: it waits to become the active one.
-                consumer.parked = False
-                return
-            self.active = consumer
-        consumer.resume()
-
-    def remove_consumer(self, consumer: Consumer) -> None:
-        """What the consumer owes stays owed by its channel."""
-        del self.consumers[consumer]
-        del consumer.ledger.consumers[consumer]
-        if consumer.exclusive:
-            self.exclusive_consumer = False
-        if self.lease is not None and not self.consumers:
-            self.lease.renew()
-        in_line = not consumer.parked and (self.active is None or self.active is consumer)
-        consumer.leave()
-        if in_line or self.lines is not None:
-            self._clear_line()
-        if self.active is consumer:
-            self.active = self.choose_active()
-            if self.active is not None:
-                self.active.parked = True
-                self.active.resume()
-
-    def choose_active(self) -> Consumer | None:
-        """Who is served next, where only a single one is: the first of the highest priority."""
-        return max(self.consumers, key=lambda consumer: consumer.priority, default=None)
-
-    def line_up(self, consumer: Consumer) -> None:
-        """A consumer can take messages (again)."""
-        if self.lines is None:
-            self.line.append(consumer)
-        else:
-            self.lines[consumer.priority].append(consumer)
-            self._choose_line()
-        if self.ready.fresh or self.ready.returned:
-            self.agenda.dirty[self] = None
-
-    def _next_consumer(self) -> Consumer | None:
-        """Whose turn it is. Those that cannot take a message after all leave the line."""
-        line = self.line
-        while line:
-            consumer = line[0]
-            if consumer.can_take():
-                if len(line) > 1:
-                    line.rotate(-1)
-                return consumer
-            line.popleft()
-            consumer.parked = True
-            if not line and self.lines is not None:
-                line = self._choose_line()
-        return None
-
-    def _choose_line(self) -> deque[Consumer]:
-        """The line of the highest priority with anybody in it."""
-        assert self.lines is not None
-        self.line = next((line for line in self.lines.values() if line), self.line)
-        return self.line
-
-    def _clear_line(self) -> None:
-        """Somebody in a line has left. They are taken out once they are as many as the others: so it costs each the
-        same however long the line is."""
-        self.gone += 1
-        lines = [self.line] if self.lines is None else list(self.lines.values())
-        if 2 * self.gone <= sum(map(len, lines)):
-            return
-        self.gone = 0
-        for line in lines:
-            staying = [consumer for consumer in line if consumer in self.consumers]
-            line.clear()
-            line.extend(staying)
-        if self.lines is not None:
-            priorities = {consumer.priority for consumer in self.consumers}
-            self.lines = {priority: line for priority, line in self.lines.items() if priority in priorities}
-            self._choose_line()

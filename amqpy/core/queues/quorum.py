@@ -8,15 +8,17 @@ Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message, body_size, returned
+from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
+from amqpy.core.queues.shelf import Shelf
 from amqpy.core.structures import LevelledFifo
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.outbox import HIGH
@@ -60,6 +62,7 @@ class QuorumQueue(Queue):
     consumer_type: ClassVar[Callable[..., Consumer]] = QuorumConsumer
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
+    keeps_all: ClassVar[bool] = True
     __slots__ = ("_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
@@ -72,7 +75,7 @@ class QuorumQueue(Queue):
         self._leavers: list[Consumer] = []
         self.retiring: Consumer | None = None
         """The active consumer that gives way to one of a higher priority, once it owes nothing."""
-        self.ready = LevelledFifo(self.level_of, body_size, self.ready)
+        self.ready = self._levelled()
 
     def configure(self, settings: Settings) -> None:
         if settings.overflow == "reject-publish-dlx":
@@ -163,9 +166,11 @@ class QuorumQueue(Queue):
         """Its limits hold for what is left when the consumers have theirs."""
         ready = self.ready
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
-            _, message, _ = ready.pop()
-            redelivered = message.acquired_count > 0
-            consumer.deliver_as(0, message, self.shown(message) if redelivered else message, redelivered=redelivered)
+            position, message, recovered = ready.pop()
+            redelivered = message.acquired_count > 0 or recovered
+            consumer.deliver_as(
+                position, message, self.shown(message) if redelivered else message, redelivered=redelivered
+            )
             if not consumer.credit:
                 # Leaves the line at once, and comes back as the last one.
                 self.line.pop()
@@ -181,12 +186,12 @@ class QuorumQueue(Queue):
             pass
         if not self.ready:
             return None
-        _, message, _ = self.ready.pop()
+        position, message, recovered = self.ready.pop()
         if no_ack:
             # The answer that settles it is one more command, and each command looks at what has expired.
             self.drop_expired()
         self.watch_first()
-        return 0, message, message.acquired_count > 0
+        return position, message, message.acquired_count > 0 or recovered
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
         """With the counts in its headers."""
@@ -215,8 +220,10 @@ class QuorumQueue(Queue):
         patient = way != "down" if counts_nacks else way in {"nack", "recover"}
         back = returned(message, failed=failed, waits_first=self._limit is not None or not patient)
         if self._limit is not None and back.delivery_count > self._limit:
-            self.bury(message, "delivery_limit")
+            self.bury(position, message, "delivery_limit")
             return
+        if self.keeps_account:
+            self.ready.settle(position, message)
         if back.waits_first and self._retries is not None and self._retries.hold(back, failed=failed):
             return
         self.take_back(back)
@@ -227,13 +234,25 @@ class QuorumQueue(Queue):
         self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.agenda.dirty[self] = None
 
-    def unsent(self, message: Message, reason: str) -> None:
-        if self.settings.dead_letter_strategy == "at-least-once" and self.settings.overflow == "reject-publish":
-            self._unsent = self._unsent or UnsentLetters(self)
-            self._unsent.hold(message, reason)
+    def unsent(self, position: int | None, message: Message, reason: str) -> bool:
+        if self.settings.dead_letter_strategy != "at-least-once" or self.settings.overflow != "reject-publish":
+            return False
+        self._unsent = self._unsent or UnsentLetters(self)
+        self._unsent.hold(position, message, reason)
+        return True
 
     def discard(self) -> int:
         return super().discard() + (0 if self._retries is None else self._retries.discard())
+
+    def lanes(self) -> Iterator[Lane | Shelf]:
+        yield from super().lanes()
+        if self._retries is not None:
+            yield self._retries.shelf
+
+    def restore_held(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
+        """What the store has of messages that were held back is held again."""
+        self._retries = self._retries or Retries(self)
+        self._retries.restore(number, entries)
 
     def use(self, *, by_get: bool = False) -> None:
         """To ask about a quorum queue is no use of it."""

@@ -2,33 +2,38 @@
 
 Delayed retry: messages that came back wait for a while. The more often a delivery has failed, the longer the wait:
 `x-delayed-retry-min` for each, `-max` at most. And dead letters that nobody took, where they are to be delivered at
-least once.
+least once; until then they stay where the store has them, and after a restart they die again.
 
 Source: `rabbit_fifo` (4.3), `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`.
 """
 
-import heapq
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
+from amqpy.core.facts import LaneRecord
 from amqpy.core.message import Message
+from amqpy.core.queues.shelf import Shelf
 
 if TYPE_CHECKING:
     from amqpy.core.queues.quorum import QuorumQueue
 
 
+HELD_LEVEL: Final = 33
+"""What is held back has a lane of its own in the store, beside those of what waits (`quorum.RETURNED_LEVEL`)."""
+
+
 class Retries:
     """The held messages of one queue (`agenda.Timed`)."""
 
-    __slots__ = ("_count", "_held", "_queue")
+    __slots__ = ("_queue", "shelf")
 
     def __init__(self, queue: "QuorumQueue") -> None:
         self._queue = queue
-        self._held: list[tuple[int, int, Message]] = []
-        """By the time they come back, then by their order."""
-        self._count = 0
+        record = LaneRecord(0, queue.vhost.name, "queue", queue.name, HELD_LEVEL, 0)
+        self.shelf = Shelf(queue.agenda.journal, record)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.shelf)
 
     def hold(self, message: Message, *, failed: bool) -> bool:
         """Takes the message, if this way of coming back is one to wait after."""
@@ -39,29 +44,32 @@ class Retries:
         delay_ms = min(least_ms * max(1, message.delivery_count), max(settings.retry_max_ms or 0, least_ms))
         if not delay_ms:
             return False
-        self._count += 1
-        heapq.heappush(self._held, (self._queue.agenda.now_ms + delay_ms, self._count, message))
+        self.shelf.put(self._queue.agenda.now_ms + delay_ms, message)
         self._watch_first()
         return True
 
+    def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
+        self.shelf.restore(number, entries)
+        self._watch_first()
+
     def on_time(self) -> None:
         now_ms = self._queue.agenda.now_ms
-        while self._held and self._held[0][0] <= now_ms:
-            self._queue.take_back(heapq.heappop(self._held)[2])
+        while (at_ms := self.shelf.first_at_ms) is not None and at_ms <= now_ms:
+            self._queue.take_back(self.shelf.pop())
         self._watch_first()
 
     def discard(self) -> int:
-        count = len(self._held)
-        self._held.clear()
+        count = len(self.shelf.clear())
         self._watch_first()
         return count
 
     def _watch_first(self) -> None:
         deadlines = self._queue.agenda.deadlines
-        if self._held:
-            deadlines.set(self, self._held[0][0])
-        else:
+        at_ms = self.shelf.first_at_ms
+        if at_ms is None:
             deadlines.discard(self)
+        else:
+            deadlines.set(self, at_ms)
 
 
 UNSENT_RETRY_MS = 180_000
@@ -74,22 +82,22 @@ class UnsentLetters:
 
     def __init__(self, queue: "QuorumQueue") -> None:
         self._queue = queue
-        self._held: list[tuple[Message, str]] = []
+        self._held: list[tuple[int | None, Message, str]] = []
         self.size = 0
         """Bytes of their bodies."""
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, message: Message, reason: str) -> None:
+    def hold(self, position: int | None, message: Message, reason: str) -> None:
         if not self._held:
             agenda = self._queue.agenda
             agenda.deadlines.set(self, agenda.now_ms + UNSENT_RETRY_MS)
-        self._held.append((message, reason))
+        self._held.append((position, message, reason))
         self.size += len(message.body)
 
     def on_time(self) -> None:
         if not self._queue.deleted:
-            self._queue.agenda.dead.extend((self._queue, message, reason) for message, reason in self._held)
+            self._queue.agenda.dead.extend((self._queue, *held) for held in self._held)
         self._held.clear()
         self.size = 0

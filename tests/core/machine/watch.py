@@ -35,9 +35,9 @@ def _watched(kind: type[Queue], log: Log) -> type[Queue]:
             log.append(("answered", self.name, refused))
             return refused
 
-        def post(self, message: Message, reason: str) -> None:
+        def post(self, position: int | None, message: Message, reason: str) -> None:
             log.append(("died", self.name, message.body.decode(), reason))
-            super().post(message, reason)
+            super().post(position, message, reason)
 
         def discard(self) -> int:
             if self.deleted:
