@@ -8,8 +8,9 @@ Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`, `rabbi
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
@@ -17,6 +18,9 @@ from amqpy.core.administration.validation import compile_pattern
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Client, Verb
 from amqpy.core.events import description
+from amqpy.core.facts import PermissionRecord, Record, UserRecord
+from amqpy.core.records import as_json
+from amqpy.core.recovery import is_new
 from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
 from amqpy.wire.values import Field, MalformedValue, decode_table
 
@@ -38,6 +42,8 @@ class Permission(NamedTuple):
 
 
 EVERYTHING = Permission(".*", ".*", ".*")
+ADMINISTRATOR = "administrator"
+"""The tag of a user who may change anything."""
 IMPERSONATOR = "impersonator"
 """The tag of a user who may put any user's name on messages."""
 
@@ -53,6 +59,10 @@ class User:
         self.limits: dict[str, int] = {}
         self.clients: dict[Client, None] = {}
         """The open connections of this user."""
+
+    def record(self) -> UserRecord:
+        """All but the permissions, which have records of their own."""
+        return UserRecord(self.name, self.password_hash, as_json(self.tags), as_json(self.limits))
 
     def may_enter(self, vhost: str) -> bool:
         return vhost in self.permissions
@@ -87,21 +97,36 @@ class User:
 class Users:
     """Everybody the broker knows, and what an administrator may ask about them. `new_salt` makes four random bytes.
 
-    From the start there is the default user, with every permission on the default vhost.
+    `recorded` are the records that the broker was made from. A new broker has the default user, with every permission
+    on the default vhost.
     """
 
-    def __init__(self, broker: Broker, new_salt: Callable[[], bytes]) -> None:
+    def __init__(self, broker: Broker, new_salt: Callable[[], bytes], recorded: Sequence[Record] = ()) -> None:
         config = broker.config
         self._broker = broker
         self._events = broker.events
+        self._agenda = broker.agenda
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
         self.mechanisms = config.auth_mechanisms or broker.profile.mechanisms
         """The names of those offered."""
         broker.administration.on_vhost_deleted.append(self._forget_vhost)
-        self.add_user(config.default_user, config.default_pass)
-        self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
+        self._restore(recorded)
+        if is_new(recorded):
+            self.add_user(config.default_user, config.default_pass, tags=[ADMINISTRATOR])
+            self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
+
+    def _restore(self, recorded: Iterable[Record]) -> None:
+        """Puts back users and permissions; nobody is told, and nothing is judged a second time."""
+        for record in recorded:
+            match record:
+                case UserRecord():
+                    user = self._by_name[record.name] = User(record.name, record.password_hash, {})
+                    user.tags = tuple(json.loads(record.tags))
+                    user.limits = json.loads(record.limits)
+                case PermissionRecord(name, vhost, configure, write, read):
+                    self._by_name[name].permissions[vhost] = Permission(configure, write, read)
 
     def __iter__(self) -> Iterator[User]:
         return iter(self._by_name.values())
@@ -124,6 +149,7 @@ class Users:
         hashed = self._hash(password) if password_hash is None else password_hash
         user = self._by_name[name] = User(name, hashed, {})
         user.tags = tuple(tags)
+        self._agenda.put(user.record())
         self._events.tell("user.created", description.named, name, self._events.administrator)
         if user.tags:
             self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
@@ -134,20 +160,25 @@ class Users:
         for vhost in list(user.permissions):
             self._set_permission(user, vhost, None)
         del self._by_name[name]
+        self._agenda.drop(user.record())
         self._events.tell("user.deleted", description.named, name, self._events.administrator)
         for client in list(user.clients):
             client.close(f"user '{name}' is deleted")
 
     def change_password(self, name: str, password: str) -> None:
         """For logins to come. An empty one lets nobody log in."""
-        self.user(name).password_hash = self._hash(password)
+        user = self.user(name)
+        user.password_hash = self._hash(password)
+        self._agenda.put(user.record())
         event = "user.password.changed" if password else "user.password.cleared"
         self._events.tell(event, description.named, name, self._events.administrator)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
         """For logins to come."""
         user = self.user(name)
-        user.tags = tuple(tags)
+        before, user.tags = user.tags, tuple(tags)
+        if user.tags != before:
+            self._agenda.put(user.record())
         self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
@@ -177,24 +208,33 @@ class Users:
         user = self.user(name)
         for error in judge_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
-        user.limits |= limits
+        self._set_limits(user, user.limits | limits)
         self._events.tell("user.limits.set", description.of_limits, self._events.administrator, limits, username=name)
 
     def clear_limits(self, name: str, *limits: str) -> None:
         """These limits, or all."""
         user = self.user(name)
-        for limit in limits or tuple(user.limits):
-            user.limits.pop(limit, None)
+        gone = limits or tuple(user.limits)
+        self._set_limits(user, {limit: most for limit, most in user.limits.items() if limit not in gone})
         self._events.tell("user.limits.cleared", description.of_limits, self._events.administrator, username=name)
+
+    def _set_limits(self, user: User, limits: dict[str, int]) -> None:
+        before, user.limits = user.limits, limits
+        if limits != before:
+            self._agenda.put(user.record())
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
 
     def _set_permission(self, user: User, vhost: str, permission: Permission | None) -> None:
+        before = user.permissions.get(vhost)
         if permission is None:
-            user.permissions.pop(vhost, None)
-        else:
+            if before is not None:
+                del user.permissions[vhost]
+                self._agenda.drop(PermissionRecord(user.name, vhost, *before))
+        elif permission != before:
             user.permissions[vhost] = permission
+            self._agenda.put(PermissionRecord(user.name, vhost, *permission))
         # Remembered routes are permitted ones.
         self._broker.vhosts[vhost].forget_routes()
 

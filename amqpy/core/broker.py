@@ -7,10 +7,12 @@ may now be served; `settle` serves them, and whoever calls operations calls it w
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
+from typing import TYPE_CHECKING
 
 from amqpy.config import Config
+from amqpy.core import records, recovery
 from amqpy.core.administration.administration import Administration
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
@@ -34,6 +36,10 @@ from amqpy.profile import PROFILES
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
 
+if TYPE_CHECKING:
+    from amqpy.core.facts import Record
+    from amqpy.core.journal import Journal
+
 WORK_MAX = 500
 """Dead letters that are published in one turn (some milliseconds' worth)."""
 
@@ -42,6 +48,8 @@ class Broker:
     """All virtual hosts and the operations on them.
 
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
+    With a journal, what is durable is recorded there; `recorded` is what an earlier broker recorded, in the order of
+    a store. `now_ms` is the time of the first turn.
     """
 
     def __init__(
@@ -50,6 +58,10 @@ class Broker:
         new_name: Callable[[], str],
         choose: Callable[[int], int],
         unix_time_ms: Callable[[], int] = lambda: 0,
+        *,
+        journal: "Journal | None" = None,
+        recorded: "Sequence[Record]" = (),
+        now_ms: int = 0,
     ) -> None:
         self.config = config
         self.profile = PROFILES[config.profile]
@@ -63,6 +75,8 @@ class Broker:
         self.node = config.cluster_name or "rabbit@localhost"
         self._pids = count(1)
         self.agenda = Agenda()
+        self.agenda.now_ms = now_ms
+        self.agenda.journal = journal
         self.announcer = Announcer(self.agenda)
         self.events = Events(self.announcer, unix_time_ms)
         self.vhosts: dict[str, Vhost] = {}
@@ -70,16 +84,29 @@ class Broker:
         self.agenda.overdue = self.overdue
         self.topology = Topology(self)
         self.administration = Administration(self)
-        self.add_vhost(config.default_vhost)
+        recovery.restore(self, recorded)
+        if recovery.is_new(recorded):
+            metadata = self.default_metadata._replace(description="Default virtual host")
+            self.add_vhost(config.default_vhost, metadata)
 
-    def add_vhost(self, name: str) -> Vhost:
-        """A new virtual host. Its queues are classic by default: that goes without saying."""
+    @property
+    def default_metadata(self) -> Metadata:
+        """That of a virtual host of which nothing else is said. That queues are classic goes without saying."""
+        kind = self.config.default_queue_type
+        return Metadata(default_queue_type=None if kind == CLASSIC else kind)
+
+    def place_vhost(self, name: str, metadata: Metadata) -> Vhost:
         vhost = self.vhosts[name] = Vhost(name, self.agenda, self.events, self.profile, self.choose)
-        if self.config.default_queue_type != CLASSIC:
-            vhost.metadata = Metadata(default_queue_type=self.config.default_queue_type)
+        vhost.metadata = metadata
         if name == self.config.default_vhost:
             self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
             vhost.exchanges[EVENT_EXCHANGE] = self.events.exchange
+        return vhost
+
+    def add_vhost(self, name: str, metadata: Metadata) -> Vhost:
+        """A new virtual host."""
+        vhost = self.place_vhost(name, metadata)
+        self.agenda.put(records.of_vhost(vhost))
         for exchange in vhost.exchanges.values():
             self.events.tell("exchange.created", description.of_exchange, exchange, self.events.administrator)
         return vhost

@@ -1,7 +1,8 @@
 """A virtual host: its exchanges and queues, the bindings between them, and the routes they make.
 
 Everything here is plain state and always succeeds; who may do what, and what is refused with which words, is the
-broker's business (`operations`).
+broker's business (`operations`). What is added or removed is told as an event and, if it is durable, recorded; what is
+only *placed* was there already before the broker started.
 
 Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when something else goes),
 `rabbit_exchange:route`.
@@ -10,6 +11,7 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from amqpy.core import records
 from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import Rules
 from amqpy.core.agenda import Agenda
@@ -125,10 +127,22 @@ class Vhost:
 
     # --- queues and exchanges
 
-    def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
+    def place_exchange(self, exchange: Exchange) -> None:
         self.exchanges[exchange.name] = exchange
         self.rules.govern_exchange(exchange)
+        self.forget_routes()
+
+    def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
+        self.place_exchange(exchange)
+        if records.is_recorded(exchange):
+            self.agenda.put(records.of_exchange(exchange))
         self.events.tell("exchange.created", description.of_exchange, exchange, actor)
+
+    def place_queue(self, queue: Queue) -> None:
+        self.queues[queue.name] = queue
+        self.rules.govern_queue(queue, new=True)
+        if queue.owner is not None:
+            self.owned.setdefault(queue.owner, {})[queue] = None
         self.forget_routes()
 
     def add_queue(
@@ -151,17 +165,17 @@ class Vhost:
             arguments=arguments,
             agenda=self.agenda,
         )
-        self.queues[name] = queue
-        self.rules.govern_queue(queue, new=True)
-        if owner is not None:
-            self.owned.setdefault(owner, {})[queue] = None
+        self.place_queue(queue)
+        if durable:
+            self.agenda.put(records.of_queue(queue))
         self.events.tell("queue.created", description.of_queue, queue, actor)
-        self.forget_routes()
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
         """Deletes a queue: its consumers are told, its bindings and messages go with it."""
         del self.queues[queue.name]
+        if queue.durable:
+            self.agenda.drop(records.of_queue(queue))
         queue.deleted = True
         if queue.owner is not None:
             del self.owned[queue.owner][queue]
@@ -197,6 +211,8 @@ class Vhost:
             gone = work.pop()
             if self.exchanges.pop(gone.name, None) is None:
                 continue
+            if records.is_recorded(gone):
+                self.agenda.drop(records.of_exchange(gone))
             gone.discard()
             self.events.tell("exchange.deleted", description.of_deletion, gone, actor)
             for binding in list(gone.bindings.values()):
@@ -214,14 +230,19 @@ class Vhost:
 
     # --- bindings
 
+    def place_binding(self, binding: Binding) -> None:
+        binding.source.add(binding)
+        _links(binding)[binding] = None
+        self.forget_routes()
+
     def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
         """Binding what is bound already changes nothing."""
         if binding.identity in binding.source.bindings:
             return
-        binding.source.add(binding)
-        _links(binding)[binding] = None
+        self.place_binding(binding)
+        if binding.durable:
+            self.agenda.put(records.of_binding(binding))
         self.events.tell("binding.created", description.of_binding, binding, actor)
-        self.forget_routes()
 
     def remove_bindings(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> None:
         """Removes bindings and the auto-delete exchanges that have none left."""
@@ -234,6 +255,8 @@ class Vhost:
     def _unlink(self, binding: Binding, actor: str) -> None:
         binding.source.remove(binding)
         del _links(binding)[binding]
+        if binding.durable:
+            self.agenda.drop(records.of_binding(binding))
         self.events.tell("binding.deleted", description.of_binding, binding, actor)
 
     # --- routes

@@ -289,7 +289,7 @@ def test_users_are_listed() -> None:
     house = House()
     house.users.add_user("other", "secret", tags=["a", "b"])
     assert [(user.name, user.tags, dict(user.permissions)) for user in house.users] == [
-        ("guest", (), {"/": Permission(".*", ".*", ".*")}),
+        ("guest", ("administrator",), {"/": Permission(".*", ".*", ".*")}),
         ("other", ("a", "b"), {}),
     ]
 

@@ -9,6 +9,7 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from amqpy.core import records
 from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
 from amqpy.core.administration.validation import as_erlang_term, check
@@ -16,6 +17,7 @@ from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.events import description as told
 from amqpy.core.events.tracing import Tracer
 from amqpy.core.queues.queue import Queue
+from amqpy.core.records import GLOBAL, OPERATOR_POLICY, POLICY
 from amqpy.core.vhost import Metadata, Vhost
 from amqpy.errors import AdministrationError
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
 _MISSING: Final = object()
-POLICY, OPERATOR_POLICY, VHOST_LIMITS_COMPONENT = "policy", "operator_policy", "vhost-limits"
+VHOST_LIMITS_COMPONENT: Final = "vhost-limits"
 LIMITS_NAME: Final = "limits"
 """The one name of a parameter of `vhost-limits`."""
 
@@ -58,6 +60,7 @@ class Administration:
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
         self._events = broker.events
+        self._agenda = broker.agenda
         self._globals: dict[str, Any] = {}
         self.on_vhost_deleted: list[Callable[[str], None]] = []
         """Who else has something about virtual hosts to forget."""
@@ -118,6 +121,7 @@ class Administration:
         if policy == policies.find(name):
             return
         value = _value_of(policy)
+        self._agenda.put(records.of_parameter(vhost.name, component, name, value))
         if is_operators:
             self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
         self._change_policies(vhost, policies, lambda: policies.put(policy), "queue.policy.updated", value)
@@ -127,6 +131,7 @@ class Administration:
         policies = _policies_of(vhost, component)
         if policies.find(name) is None:
             raise _no_parameter()
+        self._agenda.drop(records.of_parameter(vhost.name, component, name))
         event = "policy.cleared"
         if component == OPERATOR_POLICY:
             self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
@@ -157,10 +162,10 @@ class Administration:
             return
         judge = COMPONENTS.get(component)
         check([f"component {component} not found"] if judge is None else judge(name, value))
-        is_known = where.parameters.get((component, name), _MISSING) == value
-        where.parameters[component, name] = value
-        if is_known:
+        if where.parameters.get((component, name), _MISSING) == value:
             return
+        where.parameters[component, name] = value
+        self._agenda.put(records.of_parameter(vhost, component, name, value))
         self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
         if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
             self._events.tell("vhost.limits.set", told.of_limits, self._events.administrator, value)
@@ -185,15 +190,21 @@ class Administration:
         return [parameter for parameter in found if parameter.component == component]
 
     def set_global_parameter(self, name: str, value: object) -> None:
+        if self._globals.get(name, _MISSING) != value:
+            self._globals[name] = value
+            self._agenda.put(records.of_parameter("", GLOBAL, name, value))
+        self._tell_of_parameter("parameter.set", name, GLOBAL, None, value=value)
+
+    def place_global_parameter(self, name: str, value: object) -> None:
         self._globals[name] = value
-        self._tell_of_parameter("parameter.set", name, "global", None, value=value)
 
     def clear_global_parameter(self, name: str) -> None:
         if name not in self._globals:
             raise _no_parameter()
         del self._globals[name]
+        self._agenda.drop(records.of_parameter("", GLOBAL, name))
         # RabbitMQ tells that it is set, to nothing.
-        self._tell_of_parameter("parameter.set", name, "global", None)
+        self._tell_of_parameter("parameter.set", name, GLOBAL, None)
 
     def global_parameters(self) -> list[Parameter]:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]
@@ -208,6 +219,7 @@ class Administration:
 
     def _clear_parameter(self, vhost: Vhost, component: str, name: str) -> None:
         del vhost.parameters[component, name]
+        self._agenda.drop(records.of_parameter(vhost.name, component, name))
         self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
         if component == VHOST_LIMITS_COMPONENT:
             self._events.tell("vhost.limits.cleared", told.of_limits, self._events.administrator)
@@ -239,16 +251,20 @@ class Administration:
         """A new virtual host, or new metadata for one. None leaves what was said before."""
         if default_queue_type is not None and default_queue_type not in QUEUE_TYPES_KNOWN:
             raise AdministrationError("Unsupported default queue type")
-        is_new = name not in self._broker.vhosts
-        vhost = self._broker.add_vhost(name) if is_new else self._broker.vhosts[name]
-        before = vhost.metadata
-        vhost.metadata = Metadata(
+        known = self._broker.vhosts.get(name)
+        before = self._broker.default_metadata if known is None else known.metadata
+        metadata = Metadata(
             description,
             tuple(tags),
             before.default_queue_type if default_queue_type is None else default_queue_type,
             before.protected_from_deletion if protected_from_deletion is None else protected_from_deletion,
         )
-        event = "vhost.created" if is_new else "vhost.updated"
+        if known is None:
+            vhost = self._broker.add_vhost(name, metadata)
+        else:
+            vhost = known
+            self._change_metadata(vhost, metadata)
+        event = "vhost.created" if known is None else "vhost.updated"
         self._events.tell(event, told.of_vhost, vhost, self._broker.node, self._events.administrator)
 
     def delete_vhost(self, name: str) -> None:
@@ -267,6 +283,7 @@ class Administration:
         self._events.tell("vhost.deleted", told.named, name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
+        self._agenda.drop(records.of_vhost(vhost))
         # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
         self._broker.settle()
         for client in list(vhost.clients):
@@ -274,7 +291,12 @@ class Administration:
 
     def set_deletion_protection(self, name: str, protected: bool) -> None:
         vhost = self.vhost(name)
-        vhost.metadata = vhost.metadata._replace(protected_from_deletion=protected)
+        self._change_metadata(vhost, vhost.metadata._replace(protected_from_deletion=protected))
+
+    def _change_metadata(self, vhost: Vhost, metadata: Metadata) -> None:
+        if metadata != vhost.metadata:
+            vhost.metadata = metadata
+            self._agenda.put(records.of_vhost(vhost))
 
     def trace_on(self, vhost: str) -> None:
         where = self.vhost(vhost)
@@ -286,6 +308,15 @@ class Administration:
         if where.tracer is not None:
             where.tracer.detach()
             where.trace(None)
+
+
+def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None:  # noqa: ANN401 (any JSON)
+    """What was set before the broker started. It counts for the queues and exchanges that are yet to come."""
+    if component in {POLICY, OPERATOR_POLICY}:
+        policy = Policy(name, value["pattern"], value["apply-to"], value["priority"], value["definition"])
+        _policies_of(vhost, component).put(policy)
+    else:
+        vhost.parameters[component, name] = value
 
 
 def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:

@@ -52,6 +52,11 @@ class Binding:
     def destination_kind(self) -> str:
         return "exchange" if isinstance(self.destination, Exchange) else "queue"
 
+    @property
+    def durable(self) -> bool:
+        """A binding survives with what it binds."""
+        return self.source.durable and self.destination.durable
+
 
 class Exchange:
     """An exchange of a vhost and the bindings it is the source of."""
