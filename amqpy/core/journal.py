@@ -33,7 +33,7 @@ class Note(NamedTuple):
 class Batch:
     """What becomes durable together. A store applies, in this order: facts, cleared, removed, added."""
 
-    __slots__ = ("added", "cleared", "facts", "notes", "number", "removed", "unix_offset_ms")
+    __slots__ = ("added", "cleared", "facts", "notes", "number", "removed", "transient", "unix_offset_ms")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -47,6 +47,8 @@ class Batch:
         """New messages by key, as they came."""
         self.notes: dict[int, Note] = {}
         """For some of those added."""
+        self.transient: set[int] = set()
+        """Keys of those added that are on disk for want of memory only, and gone after a restart."""
         self.unix_offset_ms = 0
         """To be added to times of messages and notes to get Unix time."""
 
@@ -115,12 +117,14 @@ class Journal:
 
     # --- messages
 
-    def add(self, key: int, message: Message, note: Note | None = None) -> None:
+    def add(self, key: int, message: Message, note: Note | None = None, *, transient: bool = False) -> None:
         batch = self.batch
         batch.added[key] = message
         self.size += len(message.body) + OVERHEAD
         if note is not None:
             batch.notes[key] = note
+        if transient:
+            batch.transient.add(key)
 
     def remove(self, key: int) -> None:
         message = self.batch.added.pop(key, None)
