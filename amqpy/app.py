@@ -21,10 +21,15 @@ import trio
 
 from amqpy.auth import Users
 from amqpy.config import Config
+from amqpy.core import recovery
 from amqpy.core.broker import Broker
+from amqpy.core.journal import Journal
+from amqpy.core.message import Message
 from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
-from amqpy.server.reactor import Reactor
+from amqpy.server.reactor import Reactor, now_ms
+from amqpy.store.directory import open_store
+from amqpy.store.store import Store
 
 # SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
@@ -51,19 +56,43 @@ async def serve(
     *,
     task_status: trio.TaskStatus[Reactor] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves."""
-    if config.data_dir is not None:
-        prepare_directory(Path(config.data_dir))
+    """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves. Raises
+    OSError if the start failed, and StoreError if the store failed then or later."""
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
-    listeners = await listener.open_listeners(config)
-    broker = Broker(config, new_name, random.randrange, unix_time_ms)
-    reactor = Reactor(broker, Users(broker, new_salt), config, log=log)
+    store = None if config.data_dir is None else open_store(Path(config.data_dir), sync=config.sync)
+    is_clean = False
+    try:
+        broker, users = make_broker(config, store)
+        reactor = Reactor(broker, users, config, log=log)
+        if store is not None:
+            reactor.keep_in(store, on_failure=stop.set)
+        listeners = await listener.open_listeners(config)
+        await _serve_until(stop, listeners, reactor, config, log, task_status)
+        if reactor.flusher is not None:
+            recovery.note_fronts(broker)
+            await reactor.flusher.finish()
+            is_clean = True
+    finally:
+        if store is not None:
+            store.close(is_clean=is_clean)
+    log.info("stopped")
+
+
+async def _serve_until(
+    stop: trio.Event,
+    listeners: list[trio.SocketListener],
+    reactor: Reactor,
+    config: Config,
+    log: logging.Logger,
+    task_status: trio.TaskStatus[Reactor],
+) -> None:
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
-        connections.start_soon(collect_garbage, broker)
+        connections.start_soon(collect_garbage, reactor.broker)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
-            warn_of_memory(config, log)
+            if config.data_dir is None:
+                log.info("everything is kept in memory: a stop loses all queues and messages")
             for each in listeners:
                 log.info("listening on %s", listener.address_of(each))
             log.info(STARTED)
@@ -73,7 +102,33 @@ async def serve(
             accepting.cancel_scope.cancel()
         await reactor.drain(SHUTDOWN)
         connections.cancel_scope.cancel()
-    log.info("stopped")
+
+
+def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
+    """A broker with what the store has. Raises StoreError."""
+    if store is None:
+        broker = Broker(config, new_name, random.randrange, unix_time_ms)
+        return broker, Users(broker, new_salt)
+    loaded = store.load()
+    journal = Journal(store, lambda: unix_time_ms() - now_ms(), is_awaited=config.sync != "none")
+    broker = Broker(
+        config,
+        new_name,
+        random.randrange,
+        unix_time_ms,
+        journal=journal,
+        recorded=loaded.records,
+        now_ms=now_ms(),
+    )
+    users = Users(broker, new_salt, loaded.records)
+
+    def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
+        offset_ms = unix_time_ms() - now_ms()
+        entries = store.read_lane(number, unix_offset_ms=offset_ms)
+        return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
+
+    recovery.restore_messages(broker, loaded.records, loaded.lanes, read_lane, is_clean=loaded.is_clean)
+    return broker, users
 
 
 def new_name() -> str:
@@ -88,24 +143,6 @@ def new_salt() -> bytes:
 
 def unix_time_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def prepare_directory(directory: Path) -> None:
-    """Makes the data directory, for its owner only, if it is not there. Raises OSError."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"cannot make the data directory {directory}: {error.strerror}") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise OSError(f"cannot write to the data directory {directory}")
-
-
-def warn_of_memory(config: Config, log: logging.Logger) -> None:
-    lost = "everything is kept in memory: a stop loses all queues and messages"
-    if config.data_dir is None:
-        log.info(lost)
-    else:
-        log.warning("there is no durable store yet, %s stays empty; %s", config.data_dir, lost)
 
 
 @contextmanager

@@ -116,6 +116,15 @@ class Config:
         None,
         About("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
     )
+    sync: str = setting(
+        "full",
+        About(
+            "What a confirm waits for: `full` for the disk, `os` for the operating system (a loss of power may lose "
+            "what was confirmed), `none` for nothing.",
+            choices=("full", "os", "none"),
+            option="HOW",
+        ),
+    )
     log_level: str = setting(
         "info",
         About(

@@ -134,3 +134,6 @@ class LaneState(NamedTuple):
     """The position after the last message."""
     size: int
     """Bytes of all bodies."""
+
+
+NOTHING: Final = LaneState(0, 0, 0, 0)

@@ -55,14 +55,16 @@ class Batch:
         self.notes: dict[int, Note] = {}
         """For some of those added."""
         self.transient: set[int] = set()
-        """Keys of those added that do not survive a restart."""
+        """Keys of those added that are on disk for want of memory only, and gone after a restart."""
         self.waiting: dict[Waiter, None] = {}
         """Who wants to be told when the batch is durable."""
         self.unix_offset_ms = 0
         """To be added to times of messages and notes to get Unix time."""
 
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.cleared or self.facts)
+    @property
+    def is_empty(self) -> bool:
+        """Nothing in it is to be written."""
+        return not (self.added or self.removed or self.cleared or self.facts)
 
 
 class Source(Protocol):
@@ -150,11 +152,11 @@ class Journal:
 
     # --- messages
 
-    def add(self, key: int, message: Message, note: Note | None = None, *, is_transient: bool = False) -> None:
+    def add(self, key: int, message: Message, note: Note | None = None, *, transient: bool = False) -> None:
         batch = self.batch
         batch.added[key] = message
         self.size += len(message.body) + OVERHEAD
-        if is_transient:
+        if transient:
             batch.transient.add(key)
             return
         self.added_count += 1
@@ -197,11 +199,17 @@ class Journal:
 
     # --- writing
 
+    @property
+    def has_work(self) -> bool:
+        """Whether there is a batch to be taken."""
+        return self.writing is None and not (self.batch.is_empty and not self.batch.waiting)
+
     def take(self) -> Batch | None:
-        """The batch to be written next, if there is anything in it; the next one gathers from now on."""
+        """The batch to be written next, if there is anything in it or anybody waits for it; the next one gathers from
+        now on. What is in an empty one came and went; so it is durable when all before it is."""
         assert self.writing is None
         batch = self.batch
-        if not batch:
+        if batch.is_empty and not batch.waiting:
             return None
         batch.unix_offset_ms = self._unix_offset_ms()
         self.writing = batch

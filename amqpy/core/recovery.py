@@ -11,14 +11,18 @@ Source: `rabbit_vhost:recover`, `rabbit_exchange:recover`, `rabbit_binding:recov
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from amqpy.core.administration.administration import place_parameter
-from amqpy.core.exchanges import EXCHANGE_TYPES, Binding
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.facts import (
+    NOTHING,
     BindingRecord,
     ExchangeRecord,
+    LaneRecord,
+    LaneState,
     ParameterRecord,
     PermissionRecord,
     QueueRecord,
@@ -26,6 +30,11 @@ from amqpy.core.facts import (
     UserRecord,
     VhostRecord,
 )
+from amqpy.core.message import Message
+from amqpy.core.queues.lane import Lane
+from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.quorum import QuorumQueue
+from amqpy.core.queues.retries import HELD_LEVEL
 from amqpy.core.records import GLOBAL
 from amqpy.core.topology import QUEUE_TYPES
 from amqpy.core.vhost import Metadata, Vhost
@@ -57,6 +66,50 @@ def restore(broker: "Broker", records: Iterable[Record]) -> None:
                 _restore_queue(broker.vhosts[record.vhost], record)
             case BindingRecord():
                 _restore_binding(broker.vhosts[record.vhost], record)
+
+
+def restore_messages(
+    broker: "Broker",
+    records: Iterable[Record],
+    lanes: Mapping[int, LaneState],
+    read_lane: Callable[[int], Iterable[tuple[int, Message, int]]],
+    *,
+    is_clean: bool,
+) -> None:
+    """Puts back what is in the lanes of the queues and exchanges that are there again. `read_lane` gives all messages
+    of a lane, with positions and when they are due. If the last stop was not clean, nobody knows what was delivered,
+    and so all may have been."""
+    journal = broker.agenda.journal
+    assert journal is not None
+    recorded = [record for record in records if isinstance(record, LaneRecord)]
+    journal.use_lanes({record.number for record in recorded})
+    for record in recorded:
+        state = lanes.get(record.number, NOTHING)
+        match _owner_of(broker, record):
+            case QuorumQueue() as queue if record.level == HELD_LEVEL:
+                queue.restore_held(record.number, read_lane(record.number))
+            case Queue() as queue:
+                queue.restore(record, state, delivered_before=record.front if is_clean else state.end)
+            case DelayedExchange() as exchange:
+                exchange.waiting.restore(record.number, read_lane(record.number))
+            case _:
+                journal.close_lane(record.number, record)
+
+
+def _owner_of(broker: "Broker", record: LaneRecord) -> Queue | Exchange | None:
+    vhost = broker.vhosts.get(record.vhost)
+    if vhost is None:
+        return None
+    return vhost.queues.get(record.owner) if record.owner_kind == "queue" else vhost.exchanges.get(record.owner)
+
+
+def note_fronts(broker: "Broker") -> None:
+    """The broker stops in good order: records what was delivered, for `restore_messages`."""
+    for vhost in broker.vhosts.values():
+        for queue in vhost.queues.values():
+            for lane in queue.lanes():
+                if isinstance(lane, Lane):
+                    lane.note_front()
 
 
 def _metadata_of(record: VhostRecord) -> Metadata:

@@ -96,6 +96,8 @@ class Link:
                 self._read_on(len(data))
                 if self.outbox.size >= 2 * HIGH:
                     await self._wait_until_read()
+                if self.session.stores:
+                    await self._wait_until_stored()
         except trio.BrokenResourceError:
             self._broken = True
 
@@ -135,6 +137,14 @@ class Link:
             if self.outbox.total == sent:
                 raise trio.BrokenResourceError("the peer does not read")
         self.session.paused = False
+
+    async def _wait_until_stored(self) -> None:
+        """Stops reading a peer that publishes faster than the store can write."""
+        flusher = self._reactor.flusher
+        if flusher is not None and flusher.is_behind:
+            self.session.paused = True
+            await flusher.catch_up()
+            self.session.paused = False
 
     # --- writing
 

@@ -23,10 +23,12 @@ from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.alertness import Alertness
+from amqpy.server.flusher import Flusher
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
 from amqpy.session.connection import ConnectionSession, State
 from amqpy.session.description import Peer
+from amqpy.store.store import Store, StoreError
 
 T = TypeVar("T")
 
@@ -55,6 +57,14 @@ class Reactor:
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
         self._empty = trio.Event()
+        self.flusher: Flusher | None = None
+        """Who makes durable what is to be, where there is a store."""
+
+    def keep_in(self, store: Store, on_failure: Callable[[], None]) -> None:
+        """From now on what is durable is written into the store. To be called before `run`."""
+        journal = self.broker.agenda.journal
+        assert journal is not None
+        self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=_nobody_told, on_failure=on_failure)
 
     # --- connections
 
@@ -125,21 +135,31 @@ class Reactor:
             self.broker.settle()
         except AdministrationError:
             raise
-        except Exception:
-            self._note_bug("-")
+        except Exception as error:
+            self._note_bug("-", error)
             raise
         finally:
             self._flush(None)
             self._watch_broker()
         return answer
 
+    def act(self, operation: Callable[[], None]) -> None:
+        """A turn on behalf of the store."""
+        try:
+            operation()
+            self.broker.settle()
+        except Exception as error:
+            self._note_bug("-", error)
+        self._flush(None)
+        self._watch_broker()
+
     def _do(self, link: Link, act: Callable[..., None], *arguments: object) -> None:
         """A turn on behalf of one connection."""
         try:
             act(*arguments)
             self.broker.settle()
-        except Exception:
-            self._note_bug(link.name)
+        except Exception as error:
+            self._note_bug(link.name, error)
             self._give_up(link)
         self._flush(link)
         if link.session.next_at_ms != link.armed_at_ms:
@@ -151,12 +171,15 @@ class Reactor:
         """A turn on behalf of nobody: what was left to do at some time."""
         try:
             self.broker.advance(now_ms)
-        except Exception:
-            self._note_bug("-")
+        except Exception as error:
+            self._note_bug("-", error)
         self._flush(None)
 
-    def _note_bug(self, connection: str) -> None:
-        """Called where an exception was caught that nobody may raise."""
+    def _note_bug(self, connection: str, error: Exception) -> None:
+        """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
+        if isinstance(error, StoreError) and self.flusher is not None:
+            self.flusher.fail(error)
+            return
         self.internal_errors += 1
         self._log.exception("internal error", extra={"connection": connection})
         if self.strict:
@@ -185,17 +208,21 @@ class Reactor:
                 if link.session.next_at_ms != link.armed_at_ms:
                     self._arm(link)
         dirty.clear()
+        if self.flusher is not None:
+            self.flusher.note()
 
     # --- time
 
     def now_ms(self) -> int:
-        # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
-        return round(trio.current_time() * 1000)
+        return now_ms()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
         async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
             own.start_soon(self.alertness.run)
+            if self.flusher is not None:
+                own.start_soon(self.flusher.run)
+                self.flusher.note()
             task_status.started()
             await self._run_deadlines()
 
@@ -250,6 +277,16 @@ class Reactor:
                 link.stop()
         with trio.move_on_after(DRAIN_S):
             await self._empty.wait()
+
+
+def now_ms() -> int:
+    """The time of the event loop."""
+    # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
+    return round(trio.current_time() * 1000)
+
+
+def _nobody_told(is_full: bool) -> None:
+    """Until there are alarms."""
 
 
 def _nobody() -> None:

@@ -224,7 +224,7 @@ class ConnectionSession:
 
     def hold(self, journal: "Journal") -> None:
         """Replies promise what is not durable yet: nothing leaves before it is."""
-        if journal.is_awaited and journal.batch:
+        if journal.is_awaited and not journal.batch.is_empty:
             self.outbox.held_for = journal.batch.number
             journal.batch.waiting[self] = None
 

@@ -89,7 +89,7 @@ class Lane(ReadyFifo[Message]):
             self.behind = 1
             self._next = position
         if not is_kept:
-            self._journal.add(self._key(position), item, is_transient=True)
+            self._journal.add(self._key(position), item, transient=True)
 
     def pass_by(self, item: Message) -> int:
         position = self._end

@@ -1,0 +1,129 @@
+"""Makes durable what the broker wants durable: one batch after the other, in a thread, because a sync waits.
+
+There is no timer. While one batch is being written the next one gathers, so batches are as large as the disk is slow,
+and on an idle broker a message is on its way to the disk as soon as its turn is over. When the disk does not keep up,
+those who publish what is stored are not read (`Link`), until it has caught up.
+
+A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again. After any other error
+nobody knows what the disk has, so nothing more is promised: the broker stops.
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from amqpy.core.journal import Batch, Journal
+from amqpy.store.store import Store, StoreError, StoreFull
+
+BEHIND_BYTES = 32 * 1024 * 1024
+"""What may gather before those who publish must wait."""
+
+FULL_RETRY_S = 1.0
+"""How long to wait for space."""
+
+
+class Flusher:
+    """Writes a journal's batches into a store. `act` does something as a turn of the broker; `on_full` is told when the
+    disk is full, and when no longer; `on_failure` when the store is lost."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        act: Callable[[Callable[[], None]], None],
+        *,
+        log: logging.Logger,
+        on_full: Callable[[bool], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.journal = journal
+        self._store = store
+        self._act = act
+        self._log = log
+        self._on_full = on_full
+        self._on_failure = on_failure
+        self.failure: StoreError | None = None
+        """Why the store is lost."""
+        self._work = trio.Event()
+        self._caught_up = trio.Event()
+        self._limiter = trio.CapacityLimiter(1)
+
+    def note(self) -> None:
+        """A turn is over: there may be a batch to be written."""
+        if self.journal.has_work:
+            self._work.set()
+
+    @property
+    def is_behind(self) -> bool:
+        return self.journal.size > BEHIND_BYTES
+
+    async def catch_up(self) -> None:
+        """Waits until the disk keeps up."""
+        while self.is_behind:
+            await self._caught_up.wait()
+
+    async def run(self) -> None:
+        """Writes until cancelled, or until the store is lost."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work = trio.Event()
+                while (batch := self.journal.take()) is not None:
+                    self._caught_up.set()
+                    self._caught_up = trio.Event()
+                    if not batch.is_empty:
+                        await self._write(batch)
+                    self._act(self.journal.written)
+                await self._tidy()
+        except StoreError as error:
+            self.fail(error)
+
+    def fail(self, error: StoreError) -> None:
+        """The store is lost."""
+        if self.failure is None:
+            self.failure = error
+            self._log.critical("the store is lost: %s", error)
+            self._on_failure()
+
+    async def finish(self) -> None:
+        """Writes all there is. To be called when `run` is cancelled."""
+        with trio.CancelScope(shield=True):
+            if self.journal.writing is not None:
+                # `run` was cancelled between two tries.
+                await self._in_thread(self._append_and_sync, self.journal.writing)
+                self.journal.written()
+            while (batch := self.journal.take()) is not None:
+                if not batch.is_empty:
+                    await self._in_thread(self._append_and_sync, batch)
+                self.journal.written()
+
+    async def _write(self, batch: Batch) -> None:
+        is_full = False
+        while True:
+            try:
+                await self._in_thread(self._append_and_sync, batch)
+            except StoreFull as error:
+                if not is_full:
+                    self._log.error("the store is full, nothing is confirmed until there is space: %s", error)
+                    self._act(lambda: self._on_full(True))
+                is_full = True
+                await trio.sleep(FULL_RETRY_S)
+            else:
+                break
+        if is_full:
+            self._log.warning("the store has space again")
+            self._act(lambda: self._on_full(False))
+
+    def _append_and_sync(self, batch: Batch) -> None:
+        self._store.append(batch)
+        self._store.sync()
+
+    async def _tidy(self) -> None:
+        """Nothing waits to be written: time to clear up, as long as that is so."""
+        while not self._work.is_set() and await self._in_thread(self._store.tidy):
+            pass
+
+    async def _in_thread(self, call: Callable[..., object], *arguments: object) -> object:
+        # Never abandoned: a thread that goes on writing must not meet the next one.
+        return await trio.to_thread.run_sync(call, *arguments, limiter=self._limiter)
