@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -29,7 +30,10 @@ from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.store.directory import open_store
-from amqpy.store.store import Store
+from amqpy.store.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from amqpy.store.sqlite import Sync
 
 # SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
@@ -40,8 +44,11 @@ SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
 
 
 def run(config: Config, log: logging.Logger) -> None:
-    """Serve until the first SIGINT or SIGTERM; OSError if the start failed."""
-    trio.run(run_until_signal, config, log)
+    """Serve until the first SIGINT or SIGTERM; OSError if the start failed, or the store at any time."""
+    try:
+        trio.run(run_until_signal, config, log)
+    except StoreError as error:
+        raise OSError(str(error)) from error
 
 
 async def run_until_signal(config: Config, log: logging.Logger) -> None:
@@ -59,7 +66,7 @@ async def serve(
     """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves. Raises
     OSError if the start failed, and StoreError if the store failed then or later."""
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
-    store = None if config.data_dir is None else open_store(Path(config.data_dir), sync=config.sync)
+    store = None if config.data_dir is None else open_store(Path(config.data_dir), sync=cast("Sync", config.sync))
     is_clean = False
     try:
         broker, users = make_broker(config, store)
@@ -69,6 +76,8 @@ async def serve(
         listeners = await listener.open_listeners(config)
         await _serve_until(stop, listeners, reactor, config, log, task_status)
         if reactor.flusher is not None:
+            if reactor.flusher.failure is not None:
+                raise reactor.flusher.failure
             recovery.note_fronts(broker)
             await reactor.flusher.finish()
             is_clean = True
@@ -105,7 +114,7 @@ async def _serve_until(
 
 
 def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
-    """A broker with what the store has. Raises StoreError."""
+    """A broker with what the store has, and its users. Raises StoreError."""
     if store is None:
         broker = Broker(config, new_name, random.randrange, unix_time_ms)
         return broker, Users(broker, new_salt)
@@ -127,6 +136,7 @@ def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
         entries = store.read_lane(number, unix_offset_ms=offset_ms)
         return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
 
+    journal.use_lanes({*loaded.lanes, *loaded.garbage})
     recovery.restore_messages(broker, loaded.records, loaded.lanes, read_lane, is_clean=loaded.is_clean)
     return broker, users
 

@@ -129,9 +129,9 @@ class LaneState(NamedTuple):
 
     messages: int
     first: int
-    """The position of the first message."""
+    """The position of the first message; `end` when there is none."""
     end: int
-    """The position after the last message."""
+    """The position after all that ever were used, as far as the store knows: new messages come here or later."""
     size: int
     """Bytes of all bodies."""
 

@@ -81,9 +81,9 @@ def restore_messages(
     and so all may have been."""
     journal = broker.agenda.journal
     assert journal is not None
-    recorded = [record for record in records if isinstance(record, LaneRecord)]
-    journal.use_lanes({record.number for record in recorded})
-    for record in recorded:
+    for record in records:
+        if not isinstance(record, LaneRecord):
+            continue
         state = lanes.get(record.number, NOTHING)
         match _owner_of(broker, record):
             case QuorumQueue() as queue if record.level == HELD_LEVEL:

@@ -27,9 +27,12 @@ class Loaded(NamedTuple):
     records: list[Record]
     """Those of each kind in the order in which they were first put; kinds in the order of `facts.KEYS`."""
     lanes: dict[int, LaneState]
-    """Lanes with messages, by number."""
+    """Lanes that have a record and something in them, perhaps no messages any more, by number."""
     is_clean: bool
     """The broker stopped in good order the last time, or there never was one."""
+    garbage: frozenset[int]
+    """Lanes without a record that still have rows. They are as good as empty; but it is faster to use other numbers
+    until they are deleted, in a later run at the latest."""
 
 
 class Store(Source, Protocol):
@@ -39,11 +42,15 @@ class Store(Source, Protocol):
         """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
 
     def append(self, batch: Batch) -> None:
-        """Buffers a batch. Raises StoreError."""
+        """Buffers a batch, which must not change any more. Raises StoreError."""
 
     def sync(self) -> int:
         """Makes all that was appended durable, as a whole or not at all; the number of the last batch. Raises
         StoreError; after StoreFull, what was appended is forgotten, and may be appended again."""
+
+    def tidy(self) -> bool:
+        """Does a bit of what can wait, between two syncs: deletes what was cleared, gives space back. Whether there
+        is more to do. Raises StoreError."""
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
         """All messages of a lane, with positions; and when they are due, where that was noted."""

@@ -152,6 +152,21 @@ def priority_of(header: bytes) -> int:
     return header[position]
 
 
+def is_persistent(header: bytes) -> bool:
+    """Whether the delivery mode is 2. By hand, for it is asked for with each message that comes from disk."""
+    present = header[FLAGS_AT]
+    if not present & 0x10:
+        return False
+    position = FLAGS_AT + 2
+    if present & 0x80:
+        position += 1 + header[position]
+    if present & 0x40:
+        position += 1 + header[position]
+    if present & 0x20:
+        position += 4 + int.from_bytes(header[position : position + 4], "big")
+    return header[position] == 2
+
+
 def split_properties(header: bytes) -> dict[str, bytes]:
     """The bytes of each property that is present, its length included, in their order."""
     flags = flags_of(header)

@@ -1,0 +1,419 @@
+"""The store in a SQLite database: one file, which `sqlite3` can look at (docs/store.md).
+
+A batch is planned as SQL (`statements`) when it is appended, and becomes one transaction when it is synced: in the
+write-ahead log, with one fsync. Readers have a connection of their own, and see what was synced last.
+
+Much that is to be deleted is only noted as `garbage`, and goes bit by bit with later batches and in `tidy`. Transient
+messages of an earlier run of the broker are known by its number, never shown, and go the same way.
+
+What cannot be trusted is not used any more: after an I/O error, or when the file is not the one at its path any more,
+the store refuses everything. SQLite reports such an error once, and the pages it could not write may be lost from the
+kernel's cache, so that a second try could seem to succeed.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from amqpy.core.facts import LaneRecord, LaneState, Record
+from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.message import Message
+from amqpy.store import schema
+from amqpy.store.ranges import Range, Ranges, outside, touched, united
+from amqpy.store.rows import KINDS, MessageReader, to_record
+from amqpy.store.statements import Bodies, of_added, of_facts, of_removed
+from amqpy.store.store import Loaded, StoreError, StoreFull
+
+Sync: TypeAlias = Literal["full", "os", "none"]
+
+PAGE_BYTES: Final = 16 * 1024
+"""Larger pages than SQLite's: a page is written whole, but holds a hundred messages."""
+WAL_BYTES: Final = 64 * 2**20
+"""So much of the write-ahead log is written before its pages go to where they belong."""
+CACHE_BYTES: Final = 8 * 2**20
+BUSY_S: Final = 60
+"""How long to wait for somebody else's lock, who writes to the database by hand."""
+STATEMENTS_KEPT: Final = 128
+
+CLEARED_AT_ONCE: Final = 1000
+"""Rows that are deleted with a batch. What was cleared beyond that, and rows for which the batch is too small, wait."""
+TIDIED_AT_ONCE: Final = 4096
+READ_AT_ONCE: Final = 500
+READ_BYTES_AT_ONCE: Final = 4 * 2**20
+
+VACUUM_LIVE_MAX_BYTES: Final = 32 * 2**20
+VACUUM_FREE_MIN_BYTES: Final = 64 * 2**20
+"""Free space is given back when there is much of it and so little else that the rest is soon written anew."""
+
+FULL_CODES: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+
+DELETE_SOME: Final = "DELETE FROM messages WHERE key IN (SELECT key FROM messages WHERE key BETWEEN ? AND ? LIMIT ?)"
+DELETE_SOME_TRANSIENT: Final = (
+    "DELETE FROM messages WHERE key IN (SELECT key FROM messages INDEXED BY transient_messages "
+    "WHERE transient < ? LIMIT ?)"
+)
+READ: Final = """
+SELECT m.key, m.expires_at, m.traces, m.address, m.header,
+    CASE WHEN m.shared IS NULL THEN m.body ELSE (SELECT b.body FROM bodies AS b WHERE b.id = m.shared) END
+FROM messages AS m
+WHERE m.key BETWEEN ? AND ? AND (m.transient IS NULL OR m.transient = ?)
+ORDER BY m.key LIMIT ?"""
+COUNT: Final = """
+SELECT count(*), min(key), coalesce(sum(
+    CASE WHEN shared IS NULL THEN length(body) ELSE (SELECT length(b.body) FROM bodies AS b WHERE b.id = shared) END
+), 0) FROM messages WHERE key BETWEEN ? AND ? AND transient IS NULL"""
+
+
+class SqliteStore:
+    """The durable things of one broker. `open_store` makes one. May raise StoreError, as the constructor does."""
+
+    def __init__(self, path: Path, *, sync: Sync = "full", page_bytes: int = PAGE_BYTES) -> None:
+        self.path = path
+        self._broken: str | None = None
+        """Why nothing can be done any more."""
+        self._pending: list[Batch] = []
+        self._synced = 0
+        self._run = 0
+        self._last_body = 0
+        self._garbage: Ranges = ()
+        """What is in the table of this name."""
+        self._old_transients = False
+        """Whether there may be transient messages of an earlier run."""
+        self._vacuum_failed = False
+        self._identity: list[tuple[str, tuple[int, int]]] = []
+        self._log_bytes = 0
+        with _stated(path, "open"):
+            self._writer = connect(path)
+        try:
+            with _stated(path, "open"):
+                self._reader = connect(path)
+            with self._guarded("open"):
+                self._set_up(sync, page_bytes)
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _set_up(self, sync: Sync, page_bytes: int) -> None:
+        execute = self._writer.execute
+        execute(f"PRAGMA page_size = {page_bytes}")
+        (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(f"{self.path}: this file system cannot share memory, which a write-ahead log needs")
+        (page_bytes,) = execute("PRAGMA page_size").fetchone()
+        execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'OFF'}")
+        execute(f"PRAGMA wal_autocheckpoint = {max(1, WAL_BYTES // page_bytes)}")
+        execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
+        execute("PRAGMA secure_delete = OFF")
+        self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
+        schema.prepare(self._writer, str(self.path))
+        self._reader.execute("PRAGMA query_only = ON")
+
+    # --- loading
+
+    def load(self) -> Loaded:
+        with self._guarded("load"):
+            execute = self._writer.execute
+            execute("BEGIN IMMEDIATE")
+            records = load_records(self._writer)
+            known = {record.number for record in records if isinstance(record, LaneRecord)}
+            garbage = list(execute("SELECT first, last FROM garbage"))
+            lanes, orphans = {}, set()
+            for number, end in self._lanes():
+                first = number << POSITION_BITS
+                if number in known:
+                    lanes[number] = self._state(first, end, united(garbage))
+                else:
+                    garbage.append((first, end - 1))
+                    orphans.add(number)
+            was = dict(execute("SELECT name, value FROM meta"))
+            run = was["run"] + 1
+            execute("UPDATE meta SET value = ? WHERE name = 'run'", (run,))
+            execute("UPDATE meta SET value = 0 WHERE name = 'is_clean'")
+            self._write_garbage(united(garbage))
+            (transients,) = execute("SELECT EXISTS (SELECT 1 FROM messages WHERE transient IS NOT NULL)").fetchone()
+            (last_body,) = execute("SELECT coalesce(max(id), 0) FROM bodies").fetchone()
+            execute("COMMIT")
+            self._garbage, self._run, self._last_body = united(garbage), run, last_body
+            self._old_transients = bool(transients)
+            self._identity = [(path, _identity(path)) for path in (str(self.path), f"{self.path}-wal")]
+        return Loaded(records, lanes, bool(was["is_clean"]), frozenset(orphans))
+
+    def _lanes(self) -> Iterator[Range]:
+        """The numbers of lanes of which there is anything, and the keys where they end."""
+        key = 0
+        while True:
+            row = self._writer.execute(
+                "SELECT key FROM messages WHERE key >= ? ORDER BY key LIMIT 1", (key,)
+            ).fetchone()
+            if row is None:
+                return
+            number = row[0] >> POSITION_BITS
+            key = (number + 1) << POSITION_BITS
+            (last,) = self._writer.execute("SELECT max(key) FROM messages WHERE key < ?", (key,)).fetchone()
+            yield number, last + 1
+
+    def _state(self, first: int, end: int, garbage: Ranges) -> LaneState:
+        messages = size = 0
+        begin = end
+        for part in outside(garbage, first, end - 1):
+            count, key, bodies_size = self._writer.execute(COUNT, part).fetchone()
+            if count:
+                begin = min(begin, key)
+            messages += count
+            size += bodies_size
+        return LaneState(messages, begin - first, end - first, size)
+
+    # --- writing
+
+    def append(self, batch: Batch) -> None:
+        self._check_usable()
+        self._pending.append(batch)
+
+    def sync(self) -> int:
+        pending, self._pending = self._pending, []
+        if not pending:
+            return self._synced
+        if self._log_bytes > 4 * WAL_BYTES:
+            # SQLite does not say when it could not take pages from the log to their places; the log grows then.
+            with suppress(StoreFull), self._guarded("write to"):
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with self._guarded("write to"):
+            self._check_files()
+            if len(pending) > 1 or pending[0].facts or pending[0].cleared or self._garbage or self._old_transients:
+                self._write(pending)
+            else:
+                self._write_messages(pending[0])
+            self._synced = pending[-1].number
+        return self._synced
+
+    def _write_messages(self, batch: Batch) -> None:
+        """What most batches are. A single statement is a transaction by itself, and that saves two others."""
+        execute = self._writer.execute
+        bodies = Bodies(batch.added.values(), self._last_body)
+        statements = [*of_removed(batch.removed), *of_added(batch, bodies, self._run)]
+        if len(statements) == 1:
+            execute(*statements[0])
+        elif statements:
+            execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                execute(*statement)
+            execute("COMMIT")
+        self._last_body = bodies.last_number
+
+    def _write(self, pending: Iterable[Batch]) -> None:
+        """All there may be, in one transaction."""
+        execute = self._writer.execute
+        last_body, garbage = self._last_body, self._garbage
+        rows = CLEARED_AT_ONCE
+        execute("BEGIN IMMEDIATE")
+        for batch in pending:
+            rows += 2 * len(batch.added)
+            for statement in of_facts(batch.facts):
+                execute(*statement)
+            garbage = self._clear(batch.cleared, garbage)
+            for statement in of_removed(batch.removed):
+                execute(*statement)
+            garbage = self._make_room(batch.added, garbage)
+            bodies = Bodies(batch.added.values(), last_body)
+            for statement in of_added(batch, bodies, self._run):
+                execute(*statement)
+            last_body = bodies.last_number
+        garbage, old_transients = self._delete_some(garbage, rows)
+        if garbage != self._garbage:
+            self._write_garbage(garbage)
+        execute("COMMIT")
+        self._last_body, self._garbage, self._old_transients = last_body, garbage, old_transients
+
+    def _clear(self, cleared: list[Range], garbage: Ranges) -> Ranges:
+        """Deletes what is few; the garbage there is then."""
+        left = [
+            (first, last)
+            for first, last in united(cleared)
+            if self._writer.execute(DELETE_SOME, (first, last, CLEARED_AT_ONCE)).rowcount == CLEARED_AT_ONCE
+        ]
+        return united((*garbage, *left)) if left else garbage
+
+    def _make_room(self, added: Iterable[int], garbage: Ranges) -> Ranges:
+        """New messages must not count as garbage: where they are to be, there must be none. This may take long, and
+        should be rare: who uses a lane again had better use the one that was free for longest."""
+        for first, last in touched(garbage, added):
+            self._writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (first, last))
+            garbage = tuple(each for each in garbage if each != (first, last))
+        return garbage
+
+    def _delete_some(self, garbage: Ranges, rows: int) -> tuple[Ranges, bool]:
+        """Some of what nobody sees any more; the garbage there is then, and whether there may be old transients."""
+        execute = self._writer.execute
+        old_transients = self._old_transients
+        if garbage:
+            deleted = execute(DELETE_SOME, (*garbage[0], rows)).rowcount
+            if deleted < rows:
+                garbage = garbage[1:]
+        elif old_transients:
+            old_transients = execute(DELETE_SOME_TRANSIENT, (self._run, rows)).rowcount == rows
+        return garbage, old_transients
+
+    def _write_garbage(self, garbage: Ranges) -> None:
+        self._writer.execute("DELETE FROM garbage")
+        self._writer.executemany("INSERT INTO garbage VALUES (?, ?)", garbage)
+
+    def tidy(self) -> bool:
+        if self._garbage or self._old_transients:
+            with self._guarded("write to"):
+                self._check_files()
+                self._writer.execute("BEGIN IMMEDIATE")
+                garbage, old_transients = self._delete_some(self._garbage, TIDIED_AT_ONCE)
+                if garbage != self._garbage:
+                    self._write_garbage(garbage)
+                self._writer.execute("COMMIT")
+                self._garbage, self._old_transients = garbage, old_transients
+            return True
+        self._give_back()
+        return False
+
+    def _give_back(self) -> None:
+        """Makes the file smaller, if that is worth it."""
+        page, pages, free = (
+            self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        live = pages - free
+        if live * page > VACUUM_LIVE_MAX_BYTES or free * page < max(VACUUM_FREE_MIN_BYTES, 3 * live * page):
+            self._vacuum_failed = False
+            return
+        if self._vacuum_failed:
+            return
+        try:
+            with self._guarded("write to"):
+                self._check_files()
+                self._writer.execute("VACUUM")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except StoreFull:
+            self._vacuum_failed = True  # the space will be used again anyway
+
+    def close(self, *, is_clean: bool) -> None:
+        if is_clean and self._broken is None:
+            self.sync()
+            with self._guarded("write to"):
+                self._check_files()
+                self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
+        self._broken = self._broken or f"{self.path} is closed"
+        for connection in (self._reader, self._writer):
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    # --- reading
+
+    def read(
+        self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int
+    ) -> list[tuple[int, Message]]:
+        reader = MessageReader(unix_offset_ms)
+        return [
+            (key, reader.message(expires_at, traces, address, header, body))
+            for key, expires_at, traces, address, header, body in self._rows(first, last, count_max, size_max)
+        ]
+
+    def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
+        reader = MessageReader(unix_offset_ms)
+        begin = first = number << POSITION_BITS
+        last = first + POSITIONS - 1
+        while rows := self._rows(first, last, READ_AT_ONCE, READ_BYTES_AT_ONCE):
+            for key, expires_at, traces, address, header, body in rows:
+                message = reader.message(expires_at, traces, address, header, body)
+                yield key - begin, message, reader.due_at_ms(traces)
+            first = rows[-1][0] + 1
+
+    def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Any]:
+        found: list[Any] = []
+        self._check_usable()
+        with _stated(self.path, "read"):
+            for from_, to in outside(self._garbage, first, last):
+                cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
+                for row in cursor:
+                    found.append(row)
+                    size_max -= len(row[5])
+                    if size_max <= 0:
+                        break
+                cursor.close()
+                if size_max <= 0 or len(found) == count_max:
+                    break
+        return found
+
+    # --- failures
+
+    @contextmanager
+    def _guarded(self, doing: str) -> Iterator[None]:
+        """For all that writes: leaves no transaction half done, and the store unusable if it cannot be trusted."""
+        self._check_usable()
+        try:
+            with _stated(self.path, doing):
+                yield
+        except BaseException as error:
+            if self._writer.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._writer.execute("ROLLBACK")
+            if isinstance(error, StoreFull):
+                # The log may begin anew, and have room for those who only delete.
+                with suppress(sqlite3.Error):
+                    self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            elif isinstance(error, StoreError):
+                self._broken = str(error)
+            raise
+
+    def _check_usable(self) -> None:
+        if self._broken is not None:
+            raise StoreError(self._broken)
+
+    def _check_files(self) -> None:
+        """A file that was deleted or replaced can still be written to, and be lost with the next start."""
+        for path, was in self._identity:
+            try:
+                found = os.stat(path)
+            except OSError as error:
+                raise StoreError(f"{path} is gone: {error.strerror}") from None
+            if (found.st_dev, found.st_ino) != was:
+                raise StoreError(f"{path} was replaced while it was in use")
+            self._log_bytes = found.st_size
+
+
+@contextmanager
+def _stated(path: Path, doing: str) -> Iterator[None]:
+    """Turns what SQLite says into StoreError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = f"cannot {doing} {path}: {error}"
+        if getattr(error, "sqlite_errorcode", None) in FULL_CODES:
+            raise StoreFull(text) from error
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        raise StoreError(f"{text} ({name})") from error
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens a database that is there, for one thread at a time. Raises sqlite3.Error."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_KEPT,
+    )
+
+
+def load_records(connection: sqlite3.Connection) -> list[Record]:
+    """Those of each kind in the order in which they were first put."""
+    return [
+        to_record(kind, list(row))
+        for kind in KINDS.values()
+        for row in connection.execute(f"SELECT {', '.join(kind.columns)} FROM {kind.table} ORDER BY id")
+    ]

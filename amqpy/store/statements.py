@@ -1,0 +1,194 @@
+"""What a batch is in SQL: few long statements instead of many short ones.
+
+A statement runs beside a busy event loop, and each gives up Python's interpreter lock and then waits for it, up to the
+switch interval. So a thousand rows must not be a thousand statements. To prepare a long one takes longer than to run
+it; therefore they come in a few sizes, powers of two, and the connection keeps them prepared.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from amqpy.core.facts import Fact, Put, Record
+from amqpy.core.journal import Batch
+from amqpy.core.message import Message, PersistentMessage
+from amqpy.store.ranges import runs
+from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
+
+Statement: TypeAlias = tuple[str, Sequence[Value]]
+
+ROWS_MAX: Final = 512
+"""Rows that one statement inserts, and keys that one deletes."""
+TERMS_MAX: Final = 64
+"""Conditions in one statement: SQLite limits how deep an expression is."""
+RANGE_MIN: Final = 4
+"""From so many consecutive keys on, they are deleted as a range."""
+
+SHARED_BODY_MIN_BYTES: Final = 512
+"""Smaller bodies are stored with each message: a row for the body costs about as much."""
+
+
+class Form:
+    """A statement that says the same of several rows: `head`, then `row` for each, then `tail`."""
+
+    __slots__ = ("_head", "_row", "_rows_max", "_separator", "_tail", "_texts", "_width")
+
+    def __init__(self, head: str, row: str, tail: str = "", *, separator: str = ", ", rows_max: int = ROWS_MAX) -> None:
+        self._head = head
+        self._row = row
+        self._tail = tail
+        self._separator = separator
+        self._rows_max = rows_max
+        self._width = row.count("?")
+        self._texts: dict[int, str] = {}
+
+    def statements(self, values: Sequence[Value]) -> Iterator[Statement]:
+        """Those that say it of all rows, whose values follow one another."""
+        start, rows = 0, len(values) // self._width
+        while rows:
+            size = min(self._rows_max, 1 << rows.bit_length() - 1)
+            end = start + size * self._width
+            yield self._text(size), values[start:end]
+            start = end
+            rows -= size
+
+    def _text(self, rows: int) -> str:
+        text = self._texts.get(rows)
+        if text is None:
+            text = self._texts[rows] = f"{self._head}{self._separator.join([self._row] * rows)}{self._tail}"
+        return text
+
+
+def _insertion(table: str, columns: Sequence[str], tail: str = "") -> Form:
+    return Form(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({', '.join('?' * len(columns))})", tail)
+
+
+INSERT_PLAIN: Final = _insertion("messages", ("key", "address", "header", "body"))
+INSERT_OTHERS: Final = _insertion(
+    "messages", ("key", "address", "header", "body", "shared", "expires_at", "transient", "traces")
+)
+INSERT_BODIES: Final = _insertion("bodies", ("id", "refs", "body"))
+DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
+DELETE_RANGES: Final = Form("DELETE FROM messages WHERE ", "key BETWEEN ? AND ?", separator=" OR ", rows_max=TERMS_MAX)
+
+
+# --- facts
+
+
+def _put_form(record: type[Record]) -> Form:
+    """What is there already keeps its place in the order."""
+    kind = KINDS[record]
+    others = [f"{name} = excluded.{name}" for name in kind.columns if name not in kind.key]
+    change = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
+    return _insertion(kind.table, tuple(kind.columns), f" ON CONFLICT ({', '.join(kind.key)}) DO {change}")
+
+
+def _drop_form(record: type[Record]) -> Form:
+    kind = KINDS[record]
+    key = " AND ".join(f"{name} = ?" for name in kind.key)
+    return Form(f"DELETE FROM {kind.table} WHERE ", f"({key})", separator=" OR ", rows_max=TERMS_MAX)
+
+
+PUT: Final = {record: _put_form(record) for record in KINDS}
+DROP: Final = {record: _drop_form(record) for record in KINDS}
+
+
+def of_facts(facts: Iterable[Fact]) -> Iterator[Statement]:
+    """Kinds are tables, and no table knows another: only the order within a kind matters."""
+    by_kind: dict[type[Record], list[Fact]] = {}
+    for fact in facts:
+        by_kind.setdefault(type(fact.record), []).append(fact)
+    for record, same in by_kind.items():
+        start = 0
+        for end in range(1, len(same) + 1):
+            if end == len(same) or type(same[end]) is not type(same[start]):
+                yield from _of_equal_facts(record, same[start:end])
+                start = end
+
+
+def _of_equal_facts(record: type[Record], facts: list[Fact]) -> Iterator[Statement]:
+    is_put = isinstance(facts[0], Put)
+    width = None if is_put else len(KINDS[record].key)
+    values: list[Value] = []
+    for fact in facts:
+        values += to_values(fact.record)[:width]
+    return (PUT if is_put else DROP)[record].statements(values)
+
+
+# --- messages
+
+
+def of_removed(keys: Iterable[int]) -> Iterator[Statement]:
+    ranges: list[Value] = []
+    single: list[Value] = []
+    for first, last in runs(sorted(set(keys))):
+        if last - first + 1 < RANGE_MIN:
+            single += range(first, last + 1)
+        else:
+            ranges += (first, last)
+    yield from DELETE_RANGES.statements(ranges)
+    yield from DELETE_KEYS.statements(single)
+
+
+class Bodies:
+    """The bodies that several messages share, and the numbers they get: those of messages that follow one another
+    in the batch, as the queues of one publish do."""
+
+    __slots__ = ("_shared", "last_number")
+
+    def __init__(self, messages: Iterable[Message], last_number: int) -> None:
+        self.last_number = last_number
+        self._shared: dict[int, tuple[int, list[None], bytes]] = {}
+        """By identity: number, an item for each reference, the body."""
+        before = b""
+        for message in messages:
+            body = message.body
+            if body is before and len(body) >= SHARED_BODY_MIN_BYTES and id(body) not in self._shared:
+                self.last_number += 1
+                self._shared[id(body)] = (self.last_number, [], body)
+            before = body
+
+    def __bool__(self) -> bool:
+        return bool(self._shared)
+
+    def refer(self, body: bytes) -> int | None:
+        """The number of the body, if it is shared; and it has one reference more."""
+        found = self._shared.get(id(body))
+        if found is None:
+            return None
+        number, references, _ = found
+        references.append(None)
+        return number
+
+    def statements(self) -> Iterator[Statement]:
+        """Once all messages have referred to theirs."""
+        values: list[Value] = []
+        for number, references, body in self._shared.values():
+            values += (number, len(references), body)
+        return INSERT_BODIES.statements(values)
+
+
+def of_added(batch: Batch, bodies: Bodies, run: int) -> Iterator[Statement]:
+    """Transient messages are marked with the number of the broker's run."""
+    plain: list[Value] = []
+    others: list[Value] = []
+    notes, transient, offset_ms = batch.notes, batch.transient, batch.unix_offset_ms
+    all_simple = not (notes or transient or bodies)
+    for key, message in batch.added.items():
+        kind = type(message)
+        if all_simple and (kind is PersistentMessage or kind is Message) and message.expires_at_ms is None:
+            plain += (key, message.address, message.header, message.body)
+            continue
+        number = bodies.refer(message.body)
+        others += (
+            key,
+            message.address,
+            message.header,
+            message.body if number is None else None,
+            number,
+            expiry_of(message, offset_ms),
+            run if key in transient else None,
+            traces_of(message, notes.get(key), offset_ms),
+        )
+    yield from bodies.statements()
+    yield from INSERT_PLAIN.statements(plain)
+    yield from INSERT_OTHERS.statements(others)
