@@ -29,7 +29,6 @@ from amqpy.core.message import Message
 from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
 from amqpy.server.reactor import Reactor, now_ms
-from amqpy.store.directory import open_store
 from amqpy.store.store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ async def serve(
     """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves. Raises
     OSError if the start failed, and StoreError if the store failed then or later."""
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
-    store = None if config.data_dir is None else open_store(Path(config.data_dir), sync=cast("Sync", config.sync))
+    store = None if config.data_dir is None else store_of(config, config.data_dir)
     is_clean = False
     try:
         broker, users = make_broker(config, store)
@@ -102,6 +101,9 @@ async def _serve_until(
             accepting.start_soon(listener.serve, listeners, reactor)
             if config.data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
+            else:
+                count = reactor.broker.message_count()
+                log.info("what is durable is kept in %s; %d messages are there", config.data_dir, count)
             for each in listeners:
                 log.info("listening on %s", listener.address_of(each))
             log.info(STARTED)
@@ -111,6 +113,13 @@ async def _serve_until(
             accepting.cancel_scope.cancel()
         await reactor.drain(SHUTDOWN)
         connections.cancel_scope.cancel()
+
+
+def store_of(config: Config, directory: str) -> Store:
+    """Raises StoreError."""
+    from amqpy.store.directory import open_store  # without a directory nobody needs SQLite
+
+    return open_store(Path(directory), sync=cast("Sync", config.sync))
 
 
 def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:

@@ -307,7 +307,7 @@ def test_the_log_says_honestly_what_is_kept(tmp_path: Path) -> None:
     directory = tmp_path / "data" / "amqpy"
     with serving("--port", "0", "--data-dir", str(directory)) as broker:
         broker.ready()
-        assert "[warning] [-] there is no durable store yet" in broker.log
+        assert f"[info] [-] what is durable is kept in {directory}; 0 messages are there" in broker.log
         broker.stop()
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     with serving("--port", "0", "--memory", AMQPY_DATA_DIR=str(tmp_path / "none")) as broker:

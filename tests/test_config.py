@@ -31,6 +31,7 @@ OTHERS: dict[object, tuple[str, object]] = {
 }
 # The settings that do not take any value of their kind.
 PARTICULAR: dict[str, tuple[str, object]] = {
+    "sync": ("os", "os"),
     "default_queue_type": ("quorum", "quorum"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
     "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),

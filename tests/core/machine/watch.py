@@ -35,8 +35,13 @@ def _watched(kind: type[Queue], log: Log) -> type[Queue]:
             log.append(("answered", self.name, refused))
             return refused
 
-        def post(self, position: int | None, message: Message, reason: str) -> None:
+        def bury(self, position: int, message: Message, reason: str) -> None:
             log.append(("died", self.name, message.body.decode(), reason))
+            super().bury(position, message, reason)
+
+        def post(self, position: int | None, message: Message, reason: str) -> None:
+            if position is None:
+                log.append(("died", self.name, message.body.decode(), reason))
             super().post(position, message, reason)
 
         def discard(self) -> int:
