@@ -82,7 +82,12 @@ class Lane(ReadyFifo[Message]):
             self._journal.add(self._key(position), item)
         if self.behind:
             self.behind += 1
-        elif not self.fresh or (len(self.fresh) < WINDOW_MESSAGES and self.size <= WINDOW_BYTES):
+        elif not self.fresh:
+            # Between what came back and this one there may be positions that nobody has any more.
+            self.front = position
+            self.fresh.append(item)
+            return
+        elif len(self.fresh) < WINDOW_MESSAGES and self.size <= WINDOW_BYTES:
             self.fresh.append(item)
             return
         else:
