@@ -8,7 +8,7 @@ from typing import Any
 from amqpy.auth import Users
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import Binding, Exchange
-from amqpy.core.facts import KEYS, Drop, Fact, Put, Record
+from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, Put, Record
 from amqpy.core.journal import Journal
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
@@ -51,9 +51,12 @@ class Store:
         self._by_key: dict[tuple[object, ...], Record] = {}
 
     def apply(self, facts: Iterable[Fact]) -> None:
-        """Each fact must make a difference: nothing is recorded in vain, nothing dropped that is not there."""
+        """Each fact must make a difference: nothing is recorded in vain, nothing dropped that is not there. Lanes are
+        left out: they are the messages' business."""
         for fact in facts:
             record = fact.record
+            if isinstance(record, LaneRecord):
+                continue
             key = type(record), *record[: KEYS[type(record)]]
             match fact:
                 case Put():
