@@ -168,8 +168,9 @@ class Users:
     def change_password(self, name: str, password: str) -> None:
         """For logins to come. An empty one lets nobody log in."""
         user = self.user(name)
-        user.password_hash = self._hash(password)
-        self._agenda.put(user.record())
+        before, user.password_hash = user.password_hash, self._hash(password)
+        if user.password_hash != before:
+            self._agenda.put(user.record())
         event = "user.password.changed" if password else "user.password.cleared"
         self._events.tell(event, description.named, name, self._events.administrator)
 

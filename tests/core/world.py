@@ -1,6 +1,6 @@
 """A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple
@@ -13,6 +13,8 @@ from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
 from amqpy.core.exchanges import Binding, Exchange
+from amqpy.core.facts import Record
+from amqpy.core.journal import Journal
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Keys, Message, Target, TracedMessage
 from amqpy.core.queues.consumers import Consumer
@@ -135,10 +137,26 @@ class FakeRecipient:
 class World:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
-    def __init__(self, profile: str = Config().profile, **settings: Any) -> None:  # noqa: ANN401 (as Config has them)
-        config = Config(profile=profile, **settings)
-        self.broker = Broker(config, map(str, count(1)).__next__, Random(0).randrange, lambda: UNIX_TIME_MS)
-        (self.vhost,) = self.broker.vhosts.values()
+    def __init__(
+        self,
+        profile: str = Config().profile,
+        *,
+        journal: Journal | None = None,
+        recorded: Sequence[Record] = (),
+        now_ms: int = 0,
+        **settings: Any,  # noqa: ANN401 (as Config has them)
+    ) -> None:
+        self.broker = Broker(
+            Config(profile=profile, **settings),
+            map(str, count(1)).__next__,
+            Random(0).randrange,
+            lambda: UNIX_TIME_MS,
+            journal=journal,
+            recorded=recorded,
+            now_ms=now_ms,
+        )
+        if self.broker.vhosts:
+            self.vhost = next(iter(self.broker.vhosts.values()))
         self.client = FakeClient()
 
     def wait(self, span_ms: int) -> None:

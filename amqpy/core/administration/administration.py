@@ -311,10 +311,11 @@ class Administration:
 
 
 def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None:  # noqa: ANN401 (any JSON)
-    """What was set before the broker started. It counts for the queues and exchanges that are yet to come."""
+    """What was set before the broker started. It counts for predeclared exchanges, and for all that is yet to come."""
     if component in {POLICY, OPERATOR_POLICY}:
         policy = Policy(name, value["pattern"], value["apply-to"], value["priority"], value["definition"])
         _policies_of(vhost, component).put(policy)
+        vhost.govern()
     else:
         vhost.parameters[component, name] = value
 
