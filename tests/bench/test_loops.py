@@ -107,7 +107,7 @@ def test_a_backlog_is_published_within_its_window_and_timed(ends: Ends) -> None:
     ours, theirs = ends
     for tag in (2, 4, 5):
         theirs.sendall(frames.ack(1, tag, multiple=True))
-    span, marks = loops.publish_all(ours, ENCODED * 2, len(ENCODED), 2, 5)
+    span, marks = loops.publish_all(ours, ENCODED * 9, len(ENCODED), 9, 5)
     assert span.counts == [5]
     assert len(marks) == 100
     assert list(marks) == sorted(marks)
