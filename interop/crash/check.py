@@ -68,7 +68,7 @@ def drain(history: History, client: Client) -> Left:
             names += take(history, client, queue.name, consumption)
         client.call("basic.cancel", consumer_tag="drain")
         names += take(history, client, queue.name, consumption)
-        if len(names) != depth:
+        if len(names) < depth:  # more may have arrived late
             history.find("count", f"{queue.name}: {depth} messages were counted, {len(names)} delivered")
         settlements = history.settles(queue.name, names, is_ack=True)
         client.tell("basic.ack", delivery_tag=0, multiple=True)
