@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 300.0  # with a large backlog
 STOP_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.05
 
@@ -66,9 +66,32 @@ def is_installed() -> bool:
     return SERVER_SCRIPT.exists() and shutil.which("epmd") is not None
 
 
+@dataclass(frozen=True)
+class Node:
+    """Where a broker lives: a directory, a name and ports, the same each time it is started."""
+
+    data_dir: Path
+    port: int
+    epmd_port: int
+    distribution_port: int
+    management_port: int | None
+    name: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return private_environment(self)
+
+
 @contextlib.contextmanager
 def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[RabbitMQ]:
-    """Start a private broker, give it to the caller once it answers AMQP, and stop it at the end.
+    """Start a private broker, give it to the caller once it answers AMQP, and stop it at the end."""
+    with private_node(plugins=plugins, extra_config=extra_config) as node, serving(node) as rabbitmq:
+        yield rabbitmq
+
+
+@contextlib.contextmanager
+def private_node(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[Node]:
+    """Make a place for a broker that may be started there more than once, and clear it away at the end.
 
     `extra_config` is appended to rabbitmq.conf. A plugin that listens needs its own address there; that of
     rabbitmq_management is taken care of.
@@ -78,20 +101,24 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
     data_dir = Path(tempfile.mkdtemp(prefix="amqpy-rabbitmq-"))
     port, epmd_port, distribution_port, free_port = free_ports(4)
     management_port = free_port if MANAGEMENT in plugins else None
-    environment = private_environment(data_dir, epmd_port, distribution_port)
+    name = f"private-{uuid.uuid4().hex[:12]}@localhost"
+    node = Node(data_dir, port, epmd_port, distribution_port, management_port, name)
     epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]
     (data_dir / "rabbitmq.conf").write_text("\n".join([*configuration(port, management_port), extra_config, ""]))
     (data_dir / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
     try:
-        with (
-            stop_on_sigterm(),
-            child(epmd, environment, data_dir / "epmd.log"),
-            child([str(SERVER_SCRIPT)], environment, data_dir / "console.log") as server,
-        ):
-            wait_until_serving(server, port, data_dir)
-            yield RabbitMQ("127.0.0.1", port, server.pid, data_dir, management_port)
+        with stop_on_sigterm(), child(epmd, node.environment, data_dir / "epmd.log"):
+            yield node
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def serving(node: Node) -> Iterator[RabbitMQ]:
+    """Run the broker of a node. A caller that kills it may do this again."""
+    with child([str(SERVER_SCRIPT)], node.environment, node.data_dir / "console.log") as server:
+        wait_until_serving(server, node.port, node.data_dir)
+        yield RabbitMQ("127.0.0.1", node.port, server.pid, node.data_dir, node.management_port)
 
 
 def configuration(port: int, management_port: int | None) -> Iterator[str]:
@@ -115,14 +142,15 @@ def stop_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def private_environment(data_dir: Path, epmd_port: int, distribution_port: int) -> dict[str, str]:
+def private_environment(node: Node) -> dict[str, str]:
+    data_dir = node.data_dir
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(data_dir),  # Erlang keeps its cookie here
-        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_PORT": str(node.epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": f"private-{uuid.uuid4().hex[:12]}@localhost",
-        "RABBITMQ_DIST_PORT": str(distribution_port),
+        "RABBITMQ_NODENAME": node.name,
+        "RABBITMQ_DIST_PORT": str(node.distribution_port),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_CONFIG_FILE": str(data_dir / "rabbitmq.conf"),

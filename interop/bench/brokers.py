@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ from interop.bench.peer import Address
 from interop.bench.process import cpu_seconds, resident_mib
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 300.0  # with a large backlog
+STOP_TIMEOUT_S = 60.0
 POLL_INTERVAL_S = 0.002
 
 
@@ -27,33 +29,52 @@ class BrokerFailed(RuntimeError):
 
 
 class Broker:
-    """A broker that can be started and stopped any number of times. Subclasses say how."""
+    """A broker that can be started and stopped any number of times, and restarted with what it keeps on disk.
+    Subclasses say how."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.url = ""
         self.pid: int | None = None
         self.start_seconds = math.nan
-        self.stack = ExitStack()
+        self.data_dir: Path | None = None
+        self._home = ExitStack()
+        self._process = ExitStack()
 
-    def launch(self, stack: ExitStack) -> tuple[str, int | None]:
-        """Start, register the end with `stack`, and return the URL and, where known, the process id."""
+    def settle(self, home: ExitStack) -> None:
+        """Make what is there until the broker is stopped, through all restarts."""
+
+    def launch(self, process: ExitStack) -> tuple[str, int | None]:
+        """Start, register the end with `process`, and return the URL and, where known, the process id."""
         raise NotImplementedError
 
     @property
     def running(self) -> bool:
         return bool(self.url)
 
-    def start(self) -> None:
+    def start(self, *, durable: bool = False) -> None:
+        """`durable`: it is to keep on disk what is durable. Brokers that cannot do without ignore it."""
         if self.running:
             return
+        self.settle(self._home)
+        self._launch()
+
+    def restart(self, *, kill: bool = False) -> None:
+        """Stop in good order, or by SIGKILL, and start on the same directory."""
+        if kill and self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+        self._process.close()
+        self._launch()
+
+    def _launch(self) -> None:
         started_at = time.monotonic()
-        self.url, self.pid = self.launch(self.stack)
+        self.url, self.pid = self.launch(self._process)
         self.start_seconds = time.monotonic() - started_at
 
     def stop(self) -> None:
-        self.url, self.pid = "", None
-        self.stack.close()
+        self.url, self.pid, self.data_dir = "", None, None
+        self._process.close()
+        self._home.close()
 
     def resident_mib(self) -> float:
         return resident_mib(self.pid) if self.pid else math.nan
@@ -63,23 +84,30 @@ class Broker:
 
 
 class RunningElsewhere(Broker):
-    """A broker somebody else started: measured, but its memory is not ours to read."""
+    """A broker somebody else started: measured, but its memory is not ours to read, and its end not ours to bring."""
 
     def __init__(self, url: str) -> None:
         address = Address.parse(url)
         super().__init__(f"{address.host}:{address.port}")
         self.given_url = url
 
-    def launch(self, stack: ExitStack) -> tuple[str, int | None]:
+    def launch(self, process: ExitStack) -> tuple[str, int | None]:
         return self.given_url, None
+
+    def restart(self, *, kill: bool = False) -> None:
+        raise BrokerFailed(f"{self.name} was started by somebody else, who alone may restart it")
 
 
 class RabbitMQ(Broker):
     def __init__(self) -> None:
         super().__init__("RabbitMQ")
 
-    def launch(self, stack: ExitStack) -> tuple[str, int | None]:
-        running = stack.enter_context(rabbitmq.running_rabbitmq())
+    def settle(self, home: ExitStack) -> None:
+        self.node = home.enter_context(rabbitmq.private_node())
+        self.data_dir = self.node.data_dir
+
+    def launch(self, process: ExitStack) -> tuple[str, int | None]:
+        running = process.enter_context(rabbitmq.serving(self.node))
         return running.url, running.pid
 
 
@@ -87,14 +115,27 @@ class Amqpy(Broker):
     def __init__(self, name: str, source: Path) -> None:
         super().__init__(name)
         self.source = source
+        self.durable = False
 
-    def launch(self, stack: ExitStack) -> tuple[str, int | None]:
-        (port,) = rabbitmq.free_ports(1)
-        command = [sys.executable, "-m", "amqpy", "serve", "--port", str(port), "--memory"]
-        log = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # the stack is the context
-        process = stack.enter_context(child(command, self.source, log.fileno()))
-        wait_until_serving(process, port, log)
-        return f"amqp://guest:guest@127.0.0.1:{port}/", process.pid
+    def start(self, *, durable: bool = False) -> None:
+        if durable != self.durable:
+            self.stop()
+        self.durable = durable
+        super().start(durable=durable)
+
+    def settle(self, home: ExitStack) -> None:
+        """The data directory is where RabbitMQ's is: below the directory for temporary files."""
+        (self.port,) = rabbitmq.free_ports(1)
+        if self.durable:
+            self.data_dir = Path(home.enter_context(tempfile.TemporaryDirectory(prefix="amqpy-bench-")))
+
+    def launch(self, process: ExitStack) -> tuple[str, int | None]:
+        place = ["--data-dir", str(self.data_dir)] if self.data_dir else ["--memory"]
+        command = [sys.executable, "-m", "amqpy", "serve", "--port", str(self.port), *place]
+        log = process.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  # the stack is the context
+        running = process.enter_context(child(command, self.source, log.fileno()))
+        wait_until_serving(running, self.port, log)
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/", running.pid
 
 
 @contextlib.contextmanager
@@ -108,7 +149,7 @@ def child(command: list[str], source: Path, output: int) -> "Iterator[subprocess
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from interop.bench.brokers import Broker
 from interop.bench.crew import run_together
-from interop.bench.frames import Publication
+from interop.bench.frames import PERSISTENT, PERSISTENT_FLAG, Publication
 from interop.bench.jobs import Consume, Publish
 from interop.bench.loops import Flow, Limits
 
@@ -68,16 +68,17 @@ class Case:
     metrics: tuple[Metric, ...]
     run: Callable[[Bench], Numbers]
     fresh: bool  # whether it needs a broker that has done nothing yet
+    durable: bool = False  # whether the broker is to keep on disk what is durable
 
 
 CASES: dict[str, Case] = {}
 
 
 def case(
-    name: str, title: str, *metrics: Metric, fresh: bool = False
+    name: str, title: str, *metrics: Metric, fresh: bool = False, durable: bool = False
 ) -> Callable[[Callable[[Bench], Numbers]], Callable[[Bench], Numbers]]:
     def register(run: Callable[[Bench], Numbers]) -> Callable[[Bench], Numbers]:
-        CASES[name] = Case(name, title, metrics, run, fresh)
+        CASES[name] = Case(name, title, metrics, run, fresh, durable)
         return run
 
     return register
@@ -145,6 +146,10 @@ def throughput(bench: Bench, load: Load, seconds: float | None = None) -> Number
 
 def to_queue(queue: str, size: int) -> Publication:
     return Publication("", queue, bytes(size))
+
+
+def persistent(queue: str, size: int) -> Publication:
+    return Publication("", queue, bytes(size), PERSISTENT_FLAG, PERSISTENT)
 
 
 def one_queue(queue: str, size: int, *, ack_every: int = 100, prefetch: int = 1000) -> Load:

@@ -71,7 +71,7 @@ def measure(case: Case, broker: Broker, seconds: float, results: report.Results)
     try:
         if case.fresh:
             broker.stop()
-        broker.start()
+        broker.start(durable=case.durable)
         numbers = case.run(Bench(broker, seconds))
     except Exception:
         sys.stderr.write(f"{case.name} on {broker.name} failed:\n{traceback.format_exc()}\n")

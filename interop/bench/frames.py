@@ -144,6 +144,10 @@ def confirm_select(channel: int) -> bytes:
     return method(channel, 85, 10, bits(False))
 
 
+PERSISTENT_FLAG, PERSISTENT = 1 << 12, octet(2)
+"""Delivery mode 2 as the only property: its flag and its value."""
+
+
 @dataclass(frozen=True)
 class Publication:
     """One message to one place. Transient, no properties but the ones given as their encoded bytes."""

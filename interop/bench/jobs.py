@@ -3,11 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from interop.bench import frames, loops
 from interop.bench.frames import Publication
 from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits, Span
 from interop.bench.peer import TIMEOUT_S, Peer
+
+if TYPE_CHECKING:
+    from array import array
 
 CONSUMER_TAG = "consumer-%05d"
 
@@ -108,6 +112,25 @@ class PublishConfirmed(Connections):
         block = self.message.encode() * self.window
         result = loops.publish_confirmed(self.peers[0].socket, block, self.size, self.window, self.seconds)
         self.flow.target = result[0].total
+        self.close()
+        return result
+
+
+@dataclass
+class PublishAll(Connections):
+    """A number of messages, with confirms."""
+
+    message: Publication
+    window: int
+    messages: int
+
+    def prepare(self) -> None:
+        self.connect().call(frames.confirm_select(1), 85, 11)
+
+    def run(self) -> "tuple[Span, array[float]]":
+        encoded = self.message.encode()
+        block = encoded * min(self.window, self.messages)
+        result = loops.publish_all(self.peers[0].socket, block, len(encoded), self.window, self.messages)
         self.close()
         return result
 

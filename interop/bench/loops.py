@@ -245,6 +245,23 @@ def publish_confirmed(
     return Span(started_at, now, [counter.count], time.process_time() - cpu), latencies
 
 
+def publish_all(connection: Socket, block: bytes, size: int, window: int, messages: int) -> tuple[Span, "array[float]"]:
+    """Publish so many messages with at most `window` of them unconfirmed; also when each hundredth was confirmed."""
+    view, counter, sent, marks = memoryview(block), ConfirmCounter(), 0, array("d")
+    wait_in_the_kernel(connection)
+    cpu = time.process_time()
+    started_at = time.monotonic()
+    while counter.count < messages:
+        room = min(window - (sent - counter.count), messages - sent)
+        if room:
+            connection.sendall(view[: room * size])
+            sent += room
+        counter.feed(receive_some(connection))
+        if (hundredths := counter.count * 100 // messages) > len(marks):
+            marks.extend([time.monotonic()] * (hundredths - len(marks)))
+    return Span(started_at, time.monotonic(), [counter.count], time.process_time() - cpu), marks
+
+
 def receive_one(connection: Socket, size: int) -> int:
     """Wait for one delivery of a known size, or learn the size from it (`size` 0)."""
     data = receive_some(connection)

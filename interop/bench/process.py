@@ -1,5 +1,6 @@
 """What the kernel knows about a broker process. Only Linux tells; elsewhere the numbers are missing (nan)."""
 
+import contextlib
 import math
 import os
 from pathlib import Path
@@ -13,6 +14,30 @@ def resident_mib(pid: int) -> float:
     except OSError:
         return math.nan
     return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+
+
+def peak_resident_mib(pid: int) -> float:
+    """The most there was since `forget_peak`."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return math.nan
+    (kibibytes,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kibibytes) / 1024
+
+
+def forget_peak(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def disk_mib(folder: Path) -> float:
+    """What the files of a folder take of the disk."""
+    blocks = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            blocks += path.lstat().st_blocks
+    return blocks * 512 / MEBIBYTE
 
 
 def cpu_seconds(pid: int) -> float:

@@ -75,3 +75,7 @@ class Inbox:
         new = [each for each in tags if each not in self.confirmed]
         self.confirmed.update(new)
         return new or [tag]  # a second confirm of the same publish is worth seeing
+
+    def take_any(self) -> Incoming | None:
+        """The next one, whatever it is."""
+        return self._waiting.popleft() if self._waiting else None

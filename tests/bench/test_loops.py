@@ -101,3 +101,14 @@ def test_latencies_are_cut_by_when_they_were_due() -> None:
     for due_at in range(5):
         latencies.add(due_at, due_at / 10)
     assert latencies.between(1, 3) == [0.1, 0.2]
+
+
+def test_a_backlog_is_published_within_its_window_and_timed(ends: Ends) -> None:
+    ours, theirs = ends
+    for tag in (2, 4, 5):
+        theirs.sendall(frames.ack(1, tag, multiple=True))
+    span, marks = loops.publish_all(ours, ENCODED * 9, len(ENCODED), 9, 5)
+    assert span.counts == [5]
+    assert len(marks) == 100
+    assert list(marks) == sorted(marks)
+    assert theirs.recv(65_536) == ENCODED * 5

@@ -1,0 +1,297 @@
+"""What the clients of one broker know: what they sent, what they were promised, and what they received.
+
+Actors write it down from their threads, each thing before it is sent or right after it was received, so that it never
+knows less than the broker was told. What no broker may ever deliver is found here at once; what can only be said of
+the whole is for `check`.
+
+Time is a counter. A *life* of the broker ends with its process; an *epoch* ends when all queues were emptied.
+"""
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from interop.crash.topology import Order, Queue, Route, Topology
+
+FINDINGS_MAX = 50
+
+
+class Outcome(Enum):
+    UNKNOWN = "no answer"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(eq=False)
+class Commit:
+    """A transaction; its messages share its outcome."""
+
+    outcome: Outcome = Outcome.UNKNOWN
+
+
+@dataclass(eq=False)
+class Sent:
+    """A message that was published."""
+
+    name: str
+    publisher: str
+    number: int
+    route: Route
+    is_persistent: bool
+    priority: int
+    life: int
+    sent_at: int
+    commit: Commit | None = None
+    own_outcome: Outcome = Outcome.UNKNOWN
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.commit.outcome if self.commit else self.own_outcome
+
+
+class Event(NamedTuple):
+    at: int
+    life: int
+    text: str
+
+
+@dataclass(eq=False)
+class Settlement:
+    """An ack, or a reject that leads on to the next queue of the chain."""
+
+    is_ack: bool
+    life: int
+    is_sure: bool = True
+    """Whether the broker must have read it, if it lived on."""
+    processed_at: int | None = None
+    """When the broker is known to have done it."""
+    is_committed: bool = False
+
+
+@dataclass(eq=False)
+class Copy:
+    """A message in a queue, as clients saw it."""
+
+    deliveries: int = 0
+    holder: object = None
+    """Who has it and has not answered."""
+    holder_life: int = 0
+    settlement: Settlement | None = None
+    """The answer to the last delivery, if it was one that takes the message away."""
+    events: list[Event] = field(default_factory=list)
+
+
+class Finding(NamedTuple):
+    """Something that must not be."""
+
+    kind: str
+    text: str
+
+
+class Consumption:
+    """One consumer, or one drain: the order in which it received."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last: dict[tuple[str, str, int], int] = {}
+
+
+class History:
+    """Safe to use from several threads."""
+
+    def __init__(self, topology: Topology, *, acks_last: bool = True) -> None:
+        """`acks_last`: an ack that was processed before a later confirm is as safe as what was confirmed."""
+        self.topology = topology
+        self.acks_last = acks_last
+        self.life = 1
+        self.epoch = 1
+        self.messages: dict[str, Sent] = {}
+        self.copies: dict[tuple[str, str], Copy] = defaultdict(Copy)
+        self.findings: list[Finding] = []
+        self.counts: Counter[str] = Counter()
+        self.proven: dict[int, int] = {}
+        """For each life: what was processed before this time is on the disk."""
+        self._clock = 0
+        self._numbers: Counter[str] = Counter()
+        self._lock = threading.RLock()
+
+    def now(self) -> int:
+        with self._lock:
+            self._clock += 1
+            return self._clock
+
+    def find(self, kind: str, text: str, *names: tuple[str, str]) -> None:
+        """Report something; `names` are (queue, message) pairs whose story belongs to it."""
+        with self._lock:
+            self.counts[f"found: {kind}"] += 1
+            if len(self.findings) < FINDINGS_MAX:
+                story = "".join(f"\n    {line}" for name in names for line in self.story(*name))
+                self.findings.append(Finding(kind, text + story))
+
+    def story(self, queue: str, name: str) -> Iterator[str]:
+        """All that is known of a message in a queue and in the queues before and after it."""
+        message = self.messages.get(name)
+        if message is not None:
+            what = "persistent" if message.is_persistent else "transient"
+            way = f"{message.route.exchange!r} {message.route.key!r}"
+            told = f"{what}, priority {message.priority}, {message.outcome.value}"
+            yield f"{name} at {message.sent_at} in life {message.life}: published on {way}; {told}"
+        roots = message.route.queues if message is not None else (queue,)
+        chains = [list(self.topology.chain(root)) for root in roots if root in self.topology.queues]
+        events = [
+            (event, each.name)
+            for chain in chains
+            if any(each.name == queue for each in chain)
+            for each in chain
+            for event in self.copies[each.name, name].events
+        ]
+        for event, where in sorted(events):
+            yield f"{name} at {event.at} in life {event.life}: {where}: {event.text}"
+
+    # Lives and epochs
+
+    def ended(self) -> None:
+        """The broker's process is no more."""
+        with self._lock:
+            self.life += 1
+
+    def emptied(self) -> None:
+        """All queues are empty, for good."""
+        with self._lock:
+            self.epoch += 1
+            self.messages.clear()
+            self.copies.clear()
+
+    # Publishing
+
+    def publishes(
+        self, publisher: str, route: Route, *, is_persistent: bool, priority: int, commit: Commit | None = None
+    ) -> Sent:
+        """To be called before the message is sent; its body must begin with its name and a space."""
+        with self._lock:
+            self._numbers[publisher] += 1
+            number = self._numbers[publisher]
+            name = f"{self.epoch}/{publisher}/{number}"
+            message = Sent(name, publisher, number, route, is_persistent, priority, self.life, self.now(), commit)
+            self.messages[name] = message
+            self.counts["published"] += 1
+            return message
+
+    def confirmed(self, message: Sent) -> None:
+        with self._lock:
+            message.own_outcome = Outcome.CONFIRMED
+            self.counts["confirmed"] += 1
+            self._prove(message)
+
+    def refused(self, message: Sent) -> None:
+        with self._lock:
+            message.own_outcome = Outcome.REFUSED
+
+    def committed(self, commit: Commit, messages: list[Sent]) -> None:
+        with self._lock:
+            commit.outcome = Outcome.CONFIRMED
+            self.counts["committed"] += len(messages)
+            for message in messages:
+                self._prove(message)
+
+    def _prove(self, message: Sent) -> None:
+        """What is confirmed and cannot have been taken away is on the disk, and so is all that came before it."""
+        if message.is_persistent and any(queue in self.topology.kept for queue in message.route.queues):
+            self.proven[message.life] = max(self.proven.get(message.life, 0), message.sent_at)
+
+    # Consuming
+
+    def delivered(self, queue: Queue, name: str, *, redelivered: bool, to: Consumption) -> bool:
+        """Whether it is a message of this epoch, as it should be."""
+        with self._lock:
+            self.counts["delivered"] += 1
+            copy = self.copies[queue.name, name]
+            mark = " again" if redelivered else ""
+            copy.events.append(Event(self.now(), self.life, f"delivered{mark} to {to.name}"))
+            message = self.messages.get(name)
+            if message is None:
+                kind = "came back" if int(name.partition("/")[0]) < self.epoch else "unknown"
+                self.find(kind, f"{queue.name}: {name} was taken out long ago or never sent", (queue.name, name))
+                return False
+            for kind, text in self._objections(queue, message, copy, redelivered=redelivered):
+                self.find(kind, f"{queue.name}: {name} {text}", (queue.name, name))
+            self._look_at_order(queue, message, to, redelivered=redelivered)
+            copy.deliveries += 1
+            copy.holder, copy.holder_life = to, self.life
+            copy.settlement = None
+            return True
+
+    def _objections(self, queue: Queue, message: Sent, copy: Copy, *, redelivered: bool) -> Iterator[tuple[str, str]]:
+        if copy.deliveries and not redelivered:
+            yield "not marked", "was delivered before, and is not marked as redelivered"
+        if redelivered and not copy.deliveries and message.life == self.life:
+            yield "marked", "is marked as redelivered, and was never delivered"
+        if copy.holder is not None and copy.holder_life == self.life:
+            yield "duplicate", "is delivered to two consumers at a time"
+        settlement = copy.settlement
+        if settlement is not None and settlement.life == self.life and settlement.is_sure:
+            yield "duplicate", "is delivered after it was answered"
+        elif self.is_firm(settlement):
+            yield "resurrected", "is delivered after an answer that cannot be lost"
+        if message.outcome is Outcome.ROLLED_BACK:
+            yield "rolled back", "was rolled back"
+        if self.must_be_gone(queue.name, message):
+            yield "transient", "is transient, and the broker was started again since it was sent"
+
+    def must_be_gone(self, queue: str, message: Sent) -> bool:
+        """Whether it is a transient message of a former life, in a queue that does not keep those."""
+        return not message.is_persistent and message.life < self.life and not self.topology.queues[queue].is_quorum
+
+    def _look_at_order(self, queue: Queue, message: Sent, to: Consumption, *, redelivered: bool) -> None:
+        if queue.order is Order.NONE or redelivered:
+            return
+        self.look_at_order(queue, message, to)
+
+    def look_at_order(self, queue: Queue, message: Sent, to: Consumption) -> None:
+        priority = message.priority if "x-max-priority" in queue.arguments else 0
+        stream = queue.name, message.publisher, priority
+        before = to.last.get(stream, 0)
+        if message.number <= before:
+            name = f"{self.epoch}/{message.publisher}/{before}"
+            self.find(
+                "order", f"{queue.name}: {message.name} after {name}", (queue.name, message.name), (queue.name, name)
+            )
+        to.last[stream] = message.number
+
+    def settles(self, queue: str, names: list[str], *, is_ack: bool) -> list[Settlement]:
+        """To be called before the answer is sent."""
+        with self._lock:
+            made = []
+            for name in names:
+                copy = self.copies[queue, name]
+                copy.events.append(Event(self.now(), self.life, "acked" if is_ack else "rejected"))
+                copy.settlement = Settlement(is_ack, self.life)
+                copy.holder = None
+                made.append(copy.settlement)
+            self.counts["acked" if is_ack else "rejected"] += len(names)
+            return made
+
+    def processed(self, settlements: list[Settlement]) -> None:
+        """The broker has done them."""
+        with self._lock:
+            at = self.now()
+            for settlement in settlements:
+                settlement.processed_at = at
+
+    def gives_back(self, queue: str, names: list[str], why: str) -> None:
+        """To be called before the messages are requeued, or their channel or consumer leaves."""
+        with self._lock:
+            for name in names:
+                copy = self.copies[queue, name]
+                copy.events.append(Event(self.now(), self.life, why))
+                copy.holder = None
+
+    def is_firm(self, settlement: Settlement | None) -> bool:
+        if settlement is None or not self.acks_last:
+            return False
+        at = settlement.processed_at
+        return settlement.is_committed or (at is not None and at < self.proven.get(settlement.life, 0))

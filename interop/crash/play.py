@@ -1,0 +1,130 @@
+"""The rounds: start, work, kill; and now and then a look at what is left."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from interop.crash import check, churn
+from interop.crash.actors import Actor, Committer, Consumer, Publisher, Round
+from interop.crash.churn import Churn
+from interop.crash.client import Client, Gone, Refused, Silent
+from interop.crash.history import History
+from interop.crash.subject import Subject
+from interop.crash.topology import Topology, topology
+
+ROUND_S_MAX = 0.7
+ACTORS_END_S = 60.0
+PUBLISHERS, CONSUMERS = 2, 3
+
+ENDS = ("kill", "kill", "kill", "kill", "flood", "flood", "starting", "starting", "stop", "go on")
+"""How rounds end: killed at any moment, or right after many messages were purged or deleted; killed, and again while it
+starts; stopped in good order; or not at all."""
+
+
+class Play:
+    """All rounds of one seed on one subject."""
+
+    def __init__(self, subject: Subject, seed: int, say: Callable[[str], None]) -> None:
+        self.subject = subject
+        self.seed = seed
+        self.say = say
+        self.history = History(topology(delayed=subject.has_delays), acks_last=subject.acks_last)
+        self.state = churn.State()
+        self.ends: Counter[str] = Counter()
+        self.start_seconds = self.subject.start()
+        self.declare(self.history.topology)
+
+    def declare(self, made: Topology) -> None:
+        client = Client(self.subject.port)
+        for exchange in made.exchanges:
+            client.call(
+                "exchange.declare",
+                exchange=exchange.name,
+                exchange_type=exchange.kind,
+                durable=True,
+                arguments=exchange.arguments,
+            )
+        for queue in made.queues.values():
+            client.call("queue.declare", queue=queue.name, durable=True, arguments=queue.all_arguments)
+        for binding in made.bindings:
+            kind, target = ("exchange", "destination") if binding.to_exchange else ("queue", "queue")
+            where = {target: binding.destination, "source" if binding.to_exchange else "exchange": binding.source}
+            client.call(f"{kind}.bind", **where, routing_key=binding.key)
+        client.close()
+
+    def round(self, number: int) -> None:
+        """One round; findings are in the history."""
+        draw = random.Random(f"{self.seed}/{number}")
+        end = draw.choice(ENDS)
+        self.ends[end] += 1
+        found_before = len(self.history.findings)
+        round_ = Round(self.subject.port, self.history)
+        actors = self.actors(round_, number, flood=end == "flood")
+        for actor in actors:
+            actor.start()
+        if end == "flood":
+            round_.strike.wait(ACTORS_END_S)
+            time.sleep(draw.random() * 0.05)
+        else:
+            time.sleep(draw.random() * ROUND_S_MAX)
+        self.finish(round_, actors, end, draw)
+        if end != "go on":
+            self.verify()
+        if draw.random() < 0.4:
+            self.check()
+        for finding in self.history.findings[found_before:]:
+            self.say(f"seed {self.seed}, round {number} ({end}): {finding.kind}: {finding.text}")
+
+    def actors(self, round_: Round, number: int, *, flood: bool) -> list[Actor]:
+        def seed(name: str) -> str:
+            return f"{self.seed}/{number}/{name}"
+
+        publishers = [Publisher(name, round_, seed(name)) for name in (f"publisher-{n}" for n in range(PUBLISHERS))]
+        consumers = [Consumer(name, round_, seed(name)) for name in (f"consumer-{n}" for n in range(CONSUMERS))]
+        committer = Committer("committer", round_, seed("committer"))
+        return [*publishers, *consumers, committer, Churn("churn", round_, seed("churn"), self.state, flood=flood)]
+
+    def finish(self, round_: Round, actors: list[Actor], end: str, draw: random.Random) -> None:
+        if end == "go on":
+            round_.stopping.set()
+        else:
+            round_.struck = True
+            (self.subject.stop if end == "stop" else self.subject.kill)()
+        for actor in actors:
+            actor.join(ACTORS_END_S)
+            if actor.is_alive():
+                self.history.find("harness", f"{actor.name} does not end")
+        if end == "go on":
+            return
+        self.history.ended()
+        if end == "starting":
+            for _ in range(draw.randint(1, 3)):
+                self.subject.start_and_kill(draw.random() * self.start_seconds * 1.2)
+                self.history.ended()
+        self.start_seconds = self.subject.start()
+
+    def verify(self) -> None:
+        """What was declared; and no queue of the topology may be gone, or the actors could not tell why they fail."""
+        self.with_client(self.look_at_topology)
+        self.with_client(lambda client: churn.verify(self.history, self.state, client))
+
+    def look_at_topology(self, client: Client) -> None:
+        made = self.history.topology
+        missing = [name for name in made.queues if not churn.exists(client, "queue.declare", queue=name)]
+        missing += [
+            each.name for each in made.exchanges if not churn.exists(client, "exchange.declare", exchange=each.name)
+        ]
+        client.close()
+        if missing:
+            self.history.find("topology", f"gone: {', '.join(missing)}")
+        self.declare(made)
+
+    def check(self) -> None:
+        self.with_client(lambda client: check.check(self.history, client))
+
+    def with_client(self, work: Callable[[Client], None]) -> None:
+        try:
+            work(Client(self.subject.port))
+        except (Gone, Refused, Silent) as error:
+            self.history.find("connection", f"while looking at what is left: {type(error).__name__}: {error}")

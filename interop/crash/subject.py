@@ -1,0 +1,161 @@
+"""The broker that is killed: amqpy as a program of its own, or a private RabbitMQ."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from interop import rabbitmq
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
+POLL_S = 0.005
+SIGNS_OF_A_BUG = ("Traceback", "internal error", "INTERNAL_ERROR")
+LOG_BYTES = 6000
+
+
+class SubjectFailed(RuntimeError):
+    """The broker did not start, or not stop in good order, or has met a bug; the text is the end of its log."""
+
+
+class Subject:
+    """A broker on one directory."""
+
+    port: int
+    has_delays = True
+    """It knows the exchange type x-delayed-message."""
+    acks_last = True
+    """An ack that was processed before a later confirm is as safe as what was confirmed."""
+
+    def start(self) -> float:
+        """Start, and wait until it accepts; how many seconds that took."""
+        raise NotImplementedError
+
+    def start_and_kill(self, after_s: float) -> None:
+        """Kill it while it starts."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """In good order."""
+        raise NotImplementedError
+
+
+class Amqpy(Subject):
+    def __init__(self, data_dir: Path, log: Path, options: tuple[str, ...] = ()) -> None:
+        (self.port,) = rabbitmq.free_ports(1)
+        self._log = log
+        self._command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        self._command += ["--data-dir", str(data_dir), "--strict", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        return self._process
+
+    def start(self) -> float:
+        started_at = time.monotonic()
+        process = self._launch()
+        while not rabbitmq.answers_amqp(self.port):
+            if process.poll() is not None:
+                raise SubjectFailed(f"amqpy ended with code {process.returncode}:\n{self._tail()}")
+            if time.monotonic() - started_at > START_TIMEOUT_S:
+                raise SubjectFailed(f"amqpy does not answer after {START_TIMEOUT_S:.0f} s:\n{self._tail()}")
+            time.sleep(POLL_S)
+        return time.monotonic() - started_at
+
+    def start_and_kill(self, after_s: float) -> None:
+        self._launch()
+        time.sleep(after_s)
+        self.kill()
+
+    def kill(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        ended_before = process.poll()
+        process.kill()
+        process.wait()
+        self._process = None
+        if ended_before is not None:
+            raise SubjectFailed(f"amqpy had ended by itself, with code {ended_before}:\n{self._tail()}")
+        self._look_at_log()
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise SubjectFailed(f"amqpy does not stop within {STOP_TIMEOUT_S:.0f} s:\n{self._tail()}") from None
+        if code:
+            raise SubjectFailed(f"amqpy stopped with code {code}:\n{self._tail()}")
+        self._look_at_log()
+
+    def _tail(self) -> str:
+        return self._log.read_bytes()[-LOG_BYTES:].decode(errors="replace")
+
+    def _look_at_log(self) -> None:
+        text = self._log.read_text(errors="replace")
+        if any(sign in text for sign in SIGNS_OF_A_BUG):
+            raise SubjectFailed(f"amqpy's log speaks of a bug:\n{self._tail()}")
+        self._log.write_bytes(b"")
+
+
+class RabbitMQ(Subject):
+    has_delays = False
+    acks_last = False
+
+    def __init__(self, node: rabbitmq.Node) -> None:
+        self._node = node
+        self.port = node.port
+        self._serving = ExitStack()
+        self._pid = 0
+
+    def start(self) -> float:
+        started_at = time.monotonic()
+        self._pid = self._serving.enter_context(rabbitmq.serving(self._node)).pid
+        return time.monotonic() - started_at
+
+    def start_and_kill(self, after_s: float) -> None:
+        """It takes seconds to start; killed at once, it does not come to anything worth a test."""
+
+    def kill(self) -> None:
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        self._pid = 0
+        self._serving.close()
+
+
+@contextlib.contextmanager
+def running(kind: str, data_dir: Path | None, options: tuple[str, ...]) -> Iterator[Subject]:
+    """A subject on a directory of its own, or on this one, which stays."""
+    with ExitStack() as stack:
+        if kind == "rabbitmq":
+            subject: Subject = RabbitMQ(stack.enter_context(rabbitmq.private_node()))
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amqpy-crash-")))
+            subject = Amqpy(data_dir or folder / "data", folder / "log", options)
+        try:
+            yield subject
+        finally:
+            with contextlib.suppress(SubjectFailed):
+                subject.kill()
