@@ -24,6 +24,7 @@ from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
+from amqpy.server.monitor import monitor
 from amqpy.server.reactor import Reactor
 
 # SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
@@ -61,6 +62,7 @@ async def serve(
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, broker)
+        connections.start_soon(monitor, reactor, config.data_dir)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             warn_of_memory(config, log)

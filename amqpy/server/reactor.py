@@ -25,8 +25,9 @@ from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.alertness import Alertness
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
-from amqpy.session.connection import ConnectionSession, State
+from amqpy.session.connection import ConnectionSession
 from amqpy.session.description import Peer
+from amqpy.session.state import State
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Reactor:
             wake=lambda: self._dirty.append(link),
             now_ms=self.now_ms(),
             peer=peer or Peer(name),
+            read_on=lambda: link.read_on(),
         )
         link = Link(self, stream, session, name)
         self.links[link] = None
@@ -111,8 +113,8 @@ class Reactor:
         self._deadlines.discard(link)
         self.alertness.forget(link)
         self.links.pop(link, None)
-        # The last cycle: what it would wake leads back to the outbox.
-        link.outbox.wake = _nobody
+        # The last cycles: what it would wake leads back to the outbox and to the gate.
+        link.outbox.wake = link.session.gate.read_on = _nobody
         if not self.links:
             self._empty.set()
 
@@ -253,7 +255,7 @@ class Reactor:
 
 
 def _nobody() -> None:
-    """Nobody waits for this outbox any more."""
+    """Nobody waits for this connection any more."""
 
 
 def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:
