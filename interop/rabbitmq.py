@@ -28,12 +28,14 @@ from pathlib import Path
 from types import FrameType
 
 START_TIMEOUT_S = 90.0
+CONTROL_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.05
 
 # /usr/sbin/rabbitmq-server is a wrapper that switches to the user rabbitmq, which could not write to our
 # directories. The script behind it runs as whoever starts it.
 SERVER_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CONTROL_SCRIPT = SERVER_SCRIPT.with_name("rabbitmqctl")
 
 MANAGEMENT = "rabbitmq_management"
 
@@ -50,7 +52,20 @@ class RabbitMQ:
     port: int
     pid: int
     data_dir: Path
+    environment: Mapping[str, str]
     management_port: int | None = None
+
+    def control(self, *arguments: str) -> str:
+        """What rabbitmqctl has to object, nothing if it did what it was asked for."""
+        done = subprocess.run(
+            [str(CONTROL_SCRIPT), "--quiet", *arguments],
+            env={**self.environment},
+            cwd=self.data_dir,
+            capture_output=True,
+            text=True,
+            timeout=CONTROL_TIMEOUT_S,
+        )
+        return done.stderr.strip().partition("\n")[0] if done.returncode else ""
 
     @property
     def url(self) -> str:
@@ -89,7 +104,7 @@ def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> 
             child([str(SERVER_SCRIPT)], environment, data_dir / "console.log") as server,
         ):
             wait_until_serving(server, port, data_dir)
-            yield RabbitMQ("127.0.0.1", port, server.pid, data_dir, management_port)
+            yield RabbitMQ("127.0.0.1", port, server.pid, data_dir, environment, management_port)
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
 

@@ -279,12 +279,16 @@ class Administration:
 
     # --- resources
 
-    def set_memory_high_watermark(self, fraction: float | None = None, *, absolute: int | str | None = None) -> None:
+    def set_memory_high_watermark(
+        self, fraction: float | str | None = None, *, absolute: int | str | None = None
+    ) -> None:
         """How much memory the broker may use before publishers are blocked: a fraction of what there is, or a size,
         perhaps with a unit. A fraction of 0 blocks them in any case."""
         self._broker.resources.limit_memory(judge_memory_limit(fraction, absolute))
 
-    def set_disk_free_limit(self, absolute: int | str | None = None, *, mem_relative: float | None = None) -> None:
+    def set_disk_free_limit(
+        self, absolute: int | str | None = None, *, mem_relative: float | str | None = None
+    ) -> None:
         """How much of the disk must be free: a size, perhaps with a unit, or a multiple of the memory there is."""
         self._broker.resources.limit_disk(judge_disk_limit(absolute, mem_relative))
 

@@ -10,14 +10,13 @@ from amqpy.errors import AdministrationError
 from amqpy.sizes import SHARE_MAX, Limit, parse_size
 
 
-def judge_memory_limit(fraction: float | None, absolute: int | str | None) -> Limit:
+def judge_memory_limit(fraction: float | str | None, absolute: int | str | None) -> Limit:
     """Whichever is given. Raises AdministrationError."""
     if absolute is None:
-        if fraction is None or not math.isfinite(fraction):
-            raise _bad_argument()
-        if not 0 <= fraction <= 1:
+        share = _number_of(fraction)
+        if not 0 <= share <= 1:
             raise _bad_argument("The threshold should be a fraction between 0.0 and 1.0")
-        return Limit(share=fraction)
+        return Limit(share=share)
     size = _size_of(absolute)
     if size is None:
         if re.match(r"[0-9]+\.[0-9]", str(absolute)):
@@ -26,16 +25,27 @@ def judge_memory_limit(fraction: float | None, absolute: int | str | None) -> Li
     return Limit(size)
 
 
-def judge_disk_limit(absolute: int | str | None, mem_relative: float | None) -> Limit:
+def judge_disk_limit(absolute: int | str | None, mem_relative: float | str | None) -> Limit:
     """Whichever is given. Raises AdministrationError."""
     if absolute is None:
-        if mem_relative is None or not 0 <= mem_relative <= SHARE_MAX:
+        share = _number_of(mem_relative)
+        if not 0 <= share <= SHARE_MAX:
             raise _bad_argument()
-        return Limit(share=mem_relative)
+        return Limit(share=share)
     size = _size_of(absolute)
     if size is None:
         raise _bad_argument()
     return Limit(size)
+
+
+def _number_of(value: float | str | None) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]  # None is refused like any other text that is no number
+    except (TypeError, ValueError):
+        raise _bad_argument() from None
+    if not math.isfinite(number):
+        raise _bad_argument()
+    return number
 
 
 def _size_of(absolute: int | str) -> int | None:
