@@ -28,6 +28,7 @@ from amqpy.core.journal import Journal
 from amqpy.core.message import Message
 from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
+from amqpy.server.monitor import monitor
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.store.store import Store, StoreError
 
@@ -97,6 +98,7 @@ async def _serve_until(
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, reactor.broker)
+        connections.start_soon(monitor, reactor, config.data_dir)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             if config.data_dir is None:

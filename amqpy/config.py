@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amqpy.profile import PROFILES
+from amqpy.sizes import parse_limit, parse_watermark
 
 T = TypeVar("T")
 
@@ -68,8 +69,8 @@ class About:
     high: int | None = None
     """Bounds of an integer; of a text, bounds of its length in bytes."""
     choices: tuple[str, ...] = ()
-    items: tuple[str, Callable[[str], object]] | None = None
-    """For a list: what each item is, and the function that refuses one with ValueError."""
+    form: tuple[str, Callable[[str], object]] | None = None
+    """Of a text, or of each item of a list: what it is, and the function that refuses one with ValueError."""
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
@@ -108,7 +109,7 @@ class Config:
         (),
         About(
             "Addresses to listen on instead of `host` and `port`.",
-            items=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
+            form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
             option="ADDRESS",
         ),
     )
@@ -192,6 +193,23 @@ class Config:
     close_timeout_ms: int = setting(
         30_000,
         About("How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX),
+    )
+    memory_high_watermark: str | None = setting(
+        None,
+        About(
+            "How much memory the broker may use before publishers are blocked; by default the profile's share.",
+            form=("a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`", parse_watermark),
+            option="LIMIT",
+            rabbitmq_variable="RABBITMQ_VM_MEMORY_HIGH_WATERMARK",
+        ),
+    )
+    disk_free_limit: str = setting(
+        "50MB",
+        About(
+            "How much space must be free where the data directory is, or publishers are blocked.",
+            form=("a size (`50MB`), a multiple of the memory (`1.5`) or `none`", parse_limit),
+            option="LIMIT",
+        ),
     )
     max_message_size: int | None = setting(
         None, About("The largest message body; by default the profile's.", low=0, high=536_870_912)
@@ -291,8 +309,8 @@ def expectation(setting: "Field[Any]") -> str:
     if it.choices:
         amount = "one or more" if setting.type == tuple[str, ...] else "one"
         return f"{amount} of {', '.join(it.choices)}"
-    if it.items:
-        return f"a list of {it.items[0]}"
+    if it.form:
+        return f"a list of {it.form[0]}" if setting.type == tuple[str, ...] else it.form[0]
     if setting.type in {int, int | None}:
         return f"{kind.noun} from {it.low} to {it.high}"
     if it.high is not None:
@@ -306,13 +324,13 @@ def check(setting: "Field[Any]", value: object, label: str) -> None:
 
 
 def fits(it: About, value: object) -> bool:
+    if value is None:
+        return True
     items = value if isinstance(value, tuple) else (value,)
     if it.choices and not set(items) <= set(it.choices):
         return False
-    if it.items and not all(passes(it.items[1], item) for item in items):
+    if it.form and not all(passes(it.form[1], item) for item in items):
         return False
-    if value is None:
-        return True
     size = amount(value)
     return (it.low is None or size >= it.low) and (it.high is None or size <= it.high)
 
@@ -400,7 +418,15 @@ def from_file(path: Path | None) -> Iterator[Given]:
     for name, value in table.items():
         if name not in SETTINGS:
             raise ConfigError(f"{path}: unknown setting {name!r}{suggestion(name, SETTINGS)}")
-        yield Given(name, tuple(value) if isinstance(value, list) else value, f"{path}: {name}")
+        yield Given(name, from_toml(value, about(SETTINGS[name])), f"{path}: {name}")
+
+
+def from_toml(value: object, it: About) -> object:
+    """A list is a tuple here; and a number is as good as its text where the text has a form."""
+    if isinstance(value, list):
+        return tuple(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number and it.form else value
 
 
 def option_name(name: str) -> str:

@@ -28,12 +28,14 @@ from pathlib import Path
 from types import FrameType
 
 START_TIMEOUT_S = 300.0  # with a large backlog
+CONTROL_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.05
 
 # /usr/sbin/rabbitmq-server is a wrapper that switches to the user rabbitmq, which could not write to our
 # directories. The script behind it runs as whoever starts it.
 SERVER_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CONTROL_SCRIPT = SERVER_SCRIPT.with_name("rabbitmqctl")
 
 MANAGEMENT = "rabbitmq_management"
 
@@ -50,7 +52,20 @@ class RabbitMQ:
     port: int
     pid: int
     data_dir: Path
+    environment: Mapping[str, str]
     management_port: int | None = None
+
+    def control(self, *arguments: str) -> str:
+        """What rabbitmqctl has to object, nothing if it did what it was asked for."""
+        done = subprocess.run(
+            [str(CONTROL_SCRIPT), "--quiet", *arguments],
+            env={**self.environment},
+            cwd=self.data_dir,
+            capture_output=True,
+            text=True,
+            timeout=CONTROL_TIMEOUT_S,
+        )
+        return done.stderr.strip().partition("\n")[0] if done.returncode else ""
 
     @property
     def url(self) -> str:
@@ -118,7 +133,7 @@ def serving(node: Node) -> Iterator[RabbitMQ]:
     """Run the broker of a node. A caller that kills it may do this again."""
     with child([str(SERVER_SCRIPT)], node.environment, node.data_dir / "console.log") as server:
         wait_until_serving(server, node.port, node.data_dir)
-        yield RabbitMQ("127.0.0.1", node.port, server.pid, node.data_dir, node.management_port)
+        yield RabbitMQ("127.0.0.1", node.port, server.pid, node.data_dir, node.environment, node.management_port)
 
 
 def configuration(port: int, management_port: int | None) -> Iterator[str]:

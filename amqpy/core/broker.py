@@ -7,7 +7,7 @@ may now be served; `settle` serves them, and whoever calls operations calls it w
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from amqpy.config import Config
 from amqpy.core import records, recovery
 from amqpy.core.administration.administration import Administration
 from amqpy.core.agenda import Agenda
+from amqpy.core.alarms import Alarms
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
 from amqpy.core.effects import Client, Recipient
@@ -29,10 +30,12 @@ from amqpy.core.queues.consumers import Consumer
 from amqpy.core.queues.dead_letter import send_dead_letter
 from amqpy.core.queues.queue import ReturnWay
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
+from amqpy.core.resources import Resources
 from amqpy.core.topology import Topology
 from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
 from amqpy.profile import PROFILES
+from amqpy.sizes import Limit, parse_limit
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
 
@@ -83,6 +86,8 @@ class Broker:
         self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
         self.agenda.overdue = self.overdue
         self.topology = Topology(self)
+        self.alarms = Alarms(self.node, self.events, self._clients)
+        self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit))
         self.administration = Administration(self)
         recovery.restore(self, recorded)
         if recovery.is_new(recorded):
@@ -110,6 +115,13 @@ class Broker:
         for exchange in vhost.exchanges.values():
             self.events.tell("exchange.created", description.of_exchange, exchange, self.events.administrator)
         return vhost
+
+    def _memory_limit(self) -> Limit | None:
+        watermark = self.config.memory_high_watermark
+        return Limit(share=self.profile.memory_high_watermark) if watermark is None else parse_limit(watermark)
+
+    def _clients(self) -> Iterator[Client]:
+        return (client for vhost in self.vhosts.values() for client in vhost.clients)
 
     def new_pid(self) -> str:
         """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""

@@ -43,6 +43,9 @@ class Client(Protocol):
     def channel_count(self) -> int:
         """How many channels it has open."""
 
+    def heed_alarms(self) -> None:
+        """Something became short, or is not any more: whether it may publish now is for the broker's alarms to say."""
+
     def close(self, text: str) -> None:
         """An administrator ends the connection: it leaves the core at once, and its peer is told why."""
 

@@ -37,6 +37,9 @@ LISTEN_S = 100e-6
 STALL_S = 60
 """How long a peer that we have stopped reading may take nothing of what waits for it."""
 
+HELD_MAX = 16 * 1024
+"""Bytes taken of a peer that is blocked by an alarm. They are not heard, but behind them its end is noticed."""
+
 LINGER_S = 5
 """How long the last words may take to be read."""
 
@@ -61,6 +64,7 @@ class Link:
         self._write = trio.Event()
         self._caught_up = trio.Event()
         self._reading = trio.CancelScope()
+        self._holding = trio.CancelScope()
 
     async def run(self) -> None:
         try:
@@ -81,11 +85,17 @@ class Link:
         """The conversation is over: no more reading."""
         self._reading.cancel()
 
+    def read_on(self) -> None:
+        """The peer is not blocked any more."""
+        self._holding.cancel()
+
     # --- reading
 
     async def _read_loop(self) -> None:
         try:
             while not self.session.is_closed:
+                if self.session.gate.holds and not await self._hold():
+                    return
                 data = await self._stream.receive_some(self._receive_size)
                 if not data:
                     return
@@ -117,7 +127,7 @@ class Link:
         for _ in range(READ_ON_MAX):
             if self.session.reader.is_amid_large_frame:
                 data = stream.receive_nowait(RECEIVE_MAX)
-            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self.session.is_closed:
+            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self._is_deaf:
                 data = stream.receive_within(LISTEN_S)
             else:
                 return
@@ -125,6 +135,25 @@ class Link:
                 return
             size = len(data)
             self._reactor.turn(self, data)
+
+    @property
+    def _is_deaf(self) -> bool:
+        return self.session.is_closed or self.session.gate.is_shut
+
+    async def _hold(self) -> bool:
+        """Waits as long as the peer is blocked, then lets it be heard; False if it is gone before."""
+        with trio.CancelScope() as self._holding:
+            room = HELD_MAX
+            while self.session.gate.is_shut:
+                if not room:
+                    await trio.sleep_forever()
+                data = await self._stream.receive_some(room)
+                if not data:
+                    return False
+                room -= len(data)
+                self._reactor.turn(self, bytes(data))
+        self._reactor.turn(self, b"")
+        return True
 
     async def _wait_until_read(self) -> None:
         """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to."""

@@ -26,8 +26,9 @@ from amqpy.server.alertness import Alertness
 from amqpy.server.flusher import Flusher
 from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
-from amqpy.session.connection import ConnectionSession, State
+from amqpy.session.connection import ConnectionSession
 from amqpy.session.description import Peer
+from amqpy.session.state import State
 from amqpy.store.store import Store, StoreError
 
 T = TypeVar("T")
@@ -64,7 +65,14 @@ class Reactor:
         """From now on what is durable is written into the store. To be called before `run`."""
         journal = self.broker.agenda.journal
         assert journal is not None
-        self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=_nobody_told, on_failure=on_failure)
+        self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=self._on_full, on_failure=on_failure)
+
+    def _on_full(self, is_full: bool) -> None:
+        alarms = self.broker.alarms
+        if is_full:
+            alarms.set("disk", "store")
+        else:
+            alarms.clear("disk", "store")
 
     # --- connections
 
@@ -80,6 +88,7 @@ class Reactor:
             wake=lambda: self._dirty.append(link),
             now_ms=self.now_ms(),
             peer=peer or Peer(name),
+            read_on=lambda: link.read_on(),
         )
         link = Link(self, stream, session, name)
         self.links[link] = None
@@ -121,8 +130,8 @@ class Reactor:
         self._deadlines.discard(link)
         self.alertness.forget(link)
         self.links.pop(link, None)
-        # The last cycle: what it would wake leads back to the outbox.
-        link.outbox.wake = _nobody
+        # The last cycles: what it would wake leads back to the outbox and to the gate.
+        link.outbox.wake = link.session.gate.read_on = _nobody
         if not self.links:
             self._empty.set()
 
@@ -285,12 +294,8 @@ def now_ms() -> int:
     return round(trio.current_time() * 1000)
 
 
-def _nobody_told(is_full: bool) -> None:
-    """Until there are alarms."""
-
-
 def _nobody() -> None:
-    """Nobody waits for this outbox any more."""
+    """Nobody waits for this connection any more."""
 
 
 def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:

@@ -120,6 +120,17 @@ class Channel:
     def reply(self, method: type[Method], *values: object) -> None:
         self.connection.outbox.write(encode_method(self.number, method, *values))
 
+    def warm_up(self) -> None:
+        """From now on it can take a whole message or an ack, unless something speaks against it."""
+        if not (self.closing or self._content is not None or self.broker.alarms):
+            self.connection.hot[self.number] = self
+
+    def resume_consumers(self) -> None:
+        """The client reads again: whoever was parked for that gets in line."""
+        for consumer in self.ledger.consumers:
+            if consumer.parked:
+                consumer.resume()
+
     # --- frames
 
     def on_method(self, payload: bytes) -> None:
@@ -214,7 +225,7 @@ class Channel:
         self._content = None
         if self.closing:
             return
-        self.connection.hot[self.number] = self
+        self.warm_up()
         if content.size > self.connection.max_message_size:
             self._refuse_size(content.size, content.payload)
         self.publish(content.payload, content.header, b"".join(content.body))

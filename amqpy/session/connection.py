@@ -1,8 +1,5 @@
 """An AMQP connection, as one side of a conversation: bytes in, bytes into an outbox, no I/O and no clock.
 
-    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSED
-                                                             ↘ CLOSING ↗      after an error: we wait for close-ok
-
 Rules for whoever edits this:
 1. `receive` is the only way in. It never raises for what a peer did; a fault becomes a close method here, in one place.
 2. In CLOSING nothing but connection.close and close-ok is looked at; in CLOSED nothing at all.
@@ -13,8 +10,7 @@ Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
 
 import logging
 import struct
-from collections.abc import Callable
-from enum import Enum, auto
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from amqpy.auth import IMPERSONATOR, MECHANISMS, LoginFailed, Mechanism, User, Users
@@ -36,6 +32,7 @@ from amqpy.errors import (
 )
 from amqpy.session import basic, description, topology  # noqa: F401  (some register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
+from amqpy.session.gate import Gate
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
     capabilities_of,
@@ -47,27 +44,10 @@ from amqpy.session.handshake import (
     server_properties,
 )
 from amqpy.session.heartbeat import Heartbeat
+from amqpy.session.state import State
 from amqpy.session.unexpected import is_frame, method_of, unexpected, unknown, with_method
-from amqpy.wire.frames import (
-    ACK,
-    ACK_ID,
-    BODY,
-    HEADER,
-    HEARTBEAT,
-    HEARTBEAT_FRAME,
-    METHOD,
-    PUBLISH,
-    FrameReader,
-)
-from amqpy.wire.methods import (
-    Channel,
-    Connection,
-    Method,
-    decode_method,
-    encode_method,
-    method_id,
-    table_of,
-)
+from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
+from amqpy.wire.methods import Channel, Connection, Method, decode_method, encode_method, method_id, table_of
 from amqpy.wire.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -75,17 +55,6 @@ if TYPE_CHECKING:
     from amqpy.core.journal import Batch, Journal
     from amqpy.core.message import Message
     from amqpy.core.vhost import Vhost
-
-
-class State(Enum):
-    HEADER = auto()
-    STARTING = auto()
-    SECURING = auto()
-    TUNING = auto()
-    OPENING = auto()
-    RUNNING = auto()
-    CLOSING = auto()
-    CLOSED = auto()
 
 
 class ConnectionSession:
@@ -101,6 +70,7 @@ class ConnectionSession:
         wake: Callable[[], object],
         now_ms: int,
         peer: description.Peer = description.NO_PEER,
+        read_on: Callable[[], object] = lambda: None,
     ) -> None:
         self.broker = broker
         self.peer = peer
@@ -119,7 +89,7 @@ class ConnectionSession:
         self.max_message_size = broker.max_message_size
         self.channels: dict[int, ChannelSession] = {}
         self.hot: dict[int, ChannelSession] = {}
-        """The channels that can take a whole message or an ack without further questions."""
+        """The channels that can take a whole message or an ack without further questions; none during an alarm."""
         self.confirming: list[ChannelSession] = []
         """The channels that published in this turn and want to be told."""
         self.known_headers: dict[bytes, type[Message]] = {}
@@ -136,6 +106,7 @@ class ConnectionSession:
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
         self.reader = FrameReader(self.config.frame_max)
+        self.gate = Gate(self.reader, read_on)
         self._header = b""
         self._heartbeat = Heartbeat(0)
         self._received = 0
@@ -154,6 +125,9 @@ class ConnectionSession:
     @property
     def channel_count(self) -> int:
         return len(self.channels)
+
+    def heed_alarms(self) -> None:
+        self.gate.heed_alarms(self)
 
     def close(self, text: str) -> None:
         self.fail(ConnectionForced(text))
@@ -176,16 +150,23 @@ class ConnectionSession:
         """Everything the peer's bytes lead to, up to and including its confirms."""
         self.broker.advance(now_ms)
         self._received += len(data)
+        if self.state is State.HEADER:
+            data = self._read_protocol_header(data)
+        gate = self.gate
+        if gate.holds:
+            gate.hold(data)
+            if not gate.is_shut:
+                self._hear(gate)
+        elif data and not self.is_closed:
+            self._hear(self.reader.feed(data))
+
+    def _hear(self, frames: Iterator[Frame]) -> None:
+        hot = self.hot
         journal = self.broker.agenda.journal
         if journal is not None:
             self._added_count = journal.added_count
-        if self.state is State.HEADER:
-            data = self._read_protocol_header(data)
-        if not data or self.is_closed:
-            return
-        hot = self.hot
         try:
-            for kind, number, payload, header, body in self.reader.feed(data):
+            for kind, number, payload, header, body in frames:
                 channel = hot.get(number)
                 try:
                     if channel is not None and kind == PUBLISH:
@@ -196,8 +177,12 @@ class ConnectionSession:
                         self._on_cold_frame(kind, number, payload, header, body)
                         if self.is_closed:
                             return
+                        if self.gate.is_shut:
+                            break
                 except ChannelFault as fault:
                     self.close_channel(number, fault)
+                    if self.gate.is_shut:
+                        break
                 except ConnectionFault as fault:
                     # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
                     self.fail(fault)
@@ -207,6 +192,8 @@ class ConnectionSession:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
             self._finish()
+        if self.gate.is_shut:
+            self.gate.keep(frames)
         batch = None if journal is None else self._batch()
         for channel in self.confirming:
             channel.confirm(batch)
@@ -256,7 +243,9 @@ class ConnectionSession:
         if kind == PUBLISH:
             self._on_cold_frame(METHOD, number, payload, b"", b"")
             self._on_cold_frame(HEADER, number, header, b"", b"")
-            if body:
+            if body and self.gate.is_shut:
+                self.gate.put_back((BODY, number, body, b"", b""))
+            elif body:
                 self._on_cold_frame(BODY, number, body, b"", b"")
             return
         if kind == ACK:
@@ -308,16 +297,18 @@ class ConnectionSession:
             self.broker.settle()
         elif kind == METHOD:
             channel.on_method(payload)
-        elif kind == HEADER:
-            channel.on_header(payload)
         else:
-            channel.on_body(payload)
+            try:
+                (channel.on_header if kind == HEADER else channel.on_body)(payload)
+            finally:
+                self.gate.after_content(self)
 
     def _open_channel(self, number: int) -> None:
         assert self.user is not None
         assert self.vhost is not None
         self.user.refuse_channel()
-        channel = self.channels[number] = self.hot[number] = ChannelSession(self, number, self.vhost)
+        channel = self.channels[number] = ChannelSession(self, number, self.vhost)
+        channel.warm_up()
         hears_cancel = self.client_can("consumer_cancel_notify")
         self.broker.overdue.watch(channel.ledger, channel.on_timeout, hears_cancel=hears_cancel)
         self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
@@ -456,7 +447,7 @@ class ConnectionSession:
     def _beat(self) -> None:
         if self._heartbeat.must_send(self.outbox.total, self.outbox.size):
             self.outbox.write(HEARTBEAT_FRAME)
-        if self._heartbeat.is_dead(self._received, paused=self.paused):
+        if self._heartbeat.is_dead(self._received, paused=self.paused or self.gate.is_shut):
             self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
             self._finish()
         else:
@@ -471,6 +462,7 @@ class ConnectionSession:
             return
         self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
         self._leave_core()
+        self.gate.open()
         refused = isinstance(fault, LoginRefused)
         told = (
             state in {State.OPENING, State.RUNNING}
@@ -496,9 +488,7 @@ class ConnectionSession:
     def resume_consumers(self) -> None:
         """The client reads again: whoever was parked for that gets in line."""
         for channel in self.channels.values():
-            for consumer in channel.ledger.consumers:
-                if consumer.parked:
-                    consumer.resume()
+            channel.resume_consumers()
 
     def _finish(self) -> None:
         self._leave_core()

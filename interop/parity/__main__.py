@@ -85,7 +85,7 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
 def reference_broker() -> Iterator[Broker]:
     with running_rabbitmq(plugins=PLUGINS) as rabbitmq:
         assert rabbitmq.management_url is not None
-        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url))
+        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control))
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -36,6 +36,12 @@ UNDONE_BY: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "trace_on": ("trace_off", ("vhost",)),
 }
 
+# What a limit of the whole broker is when nobody has set it: RabbitMQ 3.10's defaults.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "set_memory_high_watermark": {"fraction": 0.4},
+    "set_disk_free_limit": {"absolute": "50MB"},
+}
+
 
 class Admin:
     """What a scenario may ask of the door. Outcomes go to the transcript, and what was made is unmade at the end."""
@@ -58,6 +64,10 @@ class Admin:
         if outcome == "ok" and operation in UNDONE_BY:
             undo, shared = UNDONE_BY[operation]
             self._made[operation, about] = undo, {key: arguments[key] for key in shared}
+        if outcome == "ok" and operation in DEFAULTS:
+            self._made[operation, ""] = operation, dict(DEFAULTS[operation])
+            if arguments == DEFAULTS[operation]:
+                del self._made[operation, ""]
         for made, (undo, shared_arguments) in list(self._made.items()):
             if (undo, shared_arguments) == (operation, arguments):
                 del self._made[made]
@@ -125,6 +135,15 @@ class Admin:
 
     def trace_off(self, vhost: str) -> str:
         return self.perform("trace_off", vhost=vhost)
+
+    # Resources of the whole broker: for scenarios that are alone
+
+    def set_memory_high_watermark(self, fraction: float | str | None = None, *, absolute: str | None = None) -> str:
+        given = {"fraction": fraction} if absolute is None else {"absolute": absolute}
+        return self.perform("set_memory_high_watermark", **given)
+
+    def set_disk_free_limit(self, absolute: str) -> str:
+        return self.perform("set_disk_free_limit", absolute=absolute)
 
     # Users
 

@@ -83,11 +83,17 @@ def compare_all(
     *,
     alike: bool = False,
 ) -> list[Outcome]:
-    """Compare many scenarios at once, and report each as it ends."""
+    """Compare many scenarios at once, then those that must be alone, and report each as it ends."""
+    scenarios = list(scenarios)
+    outcomes = []
     with ThreadPoolExecutor(CONCURRENT_SCENARIOS) as pool:
-        running = [pool.submit(compare, each, reference, subject, alike=alike) for each in scenarios]
-        outcomes = []
+        together = [each for each in scenarios if not each.alone]
+        running = [pool.submit(compare, each, reference, subject, alike=alike) for each in together]
         for future in as_completed(running):
             outcomes.append(future.result())
+            report(outcomes[-1])
+    for each in scenarios:
+        if each.alone:
+            outcomes.append(compare(each, reference, subject, alike=alike))
             report(outcomes[-1])
     return outcomes

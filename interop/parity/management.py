@@ -1,4 +1,4 @@
-"""RabbitMQ's administrator's door: the HTTP API of its plugin rabbitmq_management."""
+"""RabbitMQ's administrator's door: the HTTP API of its plugin rabbitmq_management, and rabbitmqctl for the rest."""
 
 import base64
 import html
@@ -18,6 +18,13 @@ Arguments = Mapping[str, Any]
 Request = tuple[str, str, Any]
 """Method, path below /api/, and what to send as JSON, if anything."""
 
+Control = Callable[..., str]
+"""Runs rabbitmqctl with these arguments. What it says on one line if it fails, else nothing."""
+
+
+def no_control(*arguments: str) -> str:
+    raise AssertionError(f"nobody can {arguments[0]}: only the address of this RabbitMQ is known")
+
 
 class Management:
     """Operations as requests, one after the other.
@@ -28,13 +35,17 @@ class Management:
 
     _one_at_a_time = threading.Lock()  # whichever broker: both sides of a comparison may be the same one
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, control: Control = no_control) -> None:
+        self._control = control
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 15672
         login = f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
         self._authorization = f"Basic {base64.b64encode(login.encode()).decode()}"
 
     def perform(self, operation: str, arguments: Arguments) -> str:
+        if operation in COMMANDS:
+            refusal = self._control(*COMMANDS[operation](arguments))
+            return refusal.removeprefix("Error (argument validation): ") or "ok"
         with self._one_at_a_time:
             reasons = (self._refusal(*request) for request in REQUESTS[operation](arguments))
             return next((reason for reason in reasons if reason is not None), "ok")
@@ -125,6 +136,17 @@ def set_user_limits(given: Arguments) -> Iterator[Request]:
 def clear_user_limits(given: Arguments) -> Iterator[Request]:
     for limit in ("max-connections", "max-channels"):
         yield "DELETE", path("user-limits", given["user"], limit), None
+
+
+def memory_high_watermark(given: Arguments) -> list[str]:
+    return ["absolute", given["absolute"]] if "absolute" in given else [str(given["fraction"])]
+
+
+COMMANDS: Mapping[str, Callable[[Arguments], list[str]]] = {
+    "set_memory_high_watermark": lambda given: ["set_vm_memory_high_watermark", *memory_high_watermark(given)],
+    "set_disk_free_limit": lambda given: ["set_disk_free_limit", given["absolute"]],
+}
+"""What there is no request for, as arguments of rabbitmqctl."""
 
 
 def path(*parts: str) -> str:

@@ -60,7 +60,8 @@ def matches(lines: Sequence[str], expected: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames.
+    """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames; `alone` is for
+    what the whole broker notices.
 
     Brokers that write to disk confirm when the disk is done: with several publishes on their way, only the
     set of confirms can be compared, not their place among deliveries and replies.
@@ -71,6 +72,7 @@ class Scenario:
     purpose: str
     differs: Differs | None = None
     confirms_apart: bool = False
+    alone: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -83,6 +85,7 @@ def scenario(
     each: Mapping[str, Any] | Sequence[Any] | None = None,
     differs: Differs | Mapping[str, Differs] | None = None,
     confirms_apart: bool = False,
+    alone: bool = False,
 ) -> Callable[[Play], Play]:
     """Register a function as a scenario, or as one for `each` case, its second argument then.
 
@@ -100,7 +103,7 @@ def scenario(
             difference = differs.get(label) if isinstance(differs, Mapping) else differs
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, difference, confirms_apart)
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, difference, confirms_apart, alone)
         return function
 
     return register

@@ -25,6 +25,7 @@ from amqpy.errors import AdministrationError
 from amqpy.server.reactor import Reactor
 
 STDIN = 0
+DISK_FREE = 10**12
 
 
 @click.command()
@@ -83,6 +84,12 @@ class Administrator:
             # Whoever compares transcripts shall see what went wrong; the broker goes on.
             return traceback.format_exc(limit=-3)
         return "ok"
+
+    def set_disk_free_limit(self, absolute: str) -> None:
+        """Without a data directory the broker has no disk, so it is told of one."""
+        broker = self._reactor.broker
+        broker.resources.note_disk(DISK_FREE)
+        broker.administration.set_disk_free_limit(absolute)
 
     def add_vhost(self, name: str, **metadata: Any) -> None:  # noqa: ANN401
         """Whoever makes a virtual host gets every permission in it, as over RabbitMQ's HTTP API."""

@@ -7,7 +7,7 @@ from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue,
 
 from amqpy.core.broker import Broker
 from amqpy.errors import ConnectionForced, InternalFault
-from amqpy.session.connection import State
+from amqpy.session.state import State
 
 from .client import (
     HEADER,

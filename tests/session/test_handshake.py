@@ -8,7 +8,7 @@ from pamqp import commands
 from pamqp.commands import Connection
 
 from amqpy.config import Config
-from amqpy.session.connection import State
+from amqpy.session.state import State
 from amqpy.wire.values import Field, encode_table
 
 from .client import HEADER, OPENING, PLAIN_GUEST, Client, make_broker, method_frame, names, raw_frame, start_ok

@@ -7,7 +7,7 @@ from pamqp.commands import Basic, Channel, Connection, Exchange, Queue
 
 from amqpy.config import Config
 from amqpy.profile import PROFILES, documented
-from amqpy.session.connection import State
+from amqpy.session.state import State
 from tests.profiles import switch
 from tests.session.client import HEADER, Client, Received, make_broker, make_users, names, publish_frames, start_ok
 

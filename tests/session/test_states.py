@@ -10,7 +10,7 @@ import pytest
 from pamqp.commands import Basic, Channel, Connection, Queue
 
 from amqpy.errors import ChannelFault
-from amqpy.session.connection import State
+from amqpy.session.state import State
 from amqpy.wire.methods import _METHODS, _PLANS, Method, encode_method, method_id, method_name
 
 from .client import HEADER, OPENING, Client, content_frames, method_frame, names, raw_frame, start_ok

@@ -6,6 +6,7 @@ from amqpy.core.facts import (
     BindingRecord,
     ExchangeRecord,
     LaneRecord,
+    LaneState,
     ParameterRecord,
     PermissionRecord,
     QueueRecord,
@@ -16,7 +17,6 @@ from amqpy.core.facts import (
 from amqpy.core.journal import POSITIONS
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store import sqlite, statements
-from amqpy.store.store import LaneState
 from amqpy.wire.properties import content_header
 from tests.store.material import Opener, Run, by_size, key_of, lane_record, look, message_of, traced
 

@@ -1,4 +1,4 @@
-"""What an administrator may ask of the broker: policies, parameters, limits, virtual hosts.
+"""What an administrator may ask of the broker: policies, parameters, limits, virtual hosts, resources.
 
 An operation checks everything first and changes things after; AdministrationError says why it did not. Whoever
 calls it ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.auth`.
@@ -13,6 +13,7 @@ from amqpy.core import records
 from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
 from amqpy.core.administration.validation import as_erlang_term, check
+from amqpy.core.administration.watermarks import judge_disk_limit, judge_memory_limit
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.events import description as told
 from amqpy.core.events.tracing import Tracer
@@ -297,6 +298,23 @@ class Administration:
         if metadata != vhost.metadata:
             vhost.metadata = metadata
             self._agenda.put(records.of_vhost(vhost))
+
+    # --- resources
+
+    def set_memory_high_watermark(
+        self, fraction: float | str | None = None, *, absolute: int | str | None = None
+    ) -> None:
+        """How much memory the broker may use before publishers are blocked: a fraction of what there is, or a size,
+        perhaps with a unit. A fraction of 0 blocks them in any case."""
+        self._broker.resources.limit_memory(judge_memory_limit(fraction, absolute))
+
+    def set_disk_free_limit(
+        self, absolute: int | str | None = None, *, mem_relative: float | str | None = None
+    ) -> None:
+        """How much of the disk must be free: a size, perhaps with a unit, or a multiple of the memory there is."""
+        self._broker.resources.limit_disk(judge_disk_limit(absolute, mem_relative))
+
+    # --- tracing
 
     def trace_on(self, vhost: str) -> None:
         where = self.vhost(vhost)

@@ -173,3 +173,8 @@ def of_tags(name: str, tags: tuple[str, ...], actor: str) -> Facts:
 def of_permission(user: str, vhost: str, actor: str, patterns: Mapping[str, str] | None = None) -> Facts:
     """permission.created; permission.deleted without patterns"""
     return {"user": user, "vhost": vhost, **(patterns or {}), ACTOR: actor}
+
+
+def of_alarm(resource: str, node: str) -> Facts:
+    """alarm.set, alarm.cleared"""
+    return {"source": resource, "node": node}

@@ -1,0 +1,76 @@
+"""Alarms: a resource is short, so whoever publishes has to wait.
+
+An alarm is on while anybody says so: that of the disk, for example, while too little of it is free, or a store could
+not write. Every client is told when something changed; what comes of it for a connection, see `session.gate`.
+
+Source: `rabbit_alarm`, `rabbit_reader:blocked_by_message`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, TypeAlias
+
+from amqpy.core.effects import Client
+from amqpy.core.events.description import of_alarm
+from amqpy.core.events.events import Events
+from amqpy.errors import erlang_atom
+
+Resource: TypeAlias = Literal["memory", "disk"]
+
+MONITOR: Final = "monitor"
+"""Who says what was measured."""
+
+LOG = logging.getLogger("amqpy")
+"""The broker's; who reads it is for the application to say."""
+
+
+class Alarms:
+    """The alarms of a broker; true while one is on."""
+
+    def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]]) -> None:
+        self._node = node
+        self._events = events
+        self._clients = clients
+        self._sources: dict[Resource, set[str]] = {}
+        """Who says that a resource is short; without those of which nobody says it."""
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    @property
+    def resources(self) -> list[Resource]:
+        """What is short, in RabbitMQ's order."""
+        return sorted(self._sources)
+
+    @property
+    def reason(self) -> str:
+        """Why publishers are blocked, as they are told."""
+        return f"low on {' & '.join(self.resources)}"
+
+    def set(self, resource: Resource, source: str = MONITOR) -> None:
+        """Somebody finds a resource short. Said again, it changes nothing."""
+        if resource in self._sources:
+            self._sources[resource].add(source)
+            return
+        self._sources[resource] = {source}
+        self._events.tell("alarm.set", of_alarm, resource, self._node)
+        words = "%s resource limit alarm set on node %s. Publishers will be blocked until this alarm clears"
+        LOG.warning(words, resource, erlang_atom(self._node))
+        self._tell_clients()
+
+    def clear(self, resource: Resource, source: str = MONITOR) -> None:
+        """Somebody finds that there is enough. The alarm is over when nobody finds the resource short any more."""
+        sources = self._sources.get(resource)
+        if sources is None:
+            return
+        sources.discard(source)
+        if sources:
+            return
+        del self._sources[resource]
+        self._events.tell("alarm.cleared", of_alarm, resource, self._node)
+        LOG.warning("%s resource limit alarm cleared on node %s", resource, erlang_atom(self._node))
+        self._tell_clients()
+
+    def _tell_clients(self) -> None:
+        for client in list(self._clients()):
+            client.heed_alarms()

@@ -1,0 +1,117 @@
+"""How much of a resource there must be, and whether there is.
+
+The server measures, and says here what it found. What is short sets an alarm, which is cleared when there is enough
+again. Limits may change at any time; then the last measures are judged anew.
+
+Source: `vm_memory_monitor`, `rabbit_disk_monitor`.
+"""
+
+from typing import Final
+
+from amqpy.core.alarms import LOG, Alarms, Resource
+from amqpy.sizes import Limit
+
+DISK_INTERVAL_MIN_MS: Final = 100
+DISK_INTERVAL_MAX_MS: Final = 10_000
+
+DISK_RATE: Final = 250_000
+"""Bytes that a disk may be filled with in a millisecond, at most."""
+
+MB: Final = 1_000_000
+MIB: Final = 1 << 20
+
+
+class Resources:
+    """Limits, and what was measured last. A limit of None is no limit."""
+
+    def __init__(self, alarms: Alarms, memory_limit: Limit | None, disk_limit: Limit | None) -> None:
+        self.memory_limit = memory_limit
+        self.disk_limit = disk_limit
+        self.memory_used = self.memory_total = self.disk_free = -1
+        """Bytes; -1 is not known, or not yet."""
+        self._alarms = alarms
+        self._short: set[Resource] = set()
+
+    @property
+    def memory_allowed(self) -> int | None:
+        """Bytes that the broker may use before publishers have to wait; None: all there are."""
+        if self.memory_limit is None or self.memory_total < 0:
+            return None
+        return min(self.memory_limit.of(self.memory_total), self.memory_total)
+
+    @property
+    def disk_needed(self) -> int | None:
+        """Bytes that must be free; None: none."""
+        return None if self.disk_limit is None else self.disk_limit.of(max(self.memory_total, 0))
+
+    @property
+    def disk_interval_ms(self) -> int:
+        """How long the disk need not be measured: the less is free, the shorter."""
+        needed, free = self.disk_needed, self.disk_free
+        if needed is None or free < needed:
+            return DISK_INTERVAL_MAX_MS
+        return max(DISK_INTERVAL_MIN_MS, min(DISK_INTERVAL_MAX_MS, 2 * (free - needed) // DISK_RATE))
+
+    def limit_memory(self, limit: Limit | None) -> None:
+        self.memory_limit = limit
+        self._tell_memory_limit()
+        self._judge_memory()
+
+    def limit_disk(self, limit: Limit | None) -> None:
+        self.disk_limit = limit
+        self._tell_disk_limit()
+        self._judge_disk()
+
+    def note_memory(self, used: int, total: int) -> None:
+        """The broker uses so many bytes of so many."""
+        is_news = total != self.memory_total
+        self.memory_used, self.memory_total = used, total
+        if is_news:
+            self._tell_memory_limit()
+        self._judge_memory()
+
+    def note_disk(self, free: int) -> None:
+        """So many bytes are free where durable things are."""
+        is_first = self.disk_free < 0
+        self.disk_free = free
+        if is_first:
+            self._tell_disk_limit()
+        self._judge_disk()
+
+    def _judge_memory(self) -> None:
+        used, allowed = self.memory_used, self.memory_allowed
+        is_short = allowed is not None and used > allowed
+        state = "set" if is_short else "clear"
+        self._judge("memory", is_short, f"vm_memory_high_watermark {state}. Memory used:{used} allowed:{allowed}")
+
+    def _judge_disk(self) -> None:
+        free, needed = self.disk_free, self.disk_needed
+        is_short = needed is not None and 0 <= free < needed
+        state = "insufficient" if is_short else "sufficient"
+        self._judge("disk", is_short, f"Free disk space is {state}. Free bytes: {free}. Limit: {needed}")
+
+    def _judge(self, resource: Resource, is_short: bool, finding: str) -> None:
+        if is_short == (resource in self._short):
+            return
+        LOG.info("%s", finding)
+        if is_short:
+            self._short.add(resource)
+            self._alarms.set(resource)
+        else:
+            self._short.remove(resource)
+            self._alarms.clear(resource)
+
+    def _tell_memory_limit(self) -> None:
+        allowed, total = self.memory_allowed, self.memory_total
+        if allowed is not None:
+            LOG.info(
+                "Memory high watermark set to %d MiB (%d bytes) of %d MiB (%d bytes) total",
+                allowed // MIB,
+                allowed,
+                total // MIB,
+                total,
+            )
+
+    def _tell_disk_limit(self) -> None:
+        if self.disk_needed is not None and self.disk_free >= 0:
+            LOG.info("Disk free limit set to %dMB", self.disk_needed // MB)

@@ -1,0 +1,111 @@
+"""Measures memory and disk, for `core.resources` to judge.
+
+Memory is what the process has of it (RSS), of what the machine has, or of what a control group (a container) may have
+if that is less. RabbitMQ does not look at the latter; but a limit that the kernel enforces by ending the process must
+not be out of our sight.
+"""
+
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from amqpy.core.alarms import LOG
+from amqpy.server.reactor import Reactor
+
+MEMORY_INTERVAL_S = 1
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUPS_OF_US = Path("/proc/self/cgroup")
+
+
+class Gauge(Protocol):
+    """What can be measured, in bytes."""
+
+    def memory_used(self) -> int: ...
+
+    def memory_total(self) -> int: ...
+
+    async def disk_free(self, directory: str) -> int:
+        """Raises OSError."""
+
+
+class MachineGauge:
+    """The real ones."""
+
+    def __init__(self) -> None:
+        # Imported late, because it takes longer than all the rest of a start.
+        import psutil
+
+        self._psutil = psutil
+        self._process = psutil.Process()
+
+    def memory_used(self) -> int:
+        return int(self._process.memory_info().rss)
+
+    def memory_total(self) -> int:
+        return min([int(self._psutil.virtual_memory().total), *cgroup_limits(CGROUPS_OF_US, CGROUP_ROOT)])
+
+    async def disk_free(self, directory: str) -> int:
+        # In a thread: where the network has the disk, it may take long.
+        usage = await trio.to_thread.run_sync(self._psutil.disk_usage, directory)
+        return int(usage.free)
+
+
+def cgroup_limits(ours: Path, root: Path) -> list[int]:
+    """The memory limits of the control groups that we are in, of either version; where there are none, nothing."""
+    try:
+        lines = ours.read_text().splitlines()
+    except OSError:
+        return []
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            where, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            where, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        # In a container, its own group is the root, whatever its path is outside.
+        group = where / path.lstrip("/")
+        for each in {where, group, *(parent for parent in group.parents if parent.is_relative_to(where))}:
+            with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+                limits.append(int((each / name).read_text()))
+    return limits
+
+
+async def monitor(reactor: Reactor, data_dir: str | None, gauge: Gauge | None = None) -> None:
+    """Measures until cancelled: the memory, and the disk if there is a directory on it."""
+    if gauge is None:
+        gauge = await trio.to_thread.run_sync(MachineGauge)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch_memory, reactor, gauge)
+        if data_dir is not None:
+            nursery.start_soon(_watch_disk, reactor, gauge, data_dir)
+
+
+async def _watch_memory(reactor: Reactor, gauge: Gauge) -> None:
+    resources = reactor.broker.resources
+    total = gauge.memory_total()
+    while True:
+        reactor.administer(lambda: resources.note_memory(gauge.memory_used(), total))
+        await trio.sleep(MEMORY_INTERVAL_S)
+
+
+async def _watch_disk(reactor: Reactor, gauge: Gauge, directory: str) -> None:
+    resources = reactor.broker.resources
+    failed = False
+    while True:
+        try:
+            free = await gauge.disk_free(directory)
+        except OSError as error:
+            if not failed:
+                LOG.warning("cannot tell how much space is free for %s: %s", directory, error.strerror)
+            failed = True
+        else:
+            failed = False
+            reactor.administer(partial(resources.note_disk, free))
+        await trio.sleep(resources.disk_interval_ms / 1000)

@@ -1,0 +1,20 @@
+"""The states of a connection.
+
+    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSED
+                                                             ↘ CLOSING ↗      after an error: we wait for close-ok
+
+Source: AMQP 0-9-1 section 2.2.4.
+"""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    HEADER = auto()
+    STARTING = auto()
+    SECURING = auto()
+    TUNING = auto()
+    OPENING = auto()
+    RUNNING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
