@@ -24,6 +24,7 @@ from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core import recovery
 from amqpy.core.broker import Broker
+from amqpy.core.facts import LaneRecord
 from amqpy.core.journal import Journal
 from amqpy.core.message import Message
 from amqpy.server import listener
@@ -147,7 +148,8 @@ def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
         entries = store.read_lane(number, unix_offset_ms=offset_ms)
         return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
 
-    journal.use_lanes({*loaded.lanes, *loaded.garbage})
+    recorded = (record.number for record in loaded.records if isinstance(record, LaneRecord))
+    journal.use_lanes({*loaded.lanes, *loaded.garbage, *recorded})
     recovery.restore_messages(broker, loaded.records, loaded.lanes, read_lane, is_clean=loaded.is_clean)
     return broker, users
 

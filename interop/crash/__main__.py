@@ -33,6 +33,8 @@ def main(rounds: int, seed: int, broker: str, data_dir: Path | None, options: tu
                 if play.history.findings and not go_on:
                     break
             play.check()
+            if play.history.findings:
+                click.echo(subject.log())
     except (SubjectFailed, RabbitMQUnavailable) as error:
         raise click.ClickException(f"seed {seed}, round {done}: {error}") from None
     counts = ", ".join(f"{count:,} {what}" for what, count in sorted(play.history.counts.items()))

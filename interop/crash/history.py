@@ -243,8 +243,11 @@ class History:
             yield "transient", "is transient, and the broker was started again since it was sent"
 
     def must_be_gone(self, queue: str, message: Sent) -> bool:
-        """Whether it is a transient message of a former life, in a queue that does not keep those."""
-        return not message.is_persistent and message.life < self.life and not self.topology.queues[queue].is_quorum
+        """Whether it is a transient message of a former life, in a queue that does not keep those; one that was held
+        back survives until then."""
+        if message.is_persistent or message.life == self.life:
+            return False
+        return not (message.route.is_delayed or self.topology.queues[queue].is_quorum)
 
     def _look_at_order(self, queue: Queue, message: Sent, to: Consumption, *, redelivered: bool) -> None:
         if queue.order is Order.NONE or redelivered:

@@ -48,11 +48,16 @@ class Subject:
         """In good order."""
         raise NotImplementedError
 
+    def log(self) -> str:
+        """The last lines it wrote, if that is known."""
+        return ""
+
 
 class Amqpy(Subject):
     def __init__(self, data_dir: Path, log: Path, options: tuple[str, ...] = ()) -> None:
         (self.port,) = rabbitmq.free_ports(1)
         self._log = log
+        self._seen = 0
         self._command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         self._command += ["--data-dir", str(data_dir), "--strict", *options]
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,9 +74,9 @@ class Amqpy(Subject):
         process = self._launch()
         while not rabbitmq.answers_amqp(self.port):
             if process.poll() is not None:
-                raise SubjectFailed(f"amqpy ended with code {process.returncode}:\n{self._tail()}")
+                raise SubjectFailed(f"amqpy ended with code {process.returncode}:\n{self.log()}")
             if time.monotonic() - started_at > START_TIMEOUT_S:
-                raise SubjectFailed(f"amqpy does not answer after {START_TIMEOUT_S:.0f} s:\n{self._tail()}")
+                raise SubjectFailed(f"amqpy does not answer after {START_TIMEOUT_S:.0f} s:\n{self.log()}")
             time.sleep(POLL_S)
         return time.monotonic() - started_at
 
@@ -89,7 +94,7 @@ class Amqpy(Subject):
         process.wait()
         self._process = None
         if ended_before is not None:
-            raise SubjectFailed(f"amqpy had ended by itself, with code {ended_before}:\n{self._tail()}")
+            raise SubjectFailed(f"amqpy had ended by itself, with code {ended_before}:\n{self.log()}")
         self._look_at_log()
 
     def stop(self) -> None:
@@ -102,19 +107,21 @@ class Amqpy(Subject):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise SubjectFailed(f"amqpy does not stop within {STOP_TIMEOUT_S:.0f} s:\n{self._tail()}") from None
+            raise SubjectFailed(f"amqpy does not stop within {STOP_TIMEOUT_S:.0f} s:\n{self.log()}") from None
         if code:
-            raise SubjectFailed(f"amqpy stopped with code {code}:\n{self._tail()}")
+            raise SubjectFailed(f"amqpy stopped with code {code}:\n{self.log()}")
         self._look_at_log()
 
-    def _tail(self) -> str:
+    def log(self) -> str:
         return self._log.read_bytes()[-LOG_BYTES:].decode(errors="replace")
 
     def _look_at_log(self) -> None:
-        text = self._log.read_text(errors="replace")
+        with self._log.open(errors="replace") as lines:
+            lines.seek(self._seen)
+            text = lines.read()
+            self._seen = lines.tell()
         if any(sign in text for sign in SIGNS_OF_A_BUG):
-            raise SubjectFailed(f"amqpy's log speaks of a bug:\n{self._tail()}")
-        self._log.write_bytes(b"")
+            raise SubjectFailed(f"amqpy's log speaks of a bug:\n{self.log()}")
 
 
 class RabbitMQ(Subject):

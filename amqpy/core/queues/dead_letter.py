@@ -113,6 +113,7 @@ def _letter_of(
         _shortstr(queue.settings.dead_letter_exchange or "") + _shortstr(key),
         join_properties(message.header, properties),
         message.body,
+        persistent=message.persistent,
         more_keys=message.more_keys if new_key is None else (),
         is_dead_letter=True,
     )
