@@ -204,11 +204,11 @@ class SqliteStore:
             execute("COMMIT")
         self._last_body = bodies.last_number
 
-    def _write(self, pending: Iterable[Batch]) -> None:
-        """All there may be, in one transaction."""
+    def _write(self, pending: list[Batch]) -> None:
+        """All there may be, in one transaction, and some of what waits to be deleted."""
         execute = self._writer.execute
         last_body, garbage = self._last_body, self._garbage
-        rows = CLEARED_AT_ONCE
+        rows = CLEARED_AT_ONCE if pending else TIDIED_AT_ONCE
         execute("BEGIN IMMEDIATE")
         for batch in pending:
             rows += 2 * len(batch.added)
@@ -262,38 +262,30 @@ class SqliteStore:
         self._writer.executemany("INSERT INTO garbage VALUES (?, ?)", garbage)
 
     def tidy(self) -> bool:
-        if self._garbage or self._old_transients:
+        is_busy = bool(self._garbage or self._old_transients)
+        try:
             with self._guarded("write to"):
                 self._check_files()
-                self._writer.execute("BEGIN IMMEDIATE")
-                garbage, old_transients = self._delete_some(self._garbage, TIDIED_AT_ONCE)
-                if garbage != self._garbage:
-                    self._write_garbage(garbage)
-                self._writer.execute("COMMIT")
-                self._garbage, self._old_transients = garbage, old_transients
-            return True
-        self._give_back()
-        return False
+                if is_busy:
+                    self._write([])
+                elif self._is_worth_giving_back():
+                    self._writer.execute("VACUUM")
+                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except StoreFull:  # what is free already will be used again
+            self._vacuum_failed = not is_busy
+            return False
+        return is_busy
 
-    def _give_back(self) -> None:
-        """Makes the file smaller, if that is worth it."""
+    def _is_worth_giving_back(self) -> bool:
+        """Whether much of the file is free, and little else is in it that would have to be written anew."""
         page, pages, free = (
             self._writer.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        live = pages - free
-        if live * page > VACUUM_LIVE_MAX_BYTES or free * page < max(VACUUM_FREE_MIN_BYTES, 3 * live * page):
-            self._vacuum_failed = False
-            return
-        if self._vacuum_failed:
-            return
-        try:
-            with self._guarded("write to"):
-                self._check_files()
-                self._writer.execute("VACUUM")
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except StoreFull:
-            self._vacuum_failed = True  # the space will be used again anyway
+        live = (pages - free) * page
+        is_worth_it = live <= VACUUM_LIVE_MAX_BYTES and free * page >= max(VACUUM_FREE_MIN_BYTES, 3 * live)
+        self._vacuum_failed = self._vacuum_failed and is_worth_it
+        return is_worth_it and not self._vacuum_failed
 
     def close(self, *, is_clean: bool) -> None:
         if is_clean and self._broken is None:

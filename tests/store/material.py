@@ -154,6 +154,11 @@ class Run:
         self._start()
         return self.loaded
 
+    def start(self) -> Loaded:
+        """After `close`."""
+        self._start()
+        return self.loaded
+
     def read(
         self, first: int, last: int, *, count_max: int = 10**6, size_max: int = 10**9
     ) -> list[tuple[int, Message]]:

@@ -42,8 +42,8 @@ class Model:
     def __init__(self) -> None:
         self.records: dict[type[Record], dict[tuple[object, ...], Record]] = {kind: {} for kind in KEYS}
         self.messages: dict[int, tuple[object, ...]] = {}
+        self.sizes: dict[int, int] = {}
         self.transient: set[int] = set()
-        self.ends: dict[int, int] = {}
 
     def apply(self, batch: Batch, puts: list[Record], drops: list[Record]) -> None:
         for record in drops:
@@ -57,6 +57,7 @@ class Model:
             self.messages.pop(key, None)
         for key, message in batch.added.items():
             self.messages[key] = look(message)
+            self.sizes[key] = len(message.body)
         self.transient = (self.transient & self.messages.keys()) - batch.added.keys() | batch.transient
 
     def restart(self) -> None:
@@ -139,9 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert state.messages == len(inside)
             assert state.first == (min(inside) - key_of(lane, 0) if inside else state.end)
             assert not inside or state.end > max(inside) - key_of(lane, 0)
-            assert state.size == sum(
-                len(str(known[2])) if isinstance(known[2], str) else len(known[2]) for known in inside.values()
-            )
+            assert state.size == sum(self.model.sizes[key] for key in inside)
 
     @invariant()
     def all_is_there_in_order(self) -> None:
