@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from amqpy.core.events.events import EVENT_EXCHANGE
+from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table
@@ -30,11 +32,10 @@ ODD: Table = {
 seldom = st.integers(0, 9).map(lambda number: number == 7)
 often = st.integers(0, 3).map(bool)
 picks = st.integers(0, 9)
-clients = st.integers(0, 1)
+flags = st.sampled_from([False, False, True])
 vhosts = st.sampled_from(["/", "/", "/", "v"])
 queues = st.sampled_from(["q1", "q2", "q3\udcff"])
 exchanges = st.sampled_from(["x1", "x2", "x3"])
-sources = exchanges | st.sampled_from(["amq.fanout", "amq.headers", "amq.rabbitmq.event", "amq.rabbitmq.trace"])
 kinds = st.sampled_from(["direct", "fanout", "topic", "headers", "x-consistent-hash", "x-recent-history"])
 keys = st.sampled_from(["1", "2", "a.#", "\udcff"])
 users = st.sampled_from(["guest", "u"])
@@ -82,6 +83,8 @@ def destroys(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class RecoveryMachine(RuleBasedStateMachine):
+    """What both machines have in common."""
+
     def __init__(self) -> None:
         super().__init__()
         self.store = Store()
@@ -92,7 +95,7 @@ class RecoveryMachine(RuleBasedStateMachine):
     def start(self, now_ms: int = 0) -> None:
         self.world = DurableWorld(self.store.records(), now_ms=now_ms)
         self.admin = self.world.broker.administration
-        self.clients = [FakeClient(), FakeClient()]
+        self.clients = [self.world.client, FakeClient()]
         self.consumers: list[Consumer] = []
 
     def attempt(self, operation: Callable[..., object], *given: object, **options: object) -> None:
@@ -132,89 +135,6 @@ class RecoveryMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.start(self.world.now_ms)
 
-    # --- what clients do
-
-    @rule(
-        vhost=vhosts,
-        name=exchanges,
-        kind=kinds,
-        durable=often,
-        auto_delete=seldom,
-        internal=seldom,
-        arguments=exchange_arguments,
-    )
-    def declare_exchange(self, vhost: str, name: str, kind: str, **options: Any) -> None:  # noqa: ANN401
-        self.declare(vhost, self.world.exchange, name, kind, **options)
-
-    @rule(
-        vhost=vhosts,
-        client=clients,
-        name=queues,
-        durable=often,
-        exclusive=seldom,
-        auto_delete=seldom,
-        arguments=queue_arguments,
-    )
-    def declare_queue(self, vhost: str, client: int, name: str, **options: Any) -> None:  # noqa: ANN401
-        self.declare(vhost, self.world.queue, name, client=self.clients[client], **options)
-
-    @rule(vhost=vhosts, queue=queues, exchange=sources, key=keys, arguments=binding_arguments)
-    def bind_queue(self, vhost: str, queue: str, exchange: str, key: str, arguments: Table) -> None:
-        self.declare(vhost, self.world.bind, queue, exchange, key, arguments)
-
-    @rule(vhost=vhosts, destination=exchanges, source=sources, key=keys, arguments=binding_arguments)
-    def bind_exchange(self, vhost: str, destination: str, source: str, key: str, arguments: Table) -> None:
-        self.declare(vhost, self.world.bind_exchange, destination, source, key, arguments)
-
-    @rule(vhost=vhosts, source=sources, pick=picks)
-    @destroys
-    def unbind(self, vhost: str, source: str, pick: int) -> None:
-        exchange = self.world.vhost.exchanges.get(source) if self.enter(vhost) else None
-        if exchange is None or not exchange.bindings:
-            return
-        binding = list(exchange.bindings.values())[pick % len(exchange.bindings)]
-        unbind = self.world.unbind if binding.destination_kind == "queue" else self.world.unbind_exchange
-        self.attempt(unbind, binding.destination.name, source, binding.routing_key, binding.arguments)
-
-    @rule(vhost=vhosts, name=exchanges, if_unused=seldom)
-    @destroys
-    def delete_exchange(self, vhost: str, name: str, if_unused: bool) -> None:
-        if self.enter(vhost):
-            self.attempt(self.world.delete_exchange, name, if_unused=if_unused)
-
-    @rule(vhost=vhosts, name=queues, if_unused=seldom)
-    @destroys
-    def delete_queue(self, vhost: str, name: str, if_unused: bool) -> None:
-        if self.enter(vhost):
-            self.attempt(self.world.delete_queue, name, if_unused=if_unused)
-
-    @rule(vhost=vhosts, name=queues)
-    def consume(self, vhost: str, name: str) -> None:
-        queue = self.world.vhost.queues.get(name) if self.enter(vhost) else None
-        if queue is not None and queue.owner is None:
-            self.consumers.append(self.world.consume(name, Ledger()))
-
-    @precondition(lambda self: self.consumers)
-    @rule(pick=picks)
-    @destroys
-    def cancel(self, pick: int) -> None:
-        consumer = self.consumers.pop(pick % len(self.consumers))
-        if consumer in consumer.queue.consumers:
-            self.world.vhost = consumer.queue.vhost
-            self.world.cancel(consumer)
-
-    @rule(vhost=vhosts, number=clients)
-    @destroys
-    def lose_connection(self, vhost: str, number: int) -> None:
-        if self.enter(vhost):
-            self.world.broker.connection_lost(self.clients[number], self.world.vhost)
-
-    @rule(span_ms=st.sampled_from([10, 60, 100]))
-    def wait(self, span_ms: int) -> None:
-        self.world.wait(span_ms)
-
-    # --- what administrators do
-
     @rule(
         vhost=vhosts,
         name=st.sampled_from(["p1", "p2"]),
@@ -235,6 +155,108 @@ class RecoveryMachine(RuleBasedStateMachine):
     def clear_policy(self, vhost: str, name: str) -> None:
         clear = self.admin.clear_operator_policy if name == "o" else self.admin.clear_policy
         self.attempt(clear, vhost, name)
+
+
+class TopologyMachine(RecoveryMachine):
+    """What clients do, under policies."""
+
+    @initialize()
+    def furnish(self) -> None:
+        """Something to begin with."""
+        for name in ("q1", "q2"):
+            self.attempt(self.world.queue, name, durable=True)
+        for name in ("x1", "x2"):
+            self.attempt(self.world.exchange, name, "fanout", durable=True, auto_delete=name == "x2")
+            self.attempt(self.world.bind, "q1", name)
+
+    def source(self, pick: int) -> str:
+        """The name of an exchange that is there; most often of one that was declared."""
+        names = [name for name in self.world.vhost.exchanges if not name.startswith("amq.") and name]
+        return [*names, *names, "amq.fanout", "amq.headers", EVENT_EXCHANGE, TRACE_EXCHANGE][
+            pick % (2 * len(names) + 4)
+        ]
+
+    @rule(name=exchanges, kind=kinds, durable=often, auto_delete=flags, internal=flags, arguments=exchange_arguments)
+    def declare_exchange(self, name: str, kind: str, **options: Any) -> None:  # noqa: ANN401
+        self.declare("/", self.world.exchange, name, kind, **options)
+
+    @rule(
+        client=picks,
+        name=queues,
+        durable=often,
+        exclusive=seldom,
+        auto_delete=flags,
+        arguments=queue_arguments,
+    )
+    def declare_queue(self, client: int, name: str, **options: Any) -> None:  # noqa: ANN401
+        self.declare("/", self.world.queue, name, client=self.clients[client % 2], **options)
+
+    @precondition(lambda self: self.world.vhost.queues)
+    @rule(pick=picks, source_pick=picks, key=keys, arguments=binding_arguments)
+    def bind_queue(self, pick: int, source_pick: int, key: str, arguments: Table) -> None:
+        names = list(self.world.vhost.queues)
+        self.declare("/", self.world.bind, names[pick % len(names)], self.source(source_pick), key, arguments)
+
+    @rule(pick=picks, source_pick=picks, key=keys, arguments=binding_arguments)
+    def bind_exchange(self, pick: int, source_pick: int, key: str, arguments: Table) -> None:
+        self.declare("/", self.world.bind_exchange, self.source(pick), self.source(source_pick), key, arguments)
+
+    @rule(pick=picks)
+    @destroys
+    def unbind(self, pick: int) -> None:
+        bindings = [each for exchange in self.world.vhost.exchanges.values() for each in exchange.bindings.values()]
+        if bindings:
+            binding = bindings[pick % len(bindings)]
+            unbind = self.world.unbind if binding.destination_kind == "queue" else self.world.unbind_exchange
+            self.attempt(unbind, binding.destination.name, binding.source.name, binding.routing_key, binding.arguments)
+
+    @rule(name=exchanges, if_unused=seldom)
+    @destroys
+    def delete_exchange(self, name: str, if_unused: bool) -> None:
+        self.attempt(self.world.delete_exchange, name, if_unused=if_unused)
+
+    @rule(name=queues, if_unused=seldom)
+    @destroys
+    def delete_queue(self, name: str, if_unused: bool) -> None:
+        self.attempt(self.world.delete_queue, name, if_unused=if_unused)
+
+    @precondition(lambda self: self.world.vhost.queues)
+    @rule(pick=picks)
+    def consume(self, pick: int) -> None:
+        """Those that are auto-delete come first."""
+        queues = sorted(self.world.vhost.queues.values(), key=lambda queue: not queue.auto_delete)
+        queue = queues[pick % len(queues)]
+        if queue.owner is None:
+            self.consumers.append(self.world.consume(queue.name, Ledger()))
+
+    @precondition(lambda self: self.consumers)
+    @rule(pick=picks)
+    @destroys
+    def cancel(self, pick: int) -> None:
+        consumer = self.consumers.pop(pick % len(self.consumers))
+        if consumer in consumer.queue.consumers:
+            self.world.cancel(consumer)
+
+    @rule(pick=picks)
+    @destroys
+    def lose_connection(self, pick: int) -> None:
+        self.world.broker.connection_lost(self.clients[pick % 2], self.world.vhost)
+
+    @rule(span_ms=st.sampled_from([1, 10, 60]))
+    def wait(self, span_ms: int) -> None:
+        self.world.wait(span_ms)
+
+
+class AdministrationMachine(RecoveryMachine):
+    """What administrators do, in virtual hosts with something in them."""
+
+    @rule(vhost=vhosts)
+    def furnish(self, vhost: str) -> None:
+        if self.enter(vhost):
+            self.attempt(self.world.queue, "q1", durable=True)
+            self.attempt(self.world.exchange, "x1", "fanout", durable=True)
+            self.attempt(self.world.bind, "q1", "x1")
+            self.attempt(self.world.bind, "q1", "amq.rabbitmq.event", "#")
 
     @rule(vhost=vhosts, name=st.sampled_from(["s1", "s2"]), value=values)
     def set_parameter(self, vhost: str, name: str, value: object) -> None:
@@ -317,6 +339,8 @@ class RecoveryMachine(RuleBasedStateMachine):
             self.attempt(self.world.users.delete_user, name)
 
 
-TestRecovery = RecoveryMachine.TestCase
+TestTopology = TopologyMachine.TestCase
+TestAdministration = AdministrationMachine.TestCase
 # Explaining a failure traces every line of it, which takes longer than a test may.
-TestRecovery.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
+steady = settings(max_examples=100, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
+TestTopology.settings = TestAdministration.settings = steady
