@@ -37,6 +37,8 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
     "log_level": ("error", "error"),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
+    "memory_high_watermark": ("40%", "40%"),
+    "disk_free_limit": ("2GiB", "2GiB"),
 }
 
 
@@ -79,6 +81,19 @@ def test_every_setting_can_be_a_key_of_the_file(name: str, tmp_path: Path) -> No
     assert load(file=toml(tmp_path, f"{name} = {literal}")) == replace(Config(), **{name: value})
 
 
+@pytest.mark.parametrize("literal", ["0.4", "1", "0", "'0.4'", "2000000000"])
+def test_a_limit_in_the_file_may_be_a_number(literal: str, tmp_path: Path) -> None:
+    config = load(file=toml(tmp_path, f"memory_high_watermark = {literal}"))
+    assert config.memory_high_watermark == literal.strip("'")
+
+
+@pytest.mark.parametrize("literal", ["true", "[0.4]", "-1", "1.5", "'much'", "''"])
+def test_what_is_no_limit_is_refused(literal: str, tmp_path: Path) -> None:
+    file = toml(tmp_path, f"memory_high_watermark = {literal}")
+    expected = "a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`"
+    assert refusal(file=file) == f"{file}: memory_high_watermark must be {expected}"
+
+
 def test_option_wins_over_variable_over_file_over_default(tmp_path: Path) -> None:
     file = toml(tmp_path, "heartbeat = 1\nchannel_max = 1\nport = 1")
     environ = {"AMQPY_CHANNEL_MAX": "2", "AMQPY_PORT": "2"}
@@ -94,10 +109,11 @@ def test_the_variables_of_rabbitmqs_container_image() -> None:
             "RABBITMQ_DEFAULT_PASS": "s3cret",
             "RABBITMQ_DEFAULT_VHOST": "orders",
             "RABBITMQ_NODE_PORT": "5673",
+            "RABBITMQ_VM_MEMORY_HIGH_WATERMARK": "0.5",
         }
     )
     assert (config.default_user, config.default_pass, config.default_vhost) == ("app", "s3cret", "orders")
-    assert config.port == 5673
+    assert (config.port, config.memory_high_watermark) == (5673, "0.5")
     assert config.loopback_users == ("guest",)
 
 

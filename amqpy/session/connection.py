@@ -298,10 +298,8 @@ class ConnectionSession:
         elif kind == METHOD:
             channel.on_method(payload)
         else:
-            try:
-                (channel.on_header if kind == HEADER else channel.on_body)(payload)
-            finally:
-                self.gate.after_content(self)
+            self.gate.note_content(self)
+            (channel.on_header if kind == HEADER else channel.on_body)(payload)
 
     def _open_channel(self, number: int) -> None:
         assert self.user is not None

@@ -2,7 +2,7 @@
 
     open → (content comes, and an alarm is on) → shut → (no alarm is on any more) → open: what waited is heard
 
-The frame that shuts the gate has been heard: a message without a body is published, one with a body waits for it from
+The frame that shuts the gate is still heard: a message without a body is published, one with a body waits for it from
 its header on. After it nothing is heard of the peer, no ack, and not even that it closes the connection. What we have
 to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing.
 
@@ -40,8 +40,8 @@ class Gate:
 
     # --- alarms
 
-    def after_content(self, connection: "ConnectionSession") -> None:
-        """A content frame has been heard."""
+    def note_content(self, connection: "ConnectionSession") -> None:
+        """A content frame is about to be heard; it may be the last one for a while."""
         alarms = connection.broker.alarms
         if alarms and connection.state is State.RUNNING and not self.is_shut:
             self.is_shut = self.holds = True

@@ -9,6 +9,7 @@ from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
+from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table
 from tests.core.world import PERMISSIONS, FakeClient, FakeRecipient, World, arguments, longstr
@@ -462,3 +463,9 @@ def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -
     if expected is not None:
         ask.set_operator_policy("/", "o", "", {"delivery-limit": expected})
         assert world.queue("q", durable=True, arguments=QUORUM).ruling.definition == {"delivery-limit": expected}
+
+
+@switch("memory_high_watermark", 0.4, 0.4, 0.6)
+def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
+    assert World(profile).broker.resources.memory_limit == Limit(share=expected)
+    assert World(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)

@@ -82,6 +82,7 @@ class FakeClient:
         self.denied: set[tuple[Verb, str]] = set()
         self.asked: list[tuple[Verb, str]] = []
         self.closed_with: list[str] = []
+        self.alarms_told = 0
 
     @property
     def pid(self) -> str:
@@ -94,6 +95,9 @@ class FakeClient:
     @property
     def channel_count(self) -> int:
         return 0
+
+    def heed_alarms(self) -> None:
+        self.alarms_told += 1
 
     def close(self, text: str) -> None:
         self.closed_with.append(text)

@@ -114,7 +114,7 @@ def what_waits_is_heard(stage: Stage) -> None:
     wait_blocked(channel)
     channel.wait_confirms(1)
     channel.publish("", queue, b"1")
-    channel.send("exchange.declare", exchange=stage.name("x"))
+    channel.send("exchange.declare", exchange=stage.name("x"), exchange_type="direct")
     channel.connection.send("channel.open", on=2)
     enough_memory(stage)
     wait_unblocked(channel)
@@ -256,21 +256,6 @@ def again(stage: Stage) -> None:
         wait_unblocked(channel)
     channel.settle(queue)
     channel.declare(queue, passive=True)
-
-
-@scenario(alone=True)
-def closed_by_an_administrator(stage: Stage) -> None:
-    """A blocked connection can be closed, and says close-ok."""
-    vhost = stage.admin.add_vhost()
-    channel = stage.channel(vhost=vhost, capabilities=BLOCKED)
-    queue = channel.declare("q")
-    short_of_memory(stage)
-    channel.publish("", queue, b"body")
-    wait_blocked(channel)
-    channel.publish("", queue, b"another")
-    stage.admin.delete_vhost(vhost)
-    channel.connection.wait_end()
-    enough_memory(stage)
 
 
 @scenario(alone=True)
