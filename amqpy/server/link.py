@@ -106,7 +106,7 @@ class Link:
                 self._read_on(len(data))
                 if self.outbox.size >= 2 * HIGH:
                     await self._wait_until_read()
-                if self.session.stores:
+                if self.session.promises.stores:
                     await self._wait_until_stored()
         except trio.BrokenResourceError:
             self._broken = True

@@ -201,8 +201,7 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
         _carry_out(channel, verdict, taken)
     if refused:
         raise PreconditionFailed("partial tx completion")
-    if channel.broker.agenda.journal is not None:
-        channel.connection.hold(channel.broker.agenda.journal)
+    channel.connection.promises.hold()
     channel.reply(Tx.CommitOk)
 
 

@@ -158,7 +158,7 @@ class Channel:
                 facts_count = journal.facts_count
                 handler(self, decoded)
                 if journal.facts_count != facts_count:
-                    self.connection.hold(journal)
+                    self.connection.promises.hold()
             self.broker.settle()
         except AmqpFault as fault:
             fault.method_id = fault.method_id or method_id(method)

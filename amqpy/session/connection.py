@@ -44,6 +44,7 @@ from amqpy.session.handshake import (
     server_properties,
 )
 from amqpy.session.heartbeat import Heartbeat
+from amqpy.session.promises import Promises
 from amqpy.session.state import State
 from amqpy.session.unexpected import is_frame, method_of, unexpected, unknown, with_method
 from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
@@ -52,7 +53,6 @@ from amqpy.wire.outbox import Outbox
 
 if TYPE_CHECKING:
     from amqpy.config import Config
-    from amqpy.core.journal import Batch, Journal
     from amqpy.core.message import Message
     from amqpy.core.vhost import Vhost
 
@@ -94,10 +94,7 @@ class ConnectionSession:
         """The channels that published in this turn and want to be told."""
         self.known_headers: dict[bytes, type[Message]] = {}
         """Content headers found to be in order, and what kind of message they make."""
-        self._added_count = 0
-        """How many messages had been stored when this turn began."""
-        self.stores = False
-        """Whether it publishes what is stored, and so waits when the store does not keep up."""
+        self.promises = Promises(broker.agenda.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
         self._users = users
@@ -162,9 +159,7 @@ class ConnectionSession:
 
     def _hear(self, frames: Iterator[Frame]) -> None:
         hot = self.hot
-        journal = self.broker.agenda.journal
-        if journal is not None:
-            self._added_count = journal.added_count
+        self.promises.begin()
         try:
             for kind, number, payload, header, body in frames:
                 channel = hot.get(number)
@@ -194,32 +189,10 @@ class ConnectionSession:
             self._finish()
         if self.gate.is_shut:
             self.gate.keep(frames)
-        batch = None if journal is None else self._batch()
+        batch = self.promises.batch()
         for channel in self.confirming:
             channel.confirm(batch)
         self.confirming.clear()
-
-    # --- what is durable
-
-    def _batch(self) -> "Batch | None":
-        """The batch that has what this turn stored, if clients are to wait for that."""
-        journal = self.broker.agenda.journal
-        if journal is None or journal.added_count == self._added_count:
-            return None
-        self.stores = True
-        return journal.batch if journal.is_awaited else None
-
-    def hold(self, journal: "Journal") -> None:
-        """Replies promise what is not durable yet: nothing leaves before it is."""
-        if journal.is_awaited and not journal.batch.is_empty:
-            self.outbox.held_for = journal.batch.number
-            journal.batch.waiting[self] = None
-
-    def on_durable(self, number: int) -> None:
-        """A batch is durable, and all before it (`journal.Waiter`)."""
-        if self.outbox.held_for is not None and self.outbox.held_for <= number:
-            self.outbox.held_for = None
-            self.outbox.wake()
 
     def _read_protocol_header(self, data: bytes) -> bytes:
         """The bytes after the protocol header, once it is here and good."""
@@ -290,7 +263,7 @@ class ConnectionSession:
             del self.channels[number]
         elif method is Channel.Close:
             if not channel.closing:
-                channel.confirm(self._batch())
+                channel.confirm(self.promises.batch())
                 channel.close()
                 del self.channels[number]
             channel.reply(Channel.CloseOk)
@@ -316,7 +289,7 @@ class ConnectionSession:
         """Ends a channel that we refuse something on; its number stays taken until close-ok."""
         self.log.error("channel %d: %s", number, fault.reply_text)
         channel = self.channels[number]
-        channel.confirm(self._batch())
+        channel.confirm(self.promises.batch())
         channel.close()
         channel.closing = True
         channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
@@ -499,7 +472,7 @@ class ConnectionSession:
         """Gives back all that this connection has in the broker. Done again, it does nothing."""
         self.hot.clear()
         for channel in self.channels.values():
-            channel.confirm(self._batch())
+            channel.confirm(self.promises.batch())
             channel.close()
         self.channels.clear()
         if self.vhost is not None:

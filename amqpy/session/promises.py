@@ -1,0 +1,53 @@
+"""What a connection tells its client only when it is durable.
+
+A confirm, the reply to a declaration and that to a commit are promises: what they tell of survives. So confirms wait
+for the batch of the journal that has what was published, and replies keep back all that the connection says until
+theirs is durable: it is soon, and nothing may overtake them.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amqpy.core.journal import Batch, Journal
+    from amqpy.wire.outbox import Outbox
+
+
+class Promises:
+    """Those of one connection. Without a journal nothing is durable, and nothing waits for anything."""
+
+    __slots__ = ("_added_count", "_outbox", "journal", "stores")
+
+    def __init__(self, journal: "Journal | None", outbox: "Outbox") -> None:
+        self.journal = journal
+        self._outbox = outbox
+        self._added_count = 0
+        """How many messages had been stored when this turn began."""
+        self.stores = False
+        """Whether the client publishes what is stored, and so waits when the store does not keep up."""
+
+    def begin(self) -> None:
+        """A turn of the connection begins."""
+        if self.journal is not None:
+            self._added_count = self.journal.added_count
+
+    def batch(self) -> "Batch | None":
+        """The batch that has what this turn stored, if the client is to wait for that."""
+        journal = self.journal
+        if journal is None or journal.added_count == self._added_count:
+            return None
+        self.stores = True
+        return journal.batch if journal.is_awaited else None
+
+    def hold(self) -> None:
+        """Replies promise what is not durable yet: nothing leaves before it is."""
+        journal = self.journal
+        if journal is not None and journal.is_awaited and not journal.batch.is_empty:
+            self._outbox.held_for = journal.batch.number
+            journal.batch.waiting[self] = None
+
+    def on_durable(self, number: int) -> None:
+        """A batch is durable, and all before it (`journal.Waiter`)."""
+        held_for = self._outbox.held_for
+        if held_for is not None and held_for <= number:
+            self._outbox.held_for = None
+            self._outbox.wake()
