@@ -46,13 +46,16 @@ class Flusher:
         self.failure: StoreError | None = None
         """Why the store is lost."""
         self._work = trio.Event()
+        self._wanted = trio.Event()
         self._caught_up = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
 
     def note(self) -> None:
-        """A turn is over: there may be a batch to be written."""
+        """A turn is over: there may be a batch to be written, or something to be looked for on disk."""
         if self.journal.has_work:
             self._work.set()
+        if self.journal.wanted is not None:
+            self._wanted.set()
 
     @property
     def is_behind(self) -> bool:
@@ -78,6 +81,18 @@ class Flusher:
                 await self._tidy()
         except StoreError as error:
             self.fail(error)
+
+    async def run_ahead(self) -> None:
+        """Has the store look for what will be read soon, so that the event loop need not wait for the disk."""
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            wanted, self.journal.wanted = self.journal.wanted, None
+            if wanted is not None:
+                try:
+                    await trio.to_thread.run_sync(self._store.read_ahead, *wanted)
+                except StoreError as error:
+                    self.fail(error)
 
     def fail(self, error: StoreError) -> None:
         """The store is lost."""

@@ -231,6 +231,7 @@ class Reactor:
             own.start_soon(self.alertness.run)
             if self.flusher is not None:
                 own.start_soon(self.flusher.run)
+                own.start_soon(self.flusher.run_ahead)
                 self.flusher.note()
             task_status.started()
             await self._run_deadlines()

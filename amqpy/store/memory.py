@@ -49,6 +49,9 @@ class MemoryStore:
     def tidy(self) -> bool:
         return False
 
+    def read_ahead(self, first: int, last: int) -> None:
+        """Everything is at hand."""
+
     def close(self, *, is_clean: bool) -> None:
         if is_clean:
             self.sync()

@@ -55,5 +55,9 @@ class Store(Source, Protocol):
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
         """All messages of a lane, with positions; and when they are due, where that was noted."""
 
+    def read_ahead(self, first: int, last: int) -> None:
+        """These keys will be read soon: has them at hand, where that takes time. For a thread of its own. Raises
+        StoreError."""
+
     def close(self, *, is_clean: bool) -> None:
         """The last call. `is_clean`: all there was to write is written."""
