@@ -5,7 +5,8 @@ something the machine refused (a taken port, a directory that cannot be written)
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def setting_options(command: Command) -> Command:
     return command
 
 
+config_option = click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    envvar=f"{PREFIX}CONFIG",
+    type=click.Path(path_type=Path),
+    help="Read settings from a TOML file.",
+)
+
+
 @click.group(no_args_is_help=False)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
@@ -58,14 +69,7 @@ def cli() -> None:
 @cli.command()
 @setting_options
 @click.option("--memory", is_flag=True, help="Keep everything in memory, whatever weaker places say.")
-@click.option(
-    "--config",
-    "config_file",
-    metavar="FILE",
-    envvar=f"{PREFIX}CONFIG",
-    type=click.Path(path_type=Path),
-    help="Read settings from a TOML file.",
-)
+@config_option
 def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
     """Run the broker until SIGINT or SIGTERM.
 
@@ -89,8 +93,97 @@ def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
     logger = log.configure(config.log_level)
     for variable in unknown_variables(os.environ):
         logger.warning("%s is not a setting and has no effect", variable)
-    try:
+    with refusals():
         app.run(config, logger)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
     return 0
+
+
+# --- the store
+
+
+@cli.group()
+def store() -> None:
+    """Look after the durable store in a data directory."""
+
+
+def store_options(command: Command) -> Command:
+    """Which store: the one that `amqpy serve` would take."""
+    return click.option("--data-dir", metavar="DIR", help="The directory of the store.")(config_option(command))
+
+
+def store_directory(data_dir: str | None, config_file: Path | None) -> Path:
+    try:
+        config = load({} if data_dir is None else {"data_dir": data_dir}, os.environ, config_file)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    if config.data_dir is None:
+        raise click.UsageError("which store? give --data-dir")
+    # SQLite reads this once: where it puts its temporary files, which may be as large as the store.
+    os.environ.setdefault("SQLITE_TMPDIR", str(Path(config.data_dir).absolute()))
+    return Path(config.data_dir)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the store says becomes the one line of the command."""
+    from amqpy.store.store import StoreError
+
+    try:
+        yield
+    except (OSError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@store.command()
+@store_options
+def check(*, data_dir: str | None, config_file: Path | None) -> int:
+    """Read the whole store and tell what is in it, and what is wrong with it.
+
+    A broker may be running meanwhile.
+    """
+    directory = store_directory(data_dir, config_file)
+    from amqpy.log import printable
+    from amqpy.store import maintenance
+
+    with refusals():
+        report = maintenance.check(directory)
+    rows = [("vhost", "queue", "messages", "bytes")]
+    rows += [(printable(row.vhost), printable(row.queue), str(row.messages), str(row.size)) for row in report.queues]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for vhost, queue, messages, size in rows if len(rows) > 1 else []:
+        click.echo(f"{vhost:{widths[0]}}  {queue:{widths[1]}}  {messages:>{widths[2]}}  {size:>{widths[3]}}")
+    for problem in report.problems:
+        click.echo(f"amqpy: {problem}", err=True)
+    click.echo(f"{len(report.queues)} durable queues, {len(report.problems)} problems")
+    return RUNTIME_ERROR if report.problems else 0
+
+
+@store.command()
+@store_options
+def compact(*, data_dir: str | None, config_file: Path | None) -> None:
+    """Write the store anew, as small as it can be.
+
+    No broker may be running. For a while it takes the space of the new store, too.
+    """
+    directory = store_directory(data_dir, config_file)
+    from amqpy.store import maintenance
+
+    with refusals():
+        before, after = maintenance.compact(directory)
+    click.echo(f"{before} bytes before, {after} bytes after")
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@store_options
+def backup(*, file: Path, data_dir: str | None, config_file: Path | None) -> None:
+    """Copy the store, as it is at this moment, to FILE, which must not be there yet.
+
+    A broker may be running meanwhile. To use the copy, put it as amqpy.db into an empty data directory.
+    """
+    directory = store_directory(data_dir, config_file)
+    from amqpy.store import maintenance
+
+    with refusals():
+        size = maintenance.back_up(directory, file)
+    click.echo(f"{size} bytes")

@@ -36,7 +36,9 @@ class Lock:
             raise StoreError(f"the data directory {directory} is in use by another broker") from None
 
     def release(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1  # the number may be somebody else's from now on
 
 
 if sys.platform == "win32":
@@ -59,7 +61,8 @@ class DirectoryStore(SqliteStore):
         self._lock = Lock(directory)
         try:
             path = directory / DATABASE
-            make_file(path)
+            if not path.exists():
+                make_file(path)
             super().__init__(path, sync=sync)
         except BaseException:
             self._lock.release()
@@ -93,9 +96,7 @@ def make_directory(directory: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """For its owner only; SQLite gives its other files the same permissions. Raises StoreError."""
-    if path.exists():
-        return
+    """A new one, for its owner only; SQLite gives its other files the same permissions. Raises StoreError."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         sync_directory(path.parent)

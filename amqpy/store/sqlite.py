@@ -95,10 +95,10 @@ class SqliteStore:
         self._log_bytes = 0
         self._waited = False
         """Whether the last reader had to wait for the disk."""
-        with _stated(path, "open"):
+        with stated(path, "open"):
             self._writer = connect(path)
         try:
-            with _stated(path, "open"):
+            with stated(path, "open"):
                 self._reader = connect(path)
                 self._scout = connect(path)
             with self._guarded("open"):
@@ -279,13 +279,20 @@ class SqliteStore:
                 self._check_files()
                 if is_busy:
                     self._write([])
-                elif self._is_worth_giving_back():
-                    self._writer.execute("VACUUM")
-                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                is_worth_it = not is_busy and self._is_worth_giving_back()
+            if is_worth_it:
+                self.vacuum()
         except StoreFull:  # what is free already will be used again
             self._vacuum_failed = not is_busy
             return False
         return is_busy
+
+    def vacuum(self) -> None:
+        """Writes the database anew, as small as it can be. Raises StoreError."""
+        with self._guarded("write to"):
+            self._check_files()
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _is_worth_giving_back(self) -> bool:
         """Whether much of the file is free, and little else is in it that would have to be written anew."""
@@ -325,7 +332,7 @@ class SqliteStore:
 
     def read_ahead(self, first: int, last: int) -> None:
         if self._waited and self._broken is None:
-            with _stated(self.path, "read"):
+            with stated(self.path, "read"):
                 self._scout.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
@@ -341,7 +348,7 @@ class SqliteStore:
     def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Any]:
         found: list[Any] = []
         self._check_usable()
-        with _stated(self.path, "read"):
+        with stated(self.path, "read"):
             for from_, to in outside(self._garbage, first, last):
                 cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
                 for row in cursor:
@@ -361,7 +368,7 @@ class SqliteStore:
         """For all that writes: leaves no transaction half done, and the store unusable if it cannot be trusted."""
         self._check_usable()
         try:
-            with _stated(self.path, doing):
+            with stated(self.path, doing):
                 yield
         except BaseException as error:
             if self._writer.in_transaction:
@@ -392,7 +399,7 @@ class SqliteStore:
 
 
 @contextmanager
-def _stated(path: Path, doing: str) -> Iterator[None]:
+def stated(path: Path, doing: str) -> Iterator[None]:
     """Turns what SQLite says into StoreError."""
     try:
         yield

@@ -1,6 +1,7 @@
 """A log that is cut anywhere, or damaged: what is left is all there was up to some sync, and nothing of the next."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     return found
 
 
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """In memory where there is such a place: ten thousand databases are opened here."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
+        yield Path(made)
+
+
 def recovered(directory: Path, database: bytes, log: bytes) -> State:
     path = directory / "amqpy.db"
     path.write_bytes(database)
@@ -60,25 +69,25 @@ def recovered(directory: Path, database: bytes, log: bytes) -> State:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_log_cut_at_any_byte_leaves_all_that_was_synced_before(told: Told, tmp_path: Path, part: int) -> None:
+def test_a_log_cut_at_any_byte_leaves_all_that_was_synced_before(told: Told, directory: Path, part: int) -> None:
     for cut in range(part, len(told.log) + 1, PARTS):
         synced = max(number for number, end in enumerate(told.ends) if end <= cut)
-        assert recovered(tmp_path, told.database, told.log[:cut]) == told.states[synced], f"cut at {cut}"
+        assert recovered(directory, told.database, told.log[:cut]) == told.states[synced], f"cut at {cut}"
 
 
-def test_a_log_damaged_anywhere_leaves_all_that_was_synced_before(told: Told, tmp_path: Path) -> None:
+def test_a_log_damaged_anywhere_leaves_all_that_was_synced_before(told: Told, directory: Path) -> None:
     for at in range(32, len(told.log), 41):
         damaged = told.log[:at] + bytes([told.log[at] ^ 0x10]) + told.log[at + 1 :]
         synced = max(number for number, end in enumerate(told.ends) if end <= at)
-        assert recovered(tmp_path, told.database, damaged) == told.states[synced], f"damaged at {at}"
+        assert recovered(directory, told.database, damaged) == told.states[synced], f"damaged at {at}"
 
 
-def test_a_log_that_began_anew_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
+def test_a_log_that_began_anew_is_not_mistaken_for_the_old_one(directory: Path) -> None:
     """After its pages went to their places, a log is written from the start again, over what it was before."""
     for cut in range(0, 60_000, 997):
-        shutil.rmtree(tmp_path / "a", ignore_errors=True)
-        (tmp_path / "a").mkdir()
-        path = tmp_path / "a" / "amqpy.db"
+        shutil.rmtree(directory / "a", ignore_errors=True)
+        (directory / "a").mkdir()
+        path = directory / "a" / "amqpy.db"
         path.touch()
         store = SqliteStore(path, sync="os", page_bytes=512)
         store.load()
@@ -91,8 +100,8 @@ def test_a_log_that_began_anew_is_not_mistaken_for_the_old_one(tmp_path: Path) -
                 other.close(is_clean=False)
         database, log = path.read_bytes(), Path(f"{path}-wal").read_bytes()
         store.close(is_clean=False)
-        assert recovered(tmp_path, database, log[:cut]) in states(SEED, 8, size_max=BODY_MAX)[5:]
-        assert recovered(tmp_path, database, log) == states(SEED, 8, size_max=BODY_MAX)[8]
+        assert recovered(directory, database, log[:cut]) in states(SEED, 8, size_max=BODY_MAX)[5:]
+        assert recovered(directory, database, log) == states(SEED, 8, size_max=BODY_MAX)[8]
 
 
 def _some(count: int) -> Iterator[Batch]:

@@ -1,0 +1,154 @@
+"""What an operator does with a store: check it, make it smaller, copy it. Checks and copies do not disturb a broker.
+
+All raise StoreError, with one line for the operator.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from amqpy.core.facts import QueueRecord
+from amqpy.store import schema
+from amqpy.store.directory import DATABASE, DirectoryStore, make_file, sync_directory
+from amqpy.store.sqlite import connect, load_records, stated
+from amqpy.store.store import StoreError
+
+PROBLEMS_MAX: Final = 20
+"""Problems of one sort that are told one by one."""
+
+RULES: Final = {
+    "lane {} belongs to a queue or exchange that is not there": """
+        SELECT number FROM lanes AS l WHERE NOT CASE owner_kind
+            WHEN 'queue' THEN EXISTS (SELECT 1 FROM queues WHERE vhost = l.vhost AND name = l.owner)
+            WHEN 'exchange' THEN EXISTS (SELECT 1 FROM exchanges WHERE vhost = l.vhost AND name = l.owner)
+            ELSE 0 END""",
+    "message {} has no body": """
+        SELECT key FROM messages AS m WHERE CASE
+            WHEN shared IS NULL THEN body IS NULL
+            ELSE body IS NOT NULL OR NOT EXISTS (SELECT 1 FROM bodies WHERE id = m.shared) END""",
+    "body {} counts its messages wrongly": """
+        SELECT id FROM bodies LEFT JOIN (
+            SELECT shared, count(*) AS messages FROM messages WHERE shared IS NOT NULL GROUP BY shared
+        ) ON shared = id WHERE refs IS NOT messages""",
+}
+"""What must never be found, and how to look for it."""
+
+
+class Contents(NamedTuple):
+    """What is in a queue."""
+
+    vhost: str
+    queue: str
+    messages: int
+    size: int
+    """Bytes of all bodies."""
+
+
+class Report(NamedTuple):
+    """What a check has found."""
+
+    queues: list[Contents]
+    problems: list[str]
+
+
+def check(directory: Path) -> Report:
+    """Reads the whole store, as it is at this moment."""
+    with _looking_at(directory) as connection:
+        connection.execute("BEGIN")
+        problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})") if row[0] != "ok"]
+        if problems:  # the rest would only stumble over them
+            return Report([], problems)
+        for text, question in RULES.items():
+            found = connection.execute(f"{question} LIMIT {PROBLEMS_MAX}")
+            problems += [text.format(*row) for row in found]
+        return Report(_contents(connection), problems)
+
+
+def _contents(connection: sqlite3.Connection) -> list[Contents]:
+    counts = {
+        tuple(row[:2]): row[2:]
+        for row in connection.execute(
+            "SELECT vhost, queue, count(*), sum(bytes) FROM queue_messages WHERE owner_kind = 'queue' GROUP BY 1, 2"
+        )
+    }
+    names = connection.execute("SELECT vhost, name FROM queues").fetchall()
+    queues = [record for record in load_records(connection) if isinstance(record, QueueRecord)]
+    return [
+        Contents(record.vhost, record.name, *counts.get(name, (0, 0)))
+        for record, name in zip(queues, names, strict=True)
+    ]
+
+
+def compact(directory: Path) -> tuple[int, int]:
+    """Writes the database anew, without what nobody needs; its bytes before and after. No broker may be running.
+    It takes as much space again as what is left, for a while."""
+    path = _database(directory)
+    store = DirectoryStore(directory, sync="full")
+    try:
+        before = _size(path)
+        is_clean = store.load().is_clean
+        while store.tidy():
+            pass
+        store.vacuum()
+    except BaseException:
+        store.close(is_clean=False)
+        raise
+    store.close(is_clean=is_clean)
+    return before, _size(path)
+
+
+def back_up(directory: Path, target: Path) -> int:
+    """Copies the store as it is at this moment into a file that is not there yet; the copy's bytes. As `amqpy.db` of
+    an empty data directory, it is the store of another broker."""
+    with _looking_at(directory) as connection:
+        partial = target.with_name(f"{target.name}.part")
+        # The name is taken at once, the copy has it only when it is whole.
+        make_file(target)
+        try:
+            make_file(partial)
+            try:
+                _copy(connection, partial)
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+            sync_directory(target.parent)
+        except BaseException:
+            target.unlink()
+            raise
+    return _size(target)
+
+
+@contextmanager
+def _looking_at(directory: Path) -> Iterator[sqlite3.Connection]:
+    path = _database(directory)
+    with stated(path, "read"), closing(connect(path)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        schema.check_is_store(connection, str(path))
+        yield connection
+
+
+def _database(directory: Path) -> Path:
+    path = directory / DATABASE
+    if not path.is_file():
+        raise StoreError(f"there is no store in {directory}")
+    return path
+
+
+def _size(path: Path) -> int:
+    """Of all the files of the database."""
+    files = [path, Path(f"{path}-wal")]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
+    with closing(connect(target)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")
+        connection.backup(copy)
+    file = os.open(target, os.O_RDWR)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
