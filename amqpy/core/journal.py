@@ -7,6 +7,7 @@ The journal is pure state: whoever does the writing takes a batch, makes it dura
 messages that are not in memory, so that nobody has to know whether they are on disk already.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,10 @@ POSITIONS = 1 << POSITION_BITS
 """Positions in a lane: at 100,000 messages a second they last for 500 days."""
 
 LANES = 1 << 21
+
+RESTING_LANES = 1024
+"""How many numbers of closed lanes rest before the first of them is used again. The store deletes many messages bit by
+bit, and it is quicker not to ask it to make room."""
 
 OVERHEAD = 512
 """Bytes that a waiting message is counted for beside its body."""
@@ -81,10 +86,11 @@ class Journal:
     """The facts of one broker that has a store."""
 
     __slots__ = (
-        "_free_lanes",
+        "_closed_lanes",
         "_lane_count",
         "_source",
         "_unix_offset_ms",
+        "_written",
         "added_count",
         "batch",
         "facts_count",
@@ -112,7 +118,10 @@ class Journal:
         self.wanted: tuple[int, int] | None = None
         """Keys of messages on disk that will be read soon."""
         self._lane_count = 0
-        self._free_lanes: list[int] = []
+        self._closed_lanes: deque[tuple[int, int]] = deque()
+        """Their numbers, and those of the batches that say so."""
+        self._written = 0
+        """The last batch that is durable."""
 
     # --- facts
 
@@ -127,12 +136,14 @@ class Journal:
     def open_lane(self, record: LaneRecord | None) -> int:
         """The number of a new lane, which is as `record` says, or not to survive. Raises OverflowError when there are
         too many."""
-        if self._free_lanes:
-            number = self._free_lanes.pop()
-        elif self._lane_count == LANES - 1:
-            raise OverflowError("too many lanes")
-        else:
+        closed = self._closed_lanes
+        is_used_up = self._lane_count == LANES - 1
+        if closed and (is_used_up or len(closed) > RESTING_LANES) and closed[0][1] <= self._written:
+            number = closed.popleft()[0]
+        elif not is_used_up:
             number = self._lane_count = self._lane_count + 1
+        else:
+            raise OverflowError("too many lanes")
         if record is not None:
             self.put(record._replace(number=number))
         return number
@@ -140,7 +151,7 @@ class Journal:
     def use_lanes(self, numbers: set[int]) -> None:
         """These are in use when the broker starts."""
         self._lane_count = max(numbers, default=0)
-        self._free_lanes = [number for number in range(1, self._lane_count) if number not in numbers]
+        self._closed_lanes = deque((number, 0) for number in range(1, self._lane_count) if number not in numbers)
 
     def close_lane(self, number: int, record: LaneRecord | None) -> None:
         """The lane is gone, with all that is in it. Nobody will name a message of it again."""
@@ -148,7 +159,8 @@ class Journal:
             self.drop(record._replace(number=number))
         first = number << POSITION_BITS
         self.clear(first, first + POSITIONS - 1)
-        self._free_lanes.append(number)
+        # Until it is durable that they are gone, the messages can still be read.
+        self._closed_lanes.append((number, self.batch.number))
 
     # --- messages
 
@@ -221,5 +233,6 @@ class Journal:
         """What was taken is durable: tells those who wait for it."""
         batch, self.writing = self.writing, None
         assert batch is not None
+        self._written = batch.number
         for waiter in batch.waiting:
             waiter.on_durable(batch.number)
