@@ -62,7 +62,7 @@ async def serve(
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, broker)
-        connections.start_soon(monitor, reactor, config.data_dir)
+        await connections.start(monitor, reactor, config.data_dir)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             warn_of_memory(config, log)
