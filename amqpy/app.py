@@ -99,7 +99,7 @@ async def _serve_until(
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, reactor.broker)
-        connections.start_soon(monitor, reactor, config.data_dir)
+        await connections.start(monitor, reactor, config.data_dir)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             if config.data_dir is None:

@@ -77,28 +77,43 @@ def cgroup_limits(ours: Path, root: Path) -> list[int]:
     return limits
 
 
-async def monitor(reactor: Reactor, data_dir: str | None, gauge: Gauge | None = None) -> None:
-    """Measures until cancelled: the memory, and the disk if there is a directory on it."""
+async def monitor(
+    reactor: Reactor,
+    data_dir: str | None,
+    gauge: Gauge | None = None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Measures until cancelled: the memory, and the disk if there is a directory on it. Started when it has once."""
     if gauge is None:
         gauge = await trio.to_thread.run_sync(MachineGauge)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_watch_memory, reactor, gauge)
+        await nursery.start(_watch_memory, reactor, gauge)
         if data_dir is not None:
-            nursery.start_soon(_watch_disk, reactor, gauge, data_dir)
+            await nursery.start(_watch_disk, reactor, gauge, data_dir)
+        task_status.started()
 
 
-async def _watch_memory(reactor: Reactor, gauge: Gauge) -> None:
+async def _watch_memory(reactor: Reactor, gauge: Gauge, *, task_status: trio.TaskStatus[None]) -> None:
     resources = reactor.broker.resources
     total = gauge.memory_total()
+
+    def measure() -> None:
+        resources.note_memory(gauge.memory_used(), total)
+
+    reactor.administer(measure)
+    task_status.started()
     while True:
-        reactor.administer(lambda: resources.note_memory(gauge.memory_used(), total))
         await trio.sleep(MEMORY_INTERVAL_S)
+        reactor.administer(measure)
 
 
-async def _watch_disk(reactor: Reactor, gauge: Gauge, directory: str) -> None:
+async def _watch_disk(reactor: Reactor, gauge: Gauge, directory: str, *, task_status: trio.TaskStatus[None]) -> None:
     resources = reactor.broker.resources
     failed = False
-    while True:
+
+    async def measure() -> None:
+        nonlocal failed
         try:
             free = await gauge.disk_free(directory)
         except OSError as error:
@@ -108,4 +123,9 @@ async def _watch_disk(reactor: Reactor, gauge: Gauge, directory: str) -> None:
         else:
             failed = False
             reactor.administer(partial(resources.note_disk, free))
+
+    await measure()
+    task_status.started()
+    while True:
         await trio.sleep(resources.disk_interval_ms / 1000)
+        await measure()

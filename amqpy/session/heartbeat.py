@@ -32,11 +32,12 @@ class Heartbeat:
         return idle
 
     def is_dead(self, received: int, *, paused: bool) -> bool:
-        """Whether the peer has been silent for too long. A peer that we do not read is not judged."""
+        """Whether the peer has been silent for too long. A peer that we do not read is not judged, and has all its time
+        when we read it again."""
         self._looks_next = not self._looks_next
         if self._looks_next:
             return False
         silent = received == self._received and not paused
         self._looks_in_vain = self._looks_in_vain + 1 if silent else 0
-        self._received = received
+        self._received = -1 if paused else received
         return self._looks_in_vain >= 2

@@ -122,6 +122,8 @@ def test_a_peer_that_is_not_read_is_not_judged() -> None:
     assert not client.session.is_closed
     client.session.paused = False
     client.wait(2 * INTERVAL_MS)
+    assert not client.session.is_closed
+    client.wait(INTERVAL_MS)
     assert client.session.is_closed
 
 

@@ -1,0 +1,250 @@
+"""Alarms at the transport: who is not read, and for how long; and who measures."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from pamqp.commands import Basic, Connection, Queue
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from amqpy.server.link import HELD_MAX
+from amqpy.server.monitor import MachineGauge, cgroup_limits, monitor
+
+from .peer import Peer, Server
+
+GB = 10**9
+AWARE = {"connection.blocked": True}
+
+
+async def publisher(server: Server, *, queue: str = "q", lockstep: bool = False, heartbeat_s: int = 0) -> Peer:
+    """A peer with a queue to publish to."""
+    peer = server.connect(lockstep=lockstep)
+    await peer.open(1, heartbeat_s=heartbeat_s, **AWARE)
+    await peer.ask(Queue.Declare(queue=queue))
+    return peer
+
+
+def alarm(server: Server, *, on: bool) -> None:
+    alarms = server.broker.alarms
+    server.reactor.administer(lambda: (alarms.set if on else alarms.clear)("memory"))
+
+
+async def test_a_publisher_is_not_read_until_the_alarm_is_over(autojump_clock: MockClock, server: Server) -> None:
+    peer = await publisher(server)
+    alarm(server, on=True)
+    await peer.publish("q")
+    await peer.expect("Connection.Blocked")
+    for _ in range(3):
+        await peer.publish("q")
+    await trio.sleep(1000)
+    assert server.ready("q") == 0
+    alarm(server, on=False)
+    await peer.expect("Connection.Unblocked")
+    assert (await peer.ask(Queue.Declare(queue="q"))).method.message_count == 4
+
+
+async def test_no_more_is_taken_than_tells_of_the_end(autojump_clock: MockClock, server: Server) -> None:
+    """What the peer sends stays with the peer. Behind all that, its end shows when the alarm is over."""
+    peer = await publisher(server, lockstep=True)
+    alarm(server, on=True)
+    await peer.publish("q")
+    await peer.expect("Connection.Blocked")
+    taken = 0
+    with trio.move_on_after(1000):
+        while True:
+            await peer.send(bytes(1000))
+            taken += 1000
+    assert HELD_MAX - 1000 <= taken <= HELD_MAX + 1000
+    alarm(server, on=False)
+
+
+async def test_a_blocked_publisher_that_vanishes_is_noticed(autojump_clock: MockClock, server: Server) -> None:
+    peer = await publisher(server)
+    await peer.ask(Queue.Declare(queue="mine", exclusive=True))
+    alarm(server, on=True)
+    await peer.publish("q")
+    await peer.publish("q")
+    await peer.vanish()
+    await server.until_gone()
+    assert list(server.broker.vhosts["/"].queues) == ["q"]
+    assert server.ready("q") == 0
+    alarm(server, on=False)
+
+
+async def test_alarms_come_and_go_while_the_peer_does_not_read(autojump_clock: MockClock, server: Server) -> None:
+    """The end of an alarm is not missed by a reader that is busy with something else."""
+    peer = await publisher(server, lockstep=True)
+    alarm(server, on=True)
+    with trio.move_on_after(10):
+        await peer.publish("q")
+    alarm(server, on=False)
+    alarm(server, on=True)
+    alarm(server, on=False)
+    names = []
+    while "Connection.Unblocked" not in names:
+        received = await peer.next()
+        assert received is not None
+        names.append(received.name)
+    assert (await peer.ask(Queue.Declare(queue="q"))).method.message_count == 1
+
+
+async def test_others_go_on(autojump_clock: MockClock, server: Server) -> None:
+    peer, other = await publisher(server), await publisher(server)
+    await other.ask(Basic.Consume(queue="q"))
+    alarm(server, on=True)
+    await peer.publish("q", b"")
+    await peer.expect("Connection.Blocked")
+    tag = (await other.expect("Basic.Deliver")).method.delivery_tag
+    await other.say(Basic.Ack(tag))
+    assert (await other.ask(Queue.Declare(queue="q"))).method.message_count == 0
+    alarm(server, on=False)
+
+
+async def test_a_blocked_connection_may_be_silent_for_long(autojump_clock: MockClock, server: Server) -> None:
+    peer = await publisher(server, heartbeat_s=10)
+    alarm(server, on=True)
+    await peer.publish("q")
+    await peer.expect("Connection.Blocked")
+    await trio.sleep(1000)
+    alarm(server, on=False)
+    await peer.expect("Connection.Unblocked")
+    began_at = trio.current_time()
+    assert await peer.rest() == []
+    assert 20 <= trio.current_time() - began_at <= 30
+
+
+async def test_a_stop_closes_blocked_connections(autojump_clock: MockClock, server: Server) -> None:
+    """In good order: they say close-ok, behind all that waits."""
+    peer = await publisher(server)
+    alarm(server, on=True)
+    await peer.publish("q")
+    await peer.expect("Connection.Blocked")
+    await peer.publish("q")
+    began_at = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.reactor.drain, "stop")
+        await peer.expect("Connection.Close")
+        await peer.say(Connection.CloseOk(), channel=0)
+    assert trio.current_time() == began_at
+    assert not server.reactor.links
+    assert server.ready("q") == 0
+
+
+# --- the monitor
+
+
+class FakeGauge:
+    """What it measures is what a test says."""
+
+    def __init__(self) -> None:
+        self.used = GB
+        self.free: int | OSError = 100 * GB
+        self.looked_at: list[float] = []
+
+    def memory_used(self) -> int:
+        return self.used
+
+    def memory_total(self) -> int:
+        return 10 * GB
+
+    async def disk_free(self, directory: str) -> int:
+        assert directory == "data"
+        self.looked_at.append(trio.current_time())
+        if isinstance(self.free, OSError):
+            raise self.free
+        return self.free
+
+
+async def test_the_memory_is_measured_every_second(autojump_clock: MockClock, server: Server) -> None:
+    gauge = FakeGauge()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(monitor, server.reactor, None, gauge)
+        await trio.sleep(10.5)
+        peer = await publisher(server)
+        await peer.publish("q")
+        gauge.used = 5 * GB
+        await trio.sleep(0.4)
+        assert not server.broker.alarms
+        await trio.sleep(0.2)
+        assert server.broker.alarms.resources == ["memory"]
+        await peer.publish("q")
+        await peer.expect("Connection.Blocked")
+        gauge.used = GB
+        await peer.expect("Connection.Unblocked")
+        assert gauge.looked_at == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_disk_is_measured_the_more_often_the_fuller_it_is(autojump_clock: MockClock, server: Server) -> None:
+    gauge = FakeGauge()
+    began_at = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(monitor, server.reactor, "data", gauge)
+        await trio.sleep(9)
+        gauge.free = 175_000_000
+        await trio.sleep(1.5)
+        gauge.free = 50_000_000
+        await trio.sleep(1)
+        assert not server.broker.alarms
+        gauge.free = 49_999_999
+        await trio.sleep(0.2)
+        assert server.broker.alarms.resources == ["disk"]
+        gauge.free = GB
+        await trio.sleep(20)
+        assert not server.broker.alarms
+        nursery.cancel_scope.cancel()
+    times = [round(at - began_at, 1) for at in gauge.looked_at]
+    assert times[:6] == [0, 10, 11, 11.1, 11.2, 11.3]
+    assert times[-2:] == [21.6, 29.2]
+
+
+async def test_a_disk_that_cannot_be_measured_changes_nothing(
+    autojump_clock: MockClock, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    gauge = FakeGauge()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(monitor, server.reactor, "data", gauge)
+        await wait_all_tasks_blocked()
+        gauge.free = OSError(5, "Input/output error")
+        await trio.sleep(60)
+        assert not server.broker.alarms
+        gauge.free = 0
+        await trio.sleep(60)
+        assert server.broker.alarms
+        nursery.cancel_scope.cancel()
+    alarm_told = [each for each in caplog.messages if "cannot tell" in each]
+    assert alarm_told == ["cannot tell how much space is free for data: Input/output error"]
+
+
+async def test_the_machine_can_be_measured(tmp_path: Path) -> None:
+    gauge = MachineGauge()
+    assert 1 << 20 < gauge.memory_used() < gauge.memory_total()
+    assert await gauge.disk_free(str(tmp_path)) > 0
+    with pytest.raises(OSError, match="No such file"):
+        await gauge.disk_free(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "files", "limits"),
+    [
+        ("", {}, []),
+        ("0::/\n", {"memory.max": "max\n"}, []),
+        ("0::/\n", {"memory.max": "1000\n"}, [1000]),
+        ("0::/a/b\n", {"a/memory.max": "1000", "a/b/memory.max": "2000"}, [1000, 2000]),
+        ("0::/outside\n", {"memory.max": "1000"}, [1000]),
+        ("4:cpu:/x\n3:memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "3000"}, [3000]),
+        ("3:blkio,memory:/a\n", {"memory/memory.limit_in_bytes": "4000", "memory.max": "no"}, [4000]),
+        ("3:memory:/../..\n", {}, []),
+    ],
+)
+def test_limits_of_control_groups(tmp_path: Path, ours: str, files: dict[str, str], limits: list[int]) -> None:
+    root = tmp_path / "root"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (tmp_path / "cgroup").write_text(ours)
+    assert sorted(cgroup_limits(tmp_path / "cgroup", root)) == limits
+
+
+def test_a_machine_without_control_groups(tmp_path: Path) -> None:
+    assert cgroup_limits(tmp_path / "none", tmp_path) == []
