@@ -234,7 +234,7 @@ class History:
         is_letter = any(each.next == queue.name for each in self.topology.queues.values())
         if copy.deliveries and not redelivered and (copy.delivered_in == self.life or not is_letter):
             yield "not marked", "was delivered before, and is not marked as redelivered"
-        if redelivered and not copy.deliveries and message.life == self.life:
+        if redelivered and not copy.deliveries and message.life == self.life and not self.is_stopping:
             yield "marked", "is marked as redelivered, and was never delivered"
         if copy.holder is not None and copy.holder_life == self.life and not self.is_stopping:
             yield "duplicate", "is delivered to two consumers at a time"
