@@ -65,8 +65,6 @@ class Settlement:
 
     is_ack: bool
     life: int
-    is_sure: bool = True
-    """Whether the broker must have read it, if it lived on."""
     processed_at: int | None = None
     """When the broker is known to have done it."""
     is_committed: bool = False
@@ -77,6 +75,8 @@ class Copy:
     """A message in a queue, as clients saw it."""
 
     deliveries: int = 0
+    delivered_in: int = 0
+    """The life of the last one."""
     holder: object = None
     """Who has it and has not answered."""
     holder_life: int = 0
@@ -113,6 +113,8 @@ class History:
         self.copies: dict[tuple[str, str], Copy] = defaultdict(Copy)
         self.findings: list[Finding] = []
         self.counts: Counter[str] = Counter()
+        self.is_stopping = False
+        """The broker closes connections, one after the other, and reads no more answers on those."""
         self.proven: dict[int, int] = {}
         """For each life: what was processed before this time is on the disk."""
         self._clock = 0
@@ -158,6 +160,7 @@ class History:
         """The broker's process is no more."""
         with self._lock:
             self.life += 1
+            self.is_stopping = False
 
     def emptied(self) -> None:
         """All queues are empty, for good."""
@@ -221,22 +224,25 @@ class History:
                 self.find(kind, f"{queue.name}: {name} {text}", (queue.name, name))
             self._look_at_order(queue, message, to, redelivered=redelivered)
             copy.deliveries += 1
+            copy.delivered_in = self.life
             copy.holder, copy.holder_life = to, self.life
             copy.settlement = None
             return True
 
     def _objections(self, queue: Queue, message: Sent, copy: Copy, *, redelivered: bool) -> Iterator[tuple[str, str]]:
-        if copy.deliveries and not redelivered:
+        # A letter may be delivered where it went before it is known for good that it went there; then it may go again.
+        is_letter = any(each.next == queue.name for each in self.topology.queues.values())
+        if copy.deliveries and not redelivered and (copy.delivered_in == self.life or not is_letter):
             yield "not marked", "was delivered before, and is not marked as redelivered"
-        if redelivered and not copy.deliveries and message.life == self.life:
+        if redelivered and not copy.deliveries and message.life == self.life and not self.is_stopping:
             yield "marked", "is marked as redelivered, and was never delivered"
-        if copy.holder is not None and copy.holder_life == self.life:
+        if copy.holder is not None and copy.holder_life == self.life and not self.is_stopping:
             yield "duplicate", "is delivered to two consumers at a time"
         settlement = copy.settlement
-        if settlement is not None and settlement.life == self.life and settlement.is_sure:
-            yield "duplicate", "is delivered after it was answered"
-        elif self.is_firm(settlement):
+        if self.is_firm(settlement):
             yield "resurrected", "is delivered after an answer that cannot be lost"
+        elif settlement is not None and settlement.life == self.life and not self.is_stopping:
+            yield "duplicate", "is delivered after it was answered"
         if message.outcome is Outcome.ROLLED_BACK:
             yield "rolled back", "was rolled back"
         if self.must_be_gone(queue.name, message):

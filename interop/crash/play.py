@@ -90,6 +90,7 @@ class Play:
             round_.stopping.set()
         else:
             round_.struck = True
+            self.history.is_stopping = end == "stop"
             (self.subject.stop if end == "stop" else self.subject.kill)()
         for actor in actors:
             actor.join(ACTORS_END_S)
