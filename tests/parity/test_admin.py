@@ -179,3 +179,48 @@ def test_an_operation_that_does_not_exist_says_so() -> None:
     with running_amqpy() as amqpy:
         outcome = Admin(amqpy.door, "run").perform("paint", colour="red")
     assert "AttributeError" in outcome
+
+
+# --- limits of the whole broker
+
+
+def test_limits_are_set_back_unless_they_have_been() -> None:
+    door = Remembering(set_disk_free_limit="Bad argument.")
+    admin = Admin(door, "run")
+    admin.set_memory_high_watermark(0)
+    admin.set_memory_high_watermark(absolute="1GB")
+    admin.set_disk_free_limit("x")
+    del door.asked[:]
+    admin.unmake()
+    assert door.asked == [("set_memory_high_watermark", {"fraction": 0.4})]
+    admin.set_memory_high_watermark(0)
+    admin.set_memory_high_watermark(0.4)
+    del door.asked[:]
+    admin.unmake()
+    assert door.asked == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "command"),
+    [
+        ("set_memory_high_watermark", {"fraction": 0.4}, ("set_vm_memory_high_watermark", "0.4")),
+        ("set_memory_high_watermark", {"absolute": "1GB"}, ("set_vm_memory_high_watermark", "absolute", "1GB")),
+        ("set_disk_free_limit", {"absolute": "1GB"}, ("set_disk_free_limit", "1GB")),
+    ],
+)
+def test_what_is_asked_of_rabbitmqctl(operation: str, arguments: dict[str, Any], command: tuple[str, ...]) -> None:
+    asked: list[tuple[str, ...]] = []
+    answers = iter(["", "Error (argument validation): Bad argument."])
+
+    def control(*arguments: str) -> str:
+        asked.append(arguments)
+        return next(answers)
+
+    door = Management("http://guest:guest@127.0.0.1:1/", control)
+    assert [door.perform(operation, arguments) for _ in range(2)] == ["ok", "Bad argument."]
+    assert asked == [command, command]
+
+
+def test_who_knows_only_an_address_cannot_run_rabbitmqctl() -> None:
+    with pytest.raises(AssertionError, match="nobody can set_disk_free_limit"):
+        Management("http://guest:guest@127.0.0.1:1/").perform("set_disk_free_limit", {"absolute": "1GB"})

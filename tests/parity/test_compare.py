@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from interop.parity import codec, connection
-from interop.parity.compare import Outcome, compare
+from interop.parity.compare import Outcome, compare, compare_all
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
@@ -180,3 +180,27 @@ def test_a_reason_instead_of_silence() -> None:
         assert not compare(scenario, silent, wrong).passed
         assert not compare(scenario, silent, silent).passed
         assert compare(scenario, silent, silent, alike=True).passed
+
+
+def test_scenarios_that_must_be_alone_are() -> None:
+    """After all others, and one after the other."""
+    running: list[str] = []
+    crowds: dict[str, list[str]] = {}
+
+    def scenario(name: str, *, alone: bool) -> Scenario:
+        def play(stage: Stage) -> None:
+            running.append(name)
+            stage.channel().declare(stage.name())
+            crowds[name] = list(running)
+            running.remove(name)
+
+        return Scenario(name, play, "a scenario for a test", alone=alone)
+
+    scenarios = [scenario(f"{alone} {number}", alone=alone) for number in range(3) for alone in (True, False)]
+    reported: list[str] = []
+    with fake_broker() as reference, fake_broker() as subject:
+        outcomes = compare_all(scenarios, reference, subject, lambda outcome: reported.append(outcome.scenario.name))
+    assert all(each.passed for each in outcomes)
+    assert sorted(reported[:3]) == ["False 0", "False 1", "False 2"]
+    assert reported[3:] == ["True 0", "True 1", "True 2"]
+    assert [crowds[name] for name in reported[3:]] == [[name] for name in reported[3:]]
