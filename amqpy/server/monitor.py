@@ -3,9 +3,14 @@
 Memory is what the process has of it (RSS), of what the machine has, or of what a control group (a container) may have
 if that is less. RabbitMQ does not look at the latter; but a limit that the kernel enforces by ending the process must
 not be out of our sight.
+
+What Python frees, the C library mostly keeps: after a backlog is consumed, the process would be as large as before, and
+the alarm would never be over. So before memory counts as short, what is free is given back to the system. That takes
+up to half a second when the heap is large and full of holes, so the longer it took, the longer it is not done again.
 """
 
 import contextlib
+import os
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +21,9 @@ from amqpy.core.alarms import LOG
 from amqpy.server.reactor import Reactor
 
 MEMORY_INTERVAL_S = 1
+
+REST = 50
+"""How many times as long as it took to give memory back, it is not done again."""
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUPS_OF_US = Path("/proc/self/cgroup")
@@ -28,6 +36,9 @@ class Gauge(Protocol):
 
     def memory_total(self) -> int: ...
 
+    def give_back(self) -> None:
+        """Gives memory that was freed back to the system, where that can be asked for."""
+
     async def disk_free(self, directory: str) -> int:
         """Raises OSError."""
 
@@ -36,17 +47,24 @@ class MachineGauge:
     """The real ones."""
 
     def __init__(self) -> None:
-        # Imported late, because it takes longer than all the rest of a start.
+        # Imported late, and in a thread: it takes longer than much else of a start.
+        import ctypes
+
         import psutil
 
         self._psutil = psutil
         self._process = psutil.Process()
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # glibc has it
 
     def memory_used(self) -> int:
         return int(self._process.memory_info().rss)
 
     def memory_total(self) -> int:
         return min([int(self._psutil.virtual_memory().total), *cgroup_limits(CGROUPS_OF_US, CGROUP_ROOT)])
+
+    def give_back(self) -> None:
+        if self._trim is not None:
+            self._trim(0)
 
     async def disk_free(self, directory: str) -> int:
         # In a thread: where the network has the disk, it may take long.
@@ -98,8 +116,17 @@ async def _watch_memory(reactor: Reactor, gauge: Gauge, *, task_status: trio.Tas
     resources = reactor.broker.resources
     total = gauge.memory_total()
 
+    rested_at = trio.current_time()
+
     def measure() -> None:
-        resources.note_memory(gauge.memory_used(), total)
+        nonlocal rested_at
+        used, began_at = gauge.memory_used(), trio.current_time()
+        allowed = resources.memory_allowed
+        if allowed is not None and used > allowed and began_at >= rested_at:
+            gauge.give_back()
+            used, ended_at = gauge.memory_used(), trio.current_time()
+            rested_at = ended_at + REST * (ended_at - began_at)
+        resources.note_memory(used, total)
 
     reactor.administer(measure)
     task_status.started()

@@ -140,9 +140,16 @@ class FakeGauge:
         self.used = GB
         self.free: int | OSError = 100 * GB
         self.looked_at: list[float] = []
+        self.kept = 0
+        """Memory that was freed and not given back."""
+        self.given_back_at: list[float] = []
 
     def memory_used(self) -> int:
-        return self.used
+        return self.used + self.kept
+
+    def give_back(self) -> None:
+        self.given_back_at.append(trio.current_time())
+        self.kept = 0
 
     def memory_total(self) -> int:
         return 10 * GB
@@ -173,6 +180,37 @@ async def test_the_memory_is_measured_every_second(autojump_clock: MockClock, se
         await peer.expect("Connection.Unblocked")
         assert gauge.looked_at == []
         nursery.cancel_scope.cancel()
+
+
+async def test_memory_that_was_freed_does_not_count(autojump_clock: MockClock, server: Server) -> None:
+    """It is given back first, but only if it matters."""
+    gauge = FakeGauge()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(monitor, server.reactor, None, gauge)
+        await trio.sleep(10.5)
+        gauge.kept = 2 * GB
+        await trio.sleep(10)
+        assert gauge.given_back_at == []
+        gauge.kept = 4 * GB
+        await trio.sleep(1)
+        assert len(gauge.given_back_at) == 1
+        assert not server.broker.alarms
+        assert server.broker.resources.memory_used == GB
+        nursery.cancel_scope.cancel()
+
+
+async def test_giving_back_takes_no_more_than_a_share_of_the_time(
+    autojump_clock: MockClock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge = FakeGauge()
+    gauge.used = 9 * GB
+    monkeypatch.setattr(gauge, "memory_used", lambda: autojump_clock.jump(0.2) or gauge.used)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(monitor, server.reactor, None, gauge)
+        await trio.sleep(100)
+        assert server.broker.alarms
+        nursery.cancel_scope.cancel()
+    assert 9 <= len(gauge.given_back_at) <= 11
 
 
 async def test_the_disk_is_measured_the_more_often_the_fuller_it_is(autojump_clock: MockClock, server: Server) -> None:
@@ -219,6 +257,7 @@ async def test_a_disk_that_cannot_be_measured_changes_nothing(
 async def test_the_machine_can_be_measured(tmp_path: Path) -> None:
     gauge = MachineGauge()
     assert 1 << 20 < gauge.memory_used() < gauge.memory_total()
+    gauge.give_back()
     assert await gauge.disk_free(str(tmp_path)) > 0
     with pytest.raises(OSError, match="No such file"):
         await gauge.disk_free(str(tmp_path / "none"))
