@@ -127,7 +127,7 @@ class Link:
         for _ in range(READ_ON_MAX):
             if self.session.reader.is_amid_large_frame:
                 data = stream.receive_nowait(RECEIVE_MAX)
-            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self._is_deaf:
+            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self.session.is_closed:
                 data = stream.receive_within(LISTEN_S)
             else:
                 return
@@ -135,10 +135,6 @@ class Link:
                 return
             size = len(data)
             self._reactor.turn(self, data)
-
-    @property
-    def _is_deaf(self) -> bool:
-        return self.session.is_closed or self.session.gate.is_shut
 
     async def _hold(self) -> bool:
         """Waits as long as the peer is blocked, then lets it be heard; False if it is gone before."""

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from amqpy.session.state import State
 from amqpy.wire.frames import Frame, FrameReader
 from amqpy.wire.methods import Connection, encode_method
 
@@ -43,7 +42,7 @@ class Gate:
     def note_content(self, connection: "ConnectionSession") -> None:
         """A content frame is about to be heard; it may be the last one for a while."""
         alarms = connection.broker.alarms
-        if alarms and connection.state is State.RUNNING and not self.is_shut:
+        if alarms and not self.is_shut:
             self.is_shut = self.holds = True
             if connection.client_can("connection.blocked"):
                 connection.outbox.write(encode_method(0, Connection.Blocked, alarms.reason))
