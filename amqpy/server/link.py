@@ -148,7 +148,6 @@ class Link:
                     return False
                 room -= len(data)
                 self._reactor.turn(self, bytes(data))
-        self._reactor.turn(self, b"")
         return True
 
     async def _wait_until_read(self) -> None:

@@ -53,6 +53,8 @@ class Reactor:
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
         self._log = log
         self._dirty: list[Link] = []
+        self._opened: list[Link] = []
+        """Connections that were blocked: what their peers said meanwhile is still to be heard."""
         self.alertness = Alertness()
         self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
         self._earlier = trio.Event()
@@ -88,7 +90,7 @@ class Reactor:
             wake=lambda: self._dirty.append(link),
             now_ms=self.now_ms(),
             peer=peer or Peer(name),
-            read_on=lambda: link.read_on(),
+            read_on=lambda: self._opened.append(link),
         )
         link = Link(self, stream, session, name)
         self.links[link] = None
@@ -208,6 +210,8 @@ class Reactor:
 
         Some of the others may have been closed by the turn, and have less time left than before.
         """
+        if self._opened:
+            self._hear_opened()
         if first is not None:
             first.flush()
         dirty = self._dirty
@@ -219,6 +223,18 @@ class Reactor:
         dirty.clear()
         if self.flusher is not None:
             self.flusher.note()
+
+    def _hear_opened(self) -> None:
+        """In the turn that opened them: the next alarm must not find them with words of before it."""
+        while self._opened:
+            link = self._opened.pop()
+            link.read_on()
+            try:
+                link.session.receive(b"", self.now_ms())
+                self.broker.settle()
+            except Exception as error:
+                self._note_bug(link.name, error)
+                self._give_up(link)
 
     # --- time
 
