@@ -192,16 +192,19 @@ class Journal:
 
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
         """The next messages with keys from `first` to `last`, some at least if there are any. Those that are not
-        durable yet must follow, without a gap, the durable ones or `first`."""
+        durable yet come after the durable ones, without a gap but perhaps before the first of them."""
         found = self._source.read(
             first, last, count_max=count_max, size_max=size_max, unix_offset_ms=self._unix_offset_ms()
         )
         if found:
             return found
-        waiting = (self.writing, self.batch)
+        waiting = [batch.added for batch in (self.writing, self.batch) if batch is not None]
         key = first
+        if not any(first in added for added in waiting):
+            # After a restart there may be positions that nobody has any more.
+            key = next((key for added in waiting for key in added if first <= key <= last), last + 1)
         while key <= last and count_max > len(found) and size_max > 0:
-            message = next((batch.added[key] for batch in waiting if batch is not None and key in batch.added), None)
+            message = next((added[key] for added in waiting if key in added), None)
             if message is None:
                 break
             found.append((key, message))

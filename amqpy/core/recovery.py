@@ -74,16 +74,17 @@ def restore_messages(
     lanes: Mapping[int, LaneState],
     read_lane: Callable[[int], Iterable[tuple[int, Message, int]]],
     *,
+    garbage: Iterable[int] = (),
     is_clean: bool,
 ) -> None:
     """Puts back what is in the lanes of the queues and exchanges that are there again. `read_lane` gives all messages
-    of a lane, with positions and when they are due. If the last stop was not clean, nobody knows what was delivered,
-    and so all may have been."""
+    of a lane, with positions and when they are due; `garbage` are lanes that had better not be used yet. If the last
+    stop was not clean, nobody knows what was delivered, and so all may have been."""
     journal = broker.agenda.journal
     assert journal is not None
-    for record in records:
-        if not isinstance(record, LaneRecord):
-            continue
+    recorded = [record for record in records if isinstance(record, LaneRecord)]
+    journal.use_lanes({*(record.number for record in recorded), *lanes, *garbage})
+    for record in recorded:
         state = lanes.get(record.number, NOTHING)
         match _owner_of(broker, record):
             case QuorumQueue() as queue if record.level == HELD_LEVEL:
@@ -94,6 +95,9 @@ def restore_messages(
                 exchange.waiting.restore(record.number, read_lane(record.number))
             case _:
                 journal.close_lane(record.number, record)
+    for vhost in broker.vhosts.values():
+        for queue in vhost.queues.values():
+            queue.restored()
 
 
 def _owner_of(broker: "Broker", record: LaneRecord) -> Queue | Exchange | None:

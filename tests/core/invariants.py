@@ -9,11 +9,14 @@ from amqpy.core.broker import Broker
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
+from amqpy.core.queues import lane as lane_module
 from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo
 from amqpy.wire.properties import headers_of
+from tests.core.stored import check_store
 
 
 def check_invariants(broker: Broker, ledgers: Iterable[Ledger], answered: Iterable[Owed] = ()) -> None:
@@ -49,6 +52,8 @@ def check_invariants(broker: Broker, ledgers: Iterable[Ledger], answered: Iterab
             assert keys == Counter(queue.contents)
     assert not deadlines, "something waits for its time that nobody can reach"
     _check_bindings(broker)
+    if agenda.journal is not None:
+        check_store(broker, debts)
 
 
 def deadlines_of(heap: DeadlineHeap) -> dict[object, int]:
@@ -61,14 +66,32 @@ def check_fifo(fifo: ReadyFifo[Message]) -> None:
     assert len(fifo) == len(items)
     assert (fifo.first() is None) == (not items)
     assert not items or fifo.first() is items[0]
+    if isinstance(fifo, Lane):
+        _check_lane(fifo)
     if not isinstance(fifo, LevelledFifo):
         return
+    for each in fifo._levels.values():
+        check_fifo(each)
     assert fifo.size == sum(len(message.body) for message in items)
     occupied = [level for level, each in fifo._levels.items() if len(each)]
     assert fifo._occupied == sum(1 << level for level in occupied)
     first = fifo._levels[max(occupied, default=0)]
     assert fifo.fresh is first.fresh
     assert fifo.returned is first.returned
+
+
+def _check_lane(lane: Lane) -> None:
+    """It says what waits, and has the first of it at hand; no more is in memory than may be."""
+    items = list(lane)
+    assert lane.size == sum(len(message.body) for _, message in items)
+    assert lane.behind == len(items) - len(lane.fresh) - len(lane.returned)
+    assert not items or lane.fresh or lane.returned
+    positions = [position for position, _ in items]
+    assert positions == sorted(set(positions))
+    assert positions[-1:] < [lane._end]
+    assert all(position < lane.front for position, _ in lane.returned)
+    assert len(lane.fresh) <= max(lane_module.WINDOW_MESSAGES, lane_module.PAGE_MESSAGES)
+    assert len(lane._page) <= lane_module.PAGE_MESSAGES
 
 
 def check_lines(queue: Queue) -> None:

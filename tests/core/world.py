@@ -16,7 +16,7 @@ from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.facts import Record
 from amqpy.core.journal import Journal
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Keys, Message, Target, TracedMessage
+from amqpy.core.message import Keys, Message, PersistentMessage, Target, TracedMessage
 from amqpy.core.queues.consumers import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
@@ -42,13 +42,19 @@ def publish_payload(exchange: str, routing_key: str, bits: int = 0) -> bytes:
 
 
 def content_header(
-    headers: Table | None = None, *, priority: int | None = None, expiration: int | str | None = None
+    headers: Table | None = None,
+    *,
+    priority: int | None = None,
+    expiration: int | str | None = None,
+    persistent: bool = False,
 ) -> bytes:
     """The payload of a content header frame with these properties. Nothing in the core reads the size."""
     parts: dict[str, bytes] = {}
     if headers is not None:
         table = encode_table(headers)
         parts["headers"] = len(table).to_bytes(4, "big") + table
+    if persistent:
+        parts["delivery_mode"] = b"\x02"
     if priority is not None:
         parts["priority"] = bytes((priority,))
     if expiration is not None:
@@ -256,14 +262,16 @@ class World:
         headers: Table | None = None,
         priority: int | None = None,
         expiration: int | None = None,
+        persistent: bool = False,
     ) -> list[str]:
         """The answer says which bodies some queue refused."""
         route = self.route(exchange, routing_key)
-        header = content_header(headers, priority=priority, expiration=expiration)
+        header = content_header(headers, priority=priority, expiration=expiration, persistent=persistent)
+        kind = PersistentMessage if persistent else Message
         expires_at_ms = None if expiration is None else self.now_ms + expiration
         refused = []
         for body in bodies:
-            message = Message(route.address, header, body.encode(), expires_at_ms)
+            message = kind(route.address, header, body.encode(), expires_at_ms)
             queues = self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
             answers = [queue.publish(message) for queue in queues]
             if True in answers:

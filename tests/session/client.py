@@ -219,10 +219,10 @@ class Client:
         return received
 
     def take_output(self) -> bytes:
-        """The bytes in the outbox, which the transport takes."""
+        """The bytes in the outbox, which the transport takes as far as they may leave."""
         outbox = self.session.outbox
         taken = b""
-        while outbox.chunks:
+        while outbox.may_leave:
             part = b"".join(outbox.take())
             outbox.sent(len(part))
             taken += part

@@ -10,7 +10,7 @@ from collections import deque
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.exchanges import Exchange
-from amqpy.core.message import Message
+from amqpy.core.message import Message, PersistentMessage
 from amqpy.wire.properties import content_header
 from amqpy.wire.values import Table, encode_table
 
@@ -41,9 +41,10 @@ class Announcer:
             properties["delivery_mode"] = PERSISTENT
             properties["timestamp"] = struct.pack(">Q", unix_time_ms // 1000)
         address = _shortstr(exchange.name) + _shortstr(routing_key)
+        kind = Message if unix_time_ms is None else PersistentMessage
         if not self._waiting:
             self._agenda.deadlines.set(self, self._agenda.now_ms)
-        self._waiting.append((exchange, Message(address, content_header(len(body), properties), body)))
+        self._waiting.append((exchange, kind(address, content_header(len(body), properties), body)))
 
     def on_time(self) -> None:
         while self._waiting:

@@ -157,7 +157,8 @@ class Lane(ReadyFifo[Message]):
         self._end = state.end
         self.behind = state.messages
         self.size = state.size
-        self._delivered_before = delivered_before
+        # A lane that was empty begins again, and what is known of an earlier one does not count.
+        self._delivered_before = min(delivered_before, state.end)
         if self.behind:
             self._turn_page()
 

@@ -159,12 +159,17 @@ class Queue(Served):
         lane.restore(record.number, state, delivered_before=delivered_before)
         if isinstance(self.ready, LevelledFifo):
             self.ready.join(record.level, lane, lane.size)
-        if self.contents is not None:
-            self.contents.update(deduplication_key(headers_of(message.header)) for _, message in lane)
+        for _, message in lane if self.contents is not None else ():
+            self._is_duplicate(message)
         if len(lane):
             # Whether one of them expires is not known before it is read.
             self.may_expire = True
             self.watch_first()
+
+    def restored(self) -> None:
+        """All is back, also what was not answered: that may be more than it may hold."""
+        if self.settings.overflow == "drop-head":
+            self._drop_excess()
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, LevelledFifo) else self.ready

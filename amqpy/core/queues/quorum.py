@@ -253,6 +253,8 @@ class QuorumQueue(Queue):
         """What the store has of messages that were held back is held again."""
         self._retries = self._retries or Retries(self)
         self._retries.restore(number, entries)
+        for message in self._retries.shelf if self.contents is not None else ():
+            self._is_duplicate(message)
 
     def use(self, *, by_get: bool = False) -> None:
         """To ask about a quorum queue is no use of it."""

@@ -5,7 +5,7 @@ Source: `rabbit_delayed_message` and the delayed queue of `rabbit_fifo`, which k
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from amqpy.core.facts import LaneRecord
 from amqpy.core.journal import POSITION_BITS, Journal, Note
@@ -27,6 +27,10 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Message]:
+        """In no order."""
+        return (message for _, _, message in self._waiting)
 
     @property
     def first_at_ms(self) -> int | None:

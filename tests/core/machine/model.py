@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 class QueueSettings(NamedTuple):
     is_quorum: bool = False
+    is_durable: bool = False
     ttl_ms: int | None = None
     expires_ms: int | None = None
     max_length: int | None = None
@@ -40,6 +41,7 @@ class Copy:
     marker: str | None
     """Its deduplication header."""
     expires_at_ms: int | None
+    persistent: bool = False
     deaths: History = field(default_factory=list)
     place: tuple[int, int] = (0, 0)
     redelivered: bool = False
@@ -141,7 +143,8 @@ class QueueModel:
         """Those that must die because of an answer, and the reason."""
         self.entering: Copy | None = None
         """What is being published to a queue that had nothing, and so may pass."""
-        self.refused: Copy | None = None
+        self.refused: tuple[ModelQueue, Copy] | None = None
+        """What is being published, and does not fit."""
 
     # --- events
 
@@ -157,12 +160,24 @@ class QueueModel:
             place=queue.next_place(min(letter.copy.priority, queue.settings.max_priority)),
         )
         if queue.refuses(copy):
-            self.refused = copy
+            self.refused = queue, copy
             if queue.settings.overflow == "reject-publish-dlx":
                 self.doomed.append((queue, copy, "maxlen"))
-        elif not queue.has_duplicate(copy):
+        else:
+            self.admit(queue, copy)
+
+    def admit(self, queue: ModelQueue, copy: Copy) -> None:
+        if not queue.has_duplicate(copy):
             self.entering = copy
             queue.ready.append(copy)
+
+    def reconsider(self, queue: ModelQueue) -> None:
+        """A consumer could have had its message before, and that leaves room."""
+        if self.refused is None or self.refused[0] is not queue or queue.refuses(self.refused[1]):
+            return
+        copy, self.refused = self.refused[1], None
+        self.doomed = [each for each in self.doomed if each[1] is not copy]
+        self.admit(queue, copy)
 
     def end_of_life(self, queue: ModelQueue, copy: Copy) -> int | None:
         times = [] if copy.expires_at_ms is None else [copy.expires_at_ms]
@@ -191,6 +206,7 @@ class QueueModel:
         if copy is not self.entering:
             assert not copy.is_expired(self.now_ms), "delivered too late"
         self.entering = None
+        self.reconsider(queue)
         self.check_delivery(copy, redelivered, message)
         channel.last_tag += 1
         assert tag == channel.last_tag
@@ -244,7 +260,7 @@ class QueueModel:
             return
         key = copy.key if settings.dead_letter_key is None else settings.dead_letter_key
         deaths = noted(copy.deaths, queue.name, reason)
-        dead = Copy(copy.body, key, copy.priority, copy.marker, None, deaths)
+        dead = Copy(copy.body, key, copy.priority, copy.marker, None, copy.persistent, deaths)
         self.letters.append(Letter(dead, settings.dead_letter_exchange, reason))
 
     def targets_of(self, letter: Letter) -> list[str]:
@@ -360,9 +376,9 @@ class QueueModel:
 
 
 def noted(deaths: History, queue: str, reason: str) -> History:
-    """The history with one more death; what was there is turned round, as RabbitMQ does."""
+    """The history with one more death."""
     count = next((each[2] for each in deaths if each[:2] == (queue, reason)), 0)
-    others = [each for each in reversed(deaths) if each[:2] != (queue, reason)]
+    others = [each for each in deaths if each[:2] != (queue, reason)]
     return [(queue, reason, count + 1), *others]
 
 

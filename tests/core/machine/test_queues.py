@@ -43,6 +43,7 @@ def settings_with(**options: st.SearchStrategy[object]) -> st.SearchStrategy[Que
 
 
 classic_settings = settings_with(
+    is_durable=st.booleans(),
     ttl_ms=st.none() | times_ms,
     expires_ms=st.sampled_from([None, None, None, 100, 500]),
     max_length=limits,
@@ -56,6 +57,7 @@ classic_settings = settings_with(
 )
 quorum_settings = settings_with(
     is_quorum=st.just(True),
+    is_durable=st.just(True),
     ttl_ms=st.none() | times_ms.filter(bool),
     max_length=limits,
     max_bytes=st.none() | st.integers(0, 60),
@@ -64,7 +66,7 @@ quorum_settings = settings_with(
     single_active=seldom,
     delivery_limit=st.none() | st.integers(0, 3),
 )
-plain_settings = st.just(QueueSettings())
+plain_settings = settings_with(is_durable=st.booleans())
 queue_settings = (classic_settings | classic_settings | quorum_settings | plain_settings).map(
     lambda wanted: wanted if wanted.dead_letter_exchange is not None else wanted._replace(dead_letter_key=None)
 )
@@ -105,7 +107,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(PROFILE)
+        self.world = self.make_world()
         self.model = QueueModel()
         self.log: Log = []
         watch(self.world.vhost, self.log)
@@ -114,6 +116,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.ends: dict[ModelConsumer, Consumer] = {}
         self.published = 0
         self.steps_since_loss = 0
+
+    def make_world(self) -> World:
+        return World(PROFILE)
 
     # --- judging
 
@@ -160,8 +165,8 @@ class QueueMachine(RuleBasedStateMachine):
         if queue is None:
             queue = self.model.queues[name] = ModelQueue(name, wanted, self.model.now_ms)
         queue.used_at_ms = self.model.now_ms
-        is_quorum = queue.settings.is_quorum
-        declared = self.world.queue(name, durable=is_quorum, arguments=arguments_of(queue.settings))
+        arguments = arguments_of(queue.settings)
+        declared = self.world.queue(name, durable=queue.settings.is_durable, arguments=arguments)
         assert self.world.broker.topology.stat(declared)[0] == len(queue.ready)
 
     @rule(name=names)
@@ -189,7 +194,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.world.delete_exchange("dlx")
             del self.model.exchanges["dlx"]
         else:
-            self.world.exchange("dlx", "fanout")
+            self.world.exchange("dlx", "fanout", durable=True)
             self.model.exchanges["dlx"] = set()
 
     @precondition(lambda self: "dlx" in self.model.exchanges)
@@ -216,6 +221,7 @@ class QueueMachine(RuleBasedStateMachine):
         priority=st.none() | st.integers(0, 3),
         marker=st.sampled_from([None, "a", "b"]),
         expiration=st.none() | times_ms,
+        persistent=st.booleans(),
     )
     def publish(
         self,
@@ -226,6 +232,7 @@ class QueueMachine(RuleBasedStateMachine):
         priority: int | None,
         marker: str | None,
         expiration: int | None,
+        persistent: bool,
     ) -> None:
         exchange = "dlx" if to_all and "dlx" in self.model.exchanges else ""
         key = self.existing(name)
@@ -233,10 +240,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.published += count
         expires_at_ms = None if expiration is None else self.model.now_ms + expiration
         for body in bodies:
-            copy = Copy(body, key, priority or 0, marker, expires_at_ms)
+            copy = Copy(body, key, priority or 0, marker, expires_at_ms, persistent)
             self.model.letters.append(Letter(copy, exchange))
         headers = None if marker is None else {"x-deduplication-header": longstr(marker)}
-        self.world.publish(exchange, key, *bodies, headers=headers, priority=priority, expiration=expiration)
+        self.world.publish(
+            exchange, key, *bodies, headers=headers, priority=priority, expiration=expiration, persistent=persistent
+        )
 
     @rule(number=channels, name=names, no_ack=seldom)
     def get(self, number: int, name: str, no_ack: bool) -> None:
@@ -305,6 +314,10 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(number=channels)
     @destroys
     def close_channel(self, number: int) -> None:
+        self.leave(number)
+
+    def leave(self, number: int) -> None:
+        """A channel is over; another one has its number."""
         channel = self.channels[number]
         for consumer in [each for each in self.model.consumers if each.channel is channel]:
             self.model.unsubscribe(consumer)

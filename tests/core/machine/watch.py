@@ -20,12 +20,12 @@ def watch(vhost: Vhost, log: Log) -> None:
     add_queue = vhost.add_queue
 
     def add_watched(name: str, kind: type[Queue] = Queue, **properties: Any) -> Queue:  # noqa: ANN401 (as they are)
-        return add_queue(name, _watched(kind, log), **properties)
+        return add_queue(name, watched(kind, log), **properties)
 
     vhost.add_queue = add_watched  # type: ignore[method-assign]
 
 
-def _watched(kind: type[Queue], log: Log) -> type[Queue]:
+def watched(kind: type[Queue], log: Log) -> type[Queue]:
     class WatchedQueue(kind):  # type: ignore[misc, valid-type]
         __slots__ = ()
 

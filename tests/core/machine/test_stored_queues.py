@@ -1,0 +1,114 @@
+"""The same queues, judged by the same model, in a broker with a store that keeps next to nothing in memory: nobody
+may notice. And brokers that are started again: what is durable is there again, and all goes on."""
+
+from typing import cast
+from unittest.mock import patch
+
+from hypothesis import Phase, settings
+from hypothesis.stateful import precondition, rule
+
+from amqpy.core import journal
+from amqpy.core.ledger import Ledger
+from amqpy.core.queues import lane
+from amqpy.core.topology import QUEUE_TYPES
+from tests.core.machine.model import ModelChannel, ModelQueue
+from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
+from tests.core.machine.watch import watch, watched
+from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
+
+TINY = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
+
+
+class StoredQueueMachine(QueueMachine):
+    def __init__(self) -> None:
+        self.patches = [patch.multiple(lane, **TINY), patch.object(journal, "RESTING_LANES", 0)]
+        for each in self.patches:
+            each.start()
+        super().__init__()
+        self.taken: dict[int, Kept] | None = None
+        """What was to survive when the last batch was taken."""
+
+    def teardown(self) -> None:
+        for each in self.patches:
+            each.stop()
+
+    def make_world(self) -> StoredWorld:
+        return StoredWorld(PROFILE)
+
+    @property
+    def stored(self) -> StoredWorld:
+        return cast("StoredWorld", self.world)
+
+    def kept(self) -> dict[int, Kept]:
+        debts = [owed for ledger in self.ledgers for owed in ledger.owed.values()]
+        return {key: kept for key, kept in to_be_kept(self.world.broker, debts).items() if not kept.is_transient}
+
+    # --- batches
+
+    @rule()
+    @precondition(lambda self: self.stored.journal.has_work)
+    def take(self) -> None:
+        self.stored.take()
+        self.taken = self.kept()
+
+    @rule()
+    @precondition(lambda self: self.stored.journal.writing is not None)
+    def write(self) -> None:
+        """A crash now would leave what there was when the batch was taken."""
+        self.stored.write()
+        found = self.stored.would_be(shift_ms=-123).broker
+        assert in_store(found, pending=False) == self.taken
+        check_store(found, ())
+        self.taken = None
+
+    # --- other brokers
+
+    @rule()
+    @destroys
+    def stop_and_start(self) -> None:
+        for number in range(len(self.channels)):
+            self.leave(number)
+        self.world.catch_up()
+        self.absorb()
+        self.start_again(is_clean=True)
+
+    @rule()
+    @destroys
+    def crash_and_start(self) -> None:
+        """All is written, so nothing is lost; but everybody is gone, and nobody knows what was delivered."""
+        self.stored.flush()
+        for channel in self.channels:
+            for debt in channel.owed.values():
+                debt.queue.ready.append(debt.copy)
+        self.start_again(is_clean=False)
+        for queue in self.model.queues.values():
+            for copy in queue.ready:
+                copy.redelivered = True
+
+    def start_again(self, *, is_clean: bool) -> None:
+        self.taken = None
+        self.model.consumers.clear()
+        self.ends.clear()
+        for queue in list(self.model.queues.values()):
+            if not queue.settings.is_durable:
+                self.model.remove(queue)
+                continue
+            queue.owed.clear()
+            queue.active = None
+            queue.used_at_ms = self.model.now_ms
+            queue.ready = [copy for copy in queue.ready if survives(queue, copy.persistent)]
+        kinds = {name: watched(kind, self.log) for name, kind in QUEUE_TYPES.items()}
+        with patch.dict(QUEUE_TYPES, kinds):
+            self.world = self.stored.restart(is_clean=is_clean)
+        watch(self.world.vhost, self.log)
+        self.ledgers = [Ledger() for _ in self.ledgers]
+        self.channels = [ModelChannel() for _ in self.channels]
+
+
+def survives(queue: ModelQueue, persistent: bool) -> bool:
+    return persistent or queue.settings.is_quorum
+
+
+TestStoredQueues = StoredQueueMachine.TestCase
+# Explaining a failure traces every line of it, which takes longer than a test may.
+TestStoredQueues.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
