@@ -1,4 +1,4 @@
-"""What is promised is durable: confirms and the replies to changes and commits wait for the store; nothing else does."""
+"""What is promised is durable: confirms and replies to changes and commits wait for the store; nothing else does."""
 
 from itertools import count
 from random import Random
