@@ -114,7 +114,8 @@ class SqliteStore:
         if mode != "wal":
             raise StoreError(f"{self.path}: this file system cannot share memory, which a write-ahead log needs")
         (page_bytes,) = execute("PRAGMA page_size").fetchone()
-        execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'OFF'}")
+        # NORMAL syncs when pages leave the log, so that a power failure costs the last batches but not the database.
+        execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
         execute(f"PRAGMA wal_autocheckpoint = {max(1, WAL_BYTES // page_bytes)}")
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
@@ -306,15 +307,17 @@ class SqliteStore:
         return is_worth_it and not self._vacuum_failed
 
     def close(self, *, is_clean: bool) -> None:
-        if is_clean and self._broken is None:
-            self.sync()
-            with self._guarded("write to"):
-                self._check_files()
-                self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
-        self._broken = self._broken or f"{self.path} is closed"
-        for connection in (self._scout, self._reader, self._writer):
-            with suppress(sqlite3.Error):
-                connection.close()
+        try:
+            if is_clean and self._broken is None:
+                self.sync()
+                with self._guarded("write to"):
+                    self._check_files()
+                    self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
+        finally:
+            self._broken = self._broken or f"{self.path} is closed"
+            for connection in (self._scout, self._reader, self._writer):
+                with suppress(sqlite3.Error):
+                    connection.close()
 
     # --- reading
 
