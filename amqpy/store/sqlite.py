@@ -15,7 +15,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -95,17 +95,14 @@ class SqliteStore:
         self._log_bytes = 0
         self._waited = False
         """Whether the last reader had to wait for the disk."""
-        with stated(path, "open"):
-            self._writer = connect(path)
-        try:
+        with ExitStack() as opened:
             with stated(path, "open"):
-                self._reader = connect(path)
-                self._scout = connect(path)
+                self._writer, self._reader, self._scout = (
+                    opened.enter_context(closing(connect(path))) for _ in range(3)
+                )
             with self._guarded("open"):
                 self._set_up(sync, page_bytes)
-        except BaseException:
-            self._writer.close()
-            raise
+            opened.pop_all()
 
     def _set_up(self, sync: Sync, page_bytes: int) -> None:
         execute = self._writer.execute

@@ -191,6 +191,14 @@ def test_small_bodies_and_equal_ones_are_not_shared(run: Run) -> None:
     assert ask(run, "SELECT count(*) FROM bodies") == 0
 
 
+def test_bodies_of_later_batches_get_numbers_of_their_own(run: Run) -> None:
+    for at in range(4):
+        body = bytes([at]) * 1000
+        puts = [lane_record(at + 1)] if at % 2 else []  # batches with records are written in another way
+        run.write(run.batch({key_of(lane, at): message_of(body) for lane in (1, 2)}, puts=puts))
+    assert [message.body[0] for _, message in run.read(key_of(1, 0), key_of(3, 0))] == [0, 1, 2, 3] * 2
+
+
 def test_bodies_of_later_runs_get_numbers_of_their_own(run: Run) -> None:
     for at in range(3):
         body = bytes([at]) * 1000
