@@ -91,6 +91,8 @@ class SqliteStore:
         self._old_transients = False
         """Whether there may be transient messages of an earlier run."""
         self._vacuum_failed = False
+        self._is_longer = False
+        """Whether the file is longer than it will be when all readers are gone."""
         self._identity: list[tuple[str, tuple[int, int]]] = []
         self._log_bytes = 0
         self._waited = False
@@ -117,6 +119,8 @@ class SqliteStore:
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
         execute("PRAGMA secure_delete = OFF")
+        # Or a broker would need a place for temporary files, which a container may not have.
+        execute("PRAGMA temp_store = MEMORY")
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
         schema.prepare(self._writer, str(self.path))
         self._reader.execute("PRAGMA query_only = ON")
@@ -189,7 +193,7 @@ class SqliteStore:
         if self._log_bytes > 4 * WAL_BYTES:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
             with suppress(StoreFull), self._guarded("write to"):
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._checkpoint("PASSIVE")
         with self._guarded("write to"):
             self._check_files()
             if len(pending) > 1 or pending[0].facts or pending[0].cleared or self._garbage or self._old_transients:
@@ -277,20 +281,33 @@ class SqliteStore:
                 self._check_files()
                 if is_busy:
                     self._write([])
+                elif self._is_longer:
+                    self._is_longer = not self._checkpoint("TRUNCATE")
                 is_worth_it = not is_busy and self._is_worth_giving_back()
             if is_worth_it:
-                self.vacuum()
+                self.vacuum(in_memory=True)
         except StoreFull:  # what is free already will be used again
             self._vacuum_failed = not is_busy
             return False
         return is_busy
 
-    def vacuum(self) -> None:
-        """Writes the database anew, as small as it can be. Raises StoreError."""
+    def vacuum(self, *, in_memory: bool) -> None:
+        """Writes the database anew, as small as it can be, by way of memory or a temporary file. Raises StoreError."""
         with self._guarded("write to"):
             self._check_files()
+            self._writer.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}")
             self._writer.execute("VACUUM")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._is_longer = not self._checkpoint("TRUNCATE")
+
+    def _checkpoint(self, mode: str) -> bool:
+        """Takes pages from the log to their places; whether all. Nobody who reads is waited for: a backup may take
+        minutes."""
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            (is_busy, _, _) = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+        return not is_busy
 
     def _is_worth_giving_back(self) -> bool:
         """Whether much of the file is free, and little else is in it that would have to be written anew."""
@@ -377,7 +394,7 @@ class SqliteStore:
             if isinstance(error, StoreFull):
                 # The log may begin anew, and have room for those who only delete.
                 with suppress(sqlite3.Error):
-                    self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                    self._checkpoint("RESTART")
             elif isinstance(error, StoreError):
                 self._broken = str(error)
             raise

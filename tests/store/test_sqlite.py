@@ -277,6 +277,25 @@ def test_space_is_given_back(run: Run, opener: SqliteOpener, monkeypatch: pytest
     assert list(run.all(1)) == [99]
 
 
+def test_space_is_given_back_later_where_somebody_still_reads(
+    run: Run, opener: SqliteOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup, for example. It is not waited for."""
+    monkeypatch.setattr(sqlite, "VACUUM_FREE_MIN_BYTES", 2**20)
+    run.write(run.batch(by_size([50_000] * 100)))
+    run.write(run.batch(removed=[key_of(1, at) for at in range(100)]))
+    other = sqlite3.connect(opener.path)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM messages").fetchone()
+    drain(run.store)
+    run.write(run.batch(by_size([5])))
+    other.close()
+    assert Path(f"{opener.path}-wal").stat().st_size > 5_000_000
+    drain(run.store)
+    assert opener.path.stat().st_size + Path(f"{opener.path}-wal").stat().st_size < 200_000
+    assert list(run.all(1)) == [0]
+
+
 def test_space_is_kept_where_little_is_free(run: Run, opener: SqliteOpener, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "VACUUM_FREE_MIN_BYTES", 2**20)
     run.write(run.batch(by_size([50_000] * 100)))
