@@ -92,7 +92,7 @@ def compact(directory: Path) -> tuple[int, int]:
         is_clean = store.load().is_clean
         while store.tidy():
             pass
-        store.vacuum()
+        store.vacuum(in_memory=False)
     except BaseException:
         store.close(is_clean=False)
         raise

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -91,21 +91,20 @@ class SqliteStore:
         self._old_transients = False
         """Whether there may be transient messages of an earlier run."""
         self._vacuum_failed = False
+        self._is_longer = False
+        """Whether the file is longer than it will be when all readers are gone."""
         self._identity: list[tuple[str, tuple[int, int]]] = []
         self._log_bytes = 0
         self._waited = False
         """Whether the last reader had to wait for the disk."""
-        with stated(path, "open"):
-            self._writer = connect(path)
-        try:
+        with ExitStack() as opened:
             with stated(path, "open"):
-                self._reader = connect(path)
-                self._scout = connect(path)
+                self._writer, self._reader, self._scout = (
+                    opened.enter_context(closing(connect(path))) for _ in range(3)
+                )
             with self._guarded("open"):
                 self._set_up(sync, page_bytes)
-        except BaseException:
-            self._writer.close()
-            raise
+            opened.pop_all()
 
     def _set_up(self, sync: Sync, page_bytes: int) -> None:
         execute = self._writer.execute
@@ -114,11 +113,14 @@ class SqliteStore:
         if mode != "wal":
             raise StoreError(f"{self.path}: this file system cannot share memory, which a write-ahead log needs")
         (page_bytes,) = execute("PRAGMA page_size").fetchone()
-        execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'OFF'}")
+        # NORMAL syncs when pages leave the log, so that a power failure costs the last batches but not the database.
+        execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
         execute(f"PRAGMA wal_autocheckpoint = {max(1, WAL_BYTES // page_bytes)}")
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
         execute("PRAGMA secure_delete = OFF")
+        # Or a broker would need a place for temporary files, which a container may not have.
+        execute("PRAGMA temp_store = MEMORY")
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
         schema.prepare(self._writer, str(self.path))
         self._reader.execute("PRAGMA query_only = ON")
@@ -191,7 +193,7 @@ class SqliteStore:
         if self._log_bytes > 4 * WAL_BYTES:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
             with suppress(StoreFull), self._guarded("write to"):
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._checkpoint("PASSIVE")
         with self._guarded("write to"):
             self._check_files()
             if len(pending) > 1 or pending[0].facts or pending[0].cleared or self._garbage or self._old_transients:
@@ -279,20 +281,33 @@ class SqliteStore:
                 self._check_files()
                 if is_busy:
                     self._write([])
+                elif self._is_longer:
+                    self._is_longer = not self._checkpoint("TRUNCATE")
                 is_worth_it = not is_busy and self._is_worth_giving_back()
             if is_worth_it:
-                self.vacuum()
+                self.vacuum(in_memory=True)
         except StoreFull:  # what is free already will be used again
             self._vacuum_failed = not is_busy
             return False
         return is_busy
 
-    def vacuum(self) -> None:
-        """Writes the database anew, as small as it can be. Raises StoreError."""
+    def vacuum(self, *, in_memory: bool) -> None:
+        """Writes the database anew, as small as it can be, by way of memory or a temporary file. Raises StoreError."""
         with self._guarded("write to"):
             self._check_files()
+            self._writer.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}")
             self._writer.execute("VACUUM")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._is_longer = not self._checkpoint("TRUNCATE")
+
+    def _checkpoint(self, mode: str) -> bool:
+        """Takes pages from the log to their places; whether all. Nobody who reads is waited for: a backup may take
+        minutes."""
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            (is_busy, _, _) = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+        return not is_busy
 
     def _is_worth_giving_back(self) -> bool:
         """Whether much of the file is free, and little else is in it that would have to be written anew."""
@@ -306,15 +321,17 @@ class SqliteStore:
         return is_worth_it and not self._vacuum_failed
 
     def close(self, *, is_clean: bool) -> None:
-        if is_clean and self._broken is None:
-            self.sync()
-            with self._guarded("write to"):
-                self._check_files()
-                self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
-        self._broken = self._broken or f"{self.path} is closed"
-        for connection in (self._scout, self._reader, self._writer):
-            with suppress(sqlite3.Error):
-                connection.close()
+        try:
+            if is_clean and self._broken is None:
+                self.sync()
+                with self._guarded("write to"):
+                    self._check_files()
+                    self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
+        finally:
+            self._broken = self._broken or f"{self.path} is closed"
+            for connection in (self._scout, self._reader, self._writer):
+                with suppress(sqlite3.Error):
+                    connection.close()
 
     # --- reading
 
@@ -377,7 +394,7 @@ class SqliteStore:
             if isinstance(error, StoreFull):
                 # The log may begin anew, and have room for those who only delete.
                 with suppress(sqlite3.Error):
-                    self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                    self._checkpoint("RESTART")
             elif isinstance(error, StoreError):
                 self._broken = str(error)
             raise

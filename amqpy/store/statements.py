@@ -2,9 +2,11 @@
 
 A statement runs beside a busy event loop, and each gives up Python's interpreter lock and then waits for it, up to the
 switch interval. So a thousand rows must not be a thousand statements. To prepare a long one takes longer than to run
-it; therefore they come in a few sizes, powers of two, and the connection keeps them prepared.
+it; therefore they come in a few sizes, and the connection keeps them prepared. Places that are left over are filled
+with what has no effect, which costs less than another statement.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
@@ -16,8 +18,9 @@ from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
 
 Statement: TypeAlias = tuple[str, Sequence[Value]]
 
-ROWS_MAX: Final = 512
-"""Rows that one statement inserts, and keys that one deletes."""
+SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""How many rows a statement may have."""
+ROWS_MAX: Final = SIZES[-1]
 TERMS_MAX: Final = 64
 """Conditions in one statement: SQLite limits how deep an expression is."""
 RANGE_MIN: Final = 4
@@ -28,7 +31,8 @@ SHARED_BODY_MIN_BYTES: Final = 512
 
 
 class Form:
-    """A statement that says the same of several rows: `head`, then `row` for each, then `tail`."""
+    """A statement that says the same of several rows: `head`, then `row` for each, then `tail`. Places that are left
+    over repeat the last row."""
 
     __slots__ = ("_head", "_row", "_rows_max", "_separator", "_tail", "_texts", "_width")
 
@@ -43,13 +47,15 @@ class Form:
 
     def statements(self, values: Sequence[Value]) -> Iterator[Statement]:
         """Those that say it of all rows, whose values follow one another."""
-        start, rows = 0, len(values) // self._width
-        while rows:
-            size = min(self._rows_max, 1 << rows.bit_length() - 1)
-            end = start + size * self._width
-            yield self._text(size), values[start:end]
-            start = end
-            rows -= size
+        width, step = self._width, self._rows_max * self._width
+        for start in range(0, len(values), step):
+            some = list(values[start : start + step])
+            size = SIZES[bisect_left(SIZES, len(some) // width)]
+            some += self.filler(some) * (size - len(some) // width)
+            yield self._text(size), some
+
+    def filler(self, values: list[Value]) -> list[Value]:
+        return values[-self._width :]
 
     def _text(self, rows: int) -> str:
         text = self._texts.get(rows)
@@ -58,15 +64,27 @@ class Form:
         return text
 
 
-def _insertion(table: str, columns: Sequence[str], tail: str = "") -> Form:
-    return Form(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", f"({', '.join('?' * len(columns))})", tail)
+class Insertion(Form):
+    """Rows with a first column that is never NULL. Places that are left over are NULL."""
+
+    __slots__ = ()
+
+    def __init__(self, table: str, columns: Sequence[str], then: str = "") -> None:
+        super().__init__(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM (VALUES ",
+            f"({', '.join('?' * len(columns))})",
+            f") WHERE column1 IS NOT NULL{then}",
+        )
+
+    def filler(self, values: list[Value]) -> list[Value]:
+        return [None] * self._width
 
 
-INSERT_PLAIN: Final = _insertion("messages", ("key", "address", "header", "body"))
-INSERT_OTHERS: Final = _insertion(
+INSERT_PLAIN: Final = Insertion("messages", ("key", "address", "header", "body"))
+INSERT_OTHERS: Final = Insertion(
     "messages", ("key", "address", "header", "body", "shared", "expires_at", "transient", "traces")
 )
-INSERT_BODIES: Final = _insertion("bodies", ("id", "refs", "body"))
+INSERT_BODIES: Final = Insertion("bodies", ("id", "refs", "body"))
 DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
 DELETE_RANGES: Final = Form("DELETE FROM messages WHERE ", "key BETWEEN ? AND ?", separator=" OR ", rows_max=TERMS_MAX)
 
@@ -79,7 +97,7 @@ def _put_form(record: type[Record]) -> Form:
     kind = KINDS[record]
     others = [f"{name} = excluded.{name}" for name in kind.columns if name not in kind.key]
     change = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
-    return _insertion(kind.table, tuple(kind.columns), f" ON CONFLICT ({', '.join(kind.key)}) DO {change}")
+    return Insertion(kind.table, tuple(kind.columns), f" ON CONFLICT ({', '.join(kind.key)}) DO {change}")
 
 
 def _drop_form(record: type[Record]) -> Form:

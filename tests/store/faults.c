@@ -6,6 +6,7 @@
        write enospc 1 2        there is no space
        write eio 4 4           the device is broken
        sync eio 1 1            what was written may be lost
+       write kill 9 9          the process is killed before it
 
    Only files with "amqpy.db" in their names are concerned. */
 
@@ -13,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,7 @@ static int verdict(int fd, const char *operation) {
     calls++;
     if (calls < first || calls > last) return NOTHING;
     if (!strcmp(kind, "short")) return SHORT;
+    if (!strcmp(kind, "kill")) raise(SIGKILL);
     errno = strcmp(kind, "enospc") ? EIO : ENOSPC;
     return -1;
 }

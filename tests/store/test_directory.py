@@ -108,7 +108,7 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("sync", "synchronous"), [("full", 2), ("os", 0), ("none", 0)])
+@pytest.mark.parametrize(("sync", "synchronous"), [("full", 2), ("os", 1), ("none", 1)])
 def test_whoever_wants_less_gets_less(tmp_path: Path, sync: directory.Sync, synchronous: int) -> None:
     store = open_store(tmp_path, sync=sync)
     (level,) = store._writer.execute("PRAGMA synchronous").fetchone()  # noqa: SLF001 (nothing else shows it)

@@ -177,5 +177,5 @@ class SqliteMachine(StoreMachine):
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = settings(max_examples=100, stateful_step_count=20)
 TestSqlite = SqliteMachine.TestCase
-TestSqlite.settings = settings(max_examples=60, stateful_step_count=20)
+TestSqlite.settings = settings(max_examples=40, stateful_step_count=20)
 pytestmark = pytest.mark.timeout(300)

@@ -191,6 +191,14 @@ def test_small_bodies_and_equal_ones_are_not_shared(run: Run) -> None:
     assert ask(run, "SELECT count(*) FROM bodies") == 0
 
 
+def test_bodies_of_later_batches_get_numbers_of_their_own(run: Run) -> None:
+    for at in range(4):
+        body = bytes([at]) * 1000
+        puts = [lane_record(at + 1)] if at % 2 else []  # batches with records are written in another way
+        run.write(run.batch({key_of(lane, at): message_of(body) for lane in (1, 2)}, puts=puts))
+    assert [message.body[0] for _, message in run.read(key_of(1, 0), key_of(3, 0))] == [0, 1, 2, 3] * 2
+
+
 def test_bodies_of_later_runs_get_numbers_of_their_own(run: Run) -> None:
     for at in range(3):
         body = bytes([at]) * 1000
@@ -267,6 +275,25 @@ def test_space_is_given_back(run: Run, opener: SqliteOpener, monkeypatch: pytest
     run.write(run.batch(by_size([10] * 5, lane=2)))
     run.crash()
     assert list(run.all(1)) == [99]
+
+
+def test_space_is_given_back_later_where_somebody_still_reads(
+    run: Run, opener: SqliteOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup, for example. It is not waited for."""
+    monkeypatch.setattr(sqlite, "VACUUM_FREE_MIN_BYTES", 2**20)
+    run.write(run.batch(by_size([50_000] * 100)))
+    run.write(run.batch(removed=[key_of(1, at) for at in range(100)]))
+    other = sqlite3.connect(opener.path)
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM messages").fetchone()
+    drain(run.store)
+    run.write(run.batch(by_size([5])))
+    other.close()
+    assert Path(f"{opener.path}-wal").stat().st_size > 5_000_000
+    drain(run.store)
+    assert opener.path.stat().st_size + Path(f"{opener.path}-wal").stat().st_size < 200_000
+    assert list(run.all(1)) == [0]
 
 
 def test_space_is_kept_where_little_is_free(run: Run, opener: SqliteOpener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
 
-from amqpy.wire.properties import NAMES, check_properties, decode_properties, headers_of, replace_property
+from amqpy.wire.properties import (
+    NAMES,
+    check_properties,
+    decode_properties,
+    headers_of,
+    is_persistent,
+    priority_of,
+    replace_property,
+)
 from amqpy.wire.values import Field, MalformedValue, Table, encode_table
 from tests.strategies import any_text, mangled, tables
 
 PROPERTIES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(NAMES, any_text),
     "headers": tables,
-    "delivery_mode": st.integers(0, 255),
+    "delivery_mode": st.integers(0, 255) | st.just(2),
     "priority": st.integers(0, 255),
     "timestamp": st.integers(0, 2**64 - 1),
 }
@@ -54,6 +62,13 @@ some_properties = st.fixed_dictionaries({}, optional=PROPERTIES)
 def test_properties_are_read_as_they_were_written(properties: dict[str, Any]) -> None:
     assert decode_properties(encoded(properties)) == properties
     assert headers_of(encoded(properties)) == properties.get("headers", {})
+
+
+@given(some_properties)
+def test_what_is_read_by_hand_is_what_is_there(properties: dict[str, Any]) -> None:
+    header = encoded(properties)
+    assert is_persistent(header) == (properties.get("delivery_mode") == 2)
+    assert priority_of(header) == properties.get("priority", 0)
 
 
 def test_properties_are_those_of_pamqp() -> None:
