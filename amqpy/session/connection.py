@@ -159,7 +159,9 @@ class ConnectionSession:
 
     def _hear(self, frames: Iterator[Frame]) -> None:
         hot = self.hot
-        self.promises.begin()
+        promises = self.promises
+        if promises.journal is not None:
+            promises.begin()
         try:
             for kind, number, payload, header, body in frames:
                 channel = hot.get(number)
@@ -189,7 +191,7 @@ class ConnectionSession:
             self._finish()
         if self.gate.is_shut:
             self.gate.keep(frames)
-        batch = self.promises.batch()
+        batch = None if promises.journal is None else promises.batch()
         for channel in self.confirming:
             channel.confirm(batch)
         self.confirming.clear()
