@@ -43,6 +43,7 @@ def test_a_publisher_is_blocked_and_goes_on_where_it_was(administered: tuple[Add
         publisher, consumer = publishing.channel(), consuming.channel()
         publisher.queue_declare(name)
         publisher.basic_publish("", name, b"before")
+        publisher.queue_declare(name, passive=True)  # a round trip: it is there
         set_watermark(door, 0)
         for number in range(MESSAGES):
             publisher.basic_publish("", name, str(number).encode())
