@@ -14,6 +14,8 @@ from interop.crash.subject import Subject
 from interop.crash.topology import Topology, topology
 
 ROUND_S_MAX = 0.7
+AFTER_FLOOD_S = (0.05, 0.05, 1.5)
+LARGE_SHARES = (0.005, 0.005, 0.2)
 ACTORS_END_S = 60.0
 PUBLISHERS, CONSUMERS = 2, 3
 
@@ -59,13 +61,13 @@ class Play:
         end = draw.choice(ENDS)
         self.ends[end] += 1
         found_before = len(self.history.findings)
-        round_ = Round(self.subject.port, self.history)
+        round_ = Round(self.subject.port, self.history, large_share=draw.choice(LARGE_SHARES))
         actors = self.actors(round_, number, flood=end == "flood")
         for actor in actors:
             actor.start()
         if end == "flood":
             round_.strike.wait(ACTORS_END_S)
-            time.sleep(draw.random() * 0.05)
+            time.sleep(draw.choice(AFTER_FLOOD_S) * draw.random())
         else:
             time.sleep(draw.random() * ROUND_S_MAX)
         self.finish(round_, actors, end, draw)

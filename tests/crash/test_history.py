@@ -2,10 +2,11 @@
 
 import pytest
 
-from interop.crash.check import verdicts
+from interop.crash.check import tells_of_death, verdicts
 from interop.crash.churn import Content, State, look_at_bindings, look_at_contents
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent
 from interop.crash.topology import topology
+from interop.parity import codec
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def confirmed(history: History, queue: str = "plain", *, persistent: bool = True
 def deliver(
     history: History, message: Sent | str, queue: str = "plain", *, again: bool = False, to: Consumption | None = None
 ) -> None:
-    name = message if isinstance(message, str) else message.name
-    history.delivered(history.topology.queues[queue], name, redelivered=again, to=to or Consumption("somebody"))
+    body = f"{message} ".encode() if isinstance(message, str) else message.body
+    history.delivered(history.topology.queues[queue], body, redelivered=again, to=to or Consumption("somebody"))
 
 
 def kinds(history: History, left: dict[str, set[str]] | None = None) -> list[str]:
@@ -219,6 +220,30 @@ def test_what_was_taken_out_for_good_does_not_come_back(history: History) -> Non
     deliver(history, message)
     deliver(history, "2/nobody/1")
     assert [finding.kind for finding in history.findings] == ["came back", "unknown"]
+
+
+def test_a_body_comes_as_it_was_sent(history: History) -> None:
+    deliver(history, confirmed(history).name + " ")
+    assert [finding.kind for finding in history.findings] == ["damaged"]
+
+
+def test_what_nobody_took_is_unmarked_after_a_stop_in_good_order(history: History) -> None:
+    before = confirmed(history, "kept")
+    history.ended()
+    deliver(history, before, "kept", again=True)
+    assert history.findings == []
+    message = confirmed(history, "kept")
+    history.is_stopping = True
+    history.ended()
+    deliver(history, message, "kept", again=True)
+    assert [finding.kind for finding in history.findings] == ["marked"]
+
+
+def test_a_letter_tells_where_it_died(history: History) -> None:
+    message = confirmed(history, "work")
+    headers = {"x-first-death-queue": "work", "x-first-death-reason": "rejected"}
+    assert tells_of_death(codec.properties(headers=headers), message)
+    assert not tells_of_death(codec.properties(headers=headers | {"x-first-death-queue": "work.retry"}), message)
 
 
 def test_a_finding_tells_the_story_of_its_message(history: History) -> None:
