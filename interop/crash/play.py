@@ -34,6 +34,8 @@ class Play:
         self.history = History(topology(delayed=subject.has_delays), acks_last=subject.acks_last)
         self.state = churn.State()
         self.ends: Counter[str] = Counter()
+        self.told = 0
+        """How many of the findings were reported."""
         self.start_seconds = self.subject.start()
         self.declare(self.history.topology)
 
@@ -60,7 +62,6 @@ class Play:
         draw = random.Random(f"{self.seed}/{number}")
         end = draw.choice(ENDS)
         self.ends[end] += 1
-        found_before = len(self.history.findings)
         round_ = Round(self.subject.port, self.history, large_share=draw.choice(LARGE_SHARES))
         actors = self.actors(round_, number, flood=end == "flood")
         for actor in actors:
@@ -75,8 +76,17 @@ class Play:
             self.verify()
         if draw.random() < 0.4:
             self.check()
-        for finding in self.history.findings[found_before:]:
-            self.say(f"seed {self.seed}, round {number} ({end}): {finding.kind}: {finding.text}")
+        self.report(f"round {number} ({end})")
+
+    def last_look(self) -> None:
+        self.check()
+        self.report("at the end")
+
+    def report(self, when: str) -> None:
+        """Say what was found since the last time."""
+        for finding in self.history.findings[self.told :]:
+            self.say(f"seed {self.seed}, {when}: {finding.kind}: {finding.text}")
+        self.told = len(self.history.findings)
 
     def actors(self, round_: Round, number: int, *, flood: bool) -> list[Actor]:
         def seed(name: str) -> str:
