@@ -32,7 +32,7 @@ def main(rounds: int, seed: int, broker: str, data_dir: Path | None, options: tu
                 play.round(done)
                 if play.history.findings and not go_on:
                     break
-            play.check()
+            play.last_look()
             if play.history.findings:
                 click.echo(subject.log())
     except (SubjectFailed, RabbitMQUnavailable) as error:

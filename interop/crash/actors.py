@@ -13,8 +13,8 @@ CONFIRM_PATIENCE_S = 20.0
 BATCHES = (1, 1, 3, 30, 150)
 WINDOWS = (0, 10, 400)
 PREFETCHES = (1, 10, 100)
-PADDINGS = (0, 0, 20, 20, 200, 4000)
-LARGE_PADDING = 100_000
+SIZES = (0, 0, 50, 50, 200, 4000)
+LARGE = 100_000
 PAUSE_S = 0.01
 
 
@@ -24,6 +24,8 @@ class Round:
 
     port: int
     history: History
+    large_share: float = 0.005
+    """How many of the messages are large."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Come to an end in good order."""
     struck: bool = False
@@ -62,16 +64,6 @@ class Actor(threading.Thread):
     def pause(self, client: Client) -> None:
         client.receive(self.random.random() * PAUSE_S)
 
-    def frames_of(self, message: Sent, delay_ms: int) -> bytes:
-        padding = LARGE_PADDING if self.random.random() < 0.005 else self.random.choice(PADDINGS)
-        return publication(
-            message.route.exchange,
-            message.route.key,
-            f"{message.name} ".encode() + bytes(padding),
-            properties(is_persistent=message.is_persistent, priority=message.priority, delay_ms=delay_ms),
-            mandatory=True,
-        )
-
     def some_messages(self, count: int, commit: Commit | None = None) -> tuple[list[Sent], bytes]:
         """New messages on routes drawn by chance, and their frames."""
         routes, sent, data = self.history.topology.routes, [], []
@@ -82,10 +74,13 @@ class Actor(threading.Thread):
                 route,
                 is_persistent=self.random.random() < 0.85,
                 priority=self.random.randrange(5),
+                size=LARGE if self.random.random() < self.round.large_share else self.random.choice(SIZES),
                 commit=commit,
             )
+            delay_ms = self.random.randrange(DELAY_MS_MAX) if route.is_delayed else 0
+            told = properties(is_persistent=message.is_persistent, priority=message.priority, delay_ms=delay_ms)
             sent.append(message)
-            data.append(self.frames_of(message, self.random.randrange(DELAY_MS_MAX) if route.is_delayed else 0))
+            data.append(publication(route.exchange, route.key, message.body, told, mandatory=True))
         return sent, b"".join(data)
 
 
@@ -156,10 +151,9 @@ class Taker(Actor):
             if event.method == "basic.return":  # of a commit
                 continue
             queue = self.history.topology.queues[event["consumer_tag"].decode()]
-            name = event.body.partition(b" ")[0].decode()
-            redelivered = bool(event["redelivered"])
-            self.history.delivered(queue, name, redelivered=redelivered, to=self.consumptions[queue.name])
-            self.held.append((event["delivery_tag"], queue.name, name))
+            redelivered, to = bool(event["redelivered"]), self.consumptions[queue.name]
+            name = self.history.delivered(queue, event.body, redelivered=redelivered, to=to)
+            self.held.append((event["delivery_tag"], queue.name, name or "unknown"))
 
     def settles(self, which: list[tuple[int, str, str]], *, is_ack: bool) -> list[Settlement]:
         return [made for _, queue, name in which for made in self.history.settles(queue, [name], is_ack=is_ack)]

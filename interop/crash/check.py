@@ -8,6 +8,7 @@ from typing import NamedTuple
 from interop.crash.client import Client
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent
 from interop.crash.topology import RETRY_MS, Order
+from interop.parity import codec
 
 PATIENCE_S = 10.0
 LATE_PATIENCE_S = 3.0
@@ -80,17 +81,33 @@ def drain(history: History, client: Client) -> Left:
 
 
 def take(history: History, client: Client, queue_name: str, consumption: Consumption) -> list[str]:
-    """The names of the messages that were delivered meanwhile; their order is looked at, redelivered or not."""
+    """The names of the messages that were delivered meanwhile. More is looked at here than elsewhere: their order,
+    redelivered or not, and what dead letters tell of themselves."""
     queue, names = history.topology.queues[queue_name], []
     while client.events:
         event = client.events.popleft()
-        name = event.body.partition(b" ")[0].decode()
         redelivered = bool(event["redelivered"])
-        if history.delivered(queue, name, redelivered=redelivered, to=consumption):
-            if redelivered and queue.order is Order.ALL:
-                history.look_at_order(queue, history.messages[name], consumption)
-            names.append(name)
+        name = history.delivered(queue, event.body, redelivered=redelivered, to=consumption)
+        if name is None:
+            continue
+        names.append(name)
+        message = history.messages[name]
+        if redelivered and queue.order is Order.ALL:
+            history.look_at_order(queue, message, consumption)
+        if queue_name not in message.route.queues and not tells_of_death(event.properties, message):
+            history.find("letter", f"{queue_name}: {name} does not tell where it died first", (queue_name, name))
+        if "x-max-priority" in queue.arguments:
+            highest = min(message.priority, queue.arguments["x-max-priority"])
+            if highest > consumption.priority:
+                history.find("order", f"{queue_name}: {name} after one of a lower priority", (queue_name, name))
+            consumption.priority = highest
     return names
+
+
+def tells_of_death(properties: bytes, message: Sent) -> bool:
+    """Whether a header says in which queue it died first: in one it was routed to."""
+    roots = (codec.encode_value(queue) for queue in message.route.queues)
+    return any(b"\x13x-first-death-queue" + root in properties for root in roots)
 
 
 class Verdict(NamedTuple):

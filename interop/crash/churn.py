@@ -24,7 +24,8 @@ ARGUMENTS: tuple[dict[str, Any], ...] = (
     {"x-max-length": 100_000, "x-overflow": "reject-publish"},
 )
 COUNTS = (1, 10, 100)
-FLOOD = 4000
+FLOODS = ((4000, 0), (10_000, 0), (800, 100_000))
+"""How many messages of which size; the last are so much that the store tidies up after them."""
 PATIENCE_ROUNDS = 40
 
 Binding = tuple[str, str, str]
@@ -154,12 +155,14 @@ class Churn(Actor):
         for content in self.state.contents[name]:
             content.purged_at = content.purged_at or at
 
-    def publish(self, client: Client, name: str, count: int) -> None:
+    def publish(self, client: Client, name: str, count: int, size: int = 0) -> None:
         """Once it is confirmed, a purge before it is safe as well."""
         new = [Content(each) for each in self.state.new_names(count)]
         at = self.history.now()
         self.state.contents[name] += new
-        client.send(b"".join(publication("", name, f"{each.name} ".encode(), PERSISTENT) for each in new))
+        client.send(
+            b"".join(publication("", name, f"{each.name} ".encode().ljust(size, b"\0"), PERSISTENT) for each in new)
+        )
         self.wait_for_confirms(client, count)
         for each in new:
             each.is_sure = True
@@ -188,7 +191,7 @@ class Churn(Actor):
         name = self.random.choice(QUEUES)
         if name not in state.queues:
             self.declare_queue(client, name)
-        self.publish(client, name, FLOOD)
+        self.publish(client, name, *self.random.choice(FLOODS))
         state.unsure.clear()
         if self.random.random() < 0.5:
             self.purge(client, name)

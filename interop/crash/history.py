@@ -45,8 +45,14 @@ class Sent:
     priority: int
     life: int
     sent_at: int
+    size: int
+    """Of the body: its name, a space, and zeros."""
     commit: Commit | None = None
     own_outcome: Outcome = Outcome.UNKNOWN
+
+    @property
+    def body(self) -> bytes:
+        return f"{self.name} ".encode().ljust(self.size, b"\0")
 
     @property
     def outcome(self) -> Outcome:
@@ -98,6 +104,9 @@ class Consumption:
     def __init__(self, name: str) -> None:
         self.name = name
         self.last: dict[tuple[str, str, int], int] = {}
+        """For each queue, publisher and priority the number of the last message."""
+        self.priority = 255
+        """Of the last message, where that matters."""
 
 
 class History:
@@ -113,6 +122,8 @@ class History:
         self.copies: dict[tuple[str, str], Copy] = defaultdict(Copy)
         self.findings: list[Finding] = []
         self.counts: Counter[str] = Counter()
+        self.crashed_before = 1
+        """The first life since the last crash: since then it only stopped in good order."""
         self.is_stopping = False
         """The broker closes connections, one after the other, and reads no more answers on those."""
         self.proven: dict[int, int] = {}
@@ -160,6 +171,8 @@ class History:
         """The broker's process is no more."""
         with self._lock:
             self.life += 1
+            if not self.is_stopping:
+                self.crashed_before = self.life
             self.is_stopping = False
 
     def emptied(self) -> None:
@@ -172,14 +185,22 @@ class History:
     # Publishing
 
     def publishes(
-        self, publisher: str, route: Route, *, is_persistent: bool, priority: int, commit: Commit | None = None
+        self,
+        publisher: str,
+        route: Route,
+        *,
+        is_persistent: bool,
+        priority: int,
+        size: int = 0,
+        commit: Commit | None = None,
     ) -> Sent:
-        """To be called before the message is sent; its body must begin with its name and a space."""
+        """To be called before the message is sent. Its body has at least `size` bytes."""
         with self._lock:
             self._numbers[publisher] += 1
             number = self._numbers[publisher]
             name = f"{self.epoch}/{publisher}/{number}"
-            message = Sent(name, publisher, number, route, is_persistent, priority, self.life, self.now(), commit)
+            at, size = self.now(), max(size, len(name) + 1)
+            message = Sent(name, publisher, number, route, is_persistent, priority, self.life, at, size, commit)
             self.messages[name] = message
             self.counts["published"] += 1
             return message
@@ -208,8 +229,9 @@ class History:
 
     # Consuming
 
-    def delivered(self, queue: Queue, name: str, *, redelivered: bool, to: Consumption) -> bool:
-        """Whether it is a message of this epoch, as it should be."""
+    def delivered(self, queue: Queue, body: bytes, *, redelivered: bool, to: Consumption) -> str | None:
+        """The name, if it is a message of this epoch, as it should be."""
+        name = body.partition(b" ")[0].decode(errors="replace")
         with self._lock:
             self.counts["delivered"] += 1
             copy = self.copies[queue.name, name]
@@ -217,9 +239,12 @@ class History:
             copy.events.append(Event(self.now(), self.life, f"delivered{mark} to {to.name}"))
             message = self.messages.get(name)
             if message is None:
-                kind = "came back" if int(name.partition("/")[0]) < self.epoch else "unknown"
+                is_old = name.startswith(tuple(f"{epoch}/" for epoch in range(1, self.epoch)))
+                kind = "came back" if is_old else "unknown"
                 self.find(kind, f"{queue.name}: {name} was taken out long ago or never sent", (queue.name, name))
-                return False
+                return None
+            if body != message.body:
+                self.find("damaged", f"{queue.name}: {name} has another body than was sent", (queue.name, name))
             for kind, text in self._objections(queue, message, copy, redelivered=redelivered):
                 self.find(kind, f"{queue.name}: {name} {text}", (queue.name, name))
             self._look_at_order(queue, message, to, redelivered=redelivered)
@@ -227,14 +252,19 @@ class History:
             copy.delivered_in = self.life
             copy.holder, copy.holder_life = to, self.life
             copy.settlement = None
-            return True
+            return name
 
     def _objections(self, queue: Queue, message: Sent, copy: Copy, *, redelivered: bool) -> Iterator[tuple[str, str]]:
         # A letter may be delivered where it went before it is known for good that it went there; then it may go again.
         is_letter = any(each.next == queue.name for each in self.topology.queues.values())
         if copy.deliveries and not redelivered and (copy.delivered_in == self.life or not is_letter):
             yield "not marked", "was delivered before, and is not marked as redelivered"
-        if redelivered and not copy.deliveries and message.life == self.life and not self.is_stopping:
+        is_kept = queue.name in self.topology.kept
+        if (
+            redelivered
+            and not copy.deliveries
+            and (message.life >= self.crashed_before if is_kept else message.life == self.life and not self.is_stopping)
+        ):
             yield "marked", "is marked as redelivered, and was never delivered"
         if copy.holder is not None and copy.holder_life == self.life and not self.is_stopping:
             yield "duplicate", "is delivered to two consumers at a time"

@@ -14,6 +14,8 @@ from interop.crash.subject import Subject
 from interop.crash.topology import Topology, topology
 
 ROUND_S_MAX = 0.7
+AFTER_FLOOD_S = (0.05, 0.05, 1.5)
+LARGE_SHARES = (0.005, 0.005, 0.2)
 ACTORS_END_S = 60.0
 PUBLISHERS, CONSUMERS = 2, 3
 
@@ -32,6 +34,8 @@ class Play:
         self.history = History(topology(delayed=subject.has_delays), acks_last=subject.acks_last)
         self.state = churn.State()
         self.ends: Counter[str] = Counter()
+        self.told = 0
+        """How many of the findings were reported."""
         self.start_seconds = self.subject.start()
         self.declare(self.history.topology)
 
@@ -58,14 +62,13 @@ class Play:
         draw = random.Random(f"{self.seed}/{number}")
         end = draw.choice(ENDS)
         self.ends[end] += 1
-        found_before = len(self.history.findings)
-        round_ = Round(self.subject.port, self.history)
+        round_ = Round(self.subject.port, self.history, large_share=draw.choice(LARGE_SHARES))
         actors = self.actors(round_, number, flood=end == "flood")
         for actor in actors:
             actor.start()
         if end == "flood":
             round_.strike.wait(ACTORS_END_S)
-            time.sleep(draw.random() * 0.05)
+            time.sleep(draw.choice(AFTER_FLOOD_S) * draw.random())
         else:
             time.sleep(draw.random() * ROUND_S_MAX)
         self.finish(round_, actors, end, draw)
@@ -73,8 +76,17 @@ class Play:
             self.verify()
         if draw.random() < 0.4:
             self.check()
-        for finding in self.history.findings[found_before:]:
-            self.say(f"seed {self.seed}, round {number} ({end}): {finding.kind}: {finding.text}")
+        self.report(f"round {number} ({end})")
+
+    def last_look(self) -> None:
+        self.check()
+        self.report("at the end")
+
+    def report(self, when: str) -> None:
+        """Say what was found since the last time."""
+        for finding in self.history.findings[self.told :]:
+            self.say(f"seed {self.seed}, {when}: {finding.kind}: {finding.text}")
+        self.told = len(self.history.findings)
 
     def actors(self, round_: Round, number: int, *, flood: bool) -> list[Actor]:
         def seed(name: str) -> str:

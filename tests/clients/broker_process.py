@@ -139,9 +139,10 @@ class LoggedProcess:
 
 
 class BrokerProcess:
-    """`amqpy serve` on loopback. It can be stopped and started again on the same port."""
+    """`amqpy serve` on loopback. It can be stopped and started again on the same port, and on the same directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path | None = None) -> None:
+        self._place = ["--memory"] if data_dir is None else ["--data-dir", str(data_dir)]
         self._port = 0
         self._process: LoggedProcess | None = None
 
@@ -151,7 +152,7 @@ class BrokerProcess:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
-        self._process = LoggedProcess([*command, "--memory", "--strict"], cwd=PROJECT)
+        self._process = LoggedProcess([*command, *self._place, "--strict"], cwd=PROJECT)
         self._port = int(self._process.wait_for_line(LISTENING, START_DEADLINE_S)[1])
         self._process.wait_for_line("Server startup complete", START_DEADLINE_S)
 
@@ -164,6 +165,16 @@ class BrokerProcess:
         assert exit_code == 0, f"the broker's exit code was {exit_code}:\n{process.log}"
         assert not process.mentions(*SIGNS_OF_A_BUG), process.log
 
-    def restart(self) -> None:
-        self.stop()
+    def kill(self) -> None:
+        """End the broker without a chance to do anything more."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.kill()
+        assert not process.mentions(*SIGNS_OF_A_BUG), process.log
+
+    def restart(self, *, kill: bool = False) -> None:
+        if kill:
+            self.kill()
+        else:
+            self.stop()
         self.start()

@@ -14,6 +14,7 @@ from .broker_process import Address, BrokerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pika.adapters.blocking_connection import BlockingChannel
 
@@ -38,6 +39,17 @@ def own_broker() -> Iterator[BrokerProcess]:
     if EXTERNAL_URL:
         pytest.skip("a broker at AMQPY_TEST_URL is not ours to restart")
     process = BrokerProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def durable_broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    """The same, with a directory in which it finds what is durable when it is started again."""
+    if EXTERNAL_URL:
+        pytest.skip("a broker at AMQPY_TEST_URL is not ours to restart")
+    process = BrokerProcess(tmp_path / "data")
     process.start()
     yield process
     process.stop()
