@@ -95,6 +95,7 @@ class Journal:
         "batch",
         "facts_count",
         "is_awaited",
+        "overflow_count",
         "size",
         "wanted",
         "writing",
@@ -113,6 +114,8 @@ class Journal:
         """About how many bytes of memory the batch that gathers costs."""
         self.added_count = 0
         """How many messages were ever added: who sees it grow must wait before it promises anything."""
+        self.overflow_count = 0
+        """How many were ever added that are on disk for want of memory only: who sees it grow had better slow down."""
         self.facts_count = 0
         """The same of facts, and of messages cleared."""
         self.wanted: tuple[int, int] | None = None
@@ -170,6 +173,7 @@ class Journal:
         self.size += len(message.body) + OVERHEAD
         if transient:
             batch.transient.add(key)
+            self.overflow_count += 1
             return
         self.added_count += 1
         if note is not None:

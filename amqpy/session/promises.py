@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class Promises:
     """Those of one connection. Without a journal nothing is durable, and nothing waits for anything."""
 
-    __slots__ = ("_added_count", "_outbox", "journal", "stores")
+    __slots__ = ("_added_count", "_outbox", "_overflow_count", "journal", "stores")
 
     def __init__(self, journal: "Journal | None", outbox: "Outbox") -> None:
         self.journal = journal
         self._outbox = outbox
         self._added_count = 0
         """How many messages had been stored when this turn began."""
+        self._overflow_count = 0
+        """The same of those that are only stored because there are so many."""
         self.stores = False
         """Whether the client publishes what is stored, and so waits when the store does not keep up."""
 
@@ -29,11 +31,16 @@ class Promises:
         """A turn of the connection begins."""
         if self.journal is not None:
             self._added_count = self.journal.added_count
+            self._overflow_count = self.journal.overflow_count
 
     def batch(self) -> "Batch | None":
         """The batch that has what this turn stored, if the client is to wait for that."""
         journal = self.journal
-        if journal is None or journal.added_count == self._added_count:
+        if journal is None:
+            return None
+        if journal.overflow_count != self._overflow_count:
+            self.stores = True
+        if journal.added_count == self._added_count:
             return None
         self.stores = True
         return journal.batch if journal.is_awaited else None

@@ -132,7 +132,7 @@ def test_its_size_is_that_of_what_gathers(journal: Journal) -> None:
 def test_the_counts_say_whether_anything_was_promised(journal: Journal) -> None:
     journal.add(FIRST, message(), transient=True)
     journal.remove(FIRST)
-    assert (journal.added_count, journal.facts_count) == (0, 0)
+    assert (journal.added_count, journal.overflow_count, journal.facts_count) == (0, 1, 0)
     journal.add(FIRST, message())
     assert (journal.added_count, journal.facts_count) == (1, 0)
     journal.put(VHOST)

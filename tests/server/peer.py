@@ -13,6 +13,7 @@ from pamqp.commands import Channel, Connection
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from amqpy.config import Config
+from amqpy.core.journal import Journal
 from amqpy.server.reactor import Reactor
 from tests.session.client import (
     HEADER,
@@ -100,8 +101,8 @@ class Peer:
 class Server:
     """A reactor and its peers."""
 
-    def __init__(self, config: Config) -> None:
-        self.broker = make_broker(config)
+    def __init__(self, config: Config, journal: Journal | None = None) -> None:
+        self.broker = make_broker(config, journal)
         self.reactor = Reactor(self.broker, make_users(self.broker), config, log=LOG)
         self.peers: list[Peer] = []
         self._left = trio.Event()

@@ -20,6 +20,7 @@ from pamqp.base import Frame as Method
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
+from amqpy.core.journal import Journal
 from amqpy.session.connection import ConnectionSession
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import Access, decode_method
@@ -156,9 +157,10 @@ def make_users(broker: Broker) -> Users:
     return users
 
 
-def make_broker(config: Config | None = None) -> Broker:
+def make_broker(config: Config | None = None, journal: Journal | None = None) -> Broker:
     names = (f"{number:022}" for number in count(1))
-    return Broker(config or Config(cluster_name="rabbit@test"), lambda: next(names), Random(0).randrange)
+    config = config or Config(cluster_name="rabbit@test")
+    return Broker(config, lambda: next(names), Random(0).randrange, journal=journal)
 
 
 class Client:

@@ -1,17 +1,12 @@
 """What is promised is durable: confirms and replies to changes and commits wait for the store; nothing else does."""
 
-from itertools import count
-from random import Random
-
 import pytest
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 
-from amqpy.config import Config
-from amqpy.core.broker import Broker
 from amqpy.core.journal import Journal
 from amqpy.store.memory import MemoryStore
-from tests.session.client import Client, Received, names, publish_frames
+from tests.session.client import Client, Received, make_broker, names, publish_frames
 
 
 class Disk:
@@ -21,10 +16,7 @@ class Disk:
         self.store = MemoryStore()
         self.store.load()
         self.journal = Journal(self.store, lambda: 0, is_awaited=is_awaited)
-        server_names = (f"{number:022}" for number in count(1))
-        self.broker = Broker(
-            Config(cluster_name="rabbit@test"), server_names.__next__, Random(0).randrange, journal=self.journal
-        )
+        self.broker = make_broker(journal=self.journal)
 
     def client(self, *methods: Method, channels: tuple[int, ...] = (1,)) -> Client:
         """One that has said this, and it is durable."""
