@@ -11,7 +11,6 @@ the store refuses everything. SQLite reports such an error once, and the pages i
 kernel's cache, so that a second try could seem to succeed.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from amqpy.core.facts import LaneRecord, LaneState, Record
 from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
 from amqpy.core.message import Message
 from amqpy.store import schema
+from amqpy.store.files import Files
 from amqpy.store.ranges import Range, Ranges, outside, touched, united
 from amqpy.store.rows import KINDS, MessageReader, to_record
 from amqpy.store.statements import Bodies, of_added, of_facts, of_removed
@@ -93,8 +93,7 @@ class SqliteStore:
         self._vacuum_failed = False
         self._is_longer = False
         """Whether the file is longer than it will be when all readers are gone."""
-        self._identity: list[tuple[str, tuple[int, int]]] = []
-        self._log_bytes = 0
+        self._files: Files | None = None
         self._waited = False
         """Whether the last reader had to wait for the disk."""
         with ExitStack() as opened:
@@ -152,7 +151,7 @@ class SqliteStore:
             execute("COMMIT")
             self._garbage, self._run, self._last_body = united(garbage), run, last_body
             self._old_transients = bool(transients)
-            self._identity = [(path, _identity(path)) for path in (str(self.path), f"{self.path}-wal")]
+            self._files = Files(self.path)
         return Loaded(records, lanes, bool(was["is_clean"]), frozenset(orphans))
 
     def _lanes(self) -> Iterator[Range]:
@@ -190,7 +189,7 @@ class SqliteStore:
         pending, self._pending = self._pending, []
         if not pending:
             return self._synced
-        if self._log_bytes > 4 * WAL_BYTES:
+        if self._files is not None and self._files.log_bytes > 4 * WAL_BYTES:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
             with suppress(StoreFull), self._guarded("write to"):
                 self._checkpoint("PASSIVE")
@@ -404,15 +403,8 @@ class SqliteStore:
             raise StoreError(self._broken)
 
     def _check_files(self) -> None:
-        """A file that was deleted or replaced can still be written to, and be lost with the next start."""
-        for path, was in self._identity:
-            try:
-                found = os.stat(path)
-            except OSError as error:
-                raise StoreError(f"{path} is gone: {error.strerror}") from None
-            if (found.st_dev, found.st_ino) != was:
-                raise StoreError(f"{path} was replaced while it was in use")
-            self._log_bytes = found.st_size
+        if self._files is not None:
+            self._files.check()
 
 
 @contextmanager
@@ -426,11 +418,6 @@ def stated(path: Path, doing: str) -> Iterator[None]:
             raise StoreFull(text) from error
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         raise StoreError(f"{text} ({name})") from error
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
 
 
 def connect(path: Path) -> sqlite3.Connection:

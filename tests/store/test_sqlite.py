@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from amqpy.core.facts import LaneRecord, QueueRecord
 from amqpy.core.journal import Batch
 from amqpy.store import schema, sqlite, statements
+from amqpy.store.files import SIGHT_MAX
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.store.material import Run, SqliteOpener, by_size, drain, key_of, lane_record, message_of
@@ -383,10 +385,15 @@ def test_clearing_without_space_clears_nothing(run: Run) -> None:
     assert not run.all(1)
 
 
+@pytest.mark.parametrize("age_s", [0, 100])
 @pytest.mark.parametrize("end", ["", "-wal"])
 @pytest.mark.parametrize("deed", ["delete", "replace"])
-def test_a_file_that_vanishes_ends_the_store(run: Run, opener: SqliteOpener, end: str, deed: str) -> None:
+def test_a_file_that_vanishes_ends_the_store(run: Run, opener: SqliteOpener, end: str, deed: str, age_s: int) -> None:
+    """Also when nothing had changed in its directory for long."""
+    settled_s = time.time() - age_s
+    os.utime(opener.path.parent, (settled_s, settled_s))
     run.write(run.batch(by_size([1])))
+    run.write(run.batch(by_size([1], lane=3)))
     path = Path(f"{opener.path}{end}")
     copy = path.with_suffix(".copy")
     shutil.copyfile(path, copy)
@@ -399,6 +406,19 @@ def test_a_file_that_vanishes_ends_the_store(run: Run, opener: SqliteOpener, end
         run.store.sync()
     assert "\n" not in str(first.value)
     refused(run, str(first.value))
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_a_file_that_vanishes_unseen_is_missed_before_long(run: Run, opener: SqliteOpener, end: str) -> None:
+    """The directory's time may be set by anybody, and some file systems do not keep it."""
+    settled_s = time.time() - 100
+    os.utime(opener.path.parent, (settled_s, settled_s))
+    run.write(run.batch(by_size([1])))
+    Path(f"{opener.path}{end}").unlink()
+    os.utime(opener.path.parent, (settled_s, settled_s))
+    with pytest.raises(StoreError, match=f"{opener.path.name}{end} is gone"):  # noqa: PT012 (one of many)
+        for at in range(SIGHT_MAX + 1):
+            run.write(run.batch({key_of(2, at): message_of(b"")}))
 
 
 def refused(run: Run, text: str) -> None:
