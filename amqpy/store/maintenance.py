@@ -126,7 +126,7 @@ def _looking_at(directory: Path) -> Iterator[sqlite3.Connection]:
     path = _database(directory)
     with stated(path, "read"), closing(connect(path)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        schema.check_is_store(connection, str(path))
+        schema.check_current(connection, str(path))
         yield connection
 
 

@@ -86,10 +86,30 @@ MIGRATIONS: Final[list[Migration]] = []
 """The first one makes version 2 of version 1, and so on. Each runs within a transaction and must not end it."""
 
 
+def check_usable(connection: sqlite3.Connection, path: str, migrations: list[Migration] = MIGRATIONS) -> int:
+    """The version of the database; 0 of an empty one. Raises StoreError for one that is not ours or too new, and
+    sqlite3.Error."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    assert isinstance(version, int)
+    if application != APPLICATION_ID and (application or version or things):
+        raise StoreError(f"{path} is a database, but not one of amqpy")
+    newest = 1 + len(migrations)
+    if version > newest:
+        raise StoreError(f"{path} is of a newer amqpy: its version is {version}, this amqpy knows up to {newest}")
+    return version
+
+
+def check_current(connection: sqlite3.Connection, path: str) -> None:
+    """Whoever only wants to look needs a database of today. Raises StoreError, sqlite3.Error."""
+    if check_usable(connection, path) != 1 + len(MIGRATIONS):
+        raise StoreError(f"{path} is of an older amqpy: start the broker once to bring it up to date")
+
+
 def prepare(connection: sqlite3.Connection, path: str, migrations: list[Migration] = MIGRATIONS) -> None:
     """Makes the tables, or brings them up to date: all or nothing. Raises StoreError, sqlite3.Error."""
-    newest = 1 + len(migrations)
-    version = _checked_version(connection, path, newest)
+    version, newest = check_usable(connection, path, migrations), 1 + len(migrations)
     if version == newest:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -102,24 +122,6 @@ def prepare(connection: sqlite3.Connection, path: str, migrations: list[Migratio
             migrate(connection)
     connection.execute(f"PRAGMA user_version = {newest}")
     connection.execute("COMMIT")
-
-
-def check_is_store(connection: sqlite3.Connection, path: str, migrations: list[Migration] = MIGRATIONS) -> None:
-    """Whoever only wants to look needs a database of today. Raises StoreError, sqlite3.Error."""
-    if _checked_version(connection, path, 1 + len(migrations)) != 1 + len(migrations):
-        raise StoreError(f"{path} is of an older amqpy: start the broker once to bring it up to date")
-
-
-def _checked_version(connection: sqlite3.Connection, path: str, newest: int) -> int:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    assert isinstance(version, int)
-    if application != APPLICATION_ID and (application or version or things):
-        raise StoreError(f"{path} is a database, but not one of amqpy")
-    if version > newest:
-        raise StoreError(f"{path} is of a newer amqpy: its version is {version}, this amqpy knows up to {newest}")
-    return version
 
 
 def _statements(script: str) -> list[str]:

@@ -78,6 +78,8 @@ SELECT count(*), min(key), coalesce(sum(
 class SqliteStore:
     """The durable things of one broker. `open_store` makes one. May raise StoreError, as the constructor does."""
 
+    migrations = schema.MIGRATIONS
+
     def __init__(self, path: Path, *, sync: Sync = "full", page_bytes: int = PAGE_BYTES) -> None:
         self.path = path
         self._broken: str | None = None
@@ -107,6 +109,7 @@ class SqliteStore:
 
     def _set_up(self, sync: Sync, page_bytes: int) -> None:
         execute = self._writer.execute
+        schema.check_usable(self._writer, str(self.path), self.migrations)
         execute(f"PRAGMA page_size = {page_bytes}")
         (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -121,7 +124,7 @@ class SqliteStore:
         # Or a broker would need a place for temporary files, which a container may not have.
         execute("PRAGMA temp_store = MEMORY")
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
-        schema.prepare(self._writer, str(self.path))
+        schema.prepare(self._writer, str(self.path), self.migrations)
         self._reader.execute("PRAGMA query_only = ON")
 
     # --- loading
@@ -368,6 +371,8 @@ class SqliteStore:
             for from_, to in outside(self._garbage, first, last):
                 cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
                 for row in cursor:
+                    if row[5] is None:
+                        raise StoreError(f"{self.path} is damaged: message {row[0]} has no body")
                     found.append(row)
                     size_max -= len(row[5])
                     if size_max <= 0:

@@ -42,7 +42,8 @@ class Store(Source, Protocol):
         """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
 
     def append(self, batch: Batch) -> None:
-        """Buffers a batch, which must not change any more. Raises StoreError."""
+        """Buffers a batch, which must not change any more. What it adds has new keys, or such as it removes, too. Raises
+        StoreError."""
 
     def sync(self) -> int:
         """Makes all that was appended durable, as a whole or not at all; the number of the last batch. Raises

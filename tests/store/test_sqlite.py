@@ -65,11 +65,10 @@ def test_somebody_elses_database_is_refused_and_left_alone(opener: SqliteOpener)
     other = sqlite3.connect(opener.path)
     other.execute("CREATE TABLE songs (name)")
     other.close()
+    before = opener.path.read_bytes()
     with pytest.raises(StoreError, match=r"amqpy.db is a database, but not one of amqpy"):
         opener.open()
-    other = sqlite3.connect(opener.path)
-    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
-    other.close()
+    assert opener.path.read_bytes() == before
 
 
 def test_what_is_no_database_is_refused(opener: SqliteOpener) -> None:
@@ -123,10 +122,10 @@ def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatc
         connection.execute("UPDATE lanes SET owner = 'painted'")
 
     run.close()
-    monkeypatch.setattr(schema.prepare, "__defaults__", ([add_colour, fail],))
+    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, fail])
     with pytest.raises(StoreError, match="no such column"):
         run.opener.open()
-    monkeypatch.setattr(schema.prepare, "__defaults__", ([add_colour, paint],))
+    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, paint])
     assert ask(run, "PRAGMA user_version") == 1
     loaded = run.start()
     assert loaded.records == [LaneRecord(1, "/", "queue", "painted", 0, 0)]
@@ -460,6 +459,15 @@ def test_a_database_that_is_damaged_is_noticed(run: Run, opener: SqliteOpener) -
     with pytest.raises(StoreError, match="malformed"):
         store.load()
     store.close(is_clean=True)
+
+
+def test_a_message_without_its_body_is_noticed(run: Run, opener: SqliteOpener) -> None:
+    run.write(run.batch({key_of(lane, 0): message_of(b"s" * 1000) for lane in (1, 2)}))
+    with sqlite3.connect(opener.path) as other:
+        other.execute("DELETE FROM bodies")
+    other.close()
+    with pytest.raises(StoreError, match=f"amqpy.db is damaged: message {key_of(1, 0)} has no body"):
+        run.all(1)
 
 
 def test_records_of_the_same_name_in_other_bytes_are_others(run: Run) -> None:
