@@ -42,7 +42,7 @@ class Store(Source, Protocol):
         """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
 
     def append(self, batch: Batch) -> None:
-        """Buffers a batch, which must not change any more. What it adds has new keys, or such as it removes, too. Raises
+        """Buffers a batch, which must not change any more. Keys that it adds are new, or it removes them, too. Raises
         StoreError."""
 
     def sync(self) -> int:
