@@ -1,5 +1,7 @@
 """What a publisher is told: everything once, in order, in as few frames as can say it."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +53,52 @@ def test_nothing_to_tell() -> None:
     confirms.note()
     assert confirms.take() == [Confirm(3, multiple=True, nack=False)]
     assert confirms.take() == []
+
+
+turns = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.lists(st.booleans(), min_size=1, max_size=4), st.booleans()),
+        st.tuples(st.just("take")),
+        st.tuples(st.just("durable")),
+    ),
+    max_size=30,
+)
+
+
+@given(turns)
+def test_every_message_is_told_once_in_order_and_not_before_its_batch(turns: list[tuple[Any, ...]]) -> None:
+    """What is published in a turn, true for those that are refused, and whether some of it was stored; a batch is
+    taken; a batch is durable."""
+    confirms = Confirms()
+    gathering, taken, durable = 1, 0, 0
+    published: list[tuple[bool, int]] = []
+    told: list[bool] = []
+
+    def tell(batch: int | None) -> None:
+        for tag, multiple, nack in confirms.take(batch):
+            run = tag - len(told)
+            assert run == 1 or (multiple and run > 1 and not nack)
+            told.extend([nack] * run)
+
+    for kind, *details in turns:
+        if kind == "publish":
+            nacks, is_stored = details
+            # In order: who was not stored waits for what is before it.
+            batch = gathering if is_stored else max([0, *(batch for _, batch in published)])
+            for nack in nacks:
+                confirms.last_tag += 1
+                published.append((nack, batch))
+                if nack:
+                    confirms.nack(confirms.last_tag)
+            assert confirms.pending
+            confirms.note(gathering if is_stored else None)
+            assert not confirms.pending
+            if not is_stored:
+                tell(None)
+        elif kind == "take" and taken == durable:
+            taken, gathering = gathering, gathering + 1
+        elif kind == "durable" and taken > durable:
+            durable = taken
+            tell(durable)
+        may_be_told = [nack for nack, batch in published if batch <= durable]
+        assert told == may_be_told, "all that can be told, and no more"
