@@ -156,12 +156,15 @@ class Journal:
         self._lane_count = max(numbers, default=0)
         self._closed_lanes = deque((number, 0) for number in range(1, self._lane_count) if number not in numbers)
 
-    def close_lane(self, number: int, record: LaneRecord | None) -> None:
-        """The lane is gone, with all that is in it. Nobody will name a message of it again."""
+    def close_lane(self, number: int, record: LaneRecord | None, *, end: int = POSITIONS) -> None:
+        """The lane is gone, with all that is in it. Nobody will name a message of it again; no position from `end` on
+        was ever used."""
         if record is not None:
             self.drop(record._replace(number=number))
         first = number << POSITION_BITS
-        self.clear(first, first + POSITIONS - 1)
+        self._forget(first, first + end)
+        self.batch.cleared.append((first, first + POSITIONS - 1))
+        self.facts_count += 1
         # Until it is durable that they are gone, the messages can still be read.
         self._closed_lanes.append((number, self.batch.number))
 
@@ -188,11 +191,19 @@ class Journal:
 
     def clear(self, first: int, last: int) -> None:
         """Removes all messages with keys from `first` to `last`."""
-        batch = self.batch
-        for key in [key for key in batch.added if first <= key <= last]:
-            self.size -= len(batch.added.pop(key).body) + OVERHEAD
-        batch.cleared.append((first, last))
+        self._forget(first, last + 1)
+        self.batch.cleared.append((first, last))
         self.facts_count += 1
+
+    def _forget(self, first: int, end: int) -> None:
+        """Takes out of the batch what was added with keys from `first` on and before `end`."""
+        added = self.batch.added
+        if end - first < len(added):
+            keys = [key for key in range(first, end) if key in added]
+        else:
+            keys = [key for key in added if first <= key < end]
+        for key in keys:
+            self.size -= len(added.pop(key).body) + OVERHEAD
 
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
         """The next messages with keys from `first` to `last`, some at least if there are any. Those that are not

@@ -137,7 +137,7 @@ class Lane(ReadyFifo[Message]):
     def close(self) -> None:
         """The queue is gone: so is what the store has of it, and what comes after leaves no trace there."""
         if self.base >= 0:
-            self._journal.close_lane(self.base >> POSITION_BITS, self._record)
+            self._journal.close_lane(self.base >> POSITION_BITS, self._record, end=self._end)
         self.base = -1
         self._record = None
         self._keeps_all = self._keeps_persistent = False

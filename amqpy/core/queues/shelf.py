@@ -62,7 +62,7 @@ class Shelf:
     def close(self) -> None:
         """Nothing will be put here any more."""
         if self._journal is not None and self._base >= 0:
-            self._journal.close_lane(self._base >> POSITION_BITS, self._record)
+            self._journal.close_lane(self._base >> POSITION_BITS, self._record, end=self._end)
         self._base, self._journal = -1, None
 
     def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
