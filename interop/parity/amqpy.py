@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -25,11 +26,19 @@ class AmqpyFailed(RuntimeError):
 
 @contextlib.contextmanager
 def running_amqpy(*options: str) -> Iterator[Broker]:
-    """Run amqpy on a free port and give it to the caller once it accepts."""
+    """Run amqpy on a free port and give it to the caller once it accepts. As RabbitMQ, it keeps what is durable."""
     where = ["--host", "127.0.0.1", "--port", "0", "--strict", "--profile", "rabbitmq-3.10"]
-    command = [sys.executable, "-m", "interop.parity.subject", *where, *options]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="amqpy-parity-") as directory,
+        subprocess.Popen(
+            [sys.executable, "-m", "interop.parity.subject", *where, "--data-dir", directory, *options],
+            text=True,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+        ) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -86,7 +86,7 @@ class Administrator:
         return "ok"
 
     def set_disk_free_limit(self, absolute: str) -> None:
-        """Without a data directory the broker has no disk, so it is told of one."""
+        """The broker is told of a disk: without a data directory it has none, and a real one changes."""
         broker = self._reactor.broker
         broker.resources.note_disk(DISK_FREE)
         broker.administration.set_disk_free_limit(absolute)
