@@ -242,7 +242,17 @@ class QuorumQueue(Queue):
         return True
 
     def discard(self) -> int:
-        return super().discard() + (0 if self._retries is None else self._retries.discard())
+        count = super().discard()
+        if self._retries is not None:
+            for message in self._retries.shelf if self.contents is not None else ():
+                self.forget(message)
+            count += self._retries.discard()
+        return count
+
+    def close(self) -> None:
+        super().close()
+        if self._unsent is not None:
+            self._unsent.clear()
 
     def lanes(self) -> Iterator[Lane | Shelf]:
         yield from super().lanes()
