@@ -49,8 +49,21 @@ class Promises:
         """Replies promise what is not durable yet: nothing leaves before it is."""
         journal = self.journal
         if journal is not None and journal.is_awaited and not journal.batch.is_empty:
-            self._outbox.held_for = journal.batch.number
-            journal.batch.waiting[self] = None
+            self._hold_for(journal.batch)
+
+    def hold_for_others(self) -> None:
+        """A reply promises what was there already: somebody else declared it, perhaps only just now."""
+        journal = self.journal
+        if journal is None or not journal.is_awaited:
+            return
+        if journal.batch.facts:
+            self._hold_for(journal.batch)
+        elif journal.writing is not None and journal.writing.facts and self._outbox.held_for is None:
+            self._hold_for(journal.writing)
+
+    def _hold_for(self, batch: "Batch") -> None:
+        self._outbox.held_for = batch.number
+        batch.waiting[self] = None
 
     def on_durable(self, number: int) -> None:
         """A batch is durable, and all before it (`journal.Waiter`)."""

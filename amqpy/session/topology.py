@@ -35,6 +35,8 @@ def exchange_declare(channel: Channel, method: Exchange.Declare) -> None:
             internal=method.internal,
             arguments=table_of(method.arguments),
         )
+        if method.durable:
+            channel.connection.promises.hold_for_others()
     if not method.nowait:
         channel.reply(Exchange.DeclareOk)
 
@@ -58,6 +60,7 @@ def exchange_bind(channel: Channel, method: Exchange.Bind) -> None:
         method.routing_key,
         table_of(method.arguments),
     )
+    channel.connection.promises.hold_for_others()
     if not method.nowait:
         channel.reply(Exchange.BindOk)
 
@@ -97,6 +100,8 @@ def queue_declare(channel: Channel, method: Queue.Declare) -> None:
             auto_delete=method.auto_delete,
             arguments=table_of(method.arguments),
         )
+        if queue.durable:
+            channel.connection.promises.hold_for_others()
     channel.last_queue = queue.name
     if not method.nowait:
         channel.reply(Queue.DeclareOk, queue.name, *channel.broker.topology.stat(queue))
@@ -128,6 +133,7 @@ def queue_bind(channel: Channel, method: Queue.Bind) -> None:
     channel.broker.topology.bind_queue(
         channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
     )
+    channel.connection.promises.hold_for_others()
     if not method.nowait:
         channel.reply(Queue.BindOk)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from amqpy.core.broker import Broker
 from amqpy.core.deduplication import deduplication_key
+from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.queues import lane as lane_module
@@ -45,11 +46,17 @@ def check_invariants(broker: Broker, ledgers: Iterable[Ledger], answered: Iterab
             waiting = queue._retries.shelf._waiting
             held = [message for _, _, message in waiting]
             assert deadlines.pop(queue._retries, None) == min((at_ms for at_ms, _, _ in waiting), default=None)
+        if isinstance(queue, QuorumQueue) and queue._unsent is not None:
+            assert (deadlines.pop(queue._unsent, None) is None) == (not queue._unsent)
         if queue.contents is not None:
             there = [message for _, message in queue.ready] + [owed[2] for owed in debts if owed[0] is queue] + held
             keys = Counter(deduplication_key(headers_of(message.header)) for message in there)
             del keys[None]
             assert keys == Counter(queue.contents)
+    for vhost in broker.vhosts.values():
+        for exchange in vhost.exchanges.values():
+            if isinstance(exchange, DelayedExchange):
+                assert deadlines.pop(exchange.waiting, None) == exchange.waiting.shelf.first_at_ms
     assert not deadlines, "something waits for its time that nobody can reach"
     _check_bindings(broker)
     if agenda.journal is not None:

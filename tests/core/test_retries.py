@@ -5,7 +5,7 @@ import pytest
 from amqpy.core.ledger import Ledger
 from amqpy.core.queues.queue import ReturnWay
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeRecipient, World, arguments
+from tests.core.world import FakeRecipient, World, arguments, longstr
 
 
 def retrying(kind: str = "all", least: int = 100, most: int | None = 1000, **options: int | str | bool) -> World:
@@ -156,3 +156,26 @@ def test_what_is_held_counts_towards_the_limit() -> None:
     world.nack(ledger, 1, way="reject")
     world.publish("", "q", "c")
     assert (world.ready("q"), world.ready("dead")) == (["c"], ["b"])
+
+
+def test_a_purge_takes_what_is_held_and_forgets_it() -> None:
+    """What deduplicates may come again."""
+    world, ledger = retrying(message_deduplication=True), Ledger()
+    for _ in range(2):
+        world.publish("", "q", "m", headers={"x-deduplication-header": longstr("same")})
+        assert world.get("q", ledger) is not None
+        world.nack(ledger, 0, multiple=True)
+        assert world.ready("q") == []
+        assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 1
+        check_invariants(world.broker, [ledger])
+
+
+def test_letters_that_were_not_sent_go_with_their_queue() -> None:
+    world, ledger = retrying(dead_letter_strategy="at-least-once", overflow="reject-publish"), Ledger()
+    world.delete_queue("dead")
+    world.publish("", "q", "m")
+    world.get("q", ledger)
+    world.nack(ledger, 1, requeue=False)
+    assert world.broker.next_at_ms() is not None
+    world.delete_queue("q")
+    assert world.broker.next_at_ms() is None

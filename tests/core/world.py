@@ -22,7 +22,7 @@ from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
 from amqpy.wire.outbox import HIGH, Outbox
-from amqpy.wire.properties import join_properties
+from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
 
 UNIX_TIME_MS = 1_700_000_000_123
@@ -285,7 +285,10 @@ class World:
         """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
         route = self.route(exchange, keys[0])
         expires_at_ms = None if ttl_ms is None else self.broker.agenda.now_ms + ttl_ms
-        message = TracedMessage(route.address, header, body.encode(), expires_at_ms, more_keys=keys[1:])
+        kept = is_persistent(header)
+        message = TracedMessage(
+            route.address, header, body.encode(), expires_at_ms, persistent=kept, more_keys=keys[1:]
+        )
         queues = route.queues
         if queues is None or len(keys) > 1:
             queues = self.vhost.queues_of(route.exchange, message)

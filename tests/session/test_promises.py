@@ -315,6 +315,48 @@ def test_what_changes_nothing_durable_is_answered_at_once(disk: Disk, method: Me
     assert not disk.journal.has_work
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+@pytest.mark.parametrize("name", ["exchange.declare", "exchange.bind", "queue.declare", "queue.bind"])
+def test_what_somebody_else_has_just_declared_is_durable_before_the_reply(
+    disk: Disk, name: str, is_written: bool
+) -> None:
+    """Several start at once and declare the same."""
+    method, answer = CHANGES[name]
+    client, other = declarer(disk), disk.client()
+    client.send(method)
+    if is_written:
+        disk.take()
+    assert other.send(method) == []
+    assert names(other.send(Queue.Declare(queue="mine", exclusive=True))) == []
+    disk.write()
+    assert names(other.received()) == [answer, "Queue.DeclareOk"]
+    assert len(other.send(method)) == 1
+
+
+def test_what_is_not_durable_does_not_wait_for_what_others_declare(disk: Disk) -> None:
+    client, other = disk.client(), disk.client()
+    client.send(Queue.Declare(queue="q", durable=True))
+    assert len(other.send(Queue.Declare(queue="new"))) == 1
+    assert len(other.send(Exchange.Declare(exchange="new"))) == 1
+    assert len(other.send(Queue.Declare(queue="q", passive=True))) == 1
+
+
+def test_a_later_promise_is_waited_for_as_well(disk: Disk) -> None:
+    client, other = disk.client(), disk.client()
+    other.send(Queue.Declare(queue="q", durable=True))
+    disk.take()
+    client.feed(persistent())
+    client.send(Tx.Select())
+    client.feed(persistent())
+    client.received()
+    assert client.send(Tx.Commit()) == []
+    assert client.send(Queue.Declare(queue="q", durable=True)) == []
+    disk.write()
+    assert client.received() == []
+    disk.write()
+    assert names(client.received()) == ["Tx.CommitOk", "Queue.DeclareOk"]
+
+
 def test_without_a_reply_the_next_one_waits(disk: Disk) -> None:
     client = disk.client()
     client.send(Queue.Declare(queue="q", durable=True, nowait=True))

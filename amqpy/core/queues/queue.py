@@ -283,6 +283,11 @@ class Queue(Served):
         self.contents.add(key)
         return False
 
+    def forget(self, message: Message) -> None:
+        """Another one with the same deduplication header may come."""
+        if self.contents is not None:
+            self.contents.discard(deduplication_key(headers_of(message.header)))
+
     # --- messages out
 
     def drain(self) -> None:
@@ -341,15 +346,13 @@ class Queue(Served):
 
     def settled(self, position: int, message: Message) -> None:
         """The queue is not responsible for the message any more. Only called where it keeps account."""
-        if self.contents is not None:
-            self.contents.discard(deduplication_key(headers_of(message.header)))
+        self.forget(message)
         self.ready.settle(position, message)
 
     def bury(self, position: int, message: Message, reason: str) -> None:
         """A message dies here: dropped, or a dead letter, which is done with once it is sent."""
         if self.settings.dead_letter_exchange is not None:
-            if self.contents is not None:
-                self.contents.discard(deduplication_key(headers_of(message.header)))
+            self.forget(message)
             self.post(position, message, reason)
         elif self.keeps_account:
             self.settled(position, message)
@@ -371,9 +374,8 @@ class Queue(Served):
     def discard(self) -> int:
         """Drops the messages that wait, to be freed bit by bit; returns their number."""
         count = len(self.ready)
-        if self.contents is not None:
-            for _, message in self.ready:
-                self.contents.discard(deduplication_key(headers_of(message.header)))
+        for _, message in self.ready if self.contents is not None else ():
+            self.forget(message)
         messages = self.ready.clear()
         if messages:
             self.agenda.discarded.append(messages)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
+from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import Consumer
@@ -63,12 +64,15 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
+    __slots__ = ("_has_priorities", "_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.plain = False
         self._rejects = False
+        self._has_priorities: bool | None = None
+        """Whether its messages have; None is as the profile says. One that has messages goes on as it began, for they
+        could not be found where they are if another profile had a say."""
         self._limit: float | None = None
         self._retries: Retries | None = None
         self._unsent: UnsentLetters | None = None
@@ -111,7 +115,8 @@ class QuorumQueue(Queue):
     def level_of(self, message: Message) -> int:
         if message.waits_first:
             return RETURNED_LEVEL
-        if not self.vhost.profile.quorum_priorities:
+        has_priorities = self._has_priorities
+        if not (self.vhost.profile.quorum_priorities if has_priorities is None else has_priorities):
             return 0
         has_priority = flags_of(message.header) & PRIORITY_FLAG
         return min(priority_of(message.header), RETURNED_LEVEL - 1) if has_priority else DEFAULT_PRIORITY
@@ -242,12 +247,29 @@ class QuorumQueue(Queue):
         return True
 
     def discard(self) -> int:
-        return super().discard() + (0 if self._retries is None else self._retries.discard())
+        count = super().discard()
+        if self._retries is not None:
+            for message in self._retries.shelf if self.contents is not None else ():
+                self.forget(message)
+            count += self._retries.discard()
+        return count
+
+    def close(self) -> None:
+        super().close()
+        if self._unsent is not None:
+            self._unsent.clear()
 
     def lanes(self) -> Iterator[Lane | Shelf]:
         yield from super().lanes()
         if self._retries is not None:
             yield self._retries.shelf
+
+    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
+        if 0 < record.level < RETURNED_LEVEL:
+            self._has_priorities = True
+        elif not record.level:
+            self._has_priorities = self._has_priorities or False
+        super().restore(record, state, delivered_before=delivered_before)
 
     def restore_held(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
         """What the store has of messages that were held back is held again."""

@@ -97,7 +97,10 @@ class UnsentLetters:
         self.size += len(message.body)
 
     def on_time(self) -> None:
-        if not self._queue.deleted:
-            self._queue.agenda.dead.extend((self._queue, *held) for held in self._held)
+        self._queue.agenda.dead.extend((self._queue, *held) for held in self._held)
+        self.clear()
+
+    def clear(self) -> None:
+        self._queue.agenda.deadlines.discard(self)
         self._held.clear()
         self.size = 0

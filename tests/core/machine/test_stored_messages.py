@@ -1,0 +1,227 @@
+"""Messages of every kind, wherever they wait: a store has them, and gives them back to another broker.
+
+There is no model here: the judge of what a broker does is `test_queues`. This compares brokers with their stores, and
+with the brokers that would be there after a crash.
+"""
+
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from amqpy.core import journal
+from amqpy.core.ledger import Ledger, Owed
+from amqpy.core.queues import lane
+from amqpy.wire.values import Field, Table
+from tests.core.invariants import check_invariants
+from tests.core.machine.test_stored_queues import TINY
+from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.world import FakeRecipient, arguments, content_header, longstr
+
+RETRYING: dict[str, Any] = {
+    "queue_type": "quorum",
+    "delayed_retry_type": "all",
+    "delayed_retry_min": 20,
+    "delivery_limit": 2,
+    "dead_letter_exchange": "",
+}
+QUEUES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "priorities": {"max_priority": 2, "dead_letter_exchange": "x", "message_ttl": 50},
+    "short": {"max_length": 2, "dead_letter_exchange": "", "dead_letter_routing_key": "plain"},
+    "retrying": {**RETRYING, "dead_letter_routing_key": "plain"},
+    "insisting": {
+        **RETRYING,
+        "dead_letter_routing_key": "sometimes",
+        "dead_letter_strategy": "at-least-once",
+        "overflow": "reject-publish",
+        "message_ttl": 60,
+    },
+    "once": {**RETRYING, "message_deduplication": True, "dead_letter_routing_key": "short"},
+    "sometimes": {},
+    "transient": {},
+}
+
+names = st.sampled_from(list(QUEUES))
+picks = st.integers(0, 9)
+seldom = st.integers(0, 9).map(lambda number: number == 7)
+
+
+class MessageMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = [patch.multiple(lane, **TINY), patch.object(journal, "RESTING_LANES", 0)]
+        for each in self.patches:
+            each.start()
+        self.world = StoredWorld("rabbitmq-4")
+        self.ledgers = [Ledger(), Ledger()]
+        self.answered: list[Owed] = []
+        self.count = 0
+        self.taken: dict[int, Kept] | None = None
+        self.declare_all()
+
+    def teardown(self) -> None:
+        for each in self.patches:
+            each.stop()
+
+    def declare_all(self) -> None:
+        self.world.exchange("x", "fanout", durable=True)
+        self.declare_exchange()
+        for name in QUEUES:
+            if name != "sometimes":
+                self.declare(name)
+        self.world.bind("retrying", "x")
+        self.bind()
+
+    def declare_exchange(self) -> None:
+        self.world.exchange("later", "x-delayed-message", durable=True, arguments={"x-delayed-type": longstr("direct")})
+
+    def bind(self) -> None:
+        for name in sorted({"plain", "priorities", "once"} & set(self.world.vhost.queues)):
+            self.world.bind(name, "later", name)
+
+    @rule(name=names)
+    def declare(self, name: str) -> None:
+        if name not in self.world.vhost.queues:
+            is_ours = name == "transient"
+            self.world.queue(name, durable=not is_ours, exclusive=is_ours, arguments=arguments(**QUEUES[name]))
+
+    def debts(self) -> list[Owed]:
+        return [owed for ledger in self.ledgers for owed in ledger.owed.values()] + self.answered
+
+    @invariant()
+    def the_store_has_it_all(self) -> None:
+        check_store(self.world.broker, self.debts())
+        self.world.catch_up()
+        check_invariants(self.world.broker, self.ledgers, self.answered)
+
+    # --- messages
+
+    @rule(
+        exchange=st.sampled_from(["", "", "", "x", "later"]),
+        name=names,
+        copies=st.lists(names, max_size=2),
+        delay_ms=st.sampled_from([None, 0, 30, 100]),
+        marker=st.sampled_from([None, "a", "b"]),
+        ttl_ms=st.sampled_from([None, None, 0, 40]),
+        count=st.integers(1, 5),
+        priority=st.none() | st.integers(0, 3),
+        persistent=st.booleans(),
+    )
+    def publish(
+        self,
+        exchange: str,
+        name: str,
+        copies: list[str],
+        delay_ms: int | None,
+        marker: str | None,
+        ttl_ms: int | None,
+        count: int,
+        **properties: Any,  # noqa: ANN401
+    ) -> None:
+        headers: Table = {}
+        if delay_ms is not None:
+            headers["x-delay"] = Field("signedint", delay_ms)
+        if marker is not None:
+            headers["x-deduplication-header"] = longstr(marker)
+        header = content_header(headers, **properties)
+        for _ in range(count):
+            self.count += 1
+            self.world.send(exchange, (name, *copies), header, f"m{self.count}", ttl_ms=ttl_ms)
+
+    @rule(milliseconds=st.sampled_from([1, 10, 30, 100, 200_000]))
+    def wait(self, milliseconds: int) -> None:
+        self.world.advance(milliseconds)
+
+    @rule(name=names, number=st.integers(0, 1), no_ack=seldom)
+    def get(self, name: str, number: int, no_ack: bool) -> None:
+        if name in self.world.vhost.queues:
+            self.world.get(name, self.ledgers[number], no_ack=no_ack)
+
+    @rule(name=names, number=st.integers(0, 1), no_ack=seldom, prefetch=st.integers(0, 3))
+    def consume(self, name: str, number: int, no_ack: bool, prefetch: int) -> None:
+        queue = self.world.vhost.queues.get(name)
+        if queue is not None and not queue.consumers:
+            self.world.consume(name, self.ledgers[number], FakeRecipient(), no_ack=no_ack, prefetch=prefetch)
+
+    @precondition(lambda self: any(ledger.owed for ledger in self.ledgers))
+    @rule(
+        pick=picks,
+        multiple=st.booleans(),
+        verdict=st.sampled_from(["ack", "drop", "nack", "reject", "recover", "later"]),
+    )
+    def answer(self, pick: int, multiple: bool, verdict: str) -> None:
+        ledger = max(self.ledgers, key=lambda ledger: len(ledger.owed))
+        tag = list(ledger.owed)[pick % len(ledger.owed)]
+        if verdict == "ack":
+            self.world.ack(ledger, tag, multiple=multiple)
+        elif verdict == "drop":
+            self.world.nack(ledger, tag, multiple=multiple, requeue=False)
+        elif verdict == "later":
+            # In a transaction.
+            self.answered += [owed for _, owed in ledger.take(tag, multiple)]
+        else:
+            self.world.nack(ledger, tag, multiple=multiple, way=verdict)  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.answered)
+    @rule()
+    def commit(self) -> None:
+        taken, self.answered = self.answered, []
+        self.world.broker.acknowledge(list(enumerate(taken)))
+        self.world.broker.settle()
+
+    @rule(name=names, is_whole=seldom)
+    def empty(self, name: str, is_whole: bool) -> None:
+        if name not in self.world.vhost.queues:
+            return
+        if is_whole:
+            self.world.delete_queue(name)
+        else:
+            self.world.broker.topology.purge_queue(self.world.client, self.world.vhost, name)
+
+    @rule()
+    @precondition(lambda self: self.count > 20)
+    def delete_exchange(self) -> None:
+        self.world.delete_exchange("later")
+        self.declare_exchange()
+        self.bind()
+
+    # --- the store
+
+    @rule()
+    @precondition(lambda self: self.world.journal.has_work)
+    def take(self) -> None:
+        self.world.take()
+        kept = to_be_kept(self.world.broker, self.debts())
+        self.taken = {key: each for key, each in kept.items() if not each.is_transient}
+
+    @rule()
+    @precondition(lambda self: self.world.journal.writing is not None)
+    def write(self) -> None:
+        self.world.write()
+        found = self.world.would_be(shift_ms=1000).broker
+        assert in_store(found, pending=False) == self.taken
+        check_store(found, ())
+        self.taken = None
+
+    @rule(is_clean=st.booleans(), after_ms=st.sampled_from([0, 25, 1000]))
+    @precondition(lambda self: self.count > 10)
+    def restart(self, is_clean: bool, after_ms: int) -> None:
+        if is_clean:
+            for ledger in self.ledgers:
+                self.world.close_channel(ledger)
+            self.world.broker.requeue(list(enumerate(self.answered)), "down")
+            self.world.catch_up()
+        self.ledgers = [Ledger(), Ledger()]
+        self.answered = []
+        self.taken = None
+        self.world = self.world.restart(is_clean=is_clean, after_ms=after_ms, shift_ms=-7)
+        self.world.catch_up()
+        self.declare_all()
+
+
+TestMessages = MessageMachine.TestCase
+# Explaining a failure traces every line of it, which takes longer than a test may.
+TestMessages.settings = settings(max_examples=100, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
