@@ -87,10 +87,13 @@ class Actor(threading.Thread):
 class Publisher(Actor):
     """Publishes with confirms, in batches, with windows of different sizes."""
 
-    def work(self, client: Client) -> None:
-        client.call("confirm.select")
+    def __init__(self, name: str, round_: Round, seed: str) -> None:
+        super().__init__(name, round_, seed)
         self.unconfirmed: dict[int, Sent] = {}
         self.returned: set[str] = set()
+
+    def work(self, client: Client) -> None:
+        client.call("confirm.select")
         tag = 0
         while not self.round.stopping.is_set():
             sent, data = self.some_messages(self.random.choice(BATCHES))
@@ -120,7 +123,10 @@ class Publisher(Actor):
                 self.returned.add(event.body.partition(b" ")[0].decode())
                 continue
             last = event["delivery_tag"]
-            for tag in [each for each in self.unconfirmed if each <= last] if event["multiple"] else [last]:
+            tags = [each for each in self.unconfirmed if each <= last] if event["multiple"] else [last]
+            if self.history.is_strict and not event["multiple"] and last != min(self.unconfirmed):
+                self.history.find("confirms", f"{self.name}: {last} before {min(self.unconfirmed)}")
+            for tag in tags:
                 self.answered(self.unconfirmed.pop(tag), confirmed=event.method == "basic.ack")
 
     def answered(self, message: Sent, *, confirmed: bool) -> None:

@@ -37,8 +37,7 @@ PERSISTENT = properties(is_persistent=True, priority=0)
 class Content:
     name: str
     is_sure: bool = False
-    """It was confirmed, and is not about to be purged."""
-    purged_at: int | None = None
+    """It was confirmed, and was not purged, nor is about to be."""
 
 
 @dataclass
@@ -151,26 +150,17 @@ class Churn(Actor):
         for content in self.state.contents[name]:
             content.is_sure = False
         client.call("queue.purge", queue=name)
-        at = self.history.now()
-        for content in self.state.contents[name]:
-            content.purged_at = content.purged_at or at
+        if self.history.is_strict:
+            self.state.contents[name] = []
 
     def publish(self, client: Client, name: str, count: int, size: int = 0) -> None:
-        """Once it is confirmed, a purge before it is safe as well."""
         new = [Content(each) for each in self.state.new_names(count)]
-        at = self.history.now()
         self.state.contents[name] += new
-        client.send(
-            b"".join(publication("", name, f"{each.name} ".encode().ljust(size, b"\0"), PERSISTENT) for each in new)
-        )
+        bodies = [f"{each.name} ".encode().ljust(size, b"\0") for each in new]
+        client.send(b"".join(publication("", name, body, PERSISTENT) for body in bodies))
         self.wait_for_confirms(client, count)
         for each in new:
             each.is_sure = True
-        if self.history.acks_last:
-            for queue, contents in self.state.contents.items():
-                self.state.contents[queue] = [
-                    each for each in contents if each.purged_at is None or each.purged_at > at
-                ]
 
     def wait_for_confirms(self, client: Client, count: int) -> None:
         self.tag += count

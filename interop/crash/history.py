@@ -112,10 +112,10 @@ class Consumption:
 class History:
     """Safe to use from several threads."""
 
-    def __init__(self, topology: Topology, *, acks_last: bool = True) -> None:
-        """`acks_last`: an ack that was processed before a later confirm is as safe as what was confirmed."""
+    def __init__(self, topology: Topology, *, is_strict: bool = True) -> None:
+        """`is_strict`: hold the broker to what amqpy promises beyond what RabbitMQ does (docs/durability.md)."""
         self.topology = topology
-        self.acks_last = acks_last
+        self.is_strict = is_strict
         self.life = 1
         self.epoch = 1
         self.messages: dict[str, Sent] = {}
@@ -330,7 +330,7 @@ class History:
                 copy.holder = None
 
     def is_firm(self, settlement: Settlement | None) -> bool:
-        if settlement is None or not self.acks_last:
+        if settlement is None or not self.is_strict:
             return False
         at = settlement.processed_at
         return settlement.is_committed or (at is not None and at < self.proven.get(settlement.life, 0))

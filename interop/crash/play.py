@@ -31,7 +31,7 @@ class Play:
         self.subject = subject
         self.seed = seed
         self.say = say
-        self.history = History(topology(delayed=subject.has_delays), acks_last=subject.acks_last)
+        self.history = History(topology(delayed=subject.has_delays), is_strict=subject.is_strict)
         self.state = churn.State()
         self.ends: Counter[str] = Counter()
         self.told = 0

@@ -30,8 +30,8 @@ class Subject:
     port: int
     has_delays = True
     """It knows the exchange type x-delayed-message."""
-    acks_last = True
-    """An ack that was processed before a later confirm is as safe as what was confirmed."""
+    is_strict = True
+    """It is held to what amqpy promises beyond what RabbitMQ does."""
 
     def start(self) -> float:
         """Start, and wait until it accepts; how many seconds that took."""
@@ -126,7 +126,7 @@ class Amqpy(Subject):
 
 class RabbitMQ(Subject):
     has_delays = False
-    acks_last = False
+    is_strict = False
 
     def __init__(self, node: rabbitmq.Node) -> None:
         self._node = node

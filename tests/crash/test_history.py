@@ -1,12 +1,20 @@
 """Brokers that lie, as their clients would see it: each lie must be found, and what is allowed must not."""
 
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
+from interop.crash.actors import Publisher, Round
 from interop.crash.check import tells_of_death, verdicts
 from interop.crash.churn import Content, State, look_at_bindings, look_at_contents
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent
 from interop.crash.topology import topology
 from interop.parity import codec
+from interop.parity.inbox import Incoming
+
+if TYPE_CHECKING:
+    from interop.crash.client import Client
 
 
 @pytest.fixture
@@ -264,6 +272,50 @@ def test_a_finding_tells_the_story_of_its_message(history: History) -> None:
     ]
 
 
+# --- what a publisher is told
+
+
+class Told:
+    """What a client has received."""
+
+    def __init__(self, *events: Incoming) -> None:
+        self.events = deque(events)
+
+
+def confirm(tag: int, *, multiple: bool = False) -> Incoming:
+    return Incoming("basic.ack", {"delivery_tag": tag, "multiple": multiple})
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([confirm(1), confirm(3, multiple=True)], []),
+        ([confirm(2), confirm(1), confirm(3)], ["confirms"]),
+    ],
+)
+def test_confirms_come_in_order(history: History, told: list[Incoming], expected: list[str]) -> None:
+    publisher = Publisher("publisher", Round(0, history), "seed")
+    publisher.unconfirmed = {tag: sent(history) for tag in (1, 2, 3)}
+    publisher.take_events(cast("Client", Told(*told)))
+    assert [finding.kind for finding in history.findings] == expected
+    assert not publisher.unconfirmed
+
+
+@pytest.mark.parametrize(("queue", "is_returned"), [("kept", True), (None, False)])
+def test_returns_are_of_messages_without_a_queue(history: History, queue: str | None, *, is_returned: bool) -> None:
+    (route,) = [
+        each
+        for each in history.topology.routes
+        if each.exchange == ("" if queue else "crash.empty") and each.key == (queue or "nobody")
+    ]
+    message = history.publishes("publisher", route, is_persistent=True, priority=0)
+    publisher = Publisher("publisher", Round(0, history), "seed")
+    publisher.unconfirmed = {1: message}
+    back = [Incoming("basic.return", {}, body=message.body)] if is_returned else []
+    publisher.take_events(cast("Client", Told(*back, confirm(1))))
+    assert [finding.kind for finding in history.findings] == ["return"]
+
+
 # --- what comes and goes
 
 
@@ -279,8 +331,8 @@ def test_a_finding_tells_the_story_of_its_message(history: History) -> None:
     ],
 )
 def test_of_a_queue_that_comes_and_goes(history: History, taken: list[str], found: int) -> None:
-    """Message 1 was purged, 2 was confirmed, 3 was not."""
-    contents = [Content("churn/1", purged_at=1), Content("churn/2", is_sure=True), Content("churn/3")]
+    """Message 1 is being purged, 2 was confirmed, 3 was not."""
+    contents = [Content("churn/1"), Content("churn/2", is_sure=True), Content("churn/3")]
     look_at_contents(history, State(contents={"churn.queue.0": contents}), "churn.queue.0", taken)
     assert len(history.findings) == found
 
