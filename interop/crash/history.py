@@ -151,7 +151,7 @@ class History:
         if message is not None:
             what = "persistent" if message.is_persistent else "transient"
             way = f"{message.route.exchange!r} {message.route.key!r}"
-            told = f"{what}, priority {message.priority}, {message.outcome.value}"
+            told = f"{what}, priority {message.priority}, {message.size} bytes, {message.outcome.value}"
             yield f"{name} at {message.sent_at} in life {message.life}: published on {way}; {told}"
         roots = message.route.queues if message is not None else (queue,)
         chains = [list(self.topology.chain(root)) for root in roots if root in self.topology.queues]

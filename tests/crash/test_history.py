@@ -264,7 +264,7 @@ def test_a_finding_tells_the_story_of_its_message(history: History) -> None:
     history.find("lost", "as a sample", ("work.dead", message.name))
     lines = history.findings[-1].text.splitlines()
     assert [line.partition(": ")[2] for line in lines[1:]] == [
-        "published on '' 'work'; persistent, priority 0, confirmed",
+        "published on '' 'work'; persistent, priority 0, 14 bytes, confirmed",
         "work: delivered to somebody",
         "work: rejected",
         "work.dead: delivered to somebody",
