@@ -181,7 +181,7 @@ class LaneMachine(RuleBasedStateMachine):
 
 TestLane = LaneMachine.TestCase
 # Explaining a failure traces every line of it, which takes longer than a test may.
-TestLane.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
+TestLane.settings = settings(max_examples=100, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
 
 
 # --- one by one
