@@ -2,12 +2,17 @@
 
 import pytest
 
+from amqpy.core.facts import LaneRecord
+from amqpy.core.journal import POSITION_BITS
 from amqpy.core.ledger import Ledger
+from amqpy.core.message import PersistentMessage
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 from tests.core.invariants import check_invariants
-from tests.core.stored import StoredWorld
+from tests.core.stored import StoredWorld, in_store
 from tests.core.world import FakeRecipient, arguments, content_header, longstr
+
+RETRIES: dict[str, int | str] = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
 
 
 def stored(profile: str = "rabbitmq-3.13", **options: int | str | bool) -> StoredWorld:
@@ -106,6 +111,37 @@ def test_numbers_of_lanes_are_not_given_away_while_a_queue_has_them(number: int)
     world = crashed(world)
     assert [world.ready(name)[-1:] for name in names] == [[name] for name in names]
     assert world.ready("new") == ["new"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        LaneRecord(9, "/", "queue", "gone", 0, 0),
+        LaneRecord(9, "/", "exchange", "amq.direct", 0, 0),
+        LaneRecord(9, "gone", "queue", "q", 0, 0),
+    ],
+)
+def test_lanes_of_what_is_not_there_are_closed(record: LaneRecord) -> None:
+    world = stored()
+    world.journal.put(record)
+    world.journal.add(9 << POSITION_BITS, PersistentMessage(b"\0\1q", content_header(persistent=True), b""))
+    world = crashed(world)
+    check_invariants(world.broker, [])
+    world.flush()
+    assert in_store(world.broker) == {}
+
+
+def test_held_messages_go_with_their_queue() -> None:
+    world, ledger = stored("rabbitmq-4", queue_type="quorum", **RETRIES), Ledger()
+    publish(world, "a")
+    world.get("q", ledger)
+    world.nack(ledger, 1)
+    world.flush()
+    assert len(in_store(world.broker)) == 1
+    world.delete_queue("q")
+    check_invariants(world.broker, [])
+    world.flush()
+    assert in_store(world.broker) == {}
 
 
 # --- redelivered
@@ -269,8 +305,7 @@ def test_what_is_there_is_not_taken_again_after_a_restart() -> None:
 
 
 def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
-    retries = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
-    world = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **retries)
+    world = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **RETRIES)
     ledger = Ledger()
     publish(world, "a", **marked("one"))
     world.get("q", ledger)

@@ -172,7 +172,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.world.broker.acknowledge(list(enumerate(taken)))
         self.world.broker.settle()
 
-    @rule(name=names, is_whole=seldom)
+    @rule(name=names, is_whole=st.booleans())
     def empty(self, name: str, is_whole: bool) -> None:
         if name not in self.world.vhost.queues:
             return
