@@ -2,7 +2,8 @@
 
 A confirm, the reply to a declaration and that to a commit are promises: what they tell of survives. So confirms wait
 for the batch of the journal that has what was published, and replies keep back all that the connection says until
-theirs is durable: it is soon, and nothing may overtake them.
+theirs is durable: it is soon, and nothing may overtake them. But when the disk is full it is not so soon: heartbeats,
+and the news of that, do not wait.
 """
 
 from typing import TYPE_CHECKING
@@ -45,16 +46,15 @@ class Promises:
         self.stores = True
         return journal.batch if journal.is_awaited else None
 
-    def hold(self) -> None:
-        """Replies promise what is not durable yet: nothing leaves before it is."""
+    def hold(self, first: int) -> None:
+        """Replies, from this chunk of the outbox on, promise what is not durable yet: they leave when it is."""
         journal = self.journal
         if journal is not None and journal.is_awaited and not journal.batch.is_empty:
-            self._outbox.held_for = journal.batch.number
+            self._outbox.hold(journal.batch.number, first)
             journal.batch.waiting[self] = None
 
     def on_durable(self, number: int) -> None:
         """A batch is durable, and all before it (`journal.Waiter`)."""
         held_for = self._outbox.held_for
         if held_for is not None and held_for <= number:
-            self._outbox.held_for = None
-            self._outbox.wake()
+            self._outbox.release()
