@@ -4,12 +4,13 @@ There is no timer. While one batch is being written the next one gathers, so bat
 and on an idle broker a message is on its way to the disk as soon as its turn is over. When the disk does not keep up,
 those who publish what is stored are not read (`Link`), until it has caught up.
 
-A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again. After any other error
-nobody knows what the disk has, so nothing more is promised: the broker stops.
+A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again; an alarm keeps publishers
+waiting. After any other error nobody knows what the disk has, so nothing more is written or promised: the broker stops.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -45,9 +46,11 @@ class Flusher:
         self._on_failure = on_failure
         self.failure: StoreError | None = None
         """Why the store is lost."""
+        self._is_full = False
         self._work = trio.Event()
         self._wanted = trio.Event()
-        self._caught_up = trio.Event()
+        self._waiting: set[trio.CancelScope] = set()
+        """Of those who wait until the disk keeps up."""
         self._limiter = trio.CapacityLimiter(1)
 
     def note(self) -> None:
@@ -58,13 +61,29 @@ class Flusher:
             self._wanted.set()
 
     @property
-    def is_behind(self) -> bool:
-        return self.journal.size > BEHIND_BYTES
+    def is_stuck(self) -> bool:
+        """Whether nothing can be written, for now or any more."""
+        return self._is_full or self.failure is not None
 
-    async def catch_up(self) -> None:
-        """Waits until the disk keeps up."""
-        while self.is_behind:
-            await self._caught_up.wait()
+    @property
+    def is_behind(self) -> bool:
+        """Whether who publishes must wait; while nothing at all can be written, it is others who see to that."""
+        return self.journal.size > BEHIND_BYTES and not self.is_stuck
+
+    @contextmanager
+    def catching_up(self) -> Iterator[None]:
+        """What is done in this context is cancelled when the disk keeps up."""
+        with trio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                yield
+            finally:
+                self._waiting.discard(scope)
+
+    def _let_on(self) -> None:
+        if not self.is_behind:
+            for scope in self._waiting:
+                scope.cancel()
 
     async def run(self) -> None:
         """Writes until cancelled, or until the store is lost."""
@@ -72,9 +91,8 @@ class Flusher:
             while True:
                 await self._work.wait()
                 self._work = trio.Event()
-                while (batch := self.journal.take()) is not None:
-                    self._caught_up.set()
-                    self._caught_up = trio.Event()
+                while self.failure is None and (batch := self.journal.take()) is not None:
+                    self._let_on()
                     if not batch.is_empty:
                         await self._write(batch)
                     self._act(self.journal.written)
@@ -99,6 +117,7 @@ class Flusher:
         if self.failure is None:
             self.failure = error
             self._log.critical("the store is lost: %s", error)
+            self._let_on()
             self._on_failure()
 
     async def finish(self) -> None:
@@ -114,20 +133,21 @@ class Flusher:
                 self.journal.written()
 
     async def _write(self, batch: Batch) -> None:
-        is_full = False
         while True:
             try:
                 await self._in_thread(self._append_and_sync, batch)
             except StoreFull as error:
-                if not is_full:
+                if not self._is_full:
                     self._log.error("the store is full, nothing is confirmed until there is space: %s", error)
+                    self._is_full = True
                     self._act(lambda: self._on_full(True))
-                is_full = True
+                    self._let_on()
                 await trio.sleep(FULL_RETRY_S)
             else:
                 break
-        if is_full:
+        if self._is_full:
             self._log.warning("the store has space again")
+            self._is_full = False
             self._act(lambda: self._on_full(False))
 
     def _append_and_sync(self, batch: Batch) -> None:

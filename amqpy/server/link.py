@@ -38,7 +38,8 @@ STALL_S = 60
 """How long a peer that we have stopped reading may take nothing of what waits for it."""
 
 HELD_MAX = 16 * 1024
-"""Bytes taken of a peer that is blocked by an alarm. They are not heard, but behind them its end is noticed."""
+"""Bytes taken of a peer that must wait, for the end of an alarm or for the store. They are not heard yet, but behind
+them its end is noticed."""
 
 LINGER_S = 5
 """How long the last words may take to be read."""
@@ -106,8 +107,8 @@ class Link:
                 self._read_on(len(data))
                 if self.outbox.size >= 2 * HIGH:
                     await self._wait_until_read()
-                if self.session.promises.stores:
-                    await self._wait_until_stored()
+                if self.session.promises.stores and not await self._wait_until_stored():
+                    return
         except trio.BrokenResourceError:
             self._broken = True
 
@@ -151,24 +152,36 @@ class Link:
         return True
 
     async def _wait_until_read(self) -> None:
-        """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to."""
+        """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to, unless
+        it is us who keep back what it is to read."""
         self.session.paused = True
         while self.outbox.size >= HIGH:
             self._caught_up = trio.Event()
-            sent = self.outbox.total
+            sent, was_held = self.outbox.total, self.outbox.held_for is not None
             with trio.move_on_after(STALL_S):
                 await self._caught_up.wait()
-            if self.outbox.total == sent:
+            if self.outbox.total == sent and not was_held:
                 raise trio.BrokenResourceError("the peer does not read")
         self.session.paused = False
 
-    async def _wait_until_stored(self) -> None:
-        """Stops reading a peer that publishes faster than the store can write."""
+    async def _wait_until_stored(self) -> bool:
+        """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""
         flusher = self._reactor.flusher
-        if flusher is not None and flusher.is_behind:
-            self.session.paused = True
-            await flusher.catch_up()
-            self.session.paused = False
+        if flusher is None or not flusher.is_behind:
+            return True
+        self.session.paused = True
+        ahead, is_gone = bytearray(), False
+        with flusher.catching_up():
+            while len(ahead) < HELD_MAX and not is_gone:
+                data = await self._stream.receive_some(HELD_MAX - len(ahead))
+                is_gone = not data
+                ahead += data
+            if not is_gone:
+                await trio.sleep_forever()
+        self.session.paused = False
+        if ahead:
+            self._reactor.turn(self, bytes(ahead))
+        return not is_gone
 
     # --- writing
 
@@ -176,13 +189,13 @@ class Link:
         """Hands the outbox to the kernel as far as it goes; the writer task does the rest."""
         outbox = self.outbox
         self._resume = self._resume or outbox.size >= HIGH
-        if self._rest or self._broken or outbox.held_for is not None:
+        if self._rest or self._broken:
             return
         if self._send_nowait is None:
             self._write.set()
             return
         try:
-            while outbox.chunks:
+            while outbox.may_leave:
                 buffers = outbox.take()
                 size = self._send_nowait(buffers)
                 outbox.sent(size)

@@ -297,7 +297,11 @@ class Reactor:
         if not self.links:
             return
         self._empty = trio.Event()
+        is_stuck = self.flusher is not None and self.flusher.is_stuck
         for link in list(self.links):
+            if is_stuck:
+                # What waits for the disk would wait too long, and this behind it.
+                link.outbox.discard_held()
             self._do(link, link.session.fail, ConnectionForced(text))
             if link.session.is_closed:
                 link.stop()

@@ -201,7 +201,7 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
         _carry_out(channel, verdict, taken)
     if refused:
         raise PreconditionFailed("partial tx completion")
-    channel.connection.promises.hold()
+    channel.connection.promises.hold(len(channel.connection.outbox.chunks))
     channel.reply(Tx.CommitOk)
 
 

@@ -156,9 +156,10 @@ class Channel:
                 handler(self, decoded)
             else:
                 facts_count = journal.facts_count
+                first = len(self.connection.outbox.chunks)
                 handler(self, decoded)
                 if journal.facts_count != facts_count:
-                    self.connection.promises.hold()
+                    self.connection.promises.hold(first)
             self.broker.settle()
         except AmqpFault as fault:
             fault.method_id = fault.method_id or method_id(method)

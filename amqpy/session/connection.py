@@ -418,8 +418,8 @@ class ConnectionSession:
             self._beat()
 
     def _beat(self) -> None:
-        if self._heartbeat.must_send(self.outbox.total, self.outbox.size):
-            self.outbox.write(HEARTBEAT_FRAME)
+        if self._heartbeat.must_send(self.outbox.total, self.outbox.leaving):
+            self.outbox.overtake(HEARTBEAT_FRAME)
         if self._heartbeat.is_dead(self._received, paused=self.paused or self.gate.is_shut):
             self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
             self._finish()

@@ -2,7 +2,8 @@
 
 A confirm, the reply to a declaration and that to a commit are promises: what they tell of survives. So confirms wait
 for the batch of the journal that has what was published, and replies keep back all that the connection says until
-theirs is durable: it is soon, and nothing may overtake them.
+theirs is durable: it is soon, and nothing may overtake them. But when the disk is full it is not so soon: heartbeats,
+and the news of that, do not wait.
 """
 
 from typing import TYPE_CHECKING
@@ -45,29 +46,28 @@ class Promises:
         self.stores = True
         return journal.batch if journal.is_awaited else None
 
-    def hold(self) -> None:
-        """Replies promise what is not durable yet: nothing leaves before it is."""
+    def hold(self, first: int) -> None:
+        """Replies, from this chunk of the outbox on, promise what is not durable yet: they leave when it is."""
         journal = self.journal
         if journal is not None and journal.is_awaited and not journal.batch.is_empty:
-            self._hold_for(journal.batch)
+            self._hold_for(journal.batch, first)
 
     def hold_for_others(self) -> None:
-        """A reply promises what was there already: somebody else declared it, perhaps only just now."""
+        """The next reply promises what was there already: somebody else declared it, perhaps only just now."""
         journal = self.journal
         if journal is None or not journal.is_awaited:
             return
         if journal.batch.facts:
-            self._hold_for(journal.batch)
+            self._hold_for(journal.batch, len(self._outbox.chunks))
         elif journal.writing is not None and journal.writing.facts and self._outbox.held_for is None:
-            self._hold_for(journal.writing)
+            self._hold_for(journal.writing, len(self._outbox.chunks))
 
-    def _hold_for(self, batch: "Batch") -> None:
-        self._outbox.held_for = batch.number
+    def _hold_for(self, batch: "Batch", first: int) -> None:
+        self._outbox.hold(batch.number, first)
         batch.waiting[self] = None
 
     def on_durable(self, number: int) -> None:
         """A batch is durable, and all before it (`journal.Waiter`)."""
         held_for = self._outbox.held_for
         if held_for is not None and held_for <= number:
-            self._outbox.held_for = None
-            self._outbox.wake()
+            self._outbox.release()

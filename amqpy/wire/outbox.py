@@ -3,6 +3,8 @@
 Everything a turn of the broker has to say to a peer is gathered here and leaves in as few calls as the
 transport allows. The outbox also is the measure of a slow reader: while it holds more than `HIGH`, the
 peer's consumers get no more messages (they wait in their queues, where others can take them).
+
+Some of it may be held until something has happened, with all that comes behind it. A heartbeat overtakes that.
 """
 
 from collections.abc import Callable
@@ -26,7 +28,7 @@ BUFFERS_MAX = 256
 class Outbox:
     """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
 
-    __slots__ = ("chunks", "held_for", "size", "total", "wake")
+    __slots__ = ("_held_from", "chunks", "held_for", "size", "total", "wake")
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self.chunks: list[bytes | memoryview] = []
@@ -36,7 +38,9 @@ class Outbox:
         """Bytes ever accepted by the transport."""
         self.wake = wake
         self.held_for: int | None = None
-        """Something that must happen before any of it may leave, by number."""
+        """Something that must happen before the held chunks may leave, by number; None if there are none."""
+        self._held_from = 0
+        """The first chunk that is held."""
 
     @property
     def full(self) -> bool:
@@ -45,7 +49,12 @@ class Outbox:
     @property
     def may_leave(self) -> bool:
         """Whether there is anything to be sent now."""
-        return bool(self.chunks) and self.held_for is None
+        return bool(self.chunks) and (self.held_for is None or self._held_from > 0)
+
+    @property
+    def leaving(self) -> int:
+        """Bytes that wait for nothing but the transport."""
+        return self.size if self.held_for is None else self.size - sum(map(len, self.chunks[self._held_from :]))
 
     def write(self, data: bytes | memoryview) -> None:
         if not self.chunks:
@@ -53,25 +62,54 @@ class Outbox:
         self.chunks.append(data)
         self.size += len(data)
 
+    def overtake(self, data: bytes) -> None:
+        """Whole frames that belong to no channel: they leave before what is held."""
+        if self.held_for is None:
+            self.write(data)
+            return
+        self.chunks.insert(self._held_from, data)
+        self._held_from += 1
+        self.size += len(data)
+        self.wake()
+
+    def hold(self, number: int, first: int) -> None:
+        """Nothing leaves from the chunk `first` on, a frame's beginning, before `release`. What is held already waits
+        for this `number`, too."""
+        if self.held_for is None:
+            self._held_from = first
+        self.held_for = number
+
+    def release(self) -> None:
+        self.held_for = None
+        self.wake()
+
+    def discard_held(self) -> None:
+        """What is held will never leave; what comes now may."""
+        if self.held_for is not None:
+            self.size = self.leaving
+            del self.chunks[self._held_from :]
+            self.held_for = None
+
     def take(self) -> list[bytes | memoryview]:
-        """The next bytes to send, at most about SEND_MAX, as few buffers as are worth it. Tell with `sent` once they
-        are on their way.
+        """The next bytes to send, at most about SEND_MAX, as few buffers as are worth it; nothing that is held. Tell
+        with `sent` once they are on their way.
 
         Small chunks are joined, large ones are left alone: to copy a megabyte costs more than to name it.
         """
         chunks = self.chunks
-        if self.size <= SEND_MAX:
+        if self.size <= SEND_MAX and self.held_for is None:
             taken = chunks[:]
             chunks.clear()
         else:
             count = size = 0
-            for chunk in chunks:
+            for chunk in chunks if self.held_for is None else chunks[: self._held_from]:
                 count += 1
                 size += len(chunk)
                 if size >= SEND_MAX:
                     break
             taken = chunks[:count]
             del chunks[:count]
+            self._held_from -= count
         if len(taken) == 1 or (len(taken) <= BUFFERS_MAX and sum(map(len, taken)) >= LARGE * len(taken)):
             return taken
         return [b"".join(taken)]
