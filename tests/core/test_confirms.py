@@ -102,3 +102,13 @@ def test_every_message_is_told_once_in_order_and_not_before_its_batch(turns: lis
             tell(durable)
         may_be_told = [nack for nack, batch in published if batch <= durable]
         assert told == may_be_told, "all that can be told, and no more"
+
+
+def test_a_batch_is_noted_once_however_many_turns_it_has() -> None:
+    confirms = Confirms()
+    for _ in range(100):
+        confirms.last_tag += 1
+        confirms.note(7)
+        assert confirms.take(6) == []
+    assert len(confirms._awaited) == 1  # noqa: SLF001 (what it costs)
+    assert confirms.take(7) == [Confirm(100, multiple=True, nack=False)]

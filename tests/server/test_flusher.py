@@ -1,6 +1,7 @@
 """What is durable, and when: with a disk that is as slow, as full and as broken as the test wants it."""
 
 import logging
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -15,6 +16,7 @@ from amqpy.core.message import Message
 from amqpy.core.queues import lane
 from amqpy.server import flusher as flusher_module
 from amqpy.server.flusher import FULL_RETRY_S, Flusher
+from amqpy.server.stream import SocketStream
 from amqpy.store.memory import MemoryStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.session.client import publish_frames
@@ -195,6 +197,19 @@ async def test_what_came_and_went_meanwhile_is_never_written(autojump_clock: Moc
     assert await acked(peer) == 3
     assert [len(batch.added) for batch in stored.disk.written[-2:]] == [1, 0]
     assert stored.disk.bodies() == []
+
+
+async def test_an_empty_batch_costs_no_sync(autojump_clock: MockClock, stored: StoredServer) -> None:
+    peer = await publisher_of(stored)
+    consumer = await stored.opened()
+    await consumer.ask(Basic.Consume(queue="q", no_ack=True))
+    await publish(peer, b"a")
+    assert await acked(peer) == 1
+    tries = stored.disk.tries
+    await publish(peer, b"b", b"c")
+    assert await acked(peer) == 2
+    assert await acked(peer) == 3
+    assert stored.disk.tries == tries
 
 
 async def test_an_idle_broker_writes_nothing(autojump_clock: MockClock, stored: StoredServer) -> None:
@@ -383,3 +398,28 @@ async def test_the_end_says_when_not_all_could_be_written(autojump_clock: MockCl
     disk.errors.append(StoreFull("disk full"))
     with pytest.raises(StoreFull):
         await server.flusher.finish()
+
+
+# --- a kernel
+
+
+async def test_on_sockets_nothing_leaves_early_either(disk: Disk, nursery: trio.Nursery) -> None:
+    server = StoredServer(disk)
+    await nursery.start(server.reactor.run)
+    ours, theirs = socket.socketpair()
+    server.accept(SocketStream(ours), "peer")
+    peer = Peer(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
+    await peer.open(1)
+    await wait_all_tasks_blocked()
+    tries = disk.tries
+    disk.slow_down()
+    await peer.say(Queue.Declare(queue="q", durable=True))
+    while disk.tries == tries:
+        await trio.lowlevel.checkpoint()
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1, socket.MSG_PEEK)
+    await disk.let()
+    await peer.expect("Queue.DeclareOk")
+    await disk.speed_up()
+    await peer.vanish()
+    await server.until_gone()

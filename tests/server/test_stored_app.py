@@ -8,6 +8,7 @@ import trio
 
 from amqpy import app
 from amqpy.config import Config
+from amqpy.core.facts import VhostRecord
 from amqpy.server.reactor import Reactor
 from amqpy.store.memory import MemoryStore
 from amqpy.store.store import StoreError, StoreFull
@@ -17,7 +18,7 @@ CONFIG = Config(listen=("127.0.0.1:0",), data_dir="somewhere", cluster_name="rab
 
 
 class FailingStore(MemoryStore):
-    """Fails with this error once it is told to."""
+    """Fails once it is told to; if it is not full, only once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,9 +26,12 @@ class FailingStore(MemoryStore):
         self.ended: list[bool] = []
 
     def sync(self) -> int:
-        if self.error is not None:
-            raise self.error
-        return super().sync()
+        error = self.error
+        if error is None:
+            return super().sync()
+        if not isinstance(error, StoreFull):
+            self.error = None
+        raise error
 
     def close(self, *, is_clean: bool) -> None:
         self.ended.append(is_clean)
@@ -82,6 +86,7 @@ async def test_a_broker_whose_store_is_lost_stops_and_says_why(store: FailingSto
         await serve(break_down)
     assert caught.group_contains(StoreError, match="input/output error")
     assert store.ended == [False], "the next start must not trust the last stop"
+    assert [record.name for record in store.load().records if isinstance(record, VhostRecord)] == ["/"]
 
 
 async def test_a_stop_that_cannot_write_everything_is_not_clean(store: FailingStore) -> None:

@@ -342,14 +342,13 @@ def test_what_is_not_durable_does_not_wait_for_what_others_declare(disk: Disk) -
 
 
 def test_a_later_promise_is_waited_for_as_well(disk: Disk) -> None:
-    client, other = disk.client(), disk.client()
-    other.send(Queue.Declare(queue="q", durable=True))
+    client, other = declarer(disk), disk.client()
+    other.send(Queue.Declare(queue="new", durable=True))
     disk.take()
-    client.feed(persistent())
     client.send(Tx.Select())
     client.feed(persistent())
-    client.received()
     assert client.send(Tx.Commit()) == []
+    assert disk.journal.batch.facts == []
     assert client.send(Queue.Declare(queue="q", durable=True)) == []
     disk.write()
     assert client.received() == []
