@@ -61,6 +61,11 @@ class Flusher:
             self._wanted.set()
 
     @property
+    def has_work(self) -> bool:
+        """Whether something is being written, or soon will be."""
+        return self.journal.writing is not None or self.journal.has_work
+
+    @property
     def is_stuck(self) -> bool:
         """Whether nothing can be written, for now or any more."""
         return self._is_full or self.failure is not None

@@ -128,7 +128,7 @@ class Link:
         for _ in range(READ_ON_MAX):
             if self.session.reader.is_amid_large_frame:
                 data = stream.receive_nowait(RECEIVE_MAX)
-            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self.session.is_closed:
+            elif size <= SMALL and self._reactor.alertness.is_monologue(self) and not self._waits_for_others:
                 data = stream.receive_within(LISTEN_S)
             else:
                 return
@@ -136,6 +136,12 @@ class Link:
                 return
             size = len(data)
             self._reactor.turn(self, data)
+
+    @property
+    def _waits_for_others(self) -> bool:
+        """Whether the next word is not the peer's: it is done, or waits for the store as others may."""
+        flusher = self._reactor.flusher
+        return self.session.is_closed or (flusher is not None and flusher.has_work)
 
     async def _hold(self) -> bool:
         """Waits as long as the peer is blocked, then lets it be heard; False if it is gone before."""

@@ -176,7 +176,8 @@ class Reactor:
         if link.session.next_at_ms != link.armed_at_ms:
             self._arm(link)
         self._watch_broker()
-        self.alertness.note(link)
+        if self.flusher is None or not self.flusher.has_work:
+            self.alertness.note(link)
 
     def _advance(self, now_ms: int) -> None:
         """A turn on behalf of nobody: what was left to do at some time."""

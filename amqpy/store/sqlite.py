@@ -11,6 +11,7 @@ the store refuses everything. SQLite reports such an error once, and the pages i
 kernel's cache, so that a second try could seem to succeed.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -32,9 +33,11 @@ Sync: TypeAlias = Literal["full", "os", "none"]
 
 PAGE_BYTES: Final = 16 * 1024
 """Larger pages than SQLite's: a page is written whole, but holds a hundred messages."""
-WAL_BYTES: Final = 64 * 2**20
-"""So much of the write-ahead log is written before its pages go to where they belong."""
+LOG_PAGES: Final = 1024
+"""So much of the write-ahead log is written before its pages go to where they belong, and it begins anew."""
+LOG_BYTES_MAX: Final = 256 * 2**20
 CACHE_BYTES: Final = 8 * 2**20
+CACHE: Final = f"PRAGMA cache_size = {-CACHE_BYTES // 1024}"
 BUSY_S: Final = 60
 """How long to wait for somebody else's lock, who writes to the database by hand."""
 STATEMENTS_KEPT: Final = 128
@@ -66,6 +69,7 @@ SELECT m.key, m.expires_at, m.traces, m.address, m.header,
 FROM messages AS m
 WHERE m.key BETWEEN ? AND ? AND (m.transient IS NULL OR m.transient = ?)
 ORDER BY m.key LIMIT ?"""
+FILL: Final = "INSERT INTO messages (key, address, header, body) VALUES (-1, x'', x'', zeroblob(?))"
 READ_AHEAD: Final = """
 SELECT count(substr(body, -1)) FROM (SELECT body FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?)"""
 """One statement, during which others run: it has the operating system read all that the messages are made of."""
@@ -84,6 +88,7 @@ class SqliteStore:
         self.path = path
         self._broken: str | None = None
         """Why nothing can be done any more."""
+        self._sync = sync
         self._pending: list[Batch] = []
         self._synced = 0
         self._run = 0
@@ -93,6 +98,8 @@ class SqliteStore:
         self._old_transients = False
         """Whether there may be transient messages of an earlier run."""
         self._vacuum_failed = False
+        self._has_room = sync != "full"
+        """Whether the log's file is as long as the log will be: a sync is quicker where no file grows."""
         self._is_longer = False
         """Whether the file is longer than it will be when all readers are gone."""
         self._files: Files | None = None
@@ -117,9 +124,9 @@ class SqliteStore:
         (page_bytes,) = execute("PRAGMA page_size").fetchone()
         # NORMAL syncs when pages leave the log, so that a power failure costs the last batches but not the database.
         execute(f"PRAGMA synchronous = {'FULL' if sync == 'full' else 'NORMAL'}")
-        execute(f"PRAGMA wal_autocheckpoint = {max(1, WAL_BYTES // page_bytes)}")
-        execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        execute(f"PRAGMA cache_size = {-CACHE_BYTES // 1024}")
+        execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        execute(f"PRAGMA journal_size_limit = {4 * LOG_PAGES * page_bytes}")
+        execute(CACHE)
         execute("PRAGMA secure_delete = OFF")
         # Or a broker would need a place for temporary files, which a container may not have.
         execute("PRAGMA temp_store = MEMORY")
@@ -192,7 +199,7 @@ class SqliteStore:
         pending, self._pending = self._pending, []
         if not pending:
             return self._synced
-        if self._files is not None and self._files.log_bytes > 4 * WAL_BYTES:
+        if self._files is not None and self._files.log_bytes > LOG_BYTES_MAX:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
             with suppress(StoreFull), self._guarded("write to"):
                 self._checkpoint("PASSIVE")
@@ -288,10 +295,25 @@ class SqliteStore:
                 is_worth_it = not is_busy and self._is_worth_giving_back()
             if is_worth_it:
                 self.vacuum(in_memory=True)
+            elif not self._has_room:
+                self._make_log_room()
         except StoreFull:  # what is free already will be used again
             self._vacuum_failed = not is_busy
             return False
         return is_busy
+
+    def _make_log_room(self) -> None:
+        """Makes the log's file as long as it will be. What is rolled back is in the log all the same, as far as the
+        cache did not hold it, and the next batches are written over it."""
+        self._has_room = True
+        with self._guarded("write to"):
+            (page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
+            if os.stat(f"{self.path}-wal").st_size < LOG_PAGES * page_bytes:
+                self._writer.execute("PRAGMA cache_size = 10")
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.execute(FILL, ((LOG_PAGES + 100) * page_bytes,))
+                self._writer.execute("ROLLBACK")
+                self._writer.execute(CACHE)
 
     def vacuum(self, *, in_memory: bool) -> None:
         """Writes the database anew, as small as it can be, by way of memory or a temporary file. Raises StoreError."""
@@ -300,6 +322,7 @@ class SqliteStore:
             self._writer.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}")
             self._writer.execute("VACUUM")
             self._is_longer = not self._checkpoint("TRUNCATE")
+            self._has_room = self._has_room and self._sync != "full"
 
     def _checkpoint(self, mode: str) -> bool:
         """Takes pages from the log to their places; whether all. Nobody who reads is waited for: a backup may take
