@@ -54,30 +54,39 @@ def wait_for_expiry(history: History, client: Client) -> None:
 
 
 def drain(history: History, client: Client) -> Left:
-    """What every queue has, taken in one consumption and acked with a commit."""
+    """What every queue has, taken in one consumption and acked with commits."""
     left: Left = {}
     for queue in history.topology.queues.values():
         depth = client.depth(queue.name)
         if not depth:
             continue
         consumption = Consumption(f"drain {history.epoch}")
+        left[queue.name] = set()
         client.call("basic.consume", queue=queue.name, consumer_tag="drain")
-        names = take(history, client, queue.name, consumption)
         deadline = time.monotonic() + PATIENCE_S
-        while len(names) < depth and time.monotonic() < deadline:
+        count = settle(history, client, queue.name, consumption, left)
+        while count < depth and time.monotonic() < deadline:
             client.receive(0.5)
-            names += take(history, client, queue.name, consumption)
+            # In portions, as a quorum queue has a limit for those who set none.
+            count += settle(history, client, queue.name, consumption, left)
         client.call("basic.cancel", consumer_tag="drain")
-        names += take(history, client, queue.name, consumption)
-        if len(names) < depth:  # more may have arrived late
-            history.find("count", f"{queue.name}: {depth} messages were counted, {len(names)} delivered")
-        settlements = history.settles(queue.name, names, is_ack=True)
+        count += settle(history, client, queue.name, consumption, left)
+        if count < depth:  # more may have arrived late
+            history.find("count", f"{queue.name}: {depth} messages were counted, {count} delivered")
+    return left
+
+
+def settle(history: History, client: Client, queue_name: str, consumption: Consumption, left: Left) -> int:
+    """Acks what was delivered meanwhile with a commit; how many messages that were."""
+    names = take(history, client, queue_name, consumption)
+    if names:
+        settlements = history.settles(queue_name, names, is_ack=True)
         client.tell("basic.ack", delivery_tag=0, multiple=True)
         client.call("tx.commit")
         for settlement in settlements:
             settlement.is_committed = True
-        left[queue.name] = set(names)
-    return left
+        left[queue_name].update(names)
+    return len(names)
 
 
 def take(history: History, client: Client, queue_name: str, consumption: Consumption) -> list[str]:

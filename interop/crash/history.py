@@ -257,7 +257,9 @@ class History:
     def _objections(self, queue: Queue, message: Sent, copy: Copy, *, redelivered: bool) -> Iterator[tuple[str, str]]:
         # A letter may be delivered where it went before it is known for good that it went there; then it may go again.
         is_letter = any(each.next == queue.name for each in self.topology.queues.values())
-        if copy.deliveries and not redelivered and (copy.delivered_in == self.life or not is_letter):
+        # When a consumer loses its connection, the next one may note its delivery first.
+        is_sure = not self.is_stopping if copy.delivered_in == self.life else not is_letter
+        if copy.deliveries and not redelivered and is_sure:
             yield "not marked", "was delivered before, and is not marked as redelivered"
         is_kept = queue.name in self.topology.kept
         if (
