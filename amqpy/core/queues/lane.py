@@ -87,7 +87,12 @@ class Lane(ReadyFifo[Message]):
             self.front = position
             self.fresh.append(item)
             return
-        elif len(self.fresh) < WINDOW_MESSAGES and self.size <= WINDOW_BYTES:
+        elif (
+            len(self.fresh) < WINDOW_MESSAGES
+            and self.size <= WINDOW_BYTES
+            # After a restart, positions behind the last message may be unused.
+            and self.front + len(self.fresh) == position
+        ):
             self.fresh.append(item)
             return
         else:
