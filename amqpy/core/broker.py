@@ -185,8 +185,12 @@ class Broker:
         return agenda.now_ms if agenda.dead or agenda.dirty or agenda.returns else agenda.deadlines.first_at_ms()
 
     def message_count(self) -> int:
-        """Messages in memory, ready or delivered, once for each queue they are in; and those that exchanges keep."""
+        """Messages, ready or delivered, once for each queue they are in; and those that exchanges keep."""
         return sum(vhost.message_count() for vhost in self.vhosts.values())
+
+    def messages_in_memory(self) -> int:
+        """The same, but for those that are on disk only."""
+        return sum(vhost.messages_in_memory() for vhost in self.vhosts.values())
 
     def sweep(self, count: int) -> None:
         """Frees up to `count` messages of what was purged or deleted.

@@ -32,6 +32,11 @@ class ReadyFifo(Generic[T]):
         yield from sorted(self.returned, key=lambda entry: entry[0])
         yield from enumerate(self.fresh, self.front)
 
+    @property
+    def in_memory(self) -> int:
+        """How many items are, if not all."""
+        return len(self)
+
     def append(self, item: T) -> None:
         self.fresh.append(item)
 
@@ -148,6 +153,10 @@ class LevelledFifo(ReadyFifo[T]):
         self._occupied = self._count = self.size = 0
         self._show_first()
         return items
+
+    @property
+    def in_memory(self) -> int:
+        return sum(fifo.in_memory for fifo in self._levels.values())
 
     def levels(self) -> Iterable[ReadyFifo[T]]:
         return self._levels.values()

@@ -224,9 +224,14 @@ class Vhost:
         self.forget_routes()
 
     def message_count(self) -> int:
-        """Messages in memory, once for each queue they are in, and those that exchanges keep."""
+        """Messages, once for each queue they are in, and those that exchanges keep."""
         in_queues = sum(len(queue.ready) + queue.unacked for queue in self.queues.values())
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
+
+    def messages_in_memory(self) -> int:
+        """The same, but for those that are on disk only."""
+        on_disk = sum(len(queue.ready) - queue.ready.in_memory for queue in self.queues.values())
+        return self.message_count() - on_disk
 
     # --- bindings
 

@@ -26,7 +26,7 @@ async def collect_garbage(broker: Broker) -> None:
     try:
         while True:
             await trio.sleep(EVERY_S)
-            if broker.message_count() <= MESSAGES_MAX:
+            if broker.messages_in_memory() <= MESSAGES_MAX:
                 gc.collect()
     finally:
         gc.unfreeze()

@@ -76,7 +76,9 @@ def check_fifo(fifo: ReadyFifo[Message]) -> None:
     if isinstance(fifo, Lane):
         _check_lane(fifo)
     if not isinstance(fifo, LevelledFifo):
+        assert fifo.in_memory == len(items) - (fifo.behind - len(fifo._page) if isinstance(fifo, Lane) else 0)
         return
+    assert fifo.in_memory == sum(each.in_memory for each in fifo._levels.values())
     for each in fifo._levels.values():
         check_fifo(each)
     assert fifo.size == sum(len(message.body) for message in items)

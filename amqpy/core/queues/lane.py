@@ -71,6 +71,10 @@ class Lane(ReadyFifo[Message]):
     def __len__(self) -> int:
         return len(self.fresh) + len(self.returned) + self.behind
 
+    @property
+    def in_memory(self) -> int:
+        return len(self.fresh) + len(self.returned) + len(self._page)
+
     # --- messages in
 
     def append(self, item: Message) -> None:
