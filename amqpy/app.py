@@ -42,7 +42,6 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREA
 # RabbitMQ's words: tools that wait for a broker to be up look for them in its log.
 STARTED = "Server startup complete; 0 plugins started."
 SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
-STORE_LOST = "broker forced connection closure with reason 'store lost'"
 
 
 def run(config: Config, log: logging.Logger) -> None:
@@ -115,8 +114,7 @@ async def _serve_until(
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
-        is_lost = reactor.flusher is not None and reactor.flusher.failure is not None
-        await reactor.drain(STORE_LOST if is_lost else SHUTDOWN)
+        await reactor.drain(SHUTDOWN)
         connections.cancel_scope.cancel()
 
 

@@ -126,16 +126,19 @@ class Flusher:
             self._on_failure()
 
     async def finish(self) -> None:
-        """Writes all there is. To be called when `run` is cancelled."""
-        with trio.CancelScope(shield=True):
-            if self.journal.writing is not None:
-                # `run` was cancelled between two tries.
-                await self._in_thread(self._append_and_sync, self.journal.writing)
-                self.journal.written()
-            while (batch := self.journal.take()) is not None:
-                if not batch.is_empty:
-                    await self._in_thread(self._append_and_sync, batch)
-                self.journal.written()
+        """Writes all there is. To be called when `run` is cancelled. Raises StoreError."""
+        try:
+            with trio.CancelScope(shield=True):
+                if self.journal.writing is not None:
+                    # `run` was cancelled between two tries.
+                    await self._in_thread(self._append_and_sync, self.journal.writing)
+                    self.journal.written()
+                while (batch := self.journal.take()) is not None:
+                    if not batch.is_empty:
+                        await self._in_thread(self._append_and_sync, batch)
+                    self.journal.written()
+        except StoreFull as error:
+            raise StoreFull(f"stopped without space for what was not confirmed yet: {error}") from error
 
     async def _write(self, batch: Batch) -> None:
         while True:

@@ -36,6 +36,8 @@ T = TypeVar("T")
 SWEEP_MAX = 5_000
 """Messages freed in one go (about a millisecond's worth)."""
 
+STORE_LOST = "broker forced connection closure with reason 'store lost'"
+
 DRAIN_S = 2
 """How long connections get to say close-ok when the broker stops."""
 
@@ -75,6 +77,10 @@ class Reactor:
             alarms.set("disk", "store")
         else:
             alarms.clear("disk", "store")
+
+    @property
+    def _has_lost_store(self) -> bool:
+        return self.flusher is not None and self.flusher.failure is not None
 
     # --- connections
 
@@ -191,6 +197,8 @@ class Reactor:
         """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
         if isinstance(error, StoreError) and self.flusher is not None:
             self.flusher.fail(error)
+        if self._has_lost_store:
+            # What this turn has left half done will never be written, and what comes of it is no bug.
             return
         self.internal_errors += 1
         self._log.exception("internal error", extra={"connection": connection})
@@ -200,9 +208,10 @@ class Reactor:
     def _give_up(self, link: Link) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
         try:
-            link.session.fail(InternalFault("internal error"))
+            link.session.fail(ConnectionForced(STORE_LOST) if self._has_lost_store else InternalFault("internal error"))
         except Exception:
-            self._log.exception("internal error")
+            if not self._has_lost_store:
+                self._log.exception("internal error")
             link.session.state = State.CLOSED
             link.stop()
 
@@ -294,7 +303,10 @@ class Reactor:
             self._earlier.set()
 
     async def drain(self, text: str) -> None:
-        """Closes every connection with 320 and this text; waits, for a bounded time, until they are gone."""
+        """Closes every connection with 320 and this text; waits, for a bounded time, until they are gone. If the store
+        is lost, that is the reason."""
+        if self._has_lost_store:
+            text = STORE_LOST
         if not self.links:
             return
         self._empty = trio.Event()

@@ -434,7 +434,13 @@ class ConnectionSession:
         if state in {State.CLOSING, State.CLOSED}:
             return
         self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
-        self._leave_core()
+        try:
+            self._leave_core()
+        finally:
+            # The client is told, even if the core is in no state to be left.
+            self._part(state, fault)
+
+    def _part(self, state: State, fault: ConnectionFault) -> None:
         self.gate.open()
         refused = isinstance(fault, LoginRefused)
         told = (

@@ -133,6 +133,9 @@ class SqliteStore:
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
         schema.prepare(self._writer, str(self.path), self.migrations)
         self._reader.execute("PRAGMA query_only = ON")
+        for connection in (self._reader, self._scout):
+            # Who cannot read the schema would say later that there is no such table.
+            connection.execute("SELECT 1 FROM messages LIMIT 0")
 
     # --- loading
 
@@ -441,11 +444,11 @@ def stated(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        text = f"cannot {doing} {path}: {error}"
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        text = f"cannot {doing} {path}: {error} ({name})"
         if getattr(error, "sqlite_errorcode", None) in FULL_CODES:
             raise StoreFull(text) from error
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise StoreError(f"{text} ({name})") from error
+        raise StoreError(text) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -116,20 +116,31 @@ class LoggedProcess:
                 assert not self._ended, f"the process ended:\n{self.log}"
                 self._news.wait(POLL_S)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+        """Wait until the process ends by itself, and return its exit code."""
+        try:
+            return self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"the process did not end:\n{self.log}") from None
+        finally:
+            self._finish()
+
     def kill(self) -> None:
         self._process.kill()
         self._finish()
 
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> int:
         """Ask the process to end, wait for it, and return its exit code."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise AssertionError(f"the process did not end after SIGTERM:\n{self.log}") from None
-        finally:
-            self._finish()
+        self.terminate()
+        return self.wait(deadline_s)
 
     def _finish(self) -> None:
         self._process.wait()
@@ -141,7 +152,8 @@ class LoggedProcess:
 class BrokerProcess:
     """`amqpy serve` on loopback. It can be stopped and started again on the same port, and on the same directory."""
 
-    def __init__(self, data_dir: Path | None = None) -> None:
+    def __init__(self, data_dir: Path | None = None, environment: dict[str, str] | None = None) -> None:
+        self._environment = environment
         self._place = ["--memory"] if data_dir is None else ["--data-dir", str(data_dir)]
         self._port = 0
         self._process: LoggedProcess | None = None
@@ -150,11 +162,22 @@ class BrokerProcess:
     def address(self) -> Address:
         return Address(f"amqp://guest:guest@127.0.0.1:{self._port}/%2F")
 
-    def start(self) -> None:
+    @property
+    def process(self) -> LoggedProcess:
+        """The one that runs."""
+        assert self._process is not None
+        return self._process
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
-        self._process = LoggedProcess([*command, *self._place, "--strict"], cwd=PROJECT)
-        self._port = int(self._process.wait_for_line(LISTENING, START_DEADLINE_S)[1])
-        self._process.wait_for_line("Server startup complete", START_DEADLINE_S)
+        command += [*self._place, "--strict"]
+        self._process = LoggedProcess(command, cwd=PROJECT, environment=self._environment)
+
+    def start(self) -> None:
+        self.launch()
+        self._port = int(self.process.wait_for_line(LISTENING, START_DEADLINE_S)[1])
+        self.process.wait_for_line("Server startup complete", START_DEADLINE_S)
 
     def stop(self) -> None:
         """End the broker as an operator would, and hold it to a clean exit."""
@@ -167,10 +190,17 @@ class BrokerProcess:
 
     def kill(self) -> None:
         """End the broker without a chance to do anything more."""
-        assert self._process is not None
-        process, self._process = self._process, None
+        process, self._process = self.process, None
         process.kill()
         assert not process.mentions(*SIGNS_OF_A_BUG), process.log
+
+    def fail(self) -> list[str]:
+        """Hold the broker to the end that it comes to by itself, with an exit code of 1; the lines it wrote."""
+        process, self._process = self.process, None
+        exit_code = process.wait()
+        assert exit_code == 1, f"the broker's exit code was {exit_code}:\n{process.log}"
+        assert not process.mentions(*SIGNS_OF_A_BUG), process.log
+        return process.lines
 
     def restart(self, *, kill: bool = False) -> None:
         if kill:

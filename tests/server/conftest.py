@@ -1,14 +1,16 @@
 """A broker on virtual time, which must be as empty after a test as before it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from amqpy.config import Config
+from amqpy.server.flusher import Flusher
 
 from .peer import Server
+from .stored import Disk, StoredServer
 
 
 @pytest.fixture
@@ -20,4 +22,25 @@ async def server(autojump_clock: MockClock, nursery: trio.Nursery) -> AsyncItera
     await trio.testing.wait_all_tasks_blocked()
     assert [task.name for task in nursery.child_tasks] == ["amqpy.server.reactor.Reactor.run"]
     assert not server.reactor.nursery.child_tasks
+    assert server.reactor.internal_errors == 0
+
+
+@pytest.fixture
+async def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+
+    def in_thread(flusher: Flusher, call: Callable[..., object], *arguments: object) -> object:
+        return disk.run(flusher, call, *arguments)
+
+    monkeypatch.setattr(Flusher, "_in_thread", in_thread)
+    return disk
+
+
+@pytest.fixture
+async def stored(autojump_clock: MockClock, nursery: trio.Nursery, disk: Disk) -> AsyncIterator[StoredServer]:
+    server = StoredServer(disk)
+    await nursery.start(server.reactor.run)
+    yield server
+    await disk.speed_up()
+    await server.hang_up()
     assert server.reactor.internal_errors == 0

@@ -1,148 +1,20 @@
-"""What is durable, and when: with a disk that is as slow, as full and as broken as the test wants it."""
+"""What is durable, and when, with a disk that may be slow; and that all is written at the end."""
 
-import logging
 import socket
-from collections import deque
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
-from pamqp.commands import Basic, Confirm, Queue
+from pamqp.commands import Basic, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpy.config import Config
-from amqpy.core.journal import Batch, Journal
-from amqpy.core.message import Message
 from amqpy.core.queues import lane
 from amqpy.server import flusher as flusher_module
-from amqpy.server.flusher import FULL_RETRY_S, Flusher
 from amqpy.server.stream import SocketStream
-from amqpy.store.memory import MemoryStore
-from amqpy.store.store import StoreError, StoreFull
+from amqpy.store.store import StoreFull
 from tests.session.client import publish_frames
 
-from .peer import Peer, Server
-
-SOON_S = 0.5
-
-
-class Disk(MemoryStore):
-    """Syncs when it may. There is no thread: virtual time would not wait for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.allowed = trio.Semaphore(0)
-        self.is_fast = True
-        self.errors: deque[StoreError] = deque()
-        """What the next syncs raise."""
-        self.read_error: StoreError | None = None
-        self.tries = 0
-        self.written: list[Batch] = []
-
-    async def run(self, flusher: Flusher, call: Callable[..., object], *arguments: object) -> object:
-        """Takes the place of the flusher's thread."""
-        await trio.lowlevel.checkpoint()
-        if call == flusher._append_and_sync:  # noqa: SLF001 (it stands in for its thread)
-            self.tries += 1
-            if not self.is_fast:
-                with trio.CancelScope(shield=True):
-                    await self.allowed.acquire()
-            if self.errors:
-                raise self.errors.popleft()
-        return call(*arguments)
-
-    def slow_down(self) -> None:
-        """From now on each sync waits for `let`."""
-        self.is_fast = False
-
-    async def let(self, count: int = 1) -> None:
-        for _ in range(count):
-            self.allowed.release()
-        await wait_all_tasks_blocked()
-
-    async def speed_up(self) -> None:
-        self.is_fast = True
-        await self.let(100)
-
-    def append(self, batch: Batch) -> None:
-        self.written.append(batch)
-        super().append(batch)
-
-    def read(
-        self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int
-    ) -> list[tuple[int, Message]]:
-        if self.read_error is not None:
-            raise self.read_error
-        return super().read(first, last, count_max=count_max, size_max=size_max, unix_offset_ms=unix_offset_ms)
-
-    def bodies(self) -> list[bytes]:
-        """Of all messages that are durable."""
-        return [row.body for each in self._lanes.values() for row in each.rows.values()]
-
-
-class StoredServer(Server):
-    """A server whose broker keeps everything on a disk."""
-
-    def __init__(self, disk: Disk) -> None:
-        disk.load()
-        self.disk = disk
-        self.journal = Journal(disk, lambda: 0)
-        self.is_lost = trio.Event()
-        super().__init__(Config(cluster_name="rabbit@test", strict=True), self.journal)
-        self.reactor.keep_in(disk, on_failure=self.is_lost.set)
-
-    @property
-    def flusher(self) -> Flusher:
-        assert self.reactor.flusher is not None
-        return self.reactor.flusher
-
-
-@pytest.fixture
-async def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk = Disk()
-
-    def in_thread(flusher: Flusher, call: Callable[..., object], *arguments: object) -> object:
-        return disk.run(flusher, call, *arguments)
-
-    monkeypatch.setattr(Flusher, "_in_thread", in_thread)
-    return disk
-
-
-@pytest.fixture
-async def stored(autojump_clock: MockClock, nursery: trio.Nursery, disk: Disk) -> AsyncIterator[StoredServer]:
-    server = StoredServer(disk)
-    await nursery.start(server.reactor.run)
-    yield server
-    await disk.speed_up()
-    await server.hang_up()
-    assert server.reactor.internal_errors == 0
-
-
-async def publisher_of(server: StoredServer, **declare: object) -> Peer:
-    """A peer with confirms and a durable queue `q`."""
-    peer = await server.opened()
-    await peer.ask(Queue.Declare(queue="q", durable=True, **declare))
-    await peer.ask(Confirm.Select())
-    return peer
-
-
-async def publish(peer: Peer, *bodies: bytes) -> None:
-    for body in bodies:
-        await peer.publish("q", body, delivery_mode=2)
-        await wait_all_tasks_blocked()
-
-
-async def says_nothing(peer: Peer) -> bool:
-    """Whether nothing comes, for a while."""
-    with trio.move_on_after(SOON_S) as waiting:
-        await peer.next()
-    return waiting.cancelled_caught
-
-
-async def acked(peer: Peer) -> int:
-    """The tag up to which all is confirmed."""
-    return int((await peer.expect("Basic.Ack")).method.delivery_tag)
-
+from .peer import Peer
+from .stored import Disk, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- syncs
 
@@ -268,98 +140,38 @@ async def test_who_does_not_publish_is_read_although_the_disk_is_behind(
     await other.ask(Basic.Qos(prefetch_count=2))
 
 
-# --- a full disk
-
-
-async def test_a_full_disk_is_waited_for(
-    autojump_clock: MockClock, stored: StoredServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    peer = await publisher_of(stored)
-    tries = stored.disk.tries
-    stored.disk.errors.extend([StoreFull("disk full")] * 3)
-    began_at = trio.current_time()
-    with caplog.at_level(logging.INFO):
-        await publish(peer, b"a")
-        assert stored.broker.alarms
-        assert stored.disk.bodies() == []
-        assert await acked(peer) == 1
-    assert trio.current_time() - began_at == pytest.approx(3 * FULL_RETRY_S)
-    assert stored.disk.tries == tries + 4
-    assert stored.disk.bodies() == [b"a"]
-    assert not stored.broker.alarms
-    told = [record.getMessage() for record in caplog.records if "store" in record.getMessage()]
-    assert told[0] == "the store is full, nothing is confirmed until there is space: disk full"
-    assert told[-1] == "the store has space again"
-    assert sum("is full" in line for line in told) == 1, "said once"
-    assert not stored.is_lost.is_set()
-
-
-async def test_while_the_disk_is_full_publishers_wait_and_consumers_go_on(
-    autojump_clock: MockClock, stored: StoredServer
-) -> None:
-    peer = await publisher_of(stored)
-    consumer = await stored.opened()
-    await consumer.ask(Basic.Consume(queue="q"))
-    stored.disk.errors.extend([StoreFull("disk full")] * 10)
-    await publish(peer, b"a", b"b")
-    assert (await consumer.expect("Basic.Deliver")).body == b"a"
-    await consumer.ask(Basic.Qos(prefetch_count=1))
-    await consumer.say(Basic.Ack(1))
-    await wait_all_tasks_blocked()
-    assert stored.disk.errors, "there is no space yet"
-    assert stored.ready("q") == 0, "the other message has not been heard"
-    assert await acked(peer) == 1
-    assert (await consumer.expect("Basic.Deliver")).body == b"b"
-    assert await acked(peer) == 2
-    assert stored.disk.bodies() == [b"b"], "the answer to the first one was not forgotten"
-
-
-# --- a broken disk
-
-
-async def test_after_an_error_nothing_more_is_promised(
-    autojump_clock: MockClock, stored: StoredServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    peer = await publisher_of(stored)
-    stored.disk.errors.append(StoreError("input/output error"))
-    await publish(peer, b"a")
-    assert stored.is_lost.is_set(), "the broker is to stop"
-    assert str(stored.flusher.failure) == "input/output error"
-    assert "the store is lost: input/output error" in caplog.text
-    tries = stored.disk.tries
-    await publish(peer, b"b")
-    assert await says_nothing(peer)
-    assert stored.disk.tries == tries, "never tried again as if nothing had happened"
-    assert stored.disk.bodies() == []
-
-
-async def test_an_error_while_reading_is_the_end_as_well(
+async def test_who_goes_while_it_waits_for_the_disk_is_missed(
     autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "WINDOW_MESSAGES", 2)
+    peer, witness = await publisher_of(stored), await stored.opened()
+    await peer.ask(Queue.Declare(queue="own", exclusive=True))
+    monkeypatch.setattr(flusher_module, "BEHIND_BYTES", 10_000)
+    stored.disk.slow_down()
+    await publish(peer, *[bytes(1000)] * 20)
+    assert next(iter(stored.reactor.links)).session.paused
+    await peer.publish("q", b"last words", delivery_mode=2)
+    await peer.vanish()
+    await stored.until_gone(1)
+    assert "own" not in stored.broker.vhosts["/"].queues
+    await witness.ask(Basic.Qos(prefetch_count=1))
+    await stored.disk.speed_up()
+    assert b"last words" in stored.disk.bodies(), "what came before the end was heard"
+
+
+async def test_who_waits_for_the_disk_is_heard_in_order(
+    autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No matter how much of what it says was read ahead."""
+    monkeypatch.setattr(flusher_module, "BEHIND_BYTES", 10_000)
     peer = await publisher_of(stored)
-    await publish(peer, b"a", b"b", b"c")
-    while await acked(peer) < 3:
+    stored.disk.slow_down()
+    bodies = [b"%d" % number * 1000 for number in range(100)]
+    await publish(peer, *bodies)
+    assert next(iter(stored.reactor.links)).session.paused
+    await stored.disk.speed_up()
+    while await acked(peer) < len(bodies):
         pass
-    stored.disk.read_error = StoreError("cannot read")
-    await peer.say(Basic.Consume(queue="q"))
-    with trio.fail_after(SOON_S):
-        await stored.is_lost.wait()
-    assert str(stored.flusher.failure) == "cannot read"
-    stored.disk.read_error = None
-
-
-async def test_an_error_while_tidying_is_the_end_as_well(
-    autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def tidy() -> bool:
-        raise StoreError("cannot tidy")
-
-    peer = await publisher_of(stored)
-    monkeypatch.setattr(stored.disk, "tidy", tidy)
-    await publish(peer, b"a")
-    assert await acked(peer) == 1, "that was before"
-    assert str(stored.flusher.failure) == "cannot tidy"
+    assert stored.disk.bodies() == bodies
 
 
 # --- the end

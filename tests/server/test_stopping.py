@@ -195,6 +195,16 @@ async def test_a_bug_in_the_end_of_a_connection(
     await witness.ask(Queue.Declare(queue="q"))
 
 
+async def test_who_is_refused_is_told_in_spite_of_a_bug_in_its_end(
+    autojump_clock: MockClock, tolerant: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await tolerant.opened()
+    monkeypatch.setattr(Broker, "close_channel", broken)
+    await tolerant.reactor.drain(REASON)
+    assert (await peer.expect("Connection.Close")).method.reply_text == f"CONNECTION_FORCED - {REASON}"
+    assert tolerant.reactor.internal_errors == 1
+
+
 async def test_the_bytes_after_a_bug_are_not_worked_on(
     autojump_clock: MockClock, tolerant: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

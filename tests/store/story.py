@@ -1,7 +1,7 @@
 """A story that a store is told, batch by batch, and what must be there after each: the same every time.
 
 As a program it writes the story to a database, tells on stdout what was synced, and puts up with an unreliable disk
-(`faults.c`, which it steers through a file):
+(`tests/faults`, which it steers through a file):
 
     python -m tests.store.story DATABASE FAULTS-FILE SEED
 """

@@ -1,7 +1,6 @@
 """A disk that writes less than it should, has no space or is broken, under a real store in a process of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from amqpy.store.directory import open_store
 from amqpy.store.sqlite import SqliteStore
+from tests.faults.disk import make_library
 from tests.store.story import BATCHES, FAULTS, batches, state_of, states
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,17 +22,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD and 
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that fails on demand."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    assert compiler is not None, "needs a C compiler for the faulty disk (Debian: apt-get install gcc libc6-dev)"
-    library = tmp_path_factory.mktemp("disk") / "faults.so"
-    source = Path(__file__).with_name("faults.c")
-    subprocess.run([compiler, "-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-    return library
+    return make_library(tmp_path_factory.mktemp("disk"))
 
 
 def call(disk: Path, faults: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Python with these arguments, on the disk that does what the file `faults` says."""
-    environment = os.environ | {"LD_PRELOAD": str(disk), "AMQPY_TEST_FAULTS": str(faults)}
+    environment = os.environ | {"LD_PRELOAD": str(disk), "FAULTY_DISK": str(faults)}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

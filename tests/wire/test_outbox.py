@@ -84,3 +84,71 @@ def test_small_chunks_are_joined_and_large_ones_are_not() -> None:
     buffers = outbox.take()
     assert [len(buffer) for buffer in buffers] == [4, 100_000, 3, 4, 100_000, 3]
     assert all(buffer.obj is body for buffer in buffers if isinstance(buffer, memoryview))
+
+
+# --- what is held
+
+
+def taken(outbox: Outbox) -> bytes:
+    """All that may leave."""
+    data = b""
+    while outbox.may_leave:
+        part = b"".join(outbox.take())
+        outbox.sent(len(part))
+        data += part
+    return data
+
+
+STEPS = st.sampled_from(["write", "overtake", "hold", "release", "take", "discard"])
+
+
+@given(st.lists(STEPS, max_size=40), SIZES)
+def test_what_is_held_waits_with_all_behind_it_and_is_overtaken(steps: list[str], size: int) -> None:
+    wakes = Wakes()
+    outbox = Outbox(wakes)
+    leaving, held = b"", b""
+    for number, step in enumerate(steps):
+        data = bytes((number,)) * (size if number % 3 else 1)
+        before = wakes.count
+        if step == "write":
+            outbox.write(data)
+        elif step == "overtake":
+            outbox.overtake(data)
+            assert wakes.count > before or outbox.held_for is None
+        elif step == "hold":
+            outbox.hold(number, len(outbox.chunks))
+        elif step == "release":
+            outbox.release()
+            assert wakes.count > before
+            leaving, held = leaving + held, b""
+        elif step == "discard":
+            outbox.discard_held()
+            held = b""
+        else:
+            assert taken(outbox) == leaving
+            leaving = b""
+        if step == "overtake" or (step == "write" and outbox.held_for is None):
+            leaving += data
+        elif step == "write":
+            held += data
+        assert outbox.leaving == len(leaving)
+        assert outbox.size == len(leaving) + len(held)
+    outbox.release()
+    assert taken(outbox) == leaving + held
+
+
+def test_a_chunk_from_which_on_all_is_held_may_have_come_before() -> None:
+    """A reply is written, and then it is found that it must wait."""
+    outbox = Outbox(Wakes())
+    outbox.write(b"free")
+    outbox.write(b"reply")
+    outbox.hold(1, 1)
+    outbox.hold(2, 2)
+    outbox.overtake(b"heartbeat")
+    assert outbox.held_for == 2
+    assert taken(outbox) == b"freeheartbeat"
+    outbox.write(b"more")
+    outbox.overtake(b"heartbeat")
+    assert taken(outbox) == b"heartbeat"
+    outbox.release()
+    assert taken(outbox) == b"replymore"

@@ -1,0 +1,1 @@
+"""A whole broker on a disk that fails."""
