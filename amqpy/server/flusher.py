@@ -20,6 +20,9 @@ from amqpy.store.store import Store, StoreError, StoreFull
 BEHIND_BYTES = 32 * 1024 * 1024
 """What may gather before those who publish must wait."""
 
+IDLE_S = 0.1
+"""How long nothing is to be written before the store clears up; the next message must not find it at that."""
+
 FULL_RETRY_S = 1.0
 """How long to wait for space."""
 
@@ -94,14 +97,17 @@ class Flusher:
         """Writes until cancelled, or until the store is lost."""
         try:
             while True:
-                await self._work.wait()
+                with trio.move_on_after(IDLE_S) as pause:
+                    await self._work.wait()
+                if pause.cancelled_caught:
+                    await self._tidy()
+                    await self._work.wait()
                 self._work = trio.Event()
                 while self.failure is None and (batch := self.journal.take()) is not None:
                     self._let_on()
                     if not batch.is_empty:
                         await self._write(batch)
                     self._act(self.journal.written)
-                await self._tidy()
         except StoreError as error:
             self.fail(error)
 
@@ -163,7 +169,7 @@ class Flusher:
         self._store.sync()
 
     async def _tidy(self) -> None:
-        """Nothing waits to be written: time to clear up, as long as that is so."""
+        """Nothing was to be written for a while: time to clear up, as long as that is so."""
         while not self._work.is_set() and await self._in_thread(self._store.tidy):
             pass
 

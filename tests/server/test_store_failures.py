@@ -197,4 +197,6 @@ async def test_an_error_while_tidying_is_the_end_as_well(
     monkeypatch.setattr(stored.disk, "tidy", tidy)
     await publish(peer, b"a")
     assert await acked(peer) == 1, "that was before"
+    with trio.fail_after(SOON_S):
+        await stored.is_lost.wait()
     assert str(stored.flusher.failure) == "cannot tidy"
