@@ -1,7 +1,8 @@
 """Makes durable what the broker wants durable: one batch after the other, in a thread, because a sync waits.
 
 There is no timer. While one batch is being written the next one gathers, so batches are as large as the disk is slow,
-and on an idle broker a message is on its way to the disk as soon as its turn is over. When the disk does not keep up,
+and on an idle broker a message is on its way to the disk as soon as its turn is over: the thread is started then and
+there, because to wake the task that sees to it would take longer than many a sync. When the disk does not keep up,
 those who publish what is stored are not read (`Link`), until it has caught up.
 
 A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again; an alarm keeps publishers
@@ -50,6 +51,12 @@ class Flusher:
         self.failure: StoreError | None = None
         """Why the store is lost."""
         self._is_full = False
+        self._is_idle = False
+        """`run` waits for work, and may be given the result instead."""
+        self._begun: Batch | None = None
+        """What was begun without `run`, as long as it does not know."""
+        self._error: BaseException | None = None
+        """What came of it, once `_work` is set."""
         self._work = trio.Event()
         self._wanted = trio.Event()
         self._waiting: set[trio.CancelScope] = set()
@@ -59,9 +66,40 @@ class Flusher:
     def note(self) -> None:
         """A turn is over: there may be a batch to be written, or something to be looked for on disk."""
         if self.journal.has_work:
-            self._work.set()
+            if self._is_idle and self.failure is None:
+                self._begin()
+            else:
+                self._work.set()
         if self.journal.wanted is not None:
             self._wanted.set()
+
+    def _begin(self) -> None:
+        """Writes the next batch without `run`, which is woken when it is done."""
+        batch = self._begun = self.journal.take()
+        assert batch is not None
+        self._is_idle = False
+        self._let_on()
+        if batch.is_empty:
+            self._land(None)
+        else:
+            self._start(batch)
+
+    def _start(self, batch: Batch) -> None:
+        token = trio.lowlevel.current_trio_token()
+
+        def write() -> None:
+            error = None
+            try:
+                self._append_and_sync(batch)
+            except BaseException as caught:  # for `run` to raise
+                error = caught
+            token.run_sync_soon(self._land, error)
+
+        trio.lowlevel.start_thread_soon(write, lambda _: None)
+
+    def _land(self, error: BaseException | None) -> None:
+        self._error = error
+        self._work.set()
 
     @property
     def has_work(self) -> bool:
@@ -97,12 +135,10 @@ class Flusher:
         """Writes until cancelled, or until the store is lost."""
         try:
             while True:
-                with trio.move_on_after(IDLE_S) as pause:
-                    await self._work.wait()
-                if pause.cancelled_caught:
-                    await self._tidy()
-                    await self._work.wait()
-                self._work = trio.Event()
+                await self._wait_for_work()
+                if self._begun is not None:
+                    await self._write(self._begun)
+                    self._act(self.journal.written)
                 while self.failure is None and (batch := self.journal.take()) is not None:
                     self._let_on()
                     if not batch.is_empty:
@@ -110,6 +146,30 @@ class Flusher:
                     self._act(self.journal.written)
         except StoreError as error:
             self.fail(error)
+        finally:
+            await self._wait_for_begun()
+
+    async def _wait_for_work(self) -> None:
+        self._is_idle = not self._work.is_set()
+        with trio.move_on_after(IDLE_S) as pause:
+            await self._work.wait()
+        if pause.cancelled_caught and self._is_idle:
+            self._is_idle = False
+            await self._tidy()
+            self._is_idle = not self._work.is_set()
+        await self._work.wait()
+        self._is_idle = False
+        self._work = trio.Event()
+
+    async def _wait_for_begun(self) -> None:
+        """A thread that goes on writing must not meet the next one. What it wrote is not tried again by `finish`."""
+        self._is_idle = False
+        if self._begun is not None:
+            with trio.CancelScope(shield=True):
+                await self._work.wait()
+            self._begun = None
+            if self._error is None:
+                self.journal.written()
 
     async def run_ahead(self) -> None:
         """Has the store look for what will be read soon, so that the event loop need not wait for the disk."""
@@ -149,7 +209,12 @@ class Flusher:
     async def _write(self, batch: Batch) -> None:
         while True:
             try:
-                await self._in_thread(self._append_and_sync, batch)
+                if batch is self._begun:
+                    self._begun = None
+                    if self._error is not None:
+                        raise self._error
+                else:
+                    await self._in_thread(self._append_and_sync, batch)
             except StoreFull as error:
                 if not self._is_full:
                     self._log.error("the store is full, nothing is confirmed until there is space: %s", error)

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from amqpy.config import Config
+from amqpy.core.journal import Batch
 from amqpy.server.flusher import Flusher
 
 from .peer import Server
@@ -32,7 +33,11 @@ async def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     def in_thread(flusher: Flusher, call: Callable[..., object], *arguments: object) -> object:
         return disk.run(flusher, call, *arguments)
 
+    def start(flusher: Flusher, batch: Batch) -> None:
+        trio.lowlevel.spawn_system_task(disk.begin, flusher, batch)
+
     monkeypatch.setattr(Flusher, "_in_thread", in_thread)
+    monkeypatch.setattr(Flusher, "_start", start)
     return disk
 
 

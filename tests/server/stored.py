@@ -47,6 +47,15 @@ class Disk(MemoryStore):
                 raise self.errors.popleft()
         return call(*arguments)
 
+    async def begin(self, flusher: Flusher, batch: Batch) -> None:
+        """The same, for a batch that the flusher's task is not waiting for."""
+        error = None
+        try:
+            await self.run(flusher, flusher._append_and_sync, batch)  # noqa: SLF001
+        except Exception as caught:
+            error = caught
+        flusher._land(error)  # noqa: SLF001
+
     def slow_down(self) -> None:
         """From now on each sync waits for `let`."""
         self.is_fast = False
