@@ -234,12 +234,6 @@ class Journal:
         """Whether there is a batch to be taken."""
         return self.writing is None and not (self.batch.is_empty and not self.batch.waiting)
 
-    @property
-    def is_urgent(self) -> bool:
-        """Whether the batch to be taken has more than acknowledgements, for which nobody waits."""
-        batch = self.batch
-        return self.writing is None and bool(batch.waiting or batch.added or batch.facts or batch.cleared)
-
     def take(self) -> Batch | None:
         """The batch to be written next, if there is anything in it or anybody waits for it; the next one gathers from
         now on. What is in an empty one came and went; so it is durable when all before it is."""

@@ -1,10 +1,9 @@
 """Makes durable what the broker wants durable: one batch after the other, in a thread, because a sync waits.
 
-Nothing that anybody waits for waits for a timer. While one batch is being written the next one gathers, so batches are
-as large as the disk is slow; acknowledgements go with them, or by themselves some milliseconds later. On an idle broker
-a message is on its way to the disk as soon as its turn is over: the thread is started then and there, because to wake
-the task that sees to it would take longer than many a sync. When the disk does not keep up, those who publish what is
-stored are not read (`Link`), until it has caught up.
+There is no timer. While one batch is being written the next one gathers, so batches are as large as the disk is slow,
+and on an idle broker a message is on its way to the disk as soon as its turn is over: the thread is started then and
+there, because to wake the task that sees to it would take longer than many a sync. When the disk does not keep up,
+those who publish what is stored are not read (`Link`), until it has caught up.
 
 A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again; an alarm keeps publishers
 waiting. After any other error nobody knows what the disk has, so nothing more is written or promised: the broker stops.
@@ -24,9 +23,6 @@ BEHIND_BYTES = 32 * 1024 * 1024
 
 IDLE_S = 0.1
 """How long nothing is to be written before the store clears up; the next message must not find it at that."""
-
-LEISURE_S = 0.01
-"""How long acknowledgements wait for something to be written with."""
 
 FULL_RETRY_S = 1.0
 """How long to wait for space."""
@@ -61,10 +57,7 @@ class Flusher:
         """What was begun without `run`, as long as it does not know."""
         self._error: BaseException | None = None
         """What came of it, once `_work` is set."""
-        self._is_due = False
-        """Acknowledgements have waited long enough."""
         self._work = trio.Event()
-        self._leisure = trio.Event()
         self._wanted = trio.Event()
         self._waiting: set[trio.CancelScope] = set()
         """Of those who wait until the disk keeps up."""
@@ -72,13 +65,11 @@ class Flusher:
 
     def note(self) -> None:
         """A turn is over: there may be a batch to be written, or something to be looked for on disk."""
-        if self.journal.is_urgent:
-            if self._is_idle and self.failure is None and not self._work.is_set():
+        if self.journal.has_work:
+            if self._is_idle and self.failure is None:
                 self._begin()
             else:
                 self._work.set()
-        elif self.journal.has_work:
-            self._leisure.set()
         if self.journal.wanted is not None:
             self._wanted.set()
 
@@ -113,7 +104,7 @@ class Flusher:
     @property
     def has_work(self) -> bool:
         """Whether something is being written, or soon will be."""
-        return self.journal.writing is not None or self.journal.is_urgent
+        return self.journal.writing is not None or self.journal.has_work
 
     @property
     def is_stuck(self) -> bool:
@@ -148,7 +139,7 @@ class Flusher:
                 if self._begun is not None:
                     await self._write(self._begun)
                     self._act(self.journal.written)
-                while self.failure is None and (batch := self._next()) is not None:
+                while self.failure is None and (batch := self.journal.take()) is not None:
                     self._let_on()
                     if not batch.is_empty:
                         await self._write(batch)
@@ -157,23 +148,6 @@ class Flusher:
             self.fail(error)
         finally:
             await self._wait_for_begun()
-
-    def _next(self) -> Batch | None:
-        """What is to be written now, if anything."""
-        if not (self._is_due or self.journal.is_urgent):
-            return None
-        self._is_due = False
-        return self.journal.take()
-
-    async def run_at_leisure(self) -> None:
-        """Has acknowledgements written that nothing else took along."""
-        while True:
-            await self._leisure.wait()
-            await trio.sleep(LEISURE_S)
-            self._leisure = trio.Event()
-            if self.journal.has_work:
-                self._is_due = True
-                self._work.set()
 
     async def _wait_for_work(self) -> None:
         self._is_idle = not self._work.is_set()

@@ -258,7 +258,6 @@ class Reactor:
             if self.flusher is not None:
                 own.start_soon(self.flusher.run)
                 own.start_soon(self.flusher.run_ahead)
-                own.start_soon(self.flusher.run_at_leisure)
                 self.flusher.note()
             task_status.started()
             await self._run_deadlines()

@@ -9,7 +9,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.core.queues import lane
 from amqpy.server import flusher as flusher_module
-from amqpy.server.flusher import LEISURE_S
 from amqpy.server.stream import SocketStream
 from amqpy.store.store import StoreFull
 from tests.session.client import publish_frames
@@ -83,65 +82,6 @@ async def test_an_empty_batch_costs_no_sync(autojump_clock: MockClock, stored: S
     assert await acked(peer) == 2
     assert await acked(peer) == 3
     assert stored.disk.tries == tries
-
-
-async def test_an_ack_is_written_with_the_next_message(autojump_clock: MockClock, stored: StoredServer) -> None:
-    """Nobody waits for it, and the next message need not wait for it either."""
-    peer = await publisher_of(stored)
-    await publish(peer, b"a")
-    assert await acked(peer) == 1
-    consumer = await stored.opened()
-    await consumer.ask(Basic.Consume(queue="q"))
-    await consumer.expect("Basic.Deliver")
-    tries = stored.disk.tries
-    await consumer.say(Basic.Ack(1))
-    await wait_all_tasks_blocked()
-    assert stored.disk.tries == tries
-    await publish(peer, b"b")
-    assert await acked(peer) == 2
-    assert stored.disk.tries == tries + 1
-    assert [(len(batch.added), len(batch.removed)) for batch in stored.disk.written[-1:]] == [(1, 1)]
-    assert stored.disk.bodies() == [b"b"]
-
-
-async def test_acks_alone_are_written_soon(autojump_clock: MockClock, stored: StoredServer) -> None:
-    peer = await publisher_of(stored)
-    await publish(peer, b"a", b"b")
-    while await acked(peer) < 2:
-        pass
-    consumer = await stored.opened()
-    await consumer.ask(Basic.Consume(queue="q"))
-    for tag in (1, 2):
-        await consumer.expect("Basic.Deliver")
-        await consumer.say(Basic.Ack(tag))
-        await wait_all_tasks_blocked()
-    tries = stored.disk.tries
-    await trio.sleep(LEISURE_S)
-    await wait_all_tasks_blocked()
-    assert stored.disk.bodies() == []
-    assert stored.disk.tries == tries + 1
-    await publish(peer, b"c")
-    assert await acked(peer) == 3
-
-
-async def test_a_message_that_comes_when_acks_are_due_waits_for_its_own_sync(
-    autojump_clock: MockClock, stored: StoredServer
-) -> None:
-    peer = await publisher_of(stored)
-    await publish(peer, b"a")
-    assert await acked(peer) == 1
-    consumer = await stored.opened()
-    await consumer.ask(Basic.Consume(queue="q"))
-    await consumer.expect("Basic.Deliver")
-    await consumer.say(Basic.Ack(1))
-    await wait_all_tasks_blocked()
-    stored.disk.slow_down()
-    await trio.sleep(LEISURE_S)
-    await publish(peer, b"b")
-    assert await says_nothing(peer)
-    await stored.disk.let(2)
-    assert await acked(peer) == 2
-    assert stored.disk.bodies() == [b"b"]
 
 
 async def test_an_idle_broker_writes_nothing(autojump_clock: MockClock, stored: StoredServer) -> None:
