@@ -14,7 +14,7 @@ from amqpy.store.store import StoreFull
 from tests.session.client import publish_frames
 
 from .peer import Peer
-from .stored import Disk, StoredServer, acked, publish, publisher_of, says_nothing
+from .stored import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- syncs
 
@@ -203,6 +203,28 @@ async def test_at_the_end_all_is_written(
     assert disk.bodies() == ([b"a"] if moment == "between two tries" else [b"a", b"b"])
     assert not server.journal.has_work
     assert server.journal.writing is None
+
+
+async def test_the_end_waits_for_what_is_being_written(autojump_clock: MockClock, disk: Disk) -> None:
+    """What is still in the thread is not written a second time, and nobody else meets that thread."""
+    server = StoredServer(disk)
+    async with trio.open_nursery() as running:
+        await running.start(server.reactor.run)
+        peer = await publisher_of(server)
+        disk.slow_down()
+        await peer.send(publish_frames("q", b"a", delivery_mode=2))
+        await wait_all_tasks_blocked()
+        tries = disk.tries
+        running.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(SOON_S)
+            assert server.journal.writing is not None, "it waits"
+            disk.is_fast = True
+            disk.allowed.release()
+    assert server.journal.writing is None
+    await server.flusher.finish()
+    assert disk.tries == tries
+    assert disk.bodies() == [b"a"]
 
 
 async def test_the_end_says_when_not_all_could_be_written(autojump_clock: MockClock, disk: Disk) -> None:
