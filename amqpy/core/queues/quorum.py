@@ -15,7 +15,7 @@ from amqpy.core.arguments import QUORUM, Settings
 from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.consumers import GONE, Consumer
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
@@ -43,8 +43,11 @@ class QuorumConsumer(Consumer):
 
     def answered(self) -> None:
         super().answered()
-        if isinstance(self.queue, QuorumQueue) and self.queue.retiring is self and not self.owes:
-            self.queue.succeed()
+        if isinstance(self.queue, QuorumQueue):
+            if self.credit == GONE:
+                self.queue.forget_leaver(self)
+            elif self.queue.retiring is self and not self.owes:
+                self.queue.succeed()
 
 
 RETURNED_LEVEL = 32
@@ -76,7 +79,8 @@ class QuorumQueue(Queue):
         self._limit: float | None = None
         self._retries: Retries | None = None
         self._unsent: UnsentLetters | None = None
-        self._leavers: list[Consumer] = []
+        self._leavers: dict[Consumer, None] = {}
+        """Who has left and still owes an answer. They lead to their connections, and must go with the last one."""
         self.retiring: Consumer | None = None
         """The active consumer that gives way to one of a higher priority, once it owes nothing."""
         self.ready = self._levelled()
@@ -327,13 +331,16 @@ class QuorumQueue(Queue):
             self.retiring = None
         super().remove_consumer(consumer)
         if consumer.owes:
-            self._leavers.append(consumer)
+            self._leavers[consumer] = None
+
+    def forget_leaver(self, consumer: Consumer) -> None:
+        """It owes nothing any more."""
+        del self._leavers[consumer]
 
     @property
     def consumer_count(self) -> int:
         """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
         each basic.get that was not answered yet."""
-        self._leavers = [leaver for leaver in self._leavers if leaver.owes]
         got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self._leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
         return present + len(self._leavers) + got
