@@ -10,7 +10,7 @@ import random
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -44,6 +44,17 @@ class Doom:
     """In which direction the place is looked for."""
 
 
+def dooms(seed: str, mean_life_s: float) -> Iterator[Doom]:
+    draw = random.Random(seed)
+    while True:
+        yield Doom(
+            draw.expovariate(1 / mean_life_s),
+            draw.choice(list(Place)),
+            draw.choice([Way.RESET, Way.RESET, Way.RESET, Way.END, Way.SILENCE]),
+            draw.random() < 0.5,
+        )
+
+
 @dataclass(eq=False)
 class Pair:
     """A client's connection, and ours to the broker."""
@@ -65,18 +76,15 @@ class Pair:
 class Proxy:
     """Listens on a port of its own, and passes everything on to the broker's."""
 
-    def __init__(
-        self, broker: Address, seed: str, mean_life_s: float, on_close: Callable[[Close], None] = lambda close: None
-    ) -> None:
+    def __init__(self, broker: Address, dooms: Iterator[Doom], on_close: Callable[[Close], None]) -> None:
         self.broker = broker
         self.address = broker
         """Where it listens itself, and how to log in."""
         self.cuts: Counter[str] = Counter()
         self.is_calm = False
         """No more cuts."""
-        self._mean_life_s = mean_life_s
+        self._dooms = dooms
         self._on_close = on_close
-        self._random = random.Random(seed)
         self._pairs: set[Pair] = set()
         self._token: trio.lowlevel.TrioToken
         self._serving = trio.CancelScope()
@@ -123,33 +131,20 @@ class Proxy:
         await trio.serve_tcp(self._pass_on, 0, host=HOST, task_status=task_status)
 
     async def _pass_on(self, client: trio.SocketStream) -> None:
-        doom = self._draw_doom()
+        doom = next(self._dooms)
         try:
             broker = await trio.open_tcp_stream(self.broker.host, self.broker.port)
         except OSError:
-            await trio.aclose_forcefully(client)
             return
-        pair = Pair(client, broker, doom)
-        self._pairs.add(pair)
-        try:
+        async with broker:
+            pair = Pair(client, broker, doom)
+            self._pairs.add(pair)
             with pair.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch, pair)
                     nursery.start_soon(self._pump, pair, True)
                     nursery.start_soon(self._pump, pair, False)
-        finally:
             self._pairs.discard(pair)
-            await trio.aclose_forcefully(client)
-            await trio.aclose_forcefully(broker)
-
-    def _draw_doom(self) -> Doom:
-        draw = self._random
-        return Doom(
-            draw.expovariate(1 / self._mean_life_s),
-            draw.choice(list(Place)),
-            draw.choice([Way.RESET, Way.RESET, Way.RESET, Way.END, Way.SILENCE]),
-            draw.random() < 0.5,
-        )
 
     async def _watch(self, pair: Pair) -> None:
         await trio.sleep(pair.doom.after_s)

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from interop.soak.cast import Cast, cast
 from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
-from interop.soak.proxy import Proxy
+from interop.soak.proxy import Proxy, dooms
 from interop.soak.report import Quiet, Report, compare
-from interop.soak.shift import Shift
+from interop.soak.shift import STOPPED, Shift
 from interop.soak.subject import Observed, address_of
 
 WARM_UP_SHARE, WARM_UP_MAX_S = 0.2, 60.0
@@ -26,8 +27,6 @@ TICK_S = 0.5
 QUIET_TIMEOUT_S = 30.0
 KILLS = 0.6
 """How many of the restarts are kills."""
-STOPPED = 320
-"""The code with which a broker that is stopped closes connections."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ class Soak:
     def run(self) -> None:
         try:
             self.subject.start()
-            with Proxy(address_of(self.subject), f"{self.plan.seed}/proxy", self.plan.cut_after_s, self.noted) as proxy:
+            fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
+            with Proxy(address_of(self.subject), fates, self.noted) as proxy:
                 self.proxy = proxy
                 self.shifts()
                 self.report.cuts = proxy.cuts
@@ -103,7 +103,7 @@ class Soak:
         self.report.shifts += 1
         self.report.counts += ledger.counts + shift.counts
         self.report.quiet.append(self.measure())
-        self.line(shift, "quiet")
+        self.line()
 
     def watch(self, shift: Shift, made: Cast, until: float, restart_every_s: float) -> None:
         """Lets the actors work."""
@@ -117,7 +117,7 @@ class Soak:
             self.report.resident_max_mib = max(self.report.resident_max_mib, self.resident_mib())
             if now > next_line:
                 next_line += self.plan.line_every_s
-                self.line(shift, "at work")
+                self.line(shift)
             if now > next_restart:
                 self.restart(shift)
                 next_restart = time.monotonic() + self.restart_pause_s(restart_every_s)
@@ -173,14 +173,16 @@ class Soak:
             if found.queues:
                 self.findings.note("store", f"durable queues are left: {', '.join(row.queue for row in found.queues)}")
 
-    def line(self, shift: Shift, what: str) -> None:
-        counts = self.report.counts + (shift.ledger.counts if what == "at work" else type(shift.counts)())
+    def line(self, shift: Shift | None = None) -> None:
+        """`shift`: the one that is not in the report yet."""
+        counts = self.report.counts + (shift.ledger.counts if shift else Counter())
+        what = f"shift {self.report.shifts}" if shift else "quiet"
         numbers = ", ".join(
             f"{counts[each]:,} {each}" for each in ("published", "confirmed", "received", "redelivered")
         )
         found = sum(self.findings.counts.values())
         self.say(
-            f"{self.minutes():6.1f} min  {shift.name} {what}: {numbers}; {self.proxy.connections()} connections,"
+            f"{self.minutes():6.1f} min  {what}: {numbers}; {self.proxy.connections()} connections,"
             f" {sum(self.proxy.cuts.values())} cuts, {sum(self.report.restarts.values())} restarts;"
             f" {self.resident_mib():.1f} MiB, {self.descriptors()} descriptors; {found} findings"
         )

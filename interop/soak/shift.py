@@ -9,6 +9,9 @@ from enum import Enum
 from interop.bench.peer import Address
 from interop.soak.ledger import Findings, Ledger, Stream
 
+STOPPED = 320
+"""The code with which a broker that is stopped closes connections."""
+
 RETRY_S = 0.1
 HEARTBEAT_S = 4
 PENDING_MAX = 1500

@@ -10,7 +10,7 @@ from typing import Any
 from interop.bench import frames
 from interop.crash.client import Client, Gone, Refused, Silent, publication
 from interop.parity import codec
-from interop.soak.shift import Actor, Shift
+from interop.soak.shift import STOPPED, Actor, Shift
 
 CHURN_PAUSE_S = 0.05
 STEPS_MAX = 300
@@ -30,8 +30,12 @@ PERSISTENT = codec.properties(delivery_mode=2)
 
 
 def connect(shift: Shift) -> Client:
+    """Raises Gone, also when the broker is stopping."""
     to = shift.direct
-    return Client(to.port, host=to.host, user=to.user, password=to.password, vhost=to.vhost)
+    try:
+        return Client(to.port, host=to.host, user=to.user, password=to.password, vhost=to.vhost)
+    except Refused as refused:
+        raise Gone(str(refused)) if refused.code == STOPPED else refused from None
 
 
 class Churner(Actor):
@@ -61,15 +65,13 @@ class Churner(Actor):
         try:
             step()
         except Refused as refused:
-            if refused.code == 320:
+            if refused.code == STOPPED:
                 raise Gone(str(refused)) from None
             if refused.code not in EXPECTED_CODES:
                 raise
             self.shift.count("changes refused")
             self.client.tell("channel.close-ok")
             self.client.call("channel.open")
-        except Silent as silent:
-            raise Gone(str(silent)) from None
 
     def step(self) -> None:
         self.shift.count("changes")

@@ -15,7 +15,13 @@ from interop.soak.shift import HEARTBEAT_S, Actor, Sender, Shift, Taker
 POLL_S = 0.1
 TIMEOUT_S = 10.0
 PREFETCH = 20
-LOSSES = (OSError, aio_pika.exceptions.AMQPError, asyncio.TimeoutError, asyncio.CancelledError)
+LOSSES = (
+    OSError,
+    aio_pika.exceptions.AMQPError,
+    aio_pika.exceptions.ChannelInvalidStateError,
+    asyncio.TimeoutError,
+    asyncio.CancelledError,
+)
 
 
 def url(address: Address) -> str:
@@ -82,8 +88,7 @@ class RobustConsumer(Taker):
             await channel.set_qos(prefetch_count=PREFETCH)
             queue = await channel.get_queue(self.queue)
             await queue.consume(self.came)
-            while not self.over.is_set():
-                await asyncio.sleep(POLL_S)
+            await asyncio.to_thread(self.over.wait)
 
     async def came(self, message: AbstractIncomingMessage) -> None:
         redelivered = bool(message.redelivered)
@@ -109,14 +114,14 @@ class Idlers(Actor):
         asyncio.run(self.work())
 
     async def work(self) -> None:
-        life = self.shift.life
+        life, lost = self.shift.life, asyncio.Event()
         async with contextlib.AsyncExitStack() as stack:
-            held = []
             for _ in range(self.connections_wanted):
                 connection = await aio_pika.connect(url(self.shift.direct), timeout=TIMEOUT_S)
-                held.append(await stack.enter_async_context(connection))
-            while not self.over.is_set() and not any(each.is_closed for each in held):
-                await asyncio.sleep(POLL_S)
-            lost = sum(each.is_closed for each in held)
-            if lost and self.shift.life == life and life % 2 == 0:
-                self.shift.findings.note("connection", f"{lost} idle connections were closed")
+                await stack.enter_async_context(connection)
+                connection.close_callbacks.add(lambda *_: lost.set())
+            while not self.over.is_set() and not lost.is_set():
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(lost.wait(), POLL_S)
+            if lost.is_set() and self.shift.life == life and life % 2 == 0:
+                self.shift.findings.note("connection", "an idle connection was closed")
