@@ -129,7 +129,7 @@ class Link:
 
 
 def whole_frames(receive: Callable[[], bytes]) -> Iterator[bytes]:
-    """What a broker sends, in pieces that end with a frame. Its answer to a bad protocol header goes through as it is."""
+    """What a broker sends, in pieces that end with a frame; its answer to a bad protocol header as it is."""
     buffer = bytearray()
     while chunk := receive():
         buffer += chunk
