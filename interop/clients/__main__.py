@@ -14,11 +14,8 @@ from interop.clients import brokers, results
 from interop.clients.library import Library, all_libraries
 from interop.clients.play import play
 from interop.clients.report import console_table
-from interop.clients.results import FOLDER, LibraryResult, Results
+from interop.clients.results import REFERENCE, SUBJECT, LibraryResult, Results
 from interop.rabbitmq import RabbitMQUnavailable
-
-REFERENCE = FOLDER / "rabbitmq.json"
-SUBJECT = FOLDER / "amqpy.json"
 
 _printing = threading.Lock()
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from interop.clients import libraries
 
+LANGUAGES = ("Python", "Node", "Go", "Java", ".NET", "C", "C++", "Ruby", "PHP", "Perl", "shell", "other")
+
 
 @dataclass(frozen=True)
 class Program:
@@ -91,6 +93,7 @@ class Library:
 
     name: str
     language: str
+    """One of `LANGUAGES`."""
     about: str
     """What it is, in a few words."""
     pip: tuple[str, ...] = ()
