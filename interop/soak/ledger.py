@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 
 
 class Findings:
-    """All kinds are counted, the first ones are kept in full."""
+    """All are counted, and the first different ones kept."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -38,8 +38,9 @@ class Findings:
     def note(self, kind: str, text: str, *, count: int = 1) -> None:
         with self._lock:
             self.counts[kind] += count
-            if len(self.first) < FINDINGS_MAX:
-                self.first.append(Finding(kind, text))
+            finding = Finding(kind, text)
+            if len(self.first) < FINDINGS_MAX and finding not in self.first:
+                self.first.append(finding)
 
 
 class Stream:

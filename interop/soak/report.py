@@ -92,10 +92,14 @@ def compare(base: Quiet, now: Quiet, findings: Findings) -> None:
         findings.note("descriptors", f"{now.descriptors}, at first {base.descriptors}")
     if now.resident_mib > memory_max_mib(base):
         findings.note("memory", f"{now.resident_mib:.1f} MiB, at first {base.resident_mib:.1f}")
-    more = {kind: (base.objects.get(kind, 0), count) for kind, count in now.objects.items()}
-    grown = {kind: counts for kind, counts in more.items() if counts[1] > counts[0]}
-    if grown:
-        findings.note("objects", ", ".join(f"{kind}: {was} at first, {now}" for kind, (was, now) in grown.items()))
+    if more := grown(base, now):
+        findings.note("objects", ", ".join(f"{kind}: {was} at first, {count}" for kind, (was, count) in more.items()))
+
+
+def grown(base: Quiet, now: Quiet) -> dict[str, tuple[int, int]]:
+    """The kinds of objects of which there are more than at first."""
+    both = {kind: (base.objects.get(kind, 0), count) for kind, count in now.objects.items()}
+    return {kind: counts for kind, counts in both.items() if counts[1] > counts[0]}
 
 
 def memory_max_mib(base: Quiet) -> float:

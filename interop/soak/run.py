@@ -18,7 +18,7 @@ from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
 from interop.soak.proxy import Proxy, dooms
-from interop.soak.report import Quiet, Report, compare
+from interop.soak.report import Quiet, Report, compare, grown
 from interop.soak.shift import STOPPED, Shift
 from interop.soak.subject import Observed, address_of
 
@@ -77,7 +77,8 @@ class Soak:
         number = max(1, round((total_s - warm_up_s) / (plan.shift_minutes * 60)))
         for each in range(1, number + 1):
             self.shift(each, (total_s - warm_up_s) / number, restart_every_s=plan.restart_every_s)
-            compare(self.report.quiet[0], self.report.quiet[-1], self.findings)
+            if isinstance(self.subject, Observed):
+                compare(self.report.quiet[0], self.report.quiet[-1], self.findings)
 
     def minutes(self) -> float:
         return (time.monotonic() - self.began_at) / 60
@@ -150,18 +151,17 @@ class Soak:
     def measure(self) -> Quiet:
         """When the broker is quiet: as at first; or, for the first time, when it does not change any more."""
         deadline = time.monotonic() + QUIET_TIMEOUT_S
-        before = self.report.quiet[0] if self.report.quiet else None
-        while True:
-            now = self.look()
-            if before and now.descriptors <= before.descriptors and not (now.objects.keys() - before.objects.keys()):
-                grown = [kind for kind, count in now.objects.items() if count > before.objects[kind]]
-                if not grown:
-                    return now
-            if time.monotonic() > deadline:
+        base = self.report.quiet[0] if self.report.quiet else None
+        now = self.look()
+        while time.monotonic() < deadline:
+            before, now = now, self.look()
+            like = base or before
+            if not self.proxy.connections() and now.descriptors <= like.descriptors and not grown(like, now):
                 return now
-            if not self.report.quiet:
-                before = now
             self.never.wait(TICK_S)
+        if connections := self.proxy.connections():
+            self.findings.note("client", f"{connections} connections are still open")
+        return now
 
     def look_at_store(self) -> None:
         """Nothing durable is left, and what is on disk is sound."""

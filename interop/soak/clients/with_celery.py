@@ -125,12 +125,11 @@ class Caller(Sender):
 
     def session(self) -> None:
         made = make_app(url_of(self.shift.address), self.key)
-        try:
+        with made.connection_for_write() as connection:
             while not self.over.is_set():
                 if self.may_send():
                     number, body = self.ledger.send(self.stream)
-                    made.send_task(TASK, [body.decode()], retry=False)
+                    made.send_task(TASK, [body.decode()], connection=connection, retry=False)
                     self.ledger.answer(self.stream, [number], CONFIRMED)
                 self.pause(POLL_S)
-        finally:
-            made.close()
+                connection.heartbeat_check()
