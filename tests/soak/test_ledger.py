@@ -119,6 +119,15 @@ def test_a_message_comes_again_as_redelivered_only(story: Story) -> None:
     assert story.end() == {"doubled": 1}
 
 
+def test_who_is_slow_may_see_it_as_new_after_the_redelivery(story: Story) -> None:
+    story.send(1)
+    story.come(0, redelivered=True)
+    story.come(0)
+    assert story.findings.counts == {}
+    story.come(0)
+    assert story.end() == {"doubled": 1}
+
+
 def test_what_is_given_back_must_come_again(story: Story) -> None:
     story.send(3)
     story.come(0, 1, 2, is_kept=False)
