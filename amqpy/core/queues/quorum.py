@@ -297,10 +297,8 @@ class QuorumQueue(Queue):
                 "quorum queues with single active consumer"
             )
 
-    def choose_active(self) -> Consumer | None:
-        if self.vhost.profile.quorum_priorities:
-            return super().choose_active()
-        return next(iter(self.consumers), None)
+    def rank(self, consumer: Consumer) -> int:
+        return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
         super().add_consumer(consumer)
