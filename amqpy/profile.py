@@ -80,7 +80,12 @@ PROFILES = {
         topic_hashes_max=None,
         binds_reply_queues=True,
         headers_by_type=False,
-        lacking_options=("consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes"),
+        lacking_options=(
+            "consumer-timeout",
+            "consumer-disconnected-timeout",
+            "stream-filter-size-bytes",
+            "target-group-size",
+        ),
         quorum_options=(),
         classic_options=(),
         checks_queue_mode=True,
