@@ -8,7 +8,8 @@ from typing import Literal
 Outcome = Literal["ok", "failed", "skipped"]
 
 POINT = re.compile(
-    r"(?P<bad>not )?ok\b(?: *\d+)?(?: *-)? *(?P<name>.*?)(?: *# *(?P<directive>skip|todo)\S*\s*(?P<why>.*))?\s*$", re.IGNORECASE
+    r"(?P<bad>not )?ok\b(?: *\d+)?(?: *-)? *(?P<name>.*?)(?: *# *(?P<directive>skip|todo)\S*\s*(?P<why>.*))?\s*$",
+    re.IGNORECASE,
 )
 PLAN = re.compile(r"1\.\.(?P<count>\d+)")
 
