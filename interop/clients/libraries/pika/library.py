@@ -7,5 +7,8 @@ LIBRARY = Library(
     language="Python",
     about="RabbitMQ's own client for Python",
     pip=("pika==1.4.4",),
-    programs=(Program("blocking", ("python", "blocking.py")),),
+    programs=(
+        Program("BlockingConnection", ("python", "blocking.py")),
+        Program("BlockingConnection, errors", ("python", "blocking_errors.py")),
+    ),
 )
