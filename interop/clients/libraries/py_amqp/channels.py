@@ -158,7 +158,7 @@ def returns():
 @check("prefetch")
 def prefetch():
     messages = []
-    with connect() as connection:
+    with connect(confirm_publish=True) as connection:
         channel = connection.channel()
         queue = channel.queue_declare(exclusive=True, auto_delete=False).queue
         for number in range(10):
