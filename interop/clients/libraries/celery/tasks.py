@@ -14,12 +14,17 @@ from pathlib import Path
 from celery import Celery, shared_task
 from celery.exceptions import Ignore, Reject
 from checks import URL
+from kombu import Queue
+from kombu.common import Broadcast
 
 SETTINGS = "CELERY_SETTINGS"
 
 
-def make_app(name, settings):
-    """An application whose queues and exchanges, those for remote control and events too, begin with a name."""
+def make_app(name, settings, broadcasts=()):
+    """An application whose queues and exchanges, those for remote control and events too, begin with a name.
+
+    Of broadcast queues every process makes its own.
+    """
     app = Celery(name, broker=URL, backend="rpc://")
     app.conf.update(
         task_default_queue=name,
@@ -31,6 +36,8 @@ def make_app(name, settings):
         result_chord_retry_interval=0.1,
     )
     app.conf.update(settings)
+    if broadcasts:
+        app.conf.task_queues = [Queue(name), *map(Broadcast, broadcasts)]
     return app
 
 

@@ -19,12 +19,14 @@ DEADLINE_S = 60
 POLL_S = 0.02
 SHOWN_LINES = 60
 
+CONFIRMING = {"broker_transport_options": {"confirm_publish": True}}
+
 
 @contextlib.contextmanager
-def application(what, **settings):
+def application(what, broadcasts=(), **settings):
     """An application with names and settings of its own. At the end, what it made in the broker is deleted."""
-    app = make_app(name_of(what), settings)
-    app.settings = settings  # for its workers
+    app = make_app(name_of(what), settings, broadcasts)
+    app.made_of = name_of(what), settings, broadcasts  # so its workers are, too
     app.set_current()
     app.set_default()
     try:
@@ -52,7 +54,7 @@ class Command:
     """`celery -A tasks …` in a child process, whose output can be waited for."""
 
     def __init__(self, app, *words):
-        settings = pickle.dumps((app.main, app.settings)).hex()
+        settings = pickle.dumps(app.made_of).hex()
         self.lines = []
         self._news = threading.Condition()
         self._ended = False
@@ -158,3 +160,12 @@ def count_in(app, queue):
     """How many messages wait in a queue."""
     with app.connection_for_read() as connection:
         return connection.default_channel.queue_declare(queue, passive=True).message_count
+
+
+def raises(kind, function, *arguments, **options):
+    """The error of this kind that a function must raise."""
+    try:
+        function(*arguments, **options)
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
