@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,9 @@ from amqpy.wire.methods import (
     encode_method,
     method_name,
 )
+from interop.clients import report, results
+from interop.clients.library import LANGUAGES, Library, all_libraries
+from interop.clients.results import Results
 
 PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
@@ -254,6 +258,13 @@ def known_to(option: Option) -> list[str]:
     return [", ".join(sorted(option.by)), *key]
 
 
+@cache
+def clients() -> tuple[list[Library], Results, Results]:
+    """Client libraries by language, and what was saved of them with amqpy and with RabbitMQ."""
+    libraries = sorted(all_libraries(), key=lambda library: (LANGUAGES.index(library.language), library.name.lower()))
+    return libraries, results.load(results.SUBJECT), results.load(results.REFERENCE)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
@@ -264,6 +275,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "profiles": profiles,
     "queue_arguments": queue_arguments,
     "capabilities": lambda: names(CAPABILITIES),
+    "clients": lambda: report.overview(*clients()),
+    "client_checks": lambda: report.usual_checks(*clients()[:2]),
+    "special_client_checks": lambda: report.special_checks(*clients()[:2]),
+    "failing_client_tests": lambda: report.failing_tests(*clients()),
+    "client_remarks": lambda: report.remarks(clients()[0]),
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""`python -m interop.clients`: try client libraries with a broker."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from interop.clients import brokers, results
+from interop.clients.library import GUEST, Library, all_libraries
+from interop.clients.play import play
+from interop.clients.report import console_table
+from interop.clients.results import REFERENCE, SUBJECT, LibraryResult, Results
+from interop.rabbitmq import RabbitMQUnavailable
+
+_printing = threading.Lock()
+
+
+def tell(text: str) -> None:
+    with _printing:
+        print(text, flush=True)
+
+
+@click.command()
+@click.option("--url", metavar="URL", help="The broker to try. Default: amqpy, started anew for each library.")
+@click.option("--rabbitmq", is_flag=True, help="Try a private RabbitMQ, started for this run.")
+@click.option("--only", metavar="NAME", multiple=True, help="Only this library; may be given more than once.")
+@click.option("--language", metavar="NAME", multiple=True, help="Only libraries for this language.")
+@click.option("--quick", is_flag=True, help="Without programs and tests that are slow or not in a package registry.")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="How many libraries at the same time.")
+@click.option("--save", is_flag=True, help="Keep the results in interop/clients/results, for docs/interop.md.")
+@click.option("--list", "listing", is_flag=True, help="Only list the libraries.")
+def main(
+    url: str | None,
+    rabbitmq: bool,
+    only: tuple[str, ...],
+    language: tuple[str, ...],
+    quick: bool,
+    jobs: int,
+    save: bool,
+    listing: bool,
+) -> None:
+    """Run our programs for each client library, and its own tests, with amqpy or another broker.
+
+    Ends with code 1 if something fails that does not fail with RabbitMQ (by its saved results) as well.
+    """
+    chosen = choose(only, language)
+    if listing:
+        for library in chosen:
+            print(f"{library.folder:24} {library.name} ({library.language}): {library.about}")
+        return
+    if save and url:
+        raise click.UsageError("only results of amqpy and of a private RabbitMQ are saved")
+    try:
+        with broker_of(url, rabbitmq) as provide, provide(GUEST) as first:
+            found = Results(first.title, play_all(chosen, provide, quick=quick, jobs=jobs))
+    except (RabbitMQUnavailable, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if save:
+        results.save(REFERENCE if rabbitmq else SUBJECT, found)
+    print(console_table(chosen, found))
+    sys.exit(1 if tell_unexplained(chosen, found) else 0)
+
+
+def choose(names: tuple[str, ...], languages: tuple[str, ...]) -> list[Library]:
+    libraries = list(all_libraries())
+    known = {name for library in libraries for name in (library.folder, library.name)}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no library {', '.join(unknown)}: see --list")
+    return [
+        library
+        for library in libraries
+        if (not names or library.folder in names or library.name in names)
+        and (not languages or library.language in languages)
+    ]
+
+
+@contextlib.contextmanager
+def broker_of(url: str | None, rabbitmq: bool) -> Iterator[brokers.Provider]:
+    if url:
+        with brokers.running_already(url) as provide:
+            yield provide
+    elif rabbitmq:
+        with brokers.one_rabbitmq() as provide:
+            yield provide
+    else:
+        yield brokers.own_amqpy
+
+
+def play_all(
+    libraries: list[Library], provide: brokers.Provider, *, quick: bool, jobs: int
+) -> dict[str, LibraryResult]:
+    def timed(library: Library) -> LibraryResult:
+        began = time.monotonic()
+        result = play(library, provide, quick=quick, tell=tell)
+        tell(f"{library.name}: {time.monotonic() - began:.0f} s")
+        return result
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip([library.folder for library in libraries], pool.map(timed, libraries), strict=True))
+
+
+def tell_unexplained(libraries: list[Library], found: Results) -> bool:
+    reference = results.load(REFERENCE).libraries
+    wrong = [
+        f"{library.name}: {line}"
+        for library in libraries
+        for line in results.unexplained(library, found.libraries[library.folder], reference.get(library.folder))
+    ]
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A folder for each library: `library.py` and the files of its programs."""

@@ -1,0 +1,157 @@
+"""Tries one library with one broker."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from interop.clients import reports, tap
+from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, STANDARD_PORT, Broker, Provider
+from interop.clients.library import GUEST, Library, Program, Suite
+from interop.clients.proxy import Proxy
+from interop.clients.report import counts
+from interop.clients.results import LibraryResult, SuiteResult
+from interop.clients.workspace import InstallFailed, Workspace
+from interop.crash.subject import SubjectFailed
+
+TEXT_LINES = 12
+
+Tell = Callable[[str], None]
+
+_standard_ports = threading.Lock()
+
+
+def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> LibraryResult:
+    """Install a library and run its programs and its own tests; with `quick`, without those that are slow."""
+    result = LibraryResult()
+    workspace = Workspace(library)
+    try:
+        workspace.install()
+        result.version = workspace.version()
+        with provide(GUEST) as broker:
+            for program in library.programs:
+                if not (quick and program.slow):
+                    result.programs[program.name] = play_program(program, workspace, broker)
+                    tell_checks(f"{library.name}, {program.name}", result.programs[program.name], tell)
+        for suite in library.suites:
+            if not (quick and suite.slow):
+                with provide(suite.account) as broker:
+                    result.suites[suite.name] = play_suite(suite, workspace, broker)
+                tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
+    except (InstallFailed, SubjectFailed, OSError) as error:
+        result.trouble.append(str(error))
+    return result
+
+
+def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
+    passed = sum(check.outcome == "ok" for check in checks)
+    tell(f"{title}: {passed} of {len(checks)} checks passed")
+    for check in checks:
+        if check.outcome != "ok":
+            text = "\n    ".join(check.text.splitlines()[-TEXT_LINES:])
+            tell(f"  {check.outcome}: {check.name}\n    {text}")
+
+
+def play_program(program: Program, workspace: Workspace, broker: Broker) -> list[tap.Check]:
+    with proxy_to(broker.host, broker.port) as proxy:
+        environment = {
+            "AMQP_URL": broker.url_by_way_of(proxy.port),
+            "INTEROP_CONTROL": str(proxy.control_port),
+            "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
+        }
+        log = workspace.folder / f"{program.name}.log"
+        command = Command(program.command, workspace.programs, workspace.environment(environment), log)
+        code = command.run(program.timeout_s)
+    checks = tap.parse(log.read_text(errors="replace").splitlines())
+    if code and not any(check.outcome == "failed" for check in checks):
+        checks.append(tap.Check("the end", "failed", f"ended with code {code}"))
+    return [
+        tap.Check(check.name, check.outcome, check.text or f"see {log}") if check.outcome == "failed" else check
+        for check in checks
+    ]
+
+
+def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResult:
+    place = workspace.fresh_copy(suite)
+    with broker_as_expected(suite, broker) as address:
+
+        def filled(text: str) -> str:
+            for name, value in address.items():
+                text = text.replace(f"{{{name}}}", str(value))
+            return text
+
+        environment = workspace.environment({name: filled(value) for name, value in suite.environment.items()})
+        for number, step in enumerate([*suite.prepare, suite.command]):
+            log = workspace.folder / f"{place.name}-{number}.log"
+            Command(tuple(map(filled, step)), place, environment, log).run(suite.timeout_s)
+    match suite.report:
+        case "-":
+            result = reports.from_tap(log.read_text(errors="replace"))
+        case "go":
+            result = reports.from_go(log.read_text(errors="replace"))
+        case path:
+            result = reports.from_junit(place / path)
+    if not result.passed:
+        raise InstallFailed(f"{suite.name}: no test passed; see {log}")
+    return result
+
+
+@contextlib.contextmanager
+def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[Mapping[str, object]]:
+    """What stands for the broker's address in the texts of a suite."""
+    if not suite.default_port:
+        yield {"url": broker.url, "host": broker.host, "port": broker.port, "management_port": broker.management_port}
+        return
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_standard_ports)
+        stack.enter_context(proxy_to(broker.host, broker.port, listen_on=STANDARD_PORT))
+        if broker.management_port:
+            stack.enter_context(proxy_to(broker.host, broker.management_port, listen_on=STANDARD_MANAGEMENT_PORT))
+        ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
+        yield {"url": broker.url_by_way_of(STANDARD_PORT), "host": "localhost", **ports}
+
+
+@contextlib.contextmanager
+def proxy_to(host: str, port: int, *, listen_on: int = 0) -> Iterator[Proxy]:
+    proxy = Proxy(host, port, listen_on=listen_on)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
+
+
+class Command:
+    """A command with a log, which is ended with all its children when its time is over."""
+
+    def __init__(self, words: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+        self._words = words
+        self._cwd = cwd
+        self._environment = environment
+        self._log = log
+
+    def run(self, timeout_s: float) -> int:
+        """Its exit code. The log has what it wrote, and a line that says so if it was ended."""
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                self._words,
+                cwd=self._cwd,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                log.write(f"\n# not done after {timeout_s:.0f} s\n")
+                return 1
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

@@ -1,0 +1,192 @@
+"""A way to a broker that can be cut: what an operator or a bad network does to a connection, on command.
+
+A program connects to the proxy's control port and sends one of these lines; it is answered with `done` and a newline
+when it is done:
+
+- `cut`: all connections end without a word, towards the client and towards the broker;
+- `close`: every client gets what RabbitMQ sends when an operator closes its connection, connection.close with
+  320 CONNECTION_FORCED, and its connection to the broker ends.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+CHUNK_BYTES = 1 << 18
+LINGER_S = 5.0
+BIND_TIMEOUT_S = 900.0
+BIND_RETRY_S = 0.5
+FRAME_HEADER = struct.Struct(">BHL")
+FRAME_END = b"\xce"
+METHOD = 1
+
+CLOSE_TEXT = b"CONNECTION_FORCED - closed by an operator"
+CLOSE_ARGUMENTS = struct.pack(">HHHB", 10, 50, 320, len(CLOSE_TEXT)) + CLOSE_TEXT + bytes(4)
+CLOSE = FRAME_HEADER.pack(METHOD, 0, len(CLOSE_ARGUMENTS)) + CLOSE_ARGUMENTS + FRAME_END
+CLOSE_OK = FRAME_HEADER.pack(METHOD, 0, 4) + struct.pack(">HH", 10, 51) + FRAME_END
+
+
+class Proxy:
+    """Listens on 127.0.0.1, on `port` for clients and on `control_port` for commands."""
+
+    def __init__(self, host: str, port: int, *, listen_on: int = 0) -> None:
+        self._broker = (host, port)
+        self._links: set[Link] = set()
+        self._lock = threading.Lock()
+        self._clients = listener(listen_on)
+        self._commands = listener(0)
+        self.port: int = self._clients.getsockname()[1]
+        self.control_port: int = self._commands.getsockname()[1]
+
+    def start(self) -> None:
+        threading.Thread(target=accept_from, args=(self._clients, self._lead), daemon=True).start()
+        threading.Thread(target=accept_from, args=(self._commands, self._obey), daemon=True).start()
+
+    def stop(self) -> None:
+        for each in (self._clients, self._commands):
+            end(each)
+            each.close()
+        for link in self._current():
+            link.cut()
+
+    def _current(self) -> "list[Link]":
+        with self._lock:
+            return list(self._links)
+
+    def _lead(self, client: socket.socket) -> None:
+        try:
+            broker = socket.create_connection(self._broker)
+        except OSError:
+            client.close()
+            return
+        link = Link(client, broker)
+        with self._lock:
+            self._links.add(link)
+        link.run()
+        with self._lock:
+            self._links.discard(link)
+
+    def _obey(self, caller: socket.socket) -> None:
+        with caller, caller.makefile("rb") as lines:
+            command = lines.readline().strip()
+            for link in self._current():
+                {b"cut": link.cut, b"close": link.close}[command]()
+            caller.sendall(b"done\n")
+
+
+class Link:
+    """One client's connection, and the one to the broker that serves it."""
+
+    def __init__(self, client: socket.socket, broker: socket.socket) -> None:
+        self._client = client
+        self._broker = broker
+        self._closing = False
+        self._between_frames = threading.Lock()
+        for each in (client, broker):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def run(self) -> None:
+        """Carry octets both ways until one side ends."""
+        back = threading.Thread(target=self._to_client, daemon=True)
+        back.start()
+        self._to_broker()
+        back.join()
+        self._client.close()
+        self._broker.close()
+
+    def cut(self) -> None:
+        for each in (self._client, self._broker):
+            end(each)
+
+    def close(self) -> None:
+        with self._between_frames, contextlib.suppress(OSError):
+            self._closing = True
+            self._broker.shutdown(socket.SHUT_RDWR)
+            self._client.sendall(CLOSE)
+            self._client.settimeout(LINGER_S)
+
+    def _to_broker(self) -> None:
+        last = b""
+        with contextlib.suppress(OSError):
+            while last != CLOSE_OK and (chunk := self._client.recv(CHUNK_BYTES)):
+                if self._closing:
+                    last = (last + chunk)[-len(CLOSE_OK) :]
+                else:
+                    self._broker.sendall(chunk)
+            if not self._closing:
+                self._broker.shutdown(socket.SHUT_WR)
+                return
+        self.cut()
+
+    def _to_client(self) -> None:
+        with contextlib.suppress(OSError):
+            for frames in whole_frames(partial(self._broker.recv, CHUNK_BYTES)):
+                with self._between_frames:
+                    if self._closing:
+                        return
+                    self._client.sendall(frames)
+            if not self._closing:
+                self._client.shutdown(socket.SHUT_WR)  # it may be sending still, and must not fail before it reads
+                return
+        if not self._closing:
+            self.cut()
+
+
+def whole_frames(receive: Callable[[], bytes]) -> Iterator[bytes]:
+    """What a broker sends, in pieces that end with a frame.
+
+    What does not begin with a frame (the answer to a bad protocol header, HTTP) comes as it is.
+    """
+    buffer = bytearray()
+    chunk = receive()
+    while chunk and chunk[0] != METHOD:
+        yield chunk
+        chunk = receive()
+    while chunk:
+        buffer += chunk
+        end = 0
+        while len(buffer) - end >= FRAME_HEADER.size:
+            _, _, size = FRAME_HEADER.unpack_from(buffer, end)
+            if len(buffer) < end + FRAME_HEADER.size + size + 1:
+                break
+            end += FRAME_HEADER.size + size + 1
+        if end:
+            yield bytes(buffer[:end])
+            del buffer[:end]
+        chunk = receive()
+
+
+def end(each: socket.socket) -> None:
+    """Wake whoever waits for it, too, which closing alone does not."""
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+
+
+def listener(port: int) -> socket.socket:
+    """Wait for a port that is taken: another run may have it, and let it go."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + BIND_TIMEOUT_S
+    while True:
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(128)
+        except OSError:
+            if time.monotonic() > deadline:
+                listening.close()
+                raise
+            time.sleep(BIND_RETRY_S)
+        else:
+            return listening
+
+
+def accept_from(listening: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+    """Give each connection to a thread of its own until the listener is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            accepted, _ = listening.accept()
+            threading.Thread(target=serve, args=(accepted,), daemon=True).start()

@@ -1,0 +1,113 @@
+"""What became of the programs and tests of libraries with one broker, kept as a file between runs."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from interop.clients.library import Library, Suite
+from interop.clients.tap import Check
+
+FOLDER = Path(__file__).with_name("results")
+REFERENCE = FOLDER / "rabbitmq.json"
+SUBJECT = FOLDER / "amqpy.json"
+
+
+@dataclass
+class SuiteResult:
+    passed: int = 0
+    skipped: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LibraryResult:
+    version: str = ""
+    programs: dict[str, list[Check]] = field(default_factory=dict)
+    suites: dict[str, SuiteResult] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)
+    """What kept the library, or some of its programs and tests, from being tried at all; what a broker's log said."""
+
+    def checks(self) -> list[Check]:
+        return [check for checks in self.programs.values() for check in checks]
+
+
+@dataclass
+class Results:
+    """Of one broker; libraries by the names of their folders."""
+
+    broker: str
+    libraries: dict[str, LibraryResult] = field(default_factory=dict)
+
+
+def load(path: Path) -> Results:
+    """What was saved there, nothing if there is no such file."""
+    if not path.exists():
+        return Results("")
+    saved = json.loads(path.read_text("utf-8"))
+    return Results(
+        saved["broker"],
+        {
+            folder: LibraryResult(
+                library["version"],
+                {name: [Check(**check) for check in checks] for name, checks in library["programs"].items()},
+                {name: SuiteResult(**suite) for name, suite in library["suites"].items()},
+            )
+            for folder, library in saved["libraries"].items()
+        },
+    )
+
+
+def save(path: Path, results: Results) -> None:
+    """Write new results over older ones of the same libraries; others stay.
+
+    Without what failures said: that is about one run on one machine.
+    """
+    together = {**load(path).libraries, **results.libraries}
+    saved = {
+        "broker": results.broker,
+        "libraries": {folder: without_texts(result) for folder, result in sorted(together.items())},
+    }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def without_texts(result: LibraryResult) -> dict[str, object]:
+    fields = asdict(result)
+    del fields["trouble"]
+    for checks in fields["programs"].values():
+        for check in checks:
+            check["text"] = check["text"] if check["outcome"] == "skipped" else ""
+    return fields
+
+
+def unexplained(library: Library, result: LibraryResult, reference: LibraryResult | None) -> list[str]:
+    """What is wrong with a broker, a line each, given what became of the same library with RabbitMQ.
+
+    A program's check must pass. A test of a library's own may fail if it fails with RabbitMQ as well, or if it needs
+    what amqpy is known to lack; once it passes, it must not be said to lack that.
+    """
+    wrong = list(result.trouble)
+    wrong += [
+        f"{name}: {check.name}"
+        for name, checks in result.programs.items()
+        for check in checks
+        if check.outcome == "failed"
+    ]
+    for suite in library.suites:
+        if found := result.suites.get(suite.name):
+            with_rabbitmq = reference.suites.get(suite.name, SuiteResult()).failed if reference else []
+            excused = {*with_rabbitmq, *matching(found.failed, suite.lacks)}
+            wrong += [f"{suite.name}: {test}" for test in found.failed if test not in excused]
+            wrong += [f"{suite.name}: nothing fails that is {pattern}" for pattern in stale(suite, found)]
+    return wrong
+
+
+def matching(tests: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return [test for test in tests if any(fnmatchcase(test, pattern) for pattern in patterns)]
+
+
+def stale(suite: Suite, found: SuiteResult) -> list[str]:
+    """What a suite says that amqpy lacks, though no test fails for it."""
+    return [pattern for pattern in suite.lacks if not matching(found.failed, [pattern])]
