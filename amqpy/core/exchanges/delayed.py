@@ -40,9 +40,7 @@ class DelayedExchange(Exchange):
     def prepare(self) -> None:
         inner_type = _inner_type(self.arguments)
         assert inner_type is not None
-        self._inner = EXCHANGE_TYPES[inner_type](
-            self.vhost, self.name, durable=self.durable, arguments=self.arguments
-        )
+        self._inner = EXCHANGE_TYPES[inner_type](self.vhost, self.name, durable=self.durable, arguments=self.arguments)
         self._inner.bindings = self.bindings
         self.waiting = WaitingRoom(self)
 
