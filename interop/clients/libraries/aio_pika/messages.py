@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import aio_pika
@@ -124,7 +124,7 @@ async def properties():
             "decimal": Decimal("3.14"),
             "string": "žluťoučký",
             "bytes": bytearray(b"\0\xff"),
-            "time": datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+            "time": datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
             "none": None,
             "table": {"nested": {"deeper": [1, "two", {"three": 3}]}},
         },
@@ -136,7 +136,7 @@ async def properties():
         reply_to="reply",
         expiration=timedelta(minutes=1),
         message_id="message",
-        timestamp=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
         type="type",
         user_id=yarl.URL(URL).user,
         app_id="app",
@@ -250,7 +250,15 @@ async def transactions():
         async with channel.transaction():
             await channel.default_exchange.publish(Message(b"committed"), queue.name)
             assert await ready_in(channel, queue) == 0
-        assert await bodies_in(queue) == ["committed"]
+        transaction = channel.transaction()
+        await transaction.select()
+        await (await queue.get()).ack()
+        await transaction.rollback()  # the acknowledgement is taken back, not the delivery
+        assert await queue.get(fail=False) is None
+        await channel.close()
+        async with connection.channel() as other:
+            again = await (await other.get_queue(queue.name)).get(no_ack=True)
+            assert (again.body, again.redelivered) == (b"committed", True)
 
 
 @check("errors")

@@ -95,10 +95,10 @@ async def many_channels():
         ]
         received = asyncio.Queue()
         await asyncio.gather(
-            *(at.basic_consume(queue, received.put, no_ack=True) for at, queue in zip(channels, queues))
+            *(at.basic_consume(queue, received.put, no_ack=True) for at, queue in zip(channels, queues, strict=True))
         )
         await asyncio.gather(
-            *(at.basic_publish(b"", routing_key=queue) for at, queue in zip(channels, reversed(queues)))
+            *(at.basic_publish(b"", routing_key=queue) for at, queue in zip(channels, reversed(queues), strict=True))
         )
         assert {message.routing_key for message in await take(received, len(queues))} == set(queues)
         await asyncio.gather(*(at.close() for at in channels))
@@ -176,7 +176,7 @@ async def reconnect_after_a_cut():
 
 @check("exclusive queue after a cut")
 async def exclusive_queue_after_a_cut():
-    for number in range(10):
+    for _ in range(10):
         connection = await aiormq.connect(URL)
         await (await connection.channel()).queue_declare(name_of("exclusive"), exclusive=True)
         await asyncio.to_thread(cut)
