@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +20,7 @@ from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.administration.policy_features import FEATURES
-from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
+from amqpy.core.arguments import POLICY_KEYS, POLICY_ONLY, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
@@ -38,6 +39,9 @@ from amqpy.wire.methods import (
     encode_method,
     method_name,
 )
+from interop.clients import report, results
+from interop.clients.library import LANGUAGES, Library, all_libraries
+from interop.clients.results import Results
 
 PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
@@ -136,10 +140,10 @@ def keys_of_policies() -> str:
             [
                 f"`{name}`",
                 key.noun,
-                option.merge if option is not None else "argument",
+                option.merge if option is not None else "greatest" if key.greatest else "argument",
                 "exchanges" if name in EXCHANGE_KEYS else kinds,
                 "yes" if name in operators else "",
-                "" if option is None or option.setting is not None else "no",
+                "no" if name in POLICY_ONLY or (option is not None and option.setting is None) else "",
             ]
         )
     return table(["Key", "Value", "Merged", "For", "Operator", "Effect"], rows)
@@ -254,6 +258,13 @@ def known_to(option: Option) -> list[str]:
     return [", ".join(sorted(option.by)), *key]
 
 
+@cache
+def clients() -> tuple[list[Library], Results, Results]:
+    """Client libraries by language, and what was saved of them with amqpy and with RabbitMQ."""
+    libraries = sorted(all_libraries(), key=lambda library: (LANGUAGES.index(library.language), library.name.lower()))
+    return libraries, results.load(results.SUBJECT), results.load(results.REFERENCE)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
@@ -264,6 +275,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "profiles": profiles,
     "queue_arguments": queue_arguments,
     "capabilities": lambda: names(CAPABILITIES),
+    "clients": lambda: report.overview(*clients()),
+    "client_checks": lambda: report.usual_checks(*clients()[:2]),
+    "special_client_checks": lambda: report.special_checks(*clients()[:2]),
+    "failing_client_tests": lambda: report.failing_tests(*clients()),
+    "client_remarks": lambda: report.remarks(clients()[0]),
 }
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from interop.clients.library import Library, Suite
 from interop.clients.tap import Check
 
 FOLDER = Path(__file__).with_name("results")
+REFERENCE = FOLDER / "rabbitmq.json"
+SUBJECT = FOLDER / "amqpy.json"
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The runner of `interop/run`, without any library."""
