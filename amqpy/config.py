@@ -192,7 +192,7 @@ class Config:
     )
     close_timeout_ms: int = setting(
         30_000,
-        About("How long a connection may take to end once it was closed, by the broker or by the client.", low=1, high=INT32_MAX),
+        About("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
     )
     memory_high_watermark: str | None = setting(
         None,

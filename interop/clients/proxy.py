@@ -112,13 +112,14 @@ class Link:
     def _to_broker(self) -> None:
         last = b""
         with contextlib.suppress(OSError):
-            while chunk := self._client.recv(CHUNK_BYTES):
-                if not self._closing:
+            while last != CLOSE_OK and (chunk := self._client.recv(CHUNK_BYTES)):
+                if self._closing:
+                    last = (last + chunk)[-len(CLOSE_OK) :]
+                else:
                     self._broker.sendall(chunk)
-                    continue
-                last = (last + chunk)[-len(CLOSE_OK) :]
-                if last == CLOSE_OK:
-                    break
+            if not self._closing:
+                self._broker.shutdown(socket.SHUT_WR)
+                return
         self.cut()
 
     def _to_client(self) -> None:
@@ -128,6 +129,9 @@ class Link:
                     if self._closing:
                         return
                     self._client.sendall(frames)
+            if not self._closing:
+                self._client.shutdown(socket.SHUT_WR)  # it may be sending still, and must not fail before it reads
+                return
         if not self._closing:
             self.cut()
 
