@@ -183,11 +183,10 @@ class Consumer(Taker):
         return not self.over.is_set()
 
     def came(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401
-        self.take(body, redelivered=method.redelivered)
-        if self.gives_back(redelivered=method.redelivered):
-            channel.basic_nack(method.delivery_tag, requeue=True)
-        else:
+        if self.keeps(body, redelivered=method.redelivered):
             channel.basic_ack(method.delivery_tag)
+        else:
+            channel.basic_nack(method.delivery_tag, requeue=True)
 
 
 class Climber(Consumer):
