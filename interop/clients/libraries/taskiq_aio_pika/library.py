@@ -15,7 +15,7 @@ LIBRARY = Library(
             environment={"TEST_AMQP_URL": "{url}"},
             slow=True,
             reasons={
-                "*test_delay_with_plugin::*": "needs RabbitMQ's plugin rabbitmq_delayed_message_exchange",
+                "*::test_when_delayed_message_*plugin_enabled*": "needs the plugin rabbitmq_delayed_message_exchange",
             },
         ),
     ),

@@ -14,11 +14,14 @@ from taskiq.brokers.inmemory_broker import InmemoryResultBackend
 from taskiq_aio_pika import AioPikaBroker, Exchange, Queue, QueueType
 
 DEADLINE_S = 30
-EXPIRES = {"x-expires": 60_000}
+
+made = set()
+"""Names of queues, to be deleted."""
 
 
 def temporary_queue(what, **options):
-    arguments = EXPIRES | options.pop("arguments", {})
+    made.add(name_of(what))
+    arguments = {"x-expires": 60_000, **options.pop("arguments", {})}
     return Queue(**{"type": QueueType.CLASSIC, "name": name_of(what), "arguments": arguments, **options})
 
 
@@ -44,11 +47,8 @@ async def started(broker):
     finally:
         await broker.shutdown()
         async with await aio_pika.connect(URL) as connection, connection.channel() as channel:
-            names = [
-                queue.name for queue in [*broker._task_queues, broker._dead_letter_queue, broker._delay_queue] if queue
-            ]
-            for name in names:
-                await channel.queue_delete(name)
+            while made:
+                await channel.queue_delete(made.pop())
 
 
 @asynccontextmanager
