@@ -210,6 +210,28 @@ async def test_a_cancelled_consumer_leaves_no_object(
     assert living() == before
 
 
+async def test_who_owed_messages_of_a_quorum_queue_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None
+) -> None:
+    """Whether it is cancelled first or not, and though nobody asks for the number of consumers."""
+    keeper = await server.opened()
+    await keeper.ask(Queue.Declare(queue="q", durable=True, arguments={"x-queue-type": "quorum"}))
+    await keeper.publish("q")
+    await keeper.ask(Basic.Get(queue="q"))
+    await keeper.say(Basic.Reject(1, requeue=True))  # as it will be given back to the queue
+    await wait_all_tasks_blocked()
+    before = living()
+    for is_cancelled in (False, True):
+        peer = await server.opened()
+        await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
+        await peer.expect("Basic.Deliver")
+        if is_cancelled:
+            await peer.ask(Basic.Cancel("c"))
+        await peer.vanish()
+        await wait_all_tasks_blocked()
+    assert living() == before
+
+
 async def test_messages_are_freed_when_they_are_done_with(
     autojump_clock: MockClock, server: Server, no_collector: None
 ) -> None:
