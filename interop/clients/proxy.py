@@ -85,6 +85,9 @@ class Link:
         self._client = client
         self._broker = broker
         self._closing = False
+        self._patience = threading.Timer(LINGER_S, self.cut)
+        """Runs while the client may answer a close; a timeout of its socket would not end a `recv` that has begun."""
+        self._patience.daemon = True
         self._between_frames = threading.Lock()
         for each in (client, broker):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -95,6 +98,7 @@ class Link:
         back.start()
         self._to_broker()
         back.join()
+        self._patience.cancel()
         self._client.close()
         self._broker.close()
 
@@ -107,18 +111,19 @@ class Link:
             self._closing = True
             self._broker.shutdown(socket.SHUT_RDWR)
             self._client.sendall(CLOSE)
-            self._client.settimeout(LINGER_S)
+            self._patience.start()
 
     def _to_broker(self) -> None:
         last = b""
         with contextlib.suppress(OSError):
-            while chunk := self._client.recv(CHUNK_BYTES):
-                if not self._closing:
+            while last != CLOSE_OK and (chunk := self._client.recv(CHUNK_BYTES)):
+                if self._closing:
+                    last = (last + chunk)[-len(CLOSE_OK) :]
+                else:
                     self._broker.sendall(chunk)
-                    continue
-                last = (last + chunk)[-len(CLOSE_OK) :]
-                if last == CLOSE_OK:
-                    break
+            if not self._closing:
+                self._broker.shutdown(socket.SHUT_WR)
+                return
         self.cut()
 
     def _to_client(self) -> None:
@@ -128,6 +133,9 @@ class Link:
                     if self._closing:
                         return
                     self._client.sendall(frames)
+            if not self._closing:
+                self._client.shutdown(socket.SHUT_WR)  # it may be sending still, and must not fail before it reads
+                return
         if not self._closing:
             self.cut()
 

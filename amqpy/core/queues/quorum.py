@@ -43,11 +43,12 @@ class QuorumConsumer(Consumer):
 
     def answered(self) -> None:
         super().answered()
-        if isinstance(self.queue, QuorumQueue):
-            if self.credit == GONE:
-                self.queue.forget_leaver(self)
-            elif self.queue.retiring is self and not self.owes:
-                self.queue.succeed()
+        queue = self.queue
+        assert isinstance(queue, QuorumQueue)
+        if self.credit == GONE:
+            queue.leavers.discard(self)
+        elif queue.retiring is self and not self.owes:
+            queue.succeed()
 
 
 RETURNED_LEVEL = 32
@@ -67,7 +68,7 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_has_priorities", "_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
+    __slots__ = ("_has_priorities", "_limit", "_rejects", "_retries", "_unsent", "leavers", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
@@ -79,8 +80,8 @@ class QuorumQueue(Queue):
         self._limit: float | None = None
         self._retries: Retries | None = None
         self._unsent: UnsentLetters | None = None
-        self._leavers: dict[Consumer, None] = {}
-        """Who has left and still owes an answer. They lead to their connections, and must go with the last one."""
+        self.leavers: set[Consumer] = set()
+        """The consumers that have left and still owe answers."""
         self.retiring: Consumer | None = None
         """The active consumer that gives way to one of a higher priority, once it owes nothing."""
         self.ready = self._levelled()
@@ -305,10 +306,8 @@ class QuorumQueue(Queue):
                 "quorum queues with single active consumer"
             )
 
-    def choose_active(self) -> Consumer | None:
-        if self.vhost.profile.quorum_priorities:
-            return super().choose_active()
-        return next(iter(self.consumers), None)
+    def rank(self, consumer: Consumer) -> int:
+        return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
         super().add_consumer(consumer)
@@ -335,19 +334,15 @@ class QuorumQueue(Queue):
             self.retiring = None
         super().remove_consumer(consumer)
         if consumer.owes:
-            self._leavers[consumer] = None
-
-    def forget_leaver(self, consumer: Consumer) -> None:
-        """It owes nothing any more."""
-        del self._leavers[consumer]
+            self.leavers.add(consumer)
 
     @property
     def consumer_count(self) -> int:
         """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
         each basic.get that was not answered yet."""
-        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self._leavers))
+        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
-        return present + len(self._leavers) + got
+        return present + len(self.leavers) + got
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         for flag, given in (("if-unused", if_unused), ("if-empty", if_empty)):

@@ -16,7 +16,7 @@ LIBRARY = Library(
                 *("--exclude-group", "ssl,proxy", "--log-junit", "junit.xml", "tests/Functional"),
             ),
             overlay={"autoload.php": "vendor/autoload.php"},
-            environment={"TEST_RABBITMQ_HOST": "{host}", "TEST_RABBITMQ_PORT": "{port}"},
+            default_port=True,
             slow=True,
             reasons={
                 "*.SSLConnectionTest::*": "TLS: neither broker was given a certificate",
