@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import aiormq
@@ -126,7 +126,7 @@ async def properties():
             "decimal": Decimal("3.14"),
             "string": "žluťoučký",
             "bytes": bytearray(b"\0\xff"),
-            "time": datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+            "time": datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
             "none": None,
             "table": {"nested": {"deeper": [1, "two", {"three": 3}]}},
         },
@@ -136,7 +136,7 @@ async def properties():
         reply_to="reply",
         expiration="60000",
         message_id="message",
-        timestamp=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
         message_type="type",
         user_id=yarl.URL(URL).user,
         app_id="app",

@@ -90,13 +90,15 @@ async def update_secret():
 async def many_channels():
     async with aiormq.connect(URL) as connection:
         channels = [await connection.channel() for _ in range(300)]
-        queues = [answer.queue for answer in await asyncio.gather(*(at.queue_declare(exclusive=True) for at in channels))]
+        queues = [
+            answer.queue for answer in await asyncio.gather(*(at.queue_declare(exclusive=True) for at in channels))
+        ]
         received = asyncio.Queue()
         await asyncio.gather(
-            *(at.basic_consume(queue, received.put, no_ack=True) for at, queue in zip(channels, queues))
+            *(at.basic_consume(queue, received.put, no_ack=True) for at, queue in zip(channels, queues, strict=True))
         )
         await asyncio.gather(
-            *(at.basic_publish(b"", routing_key=queue) for at, queue in zip(channels, reversed(queues)))
+            *(at.basic_publish(b"", routing_key=queue) for at, queue in zip(channels, reversed(queues), strict=True))
         )
         assert {message.routing_key for message in await take(received, len(queues))} == set(queues)
         await asyncio.gather(*(at.close() for at in channels))
@@ -107,15 +109,20 @@ async def many_channels():
 async def work(queue, handle, started, reasons):
     """Consume for ever: on a new connection, with all that goes with it, whenever one is lost."""
     while True:
-        with suppress(aiormq.AMQPError):
+        try:
             async with aiormq.connect(URL) as connection:
                 channel = await connection.channel()
                 await channel.queue_declare(queue, durable=True, arguments={"x-expires": 60_000})
                 await channel.basic_qos(prefetch_count=5)
                 await channel.basic_consume(queue, handle)
                 started.set()
-                await asyncio.wait([connection.closing])
-                reasons.append(connection.closing.exception())
+                await connection.closing
+        except (aiormq.AMQPError, RuntimeError) as reason:  # RuntimeError: it was lost before the call
+            reasons.append(reason)
+        except asyncio.CancelledError as reason:
+            if asyncio.current_task().cancelling():
+                raise
+            reasons.append(reason)  # so may end what waits for a connection that is lost
         await asyncio.sleep(0.1)  # between attempts, so that a broker that is gone is not flooded
 
 
@@ -123,15 +130,13 @@ async def work(queue, handle, started, reasons):
 async def worker(queue, handle):
     """Somebody at work; given are the reasons for which they lost their connections."""
     started, reasons = asyncio.Event(), []
-    working = asyncio.create_task(work(queue, handle, started, reasons))
-    await asyncio.wait_for(started.wait(), DEADLINE_S)
-    try:
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(work(queue, handle, started, reasons))
+        await asyncio.wait_for(started.wait(), DEADLINE_S)
         yield reasons
-    finally:
         working.cancel()
-        await asyncio.wait([working])
-        async with aiormq.connect(URL) as connection:
-            await (await connection.channel()).queue_delete(queue)
+    async with aiormq.connect(URL) as connection:
+        await (await connection.channel()).queue_delete(queue)
 
 
 async def goes_on_after(interrupt, queue):
@@ -171,7 +176,7 @@ async def reconnect_after_a_cut():
 
 @check("exclusive queue after a cut")
 async def exclusive_queue_after_a_cut():
-    for number in range(10):
+    for _ in range(10):
         connection = await aiormq.connect(URL)
         await (await connection.channel()).queue_declare(name_of("exclusive"), exclusive=True)
         await asyncio.to_thread(cut)
@@ -209,6 +214,7 @@ async def confirms_through_cuts():
                     channel = await connection.channel()
                     publishing = (publish(channel, number) for number in sorted(unconfirmed))
                     await asyncio.gather(*publishing, return_exceptions=True)
+            await asyncio.sleep(0.1)
         await complete.wait()
 
 
