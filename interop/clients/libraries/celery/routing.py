@@ -100,6 +100,8 @@ def direct_to_a_worker():
             for _ in range(5):
                 told = context.apply_async(exchange="C.dq2", routing_key=chosen.name).get(timeout=DEADLINE_S)
                 assert told["hostname"] == chosen.name
+        with app.connection_for_write() as connection:
+            connection.default_channel.exchange_delete("C.dq2")
 
 
 @check("celery amqp and celery purge")

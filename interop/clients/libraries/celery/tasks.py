@@ -7,7 +7,6 @@ program that starts them, by way of the environment.
 import hashlib
 import os
 import pickle
-import threading
 import time
 from pathlib import Path
 
@@ -135,11 +134,12 @@ def postpone(self):
 
 @shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def hang_once(self, path):
-    """Write down who works on it, and go on only if it was delivered before."""
+    """Write down who works on it, and wait for a file that says that it is over, unless it was delivered before."""
     write(path, os.getpid())
-    if not self.request.delivery_info["redelivered"]:
-        threading.Event().wait()
-    return "redelivered"
+    if self.request.delivery_info["redelivered"]:
+        return "redelivered"
+    wait_for(f"{path}.over")
+    return "delivered once"
 
 
 @shared_task
