@@ -7,8 +7,7 @@ import aio_pika
 from aio_pika import ExchangeType, Message
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from checks import URL, check, cut, force_close, main, name_of
-
-DEADLINE_S = 30
+from common import DEADLINE_S, take
 
 
 class Restored:
@@ -29,11 +28,6 @@ async def robust_connection():
     connection = await aio_pika.connect_robust(URL, reconnect_interval=0.1)
     async with connection:
         yield connection, Restored(connection)
-
-
-async def take(received, count):
-    async with asyncio.timeout(DEADLINE_S):
-        return [await received.get() for _ in range(count)]
 
 
 async def goes_on_after(interrupt):

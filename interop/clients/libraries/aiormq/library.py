@@ -9,6 +9,7 @@ LIBRARY = Library(
     pip=("aiormq==7.2.4", "pytest>=8.4,<10", "aiomisc-pytest>=2,<3"),
     programs=(
         Program("messages", ("python", "messages.py")),
+        Program("channels", ("python", "channels.py")),
         Program("recovery", ("python", "recovery.py")),
     ),
     suites=(
