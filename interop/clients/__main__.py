@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from interop.clients import brokers, results
-from interop.clients.library import Library, all_libraries
+from interop.clients.library import GUEST, Library, all_libraries
 from interop.clients.play import play
 from interop.clients.report import console_table
 from interop.clients.results import REFERENCE, SUBJECT, LibraryResult, Results
@@ -56,7 +56,7 @@ def main(
     if save and url:
         raise click.UsageError("only results of amqpy and of a private RabbitMQ are saved")
     try:
-        with broker_of(url, rabbitmq) as provide, provide() as first:
+        with broker_of(url, rabbitmq) as provide, provide(GUEST) as first:
             found = Results(first.title, play_all(chosen, provide, quick=quick, jobs=jobs))
     except (RabbitMQUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,21 +1,25 @@
 """The brokers that clients are tried with: amqpy, a private RabbitMQ, or one that is running already."""
 
 import contextlib
+import json
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pamqp.frame
 import pamqp.header
 from pamqp.commands import Connection
 
 from amqpy import __version__
+from interop.clients.library import GUEST, Account
 from interop.crash import subject
-from interop.rabbitmq import MANAGEMENT, running_rabbitmq
+from interop.rabbitmq import MANAGEMENT, RabbitMQ, running_rabbitmq
 
 ANSWER_TIMEOUT_S = 10.0
 STANDARD_PORT = 5672
+STANDARD_MANAGEMENT_PORT = 15672
 
 
 @dataclass(frozen=True)
@@ -42,36 +46,63 @@ class Broker:
         return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
 
 
-Provider = Callable[[], contextlib.AbstractContextManager[Broker]]
-"""Gives each library the broker it is tried with."""
+Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
+"""Gives each library the broker it is tried with, which lets this account in."""
 
 
 @contextlib.contextmanager
-def own_amqpy() -> Iterator[Broker]:
+def own_amqpy(account: Account) -> Iterator[Broker]:
     """An amqpy with a data directory, started for the caller alone.
 
     Raises `SubjectFailed` at the end if its log speaks of a bug or it does not stop in good order.
     """
-    with subject.running("amqpy", None, ()) as amqpy:
-        amqpy.start()
-        yield Broker(f"amqpy {__version__}", f"amqp://guest:guest@127.0.0.1:{amqpy.port}/%2F")
-        amqpy.stop()
+    with tempfile.NamedTemporaryFile("w", prefix="amqpy-interop-", suffix=".toml") as config:
+        settings = {"user": account.user, "pass": account.password, "vhost": account.vhost}
+        config.writelines(f"default_{name} = {json.dumps(value)}\n" for name, value in settings.items())
+        config.flush()
+        with subject.running("amqpy", None, ("--config", config.name)) as amqpy:
+            amqpy.start()
+            yield Broker(f"amqpy {__version__}", url_of(account, amqpy.port))
+            amqpy.stop()
+
+
+def url_of(account: Account, port: int) -> str:
+    return f"amqp://{account.user}:{account.password}@127.0.0.1:{port}/{quote(account.vhost, safe='')}"
 
 
 @contextlib.contextmanager
 def one_rabbitmq() -> Iterator[Provider]:
     """A private RabbitMQ with its management API for all libraries: starting one takes seconds."""
     with running_rabbitmq(plugins=[MANAGEMENT]) as rabbitmq:
-        url = f"amqp://guest:guest@127.0.0.1:{rabbitmq.port}/%2F"
-        broker = Broker(title_of("127.0.0.1", rabbitmq.port), url, rabbitmq.management_port or 0)
-        yield lambda: contextlib.nullcontext(broker)
+        title = title_of("127.0.0.1", rabbitmq.port)
+
+        def provide(account: Account) -> contextlib.AbstractContextManager[Broker]:
+            if account != GUEST:
+                let_in(account, rabbitmq)
+            url = url_of(account, rabbitmq.port)
+            return contextlib.nullcontext(Broker(title, url, rabbitmq.management_port or 0))
+
+        yield provide
+
+
+def let_in(account: Account, rabbitmq: RabbitMQ) -> None:
+    everything = [".*"] * 3
+    for command in (
+        ["add_vhost", account.vhost],
+        ["add_user", account.user, account.password],
+        ["set_user_tags", account.user, "administrator"],
+        ["set_permissions", "-p", account.vhost, account.user, *everything],
+        ["set_permissions", "-p", account.vhost, "guest", *everything],
+    ):
+        if complaint := rabbitmq.control(*command):
+            raise OSError(f"rabbitmqctl {' '.join(command)}: {complaint}")
 
 
 @contextlib.contextmanager
 def running_already(url: str) -> Iterator[Provider]:
     broker = Broker("", url)
     broker = Broker(title_of(broker.host, broker.port), url)
-    yield lambda: contextlib.nullcontext(broker)
+    yield lambda account: contextlib.nullcontext(broker)
 
 
 def title_of(host: str, port: int) -> str:

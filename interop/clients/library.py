@@ -15,6 +15,18 @@ LANGUAGES = ("Python", "Node", "Go", "Java", ".NET", "C", "C++", "Ruby", "PHP", 
 
 
 @dataclass(frozen=True)
+class Account:
+    """A user, and the virtual host that they may do everything in."""
+
+    user: str = "guest"
+    password: str = "guest"
+    vhost: str = "/"
+
+
+GUEST = Account()
+
+
+@dataclass(frozen=True)
 class Program:
     """A black-box program of ours that uses a library and says on its standard output, as TAP, what it found.
 
@@ -73,7 +85,9 @@ class Suite:
     overlay: Mapping[str, str] = field(default_factory=dict)
     """Files beside `library.py`, and where they are put in the copy: settings, not changes of the tests."""
     default_port: bool = False
-    """They know no other address than localhost:5672: the runner leads that to the broker."""
+    """They know no other addresses than localhost:5672 and 15672: the runner leads these to the broker."""
+    account: Account = GUEST
+    """As whom they come: the broker has this as its default user."""
     timeout_s: float = 900.0
     slow: bool = False
     """Left out of the slice that continuous integration runs."""

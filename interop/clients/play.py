@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from interop.clients import reports, tap
-from interop.clients.brokers import STANDARD_PORT, Broker, Provider
-from interop.clients.library import Library, Program, Suite
+from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, STANDARD_PORT, Broker, Provider
+from interop.clients.library import GUEST, Library, Program, Suite
 from interop.clients.proxy import Proxy
+from interop.clients.report import counts
 from interop.clients.results import LibraryResult, SuiteResult
 from interop.clients.workspace import InstallFailed, Workspace
 from interop.crash.subject import SubjectFailed
 
-TEXT_LINES = 40
+TEXT_LINES = 12
 
 Tell = Callable[[str], None]
 
-_standard_port = threading.Lock()
+_standard_ports = threading.Lock()
 
 
 def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> LibraryResult:
@@ -31,15 +32,16 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
     try:
         workspace.install()
         result.version = workspace.version()
-        with provide() as broker:
+        with provide(GUEST) as broker:
             for program in library.programs:
                 if not (quick and program.slow):
                     result.programs[program.name] = play_program(program, workspace, broker)
                     tell_checks(f"{library.name}, {program.name}", result.programs[program.name], tell)
-            for suite in library.suites:
-                if not (quick and suite.slow):
+        for suite in library.suites:
+            if not (quick and suite.slow):
+                with provide(suite.account) as broker:
                     result.suites[suite.name] = play_suite(suite, workspace, broker)
-                    tell(f"{library.name}, {suite.name}: {result.suites[suite.name].passed} passed")
+                tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
     except (InstallFailed, SubjectFailed, OSError) as error:
         result.trouble.append(str(error))
     return result
@@ -55,7 +57,7 @@ def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
 
 
 def play_program(program: Program, workspace: Workspace, broker: Broker) -> list[tap.Check]:
-    with proxy_to(broker) as proxy:
+    with proxy_to(broker.host, broker.port) as proxy:
         environment = {
             "AMQP_URL": broker.url_by_way_of(proxy.port),
             "INTEROP_CONTROL": str(proxy.control_port),
@@ -78,7 +80,9 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
     with broker_as_expected(suite, broker) as address:
 
         def filled(text: str) -> str:
-            return text.format(**address)
+            for name, value in address.items():
+                text = text.replace(f"{{{name}}}", str(value))
+            return text
 
         environment = workspace.environment({name: filled(value) for name, value in suite.environment.items()})
         for number, step in enumerate([*suite.prepare, suite.command]):
@@ -102,14 +106,18 @@ def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[Mapping[str, ob
     if not suite.default_port:
         yield {"url": broker.url, "host": broker.host, "port": broker.port, "management_port": broker.management_port}
         return
-    with _standard_port, proxy_to(broker, listen_on=STANDARD_PORT) as proxy:
-        url = broker.url_by_way_of(proxy.port)
-        yield {"url": url, "host": "localhost", "port": proxy.port, "management_port": broker.management_port}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_standard_ports)
+        stack.enter_context(proxy_to(broker.host, broker.port, listen_on=STANDARD_PORT))
+        if broker.management_port:
+            stack.enter_context(proxy_to(broker.host, broker.management_port, listen_on=STANDARD_MANAGEMENT_PORT))
+        ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
+        yield {"url": broker.url_by_way_of(STANDARD_PORT), "host": "localhost", **ports}
 
 
 @contextlib.contextmanager
-def proxy_to(broker: Broker, *, listen_on: int = 0) -> Iterator[Proxy]:
-    proxy = Proxy(broker.host, broker.port, listen_on=listen_on)
+def proxy_to(host: str, port: int, *, listen_on: int = 0) -> Iterator[Proxy]:
+    proxy = Proxy(host, port, listen_on=listen_on)
     proxy.start()
     try:
         yield proxy

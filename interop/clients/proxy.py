@@ -12,18 +12,22 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 CHUNK_BYTES = 1 << 18
 LINGER_S = 5.0
+BIND_TIMEOUT_S = 900.0
+BIND_RETRY_S = 0.5
 FRAME_HEADER = struct.Struct(">BHL")
 FRAME_END = b"\xce"
+METHOD = 1
 
 CLOSE_TEXT = b"CONNECTION_FORCED - closed by an operator"
 CLOSE_ARGUMENTS = struct.pack(">HHHB", 10, 50, 320, len(CLOSE_TEXT)) + CLOSE_TEXT + bytes(4)
-CLOSE = FRAME_HEADER.pack(1, 0, len(CLOSE_ARGUMENTS)) + CLOSE_ARGUMENTS + FRAME_END
-CLOSE_OK = FRAME_HEADER.pack(1, 0, 4) + struct.pack(">HH", 10, 51) + FRAME_END
+CLOSE = FRAME_HEADER.pack(METHOD, 0, len(CLOSE_ARGUMENTS)) + CLOSE_ARGUMENTS + FRAME_END
+CLOSE_OK = FRAME_HEADER.pack(METHOD, 0, 4) + struct.pack(">HH", 10, 51) + FRAME_END
 
 
 class Proxy:
@@ -81,6 +85,9 @@ class Link:
         self._client = client
         self._broker = broker
         self._closing = False
+        self._patience = threading.Timer(LINGER_S, self.cut)
+        """Runs while the client may answer a close; a timeout of its socket would not end a `recv` that has begun."""
+        self._patience.daemon = True
         self._between_frames = threading.Lock()
         for each in (client, broker):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -91,6 +98,7 @@ class Link:
         back.start()
         self._to_broker()
         back.join()
+        self._patience.cancel()
         self._client.close()
         self._broker.close()
 
@@ -103,18 +111,19 @@ class Link:
             self._closing = True
             self._broker.shutdown(socket.SHUT_RDWR)
             self._client.sendall(CLOSE)
-            self._client.settimeout(LINGER_S)
+            self._patience.start()
 
     def _to_broker(self) -> None:
         last = b""
         with contextlib.suppress(OSError):
-            while chunk := self._client.recv(CHUNK_BYTES):
-                if not self._closing:
+            while last != CLOSE_OK and (chunk := self._client.recv(CHUNK_BYTES)):
+                if self._closing:
+                    last = (last + chunk)[-len(CLOSE_OK) :]
+                else:
                     self._broker.sendall(chunk)
-                    continue
-                last = (last + chunk)[-len(CLOSE_OK) :]
-                if last == CLOSE_OK:
-                    break
+            if not self._closing:
+                self._broker.shutdown(socket.SHUT_WR)
+                return
         self.cut()
 
     def _to_client(self) -> None:
@@ -124,19 +133,25 @@ class Link:
                     if self._closing:
                         return
                     self._client.sendall(frames)
+            if not self._closing:
+                self._client.shutdown(socket.SHUT_WR)  # it may be sending still, and must not fail before it reads
+                return
         if not self._closing:
             self.cut()
 
 
 def whole_frames(receive: Callable[[], bytes]) -> Iterator[bytes]:
-    """What a broker sends, in pieces that end with a frame; its answer to a bad protocol header as it is."""
+    """What a broker sends, in pieces that end with a frame.
+
+    What does not begin with a frame (the answer to a bad protocol header, HTTP) comes as it is.
+    """
     buffer = bytearray()
-    while chunk := receive():
+    chunk = receive()
+    while chunk and chunk[0] != METHOD:
+        yield chunk
+        chunk = receive()
+    while chunk:
         buffer += chunk
-        if buffer.startswith(b"AMQP"):
-            yield bytes(buffer)
-            buffer.clear()
-            continue
         end = 0
         while len(buffer) - end >= FRAME_HEADER.size:
             _, _, size = FRAME_HEADER.unpack_from(buffer, end)
@@ -146,6 +161,7 @@ def whole_frames(receive: Callable[[], bytes]) -> Iterator[bytes]:
         if end:
             yield bytes(buffer[:end])
             del buffer[:end]
+        chunk = receive()
 
 
 def end(each: socket.socket) -> None:
@@ -155,11 +171,21 @@ def end(each: socket.socket) -> None:
 
 
 def listener(port: int) -> socket.socket:
+    """Wait for a port that is taken: another run may have it, and let it go."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen(128)
-    return listening
+    deadline = time.monotonic() + BIND_TIMEOUT_S
+    while True:
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(128)
+        except OSError:
+            if time.monotonic() > deadline:
+                listening.close()
+                raise
+            time.sleep(BIND_RETRY_S)
+        else:
+            return listening
 
 
 def accept_from(listening: socket.socket, serve: Callable[[socket.socket], None]) -> None:

@@ -390,3 +390,13 @@ def everything_in_one_packet(stage: Stage) -> None:
     connection.send_bytes(packet)
     connection.wait("connection.open-ok")
     connection.channel(1)
+
+
+@scenario()
+def closed_again_and_again(stage: Stage) -> None:
+    """Behind close-ok the client is the one to hang up; until then it is answered."""
+    connection = stage.connect()
+    for _ in range(3):
+        connection.call("connection.close", reply_code=200, reply_text="bye")
+    connection.send("connection.close-ok")
+    connection.wait_end()
