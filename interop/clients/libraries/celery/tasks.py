@@ -98,7 +98,9 @@ def succeed_at(self, attempt, countdown=0.1):
     return self.request.retries + 1
 
 
-@shared_task(bind=True, autoretry_for=(LookupError,), retry_backoff=1, retry_backoff_max=1, retry_jitter=False, max_retries=2)
+@shared_task(
+    bind=True, autoretry_for=(LookupError,), retry_backoff=1, retry_backoff_max=1, retry_jitter=False, max_retries=2
+)
 def give_up(self, path):
     write(path, self.request.retries)
     raise LookupError("not to be found")
