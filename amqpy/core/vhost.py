@@ -187,10 +187,9 @@ class Vhost:
             if queue.type == CLASSIC:
                 self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
         self.agenda.dirty.pop(queue, None)
-        if queue.lease is not None:
-            queue.lease.end()
         queue.close()
         queue.discard()
+        queue.let_go()
         self.remove_bindings(list(queue.bindings))
         self.events.tell("queue.deleted", description.of_deletion, queue, actor)
         self.forget_routes()

@@ -13,6 +13,9 @@ from typing import NamedTuple
 UNKNOWN, CONFIRMED, REFUSED, WITHDRAWN = 0, 1, 2, 3
 """The answer to a publish: none, a confirm or commit, a nack, a rollback (such a message must never arrive)."""
 
+ARRIVED, NEW = 1, 2
+"""A message that came for good; one that came as new, perhaps after it was redelivered to somebody faster."""
+
 NAMES = ("unknown", "confirmed", "refused", "withdrawn")
 
 FILLER = bytes(range(256)) * 8
@@ -99,10 +102,13 @@ class Ledger:
                 stream.answers[number] = answer
                 self.counts[NAMES[answer]] += 1
                 if answer == CONFIRMED:
-                    stream.pending += sum(not arrivals[number] for arrivals in stream.arrivals.values())
+                    stream.pending += sum(not arrivals[number] & ARRIVED for arrivals in stream.arrivals.values())
 
-    def receive(self, queue: str, body: bytes, *, redelivered: bool, is_ordered: bool = False) -> None:
-        """`is_ordered`: what comes as new from this queue is in the order of publishing."""
+    def receive(
+        self, queue: str, body: bytes, *, redelivered: bool, is_ordered: bool = False, is_kept: bool = True
+    ) -> None:
+        """`is_ordered`: what comes as new from this queue is in the order of publishing. What is not kept is given back
+        and must come again."""
         name, _, rest = body.partition(b" ")
         with self._lock:
             self.counts["received"] += 1
@@ -115,8 +121,8 @@ class Ledger:
             if stream.answers[number] == WITHDRAWN:
                 self.findings.note("phantom", f"{queue}: {name.decode()} {number} was never committed")
             self._look_at_redelivery(stream, queue, number, redelivered=redelivered, is_ordered=is_ordered)
-            if not stream.arrivals[queue][number]:
-                stream.arrivals[queue][number] = 1
+            if is_kept and not stream.arrivals[queue][number] & ARRIVED:
+                stream.arrivals[queue][number] |= ARRIVED
                 stream.pending -= stream.answers[number] == CONFIRMED
 
     def _look_at_redelivery(
@@ -125,8 +131,9 @@ class Ledger:
         if redelivered:
             self.counts["redelivered"] += 1
             return
-        if stream.is_direct and self.marks_new and stream.arrivals[queue][number]:
+        if stream.is_direct and self.marks_new and stream.arrivals[queue][number] & NEW:
             self.findings.note("doubled", f"{queue}: {stream.name} {number} came twice as new")
+        stream.arrivals[queue][number] |= NEW
         if is_ordered:
             level = queue, number % stream.levels
             last = stream.last_new.get(level, -1)
@@ -156,7 +163,7 @@ class Ledger:
             for stream in self._streams.values():
                 for queue, arrivals in stream.arrivals.items():
                     answers = stream.answers
-                    if lost := [n for n, came in enumerate(arrivals) if not came and answers[n] == CONFIRMED]:
+                    if lost := [n for n, came in enumerate(arrivals) if not came & ARRIVED and answers[n] == CONFIRMED]:
                         found[stream.name, queue] = lost
             return found
 

@@ -1,7 +1,7 @@
 """`python -m interop.soak.observed`: amqpy, which counts its own objects when asked to.
 
 It takes the options of `amqpy serve`. A line on its standard input is answered with one line, a JSON object: how many
-objects there are of each class of amqpy, after the garbage was collected. The end of the input means nothing.
+objects there are of each class of amqpy. The end of the input means nothing.
 """
 
 import gc
@@ -43,10 +43,12 @@ async def answer() -> None:
 
 
 def census() -> Counter[str]:
-    """What was there when the broker had started is frozen and not counted; nor are tuples, which are values."""
+    """All objects but tuples, which are values. Those that were there at the start are frozen, and are found only after
+    a thaw. Garbage is not collected before: objects of a broker are to go without."""
     empty_caches()
-    gc.collect()
+    gc.unfreeze()
     kinds = Counter(type(each) for each in gc.get_objects())
+    gc.freeze()
     things = (kind for kind in kinds if kind.__module__.startswith("amqpy") and not issubclass(kind, tuple))
     return Counter({kind.__qualname__: kinds[kind] for kind in things})
 

@@ -35,6 +35,7 @@ class Report:
     restarts: Counter[str] = field(default_factory=Counter)
     connections_max: int = 0
     resident_max_mib: float = 0.0
+    objects_at_start: dict[str, int] = field(default_factory=dict)
     quiet: list[Quiet] = field(default_factory=list)
     """The first is the base line."""
     findings: dict[str, int] = field(default_factory=dict)
@@ -69,7 +70,10 @@ class Report:
                 f" {self.resident_max_mib:.1f} at most",
             ),
             ("descriptors", f"{base.descriptors} at first, {last.descriptors} at the end"),
-            ("objects of amqpy", f"{sum(base.objects.values())} at first, {sum(last.objects.values())} at the end"),
+            (
+                "objects of amqpy",
+                f"{sum(self.objects_at_start.values())} at the start, {sum(last.objects.values())} at the end",
+            ),
             ("other findings", _listed(Counter(_others(self.findings))) or "none"),
         ]
         return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
@@ -86,19 +90,20 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
 
 
-def compare(base: Quiet, now: Quiet, findings: Findings) -> None:
-    """What is left behind, against the base line."""
+def compare(report: Report, findings: Findings) -> None:
+    """What is left behind, against the base line; of objects, against a broker that was just started."""
+    base, now = report.quiet[0], report.quiet[-1]
     if now.descriptors > base.descriptors:
         findings.note("descriptors", f"{now.descriptors}, at first {base.descriptors}")
     if now.resident_mib > memory_max_mib(base):
         findings.note("memory", f"{now.resident_mib:.1f} MiB, at first {base.resident_mib:.1f}")
-    if more := grown(base, now):
+    if more := grown(report.objects_at_start, now.objects):
         findings.note("objects", ", ".join(f"{kind}: {was} at first, {count}" for kind, (was, count) in more.items()))
 
 
-def grown(base: Quiet, now: Quiet) -> dict[str, tuple[int, int]]:
-    """The kinds of objects of which there are more than at first."""
-    both = {kind: (base.objects.get(kind, 0), count) for kind, count in now.objects.items()}
+def grown(before: dict[str, int], now: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """The kinds of objects of which there are more."""
+    both = {kind: (before.get(kind, 0), count) for kind, count in now.items()}
     return {kind: counts for kind, counts in both.items() if counts[1] > counts[0]}
 
 

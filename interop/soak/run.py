@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amqpy.store import maintenance
+from amqpy.store.store import StoreError
 from interop.bench.process import descriptors, resident_mib
 from interop.crash.subject import Subject, SubjectFailed
 from interop.soak.cast import Cast, cast
+from interop.soak.clients.with_pika import LOSSES
 from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
@@ -23,10 +25,10 @@ from interop.soak.subject import Observed, address_of
 WARM_UP_SHARE, WARM_UP_MAX_S = 0.2, 60.0
 TICK_S = 0.5
 QUIET_TIMEOUT_S = 30.0
-CONNECTION = "Link"
-"""The class of what amqpy has for each connection."""
 OPENED_LATER = ("-wal", "-shm")
 """Files that each of the store's three connections opens when it first has something to do: they do not count."""
+CONNECTION = "Link"
+"""The class of what amqpy has for each connection."""
 KILLS = 0.6
 """How many of the restarts are kills."""
 
@@ -57,19 +59,24 @@ class Soak:
         self.proxy: Proxy
 
     def run(self) -> None:
-        try:
-            self.subject.start()
-            fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
-            with Proxy(address_of(self.subject), fates, self.noted) as proxy:
-                self.proxy = proxy
-                self.shifts()
-                self.report.cuts = proxy.cuts
-            self.subject.stop()
-            self.look_at_store()
-        except SubjectFailed as failure:
-            self.findings.note("broker", str(failure))
+        for part in (self.work, self.subject.stop, self.look_at_store):
+            try:
+                part()
+            except SubjectFailed as failure:
+                self.findings.note("broker", str(failure))
+            except LOSSES as error:
+                self.findings.note("broker", f"a client that is not cut off lost its connection: {error!r}")
         self.report.minutes = self.minutes()
         self.report.close(self.findings)
+
+    def work(self) -> None:
+        self.subject.start()
+        self.report.objects_at_start = self.at_start()
+        fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
+        with Proxy(address_of(self.subject), fates, self.noted) as proxy:
+            self.proxy = proxy
+            self.report.cuts = proxy.cuts
+            self.shifts()
 
     def shifts(self) -> None:
         plan = self.plan
@@ -80,7 +87,7 @@ class Soak:
         for each in range(1, number + 1):
             self.shift(each, (total_s - warm_up_s) / number, restart_every_s=plan.restart_every_s)
             if isinstance(self.subject, Observed):
-                compare(self.report.quiet[0], self.report.quiet[-1], self.findings)
+                compare(self.report, self.findings)
 
     def minutes(self) -> float:
         return (time.monotonic() - self.began_at) / 60
@@ -150,16 +157,24 @@ class Soak:
         objects = self.subject.census() if isinstance(self.subject, Observed) else {}
         return Quiet(self.minutes(), self.resident_mib(), self.descriptors(), dict(objects))
 
+    def at_start(self) -> dict[str, int]:
+        """What amqpy consists of, without the connection that found out that it answers."""
+        deadline = time.monotonic() + QUIET_TIMEOUT_S
+        while CONNECTION in (objects := self.look().objects):
+            if time.monotonic() > deadline:
+                raise SubjectFailed("amqpy does not end a connection that is closed")
+            self.never.wait(TICK_S)
+        return objects
+
     def measure(self) -> Quiet:
         """When the broker is quiet: as at first; or, for the first time, when it does not change any more."""
         deadline = time.monotonic() + QUIET_TIMEOUT_S
-        base = self.report.quiet[0] if self.report.quiet else None
         now = self.look()
         while time.monotonic() < deadline:
             before, now = now, self.look()
-            like = base or before
-            is_alone = not self.proxy.connections() and CONNECTION not in now.objects
-            if is_alone and now.descriptors <= like.descriptors and not grown(like, now):
+            base = self.report.quiet[0] if self.report.quiet else before
+            is_like_base = now.descriptors <= base.descriptors and not grown(self.report.objects_at_start, now.objects)
+            if is_like_base and not self.proxy.connections():
                 return now
             self.never.wait(TICK_S)
         if connections := self.proxy.connections():
@@ -170,7 +185,11 @@ class Soak:
         """Nothing durable is left, and what is on disk is sound."""
         data = self.folder / "data"
         if isinstance(self.subject, Observed):
-            found = maintenance.check(data)
+            try:
+                found = maintenance.check(data)
+            except StoreError as error:
+                self.findings.note("store", str(error))
+                return
             for problem in found.problems:
                 self.findings.note("store", problem)
             if found.queues:

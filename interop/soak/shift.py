@@ -90,7 +90,7 @@ class Actor(threading.Thread):
 
 class Taker(Actor):
     """A client that takes messages. `is_ordered`: alone, so that they come in order; `requeues`: how many of them it
-    gives back once."""
+    gives back when they are new."""
 
     stage = Stage.TAKING
 
@@ -100,11 +100,11 @@ class Taker(Actor):
         self.is_ordered = is_ordered
         self.requeues = requeues
 
-    def gives_back(self, *, redelivered: bool) -> bool:
-        return not redelivered and self.random.random() < self.requeues
-
-    def take(self, body: bytes, *, redelivered: bool) -> None:
-        self.ledger.receive(self.queue, body, redelivered=redelivered, is_ordered=self.is_ordered)
+    def keeps(self, body: bytes, *, redelivered: bool) -> bool:
+        """Notes a message; whether to acknowledge it, or to give it back."""
+        is_kept = redelivered or self.random.random() >= self.requeues
+        self.ledger.receive(self.queue, body, redelivered=redelivered, is_ordered=self.is_ordered, is_kept=is_kept)
+        return is_kept
 
 
 class Sender(Actor):

@@ -21,9 +21,10 @@ class Story:
             if answer is not None:
                 self.ledger.answer(self.stream, [number], answer)
 
-    def come(self, *numbers: int, redelivered: bool = False) -> None:
+    def come(self, *numbers: int, redelivered: bool = False, is_kept: bool = True) -> None:
         for number in numbers:
-            self.ledger.receive("q", self.bodies[number], redelivered=redelivered, is_ordered=True)
+            body = self.bodies[number]
+            self.ledger.receive("q", body, redelivered=redelivered, is_ordered=True, is_kept=is_kept)
 
     def end(self) -> dict[str, int]:
         self.ledger.note_lost()
@@ -118,6 +119,25 @@ def test_a_message_comes_again_as_redelivered_only(story: Story) -> None:
     assert story.end() == {"doubled": 1}
 
 
+def test_who_is_slow_may_see_it_as_new_after_the_redelivery(story: Story) -> None:
+    story.send(1)
+    story.come(0, redelivered=True)
+    story.come(0)
+    assert story.findings.counts == {}
+    story.come(0)
+    assert story.end() == {"doubled": 1}
+
+
+def test_what_is_given_back_must_come_again(story: Story) -> None:
+    story.send(3)
+    story.come(0, 1, 2, is_kept=False)
+    story.come(1, redelivered=True)
+    story.come(1, redelivered=True, is_kept=False)
+    assert story.ledger.pending() == 2
+    story.come(2)
+    assert story.end() == {"doubled": 1, "lost": 1}
+
+
 @pytest.mark.parametrize("told", [{"is_direct": False}, {"marks_new": False}])
 def test_some_come_again_as_new(told: dict[str, bool]) -> None:
     story = Story(**told)
@@ -132,7 +152,7 @@ def test_new_messages_come_in_order(story: Story) -> None:
     story.come(1, redelivered=True)
     assert story.findings.counts == {}
     story.come(1, 3)
-    assert story.end() == {"order": 1, "doubled": 1}
+    assert story.end() == {"order": 1}
 
 
 def test_order_is_by_priority() -> None:

@@ -396,6 +396,13 @@ class Queue(Served):
             lane.close()
         self.keeps_account = False
 
+    def let_go(self) -> None:
+        """The queue is deleted, and empty: lets go of what leads back to it. Garbage is seldom looked for."""
+        if self.lease is not None:
+            self.lease.end()
+        self.lease = None
+        self.ready = ReadyFifo()
+
     # --- time
 
     def watch_first(self) -> None:

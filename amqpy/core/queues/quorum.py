@@ -264,6 +264,10 @@ class QuorumQueue(Queue):
         if self._unsent is not None:
             self._unsent.clear()
 
+    def let_go(self) -> None:
+        super().let_go()
+        self._retries = self._unsent = None
+
     def lanes(self) -> Iterator[Lane | Shelf]:
         yield from super().lanes()
         if self._retries is not None:

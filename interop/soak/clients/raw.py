@@ -63,15 +63,16 @@ class Churner(Actor):
 
     def attempt(self, step: Callable[[], object]) -> None:
         try:
-            step()
+            try:
+                step()
+            except Refused as refused:
+                if refused.code not in EXPECTED_CODES:
+                    raise
+                self.shift.count("changes refused")
+                self.client.tell("channel.close-ok")
+                self.client.call("channel.open")
         except Refused as refused:
-            if refused.code == STOPPED:
-                raise Gone(str(refused)) from None
-            if refused.code not in EXPECTED_CODES:
-                raise
-            self.shift.count("changes refused")
-            self.client.tell("channel.close-ok")
-            self.client.call("channel.open")
+            raise Gone(str(refused)) if refused.code == STOPPED else refused from None
 
     def step(self) -> None:
         self.shift.count("changes")

@@ -91,13 +91,9 @@ class RobustConsumer(Taker):
             await asyncio.to_thread(self.over.wait)
 
     async def came(self, message: AbstractIncomingMessage) -> None:
-        redelivered = bool(message.redelivered)
-        self.take(message.body, redelivered=redelivered)
+        is_kept = self.keeps(message.body, redelivered=bool(message.redelivered))
         with contextlib.suppress(*LOSSES):  # it comes again
-            if self.gives_back(redelivered=redelivered):
-                await message.nack(requeue=True)
-            else:
-                await message.ack()
+            await (message.ack() if is_kept else message.nack(requeue=True))
 
 
 class Idlers(Actor):

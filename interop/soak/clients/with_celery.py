@@ -101,7 +101,7 @@ class Worker(Taker):
             *lines, rest = (rest + written.read()).split("\n")
             for line in lines:
                 # A task does not say whether it was delivered before.
-                self.take(line.encode(), redelivered=True)
+                self.keeps(line.encode(), redelivered=True)
 
     def end(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         if process.poll() is not None:

@@ -84,9 +84,7 @@ class Consumer(Taker):
                     connection.heartbeat_check()
 
     def came(self, message: Any) -> None:  # noqa: ANN401
-        redelivered = bool(message.delivery_info["redelivered"])
-        self.take(bytes(message.body), redelivered=redelivered)
-        if self.gives_back(redelivered=redelivered):
-            message.requeue()
-        else:
+        if self.keeps(bytes(message.body), redelivered=bool(message.delivery_info["redelivered"])):
             message.ack()
+        else:
+            message.requeue()
