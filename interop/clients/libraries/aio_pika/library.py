@@ -28,6 +28,12 @@ LIBRARY = Library(
                 "*::test_create_channels_during_reconnect": (
                     "a race in the test: it can take a restoration on the connection it closes for one on the next"
                 ),
+                "*::test_leak_unclosed_channel[[]*": (
+                    "a race in the test: it looks for channels while the tasks that end them may still hold them"
+                ),
+                "*::test_channel_reconnect_stairway[[]*": (
+                    "allows 30 seconds for some hundred connections, which is not enough on a busy machine"
+                ),
             },
         ),
     ),
