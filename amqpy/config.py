@@ -192,7 +192,7 @@ class Config:
     )
     close_timeout_ms: int = setting(
         30_000,
-        About("How long a connection that the broker closed may take to say close-ok.", low=1, high=INT32_MAX),
+        About("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
     )
     memory_high_watermark: str | None = setting(
         None,

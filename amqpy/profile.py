@@ -35,6 +35,7 @@ class Profile:
     global_qos: bool = _switch("`basic.qos` with `global` limits the channel, not each of its consumers")
     topic_hashes_max: int | None = _switch("most `#` in the routing key of a topic binding")
     binds_reply_queues: bool = _switch("a binding to a direct reply-to name is 404 as for any queue; else 403")
+    returns_replies: bool = _switch("a mandatory direct reply is returned, although it arrives")
     headers_by_type: bool = _switch("headers exchanges tell 1 from 1.0")
     lacking_options: tuple[str, ...] = _switch(
         "settings of queues that are not known, neither as arguments nor in policies"
@@ -79,8 +80,14 @@ PROFILES = {
         global_qos=True,
         topic_hashes_max=None,
         binds_reply_queues=True,
+        returns_replies=True,
         headers_by_type=False,
-        lacking_options=("consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes"),
+        lacking_options=(
+            "consumer-timeout",
+            "consumer-disconnected-timeout",
+            "stream-filter-size-bytes",
+            "target-group-size",
+        ),
         quorum_options=(),
         classic_options=(),
         checks_queue_mode=True,
@@ -115,6 +122,7 @@ PROFILES = {
         global_qos=True,
         topic_hashes_max=None,
         binds_reply_queues=True,
+        returns_replies=True,
         headers_by_type=True,
         lacking_options=("consumer-disconnected-timeout",),
         quorum_options=(),
@@ -151,6 +159,7 @@ PROFILES = {
         global_qos=False,
         topic_hashes_max=2,
         binds_reply_queues=False,
+        returns_replies=False,
         headers_by_type=True,
         lacking_options=(),
         quorum_options=(

@@ -20,7 +20,7 @@ from amqpy.auth import MECHANISMS, Users
 from amqpy.config import SETTINGS, Config, about, expectation, option_name
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.administration.policy_features import FEATURES
-from amqpy.core.arguments import POLICY_KEYS, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
+from amqpy.core.arguments import POLICY_KEYS, POLICY_ONLY, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
@@ -140,10 +140,10 @@ def keys_of_policies() -> str:
             [
                 f"`{name}`",
                 key.noun,
-                option.merge if option is not None else "argument",
+                option.merge if option is not None else "greatest" if key.greatest else "argument",
                 "exchanges" if name in EXCHANGE_KEYS else kinds,
                 "yes" if name in operators else "",
-                "" if option is None or option.setting is not None else "no",
+                "no" if name in POLICY_ONLY or (option is not None and option.setting is None) else "",
             ]
         )
     return table(["Key", "Value", "Merged", "For", "Operator", "Effect"], rows)

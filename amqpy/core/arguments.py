@@ -258,7 +258,12 @@ _QUORUM_ORDER: Final = (
 )
 """The order in which the arguments of quorum queues are compared; any others come after these."""
 
-POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None}
+POLICY_ONLY: Final = {
+    "target-group-size": PolicyKey(at_least(1), "qq target count value", _Q, operator=True, greatest=True)
+}
+"""What only policies can say of queues. It is accepted, and without effect here."""
+
+POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None} | POLICY_ONLY
 """What policies may say of queues."""
 
 

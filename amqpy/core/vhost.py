@@ -8,7 +8,7 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from amqpy.core import records
@@ -187,10 +187,9 @@ class Vhost:
             if queue.type == CLASSIC:
                 self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
         self.agenda.dirty.pop(queue, None)
-        if queue.lease is not None:
-            queue.lease.end()
         queue.close()
         queue.discard()
+        queue.let_go()
         self.remove_bindings(list(queue.bindings))
         self.events.tell("queue.deleted", description.of_deletion, queue, actor)
         self.forget_routes()
@@ -303,6 +302,12 @@ class Vhost:
             if targets is not None:
                 return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
+
+    def returns(self, targets: Sequence[Target]) -> bool:
+        """Whether a mandatory message that went to these is returned."""
+        if targets and (not self.profile.returns_replies or not isinstance(targets[0], ReplyQueue)):
+            return False
+        return all(isinstance(target, ReplyQueue) for target in targets)
 
     def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""

@@ -94,11 +94,10 @@ def _new_tag(channel: ChannelSession) -> str:
 @handles(Basic.Cancel)
 def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
     assert method.consumer_tag is not None
-    consumer = channel.subscriptions.pop(method.consumer_tag, None)
     if channel.replies is not None and channel.replies.tag == method.consumer_tag:
         channel.vhost.remove_reply_queue(channel.replies)
         channel.replies = None
-    elif consumer is not None:
+    elif (consumer := channel.subscriptions.pop(method.consumer_tag, None)) is not None:
         channel.broker.cancel(channel.vhost, consumer)
     if not method.nowait:
         channel.reply(Basic.CancelOk, method.consumer_tag)
@@ -195,7 +194,7 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
         queues = [queue for queue in found if queue is not None]
         for queue in queues:
             refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
-        if publish.mandatory and not queues:
+        if publish.mandatory and vhost.returns(queues):
             channel.return_message(publish.message)
     for verdict, taken in answers:
         _carry_out(channel, verdict, taken)

@@ -261,7 +261,7 @@ class Channel:
         for queue in queues:
             if queue.publish(message):
                 refused = True
-        if not queues and route.mandatory:
+        if route.mandatory and self.vhost.returns(queues):
             self.return_message(message)
         confirms = self.confirms
         if confirms is not None:

@@ -102,7 +102,7 @@ class ConnectionSession:
         self._mechanism: Mechanism | None = None
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
-        self.reader = FrameReader(self.config.frame_max)
+        self.reader = FrameReader(broker.frame_max_floor)
         self.gate = Gate(self.reader, read_on)
         self._header = b""
         self._heartbeat = Heartbeat(0)
@@ -399,7 +399,7 @@ class ConnectionSession:
         """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
         self._leave_core()
         self._send(Connection.CloseOk)
-        self._finish()
+        self._await_end()
 
     # --- time
 
@@ -409,7 +409,7 @@ class ConnectionSession:
         if self.state is State.CLOSED:
             self.next_at_ms = None
         elif self.state is State.CLOSING:
-            self.log.warning("no close-ok in time")
+            self.log.warning("the client did not end the connection in time")
             self._finish()
         elif self.state is not State.RUNNING:
             self.log.warning("handshake timeout in state %s", self.state.name.lower())
@@ -451,10 +451,14 @@ class ConnectionSession:
         if told:
             self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
         if told and not refused:
-            self.state = State.CLOSING
-            self.next_at_ms = self.broker.agenda.now_ms + self.config.close_timeout_ms
+            self._await_end()
         else:
             self._finish()
+
+    def _await_end(self) -> None:
+        """The transport is the client's to close: it may take our end of it for an error even behind a close-ok."""
+        self.state = State.CLOSING
+        self.next_at_ms = self.broker.agenda.now_ms + self.config.close_timeout_ms
 
     def lost(self) -> None:
         """The transport is gone."""

@@ -1,7 +1,8 @@
 """The states of a connection.
 
-    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSED
-                                                             ↘ CLOSING ↗      after an error: we wait for close-ok
+    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
+
+CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to say close-ok.
 
 Source: AMQP 0-9-1 section 2.2.4.
 """

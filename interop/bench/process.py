@@ -31,6 +31,16 @@ def forget_peak(pid: int) -> None:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
+def descriptors(pid: int) -> list[str]:
+    """What its file descriptors lead to."""
+    found = []
+    with contextlib.suppress(OSError):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.append(str(each.readlink()))
+    return found
+
+
 def disk_mib(folder: Path) -> float:
     """What the files of a folder take of the disk."""
     blocks = 0

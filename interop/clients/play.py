@@ -80,7 +80,9 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
     with broker_as_expected(suite, broker) as address:
 
         def filled(text: str) -> str:
-            return text.format(**address)
+            for name, value in address.items():
+                text = text.replace(f"{{{name}}}", str(value))
+            return text
 
         environment = workspace.environment({name: filled(value) for name, value in suite.environment.items()})
         for number, step in enumerate([*suite.prepare, suite.command]):

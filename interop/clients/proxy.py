@@ -85,6 +85,9 @@ class Link:
         self._client = client
         self._broker = broker
         self._closing = False
+        self._patience = threading.Timer(LINGER_S, self.cut)
+        """Runs while the client may answer a close; a timeout of its socket would not end a `recv` that has begun."""
+        self._patience.daemon = True
         self._between_frames = threading.Lock()
         for each in (client, broker):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -95,6 +98,7 @@ class Link:
         back.start()
         self._to_broker()
         back.join()
+        self._patience.cancel()
         self._client.close()
         self._broker.close()
 
@@ -107,7 +111,7 @@ class Link:
             self._closing = True
             self._broker.shutdown(socket.SHUT_RDWR)
             self._client.sendall(CLOSE)
-            self._client.settimeout(LINGER_S)
+            self._patience.start()
 
     def _to_broker(self) -> None:
         last = b""

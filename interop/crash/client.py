@@ -33,9 +33,17 @@ class Silent(Exception):
 class Client:
     """Channel 1 of one connection. Everything may raise Gone, Refused or Silent."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        user: str = "guest",
+        password: str = "guest",
+        vhost: str = "/",
+    ) -> None:
         try:
-            self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+            self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
         except OSError as error:
             raise Gone(f"cannot connect: {error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,15 +52,15 @@ class Client:
         self.events: deque[Incoming] = deque()
         """What came without being asked for: deliveries, returns, confirms."""
         self._answers: deque[Incoming] = deque()
-        self._handshake()
+        self._handshake(user, password, vhost)
 
-    def _handshake(self) -> None:
+    def _handshake(self, user: str, password: str, vhost: str) -> None:
         self.send(frames.PROTOCOL_HEADER)
         self.answer("connection.start")
-        self.send(frames.start_ok("guest", "guest"))
+        self.send(frames.start_ok(user, password))
         self.answer("connection.tune")
         self.send(frames.tune_ok(10, frames.FRAME_MAX))
-        self.send(frames.connection_open("/"))
+        self.send(frames.connection_open(vhost))
         self.answer("connection.open-ok")
         self.call("channel.open")
 
@@ -81,6 +89,11 @@ class Client:
         self.drop()
 
     def drop(self) -> None:
+        self._socket.close()
+
+    def reset(self) -> None:
+        """As `drop`, and the broker gets a reset instead of an end."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def depth(self, queue: str) -> int:

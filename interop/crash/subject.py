@@ -28,6 +28,8 @@ class Subject:
     """A broker on one directory."""
 
     port: int
+    pid = 0
+    """Of its process, while it runs and if it is ours."""
     has_delays = True
     """It knows the exchange type x-delayed-message."""
     is_strict = True
@@ -54,12 +56,14 @@ class Subject:
 
 
 class Amqpy(Subject):
+    program: tuple[str, ...] = ("amqpy", "serve")
+
     def __init__(self, data_dir: Path, log: Path, options: tuple[str, ...] = ()) -> None:
         (self.port,) = rabbitmq.free_ports(1)
         self._log = log
         self._seen = 0
-        self._command = [sys.executable, "-m", "amqpy", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        self._command += ["--data-dir", str(data_dir), "--strict", *options]
+        self._command = [sys.executable, "-m", *self.program, "--host", "127.0.0.1", "--port", str(self.port)]
+        self._command += ["--data-dir", str(data_dir), *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def _launch(self) -> "subprocess.Popen[bytes]":
@@ -67,6 +71,7 @@ class Amqpy(Subject):
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
+        self.pid = self._process.pid
         return self._process
 
     def start(self) -> float:
@@ -132,23 +137,22 @@ class RabbitMQ(Subject):
         self._node = node
         self.port = node.port
         self._serving = ExitStack()
-        self._pid = 0
 
     def start(self) -> float:
         started_at = time.monotonic()
-        self._pid = self._serving.enter_context(rabbitmq.serving(self._node)).pid
+        self.pid = self._serving.enter_context(rabbitmq.serving(self._node)).pid
         return time.monotonic() - started_at
 
     def start_and_kill(self, after_s: float) -> None:
         """It takes seconds to start; killed at once, it does not come to anything worth a test."""
 
     def kill(self) -> None:
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
         self.stop()
 
     def stop(self) -> None:
-        self._pid = 0
+        self.pid = 0
         self._serving.close()
 
 
@@ -160,7 +164,7 @@ def running(kind: str, data_dir: Path | None, options: tuple[str, ...]) -> Itera
             subject: Subject = RabbitMQ(stack.enter_context(rabbitmq.private_node()))
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amqpy-crash-")))
-            subject = Amqpy(data_dir or folder / "data", folder / "log", options)
+            subject = Amqpy(data_dir or folder / "data", folder / "log", ("--strict", *options))
         try:
             yield subject
         finally:

@@ -4,7 +4,7 @@ A `Door` performs an operation and tells its outcome, "ok" or the reason why not
 are those of amqpy's administration; `management.py` has them for RabbitMQ, `amqpy.py` for amqpy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 DEFAULT_VHOST = "/"
@@ -147,10 +147,10 @@ class Admin:
 
     # Users
 
-    def add_user(self, label: str = "u", password: str = "secret") -> str:
+    def add_user(self, label: str = "u", password: str = "secret", *, tags: Sequence[str] = ()) -> str:
         """Make a user that nobody else uses, without any permission."""
         name = self._own(label)
-        self.perform("add_user", name=name, password=password)
+        self.perform("add_user", name=name, password=password, tags=tags)
         return name
 
     def delete_user(self, name: str) -> str:

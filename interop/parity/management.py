@@ -120,7 +120,7 @@ def trace(given: Arguments, *, on: bool) -> Iterator[Request]:
 
 
 def add_user(given: Arguments) -> Iterator[Request]:
-    yield "PUT", path("users", given["name"]), {"password": given["password"], "tags": ""}
+    yield "PUT", path("users", given["name"]), {"password": given["password"], "tags": ",".join(given["tags"])}
 
 
 def set_permissions(given: Arguments) -> Iterator[Request]:

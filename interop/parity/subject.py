@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -96,8 +96,8 @@ class Administrator:
         self._reactor.broker.administration.add_vhost(name, **metadata)
         self._users.set_permissions(self._operator, name, *EVERYTHING)
 
-    def add_user(self, name: str, password: str) -> None:
-        self._users.add_user(name, password)
+    def add_user(self, name: str, password: str, tags: Sequence[str]) -> None:
+        self._users.add_user(name, password, tags=tags)
 
     def delete_user(self, name: str) -> None:
         self._users.delete_user(name)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What is tested that is no folder of amqpy/ or interop/: real clients at a real broker, a broken disk, the house rules.
-OF_THEIR_OWN = {"clients", "faults", "architecture"}
+# What is tested that is no folder of amqpy/ or interop/: real clients at a real broker (the runner of interop/clients
+# has its tests in tests/interop), a broken disk, the house rules.
+OF_THEIR_OWN = {"clients", "interop", "faults", "architecture"}
 
 
 def packages(folder: Path) -> set[str]:

@@ -76,6 +76,16 @@ def test_every_key_of_a_queue_is_in_the_table_of_options() -> None:
     assert set(policy_keys(PROFILES["rabbitmq-4"])) - set(POLICY_KEYS) == {"alternate-exchange"}
 
 
+def test_a_size_of_a_group_is_for_quorum_queues_and_the_greatest_holds() -> None:
+    world = World()
+    administration = world.broker.administration
+    administration.set_policy("/", "p", "", {"target-group-size": 5})
+    administration.set_operator_policy("/", "o", "", {"target-group-size": 3})
+    quorum = world.queue("q", durable=True, arguments={"x-queue-type": longstr("quorum")})
+    assert (quorum.ruling.policy, quorum.ruling.definition) == ("p", {"target-group-size": 5})
+    assert world.queue("c").ruling.policy is None
+
+
 # --- live
 
 

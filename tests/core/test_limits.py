@@ -164,6 +164,18 @@ def test_a_full_dead_letter_queue(world: World, overflow: str) -> None:
     assert world.ready("dead") == passed_on
 
 
+@pytest.mark.parametrize("overflow", ["drop-head", *REJECTING])
+def test_what_may_not_wait_takes_no_room(world: World, overflow: str) -> None:
+    """Also while one turn goes on."""
+    world.queue("q", arguments=arguments(max_length=1, overflow=overflow, dead_letter_exchange="dlx"))
+    assert world.publish("", "q", "a", "b", expiration=0) == []
+    assert world.publish("", "q", "c") == []
+    assert world.publish("", "q", "d", expiration=0) == ([] if overflow == "drop-head" else ["d"])
+    reasons = [history_of(message)[0][1] for _, message in world.vhost.queues["dead"].ready]
+    ends = {"drop-head": ["maxlen", "expired"], "reject-publish": [], "reject-publish-dlx": ["maxlen"]}[overflow]
+    assert reasons == ["expired", "expired", *ends]
+
+
 def test_what_expired_makes_room_within_the_turn(world: World) -> None:
     """One message drops the first, its heir has expired by then: the next one finds room, and drops nobody."""
     world.queue("q", arguments=arguments(max_length=2, dead_letter_exchange="dlx"))

@@ -158,13 +158,18 @@ def test_transient_quorum_queues(profile: str, expected: bool) -> None:
 
 @switch(
     "lacking_options",
-    {"consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes"},
+    {"consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes", "target-group-size"},
     {"consumer-disconnected-timeout"},
     set(),
 )
 def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) -> None:
     ask = World(profile).broker.administration
-    keys = {"consumer-timeout": 0, "consumer-disconnected-timeout": 5, "stream-filter-size-bytes": 16}
+    keys = {
+        "consumer-timeout": 0,
+        "consumer-disconnected-timeout": 5,
+        "stream-filter-size-bytes": 16,
+        "target-group-size": 1,
+    }
     refused = {key for key, value in keys.items() if refusal(ask.set_policy, "/", "p", "", {key: value})}
     assert refused == expected
 
@@ -175,6 +180,8 @@ def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) 
         ({"consumer-timeout": -1}, "-1 is not a valid consumer timeout"),
         ({"consumer-disconnected-timeout": "a"}, '<<"a">> is not a valid consumer disconnected timeout'),
         ({"stream-filter-size-bytes": 15}, "15 is not a valid filter size. Valid range is 16-255"),
+        ({"target-group-size": 0}, "0 is not a valid qq target count value"),
+        ({"target-group-size": "3"}, '<<"3">> is not a valid qq target count value'),
         ({"stream-filter-size-bytes": 256}, "256 is not a valid filter size. Valid range is 16-255"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 
 from amqpy.core.ledger import Ledger
 from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table
@@ -363,3 +364,21 @@ def test_who_left_and_owes_an_answer_keeps_the_queue() -> None:
     world.ack(ledger, 1)
     world.advance(100)
     assert "q" not in world.vhost.queues
+
+
+def test_consumers_that_left_are_forgotten_once_they_owe_nothing() -> None:
+    """Nobody need ever ask for the number of consumers."""
+    world = quorum_world()
+    queue = world.vhost.queues["q"]
+    assert isinstance(queue, QuorumQueue)
+    world.publish("", "q", "a")
+    for way in range(3):
+        ledger = Ledger()
+        consumer = world.consume("q", ledger)
+        world.cancel(consumer)
+        assert queue.leavers == {consumer}
+        if way:
+            world.nack(ledger, 1)
+        else:
+            world.close_channel(ledger)
+        assert not queue.leavers

@@ -76,7 +76,8 @@ Refusal = tuple[Callable[[World], object], type[AmqpFault], str]
 
 EXCHANGES: list[Refusal] = [
     (declare_exchange("new", "x-new"), PreconditionFailed, "unknown exchange type 'x-new'"),
-    (declare_exchange("new", ""), PreconditionFailed, "unknown exchange type ''"),
+    (declare_exchange("new", ""), PreconditionFailed, "invalid exchange type ''"),
+    (declare_exchange("new", "quorum"), PreconditionFailed, "invalid exchange type 'quorum'"),
     (declare_exchange(""), AccessRefused, ON_DEFAULT),
     (declare_exchange("\r\n"), AccessRefused, ON_DEFAULT),
     (declare_exchange("amq.new"), AccessRefused, "exchange name 'amq.new' contains reserved prefix 'amq.*'"),

@@ -1,5 +1,8 @@
 """`x-single-active-consumer`."""
 
+import sys
+from types import FrameType
+
 import pytest
 
 from amqpy.core.ledger import Ledger
@@ -167,3 +170,36 @@ def test_version_4_gives_a_quorum_queue_at_once_where_nothing_is_owed() -> None:
     world.cancel(first)
     world.publish("", "q", "b")
     assert low.bodies == ["b"]
+
+
+def calls_to_close(kind: str, count: int) -> int:
+    """How many functions are called when a channel with so many consumers closes, the active one first of all."""
+    world, ledger = sac_world(kind), Ledger()
+    for number in range(count):
+        world.consume("q", ledger, tag=str(number))
+    calls = 0
+
+    def profile(_: FrameType, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        world.close_channel(ledger)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_to_succeed_costs_the_same_however_many_wait(kind: str) -> None:
+    assert calls_to_close(kind, 800) < 6 * calls_to_close(kind, 200)
+
+
+def test_those_who_wait_in_vain_are_forgotten() -> None:
+    world = sac_world()
+    world.consume("q", Ledger(), priority=1)
+    for number in range(200):
+        world.cancel(world.consume("q", Ledger(), tag=str(number)))
+    assert len(world.vhost.queues["q"].successors) < 10

@@ -74,6 +74,12 @@ def test_an_operator_closes_between_two_frames(ends: Ends) -> None:
     assert ends.client.recv(1) == b""
 
 
+def test_who_does_not_answer_an_operator_is_cut(ends: Ends) -> None:
+    ends.command(b"close")
+    assert received(ends.client, len(CLOSE)) == CLOSE
+    assert ends.client.recv(1) == b""
+
+
 @pytest.mark.parametrize(("first", "other"), [("client", "broker"), ("broker", "client")])
 def test_an_end_is_passed_on(ends: Ends, first: str, other: str) -> None:
     getattr(ends, first).shutdown(socket.SHUT_WR)

@@ -163,6 +163,27 @@ UNSTEADY = {
         """,
         "a quorum queue is full",
     ),
+    "an answer after another queue took the name": (
+        """
+        queue_declare('a1', queue='q1')
+        basic_get('a1', queue='q1')
+        queue_delete('b1', queue='q1')
+        queue_declare('b1', queue='q1')
+        basic_ack('a1')
+        """,
+        "about a queue that is gone",
+    ),
+    "a commit after a queue went with its consumer and came again": (
+        """
+        queue_declare('a1', queue='q1', auto_delete=True)
+        tx_select('a1')
+        basic_consume('a1', queue='q1', consumer_tag='t1')
+        basic_cancel('a1', consumer_tag='t1')
+        queue_declare('b1', queue='q1', auto_delete=True)
+        tx_commit('a1')
+        """,
+        "about a queue that is gone",
+    ),
 }
 
 
@@ -192,5 +213,19 @@ def test_one_after_another_is_steady() -> None:
         basic_publish('a1', routing_key='q3')
         basic_get('a1', queue='q3')
         basic_nack('a1', requeue=False)
+        """
+    assert is_steady(parse(unindented(script)))
+
+
+@pytest.mark.parametrize("ending", ["channel_close('a1')", "connection_close('a2')"])
+def test_a_new_channel_has_no_answers_to_a_queue_that_is_gone(ending: str) -> None:
+    script = f"""
+        queue_declare('a1', queue='q1')
+        basic_get('a1', queue='q1')
+        queue_delete('b1', queue='q1')
+        queue_declare('b1', queue='q1')
+        {ending}
+        basic_get('a1', queue='q1')
+        basic_ack('a1')
         """
     assert is_steady(parse(unindented(script)))

@@ -16,6 +16,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.core.message import Message
 from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.queue import Queue as CoreQueue
 from amqpy.server.link import Link
 from amqpy.session.basic import Subscription
 from amqpy.session.channel import Channel as ChannelSession
@@ -34,6 +35,10 @@ def living() -> dict[str, int]:
         if type(each) in OF_A_CONNECTION:
             found[type(each).__name__] += 1
     return found
+
+
+def queue_count() -> int:
+    return sum(isinstance(each, CoreQueue) for each in gc.get_objects())
 
 
 @pytest.fixture
@@ -207,6 +212,66 @@ async def test_a_cancelled_consumer_leaves_no_object(
     await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
     await peer.ask(Queue.Delete(queue="q"))
     await wait_all_tasks_blocked()
+    assert living() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"x-max-priority": 3},
+        {"x-max-length-bytes": 100},
+        {"x-expires": 60_000},
+        {"x-message-ttl": 60_000},
+        {"x-single-active-consumer": True},
+        {"x-message-deduplication": True},
+        {"x-queue-type": "quorum"},
+        {"x-queue-type": "quorum", "x-delayed-retry-type": "all", "x-delayed-retry-min": 60_000},
+    ],
+    ids=str,
+)
+async def test_a_deleted_queue_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None, arguments: dict[str, object]
+) -> None:
+    """With messages that wait, one that came back, and one that a consumer still has."""
+    peer = await server.opened()
+    await peer.ask(Basic.Qos(prefetch_count=2))
+    await peer.ask(Queue.Declare(queue="q", durable=True, arguments=arguments))
+    await peer.ask(Queue.Bind(queue="q", exchange="amq.topic", routing_key="#"))
+    for _ in range(4):
+        await peer.publish("q")
+    await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
+    for _ in range(2):
+        await peer.expect("Basic.Deliver")
+    await peer.ask(Basic.Cancel("c"))
+    await peer.say(Basic.Reject(1, requeue=True))
+    await wait_all_tasks_blocked()
+    assert queue_count() == 1
+    await peer.ask(Queue.Delete(queue="q"))
+    await peer.say(Basic.Ack(2))
+    await wait_all_tasks_blocked()
+    assert queue_count() == 0
+
+
+async def test_who_owed_messages_of_a_quorum_queue_leaves_no_object(
+    autojump_clock: MockClock, server: Server, no_collector: None
+) -> None:
+    """Whether it is cancelled first or not, and though nobody asks for the number of consumers."""
+    keeper = await server.opened()
+    await keeper.ask(Queue.Declare(queue="q", durable=True, arguments={"x-queue-type": "quorum"}))
+    await keeper.publish("q")
+    await keeper.ask(Basic.Get(queue="q"))
+    await keeper.say(Basic.Reject(1, requeue=True))  # as it will be given back to the queue
+    await wait_all_tasks_blocked()
+    before = living()
+    for is_cancelled in (False, True):
+        peer = await server.opened()
+        await peer.ask(Basic.Consume(queue="q", consumer_tag="c"))
+        await peer.expect("Basic.Deliver")
+        if is_cancelled:
+            await peer.ask(Basic.Cancel("c"))
+        await peer.vanish()
+        await wait_all_tasks_blocked()
     assert living() == before
 
 

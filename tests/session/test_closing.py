@@ -65,12 +65,20 @@ def test_everything_goes_with_the_connection_before_close_ok() -> None:
     client = busy()
     other = Client.opened(client.broker)
     assert names(client.send(BYE, channel=0)) == ["Connection.CloseOk"]
-    assert client.session.is_closed
     assert_gone(client)
     assert list(client.broker.vhosts["/"].queues) == ["shared"]
     assert "x" not in client.broker.vhosts["/"].exchanges
     (got,) = other.send(Basic.Get(queue="shared"))
     assert (got.method.redelivered, got.body) == (True, b"message")
+
+
+def test_who_closed_a_connection_may_hang_up_first() -> None:
+    """Else some clients take the end of the stream behind close-ok for an error."""
+    client = Client.opened()
+    assert names(client.send(BYE, BYE, channel=0)) == ["Connection.CloseOk", "Connection.CloseOk"]
+    assert client.session.state is State.CLOSING
+    client.session.lost()
+    assert client.session.is_closed
 
 
 @pytest.mark.parametrize("how", ["lost", "refused", "forced", "bad frame", "handed in half"])
@@ -123,10 +131,11 @@ def test_a_bug_of_ours_is_told_as_541() -> None:
     assert (close.method.reply_code, close.method.reply_text) == (541, "INTERNAL_ERROR")
 
 
-def test_close_ok_is_waited_for_with_a_deadline() -> None:
+@pytest.mark.parametrize("who", ["broker", "client"])
+def test_the_end_is_waited_for_with_a_deadline(who: str) -> None:
     client = Client.opened()
     timeout_ms = client.broker.config.close_timeout_ms
-    client.send(FORBIDDEN)
+    client.send(FORBIDDEN) if who == "broker" else client.send(BYE, channel=0)
     client.wait(timeout_ms - 1)
     assert client.session.state is State.CLOSING
     client.feed(method_frame(Channel.Open(), 2))

@@ -77,9 +77,9 @@ def test_a_connection_from_login_to_close() -> None:
     assert created[1].items() >= (common | ended | more | tuned).items()
     assert created[1]["ssl_cipher"] == ""
     client.send(commands.Connection.Close(200, "", 0, 0), channel=0)
-    assert watcher.told() == [("connection.closed", ended)]
-    client.session.lost()
     assert watcher.told() == []
+    client.session.lost()
+    assert watcher.told() == [("connection.closed", ended)]
 
 
 @pytest.mark.parametrize("end", ["lost", "refused", "fault"])

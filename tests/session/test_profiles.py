@@ -146,6 +146,18 @@ def test_a_prefetch_for_the_channel(profile: str, expected: int) -> None:
     assert names(received).count("Basic.Deliver") == expected
 
 
+@switch("returns_replies", ["Basic.Return"], ["Basic.Return"], [])
+def test_a_mandatory_direct_reply(profile: str, expected: list[str]) -> None:
+    asker = opened(profile)
+    responder = Client.opened(asker.broker)
+    responder.send(Queue.Declare(queue="q", exclusive=True), Basic.Consume(queue="q", no_ack=True))
+    asker.send(Basic.Consume(queue="amq.rabbitmq.reply-to", no_ack=True))
+    asker.publish("q", reply_to="amq.rabbitmq.reply-to")
+    (request,) = responder.received()
+    assert names(responder.publish(request.properties.reply_to, mandatory=True)) == expected
+    assert names(asker.received()) == ["Basic.Deliver"]
+
+
 @switch("unknown_type_closes_channel", "Connection.Close", "Channel.Close", "Channel.Close")
 def test_unknown_exchange_types(profile: str, expected: str) -> None:
     (close,) = opened(profile).send(Exchange.Declare(exchange="x", exchange_type="x-new"))

@@ -134,7 +134,7 @@ def test_channel_0_of_an_open_connection(name: str) -> None:
     if isinstance(expected, int):
         assert client.session.state is State.CLOSING
     else:
-        assert client.session.state is (State.CLOSED if name == "connection.close" else State.RUNNING)
+        assert client.session.state is (State.CLOSING if name == "connection.close" else State.RUNNING)
 
 
 # --- channels
@@ -242,9 +242,13 @@ ANY_CHANNEL = (0, 1, 2)
 
 @cases()
 @pytest.mark.parametrize("channel", ANY_CHANNEL)
-def test_a_connection_that_we_closed_waits_for_close_ok(channel: int, name: str) -> None:
+@pytest.mark.parametrize("who", ["broker", "client"])
+def test_a_closed_connection_waits_for_close_ok_or_its_end(who: str, channel: int, name: str) -> None:
     client = Client.opened()
-    assert outcome(client, raw_frame(1, 1, b"\0\0\0\0")) == 503
+    if who == "broker":
+        assert outcome(client, raw_frame(1, 1, b"\0\0\0\0")) == 503
+    else:
+        assert outcome(client, inputs(0)["connection.close"]) == "Connection.CloseOk"
     answers = {"connection.close": "Connection.CloseOk", "connection.close-ok": "the end"} if channel == 0 else {}
     expected = answers.get(name, "silence")
     assert outcome(client, inputs(channel)[name]) == expected
@@ -255,7 +259,7 @@ def test_a_connection_that_we_closed_waits_for_close_ok(channel: int, name: str)
 @pytest.mark.parametrize("channel", ANY_CHANNEL)
 def test_after_the_end_there_is_silence(channel: int, name: str) -> None:
     client = Client.opened()
-    client.send(Connection.Close(200, "bye", 0, 0), channel=0)
+    client.send(Connection.Close(200, "bye", 0, 0), Connection.CloseOk(), channel=0)
     assert client.feed(inputs(channel)[name]) == []
     assert client.session.is_closed
     assert client.session.next_at_ms is None

@@ -29,6 +29,7 @@ from amqpy.core.administration.validation import (
 from amqpy.core.arguments import (
     CLASSIC,
     POLICY_KEYS,
+    POLICY_ONLY,
     QUEUE_TYPES_KNOWN,
     QUORUM,
     STREAM,
@@ -137,6 +138,7 @@ def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
 def policy_keys(profile: Profile, *, operator: bool = False) -> Mapping[str, PolicyKey]:
     """What policies, or operator policies, may say of queues and exchanges."""
     keys = {option.name: option.policy for option in options_of(profile) if option.policy is not None} | EXCHANGE_KEYS
+    keys |= {name: key for name, key in POLICY_ONLY.items() if name not in profile.lacking_options}
     if not operator:
         return keys
     return {name: key for name, key in keys.items() if key.operator or name in profile.operator_keys}

@@ -38,16 +38,16 @@ class DelayedExchange(Exchange):
     per_message = True
 
     def prepare(self) -> None:
-        self._inner = EXCHANGE_TYPES[_inner_type(self.arguments)](
-            self.vhost, self.name, durable=self.durable, arguments=self.arguments
-        )
+        inner_type = _inner_type(self.arguments)
+        assert inner_type is not None
+        self._inner = EXCHANGE_TYPES[inner_type](self.vhost, self.name, durable=self.durable, arguments=self.arguments)
         self._inner.bindings = self.bindings
         self.waiting = WaitingRoom(self)
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
         inner_type = _inner_type(arguments)
-        if not inner_type:
+        if inner_type is None:
             raise PreconditionFailed(f"Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type")
         if inner_type == cls.type:
             raise PreconditionFailed(f"Invalid argument, '{cls.type}' can't be used for '{DELAYED_TYPE}'")
@@ -170,13 +170,13 @@ def delay_of(headers: Table) -> int:
 
 def _negated(message: Message, delay_ms: int) -> Message:
     headers = MessageView(message).headers
-    headers[DELAY] = Field("signedint" if delay_ms <= 2**31 else "long", -delay_ms)
+    headers[DELAY] = Field("long", -delay_ms)
     return message.with_header(replace_headers(message.header, headers))
 
 
-def _inner_type(arguments: Table) -> str:
-    """The name of the type to work as; empty when there is none."""
+def _inner_type(arguments: Table) -> str | None:
+    """The name of the type to work as."""
     match arguments.get(DELAYED_TYPE):
         case Field("longstr" | "binary", value):
             return as_text(value)
-    return ""
+    return None

@@ -26,12 +26,17 @@ Destination: TypeAlias = "Queue | Exchange"
 EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
 
 
+WORDS = frozenset({"", "all", "any", "classic", "default", "exchange", "header", "match", "queue", "quorum", "stream"})
+"""What RabbitMQ calls an invalid type, not an unknown one. It does so with every atom of its virtual machine; these are
+always there, and might be taken for types. What else is there depends on what is loaded."""
+
+
 def exchange_type(name: str, profile: Profile) -> "type[Exchange]":
     """Raises PreconditionFailed or CommandInvalid."""
     found = EXCHANGE_TYPES.get(name)
     if found is None:
         refusal = PreconditionFailed if profile.unknown_type_closes_channel else CommandInvalid
-        raise refusal(f"unknown exchange type '{name}'")
+        raise refusal(f"{'invalid' if name in WORDS else 'unknown'} exchange type '{name}'")
     return found
 
 

@@ -8,6 +8,7 @@ consumer or ten thousand, whatever the others are waiting for.
 Source: `rabbit_queue_consumers`.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
@@ -136,6 +137,7 @@ class Served:
     __slots__ = (
         "active",
         "agenda",
+        "arrivals",
         "consumers",
         "exclusive_consumer",
         "gone",
@@ -145,6 +147,7 @@ class Served:
         "name",
         "ready",
         "settings",
+        "successors",
         "vhost",
     )
 
@@ -164,6 +167,9 @@ class Served:
         """How many in the lines have left and are still there."""
         self.active: Consumer | None = None
         """The one that is served, where only a single one is."""
+        self.successors: list[tuple[int, int, Consumer]] = []
+        """Those of whom only a single one is served, as a heap: the first is next. Some may have left."""
+        self.arrivals = 0
         self.exclusive_consumer = False
 
     def drain(self) -> None:
@@ -187,6 +193,7 @@ class Served:
             self.lines[consumer.priority] = deque()
             self.lines = dict(sorted(self.lines.items(), reverse=True))
         if self.settings.single_active:
+            self._await_succession(consumer)
             if self.active is not None:
                 # Neither in line nor waiting for credit: it waits to become the active one.
                 consumer.parked = False
@@ -212,9 +219,23 @@ class Served:
                 self.active.parked = True
                 self.active.resume()
 
+    def rank(self, consumer: Consumer) -> int:
+        """Of several consumers of whom only a single one is served, that of the highest rank is next."""
+        return consumer.priority
+
+    def _await_succession(self, consumer: Consumer) -> None:
+        if len(self.successors) > 2 * len(self.consumers):
+            self.successors = [entry for entry in self.successors if entry[2] in self.consumers]
+            heapq.heapify(self.successors)
+        self.arrivals += 1
+        heapq.heappush(self.successors, (-self.rank(consumer), self.arrivals, consumer))
+
     def choose_active(self) -> Consumer | None:
-        """Who is served next, where only a single one is: the first of the highest priority."""
-        return max(self.consumers, key=lambda consumer: consumer.priority, default=None)
+        """Who is served next, where only a single one is: the first of the highest rank."""
+        successors = self.successors
+        while successors and successors[0][2] not in self.consumers:
+            heapq.heappop(successors)
+        return successors[0][2] if successors else None
 
     def line_up(self, consumer: Consumer) -> None:
         """A consumer can take messages (again)."""
@@ -248,14 +269,13 @@ class Served:
         return self.line
 
     def _clear_line(self) -> None:
-        """Somebody in a line has left. They are taken out once they are as many as the others: so it costs each the
-        same however long the line is."""
+        """Somebody in a line has left. They are taken out once they are more than those who are there: so it costs each
+        the same however long the line is."""
         self.gone += 1
-        lines = [self.line] if self.lines is None else list(self.lines.values())
-        if 2 * self.gone <= sum(map(len, lines)):
+        if self.gone <= len(self.consumers):
             return
         self.gone = 0
-        for line in lines:
+        for line in [self.line] if self.lines is None else self.lines.values():
             staying = [consumer for consumer in line if consumer in self.consumers]
             line.clear()
             line.extend(staying)

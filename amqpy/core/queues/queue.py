@@ -207,8 +207,7 @@ class Queue(Served):
                 return False
         ready.append(message)
         if message.expires_at_ms is not None:
-            self.may_expire = True
-            self.watch_first()
+            self._note_expiry(message.expires_at_ms)
         return False
 
     def _admit(self, message: Message) -> bool:
@@ -230,10 +229,18 @@ class Queue(Served):
         ready.append(message)
         if settings.overflow == "drop-head":
             self._drop_excess()
-        if message.expires_at_ms is not None or self.may_expire:
-            self.may_expire = True
+        if message.expires_at_ms is not None:
+            self._note_expiry(message.expires_at_ms)
+        elif self.may_expire:
             self.watch_first()
         return False
+
+    def _note_expiry(self, at_ms: int) -> None:
+        """A message came that lives until then. One that may not wait at all is gone before the next one comes."""
+        self.may_expire = True
+        if at_ms <= self.agenda.now_ms:
+            self.drop_expired()
+        self.watch_first()
 
     def _with_ttl(self, message: Message) -> Message:
         """The message with the end of life it has in this queue."""
@@ -388,6 +395,13 @@ class Queue(Served):
         for lane in self.lanes():
             lane.close()
         self.keeps_account = False
+
+    def let_go(self) -> None:
+        """The queue is deleted, and empty: lets go of what leads back to it. Garbage is seldom looked for."""
+        if self.lease is not None:
+            self.lease.end()
+        self.lease = None
+        self.ready = ReadyFifo()
 
     # --- time
 

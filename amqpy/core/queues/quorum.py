@@ -15,7 +15,7 @@ from amqpy.core.arguments import QUORUM, Settings
 from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.consumers import GONE, Consumer
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
@@ -43,8 +43,12 @@ class QuorumConsumer(Consumer):
 
     def answered(self) -> None:
         super().answered()
-        if isinstance(self.queue, QuorumQueue) and self.queue.retiring is self and not self.owes:
-            self.queue.succeed()
+        queue = self.queue
+        assert isinstance(queue, QuorumQueue)
+        if self.credit == GONE:
+            queue.leavers.discard(self)
+        elif queue.retiring is self and not self.owes:
+            queue.succeed()
 
 
 RETURNED_LEVEL = 32
@@ -64,7 +68,7 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_has_priorities", "_leavers", "_limit", "_rejects", "_retries", "_unsent", "retiring")
+    __slots__ = ("_has_priorities", "_limit", "_rejects", "_retries", "_unsent", "leavers", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
@@ -76,7 +80,8 @@ class QuorumQueue(Queue):
         self._limit: float | None = None
         self._retries: Retries | None = None
         self._unsent: UnsentLetters | None = None
-        self._leavers: list[Consumer] = []
+        self.leavers: set[Consumer] = set()
+        """The consumers that have left and still owe answers."""
         self.retiring: Consumer | None = None
         """The active consumer that gives way to one of a higher priority, once it owes nothing."""
         self.ready = self._levelled()
@@ -259,6 +264,10 @@ class QuorumQueue(Queue):
         if self._unsent is not None:
             self._unsent.clear()
 
+    def let_go(self) -> None:
+        super().let_go()
+        self._retries = self._unsent = None
+
     def lanes(self) -> Iterator[Lane | Shelf]:
         yield from super().lanes()
         if self._retries is not None:
@@ -297,10 +306,8 @@ class QuorumQueue(Queue):
                 "quorum queues with single active consumer"
             )
 
-    def choose_active(self) -> Consumer | None:
-        if self.vhost.profile.quorum_priorities:
-            return super().choose_active()
-        return next(iter(self.consumers), None)
+    def rank(self, consumer: Consumer) -> int:
+        return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
         super().add_consumer(consumer)
@@ -327,16 +334,15 @@ class QuorumQueue(Queue):
             self.retiring = None
         super().remove_consumer(consumer)
         if consumer.owes:
-            self._leavers.append(consumer)
+            self.leavers.add(consumer)
 
     @property
     def consumer_count(self) -> int:
         """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
         each basic.get that was not answered yet."""
-        self._leavers = [leaver for leaver in self._leavers if leaver.owes]
-        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self._leavers))
+        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
-        return present + len(self._leavers) + got
+        return present + len(self.leavers) + got
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         for flag, given in (("if-unused", if_unused), ("if-empty", if_empty)):

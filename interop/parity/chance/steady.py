@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from interop.parity.chance.steps import SOON_MS, STANDING, Script, Step
+from interop.parity.chance.steps import SETTLING, SOON_MS, STANDING, Script, Step
 
 CHANNEL = "the channel"
 SHORT_LIVES = frozenset({0, SOON_MS})
@@ -143,6 +143,7 @@ def hazards(script: Script) -> Iterator[str]:
     topology = Topology(script)
     yield from (f"{channel} takes from {sorted(homes)}" for channel, homes in topology.homes.items() if len(homes) > 1)
     yield from endless(topology, script)
+    yield from mistaken(topology, script)
     for step in script:
         if step.action not in STANDING:
             yield from (f"{step}: {hazard}" for hazard in step_hazards(topology, step))
@@ -249,6 +250,31 @@ def endless(topology: Topology, script: Script) -> Iterator[str]:
             found |= ways[each] - seen
         if queue in seen:
             yield f"messages may go round by way of {queue} for ever"
+
+
+def mistaken(topology: Topology, script: Script) -> Iterator[str]:
+    """Answers to messages of a queue that is gone: RabbitMQ takes them for answers to those of the next queue of that
+    name, as `scenarios/by_chance.py` says. This alone goes by the order of the steps, or nothing could be answered in
+    any script that declares a queue anew."""
+    leaving = {step["queue"] for step in script if step["auto_delete"]}
+    gone: set[str] = set()
+    mixed_up: set[str] = set()  # channels
+    for step in script:
+        match step.action:
+            case "queue_delete":
+                gone.add(step["queue"])
+            case "basic_cancel":
+                gone |= leaving
+            case "channel_close":
+                gone |= leaving
+                mixed_up.discard(step.channel)
+            case "connection_close":
+                gone |= leaving
+                mixed_up = {channel for channel in mixed_up if channel[0] != step.connection}
+            case "queue_declare" if step["queue"] in gone:
+                mixed_up |= {channel for channel, homes in topology.homes.items() if step["queue"] in homes}
+            case action if step.channel in mixed_up and action in (*SETTLING, "basic_recover", "tx_commit"):
+                yield f"{step} may be about a queue that is gone"
 
 
 def is_steady(script: Script) -> bool:

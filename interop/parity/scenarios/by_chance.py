@@ -46,6 +46,14 @@ basic_publish('c1', routing_key='q1')
 basic_publish('b1', routing_key='q1')
 """
 
+ANOTHER_QUEUE = """
+queue_declare('a1', queue='q1')
+basic_publish('a1', routing_key='q1')
+basic_get('a1', queue='q1')
+queue_delete('b1', queue='q1')
+queue_declare('a1', queue='q1'{})
+"""
+
 SCRIPTS = {
     "given back consumer by consumer": SEVERAL_CONSUMERS + "basic_nack('a1', nth=-1, multiple=True, requeue=True)",
     "recovered consumer by consumer": SEVERAL_CONSUMERS + "basic_recover('a1', requeue=True)",
@@ -65,6 +73,17 @@ drain('z1', queue='q1')
 """,
     "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
     "refused channel by channel": REFUSING,
+    "acknowledged when there is another queue of that name": ANOTHER_QUEUE.format("")
+    + """
+basic_publish('a1', routing_key='q1')
+basic_get('a1', queue='q1')
+basic_ack('a1')
+channel_close('a1')
+""",
+    "rejected when there is another queue of that name": ANOTHER_QUEUE.format(
+        ", arguments={'x-dead-letter-exchange': 'amq.direct'}"
+    )
+    + "basic_consume('a1', queue='q1', consumer_tag='t1')\nbasic_nack('a1')",
     "another queue of that name by the time of the commit": """
 queue_declare('a1', queue='q1')
 tx_select('b1')
@@ -144,6 +163,16 @@ DIFFERENT = {
             "drain('z1', queue='q1')",
             "    z1: basic.get-ok delivery_tag=1 redelivered=False exchange='' routing_key='q1.*' message_count=0",
         ],
+    ),
+    "acknowledged when there is another queue of that name": Differs(
+        "an answer to a message of a queue that is gone settles nothing; RabbitMQ loses one of the new queue for it",
+        ["    a1: channel.close-ok"],
+        ["    a1: channel.close-ok", "    q1: 1 ready, 0 consumers"],
+    ),
+    "rejected when there is another queue of that name": Differs(
+        "the same, but RabbitMQ's new queue looks for a message that it does not have, and crashes",
+        ["    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True", "    q1: 0 ready, 0 consumers"],
+        [],
     ),
     "over the delivery limit, with a prefetch": Differs(
         "RabbitMQ gives the credit for a message over the limit back twice, for good",

@@ -388,3 +388,20 @@ def put_back_one_by_one(stage: Stage) -> None:
         channel.settle(queue)
         channel.declare(queue, passive=True)
     channel.drain(queue)
+
+
+@scenario(each=["drop-head", "reject-publish", "reject-publish-dlx"], confirms_apart=True)
+def zero_in_one_packet(stage: Stage, overflow: str) -> None:
+    """What may not wait is gone before the next one comes, and takes no room."""
+    channel = stage.channel()
+    dead = channel.declare(stage.name("dead"))
+    to_dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = channel.declare(stage.name(), arguments={"x-max-length": 1, "x-overflow": overflow} | to_dead)
+    channel.call("confirm.select")
+    publish = codec.frame(codec.METHOD, 1, codec.method_payload("basic.publish", routing_key=queue))
+    headers = [codec.header_payload(0, properties) for properties in (expiring_in(0), expiring_in(0), NEVER)]
+    channel.connection.send_bytes(b"".join(publish + codec.frame(codec.HEADER, 1, header) for header in headers))
+    channel.wait_confirms(3)
+    channel.declare(queue, passive=True)
+    stage.until_queue(dead, message_count=2)
+    channel.drain(dead)

@@ -339,7 +339,7 @@ def oversize_frame_before_tuning(stage: Stage, size: int) -> None:
     connection.wait_end(REFUSED_END_S)
 
 
-@scenario(each={"all of it": 4096 - 8, "a little too much": 4096})
+@scenario(each={"all of it": 4096 - 8, "a little too much": 4096, "too much": 4097})
 def large_start_ok(stage: Stage, size: int) -> None:
     """A start-ok that fills the smallest frame, and the tolerance behind it."""
     connection = greeted(stage)
@@ -390,3 +390,13 @@ def everything_in_one_packet(stage: Stage) -> None:
     connection.send_bytes(packet)
     connection.wait("connection.open-ok")
     connection.channel(1)
+
+
+@scenario()
+def closed_again_and_again(stage: Stage) -> None:
+    """Behind close-ok the client is the one to hang up; until then it is answered."""
+    connection = stage.connect()
+    for _ in range(3):
+        connection.call("connection.close", reply_code=200, reply_text="bye")
+    connection.send("connection.close-ok")
+    connection.wait_end()

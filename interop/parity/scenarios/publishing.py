@@ -216,6 +216,21 @@ def user_id(stage: Stage, exchange: str) -> None:
     channel.wait_close()
 
 
+@scenario(
+    each={"impersonator": ["impersonator"], "administrator": ["administrator"], "both": ["monitoring", "impersonator"]}
+)
+def user_id_of_an_impersonator(stage: Stage, tags: list[str]) -> None:
+    """Only this tag lets a user put any name on messages."""
+    user = stage.admin.add_user(tags=tags)
+    stage.admin.set_permissions(user, "/")
+    channel = stage.channel(user=user, password="secret")
+    queue = channel.declare(exclusive=True)
+    channel.publish("", queue, b"mine", properties=codec.properties(user_id=user))
+    channel.publish("", queue, b"not mine", properties=codec.properties(user_id="somebody"))
+    channel.settle(queue)
+    channel.drain(queue)
+
+
 @scenario(each={"empty": "", "upper case": "Guest", "unroutable": "somebody"})
 def user_id_differs(stage: Stage, name: str) -> None:
     """406 names both; also for a message nobody would get."""

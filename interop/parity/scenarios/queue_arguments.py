@@ -5,7 +5,7 @@ from typing import Any
 
 from interop.parity.codec import Typed, table_entries
 from interop.parity.connection import Channel
-from interop.parity.scenario import scenario
+from interop.parity.scenario import Differs, scenario
 from interop.parity.script import Stage
 
 TEN_YEARS_MS = 315_360_000_000
@@ -118,6 +118,24 @@ def values(stage: Stage, case: tuple[str, Sequence[object]]) -> None:
     """What each argument takes and refuses."""
     argument, each = case
     declare_each(stage, {f"number {number}": {argument: value} for number, value in enumerate(each)})
+
+
+@scenario(
+    each=["min-masters", "other"],
+    differs={
+        "other": Differs(
+            "RabbitMQ looks for the locator to place the queue, and crashes (541); here there is nothing to place",
+            ["answer: connection.close"],
+            ["answer: queue.declare-ok"],
+        )
+    },
+)
+def locator_of_a_shared_queue(stage: Stage, locator: str) -> None:
+    """Where an exclusive queue is needs no locator."""
+    channel = stage.channel()
+    channel.connection.recording = False
+    answer = channel.call("queue.declare", queue=stage.name(), arguments={"x-queue-master-locator": locator})
+    stage.note(f"answer: {answer and answer.method}")
 
 
 @scenario(

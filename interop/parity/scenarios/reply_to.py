@@ -1,7 +1,7 @@
 """Direct reply-to: the pseudo-queue that answers a request without a queue."""
 
 from interop.parity import codec
-from interop.parity.scenario import scenario
+from interop.parity.scenario import Differs, scenario
 from interop.parity.script import Channel, Stage
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -42,23 +42,85 @@ def cancel_and_consume_again(stage: Stage) -> None:
     channel.consume(REPLY_TO, "again", no_ack=True)
 
 
-@scenario()
-def request_and_reply(stage: Stage) -> None:
-    """The name a responder sees leads back; the reply is a delivery like any other."""
-    responder, asker = stage.channel(), asking(stage)
+def asked(stage: Stage, asker: Channel) -> tuple[Channel, bytes]:
+    """Who got a request, and the name that leads back. Neither end is recorded any more: that name differs from run to
+    run, in its length, too."""
+    responder = stage.channel()
     queue = responder.declare(stage.name())
-    responder.connection.recording = False  # the generated name differs from run to run in its length, too
+    responder.connection.recording = asker.connection.recording = False
     responder.consume(queue, no_ack=True)
     asker.publish("", queue, b"request", properties=REQUEST)
     request = responder.wait("basic.deliver")[0]
     assert request is not None
-    reply_to = request.properties[3:]
-    responder.publish("", reply_to, b"reply", properties=codec.properties(correlation_id="1"), mandatory=True)
-    asker.connection.recording = False
+    return responder, request.properties[3:]
+
+
+@scenario()
+def request_and_reply(stage: Stage) -> None:
+    """The name a responder sees leads back; the reply is a delivery like any other."""
+    asker = asking(stage)
+    responder, reply_to = asked(stage, asker)
+    responder.publish("", reply_to, b"reply", properties=codec.properties(correlation_id="1"))
     reply = asker.wait("basic.deliver")[0]
-    asker.connection.recording = True
     assert reply is not None
     stage.note(f"reply {reply.properties!r} {reply.body!r} {reply['consumer_tag']!r} {reply['redelivered']}")
+
+
+@scenario(each={"confirmed": "confirm.select", "in a transaction": "tx.select"})
+def mandatory_reply(stage: Stage, mode: str) -> None:
+    """It arrives and is returned: a name that leads back is no queue. With a copy in a queue it is not returned."""
+    asker = asking(stage)
+    responder, reply_to = asked(stage, asker)
+    queue = responder.declare(stage.name("copies"))
+    responder.call(mode)
+    responder.publish("", reply_to, b"reply", mandatory=True)
+    copies = codec.properties(headers={"CC": [queue]})
+    responder.publish("", reply_to, b"copied", mandatory=True, properties=copies)
+    if mode == "tx.select":
+        responder.call("tx.commit")
+    else:
+        responder.wait_confirms(2)
+    returned = responder.wait("basic.return")[0]
+    assert returned is not None
+    stage.note(f"returned {returned.body!r} {returned['reply_code']} {returned['reply_text']}")
+    for reply in asker.wait("basic.deliver", count=2):
+        stage.note(f"reply {reply and reply.body!r}")
+    responder.connection.recording = True
+    responder.declare(queue, passive=True)
+
+
+@scenario(
+    differs=Differs(
+        "a reply is as transactional as any message", ["reply b'never'", "reply b'reply'"], ["reply b'reply'"]
+    )
+)
+def transactional_reply(stage: Stage) -> None:
+    """RabbitMQ sends it at once, whatever becomes of the transaction."""
+    asker = asking(stage)
+    responder, reply_to = asked(stage, asker)
+    responder.call("tx.select")
+    responder.publish("", reply_to, b"never")
+    responder.call("tx.rollback")
+    responder.publish("", reply_to, b"reply")
+    responder.call("tx.commit")
+    body = b""
+    while body != b"reply":
+        reply = asker.wait("basic.deliver")[0]
+        assert reply is not None
+        body = reply.body
+        stage.note(f"reply {body!r}")
+
+
+@scenario()
+def tag_of_another_consumer(stage: Stage) -> None:
+    """A consumer may take the reply consumer's tag, but not the other way; the tag then means the reply consumer."""
+    channel = asking(stage)
+    queue = channel.declare(stage.name())
+    channel.consume(queue, "replies")
+    channel.call("basic.cancel", consumer_tag="replies")
+    channel.publish("", queue, b"to the other one")
+    channel.wait_deliveries(1)
+    channel.consume(REPLY_TO, "replies", no_ack=True)
 
 
 @scenario(each=["declare", "passive", "delete", "purge", "get", "bind"])

@@ -1,0 +1,35 @@
+"""aio-pika: our programs, and the tests in its source distribution."""
+
+from interop.clients.library import Library, Program, Sdist, Suite
+
+LIBRARY = Library(
+    name="aio-pika",
+    language="Python",
+    about="AMQP for asyncio, with connections that restore themselves",
+    pip=("aio-pika==10.2.1", "pytest", "aiomisc-pytest", "shortuuid", "timeout-decorator"),
+    programs=(
+        Program("messages", ("python", "messages.py")),
+        Program("errors", ("python", "errors.py")),
+        Program("robust", ("python", "robust.py")),
+        Program("patterns", ("python", "patterns.py")),
+    ),
+    suites=(
+        Suite(
+            source=Sdist("aio-pika==10.2.1"),
+            command=(
+                *("python", "-m", "pytest", "tests", "--junit-xml=junit.xml"),
+                *("--ignore=tests/test_amqps.py", "--ignore=tests/test_robust_recovery.py"),
+            ),
+            environment={"AMQP_URL": "{url}"},
+            overlay={"docker_client.py": "tests/docker_client.py"},
+            timeout_s=1800,
+            slow=True,
+            reasons={
+                "*::test_create_channels_during_reconnect": (
+                    "may take the restoration on the connection that it closes for the one on the next connection"
+                ),
+            },
+        ),
+    ),
+    remarks=("Its own tests are run without those that need TLS or start and stop brokers in containers.",),
+)

@@ -1,0 +1,27 @@
+"""amqp091-go, as Debian packages it, together with its tests."""
+
+from interop.clients.library import Installed, Library, Program, Suite
+
+SOURCES = "/usr/share/gocode/src/github.com/rabbitmq/amqp091-go"
+GO = ("env", "GO111MODULE=off", "GOPATH=/usr/share/gocode", "go")
+
+LIBRARY = Library(
+    name="amqp091-go",
+    language="Go",
+    about="RabbitMQ's own client for Go",
+    apt=("golang-github-rabbitmq-amqp091-go-dev", "golang-go"),
+    build=((*GO, "build", "-o", "program", "."),),
+    programs=(Program("program", ("./program",)),),
+    suites=(
+        Suite(
+            source=Installed(SOURCES),
+            command=(*GO, "test", "-tags", "integration", "-count=1", "-json", "."),
+            environment={"AMQP_URL": "{url}"},
+            report="go",
+        ),
+    ),
+    remarks=(
+        "The program does not use DeferredConfirmation, which up to 1.5 waits for ever when the broker confirms before"
+        " the publish has returned.",
+    ),
+)

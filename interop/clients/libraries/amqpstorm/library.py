@@ -1,0 +1,41 @@
+"""AMQPStorm."""
+
+from interop.clients.library import Library, Program, Sdist, Suite
+
+MANAGEMENT = "needs the management API"
+
+LIBRARY = Library(
+    name="AMQPStorm",
+    language="Python",
+    about="thread-safe client, with one for the management API",
+    pip=("AMQPStorm==3.1.4", "pytest", "requests"),
+    programs=(
+        Program("usual", ("python", "usual.py")),
+        Program("errors", ("python", "errors.py")),
+        Program("patterns", ("python", "patterns.py")),
+    ),
+    suites=(
+        Suite(
+            source=Sdist("amqpstorm==3.1.4"),
+            command=(
+                *("python", "-m", "pytest", "-q", "-c", "pyproject.toml", "--junit-xml=junit.xml"),
+                "amqpstorm/tests/functional",
+            ),
+            environment={
+                "AMQP_HOST": "{host}",
+                "AMQP_USERNAME": "guest",
+                "AMQP_PASSWORD": "guest",
+                "AMQP_URI": "{url}",
+                "AMQP_HTTP_URL": "http://127.0.0.1:{management_port}",
+            },
+            overlay={"cleaning.py": "conftest.py"},
+            default_port=True,
+            slow=True,
+            lacks={"*.functional.management.*": MANAGEMENT, "*.WebFunctionalTests::*": MANAGEMENT},
+            reasons={"*::test_api_cluster_name": "expects the name of its author's cluster"},
+        ),
+    ),
+    remarks=(
+        "what its own tests have made is deleted by AMQP instead of the management API, so that more of them run",
+    ),
+)

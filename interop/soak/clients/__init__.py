@@ -1,0 +1,1 @@
+"""Actors by client library: the same work in the manner of each."""

@@ -1,0 +1,135 @@
+"""Celery: a worker in a process of its own, whose task writes down what it got; and who sends it tasks.
+
+The worker is told by the environment where the broker is and where to write, as in a deployment. Run as a module, by
+`celery -A`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import celery
+import kombu.exceptions
+
+from interop.bench.peer import Address
+from interop.soak.clients.with_kombu import LOSSES, TIMEOUT_S
+from interop.soak.ledger import CONFIRMED, Stream
+from interop.soak.shift import HEARTBEAT_S, Sender, Shift, Taker
+
+MODULE = "interop.soak.clients.with_celery"
+TASK = "soak.note"
+URL, QUEUE, NOTES = "SOAK_CELERY_URL", "SOAK_CELERY_QUEUE", "SOAK_CELERY_NOTES"
+ENTITIES = ("celery.pidbox", "reply.celery.pidbox", "celeryev")
+"""Exchanges that a worker leaves behind."""
+POLL_S = 0.1
+STOP_TIMEOUT_S = 30.0
+
+
+def make_app(url: str, queue: str) -> Any:  # noqa: ANN401
+    made = celery.Celery("soak", broker=url, set_as_current=False)
+    made.conf.update(
+        task_default_queue=queue,
+        task_acks_late=True,
+        task_ignore_result=True,
+        broker_heartbeat=HEARTBEAT_S,
+        broker_connection_timeout=TIMEOUT_S,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={"confirm_publish": True, "read_timeout": TIMEOUT_S, "write_timeout": TIMEOUT_S},
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+    )
+    return made
+
+
+if URL in os.environ:
+    app = make_app(os.environ[URL], os.environ[QUEUE])
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    def note(body: str) -> None:
+        with Path(os.environ[NOTES]).open("a") as notes:
+            notes.write(f"{body}\n")
+
+
+def url_of(address: Address) -> str:
+    host = f"{address.host}:{address.port}"
+    return f"amqp://{address.user}:{address.password}@{host}/{address.vhost.replace('/', '%2F')}"
+
+
+class Worker(Taker):
+    """The worker's process, and who reads its notes."""
+
+    library = "Celery"
+
+    def session(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="amqpy-soak-celery-") as folder:
+            notes, log = Path(folder) / "notes", Path(folder) / "log"
+            notes.touch()
+            environment = {URL: url_of(self.shift.address), QUEUE: self.queue, NOTES: str(notes)}
+            command = [
+                sys.executable,
+                "-m",
+                "celery",
+                "-A",
+                MODULE,
+                "worker",
+                "--pool",
+                "solo",
+                "--loglevel",
+                "WARNING",
+            ]
+            command += ["--without-gossip", "--without-mingle", "--hostname", f"{self.name}@localhost"]
+            with log.open("wb") as output, notes.open() as written:
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+                try:
+                    self.read(process, written)
+                finally:
+                    self.end(process, log)
+
+    def read(self, process: "subprocess.Popen[bytes]", written: Any) -> None:  # noqa: ANN401
+        rest = ""
+        while not self.over.wait(POLL_S) and process.poll() is None:
+            *lines, rest = (rest + written.read()).split("\n")
+            for line in lines:
+                # A task does not say whether it was delivered before.
+                self.keeps(line.encode(), redelivered=True)
+
+    def end(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        if process.poll() is not None:
+            self.shift.findings.note("client", f"Celery's worker ended by itself:\n{log.read_text()[-2000:]}")
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.shift.findings.note("client", f"Celery's worker does not stop:\n{log.read_text()[-2000:]}")
+            process.kill()
+            process.wait()
+
+
+class Caller(Sender):
+    library = "Celery"
+    losses = (*LOSSES, kombu.exceptions.OperationalError)
+
+    def __init__(self, shift: Shift, name: str, stream: Stream, queue: str) -> None:
+        super().__init__(shift, name, stream, "", queue)
+
+    def session(self) -> None:
+        made = make_app(url_of(self.shift.address), self.key)
+        with made.connection_for_write() as connection:
+            while not self.over.is_set():
+                if self.may_send():
+                    number, body = self.ledger.send(self.stream)
+                    made.send_task(TASK, [body.decode()], connection=connection, retry=False)
+                    self.ledger.answer(self.stream, [number], CONFIRMED)
+                self.pause(POLL_S)
+                connection.heartbeat_check()
