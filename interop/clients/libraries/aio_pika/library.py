@@ -26,7 +26,7 @@ LIBRARY = Library(
             slow=True,
             reasons={
                 "*::test_create_channels_during_reconnect": (
-                    "may take the restoration on the connection that it closes for the one on the next connection"
+                    "a race in the test: it can take a restoration on the connection it closes for one on the next"
                 ),
             },
         ),

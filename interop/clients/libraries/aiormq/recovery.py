@@ -54,13 +54,16 @@ async def goes_on_after(interrupt, queue):
             (sixth, seventh) = await take(received, 2)  # so the acknowledgement has arrived
             assert (sixth.body, seventh.body) == (b"5", b"6")
             await asyncio.to_thread(interrupt)
-        back = await take(received, 5)
-        assert [(message.body, message.redelivered) for message in back] == [
-            (b"%d" % number, True) for number in (2, 3, 4, 5, 6)
-        ]
-        await back[0].channel.basic_ack(back[-1].delivery_tag, multiple=True)
-        (eighth,) = await take(received, 1)
-        assert (eighth.body, eighth.redelivered) == (b"7", False)
+        back = {}
+        while not back.keys() >= {2, 3, 4, 5, 6}:  # 7 comes first if the broker notices late who is gone
+            (message,) = await take(received, 1)
+            back[int(message.body)] = message
+        assert all(back[number].redelivered for number in (2, 3, 4, 5, 6))
+        for message in back.values():
+            await message.channel.basic_ack(message.delivery_tag)
+        if 7 not in back:
+            (eighth,) = await take(received, 1)
+            assert (eighth.body, eighth.redelivered) == (b"7", False)
         return reasons
 
 
