@@ -105,27 +105,32 @@ check("an answer that is a stream", () =>
 
 check("events, to all and to one of each group", async () => {
   const inbox = new Inbox();
-  const listener = {
-    name: "listener",
+  const listeners = ["first", "second"].map((name) => ({
+    name,
     events: {
-      "user.*": (context) =>
-        inbox.put([context.eventName, context.broker.nodeID, context.params]),
+      "user.*": {
+        group: "listeners",
+        // moleculer looks at the parameter's name: another one would be the payload
+        handler: (context) =>
+          inbox.put({
+            name,
+            eventName: context.eventName,
+            params: context.params,
+          }),
+      },
     },
-  };
-  await withNodes("events", [null, listener, listener], async (sender) => {
+  }));
+  await withNodes("events", [null, ...listeners], async (sender) => {
     await sender.broadcast("user.created", { id: 1 });
     const all = await inbox.takeAll(2);
-    assert.deepEqual(all.map(([, nodeID]) => nodeID).sort(), [
-      "node-1",
-      "node-2",
-    ]);
+    assert.deepEqual(all.map(({ name }) => name).sort(), ["first", "second"]);
     await sender.emit("user.changed", { id: 2 });
-    const [name, , params] = await inbox.take();
-    assert.equal(name, "user.changed");
+    const { eventName, params } = await inbox.take();
+    assert.equal(eventName, "user.changed");
     assert.deepEqual(params, { id: 2 });
     await sender.broadcast("user.removed", { id: 3 });
-    for (const [name] of await inbox.takeAll(2))
-      assert.equal(name, "user.removed");
+    for (const { eventName } of await inbox.takeAll(2))
+      assert.equal(eventName, "user.removed");
   });
 });
 
