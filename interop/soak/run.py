@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amqpy.store import maintenance
+from amqpy.store.store import StoreError
 from interop.bench.process import descriptors, resident_mib
 from interop.crash.subject import Subject, SubjectFailed
 from interop.soak.cast import Cast, cast
+from interop.soak.clients.with_pika import LOSSES
 from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
@@ -57,20 +59,24 @@ class Soak:
         self.proxy: Proxy
 
     def run(self) -> None:
-        try:
-            self.subject.start()
-            self.report.objects_at_start = self.at_start()
-            fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
-            with Proxy(address_of(self.subject), fates, self.noted) as proxy:
-                self.proxy = proxy
-                self.shifts()
-                self.report.cuts = proxy.cuts
-            self.subject.stop()
-            self.look_at_store()
-        except SubjectFailed as failure:
-            self.findings.note("broker", str(failure))
+        for part in (self.work, self.subject.stop, self.look_at_store):
+            try:
+                part()
+            except SubjectFailed as failure:
+                self.findings.note("broker", str(failure))
+            except LOSSES as error:
+                self.findings.note("broker", f"a client that is not cut off lost its connection: {error!r}")
         self.report.minutes = self.minutes()
         self.report.close(self.findings)
+
+    def work(self) -> None:
+        self.subject.start()
+        self.report.objects_at_start = self.at_start()
+        fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
+        with Proxy(address_of(self.subject), fates, self.noted) as proxy:
+            self.proxy = proxy
+            self.report.cuts = proxy.cuts
+            self.shifts()
 
     def shifts(self) -> None:
         plan = self.plan
@@ -148,8 +154,8 @@ class Soak:
         return sum(not name.endswith(OPENED_LATER) for name in descriptors(self.subject.pid)) if self.subject.pid else 0
 
     def look(self) -> Quiet:
-        objects = self.subject.census() if isinstance(self.subject, Observed) else {}
-        return Quiet(self.minutes(), self.resident_mib(), self.descriptors(), dict(objects))
+        objects, blocks = self.subject.census() if isinstance(self.subject, Observed) else ({}, 0)
+        return Quiet(self.minutes(), self.resident_mib(), blocks, self.descriptors(), objects)
 
     def at_start(self) -> dict[str, int]:
         """What amqpy consists of, without the connection that found out that it answers."""
@@ -179,7 +185,11 @@ class Soak:
         """Nothing durable is left, and what is on disk is sound."""
         data = self.folder / "data"
         if isinstance(self.subject, Observed):
-            found = maintenance.check(data)
+            try:
+                found = maintenance.check(data)
+            except StoreError as error:
+                self.findings.note("store", str(error))
+                return
             for problem in found.problems:
                 self.findings.note("store", problem)
             if found.queues:

@@ -152,7 +152,7 @@ def test_new_messages_come_in_order(story: Story) -> None:
     story.come(1, redelivered=True)
     assert story.findings.counts == {}
     story.come(1, 3)
-    assert story.end() == {"order": 1, "doubled": 1}
+    assert story.end() == {"order": 1}
 
 
 def test_order_is_by_priority() -> None:

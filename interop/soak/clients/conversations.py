@@ -3,9 +3,8 @@
 from typing import Any
 
 import pika
-import pika.exceptions
 
-from interop.soak.clients.with_pika import TURN_S, Consumer, connected
+from interop.soak.clients.with_pika import LOSSES, TURN_S, Consumer, connected
 from interop.soak.shift import Actor, Shift
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -31,7 +30,7 @@ class Asker(Actor):
     """Sends requests, and waits for each reply. One that does not come is asked again on a new connection."""
 
     library = "pika"
-    losses = (OSError, pika.exceptions.AMQPError)
+    losses = LOSSES
 
     def __init__(self, shift: Shift, name: str, queue: str) -> None:
         super().__init__(shift, name)
@@ -76,7 +75,7 @@ class Listener(Actor):
     """Binds a queue of its own to a topic exchange, publishes there, and gets what fits, once and in order."""
 
     library = "pika"
-    losses = (OSError, pika.exceptions.AMQPError)
+    losses = LOSSES
 
     def __init__(self, shift: Shift, name: str, exchange: str) -> None:
         super().__init__(shift, name)

@@ -20,6 +20,7 @@ SLEEP_S = 4.0
 AWAKE_S = 3.0
 PREFETCH = 50
 TIMEOUT_S = 10
+LOSSES = (OSError, pika.exceptions.AMQPError)
 
 
 def parameters(address: Address) -> Any:  # noqa: ANN401
@@ -41,7 +42,7 @@ def connected(address: Address) -> Iterator[Any]:
     try:
         yield connection
     finally:
-        with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+        with contextlib.suppress(*LOSSES):
             connection.close()
 
 
@@ -51,7 +52,7 @@ def persistent(priority: int) -> Any:  # noqa: ANN401
 
 class BlockingSender(Sender):
     library = "pika"
-    losses = (OSError, pika.exceptions.AMQPError)
+    losses = LOSSES
 
     def session(self) -> None:
         with connected(self.shift.address) as connection:
@@ -108,7 +109,7 @@ class SelectSender(Sender):
     """Without waiting: confirms come when they come."""
 
     library = "pika"
-    losses = (OSError, pika.exceptions.AMQPError)
+    losses = LOSSES
 
     def session(self) -> None:
         self.unanswered: dict[int, int] = {}
@@ -169,7 +170,7 @@ class Flooder(SelectSender):
 
 class Consumer(Taker):
     library = "pika"
-    losses = (OSError, pika.exceptions.AMQPError)
+    losses = LOSSES
 
     def session(self) -> None:
         with connected(self.shift.address) as connection:

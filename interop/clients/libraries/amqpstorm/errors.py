@@ -69,16 +69,18 @@ class Consumer:
 
     def run(self):
         while len(self.seen) < 6:
+            connection = connect(f"{URL}?heartbeat=1")  # without a heartbeat, it does not notice a cut
             try:
-                with connect() as connection, connection.channel() as channel:
-                    channel.queue.declare(self.queue, durable=True)
-                    for body in ["4"] if self.lost else ["1", "2", "3"]:
-                        channel.basic.publish(body, self.queue)
-                    channel.basic.consume(self, self.queue)
-                    channel.start_consuming()
-                    channel.check_for_errors()
+                channel = connection.channel()
+                channel.queue.declare(self.queue, durable=True)
+                for body in ["4"] if self.lost else ["1", "2", "3"]:
+                    channel.basic.publish(body, self.queue)
+                channel.basic.consume(self, self.queue)
+                channel.start_consuming()
+                channel.check_for_errors()
             except AMQPError as error:
                 self.lost.append(error)
+        connection.close()
 
     def __call__(self, message):
         self.seen.append((message.redelivered, message.body))

@@ -17,7 +17,10 @@ LIBRARY = Library(
     suites=(
         Suite(
             source=Sdist("amqpstorm==3.1.4"),
-            command=("python", "-m", "pytest", "-q", "--junit-xml=junit.xml", "amqpstorm/tests/functional"),
+            command=(
+                *("python", "-m", "pytest", "-q", "-c", "pyproject.toml", "--junit-xml=junit.xml"),
+                "amqpstorm/tests/functional",
+            ),
             environment={
                 "AMQP_HOST": "{host}",
                 "AMQP_USERNAME": "guest",

@@ -84,13 +84,18 @@ def missing_queues():
 @check("broadcast")
 def broadcast():
     """Every worker gets every task from a queue of its own, which goes with it."""
-    with application("broadcast", broadcasts=[name_of("news")]) as app, folder() as place:
-        with worker(app), worker(app), worker(app):
-            write.apply_async((str(place / "news"), "heard"), queue=name_of("news"))
-            assert lines_of(place / "news", 3) == ["heard"] * 3
-            for number in range(9):
-                write.apply_async((str(place / "work"), number))
-            assert sorted(lines_of(place / "work", 9)) == [str(number) for number in range(9)]
+    with (
+        application("broadcast", broadcasts=[name_of("news")]) as app,
+        folder() as place,
+        worker(app),
+        worker(app),
+        worker(app),
+    ):
+        write.apply_async((str(place / "news"), "heard"), queue=name_of("news"))
+        assert lines_of(place / "news", 3) == ["heard"] * 3
+        for number in range(9):
+            write.apply_async((str(place / "work"), number))
+        assert sorted(lines_of(place / "work", 9)) == [str(number) for number in range(9)]
 
 
 @check("direct to a worker")
