@@ -143,8 +143,12 @@ class Broker:
         if agenda.deadlines or agenda.dead:
             self._let_time_pass()
         if agenda.dirty:
-            while agenda.dirty:
-                agenda.dirty.popitem()[0].drain()
+            while dirty := agenda.dirty:
+                # First come, first served: of those that one channel's limit held back, none may go short.
+                for queue in tuple(dirty):
+                    if queue in dirty:
+                        del dirty[queue]
+                        queue.drain()
             if agenda.deadlines or agenda.dead:
                 self._let_time_pass()
 

@@ -38,6 +38,7 @@ class Ledger:
         """How many of `owed` count towards the limit: those that consumers got, not those of basic.get."""
         self.has_room = True
         self.consumers: dict[Consumer, None] = {}
+        """While there is a limit, who got a message goes to the end: the others are the first when there is room."""
 
     def owe(self, queue: "Queue", position: int, message: Message, consumer: "Consumer | None") -> int:
         """Notes a delivery that needs an answer; returns its tag."""
@@ -46,6 +47,8 @@ class Ledger:
         if self.limit and consumer is not None:
             self.volume += 1
             self.has_room = self.volume < self.limit
+            del self.consumers[consumer]
+            self.consumers[consumer] = None
         return tag
 
     def next_tag(self) -> int:

@@ -103,7 +103,7 @@ class ConnectionSession:
         self._mechanism: Mechanism | None = None
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
-        self.reader = FrameReader(self.config.frame_max)
+        self.reader = FrameReader(broker.frame_max_floor)
         self.gate = Gate(self.reader, read_on)
         self._header = b""
         self._heartbeat = Heartbeat(0)

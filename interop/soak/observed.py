@@ -1,7 +1,8 @@
 """`python -m interop.soak.observed`: amqpy, which counts its own objects when asked to.
 
 It takes the options of `amqpy serve`. A line on its standard input is answered with one line, a JSON object: how many
-objects there are of each class of amqpy. The end of the input means nothing.
+objects there are of each class of amqpy, and how many blocks of memory Python has in use. The end of the input means
+nothing.
 """
 
 import gc
@@ -38,7 +39,7 @@ async def serve(config: Config) -> None:
 
 async def answer() -> None:
     async for _ in lines(STDIN):
-        sys.stdout.write(json.dumps(census()) + "\n")
+        sys.stdout.write(json.dumps([census(), sys.getallocatedblocks()]) + "\n")
         sys.stdout.flush()
 
 

@@ -11,6 +11,9 @@ MEMORY_MIB = 8.0
 """What the memory may grow from the base line to the end: a share and some more. The allocators of Python and of the C
 library give back only what is free in large pieces, and where the last messages were is a matter of chance."""
 
+BLOCKS_SHARE = 0.1
+"""What they may grow: caches of Python itself fill up, but hardly."""
+
 
 @dataclass(frozen=True)
 class Quiet:
@@ -18,6 +21,8 @@ class Quiet:
 
     minutes: float
     resident_mib: float
+    blocks: int
+    """Python's blocks of memory: what is small, which is most, without what the allocators keep."""
     descriptors: int
     objects: dict[str, int]
 
@@ -53,6 +58,13 @@ class Report:
         plain = {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
         return {"is_good": self.is_good, **plain, "quiet": [asdict(each) for each in self.quiet]}
 
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Report":
+        """What `as_json` gave."""
+        plain = {name: value for name, value in saved.items() if name != "is_good"}
+        counters = {name: Counter(saved[name]) for name in ("counts", "cuts", "restarts")}
+        return cls(**{**plain, **counters, "quiet": [Quiet(**each) for each in saved["quiet"]]})
+
     def as_table(self) -> str:
         base, last = self.quiet[0], self.quiet[-1]
         counts = self.counts
@@ -69,6 +81,7 @@ class Report:
                 f"{base.resident_mib:.1f} at first, {last.resident_mib:.1f} at the end,"
                 f" {self.resident_max_mib:.1f} at most",
             ),
+            ("Python's blocks of memory", f"{base.blocks:,} at first, {last.blocks:,} at the end"),
             ("descriptors", f"{base.descriptors} at first, {last.descriptors} at the end"),
             (
                 "objects of amqpy",
@@ -97,6 +110,8 @@ def compare(report: Report, findings: Findings) -> None:
         findings.note("descriptors", f"{now.descriptors}, at first {base.descriptors}")
     if now.resident_mib > memory_max_mib(base):
         findings.note("memory", f"{now.resident_mib:.1f} MiB, at first {base.resident_mib:.1f}")
+    if now.blocks > base.blocks * (1 + BLOCKS_SHARE):
+        findings.note("blocks", f"{now.blocks:,}, at first {base.blocks:,}")
     if more := grown(report.objects_at_start, now.objects):
         findings.note("objects", ", ".join(f"{kind}: {was} at first, {count}" for kind, (was, count) in more.items()))
 

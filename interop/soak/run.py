@@ -154,8 +154,8 @@ class Soak:
         return sum(not name.endswith(OPENED_LATER) for name in descriptors(self.subject.pid)) if self.subject.pid else 0
 
     def look(self) -> Quiet:
-        objects = self.subject.census() if isinstance(self.subject, Observed) else {}
-        return Quiet(self.minutes(), self.resident_mib(), self.descriptors(), dict(objects))
+        objects, blocks = self.subject.census() if isinstance(self.subject, Observed) else ({}, 0)
+        return Quiet(self.minutes(), self.resident_mib(), blocks, self.descriptors(), objects)
 
     def at_start(self) -> dict[str, int]:
         """What amqpy consists of, without the connection that found out that it answers."""

@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +30,8 @@ class Observed(Amqpy):
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def census(self) -> Counter[str]:
+    def census(self) -> tuple[dict[str, int], int]:
+        """Its objects by class, and Python's blocks of memory."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -44,7 +44,8 @@ class Observed(Amqpy):
             line = b""
         if not line:
             raise SubjectFailed(f"amqpy has ended:\n{self.log()}")
-        return Counter(json.loads(line))
+        objects, blocks = json.loads(line)
+        return objects, blocks
 
 
 class Elsewhere(Subject):

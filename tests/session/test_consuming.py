@@ -82,6 +82,17 @@ def test_a_prefetch_is_for_the_consumers_to_come() -> None:
     assert [each.method.consumer_tag for each in client.send(Basic.Ack(1))] == [received[0].method.consumer_tag]
 
 
+def test_under_a_global_prefetch_no_queue_goes_short() -> None:
+    client = Client.opened()
+    client.send(Basic.Qos(prefetch_count=1, global_=True))
+    for queue in ("a", "b", "c"):
+        client.send(Queue.Declare(queue=queue), Basic.Consume(queue=queue))
+    received = [each for queue in ("a", "b", "c") for _ in range(3) for each in client.publish(queue, b"")]
+    for number in range(1, 9):
+        received += client.send(Basic.Ack(number))
+    assert [each.method.routing_key for each in received] == ["a", "b", "c"] * 3
+
+
 def test_a_global_prefetch_is_for_all_consumers_of_the_channel() -> None:
     client = Client.opened(channels=(1, 2))
     client.send(Queue.Declare(queue="q"), Basic.Qos(prefetch_count=3, global_=True))

@@ -225,13 +225,21 @@ def test_guest_may_not_come_from_elsewhere() -> None:
     assert names(client.send(start_ok("\0reader\0secret"), channel=0)) == ["Connection.Tune"]
 
 
-@pytest.mark.parametrize("response", [b"\0\xff\0\xfe", b"\0" + b"a" * 70_000 + b"\0a"], ids=["bytes", "long"])
+@pytest.mark.parametrize("response", [b"\0\xff\0\xfe", b"\0" + b"a" * 3_000 + b"\0a"], ids=["bytes", "long"])
 def test_names_and_passwords_may_be_any_bytes(response: bytes) -> None:
     client = started()
     capabilities = encode_table({"authentication_failure_close": Field("bool", True)})
     client_properties = b"\x0ccapabilitiesF" + struct.pack(">I", len(capabilities)) + capabilities
     (close,) = client.feed(raw_start_ok(client_properties, b"PLAIN", response))
     assert close.method.reply_code == 403
+
+
+@pytest.mark.parametrize(("profile", "frame_max"), [("rabbitmq-3.13", 4096), ("rabbitmq-4", 8192)])
+def test_before_tune_ok_the_smallest_frame_max_holds(profile: str, frame_max: int) -> None:
+    for size, state in ((frame_max, State.STARTING), (frame_max + 1, State.CLOSED)):
+        client = started(replace(CONFIG, profile=profile))
+        assert client.feed(struct.pack(">BHI", 1, 0, size)) == []
+        assert client.session.state is state
 
 
 def test_capabilities_that_are_no_table_are_none() -> None:

@@ -339,7 +339,7 @@ def oversize_frame_before_tuning(stage: Stage, size: int) -> None:
     connection.wait_end(REFUSED_END_S)
 
 
-@scenario(each={"all of it": 4096 - 8, "a little too much": 4096})
+@scenario(each={"all of it": 4096 - 8, "a little too much": 4096, "too much": 4097})
 def large_start_ok(stage: Stage, size: int) -> None:
     """A start-ok that fills the smallest frame, and the tolerance behind it."""
     connection = greeted(stage)

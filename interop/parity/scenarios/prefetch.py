@@ -83,6 +83,21 @@ def global_prefetch(stage: Stage) -> None:
 
 
 @scenario()
+def global_prefetch_is_shared(stage: Stage) -> None:
+    """Where the channel's limit lets one message through at a time, its consumers take turns."""
+    channel = stage.channel()
+    queue = channel.declare(exclusive=True)
+    channel.call("basic.qos", prefetch_count=1, global_=True)
+    for tag in ("first", "second", "third"):
+        channel.consume(queue, tag)
+    channel.publish_some(queue, 7)
+    for number in range(1, 8):
+        channel.wait_deliveries(1)
+        channel.settle(queue)
+        channel.ack(number)
+
+
+@scenario()
 def global_prefetch_and_per_consumer(stage: Stage) -> None:
     """Both limits hold."""
     channel = stage.channel()

@@ -9,16 +9,27 @@ LIBRARY = Library(
     pip=("aio-pika==10.2.1", "pytest", "aiomisc-pytest", "shortuuid", "timeout-decorator"),
     programs=(
         Program("messages", ("python", "messages.py")),
+        Program("errors", ("python", "errors.py")),
         Program("robust", ("python", "robust.py")),
         Program("patterns", ("python", "patterns.py")),
     ),
     suites=(
         Suite(
             source=Sdist("aio-pika==10.2.1"),
-            command=("python", "-m", "pytest", "tests", "--junit-xml=junit.xml"),
+            command=(
+                *("python", "-m", "pytest", "tests", "--junit-xml=junit.xml"),
+                *("--ignore=tests/test_amqps.py", "--ignore=tests/test_robust_recovery.py"),
+            ),
             environment={"AMQP_URL": "{url}"},
             overlay={"docker_client.py": "tests/docker_client.py"},
+            timeout_s=1800,
             slow=True,
+            reasons={
+                "*::test_create_channels_during_reconnect": (
+                    "a race in the test: it can take a restoration on the connection it closes for one on the next"
+                ),
+            },
         ),
     ),
+    remarks=("Its own tests are run without those that need TLS or start and stop brokers in containers.",),
 )

@@ -9,47 +9,9 @@ from decimal import Decimal
 import aio_pika
 import yarl
 from aio_pika import DeliveryMode, ExchangeType, Message
-from aio_pika.exceptions import (
-    AMQPError,
-    ChannelClosed,
-    ChannelInvalidStateError,
-    ChannelNotFoundEntity,
-    ChannelPreconditionFailed,
-    DeliveryError,
-    ProbableAuthenticationError,
-    PublishError,
-)
-from aiormq.exceptions import ConnectionNotImplemented
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 from checks import URL, check, main, name_of
-
-DEADLINE_S = 30
-
-
-async def raised(expected, awaitable):
-    """The error of this kind that awaiting it ends with."""
-    try:
-        await asyncio.wait_for(awaitable, DEADLINE_S)
-    except expected as error:
-        return error
-    raise AssertionError(f"no {expected.__name__}")
-
-
-async def take(received, count):
-    async with asyncio.timeout(DEADLINE_S):
-        return [await received.get() for _ in range(count)]
-
-
-async def bodies_in(queue):
-    """All that waits in a queue, which is empty then."""
-    bodies = []
-    while message := await queue.get(no_ack=True, fail=False):
-        bodies.append(message.body.decode())
-    return bodies
-
-
-async def ready_in(channel, queue):
-    """How many messages wait, and are with no consumer."""
-    return (await channel.declare_queue(queue.name, passive=True)).declaration_result.message_count
+from common import DEADLINE_S, bodies_in, raised, ready_in, take
 
 
 @check("topology")
@@ -259,38 +221,6 @@ async def transactions():
         async with connection.channel() as other:
             again = await (await other.get_queue(queue.name)).get(no_ack=True)
             assert (again.body, again.redelivered) == (b"committed", True)
-
-
-@check("errors")
-async def errors():
-    async with await aio_pika.connect(URL) as connection, await aio_pika.connect(URL) as other:
-        bystander = await connection.channel()
-        owned = await (await other.channel()).declare_queue(exclusive=True)
-        ours = await bystander.declare_queue(name_of("ours"), exclusive=True)
-        for text, expected, act in (
-            ("NOT_FOUND", ChannelNotFoundEntity, lambda at: at.get_queue(name_of("missing"))),
-            ("RESOURCE_LOCKED", ChannelClosed, lambda at: at.get_queue(owned.name)),
-            ("ACCESS_REFUSED", ChannelClosed, lambda at: at.declare_exchange("amq.nonsense")),
-            (
-                "PRECONDITION_FAILED",
-                ChannelPreconditionFailed,
-                lambda at: at.declare_queue(ours.name, exclusive=True, auto_delete=True),
-            ),
-        ):
-            channel = await connection.channel()
-            error = await raised(expected, act(channel))
-            assert str(error).startswith(text)
-            await asyncio.wait_for(channel.closed(), DEADLINE_S)
-            await raised(ChannelInvalidStateError, channel.declare_queue())
-        await bystander.default_exchange.publish(Message(b"going on"), ours.name)
-        assert await bodies_in(ours) == ["going on"]
-        reasons = asyncio.Queue()
-        connection.close_callbacks.add(lambda _, reason: reasons.put_nowait(reason))
-        await raised(AMQPError, (await connection.channel()).flow(active=False))
-        (reason,) = await take(reasons, 1)
-        assert isinstance(reason, ConnectionNotImplemented)
-    await raised(ProbableAuthenticationError, aio_pika.connect(yarl.URL(URL).with_password("wrong")))
-    await raised(AMQPError, aio_pika.connect(yarl.URL(URL).with_path(f"/{name_of('no-vhost')}")))
 
 
 main()

@@ -9,8 +9,7 @@ from aio_pika.exceptions import AMQPError, MessageProcessError
 from aio_pika.patterns import RPC, JsonMaster, NackMessage, RejectMessage
 from aio_pika.pool import Pool
 from checks import URL, check, cut, main, name_of
-
-DEADLINE_S = 30
+from common import DEADLINE_S, take
 
 
 class OurRPC(RPC):
@@ -24,11 +23,6 @@ async def open_channel():
     connection = await aio_pika.connect_robust(URL, reconnect_interval=0.1)
     async with connection, connection.channel() as channel:
         yield channel
-
-
-async def take(received, count):
-    async with asyncio.timeout(DEADLINE_S):
-        return [await received.get() for _ in range(count)]
 
 
 @check("RPC")
@@ -141,8 +135,8 @@ async def pools_through_cuts():
 
     async def publish(number):
         while True:
-            async with channels.acquire() as channel:
-                with suppress(AMQPError, RuntimeError):
+            with suppress(AMQPError, RuntimeError):
+                async with channels.acquire() as channel:
                     await channel.default_exchange.publish(Message(b"%d" % number), name_of("pooled"))
                     break
             await asyncio.sleep(0.1)

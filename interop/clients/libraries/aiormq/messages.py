@@ -10,32 +10,7 @@ import aiormq
 import yarl
 from aiormq import spec
 from checks import URL, check, main, name_of
-
-DEADLINE_S = 30
-
-
-async def consume(channel, queue, **options):
-    """What a consumer of the queue gets, and its tag."""
-    received = asyncio.Queue()
-    started = await channel.basic_consume(queue, received.put, **options)
-    return received, started.consumer_tag
-
-
-async def take(received, count):
-    async with asyncio.timeout(DEADLINE_S):
-        return [await received.get() for _ in range(count)]
-
-
-async def bodies_in(channel, queue):
-    """All that waits in a queue, which is empty then."""
-    bodies = []
-    while not isinstance((message := await channel.basic_get(queue, no_ack=True)).delivery, spec.Basic.GetEmpty):
-        bodies.append(message.body)
-    return bodies
-
-
-async def ready_in(channel, queue):
-    return (await channel.queue_declare(queue, passive=True)).message_count
+from common import bodies_in, consume, ready_in, take
 
 
 @check("topology")
@@ -249,27 +224,6 @@ async def large_body():
             await channel.basic_publish(body, routing_key=queue)
             (message,) = await take(received, 1)
             assert hashlib.sha256(message.body).digest() == hashlib.sha256(body).digest(), size
-
-
-@check("transactions")
-async def transactions():
-    async with aiormq.connect(URL) as connection:
-        channel = await connection.channel(publisher_confirms=False)
-        queue = (await channel.queue_declare(exclusive=True)).queue
-        await channel.tx_select()
-        await channel.basic_publish(b"rolled back", routing_key=queue)
-        await channel.tx_rollback()
-        await channel.basic_publish(b"committed", routing_key=queue)
-        assert await ready_in(channel, queue) == 0
-        await channel.tx_commit()
-        assert await bodies_in(channel, queue) == [b"committed"]
-        await channel.basic_publish(b"one", routing_key=queue)
-        await channel.tx_commit()
-        message = await channel.basic_get(queue)
-        await channel.basic_ack(message.delivery_tag)
-        await channel.tx_rollback()  # takes back the acknowledgement, not the delivery
-        await channel.basic_recover(requeue=True)
-        assert await bodies_in(channel, queue) == [b"one"]
 
 
 main()

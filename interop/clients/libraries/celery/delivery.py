@@ -80,13 +80,16 @@ def retries():
 @check("a killed child")
 def killed_child():
     """The worker notices that its child is lost, and rejects the task, to get it back."""
-    with application("child", **LATE) as app, folder() as place:
-        with worker(app, "--concurrency", "1", pool="prefork"):
-            result = hang_once.delay(str(place / "workers"))
-            (child,) = lines_of(place / "workers", 1)
-            os.kill(int(child), signal.SIGKILL)
-            assert result.get(timeout=DEADLINE_S) == "redelivered"
-            assert len(set(lines_of(place / "workers", 2))) == 2
+    with (
+        application("child", **LATE) as app,
+        folder() as place,
+        worker(app, "--concurrency", "1", pool="prefork"),
+    ):
+        result = hang_once.delay(str(place / "workers"))
+        (child,) = lines_of(place / "workers", 1)
+        os.kill(int(child), signal.SIGKILL)
+        assert result.get(timeout=DEADLINE_S) == "redelivered"
+        assert len(set(lines_of(place / "workers", 2))) == 2
 
 
 @check("a killed worker")

@@ -9,8 +9,8 @@ from workers import DEADLINE_S, application, count_in, folder, lines_of, raises,
 def try_pool(pool, at_once):
     """Many tasks, retries, a failure, and as many tasks at the same time as the pool has places."""
     with application(pool) as app, folder() as place, worker(app, "--concurrency", str(at_once), pool=pool):
-        tasks = group(add.s(number, number) for number in range(200))
-        assert tasks().get(timeout=DEADLINE_S) == [2 * number for number in range(200)]
+        tasks = group(add.s(number, number) for number in range(50))
+        assert tasks().get(timeout=DEADLINE_S) == [2 * number for number in range(50)]
         assert succeed_at.delay(3).get(timeout=DEADLINE_S) == 3
         raises(LookupError, fail.delay("on purpose").get, timeout=DEADLINE_S)
         results = [wait_for.delay(str(place / str(number))) for number in range(at_once)]
@@ -45,24 +45,30 @@ def solo():
 @check("children that are replaced")
 def replaced_children():
     """A child process is good for two tasks."""
-    with application("replaced") as app, folder() as place:
-        with worker(app, "--concurrency", "1", "--max-tasks-per-child", "2", pool="prefork"):
-            (place / "go on").touch()
-            for _ in range(6):
-                wait_for.delay(str(place / "go on"))
-            children = lines_of(place / "go on.started", 6)
-            assert [children.count(child) for child in dict.fromkeys(children)] == [2, 2, 2]
+    with (
+        application("replaced") as app,
+        folder() as place,
+        worker(app, "--concurrency", "1", "--max-tasks-per-child", "2", pool="prefork"),
+    ):
+        (place / "go on").touch()
+        for _ in range(6):
+            wait_for.delay(str(place / "go on"))
+        children = lines_of(place / "go on.started", 6)
+        assert [children.count(child) for child in dict.fromkeys(children)] == [2, 2, 2]
 
 
 @check("autoscaled pool")
 def autoscaled():
-    with application("autoscaled") as app, folder() as place:
-        with worker(app, "--autoscale", "4,1", pool="prefork"):
-            results = [wait_for.delay(str(place / str(number))) for number in range(4)]
-            wait_until(lambda: len(list(place.glob("*.started"))) == 4)
-            for number in range(4):
-                (place / str(number)).touch()
-            assert len({result.get(timeout=DEADLINE_S) for result in results}) == 4
+    with (
+        application("autoscaled") as app,
+        folder() as place,
+        worker(app, "--autoscale", "4,1", pool="prefork"),
+    ):
+        results = [wait_for.delay(str(place / str(number))) for number in range(4)]
+        wait_until(lambda: len(list(place.glob("*.started"))) == 4)
+        for number in range(4):
+            (place / str(number)).touch()
+        assert len({result.get(timeout=DEADLINE_S) for result in results}) == 4
 
 
 @check("beat")
@@ -85,10 +91,12 @@ def beat():
 def embedded_beat():
     with folder() as place:
         schedule = {"tick": {"task": write.name, "schedule": 0.2, "args": (str(place / "ticks"), "tick")}}
-        with application("embedded", beat_schedule=schedule) as app:
-            with worker(app, "--beat", "--schedule", str(place / "schedule"), "--concurrency", "1", pool="prefork"):
-                lines_of(place / "ticks", 5)
-                assert now.delay().get(timeout=DEADLINE_S) > 0
+        with (
+            application("embedded", beat_schedule=schedule) as app,
+            worker(app, "--beat", "--schedule", str(place / "schedule"), "--concurrency", "1", pool="prefork"),
+        ):
+            lines_of(place / "ticks", 5)
+            assert now.delay().get(timeout=DEADLINE_S) > 0
 
 
 main()

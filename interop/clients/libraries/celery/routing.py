@@ -1,5 +1,6 @@
 """Celery: queues, exchanges and routes of an application's own."""
 
+from celery.utils.nodenames import worker_direct
 from checks import check, main, name_of
 from kombu import Exchange, Queue, binding
 from tasks import add, context, write
@@ -84,24 +85,30 @@ def missing_queues():
 @check("broadcast")
 def broadcast():
     """Every worker gets every task from a queue of its own, which goes with it."""
-    with application("broadcast", broadcasts=[name_of("news")]) as app, folder() as place:
-        with worker(app), worker(app), worker(app):
-            write.apply_async((str(place / "news"), "heard"), queue=name_of("news"))
-            assert lines_of(place / "news", 3) == ["heard"] * 3
-            for number in range(9):
-                write.apply_async((str(place / "work"), number))
-            assert sorted(lines_of(place / "work", 9)) == [str(number) for number in range(9)]
+    with (
+        application("broadcast", broadcasts=[name_of("news")]) as app,
+        folder() as place,
+        worker(app),
+        worker(app),
+        worker(app),
+    ):
+        write.apply_async((str(place / "news"), "heard"), queue=name_of("news"))
+        assert lines_of(place / "news", 3) == ["heard"] * 3
+        for number in range(9):
+            write.apply_async((str(place / "work"), number))
+        assert sorted(lines_of(place / "work", 9)) == [str(number) for number in range(9)]
 
 
 @check("direct to a worker")
 def direct_to_a_worker():
-    with application("direct", worker_direct=True) as app:
-        with worker(app), worker(app) as chosen:
+    with application("direct", worker_direct=True) as app, app.connection_for_write() as connection:
+        with worker(app) as other, worker(app) as chosen:
             for _ in range(5):
-                told = context.apply_async(exchange="C.dq2", routing_key=chosen.name).get(timeout=DEADLINE_S)
+                told = context.apply_async(queue=worker_direct(chosen.name)).get(timeout=DEADLINE_S)
                 assert told["hostname"] == chosen.name
-        with app.connection_for_write() as connection:
-            connection.default_channel.exchange_delete("C.dq2")
+        for each in (chosen, other):
+            worker_direct(each.name)(connection.default_channel).delete()
+        connection.default_channel.exchange_delete(worker_direct(other.name).exchange.name)
 
 
 @check("celery amqp and celery purge")

@@ -11,7 +11,10 @@ LIBRARY = Library(
         *("pytest==9.0.3", "pytest-asyncio==1.3.0", "pytest-rerunfailures", "pytest-timeout", "dirty-equals"),
         *("fastapi==0.140.0", "httpx", "PyYAML", "email-validator", "msgspec", "pydantic-settings", "freezegun"),
     ),
-    programs=(Program("rabbit", ("python", "rabbit.py")),),
+    programs=(
+        Program("messages", ("python", "messages.py")),
+        Program("handlers", ("python", "handlers.py")),
+    ),
     suites=(
         Suite(
             source=Checkout("https://github.com/ag2ai/faststream", "0.7.4"),

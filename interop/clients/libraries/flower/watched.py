@@ -1,0 +1,34 @@
+"""The Celery application that Flower watches."""
+
+import threading
+
+from celery import Celery
+from checks import URL, name_of
+
+app = Celery("watched", broker=URL, backend="rpc://")
+app.conf.update(
+    task_default_queue=name_of("tasks"),
+    task_default_exchange=name_of("tasks"),
+    control_exchange=name_of("control"),
+    event_exchange=name_of("events"),
+    event_queue_prefix=name_of("events"),
+    result_exchange=name_of("results"),
+    worker_send_task_events=True,
+    task_send_sent_event=True,
+    broker_connection_retry_on_startup=True,
+)
+
+
+@app.task(name="add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="fail")
+def fail():
+    raise ValueError("as it should")
+
+
+@app.task(name="wait", acks_late=True)
+def wait():
+    threading.Event().wait()
