@@ -42,6 +42,7 @@ from amqpy.wire.methods import (
 from interop.clients import report, results
 from interop.clients.library import LANGUAGES, Library, all_libraries
 from interop.clients.results import Results
+from interop.soak.report import Report
 
 PART = re.compile(r"(?P<begin><!-- generated: (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
@@ -265,6 +266,17 @@ def clients() -> tuple[list[Library], Results, Results]:
     return libraries, results.load(results.SUBJECT), results.load(results.REFERENCE)
 
 
+def soaks() -> str:
+    """Saved reports of soaks, each with the command that made it."""
+    parts = []
+    for path in sorted((ROOT / "interop" / "soak" / "results").glob("*.json")):
+        found = Report.from_json(json.loads(path.read_text("utf-8")))
+        command = f"python -m interop.soak --minutes {found.minutes:.0f} --seed {found.seed} --clients {found.clients}"
+        command += f" --restart-every {found.restart_every_s:.0f}"
+        parts.append(f"`{command}`:\n\n{found.as_table()}\n")
+    return "\n".join(parts)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
@@ -279,6 +291,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "client_checks": lambda: report.usual_checks(*clients()[:2]),
     "special_client_checks": lambda: report.special_checks(*clients()[:2]),
     "failing_client_tests": lambda: report.failing_tests(*clients()),
+    "soaks": soaks,
     "client_remarks": lambda: report.remarks(clients()[0]),
 }
 

@@ -35,6 +35,7 @@ from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.gate import Gate
 from amqpy.session.handshake import (
     ACCEPTED_HEADERS,
+    REFUSED_LOGIN_TIMEOUT_MS,
     capabilities_of,
     check_tuned,
     connection_name,
@@ -399,7 +400,7 @@ class ConnectionSession:
         """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
         self._leave_core()
         self._send(Connection.CloseOk)
-        self._await_end()
+        self._await_end(self.config.close_timeout_ms)
 
     # --- time
 
@@ -450,15 +451,14 @@ class ConnectionSession:
         )
         if told:
             self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
-        if told and not refused:
-            self._await_end()
+            self._await_end(REFUSED_LOGIN_TIMEOUT_MS if refused else self.config.close_timeout_ms)
         else:
             self._finish()
 
-    def _await_end(self) -> None:
+    def _await_end(self, timeout_ms: int) -> None:
         """The transport is the client's to close: it may take our end of it for an error even behind a close-ok."""
         self.state = State.CLOSING
-        self.next_at_ms = self.broker.agenda.now_ms + self.config.close_timeout_ms
+        self.next_at_ms = self.broker.agenda.now_ms + timeout_ms
 
     def lost(self) -> None:
         """The transport is gone."""

@@ -22,6 +22,9 @@ ACCEPTED_HEADERS = frozenset((PROTOCOL_HEADER, b"AMQP\x01\x01\x00\x09"))
 AMQP_1_HEADER = b"AMQP\x03\x01\x00\x00"
 """AMQP 1.0's, with SASL."""
 
+REFUSED_LOGIN_TIMEOUT_MS = 3_000
+"""How long a client that was told so may take to hang up: there are some to which the end comes before its reason."""
+
 CAPABILITIES = (
     "publisher_confirms",
     "exchange_exchange_bindings",

@@ -58,6 +58,13 @@ class Report:
         plain = {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
         return {"is_good": self.is_good, **plain, "quiet": [asdict(each) for each in self.quiet]}
 
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Report":
+        """What `as_json` gave."""
+        plain = {name: value for name, value in saved.items() if name != "is_good"}
+        counters = {name: Counter(saved[name]) for name in ("counts", "cuts", "restarts")}
+        return cls(**{**plain, **counters, "quiet": [Quiet(**each) for each in saved["quiet"]]})
+
     def as_table(self) -> str:
         base, last = self.quiet[0], self.quiet[-1]
         counts = self.counts

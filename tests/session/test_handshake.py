@@ -156,7 +156,7 @@ def test_a_refused_login_is_told_only_to_clients_that_expect_it(mechanism: str, 
         "class_id": 0,
         "method_id": 0,
     }
-    assert client.session.is_closed
+    assert client.session.state is State.CLOSING
 
     for capabilities in {}, {"authentication_failure_close": False}:
         client = started()
@@ -169,6 +169,22 @@ def test_a_refused_answer_to_a_challenge_is_told_as_well() -> None:
     client.send(start_ok("guest", "RABBIT-CR-DEMO", authentication_failure_close=True), channel=0)
     (close,) = client.send(Connection.SecureOk("My password is wrong"), channel=0)
     assert close.method.reply_code == 403
+    assert client.session.state is State.CLOSING
+
+
+def test_who_is_told_of_a_refused_login_may_hang_up_first() -> None:
+    """Else some clients see the end of the stream before its reason."""
+    client = started()
+    client.send(start_ok("\0guest\0wrong", authentication_failure_close=True), channel=0)
+    assert client.send(*OPENING, channel=0) == []
+    client.wait(2_999)
+    assert client.session.state is State.CLOSING
+    client.wait(1)
+    assert client.session.is_closed
+
+    client = started()
+    client.send(start_ok("\0guest\0wrong", authentication_failure_close=True), channel=0)
+    assert client.send(Connection.CloseOk(), channel=0) == []
     assert client.session.is_closed
 
 

@@ -1,5 +1,6 @@
 """What is taken for a leak, and what the table says."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -62,3 +63,4 @@ def test_the_report_tells_what_was_found() -> None:
     assert "| lost, phantom, doubled, out of order | 3, 0, 0, 0 |" in report.as_table()
     assert "| other findings | 1 closed |" in report.as_table()
     assert report.as_json()["findings"] == {"lost": 3, "closed": 1}
+    assert Report.from_json(json.loads(json.dumps(report.as_json()))) == report

@@ -7,6 +7,7 @@ from typing import Any
 
 import pika
 import pika.exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from interop.bench.peer import Address
 from interop.soak.ledger import CONFIRMED, REFUSED, WITHDRAWN
@@ -20,7 +21,8 @@ SLEEP_S = 4.0
 AWAKE_S = 3.0
 PREFETCH = 50
 TIMEOUT_S = 10
-LOSSES = (OSError, pika.exceptions.AMQPError)
+LOSSES = (OSError, pika.exceptions.AMQPError, AMQPConnectorException)
+"""The last one when a connection is silenced during its handshake."""
 
 
 def parameters(address: Address) -> Any:  # noqa: ANN401

@@ -15,7 +15,7 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ConnectionNotImplemented
 from checks import URL, check, main, name_of
-from common import DEADLINE_S, bodies_in, raised, take
+from inbox import DEADLINE_S, bodies_in, raised, take
 
 
 @check("errors")

@@ -11,7 +11,7 @@ import yarl
 from aio_pika import DeliveryMode, ExchangeType, Message
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError, PublishError
 from checks import URL, check, main, name_of
-from common import DEADLINE_S, bodies_in, raised, ready_in, take
+from inbox import DEADLINE_S, bodies_in, raised, ready_in, take
 
 
 @check("topology")

@@ -9,7 +9,7 @@ from aio_pika.exceptions import AMQPError, MessageProcessError
 from aio_pika.patterns import RPC, JsonMaster, NackMessage, RejectMessage
 from aio_pika.pool import Pool
 from checks import URL, check, cut, main, name_of
-from common import DEADLINE_S, take
+from inbox import DEADLINE_S, take
 
 
 class OurRPC(RPC):

@@ -7,7 +7,7 @@ import aio_pika
 from aio_pika import ExchangeType, Message
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 from checks import URL, check, cut, force_close, main, name_of
-from common import DEADLINE_S, take
+from inbox import DEADLINE_S, take
 
 
 class Restored:

@@ -10,7 +10,7 @@ import aiormq
 import yarl
 from aiormq import spec
 from checks import URL, check, main, name_of
-from common import bodies_in, consume, ready_in, take
+from inbox import bodies_in, consume, ready_in, take
 
 
 @check("topology")

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 
 import aiormq
 from checks import URL, check, cut, force_close, main, name_of
-from common import DEADLINE_S, raised, take
+from inbox import DEADLINE_S, raised, take
 
 
 async def work(queue, handle, started, reasons):

@@ -17,6 +17,22 @@ def exclusive_queue(channel, **arguments):
     return channel.queue.declare(exclusive=True, arguments=arguments)["queue"]
 
 
+@check("messages")
+def messages():
+    with connect() as connection, connection.channel() as channel:
+        queue = exclusive_queue(channel)
+        sent = Message.create(channel, "naïve", {"content_type": "text/plain"})
+        sent.priority = 3
+        sent.publish(queue)
+        Message.create(channel, '{"a": [1, 2]}').publish(queue)
+        text = channel.basic.get(queue)
+        assert (text.body, text.priority, text.content_type) == ("naïve", 3, "text/plain")
+        assert (text.message_id, text.correlation_id) == (sent.message_id, sent.correlation_id)
+        assert text.timestamp == sent.timestamp.replace(microsecond=0)
+        assert channel.basic.get(queue).json() == {"a": [1, 2]}
+        assert channel.basic.get(queue) is None
+
+
 @check("threads share a connection")
 def threads():
     """Each has a channel of its own; some publish, some consume until each has had its part."""

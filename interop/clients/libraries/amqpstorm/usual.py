@@ -7,7 +7,7 @@ from decimal import Decimal
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from amqpstorm import AMQPChannelError, AMQPMessageError, Message, UriConnection
+from amqpstorm import AMQPChannelError, AMQPMessageError, UriConnection
 from checks import URL, check, main, name_of
 
 DEADLINE_S = 60
@@ -155,22 +155,6 @@ def properties():
         full, empty = full.properties, empty.properties
         assert {name: full[name] for name in PROPERTIES} == PROPERTIES, full
         assert {name for name, value in empty.items() if value} == {"content_encoding"}, empty  # which it adds itself
-
-
-@check("messages")
-def messages():
-    with connect() as connection, connection.channel() as channel:
-        queue = exclusive_queue(channel)
-        sent = Message.create(channel, "naïve", {"content_type": "text/plain"})
-        sent.priority = 3
-        sent.publish(queue)
-        Message.create(channel, '{"a": [1, 2]}').publish(queue)
-        text = channel.basic.get(queue)
-        assert (text.body, text.priority, text.content_type) == ("naïve", 3, "text/plain")
-        assert (text.message_id, text.correlation_id) == (sent.message_id, sent.correlation_id)
-        assert text.timestamp == sent.timestamp.replace(microsecond=0)
-        assert channel.basic.get(queue).json() == {"a": [1, 2]}
-        assert channel.basic.get(queue) is None
 
 
 @check("confirms")

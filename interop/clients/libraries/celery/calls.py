@@ -113,10 +113,10 @@ def errors():
             assert raises(ResourceLocked, locked.declare).reply_code == 405
             refused = Queue("amq.interop", channel=connection.channel())
             assert raises(AccessRefused, refused.declare).reply_code == 403
-            declare(auto_delete=True)
-            different = raises(PreconditionFailed, declare, auto_delete=True, max_length=1)
+            declare(exclusive=True)
+            different = raises(PreconditionFailed, declare, exclusive=True, max_length=1)
             assert different.reply_code == 406
-            declare(auto_delete=True)  # by the same connection
+            declare(exclusive=True)  # by the same connection
         address, _, _ = URL.rpartition("/")
         unknown = app.connection_for_write(url=f"{address}/{name_of('nowhere')}")
         assert raises(NotAllowed, unknown.connect).reply_code == 530

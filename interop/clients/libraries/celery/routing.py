@@ -1,5 +1,6 @@
 """Celery: queues, exchanges and routes of an application's own."""
 
+from celery.utils.nodenames import worker_direct
 from checks import check, main, name_of
 from kombu import Exchange, Queue, binding
 from tasks import add, context, write
@@ -100,13 +101,14 @@ def broadcast():
 
 @check("direct to a worker")
 def direct_to_a_worker():
-    with application("direct", worker_direct=True) as app:
-        with worker(app), worker(app) as chosen:
+    with application("direct", worker_direct=True) as app, app.connection_for_write() as connection:
+        with worker(app) as other, worker(app) as chosen:
             for _ in range(5):
-                told = context.apply_async(exchange="C.dq2", routing_key=chosen.name).get(timeout=DEADLINE_S)
+                told = context.apply_async(queue=worker_direct(chosen.name)).get(timeout=DEADLINE_S)
                 assert told["hostname"] == chosen.name
-        with app.connection_for_write() as connection:
-            connection.default_channel.exchange_delete("C.dq2")
+        for each in (chosen, other):
+            worker_direct(each.name)(connection.default_channel).delete()
+        connection.default_channel.exchange_delete(worker_direct(other.name).exchange.name)
 
 
 @check("celery amqp and celery purge")

@@ -19,7 +19,7 @@ LIBRARY = Library(
             ),
             overlay={
                 "__init__.py": "tests/__init__.py",
-                "suite_common.py": "tests/common.py",
+                "suite_credentials.py": "tests/common.py",
                 "suite_conftest.py": "tests/conftest.py",
             },
             default_port=True,

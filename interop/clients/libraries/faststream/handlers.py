@@ -2,8 +2,8 @@
 
 import asyncio
 
+from brokers import DEADLINE_S, exclusive, new_broker, take, temporary
 from checks import check, cut, force_close, main, name_of
-from common import DEADLINE_S, exclusive, new_broker, take, temporary
 from faststream import AckPolicy, BaseMiddleware
 from faststream.exceptions import RejectMessage
 from faststream.rabbit import (

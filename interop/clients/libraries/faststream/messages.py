@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from aio_pika.exceptions import ChannelInvalidStateError, ChannelPreconditionFailed, DeliveryError, PublishError
 from aiormq.exceptions import AMQPConnectionError
+from brokers import DEADLINE_S, exclusive, new_broker, raised, take, temporary
 from checks import URL, check, main, name_of
-from common import DEADLINE_S, exclusive, new_broker, raised, take, temporary
 from faststream import AckPolicy, Context
 from faststream.rabbit import (
     Channel,

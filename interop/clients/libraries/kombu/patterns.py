@@ -21,7 +21,7 @@ TIMEOUT_S = 30
 
 @contextlib.contextmanager
 def served(serve):
-    """Have another thread call `serve` with a connection of its own, a `ready` to be set, and again and again."""
+    """In another thread, enter what `serve` makes of a connection of its own, and let events in until the end."""
     ready, done = threading.Event(), threading.Event()
 
     def run():
@@ -41,32 +41,32 @@ def served(serve):
         thread.join(TIMEOUT_S)
 
 
+def listening(mailbox, name, told):
+    """A node of a mailbox, in a thread of its own."""
+
+    def serve(connection):
+        node = mailbox(connection).Node(name, channel=connection.channel())
+        node.handlers["echo"] = lambda state, text: f"{name}: {text}"
+        node.handlers["tell"] = lambda state: told.set()
+        return node.listen()
+
+    return served(serve)
+
+
 @check("pidbox")
 def pidbox():
     """Remote control, as Celery does it: commands to one node, to some, to all, with and without replies."""
     for kind in ("direct", "fanout"):
-        mailbox = Mailbox(name_of(kind), type=kind)
-        told = {name: threading.Event() for name in ("one", "two")}
-
-        def node(name, mailbox=mailbox, told=told):
-            def serve(connection):
-                served_by = mailbox(connection).Node(name, {"name": name}, connection.channel())
-                served_by.handlers.update(
-                    echo=lambda state, text: f"{state['name']}: {text}", tell=lambda state: told[state["name"]].set()
-                )
-                return served_by.listen()
-
-            return served(serve)
-
-        with Connection(URL) as connection, node("one"), node("two"):
+        mailbox, one, two = Mailbox(name_of(kind), type=kind), threading.Event(), threading.Event()
+        with Connection(URL) as connection, listening(mailbox, "one", one), listening(mailbox, "two", two):
             bound = mailbox(connection)
             assert bound.call(["one"], "echo", {"text": "hi"}, timeout=TIMEOUT_S) == [{"one": "one: hi"}]
             replies = bound.multi_call("echo", {"text": "all"}, timeout=TIMEOUT_S, limit=2)
             assert sorted(reply for each in replies for reply in each.values()) == ["one: all", "two: all"]
             bound.cast(["two"], "tell")
-            assert told["two"].wait(TIMEOUT_S) and not told["one"].is_set()
+            assert two.wait(TIMEOUT_S) and not one.is_set()
             bound.abcast("tell")
-            assert told["one"].wait(TIMEOUT_S)
+            assert one.wait(TIMEOUT_S)
             bound.exchange(connection).delete()
             bound.reply_exchange(connection).delete()
 

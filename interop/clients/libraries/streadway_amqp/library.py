@@ -7,7 +7,7 @@ from interop.clients.libraries.amqp091_go.library import GO
 from interop.clients.library import Installed, Library, Program, Suite
 
 SUCCESSOR = Path(amqp091_go.__path__[0])
-SHARED = ("main.go", "common.go", "topology.go", "publishing.go", "consuming.go")
+SHARED = ("main.go", "channels.go", "topology.go", "publishing.go", "consuming.go")
 
 LIBRARY = Library(
     name="streadway/amqp",

@@ -5,8 +5,8 @@ import time
 
 import aio_pika
 from aiormq.exceptions import AMQPError
+from brokers import new_broker, ready_in, results, started, take, temporary_queue, worker
 from checks import URL, Skip, check, cut, force_close, main, name_of
-from common import new_broker, ready_in, results, started, take, temporary_queue, worker
 from taskiq import SendTaskError, SimpleRetryMiddleware
 from taskiq.acks import AcknowledgeType
 from taskiq_aio_pika import Exchange, QueueType

@@ -1,4 +1,4 @@
-"""What the programs for taskiq have in common."""
+"""New brokers, and the waiting for what comes of them."""
 
 import asyncio
 from contextlib import asynccontextmanager

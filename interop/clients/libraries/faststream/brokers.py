@@ -1,4 +1,4 @@
-"""What the programs for FastStream have in common."""
+"""New brokers, and the waiting for what comes of them."""
 
 import asyncio
 
