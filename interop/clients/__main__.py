@@ -63,7 +63,7 @@ def main(
     if save:
         results.save(REFERENCE if rabbitmq else SUBJECT, found)
     print(console_table(chosen, found))
-    sys.exit(1 if tell_unexplained(chosen, found) else 0)
+    sys.exit(1 if tell_unexplained(chosen, found, of_amqpy=not (rabbitmq or url)) else 0)
 
 
 def choose(names: tuple[str, ...], languages: tuple[str, ...]) -> list[Library]:
@@ -104,12 +104,14 @@ def play_all(
         return dict(zip([library.folder for library in libraries], pool.map(timed, libraries), strict=True))
 
 
-def tell_unexplained(libraries: list[Library], found: Results) -> bool:
+def tell_unexplained(libraries: list[Library], found: Results, *, of_amqpy: bool) -> bool:
     reference = results.load(REFERENCE).libraries
     wrong = [
         f"{library.name}: {line}"
         for library in libraries
-        for line in results.unexplained(library, found.libraries[library.folder], reference.get(library.folder))
+        for line in results.unexplained(
+            library, found.libraries[library.folder], reference.get(library.folder), of_amqpy=of_amqpy
+        )
     ]
     for line in wrong:
         print(line, file=sys.stderr)

@@ -95,6 +95,8 @@ class Suite:
     """Patterns (as of file names) of tests that need what amqpy does not have yet, and what that is. They must fail."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Patterns of tests that fail with RabbitMQ, too, and why."""
+    flaky: Mapping[str, str] = field(default_factory=dict)
+    """Patterns of tests that were seen to fail now and then with RabbitMQ and with amqpy, and why they do."""
 
 
 @dataclass(frozen=True)

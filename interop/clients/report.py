@@ -122,7 +122,7 @@ def failing_tests(libraries: Sequence[Library], amqpy: Results, rabbitmq: Result
 
 def reason_of(test: str, suite: Suite) -> str:
     """Why a test fails, as far as that is known."""
-    reasons: Mapping[str, str] = {**suite.lacks, **suite.reasons}
+    reasons: Mapping[str, str] = {**suite.lacks, **suite.flaky, **suite.reasons}
     return next((why for pattern, why in reasons.items() if matching([test], [pattern])), f"`{test}`: not known")
 
 

@@ -82,11 +82,13 @@ def without_texts(result: LibraryResult) -> dict[str, object]:
     return fields
 
 
-def unexplained(library: Library, result: LibraryResult, reference: LibraryResult | None) -> list[str]:
+def unexplained(
+    library: Library, result: LibraryResult, reference: LibraryResult | None, *, of_amqpy: bool = True
+) -> list[str]:
     """What is wrong with a broker, a line each, given what became of the same library with RabbitMQ.
 
-    A program's check must pass. A test of a library's own may fail if it fails with RabbitMQ as well, or if it needs
-    what amqpy is known to lack; once it passes, it must not be said to lack that.
+    A program's check must pass. A test of a library's own may fail if it fails with RabbitMQ as well, if it is known to
+    be flaky, or if it needs what amqpy is known to lack; once it passes, it must not be said to lack that.
     """
     wrong = list(result.trouble)
     wrong += [
@@ -98,9 +100,10 @@ def unexplained(library: Library, result: LibraryResult, reference: LibraryResul
     for suite in library.suites:
         if found := result.suites.get(suite.name):
             with_rabbitmq = reference.suites.get(suite.name, SuiteResult()).failed if reference else []
-            excused = {*with_rabbitmq, *matching(found.failed, suite.lacks)}
+            excused = {*with_rabbitmq, *matching(found.failed, [*suite.lacks, *suite.flaky])}
             wrong += [f"{suite.name}: {test}" for test in found.failed if test not in excused]
-            wrong += [f"{suite.name}: nothing fails that is {pattern}" for pattern in stale(suite, found)]
+            if of_amqpy:
+                wrong += [f"{suite.name}: nothing fails that is {pattern}" for pattern in stale(suite, found)]
     return wrong
 
 

@@ -56,7 +56,7 @@ def failures_without_reason(library: Library) -> Iterator[str]:
         saved = results.load(path).libraries[library.folder]
         for suite in library.suites:
             failed = saved.suites[suite.name].failed
-            known = results.matching(failed, [*suite.lacks, *suite.reasons])
+            known = results.matching(failed, [*suite.lacks, *suite.flaky, *suite.reasons])
             yield from (f"{path.stem}: {test}" for test in failed if test not in known)
 
 

@@ -58,6 +58,16 @@ def test_a_reason_alone_excuses_nothing() -> None:
     assert results.unexplained(library(reasons={"a": "it is odd"}), failing("a"), failing()) == ["own tests: a"]
 
 
+def test_a_flaky_test_may_fail_and_may_pass() -> None:
+    flaky = library(flaky={"race*": "a race in the test"})
+    assert results.unexplained(flaky, failing("race1"), failing()) == []
+    assert results.unexplained(flaky, failing(), failing("race1")) == []
+
+
+def test_only_amqpy_must_lack_what_it_lacks() -> None:
+    assert results.unexplained(library(lacks={"tls*": "TLS"}), failing(), failing(), of_amqpy=False) == []
+
+
 def test_what_amqpy_lacks_must_be_lacking() -> None:
     lacking = library(lacks={"tls*": "TLS"})
     assert results.unexplained(lacking, failing("tls.connect"), failing()) == []

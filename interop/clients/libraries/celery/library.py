@@ -56,8 +56,8 @@ LIBRARY = Library(
             timeout_s=3600.0,
             slow=True,
             reasons={
-                "*.test_trace_log_arguments::*": "they look for what a worker logs 10 ms after its result, which"
-                " may be too early",
+                "*.test_trace_log_arguments::*": "they look 10 ms after a result for what the worker logs of it,"
+                " which may be too early",
                 "*::test_pidbox_reset_after_repeated_control_errors": "earlier tests of its file make a worker in the"
                 " same process, after which Celery refuses to wait for results there",
             },
