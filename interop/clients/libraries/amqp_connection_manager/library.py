@@ -18,9 +18,9 @@ LIBRARY = Library(
             command=(
                 *("jest", "--reporters=jest-junit", "--testTimeout=30000", "--forceExit"),
                 # Its types are checked against an amqplib older than the one it is used with here.
-                *('--globals={{"ts-jest": {{"diagnostics": false}}}}', "test/integrationTest.ts"),
+                *('--globals={"ts-jest": {"diagnostics": false}}', "test/integrationTest.ts"),
             ),
-            environment={"JEST_JUNIT_CLASSNAME": "{{filename}}", "JEST_JUNIT_TITLE": "{{title}}"},
+            environment={"JEST_JUNIT_CLASSNAME": "{filename}", "JEST_JUNIT_TITLE": "{title}"},
             default_port=True,
             slow=True,
         ),
