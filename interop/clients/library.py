@@ -96,7 +96,7 @@ class Suite:
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Patterns of tests that fail with RabbitMQ, too, and why."""
     flaky: Mapping[str, str] = field(default_factory=dict)
-    """Patterns of tests that were seen to fail now and then with RabbitMQ and with amqpy, and why they do."""
+    """Patterns of tests that fail now and then, and were seen to do so with RabbitMQ; and why."""
 
 
 @dataclass(frozen=True)

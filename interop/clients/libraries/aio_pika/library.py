@@ -24,7 +24,7 @@ LIBRARY = Library(
             overlay={"docker_client.py": "tests/docker_client.py"},
             timeout_s=1800,
             slow=True,
-            reasons={
+            flaky={
                 "*::test_create_channels_during_reconnect": (
                     "a race in the test: it can take a restoration on the connection it closes for one on the next"
                 ),

@@ -22,7 +22,7 @@ LIBRARY = Library(
             environment={"AMQP_URL": "{url}"},
             overlay={"broker_fixtures.py": "conftest.py"},
             slow=True,
-            reasons={
+            flaky={
                 "*::test_closing_waiter_cancellation[[]*-connection-True]": (
                     "a race in aiormq: the broker's close-ok can hide the error that the connection is closed with"
                 ),

@@ -55,9 +55,11 @@ LIBRARY = Library(
             environment={"TEST_BROKER": "{url}", "WORKER_LOGLEVEL": "INFO"},
             timeout_s=3600.0,
             slow=True,
-            reasons={
+            flaky={
                 "*.test_trace_log_arguments::*": "they look 10 ms after a result for what the worker logs of it,"
                 " which may be too early",
+            },
+            reasons={
                 "*::test_pidbox_reset_after_repeated_control_errors": "earlier tests of its file make a worker in the"
                 " same process, after which Celery refuses to wait for results there",
             },

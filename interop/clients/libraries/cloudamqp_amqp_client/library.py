@@ -17,7 +17,7 @@ LIBRARY = Library(
             ),
             default_port=True,
             slow=True,
-            reasons={
+            flaky={
                 "*::can handle frames split over socket reads": (
                     "allows 10 seconds for 100,000 messages, which is not enough on a busy machine"
                 ),

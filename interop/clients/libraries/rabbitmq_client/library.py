@@ -18,7 +18,7 @@ LIBRARY = Library(
             ),
             environment={"RABBITMQ_URL": "{url}", "TS_NODE_TRANSPILE_ONLY": "true"},
             slow=True,
-            reasons={"*::lazy channel": "allows 250 ms for a connection and two declarations"},
+            flaky={"*::lazy channel": "allows 250 ms for a connection and two declarations"},
         ),
     ),
 )
