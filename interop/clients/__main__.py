@@ -12,10 +12,10 @@ import click
 
 from interop.clients import brokers, results
 from interop.clients.library import GUEST, Library, all_libraries
-from interop.clients.play import play
+from interop.clients.play import Command, play
 from interop.clients.report import console_table
 from interop.clients.results import REFERENCE, SUBJECT, LibraryResult, Results
-from interop.rabbitmq import RabbitMQUnavailable
+from interop.rabbitmq import RabbitMQUnavailable, stop_on_sigterm
 
 _printing = threading.Lock()
 
@@ -100,8 +100,13 @@ def play_all(
         tell(f"{library.name}: {time.monotonic() - began:.0f} s")
         return result
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip([library.folder for library in libraries], pool.map(timed, libraries), strict=True))
+    with stop_on_sigterm(), ThreadPoolExecutor(jobs) as pool:
+        try:
+            return dict(zip([library.folder for library in libraries], pool.map(timed, libraries), strict=True))
+        except BaseException:  # also an interrupt: nobody waits for what runs for minutes
+            pool.shutdown(wait=False, cancel_futures=True)
+            Command.end_all()
+            raise
 
 
 def tell_unexplained(libraries: list[Library], found: Results, *, of_amqpy: bool) -> bool:

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, ClassVar
 
 from interop.clients import reports, tap
 from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, STANDARD_PORT, Broker, Provider
@@ -125,8 +126,24 @@ def proxy_to(host: str, port: int, *, listen_on: int = 0) -> Iterator[Proxy]:
         proxy.stop()
 
 
+class Interrupted(Exception):
+    """The run is to end, and nothing is started any more."""
+
+
 class Command:
     """A command with a log, which is ended with all its children when its time is over."""
+
+    _running: ClassVar[set["subprocess.Popen[str]"]] = set()
+    _is_over: ClassVar[bool] = False
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End the commands that run, and start none any more: `run` raises `Interrupted` from now on."""
+        with cls._lock:
+            cls._is_over = True
+            for process in cls._running:
+                end_group(process)
 
     def __init__(self, words: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> None:
         self._words = words
@@ -137,6 +154,22 @@ class Command:
     def run(self, timeout_s: float) -> int:
         """Its exit code. The log has what it wrote, and a line that says so if it was ended."""
         with self._log.open("w") as log:
+            process = self._start(log)
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                log.write(f"\n# not done after {timeout_s:.0f} s\n")
+                return 1
+            finally:
+                end_group(process)
+                process.wait()
+                with self._lock:
+                    self._running.discard(process)
+
+    def _start(self, log: IO[str]) -> "subprocess.Popen[str]":
+        with self._lock:
+            if self._is_over:
+                raise Interrupted
             process = subprocess.Popen(
                 self._words,
                 cwd=self._cwd,
@@ -145,13 +178,13 @@ class Command:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                text=True,
             )
-            try:
-                return process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                log.write(f"\n# not done after {timeout_s:.0f} s\n")
-                return 1
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            self._running.add(process)
+            return process
+
+
+def end_group(process: "subprocess.Popen[str]") -> None:
+    """End a process that leads a group, and the group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
