@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 
@@ -14,7 +15,7 @@ from interop.clients import brokers, results
 from interop.clients.library import GUEST, Library, all_libraries
 from interop.clients.play import Command, play
 from interop.clients.report import console_table
-from interop.clients.results import REFERENCE, SUBJECT, LibraryResult, Results
+from interop.clients.results import REFERENCE, SUBJECT, Results
 from interop.rabbitmq import RabbitMQUnavailable, stop_on_sigterm
 
 _printing = threading.Lock()
@@ -53,15 +54,15 @@ def main(
         for library in chosen:
             print(f"{library.folder:24} {library.name} ({library.language}): {library.about}")
         return
-    if save and url:
-        raise click.UsageError("only results of amqpy and of a private RabbitMQ are saved")
+    if save and (url or quick):
+        raise click.UsageError("only whole results are saved, of amqpy and of a private RabbitMQ")
+    kept = (REFERENCE if rabbitmq else SUBJECT) if save else None
     try:
         with broker_of(url, rabbitmq) as provide, provide(GUEST) as first:
-            found = Results(first.title, play_all(chosen, provide, quick=quick, jobs=jobs))
+            found = Results(first.title)
+            play_all(chosen, provide, found, quick=quick, jobs=jobs, kept=kept)
     except (RabbitMQUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error
-    if save:
-        results.save(REFERENCE if rabbitmq else SUBJECT, found)
     print(console_table(chosen, found))
     sys.exit(1 if tell_unexplained(chosen, found, of_amqpy=not (rabbitmq or url)) else 0)
 
@@ -92,17 +93,24 @@ def broker_of(url: str | None, rabbitmq: bool) -> Iterator[brokers.Provider]:
 
 
 def play_all(
-    libraries: list[Library], provide: brokers.Provider, *, quick: bool, jobs: int
-) -> dict[str, LibraryResult]:
-    def timed(library: Library) -> LibraryResult:
+    libraries: list[Library], provide: brokers.Provider, found: Results, *, quick: bool, jobs: int, kept: Path | None
+) -> None:
+    """Fill `found`, and keep what is found as it comes: all of it may take an hour."""
+    saving = threading.Lock()
+
+    def play_one(library: Library) -> None:
         began = time.monotonic()
         result = play(library, provide, quick=quick, tell=tell)
+        found.libraries[library.folder] = result
+        if kept:
+            with saving:
+                results.save(kept, Results(found.broker, {library.folder: result}))
         tell(f"{library.name}: {time.monotonic() - began:.0f} s")
-        return result
 
     with stop_on_sigterm(), ThreadPoolExecutor(jobs) as pool:
         try:
-            return dict(zip([library.folder for library in libraries], pool.map(timed, libraries), strict=True))
+            for _ in pool.map(play_one, libraries):
+                pass
         except BaseException:  # also an interrupt: nobody waits for what runs for minutes
             pool.shutdown(wait=False, cancel_futures=True)
             Command.end_all()
