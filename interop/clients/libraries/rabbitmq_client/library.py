@@ -18,7 +18,10 @@ LIBRARY = Library(
             ),
             environment={"RABBITMQ_URL": "{url}", "TS_NODE_TRANSPILE_ONLY": "true"},
             slow=True,
-            flaky={"*::lazy channel": "allows 250 ms for a connection and two declarations"},
+            flaky={
+                "*::lazy channel": "allows 250 ms for a connection and two declarations",
+                "*::connection.onConnect: reject": "expects nobody to listen on port 5672",
+            },
         ),
     ),
 )
