@@ -19,7 +19,7 @@ LIBRARY = Library(
             source=Sdist("amqpstorm==3.1.4"),
             command=(
                 *("python", "-m", "pytest", "-q", "-c", "pyproject.toml", "--junit-xml=junit.xml"),
-                "amqpstorm/tests/functional",
+                *("amqpstorm/tests/functional", "-k", "not inaccessible"),
             ),
             environment={
                 "AMQP_HOST": "{host}",
@@ -37,5 +37,6 @@ LIBRARY = Library(
     ),
     remarks=(
         "what its own tests have made is deleted by AMQP instead of the management API, so that more of them run",
+        "one of its own tests, which connects to another machine, is left out",
     ),
 )
