@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import celery
+import celery.app.amqp
+import celery.app.base
 import kombu.exceptions
 
 from interop.bench.peer import Address

@@ -7,6 +7,12 @@ from typing import Any
 
 import amqp.exceptions
 import kombu
+import kombu.common  # these would be loaded by the threads that need them first, and get in each other's way
+import kombu.connection
+import kombu.entity
+import kombu.messaging
+import kombu.pools
+import kombu.transport.pyamqp
 
 from interop.bench.peer import Address
 from interop.soak.ledger import CONFIRMED, REFUSED

@@ -23,6 +23,7 @@ LIBRARY = Library(
             overlay={"broker_fixtures.py": "conftest.py"},
             slow=True,
             flaky={
+                "*::test_confirm_multiple[[]*": "allows 200 ms for ten confirms, which is not enough on a busy machine",
                 "*::test_closing_waiter_cancellation[[]*-connection-True]": (
                     "a race in aiormq: the broker's close-ok can hide the error that the connection is closed with"
                 ),
