@@ -96,7 +96,7 @@ class Suite:
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Patterns of tests that fail with RabbitMQ, too, and why."""
     flaky: Mapping[str, str] = field(default_factory=dict)
-    """Patterns of tests that fail now and then, and were seen to do so with RabbitMQ; and why."""
+    """Patterns of tests whose outcome depends on how quick the machine or the broker is, and why."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ LIBRARY = Library(
             timeout_s=3600.0,
             slow=True,
             flaky={
+                "*::test_replaced_task_nesting_level_0": "a race in the test: it forgets what it was told if the worker"
+                " is quicker than its next line",
                 "*.test_trace_log_arguments::*": "they look 10 ms after a result for what the worker logs of it,"
                 " which may be too early",
             },
