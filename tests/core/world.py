@@ -126,11 +126,11 @@ class FakeRecipient:
 
     @property
     def reading(self) -> bool:
-        return not self.outbox.full
+        return not self.outbox.overfull
 
     @reading.setter
     def reading(self, reading: bool) -> None:
-        self.outbox.size = 0 if reading else HIGH
+        self.outbox.size = 0 if reading else self.outbox.limit.size
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self.got.append(Delivery(tag, redelivered, message.body.decode()))

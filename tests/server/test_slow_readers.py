@@ -109,7 +109,16 @@ async def test_a_prefetch_holds_a_peer_back_before_its_outbox_does(autojump_cloc
 
 # --- answers that are not read
 
+LIMIT = 2 * HIGH
+"""What may wait for one peer in these tests."""
+
 RETURNED = publish_frames("nowhere", BODY, mandatory=True)
+
+
+@pytest.fixture
+def limited(server: Server) -> Server:
+    server.broker.resources.unsent_limit.size = LIMIT
+    return server
 
 
 async def keep_publishing(peer: Peer) -> None:
@@ -120,35 +129,35 @@ async def keep_publishing(peer: Peer) -> None:
 
 
 async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_dropped(
-    autojump_clock: MockClock, server: Server
+    autojump_clock: MockClock, limited: Server
 ) -> None:
-    peer = await server.opened(lockstep=True)
+    peer = await limited.opened(lockstep=True)
     await peer.ask(Queue.Declare(queue="own", exclusive=True))
-    witness = await server.opened()
+    witness = await limited.opened()
     began_at = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(server, 0)
+        link = link_of(limited, 0)
         assert link.session.paused
         # The last turn may have been one more receive's worth over the mark.
-        assert 2 * HIGH <= link.outbox.size < 2 * HIGH + 2 * len(RETURNED) + SEND_MAX
+        assert LIMIT <= link.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
         size = link.outbox.size
         await trio.sleep(STALL_S - 1)
         assert link.outbox.size == size
-        assert len(server.reactor.links) == 2
-        await server.until_gone(1)
+        assert len(limited.reactor.links) == 2
+        await limited.until_gone(1)
         nursery.cancel_scope.cancel()
     assert STALL_S <= trio.current_time() - began_at < STALL_S + 10
     await witness.ask(Queue.Declare(queue="own"))
 
 
-async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, server: Server) -> None:
-    peer = await server.opened(lockstep=True)
+async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, limited: Server) -> None:
+    peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(server, 0)
+        link = link_of(limited, 0)
         for _ in range(3):
             assert link.session.paused
             waiting = link.outbox.size // len(BODY)
@@ -158,25 +167,25 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, s
         nursery.cancel_scope.cancel()
 
 
-async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clock: MockClock, server: Server) -> None:
+async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clock: MockClock, limited: Server) -> None:
     """Its heartbeats are in the bytes that we do not read."""
-    peer = await server.opened(heartbeat_s=1, lockstep=True)
+    peer = await limited.opened(heartbeat_s=1, lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         await trio.sleep(STALL_S - 1)
-        assert len(server.reactor.links) == 1
+        assert len(limited.reactor.links) == 1
         nursery.cancel_scope.cancel()
 
 
-async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, server: Server) -> None:
-    peer = await server.opened(lockstep=True)
+async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, limited: Server) -> None:
+    peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     await peer.vanish()
-    await server.until_gone()
+    await limited.until_gone()
 
 
 async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, server: Server) -> None:
@@ -220,23 +229,23 @@ class TricklingSocket(SocketStream):
         await self._received.aclose()
 
 
-async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, server: Server) -> None:
+async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, limited: Server) -> None:
     """What it takes within the time is much less than what waits for it, but it is something."""
     sender, receiver = memory_stream_one_way_pair()
     socket = TricklingSocket(receiver)
-    server.accept(socket, "trickling")
+    limited.accept(socket, "trickling")
     count = 3 * HIGH // len(BODY)
     await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
-    (link,) = server.reactor.links
+    (link,) = limited.reactor.links
     assert link.session.paused
     while link.outbox.size:
         await trio.sleep(STALL_S)
-        assert list(server.reactor.links) == [link]
+        assert list(limited.reactor.links) == [link]
     assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
     await sender.aclose()
-    await server.until_gone()
+    await limited.until_gone()
 
 
 # --- fairness
