@@ -94,6 +94,7 @@ class Link:
     def read_on(self) -> None:
         """The peer is not blocked any more."""
         self._holding.cancel()
+        self._caught_up.set()
 
     # --- reading
 

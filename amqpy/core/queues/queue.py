@@ -238,6 +238,7 @@ class Queue(Served):
         if message.expires_at_ms is not None and not self.may_expire:
             self.may_expire = True
             self._end_patience()
+            self.may_expire = True  # also if nothing waits any more
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
             consumer = self._next_consumer()
