@@ -18,8 +18,8 @@ DISK_INTERVAL_MAX_MS: Final = 10_000
 DISK_RATE: Final = 250_000
 """Bytes that a disk may be filled with in a millisecond, at most."""
 
-UNSENT_SHARE: Final = 8
-"""The part of the memory that the broker may use which may be taken by what waits for one client: an eighth."""
+UNSENT_SHARE: Final = 4
+"""The part of the memory that the broker may use which may be taken by what waits for one client: a quarter."""
 
 UNSENT_MIN: Final = 2 * HIGH
 
@@ -91,8 +91,9 @@ class Resources:
         is_short = allowed is not None and used > allowed
         state = "set" if is_short else "clear"
         if self.memory_total >= 0:
-            share = (self.memory_total if allowed is None else allowed) // UNSENT_SHARE
-            self.unsent_limit.size = UNSENT_MIN if is_short else max(UNSENT_MIN, share)
+            limit = self.unsent_limit
+            limit.share = max(UNSENT_MIN, (self.memory_total if allowed is None else allowed) // UNSENT_SHARE)
+            limit.size = UNSENT_MIN if is_short else limit.share
         self._judge("memory", is_short, f"vm_memory_high_watermark {state}. Memory used:{used} allowed:{allowed}")
 
     def _judge_disk(self) -> None:

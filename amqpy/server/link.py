@@ -218,8 +218,8 @@ class Link:
             self._write.set()
 
     def _note_size(self) -> None:
-        """Much waits: the consumers have stopped, or soon will, and go on when a quarter of it is left."""
-        self._resume_at = max(self._resume_at, LOW, self.outbox.size // 4)
+        """Much waits: the consumers have stopped, or soon will, and go on when a good deal of it has left."""
+        self._resume_at = max(self._resume_at, LOW, self.outbox.size - HIGH)
 
     async def _write_loop(self) -> None:
         try:
@@ -261,7 +261,7 @@ class Link:
             if not patience.cancelled_caught:
                 break
             if self._heard_at + STALL_S <= until:
-                if self.outbox.overfull:
+                if self.outbox.size >= self.outbox.limit.share:
                     self._give_up()
                 since = until
         if self._send_nowait is None:

@@ -31,12 +31,15 @@ BUFFERS_MAX = 256
 
 
 class UnsentLimit:
-    """How many bytes may wait for one peer; the outboxes of all share it."""
+    """How many bytes may wait for one peer; the outboxes of all refer to it."""
 
-    __slots__ = ("size",)
+    __slots__ = ("share", "size")
 
-    def __init__(self, size: int = LIMIT) -> None:
-        self.size = size
+    def __init__(self, share: int = LIMIT) -> None:
+        self.share = share
+        """A peer's part of the memory."""
+        self.size = share
+        """The same, or less for the time being."""
 
 
 class Outbox:

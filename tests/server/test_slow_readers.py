@@ -119,7 +119,8 @@ RETURNED = publish_frames("nowhere", BODY, mandatory=True)
 
 @pytest.fixture
 def limited(server: Server) -> Server:
-    server.broker.resources.unsent_limit.size = LIMIT
+    limit = server.broker.resources.unsent_limit
+    limit.share = limit.size = LIMIT
     return server
 
 
@@ -299,6 +300,18 @@ async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: 
         assert not link.session.paused
     await peer.say(Channel.Close(200, "", 0, 0))
     assert link.outbox.size > LIMIT, "it has read nothing"
+
+
+async def test_nobody_is_given_up_because_memory_is_short(autojump_clock: MockClock, server: Server) -> None:
+    """It may be busy with what it got, and is needed to make room."""
+    await consumer_of(server, "q", no_ack=True)
+    publisher = await server.opened()
+    await publisher.publish("q", bytes(2 * LIMIT))
+    resources = server.broker.resources
+    server.reactor.administer(lambda: resources.note_memory(9 * GB, 10 * GB))
+    await trio.sleep(10 * STALL_S)
+    assert link_of(server, 0).outbox.overfull
+    assert len(server.reactor.links) == 2
 
 
 async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, server: Server) -> None:
