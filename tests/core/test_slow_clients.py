@@ -175,7 +175,7 @@ def test_one_that_has_all_it_may_have_is_passed_over(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("watermark", "total", "share"),
-    [("0.4", 10 * GB, 4 * GB // UNSENT_SHARE), ("800MB", 10 * GB, 100 * 10**6), ("1MB", 10 * GB, UNSENT_MIN)],
+    [("0.4", 10 * GB, 4 * GB // UNSENT_SHARE), ("800MB", 10 * GB, 200 * 10**6), ("1MB", 10 * GB, UNSENT_MIN)],
 )
 def test_the_share_is_a_part_of_the_memory_that_may_be_used(watermark: str, total: int, share: int) -> None:
     resources = World(memory_high_watermark=watermark).broker.resources

@@ -307,6 +307,7 @@ async def test_nobody_is_given_up_because_memory_is_short(autojump_clock: MockCl
     await consumer_of(server, "q", no_ack=True)
     publisher = await server.opened()
     await publisher.publish("q", bytes(2 * LIMIT))
+    await wait_all_tasks_blocked()
     resources = server.broker.resources
     server.reactor.administer(lambda: resources.note_memory(9 * GB, 10 * GB))
     await trio.sleep(10 * STALL_S)
