@@ -253,7 +253,7 @@ async def test_the_log_tells_who_hung_up_and_why(
 
 
 async def test_one_that_waits_for_replies_and_stalls_is_given_up(autojump_clock: MockClock, limited: Server) -> None:
-    asker, answerer, reply_to = await conversation(limited)
+    _, answerer, reply_to = await conversation(limited)
     count = 10 * LIMIT // len(BODY)
     for _ in range(count):
         await answerer.publish(reply_to, BODY)

@@ -88,7 +88,9 @@ class Consumer:
 
     def can_take(self) -> bool:
         return (
-            self.credit > 0 and self.ledger.has_room and (self.recipient.outbox.size < HIGH or self.can_take_in_advance())
+            self.credit > 0
+            and self.ledger.has_room
+            and (self.recipient.outbox.size < HIGH or self.can_take_in_advance())
         )
 
     def can_take_in_advance(self) -> bool:
