@@ -38,8 +38,8 @@ STALL_S = 60
 """How long a peer that we have stopped reading may take nothing of what waits for it."""
 
 HELD_MAX = 16 * 1024
-"""Bytes taken of a peer that must wait, for the end of an alarm or for the store. They are not heard yet, but behind
-them its end is noticed."""
+"""Bytes taken of a peer that must wait, for the end of an alarm or of its work, or for the store. They are not heard
+yet, but behind them its end is noticed."""
 
 LINGER_S = 5
 """How long the last words may take to be read."""
@@ -87,7 +87,7 @@ class Link:
         self._reading.cancel()
 
     def read_on(self) -> None:
-        """The peer is not blocked any more."""
+        """The peer need not wait any more."""
         self._holding.cancel()
 
     # --- reading
@@ -95,8 +95,10 @@ class Link:
     async def _read_loop(self) -> None:
         try:
             while not self.session.is_closed:
-                if self.session.gate.holds and not await self._hold():
-                    return
+                if self.session.gate.holds:
+                    if not await self._hold():
+                        return
+                    continue
                 data = await self._stream.receive_some(self._receive_size)
                 if not data:
                     return
@@ -144,11 +146,11 @@ class Link:
         return self.session.is_closed or (flusher is not None and flusher.has_work)
 
     async def _hold(self) -> bool:
-        """Waits as long as the peer is blocked, then lets it be heard; False if it is gone before."""
+        """Waits as long as the peer has to; False if it is gone before."""
         with trio.CancelScope() as self._holding:
-            room = HELD_MAX
+            room = HELD_MAX - self.session.gate.held_size
             while self.session.gate.is_shut:
-                if not room:
+                if room <= 0:
                     await trio.sleep_forever()
                 data = await self._stream.receive_some(room)
                 if not data:

@@ -1,10 +1,12 @@
-"""A connection that publishes while an alarm is on is not listened to until it is over.
+"""A connection is not listened to while it has to wait: for the end of an alarm, or of large work that it began.
 
-    open → (content comes, and an alarm is on) → shut → (no alarm is on any more) → open: what waited is heard
+    open → (content comes, and an alarm is on)          → shut → (no alarm is on any more)  → open: what waited is heard
+    open → (something it said is too much for one turn) → shut → (all that it began is done) → open
 
 The frame that shuts the gate is still heard: a message without a body is published, one with a body waits for it from
 its header on. After it nothing is heard of the peer, no ack, and not even that it closes the connection. What we have
-to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing.
+to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing of an alarm,
+and one whose work is small nothing of work.
 
 What the peer says meanwhile waits: the rest of the buffer here, and all else at its end, but for a little that the
 transport reads to learn that the peer is gone.
@@ -29,6 +31,10 @@ class Gate:
 
     def __init__(self, reader: FrameReader, read_on: Callable[[], object]) -> None:
         self.is_shut = False
+        self._is_blocked = False
+        """It published during an alarm."""
+        self._works = False
+        """What it began is not done."""
         self.holds = False
         """Something waits, or would."""
         self.read_on = read_on
@@ -42,8 +48,8 @@ class Gate:
     def note_content(self, connection: "ConnectionSession") -> None:
         """A content frame is about to be heard; it may be the last one for a while."""
         alarms = connection.broker.alarms
-        if alarms and not self.is_shut:
-            self.is_shut = self.holds = True
+        if alarms and not self._is_blocked:
+            self._is_blocked = self.is_shut = self.holds = True
             if connection.client_can("connection.blocked"):
                 connection.outbox.overtake(encode_method(0, Connection.Blocked, alarms.reason))
 
@@ -52,16 +58,37 @@ class Gate:
         connection.hot.clear()
         if connection.broker.alarms:
             return
-        for channel in connection.channels.values():
-            channel.warm_up()
-        if self.is_shut:
+        self._warm_up(connection)
+        if self._is_blocked:
             if connection.client_can("connection.blocked"):
                 connection.outbox.overtake(encode_method(0, Connection.Unblocked))
-            self.open()
+            self.unblock()
 
-    def open(self) -> None:
-        """Lets through what waits, if it is shut."""
-        if self.is_shut:
+    def unblock(self) -> None:
+        """No alarm concerns the connection any more."""
+        self._is_blocked = False
+        self._open()
+
+    # --- work
+
+    def wait_for_work(self, connection: "ConnectionSession") -> None:
+        """It began what is too much for one turn. Nothing may take the short way past the gate."""
+        connection.hot.clear()
+        self._works = self.is_shut = self.holds = True
+
+    def work_done(self, connection: "ConnectionSession") -> None:
+        self._works = False
+        self._warm_up(connection)
+        self._open()
+
+    def _warm_up(self, connection: "ConnectionSession") -> None:
+        if not self._works:
+            for channel in connection.channels.values():
+                channel.warm_up()
+
+    def _open(self) -> None:
+        """Lets through what waits, if nothing is to be waited for any more."""
+        if self.is_shut and not self._is_blocked and not self._works:
             self.is_shut = False
             self.read_on()
 
@@ -79,6 +106,11 @@ class Gate:
     def hold(self, data: bytes) -> None:
         """More that comes after all this."""
         self._chunks.append(data)
+
+    @property
+    def held_size(self) -> int:
+        """Bytes that came after the frames that were being heard."""
+        return sum(map(len, self._chunks))
 
     def __iter__(self) -> Iterator[Frame]:
         return self
