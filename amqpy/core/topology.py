@@ -307,7 +307,7 @@ class Topology:
             return
         if isinstance(destination, Queue):
             open_queue(client, vhost, destination.name)
-        vhost.remove_bindings([bound], client.user_name)
+        vhost.remove_binding(bound, client.user_name)
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:

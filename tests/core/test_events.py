@@ -141,7 +141,7 @@ def test_queues() -> None:
     owner = FakeClient("owner")
     world.queue("own", client=owner, exclusive=True)
     world.delete_queue("q")
-    world.broker.connection_lost(owner, world.vhost)
+    world.lose_connection(owner)
     shown = ['{<<"x-max-length">>,signedint,5}', '{<<"x-queue-mode">>,longstr,<<"lazy">>}']
     plain = {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
     assert listener.facts() == [

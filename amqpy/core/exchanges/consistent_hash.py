@@ -37,7 +37,9 @@ class ConsistentHashExchange(Exchange):
         self._candidates: dict[Destination, tuple[int, int]] = {}
         """What each destination draws its numbers from, and its weight."""
         self._winners: dict[int, Destination] = {}
-        """The destinations of the slots that were asked for."""
+        """The destinations of the slots that were asked for; some may have left."""
+        self._gone = 0
+        """How many have left since that was looked through."""
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
@@ -65,16 +67,21 @@ class ConsistentHashExchange(Exchange):
 
     def unindex(self, binding: Binding) -> None:
         """Whichever binding of a destination goes first takes it away, as in RabbitMQ."""
-        if self._candidates.pop(binding.destination, None) is not None:
-            self._winners = {slot: each for slot, each in self._winners.items() if each is not binding.destination}
+        if self._candidates.pop(binding.destination, None) is None:
+            return
+        self._gone += 1
+        if self._gone > len(self._candidates):
+            self._gone = 0
+            self._winners = {slot: each for slot, each in self._winners.items() if each in self._candidates}
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
-        if not self._candidates:
-            return []
         slot = _hash(self._hashed(keys, view)) % SLOTS
         winner = self._winners.get(slot)
-        if winner is None:
-            winner = self._winners[slot] = self._winner_of(slot)
+        if winner is None or winner.deleted or winner not in self._candidates:
+            drawn = self._draw(slot)
+            if not drawn:
+                return []
+            winner = self._winners[slot] = min(drawn, key=drawn.__getitem__)
         return [winner]
 
     def _hashed(self, keys: Keys, view: MessageView) -> bytes:
@@ -84,15 +91,15 @@ class ConsistentHashExchange(Exchange):
         value = keys[0] if self._property is None else view.properties.get(self._property, "")
         return str(value).encode("utf-8", "surrogateescape")
 
-    def _winner_of(self, slot: int) -> Destination:
-        """What is drawn is exponentially distributed, with the weight as its rate: that makes the chance to be the
-        smallest the weight's share of all weights."""
+    def _draw(self, slot: int) -> dict[Destination, float]:
+        """The smallest number wins. They are exponentially distributed, with the weight as the rate: that makes the
+        chance to be the smallest the weight's share of all weights."""
         hashed = _mixed(slot)
-        drawn = {
+        return {
             destination: -math.log((_mixed(seed ^ hashed) + 1) / (MASK + 2)) / weight
             for destination, (seed, weight) in self._candidates.items()
+            if not destination.deleted
         }
-        return min(drawn, key=drawn.__getitem__)
 
 
 ABSENT = Field("void", None)

@@ -413,6 +413,7 @@ class Queue(Served):
         for lane in self.lanes():
             lane.close()
         self.keeps_account = False
+        self.contents = None
 
     def let_go(self) -> None:
         """The queue is deleted, and empty: lets go of what leads back to it. Garbage is seldom looked for."""

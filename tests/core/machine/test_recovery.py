@@ -240,7 +240,7 @@ class TopologyMachine(RecoveryMachine):
     @rule(pick=picks)
     @destroys
     def lose_connection(self, pick: int) -> None:
-        self.world.broker.connection_lost(self.clients[pick % 2], self.world.vhost)
+        self.world.lose_connection(self.clients[pick % 2])
 
     @rule(span_ms=st.sampled_from([1, 10, 60]))
     def wait(self, span_ms: int) -> None:
