@@ -42,6 +42,7 @@ class Agenda:
         "now_ms",
         "overdue",
         "returns",
+        "unfinished",
     )
 
     def __init__(self) -> None:
@@ -49,6 +50,8 @@ class Agenda:
         """The time of the current turn."""
         self.dirty: dict[Served, None] = {}
         """Queues that may have both a message and a consumer for it."""
+        self.unfinished: dict[Served, None] = {}
+        """The same of queues that had much to hand out, and go on in the next turn."""
         self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
         """Who waits for when: a queue for the end of its first message, for example."""
         self.returns: deque[tuple[list[Owed], ReturnWay]] = deque()

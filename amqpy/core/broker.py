@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 ANSWER_MIN = 25
 """Units that it costs to look for a lot of messages, of which perhaps none is there."""
 
+READ_UNIT = 8 * 1024
+"""Bytes of bodies that are read from the store for a unit of work."""
+
 WORK_MAX = 500
 """Dead letters that are published in one turn (some milliseconds' worth)."""
 
@@ -132,6 +135,10 @@ class Broker:
         """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""
         return f"<{self.node}.{next(self._pids)}.0>"
 
+    @property
+    def _read_size(self) -> int:
+        return 0 if self.agenda.journal is None else self.agenda.journal.read_size
+
     # --- turns
 
     def settle(self) -> None:
@@ -185,8 +192,12 @@ class Broker:
 
     def advance(self, now_ms: int) -> None:
         """A turn begins. What expired since the last one is gone before anybody can see it."""
-        self.agenda.now_ms = now_ms
-        self.agenda.jobs.begin_turn()
+        agenda = self.agenda
+        agenda.now_ms = now_ms
+        agenda.jobs.begin_turn()
+        if agenda.unfinished:
+            agenda.dirty |= agenda.unfinished
+            agenda.unfinished.clear()
         first_at_ms = self.next_at_ms()
         if first_at_ms is not None and first_at_ms <= now_ms:
             self.settle()
@@ -194,7 +205,7 @@ class Broker:
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        is_busy = agenda.dead or agenda.dirty or agenda.returns or agenda.jobs
+        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs
         return agenda.now_ms if is_busy else agenda.deadlines.first_at_ms()
 
     def work(self) -> None:
@@ -317,7 +328,9 @@ class Broker:
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
+        read_before = self._read_size
         taken = queue.take(no_ack=no_ack)
+        self.agenda.jobs.spend((self._read_size - read_before) // READ_UNIT)
         if taken is None:
             return None
         position, message, redelivered = taken

@@ -190,6 +190,7 @@ class Vhost:
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
         self.agenda.dirty.pop(queue, None)
+        self.agenda.unfinished.pop(queue, None)
         queue.close()
         queue.discard()
         queue.let_go()

@@ -17,7 +17,7 @@ from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import GONE, Consumer
 from amqpy.core.queues.lane import Lane
-from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
 from amqpy.core.queues.shelf import Shelf
 from amqpy.core.structures import LevelledFifo
@@ -172,9 +172,10 @@ class QuorumQueue(Queue):
 
     # --- messages out
 
-    def drain(self) -> None:
+    def drain(self, read_max: int = READ_MAX) -> None:
         """Its limits hold for what is left when the consumers have theirs."""
-        ready = self.ready
+        ready, journal = self.ready, self.agenda.journal
+        read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, recovered = ready.pop()
             redelivered = message.acquired_count > 0 or recovered
@@ -187,6 +188,9 @@ class QuorumQueue(Queue):
                 consumer.parked = True
                 if self.lines is not None:
                     self._choose_line()
+            if journal is not None and journal.read_size > read_max:
+                self.agenda.unfinished[self] = None
+                return
         if self.settings.overflow == "drop-head":
             self._drop_excess()
         self.watch_first()
