@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ReturnWay: TypeAlias = Literal["nack", "reject", "recover", "down"]
 """How a message comes back: by basic.nack, basic.reject or basic.recover, or because its channel is gone."""
 
-READ_MAX = 8 * 1024 * 1024
+READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store to be handed out in one go: some milliseconds' worth."""
 
 EXPIRED_MAX = 100
