@@ -311,7 +311,7 @@ def test_a_protected_vhost_is_not_deleted() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
 def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
-    """What is refused leaves nothing behind; what is as deep as may be is set, told and recorded."""
+    """A refused one leaves nothing behind; one that is as deep as may be is set, told and recorded."""
     world = DurableWorld()
     world.queue("told")
     world.bind("told", EVENT_EXCHANGE, "#")

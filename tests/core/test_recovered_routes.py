@@ -1,4 +1,4 @@
-"""Where messages go after a restart, when it depends on the order of bindings or on names that come twice."""
+"""Routes after a restart that depend on the order of bindings, or on names that come twice."""
 
 from amqpy.wire.values import decode_table, encode_table
 from tests.core.test_recovery import restarted, world_with

@@ -136,8 +136,10 @@ class HeadersExchange(Exchange):
         return set(conditions)
 
     def _conditions(self, arguments: Table) -> list[Hashable]:
-        """What a message must have: a key for "this header is there", a pair for "it has this value". What comes again
-        is for a header that comes again, and has the number before it."""
+        """The facts that a message must have: a key for "this header is there", a pair for "it has this value".
+
+        A name that comes again is for a header that comes again, and has its number before it.
+        """
         mode = arguments.get("x-match")
         with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
         first: list[Hashable] = [

@@ -187,7 +187,7 @@ def exchanges(stage: Stage, tag: str) -> None:
 
 @scenario(each=KINDS)
 def bindings(stage: Stage, tag: str) -> None:
-    """What is bound deep is unbound by the same, and by nothing else."""
+    """A binding with deep arguments is unbound by the same ones, and by nothing else."""
     channel = stage.channel()
     exchange, queue = channel.exchange(stage.name("x"), "fanout"), channel.declare(exclusive=True)
     channel.bind(queue, exchange, arguments=arguments(tag))
@@ -277,7 +277,7 @@ def consumers(stage: Stage, tag: str) -> None:
 
 @scenario(each=KINDS)
 def client_properties(stage: Stage, tag: str) -> None:
-    """What a client says of itself, also where capabilities should be."""
+    """A client may say anything of itself, also where capabilities should be."""
     for properties in (arguments(tag), {"capabilities": deep(tag, True)}, {"connection_name": deep(tag, "name")}):
         connection = greeted(stage)
         start_ok(connection, "PLAIN", b"\0guest\0guest", properties)
@@ -327,7 +327,7 @@ BROKEN = {label: deep(tag, Typed("S", "")).value[:-5] + b"Z\0\0\0\0" for label, 
 
 @scenario(each=BROKEN, differs=says_why(CRASH, "502 SYNTAX_ERROR - cannot decode queue.declare", (50, 10)))
 def broken(stage: Stage, content: bytes) -> None:
-    """What is wrong at the bottom is wrong."""
+    """A value that is wrong at the bottom is wrong."""
     channel = stage.channel()
     arguments = codec.entries(("deep", Typed("F" if content.startswith(b"\0") else "A", content)))
     channel.declare(stage.name(), exclusive=True, arguments=arguments)

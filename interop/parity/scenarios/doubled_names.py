@@ -87,7 +87,7 @@ ONE_BINDING: Fields = [("a", 1), ("b", 1), ("a", 2)]
     }
 )
 def identity_of_bindings(stage: Stage, other: Fields) -> None:
-    """Which arguments unbind what was bound."""
+    """A binding is unbound by the same arguments, those of one name in the same order."""
     channel = stage.channel()
     exchange, queue = channel.exchange(stage.name("x"), "fanout"), channel.declare(exclusive=True)
     channel.bind(queue, exchange, arguments=codec.entries(*ONE_BINDING))
@@ -136,10 +136,11 @@ def queue_arguments(stage: Stage, case: tuple[Fields, list[Fields]]) -> None:
         channel = channel.reopen() if channel.closed else channel
 
 
-@scenario(each={"none of it": [("x-queue-type", "quorum"), ("x-max-length", 1), ("x-max-length", 9)]})
-def quorum_queue_arguments(stage: Stage, arguments: Fields) -> None:
+@scenario()
+def quorum_queue_arguments(stage: Stage) -> None:
     """The same for a queue that is on disk."""
     channel, queue = stage.channel(), stage.name()
+    arguments: Fields = [("x-queue-type", "quorum"), ("x-max-length", 1), ("x-max-length", 9)]
     channel.declare(queue, durable=True, arguments=codec.entries(*arguments))
     channel.declare(queue, durable=True, arguments=codec.entries(arguments[0], arguments[2]))
 
@@ -193,7 +194,7 @@ def capable(value: bool) -> dict[str, bool]:
     }
 )
 def capabilities(stage: Stage, properties: Fields) -> None:
-    """Whether a client wants to be told that its login failed."""
+    """The first says if a client wants to be told that its login failed."""
     connection = greeted(stage)
     start_ok(connection, "PLAIN", b"\0guest\0wrong", codec.entries(*properties))
     connection.wait_end(25.0)
@@ -258,7 +259,7 @@ def death(queue: str, *more: tuple[str, Any]) -> Typed:
     }
 )  # fmt: skip
 def dead_letters(stage: Stage, headers_for: Any) -> None:  # noqa: ANN401
-    """What a death changes is the first of a name."""
+    """A death changes the first of a name."""
     channel, queue = stage.channel(), stage.name("q")
     dead = channel.declare(stage.name("dead"), exclusive=True)
     channel.declare(queue, exclusive=True, arguments=dead_letter_to(dead))

@@ -140,7 +140,7 @@ WAYS: Mapping[str, Callable[[Stage, Channel, bytes], None]] = {
 
 @scenario(each=WAYS)
 def every_type(stage: Stage, way: Callable[[Stage, Channel, bytes], None]) -> None:
-    """Which bytes come of the bytes of a header: its own where it passes through, else those RabbitMQ writes."""
+    """A header keeps its bytes where it passes through; else it has those that RabbitMQ writes."""
     headers = b"".join(named(name, value) for name, value in VALUES.items())
     way(stage, stage.channel(), b"\x20\0" + codec.long_bytes(headers))
 
