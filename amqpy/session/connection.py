@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from amqpy.config import Config
     from amqpy.core.message import Message
     from amqpy.core.vhost import Vhost
+    from amqpy.wire.values import Table
 
 
 class ConnectionSession:
@@ -86,7 +87,7 @@ class ConnectionSession:
         self.user: User | None = None
         self.impersonates = False
         self.vhost: Vhost | None = None
-        self.client_properties: dict[str, Any] = {}
+        self.client_properties: Table = {}
         self.frame_max = self.config.frame_max
         self.max_message_size = broker.max_message_size
         self.channels: dict[int, ChannelSession] = {}

@@ -13,7 +13,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.vhost import Vhost
 from amqpy.errors import LoginRefused, NotAllowed
 from amqpy.profile import Profile
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, decode_table, table_field
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 ACCEPTED_HEADERS = frozenset((PROTOCOL_HEADER, b"AMQP\x01\x01\x00\x09"))
@@ -50,7 +50,7 @@ def server_properties(config: Config, profile: Profile) -> Table:
     }
     capabilities = {name: Field("bool", True) for name in CAPABILITIES}
     return {
-        "capabilities": Field("table", capabilities),
+        "capabilities": table_field(capabilities),
         **{name: Field("longstr", value) for name, value in texts.items()},
     }
 
@@ -60,7 +60,7 @@ def capabilities_of(client_properties: Table) -> frozenset[str]:
     field = client_properties.get("capabilities")
     if field is None or field.kind != "table":
         return frozenset()
-    return frozenset(name for name, value in field.value.items() if value == Field("bool", True))
+    return frozenset(name for name, value in decode_table(field.value).items() if value == Field("bool", True))
 
 
 def connection_name(client_properties: Table) -> str | None:

@@ -6,11 +6,15 @@ unless its destination leaves or a new one takes it over, and as evenly spread: 
 every destination draws a number for the key, and the smallest wins. To ask all of them for every message would be
 slow, so keys are hashed to slots, and a slot remembers its winner.
 
+Of several bindings of one destination the oldest says the weight, as in RabbitMQ. When that is removed, the next one
+does; RabbitMQ takes the destination away with the first binding that goes, whichever that is, and loses its messages.
+
 Source: `rabbit_exchange_type_consistent_hash`; Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005).
 """
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -34,6 +38,8 @@ class ConsistentHashExchange(Exchange):
         self._header = _name_in(self.arguments, "hash-header")
         self._property = _name_in(self.arguments, "hash-property")
         self.per_message = self._header is not None or self._property is not None
+        self._bound: dict[Destination, OrderedDict[Binding, None]] = {}
+        """The bindings of each destination, the oldest first."""
         self._candidates: dict[Destination, tuple[int, int]] = {}
         """What each destination draws its numbers from, and its weight."""
         self._winners: dict[int, Destination] = {}
@@ -57,18 +63,32 @@ class ConsistentHashExchange(Exchange):
             raise PreconditionFailed("The binding key must be greater than 0")
 
     def index(self, binding: Binding) -> None:
-        """The first binding of a destination is the one that counts."""
-        destination = binding.destination
-        if destination not in self._candidates:
-            kind = "queue" if isinstance(destination, Queue) else "exchange"
-            seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
-            self._candidates[destination] = (seed, int(binding.routing_key))
-            self._winners.clear()
+        bindings = self._bound.setdefault(binding.destination, OrderedDict())
+        bindings[binding] = None
+        if len(bindings) == 1:
+            self._weigh(binding)
 
     def unindex(self, binding: Binding) -> None:
-        """Whichever binding of a destination goes first takes it away, as in RabbitMQ."""
-        if self._candidates.pop(binding.destination, None) is None:
-            return
+        destination = binding.destination
+        bindings = self._bound[destination]
+        counted = next(iter(bindings))
+        del bindings[binding]
+        if not bindings:
+            del self._bound[destination], self._candidates[destination]
+            self._forget_winners()
+        elif binding is counted:
+            self._weigh(next(iter(bindings)))
+
+    def _weigh(self, binding: Binding) -> None:
+        """From now on this binding says how much its destination gets."""
+        destination = binding.destination
+        kind = "queue" if isinstance(destination, Queue) else "exchange"
+        seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
+        self._candidates[destination] = (seed, int(binding.routing_key))
+        self._winners.clear()
+
+    def _forget_winners(self) -> None:
+        """One is gone. All who are gone are forgotten once they are more than those who are there."""
         self._gone += 1
         if self._gone > len(self._candidates):
             self._gone = 0

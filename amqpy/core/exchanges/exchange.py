@@ -15,7 +15,7 @@ from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
 from amqpy.errors import CommandInvalid, PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.values import Table, encode_table
+from amqpy.wire.values import Table, entries_of, join_table
 
 if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
@@ -52,7 +52,7 @@ class Binding:
         self.destination = destination
         self.routing_key = routing_key
         self.arguments = arguments
-        self.identity: Identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
+        self.identity: Identity = (destination, routing_key, join_table(entries_of(arguments)))
         """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
 
     @property

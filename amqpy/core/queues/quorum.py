@@ -26,11 +26,13 @@ from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
+    header_entries,
+    headers_property,
     join_properties,
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry, split_table
+from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry
 
 
 class QuorumConsumer(Consumer):
@@ -218,11 +220,10 @@ class QuorumQueue(Queue):
         if not counts:
             return message
         properties = split_properties(message.header)
-        headers = split_table(properties.get("headers", bytes(4))[4:])
+        headers = header_entries(properties)
         for name, entry in entries_of(counts):
             replace_entry(headers, name, entry)
-        table = join_table(headers)
-        properties["headers"] = len(table).to_bytes(4, "big") + table
+        properties["headers"] = headers_property(join_table(headers))
         return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
