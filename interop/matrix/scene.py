@@ -17,6 +17,7 @@ from interop.matrix.cells import ALTERNATING, AT_ONCE, FEATURES, LATE, NEVER, Ce
 from interop.matrix.peer import CAPABILITIES, Heard, Peer, quietly_close
 from interop.parity import codec
 from interop.parity.connection import ROOM_FOR_ANYTHING, Broker
+from interop.parity.normalise import natural
 
 DEADLINE_S = 20.0
 GRACE_S = 0.5
@@ -306,12 +307,12 @@ class Scene:
     def together(self, why: str, peers: list[Peer]) -> None:
         """Who of them got which message may differ: it is told what they got together."""
         self._loose += peers
-        labels = [label.lstrip("r") for peer in peers for label in peer.given()]
-        numbers = sorted(labels, key=lambda label: int("".join(filter(str.isdigit, label)) or 0))
-        self.notes.append(f"{' and '.join(peer.name for peer in peers)} together: {runs(numbers)}")
+        labels = [label.removeprefix("r") for peer in peers for label in peer.given()]
+        self.notes.append(f"{' and '.join(peer.name for peer in peers)} together: {runs(sorted(labels, key=natural))}")
         for peer in peers:
-            in_order = [int(label.strip("r!")) for label in peer.given()]
-            self.notes.append(f"{peer.name}: {'in order' if in_order == sorted(in_order) else 'out of order'}")
+            given = [label.removeprefix("r") for label in peer.given()]
+            in_order = given == sorted(given, key=natural)
+            self.notes.append(f"{peer.name}: {'in order' if in_order else 'out of order'}")
         self.asides.append(f"{why}: {', '.join(f'{len(peer.given())} to {peer.name}' for peer in peers)}")
 
     def untold(self, peer: Peer, why: str) -> None:

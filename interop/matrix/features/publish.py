@@ -126,6 +126,19 @@ def gets(scene: Scene) -> None:
 
 
 @feature
+def gets_acknowledged(scene: Scene) -> None:
+    """Gets, and the acknowledgement of all results before the first of them is read: nothing is left."""
+    queue = scene.queue()
+    client = scene.reader("client")
+    scene.flood(queue)
+    scene.send_each(client, lambda _: client.send("basic.get", queue=queue), scene.count)
+    client.send("basic.ack", delivery_tag=scene.count, multiple=True)
+    scene.until_ready(queue, 0)
+    scene.release()
+    scene.gather(client, scene.count, "basic.get-ok")
+
+
+@feature
 def large_in_while_large_waits(scene: Scene) -> None:
     """Another's messages wait unread for a client that goes on publishing to a third."""
     waiting, going = scene.queue("waiting"), scene.queue("going")
@@ -134,7 +147,7 @@ def large_in_while_large_waits(scene: Scene) -> None:
     scene.consume(other, going, no_ack=True)
     scene.flood(waiting)
     scene.until_ready(waiting, 0)
-    scene.send_each(client, lambda number: client.publish(number, scene.size, going, on=1), scene.count)
+    scene.send_each(client, lambda number: client.publish(number, scene.size, going), scene.count)
     scene.gather(other, scene.count)
     scene.release()
     scene.gather(client, scene.count)
