@@ -102,10 +102,10 @@ def refused_and_read_later(scene: Scene) -> None:
     publisher = scene.reader("publisher")
     scene.call(publisher, "confirm.select")
     scene.begin()
-    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.cell.many)
+    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.count)
     scene.until_ready(queue, 1)
     scene.release()
-    scene.gather(publisher, scene.cell.many, "confirms")
+    scene.gather(publisher, scene.count, "confirms")
 
 
 @feature

@@ -27,25 +27,26 @@ def returns_confirmed(scene: Scene) -> None:
     scene.send_each(
         publisher,
         lambda number: publisher.publish(number, scene.size, "none.such", mandatory=True),
-        scene.cell.many,
+        scene.count,
     )
     scene.release()
-    scene.gather(publisher, scene.cell.many, "basic.return")
-    scene.gather(publisher, scene.cell.many, "confirms")
+    scene.gather(publisher, scene.count, "basic.return")
+    scene.gather(publisher, scene.count, "confirms")
 
 
 @feature
 def confirms(scene: Scene) -> None:
-    """Confirms are read late, while another client takes the messages."""
+    """Confirms are read late, while another client takes the messages. They are few: who leaves thousands of them unread
+    is sometimes not read on by RabbitMQ."""
     queue = scene.queue()
     publisher, consumer = scene.reader("publisher"), scene.peer("consumer")
     scene.consume(consumer, queue, no_ack=True)
     scene.call(publisher, "confirm.select")
     scene.begin()
-    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.cell.many)
-    scene.gather(consumer, scene.cell.many)
+    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.count)
+    scene.gather(consumer, scene.count)
     scene.release()
-    scene.gather(publisher, scene.cell.many, "confirms")
+    scene.gather(publisher, scene.count, "confirms")
 
 
 @feature
