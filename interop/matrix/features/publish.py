@@ -36,8 +36,10 @@ def returns_confirmed(scene: Scene) -> None:
 
 @feature
 def confirms(scene: Scene) -> None:
-    """Confirms are read late, while another client takes the messages. They are few: who leaves thousands of them unread
-    is sometimes not read on by RabbitMQ."""
+    """Confirms are read late, while another client takes the messages.
+
+    They are few: who leaves thousands of them unread is sometimes not read on by RabbitMQ.
+    """
     queue = scene.queue()
     publisher, consumer = scene.reader("publisher"), scene.peer("consumer")
     scene.consume(consumer, queue, no_ack=True)
