@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from amqpy.wire.frames import Frame, FrameReader
-from amqpy.wire.methods import Connection, encode_method
+from amqpy.wire.methods import Connection
 
 if TYPE_CHECKING:
     from amqpy.session.connection import ConnectionSession
@@ -45,7 +45,7 @@ class Gate:
         if alarms and not self.is_shut:
             self.is_shut = self.holds = True
             if connection.client_can("connection.blocked"):
-                connection.outbox.overtake(encode_method(0, Connection.Blocked, alarms.reason))
+                connection.outbox.overtake(connection.methods.encode(0, Connection.Blocked, alarms.reason))
 
     def heed_alarms(self, connection: "ConnectionSession") -> None:
         """One came or went. While there is one, no message may take the short way."""
@@ -56,7 +56,7 @@ class Gate:
             channel.warm_up()
         if self.is_shut:
             if connection.client_can("connection.blocked"):
-                connection.outbox.overtake(encode_method(0, Connection.Unblocked))
+                connection.outbox.overtake(connection.methods.encode(0, Connection.Unblocked))
             self.open()
 
     def open(self) -> None:
