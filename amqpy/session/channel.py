@@ -152,15 +152,12 @@ class Channel:
             return
         try:
             decoded = methods.decode(method, payload)
-            if method in methods.with_content:
-                # Not for us to receive. But RabbitMQ says so only when the content is there, too.
-                self._content = _Content(payload, methods.id_of(method))
-                self.connection.hot.pop(self.number, None)
-            if self.closing or self._content is not None:
-                return
             handler = HANDLERS.get(method)
             if handler is None:
-                raise CommandInvalid("unimplemented method")
+                self._on_unserved(method, payload)
+                return
+            if self.closing:
+                return
             self.broker.settle()
             journal = self.broker.agenda.journal
             if journal is None:
@@ -175,6 +172,15 @@ class Channel:
         except AmqpFault as fault:
             fault.method_id = fault.method_id or methods.id_of(method)
             raise
+
+    def _on_unserved(self, method: type[Method], payload: bytes) -> None:
+        """A method that is not for us to receive. With a content, it is refused when that is there, too."""
+        methods = self.connection.methods
+        if method in methods.with_content:
+            self._content = _Content(payload, methods.id_of(method))
+            self.connection.hot.pop(self.number, None)
+        elif not self.closing:
+            raise CommandInvalid("unimplemented method")
 
     def expect_method(self) -> None:
         """Raises UnexpectedFrame in the middle of a message, which no method may interrupt."""

@@ -162,8 +162,6 @@ class MethodTable:
         parts = [struct.pack(">I", self._ids[method])]
         bits = count = 0
         for (_, kind), value in zip(self._plans[method], values, strict=True):
-            if kind == ABSENT:
-                continue
             if kind == "bit":
                 bits |= bool(value) << count
                 count += 1
@@ -211,6 +209,8 @@ def _encode(kind: str, value: Any) -> bytes:  # noqa: ANN401 (what it is depends
         return fixed.pack(value)
     if kind == "shortstr":
         return shortstr(value)
+    if kind == ABSENT:
+        return b""
     raw = encode_table(value) if kind == "table" else value
     return struct.pack(">I", len(raw)) + raw
 
