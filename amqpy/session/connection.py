@@ -100,7 +100,7 @@ class ConnectionSession:
         self.promises = Promises(broker.agenda.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
-        self._login = Login(self, users, from_loopback=from_loopback)
+        self._login = Login(users, from_loopback=from_loopback)
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
         self.reader = FrameReader(broker.frame_max_floor)
@@ -350,7 +350,7 @@ class ConnectionSession:
 
     def _authenticate(self, response: bytes | str) -> None:
         assert isinstance(response, bytes)
-        answer = self._login.respond(response)
+        answer = self._login.respond(self, response)
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return

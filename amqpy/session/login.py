@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 class Login:
-    """The login of one connection, which may take several responses."""
+    """The login of one connection, which may take several responses.
 
-    def __init__(self, connection: "ConnectionSession", users: Users, *, from_loopback: bool) -> None:
-        self._connection = connection
+    It is not told its connection once for all: two that know each other are not freed at once.
+    """
+
+    def __init__(self, users: Users, *, from_loopback: bool) -> None:
         self._users = users
         self._from_loopback = from_loopback
         self._mechanism: Mechanism | None = None
@@ -33,13 +35,13 @@ class Login:
             raise CommandInvalid(f"unknown authentication mechanism '{name}'")
         self._mechanism = MECHANISMS[name](self._users, from_loopback=self._from_loopback)
 
-    def respond(self, response: bytes) -> User | bytes:
-        """The user that this response makes the client, or the next challenge.
+    def respond(self, connection: "ConnectionSession", response: bytes) -> User | bytes:
+        """The user that this response makes the client, or the next challenge. Events tell of the connection.
 
         Raises LoginRefused, which does not tell the client why, and SyntaxFault.
         """
         assert self._mechanism is not None
-        connection, mechanism = self._connection, self._mechanism
+        mechanism = self._mechanism
         events = connection.broker.events
         try:
             answer = mechanism.respond(response)
