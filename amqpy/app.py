@@ -24,9 +24,7 @@ from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core import recovery
 from amqpy.core.broker import Broker
-from amqpy.core.facts import LaneRecord
-from amqpy.core.journal import Journal
-from amqpy.core.message import Message
+from amqpy.core.startup import open_broker
 from amqpy.server import listener
 from amqpy.server.collector import collect_garbage
 from amqpy.server.monitor import monitor
@@ -130,28 +128,16 @@ def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
     if store is None:
         broker = Broker(config, new_name, random.randrange, unix_time_ms)
         return broker, Users(broker, new_salt)
-    loaded = store.load()
-    journal = Journal(store, lambda: unix_time_ms() - now_ms(), is_awaited=config.sync != "none")
-    broker = Broker(
+    broker, loaded = open_broker(
         config,
+        store,
         new_name,
         random.randrange,
         unix_time_ms,
-        journal=journal,
-        recorded=loaded.records,
         now_ms=now_ms(),
+        unix_offset_ms=lambda: unix_time_ms() - now_ms(),
     )
-    users = Users(broker, new_salt, loaded.records)
-
-    def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
-        offset_ms = unix_time_ms() - now_ms()
-        entries = store.read_lane(number, unix_offset_ms=offset_ms)
-        return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
-
-    recorded = (record.number for record in loaded.records if isinstance(record, LaneRecord))
-    journal.use_lanes({*loaded.lanes, *loaded.garbage, *recorded})
-    recovery.restore_messages(broker, loaded.records, loaded.lanes, read_lane, is_clean=loaded.is_clean)
-    return broker, users
+    return broker, Users(broker, new_salt, loaded.records)
 
 
 def new_name() -> str:

@@ -137,3 +137,17 @@ class LaneState(NamedTuple):
 
 
 NOTHING: Final = LaneState(0, 0, 0, 0)
+
+
+class Loaded(NamedTuple):
+    """All that is durable, but for the messages themselves."""
+
+    records: list[Record]
+    """Those of each kind in the order in which they were first put; kinds in the order of `KEYS`."""
+    lanes: dict[int, LaneState]
+    """Lanes that have a record and something in them, perhaps no messages any more, by number."""
+    is_clean: bool
+    """The broker stopped in good order the last time, or there never was one."""
+    garbage: frozenset[int]
+    """Lanes without a record that still have rows. They are as good as empty; but it is faster to use other numbers
+    until they are deleted, in a later run at the latest."""

@@ -11,7 +11,7 @@ Source: `rabbit_vhost:recover`, `rabbit_exchange:recover`, `rabbit_binding:recov
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from amqpy.core.administration.administration import place_parameter
@@ -22,7 +22,7 @@ from amqpy.core.facts import (
     BindingRecord,
     ExchangeRecord,
     LaneRecord,
-    LaneState,
+    Loaded,
     ParameterRecord,
     PermissionRecord,
     QueueRecord,
@@ -69,28 +69,22 @@ def restore(broker: "Broker", records: Iterable[Record]) -> None:
 
 
 def restore_messages(
-    broker: "Broker",
-    records: Iterable[Record],
-    lanes: Mapping[int, LaneState],
-    read_lane: Callable[[int], Iterable[tuple[int, Message, int]]],
-    *,
-    garbage: Iterable[int] = (),
-    is_clean: bool,
+    broker: "Broker", loaded: Loaded, read_lane: Callable[[int], Iterable[tuple[int, Message, int]]]
 ) -> None:
     """Puts back what is in the lanes of the queues and exchanges that are there again. `read_lane` gives all messages
-    of a lane, with positions and when they are due; `garbage` are lanes that had better not be used yet. If the last
-    stop was not clean, nobody knows what was delivered, and so all may have been."""
+    of a lane, with positions and when they are due. If the last stop was not clean, nobody knows what was delivered,
+    and so all may have been."""
     journal = broker.agenda.journal
     assert journal is not None
-    recorded = [record for record in records if isinstance(record, LaneRecord)]
-    journal.use_lanes({*(record.number for record in recorded), *lanes, *garbage})
+    recorded = [record for record in loaded.records if isinstance(record, LaneRecord)]
+    journal.use_lanes({*(record.number for record in recorded), *loaded.lanes, *loaded.garbage})
     for record in recorded:
-        state = lanes.get(record.number, NOTHING)
+        state = loaded.lanes.get(record.number, NOTHING)
         match _owner_of(broker, record):
             case QuorumQueue() as queue if record.level == HELD_LEVEL:
                 queue.restore_held(record.number, read_lane(record.number))
             case Queue() as queue:
-                queue.restore(record, state, delivered_before=record.front if is_clean else state.end)
+                queue.restore(record, state, delivered_before=record.front if loaded.is_clean else state.end)
             case DelayedExchange() as exchange:
                 exchange.waiting.restore(record.number, read_lane(record.number))
             case _:

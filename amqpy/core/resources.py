@@ -10,12 +10,18 @@ from typing import Final
 
 from amqpy.core.alarms import LOG, Alarms, Resource
 from amqpy.sizes import Limit
+from amqpy.wire.outbox import HIGH, UnsentLimit
 
 DISK_INTERVAL_MIN_MS: Final = 100
 DISK_INTERVAL_MAX_MS: Final = 10_000
 
 DISK_RATE: Final = 250_000
 """Bytes that a disk may be filled with in a millisecond, at most."""
+
+UNSENT_SHARE: Final = 4
+"""The part of the memory that the broker may use which may be taken by what waits for one client: a quarter."""
+
+UNSENT_MIN: Final = 2 * HIGH
 
 MB: Final = 1_000_000
 MIB: Final = 1 << 20
@@ -29,6 +35,8 @@ class Resources:
         self.disk_limit = disk_limit
         self.memory_used = self.memory_total = self.disk_free = -1
         """Bytes; -1 is not known, or not yet."""
+        self.unsent_limit = UnsentLimit()
+        """How many bytes may wait for one client: its share, or next to nothing while memory is short."""
         self._alarms = alarms
         self._short: set[Resource] = set()
 
@@ -82,6 +90,10 @@ class Resources:
         used, allowed = self.memory_used, self.memory_allowed
         is_short = allowed is not None and used > allowed
         state = "set" if is_short else "clear"
+        if self.memory_total >= 0:
+            limit = self.unsent_limit
+            limit.share = max(UNSENT_MIN, (self.memory_total if allowed is None else allowed) // UNSENT_SHARE)
+            limit.size = UNSENT_MIN if is_short else limit.share
         self._judge("memory", is_short, f"vm_memory_high_watermark {state}. Memory used:{used} allowed:{allowed}")
 
     def _judge_disk(self) -> None:

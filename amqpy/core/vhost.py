@@ -201,6 +201,8 @@ class Vhost:
         """Nobody waits for these replies any more."""
         del self.reply_queues[queue.name]
         queue.deleted = True
+        if len(queue.ready):
+            self.agenda.discarded.append(queue.ready.clear())
         self.forget_routes()
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
@@ -224,7 +226,8 @@ class Vhost:
 
     def message_count(self) -> int:
         """Messages, once for each queue they are in, and those that exchanges keep."""
-        in_queues = sum(len(queue.ready) + queue.unacked for queue in self.queues.values())
+        queues = (*self.queues.values(), *self.reply_queues.values())
+        in_queues = sum(len(queue.ready) + queue.unacked for queue in queues)
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:

@@ -3,8 +3,8 @@
     reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends
     writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
 
-A peer that does not read fills its outbox. Its consumers stop getting messages at `outbox.HIGH`; at twice that
-(replies, returns) the peer is not read either until it has caught up, and is dropped when it does not.
+A peer that does not read fills its outbox, up to its share of the memory (`core.resources`). From there on it is not
+read either until it has caught up, and is given up when it neither reads nor writes for a while.
 """
 
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ LISTEN_S = 100e-6
 """How long to listen to nobody but the one peer who speaks."""
 
 STALL_S = 60
-"""How long a peer that we have stopped reading may take nothing of what waits for it."""
+"""How long a peer for which all its share waits may neither take anything of it nor say anything."""
 
 HELD_MAX = 16 * 1024
 """Bytes taken of a peer that must wait, for the end of an alarm or for the store. They are not heard yet, but behind
@@ -61,7 +61,10 @@ class Link:
         self._receive_size = 4 * RECEIVE_MIN
         self._broken = False
         self._ending = False
-        self._resume = False
+        self._resume_at = -1
+        """Bytes in the outbox at which the consumers get their turn again; -1 if they need not."""
+        self._heard_at = trio.current_time()
+        """When the peer last said something."""
         self._write = trio.Event()
         self._caught_up = trio.Event()
         self._reading = trio.CancelScope()
@@ -77,6 +80,8 @@ class Link:
                 self._ending = True
                 self._write.set()
                 nursery.cancel_scope.deadline = trio.current_time() + LINGER_S
+            if self.outbox.size and not self._broken:
+                self.session.log.warning("the client has not read the last %d bytes in time", self.outbox.size)
             await self._say_goodbye()
         finally:
             self._reactor.forget(self)
@@ -89,6 +94,7 @@ class Link:
     def read_on(self) -> None:
         """The peer is not blocked any more."""
         self._holding.cancel()
+        self._caught_up.set()
 
     # --- reading
 
@@ -100,12 +106,12 @@ class Link:
                 data = await self._stream.receive_some(self._receive_size)
                 if not data:
                     return
-                began_at = trio.current_time()
+                self._heard_at = trio.current_time()
                 self._reactor.turn(self, bytes(data))
                 if len(data) == self._receive_size:
-                    self._adapt(trio.current_time() - began_at)
+                    self._adapt(trio.current_time() - self._heard_at)
                 self._read_on(len(data))
-                if self.outbox.size >= 2 * HIGH:
+                if self.outbox.overfull:
                     await self._wait_until_read()
                 if self.session.promises.stores and not await self._wait_until_stored():
                     return
@@ -158,17 +164,14 @@ class Link:
         return True
 
     async def _wait_until_read(self) -> None:
-        """Stops reading a peer that does not read us. Raises BrokenResourceError when it does not even start to, unless
-        it is us who keep back what it is to read."""
-        self.session.paused = True
-        while self.outbox.size >= HIGH:
+        """Stops reading a peer that does not read us, until it has read enough."""
+        self.session.pause()
+        self.flush()
+        while self.outbox.size >= self.outbox.limit.size // 2 and not self._broken:
             self._caught_up = trio.Event()
-            sent, was_held = self.outbox.total, self.outbox.held_for is not None
-            with trio.move_on_after(STALL_S):
-                await self._caught_up.wait()
-            if self.outbox.total == sent and not was_held:
-                raise trio.BrokenResourceError("the peer does not read")
-        self.session.paused = False
+            await self._caught_up.wait()
+        self.session.unpause()
+        self.flush()
 
     async def _wait_until_stored(self) -> bool:
         """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""
@@ -194,7 +197,8 @@ class Link:
     def flush(self) -> None:
         """Hands the outbox to the kernel as far as it goes; the writer task does the rest."""
         outbox = self.outbox
-        self._resume = self._resume or outbox.size >= HIGH
+        if outbox.size >= HIGH:
+            self._note_size()
         if self._rest or self._broken:
             return
         if self._send_nowait is None:
@@ -210,8 +214,12 @@ class Link:
                     break
         except trio.BrokenResourceError:
             self._break()
-        if self._rest or self._resume or self._ending:
+        if self._rest or self._resume_at >= 0 or self._ending:
             self._write.set()
+
+    def _note_size(self) -> None:
+        """Much waits: the consumers have stopped, or soon will, and go on when a good deal of it has left."""
+        self._resume_at = max(self._resume_at, LOW, self.outbox.size - HIGH)
 
     async def _write_loop(self) -> None:
         try:
@@ -223,27 +231,49 @@ class Link:
                     size = await self._send_some(rest)
                     self._rest = _after(rest, size)
                     # It may have filled up behind `rest`, and no flush is called for that.
-                    self._resume = self._resume or self.outbox.full
+                    if self.outbox.full:
+                        self._note_size()
                     self.outbox.sent(size)
                     self._caught_up.set()
+                    await self._resume()
                 if self._ending and self.outbox.held_for is None:
                     return
-                if self._resume and self.outbox.size <= LOW:
-                    # In a turn of its own: a fast reader of a long queue must not keep others from theirs.
-                    self._resume = False
-                    await trio.lowlevel.checkpoint()
-                    self._reactor.resume(self)
+                await self._resume()
         except trio.BrokenResourceError:
             self._break()
 
+    async def _resume(self) -> None:
+        """Gives the consumers their turn again, if enough has left. In a turn of its own: a fast reader of a long queue
+        must not keep others from theirs."""
+        if self.outbox.size <= self._resume_at:
+            self._resume_at = -1
+            await trio.lowlevel.checkpoint()
+            self._reactor.resume(self)
+
     async def _send_some(self, buffers: list[bytes | memoryview]) -> int:
-        """Waits until some of it is sent; how much. Each part counts as a sign that the peer reads."""
+        """Waits until some of it is sent; how much. Each part counts as a sign that the peer reads. Raises
+        BrokenResourceError, also when there was no sign of it for too long, and too much waits for it."""
+        since = trio.current_time()
+        while True:
+            until = max(since, self._heard_at) + STALL_S
+            with trio.move_on_at(until) as patience:
+                await self._stream.wait_send_all_might_not_block()
+            if not patience.cancelled_caught:
+                break
+            if self._heard_at + STALL_S <= until:
+                if self.outbox.size >= self.outbox.limit.share:
+                    self._give_up()
+                since = until
         if self._send_nowait is None:
             data = b"".join(buffers)
             await self._stream.send_all(data)
             return len(data)
-        await self._stream.wait_send_all_might_not_block()
         return self._send_nowait(buffers)
+
+    def _give_up(self) -> None:
+        reason = f"the client has neither read nor written for {STALL_S} s, and {self.outbox.size} bytes wait for it"
+        self._reactor.lost(self, f"closing connection: {reason}")
+        raise trio.BrokenResourceError(reason)
 
     def _break(self) -> None:
         self._broken = True

@@ -130,9 +130,9 @@ class Reactor:
         """A peer reads again."""
         self._do(link, link.session.resume_consumers)
 
-    def lost(self, link: Link) -> None:
-        """A peer is gone, or done."""
-        self._do(link, link.session.lost)
+    def lost(self, link: Link, *reason: str) -> None:
+        """A peer is gone, or done; or we have given it up, for a reason."""
+        self._do(link, link.session.lost, *reason)
 
     def forget(self, link: Link) -> None:
         self._deadlines.discard(link)

@@ -95,6 +95,7 @@ def _new_tag(channel: ChannelSession) -> str:
 def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
     assert method.consumer_tag is not None
     if channel.replies is not None and channel.replies.tag == method.consumer_tag:
+        channel.replies.finish()
         channel.vhost.remove_reply_queue(channel.replies)
         channel.replies = None
     elif (consumer := channel.subscriptions.pop(method.consumer_tag, None)) is not None:

@@ -136,6 +136,8 @@ class Channel:
         for consumer in self.ledger.consumers:
             if consumer.parked:
                 consumer.resume()
+        if self.replies is not None:
+            self.replies.drain()
 
     # --- frames
 

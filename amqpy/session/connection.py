@@ -80,7 +80,7 @@ class ConnectionSession:
         self.mechanism_name = ""
         self.config: Config = broker.config
         self.log = log
-        self.outbox = Outbox(wake)
+        self.outbox = Outbox(wake, broker.resources.unsent_limit)
         self.state = State.HEADER
         self.version = AMQP_0_9_1
         self.methods = self.version.methods
@@ -126,6 +126,21 @@ class ConnectionSession:
 
     def heed_alarms(self) -> None:
         self.gate.heed_alarms(self)
+        if self.paused:
+            self.gate.read_on()
+
+    def pause(self) -> None:
+        """The peer is not read until `unpause`: it would have to read first what waits for it."""
+        self.paused = True
+        if self.client_can("connection.blocked"):
+            alarms = self.broker.alarms
+            reason = alarms.reason if alarms else "low on memory"
+            self.outbox.overtake(self.methods.encode(0, Connection.Blocked, reason))
+
+    def unpause(self) -> None:
+        self.paused = False
+        if self.client_can("connection.blocked") and self.state is State.RUNNING:
+            self.outbox.overtake(self.methods.encode(0, Connection.Unblocked))
 
     def close(self, text: str) -> None:
         self.fail(ConnectionForced(text))
@@ -447,11 +462,11 @@ class ConnectionSession:
         self.state = State.CLOSING
         self.next_at_ms = self.broker.agenda.now_ms + timeout_ms
 
-    def lost(self) -> None:
-        """The transport is gone."""
+    def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
+        """The transport is gone, for this reason."""
         if self.state not in {State.CLOSING, State.CLOSED}:
             if self.state is State.RUNNING:
-                self.log.warning("client unexpectedly closed TCP connection")
+                self.log.warning("%s", reason)
             self._leave_core()
         self._finish()
 

@@ -6,11 +6,10 @@ It outlives the broker that uses it: after `close`, or after `crash`, another on
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, LaneState, Record
+from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, LaneState, Loaded, Record
 from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
 from amqpy.core.message import Message
 from amqpy.store.rows import MessageReader, expiry_of, traces_of
-from amqpy.store.store import Loaded
 
 
 class MemoryStore:

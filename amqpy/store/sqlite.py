@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from amqpy.core.facts import LaneRecord, LaneState, Record
+from amqpy.core.facts import LaneRecord, LaneState, Loaded, Record
 from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
 from amqpy.core.message import Message
 from amqpy.store import schema
@@ -27,7 +27,7 @@ from amqpy.store.files import Files
 from amqpy.store.ranges import Range, Ranges, outside, touched, united
 from amqpy.store.rows import KINDS, MessageReader, to_record
 from amqpy.store.statements import Bodies, of_added, of_facts, of_removed
-from amqpy.store.store import Loaded, StoreError, StoreFull
+from amqpy.store.store import StoreError, StoreFull
 
 Sync: TypeAlias = Literal["full", "os", "none"]
 

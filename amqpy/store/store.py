@@ -5,12 +5,10 @@ the disk; and for reading by another, at the same time. It knows neither queues 
 with keys.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from amqpy.core.facts import LaneState, Record
-from amqpy.core.journal import Batch, Source
-from amqpy.core.message import Message
+from amqpy.core.journal import Batch
+from amqpy.core.startup import StartSource
 
 
 class StoreError(Exception):
@@ -21,25 +19,8 @@ class StoreFull(StoreError):
     """There is no space. Nothing of what was appended since the last sync is stored; the same may be tried again."""
 
 
-class Loaded(NamedTuple):
-    """All that is durable, but for the messages themselves."""
-
-    records: list[Record]
-    """Those of each kind in the order in which they were first put; kinds in the order of `facts.KEYS`."""
-    lanes: dict[int, LaneState]
-    """Lanes that have a record and something in them, perhaps no messages any more, by number."""
-    is_clean: bool
-    """The broker stopped in good order the last time, or there never was one."""
-    garbage: frozenset[int]
-    """Lanes without a record that still have rows. They are as good as empty; but it is faster to use other numbers
-    until they are deleted, in a later run at the latest."""
-
-
-class Store(Source, Protocol):
+class Store(StartSource, Protocol):
     """Durable facts and messages."""
-
-    def load(self) -> Loaded:
-        """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
 
     def append(self, batch: Batch) -> None:
         """Buffers a batch, which must not change any more. Keys that it adds are new, or it removes them, too. Raises
@@ -52,9 +33,6 @@ class Store(Source, Protocol):
     def tidy(self) -> bool:
         """Does a bit of what can wait, between two syncs: deletes what was cleared, gives space back. Whether there
         is more to do. Raises StoreError."""
-
-    def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
-        """All messages of a lane, with positions; and when they are due, where that was noted."""
 
     def read_ahead(self, first: int, last: int) -> None:
         """These keys will be read soon: has them at hand, where that takes time. For a thread of its own. Raises

@@ -32,6 +32,10 @@ PLAIN_HEADER_MAX = 32
 """Content headers up to this size (a content type, a delivery mode) are likely to come again; longer ones hold
 identifiers and times and do not."""
 
+COPIED_MAX = 16 * 1024
+"""Bodies up to this size are copied into what is sent. Of larger ones all who are to get them share the one that there
+is, however long they wait for it."""
+
 MIDDLES_MAX = 256
 """Renderings remembered per consumer; more (a routing key per message, say) start over."""
 
@@ -85,33 +89,35 @@ class ContentWriter:
         """A method with its content, in as many frames as it takes. Of the body only views are kept, no copies."""
         write = self.outbox.write
         channel = self.channel
-        write(
-            b"".join(
-                (
-                    _FRAME(1, channel, len(method)),
-                    method,
-                    _NEXT_FRAME(0xCE, 2, channel, len(header)),
-                    header,
-                    b"\xce",
-                )
-            )
-        )
         view = memoryview(body)
-        for start in range(0, len(body), self.part_max):
+        part = view[: self.part_max]
+        head = (
+            _FRAME(1, channel, len(method)),
+            method,
+            _NEXT_FRAME(0xCE, 2, channel, len(header)),
+            header,
+            _NEXT_FRAME(0xCE, 3, channel, len(part)) if body else b"\xce",
+        )
+        write(b"".join(head))
+        if not body:
+            return
+        write(part)
+        for start in range(self.part_max, len(body), self.part_max):
             part = view[start : start + self.part_max]
-            write(_FRAME(3, channel, len(part)))
+            write(_NEXT_FRAME(0xCE, 3, channel, len(part)))
             write(part)
-            write(b"\xce")
+        write(b"\xce")
 
 
 class DeliveryWriter:
     """Writes one consumer's deliveries."""
 
-    __slots__ = ("_middles", "_prefix", "_prefixes", "outbox", "writer")
+    __slots__ = ("_copied_max", "_middles", "_prefix", "_prefixes", "outbox", "writer")
 
     def __init__(self, writer: ContentWriter, consumer_tag: str) -> None:
         self.writer = writer
         self.outbox = writer.outbox
+        self._copied_max = min(COPIED_MAX, writer.part_max)
         raw = consumer_tag.encode()
         self._prefix = _DELIVER_ID + bytes((len(raw),)) + raw
         self._prefixes: dict[int, bytes] = {}
@@ -124,7 +130,7 @@ class DeliveryWriter:
         address, header, body = message.address, message.header, message.body
         middle = self._middles.get((address, header))
         if middle is None:
-            if not 0 < len(body) <= self.writer.part_max:
+            if not 0 < len(body) <= self._copied_max:
                 self.writer.write(self._prefix + _TAG(tag, redelivered) + address, header, body)
                 return
             middle = self._make_middle(address, header, len(body))

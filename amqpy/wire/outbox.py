@@ -1,19 +1,24 @@
 """Bytes waiting for one peer.
 
 Everything a turn of the broker has to say to a peer is gathered here and leaves in as few calls as the
-transport allows. The outbox also is the measure of a slow reader: while it holds more than `HIGH`, the
-peer's consumers get no more messages (they wait in their queues, where others can take them).
+transport allows. The outbox also is the measure of a slow reader: from `HIGH` on, a consumer gets only what it was
+promised (`core.queues.consumers`), and from the limit on nothing, and the peer is not read.
 
 Some of it may be held until something has happened, with all that comes behind it. A heartbeat overtakes that.
 """
 
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 HIGH = 512 * 1024
 """Bytes at which the peer counts as slow."""
 
 LOW = HIGH // 4
 """Bytes at which it no longer does."""
+
+LIMIT = 128 * 1024 * 1024
+"""Bytes that may wait for one peer as long as nobody says otherwise."""
 
 SEND_MAX = 1024 * 1024
 """Bytes handed to the transport in one call, so that one large message is not copied whole."""
@@ -25,13 +30,26 @@ BUFFERS_MAX = 256
 """Buffers handed to the transport in one call; the kernel has a limit of 1024."""
 
 
+class UnsentLimit:
+    """How many bytes may wait for one peer; the outboxes of all refer to it."""
+
+    __slots__ = ("share", "size")
+
+    def __init__(self, share: int = LIMIT) -> None:
+        self.share = share
+        """A peer's part of the memory."""
+        self.size = share
+        """The same, or less for the time being."""
+
+
 class Outbox:
     """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
 
-    __slots__ = ("_held_from", "chunks", "held_for", "size", "total", "wake")
+    __slots__ = ("_held_from", "chunks", "held_for", "limit", "size", "total", "wake")
 
-    def __init__(self, wake: Callable[[], object]) -> None:
-        self.chunks: list[bytes | memoryview] = []
+    def __init__(self, wake: Callable[[], object], limit: UnsentLimit | None = None) -> None:
+        self.chunks: deque[bytes | memoryview] = deque()
+        self.limit = limit or UnsentLimit()
         self.size = 0
         """Bytes not yet accepted by the transport, those of a `take` in progress included."""
         self.total = 0
@@ -47,6 +65,11 @@ class Outbox:
         return self.size >= HIGH
 
     @property
+    def overfull(self) -> bool:
+        """Whether all that may wait for one peer does."""
+        return self.size >= self.limit.size
+
+    @property
     def may_leave(self) -> bool:
         """Whether there is anything to be sent now."""
         return bool(self.chunks) and (self.held_for is None or self._held_from > 0)
@@ -54,7 +77,9 @@ class Outbox:
     @property
     def leaving(self) -> int:
         """Bytes that wait for nothing but the transport."""
-        return self.size if self.held_for is None else self.size - sum(map(len, self.chunks[self._held_from :]))
+        if self.held_for is None:
+            return self.size
+        return self.size - sum(map(len, islice(self.chunks, self._held_from, None)))
 
     def write(self, data: bytes | memoryview) -> None:
         if not self.chunks:
@@ -87,7 +112,7 @@ class Outbox:
         """What is held will never leave; what comes now may."""
         if self.held_for is not None:
             self.size = self.leaving
-            del self.chunks[self._held_from :]
+            self.chunks = deque(islice(self.chunks, self._held_from))
             self.held_for = None
 
     def take(self) -> list[bytes | memoryview]:
@@ -98,18 +123,16 @@ class Outbox:
         """
         chunks = self.chunks
         if self.size <= SEND_MAX and self.held_for is None:
-            taken = chunks[:]
+            taken = list(chunks)
             chunks.clear()
         else:
-            count = size = 0
-            for chunk in chunks if self.held_for is None else chunks[: self._held_from]:
-                count += 1
+            taken = []
+            size, count = 0, len(chunks) if self.held_for is None else self._held_from
+            while size < SEND_MAX and len(taken) < count:
+                chunk = chunks.popleft()
+                taken.append(chunk)
                 size += len(chunk)
-                if size >= SEND_MAX:
-                    break
-            taken = chunks[:count]
-            del chunks[:count]
-            self._held_from -= count
+            self._held_from -= len(taken)
         if len(taken) == 1 or (len(taken) <= BUFFERS_MAX and sum(map(len, taken)) >= LARGE * len(taken)):
             return taken
         return [b"".join(taken)]

@@ -57,13 +57,15 @@ class Subject:
 
 class Amqpy(Subject):
     program: tuple[str, ...] = ("amqpy", "serve")
+    place: tuple[str, ...] = ()
+    """Options that say where it keeps things, if that is not its data directory."""
 
     def __init__(self, data_dir: Path, log: Path, options: tuple[str, ...] = ()) -> None:
         (self.port,) = rabbitmq.free_ports(1)
         self._log = log
         self._seen = 0
         self._command = [sys.executable, "-m", *self.program, "--host", "127.0.0.1", "--port", str(self.port)]
-        self._command += ["--data-dir", str(data_dir), *options]
+        self._command += [*(self.place or ("--data-dir", str(data_dir))), *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def _launch(self) -> "subprocess.Popen[bytes]":

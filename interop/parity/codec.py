@@ -282,6 +282,21 @@ class Reader:
             raise ValueError(f"{len(self._rest)} bytes too many in the payload")
 
 
+def property_values(raw_properties: bytes) -> dict[str, Any]:
+    """The properties of a content header by name: text as bytes, tables as `Reader.table` has them."""
+    reader = Reader(raw_properties)
+    flags = reader.number(">H")
+    found: dict[str, Any] = {}
+    for position, (name, amqp_type) in enumerate(PROPERTIES):
+        if not flags & 1 << (15 - position):
+            continue
+        if amqp_type == "shortstr":
+            found[name] = reader.short_text()
+        else:
+            found[name] = reader.table() if amqp_type == "table" else reader.number(NUMBER_FORMATS[amqp_type])
+    return found
+
+
 def parse_frame(frame_type: int, channel: int, payload: bytes, version: Version = AMQP_0_9_1) -> Frame:
     """What cannot be decoded is unknown and compared as bytes: a broker's mistake is a difference."""
     name = {HEADER: "header", BODY: "body", HEARTBEAT: "heartbeat"}.get(frame_type, "unknown")

@@ -4,23 +4,27 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from itertools import count
+from random import Random
 from typing import Any, NamedTuple
 
+from amqpy.config import Config
 from amqpy.core import recovery
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.facts import Drop, LaneRecord
-from amqpy.core.journal import POSITION_BITS, Batch, Journal
+from amqpy.core.journal import POSITION_BITS, Batch
 from amqpy.core.ledger import Owed
 from amqpy.core.message import Message
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.shelf import Shelf
+from amqpy.core.startup import open_broker
 from amqpy.core.structures import LevelledFifo, ReadyFifo
 from amqpy.store.memory import MemoryStore
 from amqpy.store.rows import MessageReader
-from tests.core.world import World
+from tests.core.world import UNIX_TIME_MS, World
 
 OFFSET_MS = 1_700_000_000_000
 """The Unix time when the first broker started."""
@@ -41,17 +45,18 @@ class StoredWorld(World):
         self.profile, self.settings = profile, settings
         self.store = MemoryStore() if store is None else store
         self.unix_offset_ms = unix_offset_ms
-        loaded = self.store.load()
-        self.journal = Journal(self.store, lambda: unix_offset_ms)
-        super().__init__(profile, journal=self.journal, recorded=loaded.records, now_ms=now_ms, **settings)
-
-        def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
-            entries = self.store.read_lane(number, unix_offset_ms=unix_offset_ms)
-            return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
-
-        recovery.restore_messages(
-            self.broker, loaded.records, loaded.lanes, read_lane, garbage=loaded.garbage, is_clean=loaded.is_clean
+        broker, _ = open_broker(
+            Config(profile=profile, **settings),
+            self.store,
+            map(str, count(1)).__next__,
+            Random(0).randrange,
+            lambda: UNIX_TIME_MS,
+            now_ms=now_ms,
+            unix_offset_ms=lambda: unix_offset_ms,
         )
+        super().__init__(broker=broker)
+        assert broker.agenda.journal is not None
+        self.journal = broker.agenda.journal
 
     # --- writing
 
@@ -180,9 +185,9 @@ def to_be_kept(broker: Broker, debts: Iterable[Owed]) -> dict[int, Kept]:
             for lane in lanes_of(queue).values():
                 assert isinstance(lane, Lane)
                 in_memory = len(lane) - lane.behind + len(lane._page)
-                for count, (position, message) in enumerate(lane):
+                for index, (position, message) in enumerate(lane):
                     is_kept = is_to_survive(queue, message)
-                    if is_kept or count >= in_memory:
+                    if is_kept or index >= in_memory:
                         add(lane.base + position, kept_as(message, offset_ms, is_transient=not is_kept))
     on_the_way = [(queue, position, message) for queue, position, message, _ in debts]
     on_the_way += [

@@ -2,10 +2,12 @@
 
 import pytest
 
-from amqpy.core.facts import LaneRecord
+from amqpy.core.facts import LaneRecord, Loaded
 from amqpy.core.journal import POSITION_BITS
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import PersistentMessage
+from amqpy.core.queues.lane import Lane
+from amqpy.store.memory import MemoryStore
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 from tests.core.invariants import check_invariants
@@ -349,3 +351,18 @@ def test_a_letter_that_nobody_took_is_where_it_died() -> None:
     world.nack(ledger, 1, requeue=False)
     assert world.ready("q") == []
     assert crashed(world).ready("q") == ["a"]
+
+
+class Littered(MemoryStore):
+    """A store in which lanes that nobody owns any more are still being deleted."""
+
+    def load(self) -> Loaded:
+        return super().load()._replace(garbage=frozenset({1, 2}))
+
+
+def test_a_new_queue_does_not_get_a_lane_that_is_still_being_deleted() -> None:
+    """Its first message would have to wait for that."""
+    world = StoredWorld(store=Littered())
+    world.queue("q", durable=True)
+    publish(world, "a")
+    assert [lane.base >> POSITION_BITS for lane in world.vhost.queues["q"].lanes() if isinstance(lane, Lane)] == [3]

@@ -5,7 +5,7 @@ import pytest
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.option_values import EXPIRY_MAX_MS, check_expiration
-from amqpy.core.queues.reply_to import REPLY_TO, UNREAD_MAX, name_reply_queue, wants_reply
+from amqpy.core.queues.reply_to import REPLY_TO, name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
@@ -108,11 +108,36 @@ def test_a_reply_goes_straight_to_who_asked() -> None:
     assert caught.value.text == f"no queue '{queue.name}' in vhost '/'"
 
 
-def test_replies_to_a_client_that_does_not_read_are_dropped() -> None:
+def test_replies_wait_in_order_for_a_client_that_does_not_read() -> None:
+    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    queue = world.broker.consume_replies(world.vhost, ledger, recipient, tag="tag")
+    recipient.reading = False
+    world.publish("", queue.name, "1", "2")
+    assert (recipient.got, ledger.last_tag, world.broker.message_count()) == ([], 0, 2)
+    recipient.reading = True
+    world.publish("", queue.name, "3")
+    assert recipient.got == [], "none overtakes those that wait"
+    queue.drain()
+    assert recipient.bodies == ["1", "2", "3"]
+    assert world.broker.message_count() == 0
+
+
+def test_replies_that_wait_come_before_the_end_of_their_consumer() -> None:
     world, recipient = World(), FakeRecipient()
     queue = world.broker.consume_replies(world.vhost, Ledger(), recipient, tag="tag")
-    recipient.outbox.size = UNREAD_MAX
-    world.publish("", queue.name, "lost")
-    recipient.outbox.size = UNREAD_MAX - 1
-    world.publish("", queue.name, "found")
-    assert recipient.got == [Delivery(1, False, "found")]
+    recipient.reading = False
+    world.publish("", queue.name, "1", "2")
+    queue.finish()
+    assert recipient.bodies == ["1", "2"]
+
+
+def test_replies_that_wait_go_with_their_channel() -> None:
+    world, recipient = World(), FakeRecipient()
+    queue = world.broker.consume_replies(world.vhost, Ledger(), recipient, tag="tag")
+    recipient.reading = False
+    world.publish("", queue.name, "1", "2")
+    world.vhost.remove_reply_queue(queue)
+    assert world.broker.message_count() == 0
+    world.broker.sweep(10)
+    queue.publish(Message(b"", b"", b"3"))
+    assert not queue.ready

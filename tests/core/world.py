@@ -21,7 +21,7 @@ from amqpy.core.queues.consumers import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.vhost import Route
 from amqpy.wire.hot import MANDATORY
-from amqpy.wire.outbox import HIGH, Outbox
+from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
 
@@ -126,11 +126,11 @@ class FakeRecipient:
 
     @property
     def reading(self) -> bool:
-        return not self.outbox.full
+        return not self.outbox.overfull
 
     @reading.setter
     def reading(self, reading: bool) -> None:
-        self.outbox.size = 0 if reading else HIGH
+        self.outbox.size = 0 if reading else self.outbox.limit.size
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self.got.append(Delivery(tag, redelivered, message.body.decode()))
@@ -151,12 +151,14 @@ class World:
         self,
         profile: str = Config().profile,
         *,
+        broker: Broker | None = None,
         journal: Journal | None = None,
         recorded: Sequence[Record] = (),
         now_ms: int = 0,
         **settings: Any,  # noqa: ANN401 (as Config has them)
     ) -> None:
-        self.broker = Broker(
+        """The broker that is given, or a new one of that kind."""
+        self.broker = broker or Broker(
             Config(profile=profile, **settings),
             map(str, count(1)).__next__,
             Random(0).randrange,

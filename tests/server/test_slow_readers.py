@@ -109,7 +109,19 @@ async def test_a_prefetch_holds_a_peer_back_before_its_outbox_does(autojump_cloc
 
 # --- answers that are not read
 
+GB = 10**9
+
+LIMIT = 2 * HIGH
+"""What may wait for one peer in these tests."""
+
 RETURNED = publish_frames("nowhere", BODY, mandatory=True)
+
+
+@pytest.fixture
+def limited(server: Server) -> Server:
+    limit = server.broker.resources.unsent_limit
+    limit.share = limit.size = LIMIT
+    return server
 
 
 async def keep_publishing(peer: Peer) -> None:
@@ -120,35 +132,35 @@ async def keep_publishing(peer: Peer) -> None:
 
 
 async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_dropped(
-    autojump_clock: MockClock, server: Server
+    autojump_clock: MockClock, limited: Server
 ) -> None:
-    peer = await server.opened(lockstep=True)
+    peer = await limited.opened(lockstep=True)
     await peer.ask(Queue.Declare(queue="own", exclusive=True))
-    witness = await server.opened()
+    witness = await limited.opened()
     began_at = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(server, 0)
+        link = link_of(limited, 0)
         assert link.session.paused
         # The last turn may have been one more receive's worth over the mark.
-        assert 2 * HIGH <= link.outbox.size < 2 * HIGH + 2 * len(RETURNED) + SEND_MAX
+        assert LIMIT <= link.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
         size = link.outbox.size
         await trio.sleep(STALL_S - 1)
         assert link.outbox.size == size
-        assert len(server.reactor.links) == 2
-        await server.until_gone(1)
+        assert len(limited.reactor.links) == 2
+        await limited.until_gone(1)
         nursery.cancel_scope.cancel()
     assert STALL_S <= trio.current_time() - began_at < STALL_S + 10
     await witness.ask(Queue.Declare(queue="own"))
 
 
-async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, server: Server) -> None:
-    peer = await server.opened(lockstep=True)
+async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, limited: Server) -> None:
+    peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(server, 0)
+        link = link_of(limited, 0)
         for _ in range(3):
             assert link.session.paused
             waiting = link.outbox.size // len(BODY)
@@ -158,25 +170,149 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, s
         nursery.cancel_scope.cancel()
 
 
-async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clock: MockClock, server: Server) -> None:
+async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clock: MockClock, limited: Server) -> None:
     """Its heartbeats are in the bytes that we do not read."""
-    peer = await server.opened(heartbeat_s=1, lockstep=True)
+    peer = await limited.opened(heartbeat_s=1, lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         await trio.sleep(STALL_S - 1)
-        assert len(server.reactor.links) == 1
+        assert len(limited.reactor.links) == 1
         nursery.cancel_scope.cancel()
 
 
-async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, server: Server) -> None:
-    peer = await server.opened(lockstep=True)
+async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, limited: Server) -> None:
+    peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     await peer.vanish()
-    await server.until_gone()
+    await limited.until_gone()
+
+
+async def test_who_publishes_first_and_reads_later_is_read_on(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened(lockstep=True)
+    count = 20 * LIMIT // len(BODY)
+    for _ in range(count):
+        await peer.send(RETURNED)
+    await trio.sleep(10 * STALL_S)
+    for _ in range(count):
+        assert (await peer.expect("Basic.Return")).body == BODY
+
+
+async def test_who_declares_first_and_reads_later_is_read_on(autojump_clock: MockClock, server: Server) -> None:
+    peer = await server.opened(lockstep=True)
+    declare = Queue.Declare(queue="q" * 200)
+    count = 2 * LIMIT // len(method_frame(Queue.DeclareOk(declare.queue, 0, 0), 1))
+    await peer.send(method_frame(declare, 1) * count)
+    await peer.say(Channel.Close(200, "", 0, 0))
+    for _ in range(count):
+        await peer.expect("Queue.DeclareOk")
+    await peer.expect("Channel.CloseOk")
+
+
+async def test_a_worker_writes_its_result_while_its_next_inputs_wait(autojump_clock: MockClock, server: Server) -> None:
+    worker, other = await consumer_of(server, "q"), await server.opened()
+    large = bytes(4 * LIMIT)
+    await other.ask(Queue.Declare(queue="results"))
+    await other.publish("q", b"first")
+    await worker.expect("Basic.Deliver")
+    await other.publish("q", large)
+    await other.publish("q", large)
+    await worker.publish("results", large * 2)
+    assert server.ready("results") == 1
+
+
+async def test_a_peer_hears_why_it_is_not_read(autojump_clock: MockClock, limited: Server) -> None:
+    peer = limited.connect(lockstep=True)
+    await peer.open(1, **{"connection.blocked": True})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    received = [await peer.next() for _ in range(LIMIT // len(BODY))]
+    while "Connection.Unblocked" not in [each.name for each in received if each is not None]:
+        received.append(await peer.next())
+    told = [each for each in received if each is not None and each.name != "Basic.Return"]
+    assert [each.name for each in told] == ["Connection.Blocked", "Connection.Unblocked"]
+    assert told[0].method.reason == "low on memory"
+
+
+async def test_the_log_tells_who_hung_up_and_why(
+    autojump_clock: MockClock, limited: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await limited.opened(lockstep=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_publishing, peer)
+        await limited.until_gone()
+        nursery.cancel_scope.cancel()
+    (told,) = [each for each in caplog.messages if "closing connection" in each]
+    assert f"the client has neither read nor written for {STALL_S} s" in told
+    assert "client unexpectedly closed" not in caplog.text
+
+
+async def test_one_that_waits_for_replies_and_stalls_is_given_up(autojump_clock: MockClock, limited: Server) -> None:
+    _, answerer, reply_to = await conversation(limited)
+    count = 10 * LIMIT // len(BODY)
+    for _ in range(count):
+        await answerer.publish(reply_to, BODY)
+    await wait_all_tasks_blocked()
+    assert link_of(limited, 0).outbox.size < LIMIT + 2 * len(BODY), "the others wait as messages"
+    assert limited.broker.message_count() > count // 2
+    await limited.until_gone(1)
+    assert limited.broker.message_count() == 0
+    await answerer.ask(Queue.Declare(queue="q"))
+
+
+async def test_replies_that_waited_come_when_the_client_reads(autojump_clock: MockClock, limited: Server) -> None:
+    asker, answerer, reply_to = await conversation(limited)
+    count = 10 * LIMIT // len(BODY)
+    for number in range(count):
+        await answerer.publish(reply_to, BODY, correlation_id=str(number))
+    for number in range(count):
+        assert (await asker.expect("Basic.Deliver")).properties.correlation_id == str(number)
+
+
+async def conversation(server: Server) -> tuple[Peer, Peer, str]:
+    """Who asks, and reads only when told to; who answers; the name that leads back."""
+    asker, answerer = await server.opened(lockstep=True), await server.opened()
+    await answerer.ask(Queue.Declare(queue="q"))
+    await answerer.ask(Basic.Consume(queue="q", no_ack=True))
+    await asker.ask(Basic.Consume(queue="amq.rabbitmq.reply-to", no_ack=True))
+    await asker.publish("q", reply_to="amq.rabbitmq.reply-to")
+    return asker, answerer, (await answerer.expect("Basic.Deliver")).properties.reply_to
+
+
+async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: MockClock, server: Server) -> None:
+    """It need not read anything for that: what waits for it is within its share again."""
+    peer = await server.opened(lockstep=True)
+    resources = server.broker.resources
+    server.reactor.administer(lambda: resources.note_memory(9 * GB, 10 * GB))
+    declare = Queue.Declare(queue="q" * 200)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer.send, method_frame(declare, 1) * (2 * LIMIT // 200))
+        await wait_all_tasks_blocked()
+        link = link_of(server, 0)
+        assert link.session.paused
+        server.reactor.administer(lambda: resources.note_memory(GB, 10 * GB))
+        await wait_all_tasks_blocked()
+        assert not link.session.paused
+    await peer.say(Channel.Close(200, "", 0, 0))
+    assert link.outbox.size > LIMIT, "it has read nothing"
+
+
+async def test_nobody_is_given_up_because_memory_is_short(autojump_clock: MockClock, server: Server) -> None:
+    """It may be busy with what it got, and is needed to make room."""
+    await consumer_of(server, "q", no_ack=True)
+    publisher = await server.opened()
+    await publisher.publish("q", bytes(2 * LIMIT))
+    await wait_all_tasks_blocked()
+    resources = server.broker.resources
+    server.reactor.administer(lambda: resources.note_memory(9 * GB, 10 * GB))
+    await trio.sleep(10 * STALL_S)
+    assert link_of(server, 0).outbox.overfull
+    assert len(server.reactor.links) == 2
 
 
 async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, server: Server) -> None:
@@ -220,23 +356,23 @@ class TricklingSocket(SocketStream):
         await self._received.aclose()
 
 
-async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, server: Server) -> None:
+async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, limited: Server) -> None:
     """What it takes within the time is much less than what waits for it, but it is something."""
     sender, receiver = memory_stream_one_way_pair()
     socket = TricklingSocket(receiver)
-    server.accept(socket, "trickling")
+    limited.accept(socket, "trickling")
     count = 3 * HIGH // len(BODY)
     await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
-    (link,) = server.reactor.links
+    (link,) = limited.reactor.links
     assert link.session.paused
     while link.outbox.size:
         await trio.sleep(STALL_S)
-        assert list(server.reactor.links) == [link]
+        assert list(limited.reactor.links) == [link]
     assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
     await sender.aclose()
-    await server.until_gone()
+    await limited.until_gone()
 
 
 # --- fairness

@@ -114,6 +114,7 @@ async def test_who_waits_for_a_reply_gets_heartbeats_and_the_alarm(
 async def test_who_waits_for_us_is_not_taken_for_one_who_does_not_read(
     autojump_clock: MockClock, stored: StoredServer
 ) -> None:
+    stored.broker.resources.unsent_limit.size = 2 * HIGH
     peer = await stored.opened()
     stored.disk.slow_down()
     await peer.say(Queue.Declare(queue="new", durable=True))

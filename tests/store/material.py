@@ -6,12 +6,12 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from amqpy.core.facts import Drop, LaneRecord, Put, Record
+from amqpy.core.facts import Drop, LaneRecord, Loaded, Put, Record
 from amqpy.core.journal import POSITION_BITS, Batch, Note
 from amqpy.core.message import Message, PersistentMessage, TracedMessage
 from amqpy.store.memory import MemoryStore
 from amqpy.store.sqlite import SqliteStore
-from amqpy.store.store import Loaded, Store
+from amqpy.store.store import Store
 from amqpy.wire.properties import content_header
 
 NOW_MS = 1_700_000_000_000

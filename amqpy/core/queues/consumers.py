@@ -5,6 +5,10 @@ the end. Who cannot take one (prefetch used up, the channel's limit reached, the
 and is *parked*; whatever gives the credit back puts it at the end again. So a delivery costs the same with one
 consumer or ten thousand, whatever the others are waiting for.
 
+Credit decides who gets a message, not how much waits already for a client that reads slowly: it gets `UNSENT_MAX` more
+(as in RabbitMQ), up to its share of the memory. But a lone consumer that promised nothing, having no prefetch, is held
+back at `HIGH` where its messages may as well wait in the queue (`Queue.is_patient`).
+
 Source: `rabbit_queue_consumers`.
 """
 
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from amqpy.core.vhost import Vhost
 
 
+UNSENT_MAX = 200
+"""Messages that a consumer may get although much waits for its client, and none of them has left."""
+
 UNLIMITED = 1 << 62
 GONE = -UNLIMITED
 """The credit of a consumer that has left and owes nothing: whatever comes back to it, it stays below 0."""
@@ -49,6 +56,7 @@ class Consumer:
         "queue",
         "recipient",
         "tag",
+        "unsent",
     )
 
     def __init__(
@@ -75,9 +83,33 @@ class Consumer:
         self.arguments = arguments
         self.priority = priority
         self.parked = True
+        self.unsent: deque[int] | None = None
+        """Where, in the stream of bytes to its client, those messages begin that it got although much waited."""
 
     def can_take(self) -> bool:
-        return self.credit > 0 and self.ledger.has_room and self.recipient.outbox.size < HIGH
+        return (
+            self.credit > 0
+            and self.ledger.has_room
+            and (self.recipient.outbox.size < HIGH or self.can_take_in_advance())
+        )
+
+    def can_take_in_advance(self) -> bool:
+        """Whether it may get a message although much waits for its client already."""
+        outbox = self.recipient.outbox
+        is_promised = self.granted < UNLIMITED or (self.ledger.limit and not self.no_ack)
+        if outbox.overfull or not (is_promised or not self.queue.is_patient):
+            return False
+        unsent = self.unsent
+        if unsent is None:
+            unsent = self.unsent = deque()
+        while unsent and unsent[0] < outbox.total:
+            unsent.popleft()
+        if len(unsent) >= UNSENT_MAX:
+            return False
+        begins_at = outbox.total + outbox.size
+        if not unsent or unsent[-1] != begins_at:
+            unsent.append(begins_at)
+        return True
 
     def deliver(self, position: int, message: Message, redelivered: bool) -> None:
         """Sends the message on its way."""

@@ -117,6 +117,8 @@ class Queue(Served):
         is_limited = settings.max_length is not None or settings.max_length_bytes is not None
         self.plain = not (is_limited or settings.message_ttl_ms is not None or self.contents is not None)
         self.plain = self.plain and not isinstance(self.ready, LevelledFifo)
+        if not self.plain:
+            self._end_patience()
         # RabbitMQ has the new limits before the new overflow: what is here goes by either.
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
             self._drop_excess()
@@ -190,10 +192,25 @@ class Queue(Served):
 
     # --- messages in
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether a message may as well wait here as on its way to a consumer: there is no other who could take it,
+        and no rule that drops it."""
+        return self.plain and not self.may_expire and len(self.consumers) == 1
+
+    def _end_patience(self) -> None:
+        """From now on a message that waits may be lost: the consumer for which it could wait gets it at once."""
+        if len(self.consumers) == 1:
+            for consumer in self.consumers:
+                consumer.resume()
+        if self in self.agenda.dirty:
+            del self.agenda.dirty[self]
+            self.drain()
+
     def publish(self, message: Message) -> bool:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
-        if not self.plain:
+        if not self.plain or message.expires_at_ms is not None:
             if self in self.agenda.dirty:
                 # What a consumer can have by now does not count towards the limits.
                 del self.agenda.dirty[self]
@@ -206,8 +223,6 @@ class Queue(Served):
                 consumer.deliver(ready.pass_by(message), message, False)
                 return False
         ready.append(message)
-        if message.expires_at_ms is not None:
-            self._note_expiry(message.expires_at_ms)
         return False
 
     def _admit(self, message: Message) -> bool:
@@ -220,6 +235,10 @@ class Queue(Served):
         if self.contents is not None and self._is_duplicate(message):
             return False
         message = self._with_ttl(message)
+        if message.expires_at_ms is not None and not self.may_expire:
+            self.may_expire = True
+            self._end_patience()
+            self.may_expire = True  # also if nothing waits any more
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
             consumer = self._next_consumer()
@@ -237,7 +256,6 @@ class Queue(Served):
 
     def _note_expiry(self, at_ms: int) -> None:
         """A message came that lives until then. One that may not wait at all is gone before the next one comes."""
-        self.may_expire = True
         if at_ms <= self.agenda.now_ms:
             self.drop_expired()
         self.watch_first()

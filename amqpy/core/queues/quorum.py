@@ -39,7 +39,7 @@ class QuorumConsumer(Consumer):
     __slots__ = ()
 
     def can_take(self) -> bool:
-        return self.credit > 0 and self.recipient.outbox.size < HIGH
+        return self.credit > 0 and (self.recipient.outbox.size < HIGH or self.can_take_in_advance())
 
     def answered(self) -> None:
         super().answered()

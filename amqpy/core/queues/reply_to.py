@@ -2,7 +2,8 @@
 
 A client consumes from the pseudo-queue `amq.rabbitmq.reply-to` and sends requests with that as reply-to. In the
 request the name is replaced by one of a kind, and what is published to that name goes straight to the client's
-channel, or nowhere.
+channel, or nowhere. While the client has its share of the memory waiting to be read, further replies wait as messages:
+none is lost as long as the client is there, and who publishes them is held back by the alarm of the memory.
 
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
@@ -14,19 +15,16 @@ from amqpy.core.effects import Recipient
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
-from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import decode_properties, replace_property
 
 if TYPE_CHECKING:
     from amqpy.core.vhost import Vhost
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-UNREAD_MAX = 4 * HIGH
-"""Bytes that a client may leave unread before its replies are dropped: they have no queue to wait in."""
 
 
 class ReplyQueue(Queue):
-    """Where replies for one channel are published to: a queue that never holds anything."""
+    """Where replies for one channel are published to: a queue that holds only what its client cannot take yet."""
 
     __slots__ = ("_ledger", "_recipient", "tag")
 
@@ -37,10 +35,23 @@ class ReplyQueue(Queue):
         self._recipient = recipient
 
     def publish(self, message: Message) -> bool:
-        """Delivers the reply, if anybody still waits for it."""
-        if not self.deleted and self._recipient.outbox.size < UNREAD_MAX:
+        """Delivers the reply as soon as the client can take it, if anybody still waits for it."""
+        if self.ready.fresh or self._recipient.outbox.overfull:
+            if not self.deleted:
+                self.ready.append(message)
+        elif not self.deleted:
             self._recipient.deliver(self._ledger.next_tag(), False, message)
         return False
+
+    def drain(self) -> None:
+        """Delivers replies that wait as long as the client can take them."""
+        while self.ready.fresh and not self._recipient.outbox.overfull:
+            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
+
+    def finish(self) -> None:
+        """Delivers all replies that wait: the client will take no more."""
+        while self.ready.fresh:
+            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

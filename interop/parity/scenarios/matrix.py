@@ -1,0 +1,21 @@
+"""The quick cells of `interop.matrix`: each feature with large messages and every reader. What is told of a cell is
+compared instead of frames, as bodies are large, and as it is about who got what."""
+
+from interop.matrix import features
+from interop.matrix.cells import FEATURES, Cell, quick_cells
+from interop.matrix.scene import play
+from interop.parity.scenario import scenario
+from interop.parity.script import Overdue, Stage
+
+features.load()
+
+
+@scenario(each={f"{cell.feature}, {cell.size_name}, {cell.reader}": cell for cell in quick_cells()})
+def cell(stage: Stage, cell: Cell) -> None:
+    """A feature, a size, and when somebody reads."""
+    told = play(cell, stage.broker)
+    for who, lines in told.lines.items():
+        for line in lines:
+            stage.note(f"{who}: {line}")
+    if told.in_vain:
+        raise Overdue(f"{FEATURES[cell.feature].purpose.partition(chr(10))[0]}\n" + "\n".join(told.in_vain))

@@ -1,0 +1,192 @@
+"""What a consumer gets whose client reads slowly: credit decides, bytes only where it makes no difference."""
+
+import pytest
+
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.core.queues.consumers import UNSENT_MAX
+from amqpy.core.resources import UNSENT_MIN, UNSENT_SHARE
+from amqpy.wire.outbox import HIGH, LIMIT
+from tests.core.world import FakeRecipient, World, arguments
+
+GB = 10**9
+
+
+class SlowRecipient(FakeRecipient):
+    """A client that takes what it is sent when the test says so. Messages count as large ones: after the first, much
+    waits."""
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        super().deliver(tag, redelivered, message)
+        self.outbox.size += HIGH
+
+    def read(self, count: int = 1) -> None:
+        """Takes so many messages."""
+        self.outbox.sent(count * HIGH)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.queue("q")
+    return world
+
+
+def numbered(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def resume(world: World, *ledgers: Ledger) -> None:
+    """What a session does when its client has read."""
+    for ledger in ledgers:
+        for consumer in ledger.consumers:
+            consumer.resume()
+    world.broker.settle()
+
+
+def test_a_prefetch_is_used_up_however_large_the_messages_are(world: World) -> None:
+    recipient = SlowRecipient()
+    world.consume("q", Ledger(), recipient, prefetch=10)
+    world.publish("", "q", *numbered(12))
+    assert recipient.bodies == numbered(10)
+
+
+def test_a_prefetch_of_the_whole_channel_is_a_promise_too(world: World) -> None:
+    recipient, ledger = SlowRecipient(), Ledger()
+    ledger.set_limit(10)
+    world.consume("q", ledger, recipient)
+    world.publish("", "q", *numbered(12))
+    assert recipient.bodies == numbered(10)
+
+
+@pytest.mark.parametrize("no_ack", [True, False])
+def test_a_lone_consumer_without_a_prefetch_is_held_back(world: World, no_ack: bool) -> None:
+    recipient, ledger = SlowRecipient(), Ledger()
+    world.consume("q", ledger, recipient, no_ack=no_ack)
+    world.publish("", "q", *numbered(3))
+    assert recipient.bodies == numbered(1)
+    recipient.read()
+    resume(world, ledger)
+    assert recipient.bodies == numbered(2)
+
+
+LOSSY: list[dict[str, int | str]] = [
+    {"max_length": 1},
+    {"max_length_bytes": 1},
+    {"message_ttl": 0},
+    {"max_length": 1, "overflow": "reject-publish"},
+]
+
+
+@pytest.mark.parametrize("given", LOSSY)
+@pytest.mark.parametrize("prefetch", [0, 10])
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_nobody_in_line_loses_a_message_to_a_limit(given: dict[str, int | str], prefetch: int, kind: str) -> None:
+    world, recipient = World(), SlowRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type=kind, **given))
+    world.consume("q", Ledger(), recipient, prefetch=prefetch)
+    for body in numbered(10):
+        assert world.publish("", "q", body) == []
+    assert recipient.bodies == numbered(10)
+
+
+def test_nor_to_a_limit_that_comes_later(world: World) -> None:
+    recipient = SlowRecipient()
+    world.consume("q", Ledger(), recipient)
+    world.publish("", "q", *numbered(3))
+    world.broker.administration.set_policy("/", "limit", ".*", {"max-length": 1})
+    world.broker.settle()
+    assert recipient.bodies == numbered(3)
+
+
+def test_nor_to_its_own_time_to_live(world: World) -> None:
+    recipient = SlowRecipient()
+    world.consume("q", Ledger(), recipient, no_ack=True)
+    for body in numbered(10):
+        world.publish("", "q", body, expiration=0)
+    assert recipient.bodies == numbered(10)
+    world.publish("", "q", "behind", expiration=0)
+    assert recipient.bodies[10:] == ["behind"]
+
+
+def test_what_expires_behind_what_was_held_back_comes_with_it(world: World) -> None:
+    recipient = SlowRecipient()
+    world.consume("q", Ledger(), recipient, no_ack=True)
+    world.publish("", "q", *numbered(3))
+    world.publish("", "q", "last", expiration=0)
+    assert recipient.bodies == [*numbered(3), "last"]
+
+
+@pytest.mark.parametrize("prefetch", [0, 10])
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_a_slow_client_keeps_its_priority(prefetch: int, kind: str) -> None:
+    world, first, second = World(), SlowRecipient(), SlowRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type=kind))
+    world.consume("q", Ledger(), first, priority=10, prefetch=prefetch)
+    world.consume("q", Ledger(), second, priority=0, prefetch=prefetch)
+    world.publish("", "q", *numbered(10))
+    assert (len(first.got), len(second.got)) == (10, 0)
+
+
+def test_equals_take_turns_however_slow_one_is(world: World) -> None:
+    slow, quick = SlowRecipient(), FakeRecipient()
+    for recipient in (slow, quick):
+        world.consume("q", Ledger(), recipient, no_ack=True)
+    world.publish("", "q", *numbered(10))
+    assert (slow.bodies, quick.bodies) == (numbered(10)[::2], numbered(10)[1::2])
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_the_active_one_of_several_stays_the_one(kind: str) -> None:
+    world, active, other = World(), SlowRecipient(), SlowRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type=kind, single_active_consumer=True))
+    for recipient in (active, other):
+        world.consume("q", Ledger(), recipient)
+    world.publish("", "q", *numbered(10))
+    assert (active.bodies, other.bodies) == (numbered(10), [])
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_so_many_wait_at_most(kind: str) -> None:
+    """Beside those that came before much waited. As some leave, as many more come."""
+    world, recipient, ledger = World(), SlowRecipient(), Ledger()
+    world.broker.resources.unsent_limit.size = 1 << 40
+    world.queue("q", durable=True, arguments=arguments(queue_type=kind))
+    world.consume("q", ledger, recipient, prefetch=1000)
+    recipient.outbox.size = HIGH
+    world.publish("", "q", *numbered(UNSENT_MAX + 50))
+    assert len(recipient.got) == UNSENT_MAX
+    recipient.read(21)
+    resume(world, ledger)
+    assert UNSENT_MAX + 20 <= len(recipient.got) <= UNSENT_MAX + 21
+
+
+def test_one_that_has_all_it_may_have_is_passed_over(world: World) -> None:
+    slow, other = SlowRecipient(), FakeRecipient()
+    slow.outbox.limit.size = 3 * HIGH
+    world.consume("q", Ledger(), slow, priority=1, prefetch=10)
+    world.consume("q", Ledger(), other, prefetch=10)
+    world.publish("", "q", *numbered(5))
+    assert (len(slow.got), len(other.got)) == (3, 2)
+
+
+# --- the share of one client
+
+
+@pytest.mark.parametrize(
+    ("watermark", "total", "share"),
+    [("0.4", 10 * GB, 4 * GB // UNSENT_SHARE), ("800MB", 10 * GB, 200 * 10**6), ("1MB", 10 * GB, UNSENT_MIN)],
+)
+def test_the_share_is_a_part_of_the_memory_that_may_be_used(watermark: str, total: int, share: int) -> None:
+    resources = World(memory_high_watermark=watermark).broker.resources
+    assert resources.unsent_limit.size == LIMIT
+    resources.note_memory(0, total)
+    assert resources.unsent_limit.size == share
+
+
+def test_while_memory_is_short_next_to_nothing_may_wait(world: World) -> None:
+    resources = world.broker.resources
+    resources.note_memory(9 * GB, 10 * GB)
+    assert resources.unsent_limit.size == UNSENT_MIN
+    resources.note_memory(GB, 10 * GB)
+    assert resources.unsent_limit.size == 4 * GB // UNSENT_SHARE
