@@ -375,12 +375,8 @@ class ConnectionSession:
         self.state = State.TUNING
 
     def _on_tune_ok(self, method: Connection.TuneOk) -> None:
-        try:
-            check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
-            check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
-        except NotAllowed as fault:
-            fault.method_id = self.methods.id_of(Connection.Tune)
-            raise
+        check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
+        check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
         self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
         self.channel_max = method.channel_max
         self._heartbeat = Heartbeat(method.heartbeat)

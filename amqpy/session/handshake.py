@@ -15,10 +15,13 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
 from amqpy.profile import Profile
 from amqpy.wire import methods, methods_0_8
-from amqpy.wire.methods import MethodTable
+from amqpy.wire.methods import Connection, MethodTable
 from amqpy.wire.values import Field, Table
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+
+TUNE_METHOD = methods.AMQP_0_9_1.id_of(Connection.Tune)
+"""What is blamed for a tune-ok out of bounds; in every version."""
 
 AMQP_1_HEADER = b"AMQP\x03\x01\x00\x00"
 """AMQP 1.0's, with SASL."""
@@ -112,9 +115,11 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
     """Refuses a tune-ok value outside what we proposed. 0 is no limit, on either side. Raises NotAllowed."""
     shown = " (no limit)" if name == "channel_max" and value == 0 else ""
     if value and value < floor:
-        raise NotAllowed(f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})")
+        text = f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})"
+        raise NotAllowed(text, method_id=TUNE_METHOD)
     if ours and (value == 0 or value > ours):
-        raise NotAllowed(f"negotiated {name} = {value}{shown} is higher than the maximum allowed value ({ours})")
+        text = f"negotiated {name} = {value}{shown} is higher than the maximum allowed value ({ours})"
+        raise NotAllowed(text, method_id=TUNE_METHOD)
 
 
 def enter(broker: Broker, user: User, name: str) -> Vhost:
