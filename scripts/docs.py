@@ -28,6 +28,7 @@ from amqpy.profile import MIB, PROFILES, documented
 from amqpy.session.connection import ConnectionSession
 from amqpy.session.handshake import CAPABILITIES
 from amqpy.wire.methods import (
+    AMQP_0_9_1,
     Basic,
     Channel,
     Confirm,
@@ -36,7 +37,6 @@ from amqpy.wire.methods import (
     Method,
     Queue,
     Tx,
-    encode_method,
     method_name,
 )
 from interop.clients import report, results
@@ -122,10 +122,10 @@ def is_taken(method: type[Method]) -> bool:
         (0, Connection.Open, "/", "", False),
         (1, Channel.Open, ""),
     ):
-        session.receive(encode_method(number, what, *values), 0)
+        session.receive(AMQP_0_9_1.encode(number, what, *values), 0)
     session.outbox.take()
     zeros = [ZERO.get(method.amqp_type(name), 0) for name in method.attributes()]
-    session.receive(encode_method(1, method, *zeros), 0)
+    session.receive(AMQP_0_9_1.encode(1, method, *zeros), 0)
     return b"unimplemented method" not in b"".join(session.outbox.take())
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from amqpy import __version__
 from amqpy.cli import main
-from amqpy.wire.methods import Connection, encode_method
+from amqpy.wire.methods import AMQP_0_9_1, Connection
 
 COMMAND = [sys.executable, "-m", "amqpy"]
 DEADLINE_S = 30
@@ -94,9 +94,9 @@ class Client:
         self.socket.settimeout(DEADLINE_S)
         self.socket.sendall(
             AMQP_HEADER
-            + encode_method(0, Connection.StartOk, {}, "PLAIN", f"\0{user}\0{password}".encode(), "en_US")
-            + encode_method(0, Connection.TuneOk, 2047, 131072, 0)
-            + encode_method(0, Connection.Open, "/", "", False)
+            + AMQP_0_9_1.encode(0, Connection.StartOk, {}, "PLAIN", f"\0{user}\0{password}".encode(), "en_US")
+            + AMQP_0_9_1.encode(0, Connection.TuneOk, 2047, 131072, 0)
+            + AMQP_0_9_1.encode(0, Connection.Open, "/", "", False)
         )
 
     def __enter__(self) -> "Client":
@@ -115,7 +115,7 @@ class Client:
         return True
 
     def is_let_in(self) -> bool:
-        return self.hears(encode_method(0, Connection.OpenOk, ""))
+        return self.hears(AMQP_0_9_1.encode(0, Connection.OpenOk, ""))
 
 
 @contextmanager
@@ -367,7 +367,7 @@ def test_a_signal_drains_and_exits_0(number: signal.Signals) -> None:
             assert client.is_let_in()
             broker.signal(number)
             assert client.hears(b"CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'")
-            client.socket.sendall(encode_method(0, Connection.CloseOk))
+            client.socket.sendall(AMQP_0_9_1.encode(0, Connection.CloseOk))
         assert broker.exit_code() == 0
         assert "Traceback" not in broker.log
 

@@ -4,7 +4,6 @@ Handlers stand in `topology` and `basic`, registered here by their method's clas
 calls the broker, and answers; whatever it raises closes the channel or the connection in one place (`connection`).
 """
 
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -28,7 +27,7 @@ from amqpy.errors import (
 from amqpy.session.description import of_channel_end
 from amqpy.session.transaction import Transaction, all_answered
 from amqpy.wire.hot import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
-from amqpy.wire.methods import Basic, Method, decode_method, encode_method, method_class, method_id, undecodable
+from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
     FLAGS_AT,
@@ -48,7 +47,9 @@ if TYPE_CHECKING:
     from amqpy.core.queues.reply_to import ReplyQueue
     from amqpy.session.connection import ConnectionSession
 
-BASIC_CLASS: Final = 60
+PUBLISH_METHOD, ACK_METHOD = AMQP_0_9_1.id_of(Basic.Publish), AMQP_0_9_1.id_of(Basic.Ack)
+"""Their numbers, which are the same in every version."""
+
 NO_ROUTE: Final = 312
 PERSISTENT: Final = 2
 """The delivery mode of messages that are to survive."""
@@ -82,15 +83,20 @@ class _Special(NamedTuple):
 
 
 class _Content:
-    """A basic.publish whose content is still being received."""
+    """A method whose content is still being received: basic.publish, or one that will be refused."""
 
-    __slots__ = ("body", "header", "missing", "payload", "size")
+    __slots__ = ("body", "header", "method_id", "missing", "payload", "size")
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, method_id: tuple[int, int] = PUBLISH_METHOD) -> None:
         self.payload = payload
+        self.method_id = method_id
         self.header: bytes | None = None
         self.size = self.missing = 0
         self.body: list[bytes | memoryview] = []
+
+    def blamed(self, fault: AmqpFault) -> AmqpFault:
+        fault.method_id = self.method_id
+        return fault
 
 
 class Channel:
@@ -120,7 +126,7 @@ class Channel:
         self._content: _Content | None = None
 
     def reply(self, method: type[Method], *values: object) -> None:
-        self.connection.outbox.write(encode_method(self.number, method, *values))
+        self.connection.outbox.write(self.connection.methods.encode(self.number, method, *values))
 
     def reply_after_work(self, method: type[Method], *values: object) -> None:
         """The reply, once all that the client's method began is done. What it promises is durable by then."""
@@ -153,7 +159,8 @@ class Channel:
     def on_method(self, payload: bytes) -> None:
         """A method frame. Raises the fault that refuses it."""
         self.expect_method()
-        method = method_class(*struct.unpack_from(">HH", payload))
+        methods = self.connection.methods
+        method = methods.find(payload)
         if method is None:
             raise CommandInvalid("unimplemented method")
         if method is Basic.Publish:
@@ -161,12 +168,13 @@ class Channel:
             self.connection.hot.pop(self.number, None)
             return
         try:
-            decoded = decode_method(method, payload)
-            if self.closing:
-                return
+            decoded = methods.decode(method, payload)
             handler = HANDLERS.get(method)
             if handler is None:
-                raise CommandInvalid("unimplemented method")
+                self._on_unserved(method, payload)
+                return
+            if self.closing:
+                return
             self.broker.settle()
             journal = self.broker.agenda.journal
             if journal is None:
@@ -179,8 +187,17 @@ class Channel:
                     self.connection.promises.hold(first)
             self.broker.settle()
         except AmqpFault as fault:
-            fault.method_id = fault.method_id or method_id(method)
+            fault.method_id = fault.method_id or methods.id_of(method)
             raise
+
+    def _on_unserved(self, method: type[Method], payload: bytes) -> None:
+        """A method that is not for us to receive. With a content, it is refused when that is there, too."""
+        methods = self.connection.methods
+        if method in methods.with_content:
+            self._content = _Content(payload, methods.id_of(method))
+            self.connection.hot.pop(self.number, None)
+        elif not self.closing:
+            raise CommandInvalid("unimplemented method")
 
     def expect_method(self) -> None:
         """Raises UnexpectedFrame in the middle of a message, which no method may interrupt."""
@@ -197,16 +214,18 @@ class Channel:
         if len(payload) < FLAGS_AT + 2:
             raise FrameFault("content header too short")
         class_id, weight, size = read_header(payload)
-        if class_id != BASIC_CLASS or weight:
-            raise _in_publish(
+        wanted, _ = content.method_id
+        if class_id != wanted or weight:
+            raise content.blamed(
                 UnexpectedFrame(
-                    f"expected content header for class {BASIC_CLASS}, got one for class {class_id} instead"
-                    if class_id != BASIC_CLASS
-                    else f"expected content header for class {BASIC_CLASS}, got non content header frame instead"
+                    f"expected content header for class {wanted}, got one for class {class_id} instead"
+                    if class_id != wanted
+                    else f"expected content header for class {wanted}, got non content header frame instead"
                 )
             )
         if size > CONTENT_SIZE_MAX:
-            raise _in_publish(FrameFault(f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"))
+            text = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
+            raise content.blamed(FrameFault(text))
         content.header = payload
         content.size = content.missing = size
         if not size:
@@ -221,7 +240,7 @@ class Channel:
             self._unexpected_in_content()
         content.missing -= len(payload)
         if content.missing < 0:
-            raise _in_publish(FrameFault("content body frame exceeds remaining content size"))
+            raise content.blamed(FrameFault("content body frame exceeds remaining content size"))
         # Too large a message is refused when it is over, as RabbitMQ does it; until then there is no need to keep it.
         if content.size <= self.connection.max_message_size:
             content.body.append(payload)
@@ -229,12 +248,13 @@ class Channel:
             self._finish_content()
 
     def _unexpected_in_content(self) -> None:
-        assert self._content is not None
-        if self._content.header is None:
-            text = f"expected content header for class {BASIC_CLASS}, got non content header frame instead"
+        content = self._content
+        assert content is not None
+        if content.header is None:
+            text = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
         else:
             text = "expected content body, got non content body frame instead"
-        raise _in_publish(UnexpectedFrame(text))
+        raise content.blamed(UnexpectedFrame(text))
 
     def _finish_content(self) -> None:
         content = self._content
@@ -243,6 +263,8 @@ class Channel:
         self._content = None
         if self.closing:
             return
+        if content.method_id != PUBLISH_METHOD:
+            raise content.blamed(CommandInvalid("unimplemented method"))
         self.warm_up()
         if content.size > self.connection.max_message_size:
             self._refuse_size(content.size, content.payload)
@@ -393,7 +415,7 @@ class Channel:
             else:
                 self.broker.acknowledge_one(self.ledger.take_one(tag))
         except AmqpFault as fault:
-            fault.method_id = method_id(Basic.Ack)
+            fault.method_id = ACK_METHOD
             raise
 
     def roll_back(self) -> "Taken":
@@ -433,5 +455,5 @@ class Channel:
 
 
 def _in_publish(fault: AmqpFault) -> AmqpFault:
-    fault.method_id = method_id(Basic.Publish)
+    fault.method_id = PUBLISH_METHOD
     return fault

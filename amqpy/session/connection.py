@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from amqpy.auth import IMPERSONATOR, MECHANISMS, LoginFailed, Mechanism, User, Users
+from amqpy.auth import IMPERSONATOR, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
 from amqpy.core.events.description import of_channel
@@ -27,7 +27,6 @@ from amqpy.errors import (
     FrameFault,
     LoginRefused,
     NotAllowed,
-    SyntaxFault,
     UnexpectedFrame,
 )
 from amqpy.session import basic, description, topology  # noqa: F401  (some register their handlers)
@@ -35,22 +34,23 @@ from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.ending import leave
 from amqpy.session.gate import Gate
 from amqpy.session.handshake import (
-    ACCEPTED_HEADERS,
+    AMQP_0_9_1,
     REFUSED_LOGIN_TIMEOUT_MS,
     capabilities_of,
     check_tuned,
     connection_name,
     enter,
-    login_refused,
     refusal_of,
     server_properties,
+    version_of,
 )
 from amqpy.session.heartbeat import Heartbeat
+from amqpy.session.login import Login
 from amqpy.session.promises import Promises
 from amqpy.session.state import State
-from amqpy.session.unexpected import is_frame, method_of, unexpected, unknown, with_method
+from amqpy.session.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
-from amqpy.wire.methods import Channel, Connection, Method, decode_method, encode_method, method_id, table_of
+from amqpy.wire.methods import Channel, Connection, Method, table_of
 from amqpy.wire.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class ConnectionSession:
         self.log = log
         self.outbox = Outbox(wake, broker.resources.unsent_limit)
         self.state = State.HEADER
+        self.version = AMQP_0_9_1
+        self.methods = self.version.methods
         self.user: User | None = None
         self.impersonates = False
         self.vhost: Vhost | None = None
@@ -100,9 +102,7 @@ class ConnectionSession:
         self.promises = Promises(broker.agenda.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """When `on_time` wants to be called."""
-        self._users = users
-        self._from_loopback = from_loopback
-        self._mechanism: Mechanism | None = None
+        self._login = Login(users, from_loopback=from_loopback)
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
         self.reader = FrameReader(broker.frame_max_floor)
@@ -226,13 +226,15 @@ class ConnectionSession:
         if len(header) < 8:
             return b""
         self._header = b""
-        if header not in ACCEPTED_HEADERS:
+        version = version_of(header, self.broker.profile)
+        if version is None:
             self.log.warning("bad protocol header %r", header)
             self.outbox.write(refusal_of(header, self.broker.profile))
             self._finish()
             return b""
-        properties = server_properties(self.config, self.broker.profile)
-        self._send(Connection.Start, 0, 9, properties, " ".join(self._users.mechanisms).encode(), b"en_US")
+        self.version, self.methods = version, version.methods
+        properties = server_properties(self.config, self.broker.profile, version)
+        self._send(Connection.Start, *version.announced, properties, self._login.offered, b"en_US")
         self.state = State.STARTING
         return rest
 
@@ -267,7 +269,7 @@ class ConnectionSession:
 
     def _on_channel_frame(self, kind: int, number: int, payload: bytes) -> None:
         channel = self.channels.get(number)
-        method = method_of(kind, payload)
+        method = method_of(self.methods, kind, payload)
         if channel is None:
             if len(self.channels) >= self.channel_max > 0:
                 raise NotAllowed(
@@ -277,13 +279,13 @@ class ConnectionSession:
             if kind != METHOD:
                 raise UnexpectedFrame("expected method frame, got non method frame instead")
             if method is not Channel.Open:
-                raise with_method(ChannelStateFault("expected 'channel.open'"), method)
+                raise not_open(self.methods, "expected 'channel.open'", method)
             self._open_channel(number)
             return
         if kind == METHOD:
             channel.expect_method()
         if method is Channel.Open:
-            raise with_method(ChannelStateFault("second 'channel.open' seen"), method)
+            raise not_open(self.methods, "second 'channel.open' seen", method)
         if method is Channel.CloseOk and channel.closing:
             del self.channels[number]
         elif method is Channel.Close:
@@ -327,7 +329,7 @@ class ConnectionSession:
     # --- connection methods
 
     def _on_connection_method(self, payload: bytes) -> None:
-        method = method_of(METHOD, payload)
+        method = method_of(self.methods, METHOD, payload)
         if method is None:
             raise CommandInvalid("unimplemented method")
         try:
@@ -354,57 +356,38 @@ class ConnectionSession:
                 name = self.state.name.lower()
                 raise ChannelStateFault(f"unexpected method in connection state {name}")
         except AmqpFault as fault:
-            fault.method_id = fault.method_id or method_id(method)
+            fault.method_id = fault.method_id or self.methods.id_of(method)
             raise
 
     def _decode(self, method: type[Method], payload: bytes) -> Any:  # noqa: ANN401 (a method of the class given)
         try:
-            return decode_method(method, payload)
+            return self.methods.decode(method, payload)
         except FrameFault as fault:
-            fault.method_id = method_id(method)
+            fault.method_id = self.methods.id_of(method)
             raise
 
     def _on_start_ok(self, method: Connection.StartOk) -> None:
         self.client_properties = table_of(method.client_properties)
-        self._capabilities = capabilities_of(self.client_properties)
-        if method.mechanism not in self._users.mechanisms:
-            raise CommandInvalid(f"unknown authentication mechanism '{method.mechanism}'")
-        mechanism = MECHANISMS[method.mechanism]
-        self._mechanism = mechanism(self._users, from_loopback=self._from_loopback)
+        self._capabilities = capabilities_of(self.client_properties) - self.version.lacks
+        self._login.choose(method.mechanism)
         self.mechanism_name = method.mechanism
         self.state = State.SECURING
         self._authenticate(method.response)
 
     def _authenticate(self, response: bytes | str) -> None:
-        assert self._mechanism is not None
         assert isinstance(response, bytes)
-        events = self.broker.events
-        try:
-            answer = self._mechanism.respond(response)
-        except LoginFailed as failure:
-            self.log.error("login failed: %s", str(failure))
-            events.tell("user.authentication.failure", description.of_login, self, failure.user_name, str(failure))
-            raise login_refused(self._mechanism.name) from None
-        except SyntaxFault as fault:
-            events.tell("user.authentication.failure", description.of_login, self, None, fault.text)
-            raise
+        answer = self._login.respond(self, response)
         if isinstance(answer, bytes):
             self._send(Connection.Secure, answer)
             return
-        events.tell("user.authentication.success", description.of_login, self, answer.name)
         self.user = answer
         self.impersonates = IMPERSONATOR in answer.tags
-        self._mechanism = None
         self._send(Connection.Tune, self.config.channel_max, self.config.frame_max, self.config.heartbeat)
         self.state = State.TUNING
 
     def _on_tune_ok(self, method: Connection.TuneOk) -> None:
-        try:
-            check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
-            check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
-        except NotAllowed as fault:
-            fault.method_id = method_id(Connection.Tune)
-            raise
+        check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
+        check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
         self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
         self.channel_max = method.channel_max
         self._heartbeat = Heartbeat(method.heartbeat)
@@ -506,4 +489,4 @@ class ConnectionSession:
         self.state = State.CLOSED
 
     def _send(self, method: type[Method], *values: object) -> None:
-        self.outbox.write(encode_method(0, method, *values))
+        self.outbox.write(self.methods.encode(0, method, *values))

@@ -13,7 +13,6 @@ from amqpy.session.handshake import connection_name
 if TYPE_CHECKING:
     from amqpy.session.connection import ConnectionSession
 
-PROTOCOL: Final = "{0,9,1}"
 NO_TLS: Final = dict.fromkeys(
     (
         "peer_cert_subject",
@@ -51,7 +50,7 @@ def of_login(connection: "ConnectionSession", user_name: str | None, error: str 
         "connection_name": peer.name,
         "peer_host": erlang_address(peer.peer_host),
         "peer_port": peer.peer_port,
-        "protocol": PROTOCOL,
+        "protocol": connection.version.number,
         "auth_mechanism": connection.mechanism_name,
         "ssl": False,
     }
@@ -76,7 +75,7 @@ def of_connection(connection: "ConnectionSession") -> Facts:
         "ssl": False,
         **NO_TLS,
         "auth_mechanism": connection.mechanism_name,
-        "protocol": PROTOCOL,
+        "protocol": connection.version.number,
         "user": connection.user_name,
         "vhost": connection.vhost.name if connection.vhost else "",
         "timeout": connection.heartbeat_s,

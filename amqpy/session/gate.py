@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from amqpy.session.state import State
 from amqpy.wire.frames import Frame, FrameReader
-from amqpy.wire.methods import Connection, encode_method
+from amqpy.wire.methods import Connection
 
 if TYPE_CHECKING:
     from amqpy.session.connection import ConnectionSession
@@ -133,9 +133,9 @@ class Gate:
         if is_blocked:
             alarms = connection.broker.alarms
             reason = alarms.reason if alarms else UNREAD
-            connection.outbox.overtake(encode_method(0, Connection.Blocked, reason))
+            connection.outbox.overtake(connection.methods.encode(0, Connection.Blocked, reason))
         else:
-            connection.outbox.overtake(encode_method(0, Connection.Unblocked))
+            connection.outbox.overtake(connection.methods.encode(0, Connection.Unblocked))
 
     # --- what waits
 

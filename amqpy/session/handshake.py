@@ -4,6 +4,7 @@ Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_n
 """
 
 from platform import python_version
+from typing import NamedTuple
 
 from amqpy import __version__
 from amqpy.auth import User
@@ -11,13 +12,16 @@ from amqpy.config import Config
 from amqpy.core.administration.limits import refuse_connection
 from amqpy.core.broker import Broker
 from amqpy.core.vhost import Vhost
-from amqpy.errors import LoginRefused, NotAllowed
+from amqpy.errors import NotAllowed
 from amqpy.profile import Profile
+from amqpy.wire import methods, methods_0_8
+from amqpy.wire.methods import Connection, MethodTable
 from amqpy.wire.values import Field, Table, decode_table, table_field
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
-ACCEPTED_HEADERS = frozenset((PROTOCOL_HEADER, b"AMQP\x01\x01\x00\x09"))
-"""The second one is 0-9, which is close enough."""
+
+TUNE_METHOD = methods.AMQP_0_9_1.id_of(Connection.Tune)
+"""What is blamed for a tune-ok out of bounds; in every version."""
 
 AMQP_1_HEADER = b"AMQP\x03\x01\x00\x00"
 """AMQP 1.0's, with SASL."""
@@ -38,7 +42,38 @@ CAPABILITIES = (
 )
 
 
-def server_properties(config: Config, profile: Profile) -> Table:
+class Version(NamedTuple):
+    """A version of AMQP, as a connection speaks it."""
+
+    number: str
+    """As events have it."""
+    announced: tuple[int, int]
+    """Major and minor version in connection.start."""
+    methods: MethodTable
+    capabilities: tuple[str, ...]
+    """What connection.start says we can do besides."""
+    lacks: frozenset[str] = frozenset()
+    """Capabilities that a client may claim in vain, for want of the methods."""
+
+
+AMQP_0_9_1 = Version("{0,9,1}", (0, 9), methods.AMQP_0_9_1, CAPABILITIES)
+AMQP_0_8 = Version("{0,8,0}", (8, 0), methods_0_8.AMQP_0_8, (), frozenset(("connection.blocked",)))
+
+_VERSIONS = {
+    PROTOCOL_HEADER: AMQP_0_9_1,
+    b"AMQP\x01\x01\x00\x09": AMQP_0_9_1,  # 0-9, which is close enough
+    b"AMQP\x01\x01\x08\x00": AMQP_0_8,  # what most of its clients send
+    b"AMQP\x01\x01\x09\x01": AMQP_0_8,  # what its specification says; py-amqplib sends it
+}
+
+
+def version_of(header: bytes, profile: Profile) -> Version | None:
+    """The version that a protocol header asks for; None if it is not spoken here."""
+    version = _VERSIONS.get(header)
+    return None if version is AMQP_0_8 and not profile.serves_amqp_0_8 else version
+
+
+def server_properties(config: Config, profile: Profile, version: Version) -> Table:
     """What connection.start says about us."""
     texts = {
         "cluster_name": config.cluster_name or "rabbit@localhost",
@@ -48,7 +83,7 @@ def server_properties(config: Config, profile: Profile) -> Table:
         "product": config.product,
         "version": config.version or profile.version,
     }
-    capabilities = {name: Field("bool", True) for name in CAPABILITIES}
+    capabilities = {name: Field("bool", True) for name in version.capabilities}
     return {
         "capabilities": table_field(capabilities),
         **{name: Field("longstr", value) for name, value in texts.items()},
@@ -80,14 +115,11 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
     """Refuses a tune-ok value outside what we proposed. 0 is no limit, on either side. Raises NotAllowed."""
     shown = " (no limit)" if name == "channel_max" and value == 0 else ""
     if value and value < floor:
-        raise NotAllowed(f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})")
+        text = f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})"
+        raise NotAllowed(text, method_id=TUNE_METHOD)
     if ours and (value == 0 or value > ours):
-        raise NotAllowed(f"negotiated {name} = {value}{shown} is higher than the maximum allowed value ({ours})")
-
-
-def login_refused(mechanism: str) -> LoginRefused:
-    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-    return LoginRefused(text, method_id=(0, 0))
+        text = f"negotiated {name} = {value}{shown} is higher than the maximum allowed value ({ours})"
+        raise NotAllowed(text, method_id=TUNE_METHOD)
 
 
 def enter(broker: Broker, user: User, name: str) -> Vhost:

@@ -3,23 +3,19 @@
 Source: `rabbit_reader:handle_frame`, `rabbit_command_assembler:analyze_frame`.
 """
 
-import struct
-
-from amqpy.errors import ConnectionFault, FrameFault, UnexpectedFrame
+from amqpy.errors import ChannelStateFault, FrameFault, UnexpectedFrame
 from amqpy.wire.frames import BODY, HEADER, HEARTBEAT, METHOD, payload_snippet
-from amqpy.wire.methods import Method, method_class, method_id
+from amqpy.wire.methods import Method, MethodTable
 
 
-def method_of(kind: int, payload: bytes) -> type[Method] | None:
+def method_of(methods: MethodTable, kind: int, payload: bytes) -> type[Method] | None:
     """The method of a frame, if there is one and it is known."""
-    if kind != METHOD or len(payload) < 4:
-        return None
-    return method_class(*struct.unpack_from(">HH", payload))
+    return methods.find(payload) if kind == METHOD and len(payload) >= 4 else None
 
 
-def with_method(fault: ConnectionFault, method: type[Method] | None) -> ConnectionFault:
-    fault.method_id = None if method is None else method_id(method)
-    return fault
+def not_open(methods: MethodTable, text: str, method: type[Method] | None) -> ChannelStateFault:
+    """The fault for a method that does not go with a channel being open or not."""
+    return ChannelStateFault(text, method_id=None if method is None else methods.id_of(method))
 
 
 def is_frame(kind: int, payload: bytes) -> bool:

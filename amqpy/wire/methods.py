@@ -1,4 +1,4 @@
-"""Every method but the hot ones: bytes to typed objects and back.
+"""Every method but the hot ones: bytes to typed objects and back, in tables of which each version of AMQP has one.
 
 The classes, their names and their fields' types come from pamqp's tables of the specification, so that the
 specification is not written down twice. The values are read and written here: pamqp refuses names that RabbitMQ
@@ -6,6 +6,7 @@ accepts and loses the types of table fields (see docs/decisions). This is the on
 """
 
 import struct
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from pamqp import commands
@@ -16,6 +17,7 @@ from amqpy.errors import FrameFault, SyntaxFault, erlang_text
 from amqpy.wire.values import Field, MalformedValue, Table, decode_table, encode_table
 
 __all__ = [
+    "AMQP_0_9_1",
     "Access",
     "Basic",
     "Channel",
@@ -23,12 +25,9 @@ __all__ = [
     "Connection",
     "Exchange",
     "Method",
+    "MethodTable",
     "Queue",
     "Tx",
-    "decode_method",
-    "encode_method",
-    "method_class",
-    "method_id",
     "method_name",
     "shortstr",
     "table_of",
@@ -41,16 +40,6 @@ _FIXED = {
     "long": struct.Struct(">I"),
     "longlong": struct.Struct(">Q"),
 }
-
-
-def method_class(class_id: int, number: int) -> type[Method] | None:
-    """The method with these ids, or None if AMQP 0-9-1 has no such method."""
-    return _METHODS.get(class_id << 16 | number)
-
-
-def method_id(method: type[Method]) -> tuple[int, int]:
-    """The class id and the method id, as the close methods report them."""
-    return method.index >> 16, method.index & 0xFFFF
 
 
 def method_name(method: type[Method]) -> str:
@@ -84,54 +73,114 @@ class Access:
         _ticket = "short"
 
 
-_METHODS: dict[int, type[Method]] = {
-    **commands.INDEX_MAPPING,
-    **{method.index: method for method in (Access.Request, Access.RequestOk)},
-}
-
-_PLANS = {method: tuple((name, method.amqp_type(name)) for name in method.attributes()) for method in _METHODS.values()}
-"""Each method's fields and their wire types, in order."""
+ABSENT = "absent"
+"""The type of a field that AMQP 0-9-1 has and another version does not: never on the wire, and an empty table here."""
 
 
-def decode_method(method: type[Method], payload: bytes) -> Method:
-    """The method in a method frame's payload (the four bytes of ids included).
+class MethodTable:
+    """The methods of one version of AMQP: their numbers, and bytes to typed objects and back.
 
-    Raises FrameFault for a payload that does not fit the method exactly, or for a name that is not UTF-8, and
-    SyntaxFault for a table that is none.
+    `ids` are class id and method id as one number, `with_content` the methods that a message follows. `absent` are the
+    fields that this version does not have: whoever handles or sends such a method need not know.
     """
-    result = method.__new__(method)
-    position, bit = 4, 8
-    try:
-        for name, kind in _PLANS[method]:
-            value: Any
-            if kind == "bit":
-                if bit == 8:
-                    position, bit = position + 1, 0
-                value = bool(payload[position - 1] >> bit & 1)
-                bit += 1
+
+    def __init__(
+        self,
+        ids: Mapping[type[Method], int],
+        with_content: Collection[type[Method]],
+        absent: Collection[tuple[type[Method], str]] = (),
+    ) -> None:
+        self.with_content = frozenset(with_content)
+        self._ids = ids
+        self._methods = {number: method for method, number in ids.items()}
+        self._plans = {
+            method: tuple(
+                (name, ABSENT if (method, name) in absent else method.amqp_type(name)) for name in method.attributes()
+            )
+            for method in ids
+        }
+
+    def __iter__(self) -> Iterator[type[Method]]:
+        return iter(self._ids)
+
+    def find(self, payload: bytes) -> type[Method] | None:
+        """The method whose ids a method frame's payload begins with, or None if this version has no such method."""
+        return self._methods.get(int.from_bytes(payload[:4], "big"))
+
+    def id_of(self, method: type[Method]) -> tuple[int, int]:
+        """The class id and the method id, as the close methods report them."""
+        return self._ids[method] >> 16, self._ids[method] & 0xFFFF
+
+    def fields_of(self, method: type[Method]) -> tuple[tuple[str, str], ...]:
+        """The names of a method's fields and their wire types, in order."""
+        return self._plans[method]
+
+    def decode(self, method: type[Method], payload: bytes) -> Method:
+        """The method in a method frame's payload (the four bytes of ids included).
+
+        Raises FrameFault for a payload that does not fit the method exactly, or for a name that is not UTF-8, and
+        SyntaxFault for a table that is none.
+        """
+        result = method.__new__(method)
+        position, bit = 4, 8
+        try:
+            for name, kind in self._plans[method]:
+                value: Any
+                if kind == "bit":
+                    if bit == 8:
+                        position, bit = position + 1, 0
+                    value = bool(payload[position - 1] >> bit & 1)
+                    bit += 1
+                    setattr(result, name, value)
+                    continue
+                bit = 8
+                fixed = _FIXED.get(kind)
+                if fixed is not None:
+                    (value,) = fixed.unpack_from(payload, position)
+                    position += fixed.size
+                elif kind == "shortstr":
+                    end = position + 1 + payload[position]
+                    value = _name(payload[position + 1 : end])
+                    position = end
+                elif kind == ABSENT:
+                    value = {}
+                else:
+                    (size,) = _FIXED["long"].unpack_from(payload, position)
+                    end = position + 4 + size
+                    raw = payload[position + 4 : end]
+                    value = _table(raw, method) if kind == "table" and end <= len(payload) else raw
+                    position = end
                 setattr(result, name, value)
+        except (IndexError, struct.error):
+            raise undecodable(payload) from None
+        if position != len(payload):
+            raise undecodable(payload)
+        return result
+
+    def encode(self, channel: int, method: type[Method], *values: object) -> bytes:
+        """A whole method frame, its fields given in the specification's order, those that are absent too."""
+        parts = [struct.pack(">I", self._ids[method])]
+        bits = count = 0
+        for (_, kind), value in zip(self._plans[method], values, strict=True):
+            if kind == "bit":
+                bits |= bool(value) << count
+                count += 1
                 continue
-            bit = 8
-            fixed = _FIXED.get(kind)
-            if fixed is not None:
-                (value,) = fixed.unpack_from(payload, position)
-                position += fixed.size
-            elif kind == "shortstr":
-                end = position + 1 + payload[position]
-                value = _name(payload[position + 1 : end])
-                position = end
-            else:
-                (size,) = _FIXED["long"].unpack_from(payload, position)
-                end = position + 4 + size
-                raw = payload[position + 4 : end]
-                value = _table(raw, method) if kind == "table" and end <= len(payload) else raw
-                position = end
-            setattr(result, name, value)
-    except (IndexError, struct.error):
-        raise undecodable(payload) from None
-    if position != len(payload):
-        raise undecodable(payload)
-    return result
+            if count:
+                parts.append(bytes((bits,)))
+                bits = count = 0
+            parts.append(_encode(kind, value))
+        if count:
+            parts.append(bytes((bits,)))
+        payload = b"".join(parts)
+        return struct.pack(">BHI", 1, channel, len(payload)) + payload + b"\xce"
+
+
+AMQP_0_9_1 = MethodTable(
+    {method: number for number, method in commands.INDEX_MAPPING.items()}
+    | {method: method.index for method in (Access.Request, Access.RequestOk)},
+    with_content=(Basic.Publish, Basic.Return, Basic.Deliver, Basic.GetOk),
+)
 
 
 def _table(raw: bytes, method: type[Method]) -> Table:
@@ -154,31 +203,14 @@ def _name(raw: bytes) -> str:
         raise FrameFault("Malformed UTF-8 in shortstr", method_id=(0, 0)) from None
 
 
-def encode_method(channel: int, method: type[Method], *values: object) -> bytes:
-    """A whole method frame, its fields given in the specification's order."""
-    parts = [struct.pack(">I", method.index)]
-    bits = count = 0
-    for (_, kind), value in zip(_PLANS[method], values, strict=True):
-        if kind == "bit":
-            bits |= bool(value) << count
-            count += 1
-            continue
-        if count:
-            parts.append(bytes((bits,)))
-            bits = count = 0
-        parts.append(_encode(kind, value))
-    if count:
-        parts.append(bytes((bits,)))
-    payload = b"".join(parts)
-    return struct.pack(">BHI", 1, channel, len(payload)) + payload + b"\xce"
-
-
 def _encode(kind: str, value: Any) -> bytes:  # noqa: ANN401 (what it is depends on `kind`)
     fixed = _FIXED.get(kind)
     if fixed is not None:
         return fixed.pack(value)
     if kind == "shortstr":
         return shortstr(value)
+    if kind == ABSENT:
+        return b""
     raw = encode_table(value) if kind == "table" else value
     return struct.pack(">I", len(raw)) + raw
 

@@ -25,9 +25,19 @@ FRAME_END = b"\xce"
 METHOD = 1
 
 CLOSE_TEXT = b"CONNECTION_FORCED - closed by an operator"
-CLOSE_ARGUMENTS = struct.pack(">HHHB", 10, 50, 320, len(CLOSE_TEXT)) + CLOSE_TEXT + bytes(4)
-CLOSE = FRAME_HEADER.pack(METHOD, 0, len(CLOSE_ARGUMENTS)) + CLOSE_ARGUMENTS + FRAME_END
-CLOSE_OK = FRAME_HEADER.pack(METHOD, 0, 4) + struct.pack(">HH", 10, 51) + FRAME_END
+CLOSE_ARGUMENTS = struct.pack(">HB", 320, len(CLOSE_TEXT)) + CLOSE_TEXT + bytes(4)
+
+
+def method(class_id: int, method_id: int, arguments: bytes = b"") -> bytes:
+    """A frame on channel 0."""
+    payload = struct.pack(">HH", class_id, method_id) + arguments
+    return FRAME_HEADER.pack(METHOD, 0, len(payload)) + payload + FRAME_END
+
+
+CLOSE, CLOSE_OK = method(10, 50, CLOSE_ARGUMENTS), method(10, 51)
+OLD_CLOSE, OLD_CLOSE_OK = method(10, 60, CLOSE_ARGUMENTS), method(10, 61)
+START_OF_0_8 = struct.pack(">HHBB", 10, 10, 8, 0)
+"""How connection.start begins for AMQP 0-8, which has other numbers for the same methods."""
 
 
 class Proxy:
@@ -85,6 +95,7 @@ class Link:
         self._client = client
         self._broker = broker
         self._closing = False
+        self._close, self._close_ok = CLOSE, CLOSE_OK
         self._patience = threading.Timer(LINGER_S, self.cut)
         """Runs while the client may answer a close; a timeout of its socket would not end a `recv` that has begun."""
         self._patience.daemon = True
@@ -110,15 +121,15 @@ class Link:
         with self._between_frames, contextlib.suppress(OSError):
             self._closing = True
             self._broker.shutdown(socket.SHUT_RDWR)
-            self._client.sendall(CLOSE)
+            self._client.sendall(self._close)
             self._patience.start()
 
     def _to_broker(self) -> None:
         last = b""
         with contextlib.suppress(OSError):
-            while last != CLOSE_OK and (chunk := self._client.recv(CHUNK_BYTES)):
+            while last != self._close_ok and (chunk := self._client.recv(CHUNK_BYTES)):
                 if self._closing:
-                    last = (last + chunk)[-len(CLOSE_OK) :]
+                    last = (last + chunk)[-len(self._close_ok) :]
                 else:
                     self._broker.sendall(chunk)
             if not self._closing:
@@ -130,6 +141,8 @@ class Link:
         with contextlib.suppress(OSError):
             for frames in whole_frames(partial(self._broker.recv, CHUNK_BYTES)):
                 with self._between_frames:
+                    if frames.startswith(START_OF_0_8, FRAME_HEADER.size):
+                        self._close, self._close_ok = OLD_CLOSE, OLD_CLOSE_OK
                     if self._closing:
                         return
                     self._client.sendall(frames)

@@ -109,7 +109,7 @@ class Workspace:
             fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--dest", str(place)]
             try:
                 self._run([sys.executable, *fetch, "--disable-pip-version-check", requirement], self.folder)
-                (archive,) = place.glob("*.tar.gz")
+                (archive,) = place.glob("*.t*gz")
                 with tarfile.open(archive) as packed:
                     packed.extractall(place, filter="data")
             except BaseException:

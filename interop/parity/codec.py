@@ -1,4 +1,4 @@
-"""AMQP 0-9-1 frames for a script that must see every byte and may send wrong ones.
+"""AMQP frames for a script that must see every byte and may send wrong ones; of version 0-9-1 unless told otherwise.
 
 Only the method tables come from pamqp. Its values are not used: it refuses names a broker accepts, and it
 changes tables on the way (integers shrink, doubles become floats). Nothing here is shared with amqpy
@@ -6,6 +6,7 @@ either, or both sides of a comparison could be wrong together.
 """
 
 import contextlib
+import functools
 import re
 import struct
 import zlib
@@ -48,8 +49,22 @@ def known_method(index: int, frame_class: type[base.Frame]) -> Method:
     )
 
 
-METHODS_BY_INDEX = {index: known_method(index, each) for index, each in commands.INDEX_MAPPING.items()}
-METHODS = {method.name: method for method in METHODS_BY_INDEX.values()}
+@dataclass(frozen=True)
+class Version:
+    """What a connection speaks: the protocol header that asks for it, and its methods."""
+
+    header: bytes
+    methods: Mapping[str, Method]
+
+    @functools.cached_property
+    def by_index(self) -> Mapping[int, Method]:
+        return {method.index: method for method in self.methods.values()}
+
+
+METHODS = {
+    method.name: method for method in (known_method(index, each) for index, each in commands.INDEX_MAPPING.items())
+}
+AMQP_0_9_1 = Version(PROTOCOL_HEADER, METHODS)
 
 
 @dataclass(frozen=True)
@@ -78,9 +93,9 @@ def frame(frame_type: int, channel: int, payload: bytes, *, end: int = FRAME_END
     return struct.pack(">BHI", frame_type, channel, len(payload)) + payload + bytes([end])
 
 
-def method_payload(name: str, **values: Any) -> bytes:  # noqa: ANN401 - whatever the field takes
+def method_payload(name: str, version: Version = AMQP_0_9_1, /, **values: Any) -> bytes:  # noqa: ANN401 - as it takes
     """Fields left out are zero, empty or false."""
-    method = METHODS[name]
+    method = version.methods[name]
     unknown = values.keys() - {field_name for field_name, _ in method.fields}
     if unknown:
         raise TypeError(f"{name} has no field {', '.join(sorted(unknown))}")
@@ -291,11 +306,11 @@ def property_values(raw_properties: bytes) -> dict[str, Any]:
     return found
 
 
-def parse_frame(frame_type: int, channel: int, payload: bytes) -> Frame:
+def parse_frame(frame_type: int, channel: int, payload: bytes, version: Version = AMQP_0_9_1) -> Frame:
     """What cannot be decoded is unknown and compared as bytes: a broker's mistake is a difference."""
     name = {HEADER: "header", BODY: "body", HEARTBEAT: "heartbeat"}.get(frame_type, "unknown")
     if frame_type == METHOD and len(payload) >= 4:
-        method = METHODS_BY_INDEX.get(struct.unpack_from(">I", payload)[0])
+        method = version.by_index.get(struct.unpack_from(">I", payload)[0])
         if method is not None:
             with contextlib.suppress(ValueError, KeyError, struct.error):
                 return Frame(frame_type, channel, payload, method.name, dict(method_fields(method, payload)))

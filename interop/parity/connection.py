@@ -51,8 +51,11 @@ class Broker:
 class Connection:
     """A raw connection: sends anything, keeps everything it receives."""
 
-    def __init__(self, broker: Broker, *, confirms_apart: bool = False) -> None:
+    def __init__(
+        self, broker: Broker, *, confirms_apart: bool = False, version: codec.Version = codec.AMQP_0_9_1
+    ) -> None:
         self.broker = broker
+        self.version = version
         self.confirms_apart = confirms_apart
         self.socket = socket.create_connection((self.broker.host, self.broker.port), timeout=WAIT_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,12 +79,12 @@ class Connection:
         self.send_bytes(codec.frame(frame_type, channel, payload, **how))
 
     def send(self, method: str, *, on: int = 0, **fields: Any) -> None:  # noqa: ANN401
-        self.send_frame(codec.METHOD, on, codec.method_payload(method, **fields))
+        self.send_frame(codec.METHOD, on, codec.method_payload(method, self.version, **fields))
 
     def call(self, method: str, *, on: int = 0, **fields: Any) -> Incoming | None:  # noqa: ANN401
         """Send a method and wait for its reply; the answer is a close when the broker refuses."""
         self.send(method, on=on, **fields)
-        return self.wait(*codec.METHODS[method].replies, on=on)[-1]
+        return self.wait(*self.version.methods[method].replies, on=on)[-1]
 
     def handshake(
         self,
@@ -93,7 +96,7 @@ class Connection:
         **tuning: int,
     ) -> None:
         user, password = user or self.broker.user, password or self.broker.password
-        self.send_bytes(codec.PROTOCOL_HEADER)
+        self.send_bytes(self.version.header)
         self.wait("connection.start")
         self.send(
             "connection.start-ok",
@@ -225,7 +228,7 @@ class Connection:
             del self._buffer[: size + 8]
             if end != codec.FRAME_END:
                 self._record(channel, f"frame end {end:#x}")
-            yield codec.parse_frame(frame_type, channel, payload)
+            yield codec.parse_frame(frame_type, channel, payload, self.version)
 
     def _take_in(self, frame: Frame) -> None:
         inbox = self._inboxes[frame.channel]
@@ -278,11 +281,11 @@ class Channel:
         connection.forget(number)
 
     def send(self, method: str, **fields: Any) -> None:  # noqa: ANN401
-        self.send_frame(codec.METHOD, codec.method_payload(method, **fields))
+        self.send_frame(codec.METHOD, codec.method_payload(method, self.connection.version, **fields))
 
     def call(self, method: str, **fields: Any) -> Incoming | None:  # noqa: ANN401
         self.send(method, **fields)
-        return self.wait(*codec.METHODS[method].replies)[-1]
+        return self.wait(*self.connection.version.methods[method].replies)[-1]
 
     def send_frame(self, frame_type: int, payload: bytes) -> None:
         """Send, unless both sides know that the channel is closed: what a script does then is of no interest."""

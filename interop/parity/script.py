@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+from interop.parity import codec
 from interop.parity.admin import Admin
 from interop.parity.connection import Broker, Channel, Connection, Overdue
 from interop.parity.normalise import Normaliser, natural
@@ -37,15 +38,21 @@ class Stage:
             self._names.append(name)
         return name
 
-    def dial(self) -> Connection:
+    def dial(self, version: codec.Version = codec.AMQP_0_9_1) -> Connection:
         """A TCP connection on which nothing was said yet."""
-        connection = Connection(self.broker, confirms_apart=self.confirms_apart)
+        connection = Connection(self.broker, confirms_apart=self.confirms_apart, version=version)
         self.connections.append(connection)
         return connection
 
-    def connect(self, *, record: bool = False, **options: Any) -> Connection:  # noqa: ANN401
+    def connect(
+        self,
+        *,
+        record: bool = False,
+        version: codec.Version = codec.AMQP_0_9_1,
+        **options: Any,  # noqa: ANN401
+    ) -> Connection:
         """An open connection. Its handshake is not recorded unless asked for: it has its own scenarios."""
-        connection = self.dial()
+        connection = self.dial(version)
         connection.recording = record
         connection.handshake(**options)
         connection.recording = True

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from interop.clients.proxy import CLOSE, CLOSE_OK, Proxy
+from interop.clients.proxy import CLOSE, CLOSE_OK, OLD_CLOSE, OLD_CLOSE_OK, Proxy
 
 DEADLINE_S = 10
 FRAME = b"\x01\x00\x01\x00\x00\x00\x02ab\xce"
+START = {
+    version: b"\x01\x00\x00\x00\x00\x00\x06\x00\x0a\x00\x0a" + version + b"\xce" for version in (b"\0\x09", b"\x08\0")
+}
 
 
 class Ends:
@@ -72,6 +75,19 @@ def test_an_operator_closes_between_two_frames(ends: Ends) -> None:
     ends.client.sendall(b"late")
     ends.client.sendall(CLOSE_OK)
     assert ends.client.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("version", "close", "close_ok"), [(b"\0\x09", CLOSE, CLOSE_OK), (b"\x08\0", OLD_CLOSE, OLD_CLOSE_OK)]
+)
+def test_an_operator_closes_as_the_version_has_it(ends: Ends, version: bytes, close: bytes, close_ok: bytes) -> None:
+    ends.broker.sendall(START[version])
+    assert received(ends.client, len(START[version])) == START[version]
+    ends.command(b"close")
+    assert received(ends.client, len(close)) == close
+    ends.client.sendall(close_ok)
+    assert ends.client.recv(1) == b""
+    assert (close[8], close[10], close_ok[10]) == (10, 50 if close is CLOSE else 60, 51 if close is CLOSE else 61)
 
 
 def test_who_does_not_answer_an_operator_is_cut(ends: Ends) -> None:

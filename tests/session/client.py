@@ -23,7 +23,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.journal import Journal
 from amqpy.session.connection import ConnectionSession
 from amqpy.wire.frames import FRAME_END
-from amqpy.wire.methods import Access, decode_method
+from amqpy.wire.methods import AMQP_0_9_1, Access
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN_GUEST = "\0guest\0guest"
@@ -135,7 +135,7 @@ def _parse(data: bytes) -> tuple[int, object]:
     kind, channel, _, ids = struct.unpack_from(">BHII", data.ljust(11, b"\0"))
     if kind == 1 and ids == Access.RequestOk.index:
         # The one method that pamqp does not know.
-        return channel, decode_method(Access.RequestOk, data[7:-1])
+        return channel, AMQP_0_9_1.decode(Access.RequestOk, data[7:-1])
     consumed, channel, value = frame.unmarshal(data)
     assert consumed == len(data)
     return channel, value

@@ -81,7 +81,7 @@ AMQP_1 = b"AMQP\x03\x01\x00\x00"
 
 @switch("offers_amqp_1", HEADER, HEADER, AMQP_1)
 def test_the_answer_to_other_protocols(profile: str, expected: bytes) -> None:
-    for header in (b"AMQP\x00\x01\x00\x00", b"AMQP\x01\x01\x08\x00", b"GET / HT", b"\x16\x03\x01\x00\xa5\x01\x00\x00"):
+    for header in (b"AMQP\x00\x01\x00\x00", b"AMQP\x01\x01\x00\x08", b"GET / HT", b"\x16\x03\x01\x00\xa5\x01\x00\x00"):
         client = Client(make_broker(Config(profile=profile)))
         client.session.receive(header, 0)
         assert client.take_output() == expected
@@ -90,6 +90,17 @@ def test_the_answer_to_other_protocols(profile: str, expected: bytes) -> None:
         client = Client(make_broker(Config(profile=profile)))
         client.session.receive(header, 0)
         assert client.take_output() == HEADER
+
+
+@switch("serves_amqp_0_8", True, True, False)
+def test_the_answer_to_0_8(profile: str, expected: bool) -> None:
+    for header in (b"AMQP\x01\x01\x08\x00", b"AMQP\x01\x01\x09\x01"):
+        client = Client(make_broker(Config(profile=profile)))
+        client.session.receive(header, 0)
+        start_of_start = b"\x00\x0a\x00\x0a\x08\x00"
+        output = client.take_output()
+        assert output[7:13] == start_of_start if expected else output == AMQP_1
+        assert client.session.is_closed is not expected
 
 
 @switch("frame_max_floor", 4096, 4096, 8192)

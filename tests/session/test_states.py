@@ -11,12 +11,12 @@ from pamqp.commands import Basic, Channel, Connection, Queue
 
 from amqpy.errors import ChannelFault
 from amqpy.session.state import State
-from amqpy.wire.methods import _METHODS, _PLANS, Method, encode_method, method_id, method_name
+from amqpy.wire.methods import AMQP_0_9_1, Method, method_name
 
 from .client import HEADER, OPENING, Client, content_frames, method_frame, names, raw_frame, start_ok
 from .test_handshake import at
 
-METHODS = {method_name(method): method for method in _METHODS.values()}
+METHODS = {method_name(method): method for method in AMQP_0_9_1}
 ZEROS: dict[str, Any] = {"bit": False, "shortstr": "", "longstr": b"", "table": {}}
 
 CHANNEL_CODES = {fault.code for fault in ChannelFault.__subclasses__()}
@@ -44,7 +44,7 @@ Outcome = str | int
 
 def zero_frame(method: type[Method], channel: int) -> bytes:
     """The method with every field empty, zero or false."""
-    return encode_method(channel, method, *(ZEROS.get(kind, 0) for _, kind in _PLANS[method]))
+    return AMQP_0_9_1.encode(channel, method, *(ZEROS.get(kind, 0) for _, kind in AMQP_0_9_1.fields_of(method)))
 
 
 def inputs(channel: int) -> dict[str, bytes]:
@@ -161,6 +161,9 @@ ON_OPEN_CHANNEL: dict[str, Outcome] = {
     "basic.consume": 404,
     "basic.cancel": "Basic.CancelOk",
     "basic.publish": "silence",
+    "basic.return": "silence",
+    "basic.deliver": "silence",
+    "basic.get-ok": "silence",
     "basic.get": 404,
     "basic.ack": 406,
     "basic.reject": 406,
@@ -172,7 +175,8 @@ ON_OPEN_CHANNEL: dict[str, Outcome] = {
     "tx.rollback": 406,
     "confirm.select": "Confirm.SelectOk",
 }
-"""With nothing declared and every field empty. All else is not for a broker to receive: 503."""
+"""With nothing declared and every field empty. All else is not for a broker to receive: 503, which waits for the
+content if there is to be some."""
 
 ON_CLOSING_CHANNEL: dict[str, Outcome] = {
     **ON_ANY_CHANNEL,
@@ -200,7 +204,7 @@ def test_a_close_names_the_method_that_failed(name: str) -> None:
     client = Client.opened()
     for received in client.feed(inputs(1)[name]):
         if received.name.endswith(".Close"):
-            assert (received.method.class_id, received.method.method_id) == method_id(METHODS[name])
+            assert (received.method.class_id, received.method.method_id) == AMQP_0_9_1.id_of(METHODS[name])
 
 
 @cases()

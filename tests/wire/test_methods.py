@@ -10,15 +10,12 @@ from pamqp.commands import INDEX_MAPPING
 
 from amqpy.errors import AmqpFault, FrameFault, SyntaxFault, erlang_text
 from amqpy.wire.methods import (
+    AMQP_0_9_1,
     Basic,
     Channel,
     Connection,
     Method,
     Queue,
-    decode_method,
-    encode_method,
-    method_class,
-    method_id,
     method_name,
     shortstr,
     table_of,
@@ -94,9 +91,9 @@ def payload_of(frame: bytes, channel: int) -> bytes:
 def test_methods_survive_the_way_through_bytes(method: type[Method], data: st.DataObject) -> None:
     values = values_for(data, method, TOLD)
     channel = data.draw(st.integers(0, 65535))
-    payload = payload_of(encode_method(channel, method, *values.values()), channel)
-    assert payload[:4] == struct.pack(">HH", *method_id(method))
-    decoded = decode_method(method, payload)
+    payload = payload_of(AMQP_0_9_1.encode(channel, method, *values.values()), channel)
+    assert payload[:4] == struct.pack(">HH", *AMQP_0_9_1.id_of(method))
+    decoded = AMQP_0_9_1.decode(method, payload)
     assert type(decoded) is method
     assert {name: getattr(decoded, name) for name in method.attributes()} == values
 
@@ -109,7 +106,7 @@ def test_we_read_what_pamqp_writes(method: type[Method], data: st.DataObject) ->
     theirs = unchecked(method).__new__(unchecked(method))
     for name, value in values.items():
         setattr(theirs, name, value)
-    ours = decode_method(method, struct.pack(">I", method.index) + theirs.marshal())
+    ours = AMQP_0_9_1.decode(method, struct.pack(">I", method.index) + theirs.marshal())
     for name, value in values.items():
         got = plain(getattr(ours, name))
         assert (got.decode() if isinstance(got, bytes) else got) == value
@@ -127,7 +124,7 @@ def test_pamqp_reads_what_we_write(method: type[Method], data: st.DataObject) ->
         max_size=3,
     )
     values = values_for(data, method, TOLD | {"table": simple})
-    payload = payload_of(encode_method(1, method, *values.values()), 1)
+    payload = payload_of(AMQP_0_9_1.encode(1, method, *values.values()), 1)
     theirs = method.__new__(method)
     theirs.unmarshal(payload[4:])
     for name, value in values.items():
@@ -138,10 +135,10 @@ def test_pamqp_reads_what_we_write(method: type[Method], data: st.DataObject) ->
 @given(st.sampled_from(METHODS), st.data())
 def test_any_payload_is_a_method_or_a_fault(method: type[Method], data: st.DataObject) -> None:
     values = values_for(data, method, TOLD)
-    good = payload_of(encode_method(0, method, *values.values()), 0)
+    good = payload_of(AMQP_0_9_1.encode(0, method, *values.values()), 0)
     payload = good[:4] + data.draw(mangled(good[4:]) | st.binary(max_size=40), label="fields")
     try:
-        decoded = decode_method(method, payload)
+        decoded = AMQP_0_9_1.decode(method, payload)
     except (SyntaxFault, FrameFault):
         return
     for name in method.attributes():
@@ -151,10 +148,10 @@ def test_any_payload_is_a_method_or_a_fault(method: type[Method], data: st.DataO
 @given(st.sampled_from([each for each in METHODS if each.attributes()]), st.data())
 def test_a_payload_that_ends_too_early_is_a_frame_error(method: type[Method], data: st.DataObject) -> None:
     values = values_for(data, method, TOLD | {"shortstr": st.text("abc")})
-    payload = payload_of(encode_method(0, method, *values.values()), 0)
+    payload = payload_of(AMQP_0_9_1.encode(0, method, *values.values()), 0)
     cut = data.draw(st.integers(4, len(payload) - 1))
     with pytest.raises(FrameFault) as caught:
-        decode_method(method, payload[:cut])
+        AMQP_0_9_1.decode(method, payload[:cut])
     assert caught.value.reply_text == f"FRAME_ERROR - cannot decode {erlang_text(payload[4:cut])}"
 
 
@@ -162,46 +159,46 @@ def test_a_payload_that_ends_too_early_is_a_frame_error(method: type[Method], da
 
 
 def test_a_method_on_the_wire() -> None:
-    frame = encode_method(1, Queue.DeclareOk, "grün", 3, 4)
+    frame = AMQP_0_9_1.encode(1, Queue.DeclareOk, "grün", 3, 4)
     assert frame == (b"\x01\x00\x01\x00\x00\x00\x12\x00\x32\x00\x0b\x05gr\xc3\xbcn\x00\x00\x00\x03\x00\x00\x00\x04\xce")
 
 
 def test_bits_that_follow_each_other_share_an_octet() -> None:
-    decoded: Any = decode_method(Queue.Declare, b"\x00\x32\x00\x0a\x00\x00\x01q\x15\x00\x00\x00\x00")
+    decoded: Any = AMQP_0_9_1.decode(Queue.Declare, b"\x00\x32\x00\x0a\x00\x00\x01q\x15\x00\x00\x00\x00")
     bits = (decoded.passive, decoded.durable, decoded.exclusive, decoded.auto_delete, decoded.nowait)
     assert bits == (True, False, True, False, True)
-    frame = encode_method(0, Queue.Declare, 0, "q", True, False, True, False, True, {})
+    frame = AMQP_0_9_1.encode(0, Queue.Declare, 0, "q", True, False, True, False, True, {})
     assert frame[7:-1] == b"\x00\x32\x00\x0a\x00\x00\x01q\x15\x00\x00\x00\x00"
 
 
 def test_octets_after_the_last_field_are_refused() -> None:
     with pytest.raises(FrameFault) as caught:
-        decode_method(Channel.Flow, b"\x00\x14\x00\x14\x01\xff\xff")
+        AMQP_0_9_1.decode(Channel.Flow, b"\x00\x14\x00\x14\x01\xff\xff")
     assert caught.value.reply_text == "FRAME_ERROR - cannot decode <<1,255,255>>"
 
 
 def test_a_table_that_is_none_is_a_syntax_error() -> None:
     with pytest.raises(SyntaxFault) as caught:
-        decode_method(Queue.Declare, b"\x00\x32\x00\x0a\x00\x00\x01q\x00\x00\x00\x00\x02\x01k")
+        AMQP_0_9_1.decode(Queue.Declare, b"\x00\x32\x00\x0a\x00\x00\x01q\x00\x00\x00\x00\x02\x01k")
     assert caught.value.reply_text == "SYNTAX_ERROR - cannot decode queue.declare"
 
 
 def test_a_table_keeps_its_types() -> None:
     arguments = b"\x05x-ttll\x00\x00\x00\x00\x00\x00\x00\x05"
     payload = b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + struct.pack(">I", len(arguments)) + arguments
-    decoded: Any = decode_method(Queue.Declare, payload)
+    decoded: Any = AMQP_0_9_1.decode(Queue.Declare, payload)
     assert table_of(decoded.arguments) == {"x-ttl": Field("long", 5)}
 
 
 def test_names_that_are_not_utf8_are_refused() -> None:
     with pytest.raises(FrameFault) as caught:
-        decode_method(Basic.Cancel, b"\x00\x3c\x00\x1e\x01\xff\x00")
+        AMQP_0_9_1.decode(Basic.Cancel, b"\x00\x3c\x00\x1e\x01\xff\x00")
     assert caught.value.reply_text == "FRAME_ERROR - Malformed UTF-8 in shortstr"
     assert isinstance(caught.value, AmqpFault)
 
 
 def test_long_strings_need_not_be_text() -> None:
-    decoded: Any = decode_method(Connection.SecureOk, b"\x00\x0a\x00\x15\x00\x00\x00\x02\x00\xff")
+    decoded: Any = AMQP_0_9_1.decode(Connection.SecureOk, b"\x00\x0a\x00\x15\x00\x00\x00\x02\x00\xff")
     assert decoded.response == b"\x00\xff"
 
 
@@ -222,7 +219,7 @@ def test_short_strings_are_cut_as_rabbitmq_cuts_them(value: str, raw: bytes) -> 
 def test_method_names_and_ids() -> None:
     assert method_name(Queue.DeclareOk) == "queue.declare-ok"
     assert method_name(Basic.RecoverAsync) == "basic.recover-async"
-    assert method_id(Queue.DeclareOk) == (50, 11)
-    assert method_class(50, 11) is Queue.DeclareOk
-    assert method_class(50, 12) is None
-    assert method_class(0, 0) is None
+    assert AMQP_0_9_1.id_of(Queue.DeclareOk) == (50, 11)
+    assert AMQP_0_9_1.find(struct.pack(">HH", 50, 11)) is Queue.DeclareOk
+    assert AMQP_0_9_1.find(struct.pack(">HH", 50, 12)) is None
+    assert AMQP_0_9_1.find(struct.pack(">HH", 0, 0)) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 from interop.parity import codec
 from interop.parity.connection import ROOM_FOR_ANYTHING
-from interop.parity.scenario import Differs, says_why, scenario
+from interop.parity.scenario import says_why, scenario
 from interop.parity.script import Connection, Stage
 
 REFUSED_END_S = 25.0  # RabbitMQ waits before it hangs up on a peer that it does not trust
@@ -83,21 +83,6 @@ def protocol_header_of_0_9(stage: Stage) -> None:
     """Version 0-9 is so near that it is welcome."""
     connection = stage.dial()
     connection.send_bytes(b"AMQP\x01\x01\x00\x09")
-    connection.wait("connection.start")
-
-
-@scenario(
-    each={"8-0": b"AMQP\x01\x01\x08\x00", "9-1": b"AMQP\x01\x01\x09\x01"},
-    differs=Differs(
-        why="RabbitMQ still speaks AMQP 0-8, which no client in use does; amqpy names the version it speaks",
-        reference=["connection.start version_major=8 version_minor=0…"],
-        subject=["protocol header b'AMQP\\x00\\x00\\t\\x01'", "the connection ends"],
-    ),
-)
-def protocol_header_of_0_8(stage: Stage, header: bytes) -> None:
-    """The two headers clients sent for version 0-8."""
-    connection = stage.dial()
-    connection.send_bytes(header)
     connection.wait("connection.start")
 
 
