@@ -111,6 +111,10 @@ class Consumer:
     def leave(self) -> None:
         """It gets no more, and the answers to what it still owes do not bring it back."""
         self.parked = False
+        self.stop()
+
+    def stop(self) -> None:
+        """It gets no more, but has not left yet."""
         self.credit = GONE - self.owes
 
     def answered(self) -> None:

@@ -20,6 +20,7 @@ from amqpy.core.effects import Client
 from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.message import Message, body_size
 from amqpy.core.queues.consumers import Served
+from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.lease import Lease
 from amqpy.core.structures import LevelledFifo, ReadyFifo
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from amqpy.core.exchanges import Binding
+    from amqpy.core.jobs import Steps
     from amqpy.core.queues.shelf import Shelf
     from amqpy.core.vhost import Vhost
 
@@ -57,6 +59,8 @@ class Queue(Served):
         "deleted",
         "durable",
         "expires_at_ms",
+        "is_held",
+        "is_shrinking",
         "keeps_account",
         "may_expire",
         "owner",
@@ -89,6 +93,10 @@ class Queue(Served):
         """Nothing in the settings concerns a publish."""
         self.unacked = 0
         self.deleted = False
+        self.is_held = False
+        """Messages are coming back: consumers get nothing before all of them are here."""
+        self.is_shrinking = False
+        """It has far more messages than it may have, and drops them bit by bit."""
         self.may_expire = False
         """Whether a message with an end of life came in since the queue was empty."""
         self.expires_at_ms: int | None = None
@@ -119,7 +127,7 @@ class Queue(Served):
         self.plain = self.plain and not isinstance(self.ready, LevelledFifo)
         # RabbitMQ has the new limits before the new overflow: what is here goes by either.
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
-            self._drop_excess()
+            drop_excess(self)
 
     def _choose_fifo(self) -> None:
         """A plain FIFO as long as it does."""
@@ -169,7 +177,7 @@ class Queue(Served):
     def restored(self) -> None:
         """All is back, also what was not answered: that may be more than it may hold."""
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, LevelledFifo) else self.ready
@@ -228,7 +236,7 @@ class Queue(Served):
                 return False
         ready.append(message)
         if settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         if message.expires_at_ms is not None:
             self._note_expiry(message.expires_at_ms)
         elif self.may_expire:
@@ -261,24 +269,6 @@ class Queue(Served):
         """How many messages may wait, and how many bytes of them; None is no limit."""
         return self.settings.max_length, self.settings.max_length_bytes
 
-    def _drop_excess(self) -> None:
-        """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
-        length, size = self.limits()
-        if length is None and size is None:
-            return
-        ready = self.ready
-        dropped = []
-        while ready and (
-            (length is not None and len(ready) > length)
-            or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
-        ):
-            dropped.append(ready.pop())
-        for position, message, _ in reversed(dropped) if self.buries_last_first else dropped:
-            self.bury(position, message, "maxlen")
-        if dropped and self.may_expire:
-            self.drop_expired()
-            self.watch_first()
-
     def _is_duplicate(self, message: Message) -> bool:
         """Whether a message with the same deduplication header is here; else the queue has one now."""
         assert self.contents is not None
@@ -299,7 +289,7 @@ class Queue(Served):
 
     def drain(self) -> None:
         """Hands out messages as long as there is a message and a consumer in line."""
-        if self.may_expire:
+        if self.may_expire or self.is_held:
             self._drain_expiring()
             return
         ready = self.ready
@@ -308,7 +298,9 @@ class Queue(Served):
             consumer.deliver(position, message, returned)
 
     def _drain_expiring(self) -> None:
-        """`drain` where each message may be too old by the time it is the first one."""
+        """`drain` where each message may be too old by the time it is the first one, or must wait for others."""
+        if self.is_held:
+            return
         ready = self.ready
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, returned = ready.pop()
@@ -329,6 +321,11 @@ class Queue(Served):
             self.watch_first()
         return taken
 
+    def expire(self) -> "Steps":
+        """Lets all die that nobody may have any more, before `take`, which would have to wait for it: a job."""
+        while self.may_expire and self.ready and not self.drop_expired():
+            yield 2 * EXPIRED_MAX
+
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
         """The message as a client gets to see it."""
         return message
@@ -340,7 +337,7 @@ class Queue(Served):
         if self.line:
             self.agenda.dirty[self] = None
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
             self.watch_first()
@@ -379,16 +376,36 @@ class Queue(Served):
         return False
 
     def discard(self) -> int:
-        """Drops the messages that wait, to be freed bit by bit; returns their number."""
+        """Drops the messages that wait; returns their number. They are freed bit by bit. Where the queue must part with
+        each by itself, that is a job."""
         count = len(self.ready)
-        for _, message in self.ready if self.contents is not None else ():
-            self.forget(message)
-        messages = self.ready.clear()
-        if messages:
-            self.agenda.discarded.append(messages)
+        if self._parts_singly():
+            self.agenda.jobs.do(self._part_with(count))
+        else:
+            self._clear()
+        return count
+
+    def _clear(self) -> None:
+        self.agenda.discarded.extend(self.ready.clear())
         if self.may_expire:
             self.watch_first()
-        return count
+
+    def _parts_singly(self) -> bool:
+        """Whether dropping all that waits takes more than to forget it. What came back lies apart in the store."""
+        return self.contents is not None or (self.keeps_account and self.ready.has_returned)
+
+    def _part_with(self, count: int) -> "Steps":
+        """Of those that come meanwhile some may go instead of others."""
+        for _ in range(count):
+            if not self.ready or not self._parts_singly():
+                break
+            position, message, _ = self.ready.pop()
+            self.settled(position, message)
+            yield 2
+        if self.contents is None:
+            self._clear()
+        elif self.may_expire:
+            self.watch_first()
 
     def close(self) -> None:
         """The queue is deleted: the store forgets its lanes, with what is in them and what is still owed."""

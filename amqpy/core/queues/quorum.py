@@ -16,6 +16,7 @@ from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import GONE, Consumer
+from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
@@ -174,6 +175,8 @@ class QuorumQueue(Queue):
 
     def drain(self) -> None:
         """Its limits hold for what is left when the consumers have theirs."""
+        if self.is_held:
+            return
         ready = self.ready
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, recovered = ready.pop()
@@ -188,7 +191,7 @@ class QuorumQueue(Queue):
                 if self.lines is not None:
                     self._choose_line()
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         self.watch_first()
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
