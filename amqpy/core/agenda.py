@@ -64,7 +64,7 @@ class Agenda:
         """Who looks for deliveries that nobody answers."""
         self.cancelled: list[Consumer] = []
         """Consumers whose queue is gone, to be told."""
-        self.discarded: deque[deque[Any]] = deque()
+        self.discarded: deque[deque[Any] | list[Any]] = deque()
         """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""
         self.journal: Journal | None = None
         """What is to be made durable, where there is a store."""

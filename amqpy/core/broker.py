@@ -7,7 +7,7 @@ may now be served; `settle` serves them, and whoever calls operations calls it w
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from amqpy.core import records, recovery
 from amqpy.core.administration.administration import Administration
 from amqpy.core.agenda import Agenda
 from amqpy.core.alarms import Alarms
+from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
 from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
 from amqpy.core.effects import Client, Recipient
@@ -23,18 +24,16 @@ from amqpy.core.events import description
 from amqpy.core.events.announcer import Announcer
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
 from amqpy.core.exchanges import TopicExchange
-from amqpy.core.jobs import Steps
-from amqpy.core.ledger import Ledger, Lots, Owed, Taken, commands, in_lots
+from amqpy.core.jobs import Steps, each
+from amqpy.core.ledger import Ledger, Taken, in_lots
 from amqpy.core.message import Message
 from amqpy.core.overdue import RETURNED, Overdue
-from amqpy.core.portions import Portions
 from amqpy.core.queues.consumers import Consumer
 from amqpy.core.queues.dead_letter import send_dead_letter
-from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
 from amqpy.core.topology import Topology
-from amqpy.core.vhost import CONSUMER_UNITS, Metadata, Route, Vhost
+from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit, parse_limit
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
     from amqpy.core.facts import Record
     from amqpy.core.journal import Journal
 
-ANSWER_MIN = 25
-"""Units that it costs to look for a lot of messages, of which perhaps none is there."""
+QUEUES_MAX = 100
+"""Queues that a message may go to without being counted as more than the other messages of its turn."""
 
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
@@ -55,7 +54,7 @@ WORK_MAX = 500
 """Dead letters that are published in one turn (some milliseconds' worth)."""
 
 
-class Broker:
+class Broker(Answers):
     """All virtual hosts and the operations on them.
 
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
@@ -256,7 +255,9 @@ class Broker:
             raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
         route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
         if not vhost.tracing:
-            route.queues = vhost.find_queues(route)
+            queues = vhost.find_queues(route)
+            # Where it goes to very many, each message is looked at: what it costs is to be counted.
+            route.queues = None if queues is not None and len(queues) > QUEUES_MAX else queues
         vhost.remember_route(client.user_name, payload, route)
         return route
 
@@ -346,95 +347,6 @@ class Broker:
             vhost.tracer.delivered(queue.name, redelivered, message, ledger.origin)
         return tag, redelivered, message, len(queue.ready)
 
-    def acknowledge(self, taken: Taken | Lots) -> None:
-        """Messages are done with."""
-        if isinstance(taken, list):
-            for _, owed in taken:
-                self.acknowledge_one(owed)
-            self.agenda.jobs.spend(len(taken))
-        else:
-            self.agenda.jobs.do(self._acknowledge(taken))
-
-    def _acknowledge(self, lots: Lots) -> Steps:
-        for lot in lots:
-            for _, owed in lot:
-                self.acknowledge_one(owed)
-            yield ANSWER_MIN + len(lot)
-
-    def acknowledge_one(self, owed: Owed) -> None:
-        """A message is done with."""
-        queue, position, message, consumer = owed
-        queue.unacked -= 1
-        if queue.keeps_account:
-            queue.settled(position, message)
-        if consumer is not None:
-            consumer.answered()
-
-    def reject(self, taken: Taken | Lots) -> None:
-        """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
-        if not isinstance(taken, list):
-            self.agenda.jobs.do(self._reject(taken))
-            return
-        if len(taken) == 1:
-            self._reject_all((taken[0][1],))
-            return
-        for _ in self._reject((taken,)):
-            pass
-        self.agenda.jobs.spend(len(taken))
-
-    def _reject(self, lots: Iterable[Taken]) -> Steps:
-        portions = Portions(by_level=True)
-        yield from _sorted_into(portions, lots)
-        while (part := portions.pop()) is not None:
-            self._reject_all(part.owed)
-            yield len(part.owed)
-
-    def _reject_all(self, portion: Iterable[Owed]) -> None:
-        for queue, position, message, consumer in portion:
-            queue.reject(position, message)
-            if consumer is not None:
-                consumer.answered()
-
-    def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
-        """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
-        if isinstance(taken, list):
-            self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
-            self.agenda.jobs.spend(len(taken))
-        else:
-            self.agenda.jobs.begin(self._requeue(taken, way))
-
-    def _requeue(self, lots: Lots, way: ReturnWay) -> Steps:
-        portions = Portions(together=way == "down")
-        yield from _sorted_into(portions, lots)
-        while (part := portions.pop()) is not None:
-            self._put_back(part.owed, way)
-            if part.ends_portion:
-                self._serve(part.owed[0][0])
-            yield 2 * len(part.owed)
-
-    def _take_back(self) -> None:
-        """Portion by portion: what comes of one is done before the next."""
-        returns = self.agenda.returns
-        while returns:
-            portion, way = returns.popleft()
-            self._put_back(portion, way)
-            self._serve(portion[0][0])
-
-    def _put_back(self, portion: list[Owed], way: ReturnWay) -> None:
-        for queue, position, message, consumer in portion:
-            if queue.deleted:
-                queue.unacked -= 1
-            else:
-                queue.requeue(position, message, way)
-            if consumer is not None:
-                consumer.answered()
-
-    def _serve(self, queue: Queue) -> None:
-        dirty = self.agenda.dirty
-        if queue in dirty:
-            del dirty[queue]
-            queue.drain()
-
     # --- endings
 
     def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: Taken) -> None:
@@ -447,36 +359,12 @@ class Broker:
         ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
         self.requeue(in_lots(overdue, len(overdue)), "nack")
 
-    def close_channel(self, vhost: Vhost, ledger: Ledger, answered: Taken) -> Steps:
-        """A channel is over, however it ended: its consumers leave, and what it owes goes back, with what it `answered`
-        in a transaction that was not committed. A job."""
-        consumers = list(ledger.consumers)
-        for consumer in consumers:
-            if consumer not in ledger.consumers:
-                continue
-            consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
-            yield CONSUMER_UNITS
-        yield from ledger.put_back_many(answered)
-        self.requeue(ledger.take_many(0, multiple=True), "down")
-        for consumer in consumers:
-            queue = consumer.queue
-            if queue.auto_delete and not queue.consumers and not queue.deleted:
-                yield from vhost.take_queue(queue)
-
     def connection_lost(self, client: Client, vhost: Vhost) -> Steps:
         """A connection is over and its channels are closed: its exclusive queues go. A job."""
         vhost.clients.pop(client, None)
-        for queue in list(vhost.owned.get(client, ())):
+        for queue in each(vhost.owned.get(client, ())):
             if not queue.deleted:
                 yield from vhost.take_queue(queue)
-
-
-def _sorted_into(portions: Portions, lots: Iterable[Taken]) -> Steps:
-    for lot in lots:
-        portions.add(lot)
-        yield ANSWER_MIN + len(lot) // 2
-    yield from portions.sort()
 
 
 def immediate_unimplemented() -> Unimplemented:

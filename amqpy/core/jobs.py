@@ -11,7 +11,7 @@ The bounds are counted, not timed: the same input leads to the same turns.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -140,6 +140,15 @@ class Jobs:
 def _once(act: Callable[[], object]) -> Steps:
     act()
     yield 1
+
+
+def each(items: Iterable[T]) -> Iterator[T]:
+    """The items there are now, one by one. Each is let go of before the next, as a job must do: to free all of them at
+    its end takes long."""
+    rest = deque(items)
+    del items
+    while rest:
+        yield rest.popleft()
 
 
 def sort(items: list[T], key: Callable[[T], Any]) -> Generator[int, None, Iterator[T]]:

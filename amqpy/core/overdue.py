@@ -13,10 +13,12 @@ Source: `rabbit_channel:evaluate_consumer_timeout` (3.x); `rabbit_fifo`, `rabbit
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from amqpy.core.agenda import Agenda
 from amqpy.core.arguments import QUORUM
+from amqpy.core.jobs import LOT, Steps, each
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.wire.values import INTEGER_KINDS
@@ -62,6 +64,7 @@ class Overdue:
         """Returns messages to their queue, and ends the consumer that had them (None: basic.get)."""
         self._ledgers: dict[Ledger, _Watched] = {}
         self._is_running = False
+        self._is_looking = False
         if timeout_ms is not None:
             self.start()
 
@@ -83,14 +86,24 @@ class Overdue:
 
     def on_time(self) -> None:
         self._agenda.deadlines.set(self, self._agenda.now_ms + INTERVAL_MS)
-        for ledger, watched in list(self._ledgers.items()):
+        if not self._is_looking:
+            self._is_looking = True
+            self._agenda.jobs.do(self._look())
+
+    def _look(self) -> Steps:
+        for ledger, watched in each(self._ledgers.items()):
+            yield 1
+            # What is being answered is not late, and what a closed channel owed is not owed any more.
+            if ledger.is_busy or ledger not in self._ledgers:
+                continue
             self._mark(ledger, watched.marks)
             if not watched.marks:
                 continue
             if self._profile.timeout_cancels:
-                self._release(ledger, watched)
+                yield from self._release(ledger, watched)
             else:
                 self._close(ledger, watched)
+        self._is_looking = False
 
     def _mark(self, ledger: Ledger, marks: deque[tuple[int, int]]) -> None:
         oldest = next(iter(ledger.owed), None)
@@ -111,16 +124,22 @@ class Overdue:
         if timeout_ms is not None and watched.marks[0][0] <= self._agenda.now_ms - timeout_ms:
             watched.close(timeout_ms)
 
-    def _release(self, ledger: Ledger, watched: _Watched) -> None:
+    def _release(self, ledger: Ledger, watched: _Watched) -> Steps:
         found: Overdues = {}
-        for since_ms, tag, owed in _aged(ledger, watched.marks):
-            timeout_ms = self._timeout_of(owed)
-            if timeout_ms is not None and since_ms <= self._agenda.now_ms - timeout_ms:
-                found.setdefault(owed[3], []).append((tag, owed))
+        aged = _aged(list(ledger.owed), list(watched.marks))
+        while lot := list(islice(aged, LOT)):
+            for since_ms, tag in lot:
+                owed = ledger.owed.get(tag)
+                timeout_ms = None if owed is None else self._timeout_of(owed)
+                if owed is not None and timeout_ms is not None and since_ms <= self._agenda.now_ms - timeout_ms:
+                    found.setdefault(owed[3], []).append((tag, owed))
+            yield len(lot)
+        if ledger.is_busy:
+            return
         for consumer, overdue in found.items():
             # If the channel is closed below, it cannot owe any more what the next ones had.
             if ledger in self._ledgers:
-                self._take_back(ledger, consumer, overdue)
+                self._take_back(ledger, consumer, [entry for entry in overdue if entry[0] in ledger.owed])
                 if consumer is None or not watched.hears_cancel:
                     watched.close(UNKNOWN_MS)
 
@@ -135,14 +154,14 @@ class Overdue:
         return self._timeout_ms if own is None else own
 
 
-def _aged(ledger: Ledger, marks: deque[tuple[int, int]]) -> "Iterator[tuple[int, int, Owed]]":
-    """What a channel owes, with the time since when at the latest."""
+def _aged(tags: list[int], marks: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Since when at the latest each tag is owed."""
     rest = iter(marks)
     since_ms, covered = next(rest)
-    for tag, owed in ledger.owed.items():
+    for tag in tags:
         while covered < tag:
             since_ms, covered = next(rest)
-        yield since_ms, tag, owed
+        yield since_ms, tag
 
 
 class _Returned:
@@ -153,6 +172,7 @@ class _Returned:
     deleted = True
     keeps_account = False
     unacked = 0
+    is_held = False
 
     def reject(self, position: int, message: object) -> None:
         pass

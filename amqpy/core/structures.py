@@ -3,10 +3,14 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
+
+
+Cleared: TypeAlias = "list[deque[Any] | list[Any]]"
+"""What was in a FIFO: items, in deques, and positions and items, in lists."""
 
 
 class ReadyFifo(Generic[T]):
@@ -68,14 +72,18 @@ class ReadyFifo(Generic[T]):
     def settle(self, position: int, item: T) -> None:
         """An item that was popped will not be put back."""
 
-    def clear(self) -> deque[T]:
-        """Forgets everything. The answer holds the items, for somebody to let go of them a few at a time."""
-        items = self.fresh
-        self.front += len(items)
-        items.extend(item for _, item in self.returned)
+    @property
+    def has_returned(self) -> bool:
+        """Whether anything that came back is there."""
+        return bool(self.returned)
+
+    def clear(self) -> Cleared:
+        """Forgets everything. The answer holds it, for somebody to let go of it bit by bit."""
+        cleared: Cleared = [self.fresh, self.returned]
+        self.front += len(self.fresh)
         self.fresh = deque()
         self.returned = []
-        return items
+        return cleared
 
 
 class LevelledFifo(ReadyFifo[T]):
@@ -146,13 +154,15 @@ class LevelledFifo(ReadyFifo[T]):
     def settle(self, position: int, item: T) -> None:
         self._level(self._level_of(item)).settle(position, item)
 
-    def clear(self) -> deque[T]:
-        items: deque[T] = deque()
-        for fifo in self._levels.values():
-            items.extend(fifo.clear())
+    @property
+    def has_returned(self) -> bool:
+        return any(fifo.returned for fifo in self._levels.values())
+
+    def clear(self) -> Cleared:
+        cleared = [part for fifo in self._levels.values() for part in fifo.clear()]
         self._occupied = self._count = self.size = 0
         self._show_first()
-        return items
+        return cleared
 
     @property
     def in_memory(self) -> int:

@@ -21,7 +21,7 @@ from amqpy.core.events import description
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
-from amqpy.core.jobs import Steps
+from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
@@ -33,6 +33,9 @@ ROUTES_MAX = 10_000
 
 CONSUMER_UNITS, BINDING_UNITS, QUEUE_UNITS = 5, 5, 20
 """What it costs to remove one, as `jobs` counts it."""
+
+RULE_UNITS = 10
+"""What it costs to find the policies of one, and to apply them."""
 
 PREDECLARED = {
     "amq.direct": "direct",
@@ -121,13 +124,16 @@ class Vhost:
         limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
         return limits
 
-    def govern(self) -> None:
-        """Applies policies that have changed."""
-        for queue in self.queues.values():
-            self.rules.govern_queue(queue)
-        for exchange in self.exchanges.values():
-            self.rules.govern_exchange(exchange)
-        self.forget_routes()
+    def govern(self) -> Steps:
+        """Applies policies that have changed: a job. What is declared meanwhile knows them already."""
+        for queue in each(self.queues.values()):
+            if not queue.deleted:
+                self.rules.govern_queue(queue)
+            yield RULE_UNITS
+        for exchange in each(self.exchanges.values()):
+            if not exchange.deleted and self.rules.govern_exchange(exchange):
+                self.forget_routes()
+            yield RULE_UNITS
 
     # --- queues and exchanges
 
@@ -198,7 +204,7 @@ class Vhost:
         return self._clear_away(queue, actor)
 
     def _clear_away(self, queue: Queue, actor: str) -> Steps:
-        for consumer in list(queue.consumers):
+        for consumer in each(queue.consumers):
             if consumer not in queue.consumers:
                 continue
             queue.remove_consumer(consumer)
@@ -206,7 +212,7 @@ class Vhost:
             if queue.type == CLASSIC:
                 self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
-        yield from self.unbind(list(queue.bindings))
+        yield from self.unbind(each(queue.bindings))
         self.events.tell("queue.deleted", description.of_deletion, queue, actor)
         yield QUEUE_UNITS
 
@@ -245,7 +251,7 @@ class Vhost:
             gone = work.pop()
             if not gone.deleted:
                 self._drop_exchange(gone, actor)
-            for binding in (*gone.bindings.values(), *gone.incoming):
+            for binding in each((*gone.bindings.values(), *gone.incoming)):
                 if self._unlink(binding, actor) and binding.destination is gone and _is_finished(binding.source):
                     work.append(binding.source)
                 yield BINDING_UNITS

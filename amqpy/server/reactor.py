@@ -11,6 +11,7 @@ connection that met it, not the broker. With `strict` it stops the broker, so th
 import ipaddress
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -36,6 +37,9 @@ T = TypeVar("T")
 SWEEP_MAX = 5_000
 """Messages freed in one go (about a millisecond's worth)."""
 
+OPENED_MAX = 20
+"""Connections that had to wait and are heard again in one turn."""
+
 STORE_LOST = "broker forced connection closure with reason 'store lost'"
 
 DRAIN_S = 2
@@ -55,7 +59,7 @@ class Reactor:
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
         self._log = log
         self._dirty: list[Link] = []
-        self._opened: list[Link] = []
+        self._opened: deque[Link] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.alertness = Alertness()
         self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
@@ -128,10 +132,12 @@ class Reactor:
 
     def resume(self, link: Link) -> None:
         """A peer reads again."""
+        self.broker.agenda.jobs.begin_turn()
         self._do(link, link.session.resume_consumers)
 
     def lost(self, link: Link, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""
+        self.broker.agenda.jobs.begin_turn()
         self._do(link, link.session.lost, *reason)
 
     def forget(self, link: Link) -> None:
@@ -241,9 +247,9 @@ class Reactor:
             self.flusher.note()
 
     def _hear_opened(self) -> None:
-        """In the turn that opened them: the next alarm must not find them with words of before it."""
-        while self._opened:
-            link = self._opened.pop()
+        """In the turn that opened them, unless they are many."""
+        for _ in range(min(len(self._opened), OPENED_MAX)):
+            link = self._opened.popleft()
             link.read_on()
             try:
                 link.session.receive(b"", self.now_ms())
@@ -290,7 +296,7 @@ class Reactor:
 
     def _watch_broker(self) -> None:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
-        if self.broker.agenda.discarded:
+        if self.broker.agenda.discarded or self._opened:
             self._earlier.set()
         elif self.broker.agenda.deadlines or self.broker.agenda.dead or self.broker.agenda.jobs:
             at_ms = self.broker.next_at_ms()
@@ -298,6 +304,8 @@ class Reactor:
                 self._earlier.set()
 
     def _next_at_ms(self) -> int | None:
+        if self._opened:
+            return self.now_ms()
         deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
         return min(deadlines, default=None)
 
@@ -315,8 +323,13 @@ class Reactor:
         is lost, that is the reason."""
         if self._has_lost_store:
             text = STORE_LOST
-        if not self.links:
-            return
+        if self.links:
+            await self._drain(text)
+        while self.broker.agenda.jobs and not self._has_lost_store:
+            # Nobody waits for anything any more, but what was answered must not be there after the next start.
+            self._advance(self.now_ms())
+
+    async def _drain(self, text: str) -> None:
         self._empty = trio.Event()
         is_stuck = self.flusher is not None and self.flusher.is_stuck
         for link in list(self.links):

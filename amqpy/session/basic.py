@@ -9,8 +9,9 @@ from operator import itemgetter
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.ledger import Lots, Taken, in_lots
+from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
-from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
+from amqpy.errors import ChannelFault, NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles
 from amqpy.session.topology import named_queue
@@ -112,8 +113,26 @@ def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
 
 @handles(Basic.Get)
 def basic_get(channel: ChannelSession, method: Basic.Get) -> None:
-    queue = named_queue(channel, method.queue)
-    got = channel.broker.get(channel.connection, channel.vhost, queue, channel.ledger, no_ack=method.no_ack)
+    name = named_queue(channel, method.queue)
+    queue = channel.vhost.queues.get(name)
+    if queue is not None and queue.may_expire:
+        channel.broker.agenda.jobs.do(_get_unexpired(channel, queue, no_ack=method.no_ack))
+    else:
+        _get(channel, name, no_ack=method.no_ack)
+
+
+def _get_unexpired(channel: ChannelSession, queue: Queue, *, no_ack: bool) -> Steps:
+    yield from queue.expire()
+    try:
+        _get(channel, queue.name, no_ack=no_ack)
+    except ChannelFault as fault:
+        # Perhaps it took so long that nobody is there any more to raise it to.
+        fault.method_id = channel.connection.methods.id_of(Basic.Get)
+        channel.connection.close_channel(channel.number, fault)
+
+
+def _get(channel: ChannelSession, name: str, *, no_ack: bool) -> None:
+    got = channel.broker.get(channel.connection, channel.vhost, name, channel.ledger, no_ack=no_ack)
     if got is None:
         channel.reply(Basic.GetEmpty, "")
         return

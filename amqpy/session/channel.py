@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.effects import Origin
-from amqpy.core.jobs import Steps
+from amqpy.core.jobs import Steps, each
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, PersistentMessage, Target, TracedMessage
 from amqpy.core.option_values import check_expiration
@@ -146,11 +146,12 @@ class Channel:
         if not (self.closing or self._content is not None or self.broker.alarms):
             self.connection.hot[self.number] = self
 
-    def resume_consumers(self) -> None:
+    def resume_consumers(self) -> Steps:
         """The client reads again: whoever was parked for that gets in line."""
-        for consumer in self.ledger.consumers:
+        for consumer in each(self.ledger.consumers):
             if consumer.parked:
                 consumer.resume()
+            yield 1
         if self.replies is not None:
             self.replies.drain()
 
@@ -329,6 +330,7 @@ class Channel:
             if route.queues is not None:
                 return message, route.queues
         queues = self.vhost.queues_of(route.exchange, message)
+        self.broker.agenda.jobs.spend(len(queues))
         if self.vhost.tracer is not None:
             self.vhost.tracer.published(message, queues, self.origin)
         return message, queues

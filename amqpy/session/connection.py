@@ -17,6 +17,7 @@ from amqpy.auth import IMPERSONATOR, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Verb
 from amqpy.core.events.description import of_channel
+from amqpy.core.jobs import Steps, each
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -31,7 +32,7 @@ from amqpy.errors import (
 )
 from amqpy.session import basic, description, topology  # noqa: F401  (some register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
-from amqpy.session.ending import leave
+from amqpy.session.ending import is_told, leave
 from amqpy.session.gate import Gate
 from amqpy.session.handshake import (
     AMQP_0_9_1,
@@ -197,15 +198,11 @@ class ConnectionSession:
                             break
                 except ChannelFault as fault:
                     self.close_channel(number, fault)
-                    if self.gate.is_shut:
-                        break
                 except ConnectionFault as fault:
                     # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
                     self.fail(fault)
                     if self.is_closed:
                         return
-                    if self.gate.is_shut:
-                        break
         except FrameFault as fault:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
@@ -451,15 +448,10 @@ class ConnectionSession:
 
     def _part(self, state: State, fault: ConnectionFault) -> None:
         self.gate.release()
-        refused = isinstance(fault, LoginRefused)
-        told = (
-            state in {State.OPENING, State.RUNNING}
-            or (state is State.TUNING and isinstance(fault, NotAllowed))
-            or (refused and self.client_can("authentication_failure_close"))
-        )
-        if told:
+        if is_told(self, state, fault):
             self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
-            self._await_end(REFUSED_LOGIN_TIMEOUT_MS if refused else self.config.close_timeout_ms)
+            is_refused = isinstance(fault, LoginRefused)
+            self._await_end(REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
         else:
             self._finish()
 
@@ -477,8 +469,11 @@ class ConnectionSession:
     def resume_consumers(self) -> None:
         """The client reads again: whoever was parked for that gets in line."""
         self.gate.note_read(self)
-        for channel in self.channels.values():
-            channel.resume_consumers()
+        self.broker.agenda.jobs.do_for(self, self._resume_consumers(), lambda: None)
+
+    def _resume_consumers(self) -> Steps:
+        for channel in each(self.channels.values()):
+            yield from channel.resume_consumers()
 
     def _finish(self) -> None:
         leave(self, self._end)

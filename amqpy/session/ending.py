@@ -9,7 +9,8 @@ Source: `rabbit_reader`: `terminate`, `handle_exception`, `handle_method0` of co
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from amqpy.core.jobs import Steps
+from amqpy.core.jobs import Steps, each
+from amqpy.errors import ConnectionFault, LoginRefused, NotAllowed
 from amqpy.session.state import State
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def leave(session: "ConnectionSession", then: Callable[[], object]) -> None:
 
 def _leave(session: "ConnectionSession") -> Steps:
     broker = session.broker
-    for channel in list(session.channels.values()):
+    for channel in each(session.channels.values()):
         channel.confirm(session.promises.batch())
         yield from channel.close()
         yield CHANNEL_UNITS
@@ -41,3 +42,12 @@ def _leave(session: "ConnectionSession") -> Steps:
         yield from broker.connection_lost(session, session.vhost)
         session.vhost = None
         broker.settle()
+
+
+def is_told(session: "ConnectionSession", state: State, fault: ConnectionFault) -> bool:
+    """Whether RabbitMQ tells a client, in this state of the connection, why it ends."""
+    return (
+        state in {State.OPENING, State.RUNNING}
+        or (state is State.TUNING and isinstance(fault, NotAllowed))
+        or (isinstance(fault, LoginRefused) and session.client_can("authentication_failure_close"))
+    )

@@ -73,7 +73,7 @@ class Gate:
 
     def release(self) -> None:
         """The connection ends: what the client has to say to that is heard, whatever it said before."""
-        self._is_blocked = self._is_unread = False
+        self._is_blocked = self._is_unread = self._was_told = False
         if self.is_shut and not self._works:
             self.is_shut = False
             self.read_on()

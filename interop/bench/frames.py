@@ -140,6 +140,30 @@ def ack(channel: int, delivery_tag: int, *, multiple: bool = False) -> bytes:
     return method(channel, BASIC, 80, longlong(delivery_tag), bits(multiple))
 
 
+def nack(channel: int, delivery_tag: int, *, multiple: bool = False, requeue: bool = True) -> bytes:
+    return method(channel, BASIC, 120, longlong(delivery_tag), bits(multiple, requeue))
+
+
+def recover(channel: int) -> bytes:
+    return method(channel, BASIC, 110, bits(True))
+
+
+def queue_purge(channel: int, queue: str) -> bytes:
+    return method(channel, 50, 30, short(0), shortstr(queue), bits(False))
+
+
+def channel_close(channel: int) -> bytes:
+    return method(channel, 20, 40, short(200), shortstr(""), short(0), short(0))
+
+
+def tx_select(channel: int) -> bytes:
+    return method(channel, 90, 10)
+
+
+def tx_commit(channel: int) -> bytes:
+    return method(channel, 90, 20)
+
+
 def confirm_select(channel: int) -> bytes:
     return method(channel, 85, 10, bits(False))
 

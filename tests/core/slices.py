@@ -2,17 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from unittest.mock import patch
 
-from amqpy.core import jobs, ledger, portions
+from amqpy.core import answers, jobs, ledger, portions
+from amqpy.core.queues import excess
+from amqpy.core.structures import Cleared
+
+
+def items_of(cleared: Cleared) -> "Iterator[Any]":
+    """What was in a FIFO that was cleared."""
+    for part in cleared:
+        yield from (item for _, item in part) if isinstance(part, list) else part
 
 
 @contextmanager
 def sliced(units: int) -> Iterator[None]:
     """Brokers made inside do so many units of large work at once, and more than that is large."""
     with ExitStack() as stack:
-        for module in (jobs, ledger):
+        for module in (answers, jobs, ledger):
             stack.enter_context(patch.object(module, "UNITS_AT_ONCE", units))
-        for module in (jobs, ledger, portions):
+        stack.enter_context(patch.object(excess, "EXCESS_MAX", units))
+        for module in (jobs, ledger, portions, excess):
             stack.enter_context(patch.object(module, "LOT", 1))
         yield

@@ -186,6 +186,7 @@ def test_what_is_set_and_cleared_leaves_no_trace(first: list[Any], second: list[
             if each.name.endswith("2"):
                 clear = "clear_policy" if kind == "policies" else "clear_operator_policy"
                 getattr(world.broker.administration, clear)("/", each.name)
+                world.settle()
     _declare(later)
     assert _governed(world) == before == _governed(later)
 
@@ -201,6 +202,7 @@ def _set(world: World, mark: str, change: tuple[Any, ...]) -> None:
     operation, name, pattern, definition, priority, apply_to = change
     set_it = getattr(world.broker.administration, operation)
     set_it("/", name + mark, pattern, definition, priority=priority, apply_to=apply_to)
+    world.settle()
 
 
 def _governed(world: World) -> dict[object, object]:

@@ -1,13 +1,17 @@
 """Large work: in whose order it is done, how much at once, and who waits for it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+from weakref import ref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Jobs, Steps, sort
+from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Jobs, Steps, each, sort
 from tests.core.world import FakeClient
+
+T = TypeVar("T")
 
 
 class Waiter(FakeClient):
@@ -164,12 +168,12 @@ def test_a_job_that_fails_is_over_and_the_next_ones_go_on(jobs: Jobs) -> None:
 
     def failing() -> Steps:
         yield 10
-        raise ValueError
+        raise ValueError("a bug")
 
     client = Waiter()
     begin(jobs, client, failing())
     begin(jobs, client, counting(log, "a", 1))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a bug"):
         work(jobs)
     assert jobs.client is client
     assert client.waits
@@ -182,35 +186,46 @@ def test_a_job_that_fails_at_once_leaves_nothing(jobs: Jobs) -> None:
     log: list[str] = []
 
     def failing() -> Iterator[int]:
-        raise ValueError
+        raise ValueError("a bug")
         yield 1
 
     client = Waiter()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a bug"):
         jobs.do_for(client, failing(), lambda: log.append("then"))
     assert log == ["then"]
     assert not jobs
     assert not client.waits
 
 
+def finish(steps: Generator[int, None, Iterator[T]]) -> list[T]:
+    """The value of a job."""
+    values: list[list[T]] = []
+
+    def run() -> Steps:
+        values.append(list((yield from steps)))
+
+    assert all(units <= LOT for units in run())
+    return values[0]
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers()), max_size=5 * LOT))
 def test_sorting_bit_by_bit_is_sorting(items: list[tuple[int, int]]) -> None:
-    steps = sort(items, lambda item: item[0])
-    try:
-        while True:
-            assert next(steps) <= LOT
-    except StopIteration as end:
-        assert list(end.value) == sorted(items, key=lambda item: item[0])
+    assert finish(sort(items, lambda item: item[0])) == sorted(items, key=lambda item: item[0])
 
 
 def test_sorting_much_that_is_in_order_nearly_and_not_at_all() -> None:
     for items in (range(3000), [*range(2000), *range(1000)], range(3000, 0, -1), [7] * 3000):
-        steps = sort(list(items), lambda item: item)
-        try:
-            while True:
-                next(steps)
-        except StopIteration as end:
-            assert list(end.value) == sorted(items)
+        assert finish(sort(list(items), lambda item: item)) == sorted(items)
+
+
+def test_what_was_dealt_with_is_let_go() -> None:
+    class Thing:
+        pass
+
+    things = each([Thing(), Thing()])
+    first = ref(next(things))
+    next(things)
+    assert first() is None
 
 
 def test_the_numbers() -> None:

@@ -19,6 +19,7 @@ from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.shelf import Shelf
 from amqpy.store.memory import MemoryStore
 from tests.core.invariants import check_fifo
+from tests.core.slices import items_of
 from tests.core.world import content_header
 
 RECORD = LaneRecord(0, "/", "queue", "q", 0, 0)
@@ -135,7 +136,7 @@ class LaneMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.ready) > 5)
     @rule()
     def clear(self) -> None:
-        in_memory = {item.body for item in self.lane.clear()}
+        in_memory = {item.body for item in items_of(self.lane.clear())}
         assert in_memory <= {held.body for held in self.ready}
         self.ready.clear()
 

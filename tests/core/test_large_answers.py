@@ -1,18 +1,24 @@
 """Answers that cover more than a turn may do: the same as small ones, but bit by bit."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.facts import BindingRecord
+from amqpy.core.journal import Journal
 from amqpy.core.ledger import Ledger, Owed, Taken, commands
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
-from amqpy.core.queues.consumers import Consumer
-from amqpy.core.queues.queue import Queue
+from amqpy.store.memory import MemoryStore
+from tests.core.invariants import check_invariants
 from tests.core.slices import sliced
-from tests.core.world import FakeRecipient, World, arguments
+from tests.core.world import FakeRecipient, World, arguments, longstr
+
+if TYPE_CHECKING:
+    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.queue import Queue
 
 
 def reference(taken: Taken, *, together: bool) -> list[list[Owed]]:
@@ -138,9 +144,6 @@ def scene() -> Scene:
     return Scene()
 
 
-Answer = Callable[[Scene], None]
-
-
 def answer(scene: Scene, verdict: str) -> None:
     with sliced(1):
         broker = scene.world.broker
@@ -182,3 +185,124 @@ def test_the_consumer_gets_more_as_it_goes(verdict: str) -> None:
     assert scene.state() == (("abc", 10, 10) if verdict == "requeue" else ("", 3, 3))
     bodies = scene.recipient.bodies[10:]
     assert bodies == list("0123456789" if verdict == "requeue" else "abc")
+
+
+@pytest.mark.parametrize("options", [{}, {"single_active_consumer": True}, {"queue_type": "quorum"}])
+def test_who_comes_after_a_large_channel_gets_all_in_order(options: dict[str, str | int]) -> None:
+    """Not what comes next before what comes back."""
+    scene, heir = Scene(**options), FakeRecipient()
+    with sliced(1):
+        broker = scene.world.broker
+        scene.world.publish("", "q", "d")
+        scene.world.consume("q", Ledger(), heir, prefetch=0 if options else 1)
+        before = heir.bodies
+        broker.agenda.jobs.begin_turn()
+        broker.agenda.jobs.do(broker.close_channel(scene.world.vhost, scene.ledger, []))
+        broker.settle()
+        turns = 0
+        while broker.agenda.jobs:
+            scene.world.broker.work()
+            turns += 1
+        assert turns > 10
+    expected = "0123456789abcd"
+    if "queue_type" in options or not options:
+        # It was there before, and had what came next.
+        expected = "".join(body for body in expected if body not in before)
+    got = heir.bodies[len(before) :]
+    assert "".join(got) == (expected if options else "")
+
+
+def test_nobody_gets_anything_while_it_comes_back(scene: Scene) -> None:
+    """Only when all is back, in its order; a consumer that waits meanwhile does not wait for ever."""
+    with sliced(1):
+        broker, other = scene.world.broker, FakeRecipient()
+        scene.world.cancel(scene.consumer)
+        scene.world.get("q", Ledger(), no_ack=True), scene.world.get("q", Ledger(), no_ack=True)
+        scene.world.get("q", Ledger(), no_ack=True)
+        broker.agenda.jobs.begin_turn()
+        taken = scene.ledger.take_many(0, multiple=True)
+        broker.requeue(taken, "nack")
+        for _ in range(15):
+            broker.work()
+        assert 0 < len(scene.world.ready("q")) < 10
+        consumer = broker.consume(
+            scene.world.client,
+            scene.world.vhost,
+            "q",
+            Ledger(),
+            other,
+            tag="other",
+            no_ack=True,
+            exclusive=False,
+            prefetch=0,
+            arguments={},
+        )
+        broker.settle()
+        assert other.got == []
+        scene.world.settle()
+        assert other.bodies == list("0123456789")
+        assert consumer in scene.queue.consumers
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+@pytest.mark.parametrize("dead_letters", [False, True])
+def test_a_limit_that_comes_late_drops_all_that_is_too_much(kind: str, dead_letters: bool) -> None:
+    """The first ones, in the order in which a queue of this type buries them, bit by bit or at once."""
+
+    def letters(units: int) -> tuple[list[str], list[str]]:
+        with sliced(units):
+            world = World()
+            options = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead"} if dead_letters else {}
+            world.queue("q", durable=True, arguments=arguments(queue_type=kind, **options))
+            world.queue("dead", arguments=arguments(queue_mode="default"))
+            world.publish("", "q", *"0123456789")
+            administration = world.broker.administration
+            administration.set_policy("/", "p", "^q$", {"max-length": 3}, apply_to="queues")
+            world.publish("", "q", "a")
+            world.settle()
+            world.catch_up()
+            assert world.ready("q") == list("89a"), "and who publishes meanwhile makes it no longer"
+            return world.ready("dead"), world.ready("q")
+
+    assert sorted(letters(1)[0]) == sorted(letters(1000)[0]) == (list("01234567") if dead_letters else [])
+
+
+def test_a_purge_where_each_message_must_be_forgotten() -> None:
+    with sliced(1):
+        world = World()
+        world.queue("q", arguments=arguments(message_deduplication=True))
+        for body in "0123456789":
+            world.publish("", "q", body, headers={"x-deduplication-header": longstr(body)})
+        broker = world.broker
+        broker.agenda.jobs.begin_turn()
+        assert broker.topology.purge_queue(world.client, world.vhost, "q") == 10
+        assert 0 < len(world.ready("q")) < 10
+        world.settle()
+        assert world.ready("q") == []
+        world.publish("", "q", "3", headers={"x-deduplication-header": longstr("3")})
+        assert world.ready("q") == ["3"]
+        check_invariants(broker, [])
+
+
+def test_a_binding_that_is_made_again_meanwhile_survives() -> None:
+    """The queue is deleted and declared again, and its bindings, while the old ones are still being removed: their
+    records are the same."""
+    store = MemoryStore()
+    journal = Journal(store, lambda: 0)
+    with sliced(1):
+        world = World(journal=journal)
+        world.queue("q", durable=True)
+        for number in range(5):
+            world.bind("q", "amq.direct", str(number))
+        world.broker.agenda.jobs.begin_turn()
+        world.broker.topology.delete_queue(world.client, world.vhost, "q", if_unused=False, if_empty=False)
+        world.queue("q", durable=True)
+        world.bind("q", "amq.direct", "4")
+        world.settle()
+    batch = journal.take()
+    assert batch is not None
+    store.append(batch)
+    store.sync()
+    journal.written()
+    records = store.load().records
+    assert [record.routing_key for record in records if isinstance(record, BindingRecord)] == ["4"]

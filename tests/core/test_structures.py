@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo, TopicTrie
+from tests.core.slices import items_of
 
 # --- ReadyFifo
 
@@ -50,7 +51,7 @@ def test_a_ready_fifo_is_a_sorted_list(steps: list[str | int]) -> None:
         elif step == "pop" and model.ready:
             assert fifo.pop() == model.pop()
         elif step == "clear":
-            assert sorted(fifo.clear()) == sorted(model.ready)
+            assert sorted(items_of(fifo.clear())) == sorted(model.ready)
             model.ready.clear()
         elif isinstance(step, int) and model.out:
             position = model.put_back(step)
@@ -134,7 +135,7 @@ def test_a_levelled_fifo_is_a_sorted_list(
             assert fifo.pass_by(item) == model.append(item)
             model.pop()
         elif step == "clear":
-            assert sorted(fifo.clear()) == sorted(item for _, _, item, _ in model.ready)
+            assert sorted(items_of(fifo.clear())) == sorted(item for _, _, item, _ in model.ready)
             model.ready.clear()
         elif isinstance(step, int) and model.out:
             fifo.put_back(*model.put_back(step))

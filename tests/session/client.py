@@ -201,11 +201,6 @@ class Client:
         to its end, and what the client said behind it is heard."""
         self.session.receive(data, self.now_ms)
         self.broker.settle()
-        while self.broker.agenda.jobs:
-            self.broker.finish()
-            if not self.session.gate.is_shut:
-                self.session.receive(b"", self.now_ms)
-                self.broker.settle()
         return self.received()
 
     def send(self, *methods: Method, channel: int = 1) -> list[Received]:
@@ -222,7 +217,6 @@ class Client:
             assert self.session.next_at_ms >= self.now_ms, "a deadline in the past"
             self.now_ms = self.session.next_at_ms
             self.session.on_time(self.now_ms)
-            self.broker.finish()
             received += self.received()
         self.now_ms = until_ms
         return received
@@ -237,8 +231,17 @@ class Client:
             taken += part
         return taken
 
+    def finish(self) -> None:
+        """Large work is done, and what the client said behind it is heard."""
+        while self.broker.agenda.jobs:
+            self.broker.finish()
+            if not self.session.gate.is_shut:
+                self.session.receive(b"", self.now_ms)
+                self.broker.settle()
+
     def received(self) -> list[Received]:
         """What the broker said since the last time."""
+        self.finish()
         return self.transcript.read(self.take_output())
 
 
@@ -252,6 +255,7 @@ def is_heartbeat(received: Received) -> bool:
 
 def remains(broker: Broker) -> dict[str, object]:
     """Everything in the core that belongs to some client: empty when none is left."""
+    broker.finish()
     found: dict[str, object] = {}
     for vhost in broker.vhosts.values():
         for queue in vhost.queues.values():

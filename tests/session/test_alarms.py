@@ -262,6 +262,7 @@ def test_a_blocked_connection_can_end(ending: str) -> None:
         client.send(Connection.CloseOk(), channel=0)
     else:
         client.session.lost()
+        client.finish()
     assert client.session.is_closed
     assert ready(broker) == 0
     assert remains(broker) == {}

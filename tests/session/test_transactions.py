@@ -122,6 +122,7 @@ def test_an_open_transaction_is_undone_by_the_end(ending: str) -> None:
             client.send(Connection.Close(200, "", 0, 0), channel=0)
         case _:
             client.session.lost()
+            client.finish()
     got, empty = witness.send(Basic.Get(queue="q"), Basic.Get(queue="q"))
     assert (got.body, got.method.redelivered) == (b"old", True)
     assert empty.name == "Basic.GetEmpty"

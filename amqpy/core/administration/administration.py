@@ -17,9 +17,9 @@ from amqpy.core.administration.watermarks import judge_disk_limit, judge_memory_
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.events import description as told
 from amqpy.core.events.tracing import Tracer
-from amqpy.core.queues.queue import Queue
+from amqpy.core.jobs import Steps, each
 from amqpy.core.records import GLOBAL, OPERATOR_POLICY, POLICY
-from amqpy.core.vhost import Metadata, Vhost
+from amqpy.core.vhost import RULE_UNITS, Metadata, Vhost
 from amqpy.errors import AdministrationError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Administration:
         self._set_policy(self.vhost(vhost), POLICY, name, value)
 
     def clear_policy(self, vhost: str, name: str) -> None:
-        self._clear_policy(self.vhost(vhost), POLICY, name)
+        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), POLICY, name))
 
     def policies(self, vhost: str) -> list[Policy]:
         """In the order in which they are asked."""
@@ -110,7 +110,7 @@ class Administration:
         self._set_policy(self.vhost(vhost), OPERATOR_POLICY, name, value)
 
     def clear_operator_policy(self, vhost: str, name: str) -> None:
-        self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name)
+        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name))
 
     def operator_policies(self, vhost: str) -> list[Policy]:
         return list(self.vhost(vhost).rules.operator_policies)
@@ -126,10 +126,12 @@ class Administration:
         self._agenda.put(records.of_parameter(vhost.name, component, name, value))
         if is_operators:
             self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
-        self._change_policies(vhost, policies, lambda: policies.put(policy), "queue.policy.updated", value)
-        self._events.tell("policy.set", told.of_policy, name, vhost.name, self._events.administrator, value)
+        before = policies.copy()
+        policies.put(policy)
+        about = ("policy.set", name, self._events.administrator, value)
+        self._agenda.jobs.do(self._apply(vhost, policies, before, "queue.policy.updated", value, *about))
 
-    def _clear_policy(self, vhost: Vhost, component: str, name: str) -> None:
+    def _clear_policy(self, vhost: Vhost, component: str, name: str) -> Steps:
         policies = _policies_of(vhost, component)
         if policies.find(name) is None:
             raise _no_parameter()
@@ -138,19 +140,32 @@ class Administration:
         if component == OPERATOR_POLICY:
             self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
             event = "operator.policy.cleared"
-        self._change_policies(vhost, policies, lambda: policies.remove(name), "queue.policy.cleared", None)
-        self._events.tell(event, told.of_policy, name, vhost.name, self._events.administrator)
+        before = policies.copy()
+        policies.remove(name)
+        about = (event, name, self._events.administrator)
+        return self._apply(vhost, policies, before, "queue.policy.cleared", None, *about)
 
-    def _change_policies(
-        self, vhost: Vhost, policies: Policies, change: Callable[[], None], event: str, value: dict[str, Any] | None
-    ) -> None:
-        """Tells of each queue for which another policy counts now, with what is new about the policies."""
-        before = _policies_by_queue(vhost, policies) if self._events.wanted else {}
-        change()
-        vhost.govern()
-        for queue, policy in before.items():
-            if policies.match(queue.type, queue.name) != policy:
-                self._events.tell(event, told.of_queue_policy, queue, self._events.administrator, value)
+    def _apply(
+        self,
+        vhost: Vhost,
+        policies: Policies,
+        before: Policies,
+        queue_event: str,
+        value: dict[str, Any] | None,
+        event: str,
+        policy: str,
+        administrator: str,
+        *more: dict[str, Any],
+    ) -> Steps:
+        """Tells of each queue for which another policy counts now than `before`, with what is new about the policies;
+        and then of the policy."""
+        queues = list(vhost.queues.values()) if self._events.wanted else []
+        yield from vhost.govern()
+        for queue in each(queues):
+            if policies.match(queue.type, queue.name) != before.match(queue.type, queue.name):
+                self._events.tell(queue_event, told.of_queue_policy, queue, administrator, value)
+            yield RULE_UNITS
+        self._events.tell(event, told.of_policy, policy, vhost.name, administrator, *more)
 
     # --- parameters
 
@@ -217,7 +232,8 @@ class Administration:
         """A parameter or a policy goes with its virtual host."""
         assert parameter.component is not None
         if parameter.component in {POLICY, OPERATOR_POLICY}:
-            self._clear_policy(vhost, parameter.component, parameter.name)
+            for _ in self._clear_policy(vhost, parameter.component, parameter.name):
+                pass
         else:
             self._clear_parameter(vhost, parameter.component, parameter.name)
 
@@ -278,20 +294,27 @@ class Administration:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
         for forget in self.on_vhost_deleted:
             forget(name)
-        administrator = self._events.administrator
-        for queue in list(vhost.queues.values()):
-            vhost.remove_queue(queue, administrator)
-        for exchange in list(vhost.exchanges.values()):
-            vhost.remove_exchange(exchange, administrator)
-        del self._broker.vhosts[name]
-        self._events.tell("vhost.deleted", told.named, name, administrator)
+        self._agenda.jobs.do(self._delete_vhost(vhost, self._events.administrator))
+
+    def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
+        # As long as its connections are open, they may declare more.
+        while vhost.queues or vhost.exchanges:
+            for queue in each(vhost.queues.values()):
+                if not queue.deleted:
+                    yield from vhost.take_queue(queue, administrator)
+            for exchange in each(vhost.exchanges.values()):
+                if not exchange.deleted:
+                    yield from vhost.take_exchange(exchange, administrator)
+        if self._broker.vhosts.pop(vhost.name, None) is None:
+            return
+        self._events.tell("vhost.deleted", told.named, vhost.name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
         self._agenda.drop(records.of_vhost(vhost))
         # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
         self._broker.settle()
         for client in list(vhost.clients):
-            client.close(f"vhost '{name}' is deleted")
+            client.close(f"vhost '{vhost.name}' is deleted")
 
     def set_deletion_protection(self, name: str, protected: bool) -> None:
         vhost = self.vhost(name)
@@ -336,7 +359,8 @@ def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None
     if component in {POLICY, OPERATOR_POLICY}:
         policy = Policy(name, value["pattern"], value["apply-to"], value["priority"], value["definition"])
         _policies_of(vhost, component).put(policy)
-        vhost.govern()
+        for _ in vhost.govern():
+            pass
     else:
         vhost.parameters[component, name] = value
 
@@ -357,10 +381,6 @@ def _value_of(policy: Policy) -> dict[str, Any]:
         "priority": policy.priority,
         "apply-to": policy.apply_to,
     }
-
-
-def _policies_by_queue(vhost: Vhost, policies: Policies) -> dict[Queue, Policy | None]:
-    return {queue: policies.match(queue.type, queue.name) for queue in vhost.queues.values()}
 
 
 def _policies_of(vhost: Vhost, component: str) -> Policies:

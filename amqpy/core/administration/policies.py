@@ -188,6 +188,12 @@ class Policies:
         """In the order in which they are asked."""
         return (rule.policy for rule in self._rules)
 
+    def copy(self) -> "Policies":
+        """The same policies, whatever happens to these."""
+        copied = Policies()
+        copied._rules = list(self._rules)
+        return copied
+
     def find(self, name: str) -> Policy | None:
         return next((policy for policy in self if policy.name == name), None)
 
@@ -235,10 +241,13 @@ class Rules:
             options = options_of(queue.vhost.profile)
             queue.configure(settings_of(queue.arguments, queue.ruling.definition, options))
 
-    def govern_exchange(self, exchange: "Exchange") -> None:
+    def govern_exchange(self, exchange: "Exchange") -> bool:
+        """Whether there is anything new for the exchange."""
         before, exchange.ruling = exchange.ruling, self._rule(EXCHANGE, exchange.name)
-        if exchange.ruling.definition != before.definition:
-            exchange.configure(exchange.ruling.definition)
+        if exchange.ruling.definition == before.definition:
+            return False
+        exchange.configure(exchange.ruling.definition)
+        return True
 
     def _rule(self, kind: str, name: str) -> Ruling:
         policy = self.policies.match(kind, name)

@@ -13,6 +13,7 @@ Source: `rabbit_queue_consumers`.
 """
 
 import heapq
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
@@ -143,6 +144,10 @@ class Consumer:
     def leave(self) -> None:
         """It gets no more, and the answers to what it still owes do not bring it back."""
         self.parked = False
+        self.stop()
+
+    def stop(self) -> None:
+        """It gets no more, but has not left yet."""
         self.credit = GONE - self.owes
 
     def answered(self) -> None:
@@ -207,6 +212,20 @@ class Served:
     def drain(self, read_max: int = 0) -> None:
         """Hands out messages as long as there is a message and a consumer in line."""
         raise NotImplementedError
+
+    def finish_draining(self) -> None:
+        """Hands out now what is to be handed out: nothing that a consumer can have counts towards the limits."""
+        if self in self.agenda.dirty or self in self.agenda.unfinished:
+            self.agenda.dirty.pop(self, None)
+            self.agenda.unfinished.pop(self, None)
+            self.drain(sys.maxsize)
+
+    def end_patience(self) -> None:
+        """From now on a message that waits may be lost: the consumer for which it could wait gets it at once."""
+        if len(self.consumers) == 1:
+            for consumer in self.consumers:
+                consumer.resume()
+        self.finish_draining()
 
     def check_consume(self, ledger: Ledger, *, exclusive: bool) -> None:
         """Raises AccessRefused when there may be no (further) consumer."""

@@ -18,7 +18,7 @@ from typing import Final
 from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.journal import POSITION_BITS, Journal
 from amqpy.core.message import Message
-from amqpy.core.structures import ReadyFifo
+from amqpy.core.structures import Cleared, ReadyFifo
 
 WINDOW_MESSAGES: Final = 8192
 WINDOW_BYTES: Final = 4 * 1024 * 1024
@@ -130,18 +130,18 @@ class Lane(ReadyFifo[Message]):
         if self._keeps_all or (self._keeps_persistent and item.persistent):
             self._journal.remove(self.base + position)
 
-    def clear(self) -> deque[Message]:
-        """The answer holds those that were in memory."""
-        for position, item in self.returned:
-            self.settle(position, item)
+    def clear(self) -> Cleared:
+        """The answer holds those that were in memory. What came back is taken out of the store one by one."""
+        if self._keeps_persistent:
+            for position, item in self.returned:
+                self.settle(position, item)
         if self.base >= 0 and self.front < self._end:
             self._journal.clear(self.base + self.front, self.base + self._end - 1)
-        items = super().clear()
-        items.extend(item for _, item in self._page)
+        cleared = [*super().clear(), list(self._page)]
         self._page.clear()
         self.front = self._end
         self.size = self.behind = 0
-        return items
+        return cleared
 
     def close(self) -> None:
         """The queue is gone: so is what the store has of it, and what comes after leaves no trace there."""

@@ -10,7 +10,6 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_qu
 `rabbit_queue_consumers`.
 """
 
-import sys
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from amqpy.core.administration.policies import NO_RULING
@@ -21,6 +20,7 @@ from amqpy.core.effects import Client
 from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.message import Message, body_size
 from amqpy.core.queues.consumers import Served
+from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.lease import Lease
 from amqpy.core.structures import LevelledFifo, ReadyFifo
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from amqpy.core.exchanges import Binding
+    from amqpy.core.jobs import Steps
     from amqpy.core.queues.shelf import Shelf
     from amqpy.core.vhost import Vhost
 
@@ -61,6 +62,8 @@ class Queue(Served):
         "deleted",
         "durable",
         "expires_at_ms",
+        "is_held",
+        "is_shrinking",
         "keeps_account",
         "may_expire",
         "owner",
@@ -93,6 +96,10 @@ class Queue(Served):
         """Nothing in the settings concerns a publish."""
         self.unacked = 0
         self.deleted = False
+        self.is_held = False
+        """Messages are coming back: consumers get nothing before all of them are here."""
+        self.is_shrinking = False
+        """It has far more messages than it may have, and drops them bit by bit."""
         self.may_expire = False
         """Whether a message with an end of life came in since the queue was empty."""
         self.expires_at_ms: int | None = None
@@ -122,10 +129,10 @@ class Queue(Served):
         self.plain = not (is_limited or settings.message_ttl_ms is not None or self.contents is not None)
         self.plain = self.plain and not isinstance(self.ready, LevelledFifo)
         if not self.plain:
-            self._end_patience()
+            self.end_patience()
         # RabbitMQ has the new limits before the new overflow: what is here goes by either.
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
-            self._drop_excess()
+            drop_excess(self)
 
     def _choose_fifo(self) -> None:
         """A plain FIFO as long as it does."""
@@ -175,7 +182,7 @@ class Queue(Served):
     def restored(self) -> None:
         """All is back, also what was not answered: that may be more than it may hold."""
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, LevelledFifo) else self.ready
@@ -202,19 +209,12 @@ class Queue(Served):
         and no rule that drops it."""
         return self.plain and not self.may_expire and len(self.consumers) == 1
 
-    def _end_patience(self) -> None:
-        """From now on a message that waits may be lost: the consumer for which it could wait gets it at once."""
-        if len(self.consumers) == 1:
-            for consumer in self.consumers:
-                consumer.resume()
-        self._finish_draining()
-
     def publish(self, message: Message) -> bool:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
         if not self.plain or message.expires_at_ms is not None:
             if self.agenda.dirty or self.agenda.unfinished:
-                self._finish_draining()
+                self.finish_draining()
             return self._admit(message)
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
@@ -237,7 +237,7 @@ class Queue(Served):
         message = self._with_ttl(message)
         if message.expires_at_ms is not None and not self.may_expire:
             self.may_expire = True
-            self._end_patience()
+            self.end_patience()
             self.may_expire = True  # also if nothing waits any more
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
@@ -247,7 +247,7 @@ class Queue(Served):
                 return False
         ready.append(message)
         if settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         if message.expires_at_ms is not None:
             self._note_expiry(message.expires_at_ms)
         elif self.may_expire:
@@ -279,24 +279,6 @@ class Queue(Served):
         """How many messages may wait, and how many bytes of them; None is no limit."""
         return self.settings.max_length, self.settings.max_length_bytes
 
-    def _drop_excess(self) -> None:
-        """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
-        length, size = self.limits()
-        if length is None and size is None:
-            return
-        ready = self.ready
-        dropped = []
-        while ready and (
-            (length is not None and len(ready) > length)
-            or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
-        ):
-            dropped.append(ready.pop())
-        for position, message, _ in reversed(dropped) if self.buries_last_first else dropped:
-            self.bury(position, message, "maxlen")
-        if dropped and self.may_expire:
-            self.drop_expired()
-            self.watch_first()
-
     def _is_duplicate(self, message: Message) -> bool:
         """Whether a message with the same deduplication header is here; else the queue has one now."""
         assert self.contents is not None
@@ -318,7 +300,7 @@ class Queue(Served):
     def drain(self, read_max: int = READ_MAX) -> None:
         """Hands out messages as long as there is a message and a consumer in line. If that takes reading more than so
         many bytes, it goes on in the next turn."""
-        if self.may_expire:
+        if self.may_expire or self.is_held:
             self._drain_expiring(read_max)
             return
         ready, journal = self.ready, self.agenda.journal
@@ -331,7 +313,9 @@ class Queue(Served):
                 return
 
     def _drain_expiring(self, read_max: int) -> None:
-        """`drain` where each message may be too old by the time it is the first one."""
+        """`drain` where each message may be too old by the time it is the first one, or must wait for others."""
+        if self.is_held:
+            return
         ready, journal = self.ready, self.agenda.journal
         read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
@@ -341,13 +325,6 @@ class Queue(Served):
                 self.agenda.unfinished[self] = None
                 break
         self.watch_first()
-
-    def _finish_draining(self) -> None:
-        """Hands out now what is to be handed out: nothing that a consumer can have counts towards the limits."""
-        if self in self.agenda.dirty or self in self.agenda.unfinished:
-            self.agenda.dirty.pop(self, None)
-            self.agenda.unfinished.pop(self, None)
-            self.drain(sys.maxsize)
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The first message for basic.get: its position, the message, and whether it was delivered before. What
@@ -363,6 +340,11 @@ class Queue(Served):
             self.watch_first()
         return taken
 
+    def expire(self) -> "Steps":
+        """Lets all die that nobody may have any more, before `take`, which would have to wait for it: a job."""
+        while self.may_expire and self.ready and not self.drop_expired():
+            yield 2 * EXPIRED_MAX
+
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
         """The message as a client gets to see it."""
         return message
@@ -374,7 +356,7 @@ class Queue(Served):
         if self.line:
             self.agenda.dirty[self] = None
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
             self.watch_first()
@@ -413,16 +395,36 @@ class Queue(Served):
         return False
 
     def discard(self) -> int:
-        """Drops the messages that wait, to be freed bit by bit; returns their number."""
+        """Drops the messages that wait; returns their number. They are freed bit by bit. Where the queue must part with
+        each by itself, that is a job."""
         count = len(self.ready)
-        for _, message in self.ready if self.contents is not None else ():
-            self.forget(message)
-        messages = self.ready.clear()
-        if messages:
-            self.agenda.discarded.append(messages)
+        if self._parts_singly():
+            self.agenda.jobs.do(self._part_with(count))
+        else:
+            self._clear()
+        return count
+
+    def _clear(self) -> None:
+        self.agenda.discarded.extend(self.ready.clear())
         if self.may_expire:
             self.watch_first()
-        return count
+
+    def _parts_singly(self) -> bool:
+        """Whether dropping all that waits takes more than to forget it. What came back lies apart in the store."""
+        return self.contents is not None or (self.keeps_account and self.ready.has_returned)
+
+    def _part_with(self, count: int) -> "Steps":
+        """Of those that come meanwhile some may go instead of others."""
+        for _ in range(count):
+            if not self.ready or not self._parts_singly():
+                break
+            position, message, _ = self.ready.pop()
+            self.settled(position, message)
+            yield 2
+        if self.contents is None:
+            self._clear()
+        elif self.may_expire:
+            self.watch_first()
 
     def close(self) -> None:
         """The queue is deleted: the store forgets its lanes, with what is in them and what is still owed."""

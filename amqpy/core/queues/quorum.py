@@ -16,6 +16,7 @@ from amqpy.core.facts import LaneRecord, LaneState
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import GONE, Consumer
+from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.lane import Lane
 from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
@@ -176,6 +177,8 @@ class QuorumQueue(Queue):
 
     def drain(self, read_max: int = READ_MAX) -> None:
         """Its limits hold for what is left when the consumers have theirs."""
+        if self.is_held:
+            return
         ready, journal = self.ready, self.agenda.journal
         read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
@@ -194,7 +197,7 @@ class QuorumQueue(Queue):
                 self.agenda.unfinished[self] = None
                 return
         if self.settings.overflow == "drop-head":
-            self._drop_excess()
+            drop_excess(self)
         self.watch_first()
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:

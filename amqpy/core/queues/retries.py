@@ -54,7 +54,10 @@ class Retries:
 
     def on_time(self) -> None:
         now_ms = self._queue.agenda.now_ms
-        while (at_ms := self.shelf.first_at_ms) is not None and at_ms <= now_ms:
+        for _ in range(RELEASED_AT_ONCE):
+            at_ms = self.shelf.first_at_ms
+            if at_ms is None or at_ms > now_ms:
+                break
             self._queue.take_back(self.shelf.pop())
         self._watch_first()
 
@@ -71,6 +74,9 @@ class Retries:
         else:
             deadlines.set(self, at_ms)
 
+
+RELEASED_AT_ONCE: Final = 100
+"""Messages that wait no longer, in one go; when more are due, others get their turn in between."""
 
 UNSENT_RETRY_MS = 180_000
 

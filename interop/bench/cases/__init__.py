@@ -1,6 +1,28 @@
 """All cases. Importing a module registers its cases, so the order here is the order of the runs and the table."""
 
 # isort: off
-from interop.bench.cases import rates, persistence, arguments, latency, scale, backlog, flatness, fairness, startup
+from interop.bench.cases import (
+    rates,
+    persistence,
+    arguments,
+    latency,
+    scale,
+    backlog,
+    flatness,
+    fairness,
+    turns,
+    startup,
+)
 
-__all__ = ["arguments", "backlog", "fairness", "flatness", "latency", "persistence", "rates", "scale", "startup"]
+__all__ = [
+    "arguments",
+    "backlog",
+    "fairness",
+    "flatness",
+    "latency",
+    "persistence",
+    "rates",
+    "scale",
+    "startup",
+    "turns",
+]

@@ -1,0 +1,76 @@
+"""More messages than a queue may have: the first ones are dropped (`x-max-length`, `x-max-length-bytes`, drop-head).
+
+Mostly it is one message, driven out by the one that just came. Where a limit comes after the messages, it may be a
+million, and all but the first of them go bit by bit; who publishes meanwhile finds the queue as long as it is.
+
+Source: `rabbit_amqqueue_process:maybe_drop_head`, `rabbit_fifo:evaluate_limit`.
+"""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from amqpy.core.jobs import LOT, Steps
+from amqpy.core.structures import LevelledFifo
+
+if TYPE_CHECKING:
+    from amqpy.core.message import Message
+    from amqpy.core.queues.queue import Queue
+
+Dropped: TypeAlias = "list[tuple[int, Message]]"
+"""Positions and messages, as they were taken out."""
+
+EXCESS_MAX = 1000
+"""Messages that a queue drops in one go."""
+
+
+def drop_excess(queue: "Queue") -> None:
+    """Drops the first messages as long as there are too many (those of the highest priority, as RabbitMQ)."""
+    if queue.limits() == (None, None) or queue.is_shrinking:
+        return
+    dropped = _take(queue, EXCESS_MAX)
+    if len(dropped) < EXCESS_MAX:
+        _bury(queue, dropped)
+        return
+    queue.is_shrinking = True
+    queue.agenda.jobs.begin(_shrink(queue, dropped))
+
+
+def _take(queue: "Queue", count: int) -> Dropped:
+    ready = queue.ready
+    length, size = queue.limits()
+    taken: Dropped = []
+    while (
+        ready
+        and len(taken) < count
+        and (
+            (length is not None and len(ready) > length)
+            or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
+        )
+    ):
+        position, message, _ = ready.pop()
+        taken.append((position, message))
+    return taken
+
+
+def _bury(queue: "Queue", dropped: Dropped) -> None:
+    for position, message in reversed(dropped) if queue.buries_last_first else dropped:
+        queue.bury(position, message, "maxlen")
+    if dropped and queue.may_expire:
+        queue.drop_expired()
+        queue.watch_first()
+
+
+def _shrink(queue: "Queue", dropped: Dropped) -> Steps:
+    taken = dropped
+    while taken and not queue.deleted:
+        yield 2 * len(taken)
+        if not queue.buries_last_first:
+            _bury(queue, taken)
+        taken = _take(queue, LOT)
+        if queue.buries_last_first:
+            dropped.extend(taken)
+    while queue.buries_last_first and dropped and not queue.deleted:
+        last = dropped[-LOT:]
+        del dropped[-LOT:]
+        _bury(queue, last)
+        yield len(last)
+    queue.is_shrinking = False

@@ -1,0 +1,248 @@
+"""Large work of some clients between small operations of others, a unit or three at a time.
+
+Between any two slices every message is in exactly one place, queues are in order, and the counts are right; and what
+was answered stays answered. What each operation leads to is for the other machines to judge.
+"""
+
+from collections import Counter
+from contextlib import ExitStack
+from unittest.mock import patch
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from amqpy.core import answers
+from amqpy.core.ledger import Ledger, Owed
+from amqpy.core.message import Message
+from amqpy.core.portions import Portions
+from tests.core.invariants import check_fifo, check_lines
+from tests.core.slices import sliced
+from tests.core.world import FakeClient, FakeRecipient, World, arguments
+
+NAMES = ("q1", "q2")
+queues = st.sampled_from(NAMES)
+numbers = st.integers(0, 2)
+
+
+class Waiter(FakeClient):
+    """A client that is not heard while its work goes on."""
+
+    waits = False
+
+    def wait_for_work(self) -> None:
+        self.waits = True
+
+    def work_done(self) -> None:
+        self.waits = False
+
+
+class Slices(RuleBasedStateMachine):
+    """Three clients with a channel each, and two queues."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.portions: list[Portions] = []
+        self.published = 0
+        self.dropped: set[str] = set()
+        """What a client answered for good, or went with its queue."""
+
+    @initialize(units=st.integers(1, 3), kind=st.sampled_from(["classic", "quorum"]), single_active=st.booleans())
+    def start(self, units: int, kind: str, single_active: bool) -> None:
+        machine = self
+
+        class Watched(Portions):
+            def __init__(self, *, together: bool = False, by_level: bool = False) -> None:
+                super().__init__(together=together, by_level=by_level)
+                machine.portions.append(self)
+
+        self.stack.enter_context(sliced(units))
+        self.stack.enter_context(patch.object(answers, "Portions", Watched))
+        self.world = World()
+        self.options = arguments(queue_type=kind, single_active_consumer=single_active)
+        self.in_order = kind == "classic"
+        self.clients = [Waiter(str(number)) for number in range(3)]
+        self.ledgers = [Ledger() for _ in self.clients]
+        self.world.exchange("x", "fanout")
+        for name in NAMES:
+            self.declare(name)
+            self.world.publish("", name, *(self.new_body() for _ in range(8)))
+        for number, ledger in enumerate(self.ledgers[:2]):
+            self.world.consume(NAMES[number % 2], ledger, prefetch=5)
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.settle()
+            for ledger in self.ledgers:
+                self.world.close_channel(ledger)
+            self.world.settle()
+            self.everything_is_somewhere_once()
+            assert not self.world.broker.agenda.jobs
+        self.stack.close()
+
+    def declare(self, name: str) -> None:
+        self.world.queue(name, durable=True, arguments=self.options)
+        self.world.bind(name, "x")
+
+    def new_body(self) -> str:
+        self.published += 1
+        return f"m{self.published:04}"
+
+    # --- turns
+
+    def turn(self, number: int) -> bool:
+        """Whether it is a client that may be heard; then its turn begins."""
+        jobs = self.world.broker.agenda.jobs
+        if self.clients[number].waits:
+            return False
+        jobs.begin_turn()
+        jobs.client = self.clients[number]
+        return True
+
+    def end_turn(self) -> None:
+        self.world.broker.agenda.jobs.client = None
+        self.world.broker.settle()
+
+    @rule(count=st.integers(1, 4))
+    def work(self, count: int) -> None:
+        for _ in range(count):
+            self.world.broker.work()
+
+    @rule()
+    def finish(self) -> None:
+        self.world.settle()
+
+    # --- what clients do
+
+    @rule(name=queues, count=st.integers(1, 5))
+    def publish(self, name: str, count: int) -> None:
+        queue = self.world.vhost.queues.get(name)
+        for _ in range(count if queue else 0):
+            assert queue is not None
+            queue.publish(Message(self.world.route("", name).address, self.header(), self.new_body().encode()))
+        self.end_turn()
+
+    def header(self) -> bytes:
+        return b"\x00\x3c" + bytes(12)
+
+    @rule(number=numbers, name=queues, prefetch=st.integers(0, 4))
+    def consume(self, number: int, name: str, prefetch: int) -> None:
+        if name in self.world.vhost.queues and self.turn(number):
+            self.world.broker.consume(
+                self.clients[number],
+                self.world.vhost,
+                name,
+                self.ledgers[number],
+                FakeRecipient(),
+                tag=f"{self.published}",
+                no_ack=False,
+                exclusive=False,
+                prefetch=prefetch,
+                arguments={},
+            )
+            self.end_turn()
+
+    @rule(number=numbers)
+    def cancel(self, number: int) -> None:
+        consumers = self.ledgers[number].consumers
+        if consumers and self.turn(number):
+            self.world.broker.cancel(self.world.vhost, next(iter(consumers)))
+            self.end_turn()
+
+    @precondition(lambda self: any(ledger.owed for ledger in self.ledgers))
+    @rule(number=numbers, pick=st.integers(0, 9), verdict=st.sampled_from(["ack", "drop", "requeue", "recover"]))
+    def answer(self, number: int, pick: int, verdict: str) -> None:
+        ledger = self.ledgers[number]
+        if not ledger.owed or not self.turn(number):
+            self.end_turn()
+            return
+        tag = sorted(ledger.owed)[min(pick, len(ledger.owed) - 1)]
+        if verdict in {"ack", "drop"}:
+            self.dropped |= {body_of(owed) for each, owed in ledger.owed.items() if each <= tag}
+        taken = ledger.take_many(tag, multiple=True)
+        broker = self.world.broker
+        if verdict == "ack":
+            broker.acknowledge(taken)
+        elif verdict == "drop":
+            broker.reject(taken)
+        else:
+            broker.requeue(taken, "nack" if verdict == "requeue" else "recover")
+        self.end_turn()
+
+    @rule(number=numbers)
+    def close(self, number: int) -> None:
+        """And a new channel in its place."""
+        if self.turn(number):
+            broker = self.world.broker
+            broker.agenda.jobs.do(broker.close_channel(self.world.vhost, self.ledgers[number], []))
+            self.end_turn()
+            self.ledgers.append(self.ledgers[number])
+            self.ledgers[number] = Ledger()
+
+    @rule(number=numbers, name=queues)
+    def purge(self, number: int, name: str) -> None:
+        if name in self.world.vhost.queues and self.turn(number):
+            self.dropped.update(self.world.ready(name))
+            self.world.broker.topology.purge_queue(self.clients[number], self.world.vhost, name)
+            self.end_turn()
+
+    @rule(number=numbers, name=queues)
+    def delete(self, number: int, name: str) -> None:
+        queue = self.world.vhost.queues.get(name)
+        if queue is not None and self.turn(number):
+            there = [*(owed for ledger in self.ledgers for owed in ledger.owed.values()), *self.held()]
+            self.dropped.update(self.world.ready(name), (body_of(owed) for owed in there if owed[0] is queue))
+            self.world.broker.topology.delete_queue(
+                self.clients[number], self.world.vhost, name, if_unused=False, if_empty=False
+            )
+            self.end_turn()
+
+    @rule(name=queues)
+    def declare_again(self, name: str) -> None:
+        if name not in self.world.vhost.queues:
+            self.declare(name)
+
+    @rule(limit=st.integers(1, 4))
+    def limit(self, limit: int) -> None:
+        """A policy that lets none expire and drops none: it is only applied to all queues, bit by bit."""
+        self.world.broker.agenda.jobs.begin_turn()
+        self.world.broker.administration.set_policy("/", "p", ".*", {"max-length": 1000 + limit})
+        self.end_turn()
+
+    # --- what must hold
+
+    def held(self) -> list[Owed]:
+        return [owed for portions in self.portions for owed in portions]
+
+    @invariant()
+    def everything_is_somewhere_once(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        debts = [*(owed for ledger in self.ledgers for owed in ledger.owed.values()), *self.held()]
+        unacked = Counter(owed[0] for owed in debts)
+        places = Counter(body_of(owed) for owed in debts if not owed[0].deleted)
+        for name, queue in self.world.vhost.queues.items():
+            ready = self.world.ready(name)
+            assert len(queue.ready) == len(ready)
+            assert queue.unacked == unacked[queue]
+            if self.in_order:
+                assert ready == sorted(ready)
+            check_fifo(queue.ready)
+            check_lines(queue)
+            assert queue.is_held <= bool(self.world.broker.agenda.jobs)
+            if not queue.is_held:
+                assert not (queue.ready and any(consumer.can_take() for consumer in queue.line)), "somebody waits"
+            places.update(ready)
+        assert set(places.values()) <= {1}, "no message is there twice"
+        missing = {f"m{number:04}" for number in range(1, self.published + 1)} - set(places)
+        assert missing <= self.dropped, "and none is lost"
+
+
+def body_of(owed: Owed) -> str:
+    return owed[2].body.decode()
+
+
+TestSlices = Slices.TestCase
+# Explaining a failure traces every line of it, which takes longer than a test may.
+TestSlices.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
