@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
-from amqpy.core.administration.validation import compile_pattern
+from amqpy.core.administration.validation import compile_pattern, refuse_depth
 from amqpy.core.broker import Broker
 from amqpy.core.effects import Client, Verb
 from amqpy.core.events import description
@@ -207,6 +207,7 @@ class Users:
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Limits beside those there are; what there is already too much of stays."""
         user = self.user(name)
+        refuse_depth(limits)
         for error in judge_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
         self._set_limits(user, user.limits | limits)

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from amqpy.wire.values import Field, Table, text
+from amqpy.wire.values import Field, Table, array_field, table_field, text
 
 INTEGERS = {
     "byte": (-(2**7), 2**7 - 1),
@@ -41,8 +41,8 @@ scalars: st.SearchStrategy[Field] = st.one_of(
 
 def _nested(inner: st.SearchStrategy[Field]) -> st.SearchStrategy[Field]:
     return st.one_of(
-        st.dictionaries(keys, inner, max_size=4).map(lambda value: Field("table", value)),
-        st.lists(inner, max_size=4).map(lambda value: Field("array", value)),
+        st.dictionaries(keys, inner, max_size=4).map(lambda value: table_field(value)),
+        st.lists(inner, max_size=4).map(lambda value: array_field(value)),
     )
 
 

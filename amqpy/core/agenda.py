@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from amqpy.core.jobs import Jobs
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
@@ -30,19 +31,35 @@ class Timed(Hashable, Protocol):
 class Agenda:
     """Shared by all of a broker's queues."""
 
-    __slots__ = ("cancelled", "dead", "deadlines", "dirty", "discarded", "journal", "now_ms", "overdue", "returns")
+    __slots__ = (
+        "cancelled",
+        "dead",
+        "deadlines",
+        "dirty",
+        "discarded",
+        "jobs",
+        "journal",
+        "now_ms",
+        "overdue",
+        "returns",
+        "unfinished",
+    )
 
     def __init__(self) -> None:
         self.now_ms = 0
         """The time of the current turn."""
         self.dirty: dict[Served, None] = {}
         """Queues that may have both a message and a consumer for it."""
+        self.unfinished: dict[Served, None] = {}
+        """The same of queues that had much to hand out, and go on in the next turn."""
         self.deadlines: DeadlineHeap[Timed] = DeadlineHeap()
         """Who waits for when: a queue for the end of its first message, for example."""
         self.returns: deque[tuple[list[Owed], ReturnWay]] = deque()
         """Messages on their way back to their queues, in portions of one queue."""
         self.dead: deque[tuple[Queue, int | None, Message, str]] = deque()
         """Messages that died in a queue with a dead letter exchange, where they were in it, and the reason."""
+        self.jobs = Jobs()
+        """Large work, which is done bit by bit."""
         self.overdue: Overdue | None = None
         """Who looks for deliveries that nobody answers."""
         self.cancelled: list[Consumer] = []

@@ -7,7 +7,7 @@ may now be served; `settle` serves them, and whoever calls operations calls it w
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -23,16 +23,18 @@ from amqpy.core.events import description
 from amqpy.core.events.announcer import Announcer
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
 from amqpy.core.exchanges import TopicExchange
-from amqpy.core.ledger import Ledger, Owed, commands
+from amqpy.core.jobs import Steps
+from amqpy.core.ledger import Ledger, Lots, Owed, Taken, commands, in_lots
 from amqpy.core.message import Message
 from amqpy.core.overdue import RETURNED, Overdue
+from amqpy.core.portions import Portions
 from amqpy.core.queues.consumers import Consumer
 from amqpy.core.queues.dead_letter import send_dead_letter
-from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
 from amqpy.core.topology import Topology
-from amqpy.core.vhost import Metadata, Route, Vhost
+from amqpy.core.vhost import CONSUMER_UNITS, Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit, parse_limit
@@ -42,6 +44,12 @@ from amqpy.wire.values import Table, text
 if TYPE_CHECKING:
     from amqpy.core.facts import Record
     from amqpy.core.journal import Journal
+
+ANSWER_MIN = 25
+"""Units that it costs to look for a lot of messages, of which perhaps none is there."""
+
+READ_UNIT = 8 * 1024
+"""Bytes of bodies that are read from the store for a unit of work."""
 
 WORK_MAX = 500
 """Dead letters that are published in one turn (some milliseconds' worth)."""
@@ -127,6 +135,10 @@ class Broker:
         """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""
         return f"<{self.node}.{next(self._pids)}.0>"
 
+    @property
+    def _read_size(self) -> int:
+        return 0 if self.agenda.journal is None else self.agenda.journal.read_size
+
     # --- turns
 
     def settle(self) -> None:
@@ -167,7 +179,9 @@ class Broker:
                 # A long history takes long to write.
                 work -= 1 + len(message.header) // 256
             elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
+                client, agenda.jobs.client = agenda.jobs.client, None
                 timed.on_time()
+                agenda.jobs.client = client
                 work -= 10
             elif agenda.returns:
                 self._take_back()
@@ -178,7 +192,12 @@ class Broker:
 
     def advance(self, now_ms: int) -> None:
         """A turn begins. What expired since the last one is gone before anybody can see it."""
-        self.agenda.now_ms = now_ms
+        agenda = self.agenda
+        agenda.now_ms = now_ms
+        agenda.jobs.begin_turn()
+        if agenda.unfinished:
+            agenda.dirty |= agenda.unfinished
+            agenda.unfinished.clear()
         first_at_ms = self.next_at_ms()
         if first_at_ms is not None and first_at_ms <= now_ms:
             self.settle()
@@ -186,7 +205,19 @@ class Broker:
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        return agenda.now_ms if agenda.dead or agenda.dirty or agenda.returns else agenda.deadlines.first_at_ms()
+        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs
+        return agenda.now_ms if is_busy else agenda.deadlines.first_at_ms()
+
+    def work(self) -> None:
+        """A turn for large work that is under way: some of it is done, and settled."""
+        if self.agenda.jobs:
+            self.agenda.jobs.work()
+            self.settle()
+
+    def finish(self) -> None:
+        """Does all large work there is: the broker stops."""
+        while self.agenda.jobs:
+            self.work()
 
     def message_count(self) -> int:
         """Messages, ready or delivered, once for each queue they are in; and those that exchanges keep."""
@@ -286,7 +317,7 @@ class Broker:
         queue.remove_consumer(consumer)
         actor = consumer.ledger.origin.user if queue.type == CLASSIC else INTERNAL_USER
         self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
-        if queue.auto_delete and not queue.consumers:
+        if queue.auto_delete and not queue.consumers and not queue.deleted:
             vhost.remove_queue(queue)
 
     def get(
@@ -297,7 +328,9 @@ class Broker:
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
+        read_before = self._read_size
         taken = queue.take(no_ack=no_ack)
+        self.agenda.jobs.spend((self._read_size - read_before) // READ_UNIT)
         if taken is None:
             return None
         position, message, redelivered = taken
@@ -313,10 +346,20 @@ class Broker:
             vhost.tracer.delivered(queue.name, redelivered, message, ledger.origin)
         return tag, redelivered, message, len(queue.ready)
 
-    def acknowledge(self, taken: list[tuple[int, Owed]]) -> None:
+    def acknowledge(self, taken: Taken | Lots) -> None:
         """Messages are done with."""
-        for _, owed in taken:
-            self.acknowledge_one(owed)
+        if isinstance(taken, list):
+            for _, owed in taken:
+                self.acknowledge_one(owed)
+            self.agenda.jobs.spend(len(taken))
+        else:
+            self.agenda.jobs.do(self._acknowledge(taken))
+
+    def _acknowledge(self, lots: Lots) -> Steps:
+        for lot in lots:
+            for _, owed in lot:
+                self.acknowledge_one(owed)
+            yield ANSWER_MIN + len(lot)
 
     def acknowledge_one(self, owed: Owed) -> None:
         """A message is done with."""
@@ -327,38 +370,74 @@ class Broker:
         if consumer is not None:
             consumer.answered()
 
-    def reject(self, taken: list[tuple[int, Owed]]) -> None:
+    def reject(self, taken: Taken | Lots) -> None:
         """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
-        for portion in commands(taken):
-            for queue, position, message, consumer in sorted(portion, key=lambda owed: -owed[0].level_of(owed[2])):
-                queue.reject(position, message)
-                if consumer is not None:
-                    consumer.answered()
+        if not isinstance(taken, list):
+            self.agenda.jobs.do(self._reject(taken))
+            return
+        if len(taken) == 1:
+            self._reject_all((taken[0][1],))
+            return
+        for _ in self._reject((taken,)):
+            pass
+        self.agenda.jobs.spend(len(taken))
 
-    def requeue(self, taken: list[tuple[int, Owed]], way: ReturnWay) -> None:
+    def _reject(self, lots: Iterable[Taken]) -> Steps:
+        portions = Portions(by_level=True)
+        yield from _sorted_into(portions, lots)
+        while (part := portions.pop()) is not None:
+            self._reject_all(part.owed)
+            yield len(part.owed)
+
+    def _reject_all(self, portion: Iterable[Owed]) -> None:
+        for queue, position, message, consumer in portion:
+            queue.reject(position, message)
+            if consumer is not None:
+                consumer.answered()
+
+    def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
         """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
-        self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
+        if isinstance(taken, list):
+            self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
+            self.agenda.jobs.spend(len(taken))
+        else:
+            self.agenda.jobs.begin(self._requeue(taken, way))
+
+    def _requeue(self, lots: Lots, way: ReturnWay) -> Steps:
+        portions = Portions(together=way == "down")
+        yield from _sorted_into(portions, lots)
+        while (part := portions.pop()) is not None:
+            self._put_back(part.owed, way)
+            if part.ends_portion:
+                self._serve(part.owed[0][0])
+            yield 2 * len(part.owed)
 
     def _take_back(self) -> None:
         """Portion by portion: what comes of one is done before the next."""
-        agenda = self.agenda
-        while agenda.returns:
-            portion, way = agenda.returns.popleft()
-            for queue, position, message, consumer in portion:
-                if queue.deleted:
-                    queue.unacked -= 1
-                else:
-                    queue.requeue(position, message, way)
-                if consumer is not None:
-                    consumer.answered()
-            queue = portion[0][0]
-            if queue in agenda.dirty:
-                del agenda.dirty[queue]
-                queue.drain()
+        returns = self.agenda.returns
+        while returns:
+            portion, way = returns.popleft()
+            self._put_back(portion, way)
+            self._serve(portion[0][0])
+
+    def _put_back(self, portion: list[Owed], way: ReturnWay) -> None:
+        for queue, position, message, consumer in portion:
+            if queue.deleted:
+                queue.unacked -= 1
+            else:
+                queue.requeue(position, message, way)
+            if consumer is not None:
+                consumer.answered()
+
+    def _serve(self, queue: Queue) -> None:
+        dirty = self.agenda.dirty
+        if queue in dirty:
+            del dirty[queue]
+            queue.drain()
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: list[tuple[int, Owed]]) -> None:
+    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: Taken) -> None:
         """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
         else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
@@ -366,25 +445,38 @@ class Broker:
             self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
             consumer.recipient.cancelled()
         ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
-        self.requeue(overdue, "nack")
+        self.requeue(in_lots(overdue, len(overdue)), "nack")
 
-    def close_channel(self, vhost: Vhost, ledger: Ledger, taken: list[tuple[int, Owed]]) -> None:
-        """A channel is over, however it ended: its consumers leave, what it owed (`taken`) goes back."""
+    def close_channel(self, vhost: Vhost, ledger: Ledger, answered: Taken) -> Steps:
+        """A channel is over, however it ended: its consumers leave, and what it owes goes back, with what it `answered`
+        in a transaction that was not committed. A job."""
         consumers = list(ledger.consumers)
         for consumer in consumers:
+            if consumer not in ledger.consumers:
+                continue
             consumer.queue.remove_consumer(consumer)
             self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
-        self.requeue(taken, "down")
+            yield CONSUMER_UNITS
+        yield from ledger.put_back_many(answered)
+        self.requeue(ledger.take_many(0, multiple=True), "down")
         for consumer in consumers:
             queue = consumer.queue
             if queue.auto_delete and not queue.consumers and not queue.deleted:
-                vhost.remove_queue(queue)
+                yield from vhost.take_queue(queue)
 
-    def connection_lost(self, client: Client, vhost: Vhost) -> None:
-        """A connection is over and its channels are closed: its exclusive queues go."""
+    def connection_lost(self, client: Client, vhost: Vhost) -> Steps:
+        """A connection is over and its channels are closed: its exclusive queues go. A job."""
         vhost.clients.pop(client, None)
         for queue in list(vhost.owned.get(client, ())):
-            vhost.remove_queue(queue)
+            if not queue.deleted:
+                yield from vhost.take_queue(queue)
+
+
+def _sorted_into(portions: Portions, lots: Iterable[Taken]) -> Steps:
+    for lot in lots:
+        portions.add(lot)
+        yield ANSWER_MIN + len(lot) // 2
+    yield from portions.sort()
 
 
 def immediate_unimplemented() -> Unimplemented:

@@ -46,6 +46,12 @@ class Client(Protocol):
     def heed_alarms(self) -> None:
         """Something became short, or is not any more: whether it may publish now is for the broker's alarms to say."""
 
+    def wait_for_work(self) -> None:
+        """What it began is large, and goes on in later turns: nothing more is heard of it until `work_done`."""
+
+    def work_done(self) -> None:
+        """All that it began is done."""
+
     def close(self, text: str) -> None:
         """An administrator ends the connection: it leaves the core at once, and its peer is told why."""
 

@@ -96,6 +96,7 @@ class Journal:
         "facts_count",
         "is_awaited",
         "overflow_count",
+        "read_size",
         "size",
         "wanted",
         "writing",
@@ -118,6 +119,8 @@ class Journal:
         """How many were ever added that are on disk for want of memory only: who sees it grow had better slow down."""
         self.facts_count = 0
         """The same of facts, and of messages cleared."""
+        self.read_size = 0
+        """Bytes of bodies ever read from the store."""
         self.wanted: tuple[int, int] | None = None
         """Keys of messages on disk that will be read soon."""
         self._lane_count = 0
@@ -212,6 +215,7 @@ class Journal:
             first, last, count_max=count_max, size_max=size_max, unix_offset_ms=self._unix_offset_ms()
         )
         if found:
+            self.read_size += sum(len(message.body) for _, message in found)
             return found
         waiting = [batch.added for batch in (self.writing, self.batch) if batch is not None]
         key = first

@@ -7,11 +7,17 @@ tag once in its life.
 Source: AMQP 0-9-1 sections 1.8.3.13 and 3.1.8; `rabbit_channel:collect_acks`, `rabbit_limiter`.
 """
 
-from itertools import groupby
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from amqpy.core.effects import NOBODY, Origin
+from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Steps, sort
 from amqpy.core.message import Message
+from amqpy.core.portions import Portions
 from amqpy.errors import PreconditionFailed
 
 if TYPE_CHECKING:
@@ -21,17 +27,25 @@ if TYPE_CHECKING:
 Owed: TypeAlias = "tuple[Queue, int, Message, Consumer | None]"
 """A delivered message: its queue, its position there, the message, and the consumer (None: basic.get)."""
 
+Taken: TypeAlias = list[tuple[int, "Owed"]]
+"""Deliveries that are answered, by their tags."""
+
+Lots: TypeAlias = Iterator[Taken]
+"""The same where they are many: they leave the ledger as they are asked for."""
+
 
 class Ledger:
     """One channel's deliveries and its global prefetch limit."""
 
-    __slots__ = ("_lowest", "consumers", "has_room", "last_tag", "limit", "origin", "owed", "volume")
+    __slots__ = ("_lowest", "consumers", "has_room", "is_busy", "last_tag", "limit", "origin", "owed", "volume")
 
     def __init__(self, origin: Origin = NOBODY) -> None:
         self.origin = origin
         self.last_tag = 0
         self.owed: dict[int, Owed] = {}
         self._lowest = 1
+        self.is_busy = False
+        """A large answer is being carried out: what it covers may still be here."""
         self.limit = 0
         """basic.qos with global=true: how many messages all consumers of the channel may owe; 0 is no limit."""
         self.volume = 0
@@ -56,7 +70,7 @@ class Ledger:
         tag = self.last_tag = self.last_tag + 1
         return tag
 
-    def take(self, tag: int, multiple: bool) -> list[tuple[int, Owed]]:
+    def take(self, tag: int, multiple: bool) -> Taken:
         """Removes what an answer covers, oldest first. Raises PreconditionFailed for a tag that is not outstanding."""
         owed = self.owed
         if multiple and tag == 0:
@@ -74,6 +88,29 @@ class Ledger:
         self._lowest = tag + 1
         return [(candidate, owed.pop(candidate)) for candidate in tags]
 
+    def take_many(self, tag: int, multiple: bool) -> Taken | Lots:
+        """`take` where it may be much: then it is taken bit by bit, in lots, and must be taken to the end."""
+        if not multiple:
+            return [(tag, self.take_one(tag))]
+        if tag and tag not in self.owed:
+            raise _unknown(tag)
+        last = tag or self.last_tag
+        if min(last + 1 - self._lowest, len(self.owed)) <= UNITS_AT_ONCE:
+            return self.take(tag, multiple)
+        self.is_busy = True
+        return self._take_lots(last)
+
+    def _take_lots(self, last: int) -> Lots:
+        owed = self.owed
+        tags: Sequence[int] = range(self._lowest, last + 1)
+        if len(tags) > 4 * len(owed):
+            there = list(owed)
+            tags = there[: bisect_right(there, last)]
+        self._lowest = last + 1
+        for start in range(0, len(tags), LOT):
+            yield [(tag, owed.pop(tag)) for tag in tags[start : start + LOT] if tag in owed]
+        self.is_busy = False
+
     def take_one(self, tag: int) -> Owed:
         """What an answer without `multiple` covers. Raises PreconditionFailed."""
         owed = self.owed.pop(tag, None)
@@ -81,17 +118,35 @@ class Ledger:
             raise _unknown(tag)
         return owed
 
-    def take_all(self) -> list[tuple[int, Owed]]:
+    def take_all(self) -> Taken:
         taken = list(self.owed.items())
         self.owed = {}
         self._lowest = self.last_tag + 1
         return taken
 
-    def put_back(self, taken: list[tuple[int, Owed]]) -> None:
-        """Undoes `take` (tx.rollback)."""
-        if taken:
-            self.owed = dict(sorted([*taken, *self.owed.items()]))
-            self._lowest = min(self._lowest, taken[0][0])
+    def put_back(self, taken: Taken) -> None:
+        """Undoes `take`."""
+        for _ in self.put_back_many(taken):
+            pass
+
+    def put_back_many(self, taken: Taken) -> Steps:
+        """The same as a job."""
+        if not taken:
+            return
+        self.is_busy = True
+        answered = yield from sort(taken, itemgetter(0))
+        before, last = list(self.owed), self.last_tag
+        others = ((tag, self.owed[tag]) for tag in before)
+        whole: dict[int, Owed] = {}
+        entries = merge(answered, others, key=itemgetter(0))
+        while lot := list(islice(entries, LOT)):
+            whole.update(lot)
+            yield len(lot)
+        # What was delivered meanwhile.
+        whole.update((tag, self.owed[tag]) for tag in range(last + 1, self.last_tag + 1) if tag in self.owed)
+        self.owed = whole
+        self._lowest = min(self._lowest, next(iter(whole)))
+        self.is_busy = False
 
     def set_limit(self, limit: int) -> None:
         """Sets the global prefetch limit. Where there was none, RabbitMQ counts from all that is outstanding."""
@@ -115,28 +170,27 @@ class Ledger:
                     consumer.resume()
 
 
-def commands(taken: list[tuple[int, Owed]], *, together: bool = False) -> list[list[Owed]]:
-    """What is settled at once, in the portions in which queues get to see it.
+def in_lots(entries: Iterable[tuple[int, Owed]], count: int) -> Taken | Lots:
+    """So many entries as a job takes them, if that is much."""
+    if count <= UNITS_AT_ONCE:
+        return list(entries)
+    rest = iter(entries)
+    return iter(lambda: list(islice(rest, LOT)), [])
 
-    A portion is what one consumer had of one queue, consumers in the order of their tags; before them each message of
-    a basic.get by itself. `together` is for the end of a channel: one portion a queue, and what basic.get got stands
-    where a consumer would with the delivery tag for its own.
 
-    Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`.
-    """
+def commands(taken: Taken, *, together: bool = False) -> list[list[Owed]]:
+    """The portions of what is answered at once, if that is not much: see `Portions`."""
     if len(taken) == 1:
         return [[taken[0][1]]]
-
-    def place(entry: tuple[int, Owed]) -> tuple[bytes, bool, int, bytes]:
-        tag, (queue, _, _, consumer) = entry
-        name = queue.name.encode("utf-8", "surrogateescape")
-        if consumer is not None:
-            return name, True, 0, consumer.tag.encode("utf-8", "surrogateescape")
-        return (name, True, 0, str(tag).encode()) if together else (name, False, tag, b"")
-
-    ordered = sorted(taken, key=lambda entry: (place(entry), entry[0]))
-    portions = groupby(ordered, key=lambda entry: place(entry)[0] if together else place(entry))
-    return [[owed for _, owed in portion] for _, portion in portions]
+    portions = Portions(together=together)
+    portions.add(sorted(taken, key=itemgetter(0)))
+    list(portions.sort())
+    found: list[list[Owed]] = [[]]
+    while (part := portions.pop()) is not None:
+        found[-1].extend(part.owed)
+        if part.ends_portion:
+            found.append([])
+    return found[:-1]
 
 
 def _unknown(tag: int) -> PreconditionFailed:

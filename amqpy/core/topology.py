@@ -39,7 +39,7 @@ from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, with_field
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
@@ -307,7 +307,7 @@ class Topology:
             return
         if isinstance(destination, Queue):
             open_queue(client, vhost, destination.name)
-        vhost.remove_bindings([bound], client.user_name)
+        vhost.remove_binding(bound, client.user_name)
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
@@ -321,4 +321,4 @@ def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
         if not profile.default_type_or_classic:
             return arguments
         kind = CLASSIC
-    return arguments | {"x-queue-type": Field("longstr", kind)}
+    return with_field(arguments, "x-queue-type", Field("longstr", kind))

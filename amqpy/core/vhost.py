@@ -21,6 +21,7 @@ from amqpy.core.events import description
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
+from amqpy.core.jobs import Steps
 from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
@@ -29,6 +30,9 @@ from amqpy.wire.values import Table
 
 ROUTES_MAX = 10_000
 """Routes remembered per vhost and user; more (a routing key per message, say) start over."""
+
+CONSUMER_UNITS, BINDING_UNITS, QUEUE_UNITS = 5, 5, 20
+"""What it costs to remove one, as `jobs` counts it."""
 
 PREDECLARED = {
     "amq.direct": "direct",
@@ -173,6 +177,10 @@ class Vhost:
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
         """Deletes a queue: its consumers are told, its bindings and messages go with it."""
+        self.agenda.jobs.do(self.take_queue(queue, actor))
+
+    def take_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> Steps:
+        """`remove_queue` as part of a job: the queue is gone at once, what it leaves behind goes bit by bit."""
         del self.queues[queue.name]
         if queue.durable:
             self.agenda.drop(records.of_queue(queue))
@@ -181,18 +189,26 @@ class Vhost:
             del self.owned[queue.owner][queue]
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
+        self.agenda.dirty.pop(queue, None)
+        self.agenda.unfinished.pop(queue, None)
+        queue.close()
+        queue.discard()
+        queue.let_go()
+        self.forget_routes()
+        return self._clear_away(queue, actor)
+
+    def _clear_away(self, queue: Queue, actor: str) -> Steps:
         for consumer in list(queue.consumers):
+            if consumer not in queue.consumers:
+                continue
             queue.remove_consumer(consumer)
             self.agenda.cancelled.append(consumer)
             if queue.type == CLASSIC:
                 self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
-        self.agenda.dirty.pop(queue, None)
-        queue.close()
-        queue.discard()
-        queue.let_go()
-        self.remove_bindings(list(queue.bindings))
+            yield CONSUMER_UNITS
+        yield from self.unbind(list(queue.bindings))
         self.events.tell("queue.deleted", description.of_deletion, queue, actor)
-        self.forget_routes()
+        yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
         self.reply_queues[queue.name] = queue
@@ -207,22 +223,33 @@ class Vhost:
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
+        self.agenda.jobs.do(self.take_exchange(exchange, actor))
+
+    def take_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> Steps:
+        """`remove_exchange` as part of a job: it is gone at once, and its bindings go bit by bit."""
+        self._drop_exchange(exchange, actor)
+        return self._unlink_all(exchange, actor)
+
+    def _drop_exchange(self, exchange: Exchange, actor: str) -> None:
+        del self.exchanges[exchange.name]
+        exchange.deleted = True
+        if records.is_recorded(exchange):
+            self.agenda.drop(records.of_exchange(exchange))
+        exchange.discard()
+        self.forget_routes()
+        self.events.tell("exchange.deleted", description.of_deletion, exchange, actor)
+
+    def _unlink_all(self, exchange: Exchange, actor: str) -> Steps:
         work = [exchange]
         while work:
             gone = work.pop()
-            if self.exchanges.pop(gone.name, None) is None:
-                continue
-            if records.is_recorded(gone):
-                self.agenda.drop(records.of_exchange(gone))
-            gone.discard()
-            self.events.tell("exchange.deleted", description.of_deletion, gone, actor)
-            for binding in list(gone.bindings.values()):
-                self._unlink(binding, actor)
-            for binding in list(gone.incoming):
-                self._unlink(binding, actor)
-                if _is_finished(binding.source):
+            if not gone.deleted:
+                self._drop_exchange(gone, actor)
+            for binding in (*gone.bindings.values(), *gone.incoming):
+                if self._unlink(binding, actor) and binding.destination is gone and _is_finished(binding.source):
                     work.append(binding.source)
-        self.forget_routes()
+                yield BINDING_UNITS
+        yield QUEUE_UNITS
 
     def message_count(self) -> int:
         """Messages, once for each queue they are in, and those that exchanges keep."""
@@ -251,20 +278,41 @@ class Vhost:
             self.agenda.put(records.of_binding(binding))
         self.events.tell("binding.created", description.of_binding, binding, actor)
 
-    def remove_bindings(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> None:
-        """Removes bindings and the auto-delete exchanges that have none left."""
-        for binding in bindings:
-            self._unlink(binding, actor)
-            if _is_finished(binding.source):
-                self.remove_exchange(binding.source, actor)
-        self.forget_routes()
+    def remove_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
+        self.agenda.jobs.do(self.unbind([binding], actor))
 
-    def _unlink(self, binding: Binding, actor: str) -> None:
+    def unbind(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> Steps:
+        """Removes bindings, and the auto-delete exchanges that have none left: a job."""
+        for binding in bindings:
+            if self._unlink(binding, actor) and _is_finished(binding.source):
+                yield from self.take_exchange(binding.source, actor)
+            yield BINDING_UNITS
+
+    def _unlink(self, binding: Binding, actor: str) -> bool:
+        """Whether it was still there."""
+        links = _links(binding)
+        if binding not in links:
+            return False
         binding.source.remove(binding)
-        del _links(binding)[binding]
-        if binding.durable:
+        del links[binding]
+        if binding.durable and not self._is_bound_again(binding):
             self.agenda.drop(records.of_binding(binding))
         self.events.tell("binding.deleted", description.of_binding, binding, actor)
+        if not (binding.source.deleted or binding.destination.deleted):
+            self.forget_routes()
+        return True
+
+    def _is_bound_again(self, binding: Binding) -> bool:
+        """Whether there is the same one between those that have the names of its ends now. It has the same record."""
+        if not (binding.source.deleted or binding.destination.deleted):
+            return False
+        source = self.exchanges.get(binding.source.name)
+        others = self.queues if isinstance(binding.destination, Queue) else self.exchanges
+        destination = others.get(binding.destination.name)
+        if source is None or destination is None:
+            return False
+        same = source.bindings.get((destination, *binding.identity[1:]))
+        return same is not None and same.durable
 
     # --- routes
 
@@ -324,7 +372,8 @@ class Vhost:
             exchange = work.pop()
             if exchange.per_message and view is NO_MESSAGE:
                 return None
-            destinations = list(exchange.match(keys, view))
+            # What was deleted may still be bound for a while.
+            destinations = [each for each in exchange.match(keys, view) if not each.deleted]
             if not destinations and exchange.alternate in self.exchanges:
                 destinations = [self.exchanges[exchange.alternate]]
             for destination in destinations:
@@ -343,4 +392,4 @@ def _links(binding: Binding) -> dict[Binding, None]:
 
 
 def _is_finished(exchange: Exchange) -> bool:
-    return exchange.auto_delete and not exchange.bindings
+    return exchange.auto_delete and not exchange.bindings and not exchange.deleted

@@ -38,8 +38,8 @@ STALL_S = 60
 """How long a peer for which all its share waits may neither take anything of it nor say anything."""
 
 HELD_MAX = 16 * 1024
-"""Bytes taken of a peer that must wait, for the end of an alarm or for the store. They are not heard yet, but behind
-them its end is noticed."""
+"""Bytes taken of a peer that must wait, for the end of an alarm or of its work, or for the store. They are not heard
+yet, but behind them its end is noticed."""
 
 LINGER_S = 5
 """How long the last words may take to be read."""
@@ -66,7 +66,6 @@ class Link:
         self._heard_at = trio.current_time()
         """When the peer last said something."""
         self._write = trio.Event()
-        self._caught_up = trio.Event()
         self._reading = trio.CancelScope()
         self._holding = trio.CancelScope()
 
@@ -92,17 +91,18 @@ class Link:
         self._reading.cancel()
 
     def read_on(self) -> None:
-        """The peer is not blocked any more."""
+        """The peer need not wait any more."""
         self._holding.cancel()
-        self._caught_up.set()
 
     # --- reading
 
     async def _read_loop(self) -> None:
         try:
             while not self.session.is_closed:
-                if self.session.gate.holds and not await self._hold():
-                    return
+                if self.session.gate.holds:
+                    if not await self._hold():
+                        return
+                    continue
                 data = await self._stream.receive_some(self._receive_size)
                 if not data:
                     return
@@ -111,8 +111,6 @@ class Link:
                 if len(data) == self._receive_size:
                     self._adapt(trio.current_time() - self._heard_at)
                 self._read_on(len(data))
-                if self.outbox.overfull:
-                    await self._wait_until_read()
                 if self.session.promises.stores and not await self._wait_until_stored():
                     return
         except trio.BrokenResourceError:
@@ -150,28 +148,19 @@ class Link:
         return self.session.is_closed or (flusher is not None and flusher.has_work)
 
     async def _hold(self) -> bool:
-        """Waits as long as the peer is blocked, then lets it be heard; False if it is gone before."""
+        """Waits as long as the peer has to; False if it is gone before."""
         with trio.CancelScope() as self._holding:
-            room = HELD_MAX
+            room = HELD_MAX - self.session.gate.held_size
             while self.session.gate.is_shut:
-                if not room:
+                if room <= 0:
                     await trio.sleep_forever()
                 data = await self._stream.receive_some(room)
                 if not data:
                     return False
+                self._heard_at = trio.current_time()
                 room -= len(data)
                 self._reactor.turn(self, bytes(data))
         return True
-
-    async def _wait_until_read(self) -> None:
-        """Stops reading a peer that does not read us, until it has read enough."""
-        self.session.pause()
-        self.flush()
-        while self.outbox.size >= self.outbox.limit.size // 2 and not self._broken:
-            self._caught_up = trio.Event()
-            await self._caught_up.wait()
-        self.session.unpause()
-        self.flush()
 
     async def _wait_until_stored(self) -> bool:
         """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""
@@ -234,7 +223,6 @@ class Link:
                     if self.outbox.full:
                         self._note_size()
                     self.outbox.sent(size)
-                    self._caught_up.set()
                     await self._resume()
                 if self._ending and self.outbox.held_for is None:
                     return
@@ -277,7 +265,6 @@ class Link:
 
     def _break(self) -> None:
         self._broken = True
-        self._caught_up.set()
         self._reading.cancel()
 
     async def _say_goodbye(self) -> None:

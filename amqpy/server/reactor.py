@@ -56,7 +56,7 @@ class Reactor:
         self._log = log
         self._dirty: list[Link] = []
         self._opened: list[Link] = []
-        """Connections that were blocked: what their peers said meanwhile is still to be heard."""
+        """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.alertness = Alertness()
         self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
         self._earlier = trio.Event()
@@ -186,11 +186,17 @@ class Reactor:
             self.alertness.note(link)
 
     def _advance(self, now_ms: int) -> None:
-        """A turn on behalf of nobody: what was left to do at some time."""
+        """A turn on behalf of nobody: what was left to do at some time, and large work that is under way."""
         try:
             self.broker.advance(now_ms)
+            self.broker.work()
         except Exception as error:
-            self._note_bug("-", error)
+            jobs = self.broker.agenda.jobs
+            culprit = next((link for link in self.links if link.session is jobs.client), None)
+            jobs.client = None
+            self._note_bug("-" if culprit is None else culprit.name, error)
+            if culprit is not None:
+                self._give_up(culprit)
         self._flush(None)
 
     def _note_bug(self, connection: str, error: Exception) -> None:
@@ -242,6 +248,8 @@ class Reactor:
             try:
                 link.session.receive(b"", self.now_ms())
                 self.broker.settle()
+                if link.session.is_closed:
+                    link.stop()
             except Exception as error:
                 self._note_bug(link.name, error)
                 self._give_up(link)
@@ -284,7 +292,7 @@ class Reactor:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
         if self.broker.agenda.discarded:
             self._earlier.set()
-        elif self.broker.agenda.deadlines or self.broker.agenda.dead:
+        elif self.broker.agenda.deadlines or self.broker.agenda.dead or self.broker.agenda.jobs:
             at_ms = self.broker.next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()

@@ -3,15 +3,20 @@
 Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 """
 
+from collections import deque
+from operator import itemgetter
+
 from amqpy.core.confirms import Confirms
+from amqpy.core.jobs import Steps, sort
+from amqpy.core.ledger import Lots, Taken, in_lots
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.errors import NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.session.channel import Channel as ChannelSession
 from amqpy.session.channel import handles
 from amqpy.session.topology import named_queue
-from amqpy.session.transaction import Taken, Transaction, Verdict
+from amqpy.session.transaction import Answers, Publish, Transaction, Verdict
 from amqpy.wire.hot import DeliveryWriter
-from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
+from amqpy.wire.methods import AMQP_0_9_1, Basic, Channel, Confirm, Tx, table_of
 
 
 class Subscription(DeliveryWriter):
@@ -25,8 +30,9 @@ class Subscription(DeliveryWriter):
         self._tag = tag
 
     def cancelled(self) -> None:
-        del self._channel.subscriptions[self._tag]
-        if self._channel.connection.client_can("consumer_cancel_notify"):
+        # A channel that is being closed has forgotten it already.
+        is_known = self._channel.subscriptions.pop(self._tag, None) is not None
+        if is_known and self._channel.connection.client_can("consumer_cancel_notify"):
             self._channel.reply(Basic.Cancel, self._tag, True)
 
 
@@ -101,7 +107,7 @@ def basic_cancel(channel: ChannelSession, method: Basic.Cancel) -> None:
     elif (consumer := channel.subscriptions.pop(method.consumer_tag, None)) is not None:
         channel.broker.cancel(channel.vhost, consumer)
     if not method.nowait:
-        channel.reply(Basic.CancelOk, method.consumer_tag)
+        channel.reply_after_work(Basic.CancelOk, method.consumer_tag)
 
 
 @handles(Basic.Get)
@@ -134,7 +140,7 @@ def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
 
 def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multiple: bool) -> None:
     assert tag is not None
-    taken = channel.ledger.take(tag, multiple)
+    taken = channel.ledger.take_many(tag, multiple)
     if channel.transaction is not None:
         if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
             verdict = "nack"  # no difference, and so nothing that would keep them apart
@@ -143,7 +149,7 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
         _carry_out(channel, verdict, taken)
 
 
-def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken) -> None:
+def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -> None:
     if verdict == "ack":
         channel.broker.acknowledge(taken)
     elif verdict == "drop":
@@ -156,7 +162,7 @@ def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken) -> None:
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
-    channel.broker.requeue(channel.ledger.take_all(), "recover")
+    channel.broker.requeue(channel.ledger.take_many(0, multiple=True), "recover")
 
 
 @handles(Basic.Recover)
@@ -180,16 +186,20 @@ def tx_select(channel: ChannelSession, method: Tx.Select) -> None:
     if channel.confirms is not None:
         raise PreconditionFailed("cannot switch from confirm to tx mode")
     if channel.transaction is None:
-        channel.transaction = Transaction()
+        channel.transaction = Transaction(channel.broker.agenda.jobs)
     channel.reply(Tx.SelectOk)
 
 
 @handles(Tx.Commit)
 def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
-    publishes, answers = _transaction(channel).commit()
+    channel.broker.agenda.jobs.do(_commit(channel, *_transaction(channel).end()))
+
+
+def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers) -> Steps:
     vhost = channel.vhost
     refused = False
-    for publish in publishes:
+    while publishes:
+        publish = publishes.popleft()
         # Bindings counted when it was published; a queue is whichever has that name now.
         found = (vhost.queues.get(each.name) if each.deleted else each for each in publish.queues)
         queues = [queue for queue in found if queue is not None]
@@ -197,18 +207,27 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
             refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
         if publish.mandatory and vhost.returns(queues):
             channel.return_message(publish.message)
+        yield 1 + len(queues)
     for verdict, taken in answers:
-        _carry_out(channel, verdict, taken)
-    if refused:
-        raise PreconditionFailed("partial tx completion")
-    channel.connection.promises.hold(len(channel.connection.outbox.chunks))
-    channel.reply(Tx.CommitOk)
+        in_order = yield from sort(taken, itemgetter(0))
+        _carry_out(channel, verdict, in_lots(in_order, len(taken)))
+    channel.broker.agenda.jobs.then(lambda: _committed(channel, refused=refused))
+
+
+def _committed(channel: ChannelSession, *, refused: bool) -> None:
+    if not refused:
+        channel.connection.promises.hold(len(channel.connection.outbox.chunks))
+        channel.reply(Tx.CommitOk)
+    elif not channel.closing:
+        fault = PreconditionFailed("partial tx completion", method_id=AMQP_0_9_1.id_of(Tx.Commit))
+        channel.connection.close_channel(channel.number, fault)
 
 
 @handles(Tx.Rollback)
 def tx_rollback(channel: ChannelSession, method: Tx.Rollback) -> None:
-    channel.ledger.put_back(_transaction(channel).rollback())
-    channel.reply(Tx.RollbackOk)
+    _transaction(channel)
+    channel.broker.agenda.jobs.do(channel.ledger.put_back_many(channel.roll_back()))
+    channel.reply_after_work(Tx.RollbackOk)
 
 
 def _transaction(channel: ChannelSession) -> Transaction:

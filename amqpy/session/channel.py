@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.broker import immediate_unimplemented
 from amqpy.core.effects import Origin
+from amqpy.core.jobs import Steps
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, PersistentMessage, Target, TracedMessage
 from amqpy.core.option_values import check_expiration
@@ -24,6 +25,7 @@ from amqpy.errors import (
     UnexpectedFrame,
 )
 from amqpy.session.description import of_channel_end
+from amqpy.session.transaction import Transaction, all_answered
 from amqpy.wire.hot import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
 from amqpy.wire.properties import (
@@ -40,10 +42,10 @@ from amqpy.wire.values import MalformedValue
 if TYPE_CHECKING:
     from amqpy.core.confirms import Confirms
     from amqpy.core.journal import Batch
+    from amqpy.core.ledger import Taken
     from amqpy.core.queues.consumers import Consumer
     from amqpy.core.queues.reply_to import ReplyQueue
     from amqpy.session.connection import ConnectionSession
-    from amqpy.session.transaction import Transaction
 
 PUBLISH_METHOD, ACK_METHOD = AMQP_0_9_1.id_of(Basic.Publish), AMQP_0_9_1.id_of(Basic.Ack)
 """Their numbers, which are the same in every version."""
@@ -125,6 +127,19 @@ class Channel:
 
     def reply(self, method: type[Method], *values: object) -> None:
         self.connection.outbox.write(self.connection.methods.encode(self.number, method, *values))
+
+    def reply_after_work(self, method: type[Method], *values: object) -> None:
+        """The reply, once all that the client's method began is done. What it promises is durable by then."""
+        jobs = self.broker.agenda.jobs
+        if not jobs.is_at_work:
+            self.reply(method, *values)
+            return
+
+        def reply() -> None:
+            self.connection.promises.hold(len(self.connection.outbox.chunks))
+            self.reply(method, *values)
+
+        jobs.then(reply)
 
     def warm_up(self) -> None:
         """From now on it can take a whole message or an ack, unless something speaks against it."""
@@ -320,6 +335,8 @@ class Channel:
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
+        if self.connection.outbox.overfull:
+            self.connection.gate.wait_until_read(self.connection)
 
     def confirm(self, batch: "Batch | None") -> None:
         """Acks and nacks for everything published so far: now, or when the batch is durable that has some of it."""
@@ -392,14 +409,22 @@ class Channel:
         """basic.ack, the one method besides publish that comes once a message."""
         try:
             if self.transaction is not None:
-                self.transaction.answer("ack", self.ledger.take(tag, multiple))
+                self.transaction.answer("ack", self.ledger.take_many(tag, multiple))
             elif multiple:
-                self.broker.acknowledge(self.ledger.take(tag, multiple))
+                self.broker.acknowledge(self.ledger.take_many(tag, multiple))
             else:
                 self.broker.acknowledge_one(self.ledger.take_one(tag))
         except AmqpFault as fault:
             fault.method_id = ACK_METHOD
             raise
+
+    def roll_back(self) -> "Taken":
+        """Forgets what was to be published, and gives back what was answered, in any order."""
+        if self.transaction is None:
+            return []
+        publishes, answers = self.transaction.end()
+        self.broker.agenda.discarded.append(publishes)
+        return all_answered(answers)
 
     def on_timeout(self, timeout_ms: int) -> None:
         """The client took too long to answer a delivery."""
@@ -412,20 +437,20 @@ class Channel:
 
     # --- the end
 
-    def close(self) -> None:
-        """Leaves the core: consumers go, unanswered messages go back, an open transaction is undone."""
+    def close(self) -> Steps:
+        """Leaves the core: consumers go, unanswered messages go back, an open transaction is undone. A job."""
         self._content = None
         self.connection.hot.pop(self.number, None)
         self.broker.overdue.forget(self.ledger)
-        taken = self.ledger.take_all()
-        if self.transaction is not None:
-            taken += self.transaction.rollback()
+        self.subscriptions.clear()
+        return self._leave(was_closing=self.closing)
+
+    def _leave(self, *, was_closing: bool) -> Steps:
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
-        self.subscriptions.clear()
-        self.broker.close_channel(self.vhost, self.ledger, taken)
-        if not self.closing:
+        yield from self.broker.close_channel(self.vhost, self.ledger, self.roll_back())
+        if not was_closing:
             self.broker.events.tell("channel.closed", of_channel_end, self.origin.pid, self.origin.user)
 
 

@@ -31,6 +31,7 @@ from amqpy.errors import (
 )
 from amqpy.session import basic, description, topology  # noqa: F401  (some register their handlers)
 from amqpy.session.channel import Channel as ChannelSession
+from amqpy.session.ending import leave
 from amqpy.session.gate import Gate
 from amqpy.session.handshake import (
     AMQP_0_9_1,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from amqpy.config import Config
     from amqpy.core.message import Message
     from amqpy.core.vhost import Vhost
+    from amqpy.wire.values import Table
 
 
 class ConnectionSession:
@@ -87,7 +89,7 @@ class ConnectionSession:
         self.user: User | None = None
         self.impersonates = False
         self.vhost: Vhost | None = None
-        self.client_properties: dict[str, Any] = {}
+        self.client_properties: Table = {}
         self.frame_max = self.config.frame_max
         self.max_message_size = broker.max_message_size
         self.channels: dict[int, ChannelSession] = {}
@@ -126,21 +128,12 @@ class ConnectionSession:
 
     def heed_alarms(self) -> None:
         self.gate.heed_alarms(self)
-        if self.paused:
-            self.gate.read_on()
 
-    def pause(self) -> None:
-        """The peer is not read until `unpause`: it would have to read first what waits for it."""
-        self.paused = True
-        if self.client_can("connection.blocked"):
-            alarms = self.broker.alarms
-            reason = alarms.reason if alarms else "low on memory"
-            self.outbox.overtake(self.methods.encode(0, Connection.Blocked, reason))
+    def wait_for_work(self) -> None:
+        self.gate.wait_for_work(self)
 
-    def unpause(self) -> None:
-        self.paused = False
-        if self.client_can("connection.blocked") and self.state is State.RUNNING:
-            self.outbox.overtake(self.methods.encode(0, Connection.Unblocked))
+    def work_done(self) -> None:
+        self.gate.work_done(self)
 
     def close(self, text: str) -> None:
         self.fail(ConnectionForced(text))
@@ -165,13 +158,17 @@ class ConnectionSession:
         self._received += len(data)
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
-        gate = self.gate
-        if gate.holds:
-            gate.hold(data)
-            if not gate.is_shut:
-                self._hear(gate)
-        elif data and not self.is_closed:
-            self._hear(self.reader.feed(data))
+        gate, jobs = self.gate, self.broker.agenda.jobs
+        jobs.client = self
+        try:
+            if gate.holds:
+                gate.hold(data)
+                if not gate.is_shut:
+                    self._hear(gate)
+            elif data and not self.is_closed:
+                self._hear(self.reader.feed(data))
+        finally:
+            jobs.client = None
 
     def _hear(self, frames: Iterator[Frame]) -> None:
         hot = self.hot
@@ -179,17 +176,23 @@ class ConnectionSession:
         if promises.journal is not None:
             promises.begin()
         try:
-            for kind, number, payload, header, body in frames:
+            for frame in frames:
+                kind, number, payload, header, body = frame
                 channel = hot.get(number)
                 try:
                     if channel is not None and kind == PUBLISH:
                         channel.publish(payload, header, body)
                     elif channel is not None and kind == ACK:
                         channel.on_ack(payload, header & 1 != 0)
+                    elif self.gate.is_shut:
+                        self.gate.put_back(frame)
+                        break
                     else:
                         self._on_cold_frame(kind, number, payload, header, body)
                         if self.is_closed:
                             return
+                        if self.outbox.overfull:
+                            self.gate.wait_until_read(self)
                         if self.gate.is_shut:
                             break
                 except ChannelFault as fault:
@@ -201,10 +204,14 @@ class ConnectionSession:
                     self.fail(fault)
                     if self.is_closed:
                         return
+                    if self.gate.is_shut:
+                        break
         except FrameFault as fault:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
             self._finish()
+        if self.outbox.overfull:
+            self.gate.wait_until_read(self)
         if self.gate.is_shut:
             self.gate.keep(frames)
         batch = None if promises.journal is None else promises.batch()
@@ -284,9 +291,9 @@ class ConnectionSession:
         elif method is Channel.Close:
             if not channel.closing:
                 channel.confirm(self.promises.batch())
-                channel.close()
+                self.broker.agenda.jobs.do(channel.close())
                 del self.channels[number]
-            channel.reply(Channel.CloseOk)
+            self.broker.agenda.jobs.then(lambda: channel.reply(Channel.CloseOk))
             self.broker.settle()
         elif kind == METHOD:
             channel.on_method(payload)
@@ -310,9 +317,13 @@ class ConnectionSession:
         self.log.error("channel %d: %s", number, fault.reply_text)
         channel = self.channels[number]
         channel.confirm(self.promises.batch())
-        channel.close()
+        steps = channel.close()
         channel.closing = True
-        channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+
+        def close() -> None:
+            channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+
+        self.broker.agenda.jobs.do_for(self, steps, close)
         self.broker.settle()
 
     # --- connection methods
@@ -396,9 +407,12 @@ class ConnectionSession:
 
     def _on_close(self, method: Connection.Close) -> None:
         """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
-        self._leave_core()
-        self._send(Connection.CloseOk)
-        self._await_end(self.config.close_timeout_ms)
+
+        def close() -> None:
+            self._send(Connection.CloseOk)
+            self._await_end(self.config.close_timeout_ms)
+
+        leave(self, close)
 
     # --- time
 
@@ -433,14 +447,10 @@ class ConnectionSession:
         if state in {State.CLOSING, State.CLOSED}:
             return
         self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
-        try:
-            self._leave_core()
-        finally:
-            # The client is told, even if the core is in no state to be left.
-            self._part(state, fault)
+        leave(self, lambda: self._part(state, fault))
 
     def _part(self, state: State, fault: ConnectionFault) -> None:
-        self.gate.open()
+        self.gate.release()
         refused = isinstance(fault, LoginRefused)
         told = (
             state in {State.OPENING, State.RUNNING}
@@ -460,37 +470,23 @@ class ConnectionSession:
 
     def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
         """The transport is gone, for this reason."""
-        if self.state not in {State.CLOSING, State.CLOSED}:
-            if self.state is State.RUNNING:
-                self.log.warning("%s", reason)
-            self._leave_core()
+        if self.state is State.RUNNING:
+            self.log.warning("%s", reason)
         self._finish()
 
     def resume_consumers(self) -> None:
         """The client reads again: whoever was parked for that gets in line."""
+        self.gate.note_read(self)
         for channel in self.channels.values():
             channel.resume_consumers()
 
     def _finish(self) -> None:
-        self._leave_core()
+        leave(self, self._end)
+
+    def _end(self) -> None:
         if self.state is not State.CLOSED:
             self.broker.events.tell("connection.closed", description.of_connection_end, self)
         self.state = State.CLOSED
-        self.next_at_ms = None
-
-    def _leave_core(self) -> None:
-        """Gives back all that this connection has in the broker. Done again, it does nothing."""
-        self.hot.clear()
-        for channel in self.channels.values():
-            channel.confirm(self.promises.batch())
-            channel.close()
-        self.channels.clear()
-        if self.vhost is not None:
-            assert self.user is not None
-            self.user.clients.pop(self)
-            self.broker.connection_lost(self, self.vhost)
-            self.vhost = None
-            self.broker.settle()
 
     def _send(self, method: type[Method], *values: object) -> None:
         self.outbox.write(self.methods.encode(0, method, *values))

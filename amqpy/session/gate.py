@@ -1,10 +1,14 @@
-"""A connection that publishes while an alarm is on is not listened to until it is over.
+"""A connection is not listened to while it has to wait: for the end of an alarm, or of large work that it began, or
+until its client has read some of what waits for it.
 
-    open → (content comes, and an alarm is on) → shut → (no alarm is on any more) → open: what waited is heard
+    open → (content comes, and an alarm is on)          → shut → (no alarm is on any more)  → open: what waited is heard
+    open → (something it said is too much for one turn) → shut → (all that it began is done) → open
+    open → (more waits for its client than may)         → shut → (half of it is read)        → open
 
 The frame that shuts the gate is still heard: a message without a body is published, one with a body waits for it from
 its header on. After it nothing is heard of the peer, no ack, and not even that it closes the connection. What we have
-to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing.
+to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing of an alarm,
+and one whose work is small nothing of work.
 
 What the peer says meanwhile waits: the rest of the buffer here, and all else at its end, but for a little that the
 transport reads to learn that the peer is gone.
@@ -16,11 +20,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from amqpy.session.state import State
 from amqpy.wire.frames import Frame, FrameReader
 from amqpy.wire.methods import Connection
 
 if TYPE_CHECKING:
     from amqpy.session.connection import ConnectionSession
+
+UNREAD = "low on memory"
+"""Why a client is not heard for which too much waits, as it is told. RabbitMQ has no word for that."""
 
 
 class Gate:
@@ -29,6 +37,14 @@ class Gate:
 
     def __init__(self, reader: FrameReader, read_on: Callable[[], object]) -> None:
         self.is_shut = False
+        self._is_blocked = False
+        """It published during an alarm."""
+        self._is_unread = False
+        """Too much waits for its client."""
+        self._works = False
+        """What it began is not done."""
+        self._was_told = False
+        """The client knows that it is not heard."""
         self.holds = False
         """Something waits, or would."""
         self.read_on = read_on
@@ -41,29 +57,85 @@ class Gate:
 
     def note_content(self, connection: "ConnectionSession") -> None:
         """A content frame is about to be heard; it may be the last one for a while."""
-        alarms = connection.broker.alarms
-        if alarms and not self.is_shut:
-            self.is_shut = self.holds = True
-            if connection.client_can("connection.blocked"):
-                connection.outbox.overtake(connection.methods.encode(0, Connection.Blocked, alarms.reason))
+        if connection.broker.alarms and not self._is_blocked:
+            self._is_blocked = True
+            self._shut(connection)
 
     def heed_alarms(self, connection: "ConnectionSession") -> None:
         """One came or went. While there is one, no message may take the short way."""
         connection.hot.clear()
         if connection.broker.alarms:
             return
-        for channel in connection.channels.values():
-            channel.warm_up()
-        if self.is_shut:
-            if connection.client_can("connection.blocked"):
-                connection.outbox.overtake(connection.methods.encode(0, Connection.Unblocked))
-            self.open()
+        self._is_blocked = False
+        if self._is_unread and not connection.outbox.overfull:
+            self._is_unread = False
+        self._open(connection)
 
-    def open(self) -> None:
-        """Lets through what waits, if it is shut."""
-        if self.is_shut:
+    def release(self) -> None:
+        """The connection ends: what the client has to say to that is heard, whatever it said before."""
+        self._is_blocked = self._is_unread = False
+        if self.is_shut and not self._works:
             self.is_shut = False
             self.read_on()
+
+    # --- what is not read
+
+    def wait_until_read(self, connection: "ConnectionSession") -> None:
+        """Too much waits for the client: it has to read before it can ask for more."""
+        if not self._is_unread and connection.state is State.RUNNING:
+            self._is_unread = True
+            self._shut(connection)
+
+    def note_read(self, connection: "ConnectionSession") -> None:
+        """The client has read something."""
+        if self._is_unread and connection.outbox.size < connection.outbox.limit.size // 2:
+            self._is_unread = False
+            self._open(connection)
+
+    # --- work
+
+    def wait_for_work(self, connection: "ConnectionSession") -> None:
+        """It began what is too much for one turn."""
+        self._works = True
+        self._shut(connection)
+
+    def work_done(self, connection: "ConnectionSession") -> None:
+        self._works = False
+        self._open(connection)
+
+    # --- both ways
+
+    def _shut(self, connection: "ConnectionSession") -> None:
+        """From now on, nothing may take the short way past the gate."""
+        connection.hot.clear()
+        self.is_shut = self.holds = True
+        self._tell(connection)
+
+    def _open(self, connection: "ConnectionSession") -> None:
+        """Lets through what waits, if nothing is to be waited for any more."""
+        self._tell(connection)
+        if self._is_unread or self._works:
+            return
+        for channel in connection.channels.values():
+            channel.warm_up()
+        if self.is_shut and not self._is_blocked:
+            self.is_shut = False
+            self.read_on()
+
+    def _tell(self, connection: "ConnectionSession") -> None:
+        """Tells the client that it is blocked, or no longer, if it does not know. Work is over soon."""
+        is_blocked = self._is_blocked or self._is_unread
+        if is_blocked == self._was_told:
+            return
+        self._was_told = is_blocked
+        if not connection.client_can("connection.blocked"):
+            return
+        if is_blocked:
+            alarms = connection.broker.alarms
+            reason = alarms.reason if alarms else UNREAD
+            connection.outbox.overtake(connection.methods.encode(0, Connection.Blocked, reason))
+        else:
+            connection.outbox.overtake(connection.methods.encode(0, Connection.Unblocked))
 
     # --- what waits
 
@@ -79,6 +151,11 @@ class Gate:
     def hold(self, data: bytes) -> None:
         """More that comes after all this."""
         self._chunks.append(data)
+
+    @property
+    def held_size(self) -> int:
+        """Bytes that came after the frames that were being heard."""
+        return sum(map(len, self._chunks))
 
     def __iter__(self) -> Iterator[Frame]:
         return self

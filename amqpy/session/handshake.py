@@ -16,7 +16,7 @@ from amqpy.errors import NotAllowed
 from amqpy.profile import Profile
 from amqpy.wire import methods, methods_0_8
 from amqpy.wire.methods import Connection, MethodTable
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, decode_table, table_field
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
@@ -85,7 +85,7 @@ def server_properties(config: Config, profile: Profile, version: Version) -> Tab
     }
     capabilities = {name: Field("bool", True) for name in version.capabilities}
     return {
-        "capabilities": Field("table", capabilities),
+        "capabilities": table_field(capabilities),
         **{name: Field("longstr", value) for name, value in texts.items()},
     }
 
@@ -95,7 +95,7 @@ def capabilities_of(client_properties: Table) -> frozenset[str]:
     field = client_properties.get("capabilities")
     if field is None or field.kind != "table":
         return frozenset()
-    return frozenset(name for name, value in field.value.items() if value == Field("bool", True))
+    return frozenset(name for name, value in decode_table(field.value).items() if value == Field("bool", True))
 
 
 def connection_name(client_properties: Table) -> str | None:

@@ -47,7 +47,7 @@ def exchange_delete(channel: Channel, method: Exchange.Delete) -> None:
         channel.connection, channel.vhost, method.exchange, if_unused=method.if_unused
     )
     if not method.nowait:
-        channel.reply(Exchange.DeleteOk)
+        channel.reply_after_work(Exchange.DeleteOk)
 
 
 @handles(Exchange.Bind)
@@ -76,7 +76,7 @@ def exchange_unbind(channel: Channel, method: Exchange.Unbind) -> None:
         table_of(method.arguments),
     )
     if not method.nowait:
-        channel.reply(Exchange.UnbindOk)
+        channel.reply_after_work(Exchange.UnbindOk)
 
 
 @handles(Queue.Declare)
@@ -117,14 +117,14 @@ def queue_delete(channel: Channel, method: Queue.Delete) -> None:
         if_empty=method.if_empty,
     )
     if not method.nowait:
-        channel.reply(Queue.DeleteOk, count)
+        channel.reply_after_work(Queue.DeleteOk, count)
 
 
 @handles(Queue.Purge)
 def queue_purge(channel: Channel, method: Queue.Purge) -> None:
     count = channel.broker.topology.purge_queue(channel.connection, channel.vhost, named_queue(channel, method.queue))
     if not method.nowait:
-        channel.reply(Queue.PurgeOk, count)
+        channel.reply_after_work(Queue.PurgeOk, count)
 
 
 @handles(Queue.Bind)
@@ -144,7 +144,7 @@ def queue_unbind(channel: Channel, method: Queue.Unbind) -> None:
     channel.broker.topology.unbind_queue(
         channel.connection, channel.vhost, queue, method.exchange, routing_key, table_of(method.arguments)
     )
-    channel.reply(Queue.UnbindOk)
+    channel.reply_after_work(Queue.UnbindOk)
 
 
 def named_queue(channel: Channel, name: str) -> str:

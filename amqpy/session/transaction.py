@@ -6,17 +6,18 @@ effect at the commit.
 Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 """
 
-from operator import itemgetter
+from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
 from amqpy.core.queues.queue import ReturnWay
 
 if TYPE_CHECKING:
-    from amqpy.core.ledger import Owed
+    from amqpy.core.ledger import Lots, Taken
 
 Verdict: TypeAlias = Literal["ack", "drop"] | ReturnWay
-Taken: TypeAlias = "list[tuple[int, Owed]]"
+Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
 
 
 class Publish(NamedTuple):
@@ -28,27 +29,41 @@ class Publish(NamedTuple):
 class Transaction:
     """Publishes and answers since the last commit or rollback."""
 
-    def __init__(self) -> None:
-        self.publishes: list[Publish] = []
-        self.answers: list[tuple[Verdict, Taken]] = []
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._publishes: deque[Publish] = deque()
+        self._answers: Answers = []
 
     def publish(self, queues: tuple[Target, ...], message: Message, mandatory: bool) -> None:
-        self.publishes.append(Publish(queues, message, mandatory))
+        self._publishes.append(Publish(queues, message, mandatory))
 
-    def answer(self, verdict: Verdict, taken: Taken) -> None:
+    def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
         """Answers of one kind in a row are carried out as one, in the order of their tags."""
-        if self.answers and self.answers[-1][0] == verdict:
-            self.answers[-1][1].extend(taken)
+        if not self._answers or self._answers[-1][0] != verdict:
+            self._answers.append((verdict, []))
+        noted = self._answers[-1][1]
+        if isinstance(taken, list):
+            noted.extend(taken)
+            self._jobs.spend(len(taken))
         else:
-            self.answers.append((verdict, taken))
+            self._jobs.do(_note(noted, taken))
 
-    def commit(self) -> tuple[list[Publish], list[tuple[Verdict, Taken]]]:
-        """Everything to be done, in order; the next transaction starts empty."""
-        publishes, answers = self.publishes, self.answers
-        self.publishes, self.answers = [], []
-        return publishes, [(verdict, sorted(taken, key=itemgetter(0))) for verdict, taken in answers]
+    def end(self) -> tuple[deque[Publish], Answers]:
+        """Everything to be done or undone; the next transaction starts empty."""
+        publishes, answers = self._publishes, self._answers
+        self._publishes, self._answers = deque(), []
+        return publishes, answers
 
-    def rollback(self) -> Taken:
-        """What was answered and now is not, by tag."""
-        _, answers = self.commit()
-        return sorted((entry for _, taken in answers for entry in taken), key=itemgetter(0))
+
+def _note(noted: "Taken", lots: "Lots") -> Steps:
+    for lot in lots:
+        noted.extend(lot)
+        yield len(lot)
+
+
+def all_answered(answers: Answers) -> "Taken":
+    """By no order."""
+    found: Taken = []
+    for _, taken in answers:
+        found.extend(taken)
+    return found

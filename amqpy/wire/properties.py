@@ -11,7 +11,16 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 import struct
 from typing import Any, Final
 
-from amqpy.wire.values import MalformedValue, Table, check_table, decode_table, encode_table, text
+from amqpy.wire.values import (
+    Entries,
+    MalformedValue,
+    Table,
+    canonical,
+    check_table,
+    decode_table,
+    split_table,
+    text,
+)
 
 NAMES: Final = (
     "content_type",
@@ -129,12 +138,6 @@ def headers_of(header: bytes) -> Table:
     return headers
 
 
-def replace_headers(header: bytes, headers: Table) -> bytes:
-    """The content header with another headers table in the place of the one it has."""
-    table = encode_table(headers)
-    return replace_property(header, "headers", len(table).to_bytes(4, "big") + table)
-
-
 def priority_of(header: bytes) -> int:
     """The priority property, 0 when there is none. By hand, for it is asked for with each message of some queues."""
     present = header[FLAGS_AT]
@@ -203,5 +206,20 @@ def content_header(size: int, parts: dict[str, bytes]) -> bytes:
 
 
 def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
-    """The header with one property's bytes (its length included); the others stay as the client sent them."""
-    return join_properties(header, split_properties(header) | {name: replacement})
+    """The header with one property's bytes (its length included). The others stay as the client sent them, but RabbitMQ
+    writes the headers anew."""
+    parts = split_properties(header)
+    if "headers" in parts:
+        parts["headers"] = headers_property(canonical(parts["headers"][4:]))
+    return join_properties(header, parts | {name: replacement})
+
+
+def headers_property(table: bytes) -> bytes:
+    """The property that has a headers table with this content."""
+    return len(table).to_bytes(4, "big") + table
+
+
+def header_entries(parts: dict[str, bytes]) -> Entries:
+    """The headers among the parts of a content header, to be changed: as RabbitMQ writes them when it changes any."""
+    raw = parts.get("headers")
+    return [] if raw is None else split_table(canonical(raw[4:]))

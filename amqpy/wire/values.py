@@ -2,32 +2,47 @@
 
 A client's tables are carried, compared and shown, never normalised: a field keeps its wire type, because
 `1` as a byte and `1` as a long are equal to the broker but not to the client that reads them back, and because
-RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive through surrogate escapes.
+RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive through surrogate escapes; so do names
+that come twice.
 
-Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts.
+Nothing here recurses: a client may nest tables as deep as a frame has room for, and RabbitMQ does not mind. So only
+one level of a table is made into Python values; what is inside stays bytes, which can be compared, copied and freed at
+any depth. Whoever goes deeper walks over these bytes, once.
+
+Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts,
+`rabbit_binary_generator` for those it writes.
 """
 
 import math
 import struct
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from amqpy.errors import erlang_text
 
-DEPTH_MAX = 64
-"""Tables inside tables. RabbitMQ has no bound here; a stack has."""
-
 
 class Field(NamedTuple):
-    """A typed value: `kind` is RabbitMQ's name of the wire type, `value` its nearest Python value."""
+    """A typed value: `kind` is RabbitMQ's name of the wire type, `value` its nearest Python value.
+
+    Of a table or an array it is the content, as the bytes that RabbitMQ would write (see `canonical`).
+    """
 
     kind: str
     value: Any
 
 
-Table: TypeAlias = dict[str, Field]
+Table: TypeAlias = Mapping[str, Field]
+
+
+class ReadTable(dict[str, Field]):
+    """A table as it came. Of several fields with one name it shows the first, by which RabbitMQ goes; `fields` are
+    all of them."""
+
+    __slots__ = ("fields",)
+
+    fields: list[tuple[str, Field]]
 
 
 class MalformedValue(ValueError):
@@ -64,98 +79,176 @@ def as_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else text(value)
 
 
-def decode_table(data: bytes, depth: int = 0) -> Table:
+def decode_table(data: bytes) -> Table:
     """The fields of a table's content (without its length). Raises MalformedValue."""
-    if depth > DEPTH_MAX:
-        raise MalformedValue("nested too deeply")
-    table: Table = {}
+    fields = []
     position, end = 0, len(data)
     while position < end:
         key_end = position + 1 + data[position]
-        key = text(data[position + 1 : key_end])
         if key_end >= end:
             raise MalformedValue("truncated table")
-        field, position = _decode_field(data, key_end, depth)
-        # Of several fields with one name, RabbitMQ goes by the first.
-        table.setdefault(key, field)
+        key = data[position + 1 : key_end].decode("utf-8", "surrogateescape")
+        field, position = _decode_field(data, key_end)
+        fields.append((key, field))
+    return _as_read(fields)
+
+
+def _as_read(fields: list[tuple[str, Field]]) -> ReadTable:
+    table = ReadTable(fields)
+    if len(table) != len(fields):
+        table.update(reversed(fields))
+    table.fields = fields
     return table
 
 
-def _decode_array(data: bytes, depth: int) -> list[Field]:
-    if depth > DEPTH_MAX:
-        raise MalformedValue("nested too deeply")
+def with_field(table: Table, name: str, field: Field) -> Table:
+    """A table with one more field, behind the others."""
+    return _as_read([*fields_of(table), (name, field)])
+
+
+def decode_array(data: bytes) -> list[Field]:
+    """The items of an array's content. Raises MalformedValue."""
     items = []
     position, end = 0, len(data)
     while position < end:
-        item, position = _decode_field(data, position, depth)
+        item, position = _decode_field(data, position)
         items.append(item)
     return items
 
 
-def _decode_field(data: bytes, position: int, depth: int) -> tuple[Field, int]:
+def _decode_field(data: bytes, position: int) -> tuple[Field, int]:
     tag = data[position]
-    position += 1
-    fixed = _FIXED.get(tag)
+    if tag in _READERS:
+        kind, unpack, size = _READERS[tag]
+        try:
+            return _new(Field, (kind, unpack(data, position + 1)[0])), position + size
+        except struct.error:
+            raise MalformedValue("truncated value") from None
+    if tag not in _SIZED:
+        return _decode_odd_field(data, position)
+    start = position + 5
+    end = start + int.from_bytes(data[position + 1 : start], "big")
+    if not start <= end <= len(data):
+        raise MalformedValue("truncated value")
+    raw = data[start:end]
+    value: bytes | str = raw
+    if tag == _LONGSTR:
+        value = text(raw)
+    elif tag in _CONTAINERS:
+        value = _checked(raw, keyed=_CONTAINERS[tag])
+    return _new(Field, (_SIZED[tag], value)), end
+
+
+def _decode_odd_field(data: bytes, position: int) -> tuple[Field, int]:
+    """A value of the types that are neither one number nor a size and so many octets."""
+    tag = data[position]
+    if tag == ord("V"):
+        return Field("void", None), position + 1
+    if tag != ord("D"):
+        raise MalformedValue("unknown type")
     try:
-        if fixed is not None:
-            kind, codec = fixed
-            return Field(kind, codec.unpack_from(data, position)[0]), position + codec.size
-        if tag == ord("V"):
-            return Field("void", None), position
-        if tag == ord("D"):
-            return Field("decimal", _DECIMAL.unpack_from(data, position)), position + 5
-        (size,) = _LONG.unpack_from(data, position)
+        return Field("decimal", _DECIMAL.unpack_from(data, position + 1)), position + 6
     except struct.error:
         raise MalformedValue("truncated value") from None
-    start = position + 4
-    end = start + size
-    decode = _SIZED.get(tag)
-    if decode is None or end > len(data):
-        raise MalformedValue("unknown type" if decode is None else "truncated value")
-    kind, read = decode
-    return Field(kind, read(data[start:end], depth + 1)), end
 
 
-_SIZED: dict[int, tuple[str, Callable[[bytes, int], Any]]] = {
-    ord("S"): ("longstr", lambda raw, _: text(raw)),
-    ord("x"): ("binary", lambda raw, _: raw),
-    ord("F"): ("table", decode_table),
-    ord("A"): ("array", _decode_array),
+def _checked(content: bytes, *, keyed: bool) -> bytes:
+    """The content of a table or an array inside of another."""
+    try:
+        check_table(content, 0, len(content), keyed=keyed)
+    except IndexError:
+        raise MalformedValue("truncated table") from None
+    return canonical(content, keyed=keyed)
+
+
+_new = tuple.__new__
+"""`Field(…)` itself takes twice as long."""
+_READERS = {tag: (kind, codec.unpack_from, 1 + codec.size) for tag, (kind, codec) in _FIXED.items()}
+_LONGSTR = ord("S")
+_SIZED = {ord("S"): "longstr", ord("x"): "binary", ord("F"): "table", ord("A"): "array"}
+_TAG_OF = {
+    **{kind: tag for tag, (kind, _) in _FIXED.items() if tag != ord("L")},
+    **{kind: tag for tag, kind in _SIZED.items()},
 }
-
-_TAG_OF = {kind: tag for tag, (kind, _) in (_FIXED | _SIZED).items() if tag != ord("L")}
-
-
 _SIZES = {tag: 1 + codec.size for tag, (_, codec) in _FIXED.items()} | {ord("V"): 1, ord("D"): 6}
 """Octets of a tag and its value, for the values that always have the same size."""
 
 _STRINGS = frozenset(b"Sx")
+_FLOATS = frozenset(b"fd")
 _CONTAINERS = {ord("F"): True, ord("A"): False}
 
 
-def check_table(data: bytes, position: int, end: int, *, keyed: bool = True, depth: int = 0) -> None:
+def check_table(data: bytes, position: int, end: int, *, keyed: bool = True) -> None:
     """Makes sure that `decode_table` could read data[position:end], without making anything of it.
 
     `keyed` is false for the inside of an array. Raises MalformedValue, or IndexError for what ends too soon.
     """
-    if depth > DEPTH_MAX:
-        raise MalformedValue("nested too deeply")
-    while position < end:
+    outer: list[tuple[int, bool]] = []
+    """Where the tables and arrays around this one end, and whether their items have names."""
+    while True:
+        while position < end:
+            if keyed:
+                position += 1 + data[position]
+            tag = data[position]
+            size = _SIZES.get(tag)
+            if size is not None:
+                position += size
+                continue
+            start = position + 5
+            position = start + int.from_bytes(data[position + 1 : start], "big")
+            if tag in _STRINGS:
+                continue
+            if tag not in _CONTAINERS:
+                raise MalformedValue("unknown type")
+            if position > end:
+                break
+            outer.append((end, keyed))
+            position, end, keyed = start, position, _CONTAINERS[tag]
+        if position != end:
+            raise MalformedValue("truncated table")
+        if not outer:
+            return
+        end, keyed = outer.pop()
+
+
+def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
+    """Every value in checked content, at any depth: where it begins (with its name, if it has one), where its tag
+    stands, and how many tables and arrays ended since the one before."""
+    outer: list[tuple[int, bool]] = []
+    position, end, ended = 0, len(data), 0
+    while True:
+        while position == end:
+            if not outer:
+                return
+            end, keyed = outer.pop()
+            ended += 1
+        start = position
         if keyed:
             position += 1 + data[position]
+        yield start, position, ended
+        ended = 0
         tag = data[position]
-        size = _SIZES.get(tag)
-        if size is not None:
+        size = _SIZES.get(tag) or 5 + int.from_bytes(data[position + 1 : position + 5], "big")
+        inner_keyed = _CONTAINERS.get(tag)
+        if inner_keyed is None:
             position += size
-            continue
-        start = position + 5
-        position = start + int.from_bytes(data[position + 1 : start], "big")
-        if tag in _CONTAINERS and position <= end:
-            check_table(data, start, position, keyed=_CONTAINERS[tag], depth=depth + 1)
-        elif tag not in _STRINGS:
-            raise MalformedValue("unknown type")
-    if position != end:
-        raise MalformedValue("truncated table")
+        else:
+            outer.append((end, keyed))
+            position, end, keyed = position + 5, position + size, inner_keyed
+
+
+def canonical(data: bytes, *, keyed: bool = True) -> bytes:
+    """The content of a checked table as RabbitMQ writes it after it has read it: what is an `L` becomes an `l`, and
+    what is true becomes a 1, at any depth. All else is written as it was read."""
+    changed = bytearray()
+    for _, at, _ in _walk(data, keyed=keyed):
+        if data[at] == ord("L"):
+            changed = changed or bytearray(data)
+            changed[at] = ord("l")
+        elif data[at] == ord("t") and data[at + 1] > 1:
+            changed = changed or bytearray(data)
+            changed[at + 1] = 1
+    return bytes(changed) or data
 
 
 Entries: TypeAlias = list[tuple[bytes, bytes]]
@@ -176,10 +269,27 @@ def split_table(data: bytes) -> Entries:
     return entries
 
 
-def entries_of(table: Mapping[str, Field]) -> Entries:
+def fields_of(table: Table) -> Iterable[tuple[str, Field]]:
+    """All fields of a table; a name may come more than once."""
+    return table.fields if isinstance(table, ReadTable) else table.items()
+
+
+def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
+    """The fields with a name that came before, and how often it did."""
+    if not isinstance(table, ReadTable) or len(table.fields) == len(table):
+        return
+    seen: dict[str, int] = {}
+    for name, field in table.fields:
+        count = seen.get(name, 0)
+        if count:
+            yield count, name, field
+        seen[name] = count + 1
+
+
+def entries_of(table: Table) -> Entries:
     """A table's entries."""
     entries = []
-    for name, field in table.items():
+    for name, field in fields_of(table):
         raw = name.encode("utf-8", "surrogateescape")
         entries.append((raw, bytes((len(raw),)) + raw + encode_field(field)))
     return entries
@@ -194,20 +304,37 @@ def replace_entry(entries: Entries, name: bytes, entry: bytes) -> None:
     entries.append((name, entry))
 
 
+def drop_entry(entries: Entries, name: bytes) -> None:
+    """Takes out the first entry of that name, if there is one."""
+    for position, (each, _) in enumerate(entries):
+        if each == name:
+            del entries[position]
+            return
+
+
 def join_table(entries: Entries) -> bytes:
     """A table's content with these entries in the order of their names, as RabbitMQ has it after every change."""
     return b"".join(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
-def encode_table(table: Mapping[str, Field]) -> bytes:
-    """A table's content (without its length), in the mapping's order."""
+def encode_table(table: Table) -> bytes:
+    """A table's content (without its length), in its order."""
     return b"".join([entry for _, entry in entries_of(table)])
+
+
+def table_field(table: Table) -> Field:
+    """A table as a value."""
+    return Field("table", encode_table(table))
+
+
+def array_field(items: Iterable[Field]) -> Field:
+    """An array as a value."""
+    return Field("array", b"".join(map(encode_field, items)))
 
 
 def encode_field(field: Field) -> bytes:
     """A value with its type tag."""
     kind, value = field
-    raw: bytes
     if kind == "void":
         return b"V"
     if kind == "decimal":
@@ -216,14 +343,7 @@ def encode_field(field: Field) -> bytes:
     fixed = _FIXED.get(tag)
     if fixed is not None:
         return bytes((tag,)) + fixed[1].pack(value)
-    if kind == "longstr":
-        raw = value.encode("utf-8", "surrogateescape")
-    elif kind == "table":
-        raw = encode_table(value)
-    elif kind == "array":
-        raw = b"".join(map(encode_field, value))
-    else:
-        raw = value
+    raw: bytes = value.encode("utf-8", "surrogateescape") if kind == "longstr" else value
     return bytes((tag,)) + _LONG.pack(len(raw)) + raw
 
 
@@ -241,15 +361,28 @@ def as_erlang(field: Field) -> str:
             return erlang_text(value)
         case "decimal":
             return f"{{{value[0]},{value[1]}}}"
-        case "array":
-            return f"[{','.join(f'{{{item.kind},{as_erlang(item)}}}' for item in value)}]"
-        case "table":
-            rows = (
-                f"{{{erlang_text(key.encode('utf-8', 'surrogateescape'))},{item.kind},{as_erlang(item)}}}"
-                for key, item in value.items()
-            )
-            return f"[{','.join(rows)}]"
+        case "table" | "array":
+            return _content_as_erlang(value, keyed=kind == "table")
     return erlang_float(value) if isinstance(value, float) else str(value)
+
+
+def _content_as_erlang(data: bytes, *, keyed: bool) -> str:
+    shown = []
+    depth, is_first = 0, True
+    for start, at, ended in _walk(data, keyed=keyed):
+        depth -= ended
+        shown.append("]}" * ended)
+        shown.append("{" if is_first and not ended else ",{")
+        if at > start:
+            shown.append(f"{erlang_text(data[start + 1 : at])},")
+        is_first = data[at] in _CONTAINERS
+        if is_first:
+            depth += 1
+            shown.append(f"{_SIZED[data[at]]},[")
+        else:
+            field, _ = _decode_field(data, at)
+            shown.append(f"{field.kind},{as_erlang(field)}}}")
+    return f"[{''.join(shown)}{']}' * depth}]"
 
 
 def erlang_float(value: float) -> str:
@@ -285,14 +418,26 @@ def comparable(field: Field) -> Hashable:
             return (value,)
         case "longstr":
             return str(value).encode("utf-8", "surrogateescape")
-        case "table":
-            return tuple((key, item.kind, comparable(item)) for key, item in value.items())
-        case "array":
-            return tuple((item.kind, comparable(item)) for item in value)
+        case "table" | "array":
+            # What has nothing in it is an empty list, either way.
+            return (kind, _comparable_content(value, keyed=kind == "table")) if value else ()
+        case "float" | "double" if math.isnan(value):
+            # Equal to itself, or nobody would find again what was put away under it.
+            return (math.nan,)
     hashable: Hashable = value
     return hashable
 
 
+def _comparable_content(data: bytes, *, keyed: bool) -> bytes:
+    """The canonical bytes themselves, but that a float may be zero in two ways."""
+    changed = bytearray()
+    for _, at, _ in _walk(data, keyed=keyed):
+        if data[at] in _FLOATS and data[at + 1] == 0x80 and not any(data[at + 2 : at + _SIZES[data[at]]]):
+            changed = changed or bytearray(data)
+            changed[at + 1] = 0
+    return bytes(changed) or data
+
+
 def exactly(field: Field) -> Hashable:
     """The same for those who tell an integer from a float of the same value."""
-    return (float, field.value) if isinstance(field.value, float) else comparable(field)
+    return (float, comparable(field)) if isinstance(field.value, float) else comparable(field)

@@ -1,4 +1,4 @@
-"""Bodies of any size that nobody has to keep: each is a piece of one long text, told from the others by its checksum."""
+"""Bodies of any size that nobody has to keep: each is a piece of one long text, known by its checksum."""
 
 import functools
 import random

@@ -54,12 +54,14 @@ class Content:
 
     def __init__(self, method: codec.Frame) -> None:
         self.heard = Heard(method.name, method.channel, dict(method.fields))
-        self.size = self.left = self.sum = 0
+        self.left = self.sum = 0
+        self._promised = ""
 
     def begin(self, header: bytes) -> None:
-        self.size = self.left = struct.unpack_from(">Q", header, 4)[0]
+        self.left = struct.unpack_from(">Q", header, 4)[0]
         found = codec.property_values(header[12:])
         self.heard.number = found.get("message_id", b"?").decode()
+        self._promised = found.get("type", b"").decode()
         self.heard.reply_to = found.get("reply_to", b"")
 
     def add(self, piece: memoryview) -> None:
@@ -67,8 +69,8 @@ class Content:
         self.left -= len(piece)
 
     def end(self) -> Heard:
-        number = self.heard.number
-        self.heard.is_right = number.isdigit() and self.sum == checksum(int(number), self.size)
+        number, size = self.heard.number, self._promised
+        self.heard.is_right = number.isdigit() and size.isdigit() and self.sum == checksum(int(number), int(size))
         return self.heard
 
 
@@ -115,8 +117,8 @@ class Peer:
         self, number: int, size: int, key: str | bytes, *, exchange: str = "", on: int = 1, mandatory: bool = False,
         **properties: Any,  # noqa: ANN401 - as many types as AMQP has
     ) -> None:  # fmt: skip
-        """Send the message of this number and size. It is persistent."""
-        named = codec.properties(delivery_mode=2, message_id=str(number), **properties)
+        """Send the message of this number and size, and say both in its properties. It is persistent."""
+        named = message_properties(number, size, delivery_mode=2, **properties)
         self.send("basic.publish", on=on, exchange=exchange, routing_key=key, mandatory=mandatory)
         self.write(codec.frame(codec.HEADER, on, codec.header_payload(size, named)))
         whole = body(number, size)
@@ -253,6 +255,10 @@ def kind_of(heard: Heard) -> str:
     said = (heard.fields[name] for name in telling if name in heard.fields and heard.method != "basic.cancel-ok")
     parts = [heard.method, *(each.decode() if isinstance(each, bytes) else str(each) for each in said)]
     return " ".join(parts) + (f" on {heard.channel}" if heard.channel > 1 else "")
+
+
+def message_properties(number: int, size: int, **more: Any) -> bytes:  # noqa: ANN401 - as many types as AMQP has
+    return codec.properties(message_id=str(number), type=str(size), **more)
 
 
 def quietly_close(peers: Sequence[Peer]) -> None:

@@ -17,6 +17,7 @@ from interop.matrix.cells import ALTERNATING, AT_ONCE, FEATURES, LATE, NEVER, Ce
 from interop.matrix.peer import CAPABILITIES, Heard, Peer, quietly_close
 from interop.parity import codec
 from interop.parity.connection import ROOM_FOR_ANYTHING, Broker
+from interop.parity.normalise import natural
 
 DEADLINE_S = 20.0
 GRACE_S = 0.5
@@ -125,14 +126,17 @@ class Scene:
 
     def until(self, reached: Callable[[], bool], what: str, peers: list[Peer] | None = None) -> bool:
         """Let everybody go on until something is reached; False and a word about it if it is not in time."""
-        own_deadline = max(self._deadline, time.monotonic() + GRACE_S)
+        deadline = self._own_deadline()
         while not reached():
-            left = own_deadline - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0:
                 self.in_vain.append(f"waited in vain for {what}; {self._state()}")
                 return False
             self._go_on(self._everybody() if peers is None else peers, left)
         return True
+
+    def _own_deadline(self) -> float:
+        return max(self._deadline, time.monotonic() + GRACE_S)
 
     def _everybody(self) -> list[Peer]:
         return [*self.peers, self.observer]
@@ -261,20 +265,29 @@ class Scene:
 
     def until_ready(self, queue: str, count: int, *, tell: bool = True) -> None:
         """Wait until so many messages are ready; how many there are is told."""
-        seen = [-1]
-
-        def ready() -> bool:
-            seen[0] = self.counts(queue)[0]
-            return seen[0] == count
-
-        deadline = max(self._deadline, time.monotonic() + GRACE_S)
-        while not ready() and time.monotonic() < deadline:
-            self._go_on(self._everybody(), LOOK_AGAIN_S)
         label = next(label for label, name in self._queues.items() if name == queue)
-        if seen[0] != count:
-            self.in_vain.append(f"waited in vain for {count} ready in {label}, there are {seen[0]}; {self._state()}")
+        ready, _ = self._counts_until(queue, lambda counts: counts[0] == count)
+        if ready != count:
+            self.in_vain.append(f"waited in vain for {count} ready in {label}, there are {ready}; {self._state()}")
         if tell:
-            self.notes.append(f"ready in {label}: {seen[0]}")
+            self.notes.append(f"ready in {label}: {ready}")
+
+    def _counts_until(self, queue: str, reached: Callable[[tuple[int, int]], bool]) -> tuple[int, int]:
+        """Look again and again, until the counts are as they should be or time is up; the last ones."""
+        deadline = self._own_deadline()
+        while not reached(seen := self.counts(queue)) and time.monotonic() < deadline:
+            self._go_on(self._everybody(), LOOK_AGAIN_S)
+        return seen
+
+    def outlast(self, ttl_ms: int) -> None:
+        """Wait until the broker has let a message expire that has so many milliseconds to live."""
+        name = f"matrix.clock.{self._id}"
+        arguments = {"x-message-ttl": ttl_ms, "x-expires": 60_000}
+        self.call(self.observer, "queue.declare", queue=name, arguments=arguments)
+        self.observer.publish(1, 0, name)
+        self.until(lambda: self.observer.has_written, "the clock to be set")
+        self._counts_until(name, lambda counts: not counts[0])
+        self.call(self.observer, "queue.delete", queue=name)
 
     def settle(self) -> None:
         """What was sent to those who read has come."""
@@ -294,12 +307,12 @@ class Scene:
     def together(self, why: str, peers: list[Peer]) -> None:
         """Who of them got which message may differ: it is told what they got together."""
         self._loose += peers
-        labels = [label.lstrip("r") for peer in peers for label in peer.given()]
-        numbers = sorted(labels, key=lambda label: int("".join(filter(str.isdigit, label)) or 0))
-        self.notes.append(f"{' and '.join(peer.name for peer in peers)} together: {runs(numbers)}")
+        labels = [label.removeprefix("r") for peer in peers for label in peer.given()]
+        self.notes.append(f"{' and '.join(peer.name for peer in peers)} together: {runs(sorted(labels, key=natural))}")
         for peer in peers:
-            in_order = [int(label.strip("r!")) for label in peer.given()]
-            self.notes.append(f"{peer.name}: {'in order' if in_order == sorted(in_order) else 'out of order'}")
+            given = [label.removeprefix("r") for label in peer.given()]
+            in_order = given == sorted(given, key=natural)
+            self.notes.append(f"{peer.name}: {'in order' if in_order else 'out of order'}")
         self.asides.append(f"{why}: {', '.join(f'{len(peer.given())} to {peer.name}' for peer in peers)}")
 
     def untold(self, peer: Peer, why: str) -> None:
@@ -314,13 +327,8 @@ class Scene:
                 self.call(peer, "connection.close", on=0, reply_code=200, reply_text="done")
             peer.hang_up()
         for label, name in self._queues.items():
-            self._until_unused(name)
-            self.notes.append(f"left in {label}: {self.counts(name)[0]}")
-
-    def _until_unused(self, queue: str) -> None:
-        deadline = max(self._deadline, time.monotonic() + GRACE_S)
-        while self.counts(queue)[1] and time.monotonic() < deadline:
-            self._go_on([self.observer], LOOK_AGAIN_S)
+            left, _ = self._counts_until(name, lambda counts: not counts[1])
+            self.notes.append(f"left in {label}: {left}")
 
     def delete(self, label: str) -> None:
         self.call(self.observer, "queue.delete", queue=self._queues.pop(label))

@@ -128,7 +128,7 @@ def encode_field(amqp_type: str, value: Any) -> bytes:  # noqa: ANN401
 
 NUMBER_FORMATS = {"octet": ">B", "short": ">H", "long": ">I", "longlong": ">Q", "timestamp": ">Q"}
 VALUE_FORMATS = {
-    "b": ">b", "B": ">B", "s": ">h", "u": ">H", "I": ">i", "i": ">I", "l": ">q",
+    "b": ">b", "B": ">B", "s": ">h", "u": ">H", "I": ">i", "i": ">I", "l": ">q", "L": ">q",
     "T": ">Q", "f": ">f", "d": ">d", "t": ">?",
 }  # fmt: skip
 
@@ -143,7 +143,12 @@ def long_bytes(value: bytes) -> bytes:
 
 def table_entries(table: Mapping[str, Any]) -> bytes:
     """A table without its length, which is also what AMQPLAIN takes as response."""
-    return b"".join(bytes([len(as_bytes(key))]) + as_bytes(key) + encode_value(table[key]) for key in table)
+    return entries(*table.items())
+
+
+def entries(*fields: tuple[str | bytes, Any]) -> bytes:
+    """The same for names that may come more than once."""
+    return b"".join(bytes([len(as_bytes(key))]) + as_bytes(key) + encode_value(value) for key, value in fields)
 
 
 def encode_value(value: Any) -> bytes:  # noqa: ANN401
@@ -158,7 +163,9 @@ def encode_typed(typed: Typed) -> bytes:
         case "S" | "x":
             return long_bytes(as_bytes(typed.value))
         case "F":
-            return long_bytes(table_entries(typed.value))
+            return long_bytes(typed.value if isinstance(typed.value, bytes) else table_entries(typed.value))
+        case "A" if isinstance(typed.value, bytes):
+            return long_bytes(typed.value)
         case "A":
             return long_bytes(b"".join(encode_value(item) for item in typed.value))
         case "D":
@@ -249,10 +256,12 @@ class Reader:
         return self.take(self.number(">I"))
 
     def table(self) -> dict[str, str]:
-        entries, table = Reader(self.long_text()), {}
-        while not entries.at_end():
-            key = entries.short_text().decode(errors="backslashreplace")
-            table[key] = entries.value()
+        """The values by name, those of one name behind each other."""
+        rest, table = Reader(self.long_text()), dict[str, str]()
+        while not rest.at_end():
+            key = rest.short_text().decode(errors="backslashreplace")
+            value = rest.value()
+            table[key] = f"{table[key]} and {value}" if key in table else value
         return table
 
     def value(self) -> str:

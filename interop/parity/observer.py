@@ -51,6 +51,12 @@ class Observer:
         while (reply := self._channel.get(self._queue, no_ack=True)) is not None and reply.method == "basic.get-ok":
             yield Told.by(reply)
 
+    def take_raw(self) -> Iterator[tuple[str, bytes]]:
+        """Keys and properties of the same, for headers that nobody should take apart."""
+        self._channel.settle(self._queue)
+        while (reply := self._channel.get(self._queue, no_ack=True)) is not None and reply.method == "basic.get-ok":
+            yield reply["routing_key"].decode(), reply.properties
+
     def take_until(self, marker: str) -> Iterator[Told]:
         """What was told before an exchange of this name was declared, which is done here."""
         self._channel.exchange(marker)
@@ -72,8 +78,14 @@ def facts(raw_properties: bytes) -> Iterator[tuple[str, str]]:
         if not flags & 1 << (15 - position):
             continue
         if amqp_type == "table":
-            yield from ((key, codec.value_text(value)) for key, value in reader.table().items())
+            yield from ((key, once(codec.value_text(value))) for key, value in reader.table().items())
         elif amqp_type == "shortstr":
             yield name, "s" + codec.bytes_text(reader.short_text())
         else:
             yield name, f"{amqp_type} {reader.number(codec.NUMBER_FORMATS[amqp_type])}"
+
+
+def once(text: str) -> str:
+    """RabbitMQ tells some facts of events twice, which nobody needs to imitate."""
+    first, _, second = text.partition(" and ")
+    return first if first == second else text

@@ -6,12 +6,14 @@ import pytest
 
 from amqpy.config import Config
 from amqpy.core.administration.administration import Administration, Parameter
+from amqpy.core.administration.validation import VALUE_DEPTH_MAX
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
+from tests.core.recorded import DurableWorld
 from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
 
@@ -305,3 +307,31 @@ def test_a_protected_vhost_is_not_deleted() -> None:
     assert list(world.broker.vhosts) == ["/"]
     ask.set_deletion_protection("/", False)
     ask.delete_vhost("/")
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
+def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
+    """A refused one leaves nothing behind; one that is as deep as may be is set, told and recorded."""
+    world = DurableWorld()
+    world.queue("told")
+    world.bind("told", EVENT_EXCHANGE, "#")
+    ask = world.broker.administration
+    value: object = 1
+    for _ in range(VALUE_DEPTH_MAX):
+        value = wrap(value)
+    ask.set_global_parameter("deep", value)
+    assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
+    too_deep = {"deep": value}
+    before = world.snapshot()
+    world.facts()
+    for refused in (
+        lambda: ask.set_global_parameter("deep", too_deep),
+        lambda: ask.set_policy("/", "p", "", {"max-length": too_deep}),
+        lambda: ask.set_operator_policy("/", "p", "", {"max-length": too_deep}),
+        lambda: ask.set_vhost_limits("/", {"max-queues": too_deep}),
+        lambda: world.users.set_limits("guest", {"max-channels": too_deep}),
+    ):
+        assert refusal(refused) == f"a value may not be nested more than {VALUE_DEPTH_MAX} deep"
+    assert world.snapshot() == before
+    assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
+    assert world.facts() == []

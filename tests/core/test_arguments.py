@@ -20,7 +20,7 @@ from amqpy.core.arguments import (
 from amqpy.core.option_values import EXPIRY_MAX_MS
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
-from amqpy.wire.values import INTEGER_KINDS, Field, Table
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
 from tests.core.world import World, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
@@ -44,8 +44,8 @@ VALUES: dict[str, Field] = {
     "binary": Field("binary", b"1"),
     "bool": Field("bool", True),
     "void": Field("void", None),
-    "table": Field("table", {}),
-    "array": Field("array", []),
+    "table": table_field({}),
+    "array": array_field([]),
 }
 
 INTEGERS = {

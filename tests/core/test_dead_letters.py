@@ -8,7 +8,7 @@ import pytest
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.wire.properties import decode_properties, headers_of
-from amqpy.wire.values import Field, Table, encode_table
+from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import History, history_of
 from tests.core.world import (
@@ -26,7 +26,7 @@ PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
 
 def strings(*values: str) -> Field:
-    return Field("array", [longstr(value) for value in values])
+    return array_field([longstr(value) for value in values])
 
 
 def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> World:
@@ -47,8 +47,7 @@ def letter_of(world: World, headers: Table | None = None) -> Message:
 
 def death(count: int = 1, queue: str = "q", reason: str = "maxlen", key: str = "q") -> Field:
     """An entry as RabbitMQ writes the first one: in an order of its own."""
-    return Field(
-        "table",
+    return table_field(
         {
             "count": Field("long", count),
             "reason": longstr(reason),
@@ -56,13 +55,18 @@ def death(count: int = 1, queue: str = "q", reason: str = "maxlen", key: str = "
             "time": Field("timestamp", UNIX_TIME_MS // 1000),
             "exchange": longstr(""),
             "routing-keys": strings(key),
-        },
+        }
     )
+
+
+def last_death(letter: Message) -> Table:
+    """The first entry of its history."""
+    return decode_table(decode_array(headers_of(letter.header)["x-death"].value)[0].value)
 
 
 def by_name(entry: Field) -> Field:
     """The same as RabbitMQ writes it later: in the order of the names."""
-    return Field("table", dict(sorted(entry.value.items())))
+    return table_field(dict(sorted(decode_table(entry.value).items())))
 
 
 def places(reason: str = "maxlen", queue: str = "q", *, which: str = "first") -> Table:
@@ -75,10 +79,10 @@ def places(reason: str = "maxlen", queue: str = "q", *, which: str = "first") ->
 
 def test_the_headers_of_a_first_death_to_the_byte() -> None:
     letter = letter_of(dying_world(), {"z": longstr("last"), "CC": strings("copy"), "a": integer(1)})
-    died = death().value | {"routing-keys": strings("q", "copy")}
+    died = dict(decode_table(death().value)) | {"routing-keys": strings("q", "copy")}
     shown = {
         "a": integer(1),
-        "x-death": Field("array", [Field("table", died)]),
+        "x-death": array_field([table_field(died)]),
         **places(),
         "z": longstr("last"),
     }
@@ -89,7 +93,7 @@ def test_the_headers_of_a_first_death_to_the_byte() -> None:
 def test_who_remembers_the_last_death(profile: str) -> None:
     shown = headers_of(letter_of(dying_world(profile)).header)
     last = {} if profile == "rabbitmq-3.10" else places(which="last")
-    assert shown == {**places(), **last, "x-death": Field("array", [death()])}
+    assert shown == {**places(), **last, "x-death": array_field([death()])}
 
 
 def test_expiration_is_taken_out_and_told() -> None:
@@ -98,8 +102,9 @@ def test_expiration_is_taken_out_and_told() -> None:
     world.send("", ("q",), header, "a", ttl_ms=100)
     letter = world.fetch("dead")
     assert letter is not None
+    entry = last_death(letter)
     shown = decode_properties(letter.header)
-    entry = shown.pop("headers")["x-death"].value[0].value
+    del shown["headers"]
     assert shown == {"message_id": "kept", "priority": 3, "delivery_mode": 2}
     assert list(entry)[-1] == "original-expiration"
     assert entry["original-expiration"] == longstr("00100")
@@ -127,8 +132,8 @@ def test_entries_turn_round_with_every_death(path: str, expected: str) -> None:
     letter = world.fetch("end")
     assert letter is not None
     assert "".join(queue for queue, _, _ in history_of(letter)) == expected
-    latest, *_ = headers_of(letter.header)["x-death"].value
-    assert list(latest.value) == sorted(latest.value), "all but the entry of the first death are in order"
+    latest = last_death(letter)
+    assert list(latest) == sorted(latest), "all but the entry of the first death are in order"
     assert {key: headers_of(letter.header)[key] for key in places()} == places(queue="a")
 
 
@@ -141,19 +146,19 @@ def test_deaths_of_the_same_kind_are_counted() -> None:
         world.nack(ledger, tag, requeue=False)
     letter = world.fetch("q")
     assert letter is not None
-    (entry,) = headers_of(letter.header)["x-death"].value
-    assert encode_table(entry.value) == encode_table(by_name(death(4, reason="rejected")).value)
+    (entry,) = decode_array(headers_of(letter.header)["x-death"].value)
+    assert entry == by_name(death(4, reason="rejected"))
 
 
 MALFORMED: dict[str, Field] = {
     "text": longstr("odd"),
     "integer": integer(5),
     "void": Field("void", None),
-    "table": Field("table", {}),
+    "table": table_field({}),
     "bytes": Field("binary", b"odd"),
     "array of texts": strings("odd"),
-    "array of table and text": Field("array", [death(), longstr("odd")]),
-    "array of arrays": Field("array", [strings()]),
+    "array of table and text": array_field([death(), longstr("odd")]),
+    "array of arrays": array_field([strings()]),
 }
 
 
@@ -178,7 +183,7 @@ def test_what_is_no_history_is_overwritten(profile: str, name: str) -> None:
     ],
 )
 def test_a_history_that_a_publisher_sent(sent: list[Field], expected: History) -> None:
-    headers = {"x-death": Field("array", sent), "x-first-death-queue": longstr("theirs")}
+    headers = {"x-death": array_field(sent), "x-first-death-queue": longstr("theirs")}
     letter = letter_of(dying_world("rabbitmq-3.10"), headers)
     assert history_of(letter) == expected
     assert headers_of(letter.header)["x-first-death-queue"] == longstr("theirs")
@@ -188,7 +193,9 @@ def test_a_history_that_a_publisher_sent(sent: list[Field], expected: History) -
 
 
 def entry_without(*names: str, **others: Field) -> Field:
-    return Field("table", {name: field for name, field in death().value.items() if name not in names} | others)
+    return table_field(
+        {name: field for name, field in decode_table(death().value).items() if name not in names} | others
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,17 +208,16 @@ def entry_without(*names: str, **others: Field) -> Field:
     ],
 )
 def test_counts_of_odd_entries(sent: list[Field], count: int) -> None:
-    letter = letter_of(dying_world(), {"x-death": Field("array", sent)})
-    first = headers_of(letter.header)["x-death"].value[0].value
-    assert first["count"] == Field("long", count)
+    letter = letter_of(dying_world(), {"x-death": array_field(sent)})
+    assert last_death(letter)["count"] == Field("long", count)
 
 
 def test_other_keys_of_an_entry_stay() -> None:
     sent = entry_without(extra=longstr("kept"), time=Field("timestamp", 1))
-    letter = letter_of(dying_world(), {"x-death": Field("array", [sent])})
-    (entry,) = headers_of(letter.header)["x-death"].value
-    assert entry.value["extra"] == longstr("kept")
-    assert entry.value["time"] == Field("timestamp", 1), "that of the first death"
+    letter = letter_of(dying_world(), {"x-death": array_field([sent])})
+    entry = last_death(letter)
+    assert entry["extra"] == longstr("kept")
+    assert entry["time"] == Field("timestamp", 1), "that of the first death"
 
 
 # --- routing keys
@@ -232,7 +238,7 @@ def test_copies_go_along_without_a_routing_key_of_its_own() -> None:
     assert (letter.exchange, letter.routing_key) == ("dlx", "one")
     shown = headers_of(letter.header)
     assert shown["CC"] == strings("two")
-    assert shown["x-death"].value[0].value["routing-keys"] == strings("one", "two"), "BCC is nobody's business"
+    assert last_death(letter)["routing-keys"] == strings("one", "two"), "BCC is nobody's business"
 
 
 def test_copies_do_not_go_along_with_one() -> None:
@@ -245,7 +251,7 @@ def test_copies_do_not_go_along_with_one() -> None:
     assert letter is not None
     shown = headers_of(letter.header)
     assert "CC" not in shown
-    assert shown["x-death"].value[0].value["routing-keys"] == strings("one", "two")
+    assert last_death(letter)["routing-keys"] == strings("one", "two")
 
 
 def test_an_empty_routing_key_is_one() -> None:
@@ -355,7 +361,7 @@ def test_what_somebody_rejects_is_in_no_ring_whatever_its_history_says() -> None
     """A publisher may write reasons as bytes; they count as deaths of the same kind, but nobody else knows them."""
     world, ledger = dying_world(max_length=5, dead_letter_routing_key="q"), Ledger()
     sent = entry_without(reason=Field("binary", b"rejected"))
-    world.publish("", "q", "a", headers={"x-death": Field("array", [sent])})
+    world.publish("", "q", "a", headers={"x-death": array_field([sent])})
     world.get("q", ledger)
     world.nack(ledger, 1, requeue=False)
     assert world.ready("q") == ["a"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from amqpy.core.deduplication import DuplicateCache, deduplication_key
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, table_field
 from tests.core.world import World, content_header, longstr
 from tests.strategies import fields
 
@@ -145,7 +145,7 @@ GOOD = {"x-cache-size": Field("byte", 1)}
         (GOOD | {"x-cache-ttl": Field("long", -1), "x-cache-persistence": longstr("")}, TTL),
         (GOOD | {"x-cache-ttl": Field("double", 1.0)}, TTL),
         (GOOD | {"x-cache-persistence": longstr("paper")}, PERSISTENCE),
-        (GOOD | {"x-cache-persistence": Field("table", {})}, PERSISTENCE),
+        (GOOD | {"x-cache-persistence": table_field({})}, PERSISTENCE),
     ],
 )
 def test_what_is_no_cache(arguments: Table, text: str) -> None:

@@ -9,7 +9,7 @@ from amqpy.auth import Users
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Facts, field
 from amqpy.core.ledger import Ledger
 from amqpy.errors import AccessRefused, PreconditionFailed
-from amqpy.wire.values import DEPTH_MAX, Field, decode_table, encode_table
+from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
 from tests.core.told import Listener
 from tests.core.world import UNIX_TIME_MS, FakeClient, FakeRecipient, World, arguments, longstr
 
@@ -141,7 +141,7 @@ def test_queues() -> None:
     owner = FakeClient("owner")
     world.queue("own", client=owner, exclusive=True)
     world.delete_queue("q")
-    world.broker.connection_lost(owner, world.vhost)
+    world.lose_connection(owner)
     shown = ['{<<"x-max-length">>,signedint,5}', '{<<"x-queue-mode">>,longstr,<<"lazy">>}']
     plain = {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
     assert listener.facts() == [
@@ -424,10 +424,10 @@ def test_who_administers_is_told() -> None:
         (1e300, Field("double", 1e300)),
         ("text", Field("longstr", "text")),
         (None, Field("longstr", "null")),
-        ([], Field("array", [])),
-        ({}, Field("array", [])),
-        ([1, "a"], Field("array", [Field("long", 1), Field("longstr", "a")])),
-        ({"a": {"b": False}}, Field("table", {"a": Field("table", {"b": Field("bool", False)})})),
+        ([], array_field([])),
+        ({}, array_field([])),
+        ([1, "a"], array_field([Field("long", 1), Field("longstr", "a")])),
+        ({"a": {"b": False}}, table_field({"a": table_field({"b": Field("bool", False)})})),
     ],
 )
 def test_values_have_the_types_erlang_gives_them(value: object, expected: Field) -> None:
@@ -441,13 +441,13 @@ def nested(depth: int, wrap: Callable[[Any], Any]) -> object:
     return value
 
 
-@pytest.mark.parametrize("value", [nested(900, lambda inner: [inner]), nested(900, lambda inner: {"a": inner})])
-def test_values_that_are_nested_too_deeply_can_still_be_read(value: object) -> None:
-    table = decode_table(encode_table({"value": field(value, depth=1)}))
-    depth, inner = 0, table["value"]
-    while inner.kind != "longstr":
-        depth, inner = depth + 1, inner.value["a"] if inner.kind == "table" else inner.value[0]
-    assert (depth, inner.value) == (DEPTH_MAX, "…")
+@pytest.mark.parametrize(("wrap", "kind"), [(lambda inner: [inner], "array"), (lambda inner: {"a": inner}, "table")])
+def test_values_may_be_nested_however_deep(wrap: Callable[[Any], Any], kind: str) -> None:
+    depth, inner = 0, decode_table(encode_table({"value": field(nested(5000, wrap))}))["value"]
+    while inner.kind != "long":
+        assert inner.kind == kind
+        depth, inner = depth + 1, decode_table(inner.value)["a"] if kind == "table" else decode_array(inner.value)[0]
+    assert (depth, inner.value) == (5000, 1)
 
 
 def test_names_that_are_too_long_for_a_field_are_cut() -> None:

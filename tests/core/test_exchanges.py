@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import INTEGER_KINDS, Field, Table
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
 from tests.core.world import FakeClient, World, longstr
 
 QUEUES = ["q1", "q2", "q3"]
@@ -158,10 +158,10 @@ values = st.sampled_from(
         longstr(""),
         Field("binary", b"1"),
         Field("decimal", (0, 1)),
-        Field("array", [Field("byte", 1)]),
-        Field("array", [Field("long", 1)]),
-        Field("table", {"a": Field("byte", 1)}),
-        Field("table", {"a": longstr("1")}),
+        array_field([Field("byte", 1)]),
+        array_field([Field("long", 1)]),
+        table_field({"a": Field("byte", 1)}),
+        table_field({"a": longstr("1")}),
     ]
 )
 header_names = st.sampled_from(["a", "b", "", "x-a", "x-", "x-match"])

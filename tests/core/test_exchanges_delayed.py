@@ -9,7 +9,7 @@ from amqpy.core.exchanges.delayed import RELEASED_AT_ONCE, DelayedExchange
 from amqpy.core.ledger import Ledger
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.world import FakeRecipient, World, content_header, longstr
 
 LONGEST_MS = 4_294_967_295
@@ -110,8 +110,8 @@ def test_forms_of_a_delay(value: Field, expected_ms: int) -> None:
         Field("bool", True),
         Field("timestamp", 5),
         Field("void", None),
-        Field("array", [Field("byte", 1)]),
-        Field("table", {}),
+        array_field([Field("byte", 1)]),
+        table_field({}),
         longstr(""),
         longstr("5 s"),
         longstr("1.5"),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from amqpy.core.ledger import Ledger
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.world import FakeRecipient, World, content_header, longstr
 
 NO_STORE = {"x-recent-history-no-store": Field("bool", True)}
@@ -125,8 +125,8 @@ def test_a_deleted_exchange_forgets() -> None:
         (longstr("3"), '<<"3">>'),
         (Field("bool", True), "true"),
         (Field("void", None), "undefined"),
-        (Field("array", [Field("signedint", 1)]), "[{signedint,1}]"),
-        (Field("table", {}), "[]"),
+        (array_field([Field("signedint", 1)]), "[{signedint,1}]"),
+        (table_field({}), "[]"),
     ],
 )
 def test_what_is_no_length(value: Field, shown: str) -> None:

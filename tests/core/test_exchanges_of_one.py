@@ -88,17 +88,99 @@ def test_the_first_binding_of_a_queue_counts() -> None:
     assert owners(world) == one_each
 
 
-@pytest.mark.parametrize("key", ["1", "999"])
-def test_unbinding_either_of_two_takes_the_queue_away(key: str) -> None:
-    """That is RabbitMQ's doing, in all its versions."""
+@pytest.mark.parametrize("arguments", [None, {"x-hash-on": longstr("c")}])
+def test_removing_a_binding_that_does_not_count_changes_nothing(arguments: Table | None) -> None:
     world = world_with("x-consistent-hash", bound={"q1": "1", "q2": "1"})
-    world.bind("q1", "x", "999")
-    world.unbind("q1", "x", key)
-    assert set(owners(world).values()) == {"q2"}
-    world.unbind("q1", "x", "1" if key == "999" else "999")
+    before = owners(world)
+    world.bind("q1", "x", "1" if arguments else "999", arguments)
+    world.unbind("q1", "x", "1" if arguments else "999", arguments)
+    assert owners(world) == before
+
+
+def test_the_next_binding_counts_when_the_first_is_removed() -> None:
+    """RabbitMQ takes the queue away then, although it is still bound, and its messages are lost."""
+    world = world_with("x-consistent-hash", bound={"q1": "3", "q2": "3"})
+    for weight in ("9", "1"):
+        world.bind("q1", "x", weight)
+    world.unbind("q1", "x", "3")
+    assert owners(world) == owners(world_with("x-consistent-hash", bound={"q1": "9", "q2": "3"}))
+    world.bind("q1", "x", "3")
+    world.unbind("q1", "x", "9")
+    assert owners(world) == owners(world_with("x-consistent-hash", bound={"q1": "1", "q2": "3"}))
+    world.unbind("q1", "x", "1")
+    assert owners(world) == owners(world_with("x-consistent-hash", bound={"q1": "3", "q2": "3"}))
+    world.unbind("q1", "x", "3")
     assert set(owners(world).values()) == {"q2"}
     world.bind("q1", "x", "1")
     assert set(owners(world).values()) == {"q1", "q2"}
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(st.sampled_from(QUEUES[:3]), st.integers(1, 4)), min_size=2, max_size=8))
+def test_keys_move_only_to_or_from_the_queue_whose_weight_changes(steps: list[tuple[str, int]]) -> None:
+    world = world_with("x-consistent-hash", bound={"q7": "2"})
+    bound: dict[str, list[int]] = {}
+    before = owners(world)
+    for name, weight in steps:
+        weights = bound.setdefault(name, [])
+        counted = weights[:1]
+        if weight in weights:
+            world.unbind(name, "x", str(weight))
+            weights.remove(weight)
+        else:
+            world.bind(name, "x", str(weight))
+            weights.append(weight)
+        after = owners(world)
+        moved = [(before[key], after[key]) for key in KEYS if before[key] != after[key]]
+        if weights[:1] == counted:
+            assert not moved
+        elif (weights or [0]) > (counted or [0]):
+            assert {new for _, new in moved} <= {name}
+        else:
+            assert {old for old, _ in moved} <= {name}
+        assert set(after.values()) <= {"q7", *(each for each, its in bound.items() if its)}
+        before = after
+
+
+def test_a_queue_that_is_deleted_goes_with_all_its_bindings() -> None:
+    world = world_with("x-consistent-hash", bound={"q1": "1", "q2": "1"})
+    world.bind("q1", "x", "2")
+    world.delete_queue("q1")
+    assert set(owners(world).values()) == {"q2"}
+    world.queue("q1")
+    assert set(owners(world).values()) == {"q2"}
+    world.bind("q1", "x", "2")
+    assert owners(world) == owners(world_with("x-consistent-hash", bound={"q1": "2", "q2": "1"}))
+
+
+def test_an_exchange_that_is_bound_twice_stays_when_it_is_unbound_once() -> None:
+    world = world_with("x-consistent-hash", bound={"q1": "1"})
+    world.exchange("next", "fanout")
+    world.bind("q2", "next")
+    for weight in ("1", "5"):
+        world.bind_exchange("next", "x", weight)
+    world.unbind_exchange("next", "x", "1")
+    assert owners(world) != dict.fromkeys(KEYS, "q1")
+    world.unbind_exchange("next", "x", "5")
+    assert owners(world) == dict.fromkeys(KEYS, "q1")
+
+
+def test_a_policy_moves_nothing() -> None:
+    world = world_with("x-consistent-hash", bound=dict.fromkeys(QUEUES, "2"))
+    world.bind("q1", "x", "9")
+    before = owners(world)
+    world.broker.administration.set_policy("/", "p", "^x$", {"alternate-exchange": "amq.fanout"})
+    assert owners(world) == before
+
+
+@pytest.mark.parametrize("kind", ["x-random", "x-modulus-hash"])
+def test_of_two_bindings_one_goes_and_the_other_is_left(kind: str) -> None:
+    world = world_with(kind, bound={"q1": "a"})
+    world.bind("q1", "x", "b")
+    world.unbind("q1", "x", "a")
+    assert set(owners(world).values()) == {"q1"}
+    world.unbind("q1", "x", "b")
+    assert world.routed("x", "k") == set()
 
 
 def test_an_exchange_can_be_a_destination() -> None:

@@ -465,7 +465,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def lose_connection(self, connection: int) -> None:
         for number in range(connection * CHANNELS, (connection + 1) * CHANNELS):
             self.end_channel(number)
-        self.world.broker.connection_lost(self.clients[connection], self.world.vhost)
+        self.world.lose_connection(self.clients[connection])
         self.clients[connection] = FakeClient(self.clients[connection].user_name)
         for queue in list(self.model.queues.values()):
             if queue.owner == connection:

@@ -251,11 +251,11 @@ def test_exclusive_queues_go_with_their_connection(world: World) -> None:
         world.bind(name, "x")
     world.queue("theirs", client=other, exclusive=True)
     world.queue("shared")
-    world.broker.connection_lost(world.client, world.vhost)
+    world.lose_connection(world.client)
     assert set(world.vhost.queues) == {"theirs", "shared"}
     assert "x" not in world.vhost.exchanges
-    world.broker.connection_lost(world.client, world.vhost)
-    world.broker.connection_lost(other, world.vhost)
+    world.lose_connection(world.client)
+    world.lose_connection(other)
     assert set(world.vhost.queues) == {"shared"}
 
 
@@ -263,5 +263,5 @@ def test_a_deleted_exclusive_queue_is_no_longer_its_connections(world: World) ->
     world.queue("q", exclusive=True)
     world.delete_queue("q")
     shared = world.queue("q")
-    world.broker.connection_lost(world.client, world.vhost)
+    world.lose_connection(world.client)
     assert world.vhost.queues == {"q": shared}

@@ -29,7 +29,8 @@ class Channel:
     def close(self, timeout_ms: int) -> None:
         self.closed_with.append(timeout_ms)
         self.world.broker.overdue.forget(self.ledger)
-        self.world.broker.close_channel(self.world.vhost, self.ledger, self.ledger.take_all())
+        broker = self.world.broker
+        broker.agenda.jobs.do(broker.close_channel(self.world.vhost, self.ledger, []))
 
     def consume(self, queue: str, **more: Any) -> None:  # noqa: ANN401
         self.world.consume(queue, self.ledger, self.recipient, **more)

@@ -11,7 +11,7 @@ from amqpy.core.message import Message
 from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
 from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
 from tests.core.world import PERMISSIONS, FakeClient, FakeRecipient, World, arguments, longstr
 from tests.profiles import switch
 
@@ -304,6 +304,10 @@ def dead_letter(profile: str, headers: Table | None = None) -> dict[str, Any]:
     return headers_of(world.fetch("dead"))
 
 
+def deaths(history: bytes) -> list[Table]:
+    return [decode_table(entry.value) for entry in decode_array(history)]
+
+
 @switch("trusts_x_death", 6, 6, 1)
 def test_the_x_death_of_a_publisher(profile: str, expected: int) -> None:
     death = {
@@ -312,10 +316,10 @@ def test_the_x_death_of_a_publisher(profile: str, expected: int) -> None:
         "queue": longstr("q"),
         "time": Field("timestamp", 1),
         "exchange": longstr(""),
-        "routing-keys": Field("array", [longstr("q")]),
+        "routing-keys": array_field([longstr("q")]),
     }
-    headers = dead_letter(profile, {"x-death": Field("array", [Field("table", death)])})
-    assert [entry.value["count"].value for entry in headers["x-death"]] == [expected]
+    headers = dead_letter(profile, {"x-death": array_field([table_field(death)])})
+    assert [entry["count"].value for entry in deaths(headers["x-death"])] == [expected]
 
 
 @switch("notes_last_death", False, True, True)
@@ -337,7 +341,7 @@ def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
     world.queue("d", durable=True)
     world.publish("", "a", "m")
     (message,) = (message for _, message in world.vhost.queues["d"].ready)
-    assert [entry.value["queue"].value for entry in headers_of(message)["x-death"]] == expected
+    assert [entry["queue"].value for entry in deaths(headers_of(message)["x-death"])] == expected
 
 
 # --- quorum queues

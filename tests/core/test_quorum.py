@@ -7,7 +7,7 @@ from amqpy.core.queues.queue import ReturnWay
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, table_field
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
 from tests.core.world import FakeRecipient, World, arguments, integer, longstr
@@ -145,7 +145,7 @@ def test_version_4_does_not_count_a_nack() -> None:
         (Field("double", 1.5), 2),
         (longstr("odd"), None),
         (Field("bool", True), None),
-        (Field("table", {}), None),
+        (table_field({}), None),
         (Field("void", None), None),
     ],
 )

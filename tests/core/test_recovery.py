@@ -101,7 +101,7 @@ def test_transient_things_are_not() -> None:
     world.unbind("transient", "x")
     world.delete_exchange("transient")
     world.delete_queue("transient")
-    world.broker.connection_lost(world.client, world.vhost)
+    world.lose_connection(world.client)
     assert world.facts() == []
 
 

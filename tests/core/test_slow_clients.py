@@ -5,8 +5,10 @@ import pytest
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.queues.consumers import UNSENT_MAX
+from amqpy.core.queues.queue import READ_MAX
 from amqpy.core.resources import UNSENT_MIN, UNSENT_SHARE
 from amqpy.wire.outbox import HIGH, LIMIT
+from tests.core.stored import StoredWorld
 from tests.core.world import FakeRecipient, World, arguments
 
 GB = 10**9
@@ -190,3 +192,49 @@ def test_while_memory_is_short_next_to_nothing_may_wait(world: World) -> None:
     assert resources.unsent_limit.size == UNSENT_MIN
     resources.note_memory(GB, 10 * GB)
     assert resources.unsent_limit.size == 4 * GB // UNSENT_SHARE
+
+
+# --- much to be read from the store
+
+
+def backlog(**given: int | str) -> StoredWorld:
+    """Ten messages of which most are on disk only, and more than is read in one go."""
+    world = StoredWorld()
+    world.queue("q", durable=True, arguments=arguments(**given))
+    for number in range(10):
+        world.publish("", "q", str(number) * (READ_MAX // 4), persistent=True)
+        world.flush()
+    return world
+
+
+@pytest.mark.parametrize("given", [{}, {"message_ttl": 1000}, {"queue_type": "quorum"}])
+def test_a_large_backlog_is_handed_out_in_several_turns(given: dict[str, int | str]) -> None:
+    world, recipient = backlog(**given), FakeRecipient()
+    world.consume("q", Ledger(), recipient, prefetch=20)
+    first = len(recipient.got)
+    assert 0 < first < 10
+    assert world.broker.next_at_ms() == world.now_ms
+    world.broker.settle()
+    assert len(recipient.got) == first, "it is the same turn"
+    world.broker.advance(world.now_ms)
+    world.broker.advance(world.now_ms)
+    assert [body[0] for body in recipient.bodies] == [*"0123456789"]
+    assert world.broker.next_at_ms() is None
+
+
+def test_what_is_still_to_be_handed_out_does_not_count_towards_a_limit() -> None:
+    world, recipient = backlog(max_length=10), FakeRecipient()
+    world.consume("q", Ledger(), recipient, prefetch=30)
+    assert len(recipient.got) < 10
+    world.publish("", "q", *numbered(10))
+    assert [body[0] for body in recipient.bodies] == [*"0123456789"] * 2
+
+
+def test_a_queue_may_be_deleted_in_between() -> None:
+    world, recipient = backlog(), FakeRecipient()
+    world.consume("q", Ledger(), recipient, prefetch=20)
+    before = len(recipient.got)
+    world.delete_queue("q")
+    world.broker.advance(world.now_ms)
+    assert len(recipient.got) == before
+    assert recipient.cancellations == 1

@@ -9,7 +9,7 @@ from amqpy.core.queues.reply_to import REPLY_TO, name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field
 from tests.core.world import Delivery, FakeRecipient, World, content_header, longstr
 
 # --- expiration
@@ -42,7 +42,7 @@ def test_expirations_that_are_refused(value: str, term: str) -> None:
 
 
 def strings(*values: str) -> Field:
-    return Field("array", [longstr(value) for value in values])
+    return array_field([longstr(value) for value in values])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def strings(*values: str) -> Field:
         ({"BCC": strings("a")}, ("a",), set()),
         ({"BCC": strings("c"), "CC": strings("a"), "x": longstr("y")}, ("a", "c"), {"CC", "x"}),
         ({"CC": strings()}, (), {"CC"}),
-        ({"CC": Field("array", [Field("byte", 1), longstr("a")])}, ("a",), {"CC"}),
+        ({"CC": array_field([Field("byte", 1), longstr("a")])}, ("a",), {"CC"}),
     ],
 )
 def test_copies(headers: Table, keys: tuple[str, ...], kept: set[str]) -> None:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from amqpy.core.message import Message
 from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, decode_array, decode_table
 from tests.core.world import World
 
 
@@ -26,9 +26,9 @@ def read(message: Message) -> Told:
 
 def plain(field: Field) -> Any:  # noqa: ANN401
     if field.kind == "table":
-        return {name: plain(each) for name, each in field.value.items()}
+        return {name: plain(each) for name, each in decode_table(field.value).items()}
     if field.kind == "array":
-        return [plain(each) for each in field.value]
+        return [plain(each) for each in decode_array(field.value)]
     return field.value
 
 

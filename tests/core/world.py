@@ -105,6 +105,12 @@ class FakeClient:
     def heed_alarms(self) -> None:
         self.alarms_told += 1
 
+    def wait_for_work(self) -> None:
+        pass
+
+    def work_done(self) -> None:
+        pass
+
     def close(self, text: str) -> None:
         self.closed_with.append(text)
 
@@ -171,11 +177,18 @@ class World:
             self.vhost = next(iter(self.broker.vhosts.values()))
         self.client = FakeClient()
 
+    def settle(self) -> None:
+        """A turn ends, and large work is done to its end."""
+        self.broker.settle()
+        self.broker.finish()
+        self.broker.agenda.jobs.begin_turn()
+
     def wait(self, span_ms: int) -> None:
         """Time passes, and what is due in it is done at its time."""
         until_ms = self.broker.agenda.now_ms + span_ms
         while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= until_ms:
             self.broker.advance(at_ms)
+            self.broker.work()
         self.broker.advance(until_ms)
 
     # --- topology
@@ -237,7 +250,7 @@ class World:
 
     def delete_queue(self, name: str, *, if_unused: bool = False, if_empty: bool = False) -> int:
         count = self.broker.topology.delete_queue(self.client, self.vhost, name, if_unused=if_unused, if_empty=if_empty)
-        self.broker.settle()
+        self.settle()
         return count
 
     def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
@@ -278,7 +291,7 @@ class World:
             answers = [queue.publish(message) for queue in queues]
             if True in answers:
                 refused.append(body)
-        self.broker.settle()
+        self.settle()
         return refused
 
     def send(
@@ -296,7 +309,7 @@ class World:
             queues = self.vhost.queues_of(route.exchange, message)
         for queue in queues:
             queue.publish(message)
-        self.broker.settle()
+        self.settle()
         return queues
 
     def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
@@ -334,28 +347,28 @@ class World:
             prefetch=prefetch,
             arguments=arguments(**more) | ({} if priority is None else arguments(priority=priority)),
         )
-        self.broker.settle()
+        self.settle()
         return consumer
 
     def cancel(self, consumer: Consumer) -> None:
         self.broker.cancel(self.vhost, consumer)
-        self.broker.settle()
+        self.settle()
 
     def get(self, queue: str, ledger: Ledger, *, no_ack: bool = False) -> tuple[Delivery, int] | None:
         """What was got and how many are left."""
         got = self.broker.get(self.client, self.vhost, queue, ledger, no_ack=no_ack)
-        self.broker.settle()
+        self.settle()
         return got and (Delivery(got[0], got[1], got[2].body.decode()), got[3])
 
     def fetch(self, queue: str) -> Message | None:
         """The first message, taken for good."""
         got = self.broker.get(self.client, self.vhost, queue, Ledger(), no_ack=True)
-        self.broker.settle()
+        self.settle()
         return got and got[2]
 
     def ack(self, ledger: Ledger, tag: int, *, multiple: bool = False) -> None:
         self.broker.acknowledge(ledger.take(tag, multiple))
-        self.broker.settle()
+        self.settle()
 
     def nack(
         self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True, way: ReturnWay = "nack"
@@ -365,26 +378,30 @@ class World:
             self.broker.requeue(taken, way)
         else:
             self.broker.reject(taken)
-        self.broker.settle()
+        self.settle()
 
     def recover(self, ledger: Ledger) -> None:
         self.broker.requeue(ledger.take_all(), "recover")
-        self.broker.settle()
+        self.settle()
 
     def limit(self, ledger: Ledger, limit: int) -> None:
         """basic.qos with global=true."""
         ledger.set_limit(limit)
-        self.broker.settle()
+        self.settle()
 
     def resume(self, *consumers: Consumer) -> None:
         """The client reads again."""
         for consumer in consumers:
             consumer.resume()
-        self.broker.settle()
+        self.settle()
 
     def close_channel(self, ledger: Ledger) -> None:
-        self.broker.close_channel(self.vhost, ledger, ledger.take_all())
-        self.broker.settle()
+        self.broker.agenda.jobs.do(self.broker.close_channel(self.vhost, ledger, []))
+        self.settle()
+
+    def lose_connection(self, client: FakeClient) -> None:
+        self.broker.agenda.jobs.do(self.broker.connection_lost(client, self.vhost))
+        self.settle()
 
     # --- time
 
@@ -401,7 +418,7 @@ class World:
         """Settles until nothing is due; the number of turns."""
         turns = 0
         while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= self.now_ms:
-            self.broker.settle()
+            self.settle()
             turns += 1
             assert turns < 100_000, "there is no end to it"
         return turns

@@ -142,7 +142,7 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_droppe
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         link = link_of(limited, 0)
-        assert link.session.paused
+        assert link.session.gate.is_shut
         # The last turn may have been one more receive's worth over the mark.
         assert LIMIT <= link.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
         size = link.outbox.size
@@ -162,7 +162,7 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, l
         await wait_all_tasks_blocked()
         link = link_of(limited, 0)
         for _ in range(3):
-            assert link.session.paused
+            assert link.session.gate.is_shut
             waiting = link.outbox.size // len(BODY)
             for _ in range(waiting):
                 await peer.expect("Basic.Return")
@@ -252,6 +252,17 @@ async def test_the_log_tells_who_hung_up_and_why(
     assert "client unexpectedly closed" not in caplog.text
 
 
+async def test_a_peer_that_only_writes_is_not_given_up(autojump_clock: MockClock, limited: Server) -> None:
+    """Its share waits, but that was others."""
+    asker, answerer, reply_to = await conversation(limited)
+    for _ in range(2 * LIMIT // len(BODY)):
+        await answerer.publish(reply_to, BODY)
+    for _ in range(10):
+        await trio.sleep(STALL_S - 1)
+        await asker.publish("nowhere")
+        assert len(limited.reactor.links) == 2
+
+
 async def test_one_that_waits_for_replies_and_stalls_is_given_up(autojump_clock: MockClock, limited: Server) -> None:
     _, answerer, reply_to = await conversation(limited)
     count = 10 * LIMIT // len(BODY)
@@ -294,10 +305,10 @@ async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: 
         nursery.start_soon(peer.send, method_frame(declare, 1) * (2 * LIMIT // 200))
         await wait_all_tasks_blocked()
         link = link_of(server, 0)
-        assert link.session.paused
+        assert link.session.gate.is_shut
         server.reactor.administer(lambda: resources.note_memory(GB, 10 * GB))
         await wait_all_tasks_blocked()
-        assert not link.session.paused
+        assert not link.session.gate.is_shut
     await peer.say(Channel.Close(200, "", 0, 0))
     assert link.outbox.size > LIMIT, "it has read nothing"
 
@@ -366,7 +377,7 @@ async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
     (link,) = limited.reactor.links
-    assert link.session.paused
+    assert link.session.gate.is_shut
     while link.outbox.size:
         await trio.sleep(STALL_S)
         assert list(limited.reactor.links) == [link]

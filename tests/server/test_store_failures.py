@@ -122,13 +122,13 @@ async def test_who_waits_for_us_is_not_taken_for_one_who_does_not_read(
         await peer.publish("nowhere", bytes(HIGH), mandatory=True)
     await trio.sleep(10 * STALL_S)
     (link,) = stored.reactor.links
-    assert link.session.paused
+    assert link.session.gate.is_shut
     await stored.disk.speed_up()
     await peer.expect("Queue.DeclareOk")
     for _ in range(2):
         await peer.expect("Basic.Return")
     await wait_all_tasks_blocked()
-    assert not link.session.paused
+    assert not link.session.gate.is_shut
 
 
 async def test_a_stop_while_the_disk_is_full_is_told_instead_of_what_waits(

@@ -197,9 +197,15 @@ class Client:
         return client
 
     def feed(self, data: bytes) -> list[Received]:
-        """One turn: the bytes in, and whatever the broker then says to this client."""
+        """One turn: the bytes in, and whatever the broker then says to this client. If that is large work, it is done
+        to its end, and what the client said behind it is heard."""
         self.session.receive(data, self.now_ms)
         self.broker.settle()
+        while self.broker.agenda.jobs:
+            self.broker.finish()
+            if not self.session.gate.is_shut:
+                self.session.receive(b"", self.now_ms)
+                self.broker.settle()
         return self.received()
 
     def send(self, *methods: Method, channel: int = 1) -> list[Received]:
@@ -216,6 +222,7 @@ class Client:
             assert self.session.next_at_ms >= self.now_ms, "a deadline in the past"
             self.now_ms = self.session.next_at_ms
             self.session.on_time(self.now_ms)
+            self.broker.finish()
             received += self.received()
         self.now_ms = until_ms
         return received

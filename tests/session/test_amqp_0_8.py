@@ -9,7 +9,7 @@ from pamqp.commands import Basic, Queue
 from amqpy.core.broker import Broker
 from amqpy.session.description import of_connection, of_login
 from amqpy.session.state import State
-from amqpy.wire.values import Field, encode_table
+from amqpy.wire.values import Field, encode_table, table_field
 
 from .client import Client, Received, content_frames, make_broker, names, publish_frames, raw_frame
 
@@ -84,7 +84,7 @@ class OldClient(Client):
 
 def start_ok(response: str, mechanism: str = "PLAIN", claims: tuple[str, ...] = ()) -> bytes:
     capabilities = {name: Field("bool", True) for name in claims}
-    properties = encode_table({"capabilities": Field("table", capabilities)})
+    properties = encode_table({"capabilities": table_field(capabilities)})
     arguments = struct.pack(">I", len(properties)) + properties + short(mechanism)
     return method(10, 11, arguments + struct.pack(">I", len(response)) + response.encode() + short("en_US"), 0)
 

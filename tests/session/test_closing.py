@@ -310,3 +310,47 @@ def test_sessions_share_a_broker_and_nothing_else() -> None:
     other.send(Channel.CloseOk(), Channel.Open())
     (ok,) = other.send(Queue.Declare(queue="own", exclusive=True))
     assert ok.method.message_count == 0
+
+
+# --- what is on its way when the end comes
+
+
+@pytest.mark.parametrize("goodbye", [b"", method_frame(LEAVE, 1), method_frame(BYE, 0), method_frame(LEAVE, 2)])
+def test_what_was_sent_right_before_the_end_is_not_lost(goodbye: bytes) -> None:
+    """A script that publishes and exits waits for nothing. RabbitMQ may lose its last messages."""
+    client = Client.opened(channels=(1, 2))
+    client.send(Queue.Declare(queue="q"))
+    client.feed(b"".join(publish_frames("q", b"%d" % number) for number in range(1000)) + goodbye)
+    client.session.lost()
+    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1000
+
+
+def test_nothing_comes_on_a_channel_after_its_close() -> None:
+    """Neither what was waiting, nor what comes later, nor a confirm; RabbitMQ sends deliveries even then."""
+    client = Client.opened(channels=(1, 2))
+    client.send(Queue.Declare(queue="q"), Confirm.Select())
+    client.publish("q", b"waiting")
+    got = client.feed(
+        method_frame(Basic.Consume(queue="q", no_ack=True, consumer_tag="c"), 1)
+        + publish_frames("q", b"with it")
+        + method_frame(REFUSED, 1)
+        + publish_frames("q", b"too late")
+    )
+    assert names(got)[-1] == "Channel.Close"
+    assert [each.body for each in got if each.name == "Basic.Deliver"] == [b"waiting", b"with it"]
+    assert client.publish("q", b"from another one", channel=2) == []
+    assert names(client.send(Basic.Ack(delivery_tag=99), Queue.Declare(queue="q"))) == []
+    assert names(client.send(Channel.CloseOk())) == []
+    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1
+
+
+@pytest.mark.parametrize("no_ack", [False, True])
+def test_a_consumer_may_be_cancelled_before_its_consume_ok_is_read(no_ack: bool) -> None:
+    """RabbitMQ's channel crashes (541)."""
+    client = Client.opened()
+    client.send(Queue.Declare(queue="q"))
+    client.publish("q", b"waiting")
+    got = client.send(Basic.Consume(queue="q", no_ack=no_ack, consumer_tag="c"), Basic.Cancel("c"))
+    assert names(got) == ["Basic.ConsumeOk", "Basic.Deliver", "Basic.CancelOk"]
+    client.publish("q", b"nobody's")
+    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1

@@ -20,7 +20,7 @@ from amqpy.wire.methods import (
     shortstr,
     table_of,
 )
-from amqpy.wire.values import Field
+from amqpy.wire.values import Field, decode_array, decode_table
 from tests.strategies import mangled, names, tables
 
 few_examples = settings(max_examples=6)
@@ -57,8 +57,12 @@ PAMQP_TABLES = st.dictionaries(
 def plain(value: object) -> object:
     """A decoded value without its types."""
     match value:
+        case Field("table", bytes(content)):
+            return plain(decode_table(content))
+        case Field("array", bytes(content)):
+            return plain(decode_array(content))
         case Field():
-            return plain(value.value)
+            return value.value
         case dict():
             return {key: plain(item) for key, item in value.items()}
         case list():

@@ -53,10 +53,19 @@ def test_good_tables(table: bytes) -> None:
     assert _accepted(_header(0x2000, len(table).to_bytes(4, "big") + table))
 
 
-@pytest.mark.parametrize("depth", [64, 65])
-def test_tables_in_tables(depth: int) -> None:
-    table = b""
+@pytest.mark.parametrize("depth", [64, 65, 20_000])
+@pytest.mark.parametrize("innermost", [b"", b"\x01kV", b"\x01kZ", b"\x01k", b"\x01kS\x00\x00\x00\x01"])
+def test_tables_in_tables(depth: int, innermost: bytes) -> None:
+    table = innermost
     for _ in range(depth):
         table = b"\x01kF" + len(table).to_bytes(4, "big") + table
     header = _header(0x2000, len(table).to_bytes(4, "big") + table)
-    assert _accepted(header) == _readable(header) == (depth == 64)
+    assert _accepted(header) == _readable(header) == (innermost in {b"", b"\x01kV"})
+
+
+@pytest.mark.parametrize("beyond", [1, 2, 7, 100])
+def test_tables_that_claim_more_than_the_one_around_them_has(beyond: int) -> None:
+    table = b"\x01kA\x00\x00\x00" + bytes((3 + beyond,)) + b"b\x01V"
+    header = _header(0x2008, len(table).to_bytes(4, "big") + table + bytes((beyond,)) + b"V" * beyond)
+    assert not _accepted(header)
+    assert not _readable(header)

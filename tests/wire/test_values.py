@@ -8,15 +8,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amqpy.wire.values import (
-    DEPTH_MAX,
     Field,
     MalformedValue,
     Table,
+    array_field,
+    as_erlang,
+    canonical,
     comparable,
     decode_table,
     encode_field,
     encode_table,
+    exactly,
+    fields_of,
+    table_field,
     text,
+    with_field,
 )
 from tests.strategies import INTEGERS, fields, mangled, quiet_nans, tables
 
@@ -38,10 +44,10 @@ EXAMPLES = [
     (b"S\x00\x00\x00\x03gr\xfc", Field("longstr", "gr\udcfc")),
     (b"S\x00\x00\x00\x04gr\xc3\xbc", Field("longstr", "grü")),
     (b"x\x00\x00\x00\x02\x00\xff", Field("binary", b"\x00\xff")),
-    (b"F\x00\x00\x00\x04\x01at\x01", Field("table", {"a": Field("bool", True)})),
-    (b"A\x00\x00\x00\x03b\x01V", Field("array", [Field("byte", 1), Field("void", None)])),
-    (b"F\x00\x00\x00\x00", Field("table", {})),
-    (b"A\x00\x00\x00\x00", Field("array", [])),
+    (b"F\x00\x00\x00\x04\x01at\x01", table_field({"a": Field("bool", True)})),
+    (b"A\x00\x00\x00\x03b\x01V", array_field([Field("byte", 1), Field("void", None)])),
+    (b"F\x00\x00\x00\x00", table_field({})),
+    (b"A\x00\x00\x00\x00", array_field([])),
 ]
 
 
@@ -81,6 +87,27 @@ def test_not_a_number_keeps_its_payload(double: bytes, single: bytes) -> None:
     assert encode_table(table) == raw
 
 
+def test_what_is_written_anew_has_the_types_that_rabbitmq_writes() -> None:
+    """At any depth; all else stays as it is."""
+    inner = b"\x01kL" + bytes(8) + b"\x01kt\xff"
+    for depth in (0, 1, 3):
+        deep = inner
+        for _ in range(depth):
+            deep = b"\x01tF" + struct.pack(">I", len(deep)) + deep
+        assert canonical(deep) == deep.replace(b"kL", b"kl").replace(b"t\xff", b"t\x01")
+        assert encode_table(decode_table(deep)) == canonical(deep)
+    array = b"L" + b"L" * 8 + b"t\x02A" + struct.pack(">I", 11) + b"L" + b"t" * 8 + b"t\x03"
+    assert (
+        canonical(array, keyed=False)
+        == b"l" + b"L" * 8 + b"t\x01A" + struct.pack(">I", 11) + b"l" + b"t" * 8 + b"t\x01"
+    )
+
+
+@given(tables.map(encode_table))
+def test_most_tables_are_canonical_already(raw: bytes) -> None:
+    assert canonical(raw) is raw
+
+
 def test_two_forms_are_read_as_rabbitmq_reads_them() -> None:
     """`L` is one more name of a long, and every octet but 0 is true. What was received is not lost by that: headers
     are passed on as bytes."""
@@ -88,8 +115,14 @@ def test_two_forms_are_read_as_rabbitmq_reads_them() -> None:
     assert decode_table(b"\x01kt\x02") == {"k": Field("bool", True)}
 
 
-def test_the_first_of_two_values_of_a_key_counts() -> None:
-    assert decode_table(b"\x01kb\x01\x01kb\x02") == {"k": Field("byte", 1)}
+def test_the_first_of_several_values_of_a_key_counts_and_none_is_lost() -> None:
+    raw = b"\x01kb\x01\x01jV\x01kb\x02\x01kt\x01"
+    table = decode_table(raw)
+    assert table == {"k": Field("byte", 1), "j": Field("void", None)}
+    assert [(name, field.value) for name, field in fields_of(table)] == [("k", 1), ("j", None), ("k", 2), ("k", True)]
+    assert encode_table(table) == raw
+    assert encode_table(with_field(table, "k", Field("byte", 3))) == raw + b"\x01kb\x03"
+    assert with_field(table, "k", Field("byte", 3))["k"] == Field("byte", 1)
 
 
 def test_empty_and_longest_keys() -> None:
@@ -110,15 +143,17 @@ def nested(depth: int, tag: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("tag", [b"A", b"F"])
-def test_tables_nest_up_to_a_limit(tag: bytes) -> None:
-    raw = nested(DEPTH_MAX, tag)
+@pytest.mark.parametrize("depth", [1, 65, 20_000])
+def test_tables_nest_as_deep_as_they_like(tag: bytes, depth: int) -> None:
+    raw = nested(depth, tag)
     table = decode_table(raw)
     assert encode_table(table) == raw
     assert hash(comparable(table[""])) == hash(comparable(decode_table(raw)[""]))
-    with pytest.raises(MalformedValue, match="nested too deeply"):
-        decode_table(nested(DEPTH_MAX + 1, tag))
-    with pytest.raises(MalformedValue, match="nested too deeply"):
-        decode_table(nested(1000, tag))
+    shown = as_erlang(table[""])
+    assert (shown.count("["), shown.count("]")) == (depth, depth)
+    broken = raw[:-5] + b"Z" + raw[-4:]
+    with pytest.raises(MalformedValue):
+        decode_table(broken)
 
 
 # --- malformed
@@ -192,13 +227,50 @@ def test_strings_are_equal_by_their_bytes() -> None:
 
 
 def test_inside_tables_and_arrays_types_count() -> None:
-    assert comparable(Field("array", [Field("byte", 1)])) == comparable(Field("array", [Field("byte", 1)]))
-    assert comparable(Field("array", [Field("byte", 1)])) != comparable(Field("array", [Field("short", 1)]))
-    assert comparable(Field("array", [Field("byte", 1)])) != comparable(Field("array", [Field("byte", 1)] * 2))
+    assert comparable(array_field([Field("byte", 1)])) == comparable(array_field([Field("byte", 1)]))
+    assert comparable(array_field([Field("byte", 1)])) != comparable(array_field([Field("short", 1)]))
+    assert comparable(array_field([Field("byte", 1)])) != comparable(array_field([Field("byte", 1)] * 2))
     one, other = {"a": Field("byte", 1)}, {"b": Field("byte", 1)}
-    assert comparable(Field("table", one)) == comparable(Field("table", dict(one)))
-    assert comparable(Field("table", one)) != comparable(Field("table", other))
-    assert comparable(Field("table", one)) != comparable(Field("table", {"a": Field("short", 1)}))
+    assert comparable(table_field(one)) == comparable(table_field(dict(one)))
+    assert comparable(table_field(one)) != comparable(table_field(other))
+    assert comparable(table_field(one)) != comparable(table_field({"a": Field("short", 1)}))
+
+
+def test_zero_is_zero_inside_tables_too() -> None:
+    for kind in ("float", "double"):
+        positive, negative = (array_field([Field(kind, zero)]) for zero in (0.0, -0.0))
+        assert positive != negative, "as they are written"
+        assert comparable(positive) == comparable(negative)
+        assert comparable(array_field([Field(kind, -1.0)])) != comparable(array_field([Field(kind, 1.0)]))
+    assert comparable(array_field([])) == comparable(table_field({})), "both are an empty list"
+    assert comparable(array_field([Field("void", None)])) != comparable(table_field({}))
+
+
+def test_what_is_no_number_is_equal_to_itself() -> None:
+    """Else what is kept under it could not be found again."""
+    for compared in (comparable, exactly):
+        one, two = (compared(decode_table(b"\x00d" + struct.pack(">d", math.nan))[""]) for _ in range(2))
+        assert one == two
+        assert hash(one) == hash(two)
+        assert one != compared(Field("double", math.inf))
+
+
+SHOWN = [
+    (array_field([]), "[]"),
+    (table_field({}), "[]"),
+    (array_field([Field("byte", 1), Field("void", None)]), "[{byte,1},{void,undefined}]"),
+    (table_field({"a": Field("bool", True), "b": array_field([])}), '[{<<"a">>,bool,true},{<<"b">>,array,[]}]'),
+    (
+        array_field([array_field([table_field({"a": array_field([Field("long", 1)])})]), Field("longstr", "x")]),
+        '[{array,[{table,[{<<"a">>,array,[{long,1}]}]}]},{longstr,<<"x">>}]',
+    ),
+    (array_field([array_field([]), array_field([array_field([])])]), "[{array,[]},{array,[{array,[]}]}]"),
+]
+
+
+@pytest.mark.parametrize(("field", "shown"), SHOWN)
+def test_what_error_texts_say(field: Field, shown: str) -> None:
+    assert as_erlang(field) == shown
 
 
 @given(fields)

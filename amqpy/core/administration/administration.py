@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.core import records
 from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
-from amqpy.core.administration.validation import as_erlang_term, check
+from amqpy.core.administration.validation import as_erlang_term, check, refuse_depth
 from amqpy.core.administration.watermarks import judge_disk_limit, judge_memory_limit
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.events import description as told
@@ -116,6 +116,7 @@ class Administration:
         return list(self.vhost(vhost).rules.operator_policies)
 
     def _set_policy(self, vhost: Vhost, component: str, name: str, value: object) -> None:
+        refuse_depth(value)
         is_operators = component == OPERATOR_POLICY
         policies = _policies_of(vhost, component)
         policy = check_policy(name, value, vhost.profile, operator=is_operators)
@@ -156,6 +157,7 @@ class Administration:
     def set_parameter(self, vhost: str, component: str, name: str, value: object) -> None:
         """Sets a value for a part of the broker. Policies are set by `set_policy` only."""
         where = self.vhost(vhost)
+        refuse_depth(value)
         if component == POLICY:
             raise AdministrationError("policies may not be set using this method")
         if component == OPERATOR_POLICY:
@@ -191,6 +193,7 @@ class Administration:
         return [parameter for parameter in found if parameter.component == component]
 
     def set_global_parameter(self, name: str, value: object) -> None:
+        refuse_depth(value)
         if self._globals.get(name, _MISSING) != value:
             self._globals[name] = value
             self._agenda.put(records.of_parameter("", GLOBAL, name, value))

@@ -32,6 +32,27 @@ def check(errors: Iterable[str]) -> None:
         raise AdministrationError(f"Validation failed\n\n{''.join(lines)}")
 
 
+VALUE_DEPTH_MAX = 100
+"""Lists and objects inside of each other in a value that an administrator sets. RabbitMQ has no bound; the reader and
+writer of JSON that keeps these values has one, and it is much the same for the words in which a value is refused."""
+
+
+def refuse_depth(value: object) -> None:
+    """Raises AdministrationError for a value that is deeper than VALUE_DEPTH_MAX."""
+    level = [value]
+    for _ in range(VALUE_DEPTH_MAX + 1):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += each.values()
+            elif isinstance(each, list | tuple):
+                inner += each
+        if not inner:
+            return
+        level = inner
+    raise AdministrationError(f"a value may not be nested more than {VALUE_DEPTH_MAX} deep")
+
+
 def judge_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
     """What is wrong with the object of this name, in RabbitMQ's order: the last key first."""
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from collections import deque
 from amqpy.core.agenda import Agenda
 from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, PersistentMessage
-from amqpy.wire.properties import content_header
+from amqpy.wire.properties import content_header, headers_property
 from amqpy.wire.values import Table, encode_table
 
 SHORTSTR_MAX = 255
@@ -35,8 +35,7 @@ class Announcer:
         unix_time_ms: int | None = None,
     ) -> None:
         """A message for an exchange. With a time it is persistent and says when that was."""
-        table = encode_table(headers)
-        properties = {"headers": len(table).to_bytes(4, "big") + table}
+        properties = {"headers": headers_property(encode_table(headers))}
         if unix_time_ms is not None:
             properties["delivery_mode"] = PERSISTENT
             properties["timestamp"] = struct.pack(">Q", unix_time_ms // 1000)

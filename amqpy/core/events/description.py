@@ -4,13 +4,14 @@ Source: wherever RabbitMQ calls `rabbit_event:notify`; the exchange type's `fmt`
 """
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import QUORUM
 from amqpy.core.events.events import Facts
 from amqpy.errors import erlang_atom, erlang_text
-from amqpy.wire.values import Table, as_erlang
+from amqpy.wire.values import Table, as_erlang, fields_of
 
 if TYPE_CHECKING:
     from amqpy.core.effects import Origin
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 ACTOR = "user_who_performed_action"
 
 
-def erlang_rows(table: Table) -> list[str]:
+def erlang_rows(table: Table, *, by_name: bool = False) -> list[str]:
     """Arguments: each is a tuple to Erlang, which its exchange prints."""
-    return [
-        f"{{{erlang_text(name.encode('utf-8', 'surrogateescape'))},{field.kind},{as_erlang(field)}}}"
-        for name, field in table.items()
-    ]
+    fields = [(name.encode("utf-8", "surrogateescape"), field) for name, field in fields_of(table)]
+    if by_name:
+        fields.sort(key=itemgetter(0))
+    return [f"{{{erlang_text(name)},{field.kind},{as_erlang(field)}}}" for name, field in fields]
 
 
 def of_queue(queue: "Queue", actor: str) -> Facts:
@@ -79,7 +80,7 @@ def of_binding(binding: "Binding", actor: str) -> Facts:
         "destination_name": binding.destination.name,
         "destination_kind": binding.destination_kind,
         "routing_key": binding.routing_key,
-        "arguments": erlang_rows(binding.arguments),
+        "arguments": erlang_rows(binding.arguments, by_name=True),
         "vhost": binding.source.vhost.name,
         ACTOR: actor,
     }

@@ -9,10 +9,11 @@ Source: `rabbit_event`, `rabbit_exchange_type_event` (the plugin rabbitmq_event_
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeAlias
 
 from amqpy.core.events.announcer import SHORTSTR_MAX, Announcer
-from amqpy.wire.values import DEPTH_MAX, Field, Table
+from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Exchange
@@ -65,15 +66,46 @@ class Events:
             self.administrator = before
 
 
-def fields(facts: Facts, depth: int = 0) -> Table:
+def fields(facts: Facts) -> Table:
     """Facts as a table, with the types RabbitMQ gives them."""
-    return {_short(name): field(value, depth) for name, value in facts.items()}
+    return {_short(name): field(value) for name, value in facts.items()}
 
 
-def field(value: object, depth: int = 0) -> Field:
-    """A value of Python or JSON as RabbitMQ's events have it."""
-    if depth > DEPTH_MAX:
-        return Field("longstr", "…")
+def field(value: object) -> Field:
+    """A value of Python or JSON as RabbitMQ's events have it, however deep it is."""
+    done: list[Field] = []
+    """The values of the containers that are being made, those of the innermost last."""
+    work: list[object] = [value]
+    while work:
+        match work.pop():
+            case _Gathering() as gathering:
+                items = [done.pop() for _ in range(gathering.size)][::-1]
+                done.append(gathering.gather(items))
+            case dict() as pairs if pairs:
+                names = [_short(name) for name in pairs]
+                work.append(_Gathering(len(pairs), partial(_named, names)))
+                work.extend(reversed(pairs.values()))
+            case dict() | list() | tuple() as each:
+                # To Erlang, an object without any pair is an empty list.
+                work.append(_Gathering(len(each), array_field))
+                work.extend(reversed(list(each)))
+            case each:
+                done.append(_scalar(each))
+    return done.pop()
+
+
+class _Gathering(NamedTuple):
+    """To be done when the items of a list or an object are fields: makes one of them."""
+
+    size: int
+    gather: Callable[[list[Field]], Field]
+
+
+def _named(names: list[str], values: list[Field]) -> Field:
+    return table_field(dict(zip(names, values, strict=True)))
+
+
+def _scalar(value: object) -> Field:
     match value:
         case None:
             return Field("longstr", "null")
@@ -83,11 +115,6 @@ def field(value: object, depth: int = 0) -> Field:
             return Field("long", (value + _LONGS // 2) % _LONGS - _LONGS // 2)
         case float():
             return Field("float" if abs(value) < _FLOAT_MAX else "double", value)
-        case dict():
-            # To Erlang, an object without any pair is an empty list.
-            return Field("table", fields(value, depth + 1)) if value else Field("array", [])
-        case list() | tuple():
-            return Field("array", [field(item, depth + 1) for item in value])
     return Field("longstr", str(value))
 
 

@@ -15,7 +15,7 @@ from amqpy.core.message import Message, Target
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
     from amqpy.core.events.announcer import Announcer
@@ -75,7 +75,7 @@ class Tracer:
         headers = {
             "exchange_name": Field("longstr", message.exchange),
             "routing_keys": _texts(_keys(message)),
-            "properties": Field("table", _properties_of(message)),
+            "properties": table_field(_properties_of(message)),
             "node": Field("longstr", self._node),
             **facts,
         }
@@ -108,7 +108,7 @@ def _keys(message: Message) -> tuple[str, ...]:
 
 
 def _texts(values: Iterable[str]) -> Field:
-    return Field("array", [Field("longstr", value) for value in values])
+    return array_field(Field("longstr", value) for value in values)
 
 
 def _facts_of(origin: Origin, vhost: "Vhost") -> Table:
@@ -122,10 +122,10 @@ def _facts_of(origin: Origin, vhost: "Vhost") -> Table:
 
 def _properties_of(message: Message) -> Table:
     """Numbers are cut to 32 bits, as RabbitMQ does it even to the timestamp."""
-    properties: Table = {}
+    properties: dict[str, Field] = {}
     for name, value in decode_properties(message.header).items():
         if isinstance(value, dict):
-            properties[name] = Field("table", value)
+            properties[name] = table_field(value)
         elif isinstance(value, int):
             properties[name] = Field("signedint", (value + _INTS // 2) % _INTS - _INTS // 2)
         else:

@@ -6,11 +6,15 @@ unless its destination leaves or a new one takes it over, and as evenly spread: 
 every destination draws a number for the key, and the smallest wins. To ask all of them for every message would be
 slow, so keys are hashed to slots, and a slot remembers its winner.
 
+Of several bindings of one destination the oldest says the weight, as in RabbitMQ. When that is removed, the next one
+does; RabbitMQ takes the destination away with the first binding that goes, whichever that is, and loses its messages.
+
 Source: `rabbit_exchange_type_consistent_hash`; Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005).
 """
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -34,10 +38,14 @@ class ConsistentHashExchange(Exchange):
         self._header = _name_in(self.arguments, "hash-header")
         self._property = _name_in(self.arguments, "hash-property")
         self.per_message = self._header is not None or self._property is not None
+        self._bound: dict[Destination, OrderedDict[Binding, None]] = {}
+        """The bindings of each destination, the oldest first."""
         self._candidates: dict[Destination, tuple[int, int]] = {}
         """What each destination draws its numbers from, and its weight."""
         self._winners: dict[int, Destination] = {}
-        """The destinations of the slots that were asked for."""
+        """The destinations of the slots that were asked for; some may have left."""
+        self._gone = 0
+        """How many have left since that was looked through."""
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
@@ -55,26 +63,45 @@ class ConsistentHashExchange(Exchange):
             raise PreconditionFailed("The binding key must be greater than 0")
 
     def index(self, binding: Binding) -> None:
-        """The first binding of a destination is the one that counts."""
-        destination = binding.destination
-        if destination not in self._candidates:
-            kind = "queue" if isinstance(destination, Queue) else "exchange"
-            seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
-            self._candidates[destination] = (seed, int(binding.routing_key))
-            self._winners.clear()
+        bindings = self._bound.setdefault(binding.destination, OrderedDict())
+        bindings[binding] = None
+        if len(bindings) == 1:
+            self._weigh(binding)
 
     def unindex(self, binding: Binding) -> None:
-        """Whichever binding of a destination goes first takes it away, as in RabbitMQ."""
-        if self._candidates.pop(binding.destination, None) is not None:
-            self._winners = {slot: each for slot, each in self._winners.items() if each is not binding.destination}
+        destination = binding.destination
+        bindings = self._bound[destination]
+        counted = next(iter(bindings))
+        del bindings[binding]
+        if not bindings:
+            del self._bound[destination], self._candidates[destination]
+            self._forget_winners()
+        elif binding is counted:
+            self._weigh(next(iter(bindings)))
+
+    def _weigh(self, binding: Binding) -> None:
+        """From now on this binding says how much its destination gets."""
+        destination = binding.destination
+        kind = "queue" if isinstance(destination, Queue) else "exchange"
+        seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
+        self._candidates[destination] = (seed, int(binding.routing_key))
+        self._winners.clear()
+
+    def _forget_winners(self) -> None:
+        """One is gone. All who are gone are forgotten once they are more than those who are there."""
+        self._gone += 1
+        if self._gone > len(self._candidates):
+            self._gone = 0
+            self._winners = {slot: each for slot, each in self._winners.items() if each in self._candidates}
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
-        if not self._candidates:
-            return []
         slot = _hash(self._hashed(keys, view)) % SLOTS
         winner = self._winners.get(slot)
-        if winner is None:
-            winner = self._winners[slot] = self._winner_of(slot)
+        if winner is None or winner.deleted or winner not in self._candidates:
+            drawn = self._draw(slot)
+            if not drawn:
+                return []
+            winner = self._winners[slot] = min(drawn, key=drawn.__getitem__)
         return [winner]
 
     def _hashed(self, keys: Keys, view: MessageView) -> bytes:
@@ -84,15 +111,15 @@ class ConsistentHashExchange(Exchange):
         value = keys[0] if self._property is None else view.properties.get(self._property, "")
         return str(value).encode("utf-8", "surrogateescape")
 
-    def _winner_of(self, slot: int) -> Destination:
-        """What is drawn is exponentially distributed, with the weight as its rate: that makes the chance to be the
-        smallest the weight's share of all weights."""
+    def _draw(self, slot: int) -> dict[Destination, float]:
+        """The smallest number wins. They are exponentially distributed, with the weight as the rate: that makes the
+        chance to be the smallest the weight's share of all weights."""
         hashed = _mixed(slot)
-        drawn = {
+        return {
             destination: -math.log((_mixed(seed ^ hashed) + 1) / (MASK + 2)) / weight
             for destination, (seed, weight) in self._candidates.items()
+            if not destination.deleted
         }
-        return min(drawn, key=drawn.__getitem__)
 
 
 ABSENT = Field("void", None)

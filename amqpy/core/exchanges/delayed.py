@@ -19,8 +19,8 @@ from amqpy.core.message import Kept, Keys, Message, MessageView, Target
 from amqpy.core.queues.shelf import Shelf
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.properties import replace_headers
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text
+from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text, entries_of, replace_entry
 
 DELAY = "x-delay"
 DELAY_MAX_MS = 2**32 - 1
@@ -169,9 +169,12 @@ def delay_of(headers: Table) -> int:
 
 
 def _negated(message: Message, delay_ms: int) -> Message:
-    headers = MessageView(message).headers
-    headers[DELAY] = Field("long", -delay_ms)
-    return message.with_header(replace_headers(message.header, headers))
+    properties = split_properties(message.header)
+    headers = header_entries(properties)
+    [(name, entry)] = entries_of({DELAY: Field("long", -delay_ms)})
+    replace_entry(headers, name, entry)
+    properties["headers"] = headers_property(b"".join(entry for _, entry in headers))
+    return message.with_header(join_properties(message.header, properties))
 
 
 def _inner_type(arguments: Table) -> str | None:

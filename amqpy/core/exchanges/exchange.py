@@ -7,7 +7,7 @@ the route is remembered).
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from amqpy.core.administration.policies import NO_RULING
@@ -15,13 +15,15 @@ from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
 from amqpy.errors import CommandInvalid, PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.values import Table, encode_table
+from amqpy.wire.values import Table, entries_of, join_table
 
 if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
     from amqpy.core.vhost import Vhost
 
 Destination: TypeAlias = "Queue | Exchange"
+
+Identity: TypeAlias = "tuple[Destination, str, bytes]"
 
 EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
 
@@ -50,7 +52,7 @@ class Binding:
         self.destination = destination
         self.routing_key = routing_key
         self.arguments = arguments
-        self.identity = (destination, routing_key, encode_table(dict(sorted(arguments.items()))))
+        self.identity: Identity = (destination, routing_key, join_table(entries_of(arguments)))
         """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
 
     @property
@@ -90,8 +92,9 @@ class Exchange:
         self.internal = internal
         self.arguments = arguments
         self.ruling = NO_RULING
+        self.deleted = False
         self.configure({})
-        self.bindings: dict[Hashable, Binding] = {}
+        self.bindings: dict[Identity, Binding] = {}
         self.incoming: dict[Binding, None] = {}
         """The bindings of other exchanges that lead here."""
         self.prepare()

@@ -27,8 +27,17 @@ class OneOfMany(Exchange):
         self._destinations = None
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+        chosen = self._choose(keys)
+        if chosen and chosen[0].deleted:
+            # It is being unbound, which others need not wait for.
+            self._destinations = None
+            chosen = self._choose(keys)
+        return chosen
+
+    def _choose(self, keys: Keys) -> list[Destination]:
         if self._destinations is None:
-            self._destinations = self.in_order([binding.destination for binding in self.bindings.values()])
+            destinations = (binding.destination for binding in self.bindings.values())
+            self._destinations = self.in_order([each for each in destinations if not each.deleted])
         count = len(self._destinations)
         return [self._destinations[self.choose(keys, count)]] if count else []
 

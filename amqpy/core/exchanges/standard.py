@@ -9,7 +9,7 @@ from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly
+from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, repeated
 
 
 class DirectExchange(Exchange):
@@ -76,6 +76,8 @@ def _words(key: str) -> list[str]:
 class HeadersExchange(Exchange):
     """Matches the message's headers with the bindings' arguments.
 
+    Where a name comes more than once, the first value is compared with the first, the second with the second.
+
     Bindings are found through one of their conditions: all those of an `any` binding, the first of an `all` binding.
     So a message is compared with the bindings that share a header with it, not with every binding.
     """
@@ -119,6 +121,8 @@ class HeadersExchange(Exchange):
         headers = view.headers
         facts: set[Hashable] = {ALWAYS, *headers}
         facts.update((key, self._value(field)) for key, field in headers.items())
+        for number, key, field in repeated(headers):
+            facts.update(((number, key), (number, key, self._value(field))))
         for fact in facts:
             for binding in self._by_condition.get(fact, ()):
                 needs = self._needs.get(binding)
@@ -132,14 +136,23 @@ class HeadersExchange(Exchange):
         return set(conditions)
 
     def _conditions(self, arguments: Table) -> list[Hashable]:
-        """What a message must have: a key for "this header is there", a pair for "it has this value"."""
+        """The facts that a message must have: a key for "this header is there", a pair for "it has this value".
+
+        A name that comes again is for a header that comes again, and has its number before it.
+        """
         mode = arguments.get("x-match")
         with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
-        return [
+        first: list[Hashable] = [
             key if field.kind == "void" else (key, self._value(field))
             for key, field in arguments.items()
             if key != "x-match" and (with_x or not key.startswith("x-"))
         ]
+        further: list[Hashable] = [
+            (number, key) if field.kind == "void" else (number, key, self._value(field))
+            for number, key, field in repeated(arguments)
+            if key != "x-match" and (with_x or not key.startswith("x-"))
+        ]
+        return first + further
 
 
 ALWAYS = ("",)

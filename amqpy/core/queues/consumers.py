@@ -204,7 +204,7 @@ class Served:
         self.arrivals = 0
         self.exclusive_consumer = False
 
-    def drain(self) -> None:
+    def drain(self, read_max: int = 0) -> None:
         """Hands out messages as long as there is a message and a consumer in line."""
         raise NotImplementedError
 

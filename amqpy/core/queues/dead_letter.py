@@ -1,8 +1,9 @@
 """Dead letters: where a message goes that a queue lets die, and what is written into it.
 
 The message's headers get its history, `x-death`: one table for each queue and reason, the latest first, with a count.
-They are written into the bytes the publisher sent; nothing else in them is changed, but for what RabbitMQ changes:
-the headers come in the order of their names, `expiration` is taken out, and `CC` is where the routing key is replaced.
+They are written into the bytes the publisher sent; nothing else in them is changed, but for what RabbitMQ changes: the
+headers come in the order of their names and with the types that it writes, `expiration` is taken out, and `CC` is where
+the routing key is replaced.
 
 A dead letter that comes back to a queue where it died before is dropped, unless somebody rejected it on the way:
 nobody could ever stop it.
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from amqpy.core.message import Message, TracedMessage
 from amqpy.core.sender_selected import keys_in
-from amqpy.wire.properties import join_properties, split_properties
+from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
     INTEGER_KINDS,
     Entries,
     Field,
-    Table,
+    array_field,
     comparable,
     decode_table,
+    drop_entry,
     encode_table,
     entries_of,
     join_table,
@@ -66,13 +68,13 @@ class _Death(NamedTuple):
     routing_keys: tuple[str, ...]
     expiration: str | None
 
-    def table(self) -> Table:
+    def table(self) -> dict[str, Field]:
         table = {
             "reason": Field("longstr", self.reason),
             "queue": Field("longstr", self.queue),
             "time": Field("timestamp", self.time_s),
             "exchange": Field("longstr", self.exchange),
-            "routing-keys": Field("array", [Field("longstr", key) for key in self.routing_keys]),
+            "routing-keys": array_field(Field("longstr", key) for key in self.routing_keys),
         }
         if self.expiration is not None:
             table["original-expiration"] = Field("longstr", self.expiration)
@@ -84,8 +86,7 @@ def _letter_of(
 ) -> tuple[TracedMessage, list[bytes]]:
     """The message as it leaves, and its history."""
     properties = split_properties(message.header)
-    raw_headers = properties.get("headers")
-    headers = [] if raw_headers is None else split_table(raw_headers[4:])
+    headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
     key = message.routing_key
     death = _Death(
@@ -105,8 +106,8 @@ def _letter_of(
         for name, entry in noted.entries:
             replace_entry(headers, name, entry)
         if new_key is not None:
-            _drop(headers, b"CC")
-        properties["headers"] = _headers_property(headers)
+            drop_entry(headers, b"CC")
+        properties["headers"] = headers_property(join_table(headers))
     else:
         properties["headers"] = noted.as_headers
     letter = TracedMessage(
@@ -135,7 +136,7 @@ def _first_noted(death: _Death, is_last_noted: bool) -> _Noted:
     where = _where(death, "first") | (_where(death, "last") if is_last_noted else {})
     deaths = [encode_table({"count": Field("long", 1), **death.table()})]
     entries = [*entries_of(where), _x_death(deaths)]
-    return _Noted(entries, _headers_property(entries), deaths)
+    return _Noted(entries, headers_property(join_table(entries)), deaths)
 
 
 def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
@@ -170,12 +171,7 @@ def _tables_of(history: bytes) -> list[bytes] | None:
     return tables
 
 
-def _headers_property(headers: Entries) -> bytes:
-    table = join_table(headers)
-    return len(table).to_bytes(4, "big") + table
-
-
-def _where(death: _Death, which: str) -> Table:
+def _where(death: _Death, which: str) -> dict[str, Field]:
     values = {"reason": death.reason, "queue": death.queue, "exchange": death.exchange}
     return {f"x-{which}-death-{name}": Field("longstr", value) for name, value in values.items()}
 
@@ -220,8 +216,8 @@ def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
     for members in groups.values():
         first = members[0]
         if not _read(first).is_counted:
-            fields = {name: field for name, field in decode_table(first).items() if name != "count"}
-            first = encode_table({"count": Field("long", len(members)), **fields})
+            _, count = _count(len(members))
+            first = count + first
         grouped.append(first)
     return grouped[::-1] if turned else grouped
 
@@ -231,14 +227,19 @@ def _counted(deaths: list[bytes], death: _Death) -> list[bytes]:
     place = (_raw(death.queue), _raw(death.reason))
     known = next((each for each in deaths if _read(each).place == place), None)
     if known is None:
-        entry = {"count": Field("long", 1), **death.table()}
+        entries = entries_of({"count": Field("long", 1), **death.table()})
     else:
-        entry = decode_table(known)
-        count = entry.get("count")
+        count = decode_table(known).get("count")
         number = count.value if count is not None and count.kind in INTEGER_KINDS else 0
-        entry["count"] = Field("long", _as_long(number + 1))
+        entries = split_table(known)
+        replace_entry(entries, *_count(number + 1))
     others = [each for each in deaths if _read(each).place != place]
-    return [join_table(entries_of(entry)), *others]
+    return [join_table(entries), *others]
+
+
+def _count(number: int) -> tuple[bytes, bytes]:
+    [entry] = entries_of({"count": Field("long", _as_long(number))})
+    return entry
 
 
 def _is_cycle(queue_name: str, deaths: list[bytes]) -> bool:
@@ -259,13 +260,6 @@ def _field(headers: Entries, name: bytes) -> Field | None:
 
 def _entry(headers: Entries, name: bytes) -> bytes | None:
     return next((entry for each, entry in headers if each == name), None)
-
-
-def _drop(headers: Entries, name: bytes) -> None:
-    """Takes out the first header of that name; a client may have sent several."""
-    position = next((position for position, (each, _) in enumerate(headers) if each == name), None)
-    if position is not None:
-        del headers[position]
 
 
 def _as_long(number: int) -> int:

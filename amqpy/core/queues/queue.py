@@ -10,6 +10,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_qu
 `rabbit_queue_consumers`.
 """
 
+import sys
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from amqpy.core.administration.policies import NO_RULING
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 ReturnWay: TypeAlias = Literal["nack", "reject", "recover", "down"]
 """How a message comes back: by basic.nack, basic.reject or basic.recover, or because its channel is gone."""
+
+READ_MAX = 4 * 1024 * 1024
+"""Bytes of bodies that are read from the store to be handed out in one go: some milliseconds' worth."""
 
 EXPIRED_MAX = 100
 """Messages that a queue lets die in one go; when a million expire at once, others get their turn in between."""
@@ -203,18 +207,14 @@ class Queue(Served):
         if len(self.consumers) == 1:
             for consumer in self.consumers:
                 consumer.resume()
-        if self in self.agenda.dirty:
-            del self.agenda.dirty[self]
-            self.drain()
+        self._finish_draining()
 
     def publish(self, message: Message) -> bool:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
         if not self.plain or message.expires_at_ms is not None:
-            if self in self.agenda.dirty:
-                # What a consumer can have by now does not count towards the limits.
-                del self.agenda.dirty[self]
-                self.drain()
+            if self.agenda.dirty or self.agenda.unfinished:
+                self._finish_draining()
             return self._admit(message)
         ready = self.ready
         if self.line and not ready.fresh and not ready.returned:
@@ -315,23 +315,39 @@ class Queue(Served):
 
     # --- messages out
 
-    def drain(self) -> None:
-        """Hands out messages as long as there is a message and a consumer in line."""
+    def drain(self, read_max: int = READ_MAX) -> None:
+        """Hands out messages as long as there is a message and a consumer in line. If that takes reading more than so
+        many bytes, it goes on in the next turn."""
         if self.may_expire:
-            self._drain_expiring()
+            self._drain_expiring(read_max)
             return
-        ready = self.ready
+        ready, journal = self.ready, self.agenda.journal
+        read_max += 0 if journal is None else journal.read_size
         while (ready.fresh or ready.returned) and (consumer := self._next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
+            if journal is not None and journal.read_size > read_max:
+                self.agenda.unfinished[self] = None
+                return
 
-    def _drain_expiring(self) -> None:
+    def _drain_expiring(self, read_max: int) -> None:
         """`drain` where each message may be too old by the time it is the first one."""
-        ready = self.ready
+        ready, journal = self.ready, self.agenda.journal
+        read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
+            if journal is not None and journal.read_size > read_max:
+                self.agenda.unfinished[self] = None
+                break
         self.watch_first()
+
+    def _finish_draining(self) -> None:
+        """Hands out now what is to be handed out: nothing that a consumer can have counts towards the limits."""
+        if self in self.agenda.dirty or self in self.agenda.unfinished:
+            self.agenda.dirty.pop(self, None)
+            self.agenda.unfinished.pop(self, None)
+            self.drain(sys.maxsize)
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """The first message for basic.get: its position, the message, and whether it was delivered before. What
@@ -413,6 +429,7 @@ class Queue(Served):
         for lane in self.lanes():
             lane.close()
         self.keeps_account = False
+        self.contents = None
 
     def let_go(self) -> None:
         """The queue is deleted, and empty: lets go of what leads back to it. Garbage is seldom looked for."""

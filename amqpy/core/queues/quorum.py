@@ -17,7 +17,7 @@ from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message, returned
 from amqpy.core.queues.consumers import GONE, Consumer
 from amqpy.core.queues.lane import Lane
-from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
 from amqpy.core.queues.retries import Retries, UnsentLetters
 from amqpy.core.queues.shelf import Shelf
 from amqpy.core.structures import LevelledFifo
@@ -26,11 +26,13 @@ from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
+    header_entries,
+    headers_property,
     join_properties,
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry, split_table
+from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry
 
 
 class QuorumConsumer(Consumer):
@@ -172,9 +174,10 @@ class QuorumQueue(Queue):
 
     # --- messages out
 
-    def drain(self) -> None:
+    def drain(self, read_max: int = READ_MAX) -> None:
         """Its limits hold for what is left when the consumers have theirs."""
-        ready = self.ready
+        ready, journal = self.ready, self.agenda.journal
+        read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, recovered = ready.pop()
             redelivered = message.acquired_count > 0 or recovered
@@ -187,6 +190,9 @@ class QuorumQueue(Queue):
                 consumer.parked = True
                 if self.lines is not None:
                     self._choose_line()
+            if journal is not None and journal.read_size > read_max:
+                self.agenda.unfinished[self] = None
+                return
         if self.settings.overflow == "drop-head":
             self._drop_excess()
         self.watch_first()
@@ -214,11 +220,10 @@ class QuorumQueue(Queue):
         if not counts:
             return message
         properties = split_properties(message.header)
-        headers = split_table(properties.get("headers", bytes(4))[4:])
+        headers = header_entries(properties)
         for name, entry in entries_of(counts):
             replace_entry(headers, name, entry)
-        table = join_table(headers)
-        properties["headers"] = len(table).to_bytes(4, "big") + table
+        properties["headers"] = headers_property(join_table(headers))
         return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:

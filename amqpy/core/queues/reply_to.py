@@ -43,7 +43,7 @@ class ReplyQueue(Queue):
             self._recipient.deliver(self._ledger.next_tag(), False, message)
         return False
 
-    def drain(self) -> None:
+    def drain(self, read_max: int = 0) -> None:
         """Delivers replies that wait as long as the client can take them."""
         while self.ready.fresh and not self._recipient.outbox.overfull:
             self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])

@@ -59,12 +59,12 @@ def close_channel(scene: Scene) -> None:
 
 @feature
 def close_connection(scene: Scene) -> None:
-    """The same with the connection."""
+    """The same with the connection, once it reads: before, RabbitMQ gives back what fits into its socket."""
     queue = scene.queue()
     consumer = holding_half(scene, queue)
     consumer.send("connection.close", on=0, reply_code=200, reply_text="done")
-    taken_over(scene, queue)
     scene.release()
+    taken_over(scene, queue)
     scene.gather(consumer, half_of(scene))
     scene.gather(consumer, 1, "connection.close-ok")
     consumer.hang_up()

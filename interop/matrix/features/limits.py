@@ -6,7 +6,7 @@ from interop.matrix.cells import feature
 from interop.matrix.scene import Scene
 
 
-def to_who_waits(scene: Scene, **arguments: Any) -> None:
+def to_who_waits(scene: Scene, **arguments: Any) -> None:  # noqa: ANN401 - as `queue` takes them
     """All messages go to the one consumer, which has room for all; none to the graveyard."""
     _, buries = scene.graveyard()
     queue = scene.queue(**arguments, **buries)
@@ -102,10 +102,10 @@ def refused_and_read_later(scene: Scene) -> None:
     publisher = scene.reader("publisher")
     scene.call(publisher, "confirm.select")
     scene.begin()
-    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.cell.many)
+    scene.send_each(publisher, lambda number: publisher.publish(number, scene.size, queue), scene.count)
     scene.until_ready(queue, 1)
     scene.release()
-    scene.gather(publisher, scene.cell.many, "confirms")
+    scene.gather(publisher, scene.count, "confirms")
 
 
 @feature
@@ -113,14 +113,11 @@ def given_before_it_expires(scene: Scene) -> None:
     """What is on its way to a consumer does not expire, however long that takes."""
     _, buries = scene.graveyard()
     queue = scene.queue(message_ttl=200, **buries)
-    clock = scene.queue("clock", message_ttl=500, dead_letter_exchange="", dead_letter_routing_key="none.such")
     consumer = scene.reader("consumer")
     scene.consume(consumer, queue, prefetch=scene.count)
     scene.flood(queue)
     scene.until_ready(queue, 0)
-    scene.observer.publish(1, 10, clock)
-    scene.until_ready(clock, 1, tell=False)
-    scene.until_ready(clock, 0)
+    scene.outlast(500)
     scene.release()
     scene.gather(consumer, scene.count)
     consumer.send("basic.ack", delivery_tag=scene.count, multiple=True)

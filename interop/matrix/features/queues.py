@@ -106,15 +106,12 @@ def delayed_by_exchange(scene: Scene) -> None:
         delayed(scene, target, "", exchange=exchange, headers={"x-delay": DELAY_MS})
 
 
-def delayed(scene: Scene, target: str, key: str, **how: Any) -> None:
+def delayed(scene: Scene, target: str, key: str, **how: Any) -> None:  # noqa: ANN401 - as `flood` takes it
     consumer = scene.reader("consumer")
     scene.consume(consumer, target, prefetch=scene.count)
-    clock = scene.queue("clock", message_ttl=5 * DELAY_MS, dead_letter_exchange="", dead_letter_routing_key="none.such")
     scene.flood(key, **how)
-    scene.observer.publish(1, 10, clock)
-    scene.until_ready(clock, 1, tell=False)
     if scene.never:
-        scene.until_ready(clock, 0, tell=False)
+        scene.outlast(5 * DELAY_MS)
     scene.until_ready(target, 0)
     scene.release()
     scene.gather(consumer, scene.count)

@@ -5,7 +5,7 @@ from typing import Any
 
 from interop.parity import codec
 from interop.parity.codec import Typed
-from interop.parity.scenario import scenario
+from interop.parity.scenario import Differs, scenario
 from interop.parity.script import Stage
 
 
@@ -334,6 +334,27 @@ def channel_close_cancels_consumers(stage: Stage) -> None:
     two.consume(queue)
     one.close()
     two.wait_deliveries(2)
+
+
+@scenario(
+    differs=Differs(
+        "RabbitMQ's channel crashes when it cancels a consumer that its queue has not confirmed yet",
+        ["answer: connection.close"],
+        ["answer: basic.cancel-ok"],
+    ),
+)
+def cancelled_in_the_same_packet(stage: Stage) -> None:
+    """A client that does not wait for consume-ok before it cancels."""
+    channel = stage.channel()
+    queue = channel.declare(exclusive=True)
+    channel.connection.recording = False
+    payloads = [
+        codec.method_payload("basic.consume", queue=queue, consumer_tag="c"),
+        codec.method_payload("basic.cancel", consumer_tag="c"),
+    ]
+    channel.connection.send_bytes(b"".join(codec.frame(codec.METHOD, 1, payload) for payload in payloads))
+    (reply,) = channel.wait("basic.cancel-ok")
+    stage.note(f"answer: {reply and reply.method}")
 
 
 ARGUMENTS: Mapping[str, dict[str, Any]] = {

@@ -4,7 +4,7 @@ import struct
 
 from interop.parity import codec
 from interop.parity.codec import BODY, Typed
-from interop.parity.scenario import says_why, scenario
+from interop.parity.scenario import Differs, says_why, scenario
 from interop.parity.script import Stage
 
 
@@ -162,6 +162,53 @@ def missing_property_flags(stage: Stage, raw_properties: bytes) -> None:
     channel = stage.channel()
     channel.publish("amq.fanout", stage.name("k"), b"body", properties=raw_properties)
     channel.sync()
+
+
+NOT_NUMBERS = {
+    "not a number": b"d\x7f\xf8" + bytes(6),
+    "infinity": b"d\x7f\xf0" + bytes(6),
+    "minus infinity": b"d\xff\xf0" + bytes(6),
+    "short, not a number": b"f\x7f\xc0\0\0",
+    "short, infinity": b"f\x7f\x80\0\0",
+}
+"""Values that floats of IEEE 754 have, and those of Erlang do not."""
+
+
+@scenario(
+    each=NOT_NUMBERS,
+    differs=Differs(
+        WHY_CRASHED.replace("says what is wrong", "passes them on"),
+        ["answer: connection.close"],
+        ["answer: basic.get-ok with the same header"],
+    ),
+)
+def not_a_number(stage: Stage, number: bytes) -> None:
+    """A header that is a float, but no number."""
+    channel = stage.channel()
+    queue = channel.declare(exclusive=True)
+    channel.connection.recording = False
+    properties = b"\x20\0" + codec.long_bytes(b"\x01n" + number)
+    channel.publish("", queue, b"body", properties=properties)
+    channel.sync()
+    reply = channel.get(queue)
+    same = reply is not None and reply.properties == properties
+    stage.note(f"answer: {reply and reply.method}{' with the same header' if same else ''}")
+
+
+@scenario(
+    each=NOT_NUMBERS,
+    differs=Differs(
+        "RabbitMQ crashes on these bytes and hangs up without a word; amqpy keeps what it only carries",
+        ["answer: None"],
+        ["answer: queue.declare-ok"],
+    ),
+)
+def argument_that_is_no_number(stage: Stage, number: bytes) -> None:
+    """The same as an argument that nobody knows."""
+    channel = stage.channel()
+    channel.connection.recording = False
+    reply = channel.call("queue.declare", exclusive=True, arguments=b"\x01n" + number)
+    stage.note(f"answer: {reply and reply.method}")
 
 
 @scenario()

@@ -12,7 +12,7 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.ledger import Ledger
 from amqpy.errors import AdministrationError, AmqpFault
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.recorded import DurableWorld, Store, durable_state
 from tests.core.world import FakeClient, arguments, longstr
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ODD: Table = {
     "\udcff": Field("longstr", "caf\udce9"),
-    "z": Field("table", {"b": Field("array", [Field("bool", True), Field("void", None)]), "a": Field("byte", -1)}),
+    "z": table_field({"b": array_field([Field("bool", True), Field("void", None)]), "a": Field("byte", -1)}),
     "d": Field("decimal", (2, 314)),
     "t": Field("timestamp", 1 << 63),
     "f": Field("float", 0.5),
@@ -240,7 +240,7 @@ class TopologyMachine(RecoveryMachine):
     @rule(pick=picks)
     @destroys
     def lose_connection(self, pick: int) -> None:
-        self.world.broker.connection_lost(self.clients[pick % 2], self.world.vhost)
+        self.world.lose_connection(self.clients[pick % 2])
 
     @rule(span_ms=st.sampled_from([1, 10, 60]))
     def wait(self, span_ms: int) -> None:

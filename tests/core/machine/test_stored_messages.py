@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from amqpy.core import journal
 from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.queues import lane
-from amqpy.wire.values import Field, Table
+from amqpy.wire.values import Field
 from tests.core.invariants import check_invariants
 from tests.core.machine.test_stored_queues import TINY
 from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
@@ -121,7 +121,7 @@ class MessageMachine(RuleBasedStateMachine):
         count: int,
         **properties: Any,  # noqa: ANN401
     ) -> None:
-        headers: Table = {}
+        headers: dict[str, Field] = {}
         if delay_ms is not None:
             headers["x-delay"] = Field("signedint", delay_ms)
         if marker is not None:

@@ -6,6 +6,7 @@ from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import headers_of
+from amqpy.wire.values import decode_array, decode_table
 from tests.core.world import FakeRecipient
 
 Log = list[tuple[Any, ...]]
@@ -65,10 +66,8 @@ class LoggedRecipient(FakeRecipient):
 
 def history_of(message: Message) -> History:
     deaths = headers_of(message.header).get("x-death")
-    return [
-        (death.value["queue"].value, death.value["reason"].value, death.value["count"].value)
-        for death in (deaths.value if deaths else ())
-    ]
+    tables = (decode_table(death.value) for death in decode_array(deaths.value)) if deaths else ()
+    return [(death["queue"].value, death["reason"].value, death["count"].value) for death in tables]
 
 
 def delivery_count_of(message: Message) -> int:

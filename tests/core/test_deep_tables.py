@@ -1,0 +1,221 @@
+"""Tables and arrays inside of each other, deeper than any stack of calls: carried, compared, shown, kept, let go."""
+
+import struct
+
+import pytest
+
+from amqpy.core.events.events import EVENT_EXCHANGE
+from amqpy.core.events.tracing import TRACE_EXCHANGE
+from amqpy.core.ledger import Ledger
+from amqpy.core.message import Message
+from amqpy.core.queues.reply_to import name_reply_queue
+from amqpy.core.sender_selected import take_copies
+from amqpy.errors import PreconditionFailed
+from amqpy.session.handshake import capabilities_of
+from amqpy.wire.properties import check_properties, headers_of, replace_property
+from amqpy.wire.values import Field, Table, array_field, encode_field, table_field
+from tests.core.recorded import DurableWorld, Store
+from tests.core.world import FakeRecipient, World, arguments, content_header, integer, longstr
+
+DEPTH = 20_000
+KINDS = ["table", "array"]
+
+
+def deep(kind: str, innermost: Field, depth: int = DEPTH) -> Field:
+    """A value around which there are so many tables (whose only name is empty) or arrays."""
+    name, tag = (b"\0", b"F") if kind == "table" else (b"", b"A")
+    item = name + encode_field(innermost)
+    around = len(name) + 5
+    sizes = (len(item) + around * inside for inside in reversed(range(depth - 1)))
+    return Field(kind, b"".join([*(name + struct.pack(">cI", tag, size) for size in sizes), item]))
+
+
+ONE, TWO = Field("long", 1), Field("long", 2)
+
+
+def fetched(world: World, queue: str) -> Table:
+    message = world.fetch(queue)
+    assert message is not None
+    return headers_of(message.header)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_are_carried_and_written_anew(kind: str) -> None:
+    value = deep(kind, ONE)
+    header = content_header({"deep": value, "BCC": array_field([longstr("copy"), value])})
+    check_properties(header)
+    keys, passed_on = take_copies(header)
+    assert keys == ("copy",)
+    assert headers_of(passed_on) == {"deep": value}
+    assert headers_of(replace_property(passed_on, "reply_to", b"\1r")) == {"deep": value}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_header_of_an_old_type_at_the_bottom_is_written_anew(kind: str) -> None:
+    value = deep(kind, Field("long", -5))
+    raw = bytearray(content_header({"deep": value}))
+    raw[-9] = ord("L")
+    assert headers_of(bytes(raw)) == {"deep": value}
+    renewed = replace_property(bytes(raw), "app_id", b"\1a")
+    assert renewed[-11] == ord("l")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dead_letters(kind: str) -> None:
+    world = World()
+    world.queue("dead")
+    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    value = deep(kind, ONE)
+    told = table_field({"queue": longstr("q"), "reason": longstr("maxlen"), "count": ONE, "more": value})
+    for x_death in (array_field([told]), deep("array", told), array_field([table_field({"queue": value})])):
+        world.publish("", "q", "a", headers={"deep": value, "x-death": x_death})
+        assert fetched(world, "dead")["deep"] == value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_redeliveries_of_quorum_queues(kind: str) -> None:
+    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    world.publish("", "q", "a", headers={"deep": deep(kind, ONE)})
+    world.consume("q", ledger, recipient)
+    world.nack(ledger, 1)
+    again = recipient.messages[1]
+    assert headers_of(again.header) == {"deep": deep(kind, ONE), "x-delivery-count": ONE}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests(kind: str) -> None:
+    world = World()
+    queue = world.broker.consume_replies(world.vhost, Ledger(), FakeRecipient(), tag="tag")
+    named = name_reply_queue(content_header({"deep": deep(kind, ONE)}), queue)
+    assert headers_of(named) == {"deep": deep(kind, ONE)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_delayed_messages(kind: str) -> None:
+    world = World()
+    world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
+    world.queue("q")
+    world.bind("q", "x")
+    world.publish("x", "", "a", headers={"deep": deep(kind, ONE), "x-delay": integer(5)})
+    world.advance(5)
+    assert fetched(world, "q") == {"deep": deep(kind, ONE), "x-delay": Field("long", -5)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exchanges_that_look_at_headers(kind: str) -> None:
+    world = World()
+    same, other, deeper = deep(kind, ONE), deep(kind, TWO), deep(kind, ONE, DEPTH + 1)
+    world.exchange("headers", "headers")
+    world.exchange("hash", "x-consistent-hash", arguments={"hash-header": longstr("deep")})
+    world.exchange("once", "x-message-deduplication", arguments=arguments(cache_size=9))
+    for name in ("q1", "q2"):
+        world.queue(name)
+        world.bind(name, "hash", "1")
+    for mode in ("all", "any"):
+        world.bind("q1", "headers", "", {"x-match": longstr(mode), "deep": same})
+    world.bind("q1", "once")
+    assert [world.routed("headers", "", {"deep": value}) for value in (same, other, deeper)] == [{"q1"}, set(), set()]
+    assert len(world.routed("hash", "", {"deep": same})) == 1
+    seen = [world.routed("once", "", {"x-deduplication-header": value}) for value in (same, other, same, deeper)]
+    assert seen == [{"q1"}, {"q1"}, set(), {"q1"}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_queues_that_look_for_duplicates(kind: str) -> None:
+    world = World()
+    world.queue("q", arguments={"x-message-deduplication": Field("bool", True)})
+    for value in (ONE, ONE, TWO):
+        world.publish("", "q", "a", headers={"x-deduplication-header": deep(kind, value)})
+    assert world.ready("q") == ["a", "a"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_are_kept_and_found_again(kind: str) -> None:
+    world = DurableWorld()
+    given = {"deep": deep(kind, ONE), "a": ONE}
+    world.queue("q", durable=True, arguments=given)
+    world.queue("q", durable=True, arguments={"deep": deep(kind, TWO)})
+    world.exchange("x", "fanout", durable=True, arguments=given)
+    world.bind("q", "x", "", given)
+    world.bind("q", "x", "", dict(reversed(given.items())))
+    world.unbind("q", "x", "", {"deep": deep(kind, TWO), "a": ONE})
+    store = Store()
+    store.apply(world.facts())
+    again = DurableWorld(store.records())
+    assert again.snapshot() == world.snapshot()
+    assert again.routed("x") == {"q"}
+    again.unbind("q", "x", "", given)
+    assert again.routed("x") == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_argument_that_is_compared(kind: str) -> None:
+    world = World("rabbitmq-3.10")
+
+    def declare(value: Field) -> None:
+        world.queue("q", durable=True, arguments=arguments(queue_type="quorum") | {"x-delivery-limit": value})
+
+    declare(deep(kind, ONE))
+    declare(deep(kind, ONE))
+    with pytest.raises(PreconditionFailed) as caught:
+        declare(deep(kind, TWO))
+    assert caught.value.text.startswith("inequivalent arg 'x-delivery-limit' for queue 'q' in vhost '/': received '[{")
+    assert "{long,2}" in caught.value.text or ",long,2}" in caught.value.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_that_must_be_something_else(kind: str) -> None:
+    world = World()
+    world.queue("q")
+    world.exchange("x", "headers")
+    with pytest.raises(PreconditionFailed):
+        world.queue("new", arguments={"x-max-length": deep(kind, ONE)})
+    with pytest.raises(PreconditionFailed):
+        world.exchange("new", "fanout", arguments={"alternate-exchange": deep(kind, ONE)})
+    with pytest.raises(PreconditionFailed) as caught:
+        world.bind("q", "x", "", {"x-match": deep(kind, ONE)})
+    assert caught.value.text.startswith(f"Invalid x-match field type {kind} (value [{{")
+    with pytest.raises(PreconditionFailed):
+        consume(world, {"x-priority": deep(kind, ONE)})
+    consume(world, {"deep": deep(kind, ONE)})
+
+
+def consume(world: World, arguments: Table) -> None:
+    world.broker.consume(
+        world.client,
+        world.vhost,
+        "q",
+        Ledger(),
+        FakeRecipient(),
+        tag="tag",
+        no_ack=True,
+        exclusive=False,
+        prefetch=0,
+        arguments=arguments,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_events_and_the_firehose(kind: str) -> None:
+    world = World()
+    world.queue("told")
+    world.broker.administration.trace_on("/")
+    for exchange, key in ((EVENT_EXCHANGE, "queue.created"), (TRACE_EXCHANGE, "publish.#")):
+        world.bind("told", exchange, key)
+    world.queue("q", arguments={"deep": deep(kind, ONE)})
+    world.broker.settle()
+    shown = fetched(world, "told")["arguments"].value
+    assert shown.count(b"long,1") == 1
+    assert shown.count(kind.encode()) == DEPTH
+    message = Message(b"\0\1q", content_header({"deep": deep(kind, ONE)}), b"")
+    assert world.vhost.tracer is not None
+    world.vhost.tracer.published(message, (), Ledger().origin)
+    world.broker.settle()
+    assert deep(kind, ONE).value in fetched(world, "told")["properties"].value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_clients_say_of_themselves(kind: str) -> None:
+    assert capabilities_of({"capabilities": deep(kind, Field("bool", True))}) <= {""}
+    assert capabilities_of({"capabilities": table_field({"a": Field("bool", True), "b": deep(kind, ONE)})}) == {"a"}

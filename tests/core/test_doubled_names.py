@@ -1,0 +1,159 @@
+"""Names that come twice in a table: the first counts, and none is lost."""
+
+from typing import Any
+
+import pytest
+
+from amqpy.core.events.events import EVENT_EXCHANGE
+from amqpy.core.ledger import Ledger
+from amqpy.core.sender_selected import take_copies
+from amqpy.errors import PreconditionFailed
+from amqpy.session.handshake import capabilities_of
+from amqpy.wire.properties import headers_of
+from amqpy.wire.values import Field, Table, array_field, decode_table, encode_table, fields_of, table_field
+from tests.core.told import Listener
+from tests.core.world import FakeRecipient, World, arguments, content_header, integer, longstr
+
+
+def table(*fields: tuple[str, Any]) -> Table:
+    """As it is read from the wire: numbers are integers, texts are texts, None is void, a field is itself."""
+    return decode_table(b"".join(encode_table({name: field(value)}) for name, value in fields))
+
+
+def field(value: Any) -> Field:  # noqa: ANN401
+    match value:
+        case Field():
+            return value
+        case None:
+            return Field("void", None)
+        case int():
+            return integer(value)
+    return longstr(value)
+
+
+A12, A21 = table(("a", 1), ("a", 2)), table(("a", 2), ("a", 1))
+MESSAGES = {
+    "1": table(("a", 1)),
+    "2": table(("a", 2)),
+    "1 1": table(("a", 1), ("a", 1)),
+    "1 2": A12,
+    "2 1": A21,
+    "1 2 3": table(("a", 1), ("b", 9), ("a", 2), ("a", 3)),
+    "void 1": table(("a", None), ("a", 1)),
+}
+
+
+@pytest.mark.parametrize(
+    ("binding", "matching"),
+    [
+        (table(("x-match", "all"), ("a", 1), ("a", 2)), {"1 2", "1 2 3"}),
+        (table(("x-match", "any"), ("a", 1), ("a", 2)), {"1", "1 1", "1 2", "1 2 3"}),
+        (table(("x-match", "any"), ("a", 9), ("a", 1)), {"1 1", "2 1", "void 1"}),
+        (A21, {"2 1"}),
+        (table(("a", 1), ("a", 1)), {"1 1"}),
+        (table(("a", None), ("a", 1)), {"1 1", "2 1", "void 1"}),
+        (table(("a", 1), ("a", None)), {"1 1", "1 2", "1 2 3"}),
+        (table(("x-match", "any"), ("a", 9), ("a", None)), {"1 1", "1 2", "2 1", "1 2 3", "void 1"}),
+        (table(("x-match", "any"), ("x-match", "all"), ("a", 1), ("b", 1)), {"1", "1 1", "1 2", "1 2 3"}),
+        (table(("x-a", 1), ("x-a", 2)), set(MESSAGES)),
+    ],
+)
+@pytest.mark.parametrize("profile", ["rabbitmq-3.10", "rabbitmq-3.13"])
+def test_headers_are_compared_first_with_first_and_second_with_second(
+    profile: str, binding: Table, matching: set[str]
+) -> None:
+    world = World(profile)
+    world.queue("q")
+    world.exchange("x", "headers")
+    world.bind("q", "x", "", binding)
+    assert {label for label, headers in MESSAGES.items() if world.routed("x", "", headers)} == matching
+    world.unbind("q", "x", "", binding)
+    assert not any(world.routed("x", "", headers) for headers in MESSAGES.values())
+
+
+def test_which_bindings_are_the_same() -> None:
+    world = World()
+    world.queue("q")
+    bound = table(("a", 1), ("b", 1), ("a", 2))
+    world.bind("q", "amq.fanout", "", bound)
+    for other in (table(("a", 2), ("b", 1), ("a", 1)), dict(bound), table(("b", 1), ("a", 2))):
+        world.unbind("q", "amq.fanout", "", other)
+        assert world.routed("amq.fanout") == {"q"}
+    world.unbind("q", "amq.fanout", "", table(("b", 1), ("a", 1), ("a", 2)))
+    assert world.routed("amq.fanout") == set()
+
+
+def test_arguments_of_queues() -> None:
+    world = World()
+    world.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", 3)))
+    world.publish("", "q", "a", "b")
+    assert world.ready("q") == ["b"]
+    world.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", "odd")))
+    for other in (table(("x-max-length", 3), ("x-max-length", 1)), table(("x-max-length", 3))):
+        with pytest.raises(PreconditionFailed):
+            world.queue("q", arguments=other)
+    with pytest.raises(PreconditionFailed):
+        world.queue("new", arguments=table(("x-max-length", "odd"), ("x-max-length", 1)))
+
+
+def test_a_default_type_is_put_behind_them() -> None:
+    world = World("rabbitmq-4")
+    queue = world.queue("q", durable=True, arguments=table(("x-a", 1), ("x-a", 2)))
+    shown = [(name, each.value) for name, each in fields_of(queue.arguments)]
+    assert shown == [("x-a", 1), ("x-a", 2), ("x-queue-type", "classic")]
+
+
+def test_the_first_copies_count_and_only_the_first_bcc_is_taken_out() -> None:
+    lists = {name: array_field([longstr(name)]) for name in ("one", "two", "three", "four")}
+    headers = table(
+        ("z", 1), ("BCC", lists["one"]), ("CC", lists["two"]), ("a", 1), ("BCC", lists["three"]), ("CC", lists["four"])
+    )
+    keys, passed_on = take_copies(content_header(headers))
+    assert keys == ("two", "one")
+    left = [(name, each) for name, each in fields_of(headers) if each != lists["one"]]
+    assert list(fields_of(headers_of(passed_on))) == left, "in the same order"
+
+
+def test_a_death_changes_the_first_history() -> None:
+    world = World()
+    world.queue("dead")
+    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    told = table_field({"count": Field("long", 5), "reason": longstr("maxlen"), "queue": longstr("q")})
+    other = array_field([longstr("other")])
+    world.publish("", "q", "m", headers=table(("x-death", array_field([told])), ("b", 1), ("x-death", other), ("b", 2)))
+    letter = world.fetch("dead")
+    assert letter is not None
+    shown = list(fields_of(headers_of(letter.header)))
+    assert [each for name, each in shown if name == "b"] == [integer(1), integer(2)]
+    first, second = (each for name, each in shown if name == "x-death")
+    assert b"count" + b"l" + (6).to_bytes(8, "big") in first.value
+    assert second == other
+    assert [name for name, _ in shown] == sorted(name for name, _ in shown)
+
+
+def test_a_redelivery_changes_the_first_count() -> None:
+    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    headers = table(("x-delivery-count", "theirs"), ("a", 1), ("x-delivery-count", "second"))
+    world.publish("", "q", "m", headers=headers)
+    world.consume("q", ledger, recipient)
+    world.nack(ledger, 1)
+    shown = [(name, each.value) for name, each in fields_of(headers_of(recipient.messages[1].header))]
+    assert shown == [("a", 1), ("x-delivery-count", 1), ("x-delivery-count", "second")]
+
+
+def test_events_show_all_of_them() -> None:
+    world = World()
+    listener = Listener(world, EVENT_EXCHANGE, "queue.created", "binding.created")
+    doubled = table(("z", 1), ("a", 1), ("z", 2))
+    world.queue("q", arguments=doubled)
+    world.bind("q", "amq.fanout", "", doubled)
+    z1, a1, z2 = '{<<"z">>,signedint,1}', '{<<"a">>,signedint,1}', '{<<"z">>,signedint,2}'
+    assert [facts["arguments"] for _, facts in listener.facts()] == [[z1, a1, z2], [a1, z1, z2]]
+
+
+def test_the_first_capability_counts() -> None:
+    yes, no = Field("bool", True), Field("bool", False)
+    inside = Field("table", encode_table(table(("a", yes), ("b", no), ("a", no), ("b", yes))))
+    assert capabilities_of(table(("capabilities", inside), ("capabilities", 1))) == {"a"}
+    assert capabilities_of(table(("capabilities", 1), ("capabilities", inside))) == frozenset()

@@ -1,0 +1,37 @@
+"""Routes after a restart that depend on the order of bindings, or on names that come twice."""
+
+from amqpy.wire.values import decode_table, encode_table
+from tests.core.test_recovery import restarted, world_with
+
+
+def test_of_several_bindings_the_oldest_still_counts() -> None:
+    world = world_with("q1", "q2")
+    world.exchange("x", "x-consistent-hash", durable=True)
+    for queue, weight in (("q1", "3"), ("q2", "3"), ("q1", "9"), ("q1", "1")):
+        world.bind(queue, "x", weight)
+    world.unbind("q1", "x", "3")
+    world.bind("q1", "x", "3")
+    after = restarted(world)
+    keys = [str(number) for number in range(200)]
+    assert [after.routed("x", key) for key in keys] == [world.routed("x", key) for key in keys]
+    for weight in ("9", "1"):
+        world.unbind("q1", "x", weight)
+        after.unbind("q1", "x", weight)
+        assert [after.routed("x", key) for key in keys] == [world.routed("x", key) for key in keys]
+
+
+def test_names_that_come_twice_in_arguments_come_back() -> None:
+    doubled = decode_table(b"\x01zb\x01\x01ab\x02\x01zb\x03")
+    world = world_with()
+    world.queue("q", durable=True, arguments=doubled)
+    world.exchange("x", "headers", durable=True, arguments=doubled)
+    world.bind("q", "x", "", doubled)
+    after = restarted(world)
+    for kept in (after.vhost.queues["q"].arguments, after.vhost.exchanges["x"].arguments):
+        assert encode_table(kept) == encode_table(doubled)
+    assert after.routed("x", "", doubled) == {"q"}
+    assert after.routed("x", "", dict(doubled)) == set()
+    after.unbind("q", "x", "", dict(doubled))
+    assert after.routed("x", "", doubled) == {"q"}
+    after.unbind("q", "x", "", doubled)
+    assert after.routed("x", "", doubled) == set()
