@@ -16,7 +16,7 @@ from amqpy.session.channel import handles
 from amqpy.session.topology import named_queue
 from amqpy.session.transaction import Answers, Publish, Transaction, Verdict
 from amqpy.wire.hot import DeliveryWriter
-from amqpy.wire.methods import AMQP_0_9_1, Basic, Channel, Confirm, Tx, table_of
+from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
 
 
 class Subscription(DeliveryWriter):
@@ -219,7 +219,7 @@ def _committed(channel: ChannelSession, *, refused: bool) -> None:
         channel.connection.promises.hold(len(channel.connection.outbox.chunks))
         channel.reply(Tx.CommitOk)
     elif not channel.closing:
-        fault = PreconditionFailed("partial tx completion", method_id=AMQP_0_9_1.id_of(Tx.Commit))
+        fault = PreconditionFailed("partial tx completion", method_id=channel.connection.methods.id_of(Tx.Commit))
         channel.connection.close_channel(channel.number, fault)
 
 
