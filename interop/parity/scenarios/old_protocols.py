@@ -268,10 +268,9 @@ def dead_letters(stage: Stage) -> None:
     channel, other = old(stage), stage.channel()
     dead = channel.declare(stage.name("dead"))
     queue = channel.declare(stage.name(), arguments={"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
-    other.publish("", queue, b"new", properties=EVERY_PROPERTY)
-    other.settle(queue)
-    channel.publish("", queue, b"old", properties=EVERY_PROPERTY)
-    channel.settle(queue)
+    for each, body in ((other, b"new"), (channel, b"old")):
+        each.publish("", queue, body, properties=EVERY_PROPERTY)
+        each.settle(queue)
     for tag in (1, 2):
         channel.get(queue)
         channel.reject(tag, requeue=False)
