@@ -7,7 +7,7 @@ calls the broker, and answers; whatever it raises closes the channel or the conn
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core.broker import immediate_unimplemented
+from amqpy.core.broker import QUEUES_MAX, immediate_unimplemented
 from amqpy.core.effects import Origin
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ledger import Ledger
@@ -330,7 +330,8 @@ class Channel:
             if route.queues is not None:
                 return message, route.queues
         queues = self.vhost.queues_of(route.exchange, message)
-        self.broker.agenda.jobs.spend(len(queues))
+        if len(queues) > QUEUES_MAX:
+            self.broker.agenda.jobs.spend(len(queues))
         if self.vhost.tracer is not None:
             self.vhost.tracer.published(message, queues, self.origin)
         return message, queues

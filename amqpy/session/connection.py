@@ -177,8 +177,7 @@ class ConnectionSession:
         if promises.journal is not None:
             promises.begin()
         try:
-            for frame in frames:
-                kind, number, payload, header, body = frame
+            for kind, number, payload, header, body in frames:
                 channel = hot.get(number)
                 try:
                     if channel is not None and kind == PUBLISH:
@@ -186,7 +185,7 @@ class ConnectionSession:
                     elif channel is not None and kind == ACK:
                         channel.on_ack(payload, header & 1 != 0)
                     elif self.gate.is_shut:
-                        self.gate.put_back(frame)
+                        self.gate.put_back((kind, number, payload, header, body))
                         break
                     else:
                         self._on_cold_frame(kind, number, payload, header, body)

@@ -1,4 +1,4 @@
-"""Large work at the transport: it goes on by itself, its client is not read meanwhile, and a stop lets it end."""
+"""Large work at the transport: it goes on by itself, its client is not read meanwhile, no stop cuts it off."""
 
 from pamqp.commands import Basic, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
-from amqpy.core.broker import Broker
+from amqpy.core.broker import QUEUES_MAX, Broker
+from amqpy.core.jobs import UNITS_AT_ONCE
 from amqpy.core.queues import queue as queue_module
 from amqpy.session.state import State
 from tests.core.slices import sliced
@@ -267,3 +268,18 @@ def test_a_get_waits_until_what_expired_is_gone(
         assert (got.name, got.method.reply_code, got.method.method_id) == ("Channel.Close", 404, 70)
     else:
         assert (got.body, got.method.message_count) == (b"new", 0)
+
+
+def test_messages_for_very_many_queues_are_counted() -> None:
+    """Who publishes to 10,000 queues waits now and then, so that others are served between two messages."""
+    client = Large.opened()
+    assert isinstance(client, Large)
+    client.send(Exchange.Declare(exchange="x", exchange_type="fanout"))
+    for number in range(QUEUES_MAX + 1):
+        client.send(Queue.Declare(queue=str(number)), Queue.Bind(queue=str(number), exchange="x"))
+    count = UNITS_AT_ONCE // QUEUES_MAX
+    client.session.receive(publish_frames("", b"m", exchange="x") * 2 * count, 0)
+    queue = client.broker.vhosts["/"].queues["0"]
+    assert len(queue.ready) == count
+    client.finish()
+    assert len(queue.ready) == 2 * count
