@@ -241,12 +241,14 @@ class World:
 
     def unbind(self, queue: str, exchange: str, key: str = "", arguments: Table | None = None) -> None:
         self.broker.topology.unbind_queue(self.client, self.vhost, queue, exchange, key, arguments or {})
+        self.settle()
 
     def bind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
         self.broker.topology.bind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
 
     def unbind_exchange(self, destination: str, source: str, key: str = "", arguments: Table | None = None) -> None:
         self.broker.topology.unbind_exchange(self.client, self.vhost, destination, source, key, arguments or {})
+        self.settle()
 
     def delete_queue(self, name: str, *, if_unused: bool = False, if_empty: bool = False) -> int:
         count = self.broker.topology.delete_queue(self.client, self.vhost, name, if_unused=if_unused, if_empty=if_empty)
@@ -255,6 +257,7 @@ class World:
 
     def delete_exchange(self, name: str, *, if_unused: bool = False) -> None:
         self.broker.topology.delete_exchange(self.client, self.vhost, name, if_unused=if_unused)
+        self.settle()
 
     # --- messages
 
