@@ -74,6 +74,8 @@ class StoredWorld(World):
             assert self.store.sync() == batch.number
         self.journal.written()
         self.broker.settle()
+        self.broker.finish()
+        self.broker.agenda.jobs.begin_turn()
 
     def flush(self) -> None:
         self.write()

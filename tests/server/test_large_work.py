@@ -50,6 +50,20 @@ async def test_a_peer_that_leaves_meanwhile_leaves_nothing(autojump_clock: MockC
     assert not server.reactor.links
 
 
+async def test_a_stop_finishes_what_nobody_waits_for(autojump_clock: MockClock, server: Server) -> None:
+    peer = server.connect()
+    await peer.open(1)
+    await peer.say(*(Queue.Declare(queue=str(number), nowait=True) for number in range(UNITS_AT_ONCE)))
+    await peer.ask(Connection.Close(200, "", 0, 0), channel=0)
+    await peer.vanish()
+    await wait_all_tasks_blocked()
+    administration = server.broker.administration
+    server.reactor.administer(lambda: administration.set_policy("/", "p", "", {"max-length": 1}))
+    assert server.broker.agenda.jobs
+    await server.reactor.drain("stop")
+    assert {queue.ruling.policy for queue in server.broker.vhosts["/"].queues.values()} == {"p"}
+
+
 async def test_a_stop_finishes_it(autojump_clock: MockClock, server: Server) -> None:
     peer = await owing(server)
     server.reactor.turn(next(iter(server.reactor.links)), method_frame(Basic.Ack(0, multiple=True), 1))

@@ -105,7 +105,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             operation(*given, **options)
         except (AmqpFault, AdministrationError):
             assert self.world.journal.facts_count == before
-        self.world.broker.settle()
+        self.world.settle()
 
     def declare(self, vhost: str, operation: Callable[..., object], *given: object, **options: object) -> None:
         """Twice: what is there already is not recorded."""
