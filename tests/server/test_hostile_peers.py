@@ -187,8 +187,8 @@ async def test_a_connection_that_breaks_while_it_is_written(autojump_clock: Mock
 
 
 def nested(depth: int) -> bytes:
-    """Tables in tables, each with its length, as long as they are deep."""
-    table = b""
+    """Tables in tables, each with its length, as long as they are deep; a value of no type is in the last."""
+    table = b"\x01a?"
     for _ in range(depth):
         table = struct.pack(">I", len(table)) + table
         table = b"\x01aF" + table
@@ -206,7 +206,7 @@ ATTACKS: dict[str, tuple[bytes, int]] = {
     "method within a message": (method_frame(Basic.Publish(), 1) + method_frame(Queue.Declare(queue="q"), 1), 505),
     "truncated method": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\xff"), 501),
     "truncated table": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00\x00\x00\x00\x09\x01a"), 501),
-    "endless nesting": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + nested(3000)), 502),
+    "nonsense below endless nesting": (raw_frame(1, 1, b"\x00\x32\x00\x0a\x00\x00\x01q\x00" + nested(3000)), 502),
     "unopened channel": (method_frame(Queue.Declare(queue="q"), 99), 504),
     "heartbeat on a channel": (raw_frame(8, 1, b""), 505),
     "a second handshake": (method_frame(start_ok(), 0), 504),
