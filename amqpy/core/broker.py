@@ -193,7 +193,7 @@ class Broker(Answers):
         """A turn begins. What expired since the last one is gone before anybody can see it."""
         agenda = self.agenda
         agenda.now_ms = now_ms
-        agenda.jobs.begin_turn()
+        agenda.jobs.spent = 0
         if agenda.unfinished:
             agenda.dirty |= agenda.unfinished
             agenda.unfinished.clear()
@@ -204,7 +204,7 @@ class Broker(Answers):
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
         agenda = self.agenda
-        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs
+        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs.lines
         return agenda.now_ms if is_busy else agenda.deadlines.first_at_ms()
 
     def work(self) -> None:

@@ -32,10 +32,10 @@ LOT: Final = 250
 class Jobs:
     """The jobs of a broker; true while there is one."""
 
-    __slots__ = ("_lines", "client", "spent", "units_at_once")
+    __slots__ = ("client", "lines", "spent", "units_at_once")
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[Client | None, deque[Steps]] = OrderedDict()
+        self.lines: OrderedDict[Client | None, deque[Steps]] = OrderedDict()
         """Each client's jobs, in order; None stands for the broker itself. The client at the front is the next."""
         self.client: Client | None = None
         """On whose behalf the current turn is."""
@@ -44,7 +44,7 @@ class Jobs:
         self.units_at_once = UNITS_AT_ONCE
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self.lines)
 
     def begin_turn(self) -> None:
         self.spent = 0
@@ -52,7 +52,7 @@ class Jobs:
     def spend(self, units: int) -> None:
         """Some small work was done on the spot. Who has so much of it that it is much must wait, too."""
         self.spent += units
-        if self.spent >= self.units_at_once and self.client is not None and self.client not in self._lines:
+        if self.spent >= self.units_at_once and self.client is not None and self.client not in self.lines:
             self.begin(self._pause())
 
     def _pause(self) -> Steps:
@@ -62,11 +62,11 @@ class Jobs:
 
     def begin(self, steps: Steps) -> None:
         """A job of the current client's, to be done after this turn."""
-        line = self._lines.get(self.client)
+        line = self.lines.get(self.client)
         if line is not None:
             line.append(steps)
             return
-        self._lines[self.client] = deque((steps,))
+        self.lines[self.client] = deque((steps,))
         if self.client is not None:
             self.client.wait_for_work()
 
@@ -74,15 +74,15 @@ class Jobs:
         """A job, begun now, and done now if it is small enough and nothing of the client's is before it. Jobs that it
         begins itself come after it. Raises what the job raises, if it does so now."""
         client = self.client
-        if client in self._lines:
-            self._lines[client].append(steps)
+        if client in self.lines:
+            self.lines[client].append(steps)
             return
-        line = self._lines[client] = deque((steps,))
+        line = self.lines[client] = deque((steps,))
         try:
             self._go_on(line)
         finally:
             if not line:
-                del self._lines[client]
+                del self.lines[client]
             elif client is not None:
                 client.wait_for_work()
 
@@ -98,12 +98,12 @@ class Jobs:
     @property
     def is_at_work(self) -> bool:
         """Whether anything is not done that the current client began."""
-        return self.client in self._lines
+        return self.client in self.lines
 
     def then(self, act: Callable[[], object]) -> None:
         """Does something once all that is done."""
         if self.is_at_work:
-            self._lines[self.client].append(_once(act))
+            self.lines[self.client].append(_once(act))
         else:
             act()
 
@@ -111,14 +111,14 @@ class Jobs:
         """A turn's worth, for whose turn it is, and the next ones if there is time. Raises what a job raises, which is
         over then; `client` is whose it was."""
         self.spent = 0
-        while self._lines and self.spent < self.units_at_once:
-            self.client, line = next(iter(self._lines.items()))
-            self._lines.move_to_end(self.client)
+        while self.lines and self.spent < self.units_at_once:
+            self.client, line = next(iter(self.lines.items()))
+            self.lines.move_to_end(self.client)
             try:
                 self._go_on(line)
             finally:
                 if not line:
-                    del self._lines[self.client]
+                    del self.lines[self.client]
                     if self.client is not None:
                         self.client.work_done()
         self.client = None

@@ -296,9 +296,10 @@ class Reactor:
 
     def _watch_broker(self) -> None:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
-        if self.broker.agenda.discarded or self._opened:
+        agenda = self.broker.agenda
+        if agenda.discarded or self._opened:
             self._earlier.set()
-        elif self.broker.agenda.deadlines or self.broker.agenda.dead or self.broker.agenda.jobs:
+        elif agenda.deadlines or agenda.dead or agenda.unfinished or agenda.jobs.lines:
             at_ms = self.broker.next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()

@@ -52,7 +52,7 @@ from amqpy.session.state import State
 from amqpy.session.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
 from amqpy.wire.methods import Channel, Connection, Method, table_of
-from amqpy.wire.outbox import Outbox
+from amqpy.wire.outbox import HIGH, Outbox
 
 if TYPE_CHECKING:
     from amqpy.config import Config
@@ -206,7 +206,7 @@ class ConnectionSession:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
             self._finish()
-        if self.outbox.overfull:
+        if self.outbox.size >= HIGH and self.outbox.overfull:
             self.gate.wait_until_read(self)
         if self.gate.is_shut:
             self.gate.keep(frames)

@@ -212,7 +212,7 @@ class Queue(Served):
     def publish(self, message: Message) -> bool:
         """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
         consumer is in line, it gets it now."""
-        if not self.plain or message.expires_at_ms is not None:
+        if not self.plain:
             if self.agenda.dirty or self.agenda.unfinished:
                 self.finish_draining()
             return self._admit(message)
@@ -222,6 +222,8 @@ class Queue(Served):
             if consumer is not None:
                 consumer.deliver(ready.pass_by(message), message, False)
                 return False
+        if message.expires_at_ms is not None:
+            return self._admit(message)
         ready.append(message)
         return False
 
