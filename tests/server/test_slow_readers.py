@@ -33,17 +33,19 @@ def link_of(server: Server, number: int) -> Link:
     return list(server.reactor.links)[number]
 
 
+@pytest.mark.parametrize("size", [len(BODY), 3_000_000])
 async def test_a_consumer_that_does_not_read_gets_no_more_than_its_share(
-    autojump_clock: MockClock, server: Server
+    autojump_clock: MockClock, server: Server, size: int
 ) -> None:
+    body, count = bytes(size), max(MANY * len(BODY) // size, 10)
     slow = await consumer_of(server, "q", no_ack=True)
     publisher = await server.opened()
-    for _ in range(MANY):
-        await publisher.publish("q", BODY)
+    for _ in range(count):
+        await publisher.publish("q", body)
     await wait_all_tasks_blocked()
     waiting = link_of(server, 0).outbox.size
-    assert HIGH <= waiting < HIGH + 2 * len(BODY)
-    assert server.ready("q") >= MANY - waiting // len(BODY) - 1
+    assert HIGH <= waiting < HIGH + 2 * size
+    assert server.ready("q") >= count - waiting // size - 1
 
     # Somebody else takes what it does not.
     left = server.ready("q")
@@ -53,8 +55,8 @@ async def test_a_consumer_that_does_not_read_gets_no_more_than_its_share(
     assert server.ready("q") == 0
 
     # What was already on its way is still there when it reads again.
-    for _ in range(MANY - left):
-        assert len((await slow.expect("Basic.Deliver")).body) == len(BODY)
+    for _ in range(count - left):
+        assert len((await slow.expect("Basic.Deliver")).body) == size
 
 
 async def test_a_consumer_that_reads_again_gets_the_rest(autojump_clock: MockClock, server: Server) -> None:

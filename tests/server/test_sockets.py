@@ -129,11 +129,14 @@ async def test_a_flood_of_small_messages_arrives_whole_and_in_order(server: List
             assert (await consumer.expect("Basic.Deliver")).body == b"%d" % number
 
 
-async def test_a_consumer_that_does_not_read_fills_the_kernels_buffers_and_its_share(server: Listening) -> None:
+@pytest.mark.parametrize("size", [64 * 1024, 2_000_000])
+async def test_a_consumer_that_does_not_read_fills_the_kernels_buffers_and_its_share(
+    server: Listening, size: int
+) -> None:
     slow, other = await server.joined(receive_buffer=4096), await server.joined()
     await slow.ask(Queue.Declare(queue="q"))
     await slow.ask(Basic.Consume(queue="q", no_ack=True))
-    body, count = bytes(64 * 1024), 300
+    body, count = bytes(size), 20_000_000 // size
     for _ in range(count):
         await other.publish("q", body)
     link = next(iter(server.reactor.links))
