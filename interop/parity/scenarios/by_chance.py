@@ -171,8 +171,13 @@ DIFFERENT = {
     ),
     "rejected when there is another queue of that name": Differs(
         "the same, but RabbitMQ's new queue looks for a message that it does not have, and crashes",
-        ["    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True", "    q1: 0 ready, 0 consumers"],
-        [],
+        ["basic_nack('a1')", "    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True", "    q1: …"],
+        ["basic_nack('a1')"],
+        # Who asks for the queue while it crashes may hear 541, that there is none, or nothing new.
+        or_reference=[
+            ["basic_nack('a1')", "    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True"],
+            ["basic_nack('a1')", "    q1: none"],
+        ],
     ),
     "over the delivery limit, with a prefetch": Differs(
         "RabbitMQ gives the credit for a message over the limit back twice, for good",
