@@ -2,6 +2,7 @@
 
 import pytest
 
+from amqpy.core.broker import READ_UNIT
 from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.queues.consumers import UNSENT_MAX
@@ -235,6 +236,18 @@ def test_a_queue_may_be_deleted_in_between() -> None:
     world.consume("q", Ledger(), recipient, prefetch=20)
     before = len(recipient.got)
     world.delete_queue("q")
+    assert not world.broker.agenda.unfinished
     world.broker.advance(world.now_ms)
     assert len(recipient.got) == before
     assert recipient.cancellations == 1
+
+
+def test_what_basic_get_reads_counts_as_work() -> None:
+    """Else thousands of them could be sent at once, and others would have to wait."""
+    world, jobs = backlog(), []
+    for _ in range(10):
+        world.broker.agenda.jobs.begin_turn()
+        world.broker.get(world.client, world.vhost, "q", Ledger(), no_ack=True)
+        jobs.append(world.broker.agenda.jobs.spent)
+    assert jobs[0] == 0, "it was in memory"
+    assert max(jobs) == READ_MAX // 4 // READ_UNIT

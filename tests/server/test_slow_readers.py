@@ -9,12 +9,14 @@ import trio
 from pamqp.commands import Basic, Channel, Queue
 from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
 
+from amqpy.core.queues.queue import READ_MAX
 from amqpy.server.link import STALL_S, Link
 from amqpy.server.stream import SocketStream
 from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.session.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
 from .peer import Peer, Server
+from .stored import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
 MANY = 10 * HIGH // len(BODY)
@@ -437,3 +439,17 @@ async def test_a_long_queue_is_delivered_in_portions(
     portions = [later - earlier for earlier, later in pairwise(sizes)]
     assert portions
     assert max(portions) < HIGH + 2 * len(BODY)
+
+
+async def test_a_large_backlog_on_disk_is_delivered_without_further_ado(
+    autojump_clock: MockClock, stored: StoredServer
+) -> None:
+    """It is handed out in several turns, and nobody says anything meanwhile."""
+    publisher = await publisher_of(stored)
+    for _ in range(10):
+        await publish(publisher, bytes(READ_MAX // 4))
+    slow = await stored.opened(lockstep=True)
+    await slow.ask(Basic.Qos(prefetch_count=20))
+    await slow.ask(Basic.Consume(queue="q"))
+    await wait_all_tasks_blocked()
+    assert stored.ready("q") == 0

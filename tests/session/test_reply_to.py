@@ -3,6 +3,8 @@
 import pytest
 from pamqp.commands import Basic, Queue, Tx
 
+from amqpy.wire.outbox import UnsentLimit
+
 from .client import Client, names
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -40,6 +42,14 @@ def test_a_copy_in_a_queue_is_not_returned() -> None:
     received = responder.publish(reply_to, b"reply", mandatory=True, headers={"CC": ["q"]})
     assert names(received) == ["Basic.Deliver"]
     assert names(asker.received()) == ["Basic.Deliver"]
+
+
+def test_replies_that_wait_come_before_cancel_ok() -> None:
+    asker, responder, reply_to = conversation()
+    asker.session.outbox.limit = UnsentLimit(0)
+    responder.publish(reply_to, b"reply")
+    assert asker.received() == []
+    assert names(asker.send(Basic.Cancel("replies"))) == ["Basic.Deliver", "Basic.CancelOk"]
 
 
 @pytest.mark.parametrize("replies_first", [True, False])
