@@ -9,11 +9,11 @@ name the setting has where it was given and never with its value, which may be a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from amqpy.profile import PROFILES
+from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
 T = TypeVar("T")
@@ -229,7 +229,15 @@ class Config:
     )
     profile: str = setting(
         "rabbitmq-3.13",
-        About("The RabbitMQ to take after where its versions differ.", choices=tuple(PROFILES), option="NAME"),
+        About("The RabbitMQ to take after where its versions differ.", choices=(*PROFILES, *LATEST), option="NAME"),
+    )
+    deprecated_features_permit_transient_nonexcl_queues: bool | None = setting(
+        None,
+        About("Permits queues that are neither durable nor exclusive; by default as the profile does."),
+    )
+    deprecated_features_permit_global_qos: bool | None = setting(
+        None,
+        About("Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."),
     )
     version: str | None = setting(
         None,
@@ -250,6 +258,22 @@ class Config:
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
         """Where to listen, whichever way it was given."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
+
+    @property
+    def switches(self) -> Profile:
+        """The profile, but for the deprecated features that are permitted or not on purpose."""
+        profile = profile_named(self.profile)
+        transient, global_qos = (
+            self.deprecated_features_permit_transient_nonexcl_queues,
+            self.deprecated_features_permit_global_qos,
+        )
+        if transient is None and global_qos is None:
+            return profile
+        return replace(
+            profile,
+            transient_queues=profile.transient_queues if transient is None else transient,
+            global_qos=profile.global_qos if global_qos is None else global_qos,
+        )
 
 
 SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in fields(Config)}
@@ -291,6 +315,11 @@ def is_list_of_texts(value: object) -> bool:
 
 KINDS: dict[object, Kind] = {
     bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
+    bool | None: Kind(
+        "true or false",
+        lambda value: value is None or isinstance(value, bool),
+        lambda text: parse_boolean(text) if text else None,
+    ),
     int: Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer),
     str: Kind("a text", lambda value: isinstance(value, str), str),
     int | None: Kind(
@@ -415,10 +444,20 @@ def from_file(path: Path | None) -> Iterator[Given]:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both
         raise ConfigError(f"{path} is not a TOML file: {error}") from None
-    for name, value in table.items():
+    for told, value in entries_of(table):
+        name = told.replace(".", "_")
         if name not in SETTINGS:
-            raise ConfigError(f"{path}: unknown setting {name!r}{suggestion(name, SETTINGS)}")
-        yield Given(name, from_toml(value, about(SETTINGS[name])), f"{path}: {name}")
+            raise ConfigError(f"{path}: unknown setting {told!r}{suggestion(name, SETTINGS)}")
+        yield Given(name, from_toml(value, about(SETTINGS[name])), f"{path}: {told}")
+
+
+def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    """The entries of a table and of those in it: names with dots, as RabbitMQ has them, are tables to TOML."""
+    for name, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from entries_of(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 def from_toml(value: object, it: About) -> object:

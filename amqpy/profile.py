@@ -3,7 +3,7 @@
 A profile is a row of switches; whoever has to decide reads the switch, nobody asks for a version. The default,
 `rabbitmq-3.13`, is what most applications run against.
 
-Source: the sources of RabbitMQ 3.10.8, 3.13.7 and 4.3.5.
+Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 """
 
 from dataclasses import dataclass, field, fields
@@ -38,8 +38,12 @@ class Profile:
     binds_reply_queues: bool = _switch("a binding to a direct reply-to name is 404 as for any queue; else 403")
     returns_replies: bool = _switch("a mandatory direct reply is returned, although it arrives")
     headers_by_type: bool = _switch("headers exchanges tell 1 from 1.0")
+    headers_as_map: bool = _switch(
+        "headers exchanges compare the last value of a header, timestamps in milliseconds; else the first value with "
+        "the first, the second with the second"
+    )
     lacking_options: tuple[str, ...] = _switch(
-        "settings of queues that are not known, neither as arguments nor in policies"
+        "settings of queues and consumers that are not known, neither as arguments nor in policies"
     )
     quorum_options: tuple[str, ...] = _switch("settings that are for quorum queues, and refused for others")
     classic_options: tuple[str, ...] = _switch("settings that classic queues have, too")
@@ -47,8 +51,13 @@ class Profile:
     queue_versions: tuple[int, ...] = _switch("what `x-queue-version` may be")
     default_type_or_classic: bool = _switch("queues that cannot have the default type get `x-queue-type` `classic`")
     always_names_type: bool = _switch("queues get an `x-queue-type` even where there is no default type")
+    any_delivery_mode: bool = _switch("any `delivery_mode` will do; else 1 or 2, or 406")
     trusts_x_death: bool = _switch("dead-lettering continues the x-death that a publisher sent")
     turns_x_death: bool = _switch("each further death turns round the order of the older ones in x-death")
+    plain_deaths: bool = _switch(
+        "entries of x-death keep their order, with `original-expiration` first and as a number; else they get sorted"
+    )
+    keeps_cc: bool = _switch("dead letters keep `CC` where their routing key is replaced")
     notes_last_death: bool = _switch("dead letters have x-last-death-reason, -queue and -exchange")
     quorum_delivery_limit: int | None = _switch("x-delivery-limit of quorum queues that have none")
     quorum_counts_nacks: bool = _switch(
@@ -61,6 +70,10 @@ class Profile:
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
+    )
+    more_facts: tuple[str, ...] = _switch("what events of classic queues and channels tell, too")
+    tells_of_clearing: bool = _switch(
+        "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
@@ -84,11 +97,14 @@ PROFILES = {
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=False,
+        headers_as_map=False,
         lacking_options=(
             "consumer-timeout",
             "consumer-disconnected-timeout",
             "stream-filter-size-bytes",
             "target-group-size",
+            "stream-filter",
+            "stream-match-unfiltered",
         ),
         quorum_options=(),
         classic_options=(),
@@ -96,8 +112,11 @@ PROFILES = {
         queue_versions=(1, 2),
         default_type_or_classic=False,
         always_names_type=False,
+        any_delivery_mode=False,
         trusts_x_death=True,
         turns_x_death=True,
+        plain_deaths=False,
+        keeps_cc=False,
         notes_last_death=False,
         quorum_delivery_limit=None,
         quorum_counts_nacks=True,
@@ -107,6 +126,8 @@ PROFILES = {
         timeout_cancels=False,
         policies_by_queue_type=False,
         mirroring=True,
+        more_facts=(),
+        tells_of_clearing=False,
         operator_keys=(),
         negative_delivery_limit=False,
     ),
@@ -127,6 +148,7 @@ PROFILES = {
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=True,
+        headers_as_map=True,
         lacking_options=("consumer-disconnected-timeout",),
         quorum_options=(),
         classic_options=(),
@@ -134,8 +156,11 @@ PROFILES = {
         queue_versions=(1, 2),
         default_type_or_classic=True,
         always_names_type=False,
+        any_delivery_mode=True,
         trusts_x_death=True,
         turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=None,
         quorum_counts_nacks=True,
@@ -145,12 +170,58 @@ PROFILES = {
         timeout_cancels=False,
         policies_by_queue_type=True,
         mirroring=True,
+        more_facts=("type", "consumer_count"),
+        tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=False,
     ),
-    "rabbitmq-4": Profile(
-        version="4.3.0",
-        mechanisms=("PLAIN", "AMQPLAIN", "ANONYMOUS"),
+    "rabbitmq-4.0": Profile(
+        version="4.0.5",
+        mechanisms=("ANONYMOUS", "AMQPLAIN", "PLAIN"),
+        offers_amqp_1=True,
+        serves_amqp_0_8=False,
+        frame_max_floor=4096,
+        max_message_size=16 * MIB,
+        memory_high_watermark=0.6,
+        names_permission=True,
+        passive_needs_permission=False,
+        unknown_type_closes_channel=True,
+        transient_queues=True,
+        global_qos=True,
+        topic_hashes_max=None,
+        binds_reply_queues=True,
+        returns_replies=True,
+        headers_by_type=True,
+        headers_as_map=True,
+        lacking_options=("consumer-disconnected-timeout",),
+        quorum_options=(),
+        classic_options=("queue-leader-locator",),
+        checks_queue_mode=True,
+        queue_versions=(1, 2),
+        default_type_or_classic=True,
+        always_names_type=True,
+        any_delivery_mode=True,
+        trusts_x_death=False,
+        turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
+        notes_last_death=True,
+        quorum_delivery_limit=20,
+        quorum_counts_nacks=True,
+        quorum_acquired_count=False,
+        quorum_get_counts=False,
+        quorum_priorities=True,
+        timeout_cancels=False,
+        policies_by_queue_type=True,
+        mirroring=False,
+        more_facts=("type", "leader", "members", "consumer_count"),
+        tells_of_clearing=True,
+        operator_keys=("overflow", "queue-version"),
+        negative_delivery_limit=True,
+    ),
+    "rabbitmq-4.3": Profile(
+        version="4.3.6",
+        mechanisms=("AMQPLAIN", "PLAIN", "ANONYMOUS"),
         offers_amqp_1=True,
         serves_amqp_0_8=False,
         frame_max_floor=8192,
@@ -159,12 +230,13 @@ PROFILES = {
         names_permission=True,
         passive_needs_permission=True,
         unknown_type_closes_channel=True,
-        transient_queues=False,
+        transient_queues=True,
         global_qos=False,
         topic_hashes_max=2,
         binds_reply_queues=False,
         returns_replies=False,
         headers_by_type=True,
+        headers_as_map=True,
         lacking_options=(),
         quorum_options=(
             "consumer-timeout",
@@ -178,8 +250,11 @@ PROFILES = {
         queue_versions=(2,),
         default_type_or_classic=True,
         always_names_type=True,
+        any_delivery_mode=True,
         trusts_x_death=False,
         turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
         quorum_counts_nacks=False,
@@ -189,10 +264,19 @@ PROFILES = {
         timeout_cancels=True,
         policies_by_queue_type=True,
         mirroring=False,
+        more_facts=("type", "leader", "members", "consumer_count"),
+        tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=True,
     ),
 }
+
+LATEST = {"rabbitmq-4": "rabbitmq-4.3"}
+"""Names for the newest profile of a series."""
+
+
+def profile_named(name: str) -> Profile:
+    return PROFILES[LATEST.get(name, name)]
 
 
 def documented() -> dict[str, str]:

@@ -310,13 +310,16 @@ def _foreign_arguments(kind: str, profile: Profile) -> frozenset[str]:
     return frozenset(option.argument for option in options_of(profile) if option.by and kind not in option.by)
 
 
+STREAM_CONSUMER_OPTIONS = ("stream-offset", "stream-filter", "stream-match-unfiltered")
+
+
 @cache
 def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
     return (
         Option("priority", integer, _CQ),
         *((Option("cancel-on-ha-failover", boolean, _C),) if profile.mirroring else ()),
         *((Option("consumer-timeout", natural, _Q),) if profile.timeout_cancels else ()),
-        Option("stream-offset", None, _S),
+        *(Option(name, None, _S) for name in STREAM_CONSUMER_OPTIONS if name not in profile.lacking_options),
     )
 
 

@@ -35,7 +35,6 @@ from amqpy.core.resources import Resources
 from amqpy.core.topology import Topology
 from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
-from amqpy.profile import PROFILES
 from amqpy.sizes import Limit, parse_limit
 from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
@@ -74,7 +73,7 @@ class Broker(Answers):
         now_ms: int = 0,
     ) -> None:
         self.config = config
-        self.profile = PROFILES[config.profile]
+        self.profile = config.switches
         size = config.max_message_size
         self.max_message_size = self.profile.max_message_size if size is None else size
         # A smaller frame_max of ours must not shut everybody out.
@@ -88,7 +87,7 @@ class Broker(Answers):
         self.agenda.now_ms = now_ms
         self.agenda.journal = journal
         self.announcer = Announcer(self.agenda)
-        self.events = Events(self.announcer, unix_time_ms)
+        self.events = Events(self.announcer, unix_time_ms, self.node)
         self.vhosts: dict[str, Vhost] = {}
         self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
         self.agenda.overdue = self.overdue

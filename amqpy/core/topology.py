@@ -39,20 +39,19 @@ from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
-from amqpy.wire.values import Field, Table, with_field
+from amqpy.wire.values import Field, Table, by_name, with_field
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
 TRANSIENT_DENIED = (
     "Feature `transient_nonexcl_queues` is deprecated.\n"
-    "By default, this feature is not permitted anymore.\n"
-    "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual version "
-    "to be determined.\n"
-    "To continue using this feature when it is not permitted by default, set the following parameter in your "
-    "configuration:\n"
-    '    "deprecated_features.permit.transient_nonexcl_queues = true"'
+    "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
+    '    "deprecated_features.permit.transient_nonexcl_queues = false"\n'
+    "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed from a "
+    "future major RabbitMQ version; actual versions to be determined."
 )
+"""The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
 
 QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
 
@@ -321,4 +320,4 @@ def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
         if not profile.default_type_or_classic:
             return arguments
         kind = CLASSIC
-    return with_field(arguments, "x-queue-type", Field("longstr", kind))
+    return by_name(with_field(arguments, "x-queue-type", Field("longstr", kind)))

@@ -178,7 +178,7 @@ class Vhost:
         self.place_queue(queue)
         if durable:
             self.agenda.put(records.of_queue(queue))
-        self.events.tell("queue.created", description.of_queue, queue, actor)
+        self.events.tell("queue.created", description.of_queue, queue, self.events.node, actor)
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
@@ -213,7 +213,7 @@ class Vhost:
                 self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
         yield from self.unbind(each(queue.bindings))
-        self.events.tell("queue.deleted", description.of_deletion, queue, actor)
+        self.events.tell("queue.deleted", description.of_queue_gone, queue, actor)
         yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:

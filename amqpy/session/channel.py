@@ -386,7 +386,7 @@ class Channel:
             self._check_user_id(decode_properties(header)["user_id"])
         if flags & EXPIRATION_FLAG:
             ttl_ms = check_expiration(decode_properties(header)["expiration"])
-        if delivery_mode not in {None, 1, 2}:
+        if delivery_mode not in {None, 1, 2} and not self.broker.profile.any_delivery_mode:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
             more_keys, passed_on = take_copies(passed_on)
@@ -445,16 +445,18 @@ class Channel:
         self._content = None
         self.connection.hot.pop(self.number, None)
         self.broker.overdue.forget(self.ledger)
+        consumer_count = len(self.subscriptions)
         self.subscriptions.clear()
-        return self._leave(was_closing=self.closing)
+        return self._leave(consumer_count, was_closing=self.closing)
 
-    def _leave(self, *, was_closing: bool) -> Steps:
+    def _leave(self, consumer_count: int, *, was_closing: bool) -> Steps:
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
         yield from self.broker.close_channel(self.vhost, self.ledger, self.roll_back())
         if not was_closing:
-            self.broker.events.tell("channel.closed", of_channel_end, self.origin.pid, self.origin.user)
+            about = (self.origin.pid, self.origin.user, consumer_count, self.broker.profile)
+            self.broker.events.tell("channel.closed", of_channel_end, *about)
 
 
 def _in_publish(fault: AmqpFault) -> AmqpFault:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from amqpy.core.events.description import ACTOR, erlang_rows
 from amqpy.core.events.events import Facts
+from amqpy.profile import Profile
 from amqpy.session.handshake import connection_name
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def of_connection_end(connection: "ConnectionSession") -> Facts:
     }
 
 
-def of_channel_end(pid: str, user_name: str) -> Facts:
+def of_channel_end(pid: str, user_name: str, consumer_count: int, profile: Profile) -> Facts:
     """channel.closed"""
-    return {"pid": pid, ACTOR: user_name}
+    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_facts else {}
+    return {"pid": pid, ACTOR: user_name, **count}
 
 
 def erlang_address(host: str) -> str:

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from amqpy.core.administration.validation import as_erlang_term
-from amqpy.core.arguments import QUORUM
+from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.events.events import Facts
 from amqpy.errors import erlang_atom, erlang_text
 from amqpy.wire.values import Table, as_erlang, fields_of
@@ -31,7 +31,7 @@ def erlang_rows(table: Table, *, by_name: bool = False) -> list[str]:
     return [f"{{{erlang_text(name)},{field.kind},{as_erlang(field)}}}" for name, field in fields]
 
 
-def of_queue(queue: "Queue", actor: str) -> Facts:
+def of_queue(queue: "Queue", node: str, actor: str) -> Facts:
     """queue.created"""
     facts: dict[str, object] = {
         "name": queue.name,
@@ -44,7 +44,9 @@ def of_queue(queue: "Queue", actor: str) -> Facts:
     }
     if queue.type == QUORUM:
         return facts | {"type": erlang_type(queue)}
-    return facts | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
+    more = {"type": erlang_type(queue), "leader": node, "members": [node]}
+    told = {name: fact for name, fact in more.items() if name in queue.vhost.profile.more_facts}
+    return facts | told | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
 
 
 def erlang_type(queue: "Queue") -> str:
@@ -68,8 +70,14 @@ def of_exchange(exchange: "Exchange", actor: str) -> Facts:
 
 
 def of_deletion(gone: "Queue | Exchange", actor: str) -> Facts:
-    """queue.deleted, exchange.deleted"""
+    """exchange.deleted"""
     return {"name": gone.name, "vhost": gone.vhost.name, ACTOR: actor}
+
+
+def of_queue_gone(queue: "Queue", actor: str) -> Facts:
+    """queue.deleted"""
+    kind = {"type": erlang_type(queue)} if "type" in queue.vhost.profile.more_facts else {}
+    return {**of_deletion(queue, actor), **kind}
 
 
 def of_binding(binding: "Binding", actor: str) -> Facts:
@@ -126,13 +134,14 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> Facts:
     metadata = vhost.metadata
     tags = [erlang_atom(tag) for tag in metadata.tags]
     shown = {"description": as_erlang_term(metadata.description), "tags": f"[{','.join(tags)}]"}
-    if metadata.default_queue_type is not None:
-        shown["default_queue_type"] = as_erlang_term(metadata.default_queue_type)
+    default_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
+    if default_type is not None:
+        shown["default_queue_type"] = as_erlang_term(default_type)
     return {
         "name": vhost.name,
         "description": metadata.description,
         "tags": list(metadata.tags),
-        "default_queue_type": metadata.default_queue_type or "undefined",
+        "default_queue_type": default_type or "undefined",
         "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in sorted(shown.items()))}}}",
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
