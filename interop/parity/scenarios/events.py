@@ -22,7 +22,7 @@ ALL_EVENTS = "all events"
 # Processes, clocks, ports and nodes are others on each broker, and so are the words of an error.
 HIDDEN = frozenset({
     "pid", "owner_pid", "connection", "channel", "node", "port", "peer_port", "connected_at", "timestamp_in_ms",
-    "timestamp", "error", "cluster_state",
+    "timestamp", "error", "cluster_state", "leader", "members",
 })  # fmt: skip
 
 # How RabbitMQ keeps its own house is no part of what happened.
