@@ -64,6 +64,8 @@ STRATEGIES = ("at-most-once", "at-least-once")
 RETRIES = ("all", "failed", "returned", "disabled")
 LOCATORS = ("client-local", "balanced", "random", "least-leaders")
 QUEUE_TYPES_KNOWN = (CLASSIC, QUORUM, STREAM)
+UNDEFINED = "undefined"
+"""A type that is none to newer versions."""
 SEGMENT_BYTES_MAX = 3_000_000_000
 
 
@@ -284,6 +286,12 @@ def _option(option: Option, profile: Profile) -> Option:
     match option:
         case Option("queue-mode") if not profile.checks_queue_mode:
             return option._replace(check=None)
+        case Option("queue-leader-locator", by=by) if profile.more_locators:
+            return option._replace(
+                check=one_of((*LOCATORS, *profile.more_locators), "invalid_queue_locator_arg"), by=by
+            )
+        case Option("queue-type") if profile.undefined_type:
+            return option._replace(check=one_of((*QUEUE_TYPES_KNOWN, UNDEFINED), "\"unsupported queue type '~'\""))
         case Option("queue-version"):
             return option._replace(check=version_among(profile.queue_versions))
         case Option("consumer-timeout") if QUORUM not in option.by:
@@ -414,7 +422,8 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
     """
     options = options_of(profile)
     _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
-    kind: str = arguments["x-queue-type"].value if "x-queue-type" in arguments else default_type
+    field = arguments.get("x-queue-type")
+    kind: str = default_type if field is None or field.value == UNDEFINED else field.value
     _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
     _refuse(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind

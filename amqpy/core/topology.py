@@ -48,8 +48,8 @@ TRANSIENT_DENIED = (
     "Feature `transient_nonexcl_queues` is deprecated.\n"
     "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
     '    "deprecated_features.permit.transient_nonexcl_queues = false"\n'
-    "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed from a "
-    "future major RabbitMQ version; actual versions to be determined."
+    "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed from "
+    "a future major RabbitMQ version; actual versions to be determined."
 )
 """The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
 
@@ -155,10 +155,13 @@ class Topology:
         permit(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
-            refuse_queue(vhost, name)
+            if not vhost.profile.limits_come_last:
+                refuse_queue(vhost, name)
             kind_of_queue = self._check_new_queue(
                 client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
             )
+            if vhost.profile.limits_come_last:
+                refuse_queue(vhost, name)
             return vhost.add_queue(
                 name,
                 kind_of_queue,

@@ -88,7 +88,7 @@ class Vhost:
         self.choose = choose
         """A random number below the one that is given."""
         self.metadata = Metadata()
-        self.rules = Rules()
+        self.rules = Rules(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.tracer: Tracer | None = None

@@ -382,7 +382,8 @@ class Channel:
             if self.replies is None:
                 raise PreconditionFailed("fast reply consumer does not exist")
             passed_on = name_reply_queue(header, self.replies)
-        if flags & USER_ID_FLAG:
+        user_comes_last = self.broker.profile.checks_user_id_last
+        if flags & USER_ID_FLAG and not user_comes_last:
             self._check_user_id(decode_properties(header)["user_id"])
         if flags & EXPIRATION_FLAG:
             ttl_ms = check_expiration(decode_properties(header)["expiration"])
@@ -390,6 +391,8 @@ class Channel:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
             more_keys, passed_on = take_copies(passed_on)
+        if flags & USER_ID_FLAG and user_comes_last:
+            self._check_user_id(decode_properties(header)["user_id"])
         kind = PersistentMessage if delivery_mode == PERSISTENT else Message
         if more_keys or passed_on is not header or ttl_ms is not None:
             return kind, _Special(passed_on, more_keys, ttl_ms)

@@ -291,6 +291,11 @@ def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
         seen[name] = count + 1
 
 
+def last_values(table: Table) -> Table:
+    """Of several fields with one name the last."""
+    return {**table, **{name: field for _, name, field in repeated(table)}}
+
+
 def entries_of(table: Table) -> Entries:
     """A table's entries."""
     entries = []

@@ -76,7 +76,8 @@ def matches(lines: Sequence[str], expected: Sequence[str]) -> bool:
 @dataclass(frozen=True)
 class Scenario:
     """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames; `alone` is for
-    what the whole broker notices; `before` is the first RabbitMQ that does not have what it is about any more.
+    what the whole broker notices; `before` is the first RabbitMQ that it is not for: one that does not have what it is
+    about, or does it in a way that is not taken over (docs/compatibility.md says which).
 
     Brokers that write to disk confirm when the disk is done: with several publishes on their way, only the
     set of confirms can be compared, not their place among deliveries and replies.
@@ -106,12 +107,12 @@ def scenario(
     differs: Differences | Mapping[str, Differences] = (),
     confirms_apart: bool = False,
     alone: bool = False,
-    before: str = "",
+    before: str | Mapping[str, str] = "",
 ) -> Callable[[Play], Play]:
     """Register a function as a scenario, or as one for `each` case, its second argument then.
 
     Where only some cases differ, `differs` is a mapping by the cases' labels; where several things do, or versions of
-    RabbitMQ do otherwise, there are several.
+    RabbitMQ do otherwise, there are several. `before` may be such a mapping, too.
     """
 
     def register(function: Play) -> Play:
@@ -123,10 +124,11 @@ def scenario(
         for label, play in cases.items():
             full_name = f"{name}[{label}]" if each is not None else name
             found = differs.get(label, ()) if isinstance(differs, Mapping) else differs
+            until = before.get(label, "") if isinstance(before, Mapping) else before
             differences = (found,) if isinstance(found, Differs) else tuple(found)
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differences, confirms_apart, alone, before)
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differences, confirms_apart, alone, until)
         return function
 
     return register

@@ -297,6 +297,49 @@ def test_settings_that_classic_queues_have_too(profile: str, expected: str | Non
         assert text.startswith("inequivalent arg 'x-queue-leader-locator'")
 
 
+@switch("not_classic_keys", 1, 1, 2, 2)
+def test_policies_that_classic_queues_do_not_understand(profile: str, expected: int) -> None:
+    """How long a queue may become that has a policy with such a key."""
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("classic_options", 2, 2, 1, 1)
+def test_policies_that_classic_queues_understand(profile: str, expected: int) -> None:
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)
+def test_locators(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    said = declared(world, queue_type="quorum", queue_leader_locator="min-masters")
+    assert said == (expected and f"invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': {expected}")
+    assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
+
+
+@switch("undefined_type", False, True, True, True)
+def test_a_type_that_is_none(profile: str, expected: bool) -> None:
+    world = World(profile)
+    assert (declared(world, queue_type="undefined") is None) is expected
+    assert not expected or world.vhost.queues["q"].type == "classic"
+    assert declared(world, "q2", queue_type="mqtt") is not None
+
+
+@switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
+def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
+    world = World(profile)
+    world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
+    assert expected in str(declared(world, max_length="many"))
+    assert "queue limit" in str(declared(world))
+
+
 @switch("checks_queue_mode", True, True, True, False)
 def test_queue_modes(profile: str, expected: bool) -> None:
     world = World(profile)
@@ -421,6 +464,27 @@ def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None
     assert copies == [expected]
 
 
+@switch("headers_as_map", "first", "last", "last", "last")
+def test_the_header_that_is_hashed(profile: str, expected: str) -> None:
+    """Messages stay together that have the same first value, or the same last one."""
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash", arguments={"hash-header": longstr("h")})
+    for name in "abcdefgh":
+        world.queue(name, durable=True)
+        world.bind(name, "x", "1")
+
+    def targets(position: str) -> set[str]:
+        values = [(0, number) if position == "first" else (number, 0) for number in range(40)]
+        found: set[str] = set()
+        for pair in values:
+            twice = decode_table(b"".join(b"\x01h" + encode_field(Field("long", value)) for value in pair))
+            found |= world.routed("x", "", twice)
+        return found
+
+    assert len(targets(expected)) == 1
+    assert len(targets("last" if expected == "first" else "first")) > 1
+
+
 @switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"], ["c", "b", "a"])
 def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
     world = World(profile)
@@ -484,7 +548,7 @@ def test_the_delivery_count_of_a_first_get(profile: str, expected: int | None) -
     assert headers_of(quorum_world(profile).fetch("q")).get("x-delivery-count") == expected
 
 
-@switch("quorum_priorities", ["m", "low", "high"], ["m", "low", "high"], ["high", "m", "low"], ["high", "m", "low"])
+@switch("message_priorities", *[["m", "low", "high"]] * 3, ["high", "m", "low"])
 def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[str]) -> None:
     world = quorum_world(profile)
     world.publish("", "q", "low", priority=1)
@@ -605,6 +669,20 @@ def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expecte
     (told,) = listener.take()
     assert told.facts["default_queue_type"] == expected
     assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
+
+
+@switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
+def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
+    world = World(profile)
+    limit = {} if PROFILES[profile].quorum_delivery_limit is None else {"delivery_limit": -1}
+    queue = world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
+    world.publish("", "q", "1", "2")
+    taken = queue.take(no_ack=False)
+    assert taken is not None
+    queue.unacked += 1
+    queue.requeue(taken[0], taken[1], "nack")
+    world.settle()
+    assert [message.body.decode() for _, message in queue.ready] == expected
 
 
 @switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)

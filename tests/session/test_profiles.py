@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pamqp.commands import Basic, Channel, Connection, Exchange, Queue
+from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
 from amqpy.config import Config
 from amqpy.profile import PROFILES, documented
@@ -103,7 +103,7 @@ def test_the_answer_to_0_8(profile: str, expected: bool) -> None:
         assert client.session.is_closed is not expected
 
 
-@switch("frame_max_floor", 4096, 4096, 4096, 8192)
+@switch("frame_max_floor", 4096, 4096, 4096, 4096)
 def test_the_least_frame_max(profile: str, expected: int) -> None:
     client, _ = started(profile)
     client.send(start_ok(), channel=0)
@@ -167,6 +167,30 @@ def test_a_delivery_mode_that_does_not_exist(profile: str, expected: list[str]) 
     frames = bytearray(publish_frames("nowhere", b"m", delivery_mode=1))
     frames[frames.rindex(b"\x10\x00\x01") + 2] = 3
     assert names(client.feed(bytes(frames))) == expected
+
+
+@switch("checks_user_id_last", "user_id", "user_id", "expiration", "expiration")
+def test_a_message_with_several_faults(profile: str, expected: str) -> None:
+    client = opened(profile)
+    (close,) = client.publish("q", user_id="nobody", expiration="soon")
+    assert expected in close.method.reply_text
+    client = opened(profile)
+    (close,) = client.publish("q", user_id="nobody", expiration="5")
+    assert "user_id" in close.method.reply_text
+
+
+@switch("deleted_fails_commit", "Tx.CommitOk", "Channel.Close", "Channel.Close", "Channel.Close")
+def test_a_commit_for_a_queue_that_is_gone(profile: str, expected: str) -> None:
+    client = opened(profile)
+    client.send(Tx.Select(), Queue.Declare(queue="q", durable=True))
+    client.publish("q", mandatory=True)
+    client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q", durable=True))
+    (answer,) = client.send(Tx.Commit())
+    assert answer.name == expected
+    count = len(client.broker.vhosts["/"].queues["q"].ready)
+    assert count == (1 if expected == "Tx.CommitOk" else 0)
+    if expected == "Channel.Close":
+        assert answer.method.reply_text == "PRECONDITION_FAILED - partial tx completion"
 
 
 @switch("returns_replies", ["Basic.Return"], ["Basic.Return"], ["Basic.Return"], [])

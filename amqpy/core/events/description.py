@@ -137,12 +137,14 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> Facts:
     default_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
     if default_type is not None:
         shown["default_queue_type"] = as_erlang_term(default_type)
+    # Newer Erlang prints names in the order in which it came to know them.
+    in_order = list(shown.items()) if vhost.profile.always_names_type else sorted(shown.items())
     return {
         "name": vhost.name,
         "description": metadata.description,
         "tags": list(metadata.tags),
         "default_queue_type": default_type or "undefined",
-        "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in sorted(shown.items()))}}}",
+        "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
         ACTOR: actor,

@@ -9,7 +9,7 @@ from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.core.structures import TopicTrie
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, repeated
+from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, last_values, repeated
 
 
 class DirectExchange(Exchange):
@@ -132,8 +132,7 @@ class HeadersExchange(Exchange):
         """What is true of a message with these headers."""
         facts: set[Hashable] = {ALWAYS, *headers}
         if self._is_mapped:
-            last = {**headers, **{key: field for _, key, field in repeated(headers)}}
-            facts.update((key, self._value(in_milliseconds(field))) for key, field in last.items())
+            facts.update((key, self._value(in_milliseconds(field))) for key, field in last_values(headers).items())
             return facts
         facts.update((key, self._value(field)) for key, field in headers.items())
         for number, key, field in repeated(headers):
