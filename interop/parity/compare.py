@@ -1,5 +1,6 @@
 """Plays a scenario against both brokers and compares what they said."""
 
+import contextlib
 import difflib
 import functools
 import traceback
@@ -81,6 +82,17 @@ def difference(expected: Transcript, got: Transcript) -> Iterator[str]:
             yield "\n".join([where, *(line for line in lines if not line.startswith("@@"))])
 
 
+@contextlib.contextmanager
+def pool_of(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads. If we are interrupted, what has not begun is not begun any more."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def compare_all(
     scenarios: Iterable[Scenario],
     reference: Broker,
@@ -94,7 +106,7 @@ def compare_all(
     scenarios = list(scenarios)
     outcomes = []
     play = functools.partial(compare, reference=reference, subject=subject, alike=alike, version=version)
-    with ThreadPoolExecutor(CONCURRENT_SCENARIOS) as pool:
+    with pool_of(CONCURRENT_SCENARIOS) as pool:
         together = [each for each in scenarios if not each.alone]
         running = [pool.submit(play, each) for each in together]
         for future in as_completed(running):

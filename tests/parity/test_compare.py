@@ -1,12 +1,14 @@
 """Two fake brokers, one difference: is it seen, and is nothing seen where there is none?"""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from interop.parity import codec, connection
-from interop.parity.compare import Outcome, compare, compare_all
+from interop.parity.compare import Outcome, compare, compare_all, pool_of
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
@@ -240,3 +242,23 @@ def test_scenarios_that_must_be_alone_are() -> None:
     assert sorted(reported[:3]) == ["False 0", "False 1", "False 2"]
     assert reported[3:] == ["True 0", "True 1", "True 2"]
     assert [crowds[name] for name in reported[3:]] == [[name] for name in reported[3:]]
+
+
+def test_who_is_interrupted_begins_nothing_more() -> None:
+    began, over = threading.Event(), threading.Event()
+    futures: list[Future[object]] = []
+
+    def work() -> None:
+        began.set()
+        over.wait()
+
+    def interrupted() -> None:
+        with pool_of(1) as pool:
+            futures.extend(pool.submit(work) for _ in range(3))
+            futures[2].add_done_callback(lambda _: over.set())
+            began.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [future.cancelled() for future in futures] == [False, True, True]

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import TextIO
 
 import click
@@ -13,6 +13,7 @@ from interop.parity.amqpy import AmqpyFailed, running_amqpy
 from interop.parity.chance.generator import DEFAULT_STEPS, script_of
 from interop.parity.chance.hunt import Finding, Hunt, summary
 from interop.parity.chance.steps import Script, parse, text_of
+from interop.parity.compare import pool_of
 from interop.parity.connection import Broker
 from interop.parity.version import comparable, profile_for, version_of
 from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
@@ -92,7 +93,7 @@ def both(rabbitmq: str | None, reference: str | None, subject: str | None) -> It
 def hunted(scripts: dict[str, Script], hunt: Hunt, *, show: bool) -> list[Finding]:
     started = time.monotonic()
     findings = []
-    with ThreadPoolExecutor(CONCURRENT_SCRIPTS) as pool:
+    with pool_of(CONCURRENT_SCRIPTS) as pool:
         running = [pool.submit(hunt.examine, script, label) for label, script in scripts.items()]
         for future in as_completed(running):
             findings.append(finding := future.result())
