@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +11,9 @@ from interop.parity.compare import Outcome, compare, compare_all, pool_of
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 def outcome(
@@ -246,7 +248,7 @@ def test_scenarios_that_must_be_alone_are() -> None:
 
 def test_who_is_interrupted_begins_nothing_more() -> None:
     began, over = threading.Event(), threading.Event()
-    futures: list[Future[object]] = []
+    futures: list[Future[None]] = []
 
     def work() -> None:
         began.set()
