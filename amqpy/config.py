@@ -235,6 +235,10 @@ class Config:
         None,
         About("Permits queues that are neither durable nor exclusive; by default as the profile does."),
     )
+    deprecated_features_permit_queue_master_locator: bool | None = setting(
+        None,
+        About("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
+    )
     deprecated_features_permit_global_qos: bool | None = setting(
         None,
         About("Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."),
@@ -263,16 +267,22 @@ class Config:
     def switches(self) -> Profile:
         """The profile, but for the deprecated features that are permitted or not on purpose."""
         profile = profile_named(self.profile)
-        transient, global_qos = (
+        transient, global_qos, locator = (
             self.deprecated_features_permit_transient_nonexcl_queues,
             self.deprecated_features_permit_global_qos,
+            self.deprecated_features_permit_queue_master_locator,
         )
-        if transient is None and global_qos is None:
+        if transient is global_qos is locator is None:
             return profile
+        locator_denied = profile.master_locator_denied
+        if locator is not None:
+            by_whom = "by default" if locator_denied == "by default" else "by configuration"
+            locator_denied = "no" if locator else by_whom
         return replace(
             profile,
             transient_queues=profile.transient_queues if transient is None else transient,
             global_qos=profile.global_qos if global_qos is None else global_qos,
+            master_locator_denied=locator_denied,
         )
 
 

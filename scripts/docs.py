@@ -172,7 +172,7 @@ def in_words(value: object) -> str:
         case int() if value >= MIB:
             return f"{value // MIB} MiB"
         case tuple():
-            return ", ".join(f"`{item}`" for item in value) or "none"
+            return ", ".join(f"`{item}`" if item != "" else "nothing" for item in value) or "none"
     return str(value)
 
 

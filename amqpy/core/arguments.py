@@ -64,8 +64,6 @@ STRATEGIES = ("at-most-once", "at-least-once")
 RETRIES = ("all", "failed", "returned", "disabled")
 LOCATORS = ("client-local", "balanced", "random", "least-leaders")
 QUEUE_TYPES_KNOWN = (CLASSIC, QUORUM, STREAM)
-UNDEFINED = "undefined"
-"""A type that is none to newer versions."""
 SEGMENT_BYTES_MAX = 3_000_000_000
 
 
@@ -290,8 +288,9 @@ def _option(option: Option, profile: Profile) -> Option:
             return option._replace(
                 check=one_of((*LOCATORS, *profile.more_locators), "invalid_queue_locator_arg"), by=by
             )
-        case Option("queue-type") if profile.undefined_type:
-            return option._replace(check=one_of((*QUEUE_TYPES_KNOWN, UNDEFINED), "\"unsupported queue type '~'\""))
+        case Option("queue-type") if profile.types_that_are_none:
+            known = (*QUEUE_TYPES_KNOWN, *profile.types_that_are_none)
+            return option._replace(check=one_of(known, "\"unsupported queue type '~'\""))
         case Option("queue-version"):
             return option._replace(check=version_among(profile.queue_versions))
         case Option("consumer-timeout") if QUORUM not in option.by:
@@ -423,7 +422,7 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
     options = options_of(profile)
     _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
     field = arguments.get("x-queue-type")
-    kind: str = default_type if field is None or field.value == UNDEFINED else field.value
+    kind: str = default_type if field is None or field.value in profile.types_that_are_none else field.value
     _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
     _refuse(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind

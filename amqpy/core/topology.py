@@ -44,13 +44,21 @@ from amqpy.wire.values import Field, Table, by_name, with_field
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
-TRANSIENT_DENIED = (
-    "Feature `transient_nonexcl_queues` is deprecated.\n"
-    "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
-    '    "deprecated_features.permit.transient_nonexcl_queues = false"\n'
-    "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed from "
-    "a future major RabbitMQ version; actual versions to be determined."
-)
+DENIED = {
+    "by default": (
+        "Feature `{feature}` is deprecated.\n"
+        "By default, this feature is not permitted anymore.\n"
+        "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual "
+        "version to be determined."
+    ),
+    "by configuration": (
+        "Feature `{feature}` is deprecated.\n"
+        "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
+        '    "deprecated_features.permit.{feature} = false"\n'
+        "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed "
+        "from a future major RabbitMQ version; actual versions to be determined."
+    ),
+}
 """The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
 
 QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
@@ -202,7 +210,10 @@ class Topology:
             permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
         name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
         if not (durable or exclusive or vhost.profile.transient_queues):
-            raise Denied(TRANSIENT_DENIED)
+            raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
+        denied = DENIED.get(vhost.profile.master_locator_denied)
+        if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
+            raise Denied(denied.format(feature="queue_master_locator"))
         kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
         kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
         if name_of_kind == STREAM:

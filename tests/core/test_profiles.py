@@ -324,12 +324,33 @@ def test_locators(profile: str, expected: str | None) -> None:
     assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
 
 
-@switch("undefined_type", False, True, True, True)
-def test_a_type_that_is_none(profile: str, expected: bool) -> None:
+@switch("types_that_are_none", set(), {"undefined"}, {"undefined"}, {"undefined", ""})
+def test_a_type_that_is_none(profile: str, expected: set[str]) -> None:
     world = World(profile)
-    assert (declared(world, queue_type="undefined") is None) is expected
-    assert not expected or world.vhost.queues["q"].type == "classic"
-    assert declared(world, "q2", queue_type="mqtt") is not None
+    taken = {kind for kind in ("undefined", "", "mqtt") if declared(world, f"a {kind}", queue_type=kind) is None}
+    assert taken == expected
+    assert {queue.type for queue in world.vhost.queues.values()} <= {"classic"}
+
+
+@switch("master_locator_denied", *[None] * 3, "By default, this feature is not permitted anymore")
+def test_the_master_locator(profile: str, expected: str | None) -> None:
+    said = declared(World(profile), queue_master_locator="min-masters")
+    assert (said is None) if expected is None else (expected in str(said))
+    allowed, denied = (
+        World(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
+    )
+    assert declared(allowed, queue_master_locator="min-masters") is None
+    said = declared(denied, queue_master_locator="min-masters")
+    assert said is not None
+    assert (expected or "deprecated_features.permit.queue_master_locator = false") in said
+
+
+@switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
+def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
+    world = quorum_world(profile, single_active_consumer=True)
+    text = refusal(world.vhost.queues["q"].check_get)
+    assert text is not None
+    assert text.endswith(f"are not supported by {expected} queues with single active consumer")
 
 
 @switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")

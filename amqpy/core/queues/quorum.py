@@ -314,7 +314,7 @@ class QuorumQueue(Queue):
         if self.settings.single_active:
             raise ResourceLocked(
                 f"cannot obtain access to locked {self._text()}. basic.get operations are not supported by "
-                "quorum queues with single active consumer"
+                f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
 
     def rank(self, consumer: Consumer) -> int:
