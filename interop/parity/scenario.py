@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from interop.parity.script import Stage
@@ -50,6 +50,16 @@ def says_why(why: str, code: str, ids: tuple[int, int], *, instead_of: Sequence[
     number, _, text = code.partition(" ")
     close = f"connection.close reply_code={number} reply_text={text!r} class_id={ids[0]} method_id={ids[1]}"
     return Differs(why, [*instead_of, "the connection ends"], [close, "the connection ends"], before=before)
+
+
+CRASHED = "connection.close reply_code=541 reply_text='INTERNAL_ERROR' class_id=0 method_id=0"
+
+CANCEL_OK_CRASHES = replace(
+    says_why(
+        "RabbitMQ's channel crashes on it", "503 COMMAND_INVALID - unimplemented method", (60, 31), instead_of=[CRASHED]
+    ),
+    since="4.3",
+)
 
 
 def replaced(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:

@@ -65,8 +65,9 @@ def main(
             click.echo(f"# {label}\n{text_of(each)}")
         return
     try:
-        with both(rabbitmq, reference, subject) as (expected, shown):
-            findings = hunted(scripts, Hunt(expected, shown, shrink=not no_shrink), show=show)
+        with both(rabbitmq, reference, subject) as (expected, shown, version):
+            hunt = Hunt(expected, shown, shrink=not no_shrink, version=version)
+            findings = hunted(scripts, hunt, show=show)
     except (RabbitMQUnavailable, AmqpyFailed) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(any(finding.differs for finding in findings))
@@ -80,14 +81,14 @@ def given(script: TextIO) -> dict[str, Script]:
 
 
 @contextlib.contextmanager
-def both(rabbitmq: str | None, reference: str | None, subject: str | None) -> Iterator[tuple[Broker, Broker]]:
+def both(rabbitmq: str | None, reference: str | None, subject: str | None) -> Iterator[tuple[Broker, Broker, str]]:
     with contextlib.ExitStack() as running:
         expected = Broker.at(reference or running.enter_context(running_rabbitmq(version=rabbitmq)).url)
         version = version_of(expected)
         click.echo(f"against RabbitMQ {version}")
         amqpy = running_amqpy(profile=profile_for(version))
         shown = Broker.at(subject) if subject else running.enter_context(amqpy)
-        yield expected, comparable(shown, version)
+        yield expected, comparable(shown, version), version
 
 
 def hunted(scripts: dict[str, Script], hunt: Hunt, *, show: bool) -> list[Finding]:
