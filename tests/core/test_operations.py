@@ -2,7 +2,8 @@
 
 import pytest
 
-from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, assert_same_arguments, compared_arguments
+from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, compared_arguments
+from amqpy.core.equivalence import assert_same_arguments
 from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
