@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import pika
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pika
     from pika.adapters.blocking_connection import BlockingChannel
+
+    from interop.kit.address import Address
 
 DEADLINE_S = 20
 POLL_S = 0.05
+
+
+def parameters(broker: Address, **overrides: object) -> pika.ConnectionParameters:
+    """pika's connection parameters; keyword arguments replace those of the address."""
+    credentials = pika.PlainCredentials(broker.user, broker.password)
+    settings = {"host": broker.host, "port": broker.port, "virtual_host": broker.vhost, "credentials": credentials}
+    return pika.ConnectionParameters(**{**settings, **overrides})
 
 
 class Delivery(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-    from .broker_process import Address
+    from interop.kit.address import Address
 
 MIB = 2**20
 HEARTBEAT_S = 1
@@ -230,10 +231,10 @@ async def test_channel_errors_close_one_channel(
 @asyncio_test
 async def test_connection_errors(broker: Address, name: str) -> None:
     with pytest.raises(ProbableAuthenticationError, match="ACCESS_REFUSED - Login was refused"):
-        await aio_pika.connect(broker.url_with(password="wrong"))
+        await aio_pika.connect(replace(broker, password="wrong").url)
     # aiormq does not look into a connection.close that comes instead of connection.open-ok.
     with pytest.raises(InvalidFrameError, match=r"OpenOk.*Connection\.Close"):
-        await aio_pika.connect(broker.url_with(vhost=name))
+        await aio_pika.connect(replace(broker, vhost=name).url)
 
     async with await aio_pika.connect(broker.url) as connection:
         channel = await connection.channel()
@@ -243,7 +244,7 @@ async def test_connection_errors(broker: Address, name: str) -> None:
 
 @asyncio_test
 async def test_an_idle_connection_lives_by_heartbeats(broker: Address, name: str) -> None:
-    url = broker.url_with(query=f"heartbeat={HEARTBEAT_S}")
+    url = f"{broker.url}?heartbeat={HEARTBEAT_S}"
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue(name, exclusive=True)

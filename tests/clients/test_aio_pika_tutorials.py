@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-    from .broker_process import Address
+    from interop.kit.address import Address
 
     Connect = Callable[[str], object]
 

@@ -9,6 +9,7 @@ retries of the task that waits for it still pass through the broker.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 import uuid
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ import pytest
 from celery import chain, chord, group
 from celery.exceptions import TaskRevokedError
 
-from .broker_process import LoggedProcess
+from interop.kit.program import Program
+
 from .celery_tasks import make_app
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
     from celery import Celery, Signature, Task
 
-    from .broker_process import Address, BrokerProcess
+    from interop.kit.address import Address
+    from interop.kit.brokers import Amqpy
 
 DEADLINE_S = 60
 POLL_S = 0.05
@@ -48,13 +51,14 @@ class Worker:
             "CELERY_RESULT_BACKEND": backend,
             "CELERY_TEST_QUEUE": queue,
         }
-        self.process = LoggedProcess([*command, *options], cwd=Path(__file__).parent, environment=environment)
-        self.process.wait_for_line(r"ready\.$", DEADLINE_S)
+        log = Path(tempfile.mkdtemp()) / "log"
+        self.program = Program([*command, *options], log, cwd=Path(__file__).parent, environment=environment)
+        self.program.wait_for_line(r"ready\.$", DEADLINE_S)
 
     def stop(self) -> None:
-        exit_code = self.process.stop(DEADLINE_S)
-        assert exit_code == 0, self.process.log
-        assert not self.process.mentions(*SIGNS_OF_TROUBLE), self.process.log
+        exit_code = self.program.stop(DEADLINE_S)
+        assert exit_code == 0, self.program.lines
+        assert not self.program.mentions(*SIGNS_OF_TROUBLE), self.program.lines
 
 
 class Caller:
@@ -195,15 +199,15 @@ def test_another_worker_takes_the_task_of_a_killed_one(
     doomed = Worker(broker.url, name, pool="solo")
     sign_of_life = tmp_path / "started"
     result = celery.task("hang_once").apply_async((str(sign_of_life),), queue=name)
-    doomed.process.wait_until(sign_of_life.exists, DEADLINE_S)
-    doomed.process.kill()
+    doomed.program.wait_until(sign_of_life.exists, DEADLINE_S)
+    doomed.program.kill()
     heir = Worker(broker.url, name, pool="solo")
     assert result.get(timeout=DEADLINE_S) == "redelivered"
     heir.stop()
     delete_queue(broker.url, name)
 
 
-def test_a_worker_outlives_a_restart_of_the_broker(own_broker: BrokerProcess, name: str) -> None:
+def test_a_worker_outlives_a_restart_of_the_broker(own_broker: Amqpy, name: str) -> None:
     url = own_broker.address.url
     worker = Worker(url, name)
     with calling(url, name, worker.hostname) as before:
@@ -212,5 +216,5 @@ def test_a_worker_outlives_a_restart_of_the_broker(own_broker: BrokerProcess, na
     with calling(url, name, worker.hostname) as after:
         assert after.run("add", 2, 2) == 4
         assert after.inspect.ping() == {worker.hostname: {"ok": "pong"}}
-    assert worker.process.stop(DEADLINE_S) == 0
+    assert worker.program.stop(DEADLINE_S) == 0
     after.app.pool.force_close_all()

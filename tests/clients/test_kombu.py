@@ -6,6 +6,7 @@ import queue as standard_queue
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from .blocking import DEADLINE_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .broker_process import Address
+    from interop.kit.address import Address
 
 HEARTBEAT_S = 1
 IDLE_S = 5 * HEARTBEAT_S
@@ -175,11 +176,11 @@ def test_mailbox(broker: Address, name: str) -> None:
 
 
 def test_wrong_password_and_unknown_vhost(broker: Address, name: str) -> None:
-    wrong = kombu.Connection(broker.url_with(password="wrong"))
+    wrong = kombu.Connection(replace(broker, password="wrong").url)
     with pytest.raises(amqp.AccessRefused, match="ACCESS_REFUSED - Login was refused"):
         wrong.connect()
     wrong.release()
-    unknown = kombu.Connection(broker.url_with(vhost=name))
+    unknown = kombu.Connection(replace(broker, vhost=name).url)
     with pytest.raises(amqp.NotAllowed, match=f"NOT_ALLOWED - vhost {name} not found"):
         unknown.connect()
     unknown.release()

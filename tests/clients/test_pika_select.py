@@ -9,12 +9,13 @@ import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
+from .blocking import parameters
 from .select_play import Event, Inbox, Script, open_channel, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .broker_process import Address
+    from interop.kit.address import Address
 
 
 def test_hello_world(broker: Address, name: str) -> None:
@@ -28,7 +29,7 @@ def test_hello_world(broker: Address, name: str) -> None:
         yield inbox.holds(1)
         assert inbox.bodies == [b"Hello World!"]
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 def test_work_queue_alternates_between_workers(broker: Address, name: str) -> None:
@@ -50,7 +51,7 @@ def test_work_queue_alternates_between_workers(broker: Address, name: str) -> No
         yield inboxes[1].holds(4)
         assert [inbox.bodies for inbox in inboxes] == [[b"0", b"2"], [b"1", b"3", b"4", b"5"]]
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_exchanges(broker: Address, name: str, kind: str, binding_keys: list[str
         rest = yield partial(channel.queue_declare, queue, passive=True)
         assert (inbox.bodies, rest.method.message_count) == (expected, 0)
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 def test_rpc(broker: Address, name: str) -> None:
@@ -98,7 +99,7 @@ def test_rpc(broker: Address, name: str) -> None:
         yield replies.holds(1)
         assert (replies.deliveries[0].properties.correlation_id, replies.bodies) == ("42", [b"ping pong"])
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 def test_every_publish_is_confirmed_once(broker: Address, name: str) -> None:
@@ -126,7 +127,7 @@ def test_every_publish_is_confirmed_once(broker: Address, name: str) -> None:
         stored = yield partial(channel.queue_declare, name, passive=True)
         assert stored.method.message_count == len(published)
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 def test_a_return_comes_before_its_confirm(broker: Address, name: str) -> None:
@@ -150,7 +151,7 @@ def test_a_return_comes_before_its_confirm(broker: Address, name: str) -> None:
         channel.basic_publish("", name, b"nobody", properties, mandatory=True)
         yield confirmed.wait
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
     assert events == [(312, "NO_ROUTE", name, "m-1", b"nobody"), ("Basic.Ack", 1)]
 
 
@@ -173,7 +174,7 @@ def test_a_channel_error_leaves_other_channels_alone(broker: Address, name: str)
         reopened = yield lambda *, callback: connection.channel(failing.channel_number, on_open_callback=callback)
         yield partial(reopened.queue_declare, name, passive=True)
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)
 
 
 def test_a_connection_error_ends_the_connection(broker: Address) -> None:
@@ -182,7 +183,7 @@ def test_a_connection_error_ends_the_connection(broker: Address) -> None:
         yield partial(channel.basic_qos, prefetch_size=1)
 
     with pytest.raises(ConnectionClosedByBroker) as closed:
-        play(broker.parameters(), script)
+        play(parameters(broker), script)
     assert (closed.value.reply_code, closed.value.reply_text) == (
         540,
         "NOT_IMPLEMENTED - prefetch_size!=0 (1)",
@@ -212,4 +213,4 @@ def test_cancelled_by_the_client_and_by_queue_deletion(broker: Address, name: st
         assert cancelled.method.consumer_tag == "ours"
         assert channel.is_open
 
-    play(broker.parameters(), script)
+    play(parameters(broker), script)

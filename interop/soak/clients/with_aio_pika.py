@@ -8,7 +8,7 @@ import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingMessage
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED
 from interop.soak.shift import HEARTBEAT_S, Actor, Sender, Shift, Taker
 

@@ -17,7 +17,7 @@ import celery.app.amqp
 import celery.app.base
 import kombu.exceptions
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.clients.with_kombu import LOSSES, TIMEOUT_S
 from interop.soak.ledger import CONFIRMED, Stream
 from interop.soak.shift import HEARTBEAT_S, Sender, Shift, Taker

@@ -14,7 +14,7 @@ import kombu.messaging
 import kombu.pools
 import kombu.transport.pyamqp
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED
 from interop.soak.shift import HEARTBEAT_S, Sender, Taker
 

@@ -9,7 +9,7 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED, WITHDRAWN
 from interop.soak.shift import HEARTBEAT_S, Sender, Stage, Taker
 
