@@ -49,13 +49,6 @@ def get_body(channel: BlockingChannel, queue: str) -> bytes | None:
     return body
 
 
-def get_all(channel: BlockingChannel, queue: str) -> list[bytes]:
-    bodies: list[bytes] = []
-    while (body := get_body(channel, queue)) is not None:
-        bodies.append(body)
-    return bodies
-
-
 def wait_until(connection: pika.BlockingConnection, condition: Callable[[], bool]) -> None:
     """Serve a connection until something has happened; fail when it does not."""
     give_up_at = time.monotonic() + DEADLINE_S
@@ -66,7 +59,3 @@ def wait_until(connection: pika.BlockingConnection, condition: Callable[[], bool
 
 def message_count(channel: BlockingChannel, queue: str) -> int:
     return channel.queue_declare(queue, passive=True).method.message_count
-
-
-def consumer_count(channel: BlockingChannel, queue: str) -> int:
-    return channel.queue_declare(queue, passive=True).method.consumer_count
