@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.ledger import Owed
+from amqpy.core.unacked import Delivery
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
 from tests.core.machine.model import Copy, Letter, ModelChannel, ModelConsumer, ModelQueue, QueueSettings
 from tests.core.machine.test_queues import QueueMachine, destroys, names, picks, seldom
 from tests.core.machine.topology import ModelBinding, ModelExchange
-from tests.core.machine.watch import LoggedRecipient
+from tests.core.machine.watch import LoggedTarget
 from tests.core.world import FakeClient, longstr
 
 EXCHANGES = ("x1", "x2", "x3")
@@ -46,7 +46,7 @@ class TopologyMachine(QueueMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clients = [FakeClient("one"), FakeClient("other")]
-        self.pending: list[list[tuple[int, Owed]]] = [[] for _ in self.ledgers]
+        self.pending: list[list[tuple[int, Delivery]]] = [[] for _ in self.channels_unacked]
 
     # --- judging
 
@@ -63,7 +63,7 @@ class TopologyMachine(QueueMachine):
             return NotFound
         return ResourceLocked if queue.owner not in {None, connection} else None
 
-    def answered(self) -> list[Owed]:
+    def answered(self) -> list[Delivery]:
         return [owed for taken in self.pending for _, owed in taken]
 
     @invariant()
@@ -237,7 +237,7 @@ class TopologyMachine(QueueMachine):
         name = self.existing(name)
         connection = number // CHANNELS
         if fault := self.queue_fault(connection, name):
-            self.expect(fault, connection, lambda: self.world.get(name, self.ledgers[number]))
+            self.expect(fault, connection, lambda: self.world.get(name, self.channels_unacked[number]))
         else:
             self.expect(None, connection, lambda: super(TopologyMachine, self).get(number, name, no_ack=no_ack))
 
@@ -259,19 +259,19 @@ class TopologyMachine(QueueMachine):
         others = self.model.consumers_of(queue) if queue else []
         if fault is None and (any(each.exclusive for each in others) or (exclusive and others)):
             fault = AccessRefused
-        recipient = LoggedRecipient(self.log)
-        recipient.reading = reading
+        target = LoggedTarget(self.log)
+        target.reading = reading
         consumer = self.expect(
             fault,
             connection,
             lambda: self.world.consume(
-                name, self.ledgers[number], recipient, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
+                name, self.channels_unacked[number], target, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
             ),
         )
         if queue is not None and fault is None:
             channel = self.channels[number]
             new = ModelConsumer(queue, channel, prefetch, no_ack, exclusive=exclusive, reading=reading)
-            self.model.recipients[recipient] = new
+            self.model.targets[target] = new
             self.model.subscribe(new)
             self.ends[new] = consumer
 
@@ -290,13 +290,13 @@ class TopologyMachine(QueueMachine):
         self.world.resume(self.ends[consumer])
 
     def let_read(self, consumer: ModelConsumer, reading: bool) -> None:
-        (recipient,) = [each for each, mine in self.model.recipients.items() if mine is consumer]
-        consumer.reading = recipient.reading = reading
+        (target,) = [each for each, mine in self.model.targets.items() if mine is consumer]
+        consumer.reading = target.reading = reading
 
     @rule(number=channels, limit=st.integers(0, 3))
     def set_global_prefetch(self, number: int, limit: int) -> None:
         self.channels[number].set_limit(limit)
-        self.world.limit(self.ledgers[number], limit)
+        self.world.limit(self.channels_unacked[number], limit)
 
     # --- answering
 
@@ -310,14 +310,14 @@ class TopologyMachine(QueueMachine):
     def answer(self, pick: int, tag_pick: int | None, multiple: bool, verdict: str) -> None:
         """An answer to an outstanding tag, or to 0. `later` is an answer in a transaction."""
         number = self.pick_channel(pick, lambda channel: channel.owed)
-        channel, ledger = self.channels[number], self.ledgers[number]
+        channel, unacked = self.channels[number], self.channels_unacked[number]
         tag = 0 if tag_pick is None else sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = channel.covered(tag, multiple)
         operation: Callable[[], object] = {
-            "ack": lambda: self.world.ack(ledger, tag, multiple=multiple),
-            "drop": lambda: self.world.nack(ledger, tag, multiple=multiple, requeue=False),
-            "requeue": lambda: self.world.nack(ledger, tag, multiple=multiple, requeue=True),
-            "later": lambda: self.pending[number].extend(ledger.take(tag, multiple)),
+            "ack": lambda: self.world.ack(unacked, tag, multiple=multiple),
+            "drop": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=False),
+            "requeue": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=True),
+            "later": lambda: self.pending[number].extend(unacked.take(tag, multiple)),
         }[verdict]
         answered = {each: channel.owed.pop(each) for each in covered or ()}
         if verdict == "later":
@@ -347,7 +347,7 @@ class TopologyMachine(QueueMachine):
 
     def take_back_answers(self, number: int) -> None:
         channel = self.channels[number]
-        self.ledgers[number].put_back(self.take_pending(number))
+        self.channels_unacked[number].put_back(self.take_pending(number))
         channel.owed |= channel.pending
         channel.pending = {}
 
@@ -355,7 +355,7 @@ class TopologyMachine(QueueMachine):
         fitting = [number for number, channel in enumerate(self.channels) if fits(channel)]
         return fitting[pick % len(fitting)]
 
-    def take_pending(self, number: int) -> list[tuple[int, Owed]]:
+    def take_pending(self, number: int) -> list[tuple[int, Delivery]]:
         taken, self.pending[number] = self.pending[number], []
         return sorted(taken, key=lambda entry: entry[0])
 
@@ -366,7 +366,7 @@ class TopologyMachine(QueueMachine):
         channel = self.channels[number]
         self.model.settle(channel.owed, "requeue")
         channel.owed = {}
-        self.world.recover(self.ledgers[number])
+        self.world.recover(self.channels_unacked[number])
 
     # --- endings
 
