@@ -27,8 +27,6 @@ TICK_S = 0.5
 QUIET_TIMEOUT_S = 30.0
 OPENED_LATER = ("-wal", "-shm")
 """Files that each of the store's three connections opens when it first has something to do: they do not count."""
-CONNECTION = "Link"
-"""The class of what amqpy has for each connection."""
 KILLS = 0.6
 """How many of the restarts are kills."""
 
@@ -70,7 +68,7 @@ class Soak:
 
     def work(self) -> None:
         self.broker.start()
-        self.report.objects_at_start = self.at_start()
+        self.report.objects_at_start = self.look().objects
         fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
         with Proxy(self.broker.address, fates, self.noted) as proxy:
             self.proxy = proxy
@@ -154,15 +152,6 @@ class Soak:
     def look(self) -> Quiet:
         objects, blocks = self.broker.census() if isinstance(self.broker, Observed) else ({}, 0)
         return Quiet(self.minutes(), self.resident_mib(), blocks, self.descriptors(), objects)
-
-    def at_start(self) -> dict[str, int]:
-        """What amqpy consists of, without the connection that found out that it answers."""
-        deadline = time.monotonic() + QUIET_TIMEOUT_S
-        while CONNECTION in (objects := self.look().objects):
-            if time.monotonic() > deadline:
-                raise ProgramFailed("amqpy does not end a connection that is closed")
-            self.never.wait(TICK_S)
-        return objects
 
     def measure(self) -> Quiet:
         """When the broker is quiet: as at first; or, for the first time, when it does not change any more."""
