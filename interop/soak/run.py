@@ -13,14 +13,14 @@ from interop.kit.brokers import Broker
 from interop.kit.process import descriptors, resident_mib
 from interop.kit.program import ProgramFailed
 from interop.soak.brokers import Observed
-from interop.soak.cast import Cast, cast
 from interop.soak.clients.with_pika import LOSSES
 from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
 from interop.soak.proxy import Proxy, dooms
 from interop.soak.report import Quiet, Report, compare, grown
-from interop.soak.shift import STOPPED, Shift
+from interop.soak.roles import Roles, assign_roles
+from interop.soak.worker import STOPPED, Shift
 
 WARM_UP_SHARE, WARM_UP_MAX_S = 0.2, 60.0
 TICK_S = 0.5
@@ -100,7 +100,7 @@ class Soak:
         address = self.proxy.address
         name = f"soak-{number}"
         shift = Shift(name, f"{self.plan.seed}/{number}", address, direct, ledger, self.findings)
-        made = cast(shift, self.plan.clients, celery=self.plan.celery)
+        made = assign_roles(shift, self.plan.clients, celery=self.plan.celery)
         declare(made)
         self.proxy.stir()
         for actor in made.actors:
@@ -112,7 +112,7 @@ class Soak:
         self.report.quiet.append(self.measure())
         self.line()
 
-    def watch(self, shift: Shift, made: Cast, until: float, restart_every_s: float) -> None:
+    def watch(self, shift: Shift, made: Roles, until: float, restart_every_s: float) -> None:
         """Lets the actors work."""
         next_line = time.monotonic() + self.plan.line_every_s
         next_restart = time.monotonic() + self.restart_pause_s(restart_every_s)

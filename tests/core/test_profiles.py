@@ -12,7 +12,7 @@ from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFai
 from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.world import PERMISSIONS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.core_harness import PERMISSIONS, FakeClient, FakeTarget, World, arguments, longstr
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")

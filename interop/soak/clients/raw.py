@@ -9,7 +9,7 @@ from typing import Any
 
 from interop.kit.client import Client, Gone, Refused, Silent, publication, start_ok
 from interop.parity import codec
-from interop.soak.shift import STOPPED, Actor, Shift
+from interop.soak.worker import STOPPED, Actor, Shift
 
 CHURN_PAUSE_S = 0.05
 STEPS_MAX = 300

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingM
 
 from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED
-from interop.soak.shift import HEARTBEAT_S, Actor, Sender, Shift, Taker
+from interop.soak.worker import HEARTBEAT_S, Actor, Sender, Shift, Taker
 
 POLL_S = 0.1
 TIMEOUT_S = 10.0

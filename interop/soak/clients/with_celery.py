@@ -18,7 +18,7 @@ import kombu.exceptions
 from interop.kit.program import Program, ProgramFailed
 from interop.soak.clients.with_kombu import LOSSES, TIMEOUT_S
 from interop.soak.ledger import CONFIRMED, Stream
-from interop.soak.shift import HEARTBEAT_S, Sender, Shift, Taker
+from interop.soak.worker import HEARTBEAT_S, Sender, Shift, Taker
 
 MODULE = "interop.soak.clients.with_celery"
 TASK = "soak.note"

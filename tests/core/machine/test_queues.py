@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.values import Table
+from tests.core.core_harness import World, arguments, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.model import (
     Copy,
@@ -23,7 +24,6 @@ from tests.core.machine.model import (
 )
 from tests.core.machine.topology import ModelBinding, ModelExchange
 from tests.core.machine.watch import Log, LoggedTarget, watch
-from tests.core.world import World, arguments, longstr
 
 if TYPE_CHECKING:
     from amqpy.core.queues.dispatch import Consumer

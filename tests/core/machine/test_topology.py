@@ -15,11 +15,11 @@ from amqpy.core.unacked import Delivery
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
+from tests.core.core_harness import FakeClient, longstr
 from tests.core.machine.model import Copy, Letter, ModelChannel, ModelConsumer, ModelQueue, QueueSettings
 from tests.core.machine.test_queues import QueueMachine, destroys, names, picks, seldom
 from tests.core.machine.topology import ModelBinding, ModelExchange
 from tests.core.machine.watch import LoggedTarget
-from tests.core.world import FakeClient, longstr
 
 EXCHANGES = ("x1", "x2", "x3")
 CHANNELS = 2
