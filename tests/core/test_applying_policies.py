@@ -12,7 +12,7 @@ from amqpy.core.arguments import POLICY_KEYS, Settings, merged, settings_of
 from amqpy.core.queues.queue import Queue
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field
-from tests.core.world import World, longstr
+from tests.core.core_harness import World, longstr
 
 # --- what they come to
 

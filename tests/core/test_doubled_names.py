@@ -11,8 +11,8 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_table, encode_table, fields_of, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.events_read import Listener
 
 
 def table(*fields: tuple[str, Any]) -> Table:

@@ -10,8 +10,8 @@ from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, EventPropert
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.core_harness import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.events_read import Listener
 
 ACTOR = "user_who_performed_action"
 

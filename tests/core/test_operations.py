@@ -9,7 +9,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
-from tests.core.world import FakeClient, FakeTarget, World, longstr
+from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
 
 
 @pytest.fixture

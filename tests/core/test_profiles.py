@@ -14,8 +14,8 @@ from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
-from tests.core.told import Listener
-from tests.core.world import PERMISSIONS, FakeClient, FakeTarget, World, arguments, content_header, longstr
+from tests.core.core_harness import PERMISSIONS, FakeClient, FakeTarget, World, arguments, content_header, longstr
+from tests.core.events_read import Listener
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")

@@ -8,9 +8,9 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, table_field
+from tests.core.core_harness import FakeTarget, World, arguments, integer, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
-from tests.core.world import FakeTarget, World, arguments, integer, longstr
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
