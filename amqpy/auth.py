@@ -240,7 +240,7 @@ class Users:
             user.permissions[vhost] = permission
             self._scheduler.put(PermissionRecord(user.name, vhost, *permission))
         # Remembered routes are permitted ones.
-        self._broker.vhosts[vhost].forget_routes()
+        self._broker.vhosts[vhost].router.forget()
 
     def _forget_vhost(self, vhost: str) -> None:
         for user in self:

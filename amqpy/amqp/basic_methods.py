@@ -12,6 +12,7 @@ from amqpy.amqp.topology_methods import named_queue
 from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
+from amqpy.core.message import deliver
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.unacked import Lots, Taken, in_lots
@@ -216,29 +217,24 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
 
 def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers) -> Steps:
     vhost = channel.vhost
-    refused = False
+    is_refused = False
     while publishes:
         publish = publishes.popleft()
-        # Bindings counted when it was published. A queue is whichever has that name now, or it must still be the same.
-        targets = publish.queues
-        if vhost.profile.deleted_fails_commit:
-            targets = tuple(each for each in targets if not (each.deleted and each.refusal_fails_commit))
-            refused = refused or len(targets) < len(publish.queues)
-        found = (vhost.queues.get(each.name) if each.deleted else each for each in targets)
-        queues = [queue for queue in found if queue is not None]
-        for queue in queues:
-            refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
-        if publish.mandatory and vhost.returns(queues) and len(targets) == len(publish.queues):
+        # Bindings counted when it was published; a queue is whichever has that name now.
+        found = (vhost.queues.get(each.name) if each.deleted else each for each in publish.targets)
+        targets = [target for target in found if target is not None]
+        is_refused = any(target.refusal_fails_commit for target in deliver(targets, publish.message)) or is_refused
+        if publish.mandatory and vhost.router.is_unroutable(targets) and len(targets) == len(publish.targets):
             channel.return_message(publish.message)
-        yield 1 + len(queues)
+        yield 1 + len(targets)
     for verdict, taken in answers:
         in_order = yield from sort(taken, itemgetter(0))
         _carry_out(channel, verdict, in_lots(in_order, len(taken)))
-    channel.broker.scheduler.jobs.then(lambda: _committed(channel, refused=refused))
+    channel.broker.scheduler.jobs.then(lambda: _committed(channel, is_refused=is_refused))
 
 
-def _committed(channel: ChannelSession, *, refused: bool) -> None:
-    if not refused:
+def _committed(channel: ChannelSession, *, is_refused: bool) -> None:
+    if not is_refused:
         channel.connection.durable_replies.hold_until_durable(len(channel.connection.outbox.chunks))
         channel.reply(Tx.CommitOk)
     elif not channel.closing:

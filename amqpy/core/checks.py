@@ -4,7 +4,7 @@ Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with
 """
 
 from amqpy.core.exchanges import Exchange
-from amqpy.core.ports import Client, Verb
+from amqpy.core.ports import Actor, Client, Verb
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
@@ -26,20 +26,20 @@ def stripped(name: str) -> str:
     return name.replace("\n", "").replace("\r", "")
 
 
-def check_permission(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
+def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if not client.may(verb, resource):
+    if not actor.may(verb, resource):
         named = f"{verb} " if vhost.profile.names_permission else ""
         raise AccessRefused(
-            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
+            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{actor.user_name}'"
         )
 
 
-def check_passive_permission(client: Client, vhost: Vhost, kind: str, name: str) -> None:
+def check_passive_permission(actor: Actor, vhost: Vhost, kind: str, name: str) -> None:
     """To ask whether something is there takes any permission on it, or none at all."""
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if vhost.profile.passive_needs_permission and not (client.may("read", resource) or client.may("write", resource)):
-        check_permission(client, vhost, "configure", kind, name)
+    if vhost.profile.passive_needs_permission and not (actor.may("read", resource) or actor.may("write", resource)):
+        check_permission(actor, vhost, "configure", kind, name)
 
 
 def check_not_default(exchange: str) -> None:

@@ -26,18 +26,22 @@ class Origin(NamedTuple):
 NOBODY: Final = Origin("", 0, "", "")
 
 
-class Client(Protocol):
-    """A connection, as far as the core needs to know it. Compared by identity: it owns exclusive queues."""
+class Actor(Protocol):
+    """Somebody in whose name an operation is done: a connected client, or a user of the management API."""
 
     @property
     def user_name(self) -> str: ...
 
+    def may(self, verb: Verb, resource: str) -> bool:
+        """True if its user has this permission on an exchange or a queue of its vhost."""
+
+
+class Client(Actor, Protocol):
+    """A connection, as far as the core needs to know it. Compared by identity: it owns exclusive queues."""
+
     @property
     def pid(self) -> str:
         """A name that no other connection or channel ever had."""
-
-    def may(self, verb: Verb, resource: str) -> bool:
-        """Whether its user has this permission on an exchange or a queue of its vhost."""
 
     @property
     def channel_count(self) -> int:

@@ -229,7 +229,7 @@ def test_numbers_in_headers_are_the_same_whatever_their_width() -> None:
 def test_routes_by_routing_key_are_remembered() -> None:
     assert world_with("x-consistent-hash", bound={"q1": "1"}).route("x", "k").queues is not None
     hashing_headers = world_with("x-consistent-hash", {"hash-header": longstr("h")}, bound={"q1": "1"})
-    assert hashing_headers.route("x", "k").queues is None
+    assert hashing_headers.route("x", "k").targets is None
 
 
 @pytest.mark.parametrize("key", ["1", "10", "+3", "007", "9" * 255])

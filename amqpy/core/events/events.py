@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeAlias
 
-from amqpy.core.events.internal_publisher import SHORTSTR_MAX, InternalPublisher
+from amqpy.core.events.internal_publisher import InternalPublisher
 from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
@@ -121,6 +121,6 @@ def _scalar(value: object) -> Field:
 
 def _short(name: str) -> str:
     """As much of it as fits into the name of a field. JSON has no such limit."""
-    if len(name) * 4 <= SHORTSTR_MAX:
+    if len(name) * 4 <= 255:
         return name
-    return name.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX].decode("utf-8", "surrogateescape")
+    return name.encode("utf-8", "surrogateescape")[:255].decode("utf-8", "surrogateescape")

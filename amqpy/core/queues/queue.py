@@ -55,6 +55,7 @@ class Queue(ConsumerDispatch):
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     refusal_fails_commit: ClassVar[bool] = True
     """True if tx.commit fails when a message is refused here."""
+    is_reply_queue: ClassVar[bool] = False
     __slots__ = (
         "arguments",
         "auto_delete",
