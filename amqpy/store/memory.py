@@ -64,7 +64,7 @@ class MemoryStore:
 
     def _apply(self, batch: Batch) -> None:
         for change in batch.changes:
-            self._apply_fact(change)
+            self._apply_change(change)
         for first, last in batch.cleared:
             for number in range(first >> POSITION_BITS, (last >> POSITION_BITS) + 1):
                 if number in self._lanes:
@@ -76,7 +76,7 @@ class MemoryStore:
             lane = self._lanes.setdefault(key >> POSITION_BITS, _Lane())
             lane.add(key, _Row(batch, key, message))
 
-    def _apply_fact(self, change: Change) -> None:
+    def _apply_change(self, change: Change) -> None:
         record = change.record
         records = self._records[type(record)]
         key = tuple(record[: KEYS[type(record)]])

@@ -1,4 +1,4 @@
-"""The headers exchange: to the queues whose binding arguments match the headers of the message.
+"""The headers exchange: routes to the queues whose binding arguments match the headers of the message.
 
 Source: AMQP 0-9-1 section 3.1.3.4; `rabbit_exchange_type_headers`.
 """
@@ -14,7 +14,7 @@ from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, repe
 class HeadersExchange(Exchange):
     """Matches the message's headers with the bindings' arguments.
 
-    Where a name comes more than once, the first value is compared with the first, the second with the second.
+    Where a name occurs more than once, the first value is compared with the first, the second with the second.
 
     Bindings are found through one of their conditions: all those of an `any` binding, the first of an `all` binding.
     So a message is compared with the bindings that share a header with it, not with every binding.
@@ -25,7 +25,7 @@ class HeadersExchange(Exchange):
 
     def prepare(self) -> None:
         self._value: Callable[[Field], Hashable] = exactly if self.vhost.profile.headers_by_type else comparable
-        """What two values are compared by."""
+        """Makes the form of a value in which two values are compared."""
         self._needs: dict[Binding, frozenset[Hashable]] = {}
         self._by_condition: dict[Hashable, dict[Binding, None]] = {}
 
@@ -57,14 +57,14 @@ class HeadersExchange(Exchange):
 
     def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
         headers = view.headers
-        facts: set[Hashable] = {ALWAYS, *headers}
-        facts.update((key, self._value(field)) for key, field in headers.items())
+        met: set[Hashable] = {ALWAYS, *headers}
+        met.update((key, self._value(field)) for key, field in headers.items())
         for number, key, field in repeated(headers):
-            facts.update(((number, key), (number, key, self._value(field))))
-        for fact in facts:
-            for binding in self._by_condition.get(fact, ()):
+            met.update(((number, key), (number, key, self._value(field))))
+        for condition in met:
+            for binding in self._by_condition.get(condition, ()):
                 needs = self._needs.get(binding)
-                if needs is None or needs <= facts:
+                if needs is None or needs <= met:
                     yield binding.destination
 
     def _found_by(self, arguments: Table) -> set[Hashable]:
@@ -74,9 +74,9 @@ class HeadersExchange(Exchange):
         return set(conditions)
 
     def _conditions(self, arguments: Table) -> list[Hashable]:
-        """The facts that a message must have: a key for "this header is there", a pair for "it has this value".
+        """The conditions of a binding: a key for "this header is there", a pair for "it has this value".
 
-        A name that comes again is for a header that comes again, and has its number before it.
+        A name that occurs again is for a header that occurs again, and has its number before it.
         """
         mode = arguments.get("x-match")
         with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
@@ -94,7 +94,7 @@ class HeadersExchange(Exchange):
 
 
 ALWAYS = ("",)
-"""What every message has: the condition under which an `all` binding without conditions is found."""
+"""A condition that every message meets: an `all` binding without conditions is found by it."""
 
 
 def _wants_all(arguments: Table) -> bool:
