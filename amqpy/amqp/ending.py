@@ -1,7 +1,7 @@
-"""How a connection ends: it leaves the core, which may take a while, and only then its client is told.
+"""The end of a connection: it leaves the core, which may take a while, and only then its client is notified.
 
-A client that has much (channels, consumers, deliveries not answered, queues of its own) leaves bit by bit, as a job. A
-connection that is lost while something else that it began goes on leaves after that: order is kept.
+A client that has much (channels, consumers, unacknowledged deliveries, exclusive queues) leaves bit by bit, as a job. A
+connection that is lost while another of its jobs goes on leaves after that: order is kept.
 
 Source: `rabbit_reader`: `terminate`, `handle_exception`, `handle_method0` of connection.close.
 """
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
 
 CHANNEL_UNITS = 20
-"""What it costs to close a channel that has nothing, as `jobs` counts it."""
+"""The cost of closing a channel without consumers and deliveries, in the units of `jobs`."""
 
 
 def leave(session: "ConnectionSession", then: Callable[[], object]) -> None:
-    """Gives back all that the connection has in the broker, then does something. Done again, there is nothing left."""
+    """Removes everything that the connection has in the broker, then calls `then`. May be repeated."""
     session.fast_channels.clear()
     if session.state is not State.CLOSED:
         session.state = State.CLOSING
@@ -45,7 +45,7 @@ def _leave(session: "ConnectionSession") -> Steps:
 
 
 def is_told(session: "ConnectionSession", state: State, fault: ConnectionFault) -> bool:
-    """Whether RabbitMQ tells a client, in this state of the connection, why it ends."""
+    """True if RabbitMQ sends connection.close for this fault in this state of the connection."""
     return (
         state in {State.OPENING, State.RUNNING}
         or (state is State.TUNING and isinstance(fault, NotAllowed))
