@@ -384,14 +384,17 @@ class ChannelSession:
             if self.replies is None:
                 raise PreconditionFailed("fast reply consumer does not exist")
             passed_on = name_reply_queue(header, self.replies)
-        if flags & USER_ID_FLAG:
+        user_comes_last = self.broker.profile.checks_user_id_last
+        if flags & USER_ID_FLAG and not user_comes_last:
             self._check_user_id(decode_properties(header)["user_id"])
         if flags & EXPIRATION_FLAG:
             ttl_ms = check_expiration(decode_properties(header)["expiration"])
-        if delivery_mode not in {None, 1, 2}:
+        if delivery_mode not in {None, 1, 2} and not self.broker.profile.any_delivery_mode:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
             more_keys, passed_on = take_copies(passed_on)
+        if flags & USER_ID_FLAG and user_comes_last:
+            self._check_user_id(decode_properties(header)["user_id"])
         kind = PersistentMessage if delivery_mode == PERSISTENT else Message
         if more_keys or passed_on is not header or ttl_ms is not None:
             return kind, _Special(passed_on, more_keys, ttl_ms)
@@ -447,16 +450,18 @@ class ChannelSession:
         self._content = None
         self.connection.fast_channels.pop(self.number, None)
         self.broker.consumer_timeouts.forget(self.unacked)
+        consumer_count = len(self.consumers)
         self.consumers.clear()
-        return self._leave(was_closing=self.closing)
+        return self._leave(consumer_count, was_closing=self.closing)
 
-    def _leave(self, *, was_closing: bool) -> Steps:
+    def _leave(self, consumer_count: int, *, was_closing: bool) -> Steps:
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
         yield from self.broker.close_channel(self.vhost, self.unacked, self.roll_back())
         if not was_closing:
-            self.broker.events.tell("channel.closed", of_channel_end, self.origin.pid, self.origin.user)
+            about = (self.origin.pid, self.origin.user, consumer_count, self.broker.profile)
+            self.broker.events.tell("channel.closed", of_channel_end, *about)
 
 
 def _in_publish(fault: AmqpFault) -> AmqpFault:

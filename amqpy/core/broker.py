@@ -35,7 +35,6 @@ from amqpy.core.topology import Topology
 from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
 from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
-from amqpy.profile import PROFILES
 from amqpy.sizes import Limit, parse_limit
 from amqpy.wire.content import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
@@ -74,7 +73,7 @@ class Broker(Answers):
         now_ms: int = 0,
     ) -> None:
         self.config = config
-        self.profile = PROFILES[config.profile]
+        self.profile = config.switches
         size = config.max_message_size
         self.max_message_size = self.profile.max_message_size if size is None else size
         # A smaller frame_max of ours must not lock out every client.
@@ -88,7 +87,7 @@ class Broker(Answers):
         self.scheduler.now_ms = now_ms
         self.scheduler.journal = journal
         self.internal_publisher = InternalPublisher(self.scheduler)
-        self.events = Events(self.internal_publisher, unix_time_ms)
+        self.events = Events(self.internal_publisher, unix_time_ms, self.node)
         self.vhosts: dict[str, Vhost] = {}
         self.consumer_timeouts = ConsumerTimeouts(
             self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer

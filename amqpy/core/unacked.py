@@ -136,11 +136,11 @@ class UnackedDeliveries:
         if not taken:
             return
         self.is_busy = True
-        answered = yield from sort(taken, itemgetter(0))
+        settled = yield from sort(taken, itemgetter(0))
         before, last = list(self.by_tag), self.last_tag
         others = ((tag, self.by_tag[tag]) for tag in before)
         whole: dict[int, Delivery] = {}
-        entries = merge(answered, others, key=itemgetter(0))
+        entries = merge(settled, others, key=itemgetter(0))
         while lot := list(islice(entries, LOT)):
             whole.update(lot)
             yield len(lot)

@@ -89,7 +89,7 @@ class Vhost:
         self.choose = choose
         """Makes a random number below the one it is given."""
         self.metadata = Metadata()
-        self.policies = PolicySet()
+        self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.tracer: Tracer | None = None
@@ -179,7 +179,7 @@ class Vhost:
         self.place_queue(queue)
         if durable:
             self.scheduler.put(encoding.of_queue(queue))
-        self.events.tell("queue.created", event_properties.of_queue, queue, actor)
+        self.events.tell("queue.created", event_properties.of_queue, queue, self.events.node, actor)
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
@@ -214,7 +214,7 @@ class Vhost:
                 self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
         yield from self.unbind(each(queue.bindings))
-        self.events.tell("queue.deleted", event_properties.of_deletion, queue, actor)
+        self.events.tell("queue.deleted", event_properties.of_queue_gone, queue, actor)
         yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:

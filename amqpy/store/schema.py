@@ -18,7 +18,7 @@ TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('run', 0), ('is_clean', 1);
 
--- What is small comes first, so that nobody has to pass by a body on the way to it.
+-- Small columns come first, so that they are read without reading past a body.
 CREATE TABLE messages (
     key INTEGER PRIMARY KEY,
     shared INTEGER,

@@ -106,6 +106,11 @@ def with_field(table: Table, name: str, field: Field) -> Table:
     return _as_read([*fields_of(table), (name, field)])
 
 
+def by_name(table: Table) -> Table:
+    """The fields in the order of their names, as RabbitMQ has them after each change that it makes."""
+    return _as_read(sorted(fields_of(table), key=lambda entry: entry[0].encode("utf-8", "surrogateescape")))
+
+
 def decode_array(data: bytes) -> list[Field]:
     """Decodes the content of an array. Raises MalformedValue."""
     items = []
@@ -284,6 +289,11 @@ def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
         if count:
             yield count, name, field
         seen[name] = count + 1
+
+
+def last_values(table: Table) -> Table:
+    """The table with the last value of each name that occurs more than once."""
+    return {**table, **{name: field for _, name, field in repeated(table)}}
 
 
 def entries_of(table: Table) -> Entries:

@@ -35,9 +35,10 @@ P = ParamSpec("P")
 class Events:
     """Publishes events."""
 
-    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int]) -> None:
+    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int], node: str) -> None:
         self.exchange: Exchange | None = None
         """The exchange of events, once its virtual host exists."""
+        self.node = node
         self.administrator = COMMAND_LINE
         """The acting user of administration now."""
         self._publisher = publisher

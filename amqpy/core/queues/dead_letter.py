@@ -68,17 +68,22 @@ class _Death(NamedTuple):
     routing_keys: tuple[str, ...]
     expiration: str | None
 
-    def table(self) -> dict[str, Field]:
-        table = {
+    def table(self, *, is_plain: bool) -> dict[str, Field]:
+        """A first death. Where x-death is plain, `original-expiration` is told first, and as a number."""
+        expiration = {}
+        if self.expiration is not None:
+            told = str(int(self.expiration)) if is_plain else self.expiration
+            expiration = {"original-expiration": Field("longstr", told)}
+        return {
+            **(expiration if is_plain else {}),
+            "count": Field("long", 1),
             "reason": Field("longstr", self.reason),
             "queue": Field("longstr", self.queue),
             "time": Field("timestamp", self.time_s),
             "exchange": Field("longstr", self.exchange),
             "routing-keys": array_field(Field("longstr", key) for key in self.routing_keys),
+            **({} if is_plain else expiration),
         }
-        if self.expiration is not None:
-            table["original-expiration"] = Field("longstr", self.expiration)
-        return table
 
 
 def _letter_of(
@@ -98,14 +103,14 @@ def _letter_of(
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
-    noted = _first_noted(death, profile.notes_last_death) if history is None else _noted(history, death, profile)
+    noted = _first_noted(death, profile) if history is None else _noted(history, death, profile)
     new_key = queue.settings.dead_letter_routing_key
     if new_key is not None:
         key = new_key
     if headers:
         for name, entry in noted.entries:
             replace_entry(headers, name, entry)
-        if new_key is not None:
+        if new_key is not None and not profile.keeps_cc:
             drop_entry(headers, b"CC")
         properties["headers"] = headers_property(join_table(headers))
     else:
@@ -131,10 +136,10 @@ class _Noted(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _first_noted(death: _Death, is_last_noted: bool) -> _Noted:
+def _first_noted(death: _Death, profile: "Profile") -> _Noted:
     """The headers of a first dead-lettering. Cached: many messages have the same ones within a second."""
-    where = _where(death, "first") | (_where(death, "last") if is_last_noted else {})
-    deaths = [encode_table({"count": Field("long", 1), **death.table()})]
+    where = _where(death, "first") | (_where(death, "last") if profile.notes_last_death else {})
+    deaths = [encode_table(death.table(is_plain=profile.plain_deaths))]
     entries = [*entries_of(where), _x_death(deaths)]
     return _Noted(entries, headers_property(join_table(entries)), deaths)
 
@@ -144,9 +149,9 @@ def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
     deaths = _tables_of(history)
     if deaths is None:
         # A client has put something else there, which is overwritten.
-        deaths = [encode_table({"count": Field("long", 1), **death.table()})]
+        deaths = [encode_table(death.table(is_plain=profile.plain_deaths))]
     else:
-        deaths = _counted(_grouped(deaths, turned=profile.turns_x_death), death)
+        deaths = _counted(_grouped(deaths, turned=profile.turns_x_death), death, is_plain=profile.plain_deaths)
     where = entries_of(_where(death, "last")) if profile.notes_last_death else []
     return _Noted([*where, _x_death(deaths)], b"", deaths)
 
@@ -223,19 +228,20 @@ def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
     return grouped[::-1] if turned else grouped
 
 
-def _counted(deaths: list[bytes], death: _Death) -> list[bytes]:
-    """The history with one more death, in front."""
+def _counted(deaths: list[bytes], death: _Death, *, is_plain: bool) -> list[bytes]:
+    """The history with one more death, in front. Where x-death is plain, its entries are not sorted by name."""
     place = (_raw(death.queue), _raw(death.reason))
     known = next((each for each in deaths if _read(each).place == place), None)
     if known is None:
-        entries = entries_of({"count": Field("long", 1), **death.table()})
+        entries = entries_of(death.table(is_plain=is_plain))
     else:
         count = decode_table(known).get("count")
         number = count.value if count is not None and count.kind in INTEGER_KINDS else 0
         entries = split_table(known)
         replace_entry(entries, *_count(number + 1))
     others = [each for each in deaths if _read(each).place != place]
-    return [join_table(entries), *others]
+    latest = b"".join([entry for _, entry in entries]) if is_plain else join_table(entries)
+    return [latest, *others]
 
 
 def _count(number: int) -> tuple[bytes, bytes]:

@@ -58,6 +58,7 @@ RETURNED_LEVEL = 32
 """The level of requeued messages: above every priority."""
 
 DEFAULT_PRIORITY = 4
+NUMBERS = INTEGER_KINDS | {"float", "double"}
 UNREJECT_SHARE = 0.8
 """The share of its limit below which a queue that refuses messages takes them again."""
 
@@ -110,10 +111,12 @@ class QuorumQueue(Queue):
         field = self.arguments.get("x-delivery-limit")
         said = self.policy.definition.get("delivery-limit")
         if profile.quorum_delivery_limit is not None:
-            given = field.value if field is not None and field.kind in INTEGER_KINDS else None
+            given = field.value if field is not None and field.kind in NUMBERS else None
             limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
             limit = max(limits) if min(limits) < 0 else min(limits)
-            return None if limit < 0 else limit
+            if limit >= 0:
+                return float(limit) if isinstance(limit, float) else limit
+            return math.inf if profile.unlimited_waits_first else None
         if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
         if field is not None and field.kind != "void" and field.kind not in INTEGER_KINDS:
@@ -124,7 +127,7 @@ class QuorumQueue(Queue):
         if message.waits_first:
             return RETURNED_LEVEL
         has_priorities = self._has_priorities
-        if not (self.vhost.profile.quorum_priorities if has_priorities is None else has_priorities):
+        if not (self.vhost.profile.message_priorities if has_priorities is None else has_priorities):
             return 0
         has_priority = flags_of(message.header) & PRIORITY_FLAG
         return min(priority_of(message.header), RETURNED_LEVEL - 1) if has_priority else DEFAULT_PRIORITY
@@ -312,7 +315,7 @@ class QuorumQueue(Queue):
         if self.settings.single_active:
             raise ResourceLocked(
                 f"cannot obtain access to locked {self._text()}. basic.get operations are not supported by "
-                "quorum queues with single active consumer"
+                f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
 
     def rank(self, consumer: Consumer) -> int:
