@@ -83,7 +83,7 @@ class User:
 
     def check_channel(self) -> None:
         """Raises NotAllowed if the user has as many channels as allowed, on all connections together."""
-        # Counted when there is a limit to keep, so that there is no number to keep right.
+        # Counted only if there is a limit, so that no counter has to be maintained.
         if MAX_CHANNELS not in self.limits:
             return
         if reached(self.limits, MAX_CHANNELS, sum(client.channel_count for client in self.clients)):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TimerTarget(Hashable, Protocol):
-    """Something that can have a timer."""
+    """An object that can have a timer."""
 
     def on_timer(self) -> None:
         """Is called when the timer is due; `Scheduler.now_ms` is not before it."""

@@ -32,7 +32,7 @@ from amqpy.store.store import StoreError, StoreFull
 Sync: TypeAlias = Literal["full", "os", "none"]
 
 PAGE_BYTES: Final = 16 * 1024
-"""Larger pages than SQLite's: a page is written whole, but holds a hundred messages."""
+"""The page size, larger than the default of SQLite: a page is written whole, but holds a hundred messages."""
 LOG_PAGES: Final = 1024
 """Pages of the write-ahead log before a checkpoint copies them into the database and the log begins anew."""
 LOG_BYTES_MAX: Final = 256 * 2**20

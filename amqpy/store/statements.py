@@ -27,7 +27,7 @@ RANGE_MIN: Final = 4
 """The least number of consecutive keys that are deleted as a range."""
 
 SHARED_BODY_MIN_BYTES: Final = 512
-"""Smaller bodies are stored with each message: a row for the body costs about as much."""
+"""The least size of a shared body. Smaller ones are stored with each message: a row of their own costs as much."""
 
 
 class Form:

@@ -16,7 +16,7 @@ class StoreError(Exception):
 
 
 class StoreFull(StoreError):
-    """There is no space. No batch appended since the last sync is stored; they may be appended again."""
+    """The error for a full disk. No batch appended since the last sync is stored; they may be appended again."""
 
 
 class Store(StartSource, Protocol):

@@ -167,7 +167,7 @@ def _checked(content: bytes, *, keyed: bool) -> bytes:
 
 
 _new = tuple.__new__
-"""`Field(…)` itself takes twice as long."""
+"""Makes a Field in half the time of `Field(…)`."""
 _READERS = {tag: (kind, codec.unpack_from, 1 + codec.size) for tag, (kind, codec) in _FIXED.items()}
 _LONGSTR = ord("S")
 _SIZED = {ord("S"): "longstr", ord("x"): "binary", ord("F"): "table", ord("A"): "array"}
