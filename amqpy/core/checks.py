@@ -1,4 +1,4 @@
-"""What operations check before they change anything, in RabbitMQ's words.
+"""Checks of permissions, names and existence, with RabbitMQ's error texts.
 
 Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`.
 """
@@ -10,7 +10,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
 
 DEFAULT_EXCHANGE_RESOURCE = "amq.default"
-"""What permissions call the exchange without a name."""
+"""The name of the default exchange in permissions."""
 
 
 def queue_text(vhost: Vhost, name: str) -> str:
@@ -22,7 +22,7 @@ def exchange_text(vhost: Vhost, name: str) -> str:
 
 
 def stripped(name: str) -> str:
-    """RabbitMQ drops line ends from names that are declared or bound."""
+    """The name without line ends, which RabbitMQ drops from names that are declared or bound."""
     return name.replace("\n", "").replace("\r", "")
 
 
@@ -36,7 +36,7 @@ def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: str, name: st
 
 
 def check_passive_permission(actor: Actor, vhost: Vhost, kind: str, name: str) -> None:
-    """To ask whether something is there takes any permission on it, or none at all."""
+    """Checks a passive declaration: by profile it needs any one permission on the resource, or none."""
     resource = name or DEFAULT_EXCHANGE_RESOURCE
     if vhost.profile.passive_needs_permission and not (actor.may("read", resource) or actor.may("write", resource)):
         check_permission(actor, vhost, "configure", kind, name)
@@ -60,7 +60,7 @@ def locked(vhost: Vhost, name: str) -> ResourceLocked:
 
 
 def find_exchange(vhost: Vhost, name: str) -> Exchange:
-    """Raises NotFound."""
+    """Finds an exchange. Raises NotFound."""
     exchange = vhost.exchanges.get(name)
     if exchange is None:
         raise NotFound(f"no {exchange_text(vhost, name)}")
@@ -68,7 +68,7 @@ def find_exchange(vhost: Vhost, name: str) -> Exchange:
 
 
 def find_queue(vhost: Vhost, name: str) -> Queue:
-    """Raises NotFound."""
+    """Finds a queue. Raises NotFound."""
     queue = vhost.queues.get(name)
     if queue is None:
         raise NotFound(f"no {queue_text(vhost, name)}")
@@ -76,7 +76,7 @@ def find_queue(vhost: Vhost, name: str) -> Queue:
 
 
 def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
-    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+    """Finds a queue that is not exclusive to another connection. Raises NotFound or ResourceLocked."""
     queue = find_queue(vhost, name)
     if queue.owner is not None and queue.owner is not client:
         raise locked(vhost, name)
