@@ -3,13 +3,16 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CODE = re.compile(r"`([^`\n]+)`|^ {4}(.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -33,3 +36,12 @@ def test_architecture_names_every_file() -> None:
     text = ARCHITECTURE.read_text("utf-8")
     files = {path.name for path in (ROOT / "amqpy").rglob("*.py")} - {"__init__.py", "__main__.py"}
     assert not {name for name in files if not re.search(rf"\b{re.escape(name)}\b", text)}
+
+
+def test_contributing_names_what_is_there() -> None:
+    """Files and folders, of the project or of the package, and the modules after `-m`."""
+    words = [word for code in CODE.findall(CONTRIBUTING.read_text("utf-8")) for word in "".join(code).split()]
+    files = {word for word in words if "/" in word or word.endswith((".py", ".md"))}
+    modules = {module.replace(".", "/") for option, module in pairwise(words) if option == "-m"}
+    assert {"scripts/check", "core/exchanges/", "interop/parity"} <= files | modules, "the page is read"
+    assert not {name for name in files | modules if not (ROOT / name).exists() and not (ROOT / "amqpy" / name).exists()}
