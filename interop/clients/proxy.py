@@ -12,14 +12,11 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 CHUNK_BYTES = 1 << 18
 LINGER_S = 5.0
-BIND_TIMEOUT_S = 900.0
-BIND_RETRY_S = 0.5
 FRAME_HEADER = struct.Struct(">BHL")
 FRAME_END = b"\xce"
 METHOD = 1
@@ -43,12 +40,13 @@ START_OF_0_8 = struct.pack(">HHBB", 10, 10, 8, 0)
 class Proxy:
     """Listens on 127.0.0.1, on `port` for clients and on `control_port` for commands."""
 
-    def __init__(self, host: str, port: int, *, listen_on: int = 0) -> None:
+    def __init__(self, host: str, port: int, *, clients: socket.socket | None = None) -> None:
+        """`clients`: a listener that is there already."""
         self._broker = (host, port)
         self._links: set[Link] = set()
         self._lock = threading.Lock()
-        self._clients = listener(listen_on)
-        self._commands = listener(0)
+        self._clients = clients or listener()
+        self._commands = listener()
         self.port: int = self._clients.getsockname()[1]
         self.control_port: int = self._commands.getsockname()[1]
 
@@ -183,22 +181,8 @@ def end(each: socket.socket) -> None:
         each.shutdown(socket.SHUT_RDWR)
 
 
-def listener(port: int) -> socket.socket:
-    """Wait for a port that is taken: another run may have it, and let it go."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + BIND_TIMEOUT_S
-    while True:
-        try:
-            listening.bind(("127.0.0.1", port))
-            listening.listen(128)
-        except OSError:
-            if time.monotonic() > deadline:
-                listening.close()
-                raise
-            time.sleep(BIND_RETRY_S)
-        else:
-            return listening
+def listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0), backlog=128)
 
 
 def accept_from(listening: socket.socket, serve: Callable[[socket.socket], None]) -> None:

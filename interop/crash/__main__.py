@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from interop import keeper
 from interop.crash.play import Play
 from interop.crash.subject import SubjectFailed, running
 from interop.rabbitmq import RabbitMQUnavailable
@@ -44,4 +45,5 @@ def main(rounds: int, seed: int, broker: str, data_dir: Path | None, options: tu
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from interop import keeper
 from interop.crash.subject import SubjectFailed
 from interop.matrix import features
 from interop.matrix.cells import FEATURES, READERS, SIZES, cells, quick_cells
@@ -104,4 +105,5 @@ def report(outcome: Outcome, *, verbose: bool) -> None:
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()
