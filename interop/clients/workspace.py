@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,16 +123,16 @@ class Workspace:
         name, _, _ = requirement.partition("==")
         place = self.folder / "sdists" / requirement
         if not place.exists():
-            place.mkdir(parents=True)
-            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--dest", str(place)]
-            try:
-                self._run([sys.executable, *fetch, "--disable-pip-version-check", requirement], self.folder)
-                (archive,) = place.glob("*.t*gz")
+            place.parent.mkdir(exist_ok=True)
+            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--dest"]
+            # In a place of its own until it is whole: a run may be killed.
+            with tempfile.TemporaryDirectory(dir=self.folder) as made:
+                self._run([sys.executable, *fetch, made, "--disable-pip-version-check", requirement], self.folder)
+                (archive,) = Path(made).glob("*.t*gz")
                 with tarfile.open(archive) as packed:
-                    packed.extractall(place, filter="data")
-            except BaseException:
-                shutil.rmtree(place)
-                raise
+                    packed.extractall(made, filter="data")
+                Path(made).rename(place)
+                Path(made).mkdir()  # for TemporaryDirectory to remove
         (folder,) = (path for path in place.iterdir() if path.is_dir())
         return folder
 
