@@ -4,7 +4,7 @@
 the keeper's once its own parent is gone (on Linux: elsewhere only what is in the child's process group), and what it
 makes for a time is in a folder of the keeper's. When the child has ended, by itself, for a signal or for SIGKILL, the
 keeper kills what is left, removes the folder and ends as the child did. When the keeper is killed, the child gets
-SIGTERM, ends by way of every `finally`, and removes the folder.
+SIGTERM, ends by way of every `finally`, and does itself what the keeper would have done.
 
 From a shell, `python -m interop.keeper COMMAND …`.
 """
@@ -23,6 +23,7 @@ from types import FrameType
 import psutil
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.01
 
 
@@ -31,18 +32,21 @@ def stay_behind() -> None:
     folder = tempfile.mkdtemp(prefix="amqpy-run-")
     ask_kernel(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until both know what to do with them
     child = os.fork()
     if child:
         code = keep(child)
-        shutil.rmtree(folder, ignore_errors=True)
+        clear_away(folder)
         os._exit(code)
     os.setpgid(0, 0)
+    ask_kernel(PR_SET_CHILD_SUBREAPER, 1)
     ask_kernel(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != keeper:
         os._exit(1)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(clear_away, folder)
     signal.signal(signal.SIGTERM, leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -55,7 +59,7 @@ def ask_kernel(option: int, value: int) -> None:
 
 
 def keep(child: int) -> int:
-    """Pass signals on and wait; end what is left. The exit code, as shells have it."""
+    """Pass signals on and wait; end the group. The exit code, as shells have it."""
     with contextlib.suppress(PermissionError, ProcessLookupError):
         os.setpgid(child, child)  # the child does so, too: whoever comes first
 
@@ -64,21 +68,21 @@ def keep(child: int) -> int:
             # As from a terminal, which interrupts a whole group.
             (os.killpg if number == signal.SIGINT else os.kill)(child, number)
 
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in SIGNALS:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     ended = 0
     while ended != child:
         ended, status = os.waitpid(-1, 0)
-    end_all(child)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
-def end_all(group: int) -> None:
-    """Kill the group, and whoever descends from us."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+def clear_away(folder: str) -> None:
+    """Kill whoever descends from us, and remove the folder."""
     while left := psutil.Process().children(recursive=True):
         for each in left:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -87,6 +91,7 @@ def end_all(group: int) -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         time.sleep(POLL_S)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import psutil
 import pytest
@@ -69,14 +70,13 @@ def test_a_run_that_is_killed(run: Run) -> None:
     run.assert_gone()
 
 
-def test_a_run_whose_keeper_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_keeper_is_killed_ends_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    goes_on = "import time\ntry: print(1, flush=True); time.sleep(1000)\nfinally: print('in order', flush=True)"
-    keeper = subprocess.Popen([sys.executable, "-c", KEPT + goes_on], stdout=subprocess.PIPE, text=True)
-    assert keeper.stdout is not None
-    keeper.stdout.readline()
-    keeper.kill()
-    assert keeper.communicate(timeout=DEADLINE_S)[0] == "in order\n"
+    in_order = f"try:{indent(GOES_ON, '  ')}finally: print('in order', flush=True)"
+    run = Run([sys.executable, "-c", KEPT + in_order])
+    run.keeper.kill()
+    run.assert_gone()
+    assert run.keeper.communicate(timeout=DEADLINE_S)[0] == "in order\n"
     assert not list(tmp_path.iterdir())
 
 
