@@ -34,7 +34,7 @@ def tell(text: str) -> None:
 @click.option("--only", metavar="NAME", multiple=True, help="Only this library; may be given more than once.")
 @click.option("--language", metavar="NAME", multiple=True, help="Only libraries for this language.")
 @click.option("--quick", is_flag=True, help="Without programs and tests that are slow or not in a package registry.")
-@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="How many libraries at the same time.")
+@click.option("--jobs", default=2 * (os.cpu_count() or 1), show_default=True, help="How many libraries at a time.")
 @click.option("--save", is_flag=True, help="Keep the results in interop/clients/results, for docs/interop.md.")
 @click.option("--list", "listing", is_flag=True, help="Only list the libraries.")
 def main(
@@ -132,7 +132,8 @@ def play_all(
 
     with stop_on_sigterm(), ThreadPoolExecutor(jobs) as pool:
         try:
-            for _ in pool.map(play_one, libraries):
+            # Those with most to do first, or the last of them would be alone for minutes.
+            for _ in pool.map(play_one, sorted(libraries, key=lambda library: -len(library.programs))):
                 pass
         except BaseException:  # also an interrupt: nobody waits for what runs for minutes
             pool.shutdown(wait=False, cancel_futures=True)
