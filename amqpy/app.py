@@ -22,13 +22,13 @@ import trio
 
 from amqpy.auth import Users
 from amqpy.config import Config
-from amqpy.core import recovery
 from amqpy.core.broker import Broker
-from amqpy.core.startup import open_broker
+from amqpy.core.durability import recovery
+from amqpy.core.durability.startup import open_broker
 from amqpy.server import listener
-from amqpy.server.collector import collect_garbage
-from amqpy.server.monitor import monitor
+from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.reactor import Reactor, now_ms
+from amqpy.server.resource_monitor import monitor_resources
 from amqpy.store.store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def _serve_until(
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         connections.start_soon(collect_garbage, reactor.broker)
-        await connections.start(monitor, reactor, config.data_dir)
+        await connections.start(monitor_resources, reactor, config.data_dir)
         async with trio.open_nursery() as accepting:
             accepting.start_soon(listener.serve, listeners, reactor)
             if config.data_dir is None:

@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
-from amqpy.core.administration.validation import compile_pattern, refuse_depth
+from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
+from amqpy.core.administration.validation import check_depth, compile_pattern
 from amqpy.core.broker import Broker
-from amqpy.core.effects import Client, Verb
-from amqpy.core.events import description
-from amqpy.core.facts import PermissionRecord, Record, UserRecord
-from amqpy.core.records import as_json
-from amqpy.core.recovery import is_new
+from amqpy.core.durability.encoding import as_json
+from amqpy.core.durability.records import PermissionRecord, Record, UserRecord
+from amqpy.core.durability.recovery import is_new
+from amqpy.core.events import event_properties
+from amqpy.core.ports import Client, Verb
 from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
 from amqpy.wire.values import Field, MalformedValue, decode_table
 
@@ -74,7 +74,7 @@ class User:
         pattern: str = getattr(permission, verb)
         return re.search(pattern or "^$", resource) is not None
 
-    def refuse_connection(self) -> None:
+    def check_connection(self) -> None:
         """Raises NotAllowed if the user has as many connections as allowed."""
         if reached(self.limits, MAX_CONNECTIONS, len(self.clients)):
             raise NotAllowed(
@@ -82,7 +82,7 @@ class User:
                 f"user connection limit ({self.limits[MAX_CONNECTIONS]}) is reached"
             )
 
-    def refuse_channel(self) -> None:
+    def check_channel(self) -> None:
         """Raises NotAllowed if the user has as many channels as allowed, on all connections together."""
         # Counted when there is a limit to keep, so that there is no number to keep right.
         if MAX_CHANNELS not in self.limits:
@@ -105,7 +105,7 @@ class Users:
         config = broker.config
         self._broker = broker
         self._events = broker.events
-        self._agenda = broker.agenda
+        self._scheduler = broker.scheduler
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
@@ -149,10 +149,10 @@ class Users:
         hashed = self._hash(password) if password_hash is None else password_hash
         user = self._by_name[name] = User(name, hashed, {})
         user.tags = tuple(tags)
-        self._agenda.put(user.record())
-        self._events.tell("user.created", description.named, name, self._events.administrator)
+        self._scheduler.put(user.record())
+        self._events.tell("user.created", event_properties.named, name, self._events.administrator)
         if user.tags:
-            self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
+            self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
 
     def delete_user(self, name: str) -> None:
         """Also closes the user's connections."""
@@ -160,8 +160,8 @@ class Users:
         for vhost in list(user.permissions):
             self._set_permission(user, vhost, None)
         del self._by_name[name]
-        self._agenda.drop(user.record())
-        self._events.tell("user.deleted", description.named, name, self._events.administrator)
+        self._scheduler.drop(user.record())
+        self._events.tell("user.deleted", event_properties.named, name, self._events.administrator)
         for client in list(user.clients):
             client.close(f"user '{name}' is deleted")
 
@@ -170,17 +170,17 @@ class Users:
         user = self.user(name)
         before, user.password_hash = user.password_hash, self._hash(password)
         if user.password_hash != before:
-            self._agenda.put(user.record())
+            self._scheduler.put(user.record())
         event = "user.password.changed" if password else "user.password.cleared"
-        self._events.tell(event, description.named, name, self._events.administrator)
+        self._events.tell(event, event_properties.named, name, self._events.administrator)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
         """For logins to come."""
         user = self.user(name)
         before, user.tags = user.tags, tuple(tags)
         if user.tags != before:
-            self._agenda.put(user.record())
-        self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
+            self._scheduler.put(user.record())
+        self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Counts from now on, for open connections too."""
@@ -195,35 +195,37 @@ class Users:
         self._set_permission(user, vhost, permission)
         administrator = self._events.administrator
         self._events.tell(
-            "permission.created", description.of_permission, name, vhost, administrator, permission._asdict()
+            "permission.created", event_properties.of_permission, name, vhost, administrator, permission._asdict()
         )
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         user = self.user(name)
         self._broker.administration.vhost(vhost)
         self._set_permission(user, vhost, None)
-        self._events.tell("permission.deleted", description.of_permission, name, vhost, self._events.administrator)
+        self._events.tell("permission.deleted", event_properties.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Limits beside those there are; what there is already too much of stays."""
         user = self.user(name)
-        refuse_depth(limits)
-        for error in judge_limits("user-limits", USER_LIMITS, limits):
+        check_depth(limits)
+        for error in errors_in_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
         self._set_limits(user, user.limits | limits)
-        self._events.tell("user.limits.set", description.of_limits, self._events.administrator, limits, username=name)
+        self._events.tell(
+            "user.limits.set", event_properties.of_limits, self._events.administrator, limits, username=name
+        )
 
     def clear_limits(self, name: str, *limits: str) -> None:
         """These limits, or all."""
         user = self.user(name)
         gone = limits or tuple(user.limits)
         self._set_limits(user, {limit: most for limit, most in user.limits.items() if limit not in gone})
-        self._events.tell("user.limits.cleared", description.of_limits, self._events.administrator, username=name)
+        self._events.tell("user.limits.cleared", event_properties.of_limits, self._events.administrator, username=name)
 
     def _set_limits(self, user: User, limits: dict[str, int]) -> None:
         before, user.limits = user.limits, limits
         if limits != before:
-            self._agenda.put(user.record())
+            self._scheduler.put(user.record())
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
@@ -233,10 +235,10 @@ class Users:
         if permission is None:
             if before is not None:
                 del user.permissions[vhost]
-                self._agenda.drop(PermissionRecord(user.name, vhost, *before))
+                self._scheduler.drop(PermissionRecord(user.name, vhost, *before))
         elif permission != before:
             user.permissions[vhost] = permission
-            self._agenda.put(PermissionRecord(user.name, vhost, *permission))
+            self._scheduler.put(PermissionRecord(user.name, vhost, *permission))
         # Remembered routes are permitted ones.
         self._broker.vhosts[vhost].forget_routes()
 
@@ -245,7 +247,7 @@ class Users:
             if user.may_enter(vhost):
                 self._set_permission(user, vhost, None)
                 administrator = self._events.administrator
-                self._events.tell("permission.deleted", description.of_permission, user.name, vhost, administrator)
+                self._events.tell("permission.deleted", event_properties.of_permission, user.name, vhost, administrator)
 
     # --- logging in
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from amqpy import __version__
-from amqpy.config import PREFIX, SETTINGS, ConfigError, about, load, option_name, unknown_variables
+from amqpy.config import PREFIX, SETTINGS, ConfigError, load, option_name, setting_info, unknown_variables
 
 Command = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def setting_options(command: Command) -> Command:
     """The options of the settings that have one, in the order of the settings."""
     for name, setting in reversed(SETTINGS.items()):
-        told = about(setting)
+        told = setting_info(setting)
         if told.option is not None:
             command = click.option(
                 option_name(name),

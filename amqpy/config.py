@@ -61,7 +61,7 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
 
 
 @dataclass(slots=True, frozen=True)
-class About:
+class SettingInfo:
     """What is to be known of a setting beside its type and default."""
 
     doc: str
@@ -79,14 +79,14 @@ class About:
     """Kept out of repr, and so out of every log."""
 
 
-def setting(default: T, about: About) -> T:
+def setting(default: T, about: SettingInfo) -> T:
     """A field of `Config`."""
     return field(default=default, repr=not about.secret, metadata={"about": about})
 
 
-def about(setting: "Field[Any]") -> About:
+def setting_info(setting: "Field[Any]") -> SettingInfo:
     told = setting.metadata["about"]
-    assert isinstance(told, About)
+    assert isinstance(told, SettingInfo)
     return told
 
 
@@ -94,10 +94,10 @@ def about(setting: "Field[Any]") -> About:
 class Config:
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
-    host: str = setting("127.0.0.1", About("The address to listen on.", low=1, option="HOST"))
+    host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
     port: int = setting(
         5672,
-        About(
+        SettingInfo(
             "The port to listen on; 0 takes a free one and logs it.",
             low=0,
             high=UINT16_MAX,
@@ -107,7 +107,7 @@ class Config:
     )
     listen: tuple[str, ...] = setting(
         (),
-        About(
+        SettingInfo(
             "Addresses to listen on instead of `host` and `port`.",
             form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
             option="ADDRESS",
@@ -115,11 +115,11 @@ class Config:
     )
     data_dir: str | None = setting(
         None,
-        About("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
+        SettingInfo("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
     )
     sync: str = setting(
         "full",
-        About(
+        SettingInfo(
             "What a confirm waits for: `full` for the disk, `os` for the operating system (a loss of power may lose "
             "what was confirmed), `none` for nothing.",
             choices=("full", "os", "none"),
@@ -128,7 +128,7 @@ class Config:
     )
     log_level: str = setting(
         "info",
-        About(
+        SettingInfo(
             "The least level that is logged.",
             choices=("debug", "info", "warning", "error"),
             option="LEVEL",
@@ -136,12 +136,12 @@ class Config:
     )
     strict: bool = setting(
         False,
-        About("Stop at the first internal error instead of closing the connection that met it.", option=""),
+        SettingInfo("Stop at the first internal error instead of closing the connection that met it.", option=""),
     )
 
     default_user: str = setting(
         "guest",
-        About(
+        SettingInfo(
             "The user that exists from the start.",
             low=1,
             high=SHORTSTR_BYTES_MAX,
@@ -150,11 +150,11 @@ class Config:
     )
     default_pass: str = setting(
         "guest",
-        About("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
+        SettingInfo("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
     )
     default_vhost: str = setting(
         "/",
-        About(
+        SettingInfo(
             "The virtual host that exists from the start.",
             low=1,
             high=SHORTSTR_BYTES_MAX,
@@ -163,40 +163,44 @@ class Config:
     )
     default_queue_type: str = setting(
         "classic",
-        About(
+        SettingInfo(
             "The type of queues that are declared without one, in virtual hosts that have no default of their own.",
             choices=("classic", "quorum", "stream"),
         ),
     )
-    loopback_users: tuple[str, ...] = setting(("guest",), About("Users that may connect from a loopback address only."))
+    loopback_users: tuple[str, ...] = setting(
+        ("guest",), SettingInfo("Users that may connect from a loopback address only.")
+    )
     auth_mechanisms: tuple[str, ...] = setting(
         (),
-        About(
+        SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
             choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
         ),
     )
 
-    frame_max: int = setting(131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX))
+    frame_max: int = setting(
+        131_072, SettingInfo("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
+    )
     channel_max: int = setting(
         2047,
-        About("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
+        SettingInfo("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
     )
     heartbeat: int = setting(
         60,
-        About("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
+        SettingInfo("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
     )
     handshake_timeout_ms: int = setting(
         10_000,
-        About("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
+        SettingInfo("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
     )
     close_timeout_ms: int = setting(
         30_000,
-        About("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
+        SettingInfo("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
     )
     memory_high_watermark: str | None = setting(
         None,
-        About(
+        SettingInfo(
             "How much memory the broker may use before publishers are blocked; by default the profile's share.",
             form=("a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`", parse_watermark),
             option="LIMIT",
@@ -205,19 +209,19 @@ class Config:
     )
     disk_free_limit: str = setting(
         "50MB",
-        About(
+        SettingInfo(
             "How much space must be free where the data directory is, or publishers are blocked.",
             form=("a size (`50MB`), a multiple of the memory (`1.5`) or `none`", parse_limit),
             option="LIMIT",
         ),
     )
     max_message_size: int | None = setting(
-        None, About("The largest message body; by default the profile's.", low=0, high=536_870_912)
+        None, SettingInfo("The largest message body; by default the profile's.", low=0, high=536_870_912)
     )
 
     consumer_timeout_ms: int | None = setting(
         None,
-        About(
+        SettingInfo(
             "How long a consumer may take to answer a delivery before its channel is closed; by default, for ever.",
             low=1,
             high=INT32_MAX,
@@ -225,21 +229,21 @@ class Config:
     )
     product: str = setting(
         "RabbitMQ",
-        About("The product reported to clients: libraries switch features by it.", low=1),
+        SettingInfo("The product reported to clients: libraries switch features by it.", low=1),
     )
     profile: str = setting(
         "rabbitmq-3.13",
-        About("The RabbitMQ to take after where its versions differ.", choices=tuple(PROFILES), option="NAME"),
+        SettingInfo("The RabbitMQ to take after where its versions differ.", choices=tuple(PROFILES), option="NAME"),
     )
     version: str | None = setting(
         None,
-        About(
+        SettingInfo(
             "The version reported to clients: kombu, Spring and NServiceBus switch features by it. "
             "By default the profile's."
         ),
     )
     cluster_name: str | None = setting(
-        None, About("The cluster name reported to clients; by default `rabbit@` and the host's name.")
+        None, SettingInfo("The cluster name reported to clients; by default `rabbit@` and the host's name.")
     )
 
     def __post_init__(self) -> None:
@@ -305,7 +309,7 @@ KINDS: dict[object, Kind] = {
 
 def expectation(setting: "Field[Any]") -> str:
     """What the setting takes, as its documentation and its error text say it."""
-    it, kind = about(setting), KINDS[setting.type]
+    it, kind = setting_info(setting), KINDS[setting.type]
     if it.choices:
         amount = "one or more" if setting.type == tuple[str, ...] else "one"
         return f"{amount} of {', '.join(it.choices)}"
@@ -319,11 +323,11 @@ def expectation(setting: "Field[Any]") -> str:
 
 
 def check(setting: "Field[Any]", value: object, label: str) -> None:
-    if not (KINDS[setting.type].accepts(value) and fits(about(setting), value)):
+    if not (KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)):
         raise ConfigError(f"{label} must be {expectation(setting)}")
 
 
-def fits(it: About, value: object) -> bool:
+def fits(it: SettingInfo, value: object) -> bool:
     if value is None:
         return True
     items = value if isinstance(value, tuple) else (value,)
@@ -358,7 +362,7 @@ def passes(parse: Callable[[str], object], item: str) -> bool:
 # --- the places a setting is given ---------------------------------------------------------------
 
 
-class Given(NamedTuple):
+class SourcedValue(NamedTuple):
     name: str
     value: object
     label: str
@@ -383,17 +387,17 @@ def load(
     return Config(**values)
 
 
-def from_options(options: Mapping[str, object]) -> Iterator[Given]:
+def from_options(options: Mapping[str, object]) -> Iterator[SourcedValue]:
     for name, value in options.items():
         label = option_name(name)
-        yield Given(name, parsed(name, value, label) if isinstance(value, str) else value, label)
+        yield SourcedValue(name, parsed(name, value, label) if isinstance(value, str) else value, label)
 
 
-def from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
+def from_environment(environ: Mapping[str, str]) -> Iterator[SourcedValue]:
     for name, setting in SETTINGS.items():
-        for variable in (PREFIX + name.upper(), about(setting).rabbitmq_variable):
+        for variable in (PREFIX + name.upper(), setting_info(setting).rabbitmq_variable):
             if variable is not None and variable in environ:
-                yield Given(name, parsed(name, environ[variable], variable), variable)
+                yield SourcedValue(name, parsed(name, environ[variable], variable), variable)
                 break
 
 
@@ -404,7 +408,7 @@ def parsed(name: str, text: str, label: str) -> object:
         raise ConfigError(f"{label} must be {expectation(SETTINGS[name])}") from None
 
 
-def from_file(path: Path | None) -> Iterator[Given]:
+def from_file(path: Path | None) -> Iterator[SourcedValue]:
     if path is None:
         return
     import tomllib  # most starts have no file
@@ -418,10 +422,10 @@ def from_file(path: Path | None) -> Iterator[Given]:
     for name, value in table.items():
         if name not in SETTINGS:
             raise ConfigError(f"{path}: unknown setting {name!r}{suggestion(name, SETTINGS)}")
-        yield Given(name, from_toml(value, about(SETTINGS[name])), f"{path}: {name}")
+        yield SourcedValue(name, from_toml(value, setting_info(SETTINGS[name])), f"{path}: {name}")
 
 
-def from_toml(value: object, it: About) -> object:
+def from_toml(value: object, it: SettingInfo) -> object:
     """A list is a tuple here; and a number is as good as its text where the text has a form."""
     if isinstance(value, list):
         return tuple(value)

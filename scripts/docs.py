@@ -16,17 +16,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is installed
 
 # ruff: noqa: E402 (these need the path above)
+from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.auth import MECHANISMS, Users
-from amqpy.config import SETTINGS, Config, about, expectation, option_name
+from amqpy.config import SETTINGS, Config, expectation, option_name, setting_info
+from amqpy.core.administration.ignored_policy_keys import FEATURES
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
-from amqpy.core.administration.policy_features import FEATURES
+from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.core.arguments import POLICY_KEYS, POLICY_ONLY, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.profile import MIB, PROFILES, documented
-from amqpy.session.connection import ConnectionSession
-from amqpy.session.handshake import CAPABILITIES
 from amqpy.wire.methods import (
     AMQP_0_9_1,
     Basic,
@@ -72,7 +72,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def settings() -> str:
     rows = []
     for name, setting in SETTINGS.items():
-        told = about(setting)
+        told = setting_info(setting)
         others = [option_name(name)] if told.option is not None else []
         others += [told.rabbitmq_variable] if told.rabbitmq_variable else []
         rows.append(
@@ -201,7 +201,7 @@ CHECK_DOCS = {
     "natural": "an integer from 0",
     "positive": "an integer from 1",
     "time_to_live": f"milliseconds, 0 to {EXPIRY_MAX_MS}",
-    "lease": f"milliseconds, 1 to {EXPIRY_MAX_MS}",
+    "queue_expiry": f"milliseconds, 1 to {EXPIRY_MAX_MS}",
     "priority": f"an integer from 0 to {MAX_PRIORITY}",
     "boolean": "true or false",
     "longstr": "a text",

@@ -14,9 +14,9 @@ from amqpy.config import (
     ConfigError,
     TcpAddress,
     UnixAddress,
-    about,
     load,
     parse_address,
+    setting_info,
     unknown_variables,
 )
 
@@ -242,7 +242,7 @@ def test_what_is_not_an_address(text: str) -> None:
 
 
 def test_every_mechanism_there_is_can_be_offered() -> None:
-    assert set(about(SETTINGS["auth_mechanisms"]).choices) == set(MECHANISMS)
+    assert set(setting_info(SETTINGS["auth_mechanisms"]).choices) == set(MECHANISMS)
 
 
 def test_unknown_variables_are_found_by_our_prefix() -> None:

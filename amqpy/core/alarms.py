@@ -1,7 +1,7 @@
 """Alarms: a resource is short, so whoever publishes has to wait.
 
 An alarm is on while anybody says so: that of the disk, for example, while too little of it is free, or a store could
-not write. Every client is told when something changed; what comes of it for a connection, see `session.gate`.
+not write. Every client is told when something changed; what comes of it for a connection, see `amqp.connection_block`.
 
 Source: `rabbit_alarm`, `rabbit_reader:blocked_by_message`.
 """
@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
-from amqpy.core.effects import Client
-from amqpy.core.events.description import of_alarm
+from amqpy.core.events.event_properties import of_alarm
 from amqpy.core.events.events import Events
+from amqpy.core.ports import Client
 from amqpy.errors import erlang_atom
 
 Resource: TypeAlias = Literal["memory", "disk"]
@@ -73,4 +73,4 @@ class Alarms:
 
     def _tell_clients(self) -> None:
         for client in list(self._clients()):
-            client.heed_alarms()
+            client.on_alarm()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from amqpy.core.option_values import (
+from amqpy.core.argument_validators import (
     Check,
     PolicyCheck,
     among,
@@ -24,13 +24,13 @@ from amqpy.core.option_values import (
     is_integer,
     is_max_age,
     is_text,
-    lease,
     longstr,
     max_age,
     natural,
     one_of,
     positive,
     priority,
+    queue_expiry,
     time_to_live,
     version_among,
 )
@@ -99,7 +99,7 @@ def _limit(name: str, check: Check, by: frozenset[str], setting: str, noun: str,
 
 
 QUEUE_OPTIONS: Final = (
-    _limit("expires", lease, _CQ, "expires_ms", "queue expiry", low=1),
+    _limit("expires", queue_expiry, _CQ, "expires_ms", "queue expiry", low=1),
     _limit("message-ttl", time_to_live, _CQ, "message_ttl_ms", "message TTL"),
     Option(
         "dead-letter-exchange",
@@ -344,7 +344,7 @@ class Settings(NamedTuple):
     deduplicates: bool = False
 
 
-PLAIN = Settings()
+NO_SETTINGS = Settings()
 """A queue without arguments."""
 
 
@@ -413,7 +413,7 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
     _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
     kind: str = arguments["x-queue-type"].value if "x-queue-type" in arguments else default_type
     _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
-    _refuse(what, kind, arguments, _foreign_arguments(kind, profile))
+    _check_foreign(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind
 
 
@@ -421,12 +421,12 @@ def check_consumer_arguments(what: str, kind: str, arguments: Table, profile: Pr
     """A consumer's priority. Raises PreconditionFailed. `kind` is the queue's type."""
     options = _consumer_options_of(profile)
     _check_values(what, arguments, (option for option in options if kind in option.by))
-    _refuse(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
+    _check_foreign(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
     field = arguments.get("x-priority")
     return 0 if field is None else int(field.value)
 
 
-def _refuse(what: str, kind: str, arguments: Table, foreign: frozenset[str]) -> None:
+def _check_foreign(what: str, kind: str, arguments: Table, foreign: frozenset[str]) -> None:
     for argument in arguments:
         if argument in foreign:
             raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")

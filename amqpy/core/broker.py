@@ -12,37 +12,37 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from amqpy.config import Config
-from amqpy.core import records, recovery
 from amqpy.core.administration.administration import Administration
-from amqpy.core.agenda import Agenda
 from amqpy.core.alarms import Alarms
 from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
-from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
-from amqpy.core.effects import Client, Recipient
-from amqpy.core.events import description
-from amqpy.core.events.announcer import Announcer
+from amqpy.core.checks import check_permission, exchange_text, find_exchange, open_queue, queue_text
+from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
+from amqpy.core.durability import encoding, recovery
+from amqpy.core.events import event_properties
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
-from amqpy.core.exchanges import TopicExchange
+from amqpy.core.events.internal_publisher import InternalPublisher
+from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ledger import Ledger, Taken, in_lots
 from amqpy.core.message import Message
-from amqpy.core.overdue import RETURNED, Overdue
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.ports import Client, DeliveryTarget
 from amqpy.core.queues.dead_letter import send_dead_letter
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
+from amqpy.core.scheduler import Scheduler
 from amqpy.core.topology import Topology
+from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
 from amqpy.core.vhost import Metadata, Route, Vhost
 from amqpy.errors import AccessRefused, NotFound, Unimplemented
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit, parse_limit
-from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
+from amqpy.wire.content import IMMEDIATE, MANDATORY, split_address
 from amqpy.wire.values import Table, text
 
 if TYPE_CHECKING:
-    from amqpy.core.facts import Record
-    from amqpy.core.journal import Journal
+    from amqpy.core.durability.journal import Journal
+    from amqpy.core.durability.records import Record
 
 QUEUES_MAX = 100
 """Queues that a message may go to without being counted as more than the other messages of its turn."""
@@ -84,14 +84,16 @@ class Broker(Answers):
         self.unix_time_ms = unix_time_ms
         self.node = config.cluster_name or "rabbit@localhost"
         self._pids = count(1)
-        self.agenda = Agenda()
-        self.agenda.now_ms = now_ms
-        self.agenda.journal = journal
-        self.announcer = Announcer(self.agenda)
-        self.events = Events(self.announcer, unix_time_ms)
+        self.scheduler = Scheduler()
+        self.scheduler.now_ms = now_ms
+        self.scheduler.journal = journal
+        self.internal_publisher = InternalPublisher(self.scheduler)
+        self.events = Events(self.internal_publisher, unix_time_ms)
         self.vhosts: dict[str, Vhost] = {}
-        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
-        self.agenda.overdue = self.overdue
+        self.consumer_timeouts = ConsumerTimeouts(
+            self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer
+        )
+        self.scheduler.consumer_timeouts = self.consumer_timeouts
         self.topology = Topology(self)
         self.alarms = Alarms(self.node, self.events, self._clients)
         self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit))
@@ -108,7 +110,7 @@ class Broker(Answers):
         return Metadata(default_queue_type=None if kind == CLASSIC else kind)
 
     def place_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.events, self.profile, self.choose)
+        vhost = self.vhosts[name] = Vhost(name, self.scheduler, self.events, self.profile, self.choose)
         vhost.metadata = metadata
         if name == self.config.default_vhost:
             self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
@@ -118,9 +120,9 @@ class Broker(Answers):
     def add_vhost(self, name: str, metadata: Metadata) -> Vhost:
         """A new virtual host."""
         vhost = self.place_vhost(name, metadata)
-        self.agenda.put(records.of_vhost(vhost))
+        self.scheduler.put(encoding.of_vhost(vhost))
         for exchange in vhost.exchanges.values():
-            self.events.tell("exchange.created", description.of_exchange, exchange, self.events.administrator)
+            self.events.tell("exchange.created", event_properties.of_exchange, exchange, self.events.administrator)
         return vhost
 
     def _memory_limit(self) -> Limit | None:
@@ -136,86 +138,92 @@ class Broker(Answers):
 
     @property
     def _read_size(self) -> int:
-        return 0 if self.agenda.journal is None else self.agenda.journal.read_size
+        return 0 if self.scheduler.journal is None else self.scheduler.journal.read_size
 
     # --- turns
 
     def settle(self) -> None:
         """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
         over are dropped, and every queue that has both messages and consumers again is drained."""
-        agenda = self.agenda
-        if agenda.returns:
+        scheduler = self.scheduler
+        if scheduler.requeues:
             self._take_back()
-        if agenda.cancelled:
-            for consumer in agenda.cancelled:
-                consumer.recipient.cancelled()
-                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, None)
-            agenda.cancelled.clear()
-        if agenda.deadlines or agenda.dead:
+        if scheduler.cancelled_consumers:
+            for consumer in scheduler.cancelled_consumers:
+                consumer.target.cancelled()
+                self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, None)
+            scheduler.cancelled_consumers.clear()
+        if scheduler.deadlines or scheduler.dead_letters:
             self._let_time_pass()
-        if agenda.dirty:
-            while dirty := agenda.dirty:
+        if scheduler.queues_to_drain:
+            while dirty := scheduler.queues_to_drain:
                 # First come, first served: of those that one channel's limit held back, none may go short.
                 for queue in tuple(dirty):
                     if queue in dirty:
                         del dirty[queue]
                         queue.drain()
-            if agenda.deadlines or agenda.dead:
+            if scheduler.deadlines or scheduler.dead_letters:
                 self._let_time_pass()
 
     def _let_time_pass(self) -> None:
         """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
         and no recursion, however long a chain of queues is; and what is more than a turn should take waits for the
         next one."""
-        agenda = self.agenda
+        scheduler = self.scheduler
         work = WORK_MAX
         while work > 0:
-            if agenda.dead:
-                queue, position, message, reason = agenda.dead.popleft()
+            if scheduler.dead_letters:
+                queue, position, message, reason = scheduler.dead_letters.popleft()
                 is_sent = send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile)
-                if is_sent or not queue.unsent(position, message, reason):
-                    queue.buried(position, message)
+                if is_sent or not queue.retry_dead_letter(position, message, reason):
+                    queue.dead_lettered(position, message)
                 # A long history takes long to write.
                 work -= 1 + len(message.header) // 256
-            elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
-                client, agenda.jobs.client = agenda.jobs.client, None
-                timed.on_time()
-                agenda.jobs.client = client
+            elif (timed := scheduler.deadlines.pop_due(scheduler.now_ms)) is not None:
+                client, scheduler.jobs.client = scheduler.jobs.client, None
+                timed.on_timer()
+                scheduler.jobs.client = client
                 work -= 10
-            elif agenda.returns:
+            elif scheduler.requeues:
                 self._take_back()
-            elif agenda.dirty:
-                agenda.dirty.popitem()[0].drain()
+            elif scheduler.queues_to_drain:
+                scheduler.queues_to_drain.popitem()[0].drain()
             else:
                 return
 
     def advance(self, now_ms: int) -> None:
         """A turn begins. What expired since the last one is gone before anybody can see it."""
-        agenda = self.agenda
-        agenda.now_ms = now_ms
-        agenda.jobs.spent = 0
-        if agenda.unfinished:
-            agenda.dirty |= agenda.unfinished
-            agenda.unfinished.clear()
+        scheduler = self.scheduler
+        scheduler.now_ms = now_ms
+        scheduler.jobs.spent = 0
+        if scheduler.queues_to_drain_further:
+            scheduler.queues_to_drain |= scheduler.queues_to_drain_further
+            scheduler.queues_to_drain_further.clear()
         first_at_ms = self.next_at_ms()
         if first_at_ms is not None and first_at_ms <= now_ms:
             self.settle()
 
     def next_at_ms(self) -> int | None:
         """When to `advance` although nobody asks for anything, or None."""
-        agenda = self.agenda
-        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs.lines
-        return agenda.now_ms if is_busy else agenda.deadlines.first_at_ms()
+        scheduler = self.scheduler
+        is_busy = (
+            scheduler.dead_letters
+            or scheduler.queues_to_drain
+            or scheduler.queues_to_drain_further
+            or scheduler.requeues
+            or scheduler.jobs.lines
+        )
+        return scheduler.now_ms if is_busy else scheduler.deadlines.first_at_ms()
 
     def work(self) -> None:
         """A turn for large work that is under way: some of it is done, and settled."""
-        if self.agenda.jobs:
-            self.agenda.jobs.work()
+        if self.scheduler.jobs:
+            self.scheduler.jobs.work()
             self.settle()
 
     def finish(self) -> None:
         """Does all large work there is: the broker stops."""
-        while self.agenda.jobs:
+        while self.scheduler.jobs:
             self.work()
 
     def message_count(self) -> int:
@@ -231,13 +239,13 @@ class Broker(Answers):
 
         Freeing a million messages takes a tenth of a second, and nobody should have to wait for it.
         """
-        while self.agenda.discarded and count > 0:
-            messages = self.agenda.discarded[0]
+        while self.scheduler.discarded and count > 0:
+            messages = self.scheduler.discarded[0]
             for _ in range(min(count, len(messages))):
                 messages.pop()
                 count -= 1
             if not messages:
-                self.agenda.discarded.popleft()
+                self.scheduler.discarded.popleft()
 
     # --- publishing
 
@@ -249,7 +257,7 @@ class Broker(Answers):
         if bits & IMMEDIATE:
             raise immediate_unimplemented()
         name = text(raw_exchange)
-        permit(client, vhost, "write", "exchange", name)
+        check_permission(client, vhost, "write", "exchange", name)
         exchange = find_exchange(vhost, name)
         if exchange.internal:
             raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
@@ -268,8 +276,8 @@ class Broker(Answers):
         client: Client,
         vhost: Vhost,
         queue_name: str,
-        ledger: Ledger,
-        recipient: Recipient,
+        unacked: UnackedDeliveries,
+        target: DeliveryTarget,
         *,
         tag: str,
         no_ack: bool,
@@ -278,15 +286,15 @@ class Broker(Answers):
         arguments: Table,
     ) -> Consumer:
         """basic.consume. The consumer gets nothing before the next `settle`."""
-        permit(client, vhost, "read", "queue", queue_name)
+        check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
-        queue.check_consume(ledger, exclusive=exclusive)
+        queue.check_consume(unacked, exclusive=exclusive)
         consumer = queue.consumer_type(
             tag,
             queue,
-            ledger,
-            recipient,
+            unacked,
+            target,
             no_ack=no_ack,
             exclusive=exclusive,
             prefetch=prefetch or queue.prefetch,
@@ -297,13 +305,15 @@ class Broker(Answers):
             vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)
         if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
-            self.overdue.start()
-        self.events.tell("consumer.created", description.of_consumer, consumer, prefetch, client.user_name)
+            self.consumer_timeouts.start()
+        self.events.tell("consumer.created", event_properties.of_consumer, consumer, prefetch, client.user_name)
         return consumer
 
-    def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
+    def consume_replies(
+        self, vhost: Vhost, unacked: UnackedDeliveries, target: DeliveryTarget, *, tag: str
+    ) -> ReplyQueue:
         """basic.consume of the direct reply-to pseudo-queue: a queue for this consumer's replies."""
-        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, ledger, recipient)
+        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
         vhost.add_reply_queue(queue)
         return queue
 
@@ -316,47 +326,47 @@ class Broker(Answers):
         """basic.cancel. What the consumer owes stays owed; an auto-delete queue goes with its last consumer."""
         queue = consumer.queue
         queue.remove_consumer(consumer)
-        actor = consumer.ledger.origin.user if queue.type == CLASSIC else INTERNAL_USER
-        self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
+        actor = consumer.unacked.origin.user if queue.type == CLASSIC else INTERNAL_USER
+        self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
         if queue.auto_delete and not queue.consumers and not queue.deleted:
             vhost.remove_queue(queue)
 
     def get(
-        self, client: Client, vhost: Vhost, queue_name: str, ledger: Ledger, *, no_ack: bool
+        self, client: Client, vhost: Vhost, queue_name: str, unacked: UnackedDeliveries, *, no_ack: bool
     ) -> tuple[int, bool, Message, int] | None:
         """basic.get: delivery tag, redelivered, the message and how many are left; None when there is none."""
-        permit(client, vhost, "read", "queue", queue_name)
+        check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
         read_before = self._read_size
         taken = queue.take(no_ack=no_ack)
-        self.agenda.jobs.spend((self._read_size - read_before) // READ_UNIT)
+        self.scheduler.jobs.spend((self._read_size - read_before) // READ_UNIT)
         if taken is None:
             return None
         position, message, redelivered = taken
         if no_ack:
-            tag = ledger.next_tag()
-            if queue.keeps_account:
+            tag = unacked.next_tag()
+            if queue.tracks_settlement:
                 queue.settled(position, message)
         else:
-            queue.unacked += 1
-            tag = ledger.owe(queue, position, message, None)
+            queue.unacked_count += 1
+            tag = unacked.add(queue, position, message, None)
         message = queue.shown(message, by_get=True)
         if vhost.tracer is not None:
-            vhost.tracer.delivered(queue.name, redelivered, message, ledger.origin)
+            vhost.tracer.delivered(queue.name, redelivered, message, unacked.origin)
         return tag, redelivered, message, len(queue.ready)
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: Taken) -> None:
+    def _end_consumer(self, unacked: UnackedDeliveries, consumer: Consumer | None, overdue: Taken) -> None:
         """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
         else it owes stays owed."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
-            consumer.recipient.cancelled()
-        ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
+            self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, INTERNAL_USER)
+            consumer.target.cancelled()
+        unacked.by_tag |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
         self.requeue(in_lots(overdue, len(overdue)), "nack")
 
     def connection_lost(self, client: Client, vhost: Vhost) -> Steps:

@@ -3,8 +3,8 @@
 Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`.
 """
 
-from amqpy.core.effects import Client, Verb
 from amqpy.core.exchanges import Exchange
+from amqpy.core.ports import Client, Verb
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
@@ -26,7 +26,7 @@ def stripped(name: str) -> str:
     return name.replace("\n", "").replace("\r", "")
 
 
-def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
+def check_permission(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
     if not client.may(verb, resource):
         named = f"{verb} " if vhost.profile.names_permission else ""
@@ -35,19 +35,19 @@ def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> No
         )
 
 
-def permit_passive(client: Client, vhost: Vhost, kind: str, name: str) -> None:
+def check_passive_permission(client: Client, vhost: Vhost, kind: str, name: str) -> None:
     """To ask whether something is there takes any permission on it, or none at all."""
     resource = name or DEFAULT_EXCHANGE_RESOURCE
     if vhost.profile.passive_needs_permission and not (client.may("read", resource) or client.may("write", resource)):
-        permit(client, vhost, "configure", kind, name)
+        check_permission(client, vhost, "configure", kind, name)
 
 
-def refuse_default(exchange: str) -> None:
+def check_not_default(exchange: str) -> None:
     if exchange == "":
         raise AccessRefused("operation not permitted on the default exchange")
 
 
-def refuse_reserved(kind: str, name: str) -> None:
+def check_not_reserved(kind: str, name: str) -> None:
     if name.startswith("amq."):
         raise AccessRefused(f"{kind} name '{name}' contains reserved prefix 'amq.*'")
 

@@ -16,7 +16,7 @@ from heapq import merge
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from amqpy.core.effects import Client
+    from amqpy.core.ports import Client
 
 T = TypeVar("T")
 Steps: TypeAlias = Iterator[int]

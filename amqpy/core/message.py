@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
-from amqpy.wire.hot import split_address
+from amqpy.wire.content import split_address
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Table, text
 
@@ -66,7 +66,7 @@ class PersistentMessage(Message):
     persistent = True
 
 
-class TracedMessage(Message):
+class AnnotatedMessage(Message):
     """A message of which more is known than the publisher said: few are, so the others do not carry it."""
 
     __slots__ = ("acquired_count", "delivery_count", "is_dead_letter", "more_keys", "persistent", "waits_first")
@@ -93,8 +93,8 @@ class TracedMessage(Message):
         self.acquired_count = acquired_count
         self.waits_first = waits_first
 
-    def until(self, expires_at_ms: int | None) -> "TracedMessage":
-        return TracedMessage(
+    def until(self, expires_at_ms: int | None) -> "AnnotatedMessage":
+        return AnnotatedMessage(
             self.address,
             self.header,
             self.body,
@@ -104,8 +104,8 @@ class TracedMessage(Message):
             is_dead_letter=self.is_dead_letter,
         )
 
-    def with_header(self, header: bytes) -> "TracedMessage":
-        return TracedMessage(
+    def with_header(self, header: bytes) -> "AnnotatedMessage":
+        return AnnotatedMessage(
             self.address,
             header,
             self.body,
@@ -116,9 +116,9 @@ class TracedMessage(Message):
         )
 
 
-def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMessage:
+def after_return(message: Message, *, failed: bool, waits_first: bool) -> AnnotatedMessage:
     """The message after a delivery that came to nothing."""
-    return TracedMessage(
+    return AnnotatedMessage(
         message.address,
         message.header,
         message.body,
@@ -176,14 +176,14 @@ class MessageView:
         return headers
 
 
-class Kept(NamedTuple):
+class DeferredMessage(NamedTuple):
     """A message that is kept outside of any queue, to be routed later. Its time to live begins only then."""
 
     message: Message
     ttl_ms: int | None
 
     @classmethod
-    def since(cls, now_ms: int, message: Message) -> "Kept":
+    def since(cls, now_ms: int, message: Message) -> "DeferredMessage":
         return cls(message, None if message.expires_at_ms is None else message.expires_at_ms - now_ms)
 
     def again(self, now_ms: int) -> Message:

@@ -18,8 +18,8 @@ from amqpy.core.jobs import LOT, Steps, sort
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amqpy.core.ledger import Owed, Taken
     from amqpy.core.queues.queue import Queue
+    from amqpy.core.unacked import Delivery, Taken
 
 _Group: TypeAlias = "tuple[Queue, str | None, int]"
 """A queue, the tag of a consumer (None: each message is a portion), and what comes first of its messages."""
@@ -28,7 +28,7 @@ _Group: TypeAlias = "tuple[Queue, str | None, int]"
 class Part(NamedTuple):
     """All of a portion, or some of it if it is large."""
 
-    owed: "list[Owed]"
+    owed: "list[Delivery]"
     ends_portion: bool
 
 
@@ -41,11 +41,11 @@ class Portions:
         """`together` is for the end of a channel. `by_level`: of one portion, the higher level comes first."""
         self._together = together
         self._by_level = by_level
-        self._groups: dict[_Group, deque[Owed]] = {}
+        self._groups: dict[_Group, deque[Delivery]] = {}
         self._order: Iterator[_Group] = iter(())
         self._next: _Group | None = None
 
-    def __iter__(self) -> "Iterator[Owed]":
+    def __iter__(self) -> "Iterator[Delivery]":
         """What is still there, in no order."""
         return (owed for group in self._groups.values() for owed in group)
 

@@ -8,7 +8,7 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 
 from typing import TYPE_CHECKING
 
-from amqpy.core.administration.limits import refuse_queue
+from amqpy.core.administration.limits import check_queue_limit
 from amqpy.core.arguments import (
     CLASSIC,
     EXCHANGE_ARGUMENTS,
@@ -20,20 +20,20 @@ from amqpy.core.arguments import (
     compared_arguments,
 )
 from amqpy.core.checks import (
+    check_not_default,
+    check_not_reserved,
+    check_passive_permission,
+    check_permission,
     exchange_text,
     find_exchange,
     find_queue,
     locked,
     open_queue,
-    permit,
-    permit_passive,
     queue_text,
-    refuse_default,
-    refuse_reserved,
     stripped,
 )
-from amqpy.core.effects import Client
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
+from amqpy.core.ports import Client
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
@@ -80,19 +80,19 @@ class Topology:
         """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
         kind_of_exchange = exchange_type(kind, vhost.profile)
         name = stripped(name)
-        refuse_default(name)
-        permit(client, vhost, "configure", "exchange", name)
+        check_not_default(name)
+        check_permission(client, vhost, "configure", "exchange", name)
         exchange = vhost.exchanges.get(name)
         if exchange is None:
-            refuse_reserved("exchange", name)
+            check_not_reserved("exchange", name)
             alternate = arguments.get("alternate-exchange")
             if alternate is not None:
                 if alternate.kind != "longstr":
                     raise PreconditionFailed(
                         f"invalid type '{alternate.kind}' for arg 'alternate-exchange' in {exchange_text(vhost, name)}"
                     )
-                permit(client, vhost, "read", "exchange", name)
-                permit(client, vhost, "write", "exchange", alternate.value)
+                check_permission(client, vhost, "read", "exchange", name)
+                check_permission(client, vhost, "write", "exchange", alternate.value)
             kind_of_exchange.check_arguments(arguments, vhost.profile)
             vhost.add_exchange(
                 kind_of_exchange(
@@ -111,17 +111,17 @@ class Topology:
     def check_exchange(self, client: Client, vhost: Vhost, name: str) -> None:
         """exchange.declare with passive."""
         name = stripped(name)
-        refuse_default(name)
-        permit_passive(client, vhost, "exchange", name)
+        check_not_default(name)
+        check_passive_permission(client, vhost, "exchange", name)
         find_exchange(vhost, name)
 
     def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
         """exchange.delete. What is not there is deleted already."""
         name = stripped(name)
-        refuse_default(name)
+        check_not_default(name)
         if name.startswith("amq."):
             raise AccessRefused(f"deletion of system {exchange_text(vhost, name)} not allowed")
-        permit(client, vhost, "configure", "exchange", name)
+        check_permission(client, vhost, "configure", "exchange", name)
         exchange = vhost.exchanges.get(name)
         if exchange is None:
             return
@@ -147,16 +147,16 @@ class Topology:
         durable = durable and not exclusive
         arguments = _with_default_type(vhost, arguments, fits=durable and not auto_delete)
         if name:
-            refuse_reserved("queue", name)
+            check_not_reserved("queue", name)
         else:
             kind = arguments.get("x-queue-type")
             if kind is not None and kind.value in {QUORUM, STREAM}:
                 raise PreconditionFailed(f"Cannot declare a server-named queue for type rabbit_{kind.value}_queue")
             name = f"amq.gen-{self._broker.new_name()}"
-        permit(client, vhost, "configure", "queue", name)
+        check_permission(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
-            refuse_queue(vhost, name)
+            check_queue_limit(vhost, name)
             kind_of_queue = self._check_new_queue(
                 client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
             )
@@ -196,8 +196,8 @@ class Topology:
                 raise PreconditionFailed(
                     f"invalid type '{dead_letter_exchange.kind}' for arg 'x-dead-letter-exchange' in {what}"
                 )
-            permit(client, vhost, "read", "queue", name)
-            permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
+            check_permission(client, vhost, "read", "queue", name)
+            check_permission(client, vhost, "write", "exchange", dead_letter_exchange.value)
         name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
         if not (durable or exclusive or vhost.profile.transient_queues):
             raise Denied(TRANSIENT_DENIED)
@@ -215,13 +215,13 @@ class Topology:
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
         """queue.declare with passive."""
         name = stripped(name)
-        permit_passive(client, vhost, "queue", name)
+        check_passive_permission(client, vhost, "queue", name)
         return open_queue(client, vhost, name)
 
     def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
         """queue.delete; how many messages went with it. What is not there is deleted already."""
         name = stripped(name)
-        permit(client, vhost, "configure", "queue", name)
+        check_permission(client, vhost, "configure", "queue", name)
         if name not in vhost.queues:
             return 0
         queue = open_queue(client, vhost, name)
@@ -232,9 +232,9 @@ class Topology:
 
     def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
         """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
-        permit(client, vhost, "read", "queue", name)
+        check_permission(client, vhost, "read", "queue", name)
         queue = open_queue(client, vhost, name)
-        return queue.discard()
+        return queue.purge()
 
     # --- bindings
 
@@ -242,7 +242,7 @@ class Topology:
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
         """queue.bind"""
-        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
         source.check_binding(binding)
@@ -253,14 +253,14 @@ class Topology:
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
         """queue.unbind. What is not bound, or not even there, is unbound already."""
-        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
         """exchange.bind"""
-        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        destination, source = self._check_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
         exchange.check_binding(binding)
@@ -270,24 +270,24 @@ class Topology:
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
         """exchange.unbind. What is not bound, or not even there, is unbound already."""
-        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        destination, source = self._check_exchange_binding(client, vhost, destination, source)
         self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
-    def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
+    def _check_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
         queue, exchange = stripped(queue), stripped(exchange)
         if queue.startswith(f"{REPLY_TO}.") and not vhost.profile.binds_reply_queues:
             raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
-        permit(client, vhost, "write", "queue", queue)
-        refuse_default(exchange)
-        permit(client, vhost, "read", "exchange", exchange)
+        check_permission(client, vhost, "write", "queue", queue)
+        check_not_default(exchange)
+        check_permission(client, vhost, "read", "exchange", exchange)
         return queue, exchange
 
-    def _permit_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
+    def _check_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
         destination, source = stripped(destination), stripped(source)
-        permit(client, vhost, "write", "exchange", destination)
-        refuse_default(destination)
-        refuse_default(source)
-        permit(client, vhost, "read", "exchange", source)
+        check_permission(client, vhost, "write", "exchange", destination)
+        check_not_default(destination)
+        check_not_default(source)
+        check_permission(client, vhost, "read", "exchange", source)
         return destination, source
 
     def _unbind(

@@ -11,20 +11,21 @@ Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from amqpy.core import records
 from amqpy.core.administration.limits import Limits
-from amqpy.core.administration.policies import Rules
-from amqpy.core.agenda import Agenda
+from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
-from amqpy.core.effects import Client
-from amqpy.core.events import description
+from amqpy.core.durability import encoding
+from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
-from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Keys, Message, MessageView, Target
+from amqpy.core.ports import Client
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
+from amqpy.core.scheduler import Scheduler
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -79,16 +80,16 @@ class Vhost:
     """The objects of one virtual host."""
 
     def __init__(
-        self, name: str, agenda: Agenda, events: Events, profile: Profile, choose: Callable[[int], int]
+        self, name: str, scheduler: Scheduler, events: Events, profile: Profile, choose: Callable[[int], int]
     ) -> None:
         self.name = name
-        self.agenda = agenda
+        self.scheduler = scheduler
         self.events = events
         self.profile = profile
         self.choose = choose
         """A random number below the one that is given."""
         self.metadata = Metadata()
-        self.rules = Rules()
+        self.policies = PolicySet()
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.tracer: Tracer | None = None
@@ -124,14 +125,14 @@ class Vhost:
         limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
         return limits
 
-    def govern(self) -> Steps:
+    def apply_policies(self) -> Steps:
         """Applies policies that have changed: a job. What is declared meanwhile knows them already."""
         for queue in each(self.queues.values()):
             if not queue.deleted:
-                self.rules.govern_queue(queue)
+                self.policies.apply_to_queue(queue)
             yield RULE_UNITS
         for exchange in each(self.exchanges.values()):
-            if not exchange.deleted and self.rules.govern_exchange(exchange):
+            if not exchange.deleted and self.policies.apply_to_exchange(exchange):
                 self.forget_routes()
             yield RULE_UNITS
 
@@ -139,18 +140,18 @@ class Vhost:
 
     def place_exchange(self, exchange: Exchange) -> None:
         self.exchanges[exchange.name] = exchange
-        self.rules.govern_exchange(exchange)
+        self.policies.apply_to_exchange(exchange)
         self.forget_routes()
 
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         self.place_exchange(exchange)
-        if records.is_recorded(exchange):
-            self.agenda.put(records.of_exchange(exchange))
-        self.events.tell("exchange.created", description.of_exchange, exchange, actor)
+        if encoding.is_recorded(exchange):
+            self.scheduler.put(encoding.of_exchange(exchange))
+        self.events.tell("exchange.created", event_properties.of_exchange, exchange, actor)
 
     def place_queue(self, queue: Queue) -> None:
         self.queues[queue.name] = queue
-        self.rules.govern_queue(queue, new=True)
+        self.policies.apply_to_queue(queue, new=True)
         if queue.owner is not None:
             self.owned.setdefault(queue.owner, {})[queue] = None
         self.forget_routes()
@@ -173,33 +174,33 @@ class Vhost:
             auto_delete=auto_delete,
             owner=owner,
             arguments=arguments,
-            agenda=self.agenda,
+            scheduler=self.scheduler,
         )
         self.place_queue(queue)
         if durable:
-            self.agenda.put(records.of_queue(queue))
-        self.events.tell("queue.created", description.of_queue, queue, actor)
+            self.scheduler.put(encoding.of_queue(queue))
+        self.events.tell("queue.created", event_properties.of_queue, queue, actor)
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
         """Deletes a queue: its consumers are told, its bindings and messages go with it."""
-        self.agenda.jobs.do(self.take_queue(queue, actor))
+        self.scheduler.jobs.do(self.take_queue(queue, actor))
 
     def take_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> Steps:
         """`remove_queue` as part of a job: the queue is gone at once, what it leaves behind goes bit by bit."""
         del self.queues[queue.name]
         if queue.durable:
-            self.agenda.drop(records.of_queue(queue))
+            self.scheduler.drop(encoding.of_queue(queue))
         queue.deleted = True
         if queue.owner is not None:
             del self.owned[queue.owner][queue]
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
-        self.agenda.dirty.pop(queue, None)
-        self.agenda.unfinished.pop(queue, None)
+        self.scheduler.queues_to_drain.pop(queue, None)
+        self.scheduler.queues_to_drain_further.pop(queue, None)
         queue.close()
-        queue.discard()
-        queue.let_go()
+        queue.purge()
+        queue.release()
         self.forget_routes()
         return self._clear_away(queue, actor)
 
@@ -208,12 +209,12 @@ class Vhost:
             if consumer not in queue.consumers:
                 continue
             queue.remove_consumer(consumer)
-            self.agenda.cancelled.append(consumer)
+            self.scheduler.cancelled_consumers.append(consumer)
             if queue.type == CLASSIC:
-                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
+                self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
         yield from self.unbind(each(queue.bindings))
-        self.events.tell("queue.deleted", description.of_deletion, queue, actor)
+        self.events.tell("queue.deleted", event_properties.of_deletion, queue, actor)
         yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
@@ -224,12 +225,12 @@ class Vhost:
         del self.reply_queues[queue.name]
         queue.deleted = True
         if len(queue.ready):
-            self.agenda.discarded.append(queue.ready.clear())
+            self.scheduler.discarded.append(queue.ready.clear())
         self.forget_routes()
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
-        self.agenda.jobs.do(self.take_exchange(exchange, actor))
+        self.scheduler.jobs.do(self.take_exchange(exchange, actor))
 
     def take_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> Steps:
         """`remove_exchange` as part of a job: it is gone at once, and its bindings go bit by bit."""
@@ -239,11 +240,11 @@ class Vhost:
     def _drop_exchange(self, exchange: Exchange, actor: str) -> None:
         del self.exchanges[exchange.name]
         exchange.deleted = True
-        if records.is_recorded(exchange):
-            self.agenda.drop(records.of_exchange(exchange))
+        if encoding.is_recorded(exchange):
+            self.scheduler.drop(encoding.of_exchange(exchange))
         exchange.discard()
         self.forget_routes()
-        self.events.tell("exchange.deleted", description.of_deletion, exchange, actor)
+        self.events.tell("exchange.deleted", event_properties.of_deletion, exchange, actor)
 
     def _unlink_all(self, exchange: Exchange, actor: str) -> Steps:
         work = [exchange]
@@ -260,7 +261,7 @@ class Vhost:
     def message_count(self) -> int:
         """Messages, once for each queue they are in, and those that exchanges keep."""
         queues = (*self.queues.values(), *self.reply_queues.values())
-        in_queues = sum(len(queue.ready) + queue.unacked for queue in queues)
+        in_queues = sum(len(queue.ready) + queue.unacked_count for queue in queues)
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:
@@ -281,11 +282,11 @@ class Vhost:
             return
         self.place_binding(binding)
         if binding.durable:
-            self.agenda.put(records.of_binding(binding))
-        self.events.tell("binding.created", description.of_binding, binding, actor)
+            self.scheduler.put(encoding.of_binding(binding))
+        self.events.tell("binding.created", event_properties.of_binding, binding, actor)
 
     def remove_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
-        self.agenda.jobs.do(self.unbind([binding], actor))
+        self.scheduler.jobs.do(self.unbind([binding], actor))
 
     def unbind(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> Steps:
         """Removes bindings, and the auto-delete exchanges that have none left: a job."""
@@ -302,8 +303,8 @@ class Vhost:
         binding.source.remove(binding)
         del links[binding]
         if binding.durable and not self._is_bound_again(binding):
-            self.agenda.drop(records.of_binding(binding))
-        self.events.tell("binding.deleted", description.of_binding, binding, actor)
+            self.scheduler.drop(encoding.of_binding(binding))
+        self.events.tell("binding.deleted", event_properties.of_binding, binding, actor)
         if not (binding.source.deleted or binding.destination.deleted):
             self.forget_routes()
         return True

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import trio
 
-from amqpy.core.journal import Batch, Journal
+from amqpy.core.durability.journal import Batch, Journal
 from amqpy.store.store import Store, StoreError, StoreFull
 
 BEHIND_BYTES = 32 * 1024 * 1024

@@ -17,19 +17,19 @@ from typing import TypeVar
 
 import trio
 
+from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.connection_events import Peer
+from amqpy.amqp.state import State
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
-from amqpy.server.alertness import Alertness
+from amqpy.server.busy_poll import BusyPoll
+from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.flusher import Flusher
-from amqpy.server.link import Link
 from amqpy.server.stream import SocketStream
-from amqpy.session.connection import ConnectionSession
-from amqpy.session.description import Peer
-from amqpy.session.state import State
 from amqpy.store.store import Store, StoreError
 
 T = TypeVar("T")
@@ -54,15 +54,15 @@ class Reactor:
         self.users = users
         self.strict = config.strict
         self.internal_errors = 0
-        self.links: dict[Link, None] = {}
+        self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
         self._log = log
-        self._dirty: list[Link] = []
-        self._opened: deque[Link] = deque()
+        self._to_flush: list[ConnectionTasks] = []
+        self._opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
-        self.alertness = Alertness()
-        self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
+        self.busy_poll = BusyPoll()
+        self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
         self._empty = trio.Event()
@@ -71,7 +71,7 @@ class Reactor:
 
     def keep_in(self, store: Store, on_failure: Callable[[], None]) -> None:
         """From now on what is durable is written into the store. To be called before `run`."""
-        journal = self.broker.agenda.journal
+        journal = self.broker.scheduler.journal
         assert journal is not None
         self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=self._on_full, on_failure=on_failure)
 
@@ -97,16 +97,16 @@ class Reactor:
             self.users,
             from_loopback=from_loopback,
             log=log,
-            wake=lambda: self._dirty.append(link),
+            wake=lambda: self._to_flush.append(connection),
             now_ms=self.now_ms(),
             peer=peer or Peer(name),
-            read_on=lambda: self._opened.append(link),
+            read_on=lambda: self._opened.append(connection),
         )
-        link = Link(self, stream, session, name)
-        self.links[link] = None
-        self._arm(link)
+        connection = ConnectionTasks(self, stream, session, name)
+        self.connections[connection] = None
+        self._arm(connection)
         log.info("accepted")
-        await link.run()
+        await connection.run()
         log.info("closed")
 
     async def serve_socket(self, stream: trio.SocketStream) -> None:
@@ -126,27 +126,27 @@ class Reactor:
         socket_stream = SocketStream(_stdlib_socket(stream))
         await self.serve(socket_stream, name=name, from_loopback=from_loopback, peer=ends)
 
-    def turn(self, link: Link, data: bytes) -> None:
+    def turn(self, connection: ConnectionTasks, data: bytes) -> None:
         """Bytes of a peer."""
-        self._do(link, link.session.receive, data, self.now_ms())
+        self._do(connection, connection.session.receive, data, self.now_ms())
 
-    def resume(self, link: Link) -> None:
+    def resume(self, connection: ConnectionTasks) -> None:
         """A peer reads again."""
-        self.broker.agenda.jobs.begin_turn()
-        self._do(link, link.session.resume_consumers)
+        self.broker.scheduler.jobs.begin_turn()
+        self._do(connection, connection.session.resume_consumers)
 
-    def lost(self, link: Link, *reason: str) -> None:
+    def lost(self, connection: ConnectionTasks, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""
-        self.broker.agenda.jobs.begin_turn()
-        self._do(link, link.session.lost, *reason)
+        self.broker.scheduler.jobs.begin_turn()
+        self._do(connection, connection.session.lost, *reason)
 
-    def forget(self, link: Link) -> None:
-        self._deadlines.discard(link)
-        self.alertness.forget(link)
-        self.links.pop(link, None)
+    def forget(self, connection: ConnectionTasks) -> None:
+        self._deadlines.discard(connection)
+        self.busy_poll.forget(connection)
+        self.connections.pop(connection, None)
         # The last cycles: what it would wake leads back to the outbox and to the gate.
-        link.outbox.wake = link.session.gate.read_on = _nobody
-        if not self.links:
+        connection.outbox.wake = connection.session.block.read_on = _nobody
+        if not self.connections:
             self._empty.set()
 
     def administer(self, operation: Callable[[], T], administrator: str = COMMAND_LINE) -> T:
@@ -176,20 +176,20 @@ class Reactor:
         self._flush(None)
         self._watch_broker()
 
-    def _do(self, link: Link, act: Callable[..., None], *arguments: object) -> None:
+    def _do(self, connection: ConnectionTasks, act: Callable[..., None], *arguments: object) -> None:
         """A turn on behalf of one connection."""
         try:
             act(*arguments)
             self.broker.settle()
         except Exception as error:
-            self._note_bug(link.name, error)
-            self._give_up(link)
-        self._flush(link)
-        if link.session.next_at_ms != link.armed_at_ms:
-            self._arm(link)
+            self._note_bug(connection.name, error)
+            self._give_up(connection)
+        self._flush(connection)
+        if connection.session.next_at_ms != connection.armed_at_ms:
+            self._arm(connection)
         self._watch_broker()
         if self.flusher is None or not self.flusher.has_work:
-            self.alertness.note(link)
+            self.busy_poll.note(connection)
 
     def _advance(self, now_ms: int) -> None:
         """A turn on behalf of nobody: what was left to do at some time, and large work that is under way."""
@@ -197,8 +197,8 @@ class Reactor:
             self.broker.advance(now_ms)
             self.broker.work()
         except Exception as error:
-            jobs = self.broker.agenda.jobs
-            culprit = next((link for link in self.links if link.session is jobs.client), None)
+            jobs = self.broker.scheduler.jobs
+            culprit = next((connection for connection in self.connections if connection.session is jobs.client), None)
             jobs.client = None
             self._note_bug("-" if culprit is None else culprit.name, error)
             if culprit is not None:
@@ -217,17 +217,19 @@ class Reactor:
         if self.strict:
             raise
 
-    def _give_up(self, link: Link) -> None:
+    def _give_up(self, connection: ConnectionTasks) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
         try:
-            link.session.fail(ConnectionForced(STORE_LOST) if self._has_lost_store else InternalFault("internal error"))
+            connection.session.fail(
+                ConnectionForced(STORE_LOST) if self._has_lost_store else InternalFault("internal error")
+            )
         except Exception:
             if not self._has_lost_store:
                 self._log.exception("internal error")
-            link.session.state = State.CLOSED
-            link.stop()
+            connection.session.state = State.CLOSED
+            connection.stop()
 
-    def _flush(self, first: Link | None) -> None:
+    def _flush(self, first: ConnectionTasks | None) -> None:
         """Sends what the turn wrote: first to whom it was about, who may be waiting for just that.
 
         Some of the others may have been closed by the turn, and have less time left than before.
@@ -236,12 +238,12 @@ class Reactor:
             self._hear_opened()
         if first is not None:
             first.flush()
-        dirty = self._dirty
-        for link in dirty:
-            if link is not first:
-                link.flush()
-                if link.session.next_at_ms != link.armed_at_ms:
-                    self._arm(link)
+        dirty = self._to_flush
+        for connection in dirty:
+            if connection is not first:
+                connection.flush()
+                if connection.session.next_at_ms != connection.armed_at_ms:
+                    self._arm(connection)
         dirty.clear()
         if self.flusher is not None:
             self.flusher.note()
@@ -249,16 +251,16 @@ class Reactor:
     def _hear_opened(self) -> None:
         """In the turn that opened them, unless they are many."""
         for _ in range(min(len(self._opened), OPENED_MAX)):
-            link = self._opened.popleft()
-            link.read_on()
+            connection = self._opened.popleft()
+            connection.read_on()
             try:
-                link.session.receive(b"", self.now_ms())
+                connection.session.receive(b"", self.now_ms())
                 self.broker.settle()
-                if link.session.is_closed:
-                    link.stop()
+                if connection.session.is_closed:
+                    connection.stop()
             except Exception as error:
-                self._note_bug(link.name, error)
-                self._give_up(link)
+                self._note_bug(connection.name, error)
+                self._give_up(connection)
 
     # --- time
 
@@ -268,7 +270,7 @@ class Reactor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
         async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
-            own.start_soon(self.alertness.run)
+            own.start_soon(self.busy_poll.run)
             if self.flusher is not None:
                 own.start_soon(self.flusher.run)
                 own.start_soon(self.flusher.run_ahead)
@@ -283,23 +285,23 @@ class Reactor:
             until = self._sleeping_until_ms
             with trio.move_on_at(float("inf") if until is None else until / 1000):
                 await self._earlier.wait()
-            while self.broker.agenda.discarded:
+            while self.broker.scheduler.discarded:
                 self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
             now_ms = self.now_ms()
             self._advance(now_ms)
-            while (link := self._deadlines.pop_due(now_ms)) is not None:
-                link.armed_at_ms = None
-                self._do(link, link.session.on_time, now_ms)
-                if link.session.is_closed:
-                    link.stop()
+            while (connection := self._deadlines.pop_due(now_ms)) is not None:
+                connection.armed_at_ms = None
+                self._do(connection, connection.session.on_timer, now_ms)
+                if connection.session.is_closed:
+                    connection.stop()
 
     def _watch_broker(self) -> None:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
-        agenda = self.broker.agenda
-        if agenda.discarded or self._opened:
+        scheduler = self.broker.scheduler
+        if scheduler.discarded or self._opened:
             self._earlier.set()
-        elif agenda.deadlines or agenda.dead or agenda.unfinished or agenda.jobs.lines:
+        elif scheduler.deadlines or scheduler.dead_letters or scheduler.queues_to_drain_further or scheduler.jobs.lines:
             at_ms = self.broker.next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()
@@ -310,12 +312,12 @@ class Reactor:
         deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
         return min(deadlines, default=None)
 
-    def _arm(self, link: Link) -> None:
-        at_ms = link.armed_at_ms = link.session.next_at_ms
+    def _arm(self, connection: ConnectionTasks) -> None:
+        at_ms = connection.armed_at_ms = connection.session.next_at_ms
         if at_ms is None:
-            self._deadlines.discard(link)
+            self._deadlines.discard(connection)
             return
-        self._deadlines.set(link, at_ms)
+        self._deadlines.set(connection, at_ms)
         if self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms:
             self._earlier.set()
 
@@ -324,22 +326,22 @@ class Reactor:
         is lost, that is the reason."""
         if self._has_lost_store:
             text = STORE_LOST
-        if self.links:
+        if self.connections:
             await self._drain(text)
-        while self.broker.agenda.jobs and not self._has_lost_store:
+        while self.broker.scheduler.jobs and not self._has_lost_store:
             # Nobody waits for anything any more, but what was answered must not be there after the next start.
             self._advance(self.now_ms())
 
     async def _drain(self, text: str) -> None:
         self._empty = trio.Event()
         is_stuck = self.flusher is not None and self.flusher.is_stuck
-        for link in list(self.links):
+        for connection in list(self.connections):
             if is_stuck:
                 # What waits for the disk would wait too long, and this behind it.
-                link.outbox.discard_held()
-            self._do(link, link.session.fail, ConnectionForced(text))
-            if link.session.is_closed:
-                link.stop()
+                connection.outbox.discard_held()
+            self._do(connection, connection.session.fail, ConnectionForced(text))
+            if connection.session.is_closed:
+                connection.stop()
         with trio.move_on_after(DRAIN_S):
             await self._empty.wait()
 

@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from amqpy.core.facts import QueueRecord
+from amqpy.core.durability.records import QueueRecord
 from amqpy.store import schema
 from amqpy.store.directory import DATABASE, DirectoryStore, make_file, sync_directory
-from amqpy.store.sqlite import connect, load_records, stated
+from amqpy.store.sqlite import connect, load_records, translate_errors
 from amqpy.store.store import StoreError
 
 PROBLEMS_MAX: Final = 20
@@ -124,7 +124,7 @@ def back_up(directory: Path, target: Path) -> int:
 @contextmanager
 def _looking_at(directory: Path) -> Iterator[sqlite3.Connection]:
     path = _database(directory)
-    with stated(path, "read"), closing(connect(path)) as connection:
+    with translate_errors(path, "read"), closing(connect(path)) as connection:
         connection.execute("PRAGMA query_only = ON")
         schema.check_current(connection, str(path))
         yield connection

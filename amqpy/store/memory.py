@@ -6,8 +6,8 @@ It outlives the broker that uses it: after `close`, or after `crash`, another on
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, LaneState, Loaded, Record
-from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, LaneState, Loaded, Record
 from amqpy.core.message import Message
 from amqpy.store.rows import MessageReader, expiry_of, traces_of
 
@@ -63,8 +63,8 @@ class MemoryStore:
     # --- batches
 
     def _apply(self, batch: Batch) -> None:
-        for fact in batch.facts:
-            self._apply_fact(fact)
+        for change in batch.changes:
+            self._apply_fact(change)
         for first, last in batch.cleared:
             for number in range(first >> POSITION_BITS, (last >> POSITION_BITS) + 1):
                 if number in self._lanes:
@@ -76,11 +76,11 @@ class MemoryStore:
             lane = self._lanes.setdefault(key >> POSITION_BITS, _Lane())
             lane.add(key, _Row(batch, key, message))
 
-    def _apply_fact(self, fact: Fact) -> None:
-        record = fact.record
+    def _apply_fact(self, change: Change) -> None:
+        record = change.record
         records = self._records[type(record)]
         key = tuple(record[: KEYS[type(record)]])
-        if isinstance(fact, Drop):
+        if isinstance(change, Drop):
             records.pop(key, None)
         else:
             records[key] = record
@@ -118,7 +118,7 @@ class _Row:
         self.header = message.header
         self.body = message.body
         self.expires_at = expiry_of(message, batch.unix_offset_ms)
-        self.traces = traces_of(message, batch.notes.get(key), batch.unix_offset_ms)
+        self.traces = traces_of(message, batch.due_times.get(key), batch.unix_offset_ms)
         self.transient = key in batch.transient
 
     def message(self, reader: MessageReader) -> Message:

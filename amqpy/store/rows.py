@@ -7,9 +7,9 @@ times become Unix time, because the broker's own clock starts anew with each run
 import json
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
-from amqpy.core.facts import KEYS, Record
-from amqpy.core.journal import Note
-from amqpy.core.message import Message, PersistentMessage, TracedMessage
+from amqpy.core.durability.journal import DueTime
+from amqpy.core.durability.records import KEYS, Record
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage
 from amqpy.wire.properties import is_persistent
 
 Value: TypeAlias = str | bytes | int | None
@@ -82,10 +82,10 @@ def expiry_of(message: Message, unix_offset_ms: int) -> int | None:
     return None if message.expires_at_ms is None else message.expires_at_ms + unix_offset_ms
 
 
-def traces_of(message: Message, note: Note | None, unix_offset_ms: int) -> str | None:
+def traces_of(message: Message, note: DueTime | None, unix_offset_ms: int) -> str | None:
     """What is known of the message beside what its publisher said: a JSON object, None when it is nothing."""
     traces: dict[str, Any] = {}
-    if isinstance(message, TracedMessage):
+    if isinstance(message, AnnotatedMessage):
         traces = {name: value for name in TRACES if (value := getattr(message, name))}
     if note is not None:
         traces[DUE_AT] = note.due_at_ms + unix_offset_ms
@@ -121,7 +121,7 @@ class MessageReader:
             known.pop(DUE_AT, None)
             if known:
                 known["more_keys"] = tuple(known.get("more_keys", ()))
-                return TracedMessage(address, header, body, expires_at_ms, persistent=self._is_persistent, **known)
+                return AnnotatedMessage(address, header, body, expires_at_ms, persistent=self._is_persistent, **known)
         if self._is_persistent:
             return PersistentMessage(address, header, body, expires_at_ms)
         return Message(address, header, body, expires_at_ms)

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from amqpy.core.journal import POSITION_BITS, POSITIONS
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS
 from amqpy.store.rows import KINDS, Kind
 from amqpy.store.store import StoreError
 

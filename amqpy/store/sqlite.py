@@ -19,14 +19,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from amqpy.core.facts import LaneRecord, LaneState, Loaded, Record
-from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.records import LaneRecord, LaneState, Loaded, Record
 from amqpy.core.message import Message
 from amqpy.store import schema
 from amqpy.store.files import Files
 from amqpy.store.ranges import Range, Ranges, outside, touched, united
 from amqpy.store.rows import KINDS, MessageReader, to_record
-from amqpy.store.statements import Bodies, of_added, of_facts, of_removed
+from amqpy.store.statements import Bodies, of_added, of_changes, of_removed
 from amqpy.store.store import StoreError, StoreFull
 
 Sync: TypeAlias = Literal["full", "os", "none"]
@@ -106,11 +106,11 @@ class SqliteStore:
         self._waited = False
         """Whether the last reader had to wait for the disk."""
         with ExitStack() as opened:
-            with stated(path, "open"):
-                self._writer, self._reader, self._scout = (
+            with translate_errors(path, "open"):
+                self._writer, self._reader, self._prefetcher = (
                     opened.enter_context(closing(connect(path))) for _ in range(3)
                 )
-            with self._guarded("open"):
+            with self._write_guard("open"):
                 self._set_up(sync, page_bytes)
             opened.pop_all()
 
@@ -133,14 +133,14 @@ class SqliteStore:
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
         schema.prepare(self._writer, str(self.path), self.migrations)
         self._reader.execute("PRAGMA query_only = ON")
-        for connection in (self._reader, self._scout):
+        for connection in (self._reader, self._prefetcher):
             # Who cannot read the schema would say later that there is no such table.
             connection.execute("SELECT 1 FROM messages LIMIT 0")
 
     # --- loading
 
     def load(self) -> Loaded:
-        with self._guarded("load"):
+        with self._write_guard("load"):
             execute = self._writer.execute
             execute("BEGIN IMMEDIATE")
             records = load_records(self._writer)
@@ -204,11 +204,11 @@ class SqliteStore:
             return self._synced
         if self._files is not None and self._files.log_bytes > LOG_BYTES_MAX:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
-            with suppress(StoreFull), self._guarded("write to"):
+            with suppress(StoreFull), self._write_guard("write to"):
                 self._checkpoint("PASSIVE")
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             self._check_files()
-            if len(pending) > 1 or pending[0].facts or pending[0].cleared or self._garbage or self._old_transients:
+            if len(pending) > 1 or pending[0].changes or pending[0].cleared or self._garbage or self._old_transients:
                 self._write(pending)
             else:
                 self._write_messages(pending[0])
@@ -237,7 +237,7 @@ class SqliteStore:
         execute("BEGIN IMMEDIATE")
         for batch in pending:
             rows += 2 * len(batch.added)
-            for statement in of_facts(batch.facts):
+            for statement in of_changes(batch.changes):
                 execute(*statement)
             garbage = self._clear(batch.cleared, garbage)
             for statement in of_removed(batch.removed):
@@ -289,7 +289,7 @@ class SqliteStore:
     def tidy(self) -> bool:
         is_busy = bool(self._garbage or self._old_transients)
         try:
-            with self._guarded("write to"):
+            with self._write_guard("write to"):
                 self._check_files()
                 if is_busy:
                     self._write([])
@@ -309,7 +309,7 @@ class SqliteStore:
         """Makes the log's file as long as it will be. What is rolled back is in the log all the same, as far as the
         cache did not hold it, and the next batches are written over it."""
         self._has_room = True
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             (page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
             if os.stat(f"{self.path}-wal").st_size < LOG_PAGES * page_bytes:
                 self._writer.execute("PRAGMA cache_size = 10")
@@ -320,7 +320,7 @@ class SqliteStore:
 
     def vacuum(self, *, in_memory: bool) -> None:
         """Writes the database anew, as small as it can be, by way of memory or a temporary file. Raises StoreError."""
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             self._check_files()
             self._writer.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}")
             self._writer.execute("VACUUM")
@@ -352,12 +352,12 @@ class SqliteStore:
         try:
             if is_clean and self._broken is None:
                 self.sync()
-                with self._guarded("write to"):
+                with self._write_guard("write to"):
                     self._check_files()
                     self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
         finally:
             self._broken = self._broken or f"{self.path} is closed"
-            for connection in (self._scout, self._reader, self._writer):
+            for connection in (self._prefetcher, self._reader, self._writer):
                 with suppress(sqlite3.Error):
                     connection.close()
 
@@ -377,8 +377,8 @@ class SqliteStore:
 
     def read_ahead(self, first: int, last: int) -> None:
         if self._waited and self._broken is None:
-            with stated(self.path, "read"):
-                self._scout.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
+            with translate_errors(self.path, "read"):
+                self._prefetcher.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
         reader = MessageReader(unix_offset_ms)
@@ -393,7 +393,7 @@ class SqliteStore:
     def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Any]:
         found: list[Any] = []
         self._check_usable()
-        with stated(self.path, "read"):
+        with translate_errors(self.path, "read"):
             for from_, to in outside(self._garbage, first, last):
                 cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
                 for row in cursor:
@@ -411,11 +411,11 @@ class SqliteStore:
     # --- failures
 
     @contextmanager
-    def _guarded(self, doing: str) -> Iterator[None]:
+    def _write_guard(self, doing: str) -> Iterator[None]:
         """For all that writes: leaves no transaction half done, and the store unusable if it cannot be trusted."""
         self._check_usable()
         try:
-            with stated(self.path, doing):
+            with translate_errors(self.path, doing):
                 yield
         except BaseException as error:
             if self._writer.in_transaction:
@@ -439,7 +439,7 @@ class SqliteStore:
 
 
 @contextmanager
-def stated(path: Path, doing: str) -> Iterator[None]:
+def translate_errors(path: Path, doing: str) -> Iterator[None]:
     """Turns what SQLite says into StoreError."""
     try:
         yield

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from amqpy.core.facts import Fact, Put, Record
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.records import Change, Put, Record
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store.ranges import runs
 from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
@@ -89,7 +89,7 @@ DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
 DELETE_RANGES: Final = Form("DELETE FROM messages WHERE ", "key BETWEEN ? AND ?", separator=" OR ", rows_max=TERMS_MAX)
 
 
-# --- facts
+# --- changes
 
 
 def _put_form(record: type[Record]) -> Form:
@@ -110,25 +110,25 @@ PUT: Final = {record: _put_form(record) for record in KINDS}
 DROP: Final = {record: _drop_form(record) for record in KINDS}
 
 
-def of_facts(facts: Iterable[Fact]) -> Iterator[Statement]:
+def of_changes(changes: Iterable[Change]) -> Iterator[Statement]:
     """Kinds are tables, and no table knows another: only the order within a kind matters."""
-    by_kind: dict[type[Record], list[Fact]] = {}
-    for fact in facts:
-        by_kind.setdefault(type(fact.record), []).append(fact)
+    by_kind: dict[type[Record], list[Change]] = {}
+    for change in changes:
+        by_kind.setdefault(type(change.record), []).append(change)
     for record, same in by_kind.items():
         start = 0
         for end in range(1, len(same) + 1):
             if end == len(same) or type(same[end]) is not type(same[start]):
-                yield from _of_equal_facts(record, same[start:end])
+                yield from _of_similar_changes(record, same[start:end])
                 start = end
 
 
-def _of_equal_facts(record: type[Record], facts: list[Fact]) -> Iterator[Statement]:
-    is_put = isinstance(facts[0], Put)
+def _of_similar_changes(record: type[Record], changes: list[Change]) -> Iterator[Statement]:
+    is_put = isinstance(changes[0], Put)
     width = None if is_put else len(KINDS[record].key)
     values: list[Value] = []
-    for fact in facts:
-        values += to_values(fact.record)[:width]
+    for change in changes:
+        values += to_values(change.record)[:width]
     return (PUT if is_put else DROP)[record].statements(values)
 
 
@@ -189,7 +189,7 @@ def of_added(batch: Batch, bodies: Bodies, run: int) -> Iterator[Statement]:
     """Transient messages are marked with the number of the broker's run."""
     plain: list[Value] = []
     others: list[Value] = []
-    notes, transient, offset_ms = batch.notes, batch.transient, batch.unix_offset_ms
+    notes, transient, offset_ms = batch.due_times, batch.transient, batch.unix_offset_ms
     all_simple = not (notes or transient or bodies)
     for key, message in batch.added.items():
         kind = type(message)

@@ -7,8 +7,8 @@ with keys.
 
 from typing import Protocol
 
-from amqpy.core.journal import Batch
-from amqpy.core.startup import StartSource
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.startup import StartSource
 
 
 class StoreError(Exception):
@@ -20,7 +20,7 @@ class StoreFull(StoreError):
 
 
 class Store(StartSource, Protocol):
-    """Durable facts and messages."""
+    """Durable changes and messages."""
 
     def append(self, batch: Batch) -> None:
         """Buffers a batch, which must not change any more. Keys that it adds are new, or it removes them, too. Raises

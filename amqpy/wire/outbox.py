@@ -70,12 +70,12 @@ class Outbox:
         return self.size >= self.limit.size
 
     @property
-    def may_leave(self) -> bool:
+    def has_sendable(self) -> bool:
         """Whether there is anything to be sent now."""
         return bool(self.chunks) and (self.held_for is None or self._held_from > 0)
 
     @property
-    def leaving(self) -> int:
+    def sendable_size(self) -> int:
         """Bytes that wait for nothing but the transport."""
         if self.held_for is None:
             return self.size
@@ -87,7 +87,7 @@ class Outbox:
         self.chunks.append(data)
         self.size += len(data)
 
-    def overtake(self, data: bytes) -> None:
+    def write_ahead(self, data: bytes) -> None:
         """Whole frames that belong to no channel: they leave before what is held."""
         if self.held_for is None:
             self.write(data)
@@ -111,7 +111,7 @@ class Outbox:
     def discard_held(self) -> None:
         """What is held will never leave; what comes now may."""
         if self.held_for is not None:
-            self.size = self.leaving
+            self.size = self.sendable_size
             self.chunks = deque(islice(self.chunks, self._held_from))
             self.held_for = None
 

@@ -9,19 +9,20 @@ from random import Random
 from typing import Any, NamedTuple
 
 from amqpy.config import Config
-from amqpy.core import recovery
 from amqpy.core.broker import Broker
+from amqpy.core.durability import recovery
+from amqpy.core.durability.journal import POSITION_BITS, Batch
+from amqpy.core.durability.records import Drop, LaneRecord
+from amqpy.core.durability.startup import open_broker
 from amqpy.core.exchanges.delayed import DelayedExchange
-from amqpy.core.facts import Drop, LaneRecord
-from amqpy.core.journal import POSITION_BITS, Batch
-from amqpy.core.ledger import Owed
 from amqpy.core.message import Message
-from amqpy.core.queues.lane import Lane
+from amqpy.core.queues.delayed_messages import DelayedMessages
+from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
-from amqpy.core.queues.shelf import Shelf
-from amqpy.core.startup import open_broker
-from amqpy.core.structures import LevelledFifo, ReadyFifo
+from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.core.unacked import Delivery
 from amqpy.store.memory import MemoryStore
 from amqpy.store.rows import MessageReader
 from tests.core.world import UNIX_TIME_MS, World
@@ -55,8 +56,8 @@ class StoredWorld(World):
             unix_offset_ms=lambda: unix_offset_ms,
         )
         super().__init__(broker=broker)
-        assert broker.agenda.journal is not None
-        self.journal = broker.agenda.journal
+        assert broker.scheduler.journal is not None
+        self.journal = broker.scheduler.journal
 
     # --- writing
 
@@ -75,7 +76,7 @@ class StoredWorld(World):
         self.journal.written()
         self.broker.settle()
         self.broker.finish()
-        self.broker.agenda.jobs.begin_turn()
+        self.broker.scheduler.jobs.begin_turn()
 
     def flush(self) -> None:
         self.write()
@@ -153,23 +154,23 @@ def kept_as(message: Message, offset_ms: int, due_at_ms: int | None = None, *, i
 
 
 def lanes_of(queue: Queue) -> dict[int, ReadyFifo[Message]]:
-    return queue.ready._levels if isinstance(queue.ready, LevelledFifo) else {0: queue.ready}
+    return queue.ready._levels if isinstance(queue.ready, PriorityFifo) else {0: queue.ready}
 
 
-def shelves_of(broker: Broker) -> Iterator[Shelf]:
+def shelves_of(broker: Broker) -> Iterator[DelayedMessages]:
     for vhost in broker.vhosts.values():
         for exchange in vhost.exchanges.values():
             if isinstance(exchange, DelayedExchange):
-                yield exchange.waiting.shelf
+                yield exchange.waiting.messages
         for queue in vhost.queues.values():
-            if isinstance(queue, QuorumQueue) and queue._retries is not None:
-                yield queue._retries.shelf
+            if isinstance(queue, QuorumQueue) and queue._delayed_retry is not None:
+                yield queue._delayed_retry.held
 
 
-def to_be_kept(broker: Broker, debts: Iterable[Owed]) -> dict[int, Kept]:
+def to_be_kept(broker: Broker, debts: Iterable[Delivery]) -> dict[int, Kept]:
     """The messages that must be in the store, by key: those that are to survive, wherever they are; and those that
     are not in memory. `debts` is what clients have not answered, or not committed."""
-    journal = broker.agenda.journal
+    journal = broker.scheduler.journal
     assert journal is not None
     offset_ms = journal._unix_offset_ms()
     found: dict[int, Kept] = {}
@@ -185,25 +186,27 @@ def to_be_kept(broker: Broker, debts: Iterable[Owed]) -> dict[int, Kept]:
     for vhost in broker.vhosts.values():
         for queue in vhost.queues.values():
             for lane in lanes_of(queue).values():
-                assert isinstance(lane, Lane)
-                in_memory = len(lane) - lane.behind + len(lane._page)
+                assert isinstance(lane, PagedFifo)
+                in_memory = len(lane) - lane.on_disk + len(lane._page)
                 for index, (position, message) in enumerate(lane):
                     is_kept = is_to_survive(queue, message)
                     if is_kept or index >= in_memory:
                         add(lane.base + position, kept_as(message, offset_ms, is_transient=not is_kept))
     on_the_way = [(queue, position, message) for queue, position, message, _ in debts]
     on_the_way += [
-        (queue, position, message) for queue, position, message, _ in broker.agenda.dead if position is not None
+        (queue, position, message)
+        for queue, position, message, _ in broker.scheduler.dead_letters
+        if position is not None
     ]
     for vhost in broker.vhosts.values():
         for queue in vhost.queues.values():
-            if isinstance(queue, QuorumQueue) and queue._unsent is not None:
-                held = queue._unsent._held
+            if isinstance(queue, QuorumQueue) and queue._unrouted is not None:
+                held = queue._unrouted._held
                 on_the_way += [(queue, position, message) for position, message, _ in held if position is not None]
     for queue, position, message in on_the_way:
         if isinstance(queue, Queue) and not queue.deleted and is_to_survive(queue, message):
             lane = lanes_of(queue)[queue.level_of(message)]
-            assert isinstance(lane, Lane)
+            assert isinstance(lane, PagedFifo)
             add(lane.base + position, kept_as(message, offset_ms))
     return found
 
@@ -214,7 +217,7 @@ def is_to_survive(queue: Queue, message: Message) -> bool:
 
 def in_store(broker: Broker, *, pending: bool = True) -> dict[int, Kept]:
     """The messages that the store has; with all that is `pending`, those it will have."""
-    journal = broker.agenda.journal
+    journal = broker.scheduler.journal
     assert journal is not None
     store = journal._source
     assert isinstance(store, MemoryStore)
@@ -237,7 +240,7 @@ def _apply(batch: Batch, found: dict[int, Kept], offset_ms: int) -> None:
     for key in batch.removed:
         found.pop(key, None)
     for key, message in batch.added.items():
-        note = batch.notes.get(key)
+        note = batch.due_times.get(key)
         due_at_ms = None if note is None else note.due_at_ms
         assert key not in found, "written where a message is"
         found[key] = kept_as(message, offset_ms, due_at_ms, is_transient=key in batch.transient)
@@ -245,13 +248,13 @@ def _apply(batch: Batch, found: dict[int, Kept], offset_ms: int) -> None:
 
 def recorded_lanes(broker: Broker) -> dict[int, LaneRecord]:
     """The lanes that will be there after a restart, but for their fronts."""
-    journal = broker.agenda.journal
+    journal = broker.scheduler.journal
     assert journal is not None
     store = journal._source
     assert isinstance(store, MemoryStore)
     found = {record.number: record for record in store._records[LaneRecord].values() if isinstance(record, LaneRecord)}
     for batch in (journal.writing, journal.batch):
-        for fact in () if batch is None else batch.facts:
+        for fact in () if batch is None else batch.changes:
             if not isinstance(fact.record, LaneRecord):
                 continue
             if isinstance(fact, Drop):
@@ -275,7 +278,7 @@ def open_lanes(broker: Broker) -> dict[int, LaneRecord]:
     for vhost in broker.vhosts.values():
         for queue in vhost.queues.values():
             for lane in lanes_of(queue).values():
-                assert isinstance(lane, Lane)
+                assert isinstance(lane, PagedFifo)
                 add(lane.base, lane._record)
     for shelf in shelves_of(broker):
         if shelf._journal is not None:
@@ -283,7 +286,7 @@ def open_lanes(broker: Broker) -> dict[int, LaneRecord]:
     return found
 
 
-def check_store(broker: Broker, debts: Iterable[Owed]) -> None:
+def check_store(broker: Broker, debts: Iterable[Delivery]) -> None:
     """The store has all that is to survive, and all that is not in memory, each once; and nothing else."""
     assert in_store(broker) == to_be_kept(broker, debts)
     assert recorded_lanes(broker) == open_lanes(broker)

@@ -10,11 +10,11 @@ from amqpy.core.administration.validation import VALUE_DEPTH_MAX
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
 from tests.core.recorded import DurableWorld
-from tests.core.world import FakeClient, FakeRecipient, World, longstr
+from tests.core.world import FakeClient, FakeTarget, World, longstr
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -279,19 +279,19 @@ def test_a_deleted_vhost_takes_everything_with_it() -> None:
     world = World()
     ask = admin(world)
     ask.set_policy("/", "p", "", {"expires": 1})
-    ledger, recipient = Ledger(), FakeRecipient()
+    unacked, target = UnackedDeliveries(), FakeTarget()
     other, mine = FakeClient("other"), world.queue("mine", exclusive=True)
     world.vhost.clients = {world.client: None, other: None}
     world.queue("q")
     world.exchange("x", "fanout", auto_delete=True)
     world.bind("q", "x")
     world.publish("x", "", "a", "b")
-    world.consume("q", ledger, recipient, prefetch=1)
+    world.consume("q", unacked, target, prefetch=1)
     ask.delete_vhost("/")
     assert world.broker.vhosts == {}
     assert (world.vhost.queues, world.vhost.exchanges, world.vhost.owned) == ({}, {}, {})
     assert mine.deleted
-    assert recipient.cancellations == 1
+    assert target.cancellations == 1
     assert world.client.closed_with == other.closed_with == ["vhost '/' is deleted"]
     ask.add_vhost("/")
     assert ask.policies("/") == []

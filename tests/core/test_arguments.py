@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.argument_validators import EXPIRY_MAX_MS
 from amqpy.core.arguments import (
-    PLAIN,
+    NO_SETTINGS,
     POLICY_KEYS,
     POLICY_ONLY,
     QUEUE_OPTIONS,
@@ -17,7 +18,6 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
-from amqpy.core.option_values import EXPIRY_MAX_MS
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
@@ -281,8 +281,8 @@ def test_delayed_retry_is_merged_as_its_version_of_rabbitmq_does() -> None:
 
 
 def test_nothing_said_is_a_plain_queue() -> None:
-    assert settings_of({}, {}) == PLAIN
-    assert settings_of({"x-unknown": integer(1)}, {"unknown": 1}) == PLAIN
+    assert settings_of({}, {}) == NO_SETTINGS
+    assert settings_of({"x-unknown": integer(1)}, {"unknown": 1}) == NO_SETTINGS
 
 
 def test_every_row_is_one_of_its_kind() -> None:

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from amqpy.core.exchanges import EXCHANGE_TYPES, delayed
 from amqpy.core.exchanges.delayed import RELEASED_AT_ONCE, DelayedExchange
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeRecipient, World, content_header, longstr
+from tests.core.world import FakeTarget, World, content_header, longstr
 
 LONGEST_MS = 4_294_967_295
 
@@ -278,14 +278,14 @@ def test_the_time_to_live_begins_when_the_delay_ends() -> None:
 def test_a_consumer_gets_it_at_its_time() -> None:
     world = world_with()
     world.bind("q1", "x", "k")
-    recipient = FakeRecipient()
-    world.consume("q1", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q1", UnackedDeliveries(), target)
     world.publish("x", "k", "1", "2", headers=delay(10))
     world.publish("x", "k", "3", headers=delay(5))
     world.wait(5)
-    assert recipient.bodies == ["3"]
+    assert target.bodies == ["3"]
     world.wait(5)
-    assert recipient.bodies == ["3", "1", "2"]
+    assert target.bodies == ["3", "1", "2"]
 
 
 def test_messages_go_with_their_exchange() -> None:
@@ -299,7 +299,7 @@ def test_messages_go_with_their_exchange() -> None:
     assert world.broker.next_at_ms() is None
     assert world.broker.message_count() == 0
     world.broker.sweep(100)
-    assert not world.broker.agenda.discarded
+    assert not world.broker.scheduler.discarded
     world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("direct")})
     world.bind("q1", "x", "k")
     world.wait(10)

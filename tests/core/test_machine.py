@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
+from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
 from tests.core.invariants import check_invariants
 from tests.core.model import Debt, Model, ModelBinding, ModelChannel, ModelConsumer, ModelExchange, ModelQueue
-from tests.core.world import FakeClient, FakeRecipient, World, longstr
+from tests.core.world import FakeClient, FakeTarget, World, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
 
 CHANNELS = 2
 
@@ -36,7 +36,7 @@ patterns = st.sampled_from(["", "a", "a.b", "*", "#", "a.#", "#.b"])
 seldom = st.integers(0, 9).map(lambda number: number == 7)
 
 
-class LoggedRecipient(FakeRecipient):
+class LoggedRecipient(FakeTarget):
     """Notes its deliveries in one log for all, so that their order over all consumers is known."""
 
     def __init__(self, log: list[tuple["LoggedRecipient", int, bool, str]]) -> None:
@@ -67,8 +67,8 @@ class BrokerMachine(RuleBasedStateMachine):
         self.world = World()
         self.model = Model()
         self.clients = [FakeClient("one"), FakeClient("other")]
-        self.ledgers = [Ledger() for _ in range(2 * CHANNELS)]
-        self.pending: list[list[tuple[int, Owed]]] = [[] for _ in self.ledgers]
+        self.channels_unacked = [UnackedDeliveries() for _ in range(2 * CHANNELS)]
+        self.pending: list[list[tuple[int, Delivery]]] = [[] for _ in self.channels_unacked]
         self.channels = [ModelChannel(number // CHANNELS) for number in range(2 * CHANNELS)]
         self.log: list[tuple[LoggedRecipient, int, bool, str]] = []
         self.ends: dict[ModelConsumer, tuple[Consumer, LoggedRecipient]] = {}
@@ -87,9 +87,9 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def absorb(self) -> None:
         """Tells the model what was delivered."""
-        recipients = {recipient: consumer for consumer, (_, recipient) in self.ends.items()}
-        for recipient, tag, redelivered, body in self.log:
-            self.model.deliver(recipients[recipient], tag, redelivered, body)
+        targets = {target: consumer for consumer, (_, target) in self.ends.items()}
+        for target, tag, redelivered, body in self.log:
+            self.model.deliver(targets[target], tag, redelivered, body)
         self.log.clear()
 
     def existing(self, name: str) -> str:
@@ -111,7 +111,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.check_channels()
         self.check_remembered_routes()
         answered = [owed for taken in self.pending for _, owed in taken]
-        check_invariants(self.world.broker, self.ledgers, answered)
+        check_invariants(self.world.broker, self.channels_unacked, answered)
 
     def check_queues(self) -> None:
         queues = self.world.vhost.queues
@@ -120,7 +120,7 @@ class BrokerMachine(RuleBasedStateMachine):
         for name, queue in self.model.queues.items():
             assert self.world.ready(name) == queue.bodies()
             assert len(queues[name].ready) == len(queue.ready)
-            assert queues[name].unacked == debts.count(queue)
+            assert queues[name].unacked_count == debts.count(queue)
             assert len(queues[name].consumers) == len(self.model.consumers_of(queue))
             assert queues[name].owner is (None if queue.owner is None else self.clients[queue.owner])
             assert not self.model.is_stuck(queue)
@@ -136,12 +136,12 @@ class BrokerMachine(RuleBasedStateMachine):
         assert set(found) == set(self.model.bindings)
 
     def check_channels(self) -> None:
-        for ledger, channel in zip(self.ledgers, self.channels, strict=True):
-            assert list(ledger.owed) == sorted(channel.owed)
-            assert ledger.last_tag == channel.last_tag
-            assert len(ledger.consumers) == sum(each.channel is channel for each in self.model.consumers)
-        for consumer, (_, recipient) in self.ends.items():
-            assert recipient.cancellations == (consumer in self.cancelled)
+        for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
+            assert list(unacked.by_tag) == sorted(channel.owed)
+            assert unacked.last_tag == channel.last_tag
+            assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
+        for consumer, (_, target) in self.ends.items():
+            assert target.cancellations == (consumer in self.cancelled)
 
     def check_remembered_routes(self) -> None:
         for client in self.clients:
@@ -314,19 +314,19 @@ class BrokerMachine(RuleBasedStateMachine):
         others = self.model.consumers_of(queue) if queue else []
         if fault is None and (any(each.exclusive for each in others) or (exclusive and others)):
             fault = AccessRefused
-        recipient = LoggedRecipient(self.log)
-        recipient.reading = reading
+        target = LoggedRecipient(self.log)
+        target.reading = reading
         consumer = self.expect(
             fault,
             channel.connection,
             lambda: self.world.consume(
-                name, self.ledgers[number], recipient, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
+                name, self.channels_unacked[number], target, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
             ),
         )
         if queue is not None and fault is None:
             new = ModelConsumer(queue, channel, prefetch, no_ack, exclusive, reading=reading)
             self.model.consumers.append(new)
-            self.ends[new] = consumer, recipient
+            self.ends[new] = consumer, target
 
     @precondition(lambda self: self.model.consumers)
     @rule(pick=picks)
@@ -360,7 +360,9 @@ class BrokerMachine(RuleBasedStateMachine):
         name = self.existing(name)
         channel = self.channels[number]
         fault = self.queue_fault(channel.connection, name)
-        got = self.expect(fault, channel.connection, lambda: self.world.get(name, self.ledgers[number], no_ack=no_ack))
+        got = self.expect(
+            fault, channel.connection, lambda: self.world.get(name, self.channels_unacked[number], no_ack=no_ack)
+        )
         queue = self.model.queues.get(name)
         if fault or queue is None or not queue.ready:
             assert got is None
@@ -374,7 +376,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(number=channels, limit=st.integers(0, 3))
     def set_global_prefetch(self, number: int, limit: int) -> None:
         self.model.limit(self.channels[number], limit)
-        self.world.limit(self.ledgers[number], limit)
+        self.world.limit(self.channels_unacked[number], limit)
 
     # --- answering
 
@@ -388,14 +390,14 @@ class BrokerMachine(RuleBasedStateMachine):
     def answer(self, pick: int, tag_pick: int | None, multiple: bool, verdict: str) -> None:
         """An answer to an outstanding tag, or to 0. `later` is an answer in a transaction."""
         number = self.pick_channel(pick, lambda channel: channel.owed)
-        channel, ledger = self.channels[number], self.ledgers[number]
+        channel, unacked = self.channels[number], self.channels_unacked[number]
         tag = 0 if tag_pick is None else sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = channel.covered(tag, multiple)
         operation: Callable[[], object] = {
-            "ack": lambda: self.world.ack(ledger, tag, multiple=multiple),
-            "drop": lambda: self.world.nack(ledger, tag, multiple=multiple, requeue=False),
-            "requeue": lambda: self.world.nack(ledger, tag, multiple=multiple, requeue=True),
-            "later": lambda: self.pending[number].extend(ledger.take(tag, multiple)),
+            "ack": lambda: self.world.ack(unacked, tag, multiple=multiple),
+            "drop": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=False),
+            "requeue": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=True),
+            "later": lambda: self.pending[number].extend(unacked.take(tag, multiple)),
         }[verdict]
         answered = {each: channel.owed.pop(each) for each in covered or ()}
         if verdict == "later":
@@ -423,7 +425,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def roll_back(self, pick: int) -> None:
         number = self.pick_channel(pick, lambda channel: channel.pending)
         channel = self.channels[number]
-        self.ledgers[number].put_back(self.take_pending(number))
+        self.channels_unacked[number].put_back(self.take_pending(number))
         channel.owed |= channel.pending
         channel.pending.clear()
 
@@ -431,7 +433,7 @@ class BrokerMachine(RuleBasedStateMachine):
         fitting = [number for number, channel in enumerate(self.channels) if fits(channel)]
         return fitting[pick % len(fitting)]
 
-    def take_pending(self, number: int) -> list[tuple[int, Owed]]:
+    def take_pending(self, number: int) -> list[tuple[int, Delivery]]:
         taken, self.pending[number] = self.pending[number], []
         return sorted(taken, key=lambda entry: entry[0])
 
@@ -442,7 +444,7 @@ class BrokerMachine(RuleBasedStateMachine):
         channel = self.channels[number]
         self.model.settle(channel, list(channel.owed.values()), requeue=True)
         channel.owed.clear()
-        self.world.recover(self.ledgers[number])
+        self.world.recover(self.channels_unacked[number])
 
     # --- endings
 
@@ -452,12 +454,12 @@ class BrokerMachine(RuleBasedStateMachine):
         self.end_channel(number)
 
     def end_channel(self, number: int) -> None:
-        ledger = self.ledgers[number]
-        ledger.put_back(self.take_pending(number))
+        unacked = self.channels_unacked[number]
+        unacked.put_back(self.take_pending(number))
         self.model.leave(self.channels[number])
-        self.world.close_channel(ledger)
+        self.world.close_channel(unacked)
         self.absorb()
-        self.ledgers[number] = Ledger()
+        self.channels_unacked[number] = UnackedDeliveries()
         self.channels[number] = ModelChannel(self.channels[number].connection)
 
     @rule(connection=connections)

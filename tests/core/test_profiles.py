@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
 from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.world import PERMISSIONS, FakeClient, FakeRecipient, World, arguments, longstr
+from tests.core.world import PERMISSIONS, FakeClient, FakeTarget, World, arguments, longstr
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -356,9 +356,9 @@ def quorum_world(profile: str, **more: int | str | bool) -> World:
 
 
 def bring_back(world: World, way: Any) -> None:  # noqa: ANN401
-    ledger = Ledger()
-    assert world.get("q", ledger) is not None
-    world.nack(ledger, 1, way=way)
+    unacked = UnackedDeliveries()
+    assert world.get("q", unacked) is not None
+    world.nack(unacked, 1, way=way)
 
 
 @switch("quorum_delivery_limit", None, None, 20)
@@ -397,22 +397,23 @@ def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[
     world = quorum_world(profile)
     world.publish("", "q", "low", priority=1)
     world.publish("", "q", "high", priority=9)
-    ledger = Ledger()
-    found = [got[0].body for _ in range(3) if (got := world.get("q", ledger)) is not None]
+    unacked = UnackedDeliveries()
+    found = [got[0].body for _ in range(3) if (got := world.get("q", unacked)) is not None]
     assert found == expected
 
 
 @switch("quorum_priorities", "second", "second", "third")
 def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
     world = quorum_world(profile, single_active_consumer=True)
-    ledgers = {name: Ledger() for name in ("first", "second", "third")}
+    channels_unacked = {name: UnackedDeliveries() for name in ("first", "second", "third")}
     first, _, _ = (
-        world.consume("q", ledger, tag=name, priority=5 if name == "third" else 0) for name, ledger in ledgers.items()
+        world.consume("q", unacked, tag=name, priority=5 if name == "third" else 0)
+        for name, unacked in channels_unacked.items()
     )
-    world.ack(ledgers["first"], 1)
+    world.ack(channels_unacked["first"], 1)
     world.cancel(first)
     world.publish("", "q", "n")
-    assert [name for name, ledger in ledgers.items() if ledger.owed] == [expected]
+    assert [name for name, unacked in channels_unacked.items() if unacked.by_tag] == [expected]
 
 
 # --- policies
@@ -438,8 +439,8 @@ def test_mirroring(profile: str, expected: bool) -> None:
             world.client,
             world.vhost,
             "q",
-            Ledger(),
-            FakeRecipient(),
+            UnackedDeliveries(),
+            FakeTarget(),
             tag="t",
             no_ack=False,
             exclusive=False,
@@ -473,7 +474,7 @@ def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -
     assert (refused is None) is (expected is not None)
     if expected is not None:
         ask.set_operator_policy("/", "o", "", {"delivery-limit": expected})
-        assert world.queue("q", durable=True, arguments=QUORUM).ruling.definition == {"delivery-limit": expected}
+        assert world.queue("q", durable=True, arguments=QUORUM).policy.definition == {"delivery-limit": expected}
 
 
 @switch("memory_high_watermark", 0.4, 0.4, 0.6)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core import vhost as vhost_module
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.message import TracedMessage
+from amqpy.core.message import AnnotatedMessage
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
 from tests.core.world import FakeClient, World, content_header, longstr
@@ -138,7 +138,7 @@ def test_more_routing_keys_make_one_route(world: World) -> None:
 
     def routed(exchange: str, key: str, *more_keys: str) -> list[str]:
         route = world.route(exchange, key)
-        message = TracedMessage(route.address, content_header(), b"", more_keys=more_keys)
+        message = AnnotatedMessage(route.address, content_header(), b"", more_keys=more_keys)
         queues = world.vhost.queues_of(route.exchange, message)
         return sorted(queue.name for queue in queues)
 

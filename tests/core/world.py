@@ -11,16 +11,16 @@ from pamqp.header import ContentHeader
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.effects import Verb
+from amqpy.core.durability.journal import Journal
+from amqpy.core.durability.records import Record
 from amqpy.core.exchanges import Binding, Exchange
-from amqpy.core.facts import Record
-from amqpy.core.journal import Journal
-from amqpy.core.ledger import Ledger
-from amqpy.core.message import Keys, Message, PersistentMessage, Target, TracedMessage
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target
+from amqpy.core.ports import Verb
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Route
-from amqpy.wire.hot import MANDATORY
+from amqpy.wire.content import MANDATORY
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
@@ -102,7 +102,7 @@ class FakeClient:
     def channel_count(self) -> int:
         return 0
 
-    def heed_alarms(self) -> None:
+    def on_alarm(self) -> None:
         self.alarms_told += 1
 
     def wait_for_work(self) -> None:
@@ -121,7 +121,7 @@ class Delivery(NamedTuple):
     body: str
 
 
-class FakeRecipient:
+class FakeTarget:
     """The client's end of a consumer; it reads what it is sent unless `reading` is false."""
 
     def __init__(self) -> None:
@@ -181,11 +181,11 @@ class World:
         """A turn ends, and large work is done to its end."""
         self.broker.settle()
         self.broker.finish()
-        self.broker.agenda.jobs.begin_turn()
+        self.broker.scheduler.jobs.begin_turn()
 
     def wait(self, span_ms: int) -> None:
         """Time passes, and what is due in it is done at its time."""
-        until_ms = self.broker.agenda.now_ms + span_ms
+        until_ms = self.broker.scheduler.now_ms + span_ms
         while (at_ms := self.broker.next_at_ms()) is not None and at_ms <= until_ms:
             self.broker.advance(at_ms)
             self.broker.work()
@@ -302,9 +302,9 @@ class World:
     ) -> tuple[Target, ...]:
         """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
         route = self.route(exchange, keys[0])
-        expires_at_ms = None if ttl_ms is None else self.broker.agenda.now_ms + ttl_ms
+        expires_at_ms = None if ttl_ms is None else self.broker.scheduler.now_ms + ttl_ms
         kept = is_persistent(header)
-        message = TracedMessage(
+        message = AnnotatedMessage(
             route.address, header, body.encode(), expires_at_ms, persistent=kept, more_keys=keys[1:]
         )
         queues = route.queues
@@ -326,8 +326,8 @@ class World:
     def consume(
         self,
         queue: str,
-        ledger: Ledger,
-        recipient: FakeRecipient | None = None,
+        unacked: UnackedDeliveries,
+        target: FakeTarget | None = None,
         *,
         client: FakeClient | None = None,
         tag: str = "tag",
@@ -342,8 +342,8 @@ class World:
             client or self.client,
             self.vhost,
             queue,
-            ledger,
-            recipient or FakeRecipient(),
+            unacked,
+            target or FakeTarget(),
             tag=tag,
             no_ack=no_ack,
             exclusive=exclusive,
@@ -357,39 +357,45 @@ class World:
         self.broker.cancel(self.vhost, consumer)
         self.settle()
 
-    def get(self, queue: str, ledger: Ledger, *, no_ack: bool = False) -> tuple[Delivery, int] | None:
+    def get(self, queue: str, unacked: UnackedDeliveries, *, no_ack: bool = False) -> tuple[Delivery, int] | None:
         """What was got and how many are left."""
-        got = self.broker.get(self.client, self.vhost, queue, ledger, no_ack=no_ack)
+        got = self.broker.get(self.client, self.vhost, queue, unacked, no_ack=no_ack)
         self.settle()
         return got and (Delivery(got[0], got[1], got[2].body.decode()), got[3])
 
     def fetch(self, queue: str) -> Message | None:
         """The first message, taken for good."""
-        got = self.broker.get(self.client, self.vhost, queue, Ledger(), no_ack=True)
+        got = self.broker.get(self.client, self.vhost, queue, UnackedDeliveries(), no_ack=True)
         self.settle()
         return got and got[2]
 
-    def ack(self, ledger: Ledger, tag: int, *, multiple: bool = False) -> None:
-        self.broker.acknowledge(ledger.take(tag, multiple))
+    def ack(self, unacked: UnackedDeliveries, tag: int, *, multiple: bool = False) -> None:
+        self.broker.acknowledge(unacked.take(tag, multiple))
         self.settle()
 
     def nack(
-        self, ledger: Ledger, tag: int, *, multiple: bool = False, requeue: bool = True, way: ReturnWay = "nack"
+        self,
+        unacked: UnackedDeliveries,
+        tag: int,
+        *,
+        multiple: bool = False,
+        requeue: bool = True,
+        way: ReturnWay = "nack",
     ) -> None:
-        taken = ledger.take(tag, multiple)
+        taken = unacked.take(tag, multiple)
         if requeue:
             self.broker.requeue(taken, way)
         else:
             self.broker.reject(taken)
         self.settle()
 
-    def recover(self, ledger: Ledger) -> None:
-        self.broker.requeue(ledger.take_all(), "recover")
+    def recover(self, unacked: UnackedDeliveries) -> None:
+        self.broker.requeue(unacked.take_all(), "recover")
         self.settle()
 
-    def limit(self, ledger: Ledger, limit: int) -> None:
+    def limit(self, unacked: UnackedDeliveries, limit: int) -> None:
         """basic.qos with global=true."""
-        ledger.set_limit(limit)
+        unacked.set_limit(limit)
         self.settle()
 
     def resume(self, *consumers: Consumer) -> None:
@@ -398,19 +404,19 @@ class World:
             consumer.resume()
         self.settle()
 
-    def close_channel(self, ledger: Ledger) -> None:
-        self.broker.agenda.jobs.do(self.broker.close_channel(self.vhost, ledger, []))
+    def close_channel(self, unacked: UnackedDeliveries) -> None:
+        self.broker.scheduler.jobs.do(self.broker.close_channel(self.vhost, unacked, []))
         self.settle()
 
     def lose_connection(self, client: FakeClient) -> None:
-        self.broker.agenda.jobs.do(self.broker.connection_lost(client, self.vhost))
+        self.broker.scheduler.jobs.do(self.broker.connection_lost(client, self.vhost))
         self.settle()
 
     # --- time
 
     @property
     def now_ms(self) -> int:
-        return self.broker.agenda.now_ms
+        return self.broker.scheduler.now_ms
 
     def advance(self, milliseconds: int) -> None:
         """Time passes, and all that is due is done."""
@@ -460,6 +466,6 @@ def _queue_state(queue: Queue) -> tuple[object, ...]:
         queue.owner,
         encode_table(queue.arguments),
         tuple(message.body for _, message in queue.ready),
-        queue.unacked,
+        queue.unacked_count,
         tuple(consumer.tag for consumer in queue.consumers),
     )

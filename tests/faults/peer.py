@@ -7,7 +7,7 @@ from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.heartbeat import Heartbeat
 
-from tests.session.client import (
+from tests.amqp.client import (
     HEADER,
     Received,
     Transcript,

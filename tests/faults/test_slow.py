@@ -4,11 +4,11 @@ import psutil
 import pytest
 from pamqp.commands import Basic, Confirm, Queue
 
+from tests.amqp.client import publish_frames
 from tests.clients.broker_process import BrokerProcess
 from tests.faults.conftest import Connect
 from tests.faults.disk import Disk
 from tests.faults.peer import DEADLINE_S, Peer, take_all
-from tests.session.client import publish_frames
 
 ROUND_TRIPS = 1000
 BODY = bytes(32 * 1024)

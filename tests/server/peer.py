@@ -13,9 +13,9 @@ from pamqp.commands import Channel, Connection
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from amqpy.config import Config
-from amqpy.core.journal import Journal
+from amqpy.core.durability.journal import Journal
 from amqpy.server.reactor import Reactor
-from tests.session.client import (
+from tests.amqp.client import (
     HEADER,
     Received,
     Transcript,
@@ -128,10 +128,10 @@ class Server:
         await peer.open(*(channels or (1,)), heartbeat_s=heartbeat_s)
         return peer
 
-    async def until_gone(self, links: int = 0) -> None:
+    async def until_gone(self, connections: int = 0) -> None:
         """Waits until no more than so many connections are left."""
         with trio.fail_after(DEADLINE_S):
-            while len(self.reactor.links) > links:
+            while len(self.reactor.connections) > connections:
                 await self._left.wait()
 
     async def hang_up(self, peers: Iterable[Peer] | None = None) -> None:

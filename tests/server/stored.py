@@ -9,7 +9,7 @@ from pamqp.commands import Confirm, Queue
 from trio.testing import wait_all_tasks_blocked
 
 from amqpy.config import Config
-from amqpy.core.journal import Batch, Journal
+from amqpy.core.durability.journal import Batch, Journal
 from amqpy.core.message import Message
 from amqpy.server.flusher import Flusher
 from amqpy.store.memory import MemoryStore

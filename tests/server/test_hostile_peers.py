@@ -8,7 +8,7 @@ from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from amqpy.config import Config
-from tests.session.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
+from tests.amqp.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
 from .peer import Peer, Server
 
@@ -288,6 +288,6 @@ async def test_channels_opened_and_closed_without_end_leave_nothing(autojump_clo
         await peer.ask(Basic.Consume(queue="q"), channel=2)
         await peer.ask(Confirm.Select(), channel=2)
         await peer.ask(Channel.Close(200, "", 0, 0), channel=2)
-    (link,) = server.reactor.links
-    assert list(link.session.channels) == list(link.session.hot) == [1]
+    (connection,) = server.reactor.connections
+    assert list(connection.session.channels) == list(connection.session.fast_channels) == [1]
     assert not server.broker.vhosts["/"].queues["q"].consumers

@@ -1,7 +1,7 @@
-"""After a connection nothing of it is left: no task, no link, no object.
+"""After a connection nothing of it is left: no task, no connection, no object.
 
 Objects must go with their last reference, without the garbage collector: in a broker it looks for cycles seldom, so
-that nobody waits for it (see `amqpy.server.collector`).
+that nobody waits for it (see `amqpy.server.garbage_collection`).
 """
 
 import gc
@@ -14,18 +14,18 @@ import trio
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from amqpy.amqp.basic_methods import ConsumerTarget
+from amqpy.amqp.channel import ChannelSession as ChannelSession
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.message import Message
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue as CoreQueue
-from amqpy.server.link import Link
-from amqpy.session.basic import Subscription
-from amqpy.session.channel import Channel as ChannelSession
-from amqpy.session.connection import ConnectionSession
-from tests.session.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
+from amqpy.server.connection_tasks import ConnectionTasks
+from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
 from .peer import Peer, Server
 
-OF_A_CONNECTION = (Link, ConnectionSession, ChannelSession, Subscription, Consumer, Message)
+OF_A_CONNECTION = (ConnectionTasks, ConnectionSession, ChannelSession, ConsumerTarget, Consumer, Message)
 
 
 def living() -> dict[str, int]:
@@ -325,9 +325,9 @@ async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: 
 
 async def test_a_stream_is_let_go(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
     peer = await server.opened()
-    (link,) = server.reactor.links
-    stream = weakref.ref(link._stream)  # noqa: SLF001 (it is what must go)
-    del link
+    (connection,) = server.reactor.connections
+    stream = weakref.ref(connection._stream)  # noqa: SLF001 (it is what must go)
+    del connection
     await peer.vanish()
     await server.until_gone()
     await wait_all_tasks_blocked()

@@ -96,8 +96,8 @@ async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
         peer = Peer(await trio.open_unix_socket(path))
         await peer.open(1)
         await peer.ask(Queue.Declare(queue="q"))
-        (link,) = server.reactor.links
-        assert link.name == f"unix -> {path}"
+        (connection,) = server.reactor.connections
+        assert connection.name == f"unix -> {path}"
         await peer.vanish()
         nursery.cancel_scope.cancel()
     assert not path.exists()

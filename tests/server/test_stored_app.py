@@ -8,7 +8,7 @@ import trio
 
 from amqpy import app
 from amqpy.config import Config
-from amqpy.core.facts import VhostRecord
+from amqpy.core.durability.records import VhostRecord
 from amqpy.server.reactor import Reactor
 from amqpy.store.memory import MemoryStore
 from amqpy.store.store import StoreError, StoreFull

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from amqpy.core.facts import Drop, LaneRecord, Put, QueueRecord, Record
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.records import Drop, LaneRecord, Put, QueueRecord, Record
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.store.material import key_of, lane_record, look, message_of, traced
@@ -47,10 +47,10 @@ def batches(seed: int, *, size_max: int = 3000) -> Iterator[Batch]:
         number += 1
         batch = Batch(number)
         if number == 1:
-            batch.facts = [Put(lane_record(lane, f"q{lane}")) for lane in ends]
+            batch.changes = [Put(lane_record(lane, f"q{lane}")) for lane in ends]
         for _ in range(chance.randrange(4)):
             queue = QueueRecord("/", f"q{chance.randrange(9)}", "classic", chance.random() < 0.5, chance.randbytes(9))
-            batch.facts.append(chance.choice([Put, Put, Drop])(queue))
+            batch.changes.append(chance.choice([Put, Put, Drop])(queue))
         if chance.random() < 0.1:
             lane = chance.randrange(1, LANES + 1)
             batch.cleared = [(key_of(lane, 0), key_of(lane, ends[lane]))]
@@ -74,7 +74,7 @@ def states(seed: int, count: int, *, size_max: int = 3000) -> list[State]:
     messages: dict[int, tuple[object, ...]] = {}
     found = [State([], {})]
     for batch in batches(seed, size_max=size_max):
-        for fact in batch.facts:
+        for fact in batch.changes:
             if isinstance(fact.record, LaneRecord):
                 lanes.append(fact.record)
             elif isinstance(fact, Put):

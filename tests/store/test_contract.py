@@ -2,7 +2,8 @@
 
 import pytest
 
-from amqpy.core.facts import (
+from amqpy.core.durability.journal import POSITIONS
+from amqpy.core.durability.records import (
     BindingRecord,
     ExchangeRecord,
     LaneRecord,
@@ -14,7 +15,6 @@ from amqpy.core.facts import (
     UserRecord,
     VhostRecord,
 )
-from amqpy.core.journal import POSITIONS
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store import sqlite, statements
 from amqpy.wire.properties import content_header

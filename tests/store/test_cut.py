@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
 from amqpy.store.sqlite import SqliteStore
 from tests.store.story import State, batches, state_of, states
 

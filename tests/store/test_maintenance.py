@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amqpy.cli import main
-from amqpy.core.facts import ExchangeRecord, LaneRecord, QueueRecord
+from amqpy.core.durability.records import ExchangeRecord, LaneRecord, QueueRecord
 from amqpy.store.directory import DATABASE, open_store
 from amqpy.store.store import Store
 from tests.store.material import Run, by_size, key_of, lane_record, message_of

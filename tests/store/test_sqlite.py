@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from amqpy.core.facts import LaneRecord, QueueRecord
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.records import LaneRecord, QueueRecord
 from amqpy.store import schema, sqlite, statements
 from amqpy.store.files import SIGHT_MAX
 from amqpy.store.sqlite import SqliteStore

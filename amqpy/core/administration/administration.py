@@ -9,16 +9,16 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core import records
-from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
+from amqpy.core.administration.limits import VHOST_LIMITS, errors_in_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
-from amqpy.core.administration.validation import as_erlang_term, check, refuse_depth
-from amqpy.core.administration.watermarks import judge_disk_limit, judge_memory_limit
+from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.administration.watermarks import check_disk_limit, check_memory_limit
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
-from amqpy.core.events import description as told
+from amqpy.core.durability import encoding
+from amqpy.core.durability.encoding import GLOBAL, OPERATOR_POLICY, POLICY
+from amqpy.core.events import event_properties as told
 from amqpy.core.events.tracing import Tracer
 from amqpy.core.jobs import Steps, each
-from amqpy.core.records import GLOBAL, OPERATOR_POLICY, POLICY
 from amqpy.core.vhost import RULE_UNITS, Metadata, Vhost
 from amqpy.errors import AdministrationError
 
@@ -48,7 +48,7 @@ def _judge_upstream(name: str, value: object) -> list[str]:
 
 
 COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
-    VHOST_LIMITS_COMPONENT: lambda name, value: judge_limits(name, VHOST_LIMITS, value),
+    VHOST_LIMITS_COMPONENT: lambda name, value: errors_in_limits(name, VHOST_LIMITS, value),
     "federation-upstream": _judge_upstream,
     "federation-upstream-set": lambda name, value: [],
 }
@@ -61,7 +61,7 @@ class Administration:
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
         self._events = broker.events
-        self._agenda = broker.agenda
+        self._scheduler = broker.scheduler
         self._globals: dict[str, Any] = {}
         self.on_vhost_deleted: list[Callable[[str], None]] = []
         """Who else has something about virtual hosts to forget."""
@@ -90,11 +90,11 @@ class Administration:
         self._set_policy(self.vhost(vhost), POLICY, name, value)
 
     def clear_policy(self, vhost: str, name: str) -> None:
-        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), POLICY, name))
+        self._scheduler.jobs.do(self._clear_policy(self.vhost(vhost), POLICY, name))
 
     def policies(self, vhost: str) -> list[Policy]:
         """In the order in which they are asked."""
-        return list(self.vhost(vhost).rules.policies)
+        return list(self.vhost(vhost).policies.policies)
 
     def set_operator_policy(
         self,
@@ -110,32 +110,32 @@ class Administration:
         self._set_policy(self.vhost(vhost), OPERATOR_POLICY, name, value)
 
     def clear_operator_policy(self, vhost: str, name: str) -> None:
-        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name))
+        self._scheduler.jobs.do(self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name))
 
     def operator_policies(self, vhost: str) -> list[Policy]:
-        return list(self.vhost(vhost).rules.operator_policies)
+        return list(self.vhost(vhost).policies.operator_policies)
 
     def _set_policy(self, vhost: Vhost, component: str, name: str, value: object) -> None:
-        refuse_depth(value)
+        check_depth(value)
         is_operators = component == OPERATOR_POLICY
         policies = _policies_of(vhost, component)
         policy = check_policy(name, value, vhost.profile, operator=is_operators)
         if policy == policies.find(name):
             return
         value = _value_of(policy)
-        self._agenda.put(records.of_parameter(vhost.name, component, name, value))
+        self._scheduler.put(encoding.of_parameter(vhost.name, component, name, value))
         if is_operators:
             self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
         before = policies.copy()
         policies.put(policy)
         about = ("policy.set", name, self._events.administrator, value)
-        self._agenda.jobs.do(self._apply(vhost, policies, before, "queue.policy.updated", value, *about))
+        self._scheduler.jobs.do(self._apply(vhost, policies, before, "queue.policy.updated", value, *about))
 
     def _clear_policy(self, vhost: Vhost, component: str, name: str) -> Steps:
         policies = _policies_of(vhost, component)
         if policies.find(name) is None:
             raise _no_parameter()
-        self._agenda.drop(records.of_parameter(vhost.name, component, name))
+        self._scheduler.drop(encoding.of_parameter(vhost.name, component, name))
         event = "policy.cleared"
         if component == OPERATOR_POLICY:
             self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
@@ -160,7 +160,7 @@ class Administration:
         """Tells of each queue for which another policy counts now than `before`, with what is new about the policies;
         and then of the policy."""
         queues = list(vhost.queues.values()) if self._events.wanted else []
-        yield from vhost.govern()
+        yield from vhost.apply_policies()
         for queue in each(queues):
             if policies.match(queue.type, queue.name) != before.match(queue.type, queue.name):
                 self._events.tell(queue_event, told.of_queue_policy, queue, administrator, value)
@@ -172,7 +172,7 @@ class Administration:
     def set_parameter(self, vhost: str, component: str, name: str, value: object) -> None:
         """Sets a value for a part of the broker. Policies are set by `set_policy` only."""
         where = self.vhost(vhost)
-        refuse_depth(value)
+        check_depth(value)
         if component == POLICY:
             raise AdministrationError("policies may not be set using this method")
         if component == OPERATOR_POLICY:
@@ -183,7 +183,7 @@ class Administration:
         if where.parameters.get((component, name), _MISSING) == value:
             return
         where.parameters[component, name] = value
-        self._agenda.put(records.of_parameter(vhost, component, name, value))
+        self._scheduler.put(encoding.of_parameter(vhost, component, name, value))
         self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
         if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
             self._events.tell("vhost.limits.set", told.of_limits, self._events.administrator, value)
@@ -208,10 +208,10 @@ class Administration:
         return [parameter for parameter in found if parameter.component == component]
 
     def set_global_parameter(self, name: str, value: object) -> None:
-        refuse_depth(value)
+        check_depth(value)
         if self._globals.get(name, _MISSING) != value:
             self._globals[name] = value
-            self._agenda.put(records.of_parameter("", GLOBAL, name, value))
+            self._scheduler.put(encoding.of_parameter("", GLOBAL, name, value))
         self._tell_of_parameter("parameter.set", name, GLOBAL, None, value=value)
 
     def place_global_parameter(self, name: str, value: object) -> None:
@@ -221,7 +221,7 @@ class Administration:
         if name not in self._globals:
             raise _no_parameter()
         del self._globals[name]
-        self._agenda.drop(records.of_parameter("", GLOBAL, name))
+        self._scheduler.drop(encoding.of_parameter("", GLOBAL, name))
         # RabbitMQ tells that it is set, to nothing.
         self._tell_of_parameter("parameter.set", name, GLOBAL, None)
 
@@ -239,7 +239,7 @@ class Administration:
 
     def _clear_parameter(self, vhost: Vhost, component: str, name: str) -> None:
         del vhost.parameters[component, name]
-        self._agenda.drop(records.of_parameter(vhost.name, component, name))
+        self._scheduler.drop(encoding.of_parameter(vhost.name, component, name))
         self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
         if component == VHOST_LIMITS_COMPONENT:
             self._events.tell("vhost.limits.cleared", told.of_limits, self._events.administrator)
@@ -294,7 +294,7 @@ class Administration:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
         for forget in self.on_vhost_deleted:
             forget(name)
-        self._agenda.jobs.do(self._delete_vhost(vhost, self._events.administrator))
+        self._scheduler.jobs.do(self._delete_vhost(vhost, self._events.administrator))
 
     def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
         # As long as its connections are open, they may declare more.
@@ -310,7 +310,7 @@ class Administration:
         self._events.tell("vhost.deleted", told.named, vhost.name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
-        self._agenda.drop(records.of_vhost(vhost))
+        self._scheduler.drop(encoding.of_vhost(vhost))
         # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
         self._broker.settle()
         for client in list(vhost.clients):
@@ -323,7 +323,7 @@ class Administration:
     def _change_metadata(self, vhost: Vhost, metadata: Metadata) -> None:
         if metadata != vhost.metadata:
             vhost.metadata = metadata
-            self._agenda.put(records.of_vhost(vhost))
+            self._scheduler.put(encoding.of_vhost(vhost))
 
     # --- resources
 
@@ -332,20 +332,20 @@ class Administration:
     ) -> None:
         """How much memory the broker may use before publishers are blocked: a fraction of what there is, or a size,
         perhaps with a unit. A fraction of 0 blocks them in any case."""
-        self._broker.resources.limit_memory(judge_memory_limit(fraction, absolute))
+        self._broker.resources.limit_memory(check_memory_limit(fraction, absolute))
 
     def set_disk_free_limit(
         self, absolute: int | str | None = None, *, mem_relative: float | str | None = None
     ) -> None:
         """How much of the disk must be free: a size, perhaps with a unit, or a multiple of the memory there is."""
-        self._broker.resources.limit_disk(judge_disk_limit(absolute, mem_relative))
+        self._broker.resources.limit_disk(check_disk_limit(absolute, mem_relative))
 
     # --- tracing
 
     def trace_on(self, vhost: str) -> None:
         where = self.vhost(vhost)
         if not where.tracing:
-            where.trace(Tracer(where, self._broker.announcer, self._broker.node))
+            where.trace(Tracer(where, self._broker.internal_publisher, self._broker.node))
 
     def trace_off(self, vhost: str) -> None:
         where = self.vhost(vhost)
@@ -359,7 +359,7 @@ def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None
     if component in {POLICY, OPERATOR_POLICY}:
         policy = Policy(name, value["pattern"], value["apply-to"], value["priority"], value["definition"])
         _policies_of(vhost, component).put(policy)
-        for _ in vhost.govern():
+        for _ in vhost.apply_policies():
             pass
     else:
         vhost.parameters[component, name] = value
@@ -368,7 +368,7 @@ def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None
 def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
     for (component, name), value in vhost.parameters.items():
         yield Parameter(vhost.name, component, name, value)
-    for component, policies in ((POLICY, vhost.rules.policies), (OPERATOR_POLICY, vhost.rules.operator_policies)):
+    for component, policies in ((POLICY, vhost.policies.policies), (OPERATOR_POLICY, vhost.policies.operator_policies)):
         for policy in policies:
             yield Parameter(vhost.name, component, policy.name, _value_of(policy))
 
@@ -384,7 +384,7 @@ def _value_of(policy: Policy) -> dict[str, Any]:
 
 
 def _policies_of(vhost: Vhost, component: str) -> Policies:
-    return vhost.rules.operator_policies if component == OPERATOR_POLICY else vhost.rules.policies
+    return vhost.policies.operator_policies if component == OPERATOR_POLICY else vhost.policies.policies
 
 
 def _no_parameter() -> AdministrationError:

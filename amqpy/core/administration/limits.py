@@ -9,7 +9,7 @@ Source: `rabbit_vhost_limit`, `rabbit_reader:is_over_*`, `rabbit_auth_backend_in
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from amqpy.core.administration.validation import Term, integer, judge_object
+from amqpy.core.administration.validation import Term, errors_in_object, integer
 from amqpy.errors import NotAllowed, PreconditionFailed
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ VHOST_LIMITS: Final = (MAX_CONNECTIONS, MAX_QUEUES)
 USER_LIMITS: Final = (MAX_CONNECTIONS, MAX_CHANNELS)
 
 
-def judge_limits(name: str, known: Iterable[str], value: object) -> list[str]:
+def errors_in_limits(name: str, known: Iterable[str], value: object) -> list[str]:
     """What is wrong with a JSON object of limits."""
-    return judge_object(name, [Term(key, integer) for key in known], value)
+    return errors_in_object(name, [Term(key, integer) for key in known], value)
 
 
 def reached(limits: Limits, key: str, count: int) -> bool:
@@ -35,7 +35,7 @@ def reached(limits: Limits, key: str, count: int) -> bool:
     return 0 <= limits.get(key, -1) <= count
 
 
-def refuse_queue(vhost: "Vhost", name: str) -> None:
+def check_queue_limit(vhost: "Vhost", name: str) -> None:
     """Raises PreconditionFailed if the virtual host is full of queues."""
     limits = vhost.limits
     if reached(limits, MAX_QUEUES, len(vhost.queues)):
@@ -44,7 +44,7 @@ def refuse_queue(vhost: "Vhost", name: str) -> None:
         )
 
 
-def refuse_connection(vhost: "Vhost", user_name: str) -> None:
+def check_connection_limit(vhost: "Vhost", user_name: str) -> None:
     """Raises NotAllowed if the virtual host is full of connections."""
     limits = vhost.limits
     if reached(limits, MAX_CONNECTIONS, len(vhost.clients)):

@@ -16,16 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core.administration.policy_features import CLASSIC_KEYS, FEATURES, Feature
+from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.administration.validation import (
     Term,
     as_erlang_pairs,
     as_erlang_term,
     check,
     compile_pattern,
-    judge_object,
+    errors_in_object,
     number,
 )
+from amqpy.core.argument_validators import is_text
 from amqpy.core.arguments import (
     CLASSIC,
     POLICY_KEYS,
@@ -39,7 +40,6 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
-from amqpy.core.option_values import is_text
 from amqpy.profile import Profile
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check_policy(name: str, value: object, profile: Profile, *, operator: bool) 
         Term("apply-to", _judge_apply_to if profile.policies_by_queue_type else _judge_apply_to_all_types),
         Term("definition", partial(_judge_definition, _features(profile, operator=operator)), mandatory=True),
     )
-    check(judge_object(name, terms, value))
+    check(errors_in_object(name, terms, value))
     assert isinstance(value, dict)
     return Policy(name, value["pattern"], value.get("apply-to", "all"), value["priority"], dict(value["definition"]))
 
@@ -122,7 +122,7 @@ def _judge_definition(features: Iterable[Feature], key: str, definition: Any) ->
     unknown = dict(definition)
     for feature in features:
         known = {key: unknown.pop(key) for key in sorted(feature.keys & unknown.keys())}
-        if known and (error := feature.judge(known)) is not None:
+        if known and (error := feature.error_in(known)) is not None:
             return error
     return f"{as_erlang_pairs(unknown)} are not recognised policy settings" if unknown else None
 
@@ -216,7 +216,7 @@ class Policies:
         return None
 
 
-class Ruling(NamedTuple):
+class EffectivePolicy(NamedTuple):
     """Which policies count for a queue or an exchange, and what they say together."""
 
     policy: str | None
@@ -224,37 +224,37 @@ class Ruling(NamedTuple):
     definition: Definition
 
 
-NO_RULING: Final = Ruling(None, None, {})
+NO_POLICY: Final = EffectivePolicy(None, None, {})
 
 
-class Rules:
+class PolicySet:
     """Both kinds of policies of a virtual host, and what they come to."""
 
     def __init__(self) -> None:
         self.policies = Policies()
         self.operator_policies = Policies()
 
-    def govern_queue(self, queue: "Queue", *, new: bool = False) -> None:
+    def apply_to_queue(self, queue: "Queue", *, new: bool = False) -> None:
         """Tells the queue its settings, if it is new or what policies say of it has changed."""
-        before, queue.ruling = queue.ruling, self._rule(queue.type, queue.name)
-        if new or queue.ruling.definition != before.definition:
+        before, queue.policy = queue.policy, self._rule(queue.type, queue.name)
+        if new or queue.policy.definition != before.definition:
             options = options_of(queue.vhost.profile)
-            queue.configure(settings_of(queue.arguments, queue.ruling.definition, options))
+            queue.configure(settings_of(queue.arguments, queue.policy.definition, options))
 
-    def govern_exchange(self, exchange: "Exchange") -> bool:
+    def apply_to_exchange(self, exchange: "Exchange") -> bool:
         """Whether there is anything new for the exchange."""
-        before, exchange.ruling = exchange.ruling, self._rule(EXCHANGE, exchange.name)
-        if exchange.ruling.definition == before.definition:
+        before, exchange.policy = exchange.policy, self._rule(EXCHANGE, exchange.name)
+        if exchange.policy.definition == before.definition:
             return False
-        exchange.configure(exchange.ruling.definition)
+        exchange.configure(exchange.policy.definition)
         return True
 
-    def _rule(self, kind: str, name: str) -> Ruling:
+    def _rule(self, kind: str, name: str) -> EffectivePolicy:
         policy = self.policies.match(kind, name)
         operator_policy = self.operator_policies.match(kind, name)
         if policy is None and operator_policy is None:
-            return NO_RULING
-        return Ruling(
+            return NO_POLICY
+        return EffectivePolicy(
             policy and policy.name,
             operator_policy and operator_policy.name,
             merged(policy.definition if policy else {}, operator_policy.definition if operator_policy else {}),

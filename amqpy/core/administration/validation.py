@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from amqpy.errors import AdministrationError, erlang_text
 from amqpy.wire.values import erlang_float
 
-Judge: TypeAlias = Callable[[str, Any], str | None]
+ErrorFinder: TypeAlias = Callable[[str, Any], str | None]
 """Looks at a key's value; says what is wrong with it, or None."""
 
 
@@ -21,7 +21,7 @@ class Term(NamedTuple):
     """A key that an object may have."""
 
     key: str
-    judge: Judge
+    error_in: ErrorFinder
     mandatory: bool = False
 
 
@@ -37,7 +37,7 @@ VALUE_DEPTH_MAX = 100
 writer of JSON that keeps these values has one, and it is much the same for the words in which a value is refused."""
 
 
-def refuse_depth(value: object) -> None:
+def check_depth(value: object) -> None:
     """Raises AdministrationError for a value that is deeper than VALUE_DEPTH_MAX."""
     level = [value]
     for _ in range(VALUE_DEPTH_MAX + 1):
@@ -53,7 +53,7 @@ def refuse_depth(value: object) -> None:
     raise AdministrationError(f"a value may not be nested more than {VALUE_DEPTH_MAX} deep")
 
 
-def judge_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
+def errors_in_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
     """What is wrong with the object of this name, in RabbitMQ's order: the last key first."""
     if isinstance(value, list):
         return [f"Unrecognised terms {as_erlang_term(value)} in {name}"] if value else []

@@ -10,7 +10,7 @@ from amqpy.errors import AdministrationError
 from amqpy.sizes import SHARE_MAX, Limit, parse_size
 
 
-def judge_memory_limit(fraction: float | str | None, absolute: int | str | None) -> Limit:
+def check_memory_limit(fraction: float | str | None, absolute: int | str | None) -> Limit:
     """Whichever is given. Raises AdministrationError."""
     if absolute is None:
         share = _number_of(fraction)
@@ -25,7 +25,7 @@ def judge_memory_limit(fraction: float | str | None, absolute: int | str | None)
     return Limit(size)
 
 
-def judge_disk_limit(absolute: int | str | None, mem_relative: float | str | None) -> Limit:
+def check_disk_limit(absolute: int | str | None, mem_relative: float | str | None) -> Limit:
     """Whichever is given. Raises AdministrationError."""
     if absolute is None:
         share = _number_of(mem_relative)

@@ -1,8 +1,8 @@
 """Events: what changes in the broker, told to whoever binds to the exchange `amq.rabbitmq.event`.
 
-The exchange is in the default virtual host. An event's name is its routing key; the facts are its headers. While
-nobody is bound, to tell costs one look at the exchange: facts are put together only for somebody. What the facts of
-an event are is `facts`' business.
+The exchange is in the default virtual host. An event's name is its routing key, its properties are the headers. While
+nobody is bound, an event costs one look at the exchange: properties are put together only for somebody, by the
+functions of `event_properties`.
 
 Source: `rabbit_event`, `rabbit_exchange_type_event` (the plugin rabbitmq_event_exchange).
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeAlias
 
-from amqpy.core.events.announcer import SHORTSTR_MAX, Announcer
+from amqpy.core.events.internal_publisher import SHORTSTR_MAX, InternalPublisher
 from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ COMMAND_LINE: Final = "rmq-cli"
 _FLOAT_MAX = 3.4e38
 _LONGS = 1 << 64
 
-Facts: TypeAlias = Mapping[str, object]
+EventProperties: TypeAlias = Mapping[str, object]
 P = ParamSpec("P")
 
 
 class Events:
     """Tells what happens."""
 
-    def __init__(self, announcer: Announcer, unix_time_ms: Callable[[], int]) -> None:
+    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int]) -> None:
         self.exchange: Exchange | None = None
         """Where events go, once there is a virtual host to have it."""
         self.administrator = COMMAND_LINE
         """On whose behalf administration happens now."""
-        self._announcer = announcer
+        self._publisher = publisher
         self._unix_time_ms = unix_time_ms
 
     @property
@@ -48,13 +48,13 @@ class Events:
         """Whether anybody listens."""
         return self.exchange is not None and bool(self.exchange.bindings)
 
-    def tell(self, name: str, describe: Callable[P, Facts], *about: P.args, **more: P.kwargs) -> None:
+    def tell(self, name: str, describe: Callable[P, EventProperties], *about: P.args, **more: P.kwargs) -> None:
         """Something happened. It is described now, and only if anybody wants to know."""
         if self.exchange is None or not self.exchange.bindings:
             return
         now_ms = self._unix_time_ms()
         headers = fields({**describe(*about, **more), "timestamp_in_ms": now_ms})
-        self._announcer.announce(self.exchange, name, headers, unix_time_ms=now_ms)
+        self._publisher.publish(self.exchange, name, headers, unix_time_ms=now_ms)
 
     @contextmanager
     def on_behalf_of(self, administrator: str) -> Iterator[None]:
@@ -66,9 +66,9 @@ class Events:
             self.administrator = before
 
 
-def fields(facts: Facts) -> Table:
-    """Facts as a table, with the types RabbitMQ gives them."""
-    return {_short(name): field(value) for name, value in facts.items()}
+def fields(properties: EventProperties) -> Table:
+    """Properties as a table, with the types RabbitMQ gives them."""
+    return {_short(name): field(value) for name, value in properties.items()}
 
 
 def field(value: object) -> Field:

@@ -1,7 +1,7 @@
 """The firehose: a copy of every message that clients publish or get goes to the exchange `amq.rabbitmq.trace`.
 
 Where it is off, it costs nothing. While it is on, no route of the virtual host knows its queues, so that each publish
-takes the slow way, where copies are made; and each consumer's recipient is wrapped. The copies themselves are not
+takes the slow way, where copies are made; and each consumer's target is wrapped. The copies themselves are not
 traced, nor is what the broker publishes by itself (dead letters, events).
 
 Source: `rabbit_trace`.
@@ -10,16 +10,16 @@ Source: `rabbit_trace`.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from amqpy.core.effects import Origin, Recipient
 from amqpy.core.message import Message, Target
+from amqpy.core.ports import DeliveryTarget, Origin
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
-    from amqpy.core.events.announcer import Announcer
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.events.internal_publisher import InternalPublisher
+    from amqpy.core.queues.dispatch import Consumer
     from amqpy.core.vhost import Vhost
 
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
@@ -29,9 +29,9 @@ _INTS = 1 << 32
 class Tracer:
     """The firehose of a virtual host."""
 
-    def __init__(self, vhost: "Vhost", announcer: "Announcer", node: str) -> None:
+    def __init__(self, vhost: "Vhost", publisher: "InternalPublisher", node: str) -> None:
         self._vhost = vhost
-        self._announcer = announcer
+        self._publisher = publisher
         self._node = node
         for queue in vhost.queues.values():
             for consumer in queue.consumers:
@@ -39,14 +39,14 @@ class Tracer:
 
     def attach(self, consumer: "Consumer") -> None:
         """Looks at what this consumer will get."""
-        consumer.recipient = _Tapped(consumer.recipient, consumer.queue.name, consumer.ledger.origin, self)
+        consumer.target = _Tapped(consumer.target, consumer.queue.name, consumer.unacked.origin, self)
 
     def detach(self) -> None:
         """Looks at nothing any more."""
         for queue in self._vhost.queues.values():
             for consumer in queue.consumers:
-                if isinstance(consumer.recipient, _Tapped):
-                    consumer.recipient = consumer.recipient.recipient
+                if isinstance(consumer.target, _Tapped):
+                    consumer.target = consumer.target.target
 
     def published(self, message: Message, targets: Iterable[Target], origin: Origin) -> None:
         """A client published a message, and this is where it is going."""
@@ -79,28 +79,28 @@ class Tracer:
             "node": Field("longstr", self._node),
             **facts,
         }
-        self._announcer.announce(exchange, routing_key, headers, message.body)
+        self._publisher.publish(exchange, routing_key, headers, message.body)
 
 
-class _Tapped(Recipient):
-    """A consumer's recipient while it is traced."""
+class _Tapped(DeliveryTarget):
+    """A consumer's target while it is traced."""
 
-    def __init__(self, recipient: Recipient, queue: str, origin: Origin, tracer: Tracer) -> None:
-        self.recipient = recipient
+    def __init__(self, target: DeliveryTarget, queue: str, origin: Origin, tracer: Tracer) -> None:
+        self.target = target
         self._queue = queue
         self._origin = origin
         self._tracer = tracer
 
     @property
     def outbox(self) -> Outbox:
-        return self.recipient.outbox
+        return self.target.outbox
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
-        self.recipient.deliver(tag, redelivered, message)
+        self.target.deliver(tag, redelivered, message)
         self._tracer.delivered(self._queue, redelivered, message, self._origin)
 
     def cancelled(self) -> None:
-        self.recipient.cancelled()
+        self.target.cancelled()
 
 
 def _keys(message: Message) -> tuple[str, ...]:

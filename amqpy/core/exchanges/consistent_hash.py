@@ -99,7 +99,7 @@ class ConsistentHashExchange(Exchange):
         winner = self._winners.get(slot)
         if winner is None or winner.deleted or winner not in self._candidates:
             drawn = self._draw(slot)
-            self.vhost.agenda.jobs.spend(len(drawn) // 2)
+            self.vhost.scheduler.jobs.spend(len(drawn) // 2)
             if not drawn:
                 return []
             winner = self._winners[slot] = min(drawn, key=drawn.__getitem__)

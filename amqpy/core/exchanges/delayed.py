@@ -13,10 +13,10 @@ import math
 import re
 from collections.abc import Iterable
 
+from amqpy.core.durability.records import LaneRecord
 from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange, exchange_type
-from amqpy.core.facts import LaneRecord
-from amqpy.core.message import Kept, Keys, Message, MessageView, Target
-from amqpy.core.queues.shelf import Shelf
+from amqpy.core.message import DeferredMessage, Keys, Message, MessageView, Target
+from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
@@ -101,40 +101,40 @@ class Admission:
 
 
 class WaitingRoom:
-    """The messages that wait for their time, the earliest first, of one time the first published (`agenda.Timed`)."""
+    """The messages that wait for their time, the earliest first, of one time the first published (`TimerTarget`)."""
 
     def __init__(self, exchange: DelayedExchange) -> None:
         self._exchange = exchange
-        self._agenda = exchange.vhost.agenda
-        journal = self._agenda.journal if exchange.durable else None
-        self.shelf = Shelf(journal, LaneRecord(0, exchange.vhost.name, "exchange", exchange.name, 0, 0))
+        self._scheduler = exchange.vhost.scheduler
+        journal = self._scheduler.journal if exchange.durable else None
+        self.messages = DelayedMessages(journal, LaneRecord(0, exchange.vhost.name, "exchange", exchange.name, 0, 0))
         self._watched_at_ms: int | None = None
         self.closed = False
 
     def __len__(self) -> int:
-        return len(self.shelf)
+        return len(self.messages)
 
     def take(self, message: Message, delay_ms: int) -> None:
         """The message's time to live begins when it leaves."""
-        now_ms = self._agenda.now_ms
-        kept = Kept.since(now_ms, _negated(message, delay_ms))
-        self.shelf.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
+        now_ms = self._scheduler.now_ms
+        kept = DeferredMessage.since(now_ms, _negated(message, delay_ms))
+        self.messages.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
         self._watch()
 
     def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
         """What the store has waits again."""
-        self.shelf.restore(number, entries)
+        self.messages.restore(number, entries)
         self._watch()
 
-    def on_time(self) -> None:
-        now_ms = self._agenda.now_ms
-        shelf, vhost = self.shelf, self._exchange.vhost
+    def on_timer(self) -> None:
+        now_ms = self._scheduler.now_ms
+        messages, vhost = self.messages, self._exchange.vhost
         self._watched_at_ms = None
         for _ in range(RELEASED_AT_ONCE):
-            due_at_ms = shelf.first_at_ms
+            due_at_ms = messages.first_at_ms
             if due_at_ms is None or due_at_ms > now_ms:
                 break
-            message = Kept.since(due_at_ms, shelf.pop()).again(now_ms)
+            message = DeferredMessage.since(due_at_ms, messages.pop()).again(now_ms)
             for target in vhost.queues_of(self._exchange, message):
                 target.publish(message)
         self._watch(after_ms=now_ms)
@@ -142,16 +142,16 @@ class WaitingRoom:
     def close(self) -> None:
         """The exchange is deleted, and what waits with it."""
         self.closed = True
-        self._agenda.deadlines.discard(self)
-        self.shelf.close()
-        self._agenda.discarded.append(self.shelf.clear())
+        self._scheduler.deadlines.discard(self)
+        self.messages.close()
+        self._scheduler.discarded.append(self.messages.clear())
 
     def _watch(self, after_ms: int = 0) -> None:
-        """Puts on the agenda when the first one's time comes, if that changed."""
-        first_at_ms = self.shelf.first_at_ms
+        """Puts on the scheduler when the first one's time comes, if that changed."""
+        first_at_ms = self.messages.first_at_ms
         if first_at_ms is not None and first_at_ms != self._watched_at_ms:
             self._watched_at_ms = first_at_ms
-            self._agenda.deadlines.set(self, max(first_at_ms, after_ms + 1))
+            self._scheduler.deadlines.set(self, max(first_at_ms, after_ms + 1))
 
 
 def delay_of(headers: Table) -> int:

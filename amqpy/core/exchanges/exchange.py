@@ -10,7 +10,7 @@ Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from amqpy.core.administration.policies import NO_RULING
+from amqpy.core.administration.policies import NO_POLICY
 from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
 from amqpy.errors import CommandInvalid, PreconditionFailed
@@ -91,7 +91,7 @@ class Exchange:
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
-        self.ruling = NO_RULING
+        self.policy = NO_POLICY
         self.deleted = False
         self.configure({})
         self.bindings: dict[Identity, Binding] = {}

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amqpy.core.exchanges.exchange import Binding, Destination
-from amqpy.core.exchanges.standard import FanoutExchange
-from amqpy.core.message import Kept, Keys, MessageView
+from amqpy.core.exchanges.fanout import FanoutExchange
+from amqpy.core.message import DeferredMessage, Keys, MessageView
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
@@ -33,7 +33,7 @@ class RecentHistoryExchange(FanoutExchange):
 
     def prepare(self) -> None:
         length = self.arguments.get(LENGTH)
-        self._history: deque[Kept] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
+        self._history: deque[DeferredMessage] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
@@ -44,12 +44,12 @@ class RecentHistoryExchange(FanoutExchange):
     def add(self, binding: Binding) -> None:
         super().add(binding)
         if self._history:
-            agenda = self.vhost.agenda
-            agenda.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), agenda.now_ms)
+            scheduler = self.vhost.scheduler
+            scheduler.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), scheduler.now_ms)
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         if view.headers.get(NO_STORE) != Field("bool", True):
-            self._history.append(Kept.since(self.vhost.agenda.now_ms, view.message))
+            self._history.append(DeferredMessage.since(self.vhost.scheduler.now_ms, view.message))
         return super().match(keys, view)
 
     def message_count(self) -> int:
@@ -60,15 +60,15 @@ class RecentHistoryExchange(FanoutExchange):
 
 
 class Replay:
-    """What a new destination is still to be given, when the operation that bound it is over (`agenda.Timed`)."""
+    """Publishes the history to a new destination, when the operation that bound it is over (`TimerTarget`)."""
 
-    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[Kept]) -> None:
+    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[DeferredMessage]) -> None:
         self._vhost = vhost
         self._destination = destination
         self._history = history
 
-    def on_time(self) -> None:
-        now_ms = self._vhost.agenda.now_ms
+    def on_timer(self) -> None:
+        now_ms = self._vhost.scheduler.now_ms
         if isinstance(self._destination, Queue):
             for kept in self._history:
                 self._destination.publish(kept.again(now_ms))

@@ -14,7 +14,7 @@ Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from amqpy.core.message import Message, TracedMessage
+from amqpy.core.message import AnnotatedMessage, Message
 from amqpy.core.sender_selected import keys_in
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
@@ -83,7 +83,7 @@ class _Death(NamedTuple):
 
 def _letter_of(
     queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile"
-) -> tuple[TracedMessage, list[bytes]]:
+) -> tuple[AnnotatedMessage, list[bytes]]:
     """The message as it leaves, and its history."""
     properties = split_properties(message.header)
     headers = header_entries(properties)
@@ -110,7 +110,7 @@ def _letter_of(
         properties["headers"] = headers_property(join_table(headers))
     else:
         properties["headers"] = noted.as_headers
-    letter = TracedMessage(
+    letter = AnnotatedMessage(
         _shortstr(queue.settings.dead_letter_exchange or "") + _shortstr(key),
         join_properties(message.header, properties),
         message.body,

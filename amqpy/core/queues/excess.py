@@ -9,7 +9,7 @@ Source: `rabbit_amqqueue_process:maybe_drop_head`, `rabbit_fifo:evaluate_limit`.
 from typing import TYPE_CHECKING, TypeAlias
 
 from amqpy.core.jobs import LOT, Steps
-from amqpy.core.structures import LevelledFifo
+from amqpy.core.queues.priority_fifo import PriorityFifo
 
 if TYPE_CHECKING:
     from amqpy.core.message import Message
@@ -31,7 +31,7 @@ def drop_excess(queue: "Queue") -> None:
         _bury(queue, dropped)
         return
     queue.is_shrinking = True
-    queue.agenda.jobs.begin(_shrink(queue, dropped))
+    queue.scheduler.jobs.begin(_shrink(queue, dropped))
 
 
 def _take(queue: "Queue", count: int) -> Dropped:
@@ -43,7 +43,7 @@ def _take(queue: "Queue", count: int) -> Dropped:
         and len(taken) < count
         and (
             (length is not None and len(ready) > length)
-            or (size is not None and isinstance(ready, LevelledFifo) and ready.size > size)
+            or (size is not None and isinstance(ready, PriorityFifo) and ready.size > size)
         )
     ):
         position, message, _ = ready.pop()
@@ -53,7 +53,7 @@ def _take(queue: "Queue", count: int) -> Dropped:
 
 def _bury(queue: "Queue", dropped: Dropped) -> None:
     for position, message in reversed(dropped) if queue.buries_last_first else dropped:
-        queue.bury(position, message, "maxlen")
+        queue.drop(position, message, "maxlen")
     if dropped and queue.may_expire:
         queue.drop_expired()
         queue.watch_first()

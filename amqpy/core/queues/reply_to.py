@@ -10,11 +10,11 @@ Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 
 from typing import TYPE_CHECKING
 
-from amqpy.core.agenda import Agenda
-from amqpy.core.effects import Recipient
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.ports import DeliveryTarget
 from amqpy.core.queues.queue import Queue
+from amqpy.core.scheduler import Scheduler
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, replace_property
 
 if TYPE_CHECKING:
@@ -26,32 +26,32 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 class ReplyQueue(Queue):
     """Where replies for one channel are published to: a queue that holds only what its client cannot take yet."""
 
-    __slots__ = ("_ledger", "_recipient", "tag")
+    __slots__ = ("_target", "_unacked", "tag")
 
-    def __init__(self, vhost: "Vhost", name: str, tag: str, ledger: Ledger, recipient: Recipient) -> None:
-        super().__init__(vhost, name, durable=False, auto_delete=False, owner=None, arguments={}, agenda=Agenda())
+    def __init__(self, vhost: "Vhost", name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
+        super().__init__(vhost, name, durable=False, auto_delete=False, owner=None, arguments={}, scheduler=Scheduler())
         self.tag = tag
-        self._ledger = ledger
-        self._recipient = recipient
+        self._unacked = unacked
+        self._target = target
 
     def publish(self, message: Message) -> bool:
         """Delivers the reply as soon as the client can take it, if anybody still waits for it."""
-        if self.ready.fresh or self._recipient.outbox.overfull:
+        if self.ready.never_delivered or self._target.outbox.overfull:
             if not self.deleted:
                 self.ready.append(message)
         elif not self.deleted:
-            self._recipient.deliver(self._ledger.next_tag(), False, message)
+            self._target.deliver(self._unacked.next_tag(), False, message)
         return False
 
     def drain(self, read_max: int = 0) -> None:
         """Delivers replies that wait as long as the client can take them."""
-        while self.ready.fresh and not self._recipient.outbox.overfull:
-            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
+        while self.ready.never_delivered and not self._target.outbox.overfull:
+            self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
 
     def finish(self) -> None:
         """Delivers all replies that wait: the client will take no more."""
-        while self.ready.fresh:
-            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
+        while self.ready.never_delivered:
+            self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

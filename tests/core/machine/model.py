@@ -12,7 +12,7 @@ from amqpy.core.message import Message
 from tests.core.machine.watch import History, delivery_count_of, history_of
 
 if TYPE_CHECKING:
-    from tests.core.machine.watch import LoggedRecipient
+    from tests.core.machine.watch import LoggedTarget
 
 
 class QueueSettings(NamedTuple):
@@ -137,7 +137,7 @@ class QueueModel:
         self.exchanges: dict[str, set[str]] = {}
         """Fanout exchanges, and the queues bound to each."""
         self.consumers: list[ModelConsumer] = []
-        self.recipients: dict[LoggedRecipient, ModelConsumer] = {}
+        self.targets: dict[LoggedTarget, ModelConsumer] = {}
         self.letters: deque[Letter] = deque()
         self.doomed: list[tuple[ModelQueue, Copy, str]] = []
         """Those that must die because of an answer, and the reason."""
@@ -197,8 +197,8 @@ class QueueModel:
             self.letters.popleft()
         return self.letters[0]
 
-    def delivered(self, recipient: "LoggedRecipient", tag: int, redelivered: bool, message: Message) -> None:
-        consumer = self.recipients[recipient]
+    def delivered(self, target: "LoggedTarget", tag: int, redelivered: bool, message: Message) -> None:
+        consumer = self.targets[target]
         queue, channel = consumer.queue, consumer.channel
         assert consumer in self.consumers, "delivered to a consumer that is gone"
         assert consumer in self.next_consumers(queue), "delivered to a consumer whose turn it is not"
@@ -236,7 +236,7 @@ class QueueModel:
             assert queue.excess(), "there is room"
             copy = self.take(queue)
         assert copy.body == body
-        self.post(queue, copy, reason)
+        self.dead_letter(queue, copy, reason)
 
     def doomed_in(self, queue: ModelQueue, reason: str) -> list[Copy]:
         return [copy for each, copy, cause in self.doomed if each is queue and cause == reason]
@@ -253,7 +253,7 @@ class QueueModel:
 
     # --- dead letters
 
-    def post(self, queue: ModelQueue, copy: Copy, reason: str) -> None:
+    def dead_letter(self, queue: ModelQueue, copy: Copy, reason: str) -> None:
         """A message has died: a letter, if there is an exchange for it."""
         settings = queue.settings
         if settings.dead_letter_exchange is None:

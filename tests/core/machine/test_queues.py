@@ -8,7 +8,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
 from tests.core.invariants import check_invariants
 from tests.core.machine.model import (
@@ -21,11 +21,11 @@ from tests.core.machine.model import (
     QueueModel,
     QueueSettings,
 )
-from tests.core.machine.watch import Log, LoggedRecipient, watch
+from tests.core.machine.watch import Log, LoggedTarget, watch
 from tests.core.world import World, arguments, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
 
 NAMES = ("q1", "q2", "q3")
 PROFILE = "rabbitmq-3.13"
@@ -111,7 +111,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model = QueueModel()
         self.log: Log = []
         watch(self.world.vhost, self.log)
-        self.ledgers = [Ledger() for _ in range(3)]
+        self.channels_unacked = [UnackedDeliveries() for _ in range(3)]
         self.channels = [ModelChannel() for _ in range(3)]
         self.ends: dict[ModelConsumer, Consumer] = {}
         self.published = 0
@@ -138,11 +138,11 @@ class QueueMachine(RuleBasedStateMachine):
         assert set(queues) == set(self.model.queues)
         for name, queue in self.model.queues.items():
             assert self.world.ready(name) == [copy.body for copy in queue.in_order()]
-            assert queues[name].unacked == len(queue.owed)
+            assert queues[name].unacked_count == len(queue.owed)
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
-        for ledger, channel in zip(self.ledgers, self.channels, strict=True):
-            assert list(ledger.owed) == sorted(channel.owed)
-        check_invariants(self.world.broker, self.ledgers)
+        for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
+            assert list(unacked.by_tag) == sorted(channel.owed)
+        check_invariants(self.world.broker, self.channels_unacked)
 
     def existing(self, name: str) -> str:
         """Mostly a queue that is there."""
@@ -252,7 +252,9 @@ class QueueMachine(RuleBasedStateMachine):
         queue, channel = self.model.queues.get(name), self.channels[number]
         if queue is None or (queue.settings.is_quorum and queue.settings.single_active):
             return
-        got = self.world.broker.get(self.world.client, self.world.vhost, name, self.ledgers[number], no_ack=no_ack)
+        got = self.world.broker.get(
+            self.world.client, self.world.vhost, name, self.channels_unacked[number], no_ack=no_ack
+        )
         queue.used_at_ms = self.model.now_ms
         if got is None:
             assert not queue.ready
@@ -273,14 +275,14 @@ class QueueMachine(RuleBasedStateMachine):
     def answer(self, pick: int, tag_pick: int, multiple: bool, verdict: str) -> None:
         owing = [number for number, channel in enumerate(self.channels) if channel.owed]
         number = owing[pick % len(owing)]
-        channel, ledger = self.channels[number], self.ledgers[number]
+        channel, unacked = self.channels[number], self.channels_unacked[number]
         tag = sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = [each for each in channel.owed if each == tag or (multiple and each < tag)]
         self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict)
         if verdict == "ack":
-            self.world.ack(ledger, tag, multiple=multiple)
+            self.world.ack(unacked, tag, multiple=multiple)
         else:
-            self.world.nack(ledger, tag, multiple=multiple, requeue=verdict == "requeue")
+            self.world.nack(unacked, tag, multiple=multiple, requeue=verdict == "requeue")
 
     # --- consumers
 
@@ -295,12 +297,12 @@ class QueueMachine(RuleBasedStateMachine):
         queue, channel = self.model.queues.get(name), self.channels[number]
         if queue is None or len(self.model.consumers_of(queue)) > 2:
             return
-        recipient = LoggedRecipient(self.log)
+        target = LoggedTarget(self.log)
         consumer = ModelConsumer(queue, channel, prefetch, no_ack, priority or 0)
-        self.model.recipients[recipient] = consumer
+        self.model.targets[target] = consumer
         self.model.subscribe(consumer)
         self.ends[consumer] = self.world.consume(
-            name, self.ledgers[number], recipient, no_ack=no_ack, prefetch=prefetch, priority=priority
+            name, self.channels_unacked[number], target, no_ack=no_ack, prefetch=prefetch, priority=priority
         )
 
     @precondition(lambda self: self.model.consumers)
@@ -322,9 +324,9 @@ class QueueMachine(RuleBasedStateMachine):
         for consumer in [each for each in self.model.consumers if each.channel is channel]:
             self.model.unsubscribe(consumer)
         self.model.settle(channel.owed, "requeue", by_end=True)
-        self.world.close_channel(self.ledgers[number])
+        self.world.close_channel(self.channels_unacked[number])
         self.absorb()
-        self.ledgers[number] = Ledger()
+        self.channels_unacked[number] = UnackedDeliveries()
         self.channels[number] = ModelChannel()
 
 

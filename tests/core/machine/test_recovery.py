@@ -10,14 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.recorded import DurableWorld, Store, durable_state
 from tests.core.world import FakeClient, arguments, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
 
 ODD: Table = {
     "\udcff": Field("longstr", "caf\udce9"),
@@ -100,11 +100,11 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     def attempt(self, operation: Callable[..., object], *given: object, **options: object) -> None:
         """What is refused records nothing; nor does what is done a second time."""
-        before = self.world.journal.facts_count
+        before = self.world.journal.changes_count
         try:
             operation(*given, **options)
         except (AmqpFault, AdministrationError):
-            assert self.world.journal.facts_count == before
+            assert self.world.journal.changes_count == before
         self.world.settle()
 
     def declare(self, vhost: str, operation: Callable[..., object], *given: object, **options: object) -> None:
@@ -112,9 +112,9 @@ class RecoveryMachine(RuleBasedStateMachine):
         if not self.enter(vhost):
             return
         self.attempt(operation, *given, **options)
-        before = self.world.journal.facts_count
+        before = self.world.journal.changes_count
         self.attempt(operation, *given, **options)
-        assert self.world.journal.facts_count == before
+        assert self.world.journal.changes_count == before
 
     def enter(self, vhost: str) -> bool:
         if vhost not in self.world.broker.vhosts:
@@ -227,7 +227,7 @@ class TopologyMachine(RecoveryMachine):
         queues = sorted(self.world.vhost.queues.values(), key=lambda queue: not queue.auto_delete)
         queue = queues[pick % len(queues)]
         if queue.owner is None:
-            self.consumers.append(self.world.consume(queue.name, Ledger()))
+            self.consumers.append(self.world.consume(queue.name, UnackedDeliveries()))
 
     @precondition(lambda self: self.consumers)
     @rule(pick=picks)

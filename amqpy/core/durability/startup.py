@@ -1,0 +1,49 @@
+"""The start of a broker: a new one, or one made from what the broker before it recorded in a store.
+
+The one place where broker, journal and store are put together, for the application, for tests and for whoever embeds a
+broker.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from amqpy.config import Config
+from amqpy.core.broker import Broker
+from amqpy.core.durability import recovery
+from amqpy.core.durability.journal import Journal, Source
+from amqpy.core.durability.records import Loaded
+from amqpy.core.message import Message
+
+
+class StartSource(Source, Protocol):
+    """A store, as far as a broker that starts needs it."""
+
+    def load(self) -> Loaded:
+        """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
+
+    def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
+        """All messages of a lane, with positions; and when they are due, where that was noted."""
+
+
+def open_broker(
+    config: Config,
+    source: StartSource,
+    new_name: Callable[[], str],
+    choose: Callable[[int], int],
+    unix_time_ms: Callable[[], int],
+    *,
+    now_ms: int,
+    unix_offset_ms: Callable[[], int],
+) -> tuple[Broker, Loaded]:
+    """A broker with all that the store has, and what was loaded, for users. `unix_offset_ms` is the difference between
+    Unix time and the broker's own. Raises what the store raises."""
+    loaded = source.load()
+    journal = Journal(source, unix_offset_ms, is_awaited=config.sync != "none")
+    broker = Broker(config, new_name, choose, unix_time_ms, journal=journal, recorded=loaded.records, now_ms=now_ms)
+
+    def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
+        entries = source.read_lane(number, unix_offset_ms=unix_offset_ms())
+        return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
+
+    recovery.restore_messages(broker, loaded, read_lane)
+    return broker, loaded

@@ -1,0 +1,102 @@
+"""The headers exchange: to the queues whose binding arguments match the headers of the message.
+
+Source: AMQP 0-9-1 section 3.1.3.4; `rabbit_exchange_type_headers`.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+
+from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.message import Keys, MessageView
+from amqpy.errors import PreconditionFailed
+from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, repeated
+
+
+class HeadersExchange(Exchange):
+    """Matches the message's headers with the bindings' arguments.
+
+    Where a name comes more than once, the first value is compared with the first, the second with the second.
+
+    Bindings are found through one of their conditions: all those of an `any` binding, the first of an `all` binding.
+    So a message is compared with the bindings that share a header with it, not with every binding.
+    """
+
+    type = "headers"
+    per_message = True
+
+    def prepare(self) -> None:
+        self._value: Callable[[Field], Hashable] = exactly if self.vhost.profile.headers_by_type else comparable
+        """What two values are compared by."""
+        self._needs: dict[Binding, frozenset[Hashable]] = {}
+        self._by_condition: dict[Hashable, dict[Binding, None]] = {}
+
+    def check_binding(self, binding: Binding) -> None:
+        match binding.arguments.get("x-match"):
+            case None | Field("longstr", "all" | "any" | "all-with-x" | "any-with-x"):
+                return
+            case Field("longstr", _) as other:
+                expected = "expected all, any, all-with-x, or any-with-x"
+                raise PreconditionFailed(f"Invalid x-match field value {as_erlang(other)}; {expected}")
+            case other:
+                raise PreconditionFailed(
+                    f"Invalid x-match field type {other.kind} (value {as_erlang(other)}); expected longstr"
+                )
+
+    def index(self, binding: Binding) -> None:
+        if _wants_all(binding.arguments):
+            self._needs[binding] = frozenset(self._conditions(binding.arguments))
+        for condition in self._found_by(binding.arguments):
+            self._by_condition.setdefault(condition, {})[binding] = None
+
+    def unindex(self, binding: Binding) -> None:
+        self._needs.pop(binding, None)
+        for condition in self._found_by(binding.arguments):
+            bindings = self._by_condition[condition]
+            del bindings[binding]
+            if not bindings:
+                del self._by_condition[condition]
+
+    def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
+        headers = view.headers
+        facts: set[Hashable] = {ALWAYS, *headers}
+        facts.update((key, self._value(field)) for key, field in headers.items())
+        for number, key, field in repeated(headers):
+            facts.update(((number, key), (number, key, self._value(field))))
+        for fact in facts:
+            for binding in self._by_condition.get(fact, ()):
+                needs = self._needs.get(binding)
+                if needs is None or needs <= facts:
+                    yield binding.destination
+
+    def _found_by(self, arguments: Table) -> set[Hashable]:
+        conditions = self._conditions(arguments)
+        if _wants_all(arguments):
+            return set(conditions[:1]) or {ALWAYS}
+        return set(conditions)
+
+    def _conditions(self, arguments: Table) -> list[Hashable]:
+        """The facts that a message must have: a key for "this header is there", a pair for "it has this value".
+
+        A name that comes again is for a header that comes again, and has its number before it.
+        """
+        mode = arguments.get("x-match")
+        with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
+        first: list[Hashable] = [
+            key if field.kind == "void" else (key, self._value(field))
+            for key, field in arguments.items()
+            if key != "x-match" and (with_x or not key.startswith("x-"))
+        ]
+        further: list[Hashable] = [
+            (number, key) if field.kind == "void" else (number, key, self._value(field))
+            for number, key, field in repeated(arguments)
+            if key != "x-match" and (with_x or not key.startswith("x-"))
+        ]
+        return first + further
+
+
+ALWAYS = ("",)
+"""What every message has: the condition under which an `all` binding without conditions is found."""
+
+
+def _wants_all(arguments: Table) -> bool:
+    mode = arguments.get("x-match")
+    return mode is None or mode.value in {"all", "all-with-x"}
