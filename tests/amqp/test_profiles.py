@@ -1,6 +1,7 @@
 """The switches that act in the conversation with a client, each in every profile."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue
@@ -16,7 +17,7 @@ def opened(profile: str) -> Client:
     return Client.opened(make_broker(Config(cluster_name="rabbit@test", profile=profile)))
 
 
-def started(profile: str, *, from_loopback: bool = True, **settings: object) -> tuple[Client, Received]:
+def started(profile: str, *, from_loopback: bool = True, **settings: Any) -> tuple[Client, Received]:  # noqa: ANN401
     """A client that has read connection.start."""
     config = Config(cluster_name="rabbit@test", profile=profile, **settings)
     client = Client(make_broker(config), from_loopback=from_loopback)

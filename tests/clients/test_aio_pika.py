@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+    from pamqp.common import FieldValue
 
     from .broker_process import Address
 
@@ -36,7 +37,7 @@ MIB = 2**20
 HEARTBEAT_S = 1
 # aiormq forgives three intervals of silence, and one second each.
 LONGER_THAN_AIORMQ_WAITS_S = 3 * (HEARTBEAT_S + 1) + 1
-HEADERS = {
+HEADERS: dict[str, FieldValue] = {
     "flag": True,
     "tiny": -5,
     "short": 300,
@@ -75,6 +76,7 @@ async def test_an_unroutable_message_raises_or_is_handed_back(broker: Address, n
         returned = undelivered.value.message
         assert returned is not None
         assert (returned.body, returned.header.properties.message_id) == (b"nobody", "m-1")
+        assert isinstance(returned.delivery, aiormq.spec.Basic.Return)
         assert (returned.delivery.reply_code, returned.delivery.reply_text) == (312, "NO_ROUTE")
 
         lenient = await connection.channel()

@@ -13,13 +13,13 @@ from aio_pika.patterns import RPC
 from .asyncio_test import asyncio_test, get_all, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
     from .broker_process import Address
 
-    Connect = Callable[[str], object]
+    Connect = Callable[[str], Awaitable[AbstractConnection]]
 
 
 @pytest.fixture(params=["connect", "connect_robust"])
@@ -30,7 +30,6 @@ def connect(request: pytest.FixtureRequest) -> Connect:
 
 @asyncio_test
 async def test_hello_world(broker: Address, connect: Connect, name: str) -> None:
-    connection: AbstractConnection
     async with await connect(broker.url) as connection:
         channel = await connection.channel()
         queue = await channel.declare_queue(name, auto_delete=True)

@@ -14,7 +14,7 @@ import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kombu
 import pytest
@@ -71,7 +71,7 @@ class Caller:
     def s(self, name: str, *args: object) -> Signature:
         return self.task(name).s(*args)
 
-    def run(self, name: str, *args: object, **options: object) -> object:
+    def run(self, name: str, *args: object, **options: object) -> Any:  # noqa: ANN401
         return self.task(name).apply_async(args, **options).get(timeout=DEADLINE_S)
 
 

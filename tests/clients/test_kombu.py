@@ -294,7 +294,7 @@ def test_recover_async_and_nowait(channel: amqp.Channel, name: str) -> None:
     ],
 )
 def test_connection_errors(
-    broker: Address, name: str, provoke: Callable[[amqp.Channel, str], object], error: type[Exception], text: str
+    broker: Address, name: str, provoke: Callable[[amqp.Channel, str], object], error: type[amqp.AMQPError], text: str
 ) -> None:
     connection = amqp.Connection(f"{broker.host}:{broker.port}")
     connection.connect()
@@ -345,7 +345,11 @@ def test_nothing_is_delivered_on_a_closed_channel(plain: amqp.Connection, name: 
         received: list[amqp.Message] = []
         consuming.basic_qos(0, 10, False)
         consuming.basic_consume(name, callback=received.append)
-        drain_until(plain, lambda received=received: len(received) >= 5)
+
+        def are_enough(received: list[amqp.Message] = received) -> bool:
+            return len(received) >= 5
+
+        drain_until(plain, are_enough)
         for message in received:
             consuming.basic_reject(message.delivery_tag, requeue=True)
         consuming.close()
