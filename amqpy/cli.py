@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from amqpy import __version__
-from amqpy.config import PREFIX, SETTINGS, ConfigError, load, option_name, setting_info, unknown_variables
+from amqpy.config import PREFIX, SETTINGS, ConfigError, setting_info
+from amqpy.config_sources import load, option_name, unknown_variables
 
 Command = Callable[..., Any]
 

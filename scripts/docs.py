@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.auth import MECHANISMS, Users
-from amqpy.config import SETTINGS, Config, expectation, option_name, setting_info
+from amqpy.config import SETTINGS, Config, expectation, setting_info
+from amqpy.config_sources import option_name
 from amqpy.core.administration.ignored_policy_keys import FEATURES
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check
@@ -172,7 +173,7 @@ def in_words(value: object) -> str:
         case int() if value >= MIB:
             return f"{value // MIB} MiB"
         case tuple():
-            return ", ".join(f"`{item}`" for item in value) or "none"
+            return ", ".join(f"`{item}`" if item != "" else "nothing" for item in value) or "none"
     return str(value)
 
 

@@ -219,12 +219,16 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
     refused = False
     while publishes:
         publish = publishes.popleft()
-        # Bindings counted when it was published; a queue is whichever has that name now.
-        found = (vhost.queues.get(each.name) if each.deleted else each for each in publish.queues)
+        # Bindings counted when it was published. A queue is whichever has that name now, or it must still be the same.
+        targets = publish.queues
+        if vhost.profile.deleted_fails_commit:
+            targets = tuple(each for each in targets if not (each.deleted and each.refusal_fails_commit))
+            refused = refused or len(targets) < len(publish.queues)
+        found = (vhost.queues.get(each.name) if each.deleted else each for each in targets)
         queues = [queue for queue in found if queue is not None]
         for queue in queues:
             refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
-        if publish.mandatory and vhost.returns(queues):
+        if publish.mandatory and vhost.returns(queues) and len(targets) == len(publish.queues):
             channel.return_message(publish.message)
         yield 1 + len(queues)
     for verdict, taken in answers:

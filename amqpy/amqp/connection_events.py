@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from amqpy.amqp.handshake import connection_name
 from amqpy.core.events.event_properties import ACTOR, erlang_rows
 from amqpy.core.events.events import EventProperties
+from amqpy.profile import Profile
 
 if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
@@ -98,9 +99,10 @@ def of_connection_end(connection: "ConnectionSession") -> EventProperties:
     }
 
 
-def of_channel_end(pid: str, user_name: str) -> EventProperties:
+def of_channel_end(pid: str, user_name: str, consumer_count: int, profile: Profile) -> EventProperties:
     """channel.closed"""
-    return {"pid": pid, ACTOR: user_name}
+    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_facts else {}
+    return {"pid": pid, ACTOR: user_name, **count}
 
 
 def erlang_address(host: str) -> str:

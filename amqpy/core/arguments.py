@@ -36,7 +36,7 @@ from amqpy.core.argument_validators import (
 )
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, text
+from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
 CLASSIC, QUORUM, STREAM = "classic", "quorum", "stream"
 
@@ -284,6 +284,13 @@ def _option(option: Option, profile: Profile) -> Option:
     match option:
         case Option("queue-mode") if not profile.checks_queue_mode:
             return option._replace(check=None)
+        case Option("queue-leader-locator", by=by) if profile.more_locators:
+            return option._replace(
+                check=one_of((*LOCATORS, *profile.more_locators), "invalid_queue_locator_arg"), by=by
+            )
+        case Option("queue-type") if profile.types_that_are_none:
+            known = (*QUEUE_TYPES_KNOWN, *profile.types_that_are_none)
+            return option._replace(check=one_of(known, "\"unsupported queue type '~'\""))
         case Option("queue-version"):
             return option._replace(check=version_among(profile.queue_versions))
         case Option("consumer-timeout") if QUORUM not in option.by:
@@ -310,13 +317,16 @@ def _foreign_arguments(kind: str, profile: Profile) -> frozenset[str]:
     return frozenset(option.argument for option in options_of(profile) if option.by and kind not in option.by)
 
 
+STREAM_CONSUMER_OPTIONS = ("stream-offset", "stream-filter", "stream-match-unfiltered")
+
+
 @cache
 def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
     return (
         Option("priority", integer, _CQ),
         *((Option("cancel-on-ha-failover", boolean, _C),) if profile.mirroring else ()),
         *((Option("consumer-timeout", natural, _Q),) if profile.timeout_cancels else ()),
-        Option("stream-offset", None, _S),
+        *(Option(name, None, _S) for name in STREAM_CONSUMER_OPTIONS if name not in profile.lacking_options),
     )
 
 
@@ -411,7 +421,8 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
     """
     options = options_of(profile)
     _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
-    kind: str = arguments["x-queue-type"].value if "x-queue-type" in arguments else default_type
+    field = arguments.get("x-queue-type")
+    kind: str = default_type if field is None or field.value in profile.types_that_are_none else field.value
     _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
     _check_foreign(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind
@@ -443,50 +454,3 @@ def _check_values(what: str, arguments: Table, options: Iterable[Option]) -> Non
 
 
 # --- declaring again
-
-
-def assert_same_arguments(what: str, names: Iterable[str], current: Table, received: Table) -> None:
-    """Raises PreconditionFailed at the first argument that differs. `what` is `queue 'q' in vhost '/'` or so."""
-    for name in names:
-        old, new = current.get(name), received.get(name)
-        if old is not None and new is not None:
-            if _class(old) == _class(new) and comparable(old) == comparable(new):
-                continue
-            # Both given: RabbitMQ compares and shows the bare values, and so lets equal values of two types pass.
-            if comparable(old) != comparable(new) or isinstance(old.value, float) != isinstance(new.value, float):
-                raise inequivalent(what, name, _bare(new), _bare(old))
-        elif old != new and not _is_default(name, old or new):
-            raise inequivalent(what, name, _typed(new), _typed(old))
-
-
-def inequivalent(what: str, name: str, received: str, current: str) -> PreconditionFailed:
-    return PreconditionFailed(f"inequivalent arg '{name}' for {what}: received {received} but current is {current}")
-
-
-def assert_same_property(what: str, name: str, current: bool | str, received: bool | str) -> None:
-    """The same for a plain property such as `durable`."""
-    if current != received:
-        raise inequivalent(what, name, f"'{str(received).lower()}'", f"'{str(current).lower()}'")
-
-
-def _is_default(name: str, field: Field | None) -> bool:
-    return name == "x-queue-type" and field == Field("longstr", "classic")
-
-
-def _class(field: Field) -> str:
-    return "int" if field.kind in INTEGER_KINDS else field.kind
-
-
-def _typed(field: Field | None) -> str:
-    return "none" if field is None else f"the value '{_shown(field)}' of type '{field.kind}'"
-
-
-def _bare(field: Field) -> str:
-    return "none" if field.kind == "void" else f"'{_shown(field)}'"
-
-
-def _shown(field: Field) -> str:
-    """Text and bytes as they are, everything else as an Erlang term."""
-    if field.kind == "binary":
-        return text(field.value)
-    return str(field.value) if field.kind == "longstr" else as_erlang(field)

@@ -9,16 +9,7 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 from typing import TYPE_CHECKING
 
 from amqpy.core.administration.limits import check_queue_limit
-from amqpy.core.arguments import (
-    CLASSIC,
-    EXCHANGE_ARGUMENTS,
-    QUORUM,
-    STREAM,
-    assert_same_arguments,
-    assert_same_property,
-    check_queue_arguments,
-    compared_arguments,
-)
+from amqpy.core.arguments import CLASSIC, EXCHANGE_ARGUMENTS, QUORUM, STREAM, check_queue_arguments, compared_arguments
 from amqpy.core.checks import (
     check_not_default,
     check_not_reserved,
@@ -32,6 +23,7 @@ from amqpy.core.checks import (
     queue_text,
     stripped,
 )
+from amqpy.core.equivalence import assert_same_arguments, assert_same_property
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
 from amqpy.core.ports import Client
 from amqpy.core.queues.queue import Queue
@@ -39,20 +31,27 @@ from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
-from amqpy.wire.values import Field, Table, with_field
+from amqpy.wire.values import Field, Table, by_name, with_field
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
-TRANSIENT_DENIED = (
-    "Feature `transient_nonexcl_queues` is deprecated.\n"
-    "By default, this feature is not permitted anymore.\n"
-    "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual version "
-    "to be determined.\n"
-    "To continue using this feature when it is not permitted by default, set the following parameter in your "
-    "configuration:\n"
-    '    "deprecated_features.permit.transient_nonexcl_queues = true"'
-)
+DENIED = {
+    "by default": (
+        "Feature `{feature}` is deprecated.\n"
+        "By default, this feature is not permitted anymore.\n"
+        "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual "
+        "version to be determined."
+    ),
+    "by configuration": (
+        "Feature `{feature}` is deprecated.\n"
+        "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
+        '    "deprecated_features.permit.{feature} = false"\n'
+        "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed "
+        "from a future major RabbitMQ version; actual versions to be determined."
+    ),
+}
+"""The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
 
 QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
 
@@ -156,10 +155,13 @@ class Topology:
         check_permission(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
-            check_queue_limit(vhost, name)
+            if not vhost.profile.limits_come_last:
+                check_queue_limit(vhost, name)
             kind_of_queue = self._check_new_queue(
                 client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
             )
+            if vhost.profile.limits_come_last:
+                check_queue_limit(vhost, name)
             return vhost.add_queue(
                 name,
                 kind_of_queue,
@@ -200,7 +202,10 @@ class Topology:
             check_permission(client, vhost, "write", "exchange", dead_letter_exchange.value)
         name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
         if not (durable or exclusive or vhost.profile.transient_queues):
-            raise Denied(TRANSIENT_DENIED)
+            raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
+        denied = DENIED.get(vhost.profile.master_locator_denied)
+        if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
+            raise Denied(denied.format(feature="queue_master_locator"))
         kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
         kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
         if name_of_kind == STREAM:
@@ -321,4 +326,4 @@ def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
         if not profile.default_type_or_classic:
             return arguments
         kind = CLASSIC
-    return with_field(arguments, "x-queue-type", Field("longstr", kind))
+    return by_name(with_field(arguments, "x-queue-type", Field("longstr", kind)))

@@ -1,10 +1,10 @@
 """A virtual host: its exchanges and queues, the bindings between them, and the routes they make.
 
-Everything here is plain state and always succeeds; who may do what, and what is refused with which words, is the
-broker's business (`operations`). What is added or removed is told as an event and, if it is durable, recorded; what is
-only *placed* was there already before the broker started.
+Everything here only holds state and always succeeds; permissions, checks and their error texts are the broker's
+(`broker`, `topology`). What is added or removed is told as an event and, if it is durable, recorded; what is only
+*placed* was there already before the broker started.
 
-Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when something else goes),
+Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is deleted with something else),
 `rabbit_exchange:route`.
 """
 
@@ -33,10 +33,10 @@ ROUTES_MAX = 10_000
 """Routes remembered per vhost and user; more (a routing key per message, say) start over."""
 
 CONSUMER_UNITS, BINDING_UNITS, QUEUE_UNITS = 5, 5, 20
-"""What it costs to remove one, as `jobs` counts it."""
+"""The cost of removing one of each, in the units of `jobs`."""
 
 RULE_UNITS = 10
-"""What it costs to find the policies of one, and to apply them."""
+"""The cost of finding and applying the policies of one queue or exchange, in the units of `jobs`."""
 
 PREDECLARED = {
     "amq.direct": "direct",
@@ -49,11 +49,11 @@ PREDECLARED = {
 
 
 NO_MESSAGE = MessageView(Message(b"", b"", b""))
-"""What is looked at to find out whether a message must be looked at."""
+"""Stands for a message while the route of an address is looked up."""
 
 
 class Route:
-    """Where the messages of one kind of publish go: same exchange, routing key, flags and user."""
+    """The destinations of publishes with the same exchange, routing key, flags and user."""
 
     __slots__ = ("address", "exchange", "mandatory", "queues", "routing_key")
 
@@ -63,11 +63,11 @@ class Route:
         self.routing_key = routing_key
         self.mandatory = mandatory
         self.queues: tuple[Target, ...] | None = None
-        """None when each message must be looked at, because some exchange on the way asks for that."""
+        """None when each message must be routed by itself, because some exchange on the way asks for that."""
 
 
 class Metadata(NamedTuple):
-    """What an administrator says about a virtual host."""
+    """The properties of a virtual host that an administrator sets."""
 
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -87,15 +87,15 @@ class Vhost:
         self.events = events
         self.profile = profile
         self.choose = choose
-        """A random number below the one that is given."""
+        """Makes a random number below the one it is given."""
         self.metadata = Metadata()
-        self.policies = PolicySet()
+        self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.tracer: Tracer | None = None
-        """Who copies all messages, while that is asked for."""
+        """Copies all messages while tracing is on, else None."""
         self.clients: dict[Client, None] = {}
-        """The connections that are open to it."""
+        """The open connections to this virtual host."""
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.reply_queues: dict[str, ReplyQueue] = {}
@@ -116,7 +116,7 @@ class Vhost:
         return self.tracer is not None
 
     def trace(self, tracer: Tracer | None) -> None:
-        """From now on, this one copies all messages; or nobody does."""
+        """Turns tracing on with the tracer that copies all messages, or off with None."""
         self.tracer = tracer
         self.forget_routes()
 
@@ -126,7 +126,7 @@ class Vhost:
         return limits
 
     def apply_policies(self) -> Steps:
-        """Applies policies that have changed: a job. What is declared meanwhile knows them already."""
+        """Applies policies that have changed: a job. Queues and exchanges declared meanwhile have them already."""
         for queue in each(self.queues.values()):
             if not queue.deleted:
                 self.policies.apply_to_queue(queue)
@@ -179,15 +179,15 @@ class Vhost:
         self.place_queue(queue)
         if durable:
             self.scheduler.put(encoding.of_queue(queue))
-        self.events.tell("queue.created", event_properties.of_queue, queue, actor)
+        self.events.tell("queue.created", event_properties.of_queue, queue, self.events.node, actor)
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
-        """Deletes a queue: its consumers are told, its bindings and messages go with it."""
+        """Deletes a queue with its bindings and messages, and notifies its consumers."""
         self.scheduler.jobs.do(self.take_queue(queue, actor))
 
     def take_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> Steps:
-        """`remove_queue` as part of a job: the queue is gone at once, what it leaves behind goes bit by bit."""
+        """`remove_queue` as part of a job: the queue is gone at once, its consumers and bindings go bit by bit."""
         del self.queues[queue.name]
         if queue.durable:
             self.scheduler.drop(encoding.of_queue(queue))
@@ -214,14 +214,14 @@ class Vhost:
                 self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
         yield from self.unbind(each(queue.bindings))
-        self.events.tell("queue.deleted", event_properties.of_deletion, queue, actor)
+        self.events.tell("queue.deleted", event_properties.of_queue_gone, queue, actor)
         yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
         self.reply_queues[queue.name] = queue
 
     def remove_reply_queue(self, queue: ReplyQueue) -> None:
-        """Nobody waits for these replies any more."""
+        """Removes the reply queue of a consumer that has left, with its messages."""
         del self.reply_queues[queue.name]
         queue.deleted = True
         if len(queue.ready):
@@ -229,11 +229,11 @@ class Vhost:
         self.forget_routes()
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
-        """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
+        """Deletes an exchange with all its bindings, and the auto-delete exchanges that are unused after that."""
         self.scheduler.jobs.do(self.take_exchange(exchange, actor))
 
     def take_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> Steps:
-        """`remove_exchange` as part of a job: it is gone at once, and its bindings go bit by bit."""
+        """`remove_exchange` as part of a job: the exchange is gone at once, its bindings go bit by bit."""
         self._drop_exchange(exchange, actor)
         return self._unlink_all(exchange, actor)
 
@@ -259,13 +259,13 @@ class Vhost:
         yield QUEUE_UNITS
 
     def message_count(self) -> int:
-        """Messages, once for each queue they are in, and those that exchanges keep."""
+        """The number of messages in all queues, and of those that exchanges keep."""
         queues = (*self.queues.values(), *self.reply_queues.values())
         in_queues = sum(len(queue.ready) + queue.unacked_count for queue in queues)
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:
-        """The same, but for those that are on disk only."""
+        """Like `message_count`, without messages that are only on disk."""
         on_disk = sum(len(queue.ready) - queue.ready.in_memory for queue in self.queues.values())
         return self.message_count() - on_disk
 
@@ -277,7 +277,7 @@ class Vhost:
         self.forget_routes()
 
     def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
-        """Binding what is bound already changes nothing."""
+        """Adds a binding. One that exists already stays as it is."""
         if binding.identity in binding.source.bindings:
             return
         self.place_binding(binding)
@@ -296,7 +296,7 @@ class Vhost:
             yield BINDING_UNITS
 
     def _unlink(self, binding: Binding, actor: str) -> bool:
-        """Whether it was still there."""
+        """Removes a binding from both its ends. True if it was still there."""
         links = _links(binding)
         if binding not in links:
             return False
@@ -310,7 +310,7 @@ class Vhost:
         return True
 
     def _is_bound_again(self, binding: Binding) -> bool:
-        """Whether there is the same one between those that have the names of its ends now. It has the same record."""
+        """True if the same binding exists again, between new objects with the old names. It has the same record."""
         if not (binding.source.deleted or binding.destination.deleted):
             return False
         source = self.exchanges.get(binding.source.name)
@@ -324,7 +324,7 @@ class Vhost:
     # --- routes
 
     def routes_of(self, user_name: str) -> dict[bytes, Route]:
-        """The user's remembered routes: by the payload of a publish method, filled by `remember_route`.
+        """The user's remembered routes, by the payload of a publish method; filled by `remember_route`.
 
         The dict stays the same one for good and is emptied when the topology or a permission changes.
         """
@@ -342,13 +342,13 @@ class Vhost:
         self._own_routes.clear()
 
     def find_queues(self, route: Route) -> tuple[Target, ...] | None:
-        """The queues of every message on this route, or None when that depends on the message."""
+        """Finds the queues of every message on this route; None when they depend on the message."""
         return self._walk(route.exchange, (route.routing_key,), NO_MESSAGE)
 
     def queues_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
-        """The queues of this message when it is published to the exchange.
+        """Finds the queues of this message when it is published to the exchange.
 
-        To be asked once for each message that is published: some exchanges take note of those they see.
+        To be called once for each message that is published: some exchanges keep those they see.
         """
         if not message.more_keys:
             key = (exchange, message.address)
@@ -362,7 +362,7 @@ class Vhost:
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
     def returns(self, targets: Sequence[Target]) -> bool:
-        """Whether a mandatory message that went to these is returned."""
+        """True if a mandatory message with these destinations is returned."""
         if targets and (not self.profile.returns_replies or not isinstance(targets[0], ReplyQueue)):
             return False
         return all(isinstance(target, ReplyQueue) for target in targets)
@@ -379,7 +379,7 @@ class Vhost:
             exchange = work.pop()
             if exchange.per_message and view is NO_MESSAGE:
                 return None
-            # What was deleted may still be bound for a while.
+            # A deleted destination may still be bound for a while: its bindings are removed bit by bit.
             destinations = [each for each in exchange.match(keys, view) if not each.deleted]
             if not destinations and exchange.alternate in self.exchanges:
                 destinations = [self.exchanges[exchange.alternate]]
@@ -393,7 +393,7 @@ class Vhost:
 
 
 def _links(binding: Binding) -> dict[Binding, None]:
-    """The destination's own list of the bindings that lead to it."""
+    """The destination's own dict of the bindings that lead to it."""
     destination = binding.destination
     return destination.bindings if isinstance(destination, Queue) else destination.incoming
 

@@ -106,6 +106,11 @@ def with_field(table: Table, name: str, field: Field) -> Table:
     return _as_read([*fields_of(table), (name, field)])
 
 
+def by_name(table: Table) -> Table:
+    """The fields in the order of their names, as RabbitMQ has them after every change of its own."""
+    return _as_read(sorted(fields_of(table), key=lambda entry: entry[0].encode("utf-8", "surrogateescape")))
+
+
 def decode_array(data: bytes) -> list[Field]:
     """The items of an array's content. Raises MalformedValue."""
     items = []
@@ -284,6 +289,11 @@ def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
         if count:
             yield count, name, field
         seen[name] = count + 1
+
+
+def last_values(table: Table) -> Table:
+    """Of several fields with one name the last."""
+    return {**table, **{name: field for _, name, field in repeated(table)}}
 
 
 def entries_of(table: Table) -> Entries:

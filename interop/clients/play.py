@@ -3,23 +3,24 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
 
 from interop.clients import network, reports, tap
-from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, STANDARD_PORT, Broker, Provider
+from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, Broker, Provider
 from interop.clients.library import GUEST, Library, Program, Suite
 from interop.clients.proxy import Proxy
 from interop.clients.report import counts
 from interop.clients.results import LibraryResult, SuiteResult
 from interop.clients.workspace import InstallFailed, Workspace
-from interop.crash.subject import SubjectFailed
+from interop.kit.address import STANDARD_PORT
+from interop.kit.program import ProgramFailed
 
 TEXT_LINES = 12
 
@@ -44,7 +45,7 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
                     with provide(suite.account) as broker:
                         result.suites[suite.name] = play_suite(suite, workspace, broker)
                     tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
-    except (InstallFailed, SubjectFailed, OSError) as error:
+    except (InstallFailed, ProgramFailed, OSError) as error:
         result.trouble.append(str(error))
     return result
 
@@ -59,9 +60,9 @@ def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
 
 
 def play_program(program: Program, workspace: Workspace, broker: Broker) -> list[tap.Check]:
-    with proxy_to(broker.host, broker.port) as proxy:
+    with Proxy(broker.address) as proxy:
         environment = {
-            "AMQP_URL": broker.url_by_way_of(proxy.port),
+            "AMQP_URL": proxy.address.url,
             "INTEROP_CONTROL": str(proxy.control_port),
             "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
         }
@@ -106,27 +107,17 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
 def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[tuple[Mapping[str, object], tuple[str, ...]]]:
     """What stands for the broker's address in the texts of a suite, and what comes before its command."""
     if not suite.default_port:
-        yield (
-            {"url": broker.url, "host": broker.host, "port": broker.port, "management_port": broker.management_port},
-            (),
-        )
+        to = broker.address
+        yield {"url": to.url, "host": to.host, "port": to.port, "management_port": broker.management_port}, ()
         return
-    leads: dict[int, network.Lead] = {STANDARD_PORT: partial(proxy_to, broker.host, broker.port)}
+    here = replace(broker.address, host="127.0.0.1", port=STANDARD_PORT)
+    leads: dict[int, network.Lead] = {STANDARD_PORT: partial(Proxy, broker.address)}
     if broker.management_port:
-        leads[STANDARD_MANAGEMENT_PORT] = partial(proxy_to, broker.host, broker.management_port)
+        to_management = replace(broker.address, port=broker.management_port)
+        leads[STANDARD_MANAGEMENT_PORT] = partial(Proxy, to_management)
     ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
     with network.leading_out(leads) as prefix:
-        yield {"url": broker.url_by_way_of(STANDARD_PORT), "host": "localhost", **ports}, prefix
-
-
-@contextlib.contextmanager
-def proxy_to(host: str, port: int, clients: socket.socket | None = None) -> Iterator[Proxy]:
-    proxy = Proxy(host, port, clients=clients)
-    proxy.start()
-    try:
-        yield proxy
-    finally:
-        proxy.stop()
+        yield {"url": here.url, "host": "localhost", **ports}, prefix
 
 
 class Interrupted(Exception):

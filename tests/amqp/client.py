@@ -106,7 +106,7 @@ class Transcript:
         self._tail = data
         return found
 
-    def _assemble(self, channel: int, value: frame.FrameTypes) -> Received | None:
+    def _assemble(self, channel: int, value: Any) -> Received | None:  # noqa: ANN401
         if isinstance(value, header.ContentHeader):
             received, _ = self._open[channel]
             received.properties = value.properties
@@ -131,7 +131,7 @@ class Transcript:
         return received
 
 
-def _parse(data: bytes) -> tuple[int, object]:
+def _parse(data: bytes) -> tuple[int, Any]:
     """The channel and the content of a frame."""
     kind, channel, _, ids = struct.unpack_from(">BHII", data.ljust(11, b"\0"))
     if kind == 1 and ids == Access.RequestOk.index:

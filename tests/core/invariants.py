@@ -20,7 +20,7 @@ from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.structures import DeadlineHeap
 from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.properties import headers_of
-from tests.core.stored import check_store
+from tests.core.stored_harness import check_store
 
 
 def check_invariants(

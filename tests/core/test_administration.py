@@ -14,8 +14,8 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
+from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
 from tests.core.recorded import DurableWorld
-from tests.core.world import FakeClient, FakeTarget, World, longstr
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:

@@ -11,8 +11,8 @@ from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.errors import AdministrationError
 from amqpy.sizes import Limit
-from tests.core.told import Listener
-from tests.core.world import FakeClient, World
+from tests.core.core_harness import FakeClient, World
+from tests.core.events_read import Listener
 
 GB = 10**9
 

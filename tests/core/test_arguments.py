@@ -21,7 +21,7 @@ from amqpy.core.arguments import (
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.world import World, arguments, integer, longstr
+from tests.core.core_harness import World, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"

@@ -9,9 +9,7 @@ from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.invariants import check_invariants
-from tests.core.machine.watch import History, history_of
-from tests.core.world import (
+from tests.core.core_harness import (
     UNIX_TIME_MS,
     FakeTarget,
     World,
@@ -21,6 +19,8 @@ from tests.core.world import (
     longstr,
     properties_header,
 )
+from tests.core.invariants import check_invariants
+from tests.core.machine.watch import History, history_of
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 

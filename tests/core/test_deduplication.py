@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.deduplication import DuplicateCache, deduplication_key
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, table_field
-from tests.core.world import World, content_header, longstr
+from tests.core.core_harness import World, content_header, longstr
 from tests.strategies import fields
 
 actions = st.one_of(

@@ -4,8 +4,8 @@ import pytest
 
 from amqpy.core.queues.queue import ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments, longstr
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments, longstr
 
 
 def retrying(kind: str = "all", least: int = 100, most: int | None = 1000, **options: int | str | bool) -> World:

@@ -10,7 +10,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeTarget, World, content_header, longstr
+from tests.core.core_harness import FakeTarget, World, content_header, longstr
 
 LONGEST_MS = 4_294_967_295
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table
-from tests.core.world import FakeClient, World, content_header, longstr, properties_header
+from tests.core.core_harness import FakeClient, World, content_header, longstr, properties_header
 
 QUEUES = [f"q{number}" for number in range(8)]
 KEYS = [f"key {number}" for number in range(1000)]

@@ -8,8 +8,8 @@ from amqpy.core.broker import WORK_MAX
 from amqpy.core.queues.queue import EXPIRED_MAX
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ from amqpy.core.queues import paged_fifo
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.store.memory import MemoryStore
+from tests.core.core_harness import content_header
 from tests.core.invariants import check_fifo
 from tests.core.slices import items_of
-from tests.core.world import content_header
 
 RECORD = LaneRecord(0, "/", "queue", "q", 0, 0)
 TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}

@@ -259,7 +259,7 @@ def test_what_is_missing_is_told() -> None:
     ],
 )
 def test_delayed_retry(definition: dict[str, object], line: str) -> None:
-    assert refusal(policy_of(definition), profile=PROFILES["rabbitmq-4"]) == [line]
+    assert refusal(policy_of(definition), profile=PROFILES["rabbitmq-4.3"]) == [line]
     assert "not recognised" in refusal(policy_of(definition))[0]
 
 

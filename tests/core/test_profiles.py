@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
+from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
+from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
 from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.world import PERMISSIONS, FakeClient, FakeTarget, World, arguments, longstr
+from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
+from tests.core.core_harness import PERMISSIONS, FakeClient, FakeTarget, World, arguments, content_header, longstr
+from tests.core.events_read import Listener
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -46,14 +49,14 @@ def headers_of(message: Message | None) -> dict[str, Any]:
 # --- permissions
 
 
-@switch("names_permission", "", "configure ", "configure ")
+@switch("names_permission", "", "configure ", "configure ", "configure ")
 def test_refusals_name_the_permission(profile: str, expected: str) -> None:
     world = World(profile)
     world.client.denied.add(("configure", "q"))
     assert declared(world) == f"{expected}access to queue 'q' in vhost '/' refused for user 'guest'"
 
 
-@switch("passive_needs_permission", False, False, True)
+@switch("passive_needs_permission", False, False, False, True)
 def test_passive_declarations(profile: str, expected: bool) -> None:
     world = World(profile)
     topology = world.broker.topology
@@ -69,7 +72,7 @@ def test_passive_declarations(profile: str, expected: bool) -> None:
             check(stranger, world.vhost, name)
 
 
-@switch("passive_needs_permission", False, False, True)
+@switch("passive_needs_permission", False, False, False, True)
 def test_who_may_do_nothing_does_not_learn_what_is_there(profile: str, expected: bool) -> None:
     world = World(profile)
     world.client.denied = {(verb, "no") for verb in PERMISSIONS}
@@ -81,7 +84,9 @@ def test_who_may_do_nothing_does_not_learn_what_is_there(profile: str, expected:
 # --- exchanges
 
 
-@switch("unknown_type_closes_channel", "503 ConnectionFault", "406 ChannelFault", "406 ChannelFault")
+@switch(
+    "unknown_type_closes_channel", "503 ConnectionFault", "406 ChannelFault", "406 ChannelFault", "406 ChannelFault"
+)
 def test_unknown_exchange_types(profile: str, expected: str) -> None:
     world = World(profile)
     assert level(world.exchange, "x", "x-new") == expected
@@ -93,7 +98,7 @@ def test_unknown_exchange_types(profile: str, expected: str) -> None:
 VOLATILE = "cannot bind or unbind to a volatile (direct reply-to) queue"
 
 
-@switch("binds_reply_queues", (True, None), (True, None), (False, VOLATILE))
+@switch("binds_reply_queues", (True, None), (True, None), (True, None), (False, VOLATILE))
 def test_bindings_of_reply_queues(profile: str, expected: tuple[bool, str | None]) -> None:
     may_try, unbinding = expected
     world = World(profile)
@@ -103,7 +108,7 @@ def test_bindings_of_reply_queues(profile: str, expected: tuple[bool, str | None
     assert refusal(world.unbind, name, "amq.direct") == unbinding
 
 
-@switch("topic_hashes_max", None, None, "Topic binding key '#.a.#.#' uses 3 '#' wildcards, at most 2 are allowed")
+@switch("topic_hashes_max", None, None, None, "Topic binding key '#.a.#.#' uses 3 '#' wildcards, at most 2 are allowed")
 def test_topic_keys_with_many_hashes(profile: str, expected: str | None) -> None:
     world = World(profile)
     world.queue("q", durable=True)
@@ -114,7 +119,7 @@ def test_topic_keys_with_many_hashes(profile: str, expected: str | None) -> None
     world.unbind("q", "amq.topic", "#.a.#.#")
 
 
-@switch("headers_by_type", True, False, False)
+@switch("headers_by_type", True, False, False, False)
 def test_headers_of_equal_numbers(profile: str, expected: bool) -> None:
     world = World(profile)
     world.queue("q", durable=True)
@@ -125,40 +130,71 @@ def test_headers_of_equal_numbers(profile: str, expected: bool) -> None:
     assert not world.routed("amq.headers", "", {"a": Field("long", 1)})
 
 
+@switch("headers_as_map", True, False, False, False)
+def test_headers_that_come_twice(profile: str, expected: bool) -> None:
+    """The first is compared with the first, or the last with any."""
+    world = World(profile)
+    world.queue("q", durable=True)
+    one, two = Field("long", 1), Field("long", 2)
+    world.bind("q", "amq.headers", "", {"a": one})
+    twice = decode_table(b"".join(b"\x01a" + encode_field(field) for field in (one, two)))
+    assert bool(world.routed("amq.headers", "", twice)) is expected
+    world.unbind("q", "amq.headers", "", {"a": one})
+    world.bind("q", "amq.headers", "", twice)
+    assert bool(world.routed("amq.headers", "", twice)) is expected
+    world.unbind("q", "amq.headers", "", twice)
+    world.bind("q", "amq.headers", "", {"x-match": longstr("any"), **decode_table(b"\x01b" + encode_field(two))})
+    assert world.routed("amq.headers", "", decode_table(b"\x01b" + encode_field(two))) == {"q"}
+
+
+@switch("headers_as_map", {"seconds", "number"}, *[{"milliseconds"}] * 3)
+def test_headers_that_are_timestamps(profile: str, expected: set[str]) -> None:
+    world = World(profile)
+    values = {
+        "seconds": Field("timestamp", 5),
+        "number": Field("long", 5),
+        "milliseconds": Field("long", 5000),
+    }
+    for name, field in values.items():
+        world.queue(name, durable=True)
+        world.bind(name, "amq.headers", "", {"a": field})
+    assert world.routed("amq.headers", "", {"a": Field("timestamp", 5)}) == expected
+
+
 # --- queues
 
 
-@switch("transient_queues", True, True, False)
+@switch("transient_queues", True, True, True, True)
 def test_transient_queues(profile: str, expected: bool) -> None:
     world = World(profile)
+    world.queue("transient")
+    assert ("transient" in world.vhost.queues) is expected
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_transient_queues_that_are_not_permitted(profile: str) -> None:
+    world = World(profile, deprecated_features_permit_transient_nonexcl_queues=False)
     world.queue("durable", durable=True)
     world.queue("exclusive", exclusive=True)
-    if expected:
-        world.queue("transient")
-        return
     with pytest.raises(Denied) as caught:
         world.queue("transient")
     assert caught.value.code == 541
-    assert caught.value.reply_text.startswith(
-        "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.\n"
-        "By default, this feature is not permitted anymore.\n"
-    )
-    assert "transient" not in world.vhost.queues
-
-
-@switch("transient_queues", False, False, True)
-def test_transient_quorum_queues(profile: str, expected: bool) -> None:
-    world = World(profile)
-    fault = Denied if expected else PreconditionFailed
-    with pytest.raises(fault):
+    with pytest.raises(Denied):
         world.queue("q", arguments=QUORUM)
     with pytest.raises(PreconditionFailed):
         world.queue("q", arguments=arguments(queue_type="quorum", max_length="many"))
+    assert world.vhost.queues.keys() == {"durable", "exclusive"}
+
+
+def test_transient_quorum_queues() -> None:
+    with pytest.raises(PreconditionFailed):
+        World("rabbitmq-3.13").queue("q", arguments=QUORUM)
 
 
 @switch(
     "lacking_options",
     {"consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes", "target-group-size"},
+    {"consumer-disconnected-timeout"},
     {"consumer-disconnected-timeout"},
     set(),
 )
@@ -191,21 +227,27 @@ def test_values_of_the_newer_policy_keys(definition: dict[str, object], text: st
     assert said == f"Validation failed\n\n{text}\n"
 
 
-@switch("lacking_options", None, "of queue type rabbit_classic_queue", "of queue type rabbit_classic_queue")
+@switch(
+    "lacking_options",
+    None,
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+)
 def test_arguments_of_streams_that_older_versions_lack(profile: str, expected: str | None) -> None:
     text = declared(World(profile), stream_filter_size_bytes=16)
     assert text == (expected and f"invalid arg 'x-stream-filter-size-bytes' for queue 'q' in vhost '/' {expected}")
 
 
-@switch("lacking_options", None, 5, None)
+@switch("lacking_options", None, 5, 5, None)
 def test_the_consumer_timeout_of_a_classic_queue(profile: str, expected: int | None) -> None:
     world = World(profile)
-    if profile != "rabbitmq-4":
+    if profile != "rabbitmq-4.3":
         assert world.queue("q", arguments=arguments(consumer_timeout=5)).settings.consumer_timeout_ms == expected
         assert declared(world, "any", consumer_timeout="what") is None
 
 
-@switch("quorum_options", False, False, True)
+@switch("quorum_options", False, False, False, True)
 def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
     world = World(profile)
     values: dict[str, int | str] = {
@@ -228,7 +270,11 @@ def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
 
 
 @switch(
-    "quorum_options", None, None, "invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {value_negative,-1}"
+    "quorum_options",
+    None,
+    None,
+    None,
+    "invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {value_negative,-1}",
 )
 def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None) -> None:
     assert declared(World(profile), queue_type="quorum", consumer_timeout=-1) == expected
@@ -238,6 +284,7 @@ def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None)
     "classic_options",
     "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
     "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    None,
     None,
 )
 def test_settings_that_classic_queues_have_too(profile: str, expected: str | None) -> None:
@@ -250,7 +297,71 @@ def test_settings_that_classic_queues_have_too(profile: str, expected: str | Non
         assert text.startswith("inequivalent arg 'x-queue-leader-locator'")
 
 
-@switch("checks_queue_mode", True, True, False)
+@switch("not_classic_keys", 1, 1, 2, 2)
+def test_policies_that_classic_queues_do_not_understand(profile: str, expected: int) -> None:
+    """How long a queue may become that has a policy with such a key."""
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("classic_options", 2, 2, 1, 1)
+def test_policies_that_classic_queues_understand(profile: str, expected: int) -> None:
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)
+def test_locators(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    said = declared(world, queue_type="quorum", queue_leader_locator="min-masters")
+    assert said == (expected and f"invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': {expected}")
+    assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
+
+
+@switch("types_that_are_none", set(), {"undefined"}, {"undefined"}, {"undefined", ""})
+def test_a_type_that_is_none(profile: str, expected: set[str]) -> None:
+    world = World(profile)
+    taken = {kind for kind in ("undefined", "", "mqtt") if declared(world, f"a {kind}", queue_type=kind) is None}
+    assert taken == expected
+    assert {queue.type for queue in world.vhost.queues.values()} <= {"classic"}
+
+
+@switch("master_locator_denied", *[None] * 3, "By default, this feature is not permitted anymore")
+def test_the_master_locator(profile: str, expected: str | None) -> None:
+    said = declared(World(profile), queue_master_locator="min-masters")
+    assert (said is None) if expected is None else (expected in str(said))
+    allowed, denied = (
+        World(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
+    )
+    assert declared(allowed, queue_master_locator="min-masters") is None
+    said = declared(denied, queue_master_locator="min-masters")
+    assert said is not None
+    assert (expected or "deprecated_features.permit.queue_master_locator = false") in said
+
+
+@switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
+def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
+    world = quorum_world(profile, single_active_consumer=True)
+    text = refusal(world.vhost.queues["q"].check_get)
+    assert text is not None
+    assert text.endswith(f"are not supported by {expected} queues with single active consumer")
+
+
+@switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
+def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
+    world = World(profile)
+    world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
+    assert expected in str(declared(world, max_length="many"))
+    assert "queue limit" in str(declared(world))
+
+
+@switch("checks_queue_mode", True, True, True, False)
 def test_queue_modes(profile: str, expected: bool) -> None:
     world = World(profile)
     text = "invalid arg 'x-queue-mode' for queue 'q' in vhost '/': \"unsupported queue mode 'fast'\""
@@ -259,7 +370,7 @@ def test_queue_modes(profile: str, expected: bool) -> None:
     assert (declared(world, "5", queue_mode=5) is not None) is expected
 
 
-@switch("queue_versions", [1, 2], [1, 2], [2])
+@switch("queue_versions", [1, 2], [1, 2], [1, 2], [2])
 def test_queue_versions(profile: str, expected: list[int]) -> None:
     world = World(profile)
     assert [value for value in range(4) if declared(world, f"{value}", queue_version=value) is None] == expected
@@ -268,7 +379,7 @@ def test_queue_versions(profile: str, expected: list[int]) -> None:
         assert declared(world, queue_version=value) == text
 
 
-@switch("default_type_or_classic", None, "classic", "classic")
+@switch("default_type_or_classic", None, "classic", "classic", "classic")
 def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | None) -> None:
     world = World(profile)
     world.broker.administration.add_vhost("/", default_queue_type="quorum")
@@ -278,7 +389,7 @@ def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | N
     assert world.queue("c", durable=True).type == "quorum"
 
 
-@switch("always_names_type", None, None, "classic")
+@switch("always_names_type", None, None, "classic", "classic")
 def test_queues_without_a_default_type(profile: str, expected: str | None) -> None:
     world = World(profile)
     field = world.queue("q", durable=True).arguments.get("x-queue-type")
@@ -308,7 +419,7 @@ def deaths(history: bytes) -> list[Table]:
     return [decode_table(entry.value) for entry in decode_array(history)]
 
 
-@switch("trusts_x_death", 6, 6, 1)
+@switch("trusts_x_death", 6, 6, 1, 1)
 def test_the_x_death_of_a_publisher(profile: str, expected: int) -> None:
     death = {
         "count": Field("long", 5),
@@ -322,14 +433,80 @@ def test_the_x_death_of_a_publisher(profile: str, expected: int) -> None:
     assert [entry["count"].value for entry in deaths(headers["x-death"])] == [expected]
 
 
-@switch("notes_last_death", False, True, True)
+@switch("notes_last_death", False, True, True, True)
 def test_the_last_death(profile: str, expected: bool) -> None:
     noted = {name: value for name, value in dead_letter(profile).items() if name.startswith("x-last-death")}
     told = {"x-last-death-exchange": "", "x-last-death-queue": "q", "x-last-death-reason": "expired"}
     assert noted == (told if expected else {})
 
 
-@switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"])
+@switch(
+    "plain_deaths",
+    ["count", "reason", "queue", "time", "exchange", "routing-keys", "original-expiration 0100"],
+    *[["original-expiration 100", "count", "reason", "queue", "time", "exchange", "routing-keys"]] * 3,
+)
+def test_the_order_within_a_death(profile: str, expected: list[str]) -> None:
+    world = World(profile)
+    world.queue(
+        "q",
+        durable=True,
+        arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="again"),
+    )
+    world.queue(
+        "again",
+        durable=True,
+        arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"),
+    )
+    world.queue("dead", durable=True)
+    letter = Message(world.route("", "q").address, content_header(expiration="0100"), b"m", None)
+    world.vhost.queues["q"].publish(letter)
+    world.settle()
+    latest, first = deaths(headers_of(world.fetch("dead"))["x-death"])
+    assert [
+        f"{name} {field.value}" if name.startswith("original") else name for name, field in first.items()
+    ] == expected
+    later = [name for name in expected if not name.startswith("original")]
+    assert list(latest) == (sorted(later) if profile == "rabbitmq-3.10" else later)
+
+
+@switch("keeps_cc", None, "other", "other", "other")
+def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.queue("dead", durable=True)
+    world.queue(
+        "q",
+        durable=True,
+        arguments=arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead"),
+    )
+    world.publish("", "q", "m", headers={"CC": array_field([longstr("other")]), "a": longstr("b")})
+    world.wait(1)
+    headers = headers_of(world.fetch("dead"))
+    copies = [field.value for field in decode_array(headers["CC"])] if "CC" in headers else [None]
+    assert copies == [expected]
+
+
+@switch("headers_as_map", "first", "last", "last", "last")
+def test_the_header_that_is_hashed(profile: str, expected: str) -> None:
+    """Messages stay together that have the same first value, or the same last one."""
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash", arguments={"hash-header": longstr("h")})
+    for name in "abcdefgh":
+        world.queue(name, durable=True)
+        world.bind(name, "x", "1")
+
+    def targets(position: str) -> set[str]:
+        values = [(0, number) if position == "first" else (number, 0) for number in range(40)]
+        found: set[str] = set()
+        for pair in values:
+            twice = decode_table(b"".join(b"\x01h" + encode_field(Field("long", value)) for value in pair))
+            found |= world.routed("x", "", twice)
+        return found
+
+    assert len(targets(expected)) == 1
+    assert len(targets("last" if expected == "first" else "first")) > 1
+
+
+@switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"], ["c", "b", "a"])
 def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
     world = World(profile)
     for name, next_one in ("ab", "bc", "cd"):
@@ -361,7 +538,7 @@ def bring_back(world: World, way: Any) -> None:  # noqa: ANN401
     world.nack(unacked, 1, way=way)
 
 
-@switch("quorum_delivery_limit", None, None, 20)
+@switch("quorum_delivery_limit", None, None, 20, 20)
 def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected: int | None) -> None:
     world = quorum_world(profile)
     count = 0
@@ -371,7 +548,7 @@ def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected:
     assert count == (30 if expected is None else expected + 1)
 
 
-@switch("quorum_counts_nacks", True, True, False)
+@switch("quorum_counts_nacks", True, True, True, False)
 def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) -> None:
     for way in ("nack", "recover"):
         world = quorum_world(profile, delivery_limit=1)
@@ -380,19 +557,19 @@ def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) ->
         assert bool(world.ready("q")) is not expected
 
 
-@switch("quorum_acquired_count", None, None, 1)
+@switch("quorum_acquired_count", None, None, None, 1)
 def test_how_often_a_message_was_acquired(profile: str, expected: int | None) -> None:
     world = quorum_world(profile)
     bring_back(world, "nack")
     assert headers_of(world.fetch("q")).get("x-acquired-count") == expected
 
 
-@switch("quorum_get_counts", 0, None, None)
+@switch("quorum_get_counts", 0, None, None, None)
 def test_the_delivery_count_of_a_first_get(profile: str, expected: int | None) -> None:
     assert headers_of(quorum_world(profile).fetch("q")).get("x-delivery-count") == expected
 
 
-@switch("quorum_priorities", ["m", "low", "high"], ["m", "low", "high"], ["high", "m", "low"])
+@switch("message_priorities", *[["m", "low", "high"]] * 3, ["high", "m", "low"])
 def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[str]) -> None:
     world = quorum_world(profile)
     world.publish("", "q", "low", priority=1)
@@ -402,7 +579,7 @@ def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[
     assert found == expected
 
 
-@switch("quorum_priorities", "second", "second", "third")
+@switch("quorum_priorities", "second", "second", "third", "third")
 def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
     world = quorum_world(profile, single_active_consumer=True)
     channels_unacked = {name: UnackedDeliveries() for name in ("first", "second", "third")}
@@ -419,14 +596,14 @@ def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
 # --- policies
 
 
-@switch("policies_by_queue_type", False, True, True)
+@switch("policies_by_queue_type", False, True, True, True)
 def test_policies_for_one_type_of_queues(profile: str, expected: bool) -> None:
     ask = World(profile).broker.administration
     refused = refusal(ask.set_policy, "/", "p", "", {"max-length": 1}, apply_to="quorum_queues")
     assert (refused is None) is expected
 
 
-@switch("mirroring", True, True, False)
+@switch("mirroring", True, True, False, False)
 def test_mirroring(profile: str, expected: bool) -> None:
     world = World(profile)
     ask = world.broker.administration
@@ -452,7 +629,9 @@ def test_mirroring(profile: str, expected: bool) -> None:
     assert refusal(consume) == (text if expected else None)
 
 
-@switch("operator_keys", set(), {"overflow", "queue-version"}, {"overflow", "queue-version"})
+@switch(
+    "operator_keys", set(), {"overflow", "queue-version"}, {"overflow", "queue-version"}, {"overflow", "queue-version"}
+)
 def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
     world = World(profile)
     ask = world.broker.administration
@@ -466,7 +645,7 @@ def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
         assert world.queue("q", durable=True).settings.overflow == "reject-publish"
 
 
-@switch("negative_delivery_limit", None, None, 25)
+@switch("negative_delivery_limit", None, None, 25, 25)
 def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -> None:
     world = World(profile)
     ask = world.broker.administration
@@ -477,7 +656,58 @@ def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -
         assert world.queue("q", durable=True, arguments=QUORUM).policy.definition == {"delivery-limit": expected}
 
 
-@switch("memory_high_watermark", 0.4, 0.4, 0.6)
+# --- events
+
+MORE = {"type": "rabbit_classic_queue", "leader": "rabbit@localhost", "members": ["rabbit@localhost"]}
+
+
+@switch("more_facts", set(), {"type"}, {"type", "leader", "members"}, {"type", "leader", "members"})
+def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
+    world = World(profile)
+    listener = Listener(world, EVENT_EXCHANGE, "queue.*")
+    world.queue("q", durable=True)
+    world.delete_queue("q")
+    created, deleted = listener.take()
+    assert {name: fact for name, fact in created.facts.items() if name in MORE} == {
+        name: MORE[name] for name in expected
+    }
+    assert {name for name in deleted.facts if name in MORE} == expected & {"type"}
+
+
+@switch("tells_of_clearing", "parameter.set", "parameter.cleared", "parameter.cleared", "parameter.cleared")
+def test_a_global_parameter_that_goes(profile: str, expected: str) -> None:
+    world = World(profile)
+    world.broker.administration.set_global_parameter("g", 1)
+    listener = Listener(world, EVENT_EXCHANGE, "parameter.*")
+    world.broker.administration.clear_global_parameter("g")
+    assert [told.key for told in listener.take()] == [expected]
+
+
+@switch("always_names_type", "undefined", "undefined", "classic", "classic")
+def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expected: str) -> None:
+    world = World(profile)
+    listener = Listener(world, EVENT_EXCHANGE, "vhost.created")
+    world.broker.administration.add_vhost("v")
+    (told,) = listener.take()
+    assert told.facts["default_queue_type"] == expected
+    assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
+
+
+@switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
+def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
+    world = World(profile)
+    limit = {} if PROFILES[profile].quorum_delivery_limit is None else {"delivery_limit": -1}
+    queue = world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
+    world.publish("", "q", "1", "2")
+    taken = queue.take(no_ack=False)
+    assert taken is not None
+    queue.unacked_count += 1
+    queue.requeue(taken[0], taken[1], "nack")
+    world.settle()
+    assert [message.body.decode() for _, message in queue.ready] == expected
+
+
+@switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)
 def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
     assert World(profile).broker.resources.memory_limit == Limit(share=expected)
     assert World(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)

@@ -18,7 +18,7 @@ from amqpy.errors import (
 )
 from amqpy.wire.content import IMMEDIATE
 from amqpy.wire.values import Field
-from tests.core.world import FakeClient, World, longstr, publish_payload
+from tests.core.core_harness import FakeClient, World, longstr, publish_payload
 
 LOCKED = (
     "cannot obtain exclusive access to locked queue 'theirs' in vhost '/'. It could be originally declared on "

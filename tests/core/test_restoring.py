@@ -12,9 +12,9 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.store.memory import MemoryStore
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
-from tests.core.stored import StoredWorld, in_store
-from tests.core.world import FakeTarget, arguments, content_header, longstr
+from tests.core.stored_harness import StoredWorld, in_store
 
 RETRIES: dict[str, int | str] = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
 

@@ -10,7 +10,7 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.message import AnnotatedMessage
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
-from tests.core.world import FakeClient, World, content_header, longstr
+from tests.core.core_harness import FakeClient, World, content_header, longstr
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from amqpy.core.message import AnnotatedMessage, Message
 from amqpy.core.ports import Origin
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Field, decode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeTarget, World, arguments, properties_header
+from tests.core.core_harness import FakeTarget, World, arguments, properties_header
+from tests.core.events_read import Listener
 
 ORIGIN = Origin("1.2.3.4:5 -> 6.7.8.9:10", 3, "user", "<pid>")
 FROM = {"node": "rabbit@localhost", "vhost": "/", "connection": ORIGIN.connection, "channel": 3, "user": "user"}

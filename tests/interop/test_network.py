@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from interop.clients import network
-from interop.clients.play import proxy_to
+from interop.clients.proxy import Proxy
+from interop.kit.address import Address
 
 
 def available() -> bool:
@@ -55,7 +56,7 @@ def test_two_find_different_brokers_on_the_port_that_a_third_has() -> None:
     with contextlib.ExitStack() as stack:
         taken, one, other = (stack.enter_context(server(says)) for says in (b"taken", b"one", b"other"))
         to_one, to_other = (
-            stack.enter_context(network.leading_out({taken: partial(proxy_to, "127.0.0.1", port)}))
+            stack.enter_context(network.leading_out({taken: partial(Proxy, Address("127.0.0.1", port))}))
             for port in (one, other)
         )
         assert [asked(taken), asked(taken, to_one), asked(taken, to_other)] == ["taken", "one", "other"]
@@ -63,14 +64,17 @@ def test_two_find_different_brokers_on_the_port_that_a_third_has() -> None:
 
 @needs_network
 def test_nothing_else_is_there() -> None:
-    with server(b"of the machine") as port, network.leading_out({1: partial(proxy_to, "127.0.0.1", port)}) as before:
+    with (
+        server(b"of the machine") as port,
+        network.leading_out({1: partial(Proxy, Address("127.0.0.1", port))}) as before,
+    ):
         assert asked(port, before) == ""
         assert asked(port) == "of the machine"
 
 
 @needs_network
 def test_a_command_that_never_comes() -> None:
-    with network.leading_out({1: partial(proxy_to, "127.0.0.1", 1)}):
+    with network.leading_out({1: partial(Proxy, Address("127.0.0.1", 1))}):
         pass
 
 

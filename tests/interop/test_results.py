@@ -25,6 +25,12 @@ def test_saved_results_are_found_again_and_others_stay(tmp_path: Path) -> None:
     assert results.load(path) == Results("broker 2", {"lib": failing(), "other": failing("x")})
 
 
+def test_a_line_is_saved_for_each_library(tmp_path: Path) -> None:
+    path = tmp_path / "broker.json"
+    results.save(path, Results("broker 1", {"other": failing("x"), "lib": failing("a")}))
+    assert [line.split(":")[0] for line in path.read_text().splitlines()] == ['{"broker"', '"lib"', '"other"', "}}"]
+
+
 def test_what_failures_said_is_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "broker.json"
     checks = [Check("confirms", "failed", "a path of this machine"), Check("TLS", "skipped", "there is none")]

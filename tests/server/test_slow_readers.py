@@ -17,7 +17,7 @@ from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
 from .peer import Peer, Server
-from .stored import StoredServer, publish, publisher_of
+from .stored_harness import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
 MANY = 10 * HIGH // len(BODY)

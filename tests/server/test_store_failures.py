@@ -16,7 +16,7 @@ from amqpy.store.store import StoreError, StoreFull
 from amqpy.wire.frames import HEARTBEAT_FRAME
 from amqpy.wire.outbox import HIGH
 
-from .stored import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
+from .stored_harness import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- a full disk
 

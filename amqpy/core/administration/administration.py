@@ -222,8 +222,9 @@ class Administration:
             raise _no_parameter()
         del self._globals[name]
         self._scheduler.drop(encoding.of_parameter("", GLOBAL, name))
-        # RabbitMQ tells that it is set, to nothing.
-        self._tell_of_parameter("parameter.set", name, GLOBAL, None)
+        # RabbitMQ told at first that it is set, to nothing.
+        event = "parameter.cleared" if self._broker.profile.tells_of_clearing else "parameter.set"
+        self._tell_of_parameter(event, name, GLOBAL, None)
 
     def global_parameters(self) -> list[Parameter]:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]

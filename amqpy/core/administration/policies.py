@@ -13,7 +13,7 @@ Source: `rabbit_policy`, `rabbit_policies`, `rabbit_amqqueue:is_policy_applicabl
 import re
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
@@ -178,11 +178,22 @@ class _Rule(NamedTuple):
     """The types of queues it is for, and EXCHANGE."""
 
 
+@cache
+def _types_of(profile: Profile) -> Mapping[str, frozenset[str]]:
+    types = dict(_TYPES)
+    for key in profile.classic_options:
+        types[key] = types[key] | {CLASSIC}
+    for key in profile.not_classic_keys:
+        types[key] = types[key] - {CLASSIC}
+    return types
+
+
 class Policies:
     """The policies of one kind in a virtual host."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: Mapping[str, frozenset[str]] = _TYPES) -> None:
         self._rules: list[_Rule] = []
+        self._types = types
 
     def __iter__(self) -> Iterator[Policy]:
         """In the order in which they are asked."""
@@ -190,7 +201,7 @@ class Policies:
 
     def copy(self) -> "Policies":
         """The same policies, whatever happens to these."""
-        copied = Policies()
+        copied = Policies(self._types)
         copied._rules = list(self._rules)
         return copied
 
@@ -202,7 +213,7 @@ class Policies:
         self.remove(policy.name)
         kinds = APPLY_TO[policy.apply_to]
         for key in policy.definition:
-            kinds = kinds & (_TYPES.get(key, kinds) | {EXCHANGE})
+            kinds = kinds & (self._types.get(key, kinds) | {EXCHANGE})
         insort(self._rules, _Rule(-policy.priority, policy.name, policy, compile_pattern(policy.pattern), kinds))
 
     def remove(self, name: str) -> None:
@@ -230,9 +241,10 @@ NO_POLICY: Final = EffectivePolicy(None, None, {})
 class PolicySet:
     """Both kinds of policies of a virtual host, and what they come to."""
 
-    def __init__(self) -> None:
-        self.policies = Policies()
-        self.operator_policies = Policies()
+    def __init__(self, profile: Profile) -> None:
+        types = _types_of(profile)
+        self.policies = Policies(types)
+        self.operator_policies = Policies(types)
 
     def apply_to_queue(self, queue: "Queue", *, new: bool = False) -> None:
         """Tells the queue its settings, if it is new or what policies say of it has changed."""

@@ -35,9 +35,10 @@ P = ParamSpec("P")
 class Events:
     """Tells what happens."""
 
-    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int]) -> None:
+    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int], node: str) -> None:
         self.exchange: Exchange | None = None
         """Where events go, once there is a virtual host to have it."""
+        self.node = node
         self.administrator = COMMAND_LINE
         """On whose behalf administration happens now."""
         self._publisher = publisher

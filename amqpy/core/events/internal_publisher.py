@@ -1,8 +1,8 @@
-"""What the broker itself publishes: events, and the copies of the firehose.
+"""Publishing by the broker itself: events, and the copies of the firehose.
 
-What is announced while an operation goes on is published when it is settled, in order: an operation is whole before
-its consequences. So nothing waits longer than a turn, and no more than one turn has to tell. Nor is there a circle:
-no event tells that a message was published, and the firehose makes no copies of its own.
+Messages noted during an operation are published when it is settled, in order, so that an operation is complete before
+its consequences. So they wait for one turn at most, and are bounded by what one turn does. There is no cycle: no
+event tells that a message was published, and the firehose does not copy its own messages.
 """
 
 import struct
@@ -19,7 +19,7 @@ PERSISTENT = b"\x02"
 
 
 class InternalPublisher:
-    """Publishes when the operation is over (`scheduler.TimerTarget`): whatever is announced is due at once."""
+    """Publishes noted messages when the operation is over (`scheduler.TimerTarget`): its timer is due at once."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -34,7 +34,7 @@ class InternalPublisher:
         *,
         unix_time_ms: int | None = None,
     ) -> None:
-        """A message for an exchange. With a time it is persistent and says when that was."""
+        """Notes a message for an exchange. With a time it is persistent and has that timestamp (in seconds)."""
         properties = {"headers": headers_property(encode_table(headers))}
         if unix_time_ms is not None:
             properties["delivery_mode"] = PERSISTENT
@@ -53,6 +53,6 @@ class InternalPublisher:
 
 
 def _shortstr(value: str) -> bytes:
-    """As much of it as fits: a name with a prefix may be too long for a routing key."""
+    """Encodes a short string, cut to 255 bytes: a name with a prefix may be too long for a routing key."""
     raw = value.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX]
     return bytes((len(raw),)) + raw

@@ -23,7 +23,7 @@ from amqpy.core.message import Keys, MessageView
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.values import Field, Table, as_erlang, comparable
+from amqpy.wire.values import Field, Table, as_erlang, comparable, last_values
 
 SLOTS = 1 << 16
 MASK = (1 << 64) - 1
@@ -108,7 +108,8 @@ class ConsistentHashExchange(Exchange):
     def _hashed(self, keys: Keys, view: MessageView) -> bytes:
         """What of a message is hashed. Those that do not have it all stay together."""
         if self._header is not None:
-            return repr(comparable(view.headers.get(self._header, ABSENT))).encode()
+            headers = last_values(view.headers) if self.vhost.profile.headers_as_map else view.headers
+            return repr(comparable(headers.get(self._header, ABSENT))).encode()
         value = keys[0] if self._property is None else view.properties.get(self._property, "")
         return str(value).encode("utf-8", "surrogateescape")
 

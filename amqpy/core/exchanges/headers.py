@@ -8,13 +8,14 @@ from collections.abc import Callable, Hashable, Iterator
 from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, repeated
+from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, last_values, repeated
 
 
 class HeadersExchange(Exchange):
     """Matches the message's headers with the bindings' arguments.
 
-    Where a name comes more than once, the first value is compared with the first, the second with the second.
+    Where a name comes more than once, the first value is compared with the first, the second with the second; or, as
+    the profile has it, each value that the binding wants with the last that the message has.
 
     Bindings are found through one of their conditions: all those of an `any` binding, the first of an `all` binding.
     So a message is compared with the bindings that share a header with it, not with every binding.
@@ -24,8 +25,10 @@ class HeadersExchange(Exchange):
     per_message = True
 
     def prepare(self) -> None:
-        self._value: Callable[[Field], Hashable] = exactly if self.vhost.profile.headers_by_type else comparable
+        profile = self.vhost.profile
+        self._value: Callable[[Field], Hashable] = exactly if profile.headers_by_type else comparable
         """What two values are compared by."""
+        self._is_mapped = profile.headers_as_map
         self._needs: dict[Binding, frozenset[Hashable]] = {}
         self._by_condition: dict[Hashable, dict[Binding, None]] = {}
 
@@ -56,16 +59,23 @@ class HeadersExchange(Exchange):
                 del self._by_condition[condition]
 
     def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
-        headers = view.headers
-        facts: set[Hashable] = {ALWAYS, *headers}
-        facts.update((key, self._value(field)) for key, field in headers.items())
-        for number, key, field in repeated(headers):
-            facts.update(((number, key), (number, key, self._value(field))))
+        facts = self._facts(view.headers)
         for fact in facts:
             for binding in self._by_condition.get(fact, ()):
                 needs = self._needs.get(binding)
                 if needs is None or needs <= facts:
                     yield binding.destination
+
+    def _facts(self, headers: Table) -> set[Hashable]:
+        """What is true of a message with these headers."""
+        facts: set[Hashable] = {ALWAYS, *headers}
+        if self._is_mapped:
+            facts.update((key, self._value(in_milliseconds(field))) for key, field in last_values(headers).items())
+            return facts
+        facts.update((key, self._value(field)) for key, field in headers.items())
+        for number, key, field in repeated(headers):
+            facts.update(((number, key), (number, key, self._value(field))))
+        return facts
 
     def _found_by(self, arguments: Table) -> set[Hashable]:
         conditions = self._conditions(arguments)
@@ -86,11 +96,22 @@ class HeadersExchange(Exchange):
             if key != "x-match" and (with_x or not key.startswith("x-"))
         ]
         further: list[Hashable] = [
-            (number, key) if field.kind == "void" else (number, key, self._value(field))
+            self._further(number, key, field)
             for number, key, field in repeated(arguments)
             if key != "x-match" and (with_x or not key.startswith("x-"))
         ]
         return first + further
+
+    def _further(self, number: int, key: str, field: Field) -> Hashable:
+        where = (key,) if self._is_mapped else (number, key)
+        if field.kind == "void":
+            return key if self._is_mapped else where
+        return (*where, self._value(field))
+
+
+def in_milliseconds(field: Field) -> Field:
+    """A timestamp as messages of AMQP 1.0 have it, to which those of 0-9-1 are likened."""
+    return field._replace(value=field.value * 1000) if field.kind == "timestamp" else field
 
 
 ALWAYS = ("",)

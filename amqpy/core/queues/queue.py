@@ -1,10 +1,10 @@
-"""A queue: messages in order, consumers in line.
+"""Classic queues: messages in order, consumers in line.
 
-The rule that everything keeps: after each operation is settled, no message waits while a consumer stands in line.
+The invariant: after each operation is settled, no message is ready while a consumer stands in line.
 
-Most queues have no arguments and no policy: they have a fast publish, which asks for nothing else. What arguments and
-policies want (`settings`) happens beside that path: in `_admit`, where messages come in under limits and times to live,
-and where they leave. A message that dies is given to the scheduler with the reason, for `dead_letter`.
+Most queues have no arguments and no policy: they have a fast publish, which checks nothing else. Arguments and
+policies (`settings`) act beside that path: in `_admit`, where messages are published under limits and TTLs, and
+where they leave. A message to be dead-lettered is given to the scheduler with the reason, for `dead_letter`.
 
 Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_queue`,
 `rabbit_queue_consumers`.
@@ -38,23 +38,23 @@ if TYPE_CHECKING:
     from amqpy.core.vhost import Vhost
 
 ReturnWay: TypeAlias = Literal["nack", "reject", "recover", "down"]
-"""How a message comes back: by basic.nack, basic.reject or basic.recover, or because its channel is gone."""
+"""The cause of a requeue: basic.nack, basic.reject or basic.recover, or the end of the channel ("down")."""
 
 READ_MAX = 4 * 1024 * 1024
-"""Bytes of bodies that are read from the store to be handed out in one go: some milliseconds' worth."""
+"""Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 EXPIRED_MAX = 100
-"""Messages that a queue lets die in one go; when a million expire at once, others get their turn in between."""
+"""Expired messages that a queue drops in one go; when a million expire at once, others are served in between."""
 
 
 class Queue(ConsumerDispatch):
-    """A queue of a vhost."""
+    """A classic queue of a vhost."""
 
     type: ClassVar[str] = CLASSIC
     buries_last_first: ClassVar[bool] = False
-    """Of several messages that one drives out, the last one dropped is the first dead letter."""
+    """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     refusal_fails_commit: ClassVar[bool] = True
-    """Whether a transaction with a message that is refused fails."""
+    """True if tx.commit fails when a message is refused here."""
     __slots__ = (
         "arguments",
         "auto_delete",
@@ -89,32 +89,32 @@ class Queue(ConsumerDispatch):
         self.ready = self._new_fifo(0)
         self.auto_delete = auto_delete
         self.owner = owner
-        """The connection an exclusive queue belongs to."""
+        """The connection of an exclusive queue, else None."""
         self.arguments = arguments
         self.policy = NO_POLICY
         self.bindings: dict[Binding, None] = {}
         self.has_fast_publish = True
-        """Nothing in the settings concerns a publish."""
+        """True if nothing in the settings concerns a publish."""
         self.unacked_count = 0
         self.deleted = False
         self.is_held = False
-        """Messages are coming back: consumers get nothing before all of them are here."""
+        """True while a large requeue goes on: nothing is delivered before all of its messages are back."""
         self.is_shrinking = False
-        """It has far more messages than it may have, and drops them bit by bit."""
+        """True while a job drops the messages beyond its length limit bit by bit."""
         self.may_expire = False
-        """Whether a message with an end of life came in since the queue was empty."""
+        """True if a message with an expiry time was published since the queue was empty."""
         self.expires_at_ms: int | None = None
-        """When its first message expires, as the scheduler has it."""
+        """The time at which its first message expires, for which the timer is set; None without one."""
         self.dedup_keys: set[Hashable] | None = None
-        """The deduplication keys of the messages it is responsible for, where it takes none twice."""
+        """The deduplication keys of its messages, ready or unacknowledged; None without deduplication."""
         self.tracks_settlement = durable and scheduler.journal is not None
-        """Whether it must hear of every message that is settled."""
+        """True if `settled` must be called for each message."""
 
     # --- settings
 
     def configure(self, settings: Settings) -> None:
-        """Arguments and policies have come to this. What it means for the messages that are here already happens
-        now; only a new time to live is for those to come."""
+        """Applies what arguments and policies come to. It takes effect on the messages that are here already, too; only
+        a new message TTL is for those to come."""
         before, self.settings = self.settings, settings
         if settings.expires_ms != before.expires_ms:
             if self.expiry is not None:
@@ -131,12 +131,12 @@ class Queue(ConsumerDispatch):
         self.has_fast_publish = self.has_fast_publish and not isinstance(self.ready, PriorityFifo)
         if not self.has_fast_publish:
             self.end_patience()
-        # RabbitMQ has the new limits before the new overflow: what is here goes by either.
+        # RabbitMQ applies the new limits before the new overflow: messages are dropped by either.
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
             drop_excess(self)
 
     def _choose_fifo(self) -> None:
-        """A plain FIFO as long as it does."""
+        """Uses a FIFO without levels where priorities and length in bytes are not limited."""
         if self.settings.max_priority or self.settings.max_length_bytes is not None:
             if not isinstance(self.ready, PriorityFifo):
                 self.ready = self._levelled()
@@ -146,10 +146,10 @@ class Queue(ConsumerDispatch):
     # --- places for messages
 
     keeps_all: ClassVar[bool] = False
-    """Whether transient messages survive a restart, too."""
+    """True if transient messages survive a restart, too."""
 
     def _new_fifo(self, level: int) -> ReadyFifo[Message]:
-        """Where messages of this level wait; levels are told apart in the store."""
+        """Makes the FIFO of a priority level; each level has a lane of its own in the store."""
         journal = self.scheduler.journal
         if journal is None:
             return ReadyFifo()
@@ -162,12 +162,12 @@ class Queue(ConsumerDispatch):
         return PriorityFifo(self.level_of, body_size, base, make=self._new_fifo, size=size)
 
     def lanes(self) -> "Iterator[PagedFifo | DelayedMessages]":
-        """Its places in the store, whether there is anything or not."""
+        """Its lanes in the store, also those that are empty."""
         fifos = self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,)
         return (fifo for fifo in fifos if isinstance(fifo, PagedFifo))
 
     def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
-        """What the store has in one of its lanes waits again."""
+        """Makes the messages that the store has in one of its lanes ready again."""
         lane = self._new_fifo(record.level) if record.level else self._level_0()
         assert isinstance(lane, PagedFifo)
         lane.restore(record.number, state, delivered_before=delivered_before)
@@ -176,12 +176,12 @@ class Queue(ConsumerDispatch):
         for _, message in lane if self.dedup_keys is not None else ():
             self._is_duplicate(message)
         if len(lane):
-            # Whether one of them expires is not known before it is read.
+            # Their expiry times are not known before they are read.
             self.may_expire = True
             self.watch_first()
 
     def restored(self) -> None:
-        """All is back, also what was not answered: that may be more than it may hold."""
+        """Drops excess when all messages are restored: with the unacknowledged ones they may exceed the limits."""
         if self.settings.overflow == "drop-head":
             drop_excess(self)
 
@@ -189,7 +189,7 @@ class Queue(ConsumerDispatch):
         return self.ready.base() if isinstance(self.ready, PriorityFifo) else self.ready
 
     def use(self, *, by_get: bool = False) -> None:
-        """Somebody asked about the queue, or asked it for a message: its lease is renewed."""
+        """Restarts the timer of x-expires: the queue was declared again or asked for a message."""
         if self.expiry is not None:
             self.expiry.renew()
 
@@ -198,7 +198,7 @@ class Queue(ConsumerDispatch):
         return len(self.consumers)
 
     def level_of(self, message: Message) -> int:
-        """The level that the message waits on; the highest is served first."""
+        """The priority level of the message; the highest is delivered first."""
         highest = self.settings.max_priority
         return min(priority_of(message.header), highest) if highest else 0
 
@@ -206,13 +206,13 @@ class Queue(ConsumerDispatch):
 
     @property
     def is_patient(self) -> bool:
-        """Whether a message may as well wait here as on its way to a consumer: there is no other who could take it,
-        and no rule that drops it."""
+        """True if a message may as well stay here as wait to be read by the consumer: no other consumer could take
+        it, and no limit or TTL drops it."""
         return self.has_fast_publish and not self.may_expire and len(self.consumers) == 1
 
     def publish(self, message: Message) -> bool:
-        """Takes responsibility for the message, unless the answer is True: then it is refused (x-overflow). If a
-        consumer is in line, it gets it now."""
+        """Takes the message, or returns True: then it is refused (x-overflow). If a consumer is in line, the message
+        is delivered at once."""
         if not self.has_fast_publish:
             if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
                 self.finish_draining()
@@ -229,7 +229,7 @@ class Queue(ConsumerDispatch):
         return False
 
     def _admit(self, message: Message) -> bool:
-        """`publish` where arguments or policies have a say."""
+        """`publish` where arguments or policies concern it."""
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
@@ -241,7 +241,7 @@ class Queue(ConsumerDispatch):
         if message.expires_at_ms is not None and not self.may_expire:
             self.may_expire = True
             self.end_patience()
-            self.may_expire = True  # also if nothing waits any more
+            self.may_expire = True  # also if nothing is ready any more
         ready = self.ready
         if self.ready_consumers and not ready.never_delivered and not ready.requeued:
             consumer = self._next_consumer()
@@ -258,13 +258,13 @@ class Queue(ConsumerDispatch):
         return False
 
     def _note_expiry(self, at_ms: int) -> None:
-        """A message came that lives until then. One that may not wait at all is gone before the next one comes."""
+        """Sets the timer for a message that expires at `at_ms`; if that is now, drops it before the next publish."""
         if at_ms <= self.scheduler.now_ms:
             self.drop_expired()
         self.watch_first()
 
     def _with_ttl(self, message: Message) -> Message:
-        """The message with the end of life it has in this queue."""
+        """The message with its expiry time in this queue: the earlier of its own and the queue's message TTL."""
         if self.settings.message_ttl_ms is None:
             return message
         expires_at_ms = self.scheduler.now_ms + self.settings.message_ttl_ms
@@ -279,11 +279,11 @@ class Queue(ConsumerDispatch):
         )
 
     def limits(self) -> tuple[int | None, int | None]:
-        """How many messages may wait, and how many bytes of them; None is no limit."""
+        """The most messages that may be ready, and the most bytes of their bodies; None is no limit."""
         return self.settings.max_length, self.settings.max_length_bytes
 
     def _is_duplicate(self, message: Message) -> bool:
-        """Whether a message with the same deduplication header is here; else the queue has one now."""
+        """True if a message with the same deduplication header is here; otherwise remembers the header."""
         assert self.dedup_keys is not None
         key = deduplication_key(headers_of(message.header))
         if key is None:
@@ -294,15 +294,15 @@ class Queue(ConsumerDispatch):
         return False
 
     def forget(self, message: Message) -> None:
-        """Another one with the same deduplication header may come."""
+        """Allows another message with the same deduplication header."""
         if self.dedup_keys is not None:
             self.dedup_keys.discard(deduplication_key(headers_of(message.header)))
 
     # --- messages out
 
     def drain(self, read_max: int = READ_MAX) -> None:
-        """Hands out messages as long as there is a message and a consumer in line. If that takes reading more than so
-        many bytes, it goes on in the next turn."""
+        """Delivers as long as there is a ready message and a consumer in line. After reading more than `read_max` bytes
+        from the store it goes on in the next turn."""
         if self.may_expire or self.is_held:
             self._drain_expiring(read_max)
             return
@@ -316,7 +316,7 @@ class Queue(ConsumerDispatch):
                 return
 
     def _drain_expiring(self, read_max: int) -> None:
-        """`drain` where each message may be too old by the time it is the first one, or must wait for others."""
+        """`drain` where messages may have expired, or a large requeue goes on."""
         if self.is_held:
             return
         ready, journal = self.ready, self.scheduler.journal
@@ -330,8 +330,8 @@ class Queue(ConsumerDispatch):
         self.watch_first()
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
-        """The first message for basic.get: its position, the message, and whether it was delivered before. What
-        expired behind it goes at once, and is not counted any more."""
+        """Takes the first message for basic.get: position, message, redelivered; None when there is none. Expired
+        messages behind it are dropped at once, so that they are not counted."""
         if self.may_expire:
             while not self.drop_expired() and self.ready:
                 pass
@@ -344,16 +344,16 @@ class Queue(ConsumerDispatch):
         return taken
 
     def expire(self) -> "Steps":
-        """Lets all die that nobody may have any more, before `take`, which would have to wait for it: a job."""
+        """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""
         while self.may_expire and self.ready and not self.drop_expired():
             yield 2 * EXPIRED_MAX
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
-        """The message as a client gets to see it."""
+        """The message as it is sent to a client."""
         return message
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
-        """An unacknowledged message comes back, to where it was."""
+        """Requeues an unacknowledged message at its old position."""
         self.unacked_count -= 1
         self.ready.put_back(position, message)
         if self.ready_consumers:
@@ -365,18 +365,18 @@ class Queue(ConsumerDispatch):
             self.watch_first()
 
     def reject(self, position: int, message: Message) -> None:
-        """An unacknowledged message is not wanted."""
+        """Drops or dead-letters an unacknowledged message."""
         self.unacked_count -= 1
         if not self.deleted:
             self.drop(position, message, "rejected")
 
     def settled(self, position: int, message: Message) -> None:
-        """The queue is not responsible for the message any more. Only called where it keeps account."""
+        """Forgets a message that was acknowledged, dropped or expired. Called only if `tracks_settlement`."""
         self.forget(message)
         self.ready.settle(position, message)
 
     def drop(self, position: int, message: Message, reason: str) -> None:
-        """A message dies here: dropped, or a dead letter, which is done with once it is sent."""
+        """Drops a message, or dead-letters it: then it is settled once the dead letter is sent."""
         if self.settings.dead_letter_exchange is not None:
             self.forget(message)
             self.dead_letter(position, message, reason)
@@ -384,22 +384,22 @@ class Queue(ConsumerDispatch):
             self.settled(position, message)
 
     def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
-        """For the dead letter exchange, if there is one, when the operation is over. None: it never was in here."""
+        """Dead-letters a message at the next `settle`, if there is an exchange for it. No position: it was refused."""
         if self.settings.dead_letter_exchange is not None:
             self.scheduler.dead_letters.append((self, position, message, reason))
 
     def dead_lettered(self, position: int | None, message: Message) -> None:
-        """The dead letter is where it was to go, if anywhere."""
+        """Settles a message whose dead letter was sent, or had nowhere to go."""
         if position is not None and self.tracks_settlement:
             self.ready.settle(position, message)
 
     def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
-        """Nobody took the dead letter. Whether it is to be tried again."""
+        """Called when no queue took the dead letter. True if it will be sent again."""
         return False
 
     def purge(self) -> int:
-        """Drops the messages that wait; returns their number. They are freed bit by bit. Where the queue must part with
-        each by itself, that is a job."""
+        """Drops the ready messages and returns their number. They are freed bit by bit. Where each must be settled by
+        itself, that is a job."""
         count = len(self.ready)
         if self._parts_singly():
             self.scheduler.jobs.do(self._part_with(count))
@@ -413,11 +413,11 @@ class Queue(ConsumerDispatch):
             self.watch_first()
 
     def _parts_singly(self) -> bool:
-        """Whether dropping all that waits takes more than to forget it. What came back lies apart in the store."""
+        """True if purged messages must be settled one by one. Requeued messages have rows of their own in the store."""
         return self.dedup_keys is not None or (self.tracks_settlement and self.ready.has_requeued)
 
     def _part_with(self, count: int) -> "Steps":
-        """Of those that come meanwhile some may go instead of others."""
+        """Settles `count` messages from the head: a job. Messages published meanwhile may be among them."""
         for _ in range(count):
             if not self.ready or not self._parts_singly():
                 break
@@ -430,14 +430,14 @@ class Queue(ConsumerDispatch):
             self.watch_first()
 
     def close(self) -> None:
-        """The queue is deleted: the store forgets its lanes, with what is in them and what is still owed."""
+        """Drops its lanes from the store when it is deleted, with ready and unacknowledged messages."""
         for lane in self.lanes():
             lane.close()
         self.tracks_settlement = False
         self.dedup_keys = None
 
     def release(self) -> None:
-        """The queue is deleted, and empty: lets go of what leads back to it. Garbage is seldom looked for."""
+        """Breaks reference cycles when it is deleted and empty: the garbage collector runs seldom."""
         if self.expiry is not None:
             self.expiry.end()
         self.expiry = None
@@ -446,8 +446,8 @@ class Queue(ConsumerDispatch):
     # --- time
 
     def watch_first(self) -> None:
-        """Puts on the scheduler when the first message expires. Those behind it wait until they are first (as in
-        RabbitMQ's classic queues): only the first one can be had, and so none is had too late."""
+        """Sets the timer for the expiry of the first message. Those behind it expire when they are first (as in
+        RabbitMQ's classic queues): only the first one is ever delivered, so none is delivered too late."""
         first = self.ready.first()
         if first is None:
             self.may_expire = False
@@ -461,15 +461,15 @@ class Queue(ConsumerDispatch):
             self.scheduler.deadlines.set(self, at_ms)
 
     def on_timer(self) -> None:
-        """The first message's time has come (`scheduler.TimerTarget`)."""
+        """Drops the first messages when they expire (`scheduler.TimerTarget`)."""
         self.expires_at_ms = None
         if self.drop_expired() and self.ready_consumers:
             self.scheduler.queues_to_drain[self] = None
         self.watch_first()
 
     def drop_expired(self) -> bool:
-        """Lets the first messages die whose time is over, up to a bound. Whether the one that is first now can be
-        had."""
+        """Drops expired messages at the head, at most `EXPIRED_MAX`. True if the message that is first now may be
+        delivered."""
         now_ms = self.scheduler.now_ms
         ready = self.ready
         count = 0
@@ -486,10 +486,10 @@ class Queue(ConsumerDispatch):
     # --- checks
 
     def check_get(self) -> None:
-        """Raises what refuses basic.get."""
+        """Raises the fault that refuses basic.get, where the queue does not support it."""
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
-        """Raises PreconditionFailed when a condition does not hold, or Unimplemented."""
+        """Raises PreconditionFailed if a condition does not hold, Unimplemented if the flag is not supported."""
         if if_unused and self.consumers:
             raise PreconditionFailed(f"queue '{self.name}' in vhost '{self.vhost.name}' in use")
         if if_empty and self.ready:

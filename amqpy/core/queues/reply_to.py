@@ -1,9 +1,9 @@
-"""Direct reply-to: answers that need no queue.
+"""Direct reply-to: replies that need no queue.
 
 A client consumes from the pseudo-queue `amq.rabbitmq.reply-to` and sends requests with that as reply-to. In the
-request the name is replaced by one of a kind, and what is published to that name goes straight to the client's
+request the name is replaced by a unique one, and messages published to that name go straight to the client's
 channel, or nowhere. While the client has its share of the memory waiting to be read, further replies wait as messages:
-none is lost as long as the client is there, and who publishes them is held back by the alarm of the memory.
+none is lost as long as the client is there, and their publishers are blocked by the memory alarm.
 
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
@@ -24,7 +24,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 class ReplyQueue(Queue):
-    """Where replies for one channel are published to: a queue that holds only what its client cannot take yet."""
+    """The queue of the replies for one channel: it holds only those that its client cannot take yet."""
 
     __slots__ = ("_target", "_unacked", "tag")
 
@@ -35,7 +35,7 @@ class ReplyQueue(Queue):
         self._target = target
 
     def publish(self, message: Message) -> bool:
-        """Delivers the reply as soon as the client can take it, if anybody still waits for it."""
+        """Delivers the reply, or keeps it until the client can take it; drops it if the consumer has left."""
         if self.ready.never_delivered or self._target.outbox.overfull:
             if not self.deleted:
                 self.ready.append(message)
@@ -44,12 +44,12 @@ class ReplyQueue(Queue):
         return False
 
     def drain(self, read_max: int = 0) -> None:
-        """Delivers replies that wait as long as the client can take them."""
+        """Delivers waiting replies as long as the client can take them."""
         while self.ready.never_delivered and not self._target.outbox.overfull:
             self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
 
     def finish(self) -> None:
-        """Delivers all replies that wait: the client will take no more."""
+        """Delivers all waiting replies, when the consumer is cancelled."""
         while self.ready.never_delivered:
             self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
 
@@ -58,11 +58,11 @@ _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()
 
 
 def wants_reply(header: bytes) -> bool:
-    """Whether this message's reply-to is the pseudo-queue."""
+    """True if the reply-to in this content header is the pseudo-queue."""
     return _MARK in header and decode_properties(header).get("reply_to") == REPLY_TO
 
 
 def name_reply_queue(header: bytes, queue: ReplyQueue) -> bytes:
-    """The content header with the name that leads back as its reply-to."""
+    """The content header with the unique name of the reply queue as its reply-to."""
     raw = queue.name.encode()
     return replace_property(header, "reply_to", bytes((len(raw),)) + raw)

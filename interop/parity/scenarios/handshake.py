@@ -7,7 +7,7 @@ from typing import Any
 
 from interop.parity import codec
 from interop.parity.connection import ROOM_FOR_ANYTHING
-from interop.parity.scenario import says_why, scenario
+from interop.parity.scenario import Differs, says_why, scenario
 from interop.parity.script import Connection, Stage
 
 REFUSED_END_S = 25.0  # RabbitMQ waits before it hangs up on a peer that it does not trust
@@ -69,7 +69,15 @@ def start_and_tune(stage: Stage) -> None:
         "zeros": bytes(8),
         "lower case": b"amqp\x00\x00\x09\x01",
         "frame": codec.frame(codec.METHOD, 0, codec.method_payload("connection.open", virtual_host="/")),
-    }
+    },
+    differs={
+        "1.0 over SASL": Differs(
+            "AMQP 1.0 is not spoken here",
+            [r"protocol header b'AMQP\x03\x01\x00\x00'", "the connection ends within…"],
+            [r"protocol header b'AMQP\x00\x00\t\x01'", "the connection ends"],
+            since="4.0",
+        )
+    },
 )
 def protocol_header(stage: Stage, header: bytes) -> None:
     """A version the server does not speak is answered with the one it speaks, and the end."""

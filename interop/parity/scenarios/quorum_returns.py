@@ -77,7 +77,7 @@ def place_after_returns_in_reverse(stage: Stage, arguments: dict[str, Any]) -> N
     channel.drain(queue)
 
 
-@scenario(each=LIMITS)
+@scenario(each=LIMITS, before="4.0")
 def place_of_several_consumers_messages(stage: Stage, arguments: dict[str, Any]) -> None:
     """A channel that ends gives back by consumer tag; what was got has its delivery tag there, as text."""
     channel, queue = filled(stage, 16, arguments)
@@ -183,7 +183,7 @@ def get_header(stage: Stage, properties: dict[str, Any]) -> None:
     channel.get(queue)
 
 
-@scenario(each=["nack", "nack multiple", "reject", "recover", "close"])
+@scenario(each=["nack", "nack multiple", "reject", "recover", "close"], before={"close": "4.0"})
 def delivery_limit(stage: Stage, way: str) -> None:
     """Every return counts; the one more than the limit dead-letters with a reason of its own."""
     channel = stage.channel()
@@ -328,7 +328,7 @@ def at_least_once_without_a_queue(stage: Stage) -> None:
     channel.call("queue.delete", queue=queue)
 
 
-@scenario(each={"limit": True, "reject": False})
+@scenario(each={"limit": True, "reject": False}, before={"reject": "4.0"})
 def there_and_back(stage: Stage, limit: bool) -> None:
     """Counts begin anew in each queue. What comes around by its limit alone is dropped, what was rejected is not."""
     channel = stage.channel()

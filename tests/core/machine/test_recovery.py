@@ -13,8 +13,8 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table, array_field, table_field
+from tests.core.core_harness import FakeClient, arguments, longstr
 from tests.core.recorded import DurableWorld, Store, durable_state
-from tests.core.world import FakeClient, arguments, longstr
 
 if TYPE_CHECKING:
     from amqpy.core.queues.dispatch import Consumer

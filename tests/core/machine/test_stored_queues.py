@@ -14,7 +14,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
-from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
 
 TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
 

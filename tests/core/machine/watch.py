@@ -7,7 +7,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import decode_array, decode_table
-from tests.core.world import FakeTarget
+from tests.core.core_harness import FakeTarget
 
 Log = list[tuple[Any, ...]]
 """Events: the name of a method of `QueueModel`, and its arguments."""

@@ -3,7 +3,7 @@
 As a program it writes the story to a database, tells on stdout what was synced, and puts up with an unreliable disk
 (`tests/faults`, which it steers through a file):
 
-    python -m tests.store.story DATABASE FAULTS-FILE SEED
+    python -m tests.store.scripted_batches DATABASE FAULTS-FILE SEED
 """
 
 import contextlib

@@ -1,82 +1,55 @@
-"""Any sequence of operations on the broker, compared with the model after every step."""
+"""Exchanges, bindings, and two connections with queues of their own: what is refused, what goes with what, and who gets
+a message. The model judges every event, and says which operation must be refused."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.message import Message
-from amqpy.core.unacked import Delivery, UnackedDeliveries
+from amqpy.core.unacked import Delivery
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table
-from tests.core.invariants import check_invariants
-from tests.core.model import Debt, Model, ModelBinding, ModelChannel, ModelConsumer, ModelExchange, ModelQueue
-from tests.core.world import FakeClient, FakeTarget, World, longstr
+from tests.core.core_harness import FakeClient, longstr
+from tests.core.machine.model import Copy, Letter, ModelChannel, ModelConsumer, ModelQueue, QueueSettings
+from tests.core.machine.test_queues import QueueMachine, destroys, names, picks, seldom
+from tests.core.machine.topology import ModelBinding, ModelExchange
+from tests.core.machine.watch import LoggedTarget
 
-if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
-
+EXCHANGES = ("x1", "x2", "x3")
 CHANNELS = 2
 
 connections = st.integers(0, 1)
 channels = st.integers(0, 2 * CHANNELS - 1)
-picks = st.integers(0, 9)
-queue_names = st.sampled_from(["q1", "q2", "q3"])
-exchange_names = st.sampled_from(["x1", "x2", "x3"])
+exchange_names = st.sampled_from(EXCHANGES)
 kinds = st.sampled_from(["direct", "fanout", "topic", "headers"])
 keys = st.sampled_from(["", "a", "a.b", "q1"])
 patterns = st.sampled_from(["", "a", "a.b", "*", "#", "a.#", "#.b"])
-seldom = st.integers(0, 9).map(lambda number: number == 7)
 
 
-class LoggedRecipient(FakeTarget):
-    """Notes its deliveries in one log for all, so that their order over all consumers is known."""
-
-    def __init__(self, log: list[tuple["LoggedRecipient", int, bool, str]]) -> None:
-        super().__init__()
-        self.log = log
-
-    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
-        self.log.append((self, tag, redelivered, message.body.decode()))
+def headers_of(has_header: bool) -> Table | None:
+    return {"header": Field("byte", 1)} if has_header else None
 
 
-def destroys(function: Callable[..., None]) -> Callable[..., None]:
-    """A rule after which less is there. It must wait for others to build something up first."""
-
-    @precondition(lambda self: self.steps_since_loss > 5)
-    @wraps(function)
-    def destroy(self: "BrokerMachine", *arguments: object, **options: object) -> None:
-        self.steps_since_loss = 0
-        function(self, *arguments, **options)
-
-    return destroy
-
-
-class BrokerMachine(RuleBasedStateMachine):
+class TopologyMachine(QueueMachine):
     """Two connections of two channels each, three queues, three exchanges, and what can be done with them."""
+
+    channels_count = 2 * CHANNELS
+    wait: Any = None
+    toggle_exchange: Any = None
+    """Rules that lead to nothing here."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
-        self.model = Model()
         self.clients = [FakeClient("one"), FakeClient("other")]
-        self.channels_unacked = [UnackedDeliveries() for _ in range(2 * CHANNELS)]
         self.pending: list[list[tuple[int, Delivery]]] = [[] for _ in self.channels_unacked]
-        self.channels = [ModelChannel(number // CHANNELS) for number in range(2 * CHANNELS)]
-        self.log: list[tuple[LoggedRecipient, int, bool, str]] = []
-        self.ends: dict[ModelConsumer, tuple[Consumer, LoggedRecipient]] = {}
-        self.cancelled: set[ModelConsumer] = set()
-        self.published = 0
-        self.steps_since_loss = 0
 
-    # --- comparing
+    # --- judging
 
     def expect(self, fault: type[AmqpFault] | None, connection: int, operation: Callable[[], Any]) -> Any:  # noqa: ANN401
         """Runs an operation of a connection that must be refused in this way, or not at all."""
@@ -85,75 +58,41 @@ class BrokerMachine(RuleBasedStateMachine):
             return operation()
         return None
 
-    def absorb(self) -> None:
-        """Tells the model what was delivered."""
-        targets = {target: consumer for consumer, (_, target) in self.ends.items()}
-        for target, tag, redelivered, body in self.log:
-            self.model.deliver(targets[target], tag, redelivered, body)
-        self.log.clear()
-
-    def existing(self, name: str) -> str:
-        """Mostly a queue that is there, as most operations on others end at once."""
-        return name if name in self.model.queues else min(self.model.queues, default=name)
-
     def queue_fault(self, connection: int, name: str) -> type[AmqpFault] | None:
         queue = self.model.queues.get(name)
         if queue is None:
             return NotFound
         return ResourceLocked if queue.owner not in {None, connection} else None
 
+    def answered(self) -> list[Delivery]:
+        return [owed for taken in self.pending for _, owed in taken]
+
     @invariant()
-    def the_broker_is_as_the_model_says(self) -> None:
-        self.steps_since_loss += 1
-        self.absorb()
-        self.check_queues()
-        self.check_bindings()
-        self.check_channels()
-        self.check_remembered_routes()
-        answered = [owed for taken in self.pending for _, owed in taken]
-        check_invariants(self.world.broker, self.channels_unacked, answered)
-
-    def check_queues(self) -> None:
-        queues = self.world.vhost.queues
-        assert set(queues) == set(self.model.queues)
-        debts = [debt.queue for each in self.channels for owed in (each.owed, each.pending) for debt in owed.values()]
-        for name, queue in self.model.queues.items():
-            assert self.world.ready(name) == queue.bodies()
-            assert len(queues[name].ready) == len(queue.ready)
-            assert queues[name].unacked_count == debts.count(queue)
-            assert len(queues[name].consumers) == len(self.model.consumers_of(queue))
-            assert queues[name].owner is (None if queue.owner is None else self.clients[queue.owner])
-            assert not self.model.is_stuck(queue)
-
-    def check_bindings(self) -> None:
-        exchanges = self.world.vhost.exchanges
-        assert set(exchanges) - {"", *PREDECLARED, EVENT_EXCHANGE} == set(self.model.exchanges)
+    def the_topology_is_as_the_model_says(self) -> None:
+        vhost, topology = self.world.vhost, self.model.topology
+        assert set(vhost.exchanges) - {"", *PREDECLARED, EVENT_EXCHANGE} == set(topology.exchanges)
         found = [
             ModelBinding(source, kind == "queue", destination, key, bool(arguments))
             for source, kind, destination, key, arguments in self.world.snapshot()["bindings"]  # type: ignore[attr-defined]
         ]
-        assert len(found) == len(self.model.bindings)
-        assert set(found) == set(self.model.bindings)
+        assert len(found) == len(topology.bindings)
+        assert set(found) == set(topology.bindings)
+        for name, queue in self.model.queues.items():
+            assert vhost.queues[name].owner is (None if queue.owner is None else self.clients[queue.owner])
 
-    def check_channels(self) -> None:
-        for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
-            assert list(unacked.by_tag) == sorted(channel.owed)
-            assert unacked.last_tag == channel.last_tag
-            assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
-        for consumer, (_, target) in self.ends.items():
-            assert target.cancellations == (consumer in self.cancelled)
-
-    def check_remembered_routes(self) -> None:
+    @invariant()
+    def remembered_routes_are_right(self) -> None:
+        vhost = self.world.vhost
         for client in self.clients:
-            for route in self.world.vhost.routes_of(client.user_name).values():
+            for route in vhost.routes_of(client.user_name).values():
                 if route.queues is None:
-                    assert self.world.vhost.find_queues(route) is None
+                    assert vhost.find_queues(route) is None
                     continue
-                names = [queue.name for queue in route.queues]
+                found = [queue.name for queue in route.queues]
                 for has_header in (False, True):
-                    assert set(names) == self.model.route(route.exchange.name, route.routing_key, has_header)
-                assert len(names) == len(set(names))
-                assert set(self.world.vhost.find_queues(route) or ()) == set(route.queues)
+                    assert set(found) == self.model.route(route.exchange.name, route.routing_key, has_header)
+                assert len(found) == len(set(found))
+                assert set(vhost.find_queues(route) or ()) == set(route.queues)
 
     # --- topology
 
@@ -171,20 +110,20 @@ class BrokerMachine(RuleBasedStateMachine):
         self.consume(0, "q1", no_ack=False, exclusive=False, prefetch=prefetch, reading=True)
         self.consume(CHANNELS, "q1", no_ack=False, exclusive=False, prefetch=1, reading=True)
 
-    @rule(connection=connections, name=queue_names, exclusive=seldom, auto_delete=seldom)
+    @rule(connection=connections, name=names, exclusive=seldom, auto_delete=seldom)
     def declare_queue(self, connection: int, name: str, exclusive: bool, auto_delete: bool) -> None:
         queue = self.model.queues.get(name)
         owner = connection if exclusive else None
         fault: type[AmqpFault] | None = None
         if queue is None:
-            self.model.queues[name] = ModelQueue(name, owner, auto_delete)
+            self.model.queues[name] = ModelQueue(name, QueueSettings(), self.model.now_ms, owner, auto_delete)
         elif queue.owner != owner:
             fault = ResourceLocked
         elif queue.auto_delete != auto_delete:
             fault = PreconditionFailed
         self.expect(fault, connection, lambda: self.world.queue(name, exclusive=exclusive, auto_delete=auto_delete))
 
-    @rule(connection=connections, name=queue_names, if_unused=st.booleans(), if_empty=st.booleans())
+    @rule(connection=connections, name=names, if_unused=st.booleans(), if_empty=st.booleans())
     @destroys
     def delete_queue(self, connection: int, name: str, if_unused: bool, if_empty: bool) -> None:
         queue = self.model.queues.get(name)
@@ -195,13 +134,13 @@ class BrokerMachine(RuleBasedStateMachine):
                 fault = PreconditionFailed
             else:
                 count = len(queue.ready)
-                self.cancelled.update(self.model.delete_queue(queue))
+                self.model.remove(queue)
         deleted = self.expect(
             fault, connection, lambda: self.world.delete_queue(name, if_unused=if_unused, if_empty=if_empty)
         )
         assert fault or deleted == count
 
-    @rule(connection=connections, name=queue_names)
+    @rule(connection=connections, name=names)
     @destroys
     def purge_queue(self, connection: int, name: str) -> None:
         fault = self.queue_fault(connection, name)
@@ -214,7 +153,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(name=exchange_names, kind=kinds, auto_delete=st.booleans(), alternate=st.none() | exchange_names)
     def declare_exchange(self, name: str, kind: str, auto_delete: bool, alternate: str | None) -> None:
         wanted = ModelExchange(kind, auto_delete, alternate)
-        existing = self.model.exchanges.setdefault(name, wanted)
+        existing = self.model.topology.exchanges.setdefault(name, wanted)
         arguments = {"alternate-exchange": longstr(alternate)} if alternate else None
         self.expect(
             None if existing == wanted else PreconditionFailed,
@@ -225,17 +164,17 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(name=exchange_names, if_unused=st.booleans())
     @destroys
     def delete_exchange(self, name: str, if_unused: bool) -> None:
-        used = any(binding.source == name for binding in self.model.bindings)
+        used = any(binding.source == name for binding in self.model.topology.bindings)
         fault = PreconditionFailed if if_unused and used else None
         self.expect(fault, 0, lambda: self.world.delete_exchange(name, if_unused=if_unused))
-        if fault is None and name in self.model.exchanges:
-            self.model.delete_exchange(name)
+        if fault is None and name in self.model.topology.exchanges:
+            self.model.topology.delete_exchange(name)
 
     @rule(
         connection=connections,
         source=exchange_names,
         to_queue=st.booleans(),
-        queue=queue_names,
+        queue=names,
         exchange=exchange_names,
         key=patterns,
         wants_header=st.booleans(),
@@ -252,12 +191,13 @@ class BrokerMachine(RuleBasedStateMachine):
         wants_header: bool,
         binds: bool,
     ) -> None:
+        topology = self.model.topology
         destination = queue if to_queue else exchange
         binding = ModelBinding(source, to_queue, destination, key, wants_header)
         fault: type[AmqpFault] | None = None
-        if not binds and binding not in self.model.bindings:
+        if not binds and binding not in topology.bindings:
             pass
-        elif source not in self.model.exchanges or (not to_queue and destination not in self.model.exchanges):
+        elif source not in topology.exchanges or (not to_queue and destination not in topology.exchanges):
             fault = NotFound
         elif to_queue:
             fault = self.queue_fault(connection, queue)
@@ -270,37 +210,43 @@ class BrokerMachine(RuleBasedStateMachine):
         }[to_queue, binds]
         arguments = headers_of(wants_header)
         self.expect(fault, connection, lambda: operation(destination, source, key, arguments))
-        if fault is None and not binds and binding in self.model.bindings:
-            self.model.unbind([binding])
-        elif fault is None and binds and binding not in self.model.bindings:
-            self.model.bindings.append(binding)
+        if fault is None and not binds and binding in topology.bindings:
+            topology.unbind([binding])
+        elif fault is None and binds and binding not in topology.bindings:
+            topology.bindings.append(binding)
 
-    # --- publishing
+    # --- messages
 
-    @rule(connection=connections, name=queue_names, count=st.integers(1, 6))
-    def publish_to_queue(self, connection: int, name: str, count: int) -> None:
-        self.publish(connection, "", self.existing(name), has_header=False, count=count)
+    @rule(connection=connections, name=names, count=st.integers(1, 6))
+    def publish(self, connection: int, name: str, count: int) -> None:
+        self.publish_to_exchange(connection, "", self.existing(name), has_header=False, count=count)
 
-    @rule(connection=connections, exchange=exchange_names, key=keys, has_header=st.booleans())
-    def publish_to_exchange(self, connection: int, exchange: str, key: str, has_header: bool) -> None:
-        self.publish(connection, exchange, key, has_header=has_header, count=2)
-
-    def publish(self, connection: int, exchange: str, key: str, *, has_header: bool, count: int) -> None:
-        fault = None if exchange in {"", *self.model.exchanges} else NotFound
+    @rule(connection=connections, exchange=exchange_names, key=keys, has_header=st.booleans(), count=st.just(2))
+    def publish_to_exchange(self, connection: int, exchange: str, key: str, has_header: bool, count: int) -> None:
+        fault = None if exchange in {"", *self.model.topology.exchanges} else NotFound
         bodies = [f"m{self.published + number}" for number in range(count)]
         self.published += count
         if fault is None:
-            for name in self.model.route(exchange, key, has_header):
-                for body in bodies:
-                    self.model.queues[name].append(body)
+            for body in bodies:
+                copy = Copy(body, key, 0, None, None, has_header=has_header)
+                self.model.letters.append(Letter(copy, exchange))
         headers = headers_of(has_header)
         self.expect(fault, connection, lambda: self.world.publish(exchange, key, *bodies, headers=headers))
 
-    # --- consuming
+    @rule(number=channels, name=names, no_ack=st.booleans())
+    def get(self, number: int, name: str, no_ack: bool) -> None:
+        name = self.existing(name)
+        connection = number // CHANNELS
+        if fault := self.queue_fault(connection, name):
+            self.expect(fault, connection, lambda: self.world.get(name, self.channels_unacked[number]))
+        else:
+            self.expect(None, connection, lambda: super(TopologyMachine, self).get(number, name, no_ack=no_ack))
+
+    # --- consumers
 
     @rule(
         number=channels,
-        name=queue_names,
+        name=names,
         no_ack=seldom,
         exclusive=seldom,
         prefetch=st.integers(0, 3),
@@ -308,74 +254,49 @@ class BrokerMachine(RuleBasedStateMachine):
     )
     def consume(self, number: int, name: str, no_ack: bool, exclusive: bool, prefetch: int, reading: bool) -> None:
         name = self.existing(name)
-        channel = self.channels[number]
-        fault = self.queue_fault(channel.connection, name)
+        connection = number // CHANNELS
+        fault = self.queue_fault(connection, name)
         queue = self.model.queues.get(name)
         others = self.model.consumers_of(queue) if queue else []
         if fault is None and (any(each.exclusive for each in others) or (exclusive and others)):
             fault = AccessRefused
-        target = LoggedRecipient(self.log)
+        target = LoggedTarget(self.log)
         target.reading = reading
         consumer = self.expect(
             fault,
-            channel.connection,
+            connection,
             lambda: self.world.consume(
                 name, self.channels_unacked[number], target, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
             ),
         )
         if queue is not None and fault is None:
-            new = ModelConsumer(queue, channel, prefetch, no_ack, exclusive, reading=reading)
-            self.model.consumers.append(new)
-            self.ends[new] = consumer, target
+            channel = self.channels[number]
+            new = ModelConsumer(queue, channel, prefetch, no_ack, exclusive=exclusive, reading=reading)
+            self.model.targets[target] = new
+            self.model.subscribe(new)
+            self.ends[new] = consumer
 
     @precondition(lambda self: self.model.consumers)
     @rule(pick=picks)
-    @destroys
-    def cancel(self, pick: int) -> None:
-        consumer = self.pick_consumer(pick)
-        self.model.consumers.remove(consumer)
-        if consumer.queue.auto_delete and not self.model.consumers_of(consumer.queue):
-            self.model.delete_queue(consumer.queue)
-        self.world.cancel(self.ends[consumer][0])
-
-    @precondition(lambda self: self.model.consumers and all(consumer.reading for consumer in self.model.consumers))
-    @rule(pick=picks)
     def stop_reading(self, pick: int) -> None:
-        consumer = self.pick_consumer(pick)
-        consumer.reading = self.ends[consumer][1].reading = False
+        consumer = self.model.consumers[pick % len(self.model.consumers)]
+        self.let_read(consumer, False)
 
     @precondition(lambda self: not all(consumer.reading for consumer in self.model.consumers))
     @rule(pick=picks)
     def read_again(self, pick: int) -> None:
         waiting = [consumer for consumer in self.model.consumers if not consumer.reading]
         consumer = waiting[pick % len(waiting)]
-        consumer.reading = self.ends[consumer][1].reading = True
-        self.world.resume(self.ends[consumer][0])
+        self.let_read(consumer, True)
+        self.world.resume(self.ends[consumer])
 
-    def pick_consumer(self, pick: int) -> ModelConsumer:
-        return self.model.consumers[pick % len(self.model.consumers)]
-
-    @rule(number=channels, name=queue_names, no_ack=st.booleans())
-    def get(self, number: int, name: str, no_ack: bool) -> None:
-        name = self.existing(name)
-        channel = self.channels[number]
-        fault = self.queue_fault(channel.connection, name)
-        got = self.expect(
-            fault, channel.connection, lambda: self.world.get(name, self.channels_unacked[number], no_ack=no_ack)
-        )
-        queue = self.model.queues.get(name)
-        if fault or queue is None or not queue.ready:
-            assert got is None
-            return
-        position, body, redelivered = self.model.take(queue)
-        channel.last_tag += 1
-        assert got == ((channel.last_tag, redelivered, body), len(queue.ready))
-        if not no_ack:
-            self.model.owe(channel, Debt(queue, position, body, None))
+    def let_read(self, consumer: ModelConsumer, reading: bool) -> None:
+        (target,) = [each for each, mine in self.model.targets.items() if mine is consumer]
+        consumer.reading = target.reading = reading
 
     @rule(number=channels, limit=st.integers(0, 3))
     def set_global_prefetch(self, number: int, limit: int) -> None:
-        self.model.limit(self.channels[number], limit)
+        self.channels[number].set_limit(limit)
         self.world.limit(self.channels_unacked[number], limit)
 
     # --- answering
@@ -403,16 +324,16 @@ class BrokerMachine(RuleBasedStateMachine):
         if verdict == "later":
             channel.pending |= answered
         else:
-            self.model.settle(channel, list(answered.values()), requeue=verdict == "requeue")
-        self.expect(None if covered is not None else PreconditionFailed, channel.connection, operation)
+            self.model.settle(answered, verdict)
+        self.expect(None if covered is not None else PreconditionFailed, number // CHANNELS, operation)
 
     @precondition(lambda self: any(channel.pending for channel in self.channels))
     @rule(pick=picks, verdict=st.sampled_from(["ack", "requeue"]))
     def commit(self, pick: int, verdict: str) -> None:
         number = self.pick_channel(pick, lambda channel: channel.pending)
         channel = self.channels[number]
-        self.model.settle(channel, list(channel.pending.values()), requeue=verdict == "requeue")
-        channel.pending.clear()
+        self.model.settle(channel.pending, verdict)
+        channel.pending = {}
         taken = self.take_pending(number)
         if verdict == "ack":
             self.world.broker.acknowledge(taken)
@@ -423,11 +344,13 @@ class BrokerMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(channel.pending for channel in self.channels))
     @rule(pick=picks)
     def roll_back(self, pick: int) -> None:
-        number = self.pick_channel(pick, lambda channel: channel.pending)
+        self.take_back_answers(self.pick_channel(pick, lambda channel: channel.pending))
+
+    def take_back_answers(self, number: int) -> None:
         channel = self.channels[number]
         self.channels_unacked[number].put_back(self.take_pending(number))
         channel.owed |= channel.pending
-        channel.pending.clear()
+        channel.pending = {}
 
     def pick_channel(self, pick: int, fits: Callable[[ModelChannel], object]) -> int:
         fitting = [number for number, channel in enumerate(self.channels) if fits(channel)]
@@ -442,8 +365,8 @@ class BrokerMachine(RuleBasedStateMachine):
     def recover(self, pick: int) -> None:
         number = self.pick_channel(pick, lambda channel: channel.owed)
         channel = self.channels[number]
-        self.model.settle(channel, list(channel.owed.values()), requeue=True)
-        channel.owed.clear()
+        self.model.settle(channel.owed, "requeue")
+        channel.owed = {}
         self.world.recover(self.channels_unacked[number])
 
     # --- endings
@@ -451,33 +374,24 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(number=channels)
     @destroys
     def close_channel(self, number: int) -> None:
-        self.end_channel(number)
+        self.leave(number)
 
-    def end_channel(self, number: int) -> None:
-        unacked = self.channels_unacked[number]
-        unacked.put_back(self.take_pending(number))
-        self.model.leave(self.channels[number])
-        self.world.close_channel(unacked)
-        self.absorb()
-        self.channels_unacked[number] = UnackedDeliveries()
-        self.channels[number] = ModelChannel(self.channels[number].connection)
+    def leave(self, number: int) -> None:
+        """In a transaction that goes on, nothing was answered."""
+        self.take_back_answers(number)
+        super().leave(number)
 
     @rule(connection=connections)
     @destroys
     def lose_connection(self, connection: int) -> None:
         for number in range(connection * CHANNELS, (connection + 1) * CHANNELS):
-            self.end_channel(number)
+            self.leave(number)
+        for queue in [each for each in self.model.queues.values() if each.owner == connection]:
+            self.model.remove(queue)
         self.world.lose_connection(self.clients[connection])
         self.clients[connection] = FakeClient(self.clients[connection].user_name)
-        for queue in list(self.model.queues.values()):
-            if queue.owner == connection:
-                self.model.delete_queue(queue)
 
 
-def headers_of(has_header: bool) -> Table:
-    return {"header": Field("byte", 1)} if has_header else {}
-
-
-TestBroker = BrokerMachine.TestCase
+TestTopology = TopologyMachine.TestCase
 # Explaining a failure traces every line of it, which takes longer than a test may.
-TestBroker.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])
+TestTopology.settings = settings(max_examples=200, stateful_step_count=50, phases=[Phase.generate, Phase.shrink])

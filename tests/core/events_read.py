@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from amqpy.core.message import Message
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, decode_array, decode_table
-from tests.core.world import World
+from tests.core.core_harness import World
 
 
 class Told(NamedTuple):

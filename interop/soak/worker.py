@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import Findings, Ledger, Stream
 
 STOPPED = 320

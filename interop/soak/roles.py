@@ -9,7 +9,7 @@ from typing import Any
 
 from interop.soak.clients import conversations, raw, with_aio_pika, with_celery, with_kombu, with_pika
 from interop.soak.ledger import Stream
-from interop.soak.shift import Actor, Sender, Shift, Taker
+from interop.soak.worker import Actor, Sender, Shift, Taker
 
 QUORUM = {"x-queue-type": "quorum"}
 LEVELS = 4
@@ -52,7 +52,7 @@ LINES = (
 
 
 @dataclass
-class Cast:
+class Roles:
     """All actors of a shift, and the durable things they need. `queues` and `exchanges` are what is there at most when
     all have left, and is deleted then."""
 
@@ -78,8 +78,8 @@ class Cast:
         return self.shift.ledger.open(f"{self.shift.name}.{name}", queues, levels=levels, is_direct=is_direct)
 
 
-def cast(shift: Shift, scale: int, *, celery: bool) -> Cast:
-    made = Cast(shift)
+def assign_roles(shift: Shift, scale: int, *, celery: bool) -> Roles:
+    made = Roles(shift)
     for number in range(scale):
         for line in LINES:
             add_line(made, line, f"{line.name}-{number}")
@@ -97,7 +97,7 @@ def cast(shift: Shift, scale: int, *, celery: bool) -> Cast:
     return made
 
 
-def add_line(made: Cast, line: Line, name: str) -> None:
+def add_line(made: Roles, line: Line, name: str) -> None:
     queue = made.queue(name, line.arguments)
     stream = made.stream(name, queue, levels=line.levels)
     made.actors.append(line.sender(made.shift, f"{name}.sender", stream, "", queue, batch=line.batch))
@@ -108,7 +108,7 @@ def add_line(made: Cast, line: Line, name: str) -> None:
         )
 
 
-def add_copies(made: Cast, name: str) -> None:
+def add_copies(made: Roles, name: str) -> None:
     """A topic exchange with two queues, each of which gets everything."""
     exchange = made.exchange(name, "topic")
     first, second = made.queue(f"{name}.first"), made.queue(f"{name}.second", QUORUM)
@@ -121,7 +121,7 @@ def add_copies(made: Cast, name: str) -> None:
     ]
 
 
-def add_ladder(made: Cast, name: str) -> None:
+def add_ladder(made: Roles, name: str) -> None:
     """Each message is rejected once, waits, and comes back."""
     work, wait = f"{made.shift.name}.{name}.work", f"{made.shift.name}.{name}.wait"
     made.queues[work] = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": wait}
@@ -137,7 +137,7 @@ def add_ladder(made: Cast, name: str) -> None:
     ]
 
 
-def add_backlog(made: Cast, name: str) -> None:
+def add_backlog(made: Roles, name: str) -> None:
     """More than a queue keeps in memory, taken now and then."""
     queue = made.queue(name)
     stream = made.stream(name, queue)
@@ -147,7 +147,7 @@ def add_backlog(made: Cast, name: str) -> None:
     ]
 
 
-def add_conversations(made: Cast, name: str) -> None:
+def add_conversations(made: Roles, name: str) -> None:
     queue = made.queue(f"{name}.requests")
     exchange = made.exchange(f"{name}.news", "topic")
     made.actors.append(conversations.Server(made.shift, f"{name}.server", queue))
@@ -156,7 +156,7 @@ def add_conversations(made: Cast, name: str) -> None:
     made.leftovers.append(queue)
 
 
-def add_trouble(made: Cast, name: str) -> None:
+def add_trouble(made: Roles, name: str) -> None:
     churner = raw.Churner(made.shift, f"{name}.churner")
     made.actors += [
         churner,

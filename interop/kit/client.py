@@ -1,4 +1,4 @@
-"""One connection with one channel, as the actors need it: any method, content in and out, and an end at any moment."""
+"""A raw client: one connection with one channel; any method, content in and out, and an end at any moment."""
 
 import socket
 import struct
@@ -6,12 +6,13 @@ import time
 from collections import deque
 from typing import Any
 
-from interop.bench import frames
+from interop.kit.address import Address
 from interop.parity import codec
 from interop.parity.inbox import Inbox, Incoming
 
 TIMEOUT_S = 30.0
 RECEIVE_BYTES = 1 << 18
+CHANNEL_MAX, FRAME_MAX = 10, 131_072
 
 
 class Gone(Exception):
@@ -33,17 +34,9 @@ class Silent(Exception):
 class Client:
     """Channel 1 of one connection. Everything may raise Gone, Refused or Silent."""
 
-    def __init__(
-        self,
-        port: int,
-        *,
-        host: str = "127.0.0.1",
-        user: str = "guest",
-        password: str = "guest",
-        vhost: str = "/",
-    ) -> None:
+    def __init__(self, broker: Address) -> None:
         try:
-            self._socket = socket.create_connection((host, port), timeout=TIMEOUT_S)
+            self._socket = socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S)
         except OSError as error:
             raise Gone(f"cannot connect: {error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,16 +45,12 @@ class Client:
         self.events: deque[Incoming] = deque()
         """What came without being asked for: deliveries, returns, confirms."""
         self._answers: deque[Incoming] = deque()
-        self._handshake(user, password, vhost)
-
-    def _handshake(self, user: str, password: str, vhost: str) -> None:
-        self.send(frames.PROTOCOL_HEADER)
+        self.send(codec.PROTOCOL_HEADER)
         self.answer("connection.start")
-        self.send(frames.start_ok(user, password))
+        self.send(start_ok(broker.user, broker.password))
         self.answer("connection.tune")
-        self.send(frames.tune_ok(10, frames.FRAME_MAX))
-        self.send(frames.connection_open(vhost))
-        self.answer("connection.open-ok")
+        self.tell("connection.tune-ok", on=0, channel_max=CHANNEL_MAX, frame_max=FRAME_MAX, heartbeat=0)
+        self.call("connection.open", on=0, virtual_host=broker.vhost)
         self.call("channel.open")
 
     # Out
@@ -72,20 +61,19 @@ class Client:
         except OSError as error:
             raise Gone(str(error)) from None
 
-    def tell(self, method: str, **fields: Any) -> None:  # noqa: ANN401
+    def tell(self, method: str, *, on: int = 1, **fields: Any) -> None:  # noqa: ANN401
         """Send a method that has no answer, or whose answer is waited for elsewhere."""
-        self.send(codec.frame(codec.METHOD, 1, codec.method_payload(method, **fields)))
+        self.send(codec.frame(codec.METHOD, on, codec.method_payload(method, **fields)))
 
-    def call(self, method: str, **fields: Any) -> Incoming:  # noqa: ANN401
+    def call(self, method: str, *, on: int = 1, **fields: Any) -> Incoming:  # noqa: ANN401
         """Send a method and wait for its answer; what else comes meanwhile goes to `events`."""
-        self.tell(method, **fields)
+        self.tell(method, on=on, **fields)
         return self.answer(*codec.METHODS[method].replies)
 
     def close(self) -> None:
         """Leave politely: all that was sent is processed, and all that the broker sent is in `events`."""
         self.call("channel.close", reply_code=200, reply_text="done")
-        self.send(frames.connection_close())
-        self.answer("connection.close-ok")
+        self.call("connection.close", on=0, reply_code=200, reply_text="done")
         self.drop()
 
     def drop(self) -> None:
@@ -148,6 +136,12 @@ class Client:
                 raise Refused(incoming)
             unasked = ("basic.deliver", "basic.return", "basic.ack", "basic.nack", "basic.cancel")
             (self.events if incoming.method in unasked else self._answers).append(incoming)
+
+
+def start_ok(user: str, password: str) -> bytes:
+    response = f"\0{user}\0{password}"
+    fields = codec.method_payload("connection.start-ok", mechanism="PLAIN", response=response, locale="en_US")
+    return codec.frame(codec.METHOD, 0, fields)
 
 
 def publication(exchange: str, key: str, body: bytes, properties: bytes, *, mandatory: bool = False) -> bytes:
