@@ -27,7 +27,7 @@ NOBODY: Final = Origin("", 0, "", "")
 
 
 class Actor(Protocol):
-    """Somebody in whose name an operation is done: a connected client, or a user of the management API."""
+    """The one in whose name an operation is done: a connected client, or a user of the management API."""
 
     @property
     def user_name(self) -> str: ...

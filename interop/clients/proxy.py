@@ -9,6 +9,7 @@ when it is done:
 """
 
 import contextlib
+import socket
 import struct
 
 import trio
@@ -122,8 +123,8 @@ def frames_end(data: bytes) -> int:
 class Proxy(proxy.Proxy[Pair]):
     """Obeys on a port of its own."""
 
-    def __init__(self, broker: Address, *, listen_on: int = 0) -> None:
-        super().__init__(broker, Pair, listen_on=listen_on)
+    def __init__(self, broker: Address, clients: socket.socket | None = None) -> None:
+        super().__init__(broker, Pair, clients=clients)
         self._commands = proxy.listener()
         self.control_port: int = self._commands.getsockname()[1]
 

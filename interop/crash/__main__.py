@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from interop import keeper
 from interop.crash.play import Play
 from interop.kit.brokers import Broker, private_amqpy, private_rabbitmq
 from interop.kit.program import ProgramFailed
@@ -58,4 +59,5 @@ def chosen(kind: str, data_dir: Path | None, options: tuple[str, ...]) -> Iterat
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

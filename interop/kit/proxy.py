@@ -8,7 +8,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Generic, Self, TypeVar
@@ -21,8 +20,6 @@ HOST = "127.0.0.1"
 RECEIVE_BYTES = 1 << 18
 BACKLOG = 128
 TIMEOUT_S = 10.0
-BIND_TIMEOUT_S = 900.0
-BIND_RETRY_S = 0.5
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 PassOn = Callable[[bytes], Awaitable[None]]
@@ -99,18 +96,18 @@ AnyPair = TypeVar("AnyPair", bound=Pair)
 
 
 class Proxy(Generic[AnyPair]):
-    """Listens on a port of 127.0.0.1, which may be a given one, while it is entered."""
+    """Listens on a free port of 127.0.0.1, or takes the clients of a listener that is there, while it is entered."""
 
     def __init__(
         self,
         broker: Address,
         make_pair: Callable[[trio.SocketStream, trio.SocketStream], AnyPair],
         *,
-        listen_on: int = 0,
+        clients: socket.socket | None = None,
     ) -> None:
         self._broker = broker
         self._make_pair = make_pair
-        self._listening = listener(listen_on)
+        self._listening = clients or listener()
         self.address = replace(broker, host=HOST, port=self._listening.getsockname()[1])
         """Where it listens itself, and how to log in."""
         self.pairs: set[AnyPair] = set()
@@ -166,13 +163,5 @@ def end(each: trio.socket.SocketType) -> None:
         each.shutdown(socket.SHUT_RDWR)
 
 
-def listener(port: int = 0) -> socket.socket:
-    """Wait for a port that is taken: another run may have it, and let it go."""
-    deadline = time.monotonic() + BIND_TIMEOUT_S
-    while True:
-        try:
-            return socket.create_server((HOST, port), backlog=BACKLOG)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(BIND_RETRY_S)
+def listener() -> socket.socket:
+    return socket.create_server((HOST, 0), backlog=BACKLOG)

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from interop import keeper
 from interop.kit.program import ProgramFailed
 from interop.matrix import features
 from interop.matrix.brokers import STORES, Player, running_amqpy, running_rabbitmq
@@ -104,4 +105,5 @@ def report(outcome: Outcome, *, verbose: bool) -> None:
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

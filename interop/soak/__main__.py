@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from interop import keeper
 from interop.kit.process import allow_many_files
 from interop.rabbitmq import RabbitMQUnavailable
 from interop.soak.brokers import chosen
@@ -79,4 +80,5 @@ def main(
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

@@ -105,8 +105,12 @@ class Soak:
         self.proxy.stir()
         for actor in made.actors:
             actor.start()
-        self.watch(shift, made, time.monotonic() + seconds, restart_every_s)
-        finish(made, self.proxy)
+        try:
+            self.watch(shift, made, time.monotonic() + seconds, restart_every_s)
+            finish(made, self.proxy)
+        finally:  # also for an interrupt, which would wait for threads that wait for this
+            for over in shift.over.values():
+                over.set()
         self.report.shifts += 1
         self.report.counts += ledger.counts + shift.counts
         self.report.quiet.append(self.measure())

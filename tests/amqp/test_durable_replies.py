@@ -1,5 +1,7 @@
 """What is promised is durable: confirms and replies to changes and commits wait for the store; nothing else does."""
 
+from typing import Any
+
 import pytest
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
@@ -60,7 +62,7 @@ def publisher(disk: Disk, *methods: Method) -> Client:
     )
 
 
-def persistent(queue: str = "q", payload: bytes = b"", **more: object) -> bytes:
+def persistent(queue: str = "q", payload: bytes = b"", **more: Any) -> bytes:  # noqa: ANN401
     return publish_frames(queue, payload, delivery_mode=2, **more)
 
 

@@ -47,7 +47,7 @@ class Watcher:
     def opened(self, **properties: str) -> Client:
         client = self.client()
         client.feed(HEADER)
-        client.send(commands.Connection.StartOk(properties, "PLAIN", "\0guest\0guest", "en_US"), channel=0)
+        client.send(commands.Connection.StartOk({**properties}, "PLAIN", "\0guest\0guest", "en_US"), channel=0)
         client.send(*OPENING[1:], channel=0)
         return client
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
 from amqpy.amqp.state import State
@@ -28,7 +29,7 @@ def broker() -> Iterator[Broker]:
 class Large(Client):
     """A client of whom a turn does little: `say` is one turn, and what is left is for `work`."""
 
-    def say(self, *methods: object, channel: int = 1) -> list[Received]:
+    def say(self, *methods: Method, channel: int = 1) -> list[Received]:
         self.session.receive(b"".join(method_frame(method, channel) for method in methods), self.now_ms)
         self.broker.settle()
         return self.said()
@@ -95,7 +96,7 @@ def test_others_are_served_meanwhile(broker: Broker, count: int) -> None:
         (Queue.Delete(queue="q"), "Queue.DeleteOk"),
     ],
 )
-def test_a_reply_comes_when_it_comes_in_rabbitmq(broker: Broker, method: object, reply: str) -> None:
+def test_a_reply_comes_when_it_comes_in_rabbitmq(broker: Broker, method: Method, reply: str) -> None:
     """Recover is answered before its messages are back; all else when it is done."""
     client = owing(broker)
     for number in range(5):
@@ -144,7 +145,7 @@ def test_a_connection_that_is_lost_while_it_leaves(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("ending", [LEAVE, Basic.Nack(delivery_tag=0, multiple=True, requeue=True)])
-def test_the_queue_is_deleted_while_messages_return_to_it(broker: Broker, ending: object) -> None:
+def test_the_queue_is_deleted_while_messages_return_to_it(broker: Broker, ending: Method) -> None:
     client, other = owing(broker), Client.opened(broker)
     client.say(ending)
     some(broker)

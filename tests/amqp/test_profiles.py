@@ -1,6 +1,7 @@
 """The switches that act in the conversation with a client, each in every profile."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
@@ -16,7 +17,7 @@ def opened(profile: str) -> Client:
     return Client.opened(make_broker(Config(cluster_name="rabbit@test", profile=profile)))
 
 
-def started(profile: str, *, from_loopback: bool = True, **settings: object) -> tuple[Client, Received]:
+def started(profile: str, *, from_loopback: bool = True, **settings: Any) -> tuple[Client, Received]:  # noqa: ANN401
     """A client that has read connection.start."""
     config = Config(cluster_name="rabbit@test", profile=profile, **settings)
     client = Client(make_broker(config), from_loopback=from_loopback)
@@ -212,15 +213,15 @@ def test_unknown_exchange_types(profile: str, expected: str) -> None:
     assert close.method.reply_text.endswith(" - unknown exchange type 'x-new'")
 
 
-DENIED = "deprecated_features_permit_transient_nonexcl_queues"
-
-
 @switch("transient_queues", *["Queue.DeclareOk"] * 4)
 def test_transient_queues(profile: str, expected: str) -> None:
     client = opened(profile)
     assert names(client.send(Queue.Declare(queue="own", exclusive=True))) == ["Queue.DeclareOk"]
     assert names(client.send(Queue.Declare(queue="q"))) == [expected]
-    client = Client.opened(make_broker(Config(cluster_name="rabbit@test", profile=profile, **{DENIED: False})))
+    config = Config(
+        cluster_name="rabbit@test", profile=profile, deprecated_features_permit_transient_nonexcl_queues=False
+    )
+    client = Client.opened(make_broker(config))
     assert names(client.send(Queue.Declare(queue="own", exclusive=True))) == ["Queue.DeclareOk"]
     (close,) = client.send(Queue.Declare(queue="q"))
     assert close.name == "Connection.Close"

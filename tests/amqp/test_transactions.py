@@ -1,6 +1,7 @@
 """tx: nothing happens before the commit, all of it at the commit, nothing of it after a rollback."""
 
 import pytest
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue, Tx
 
 from .client import Client, method_frame, names, publish_frames, remains
@@ -77,7 +78,7 @@ def test_a_queue_that_is_gone_by_the_commit() -> None:
         (Basic.Reject(1, False), 0),
     ],
 )
-def test_answers_count_from_the_commit_on(answer: object, left: int) -> None:
+def test_answers_count_from_the_commit_on(answer: Method, left: int) -> None:
     client = transactional()
     client.publish("q", channel=2)
     assert names(client.send(Basic.Get(queue="q"))) == ["Basic.GetOk"]

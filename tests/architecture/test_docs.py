@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+CODE = re.compile(r"`([^`\n]+)`|^ {4}(.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -43,3 +46,12 @@ def test_glossary_names_files_that_are_there() -> None:
     assert entries
     assert not [row for row, files in named.items() if not files]
     assert not [path for files in named.values() for path in files if not (ROOT / "amqpy" / path).is_file()]
+
+
+def test_contributing_names_what_is_there() -> None:
+    """Files and folders, of the project or of the package, and the modules after `-m`."""
+    words = [word for code in CODE.findall(CONTRIBUTING.read_text("utf-8")) for word in "".join(code).split()]
+    files = {word for word in words if "/" in word or word.endswith((".py", ".md"))}
+    modules = {module.replace(".", "/") for option, module in pairwise(words) if option == "-m"}
+    assert {"scripts/check", "core/exchanges/", "interop/parity"} <= files | modules, "the page is read"
+    assert not {name for name in files | modules if not (ROOT / name).exists() and not (ROOT / "amqpy" / name).exists()}

@@ -60,16 +60,18 @@ def integer(value: int) -> Field:
     return Field("signedint" if -(1 << 31) <= value < 1 << 31 else "long", value)
 
 
-def arguments(**values: int | str | bool) -> Table:
+def arguments(**values: int | str | bool) -> dict[str, Field]:
     """Arguments of queue.declare: `max_length=1` is `x-max-length`."""
-    kinds = {bool: "bool", str: "longstr"}
-    return {
-        f"x-{name.replace('_', '-')}": Field(kinds[type(value)], value) if type(value) in kinds else integer(value)
-        for name, value in values.items()
-    }
+    return {f"x-{name.replace('_', '-')}": field_of(value) for name, value in values.items()}
 
 
-def properties_header(**properties: object) -> bytes:
+def field_of(value: int | str | bool) -> Field:
+    if isinstance(value, bool):
+        return Field("bool", value)
+    return longstr(value) if isinstance(value, str) else integer(value)
+
+
+def properties_header(**properties: Any) -> bytes:  # noqa: ANN401
     """The payload of a content header frame with these properties."""
     return marshal(ContentHeader(body_size=0, properties=Basic.Properties(**properties)), 1)[7:-1]
 

@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from amqpy.core.broker import Broker
 from amqpy.core.deduplication import deduplication_key
@@ -67,7 +68,7 @@ def check_invariants(
         check_store(broker, debts)
 
 
-def deadlines_of(heap: DeadlineHeap) -> dict[object, int]:
+def deadlines_of(heap: DeadlineHeap[Any]) -> dict[object, int]:
     return {heap._keys[number]: at_ms for at_ms, number in heap._heap if number in heap._keys}
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def with_client() -> tuple[World, FakeClient, Alarms]:
     return world, client, world.broker.alarms
 
 
-def measured(*, used: int = 4 * GB, free: int = 20 * GB, **settings: str) -> Broker:
+def measured(*, used: int = 4 * GB, free: int = 20 * GB, **settings: Any) -> Broker:  # noqa: ANN401
     """A broker that uses so much of 10 GB of memory, and has so much disk."""
     broker = World(**settings).broker
     broker.resources.note_memory(used, 10 * GB)

@@ -208,6 +208,6 @@ def _set(world: World, mark: str, change: tuple[Any, ...]) -> None:
 def _governed(world: World) -> dict[object, object]:
     queues = world.vhost.queues.values()
     exchanges = world.vhost.exchanges.values()
-    return {(type(each), each.name): each.policy for each in (*queues, *exchanges)} | {
-        each.name: each.settings for each in queues
-    }
+    governed: dict[object, object] = {(type(each), each.name): each.policy for each in queues}
+    governed |= {(type(each), each.name): each.policy for each in exchanges}
+    return governed | {each.name: each.settings for each in queues}

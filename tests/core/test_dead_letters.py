@@ -33,8 +33,8 @@ def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> 
     """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)))
+    options = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0, **options}
+    world.queue("q", durable=True, arguments=arguments(**options))
     return world
 
 

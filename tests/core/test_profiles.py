@@ -143,7 +143,7 @@ def test_headers_that_come_twice(profile: str, expected: bool) -> None:
     world.bind("q", "amq.headers", "", twice)
     assert bool(world.routed("amq.headers", "", twice)) is expected
     world.unbind("q", "amq.headers", "", twice)
-    world.bind("q", "amq.headers", "", {"x-match": longstr("any")} | decode_table(b"\x01b" + encode_field(two)))
+    world.bind("q", "amq.headers", "", {"x-match": longstr("any"), **decode_table(b"\x01b" + encode_field(two))})
     assert world.routed("amq.headers", "", decode_table(b"\x01b" + encode_field(two))) == {"q"}
 
 
@@ -383,8 +383,8 @@ def test_queue_versions(profile: str, expected: list[int]) -> None:
 def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | None) -> None:
     world = World(profile)
     world.broker.administration.add_vhost("/", default_queue_type="quorum")
-    for name, more in {"a": {"exclusive": True}, "b": {"durable": True, "auto_delete": True}}.items():
-        field = world.queue(name, **more).arguments.get("x-queue-type")
+    for queue in world.queue("a", exclusive=True), world.queue("b", durable=True, auto_delete=True):
+        field = queue.arguments.get("x-queue-type")
         assert (field and field.value) == expected
     assert world.queue("c", durable=True).type == "quorum"
 

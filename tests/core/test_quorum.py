@@ -18,8 +18,8 @@ PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> World:
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead"}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)) | (more or {}))
+    options = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead", **options}
+    world.queue("q", durable=True, arguments={**arguments(**options), **(more or {})})
     return world
 
 
@@ -36,7 +36,8 @@ def take(world: World, unacked: UnackedDeliveries, count: int = 1) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None) -> None:
     """To the end where nothing limits how often, so that the others get their turn; else before all others."""
-    world, unacked = quorum_world(profile, **({} if limit is None else {"delivery_limit": limit})), UnackedDeliveries()
+    world = quorum_world(profile) if limit is None else quorum_world(profile, delivery_limit=limit)
+    unacked = UnackedDeliveries()
     world.publish("", "q", *"abcd")
     take(world, unacked, 2)
     if way == "down":

@@ -1,6 +1,7 @@
 """Results are kept, and judged."""
 
 from pathlib import Path
+from typing import Any
 
 from interop.clients import report, results
 from interop.clients.library import Library, Program, Sdist, Suite
@@ -8,7 +9,7 @@ from interop.clients.results import LibraryResult, Results, SuiteResult
 from interop.clients.tap import Check
 
 
-def library(**suite: object) -> Library:
+def library(**suite: Any) -> Library:  # noqa: ANN401
     own_tests = Suite(source=Sdist("lib==1"), command=("pytest",), **suite)
     return Library("Lib", "Python", "a library", programs=(Program("all", ("x",)),), suites=(own_tests,), folder="lib")
 

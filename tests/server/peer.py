@@ -6,6 +6,7 @@ time and is exact. A test asks for that with the fixture `server`.
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import trio
 from pamqp.base import Frame as Method
@@ -68,7 +69,7 @@ class Peer:
         await self.say(method, channel=channel)
         return await self.expect(f"{method.name}Ok")
 
-    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: object) -> None:
+    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> None:  # noqa: ANN401
         await self.send(publish_frames(routing_key, payload, **more))
 
     async def expect(self, name: str) -> Received:
@@ -84,7 +85,7 @@ class Peer:
                 data = await self.stream.receive_some()
                 if not data:
                     return None
-                self._read += [each for each in self._transcript.read(data) if not is_heartbeat(each)]
+                self._read += [each for each in self._transcript.read(bytes(data)) if not is_heartbeat(each)]
         return self._read.pop(0)
 
     async def rest(self) -> list[Received]:

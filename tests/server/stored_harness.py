@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from pamqp.commands import Confirm, Queue
@@ -102,7 +102,7 @@ class StoredServer(Server):
         return self.reactor.flusher
 
 
-async def publisher_of(server: StoredServer, **declare: object) -> Peer:
+async def publisher_of(server: StoredServer, **declare: Any) -> Peer:  # noqa: ANN401
     """A peer with confirms and a durable queue `q`."""
     peer = await server.opened()
     await peer.ask(Queue.Declare(queue="q", durable=True, **declare))

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -67,13 +68,13 @@ async def test_an_address_that_cannot_be_listened_on_is_told_in_one_line(address
         await open_listeners(Config(listen=(address,)))
 
 
-class NoNames:
+class NoNames(trio.abc.HostnameResolver):
     """A resolver that knows nobody, and asks nobody."""
 
-    async def getaddrinfo(self, *arguments: object) -> list[object]:
+    async def getaddrinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async def getnameinfo(self, *arguments: object) -> tuple[str, str]:
+    async def getnameinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise NotImplementedError
 
 

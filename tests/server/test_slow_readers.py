@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -23,7 +24,7 @@ MANY = 10 * HIGH // len(BODY)
 """Many more messages than one peer's share."""
 
 
-async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: object) -> Peer:
+async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: Any) -> Peer:  # noqa: ANN401
     """A peer that consumes, and reads only when told to."""
     peer = await server.opened(lockstep=lockstep)
     await peer.ask(Queue.Declare(queue=queue))

@@ -50,7 +50,8 @@ def batches(seed: int, *, size_max: int = 3000) -> Iterator[Batch]:
             batch.changes = [Put(lane_record(lane, f"q{lane}")) for lane in ends]
         for _ in range(chance.randrange(4)):
             queue = QueueRecord("/", f"q{chance.randrange(9)}", "classic", chance.random() < 0.5, chance.randbytes(9))
-            batch.changes.append(chance.choice([Put, Put, Drop])(queue))
+            kinds: list[type[Put] | type[Drop]] = [Put, Put, Drop]
+            batch.changes.append(chance.choice(kinds)(queue))
         if chance.random() < 0.1:
             lane = chance.randrange(1, LANES + 1)
             batch.cleared = [(key_of(lane, 0), key_of(lane, ends[lane]))]
@@ -77,11 +78,12 @@ def states(seed: int, count: int, *, size_max: int = 3000) -> list[State]:
         for fact in batch.changes:
             if isinstance(fact.record, LaneRecord):
                 lanes.append(fact.record)
-            elif isinstance(fact, Put):
-                assert isinstance(fact.record, QueueRecord)
+                continue
+            assert isinstance(fact.record, QueueRecord)
+            if isinstance(fact, Put):
                 records[fact.record.name] = fact.record
             else:
-                records.pop(fact.record[1], None)
+                records.pop(fact.record.name, None)
         for first, last in batch.cleared:
             messages = {key: known for key, known in messages.items() if not first <= key <= last}
         for key in batch.removed:

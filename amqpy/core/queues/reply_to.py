@@ -20,7 +20,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 class ReplyQueue:
-    """Where the replies for one channel are published to (`message.Target`). No queue: nothing is declared, bound or
+    """The end of the route of replies for one channel (`message.Target`). No queue: nothing is declared, bound or
     acknowledged; replies wait here only while the client cannot take them."""
 
     __slots__ = ("_target", "_unacked", "deleted", "name", "tag", "waiting")

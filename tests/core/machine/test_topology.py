@@ -40,7 +40,8 @@ class TopologyMachine(QueueMachine):
     """Two connections of two channels each, three queues, three exchanges, and what can be done with them."""
 
     channels_count = 2 * CHANNELS
-    wait = toggle_exchange = None
+    wait: Any = None
+    toggle_exchange: Any = None
     """Rules that lead to nothing here."""
 
     def __init__(self) -> None:

@@ -48,7 +48,8 @@ def watched(kind: type[Queue], log: Log) -> type[Queue]:
         def purge(self) -> int:
             if self.deleted:
                 log.append(("gone", self.name))
-            return super().purge()
+            count: int = super().purge()
+            return count
 
     return WatchedQueue
 
