@@ -15,7 +15,7 @@ from interop.parity import codec
 from interop.parity.inbox import Incoming
 
 if TYPE_CHECKING:
-    from interop.crash.client import Client
+    from interop.kit.client import Client
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class TopologyMachine(QueueMachine):
     """Two connections of two channels each, three queues, three exchanges, and what can be done with them."""
 
     channels_count = 2 * CHANNELS
-    wait = toggle_exchange = None
+    wait = toggle_exchange = None  # type: ignore[assignment]
     """Rules that lead to nothing here."""
 
     def __init__(self) -> None:
