@@ -85,7 +85,9 @@ class Profile:
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
     )
-    more_facts: tuple[str, ...] = _switch("what events of classic queues and channels tell, too")
+    more_facts: tuple[str, ...] = _switch(
+        "what events of queues, channels, connections and virtual hosts tell, too"
+    )
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
@@ -268,7 +270,7 @@ PROFILES = {
         mechanisms=("AMQPLAIN", "PLAIN", "ANONYMOUS"),
         offers_amqp_1=True,
         serves_amqp_0_8=False,
-        frame_max_floor=4096,
+        frame_max_floor=8192,
         max_message_size=16 * MIB,
         memory_high_watermark=0.6,
         names_permission=True,
@@ -318,7 +320,14 @@ PROFILES = {
         timeout_cancels=True,
         policies_by_queue_type=True,
         mirroring=False,
-        more_facts=("type", "leader", "members", "consumer_count"),
+        more_facts=(
+            "type",
+            "leader",
+            "members",
+            "consumer_count",
+            "protected_from_deletion",
+            "peer_cert_serial_number",
+        ),
         tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=True,

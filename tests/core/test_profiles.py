@@ -660,7 +660,10 @@ def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -
 MORE = {"type": "rabbit_classic_queue", "leader": "rabbit@localhost", "members": ["rabbit@localhost"]}
 
 
-@switch("more_facts", set(), {"type"}, {"type", "leader", "members"}, {"type", "leader", "members"})
+OF_QUEUES = {"type", "leader", "members"}
+
+
+@switch("more_facts", set(), {"type"}, OF_QUEUES, OF_QUEUES)
 def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
     world = World(profile)
     listener = Listener(world, EVENT_EXCHANGE, "queue.*")
@@ -690,6 +693,7 @@ def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expecte
     (told,) = listener.take()
     assert told.facts["default_queue_type"] == expected
     assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
+    assert ("protected_from_deletion" in told.facts) is (profile == "rabbitmq-4.3")
 
 
 @switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])

@@ -183,7 +183,10 @@ def get_header(stage: Stage, properties: dict[str, Any]) -> None:
     channel.get(queue)
 
 
-@scenario(each=["nack", "nack multiple", "reject", "recover", "close"], before={"close": "4.0"})
+WAYS_BACK = ["nack", "nack multiple", "reject", "recover", "close"]
+
+
+@scenario(each=WAYS_BACK, before=dict.fromkeys(WAYS_BACK, "4.3") | {"close": "4.0"})
 def delivery_limit(stage: Stage, way: str) -> None:
     """Every return counts; the one more than the limit dead-letters with a reason of its own."""
     channel = stage.channel()
@@ -302,7 +305,7 @@ def dead_letters_nobody_gets(stage: Stage, case: str) -> None:
     channel.drain(queue)
 
 
-@scenario()
+@scenario(before="4.3")
 def at_least_once_without_a_queue(stage: Stage) -> None:
     """A dead letter nobody wants waits; it is neither ready nor lost to the queue's limits."""
     channel = stage.channel()
