@@ -361,6 +361,15 @@ def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> 
     assert "queue limit" in str(declared(world))
 
 
+@switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
+def test_a_heavy_binding(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash")
+    world.queue("q", durable=True)
+    assert refusal(world.bind, "q", "x", "10000") is None
+    assert refusal(world.bind, "q", "x", "10001") == expected
+
+
 @switch("checks_queue_mode", True, True, True, False)
 def test_queue_modes(profile: str, expected: bool) -> None:
     world = World(profile)

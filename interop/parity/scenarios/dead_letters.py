@@ -192,7 +192,7 @@ def properties_of_dead_letters(stage: Stage, raw_properties: bytes) -> None:
     channel.get(dead)
 
 
-@scenario()
+@scenario(before="4.3")
 def body_of_dead_letters(stage: Stage) -> None:
     """Bodies stay whole, also empty ones and those of many frames."""
     channel = stage.channel(frame_max=4096)
