@@ -198,7 +198,7 @@ def delivery_limit(stage: Stage) -> None:
     publisher.publish(queue, "a")
     for tag in (1, 2):
         channel.get(queue)
-        channel.nack(tag)
+        channel.reject(tag)
         channel.settle(queue)
     stage.until_queue(queue, message_count=0)
     channel.drain(queue)
