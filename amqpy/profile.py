@@ -71,6 +71,10 @@ class Profile:
     keeps_cc: bool = _switch("dead letters keep `CC` where their routing key is replaced")
     notes_last_death: bool = _switch("dead letters have x-last-death-reason, -queue and -exchange")
     quorum_delivery_limit: int | None = _switch("x-delivery-limit of quorum queues that have none")
+    returns_in_turn: bool = _switch(
+        "a channel that ends gives back to a quorum queue what its consumers had, the first one first, and then what "
+        "basic.get got; else in the order of consumer tags"
+    )
     unlimited_waits_first: bool = _switch(
         "what comes back to a quorum queue whose delivery limit is negative stands before the others"
     )
@@ -86,9 +90,7 @@ class Profile:
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
     )
-    more_facts: tuple[str, ...] = _switch(
-        "what events of queues, channels, connections and virtual hosts tell, too"
-    )
+    more_facts: tuple[str, ...] = _switch("what events of queues, channels, connections and virtual hosts tell, too")
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
@@ -145,6 +147,7 @@ PROFILES = {
         keeps_cc=False,
         notes_last_death=False,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -200,6 +203,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -255,6 +259,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
+        returns_in_turn=True,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -316,6 +321,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
+        returns_in_turn=True,
         unlimited_waits_first=True,
         quorum_counts_nacks=False,
         quorum_acquired_count=True,

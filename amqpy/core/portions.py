@@ -2,7 +2,8 @@
 
 A portion is what one consumer had of one queue, consumers in the order of their tags; before them each message of a
 basic.get by itself. Where a channel ends there is one portion a queue, and what basic.get got stands where a consumer
-would with the delivery tag for its own.
+would with the delivery tag for its own; or, as the profile has it, consumers come in the order in which they began, and
+what basic.get got after them.
 
 Messages are put together by queue and consumer as they come, and only these groups are sorted; both, and handing them
 out, can be done bit by bit.
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
 
 _Group: TypeAlias = "tuple[Queue, str | None, int]"
-"""A queue, the tag of a consumer (None: each message is a portion), and what comes first of its messages."""
+"""A queue, the tag of a consumer (None: each message is a portion; empty: the consumer is known by its number), and
+what comes first of its messages."""
 
 
 class Part(NamedTuple):
@@ -53,8 +55,10 @@ class Portions:
         groups = self._groups
         for tag, owed in taken:
             queue, _, message, consumer = owed
-            if consumer is not None:
-                key: _Group = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
+            if self._together and consumer is not None and queue.returns_in_turn:
+                key: _Group = (queue, "", consumer.number)
+            elif consumer is not None:
+                key = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
             else:
                 key = (queue, str(tag) if self._together else None, 0)
             group = groups.get(key)

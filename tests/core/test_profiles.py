@@ -705,6 +705,25 @@ def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expecte
     assert ("protected_from_deletion" in told.facts) is (profile == "rabbitmq-4.3")
 
 
+@switch("returns_in_turn", *[["2", "4", "3", "1"]] * 2, *[["1", "3", "2", "4"]] * 2)
+def test_what_a_channel_gives_back_that_ends(profile: str, expected: list[str]) -> None:
+    """Of the consumers `b` and `a`, and of basic.get."""
+    world = World(profile)
+    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", delivery_limit=5))
+    ledger = Ledger()
+    for tag, body in (("b", "1"), (None, "2"), ("a", "3")):
+        if tag is None:
+            world.publish("", "q", body)
+            world.get("q", ledger)
+            continue
+        world.consume("q", ledger, tag=tag, prefetch=1)
+        world.publish("", "q", body)
+    world.publish("", "q", "4")
+    world.get("q", ledger)
+    world.close_channel(ledger)
+    assert world.ready("q") == expected
+
+
 @switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
 def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
     world = World(profile)

@@ -52,6 +52,7 @@ class Consumer:
         "granted",
         "ledger",
         "no_ack",
+        "number",
         "parked",
         "priority",
         "queue",
@@ -82,6 +83,8 @@ class Consumer:
         self.granted = self.credit = UNLIMITED if no_ack or not prefetch else prefetch
         """How many more messages it may owe. Who acknowledges nothing owes nothing."""
         self.arguments = arguments
+        self.number = 0
+        """The how manieth consumer of a quorum queue it is."""
         self.priority = priority
         self.parked = True
         self.unsent: deque[int] | None = None

@@ -72,12 +72,14 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_has_priorities", "_limit", "_rejects", "_retries", "_unsent", "leavers", "retiring")
+    __slots__ = ("_has_priorities", "_joined", "_limit", "_rejects", "_retries", "_unsent", "leavers", "retiring")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.plain = False
         self._rejects = False
+        self._joined = 0
+        """How many consumers it ever had."""
         self._has_priorities: bool | None = None
         """Whether its messages have; None is as the profile says. One that has messages goes on as it began, for they
         could not be found where they are if another profile had a say."""
@@ -317,10 +319,15 @@ class QuorumQueue(Queue):
                 f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
 
+    @property
+    def returns_in_turn(self) -> bool:
+        return self.vhost.profile.returns_in_turn
+
     def rank(self, consumer: Consumer) -> int:
         return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
+        consumer.number = self._joined = self._joined + 1
         super().add_consumer(consumer)
         active = self.active
         if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:
