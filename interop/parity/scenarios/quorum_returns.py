@@ -332,7 +332,7 @@ def at_least_once_without_a_queue(stage: Stage) -> None:
     channel.call("queue.delete", queue=queue)
 
 
-@scenario(each={"limit": True, "reject": False}, before={"reject": "4.0"})
+@scenario(each={"limit": True, "reject": False}, before={"limit": "4.3", "reject": "4.0"})
 def there_and_back(stage: Stage, limit: bool) -> None:
     """Counts begin anew in each queue. What comes around by its limit alone is dropped, what was rejected is not."""
     channel = stage.channel()
