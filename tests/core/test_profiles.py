@@ -8,7 +8,7 @@ import pytest
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message
+from amqpy.core.message import Message, TracedMessage
 from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
@@ -492,6 +492,24 @@ def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None
     headers = headers_of(world.fetch("dead"))
     copies = [field.value for field in decode_array(headers["CC"])] if "CC" in headers else [None]
     assert copies == [expected]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_cc_counts_until_the_routing_key_is_replaced(profile: str) -> None:
+    world = World(profile)
+    for name, key in (("a", "b"), ("b", "c")):
+        to_next = arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key=key)
+        world.queue(name, durable=True, arguments=to_next)
+    world.queue("c", durable=True)
+    header = content_header({"CC": array_field([longstr("other")])})
+    world.vhost.queues["a"].publish(TracedMessage(world.route("", "a").address, header, b"m", more_keys=("other",)))
+    world.wait(1)
+    world.wait(1)
+    latest, first = deaths(headers_of(world.fetch("c"))["x-death"])
+    assert [[key.value for key in decode_array(death["routing-keys"].value)] for death in (latest, first)] == [
+        ["b"],
+        ["a", "other"],
+    ]
 
 
 @switch("headers_as_map", "first", "last", "last", "last")
