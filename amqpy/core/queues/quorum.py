@@ -115,9 +115,9 @@ class QuorumQueue(Queue):
         if profile.quorum_delivery_limit is not None:
             given = field.value if field is not None and field.kind in NUMBERS else None
             limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
-            limit = max(limits) if min(limits) < 0 else min(limits)
+            limit: float = max(limits) if min(limits) < 0 else min(limits)
             if limit >= 0:
-                return float(limit) if isinstance(limit, float) else limit
+                return limit
             return math.inf if profile.unlimited_waits_first else None
         if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
