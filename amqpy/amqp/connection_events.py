@@ -77,6 +77,7 @@ def of_connection(connection: "ConnectionSession") -> EventProperties:
         "peer_host": erlang_address(peer.peer_host),
         "ssl": False,
         **NO_TLS,
+        **{name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_facts},
         "auth_mechanism": connection.mechanism_name,
         "protocol": connection.version.number,
         "user": connection.user_name,

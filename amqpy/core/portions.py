@@ -2,7 +2,8 @@
 
 A portion is the deliveries of one queue to one consumer, consumers in the order of their tags; before them each
 message of a basic.get by itself. When a channel ends there is one portion per queue, and the deliveries of basic.get
-stand where a consumer whose tag is the delivery tag would.
+stand where a consumer whose tag is the delivery tag would; or, as the profile has it, consumers come in the order in
+which they began, and the deliveries of basic.get after them.
 
 Deliveries are grouped by queue and consumer as they are added, and only the groups are sorted. Adding, sorting and
 taking portions out can each be done bit by bit.
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from amqpy.core.unacked import Delivery, Taken
 
 _Group: TypeAlias = "tuple[Queue, str | None, int]"
-"""A queue, the tag of a consumer (None: each message is a portion), and a number: lower ones come first."""
+"""A queue, the tag of a consumer (None: each message is a portion; empty: the consumer is known by its number), and a
+number: lower ones come first."""
 
 
 class Part(NamedTuple):
@@ -53,8 +55,10 @@ class Portions:
         groups = self._groups
         for tag, delivery in taken:
             queue, _, message, consumer = delivery
-            if consumer is not None:
-                key: _Group = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
+            if self._together and consumer is not None and queue.returns_in_turn:
+                key: _Group = (queue, "", consumer.number)
+            elif consumer is not None:
+                key = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
             else:
                 key = (queue, str(tag) if self._together else None, 0)
             group = groups.get(key)

@@ -41,7 +41,10 @@ DENIED = {
         "Feature `{feature}` is deprecated.\n"
         "By default, this feature is not permitted anymore.\n"
         "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual "
-        "version to be determined."
+        "version to be determined.\n"
+        "To continue using this feature when it is not permitted by default, set the following parameter in your "
+        "configuration:\n"
+        '    "deprecated_features.permit.{feature} = true"'
     ),
     "by configuration": (
         "Feature `{feature}` is deprecated.\n"

@@ -1,6 +1,6 @@
 """A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
 from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
@@ -465,3 +466,12 @@ def _queue_state(queue: Queue) -> tuple[object, ...]:
         queue.unacked_count,
         tuple(consumer.tag for consumer in queue.consumers),
     )
+
+
+def refusal(operation: Callable[..., object], *values: object, **more: Any) -> str | None:  # noqa: ANN401
+    """Why it is refused, if it is."""
+    try:
+        operation(*values, **more)
+    except (AmqpFault, AdministrationError) as fault:
+        return fault.text
+    return None

@@ -181,6 +181,7 @@ class _Rule(NamedTuple):
 
 @cache
 def _types_of(profile: Profile) -> Mapping[str, frozenset[str]]:
+    """The same as a profile has it."""
     types = dict(_TYPES)
     for key in profile.classic_options:
         types[key] = types[key] | {CLASSIC}

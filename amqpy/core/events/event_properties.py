@@ -146,6 +146,11 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
         "description": metadata.description,
         "tags": list(metadata.tags),
         "default_queue_type": default_type or "undefined",
+        **(
+            {"protected_from_deletion": metadata.protected_from_deletion}
+            if "protected_from_deletion" in vhost.profile.more_facts
+            else {}
+        ),
         "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},

@@ -62,6 +62,9 @@ class ConsistentHashExchange(Exchange):
             raise PreconditionFailed(f"The binding key must be an integer: {as_erlang(Field('longstr', key))}")
         if int(key) < 1:
             raise PreconditionFailed("The binding key must be greater than 0")
+        most = self.vhost.profile.hash_weight_max
+        if most is not None and int(key) > most:
+            raise PreconditionFailed(f"The binding key must not exceed {most}")
 
     def index(self, binding: Binding) -> None:
         bindings = self._bound.setdefault(binding.destination, OrderedDict())

@@ -93,12 +93,14 @@ def _letter_of(
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
     key = message.routing_key
+    # Where CC stays, it may be there although the message went by another key.
+    copies = keys_in(_field(headers, b"CC")) if message.more_keys or not profile.keeps_cc else ()
     death = _Death(
         reason,
         queue.name,
         unix_time_s,
         message.exchange,
-        (key, *keys_in(_field(headers, b"CC"))),
+        (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
