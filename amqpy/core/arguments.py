@@ -353,9 +353,33 @@ class Settings(NamedTuple):
     retry_max_ms: int | None = None
     deduplicates: bool = False
 
+    @property
+    def concern_publish(self) -> bool:
+        """True if a publish must look at them: any that is set does, unless it is one of `NOT_OF_PUBLISH`."""
+        pairs = zip(self._fields, self, NO_SETTINGS, strict=True)
+        return any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
+
 
 NO_SETTINGS = Settings()
 """The settings of a queue without arguments and policies."""
+
+NOT_OF_PUBLISH: Final = frozenset(
+    (
+        "expires_ms",
+        "dead_letter_exchange",
+        "dead_letter_routing_key",
+        "dead_letter_strategy",
+        "overflow",  # without a limit
+        "single_active",
+        "delivery_limit",
+        "consumer_timeout_ms",
+        "retry_type",
+        "retry_min_ms",
+        "retry_max_ms",
+    )
+)
+"""Settings without a say where a message is published. What is not named here goes the careful way: so a new setting
+cannot be forgotten on the fast one."""
 
 
 def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] = QUEUE_OPTIONS) -> Settings:

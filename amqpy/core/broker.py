@@ -329,7 +329,7 @@ class Broker(Answers):
         message = queue.shown(message, by_get=True)
         if vhost.tracer is not None:
             vhost.tracer.delivered(queue.name, redelivered, message, unacked.origin)
-        return tag, redelivered, message, len(queue.ready)
+        return tag, redelivered, message, queue.ready_count
 
     # --- endings
 

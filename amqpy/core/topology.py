@@ -26,6 +26,7 @@ from amqpy.core.checks import (
 from amqpy.core.equivalence import assert_same_arguments, assert_same_property
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
 from amqpy.core.ports import Client
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
@@ -56,7 +57,7 @@ DENIED = {
 }
 """The beginning of RabbitMQ's texts: of a reply text clients get no more than 255 bytes."""
 
-QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
+QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue, QuorumQueue)}
 
 
 class Topology:
@@ -218,7 +219,7 @@ class Topology:
     def stat(self, queue: Queue) -> tuple[int, int]:
         """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
         queue.use()
-        return len(queue.ready), queue.consumer_count
+        return queue.ready_count, queue.consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
         """Finds the queue (queue.declare with passive)."""
@@ -234,7 +235,7 @@ class Topology:
             return 0
         queue = open_queue(client, vhost, name)
         queue.check_delete(if_unused=if_unused, if_empty=if_empty)
-        count = len(queue.ready)
+        count = queue.ready_count
         vhost.remove_queue(queue, client.user_name)
         return count
 

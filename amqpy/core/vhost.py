@@ -23,6 +23,7 @@ from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Client
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
@@ -137,7 +138,7 @@ class Vhost:
     def add_queue(
         self,
         name: str,
-        kind: type[Queue] = Queue,
+        kind: type[Queue] = ClassicQueue,
         *,
         durable: bool,
         auto_delete: bool,
@@ -239,13 +240,13 @@ class Vhost:
 
     def message_count(self) -> int:
         """The number of messages in all queues, and of those that exchanges keep."""
-        in_queues = sum(len(queue.ready) + queue.unacked_count for queue in self.queues.values())
+        in_queues = sum(queue.ready_count + queue.unacked_count for queue in self.queues.values())
         in_queues += sum(len(queue.waiting) for queue in self.reply_queues.values())
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:
         """Like `message_count`, without messages that are only on disk."""
-        on_disk = sum(len(queue.ready) - queue.ready.in_memory for queue in self.queues.values())
+        on_disk = sum(queue.ready_count - queue.in_memory_count for queue in self.queues.values())
         return self.message_count() - on_disk
 
     # --- bindings

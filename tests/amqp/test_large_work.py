@@ -10,7 +10,7 @@ from amqpy.amqp.state import State
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import UNITS_AT_ONCE
 from amqpy.core.publishing import TARGETS_MAX
-from amqpy.core.queues import queue as queue_module
+from amqpy.core.queues import fifo_queue
 from tests.core.slices import sliced
 
 from .client import Client, Received, make_broker, method_frame, names, publish_frames, remains
@@ -255,7 +255,7 @@ def test_a_rollback_gives_back_all_of_it(broker: Broker) -> None:
 def test_a_get_waits_until_what_expired_is_gone(
     broker: Broker, is_deleted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "EXPIRED_MAX", 1)
+    monkeypatch.setattr(fifo_queue, "EXPIRED_MAX", 1)
     client, other = Large.opened(broker), Client.opened(broker)
     assert isinstance(client, Large)
     client.send(Queue.Declare(queue="q"))

@@ -12,6 +12,7 @@ from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
 from amqpy.core.queues import paged_fifo
 from amqpy.core.queues.dispatch import Consumer
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
@@ -38,6 +39,7 @@ def check_invariants(
     assert all(not consumer.queue.deleted for unacked in channels_unacked for consumer in unacked.consumers)
     deadlines = deadlines_of(scheduler.deadlines)
     for queue in queues:
+        assert isinstance(queue, FifoQueue)
         assert not queue.deleted
         assert queue.unacked_count == unacked[queue]
         check_fifo(queue.ready)
@@ -133,7 +135,7 @@ def _is_in_line(queue: Queue, consumer: Consumer) -> bool:
     return not consumer.is_blocked and (not queue.settings.single_active or consumer is queue.active)
 
 
-def _check_deadline(queue: Queue, at_ms: int | None, now_ms: int) -> None:
+def _check_deadline(queue: FifoQueue, at_ms: int | None, now_ms: int) -> None:
     first = queue.ready.first()
     assert queue.expires_at_ms == at_ms
     assert at_ms == (None if first is None else first.expires_at_ms)

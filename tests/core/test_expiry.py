@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amqpy.core.broker import WORK_MAX
-from amqpy.core.queues.queue import EXPIRED_MAX
+from amqpy.core.queues.fifo_queue import EXPIRED_MAX
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
 from tests.core.core_harness import FakeTarget, World, arguments

@@ -11,7 +11,7 @@ from amqpy.amqp.channel import HANDLERS
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.queues.queue import Queue as CoreQueue
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.server import reactor as reactor_module
 from amqpy.server.connection_tasks import LINGER_S
 from tests.amqp.client import HEADER, method_frame, publish_frames, raw_frame, remains
@@ -151,8 +151,8 @@ async def test_a_bug_while_a_queue_is_served(
     witness, peer = await tolerant.opened(), await tolerant.opened()
     await peer.ask(Queue.Declare(queue="q"))
     with monkeypatch.context() as patch:
-        patch.setattr(CoreQueue, "drain", broken)
-        patch.setattr(CoreQueue, "publish", broken)
+        patch.setattr(ClassicQueue, "drain", broken)
+        patch.setattr(ClassicQueue, "publish", broken)
         await peer.publish("q")
         await expect_541(peer)
     await witness.ask(Queue.Declare(queue="q"))

@@ -13,7 +13,7 @@ from amqpy.core.queues.priority_fifo import PriorityFifo
 
 if TYPE_CHECKING:
     from amqpy.core.message import Message
-    from amqpy.core.queues.queue import Queue
+    from amqpy.core.queues.fifo_queue import FifoQueue
 
 Dropped: TypeAlias = "list[tuple[int, Message]]"
 """Positions and messages, in the order in which they were taken."""
@@ -22,7 +22,7 @@ EXCESS_MAX = 1000
 """Messages that a queue drops in one go."""
 
 
-def drop_excess(queue: "Queue") -> None:
+def drop_excess(queue: "FifoQueue") -> None:
     """Drops messages from the head (of the highest priority, as in RabbitMQ) until the queue is within its limits."""
     if queue.limits() == (None, None) or queue.is_shrinking:
         return
@@ -34,7 +34,7 @@ def drop_excess(queue: "Queue") -> None:
     queue.scheduler.jobs.begin(_shrink(queue, dropped))
 
 
-def _take(queue: "Queue", count: int) -> Dropped:
+def _take(queue: "FifoQueue", count: int) -> Dropped:
     ready = queue.ready
     length, size = queue.limits()
     taken: Dropped = []
@@ -51,7 +51,7 @@ def _take(queue: "Queue", count: int) -> Dropped:
     return taken
 
 
-def _drop(queue: "Queue", dropped: Dropped) -> None:
+def _drop(queue: "FifoQueue", dropped: Dropped) -> None:
     for position, message in reversed(dropped) if queue.buries_last_first else dropped:
         queue.drop(position, message, "maxlen")
     if dropped and queue.may_expire:
@@ -59,7 +59,7 @@ def _drop(queue: "Queue", dropped: Dropped) -> None:
         queue.watch_first()
 
 
-def _shrink(queue: "Queue", dropped: Dropped) -> Steps:
+def _shrink(queue: "FifoQueue", dropped: Dropped) -> Steps:
     taken = dropped
     while taken and not queue.deleted:
         yield 2 * len(taken)

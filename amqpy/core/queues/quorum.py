@@ -18,9 +18,10 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
 from amqpy.core.queues.dispatch import GONE, Consumer
 from amqpy.core.queues.excess import drop_excess
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
+from amqpy.core.queues.queue import READ_MAX, ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.outbox import HIGH
@@ -63,7 +64,7 @@ UNREJECT_SHARE = 0.8
 """The share of its limit below which a queue that refuses messages takes them again."""
 
 
-class QuorumQueue(Queue):
+class QuorumQueue(FifoQueue):
     """A queue of type `quorum`."""
 
     type: ClassVar[str] = QUORUM
@@ -85,7 +86,6 @@ class QuorumQueue(Queue):
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
-        self.has_fast_publish = False
         self._rejects = False
         self._joined = 0
         """The number of consumers it ever had."""
@@ -105,13 +105,14 @@ class QuorumQueue(Queue):
         if settings.overflow == "reject-publish-dlx":
             settings = settings._replace(overflow="drop-head")
         super().configure(settings)
-        self.has_fast_publish = False
         self._limit = self._delivery_limit()
         if settings.retry_type != "disabled" and settings.retry_min_ms:
             self._delayed_retry = self._delayed_retry or DelayedRetry(self)
 
-    def _choose_fifo(self) -> None:
-        """Keeps the FIFO with levels that every quorum queue has."""
+    def _choose_path(self) -> None:
+        """Keeps the FIFO with levels, and the publish, that every quorum queue has."""
+        if self.settings.concern_publish:
+            self.finish_draining()
 
     def _delivery_limit(self) -> float | None:
         """The number of deliveries that may fail; None is no limit.
@@ -145,7 +146,9 @@ class QuorumQueue(Queue):
 
     # --- messages in
 
-    def _admit(self, message: Message) -> bool:
+    def publish(self, message: Message) -> bool:
+        if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+            self.finish_draining()
         # RabbitMQ dead-letters at most once, without waiting for a confirm: a dead letter is never refused.
         if self._refuses() and not message.is_dead_letter:
             return True
