@@ -148,8 +148,8 @@ class Queue(ConsumerDispatch):
 
     @property
     def returns_in_turn(self) -> bool:
-        """Whether what a channel that ends gives back comes in the order in which its consumers began, not in that of
-        their tags. Of no matter where messages go back to their places."""
+        """True if the end of a channel requeues messages in the order in which its consumers began, not of their tags.
+        Without effect where messages return to their old positions."""
         return False
 
     keeps_all: ClassVar[bool] = False
