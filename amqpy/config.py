@@ -4,8 +4,8 @@ A setting is one field of `Config`. Its command line option, its `AMQPY_*` varia
 its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
 line here and nothing anywhere else.
 
-Places are read from weak to strong: defaults, file, environment, command line. A problem is told with the
-name the setting has where it was given and never with its value, which may be a password.
+Sources are read in the order of their precedence: defaults, file, environment, command line. An error text has the
+name that the setting has in its source and never its value, which may be a password.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ INT32_MAX = 2_147_483_647
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the text is one line for the person who gave it."""
+    """A setting that cannot be used; the text is one line for the person who set it."""
 
 
 class TcpAddress(NamedTuple):
@@ -43,14 +43,14 @@ class UnixAddress(NamedTuple):
 
 
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """`HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; ValueError for anything else."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
     host, _, port_text = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
-    # An IPv6 address without brackets is refused: nobody can tell where it ends and the port begins.
+    # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
     if not host.strip("[]") or bracketed != (":" in host):
         raise ValueError("no host")
     port = parse_integer(port_text)
@@ -61,7 +61,7 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
 
 @dataclass(slots=True, frozen=True)
 class SettingInfo:
-    """What is to be known of a setting beside its type and default."""
+    """The metadata of a setting beside its type and default."""
 
     doc: str
     low: int | None = None
@@ -69,11 +69,11 @@ class SettingInfo:
     """Bounds of an integer; of a text, bounds of its length in bytes."""
     choices: tuple[str, ...] = ()
     form: tuple[str, Callable[[str], object]] | None = None
-    """Of a text, or of each item of a list: what it is, and the function that refuses one with ValueError."""
+    """For a text, or each item of a list: its description, and the function that raises ValueError if it is invalid."""
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image that means the same."""
+    """The variable of RabbitMQ's container image for the same setting."""
     secret: bool = False
     """Kept out of repr, and so out of every log."""
 
@@ -221,7 +221,7 @@ class Config:
     consumer_timeout_ms: int | None = setting(
         None,
         SettingInfo(
-            "How long a consumer may take to answer a delivery before its channel is closed; by default, for ever.",
+            "How long a consumer may take to acknowledge a delivery before its channel is closed; no limit by default.",
             low=1,
             high=INT32_MAX,
         ),
@@ -267,12 +267,12 @@ class Config:
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
-        """Where to listen, whichever way it was given."""
+        """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
 
     @property
     def switches(self) -> Profile:
-        """The profile, but for the deprecated features that are permitted or not on purpose."""
+        """The switches of the profile, with the deprecated features that settings permit or deny."""
         profile = profile_named(self.profile)
         transient, global_qos, locator = (
             self.deprecated_features_permit_transient_nonexcl_queues,
@@ -303,7 +303,7 @@ class Kind(NamedTuple):
     noun: str
     accepts: Callable[[object], bool]
     parse: Callable[[str], object]
-    """Text from the command line or the environment; ValueError when it is not of this kind."""
+    """Parses text from the command line or the environment. Raises ValueError."""
 
 
 def parse_integer(text: str) -> int:
@@ -350,7 +350,7 @@ KINDS: dict[object, Kind] = {
 
 
 def expectation(setting: "Field[Any]") -> str:
-    """What the setting takes, as its documentation and its error text say it."""
+    """A description of the values a setting takes, for its documentation and its error text."""
     it, kind = setting_info(setting), KINDS[setting.type]
     if it.choices:
         amount = "one or more" if setting.type == tuple[str, ...] else "one"
@@ -382,7 +382,7 @@ def fits(it: SettingInfo, value: object) -> bool:
 
 
 def amount(value: object) -> int:
-    """What `low` and `high` bound."""
+    """The number that `low` and `high` bound: an integer, or the length of a text or a list."""
     match value:
         case int():
             return value

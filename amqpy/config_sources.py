@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, the environment, the command line; the later one wins.
+"""The sources of settings: a TOML file, the environment, the command line; the later one takes precedence.
 
 Source: RabbitMQ's `rabbitmq.conf` and environment variables for the names.
 """
@@ -14,7 +14,7 @@ class SourcedValue(NamedTuple):
     name: str
     value: object
     label: str
-    """What the person who gave it calls it: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
+    """Its name in its source: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
 
 
 def load(
@@ -22,7 +22,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     file: Path | None = None,
 ) -> Config:
-    """The settings from every place; ConfigError if any place says something that cannot be used."""
+    """Loads the settings from all sources. Raises ConfigError."""
     values: dict[str, Any] = {}
     for place in (from_file(file), from_environment(environ or {}), from_options(options or {})):
         given: dict[str, object] = {}
@@ -30,7 +30,7 @@ def load(
             check(SETTINGS[name], value, label)
             given[name] = value
         if given.keys() & {"host", "port"}:
-            values.pop("listen", None)  # or a --port would be lost to a `listen` in a weaker place
+            values.pop("listen", None)  # or a --port would be lost to a `listen` of lower precedence
         values |= given
     return Config(**values)
 
@@ -75,7 +75,7 @@ def from_file(path: Path | None) -> Iterator[SourcedValue]:
 
 
 def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
-    """The entries of a table and of those in it: names with dots, as RabbitMQ has them, are tables to TOML."""
+    """Yields the entries of a table and of those in it: in TOML, RabbitMQ's names with dots are nested tables."""
     for name, value in table.items():
         if isinstance(value, dict) and value:
             yield from entries_of(value, f"{above}{name}.")
@@ -84,7 +84,7 @@ def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[s
 
 
 def from_toml(value: object, it: SettingInfo) -> object:
-    """A list is a tuple here; and a number is as good as its text where the text has a form."""
+    """Converts a TOML value: a list to a tuple, and a number to text where the setting is a text with a form."""
     if isinstance(value, list):
         return tuple(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -103,7 +103,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """`AMQPY_*` variables that mean nothing here: worth a warning, not an error, since Kubernetes makes some
-    (`AMQPY_SERVICE_HOST`, …) in every pod beside a service of that name."""
+    """Unknown `AMQPY_*` variables: worth a warning, not an error, since Kubernetes makes some (`AMQPY_SERVICE_HOST`,
+    …) in every pod beside a service of that name."""
     known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG"}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

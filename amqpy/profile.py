@@ -1,7 +1,7 @@
-"""Where RabbitMQ's versions differ, and which of them a broker takes after.
+"""Profiles: the differences between RabbitMQ's versions, and the version that a broker behaves like.
 
-A profile is a row of switches; whoever has to decide reads the switch, nobody asks for a version. The default,
-`rabbitmq-3.13`, is what most applications run against.
+A profile is a row of switches; code reads the switch for its decision, and never a version. The default is
+`rabbitmq-3.13`, which most applications run against.
 
 Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 """
@@ -35,6 +35,7 @@ class Profile:
     transient_queues: bool = _switch("queues that are neither durable nor exclusive; else 541")
     global_qos: bool = _switch("`basic.qos` with `global` limits the channel, not each of its consumers")
     topic_hashes_max: int | None = _switch("most `#` in the routing key of a topic binding")
+    hash_weight_max: int | None = _switch("greatest weight of a binding to an `x-consistent-hash` exchange")
     binds_reply_queues: bool = _switch("a binding to a direct reply-to name is 404 as for any queue; else 403")
     returns_replies: bool = _switch("a mandatory direct reply is returned, although it arrives")
     headers_by_type: bool = _switch("headers exchanges tell 1 from 1.0")
@@ -70,6 +71,10 @@ class Profile:
     keeps_cc: bool = _switch("dead letters keep `CC` where their routing key is replaced")
     notes_last_death: bool = _switch("dead letters have x-last-death-reason, -queue and -exchange")
     quorum_delivery_limit: int | None = _switch("x-delivery-limit of quorum queues that have none")
+    returns_in_turn: bool = _switch(
+        "a channel that ends gives back to a quorum queue what its consumers had, the first one first, and then what "
+        "basic.get got; else in the order of consumer tags"
+    )
     unlimited_waits_first: bool = _switch(
         "what comes back to a quorum queue whose delivery limit is negative stands before the others"
     )
@@ -85,7 +90,7 @@ class Profile:
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
     )
-    more_facts: tuple[str, ...] = _switch("what events of classic queues and channels tell, too")
+    more_facts: tuple[str, ...] = _switch("what events of queues, channels, connections and virtual hosts tell, too")
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
@@ -108,6 +113,7 @@ PROFILES = {
         transient_queues=True,
         global_qos=True,
         topic_hashes_max=None,
+        hash_weight_max=None,
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=False,
@@ -141,6 +147,7 @@ PROFILES = {
         keeps_cc=False,
         notes_last_death=False,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -169,6 +176,7 @@ PROFILES = {
         transient_queues=True,
         global_qos=True,
         topic_hashes_max=None,
+        hash_weight_max=None,
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=True,
@@ -195,6 +203,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -223,6 +232,7 @@ PROFILES = {
         transient_queues=True,
         global_qos=True,
         topic_hashes_max=None,
+        hash_weight_max=None,
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=True,
@@ -249,6 +259,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
+        returns_in_turn=True,
         unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
@@ -268,7 +279,7 @@ PROFILES = {
         mechanisms=("AMQPLAIN", "PLAIN", "ANONYMOUS"),
         offers_amqp_1=True,
         serves_amqp_0_8=False,
-        frame_max_floor=4096,
+        frame_max_floor=8192,
         max_message_size=16 * MIB,
         memory_high_watermark=0.6,
         names_permission=True,
@@ -277,6 +288,7 @@ PROFILES = {
         transient_queues=True,
         global_qos=False,
         topic_hashes_max=2,
+        hash_weight_max=10_000,
         binds_reply_queues=False,
         returns_replies=False,
         headers_by_type=True,
@@ -309,6 +321,7 @@ PROFILES = {
         keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
+        returns_in_turn=True,
         unlimited_waits_first=True,
         quorum_counts_nacks=False,
         quorum_acquired_count=True,
@@ -318,7 +331,14 @@ PROFILES = {
         timeout_cancels=True,
         policies_by_queue_type=True,
         mirroring=False,
-        more_facts=("type", "leader", "members", "consumer_count"),
+        more_facts=(
+            "type",
+            "leader",
+            "members",
+            "consumer_count",
+            "protected_from_deletion",
+            "peer_cert_serial_number",
+        ),
         tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=True,
@@ -334,5 +354,5 @@ def profile_named(name: str) -> Profile:
 
 
 def documented() -> dict[str, str]:
-    """What each switch is about, by its name."""
+    """The documentation of each switch, by its name."""
     return {each.name: each.metadata["doc"] for each in fields(Profile)}

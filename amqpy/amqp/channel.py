@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.amqp.connection_events import of_channel_end
 from amqpy.amqp.transaction import Transaction, all_answered
 from amqpy.core.argument_validators import check_expiration
-from amqpy.core.broker import QUEUES_MAX, immediate_unimplemented
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, Target
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, deliver
 from amqpy.core.ports import Origin
+from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
+from amqpy.core.routing import Route
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.vhost import Route, Vhost
+from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
     CommandInvalid,
@@ -26,8 +27,17 @@ from amqpy.errors import (
     PreconditionFailed,
     SyntaxFault,
     UnexpectedFrame,
+    Unimplemented,
 )
-from amqpy.wire.content import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
+from amqpy.wire.content import (
+    IMMEDIATE,
+    MANDATORY,
+    PLAIN_HEADER_MAX,
+    ContentWriter,
+    confirm_frame,
+    read_header,
+    split_address,
+)
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
@@ -38,7 +48,7 @@ from amqpy.wire.properties import (
     check_properties,
     decode_properties,
 )
-from amqpy.wire.values import MalformedValue
+from amqpy.wire.values import MalformedValue, text
 
 if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
@@ -108,7 +118,8 @@ class ChannelSession:
         self.broker = connection.broker
         self.vhost = vhost
         self.number = number
-        self.routes = vhost.routes_of(connection.user_name)
+        self.routes = vhost.router.remembered(connection.user_name)
+        """Routes by the payload of their publish method."""
         self.writer = ContentWriter(connection.outbox, number, connection.frame_max)
         self.origin = Origin(connection.peer.name, number, connection.user_name, self.broker.new_pid())
         self.unacked = UnackedDeliveries(self.origin)
@@ -227,8 +238,8 @@ class ChannelSession:
                 )
             )
         if size > CONTENT_SIZE_MAX:
-            text = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
-            raise content.blamed(FrameFault(text))
+            reason = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
+            raise content.blamed(FrameFault(reason))
         content.header = payload
         content.size = content.missing = size
         if not size:
@@ -254,10 +265,10 @@ class ChannelSession:
         content = self._content
         assert content is not None
         if content.header is None:
-            text = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
+            reason = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
         else:
-            text = "expected content body, got non content body frame instead"
-        raise content.blamed(UnexpectedFrame(text))
+            reason = "expected content body, got non content body frame instead"
+        raise content.blamed(UnexpectedFrame(reason))
 
     def _finish_content(self) -> None:
         content = self._content
@@ -283,7 +294,7 @@ class ChannelSession:
             if len(body) > self.connection.max_message_size:
                 self._check_size(len(body), payload)
             if route is None:
-                route = self.broker.find_route(self.connection, self.vhost, payload)
+                route = self._find_route(payload)
             kind = self.connection.known_headers.get(header)
             if kind is None:
                 kind, special = self._inspect(header)
@@ -291,20 +302,20 @@ class ChannelSession:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
-        queues = route.queues
-        if special is None and queues is not None:
+        if special is None and route.targets is not None and self.transaction is None:
             message = kind(route.address, header, body)
+            refused = route.deliver(message)
+            if route.is_returned:
+                self.return_message(message)
         else:
-            message, queues = self._route(route, kind, header, body, special)
-        if self.transaction is not None:
-            self.transaction.publish(queues, message, route.mandatory)
-            return
-        refused = False
-        for queue in queues:
-            if queue.publish(message):
-                refused = True
-        if route.mandatory and self.vhost.returns(queues):
-            self.return_message(message)
+            message = self._message(route, kind, header, body, special)
+            targets = targets_of(self.vhost, route, message, self.origin)
+            if self.transaction is not None:
+                self.transaction.publish(targets, message, route.mandatory)
+                return
+            refused = deliver(targets, message)
+            if route.mandatory and self.vhost.router.is_unroutable(targets):
+                self.return_message(message)
         confirms = self.confirms
         if confirms is not None:
             if not confirms.pending:
@@ -313,30 +324,35 @@ class ChannelSession:
             if refused:
                 confirms.nack(confirms.last_tag)
 
-    def _route(
+    def _find_route(self, payload: bytes) -> Route:
+        """The route of a basic.publish, from now on a remembered one. Raises what refuses it, and IndexError or
+        ValueError for a payload that cannot be decoded."""
+        raw_exchange, raw_key = split_address(payload[6:-1])
+        bits = payload[-1]
+        if bits & IMMEDIATE:
+            raise _immediate_unimplemented()
+        user_name, router = self.connection.user_name, self.vhost.router
+        mandatory = bool(bits & MANDATORY)
+        route = find_route(self.connection, self.vhost, text(raw_exchange), text(raw_key), mandatory=mandatory)
+        router.remember(user_name, payload, route)
+        return route
+
+    def _message(
         self, route: Route, kind: type[Message], header: bytes, body: bytes, special: _Special | None
-    ) -> tuple[Message, tuple[Target, ...]]:
-        """Makes a message that needs more than its route, and finds its queues."""
-        more_keys: tuple[str, ...] = ()
-        expires_at_ms = None
-        if special is not None:
-            header, more_keys = special.header, special.more_keys
-            if special.ttl_ms is not None:
-                expires_at_ms = self.broker.scheduler.now_ms + special.ttl_ms
-        if more_keys:
-            message: Message = AnnotatedMessage(
-                route.address, header, body, expires_at_ms, persistent=kind.persistent, more_keys=more_keys
-            )
-        else:
-            message = kind(route.address, header, body, expires_at_ms)
-            if route.queues is not None:
-                return message, route.queues
-        queues = self.vhost.queues_of(route.exchange, message)
-        if len(queues) > QUEUES_MAX:
-            self.broker.scheduler.jobs.spend(len(queues))
-        if self.vhost.tracer is not None:
-            self.vhost.tracer.published(message, queues, self.origin)
-        return message, queues
+    ) -> Message:
+        if special is None:
+            return kind(route.address, header, body)
+        expires_at_ms = None if special.ttl_ms is None else self.broker.scheduler.now_ms + special.ttl_ms
+        if not special.more_keys:
+            return kind(route.address, special.header, body, expires_at_ms)
+        return AnnotatedMessage(
+            route.address,
+            special.header,
+            body,
+            expires_at_ms,
+            persistent=kind.persistent,
+            more_keys=special.more_keys,
+        )
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -368,7 +384,7 @@ class ChannelSession:
 
     def _check_size(self, size: int, payload: bytes) -> None:
         if payload[-1] & IMMEDIATE:
-            raise _in_publish(immediate_unimplemented())
+            raise _in_publish(_immediate_unimplemented())
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
@@ -467,3 +483,8 @@ class ChannelSession:
 def _in_publish(fault: AmqpFault) -> AmqpFault:
     fault.method_id = PUBLISH_METHOD
     return fault
+
+
+def _immediate_unimplemented() -> Unimplemented:
+    """For a publish with the immediate bit, before anything else about it is checked."""
+    return Unimplemented("immediate=true")

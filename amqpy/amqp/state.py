@@ -2,7 +2,7 @@
 
     HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
 
-CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to say close-ok.
+CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to send close-ok.
 
 Source: AMQP 0-9-1 section 2.2.4.
 """

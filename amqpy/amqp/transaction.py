@@ -21,7 +21,7 @@ Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
 
 
 class Publish(NamedTuple):
-    queues: tuple[Target, ...]
+    targets: tuple[Target, ...]
     message: Message
     mandatory: bool
 
@@ -34,8 +34,8 @@ class Transaction:
         self._publishes: deque[Publish] = deque()
         self._answers: Answers = []
 
-    def publish(self, queues: tuple[Target, ...], message: Message, mandatory: bool) -> None:
-        self._publishes.append(Publish(queues, message, mandatory))
+    def publish(self, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
+        self._publishes.append(Publish(targets, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
         """Notes deliveries to settle. Those of one kind in a row are settled together, in the order of their tags."""

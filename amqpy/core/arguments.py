@@ -1,9 +1,9 @@
-"""What a queue or an exchange can be told by arguments and policies: THE table.
+"""Arguments and policy keys of queues and exchanges: THE table.
 
 An option is one row: the values it takes, the queue types that know it, its policy key, how an argument and a policy
 that disagree are merged, and the setting it ends in. Declaring, redeclaring, policies, the documentation and the
-queues themselves all read this table. Unknown arguments are kept and shown, never compared: that is what lets an
-application declare a queue with an argument of its own on one side only.
+queues themselves all read this table. Unknown arguments are kept and shown, never compared: so an application may
+declare a queue with an argument of its own on one side only.
 
 Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `rabbit_quorum_queue:capabilities`,
 `rabbit_amqqueue_process:process_args_policy`, `rabbit_policies`, `rabbit_misc:assert_args_equivalence`.
@@ -41,20 +41,20 @@ from amqpy.wire.values import INTEGER_KINDS, Field, Table
 CLASSIC, QUORUM, STREAM = "classic", "quorum", "stream"
 
 Definition: TypeAlias = Mapping[str, Any]
-"""What a policy says, by key, as JSON values."""
+"""A policy's definition: JSON values by key."""
 
 
 class PolicyKey(NamedTuple):
-    """What a policy may say. `noun` completes "… is not a valid …"."""
+    """A key of policies. `noun` completes "… is not a valid …"."""
 
     check: PolicyCheck
     noun: str
     by: frozenset[str]
     """The queue types it applies to; a policy with a key that a type does not know is not for queues of that type."""
     operator: bool = False
-    """Whether an operator policy may say it."""
+    """True if an operator policy may have it."""
     greatest: bool = False
-    """Of a policy and an operator policy, the greater value holds."""
+    """True if the greater value of a policy and an operator policy applies."""
 
 
 # --- the table
@@ -79,7 +79,7 @@ class Option(NamedTuple):
     """The field of Settings it sets; None: accepted, and without effect here."""
     policy: PolicyKey | None = None
     merge: Literal["argument", "policy", "least"] = "argument"
-    """Which one holds where an argument and a policy say something, or that the least does."""
+    """The one that applies when both an argument and a policy are given; or the least of them."""
 
     @property
     def argument(self) -> str:
@@ -261,10 +261,10 @@ _QUORUM_ORDER: Final = (
 POLICY_ONLY: Final = {
     "target-group-size": PolicyKey(at_least(1), "qq target count value", _Q, operator=True, greatest=True)
 }
-"""What only policies can say of queues. It is accepted, and without effect here."""
+"""Policy keys of queues without an argument. Accepted, and without effect here."""
 
 POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None} | POLICY_ONLY
-"""What policies may say of queues."""
+"""All policy keys of queues."""
 
 
 # --- the table as a profile has it
@@ -272,7 +272,7 @@ POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if 
 
 @cache
 def options_of(profile: Profile) -> tuple[Option, ...]:
-    """The rows, where versions of RabbitMQ differ as the profile has them."""
+    """The rows of the table as a profile has them."""
     return tuple(_option(option, profile) for option in QUEUE_OPTIONS if option.name not in profile.lacking_options)
 
 
@@ -296,7 +296,7 @@ def _option(option: Option, profile: Profile) -> Option:
         case Option("consumer-timeout") if QUORUM not in option.by:
             return option._replace(check=None)
         case Option(name) if name.startswith("delayed-retry") and name not in profile.quorum_options:
-            # What other versions do not know is let through as an argument, and refused in a policy.
+            # Versions that do not know it accept it as an argument, and refuse it in a policy.
             return option._replace(policy=None)
         case Option("delivery-limit", policy=PolicyKey() as key) if profile.negative_delivery_limit:
             return option._replace(policy=key._replace(check=is_integer))
@@ -305,7 +305,7 @@ def _option(option: Option, profile: Profile) -> Option:
 
 @cache
 def compared_arguments(kind: str, profile: Profile) -> tuple[str, ...]:
-    """The arguments that a type of queues knows, which a redeclaration must repeat, in the order they are compared."""
+    """The arguments of a queue type that a redeclaration must repeat, in the order in which they are compared."""
     names = [option.name for option in options_of(profile) if kind in option.by]
     if kind == QUORUM:
         names = [*_QUORUM_ORDER, *(name for name in names if name not in _QUORUM_ORDER)]
@@ -334,7 +334,7 @@ def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
 
 
 class Settings(NamedTuple):
-    """What arguments and policies come to, for one queue. None is no limit."""
+    """The settings of one queue, from arguments and policies together. None is no limit."""
 
     expires_ms: int | None = None
     message_ttl_ms: int | None = None
@@ -355,7 +355,7 @@ class Settings(NamedTuple):
 
 
 NO_SETTINGS = Settings()
-"""A queue without arguments."""
+"""The settings of a queue without arguments and policies."""
 
 
 def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] = QUEUE_OPTIONS) -> Settings:
@@ -381,7 +381,7 @@ def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] 
 
 
 def _setting(name: str, field: Field) -> Any:  # noqa: ANN401 (as the setting has it)
-    """The value of an argument; None where it is of no use (only for arguments that are not checked)."""
+    """The value of an argument; None if its type does not fit (only for arguments that are not checked)."""
     wanted = type(Settings._field_defaults[name])
     if wanted is bool:
         return field.value is True
@@ -396,8 +396,8 @@ _TEXTS = frozenset(
 
 
 def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
-    """A policy's definition with an operator policy's: where both say something, the operator's, unless the least or
-    the greatest is to hold. Less than 0 is no limit, and so more than any."""
+    """Merges the definitions of a policy and an operator policy: where both have a key, the operator's value applies,
+    or for some keys the least or the greatest. Less than 0 is no limit, and so more than any."""
     result = dict(policy)
     greatest = {name for name, key in POLICY_KEYS.items() if key.greatest}
     least = {option.name for option in QUEUE_OPTIONS if option.merge == "least"} - greatest
@@ -415,7 +415,7 @@ def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
 
 
 def check_queue_arguments(what: str, arguments: Table, default_type: str, profile: Profile) -> str:
-    """The queue's type. Raises PreconditionFailed for what that type does not take, in RabbitMQ's order.
+    """Checks a queue's arguments and returns its type. Raises PreconditionFailed, in RabbitMQ's order.
 
     `what` is `queue 'q' in vhost '/'`.
     """
@@ -429,7 +429,7 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
 
 
 def check_consumer_arguments(what: str, kind: str, arguments: Table, profile: Profile) -> int:
-    """A consumer's priority. Raises PreconditionFailed. `kind` is the queue's type."""
+    """Checks a consumer's arguments and returns its priority. Raises PreconditionFailed. `kind` is the queue's type."""
     options = _consumer_options_of(profile)
     _check_values(what, arguments, (option for option in options if kind in option.by))
     _check_foreign(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))

@@ -16,7 +16,7 @@ from amqpy.core.administration.administration import Administration
 from amqpy.core.alarms import Alarms
 from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
-from amqpy.core.checks import check_permission, exchange_text, find_exchange, open_queue, queue_text
+from amqpy.core.checks import check_permission, open_queue, queue_text
 from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
 from amqpy.core.durability import encoding, recovery
 from amqpy.core.events import event_properties
@@ -33,18 +33,14 @@ from amqpy.core.resources import Resources
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.topology import Topology
 from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
-from amqpy.core.vhost import Metadata, Route, Vhost
-from amqpy.errors import AccessRefused, NotFound, Unimplemented
+from amqpy.core.vhost import Metadata, Vhost
+from amqpy.errors import NotFound
 from amqpy.sizes import Limit, parse_limit
-from amqpy.wire.content import IMMEDIATE, MANDATORY, split_address
-from amqpy.wire.values import Table, text
+from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.durability.journal import Journal
     from amqpy.core.durability.records import Record
-
-QUEUES_MAX = 100
-"""Queues that a message may go to without being counted as more than the other messages of its turn."""
 
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
@@ -246,28 +242,6 @@ class Broker(Answers):
             if not messages:
                 self.scheduler.discarded.popleft()
 
-    # --- publishing
-
-    def find_route(self, client: Client, vhost: Vhost, payload: bytes) -> Route:
-        """Finds the route of a publish with this method payload, and remembers it. Raises the fault that refuses it,
-        and IndexError or ValueError for a malformed payload."""
-        address, bits = payload[6:-1], payload[-1]
-        raw_exchange, raw_key = split_address(address)
-        if bits & IMMEDIATE:
-            raise immediate_unimplemented()
-        name = text(raw_exchange)
-        check_permission(client, vhost, "write", "exchange", name)
-        exchange = find_exchange(vhost, name)
-        if exchange.internal:
-            raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
-        route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
-        if not vhost.tracing:
-            queues = vhost.find_queues(route)
-            # With very many queues each message is routed by itself, so that its cost is counted.
-            route.queues = None if queues is not None and len(queues) > QUEUES_MAX else queues
-        vhost.remember_route(client.user_name, payload, route)
-        return route
-
     # --- consuming
 
     def consume(
@@ -312,7 +286,7 @@ class Broker(Answers):
         self, vhost: Vhost, unacked: UnackedDeliveries, target: DeliveryTarget, *, tag: str
     ) -> ReplyQueue:
         """Consumes from the direct reply-to pseudo-queue; returns the queue of this consumer's replies."""
-        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
+        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
         vhost.add_reply_queue(queue)
         return queue
 
@@ -375,8 +349,3 @@ class Broker(Answers):
         for queue in each(vhost.owned.get(client, ())):
             if not queue.deleted:
                 yield from vhost.take_queue(queue)
-
-
-def immediate_unimplemented() -> Unimplemented:
-    """The fault that refuses a publish with the immediate bit, before any other check of it."""
-    return Unimplemented("immediate=true")

@@ -1,4 +1,4 @@
-"""Declaring again what is there: the arguments and properties must be the same.
+"""Redeclaring a queue or an exchange: the arguments and properties must be the same.
 
 Source: `rabbit_misc:assert_args_equivalence`, `rabbit_amqqueue:assert_equivalence`.
 """
@@ -28,7 +28,7 @@ def inequivalent(what: str, name: str, received: str, current: str) -> Precondit
 
 
 def assert_same_property(what: str, name: str, current: bool | str, received: bool | str) -> None:
-    """The same for a plain property such as `durable`."""
+    """Raises PreconditionFailed if a property such as `durable` differs."""
     if current != received:
         raise inequivalent(what, name, f"'{str(received).lower()}'", f"'{str(current).lower()}'")
 
@@ -50,7 +50,7 @@ def _bare(field: Field) -> str:
 
 
 def _shown(field: Field) -> str:
-    """Text and bytes as they are, everything else as an Erlang term."""
+    """The value as RabbitMQ shows it: text and bytes as they are, everything else as an Erlang term."""
     if field.kind == "binary":
         return text(field.value)
     return str(field.value) if field.kind == "longstr" else as_erlang(field)

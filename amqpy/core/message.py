@@ -1,5 +1,6 @@
 """Messages, and the views that queues and exchanges have of them."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from amqpy.wire.content import split_address
@@ -8,6 +9,12 @@ from amqpy.wire.values import Table, text
 
 Keys: TypeAlias = tuple[str, ...]
 """A message's routing key, and those that its headers CC and BCC add."""
+
+
+def address_of(exchange: str, routing_key: str) -> bytes:
+    """The address of a message. Of a name that is longer than a short string can be, as much as fits."""
+    names = (name.encode("utf-8", "surrogateescape")[:255] for name in (exchange, routing_key))
+    return b"".join([bytes((len(raw),)) + raw for raw in names])
 
 
 class Message:
@@ -151,8 +158,21 @@ class Target(Protocol):
     def refusal_fails_commit(self) -> bool:
         """True if tx.commit fails when a message is refused here."""
 
+    @property
+    def is_reply_queue(self) -> bool:
+        """True for direct reply-to, which a mandatory message does not count as a queue."""
+
     def publish(self, message: Message) -> bool:
         """Takes the message. True if it was refused."""
+
+
+def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
+    """Gives a message to each target; returns those that refused it."""
+    refused = []
+    for target in targets:
+        if target.publish(message):
+            refused.append(target)  # noqa: PERF401 (a comprehension is one call more, before Python 3.12)
+    return refused
 
 
 class MessageView:

@@ -1,4 +1,4 @@
-"""Declaring, deleting and binding: what there is in a virtual host, and what is bound to what.
+"""Declaring, deleting and binding exchanges and queues of a virtual host.
 
 An operation checks everything first, in RabbitMQ's order, and changes things after. It raises a ChannelFault or
 ConnectionFault that says why not.
@@ -41,7 +41,10 @@ DENIED = {
         "Feature `{feature}` is deprecated.\n"
         "By default, this feature is not permitted anymore.\n"
         "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual "
-        "version to be determined."
+        "version to be determined.\n"
+        "To continue using this feature when it is not permitted by default, set the following parameter in your "
+        "configuration:\n"
+        '    "deprecated_features.permit.{feature} = true"'
     ),
     "by configuration": (
         "Feature `{feature}` is deprecated.\n"
@@ -51,7 +54,7 @@ DENIED = {
         "from a future major RabbitMQ version; actual versions to be determined."
     ),
 }
-"""The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
+"""The beginning of RabbitMQ's texts: of a reply text clients get no more than 255 bytes."""
 
 QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
 
@@ -76,7 +79,7 @@ class Topology:
         internal: bool,
         arguments: Table,
     ) -> None:
-        """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
+        """Creates the exchange, or checks that it is as declared (exchange.declare)."""
         kind_of_exchange = exchange_type(kind, vhost.profile)
         name = stripped(name)
         check_not_default(name)
@@ -108,14 +111,14 @@ class Topology:
         assert_same_arguments(what, EXCHANGE_ARGUMENTS, exchange.arguments, arguments)
 
     def check_exchange(self, client: Client, vhost: Vhost, name: str) -> None:
-        """exchange.declare with passive."""
+        """Checks that the exchange exists (exchange.declare with passive)."""
         name = stripped(name)
         check_not_default(name)
         check_passive_permission(client, vhost, "exchange", name)
         find_exchange(vhost, name)
 
     def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
-        """exchange.delete. What is not there is deleted already."""
+        """Deletes the exchange, if it exists (exchange.delete)."""
         name = stripped(name)
         check_not_default(name)
         if name.startswith("amq."):
@@ -141,7 +144,7 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> Queue:
-        """queue.declare. Creates the queue, named by us if it has no name, or makes sure that it is as asked for."""
+        """Creates the queue, with a made name if none is given, or checks that it is as declared (queue.declare)."""
         name = stripped(name)
         durable = durable and not exclusive
         arguments = _with_default_type(vhost, arguments, fits=durable and not auto_delete)
@@ -190,7 +193,7 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> type[Queue]:
-        """The type of a queue that may be created."""
+        """Checks that the queue may be created, and returns its class."""
         what = queue_text(vhost, name)
         dead_letter_exchange = arguments.get("x-dead-letter-exchange")
         if dead_letter_exchange is not None:
@@ -213,18 +216,18 @@ class Topology:
         return kind
 
     def stat(self, queue: Queue) -> tuple[int, int]:
-        """How many messages wait and how many consumers there are. To ask is to use."""
+        """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
         queue.use()
         return len(queue.ready), queue.consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
-        """queue.declare with passive."""
+        """Finds the queue (queue.declare with passive)."""
         name = stripped(name)
         check_passive_permission(client, vhost, "queue", name)
         return open_queue(client, vhost, name)
 
     def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
-        """queue.delete; how many messages went with it. What is not there is deleted already."""
+        """Deletes the queue, if it exists (queue.delete); returns the number of its ready messages."""
         name = stripped(name)
         check_permission(client, vhost, "configure", "queue", name)
         if name not in vhost.queues:
@@ -236,7 +239,7 @@ class Topology:
         return count
 
     def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
-        """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
+        """Drops the ready messages (queue.purge) and returns their number. Unacknowledged ones stay."""
         check_permission(client, vhost, "read", "queue", name)
         queue = open_queue(client, vhost, name)
         return queue.purge()
@@ -246,7 +249,7 @@ class Topology:
     def bind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.bind"""
+        """Binds a queue to an exchange (queue.bind)."""
         queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
@@ -257,14 +260,14 @@ class Topology:
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.unbind. What is not bound, or not even there, is unbound already."""
+        """Removes a binding of a queue, if it exists (queue.unbind)."""
         queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.bind"""
+        """Binds an exchange to another one (exchange.bind)."""
         destination, source = self._check_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
@@ -274,7 +277,7 @@ class Topology:
     def unbind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.unbind. What is not bound, or not even there, is unbound already."""
+        """Removes a binding of an exchange, if it exists (exchange.unbind)."""
         destination, source = self._check_exchange_binding(client, vhost, destination, source)
         self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
@@ -316,8 +319,8 @@ class Topology:
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
-    """The arguments with the virtual host's default type of queue, if none is given. Only a durable queue that is
-    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default."""
+    """Adds the virtual host's default queue type to the arguments, if none is given. Only a durable queue that is
+    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default is."""
     profile = vhost.profile
     kind = vhost.metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
     if kind is None or "x-queue-type" in arguments:

@@ -8,7 +8,8 @@ Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is
 `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from amqpy.core.administration.limits import Limits
@@ -21,16 +22,13 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import Keys, Message, MessageView, Target
 from amqpy.core.ports import Client
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
+from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
-
-ROUTES_MAX = 10_000
-"""Routes remembered per vhost and user; more (a routing key per message, say) start over."""
 
 CONSUMER_UNITS, BINDING_UNITS, QUEUE_UNITS = 5, 5, 20
 """The cost of removing one of each, in the units of `jobs`."""
@@ -46,24 +44,6 @@ PREDECLARED = {
     "amq.match": "headers",
     TRACE_EXCHANGE: "topic",
 }
-
-
-NO_MESSAGE = MessageView(Message(b"", b"", b""))
-"""Stands for a message while the route of an address is looked up."""
-
-
-class Route:
-    """The destinations of publishes with the same exchange, routing key, flags and user."""
-
-    __slots__ = ("address", "exchange", "mandatory", "queues", "routing_key")
-
-    def __init__(self, address: bytes, exchange: Exchange, routing_key: str, mandatory: bool) -> None:
-        self.address = address
-        self.exchange = exchange
-        self.routing_key = routing_key
-        self.mandatory = mandatory
-        self.queues: tuple[Target, ...] | None = None
-        """None when each message must be routed by itself, because some exchange on the way asks for that."""
 
 
 class Metadata(NamedTuple):
@@ -101,9 +81,7 @@ class Vhost:
         self.reply_queues: dict[str, ReplyQueue] = {}
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
-        self._routes: dict[str, dict[bytes, Route]] = {}
-        self._own_routes: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
-        """Routes of messages that the broker publishes itself, by exchange and address."""
+        self.router = Router(self.exchanges, self.queues, self.reply_queues, returns_replies=profile.returns_replies)
         self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
             internal = exchange == TRACE_EXCHANGE
@@ -118,7 +96,7 @@ class Vhost:
     def trace(self, tracer: Tracer | None) -> None:
         """Turns tracing on with the tracer that copies all messages, or off with None."""
         self.tracer = tracer
-        self.forget_routes()
+        self.router.forget()
 
     @property
     def limits(self) -> Limits:
@@ -133,7 +111,7 @@ class Vhost:
             yield RULE_UNITS
         for exchange in each(self.exchanges.values()):
             if not exchange.deleted and self.policies.apply_to_exchange(exchange):
-                self.forget_routes()
+                self.router.forget()
             yield RULE_UNITS
 
     # --- queues and exchanges
@@ -141,7 +119,7 @@ class Vhost:
     def place_exchange(self, exchange: Exchange) -> None:
         self.exchanges[exchange.name] = exchange
         self.policies.apply_to_exchange(exchange)
-        self.forget_routes()
+        self.router.forget()
 
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         self.place_exchange(exchange)
@@ -154,7 +132,7 @@ class Vhost:
         self.policies.apply_to_queue(queue, new=True)
         if queue.owner is not None:
             self.owned.setdefault(queue.owner, {})[queue] = None
-        self.forget_routes()
+        self.router.forget()
 
     def add_queue(
         self,
@@ -201,7 +179,7 @@ class Vhost:
         queue.close()
         queue.purge()
         queue.release()
-        self.forget_routes()
+        self.router.forget()
         return self._clear_away(queue, actor)
 
     def _clear_away(self, queue: Queue, actor: str) -> Steps:
@@ -221,12 +199,13 @@ class Vhost:
         self.reply_queues[queue.name] = queue
 
     def remove_reply_queue(self, queue: ReplyQueue) -> None:
-        """Removes the reply queue of a consumer that has left, with its messages."""
+        """Removes the queue of a consumer that has left; the replies that wait are dropped."""
         del self.reply_queues[queue.name]
         queue.deleted = True
-        if len(queue.ready):
-            self.scheduler.discarded.append(queue.ready.clear())
-        self.forget_routes()
+        if queue.waiting:
+            self.scheduler.discarded.append([queue.waiting])
+            queue.waiting = deque()
+        self.router.forget()
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         """Deletes an exchange with all its bindings, and the auto-delete exchanges that are unused after that."""
@@ -243,7 +222,7 @@ class Vhost:
         if encoding.is_recorded(exchange):
             self.scheduler.drop(encoding.of_exchange(exchange))
         exchange.discard()
-        self.forget_routes()
+        self.router.forget()
         self.events.tell("exchange.deleted", event_properties.of_deletion, exchange, actor)
 
     def _unlink_all(self, exchange: Exchange, actor: str) -> Steps:
@@ -260,8 +239,8 @@ class Vhost:
 
     def message_count(self) -> int:
         """The number of messages in all queues, and of those that exchanges keep."""
-        queues = (*self.queues.values(), *self.reply_queues.values())
-        in_queues = sum(len(queue.ready) + queue.unacked_count for queue in queues)
+        in_queues = sum(len(queue.ready) + queue.unacked_count for queue in self.queues.values())
+        in_queues += sum(len(queue.waiting) for queue in self.reply_queues.values())
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:
@@ -274,7 +253,7 @@ class Vhost:
     def place_binding(self, binding: Binding) -> None:
         binding.source.add(binding)
         _links(binding)[binding] = None
-        self.forget_routes()
+        self.router.forget()
 
     def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
         """Adds a binding. One that exists already stays as it is."""
@@ -306,7 +285,7 @@ class Vhost:
             self.scheduler.drop(encoding.of_binding(binding))
         self.events.tell("binding.deleted", event_properties.of_binding, binding, actor)
         if not (binding.source.deleted or binding.destination.deleted):
-            self.forget_routes()
+            self.router.forget()
         return True
 
     def _is_bound_again(self, binding: Binding) -> bool:
@@ -320,76 +299,6 @@ class Vhost:
             return False
         same = source.bindings.get((destination, *binding.identity[1:]))
         return same is not None and same.durable
-
-    # --- routes
-
-    def routes_of(self, user_name: str) -> dict[bytes, Route]:
-        """The user's remembered routes, by the payload of a publish method; filled by `remember_route`.
-
-        The dict stays the same one for good and is emptied when the topology or a permission changes.
-        """
-        return self._routes.setdefault(user_name, {})
-
-    def remember_route(self, user_name: str, payload: bytes, route: Route) -> None:
-        routes = self._routes[user_name]
-        if len(routes) >= ROUTES_MAX:
-            routes.clear()
-        routes[payload] = route
-
-    def forget_routes(self) -> None:
-        for routes in self._routes.values():
-            routes.clear()
-        self._own_routes.clear()
-
-    def find_queues(self, route: Route) -> tuple[Target, ...] | None:
-        """Finds the queues of every message on this route; None when they depend on the message."""
-        return self._walk(route.exchange, (route.routing_key,), NO_MESSAGE)
-
-    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
-        """Finds the queues of this message when it is published to the exchange.
-
-        To be called once for each message that is published: some exchanges keep those they see.
-        """
-        if not message.more_keys:
-            key = (exchange, message.address)
-            if key not in self._own_routes:
-                if len(self._own_routes) >= ROUTES_MAX:
-                    self._own_routes.clear()
-                self._own_routes[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
-            targets = self._own_routes[key]
-            if targets is not None:
-                return targets
-        return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
-
-    def returns(self, targets: Sequence[Target]) -> bool:
-        """True if a mandatory message with these destinations is returned."""
-        if targets and (not self.profile.returns_replies or not isinstance(targets[0], ReplyQueue)):
-            return False
-        return all(isinstance(target, ReplyQueue) for target in targets)
-
-    def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
-        """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
-        if first.name == "":
-            found = (self.queues.get(key) or self.reply_queues.get(key) for key in keys)
-            return tuple(dict.fromkeys(queue for queue in found if queue is not None))
-        targets: dict[Target, None] = {}
-        seen = {first}
-        work = [first]
-        while work:
-            exchange = work.pop()
-            if exchange.per_message and view is NO_MESSAGE:
-                return None
-            # A deleted destination may still be bound for a while: its bindings are removed bit by bit.
-            destinations = [each for each in exchange.match(keys, view) if not each.deleted]
-            if not destinations and exchange.alternate in self.exchanges:
-                destinations = [self.exchanges[exchange.alternate]]
-            for destination in destinations:
-                if not isinstance(destination, Exchange):
-                    targets[destination] = None
-                elif destination not in seen:
-                    seen.add(destination)
-                    work.append(destination)
-        return tuple(targets)
 
 
 def _links(binding: Binding) -> dict[Binding, None]:

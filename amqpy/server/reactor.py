@@ -43,7 +43,7 @@ OPENED_MAX = 20
 STORE_LOST = "broker forced connection closure with reason 'store lost'"
 
 DRAIN_S = 2
-"""How long connections get to say close-ok when the broker stops."""
+"""Seconds that connections have for close-ok when the broker stops."""
 
 
 class Reactor:
@@ -56,7 +56,7 @@ class Reactor:
         self.internal_errors = 0
         self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
-        """Where connections live while `run` runs; they outlive the listeners, to be drained."""
+        """The nursery of connections while `run` runs; they outlive the listeners, to be drained."""
         self._log = log
         self._to_flush: list[ConnectionTasks] = []
         self._opened: deque[ConnectionTasks] = deque()
@@ -67,7 +67,7 @@ class Reactor:
         self._sleeping_until_ms: int | None = None
         self._empty = trio.Event()
         self.flusher: Flusher | None = None
-        """Who makes durable what is to be, where there is a store."""
+        """Writes the batches of the journal, with a store; else None."""
 
     def keep_in(self, store: Store, on_failure: Callable[[], None]) -> None:
         """From now on what is durable is written into the store. To be called before `run`."""
@@ -353,7 +353,7 @@ def now_ms() -> int:
 
 
 def _nobody() -> None:
-    """Nobody waits for this connection any more."""
+    """Does nothing: in place of the callbacks of a connection that has ended."""
 
 
 def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:

@@ -30,7 +30,7 @@ class SocketStream(trio.abc.Stream):
         self._likely_more = False
 
     def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
-        """How many bytes of the buffers the kernel took, 0 when it has no room. Raises BrokenResourceError."""
+        """Sends what the kernel takes; returns the number of bytes, 0 without room. Raises BrokenResourceError."""
         try:
             if len(buffers) == 1:
                 return self._socket.send(buffers[0])
@@ -77,7 +77,7 @@ class SocketStream(trio.abc.Stream):
                 return data
 
     def receive_nowait(self, max_bytes: int) -> bytes:
-        """What is there already, perhaps nothing. Raises BrokenResourceError."""
+        """Receives what has arrived already, perhaps nothing. Raises BrokenResourceError."""
         try:
             return self._socket.recv(max_bytes)
         except BlockingIOError:
@@ -86,7 +86,7 @@ class SocketStream(trio.abc.Stream):
             raise trio.BrokenResourceError(str(error)) from error
 
     def receive_within(self, seconds: float) -> bytes:
-        """What comes within a moment, perhaps nothing; the processor stays awake for it. Raises BrokenResourceError."""
+        """Receives what arrives within `seconds`, perhaps nothing, by polling. Raises BrokenResourceError."""
         until = time.perf_counter() + seconds
         while not (data := self.receive_nowait(RECEIVE_SIZE)) and time.perf_counter() < until:
             pass

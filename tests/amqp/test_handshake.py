@@ -234,7 +234,7 @@ def test_names_and_passwords_may_be_any_bytes(response: bytes) -> None:
     assert close.method.reply_code == 403
 
 
-@pytest.mark.parametrize(("profile", "frame_max"), [("rabbitmq-3.13", 4096), ("rabbitmq-4", 4096)])
+@pytest.mark.parametrize(("profile", "frame_max"), [("rabbitmq-3.13", 4096), ("rabbitmq-4", 8192)])
 def test_before_tune_ok_the_smallest_frame_max_holds(profile: str, frame_max: int) -> None:
     for size, state in ((frame_max, State.STARTING), (frame_max + 1, State.CLOSED)):
         client = started(replace(CONFIG, profile=profile))

@@ -7,8 +7,9 @@ from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
 from amqpy.amqp.state import State
-from amqpy.core.broker import QUEUES_MAX, Broker
+from amqpy.core.broker import Broker
 from amqpy.core.jobs import UNITS_AT_ONCE
+from amqpy.core.publishing import TARGETS_MAX
 from amqpy.core.queues import queue as queue_module
 from tests.core.slices import sliced
 
@@ -276,9 +277,9 @@ def test_messages_for_very_many_queues_are_counted() -> None:
     client = Large.opened()
     assert isinstance(client, Large)
     client.send(Exchange.Declare(exchange="x", exchange_type="fanout"))
-    for number in range(QUEUES_MAX + 1):
+    for number in range(TARGETS_MAX + 1):
         client.send(Queue.Declare(queue=str(number)), Queue.Bind(queue=str(number), exchange="x"))
-    count = UNITS_AT_ONCE // QUEUES_MAX
+    count = UNITS_AT_ONCE // TARGETS_MAX
     client.session.receive(publish_frames("", b"m", exchange="x") * 2 * count, 0)
     queue = client.broker.vhosts["/"].queues["0"]
     assert len(queue.ready) == count

@@ -27,7 +27,8 @@ def started(profile: str, *, from_loopback: bool = True, **settings: Any) -> tup
 
 def test_every_switch_is_tested() -> None:
     folder = Path(__file__).parents[1]
-    text = "".join((folder / name / "test_profiles.py").read_text("utf-8") for name in ("core", "amqp"))
+    pages = [path for name in ("core", "amqp") for path in (folder / name).glob("test_profiles*.py")]
+    text = "".join(path.read_text("utf-8") for path in pages)
     assert not [name for name in documented() if f'switch("{name}"' not in text.replace("switch(\n    ", "switch(")]
 
 
@@ -104,7 +105,7 @@ def test_the_answer_to_0_8(profile: str, expected: bool) -> None:
         assert client.session.is_closed is not expected
 
 
-@switch("frame_max_floor", 4096, 4096, 4096, 4096)
+@switch("frame_max_floor", 4096, 4096, 4096, 8192)
 def test_the_least_frame_max(profile: str, expected: int) -> None:
     client, _ = started(profile)
     client.send(start_ok(), channel=0)
@@ -243,14 +244,16 @@ def test_a_prefetch_for_the_channel_may_be_permitted(profile: str, permitted: bo
 def test_how_many_consumers_a_channel_had(profile: str, expected: int | None) -> None:
     watcher = opened(profile)
     watcher.send(Queue.Declare(queue="told"))
-    watcher.send(Queue.Bind(queue="told", exchange="amq.rabbitmq.event", routing_key="channel.closed"))
+    for key in ("channel.closed", "connection.created"):
+        watcher.send(Queue.Bind(queue="told", exchange="amq.rabbitmq.event", routing_key=key))
     watcher.send(Basic.Consume(queue="told", no_ack=True))
     client = Client.opened(watcher.broker)
     client.send(Queue.Declare(queue="q", durable=True), Basic.Consume(queue="q"))
     client.send(Channel.Close(200, "", 0, 0))
     watcher.broker.settle()
-    (told,) = watcher.received()
-    assert told.properties.headers.get("consumer_count") == expected
+    created, closed = (told.properties.headers for told in watcher.received())
+    assert closed.get("consumer_count") == expected
+    assert ("peer_cert_serial_number" in created) is (profile == "rabbitmq-4.3")
 
 
 @switch("passive_needs_permission", "Queue.DeclareOk", "Queue.DeclareOk", "Queue.DeclareOk", "Channel.Close")

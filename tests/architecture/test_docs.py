@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CODE = re.compile(r"`([^`\n]+)`|^ {4}(.+)$", re.MULTILINE)
@@ -36,6 +37,15 @@ def test_architecture_names_every_file() -> None:
     text = ARCHITECTURE.read_text("utf-8")
     files = {path.name for path in (ROOT / "amqpy").rglob("*.py")} - {"__init__.py", "__main__.py"}
     assert not {name for name in files if not re.search(rf"\b{re.escape(name)}\b", text)}
+
+
+def test_glossary_names_files_that_are_there() -> None:
+    rows = [row for row in GLOSSARY.read_text("utf-8").splitlines() if row.startswith("|")]
+    entries = [row for row in rows if not row.startswith(("|---", "| Looking for ", "| Term "))]
+    named = {row: re.findall(r"`([\w/]+\.py)`", row) for row in entries}
+    assert entries
+    assert not [row for row, files in named.items() if not files]
+    assert not [path for files in named.values() for path in files if not (ROOT / "amqpy" / path).is_file()]
 
 
 def test_contributing_names_what_is_there() -> None:

@@ -1,6 +1,6 @@
 """A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple
@@ -14,13 +14,14 @@ from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import Record
 from amqpy.core.exchanges import Binding, Exchange
-from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target
-from amqpy.core.ports import Verb
+from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target, address_of, deliver
+from amqpy.core.ports import NOBODY, Verb
+from amqpy.core.publishing import find_route, publish, targets_of
 from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.vhost import Route
-from amqpy.wire.content import MANDATORY
+from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
@@ -33,12 +34,6 @@ PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
 
 def longstr(value: str) -> Field:
     return Field("longstr", value)
-
-
-def publish_payload(exchange: str, routing_key: str, bits: int = 0) -> bytes:
-    """The payload of a basic.publish method frame."""
-    names = b"".join(bytes((len(raw),)) + raw for raw in (exchange.encode(), routing_key.encode()))
-    return b"\x00\x3c\x00\x28\x00\x00" + names + bytes((bits,))
 
 
 def content_header(
@@ -264,15 +259,18 @@ class World:
     # --- messages
 
     def route(self, exchange: str, routing_key: str, *, mandatory: bool = False) -> Route:
-        """The remembered route, or a new one: what a channel does first with a publish."""
-        payload = publish_payload(exchange, routing_key, MANDATORY if mandatory else 0)
-        remembered = self.vhost.routes_of(self.client.user_name).get(payload)
-        return remembered or self.broker.find_route(self.client, self.vhost, payload)
+        """The remembered route, or a new one: what a front end does first with a publish."""
+        router, key = self.vhost.router, (exchange, routing_key, mandatory)
+        route = router.remembered(self.client.user_name).get(key)
+        if route is None:
+            route = find_route(self.client, self.vhost, exchange, routing_key, mandatory=mandatory)
+            router.remember(self.client.user_name, key, route)
+        return route
 
     def queues_for(self, exchange: str, routing_key: str, headers: Table | None = None) -> tuple[Target, ...]:
         route = self.route(exchange, routing_key)
         message = Message(route.address, content_header(headers), b"")
-        return self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
+        return self.vhost.router.targets_of(route.exchange, message) if route.targets is None else route.targets
 
     def publish(
         self,
@@ -284,7 +282,7 @@ class World:
         expiration: int | None = None,
         persistent: bool = False,
     ) -> list[str]:
-        """The answer says which bodies some queue refused."""
+        """Returns the bodies that some queue refused."""
         route = self.route(exchange, routing_key)
         header = content_header(headers, priority=priority, expiration=expiration, persistent=persistent)
         kind = PersistentMessage if persistent else Message
@@ -292,9 +290,7 @@ class World:
         refused = []
         for body in bodies:
             message = kind(route.address, header, body.encode(), expires_at_ms)
-            queues = self.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
-            answers = [queue.publish(message) for queue in queues]
-            if True in answers:
+            if deliver(targets_of(self.vhost, route, message, NOBODY), message):
                 refused.append(body)
         self.settle()
         return refused
@@ -302,20 +298,19 @@ class World:
     def send(
         self, exchange: str, keys: Keys, header: bytes, body: str = "", *, ttl_ms: int | None = None
     ) -> tuple[Target, ...]:
-        """Publishes as a channel does. What it is routed to; without that, a mandatory message would be returned."""
-        route = self.route(exchange, keys[0])
+        """Publishes as a channel does; returns the targets. Without any, a mandatory message would be returned."""
         expires_at_ms = None if ttl_ms is None else self.broker.scheduler.now_ms + ttl_ms
-        kept = is_persistent(header)
         message = AnnotatedMessage(
-            route.address, header, body.encode(), expires_at_ms, persistent=kept, more_keys=keys[1:]
+            address_of(exchange, keys[0]),
+            header,
+            body.encode(),
+            expires_at_ms,
+            persistent=is_persistent(header),
+            more_keys=keys[1:],
         )
-        queues = route.queues
-        if queues is None or len(keys) > 1:
-            queues = self.vhost.queues_of(route.exchange, message)
-        for queue in queues:
-            queue.publish(message)
+        result = publish(self.client, self.vhost, exchange, keys[0], message)
         self.settle()
-        return queues
+        return result.targets
 
     def routed(self, exchange: str, routing_key: str = "", headers: Table | None = None) -> set[str]:
         """The names of the queues that get such a message; that none gets it twice is checked on the way."""
@@ -471,3 +466,12 @@ def _queue_state(queue: Queue) -> tuple[object, ...]:
         queue.unacked_count,
         tuple(consumer.tag for consumer in queue.consumers),
     )
+
+
+def refusal(operation: Callable[..., object], *values: object, **more: Any) -> str | None:  # noqa: ANN401
+    """Why it is refused, if it is."""
+    try:
+        operation(*values, **more)
+    except (AmqpFault, AdministrationError) as fault:
+        return fault.text
+    return None

@@ -148,7 +148,7 @@ def _check_bindings(broker: Broker) -> None:
                 destination = binding.destination
                 known = vhost.queues if isinstance(destination, Queue) else vhost.exchanges
                 assert known[destination.name] is destination
-        for routes in vhost._routes.values():
+        for routes in vhost.router._by_user.values():
             for route in routes.values():
                 assert vhost.exchanges[route.exchange.name] is route.exchange
-                assert all(not queue.deleted for queue in route.queues or ())
+                assert all(not queue.deleted for queue in route.targets or ())

@@ -5,29 +5,14 @@ from typing import Any
 
 import pytest
 
-from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.message import Message
-from amqpy.core.unacked import UnackedDeliveries
-from amqpy.errors import AdministrationError, AmqpFault, Denied, PreconditionFailed
+from amqpy.errors import AmqpFault, Denied, PreconditionFailed
 from amqpy.profile import PROFILES
-from amqpy.sizes import Limit
-from amqpy.wire.properties import decode_properties
-from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
-from tests.core.core_harness import PERMISSIONS, FakeClient, FakeTarget, World, arguments, content_header, longstr
-from tests.core.events_read import Listener
+from amqpy.wire.values import Field, decode_table, encode_field
+from tests.core.core_harness import PERMISSIONS, FakeClient, World, arguments, longstr, refusal
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
-
-
-def refusal(operation: Callable[..., object], *values: object, **more: Any) -> str | None:  # noqa: ANN401
-    """Why it is refused, if it is."""
-    try:
-        operation(*values, **more)
-    except (AmqpFault, AdministrationError) as fault:
-        return fault.text
-    return None
 
 
 def level(operation: Callable[..., object], *values: object, **more: Any) -> str:  # noqa: ANN401
@@ -38,12 +23,6 @@ def level(operation: Callable[..., object], *values: object, **more: Any) -> str
 
 def declared(world: World, name: str = "q", **more: int | str | bool) -> str | None:
     return refusal(world.queue, name, durable=True, arguments=arguments(**more))
-
-
-def headers_of(message: Message | None) -> dict[str, Any]:
-    assert message is not None
-    headers: Table = decode_properties(message.header).get("headers", {})
-    return {name: field.value for name, field in headers.items()}
 
 
 # --- permissions
@@ -345,20 +324,21 @@ def test_the_master_locator(profile: str, expected: str | None) -> None:
     assert (expected or "deprecated_features.permit.queue_master_locator = false") in said
 
 
-@switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
-def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
-    world = quorum_world(profile, single_active_consumer=True)
-    text = refusal(world.vhost.queues["q"].check_get)
-    assert text is not None
-    assert text.endswith(f"are not supported by {expected} queues with single active consumer")
-
-
 @switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
 def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
     world = World(profile)
     world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
     assert expected in str(declared(world, max_length="many"))
     assert "queue limit" in str(declared(world))
+
+
+@switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
+def test_a_heavy_binding(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash")
+    world.queue("q", durable=True)
+    assert refusal(world.bind, "q", "x", "10000") is None
+    assert refusal(world.bind, "q", "x", "10001") == expected
 
 
 @switch("checks_queue_mode", True, True, True, False)
@@ -396,318 +376,3 @@ def test_queues_without_a_default_type(profile: str, expected: str | None) -> No
     assert (field and field.value) == expected
     assert declared(world) is None
     assert declared(world, queue_type="classic") is None
-
-
-# --- dead letters
-
-
-def dead_letter(profile: str, headers: Table | None = None) -> dict[str, Any]:
-    """The headers of a message that expired."""
-    world = World(profile)
-    world.queue("dead", durable=True)
-    world.queue(
-        "q",
-        durable=True,
-        arguments=arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead"),
-    )
-    world.publish("", "q", "m", headers=headers)
-    world.wait(1)
-    return headers_of(world.fetch("dead"))
-
-
-def deaths(history: bytes) -> list[Table]:
-    return [decode_table(entry.value) for entry in decode_array(history)]
-
-
-@switch("trusts_x_death", 6, 6, 1, 1)
-def test_the_x_death_of_a_publisher(profile: str, expected: int) -> None:
-    death = {
-        "count": Field("long", 5),
-        "reason": longstr("expired"),
-        "queue": longstr("q"),
-        "time": Field("timestamp", 1),
-        "exchange": longstr(""),
-        "routing-keys": array_field([longstr("q")]),
-    }
-    headers = dead_letter(profile, {"x-death": array_field([table_field(death)])})
-    assert [entry["count"].value for entry in deaths(headers["x-death"])] == [expected]
-
-
-@switch("notes_last_death", False, True, True, True)
-def test_the_last_death(profile: str, expected: bool) -> None:
-    noted = {name: value for name, value in dead_letter(profile).items() if name.startswith("x-last-death")}
-    told = {"x-last-death-exchange": "", "x-last-death-queue": "q", "x-last-death-reason": "expired"}
-    assert noted == (told if expected else {})
-
-
-@switch(
-    "plain_deaths",
-    ["count", "reason", "queue", "time", "exchange", "routing-keys", "original-expiration 0100"],
-    *[["original-expiration 100", "count", "reason", "queue", "time", "exchange", "routing-keys"]] * 3,
-)
-def test_the_order_within_a_death(profile: str, expected: list[str]) -> None:
-    world = World(profile)
-    world.queue(
-        "q",
-        durable=True,
-        arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="again"),
-    )
-    world.queue(
-        "again",
-        durable=True,
-        arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"),
-    )
-    world.queue("dead", durable=True)
-    letter = Message(world.route("", "q").address, content_header(expiration="0100"), b"m", None)
-    world.vhost.queues["q"].publish(letter)
-    world.settle()
-    latest, first = deaths(headers_of(world.fetch("dead"))["x-death"])
-    assert [
-        f"{name} {field.value}" if name.startswith("original") else name for name, field in first.items()
-    ] == expected
-    later = [name for name in expected if not name.startswith("original")]
-    assert list(latest) == (sorted(later) if profile == "rabbitmq-3.10" else later)
-
-
-@switch("keeps_cc", None, "other", "other", "other")
-def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    world.queue("dead", durable=True)
-    world.queue(
-        "q",
-        durable=True,
-        arguments=arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead"),
-    )
-    world.publish("", "q", "m", headers={"CC": array_field([longstr("other")]), "a": longstr("b")})
-    world.wait(1)
-    headers = headers_of(world.fetch("dead"))
-    copies = [field.value for field in decode_array(headers["CC"])] if "CC" in headers else [None]
-    assert copies == [expected]
-
-
-@switch("headers_as_map", "first", "last", "last", "last")
-def test_the_header_that_is_hashed(profile: str, expected: str) -> None:
-    """Messages stay together that have the same first value, or the same last one."""
-    world = World(profile)
-    world.exchange("x", "x-consistent-hash", arguments={"hash-header": longstr("h")})
-    for name in "abcdefgh":
-        world.queue(name, durable=True)
-        world.bind(name, "x", "1")
-
-    def targets(position: str) -> set[str]:
-        values = [(0, number) if position == "first" else (number, 0) for number in range(40)]
-        found: set[str] = set()
-        for pair in values:
-            twice = decode_table(b"".join(b"\x01h" + encode_field(Field("long", value)) for value in pair))
-            found |= world.routed("x", "", twice)
-        return found
-
-    assert len(targets(expected)) == 1
-    assert len(targets("last" if expected == "first" else "first")) > 1
-
-
-@switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"], ["c", "b", "a"])
-def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
-    world = World(profile)
-    for name, next_one in ("ab", "bc", "cd"):
-        world.queue(
-            name,
-            durable=True,
-            arguments=arguments(message_ttl=0, dead_letter_exchange="", dead_letter_routing_key=next_one),
-        )
-    world.queue("d", durable=True)
-    world.publish("", "a", "m")
-    (message,) = (message for _, message in world.vhost.queues["d"].ready)
-    assert [entry["queue"].value for entry in deaths(headers_of(message)["x-death"])] == expected
-
-
-# --- quorum queues
-
-
-def quorum_world(profile: str, **more: int | str | bool) -> World:
-    """With a quorum queue `q` and a message in it."""
-    world = World(profile)
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **more))
-    world.publish("", "q", "m")
-    return world
-
-
-def bring_back(world: World, way: Any) -> None:  # noqa: ANN401
-    unacked = UnackedDeliveries()
-    assert world.get("q", unacked) is not None
-    world.nack(unacked, 1, way=way)
-
-
-@switch("quorum_delivery_limit", None, None, 20, 20)
-def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected: int | None) -> None:
-    world = quorum_world(profile)
-    count = 0
-    while world.ready("q") and count < 30:
-        bring_back(world, "reject")
-        count += 1
-    assert count == (30 if expected is None else expected + 1)
-
-
-@switch("quorum_counts_nacks", True, True, True, False)
-def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) -> None:
-    for way in ("nack", "recover"):
-        world = quorum_world(profile, delivery_limit=1)
-        bring_back(world, way)
-        bring_back(world, way)
-        assert bool(world.ready("q")) is not expected
-
-
-@switch("quorum_acquired_count", None, None, None, 1)
-def test_how_often_a_message_was_acquired(profile: str, expected: int | None) -> None:
-    world = quorum_world(profile)
-    bring_back(world, "nack")
-    assert headers_of(world.fetch("q")).get("x-acquired-count") == expected
-
-
-@switch("quorum_get_counts", 0, None, None, None)
-def test_the_delivery_count_of_a_first_get(profile: str, expected: int | None) -> None:
-    assert headers_of(quorum_world(profile).fetch("q")).get("x-delivery-count") == expected
-
-
-@switch("message_priorities", *[["m", "low", "high"]] * 3, ["high", "m", "low"])
-def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[str]) -> None:
-    world = quorum_world(profile)
-    world.publish("", "q", "low", priority=1)
-    world.publish("", "q", "high", priority=9)
-    unacked = UnackedDeliveries()
-    found = [got[0].body for _ in range(3) if (got := world.get("q", unacked)) is not None]
-    assert found == expected
-
-
-@switch("quorum_priorities", "second", "second", "third", "third")
-def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
-    world = quorum_world(profile, single_active_consumer=True)
-    channels_unacked = {name: UnackedDeliveries() for name in ("first", "second", "third")}
-    first, _, _ = (
-        world.consume("q", unacked, tag=name, priority=5 if name == "third" else 0)
-        for name, unacked in channels_unacked.items()
-    )
-    world.ack(channels_unacked["first"], 1)
-    world.cancel(first)
-    world.publish("", "q", "n")
-    assert [name for name, unacked in channels_unacked.items() if unacked.by_tag] == [expected]
-
-
-# --- policies
-
-
-@switch("policies_by_queue_type", False, True, True, True)
-def test_policies_for_one_type_of_queues(profile: str, expected: bool) -> None:
-    ask = World(profile).broker.administration
-    refused = refusal(ask.set_policy, "/", "p", "", {"max-length": 1}, apply_to="quorum_queues")
-    assert (refused is None) is expected
-
-
-@switch("mirroring", True, True, False, False)
-def test_mirroring(profile: str, expected: bool) -> None:
-    world = World(profile)
-    ask = world.broker.administration
-    text = 'Validation failed\n\n[{<<"ha-mode">>,<<"all">>}] are not recognised policy settings\n'
-    assert refusal(ask.set_policy, "/", "p", "", {"ha-mode": "all"}) == (None if expected else text)
-    world.queue("q", durable=True, arguments=QUORUM)
-
-    def consume() -> None:
-        world.broker.consume(
-            world.client,
-            world.vhost,
-            "q",
-            UnackedDeliveries(),
-            FakeTarget(),
-            tag="t",
-            no_ack=False,
-            exclusive=False,
-            prefetch=0,
-            arguments=arguments(cancel_on_ha_failover=True),
-        )
-
-    text = "invalid arg 'x-cancel-on-ha-failover' for queue 'q' in vhost '/' of queue type rabbit_quorum_queue"
-    assert refusal(consume) == (text if expected else None)
-
-
-@switch(
-    "operator_keys", set(), {"overflow", "queue-version"}, {"overflow", "queue-version"}, {"overflow", "queue-version"}
-)
-def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    ask = world.broker.administration
-    keys = {"overflow": "reject-publish", "queue-version": 2, "queue-mode": "lazy"}
-    for key, value in keys.items():
-        refused = refusal(ask.set_operator_policy, "/", key, "", {key: value})
-        assert (refused is None) is (key in expected)
-    if expected:
-        ask.clear_operator_policy("/", "queue-version")
-        ask.set_policy("/", "p", "", {"overflow": "drop-head"})
-        assert world.queue("q", durable=True).settings.overflow == "reject-publish"
-
-
-@switch("negative_delivery_limit", None, None, 25, 25)
-def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -> None:
-    world = World(profile)
-    ask = world.broker.administration
-    refused = refusal(ask.set_policy, "/", "p", "", {"delivery-limit": -1})
-    assert (refused is None) is (expected is not None)
-    if expected is not None:
-        ask.set_operator_policy("/", "o", "", {"delivery-limit": expected})
-        assert world.queue("q", durable=True, arguments=QUORUM).policy.definition == {"delivery-limit": expected}
-
-
-# --- events
-
-MORE = {"type": "rabbit_classic_queue", "leader": "rabbit@localhost", "members": ["rabbit@localhost"]}
-
-
-@switch("more_facts", set(), {"type"}, {"type", "leader", "members"}, {"type", "leader", "members"})
-def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "queue.*")
-    world.queue("q", durable=True)
-    world.delete_queue("q")
-    created, deleted = listener.take()
-    assert {name: fact for name, fact in created.facts.items() if name in MORE} == {
-        name: MORE[name] for name in expected
-    }
-    assert {name for name in deleted.facts if name in MORE} == expected & {"type"}
-
-
-@switch("tells_of_clearing", "parameter.set", "parameter.cleared", "parameter.cleared", "parameter.cleared")
-def test_a_global_parameter_that_goes(profile: str, expected: str) -> None:
-    world = World(profile)
-    world.broker.administration.set_global_parameter("g", 1)
-    listener = Listener(world, EVENT_EXCHANGE, "parameter.*")
-    world.broker.administration.clear_global_parameter("g")
-    assert [told.key for told in listener.take()] == [expected]
-
-
-@switch("always_names_type", "undefined", "undefined", "classic", "classic")
-def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expected: str) -> None:
-    world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "vhost.created")
-    world.broker.administration.add_vhost("v")
-    (told,) = listener.take()
-    assert told.facts["default_queue_type"] == expected
-    assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
-
-
-@switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
-def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
-    world = World(profile)
-    limit = {} if PROFILES[profile].quorum_delivery_limit is None else {"delivery_limit": -1}
-    queue = world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
-    world.publish("", "q", "1", "2")
-    taken = queue.take(no_ack=False)
-    assert taken is not None
-    queue.unacked_count += 1
-    queue.requeue(taken[0], taken[1], "nack")
-    world.settle()
-    assert [message.body.decode() for _, message in queue.ready] == expected
-
-
-@switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)
-def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
-    assert World(profile).broker.resources.memory_limit == Limit(share=expected)
-    assert World(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)

@@ -140,4 +140,4 @@ def test_replies_that_wait_go_with_their_channel() -> None:
     assert world.broker.message_count() == 0
     world.broker.sweep(10)
     queue.publish(Message(b"", b"", b"3"))
-    assert not queue.ready
+    assert not queue.waiting

@@ -1,6 +1,8 @@
 """The properties of each event, under RabbitMQ's names.
 
-Source: wherever RabbitMQ calls `rabbit_event:notify`; the exchange type's `fmt` for what becomes of Erlang's terms.
+Each docstring names the events that have the properties.
+
+Source: the calls of `rabbit_event:notify` in RabbitMQ; the exchange type's `fmt` for how Erlang's terms are shown.
 """
 
 from collections.abc import Mapping
@@ -24,7 +26,7 @@ ACTOR = "user_who_performed_action"
 
 
 def erlang_rows(table: Table, *, by_name: bool = False) -> list[str]:
-    """Arguments: each is a tuple to Erlang, which its exchange prints."""
+    """Arguments as the event exchange prints them: Erlang tuples."""
     fields = [(name.encode("utf-8", "surrogateescape"), field) for name, field in fields_of(table)]
     if by_name:
         fields.sort(key=itemgetter(0))
@@ -50,7 +52,7 @@ def of_queue(queue: "Queue", node: str, actor: str) -> EventProperties:
 
 
 def erlang_type(queue: "Queue") -> str:
-    """What the module is called that makes a queue what it is."""
+    """The name of the Erlang module of a queue's type."""
     return f"rabbit_{queue.type}_queue"
 
 
@@ -137,13 +139,18 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
     default_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
     if default_type is not None:
         shown["default_queue_type"] = as_erlang_term(default_type)
-    # Newer Erlang prints names in the order in which it came to know them.
+    # Newer Erlang prints keys in the order in which the atoms were made.
     in_order = list(shown.items()) if vhost.profile.always_names_type else sorted(shown.items())
     return {
         "name": vhost.name,
         "description": metadata.description,
         "tags": list(metadata.tags),
         "default_queue_type": default_type or "undefined",
+        **(
+            {"protected_from_deletion": metadata.protected_from_deletion}
+            if "protected_from_deletion" in vhost.profile.more_facts
+            else {}
+        ),
         "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
@@ -152,7 +159,7 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
 
 
 def named(name: str, actor: str) -> EventProperties:
-    """vhost.deleted, user.created and others of which there is no more to say."""
+    """vhost.deleted, user.created and others that have no more properties."""
     return {"name": name, ACTOR: actor}
 
 

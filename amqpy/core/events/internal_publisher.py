@@ -9,12 +9,11 @@ import struct
 from collections import deque
 
 from amqpy.core.exchanges import Exchange
-from amqpy.core.message import Message, PersistentMessage
+from amqpy.core.message import Message, PersistentMessage, address_of
 from amqpy.core.scheduler import Scheduler
 from amqpy.wire.properties import content_header, headers_property
 from amqpy.wire.values import Table, encode_table
 
-SHORTSTR_MAX = 255
 PERSISTENT = b"\x02"
 
 
@@ -39,7 +38,7 @@ class InternalPublisher:
         if unix_time_ms is not None:
             properties["delivery_mode"] = PERSISTENT
             properties["timestamp"] = struct.pack(">Q", unix_time_ms // 1000)
-        address = _shortstr(exchange.name) + _shortstr(routing_key)
+        address = address_of(exchange.name, routing_key)
         kind = Message if unix_time_ms is None else PersistentMessage
         if not self._waiting:
             self._scheduler.deadlines.set(self, self._scheduler.now_ms)
@@ -48,11 +47,4 @@ class InternalPublisher:
     def on_timer(self) -> None:
         while self._waiting:
             exchange, message = self._waiting.popleft()
-            for queue in exchange.vhost.queues_of(exchange, message):
-                queue.publish(message)
-
-
-def _shortstr(value: str) -> bytes:
-    """Encodes a short string, cut to 255 bytes: a name with a prefix may be too long for a routing key."""
-    raw = value.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX]
-    return bytes((len(raw),)) + raw
+            exchange.vhost.router.publish(exchange, message)

@@ -82,6 +82,7 @@ class Admission:
     __slots__ = ("_delay_ms", "_room")
 
     name = ""
+    is_reply_queue = False
 
     def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
         self._room = room
@@ -135,8 +136,7 @@ class WaitingRoom:
             if due_at_ms is None or due_at_ms > now_ms:
                 break
             message = DeferredMessage.since(due_at_ms, messages.pop()).again(now_ms)
-            for target in vhost.queues_of(self._exchange, message):
-                target.publish(message)
+            vhost.router.publish(self._exchange, message)
         self._watch(after_ms=now_ms)
 
     def close(self) -> None:

@@ -73,6 +73,4 @@ class Replay:
                 self._destination.publish(kept.again(now_ms))
             return
         for kept in reversed(self._history):
-            message = kept.again(now_ms)
-            for target in self._vhost.queues_of(self._destination, message):
-                target.publish(message)
+            self._vhost.router.publish(self._destination, kept.again(now_ms))

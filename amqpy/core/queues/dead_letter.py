@@ -14,7 +14,7 @@ Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from amqpy.core.message import AnnotatedMessage, Message
+from amqpy.core.message import AnnotatedMessage, Message, address_of, deliver
 from amqpy.core.sender_selected import keys_in
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
@@ -51,11 +51,10 @@ def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s:
     if exchange is None:
         return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
-    taken = False
-    for target in queue.vhost.queues_of(exchange, letter):
-        if reason == "rejected" or not _is_cycle(target.name, deaths):
-            taken = not target.publish(letter) or taken
-    return taken
+    targets = queue.vhost.router.targets_of(exchange, letter)
+    if reason != "rejected":
+        targets = tuple(target for target in targets if not _is_cycle(target.name, deaths))
+    return len(deliver(targets, letter)) < len(targets)
 
 
 class _Death(NamedTuple):
@@ -94,12 +93,14 @@ def _letter_of(
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
     key = message.routing_key
+    # Where CC stays, it may be there although the message went by another key.
+    copies = keys_in(_field(headers, b"CC")) if message.more_keys or not profile.keeps_cc else ()
     death = _Death(
         reason,
         queue.name,
         unix_time_s,
         message.exchange,
-        (key, *keys_in(_field(headers, b"CC"))),
+        (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
@@ -116,7 +117,7 @@ def _letter_of(
     else:
         properties["headers"] = noted.as_headers
     letter = AnnotatedMessage(
-        _shortstr(queue.settings.dead_letter_exchange or "") + _shortstr(key),
+        address_of(queue.settings.dead_letter_exchange or "", key),
         join_properties(message.header, properties),
         message.body,
         persistent=message.persistent,
@@ -273,12 +274,6 @@ def _as_long(number: int) -> int:
     """The number wrapped to a signed 64-bit integer: a client may have set the count to the largest one."""
     number %= _COUNT_MODULUS
     return number - _COUNT_MODULUS if number >= _COUNT_MODULUS // 2 else number
-
-
-def _shortstr(value: str) -> bytes:
-    """Encodes a name as a short string, cut to 255 bytes: an argument is a long string, and may be longer."""
-    raw = _raw(value)[:255]
-    return bytes((len(raw),)) + raw
 
 
 def _raw(value: str) -> bytes:

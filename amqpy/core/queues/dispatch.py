@@ -52,6 +52,7 @@ class Consumer:
         "granted",
         "is_blocked",
         "no_ack",
+        "number",
         "priority",
         "queue",
         "tag",
@@ -83,6 +84,8 @@ class Consumer:
         """Its prefetch, and what is left of it: messages that may be delivered before one is acknowledged."""
         self.arguments = arguments
         self.priority = priority
+        self.number = 0
+        """Counts the consumers of a quorum queue, in the order in which they came."""
         self.is_blocked = True
         self.unsent: deque[int] | None = None
         """Offsets in the stream of bytes to its client of the messages that it got in advance and are not sent yet."""

@@ -55,6 +55,7 @@ class Queue(ConsumerDispatch):
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     refusal_fails_commit: ClassVar[bool] = True
     """True if tx.commit fails when a message is refused here."""
+    is_reply_queue: ClassVar[bool] = False
     __slots__ = (
         "arguments",
         "auto_delete",
@@ -144,6 +145,12 @@ class Queue(ConsumerDispatch):
             self.ready = self.ready.base()
 
     # --- places for messages
+
+    @property
+    def returns_in_turn(self) -> bool:
+        """Whether what a channel that ends gives back comes in the order in which its consumers began, not in that of
+        their tags. Of no matter where messages go back to their places."""
+        return False
 
     keeps_all: ClassVar[bool] = False
     """True if transient messages survive a restart, too."""

@@ -72,12 +72,23 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_delayed_retry", "_has_priorities", "_limit", "_rejects", "_unrouted", "leavers", "retiring")
+    __slots__ = (
+        "_delayed_retry",
+        "_has_priorities",
+        "_joined",
+        "_limit",
+        "_rejects",
+        "_unrouted",
+        "leavers",
+        "retiring",
+    )
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.has_fast_publish = False
         self._rejects = False
+        self._joined = 0
+        """The number of consumers it ever had."""
         self._has_priorities: bool | None = None
         """True if its messages have priorities; None is as the profile says. A restored queue goes on as it began, for
         its lanes in the store would not fit another profile."""
@@ -113,9 +124,9 @@ class QuorumQueue(Queue):
         if profile.quorum_delivery_limit is not None:
             given = field.value if field is not None and field.kind in NUMBERS else None
             limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
-            limit = max(limits) if min(limits) < 0 else min(limits)
+            limit: float = max(limits) if min(limits) < 0 else min(limits)
             if limit >= 0:
-                return float(limit) if isinstance(limit, float) else limit
+                return limit
             return math.inf if profile.unlimited_waits_first else None
         if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
@@ -318,10 +329,15 @@ class QuorumQueue(Queue):
                 f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
 
+    @property
+    def returns_in_turn(self) -> bool:
+        return self.vhost.profile.returns_in_turn
+
     def rank(self, consumer: Consumer) -> int:
         return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
+        consumer.number = self._joined = self._joined + 1
         super().add_consumer(consumer)
         active = self.active
         if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:

@@ -8,50 +8,53 @@ none is lost as long as the client is there, and their publishers are blocked by
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import ClassVar
 
 from amqpy.core.message import Message
 from amqpy.core.ports import DeliveryTarget
-from amqpy.core.queues.queue import Queue
-from amqpy.core.scheduler import Scheduler
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, replace_property
-
-if TYPE_CHECKING:
-    from amqpy.core.vhost import Vhost
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
 
-class ReplyQueue(Queue):
-    """The queue of the replies for one channel: it holds only those that its client cannot take yet."""
+class ReplyQueue:
+    """The end of the route of replies for one channel (`message.Target`). No queue: nothing is declared, bound or
+    acknowledged; replies wait here only while the client cannot take them."""
 
-    __slots__ = ("_target", "_unacked", "tag")
+    __slots__ = ("_target", "_unacked", "deleted", "name", "tag", "waiting")
 
-    def __init__(self, vhost: "Vhost", name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
-        super().__init__(vhost, name, durable=False, auto_delete=False, owner=None, arguments={}, scheduler=Scheduler())
+    is_reply_queue: ClassVar[bool] = True
+    refusal_fails_commit: ClassVar[bool] = False
+
+    def __init__(self, name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
+        self.name = name
         self.tag = tag
+        """The tag of the consumer that the replies are for."""
+        self.deleted = False
+        self.waiting: deque[Message] = deque()
         self._unacked = unacked
         self._target = target
 
     def publish(self, message: Message) -> bool:
         """Delivers the reply, or keeps it until the client can take it; drops it if the consumer has left."""
-        if self.ready.never_delivered or self._target.outbox.overfull:
+        if self.waiting or self._target.outbox.overfull:
             if not self.deleted:
-                self.ready.append(message)
+                self.waiting.append(message)
         elif not self.deleted:
             self._target.deliver(self._unacked.next_tag(), False, message)
         return False
 
-    def drain(self, read_max: int = 0) -> None:
+    def drain(self) -> None:
         """Delivers waiting replies as long as the client can take them."""
-        while self.ready.never_delivered and not self._target.outbox.overfull:
-            self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
+        while self.waiting and not self._target.outbox.overfull:
+            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
 
     def finish(self) -> None:
         """Delivers all waiting replies, when the consumer is cancelled."""
-        while self.ready.never_delivered:
-            self._target.deliver(self._unacked.next_tag(), False, self.ready.pop()[1])
+        while self.waiting:
+            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

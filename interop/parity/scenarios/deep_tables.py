@@ -287,7 +287,7 @@ def client_properties(stage: Stage, tag: str) -> None:
         connection.close()
 
 
-@scenario(each=KINDS)
+@scenario(each=KINDS, before="4.3")
 def amqplain(stage: Stage, tag: str) -> None:
     """A login with more than is asked for, and one that is no text."""
     for response in (

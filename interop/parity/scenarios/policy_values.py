@@ -110,7 +110,7 @@ PATTERNS = [
 ]  # fmt: skip
 
 
-@scenario()
+@scenario(before="4.3")
 def patterns(stage: Stage) -> None:
     """A pattern must be a regular expression."""
     vhost = stage.admin.add_vhost()
@@ -133,7 +133,7 @@ def apply_to(stage: Stage) -> None:
             stage.admin.set_policy("p", NOWHERE, {"max-length": 1}, apply_to=kind, operator=operator)
 
 
-@scenario()
+@scenario(before="4.3")
 def several_faults(stage: Stage) -> None:
     """All parts of a policy are looked at, and each that is wrong is told."""
     admin = stage.admin

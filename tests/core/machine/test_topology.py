@@ -84,15 +84,15 @@ class TopologyMachine(QueueMachine):
     def remembered_routes_are_right(self) -> None:
         vhost = self.world.vhost
         for client in self.clients:
-            for route in vhost.routes_of(client.user_name).values():
-                if route.queues is None:
-                    assert vhost.find_queues(route) is None
+            for route in vhost.router.remembered(client.user_name).values():
+                if route.targets is None:
+                    assert vhost.router.targets_of_all(route.exchange, route.routing_key) is None
                     continue
-                found = [queue.name for queue in route.queues]
+                found = [queue.name for queue in route.targets]
                 for has_header in (False, True):
                     assert set(found) == self.model.route(route.exchange.name, route.routing_key, has_header)
                 assert len(found) == len(set(found))
-                assert set(vhost.find_queues(route) or ()) == set(route.queues)
+                assert set(vhost.router.targets_of_all(route.exchange, route.routing_key) or ()) == set(route.targets)
 
     # --- topology
 
