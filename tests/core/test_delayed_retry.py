@@ -8,8 +8,15 @@ from tests.core.core_harness import FakeTarget, World, arguments, longstr
 from tests.core.invariants import check_invariants
 
 
-def retrying(kind: str = "all", least: int = 100, most: int | None = 1000, **options: int | str | bool) -> World:
-    world = World("rabbitmq-4")
+def retrying(
+    kind: str = "all",
+    least: int = 100,
+    most: int | None = 1000,
+    *,
+    profile: str = "rabbitmq-4.3",
+    **options: int | str | bool,
+) -> World:
+    world = World(profile)
     world.queue("dead", durable=True)
     said: dict[str, int | str | bool] = {
         "queue_type": "quorum",
@@ -76,10 +83,12 @@ def test_odd_bounds(least: int, most: int | None, delays: list[int]) -> None:
     assert [delay_of(world, unacked, "reject") for _ in delays] == delays
 
 
-def test_without_a_limit_a_nack_does_not_wait() -> None:
-    world, unacked = retrying(delivery_limit=-1), UnackedDeliveries()
+@pytest.mark.parametrize(("profile", "delays"), [("rabbitmq-4.0", [0, 0, 0]), ("rabbitmq-4.3", [100, 100, 100])])
+def test_a_nack_without_a_limit(profile: str, delays: list[int]) -> None:
+    """With 4.0 the message goes to the end of the queue at once; 4.3 has it wait."""
+    world, unacked = retrying(profile=profile, delivery_limit=-1), UnackedDeliveries()
     world.publish("", "q", "m")
-    assert [delay_of(world, unacked, way) for way in ("nack", "recover", "reject")] == [0, 0, 100]
+    assert [delay_of(world, unacked, way) for way in ("nack", "recover", "reject")] == delays
 
 
 def test_those_that_are_due_stand_first_in_the_order_of_their_time() -> None:
