@@ -43,10 +43,10 @@ async def serve(listeners: list[trio.SocketListener], reactor: Reactor) -> None:
         await trio.serve_listeners(reactor.serve_socket, listeners, handler_nursery=reactor.nursery)
 
 
-def address_of(listener: trio.SocketListener) -> str:
-    """`host:port` or `unix:path`, as it can be given to connect to."""
+def address_of(listener: trio.SocketListener) -> TcpAddress | UnixAddress:
+    """The address it listens on, as the kernel knows it: with a real port."""
     address = listener.socket.getsockname()
-    return str(UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2]))
+    return UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2])
 
 
 async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:

@@ -57,7 +57,7 @@ class Reactor:
         self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
-        self._log = log
+        self.log = log
         self._to_flush: list[ConnectionTasks] = []
         self._opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
@@ -73,7 +73,7 @@ class Reactor:
         """From now on what is durable is written into the store. To be called before `run`."""
         journal = self.broker.scheduler.journal
         assert journal is not None
-        self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=self._on_full, on_failure=on_failure)
+        self.flusher = Flusher(journal, store, self.act, log=self.log, on_full=self._on_full, on_failure=on_failure)
 
     def _on_full(self, is_full: bool) -> None:
         alarms = self.broker.alarms
@@ -91,7 +91,7 @@ class Reactor:
     async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool, peer: Peer | None = None) -> None:
         """A connection's whole life. `name` is `peer:port -> host:port`."""
         extra = {"connection": name}
-        log = logging.LoggerAdapter(self._log, extra)
+        log = logging.LoggerAdapter(self.log, extra)
         session = ConnectionSession(
             self.broker,
             self.users,
@@ -213,7 +213,7 @@ class Reactor:
             # What this turn has left half done will never be written, and what comes of it is no bug.
             return
         self.internal_errors += 1
-        self._log.exception("internal error", extra={"connection": connection})
+        self.log.exception("internal error", extra={"connection": connection})
         if self.strict:
             raise
 
@@ -225,7 +225,7 @@ class Reactor:
             )
         except Exception:
             if not self._has_lost_store:
-                self._log.exception("internal error")
+                self.log.exception("internal error")
             connection.session.state = State.CLOSED
             connection.stop()
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import trio
 
-from amqpy import app, log
+from amqpy import app, log, process
 from amqpy.auth import EVERYTHING
 from amqpy.cli import setting_options
 from amqpy.config import Config, load
@@ -37,11 +37,11 @@ def main(**options: object) -> None:
 
 
 async def serve(config: Config) -> None:
-    with app.stop_signals() as stop:
+    with process.stop_signals() as stop:
         async with trio.open_nursery() as serving:
-            reactor = await serving.start(app.serve, config, log.configure(config.log_level), stop)
+            broker = await serving.start(app.serve, config, log.configure(config.log_level), stop)
             async with trio.open_nursery() as commanding:
-                commanding.start_soon(take_commands, Administrator(reactor, config), stop)
+                commanding.start_soon(take_commands, Administrator(broker.reactor, config), stop)
                 await stop.wait()
                 commanding.cancel_scope.cancel()
 

@@ -160,7 +160,7 @@ def make_users(broker: Broker) -> Users:
 def make_broker(config: Config | None = None, journal: Journal | None = None) -> Broker:
     names = (f"{number:022}" for number in count(1))
     config = config or Config(cluster_name="rabbit@test")
-    return Broker(config, lambda: next(names), Random(0).randrange, journal=journal)
+    return Broker(config, lambda: next(names), Random(0).randrange, log=LOG.logger, journal=journal)
 
 
 class Client:

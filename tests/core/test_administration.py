@@ -14,7 +14,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
 from tests.core.recorded import DurableWorld
-from tests.core.world import FakeClient, FakeTarget, World, longstr
+from tests.core.world import LOG, FakeClient, FakeTarget, World, longstr
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -270,7 +270,7 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
 
 
 def test_the_default_queue_type_may_be_a_setting() -> None:
-    broker = Broker(Config(default_queue_type=QUORUM), str, int)
+    broker = Broker(Config(default_queue_type=QUORUM), str, int, log=LOG)
     broker.administration.add_vhost("new")
     assert [vhost.metadata.default_queue_type for vhost in broker.vhosts.values()] == [QUORUM, QUORUM]
 

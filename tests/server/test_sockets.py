@@ -35,7 +35,7 @@ class Listening(Server):
 
     async def serve(self, config: Config, task_status: trio.TaskStatus[None]) -> None:
         listeners = await listener.open_listeners(config)
-        self.addresses = [listener.address_of(each) for each in listeners]
+        self.addresses = [str(listener.address_of(each)) for each in listeners]
         async with trio.open_nursery() as nursery:
             await nursery.start(self.reactor.run)
             task_status.started()

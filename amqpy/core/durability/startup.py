@@ -4,6 +4,7 @@ The one place where broker, journal and store are put together, for the applicat
 broker.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -32,6 +33,7 @@ def open_broker(
     choose: Callable[[int], int],
     unix_time_ms: Callable[[], int],
     *,
+    log: logging.Logger,
     now_ms: int,
     unix_offset_ms: Callable[[], int],
 ) -> tuple[Broker, Loaded]:
@@ -39,7 +41,9 @@ def open_broker(
     Unix time and the broker's own. Raises what the store raises."""
     loaded = source.load()
     journal = Journal(source, unix_offset_ms, is_awaited=config.sync != "none")
-    broker = Broker(config, new_name, choose, unix_time_ms, journal=journal, recorded=loaded.records, now_ms=now_ms)
+    broker = Broker(
+        config, new_name, choose, unix_time_ms, log=log, journal=journal, recorded=loaded.records, now_ms=now_ms
+    )
 
     def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
         entries = source.read_lane(number, unix_offset_ms=unix_offset_ms())
