@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import trio
 
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.auth import Users
 from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
@@ -53,6 +55,7 @@ class RunningBroker:
     """It listens on these; port 0 of its settings is a real port here."""
     reactor: Reactor
     """All connections; its `administer` calls operations of an administrator. Not for other threads."""
+    users: Users
     ask_to_stop: Callable[[], None]
 
     @property
@@ -105,12 +108,12 @@ async def serve(
     is_clean = False
     try:
         broker, users = make_broker(config, store, log)
-        reactor = Reactor(broker, users, config, log=log)
+        reactor = Reactor(broker, log=log)
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         try:
-            await _serve_until(stop, listeners, reactor, collects_garbage, task_status)
+            await _serve_until(stop, listeners, reactor, users, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.socket.close()
@@ -130,6 +133,7 @@ async def _serve_until(
     stop: trio.Event,
     listeners: list[trio.SocketListener],
     reactor: Reactor,
+    users: Users,
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
@@ -141,7 +145,7 @@ async def _serve_until(
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(listener.serve, listeners, reactor)
+            accepting.start_soon(listener.serve, listeners, reactor, partial(ConnectionSession, broker, users))
             if data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
             else:
@@ -151,7 +155,8 @@ async def _serve_until(
             for address in addresses:
                 log.info("listening on %s", address)
             log.info(STARTED)
-            task_status.started(RunningBroker(broker.config, addresses, reactor, lambda: token.run_sync_soon(stop.set)))
+            ask_to_stop = partial(token.run_sync_soon, stop.set)
+            task_status.started(RunningBroker(broker.config, addresses, reactor, users, ask_to_stop))
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()

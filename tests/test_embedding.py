@@ -201,9 +201,9 @@ async def test_a_broker_as_a_task(tmp_path: Path) -> None:
             one = await nursery.start(amqpy.serve, Config(port=0))
             other = await nursery.start(amqpy.serve, Config(port=0, data_dir=str(tmp_path)))
             await trio.to_thread.run_sync(put, other, b"hello")
+            assert state_of_the_process() == before
             one.stop()
             assert await trio.to_thread.run_sync(take, other) == b"hello"
-            assert state_of_the_process() == before
             other.stop()
         # The nursery has ended, and so have both.
         for each in (one, other):

@@ -8,20 +8,15 @@ An exception that comes out of the core is a bug of ours: it is logged with its 
 connection that met it, not the broker. With `strict` it stops the broker, so that tests cannot miss it.
 """
 
-import ipaddress
 import logging
-import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
 
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.connection_events import Peer
-from amqpy.amqp.state import State
-from amqpy.auth import Users
-from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
@@ -29,7 +24,8 @@ from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.flusher import Flusher
-from amqpy.server.stream import SocketStream
+from amqpy.server.session import SessionFactory
+from amqpy.server.transport import Transport
 from amqpy.store.store import Store, StoreError
 
 T = TypeVar("T")
@@ -49,17 +45,17 @@ DRAIN_S = 2
 class Reactor:
     """All connections of a broker, and its time."""
 
-    def __init__(self, broker: Broker, users: Users, config: Config, *, log: logging.Logger) -> None:
+    def __init__(self, broker: Broker, *, log: logging.Logger) -> None:
         self.broker = broker
-        self.users = users
-        self.strict = config.strict
+        self.log = log
+        self.strict = broker.config.strict
         self.internal_errors = 0
         self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
         """Where connections live while `run` runs; they outlive the listeners, to be drained."""
-        self.log = log
-        self._to_flush: list[ConnectionTasks] = []
-        self._opened: deque[ConnectionTasks] = deque()
+        self.to_flush: list[ConnectionTasks] = []
+        """Connections whose outboxes were written to."""
+        self.opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
         self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
@@ -83,48 +79,28 @@ class Reactor:
             alarms.clear("disk", "store")
 
     @property
+    def is_store_behind(self) -> bool:
+        """Whether those who publish what is stored have to wait."""
+        return self.flusher is not None and self.flusher.is_behind
+
+    @property
     def _has_lost_store(self) -> bool:
         return self.flusher is not None and self.flusher.failure is not None
 
     # --- connections
 
-    async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool, peer: Peer | None = None) -> None:
-        """A connection's whole life. `name` is `peer:port -> host:port`."""
-        extra = {"connection": name}
-        log = logging.LoggerAdapter(self.log, extra)
-        session = ConnectionSession(
-            self.broker,
-            self.users,
-            from_loopback=from_loopback,
-            log=log,
-            wake=lambda: self._to_flush.append(connection),
-            now_ms=self.now_ms(),
-            peer=peer or Peer(name),
-            read_on=lambda: self._opened.append(connection),
-        )
-        connection = ConnectionTasks(self, stream, session, name)
+    async def serve(
+        self, transport: Transport, make_session: SessionFactory, peer: Peer, *, from_loopback: bool
+    ) -> None:
+        """A connection's whole life."""
+        log = logging.LoggerAdapter(self.log, {"connection": peer.name})
+        start = partial(make_session, peer=peer, from_loopback=from_loopback, log=log, now_ms=self.now_ms())
+        connection = ConnectionTasks(self, transport, start, peer.name)
         self.connections[connection] = None
         self._arm(connection)
         log.info("accepted")
         await connection.run()
         log.info("closed")
-
-    async def serve_socket(self, stream: trio.SocketStream) -> None:
-        """A connection of a listener."""
-        try:
-            peer, host = stream.socket.getpeername(), stream.socket.getsockname()
-        except OSError:
-            # Gone before we looked.
-            await trio.aclose_forcefully(stream)
-            return
-        if isinstance(peer, tuple):
-            name, from_loopback = f"{_address(peer)} -> {_address(host)}", _is_loopback(peer[0])
-            ends = Peer(name, peer[0], peer[1], host[0], host[1])
-        else:
-            name, from_loopback = f"unix -> {host!s}", True
-            ends = Peer(name)
-        socket_stream = SocketStream(_stdlib_socket(stream))
-        await self.serve(socket_stream, name=name, from_loopback=from_loopback, peer=ends)
 
     def turn(self, connection: ConnectionTasks, data: bytes) -> None:
         """Bytes of a peer."""
@@ -144,8 +120,7 @@ class Reactor:
         self._deadlines.discard(connection)
         self.busy_poll.forget(connection)
         self.connections.pop(connection, None)
-        # The last cycles: what it would wake leads back to the outbox and to the gate.
-        connection.outbox.wake = connection.session.block.read_on = _nobody
+        connection.session.detach()
         if not self.connections:
             self._empty.set()
 
@@ -226,7 +201,7 @@ class Reactor:
         except Exception:
             if not self._has_lost_store:
                 self.log.exception("internal error")
-            connection.session.state = State.CLOSED
+            connection.session.abandon()
             connection.stop()
 
     def _flush(self, first: ConnectionTasks | None) -> None:
@@ -234,11 +209,11 @@ class Reactor:
 
         Some of the others may have been closed by the turn, and have less time left than before.
         """
-        if self._opened:
+        if self.opened:
             self._hear_opened()
         if first is not None:
             first.flush()
-        dirty = self._to_flush
+        dirty = self.to_flush
         for connection in dirty:
             if connection is not first:
                 connection.flush()
@@ -250,8 +225,8 @@ class Reactor:
 
     def _hear_opened(self) -> None:
         """In the turn that opened them, unless they are many."""
-        for _ in range(min(len(self._opened), OPENED_MAX)):
-            connection = self._opened.popleft()
+        for _ in range(min(len(self.opened), OPENED_MAX)):
+            connection = self.opened.popleft()
             connection.read_on()
             try:
                 connection.session.receive(b"", self.now_ms())
@@ -299,7 +274,7 @@ class Reactor:
     def _watch_broker(self) -> None:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
         scheduler = self.broker.scheduler
-        if scheduler.discarded or self._opened:
+        if scheduler.discarded or self.opened:
             self._earlier.set()
         elif scheduler.deadlines or scheduler.dead_letters or scheduler.queues_to_drain_further or scheduler.jobs.lines:
             at_ms = self.broker.next_at_ms()
@@ -307,7 +282,7 @@ class Reactor:
                 self._earlier.set()
 
     def _next_at_ms(self) -> int | None:
-        if self._opened:
+        if self.opened:
             return self.now_ms()
         deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
         return min(deadlines, default=None)
@@ -350,20 +325,3 @@ def now_ms() -> int:
     """The time of the event loop."""
     # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
     return round(trio.current_time() * 1000)
-
-
-def _nobody() -> None:
-    """Nobody waits for this connection any more."""
-
-
-def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:
-    return socket.socket(fileno=stream.socket.detach())
-
-
-def _address(address: tuple[object, ...]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -22,7 +22,6 @@ from amqpy.auth import EVERYTHING
 from amqpy.cli import setting_options
 from amqpy.config import Config, load
 from amqpy.errors import AdministrationError
-from amqpy.server.reactor import Reactor
 
 STDIN = 0
 DISK_FREE = 10**12
@@ -41,7 +40,7 @@ async def serve(config: Config) -> None:
         async with trio.open_nursery() as serving:
             broker = await serving.start(app.serve, config, log.configure(config.log_level), stop)
             async with trio.open_nursery() as commanding:
-                commanding.start_soon(take_commands, Administrator(broker.reactor, config), stop)
+                commanding.start_soon(take_commands, Administrator(broker), stop)
                 await stop.wait()
                 commanding.cancel_scope.cancel()
 
@@ -69,10 +68,10 @@ async def lines(descriptor: int) -> AsyncIterator[bytes]:
 class Administrator:
     """Performs operations of the broker's administration by name, and those on users."""
 
-    def __init__(self, reactor: Reactor, config: Config) -> None:
-        self._reactor = reactor
-        self._users = reactor.users
-        self._operator = config.default_user
+    def __init__(self, broker: app.RunningBroker) -> None:
+        self._reactor = broker.reactor
+        self._users = broker.users
+        self._operator = broker.config.default_user
 
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:

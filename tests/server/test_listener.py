@@ -1,14 +1,19 @@
 """Where connections come from: addresses, unix sockets, and what cannot be listened on."""
 
+import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from pamqp.commands import Queue
 
+from amqpy.amqp.state import InputState
 from amqpy.config import Config
-from amqpy.server.listener import address_of, open_listeners
+from amqpy.server.listener import address_of, open_listeners, serve
+from amqpy.wire.outbox import Outbox
 
 from .peer import Peer
 from .test_sockets import Listening
@@ -81,6 +86,80 @@ async def test_a_host_that_nobody_knows_is_told_in_one_line() -> None:
     trio.socket.set_custom_hostname_resolver(NoNames())
     with pytest.raises(OSError, match=r"^cannot listen on nowhere.invalid:5672: [^\n]*Name or service not known$"):
         await open_listeners(Config(listen=("nowhere.invalid:5672",)))
+
+
+# --- what is served
+
+
+class Echo:
+    """A session of another protocol: it says what it hears, up to a full stop, in its own time."""
+
+    paused = False
+    held_size = 0
+    is_amid_large_frame = False
+
+    def __init__(
+        self, *, log: logging.LoggerAdapter[logging.Logger], wake: Callable[[], object], **rest: object
+    ) -> None:
+        self.log = log
+        self.outbox = Outbox(wake)
+        self.next_at_ms: int | None = None
+        self.is_closed = False
+        self.rest = rest
+
+    @property
+    def input_state(self) -> InputState:
+        return InputState.CLOSED if self.is_closed else InputState.READ
+
+    def receive(self, data: bytes, now_ms: int) -> None:
+        self.outbox.write(data)
+        self.is_closed = data.endswith(b".")
+        self.next_at_ms = None if self.is_closed else now_ms
+
+    def on_timer(self, now_ms: int) -> None:
+        self.outbox.write(b"!")
+        self.next_at_ms = None
+
+    def lost(self, reason: str = "") -> None:
+        self.is_closed = True
+
+    def detach(self) -> None:
+        self.outbox.wake = lambda: None
+
+
+async def read(stream: trio.abc.ReceiveStream, size: int) -> bytes:
+    """So many bytes, or all up to the end."""
+    data = bytearray()
+    while len(data) < size and (part := await stream.receive_some(size - len(data))):
+        data += part
+    return bytes(data)
+
+
+async def test_each_listener_serves_what_its_factory_makes() -> None:
+    config = Config(port=0, strict=True)
+    (listening,) = await open_listeners(config)
+    sessions: list[Echo] = []
+
+    def make_echo(**given: Any) -> Echo:  # noqa: ANN401 (a factory's arguments)
+        sessions.append(Echo(**given))
+        return sessions[-1]
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            server = Listening(config)
+            await nursery.start(server.serve, config)
+            nursery.start_soon(serve, [listening], server.reactor, make_echo)
+            async with await trio.open_tcp_stream(*listening.socket.getsockname()) as stream:
+                for word in (b"one", b"two"):
+                    await stream.send_all(word)
+                    assert await read(stream, 4) == word + b"!"
+                amqp = await server.joined(1)
+                await amqp.ask(Queue.Declare(queue="q"))
+                await amqp.vanish()
+                await stream.send_all(b"end.")
+                assert await read(stream, 5) == b"end."
+            assert sessions[0].rest["from_loopback"] is True
+            nursery.cancel_scope.cancel()
 
 
 # --- unix sockets

@@ -7,15 +7,14 @@ from itertools import pairwise
 import pytest
 import trio
 from pamqp.commands import Basic, Channel, Queue
-from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.server.connection_tasks import STALL_S, ConnectionTasks
-from amqpy.server.stream import SocketStream
 from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
-from .peer import Peer, Server
+from .peer import MemoryTransport, Peer, Server
 from .stored import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
@@ -338,13 +337,13 @@ async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, s
     await server.hang_up()
 
 
-class TricklingSocket(SocketStream):
-    """A socket whose peer takes a few bytes a second."""
+class TricklingTransport(MemoryTransport):
+    """Its peer takes a few bytes a second."""
 
     PAUSE_S = 1
 
-    def __init__(self, received: trio.abc.ReceiveStream) -> None:
-        self._received = received
+    def __init__(self, stream: trio.StapledStream) -> None:
+        super().__init__(stream)
         self._room = 100_000
         self.taken = bytearray()
 
@@ -354,28 +353,17 @@ class TricklingSocket(SocketStream):
         self.taken += part
         return len(part)
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
-        return b""
-
-    async def wait_send_all_might_not_block(self) -> None:
+    async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
         await trio.sleep(self.PAUSE_S)
         self._room += 3000
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self._received.receive_some(max_bytes))
-
-    def send_eof_nowait(self) -> None:
-        """There is nobody to tell."""
-
-    async def aclose(self) -> None:
-        await self._received.aclose()
+        return self.send_nowait(buffers)
 
 
 async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, limited: Server) -> None:
     """What it takes within the time is much less than what waits for it, but it is something."""
-    sender, receiver = memory_stream_one_way_pair()
-    socket = TricklingSocket(receiver)
-    limited.accept(socket, "trickling")
+    ours, sender = memory_stream_pair()
+    transport = TricklingTransport(ours)
+    limited.accept(transport, "trickling")
     count = 3 * HIGH // len(BODY)
     await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
@@ -385,7 +373,7 @@ async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock
     while connection.outbox.size:
         await trio.sleep(STALL_S)
         assert list(limited.reactor.connections) == [connection]
-    assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
+    assert names(Transcript().read(bytes(transport.taken)))[-count:] == ["Basic.Return"] * count
     await sender.aclose()
     await limited.until_gone()
 
