@@ -94,7 +94,7 @@ class Reactor:
     ) -> None:
         """A connection's whole life."""
         log = logging.LoggerAdapter(self.log, {"connection": peer.name})
-        start = partial(make_session, peer=peer, from_loopback=from_loopback, log=log, now_ms=self.now_ms())
+        start = partial(make_session, peer=peer, from_loopback=from_loopback, log=log, now_ms=now_ms())
         connection = ConnectionTasks(self, transport, start, peer.name)
         self.connections[connection] = None
         self._arm(connection)
@@ -104,17 +104,17 @@ class Reactor:
 
     def turn(self, connection: ConnectionTasks, data: bytes) -> None:
         """Bytes of a peer."""
-        self._do(connection, connection.session.receive, data, self.now_ms())
+        self._turn(connection, connection.session.receive, data, now_ms())
 
     def resume(self, connection: ConnectionTasks) -> None:
         """A peer reads again."""
         self.broker.scheduler.jobs.begin_turn()
-        self._do(connection, connection.session.resume_consumers)
+        self._turn(connection, connection.session.resume_consumers)
 
     def lost(self, connection: ConnectionTasks, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""
         self.broker.scheduler.jobs.begin_turn()
-        self._do(connection, connection.session.lost, *reason)
+        self._turn(connection, connection.session.lost, *reason)
 
     def forget(self, connection: ConnectionTasks) -> None:
         self._deadlines.discard(connection)
@@ -126,59 +126,63 @@ class Reactor:
 
     def administer(self, operation: Callable[[], T], administrator: str = COMMAND_LINE) -> T:
         """A turn on behalf of an administrator. Raises AdministrationError, which is no bug."""
-        try:
-            self.broker.advance(self.now_ms())
-            with self.broker.events.on_behalf_of(administrator):
-                answer = operation()
-            self.broker.settle()
-        except AdministrationError:
-            raise
-        except Exception as error:
-            self._note_bug("-", error)
-            raise
-        finally:
-            self._flush(None)
-            self._watch_broker()
-        return answer
+        answers: list[T] = []
+        failures: list[Exception] = []
+
+        def act() -> None:
+            try:
+                self.broker.advance(now_ms())
+                with self.broker.events.on_behalf_of(administrator):
+                    answers.append(operation())
+                self.broker.settle()
+            except AdministrationError as error:
+                failures.append(error)
+            except Exception as error:
+                failures.append(error)
+                raise
+
+        self._turn(None, act, settles=False)
+        if failures:
+            raise failures.pop()  # and keep none: it refers to the frame that would have it
+        return answers[0]
 
     def act(self, operation: Callable[[], None]) -> None:
         """A turn on behalf of the store."""
-        try:
-            operation()
-            self.broker.settle()
-        except Exception as error:
-            self._note_bug("-", error)
-        self._flush(None)
-        self._watch_broker()
+        self._turn(None, operation)
 
-    def _do(self, connection: ConnectionTasks, act: Callable[..., None], *arguments: object) -> None:
-        """A turn on behalf of one connection."""
+    def _turn(
+        self, connection: ConnectionTasks | None, act: Callable[..., None], *arguments: object, settles: bool = True
+    ) -> None:
+        """A turn on behalf of a connection, or of none: something is done, what it leaves to do is settled, and what it
+        says is sent. `settles` is False where the act sees to the second itself."""
         try:
             act(*arguments)
-            self.broker.settle()
+            if settles:
+                self.broker.settle()
         except Exception as error:
-            self._note_bug(connection.name, error)
-            self._give_up(connection)
+            self._blame(connection, error)
         self._flush(connection)
-        if connection.session.next_at_ms != connection.armed_at_ms:
-            self._arm(connection)
         self._watch_broker()
-        if self.flusher is None or not self.flusher.has_work:
-            self.busy_poll.note(connection)
+        if connection is not None:
+            if connection.session.next_at_ms != connection.armed_at_ms:
+                self._arm(connection)
+            if self.flusher is None or not self.flusher.has_work:
+                self.busy_poll.note(connection)
 
-    def _advance(self, now_ms: int) -> None:
-        """A turn on behalf of nobody: what was left to do at some time, and large work that is under way."""
-        try:
-            self.broker.advance(now_ms)
-            self.broker.work()
-        except Exception as error:
-            jobs = self.broker.scheduler.jobs
-            culprit = next((connection for connection in self.connections if connection.session is jobs.client), None)
-            jobs.client = None
-            self._note_bug("-" if culprit is None else culprit.name, error)
-            if culprit is not None:
-                self._give_up(culprit)
-        self._flush(None)
+    def _go_on(self, at_ms: int) -> None:
+        """What was left to do at some time, and large work that is under way."""
+        self.broker.advance(at_ms)
+        self.broker.work()
+
+    def _blame(self, connection: ConnectionTasks | None, error: Exception) -> None:
+        """A bug costs the connection on whose behalf it was met, or whose large work it was."""
+        jobs = self.broker.scheduler.jobs
+        if connection is None and jobs.client is not None:
+            connection = next((each for each in self.connections if each.session is jobs.client), None)
+        jobs.client = None
+        self._note_bug("-" if connection is None else connection.name, error)
+        if connection is not None:
+            self._give_up(connection)
 
     def _note_bug(self, connection: str, error: Exception) -> None:
         """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
@@ -190,7 +194,7 @@ class Reactor:
         self.internal_errors += 1
         self.log.exception("internal error", extra={"connection": connection})
         if self.strict:
-            raise
+            raise error
 
     def _give_up(self, connection: ConnectionTasks) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
@@ -229,18 +233,14 @@ class Reactor:
             connection = self.opened.popleft()
             connection.read_on()
             try:
-                connection.session.receive(b"", self.now_ms())
+                connection.session.receive(b"", now_ms())
                 self.broker.settle()
-                if connection.session.is_closed:
-                    connection.stop()
             except Exception as error:
-                self._note_bug(connection.name, error)
-                self._give_up(connection)
+                self._blame(connection, error)
+            if connection.session.is_closed:
+                connection.stop()
 
     # --- time
-
-    def now_ms(self) -> int:
-        return now_ms()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
@@ -263,11 +263,11 @@ class Reactor:
             while self.broker.scheduler.discarded:
                 self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
-            now_ms = self.now_ms()
-            self._advance(now_ms)
-            while (connection := self._deadlines.pop_due(now_ms)) is not None:
+            at_ms = now_ms()
+            self._turn(None, self._go_on, at_ms, settles=False)
+            while (connection := self._deadlines.pop_due(at_ms)) is not None:
                 connection.armed_at_ms = None
-                self._do(connection, connection.session.on_timer, now_ms)
+                self._turn(connection, connection.session.on_timer, at_ms)
                 if connection.session.is_closed:
                     connection.stop()
 
@@ -283,7 +283,7 @@ class Reactor:
 
     def _next_at_ms(self) -> int | None:
         if self.opened:
-            return self.now_ms()
+            return now_ms()
         deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
         return min(deadlines, default=None)
 
@@ -305,7 +305,7 @@ class Reactor:
             await self._drain(text)
         while self.broker.scheduler.jobs and not self._has_lost_store:
             # Nobody waits for anything any more, but what was answered must not be there after the next start.
-            self._advance(self.now_ms())
+            self._turn(None, self._go_on, now_ms(), settles=False)
 
     async def _drain(self, text: str) -> None:
         self._empty = trio.Event()
@@ -314,7 +314,7 @@ class Reactor:
             if is_stuck:
                 # What waits for the disk would wait too long, and this behind it.
                 connection.outbox.discard_held()
-            self._do(connection, connection.session.fail, ConnectionForced(text))
+            self._turn(connection, connection.session.fail, ConnectionForced(text))
             if connection.session.is_closed:
                 connection.stop()
         with trio.move_on_after(DRAIN_S):
