@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from amqpy import __version__
 from amqpy.config import PREFIX, SETTINGS, ConfigError, setting_info
 from amqpy.config_sources import load, option_name, unknown_variables
+from amqpy.version import __version__
 
 Command = Callable[..., Any]
 
@@ -89,13 +89,13 @@ def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
 
-    from amqpy import app, log  # after the settings are known to be good, and not for --help
+    from amqpy import log, process  # after the settings are known to be good, and not for --help
 
     logger = log.configure(config.log_level)
     for variable in unknown_variables(os.environ):
         logger.warning("%s is not a setting and has no effect", variable)
     with refusals():
-        app.run(config, logger)
+        process.run(config, logger)
     return 0
 
 

@@ -111,9 +111,9 @@ ZERO: dict[str, object] = {"bit": False, "shortstr": "", "longstr": b"", "table"
 
 def is_taken(method: type[Method]) -> bool:
     """Whether a session knows the method: it may refuse our meaningless values, but not as unimplemented."""
-    broker = Broker(Config(), new_name=str, choose=lambda count: 0)
     log = logging.LoggerAdapter(logging.getLogger("docs"), {"connection": "-"})
     log.logger.disabled = True
+    broker = Broker(Config(), new_name=str, choose=lambda count: 0, log=log.logger)
     users = Users(broker, new_salt=lambda: bytes(4))
     session = ConnectionSession(broker, users, from_loopback=True, log=log, wake=lambda: None, now_ms=0)
     session.receive(b"AMQP\x00\x00\x09\x01", 0)

@@ -13,25 +13,14 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from amqpy.amqp import basic_methods, connection_events, topology_methods  # noqa: F401  (some register their handlers)
+from amqpy.amqp import basic_methods, connection_events, handshake, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection_block import ConnectionBlock
 from amqpy.amqp.durable_replies import DurableReplies
 from amqpy.amqp.ending import is_told, leave
-from amqpy.amqp.handshake import (
-    AMQP_0_9_1,
-    REFUSED_LOGIN_TIMEOUT_MS,
-    capabilities_of,
-    check_tuned,
-    connection_name,
-    enter,
-    refusal_of,
-    server_properties,
-    version_of,
-)
 from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.login import Login
-from amqpy.amqp.state import State
+from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.auth import IMPERSONATOR, User, Users
 from amqpy.core.broker import Broker
@@ -62,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionSession:
-    """One client's connection. Implements `core.ports.Client`."""
+    """One client's connection. Implements `core.ports.Client` and `server.session.Session`."""
 
     def __init__(
         self,
@@ -85,7 +74,7 @@ class ConnectionSession:
         self.log = log
         self.outbox = Outbox(wake, broker.resources.unsent_limit)
         self.state = State.HEADER
-        self.version = AMQP_0_9_1
+        self.version = handshake.AMQP_0_9_1
         self.methods = self.version.methods
         self.user: User | None = None
         self.impersonates = False
@@ -145,8 +134,23 @@ class ConnectionSession:
 
     @property
     def is_closed(self) -> bool:
-        """True if nothing more will be read, or written except for the outbox."""
         return self.state is State.CLOSED
+
+    @property
+    def input_state(self) -> InputState:
+        if self.state is State.CLOSED:
+            return InputState.CLOSED
+        if self.block.has_backlog:
+            return InputState.BLOCKED
+        return InputState.STORING if self.durable_replies.stores else InputState.READ
+
+    @property
+    def held_size(self) -> int:
+        return self.block.held_size
+
+    @property
+    def is_amid_large_frame(self) -> bool:
+        return self.reader.is_amid_large_frame
 
     def client_can(self, capability: str) -> bool:
         return capability in self._capabilities
@@ -222,14 +226,14 @@ class ConnectionSession:
         if len(header) < 8:
             return b""
         self._header = b""
-        version = version_of(header, self.broker.profile)
+        version = handshake.version_of(header, self.broker.profile)
         if version is None:
             self.log.warning("bad protocol header %r", header)
-            self.outbox.write(refusal_of(header, self.broker.profile))
+            self.outbox.write(handshake.refusal_of(header, self.broker.profile))
             self._finish()
             return b""
         self.version, self.methods = version, version.methods
-        properties = server_properties(self.config, self.broker.profile, version)
+        properties = handshake.server_properties(self.config, self.broker.profile, version)
         self._send(Connection.Start, *version.announced, properties, self._login.offered, b"en_US")
         self.state = State.STARTING
         return rest
@@ -366,7 +370,7 @@ class ConnectionSession:
 
     def _on_start_ok(self, method: Connection.StartOk) -> None:
         self.client_properties = table_of(method.client_properties)
-        self._capabilities = capabilities_of(self.client_properties) - self.version.lacks
+        self._capabilities = handshake.capabilities_of(self.client_properties) - self.version.lacks
         self._login.choose(method.mechanism)
         self.mechanism_name = method.mechanism
         self.state = State.SECURING
@@ -384,8 +388,9 @@ class ConnectionSession:
         self.state = State.TUNING
 
     def _on_tune_ok(self, method: Connection.TuneOk) -> None:
-        check_tuned("frame_max", method.frame_max, floor=self.broker.frame_max_floor, ours=self.config.frame_max)
-        check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
+        floor = self.broker.frame_max_floor
+        handshake.check_tuned("frame_max", method.frame_max, floor=floor, ours=self.config.frame_max)
+        handshake.check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
         self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
         self.channel_max = method.channel_max
         self._heartbeat = Heartbeat(method.heartbeat)
@@ -393,19 +398,18 @@ class ConnectionSession:
 
     def _on_open(self, method: Connection.Open) -> None:
         assert self.user is not None
-        vhost = self.vhost = enter(self.broker, self.user, method.virtual_host)
+        vhost = self.vhost = handshake.enter(self.broker, self.user, method.virtual_host)
         vhost.clients[self] = self.user.clients[self] = None
         self._send(Connection.OpenOk, "")
         self.state = State.RUNNING
         self.next_at_ms = self._heartbeat.next_at_ms(self.broker.scheduler.now_ms)
         self.broker.events.tell("connection.created", connection_events.of_connection, self)
-        name = connection_name(self.client_properties)
+        name = handshake.connection_name(self.client_properties)
         shown = f", connection name: {name!r}" if name else ""
         self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
 
     def _on_close(self, method: Connection.Close) -> None:
-        """Closes the connection for the client. Its exclusive queues are deleted before close-ok is sent, so that they
-        can be declared again."""
+        """Closes the connection for the client. Exclusive queues are deleted before close-ok, to be declared again."""
 
         def close() -> None:
             self._send(Connection.CloseOk)
@@ -453,7 +457,7 @@ class ConnectionSession:
         if is_told(self, state, fault):
             self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
             is_refused = isinstance(fault, LoginRefused)
-            self._await_end(REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
+            self._await_end(handshake.REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
         else:
             self._finish()
 
@@ -467,6 +471,13 @@ class ConnectionSession:
         if self.state is State.RUNNING:
             self.log.warning("%s", reason)
         self._finish()
+
+    def abandon(self) -> None:
+        self.state = State.CLOSED
+
+    def detach(self) -> None:
+        """Drops the callbacks to the transport, which is gone: they were the last cycles of references."""
+        self.outbox.wake = self.block.read_on = lambda: None
 
     def resume_consumers(self) -> None:
         """Resumes the consumers that were blocked because the client did not read."""

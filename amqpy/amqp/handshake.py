@@ -6,7 +6,6 @@ Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_n
 from platform import python_version
 from typing import NamedTuple
 
-from amqpy import __version__
 from amqpy.auth import User
 from amqpy.config import Config
 from amqpy.core.administration.limits import check_connection_limit
@@ -14,6 +13,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
 from amqpy.profile import Profile
+from amqpy.version import __version__
 from amqpy.wire import methods, methods_0_8
 from amqpy.wire.methods import Connection, MethodTable
 from amqpy.wire.values import Field, Table, decode_table, table_field

@@ -1,4 +1,4 @@
-"""The states of a connection.
+"""The states of a connection, and of its input.
 
     HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
 
@@ -19,3 +19,15 @@ class State(Enum):
     RUNNING = auto()
     CLOSING = auto()
     CLOSED = auto()
+
+
+class InputState(Enum):
+    """Tells the transport what to do with the next bytes from the peer."""
+
+    READ = auto()
+    STORING = auto()
+    """To read it, but no faster than the store can write: it publishes what is stored."""
+    BLOCKED = auto()
+    """To leave most of it where it is: the peer has to wait. What is received is held."""
+    CLOSED = auto()
+    """Nothing is heard any more."""

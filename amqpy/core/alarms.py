@@ -20,17 +20,15 @@ Resource: TypeAlias = Literal["memory", "disk"]
 MONITOR: Final = "monitor"
 """The source that reports measurements."""
 
-LOG = logging.getLogger("amqpy")
-"""The broker's log; its handlers are set up by the application."""
-
 
 class Alarms:
     """The alarms of a broker; true while one is set."""
 
-    def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]]) -> None:
+    def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]], log: logging.Logger) -> None:
         self._node = node
         self._events = events
         self._clients = clients
+        self._log = log
         self._sources: dict[Resource, set[str]] = {}
         """The sources that report each resource as short; resources without any are left out."""
 
@@ -55,7 +53,7 @@ class Alarms:
         self._sources[resource] = {source}
         self._events.tell("alarm.set", of_alarm, resource, self._node)
         words = "%s resource limit alarm set on node %s. Publishers will be blocked until this alarm clears"
-        LOG.warning(words, resource, erlang_atom(self._node))
+        self._log.warning(words, resource, erlang_atom(self._node))
         self._tell_clients()
 
     def clear(self, resource: Resource, source: str = MONITOR) -> None:
@@ -68,7 +66,7 @@ class Alarms:
             return
         del self._sources[resource]
         self._events.tell("alarm.cleared", of_alarm, resource, self._node)
-        LOG.warning("%s resource limit alarm cleared on node %s", resource, erlang_atom(self._node))
+        self._log.warning("%s resource limit alarm cleared on node %s", resource, erlang_atom(self._node))
         self._tell_clients()
 
     def _tell_clients(self) -> None:

@@ -7,6 +7,7 @@ something to deliver; `settle` drains them, and must be called at the end of eac
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ class Broker(Answers):
         choose: Callable[[int], int],
         unix_time_ms: Callable[[], int] = lambda: 0,
         *,
+        log: logging.Logger,
         journal: "Journal | None" = None,
         recorded: "Sequence[Record]" = (),
         now_ms: int = 0,
@@ -90,8 +92,8 @@ class Broker(Answers):
         )
         self.scheduler.consumer_timeouts = self.consumer_timeouts
         self.topology = Topology(self)
-        self.alarms = Alarms(self.node, self.events, self._clients)
-        self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit))
+        self.alarms = Alarms(self.node, self.events, self._clients, log)
+        self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit), log)
         self.administration = Administration(self)
         recovery.restore(self, recorded)
         if recovery.is_new(recorded):

@@ -6,9 +6,10 @@ enough again. Limits may change at any time; then the last measurements are comp
 Source: `vm_memory_monitor`, `rabbit_disk_monitor`.
 """
 
+import logging
 from typing import Final
 
-from amqpy.core.alarms import LOG, Alarms, Resource
+from amqpy.core.alarms import Alarms, Resource
 from amqpy.sizes import Limit
 from amqpy.wire.outbox import HIGH, UnsentLimit
 
@@ -30,7 +31,9 @@ MIB: Final = 1 << 20
 class Resources:
     """The limits and the last measurements. A limit of None is no limit."""
 
-    def __init__(self, alarms: Alarms, memory_limit: Limit | None, disk_limit: Limit | None) -> None:
+    def __init__(
+        self, alarms: Alarms, memory_limit: Limit | None, disk_limit: Limit | None, log: logging.Logger
+    ) -> None:
         self.memory_limit = memory_limit
         self.disk_limit = disk_limit
         self.memory_used = self.memory_total = self.disk_free = -1
@@ -38,6 +41,7 @@ class Resources:
         self.unsent_limit = UnsentLimit()
         """The bytes that may wait for one client: its share, or next to nothing while memory is short."""
         self._alarms = alarms
+        self._log = log
         self._short: set[Resource] = set()
 
     @property
@@ -105,7 +109,7 @@ class Resources:
     def _judge(self, resource: Resource, is_short: bool, finding: str) -> None:
         if is_short == (resource in self._short):
             return
-        LOG.info("%s", finding)
+        self._log.info("%s", finding)
         if is_short:
             self._short.add(resource)
             self._alarms.set(resource)
@@ -116,7 +120,7 @@ class Resources:
     def _tell_memory_limit(self) -> None:
         allowed, total = self.memory_allowed, self.memory_total
         if allowed is not None:
-            LOG.info(
+            self._log.info(
                 "Memory high watermark set to %d MiB (%d bytes) of %d MiB (%d bytes) total",
                 allowed // MIB,
                 allowed,
@@ -126,4 +130,4 @@ class Resources:
 
     def _tell_disk_limit(self) -> None:
         if self.disk_needed is not None and self.disk_free >= 0:
-            LOG.info("Disk free limit set to %dMB", self.disk_needed // MB)
+            self._log.info("Disk free limit set to %dMB", self.disk_needed // MB)

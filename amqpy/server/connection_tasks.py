@@ -7,16 +7,20 @@ A peer that does not read fills its outbox, up to its share of the memory (`core
 read either until it has caught up, and is given up when it neither reads nor writes for a while.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from amqpy.amqp.connection import ConnectionSession
-from amqpy.server.stream import SocketStream
+from amqpy.amqp.state import InputState
 from amqpy.wire.outbox import HIGH, LOW
 
 if TYPE_CHECKING:
     from amqpy.server.reactor import Reactor
+    from amqpy.server.session import Session
+    from amqpy.server.transport import Transport
 
 RECEIVE_MIN, RECEIVE_MAX = 16 * 1024, 256 * 1024
 """Bytes taken per turn. How many of them, within these bounds, is found by what they cost: a 256 KiB piece of a large
@@ -45,18 +49,23 @@ LINGER_S = 5
 """Seconds that the peer has to read the last frames."""
 
 
-class ConnectionTasks:
-    """Joins a stream and a session. `run` returns when the connection is over and forgotten."""
+class SessionStart(Protocol):
+    """A session factory that knows all about the connection but whom to tell what."""
 
-    def __init__(self, reactor: "Reactor", stream: trio.abc.Stream, session: ConnectionSession, name: str) -> None:
+    def __call__(self, *, wake: Callable[[], object], read_on: Callable[[], object]) -> "Session": ...
+
+
+class ConnectionTasks:
+    """Joins a transport and a session. `run` returns when the connection is over and forgotten."""
+
+    def __init__(self, reactor: "Reactor", transport: "Transport", start: SessionStart, name: str) -> None:
         self.name = name
-        self.session = session
-        self.outbox = session.outbox
+        self.session = start(wake=partial(reactor.to_flush.append, self), read_on=partial(reactor.opened.append, self))
+        self.outbox = self.session.outbox
         self.armed_at_ms: int | None = None
         """The deadline the reactor has for this connection."""
         self._reactor = reactor
-        self._stream = stream
-        self._send_nowait = stream.send_nowait if isinstance(stream, SocketStream) else None
+        self._transport = transport
         self._rest: list[bytes | memoryview] = []
         self._receive_size = 4 * RECEIVE_MIN
         self._broken = False
@@ -84,7 +93,7 @@ class ConnectionTasks:
             await self._say_goodbye()
         finally:
             self._reactor.forget(self)
-            await trio.aclose_forcefully(self._stream)
+            self._transport.close()
 
     def stop(self) -> None:
         """The conversation is over: no more reading."""
@@ -97,22 +106,24 @@ class ConnectionTasks:
     # --- reading
 
     async def _read_loop(self) -> None:
+        session = self.session
         try:
-            while not self.session.is_closed:
-                if self.session.block.has_backlog:
+            while (state := session.input_state) is not InputState.CLOSED:
+                if state is InputState.BLOCKED:
                     if not await self._hold():
                         return
-                    continue
-                data = await self._stream.receive_some(self._receive_size)
-                if not data:
-                    return
-                self._heard_at = trio.current_time()
-                self._reactor.turn(self, bytes(data))
-                if len(data) == self._receive_size:
-                    self._adapt(trio.current_time() - self._heard_at)
-                self._read_on(len(data))
-                if self.session.durable_replies.stores and not await self._wait_until_stored():
-                    return
+                elif state is InputState.STORING and self._reactor.is_store_behind:
+                    if not await self._wait_until_stored():
+                        return
+                else:
+                    data = await self._transport.receive_some(self._receive_size)
+                    if not data:
+                        return
+                    self._heard_at = trio.current_time()
+                    self._reactor.turn(self, data)
+                    if len(data) == self._receive_size:
+                        self._adapt(trio.current_time() - self._heard_at)
+                    self._read_on(len(data))
         except trio.BrokenResourceError:
             self._broken = True
 
@@ -126,14 +137,11 @@ class ConnectionTasks:
     def _read_on(self, size: int) -> None:
         """More turns at once, where the way through the event loop would be long beside them: while a large body is
         set aside piece by piece, and while this peer is the only one to speak."""
-        stream = self._stream
-        if not isinstance(stream, SocketStream):
-            return
         for _ in range(READ_ON_MAX):
-            if self.session.reader.is_amid_large_frame:
-                data = stream.receive_nowait(RECEIVE_MAX)
+            if self.session.is_amid_large_frame:
+                data = self._transport.receive_nowait(RECEIVE_MAX)
             elif size <= SMALL and self._reactor.busy_poll.is_single_peer(self) and not self._waits_for_others:
-                data = stream.receive_within(LISTEN_S)
+                data = self._transport.receive_within(LISTEN_S)
             else:
                 return
             if not data:
@@ -150,28 +158,27 @@ class ConnectionTasks:
     async def _hold(self) -> bool:
         """Waits as long as the peer has to; False if it is gone before."""
         with trio.CancelScope() as self._holding:
-            room = HELD_MAX - self.session.block.held_size
-            while self.session.block.is_blocked:
+            room = HELD_MAX - self.session.held_size
+            while self.session.input_state is InputState.BLOCKED:
                 if room <= 0:
                     await trio.sleep_forever()
-                data = await self._stream.receive_some(room)
+                data = await self._transport.receive_some(room)
                 if not data:
                     return False
                 self._heard_at = trio.current_time()
                 room -= len(data)
-                self._reactor.turn(self, bytes(data))
+                self._reactor.turn(self, data)
         return True
 
     async def _wait_until_stored(self) -> bool:
         """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""
         flusher = self._reactor.flusher
-        if flusher is None or not flusher.is_behind:
-            return True
+        assert flusher is not None
         self.session.paused = True
         ahead, is_gone = bytearray(), False
         with flusher.catching_up():
             while len(ahead) < HELD_MAX and not is_gone:
-                data = await self._stream.receive_some(HELD_MAX - len(ahead))
+                data = await self._transport.receive_some(HELD_MAX - len(ahead))
                 is_gone = not data
                 ahead += data
             if not is_gone:
@@ -190,13 +197,10 @@ class ConnectionTasks:
             self._note_size()
         if self._rest or self._broken:
             return
-        if self._send_nowait is None:
-            self._write.set()
-            return
         try:
             while outbox.has_sendable:
                 buffers = outbox.take()
-                size = self._send_nowait(buffers)
+                size = self._transport.send_nowait(buffers)
                 outbox.sent(size)
                 self._rest = _after(buffers, size)
                 if self._rest:
@@ -244,19 +248,12 @@ class ConnectionTasks:
         since = trio.current_time()
         while True:
             until = max(since, self._heard_at) + STALL_S
-            with trio.move_on_at(until) as patience:
-                await self._stream.wait_send_all_might_not_block()
-            if not patience.cancelled_caught:
-                break
+            with trio.move_on_at(until):
+                return await self._transport.send_some(buffers)
             if self._heard_at + STALL_S <= until:
                 if self.outbox.size >= self.outbox.limit.share:
                     self._give_up()
                 since = until
-        if self._send_nowait is None:
-            data = b"".join(buffers)
-            await self._stream.send_all(data)
-            return len(data)
-        return self._send_nowait(buffers)
 
     def _give_up(self) -> None:
         reason = f"the client has neither read nor written for {STALL_S} s, and {self.outbox.size} bytes wait for it"
@@ -268,20 +265,10 @@ class ConnectionTasks:
         self._reading.cancel()
 
     async def _say_goodbye(self) -> None:
-        """Closes so that the peer can still read our last words.
-
-        Closing a socket with unread input resets the connection, and a reset throws away what the peer has not read.
-        So: no more from us, then read until the peer is done as well.
-        """
-        if self._broken or not isinstance(self._stream, SocketStream):
-            return
-        with trio.move_on_after(LINGER_S):
-            try:
-                self._stream.send_eof_nowait()
-                while await self._stream.receive_some(RECEIVE_MAX):
-                    pass
-            except trio.BrokenResourceError:
-                return
+        """Gives the peer time to read our last words."""
+        if not self._broken:
+            with trio.move_on_after(LINGER_S), suppress(trio.BrokenResourceError):
+                await self._transport.finish()
 
 
 def _after(buffers: list[bytes | memoryview], size: int) -> list[bytes | memoryview]:

@@ -3,7 +3,7 @@
 There is no timer. While one batch is being written the next one gathers, so batches are as large as the disk is slow,
 and on an idle broker a message is on its way to the disk as soon as its turn is over: the thread is started then and
 there, because to wake the task that sees to it would take longer than many a sync. When the disk does not keep up,
-those who publish what is stored are not read (`Link`), until it has caught up.
+those who publish what is stored are not read (`ConnectionTasks`) until it has caught up.
 
 A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again; an alarm keeps publishers
 waiting. After any other error nobody knows what the disk has, so nothing more is written or promised: the broker stops.

@@ -4,6 +4,8 @@ Python's collector looks for cycles by visiting every object there is: with a mi
 third of a second during which nobody is served. Messages, queues, consumers and connections are freed by their
 reference counts (tests see to it), so there is nothing to be found among them. Hence, in a process that is a broker
 and nothing else, automatic collection is off, and all is searched once a minute while there is little to search.
+
+The collector is the whole process's. A broker inside another program leaves it alone (decision 14).
 """
 
 import gc

@@ -17,7 +17,6 @@ from typing import Protocol
 
 import trio
 
-from amqpy.core.alarms import LOG
 from amqpy.server.reactor import Reactor
 
 MEMORY_INTERVAL_S = 1
@@ -145,7 +144,7 @@ async def _watch_disk(reactor: Reactor, gauge: Gauge, directory: str, *, task_st
             free = await gauge.disk_free(directory)
         except OSError as error:
             if not failed:
-                LOG.warning("cannot tell how much space is free for %s: %s", directory, error.strerror)
+                reactor.log.warning("cannot tell how much space is free for %s: %s", directory, error.strerror)
             failed = True
         else:
             failed = False

@@ -18,6 +18,7 @@ from pamqp import body, commands, frame, header, heartbeat
 from pamqp.base import Frame as Method
 
 from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.state import InputState
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
@@ -161,7 +162,7 @@ def make_users(broker: Broker) -> Users:
 def make_broker(config: Config | None = None, journal: Journal | None = None) -> Broker:
     names = (f"{number:022}" for number in count(1))
     config = config or Config(cluster_name="rabbit@test")
-    return Broker(config, lambda: next(names), Random(0).randrange, journal=journal)
+    return Broker(config, lambda: next(names), Random(0).randrange, log=LOG.logger, journal=journal)
 
 
 class Client:
@@ -221,6 +222,10 @@ class Client:
             received += self.received()
         self.now_ms = until_ms
         return received
+
+    def input_state(self) -> InputState:
+        """The state that a transport asks for."""
+        return self.session.input_state
 
     def take_output(self) -> bytes:
         """The bytes in the outbox, which the transport takes as far as they may leave."""

@@ -3,7 +3,7 @@
 import pytest
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
 
-from amqpy.amqp.state import State
+from amqpy.amqp.state import InputState, State
 from amqpy.core.broker import Broker
 
 from .client import (
@@ -78,6 +78,24 @@ def test_a_message_with_a_body_waits_for_it() -> None:
     client.heard()
     assert ready(broker) == 2
     assert not client.session.block.has_backlog
+
+
+def test_its_transport_is_told_what_to_do_with_its_input() -> None:
+    broker = with_queue()
+    client = Publisher.on(broker)
+    assert client.input_state() == InputState.READ
+    broker.alarms.set("memory")
+    assert client.input_state() == InputState.READ
+    client.publish("q")
+    assert client.input_state() == InputState.BLOCKED
+    assert client.session.held_size == 0
+    client.feed(b"12345")
+    assert client.session.held_size == 5
+    broker.alarms.clear("memory")
+    assert client.input_state() == InputState.BLOCKED, "what waits is not heard yet"
+    client.heard()
+    client.session.abandon()
+    assert client.input_state() == InputState.CLOSED
 
 
 def test_a_message_without_one_is_published() -> None:

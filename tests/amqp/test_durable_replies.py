@@ -6,6 +6,7 @@ import pytest
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 
+from amqpy.amqp.state import InputState
 from amqpy.core.durability.journal import Journal
 from amqpy.store.memory import MemoryStore
 from tests.amqp.client import Client, Received, make_broker, names, publish_frames
@@ -68,6 +69,14 @@ def persistent(queue: str = "q", payload: bytes = b"", **more: Any) -> bytes:  #
 
 def told(received: list[Received]) -> list[tuple[str, int, bool]]:
     return [(each.name, each.method.delivery_tag, each.method.multiple) for each in received]
+
+
+def test_a_transport_is_told_of_what_is_stored(disk: Disk) -> None:
+    client = publisher(disk)
+    client.publish("q")
+    assert client.input_state() == InputState.READ
+    client.feed(persistent())
+    assert client.input_state() == InputState.STORING
 
 
 # --- confirms

@@ -1,5 +1,6 @@
 """A broker with make-believe clients, for tests of the core: no sessions, no bytes on a wire."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
@@ -28,6 +29,8 @@ from amqpy.wire.values import Field, Table, encode_table
 
 UNIX_TIME_MS = 1_700_000_000_123
 """What the wall clock says, always."""
+
+LOG = logging.getLogger("amqpy.tests")
 
 PERMISSIONS: tuple[Verb, ...] = ("configure", "write", "read")
 
@@ -166,6 +169,7 @@ class World:
             map(str, count(1)).__next__,
             Random(0).randrange,
             lambda: UNIX_TIME_MS,
+            log=LOG,
             journal=journal,
             recorded=recorded,
             now_ms=now_ms,

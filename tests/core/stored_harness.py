@@ -25,7 +25,7 @@ from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.unacked import Delivery
 from amqpy.store.memory import MemoryStore
 from amqpy.store.rows import MessageReader
-from tests.core.core_harness import UNIX_TIME_MS, World
+from tests.core.core_harness import LOG, UNIX_TIME_MS, World
 
 OFFSET_MS = 1_700_000_000_000
 """The Unix time when the first broker started."""
@@ -52,6 +52,7 @@ class StoredWorld(World):
             map(str, count(1)).__next__,
             Random(0).randrange,
             lambda: UNIX_TIME_MS,
+            log=LOG,
             now_ms=now_ms,
             unix_offset_ms=lambda: unix_offset_ms,
         )

@@ -14,7 +14,7 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
-from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
+from tests.core.core_harness import LOG, FakeClient, FakeTarget, World, longstr
 from tests.core.recorded import DurableWorld
 
 
@@ -271,7 +271,7 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
 
 
 def test_the_default_queue_type_may_be_a_setting() -> None:
-    broker = Broker(Config(default_queue_type=QUORUM), str, int)
+    broker = Broker(Config(default_queue_type=QUORUM), str, int, log=LOG)
     broker.administration.add_vhost("new")
     assert [vhost.metadata.default_queue_type for vhost in broker.vhosts.values()] == [QUORUM, QUORUM]
 

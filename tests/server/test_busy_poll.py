@@ -2,10 +2,11 @@
 
 import os
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.server.busy_poll import GAP_MAX_S, ROUNDS, SINGLE_PEER_TURNS, BusyPoll
 from amqpy.server.connection_tasks import RECEIVE_MAX, RECEIVE_MIN, TURN_MAX_S, TURN_MIN_S, ConnectionTasks
@@ -87,11 +88,8 @@ async def test_a_monologue_is_of_one_peer_without_pauses(mock_clock: MockClock) 
 
 
 async def test_a_turn_takes_as_much_as_fits_its_time() -> None:
-    class Unconnected:
-        outbox = None
-
-    session: Any = Unconnected()
-    connection = ConnectionTasks(PEER, memory_stream_pair()[0], session, "name")
+    unconnected: Any = Mock()
+    connection = ConnectionTasks(unconnected, unconnected, unconnected, "name")
     for seconds, bound in [(TURN_MIN_S / 2, RECEIVE_MAX), (TURN_MAX_S * 2, RECEIVE_MIN)]:
         for _ in range(10):
             connection._adapt(seconds)  # noqa: SLF001 (what it changes shows in how much a socket is asked for, and when)

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.core.queues import paged_fifo
 from amqpy.server import flusher as flusher_module
-from amqpy.server.stream import SocketStream
+from amqpy.server.transport import SocketTransport
 from amqpy.store.store import StoreFull
 from tests.amqp.client import publish_frames
 
@@ -241,7 +241,7 @@ async def test_on_sockets_nothing_leaves_early_either(disk: Disk, nursery: trio.
     server = StoredServer(disk)
     await nursery.start(server.reactor.run)
     ours, theirs = socket.socketpair()
-    server.accept(SocketStream(ours), "peer")
+    server.accept(SocketTransport(ours), "peer")
     peer = Peer(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
     await peer.open(1)
     await wait_all_tasks_blocked()

@@ -328,7 +328,7 @@ async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: 
 async def test_a_stream_is_let_go(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
     peer = await server.opened()
     (connection,) = server.reactor.connections
-    stream = weakref.ref(connection._stream)  # noqa: SLF001 (it is what must go)
+    stream = weakref.ref(connection._transport)  # noqa: SLF001 (it is what must go)
     del connection
     await peer.vanish()
     await server.until_gone()

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 import trio
 from pamqp.commands import Basic, Channel, Queue
-from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.server.connection_tasks import STALL_S, ConnectionTasks
-from amqpy.server.stream import SocketStream
 from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
-from .peer import Peer, Server
+from .peer import MemoryTransport, Peer, Server, session_of
 from .stored_harness import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
@@ -147,7 +146,7 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_droppe
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         connection = link_of(limited, 0)
-        assert connection.session.block.is_blocked
+        assert session_of(connection).block.is_blocked
         # The last turn may have been one more receive's worth over the mark.
         assert LIMIT <= connection.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
         size = connection.outbox.size
@@ -167,7 +166,7 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, l
         await wait_all_tasks_blocked()
         connection = link_of(limited, 0)
         for _ in range(3):
-            assert connection.session.block.is_blocked
+            assert session_of(connection).block.is_blocked
             waiting = connection.outbox.size // len(BODY)
             for _ in range(waiting):
                 await peer.expect("Basic.Return")
@@ -310,10 +309,10 @@ async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: 
         nursery.start_soon(peer.send, method_frame(declare, 1) * (2 * LIMIT // 200))
         await wait_all_tasks_blocked()
         connection = link_of(server, 0)
-        assert connection.session.block.is_blocked
+        assert session_of(connection).block.is_blocked
         server.reactor.administer(lambda: resources.note_memory(GB, 10 * GB))
         await wait_all_tasks_blocked()
-        assert not connection.session.block.is_blocked
+        assert not session_of(connection).block.is_blocked
     await peer.say(Channel.Close(200, "", 0, 0))
     assert connection.outbox.size > LIMIT, "it has read nothing"
 
@@ -339,13 +338,13 @@ async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, s
     await server.hang_up()
 
 
-class TricklingSocket(SocketStream):
-    """A socket whose peer takes a few bytes a second."""
+class TricklingTransport(MemoryTransport):
+    """Its peer takes a few bytes a second."""
 
     PAUSE_S = 1
 
-    def __init__(self, received: trio.abc.ReceiveStream) -> None:
-        self._received = received
+    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+        super().__init__(stream)
         self._room = 100_000
         self.taken = bytearray()
 
@@ -355,38 +354,27 @@ class TricklingSocket(SocketStream):
         self.taken += part
         return len(part)
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
-        return b""
-
-    async def wait_send_all_might_not_block(self) -> None:
+    async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
         await trio.sleep(self.PAUSE_S)
         self._room += 3000
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self._received.receive_some(max_bytes))
-
-    def send_eof_nowait(self) -> None:
-        """There is nobody to tell."""
-
-    async def aclose(self) -> None:
-        await self._received.aclose()
+        return self.send_nowait(buffers)
 
 
 async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, limited: Server) -> None:
     """What it takes within the time is much less than what waits for it, but it is something."""
-    sender, receiver = memory_stream_one_way_pair()
-    socket = TricklingSocket(receiver)
-    limited.accept(socket, "trickling")
+    ours, sender = memory_stream_pair()
+    transport = TricklingTransport(ours)
+    limited.accept(transport, "trickling")
     count = 3 * HIGH // len(BODY)
     await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
     (connection,) = limited.reactor.connections
-    assert connection.session.block.is_blocked
+    assert session_of(connection).block.is_blocked
     while connection.outbox.size:
         await trio.sleep(STALL_S)
         assert list(limited.reactor.connections) == [connection]
-    assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
+    assert names(Transcript().read(bytes(transport.taken)))[-count:] == ["Basic.Return"] * count
     await sender.aclose()
     await limited.until_gone()
 

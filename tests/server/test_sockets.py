@@ -35,11 +35,11 @@ class Listening(Server):
 
     async def serve(self, config: Config, task_status: trio.TaskStatus[None]) -> None:
         listeners = await listener.open_listeners(config)
-        self.addresses = [listener.address_of(each) for each in listeners]
+        self.addresses = [str(listener.address_of(each)) for each in listeners]
         async with trio.open_nursery() as nursery:
             await nursery.start(self.reactor.run)
             task_status.started()
-            await listener.serve(listeners, self.reactor)
+            await listener.serve(listeners, self.reactor, self.make_session)
 
     @property
     def port(self) -> int:
@@ -299,6 +299,6 @@ async def test_a_peer_that_is_gone_before_we_look(server: Listening, monkeypatch
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
         monkeypatch.setattr(stream.socket, "getpeername", gone, raising=False)
-        nursery.start_soon(server.reactor.serve_socket, stream)
+        nursery.start_soon(listener.serve_socket, server.reactor, server.make_session, stream)
     assert ours.fileno() == -1
     assert not server.reactor.connections

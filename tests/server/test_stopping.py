@@ -1,6 +1,7 @@
 """The broker's own troubles: it is told to stop, or it meets a bug of its own."""
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from amqpy.amqp.channel import HANDLERS
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.core.broker import Broker
+from amqpy.core.jobs import UNITS_AT_ONCE
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.server import reactor as reactor_module
 from amqpy.server.connection_tasks import LINGER_S
@@ -213,6 +215,32 @@ async def test_the_bytes_after_a_bug_are_not_worked_on(
     await peer.send(method_frame(Basic.Qos(), 1) + method_frame(Queue.Declare(queue="after"), 1))
     await expect_541(peer)
     assert "after" not in tolerant.broker.vhosts["/"].queues
+
+
+async def test_a_bug_in_large_work_costs_the_connection_that_began_it(
+    autojump_clock: MockClock, tolerant: Server
+) -> None:
+    witness, peer = await tolerant.opened(), await tolerant.opened()
+    session = list(tolerant.reactor.connections)[1].session
+
+    def work() -> Iterator[int]:
+        yield UNITS_AT_ONCE
+        raise Bug
+
+    tolerant.reactor.act(lambda: tolerant.broker.scheduler.jobs.do_for(session, work(), lambda: None))
+    assert tolerant.reactor.internal_errors == 0
+    await expect_541(peer)
+    assert tolerant.reactor.internal_errors == 1
+    await witness.ask(Queue.Declare(queue="q"))
+    await tolerant.hang_up()
+
+
+async def test_a_bug_on_behalf_of_nobody_costs_no_connection(autojump_clock: MockClock, tolerant: Server) -> None:
+    witness = await tolerant.opened()
+    tolerant.reactor.act(broken)
+    assert tolerant.reactor.internal_errors == 1
+    await witness.ask(Queue.Declare(queue="q"))
+    await tolerant.hang_up()
 
 
 async def test_with_strict_a_bug_stops_the_broker(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ The one place where broker, journal and store are put together, for the applicat
 embed a broker.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -33,6 +34,7 @@ def open_broker(
     choose: Callable[[int], int],
     unix_time_ms: Callable[[], int],
     *,
+    log: logging.Logger,
     now_ms: int,
     unix_offset_ms: Callable[[], int],
 ) -> tuple[Broker, Loaded]:
@@ -40,7 +42,9 @@ def open_broker(
     the difference between Unix time and the broker's own. Raises what the store raises."""
     loaded = source.load()
     journal = Journal(source, unix_offset_ms, is_awaited=config.sync != "none")
-    broker = Broker(config, new_name, choose, unix_time_ms, journal=journal, recorded=loaded.records, now_ms=now_ms)
+    broker = Broker(
+        config, new_name, choose, unix_time_ms, log=log, journal=journal, recorded=loaded.records, now_ms=now_ms
+    )
 
     def read_lane(number: int) -> Iterator[tuple[int, Message, int]]:
         entries = source.read_lane(number, unix_offset_ms=unix_offset_ms())
