@@ -28,6 +28,18 @@ ANYWHERE = ", 'x-dead-letter-exchange': 'x1'"
             [QUORUM.format("q1", ""), "basic_publish('a1', routing_key='q1', properties={'priority': 4})"],
             ["3.10.8", "4.0.5", "4.3.6"],
         ),
+        (
+            [
+                QUORUM.format("q1", ""),
+                "basic_publish('a1', routing_key='q1', properties={'priority': 1})",
+                "basic_publish('a1', routing_key='q1', properties={'expiration': '100'})",
+            ],
+            ["3.10.8", "4.0.5"],
+        ),
+        (
+            [QUORUM.format("q1", ""), "basic_publish('a1', routing_key='q1', properties={'expiration': '100'})"],
+            ["3.10.8", "4.0.5", "4.3.6"],
+        ),
         ([CLASSIC, "basic_publish('a1', routing_key='q2', properties={'priority': 5})"], ["3.10.8", "4.0.5", "4.3.6"]),
     ],
 )
