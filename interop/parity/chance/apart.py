@@ -22,6 +22,10 @@ def is_taken_over(script: Script, version: str) -> bool:
     if within(version, "4.0", "4.3") and quorum:
         return not any(step.properties.get("priority", 0) >= HIGH_PRIORITY for step in script)
     if within(version, "4.3", "") and quorum:
+        if any("x-single-active-consumer" in each for each in quorum.values()) and any(
+            "x-priority" in step.arguments for step in script
+        ):
+            return False
         has_levels = any("priority" in step.properties for step in script)
         may_expire = any(map(has_soon, script)) or any(map(is_short_lived, quorum.values()))
         return not (has_levels and may_expire) and not any("x-max-length-bytes" in each for each in quorum.values())
