@@ -28,6 +28,25 @@ ANYWHERE = ", 'x-dead-letter-exchange': 'x1'"
             [QUORUM.format("q1", ""), "basic_publish('a1', routing_key='q1', properties={'priority': 4})"],
             ["3.10.8", "4.0.5", "4.3.6"],
         ),
+        (
+            [
+                QUORUM.format("q1", ""),
+                "basic_publish('a1', routing_key='q1', properties={'priority': 1})",
+                "basic_publish('a1', routing_key='q1', properties={'expiration': '100'})",
+            ],
+            ["3.10.8", "4.0.5"],
+        ),
+        (
+            [
+                QUORUM.format("q1", ", 'x-single-active-consumer': True"),
+                "basic_consume('a1', queue='q1', consumer_tag='t1', arguments={'x-priority': 1})",
+            ],
+            ["3.10.8", "4.0.5"],
+        ),
+        (
+            [QUORUM.format("q1", ""), "basic_publish('a1', routing_key='q1', properties={'expiration': '100'})"],
+            ["3.10.8", "4.0.5", "4.3.6"],
+        ),
         ([CLASSIC, "basic_publish('a1', routing_key='q2', properties={'priority': 5})"], ["3.10.8", "4.0.5", "4.3.6"]),
     ],
 )

@@ -93,14 +93,13 @@ def _letter_of(
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
     key = message.routing_key
-    # Where CC stays, it may be there although the message went by another key.
-    copies = keys_in(_field(headers, b"CC")) if message.more_keys or not profile.keeps_cc else ()
+    copies = keys_in(_field(headers, b"CC"))
     death = _Death(
         reason,
         queue.name,
         unix_time_s,
         message.exchange,
-        (key, *copies),
+        _keys_of(message, copies) if profile.keeps_cc else (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
@@ -125,6 +124,15 @@ def _letter_of(
         is_dead_letter=True,
     )
     return letter, noted.deaths
+
+
+def _keys_of(message: Message, copies: list[str]) -> tuple[str, ...]:
+    """The keys that a message went by, without those of BCC. CC may still be there although others took their place;
+    and as in RabbitMQ, a key that is both among them and in BCC is what is left of BCC."""
+    keys = [message.routing_key, *message.more_keys]
+    for blind in message.more_keys[len(copies) :]:
+        keys.remove(blind)
+    return tuple(keys)
 
 
 class _Noted(NamedTuple):

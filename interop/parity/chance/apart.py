@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from interop.parity.chance.steady import is_quorum
+from interop.parity.chance.steady import has_soon, is_quorum, is_short_lived
 from interop.parity.chance.steps import Script
 from interop.parity.scenario import within
 
@@ -21,7 +21,15 @@ def is_taken_over(script: Script, version: str) -> bool:
         return False
     if within(version, "4.0", "4.3") and quorum:
         return not any(step.properties.get("priority", 0) >= HIGH_PRIORITY for step in script)
-    return not (within(version, "4.3", "") and any("x-max-length-bytes" in each for each in quorum.values()))
+    if within(version, "4.3", "") and quorum:
+        if any("x-single-active-consumer" in each for each in quorum.values()) and any(
+            "x-priority" in step.arguments for step in script
+        ):
+            return False
+        has_levels = any("priority" in step.properties for step in script)
+        may_expire = any(map(has_soon, script)) or any(map(is_short_lived, quorum.values()))
+        return not (has_levels and may_expire) and not any("x-max-length-bytes" in each for each in quorum.values())
+    return True
 
 
 def leads_to(arguments: Mapping[str, Any], queues: Mapping[str, object]) -> bool:

@@ -208,7 +208,7 @@ def close_with_open_channels(stage: Stage) -> None:
     connection.close()
 
 
-@scenario()
+@scenario(before="4.3")
 def exclusive_queue_is_gone_with_close_ok(stage: Stage) -> None:
     """close-ok means that another connection may declare the same exclusive queue at once."""
     name = stage.name()

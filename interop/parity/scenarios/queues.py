@@ -232,7 +232,7 @@ def exclusive_asked_of_a_shared_queue(stage: Stage) -> None:
     stage.channel().declare(queue, exclusive=True)
 
 
-@scenario()
+@scenario(before="4.3")
 def exclusive_queue_on_a_shared_exchange(stage: Stage) -> None:
     """Other connections reach an exclusive queue through its bindings, which go with it."""
     owner, publisher = stage.channel(), stage.channel()
