@@ -4,11 +4,14 @@ Every release of Debian has one RabbitMQ. What this machine has not installed is
 it uses itself, once; it is unpacked below the cache directory, and nothing is installed. Its programs run with that
 directory as their root, with `/dev` and `/proc` of the machine and a data directory mounted where only they see it:
 that takes root, and Linux.
+
+`python -m interop.debian 4.0` makes the root directory ready, and says why if that cannot be.
 """
 
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -125,3 +128,19 @@ def run(*command: str) -> str:
     if done.returncode:
         raise DebianUnavailable(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
     return done.stdout
+
+
+def main(version: str) -> int:
+    try:
+        root = root_with(version)
+        with tempfile.TemporaryDirectory() as data_dir:
+            run(*inside(root, Path(data_dir), "/bin/true"))
+    except DebianUnavailable as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    print(root)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
