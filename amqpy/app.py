@@ -22,11 +22,11 @@ from urllib.parse import quote
 import trio
 
 from amqpy.amqp.connection import ConnectionSession
-from amqpy.auth import Users
 from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
+from amqpy.core.users import Users
 from amqpy.log import LOGGER
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 # ruff: noqa: E402 (these need the path above)
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.handshake import CAPABILITIES
-from amqpy.auth import MECHANISMS, Users
+from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config, expectation, setting_info
 from amqpy.config_sources import option_name
 from amqpy.core.administration.ignored_policy_keys import FEATURES
@@ -27,6 +27,7 @@ from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.core.arguments import POLICY_KEYS, POLICY_ONLY, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.core.users import Users
 from amqpy.profile import MIB, PROFILES, documented
 from amqpy.wire.methods import (
     AMQP_0_9_1,

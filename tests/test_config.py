@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amqpy.auth import MECHANISMS
+from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config, ConfigError, TcpAddress, UnixAddress, parse_address, setting_info
 from amqpy.config_sources import load, unknown_variables
 

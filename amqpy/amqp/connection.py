@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from amqpy.amqp import basic_methods, connection_events, handshake, topology_methods  # noqa: F401  (some register their handlers)
+from amqpy.amqp import basic_methods, connection_events, handshake, sasl, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection_block import ConnectionBlock
 from amqpy.amqp.durable_replies import DurableReplies
@@ -22,11 +22,11 @@ from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.login import Login
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
-from amqpy.auth import IMPERSONATOR, User, Users
 from amqpy.core.broker import Broker
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
+from amqpy.core.users import IMPERSONATOR, User, Users
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -92,7 +92,7 @@ class ConnectionSession:
         self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
-        self._login = Login(users, from_loopback=from_loopback)
+        self._login = Login(users, sasl.offered(self.config, broker.profile), sasl.LoginContext(peer, from_loopback))
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
         self.reader = FrameReader(broker.frame_max_floor)

@@ -6,10 +6,10 @@ Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_n
 from platform import python_version
 from typing import NamedTuple
 
-from amqpy.auth import User
 from amqpy.config import Config
 from amqpy.core.administration.limits import check_connection_limit
 from amqpy.core.broker import Broker
+from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
 from amqpy.profile import Profile

@@ -6,7 +6,8 @@ Source: `rabbit_reader:auth_phase`, `auth_fail`.
 from typing import TYPE_CHECKING
 
 from amqpy.amqp import connection_events
-from amqpy.auth import MECHANISMS, LoginFailed, Mechanism, User, Users
+from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
+from amqpy.core.users import LoginFailed, User, Users
 from amqpy.errors import CommandInvalid, LoginRefused, SyntaxFault
 
 if TYPE_CHECKING:
@@ -19,21 +20,22 @@ class Login:
     It does not keep its connection: objects that refer to each other are not freed at once.
     """
 
-    def __init__(self, users: Users, *, from_loopback: bool) -> None:
+    def __init__(self, users: Users, offered: tuple[str, ...], context: LoginContext) -> None:
         self._users = users
-        self._from_loopback = from_loopback
+        self._offered = offered
+        self._context = context
         self._mechanism: Mechanism | None = None
 
     @property
     def offered(self) -> bytes:
         """The offered mechanisms, as connection.start lists them."""
-        return " ".join(self._users.mechanisms).encode()
+        return " ".join(self._offered).encode()
 
     def choose(self, name: str) -> None:
         """Sets the mechanism that the client chose. Raises CommandInvalid if it is not offered."""
-        if name not in self._users.mechanisms:
+        if name not in self._offered:
             raise CommandInvalid(f"unknown authentication mechanism '{name}'")
-        self._mechanism = MECHANISMS[name](self._users, from_loopback=self._from_loopback)
+        self._mechanism = MECHANISMS[name](self._users, self._context)
 
     def respond(self, connection: "ConnectionSession", response: bytes) -> User | bytes:
         """Takes a response; returns the user, or the next challenge. `connection` is for events.

@@ -19,10 +19,10 @@ from pamqp.base import Frame as Method
 
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import InputState
-from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
+from amqpy.core.users import Users
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import AMQP_0_9_1, Access
 

@@ -7,7 +7,7 @@ import pytest
 from pamqp import commands
 from pamqp.base import Frame as Method
 
-from amqpy.auth import Permission, Users, hash_password
+from amqpy.core.users import Permission, Users, hash_password
 from amqpy.errors import AdministrationError
 from tests.amqp.client import HEADER, Client, Received, make_broker, names, remains, start_ok
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
-from amqpy.auth import Users
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import is_predeclared
 from amqpy.core.durability.journal import Journal
@@ -13,6 +12,7 @@ from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, R
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
+from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
 from tests.core.core_harness import World

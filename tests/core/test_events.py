@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from amqpy.auth import Users
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, EventProperties, field
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.users import Users
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
 from tests.core.core_harness import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from amqpy.auth import EVERYTHING, LoginFailed, Permission, hash_password
 from amqpy.config import Config
 from amqpy.core.durability.records import (
     BindingRecord,
@@ -20,6 +19,7 @@ from amqpy.core.durability.records import (
     VhostRecord,
 )
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.users import EVERYTHING, LoginFailed, Permission, hash_password
 from amqpy.errors import AdministrationError, AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
 from tests.core.core_harness import FakeClient, arguments, integer, longstr

@@ -1,7 +1,7 @@
 """The operations of an administrator: policies, parameters, limits, virtual hosts, resources.
 
 An operation checks everything first and changes things after; it raises AdministrationError if it is refused. The
-caller ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.auth`.
+caller ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.core.users`.
 
 Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rabbit_vhost`.
 """

@@ -1,8 +1,6 @@
-"""Users, their passwords and permissions, and the login mechanisms.
+"""Users, their passwords, tags, limits and permissions.
 
-A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the user.
-
-Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`, `rabbit_auth_mechanism_*`.
+Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`.
 """
 
 import hashlib
@@ -20,8 +18,7 @@ from amqpy.core.durability.records import PermissionRecord, Record, UserRecord
 from amqpy.core.durability.recovery import is_new
 from amqpy.core.events import event_properties
 from amqpy.core.ports import Client, Verb
-from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
-from amqpy.wire.values import Field, MalformedValue, decode_table
+from amqpy.errors import AdministrationError, NotAllowed
 
 
 class LoginFailed(Exception):
@@ -108,8 +105,6 @@ class Users:
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
-        self.mechanisms = config.auth_mechanisms or broker.profile.mechanisms
-        """The names of the offered login mechanisms."""
         broker.administration.on_vhost_deleted.append(self._forget_vhost)
         self._restore(recorded)
         if is_new(recorded):
@@ -278,89 +273,3 @@ class Users:
 def hash_password(password: bytes, salt: bytes) -> bytes:
     """Hashes a password as RabbitMQ stores it: the salt and the SHA-256 of salt and password."""
     return salt + hashlib.sha256(salt + password).digest()
-
-
-class Mechanism:
-    """One login by a mechanism. `respond` is called with each response of the client, from the first one on."""
-
-    name: str
-
-    def __init__(self, users: Users, *, from_loopback: bool) -> None:
-        self._users = users
-        self._from_loopback = from_loopback
-
-    def respond(self, response: bytes) -> User | bytes:
-        """Returns the user, or the next challenge. Raises LoginFailed, or SyntaxFault for a malformed response."""
-        raise NotImplementedError
-
-    def _log_in(self, name: bytes, password: bytes) -> User:
-        return self._users.log_in(name.decode(errors="replace"), password, from_loopback=self._from_loopback)
-
-
-class Plain(Mechanism):
-    """PLAIN (RFC 4616) without an authorization identity: NUL, user, NUL, password."""
-
-    name = "PLAIN"
-
-    def respond(self, response: bytes) -> User:
-        parts = response.split(b"\0")
-        if len(parts) != 3 or parts[0]:
-            # RabbitMQ's text shows the response; ours goes to the log, where no password may.
-            raise SyntaxFault("PLAIN response invalid")
-        return self._log_in(parts[1], parts[2])
-
-
-class AmqPlain(Mechanism):
-    """AMQPLAIN: a field table, without its length, with LOGIN and PASSWORD."""
-
-    name = "AMQPLAIN"
-
-    def respond(self, response: bytes) -> User:
-        try:
-            table = decode_table(response)
-        except (MalformedValue, IndexError):
-            raise SyntaxFault("AMQPLAIN auth info is no field table") from None
-        login, password = table.get("LOGIN"), table.get("PASSWORD")
-        if login is None or password is None:
-            raise SyntaxFault("AMQPLAIN auth info is missing LOGIN or PASSWORD field")
-        if login.kind != "longstr" and password.kind != "longstr":
-            raise SyntaxFault("AMQPLAIN auth info uses unsupported type for LOGIN or PASSWORD field")
-        return self._log_in(_raw(login), _raw(password))
-
-
-def _raw(field: Field) -> bytes:
-    """The bytes of a long string; for any other type bytes that are no user's name or password."""
-    return field.value.encode(errors="surrogateescape") if field.kind == "longstr" else b"\xff"
-
-
-class Anonymous(Mechanism):
-    """ANONYMOUS (RFC 4505): any client is the default user. The content of its response is ignored."""
-
-    name = "ANONYMOUS"
-
-    def respond(self, response: bytes) -> User:
-        return self._users.log_in_anonymously(from_loopback=self._from_loopback)
-
-
-class CrDemo(Mechanism):
-    """RABBIT-CR-DEMO, a demonstration of a challenge: no safer than PLAIN, off by default; only it uses `secure`."""
-
-    name = "RABBIT-CR-DEMO"
-
-    def __init__(self, users: Users, *, from_loopback: bool) -> None:
-        super().__init__(users, from_loopback=from_loopback)
-        self._login: bytes | None = None
-
-    def respond(self, response: bytes) -> User | bytes:
-        if self._login is None:
-            self._login = response
-            return b"Please tell me your password"
-        prefix = b"My password is "
-        if not response.startswith(prefix):
-            raise SyntaxFault("Invalid response")
-        return self._log_in(self._login, response.removeprefix(prefix))
-
-
-MECHANISMS: dict[str, type[Mechanism]] = {
-    mechanism.name: mechanism for mechanism in (Plain, AmqPlain, Anonymous, CrDemo)
-}

@@ -1,0 +1,114 @@
+"""Login mechanisms (SASL).
+
+A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the user.
+
+Source: `rabbit_auth_mechanism_plain`, `_amqplain`, `_cr_demo`, `_anonymous`.
+"""
+
+from typing import NamedTuple
+
+from amqpy.amqp.connection_events import Peer
+from amqpy.config import Config
+from amqpy.core.users import User, Users
+from amqpy.errors import SyntaxFault
+from amqpy.profile import Profile
+from amqpy.wire.values import Field, MalformedValue, decode_table
+
+
+class LoginContext(NamedTuple):
+    """The circumstances of a login, beside what the client says."""
+
+    peer: Peer
+    from_loopback: bool
+    """True if the peer's address is one of this machine's own."""
+
+
+def offered(config: Config, profile: Profile) -> tuple[str, ...]:
+    """The names of the mechanisms that are offered, in order."""
+    return config.auth_mechanisms or profile.mechanisms
+
+
+class Mechanism:
+    """One login by a mechanism. `respond` is called with each response of the client, from the first one on."""
+
+    name: str
+
+    def __init__(self, users: Users, context: LoginContext) -> None:
+        self._users = users
+        self._context = context
+
+    def respond(self, response: bytes) -> User | bytes:
+        """Returns the user, or the next challenge. Raises LoginFailed, or SyntaxFault for a malformed response."""
+        raise NotImplementedError
+
+    def _log_in(self, name: bytes, password: bytes) -> User:
+        return self._users.log_in(name.decode(errors="replace"), password, from_loopback=self._context.from_loopback)
+
+
+class Plain(Mechanism):
+    """PLAIN (RFC 4616) without an authorization identity: NUL, user, NUL, password."""
+
+    name = "PLAIN"
+
+    def respond(self, response: bytes) -> User:
+        parts = response.split(b"\0")
+        if len(parts) != 3 or parts[0]:
+            # RabbitMQ's text shows the response; ours goes to the log, where no password may.
+            raise SyntaxFault("PLAIN response invalid")
+        return self._log_in(parts[1], parts[2])
+
+
+class AmqPlain(Mechanism):
+    """AMQPLAIN: a field table, without its length, with LOGIN and PASSWORD."""
+
+    name = "AMQPLAIN"
+
+    def respond(self, response: bytes) -> User:
+        try:
+            table = decode_table(response)
+        except (MalformedValue, IndexError):
+            raise SyntaxFault("AMQPLAIN auth info is no field table") from None
+        login, password = table.get("LOGIN"), table.get("PASSWORD")
+        if login is None or password is None:
+            raise SyntaxFault("AMQPLAIN auth info is missing LOGIN or PASSWORD field")
+        if login.kind != "longstr" and password.kind != "longstr":
+            raise SyntaxFault("AMQPLAIN auth info uses unsupported type for LOGIN or PASSWORD field")
+        return self._log_in(_raw(login), _raw(password))
+
+
+def _raw(field: Field) -> bytes:
+    """The bytes of a long string; for any other type bytes that are no user's name or password."""
+    return field.value.encode(errors="surrogateescape") if field.kind == "longstr" else b"\xff"
+
+
+class Anonymous(Mechanism):
+    """ANONYMOUS (RFC 4505): any client is the default user. The content of its response is ignored."""
+
+    name = "ANONYMOUS"
+
+    def respond(self, response: bytes) -> User:
+        return self._users.log_in_anonymously(from_loopback=self._context.from_loopback)
+
+
+class CrDemo(Mechanism):
+    """RABBIT-CR-DEMO, a demonstration of a challenge: no safer than PLAIN, off by default; only it uses `secure`."""
+
+    name = "RABBIT-CR-DEMO"
+
+    def __init__(self, users: Users, context: LoginContext) -> None:
+        super().__init__(users, context)
+        self._login: bytes | None = None
+
+    def respond(self, response: bytes) -> User | bytes:
+        if self._login is None:
+            self._login = response
+            return b"Please tell me your password"
+        prefix = b"My password is "
+        if not response.startswith(prefix):
+            raise SyntaxFault("Invalid response")
+        return self._log_in(self._login, response.removeprefix(prefix))
+
+
+MECHANISMS: dict[str, type[Mechanism]] = {
+    mechanism.name: mechanism for mechanism in (Plain, AmqPlain, Anonymous, CrDemo)
+}
