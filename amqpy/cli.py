@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from amqpy.config import PREFIX, SETTINGS, ConfigError, load, option_name, setting_info, unknown_variables
+from amqpy.config import PREFIX, SETTINGS, ConfigError, setting_info
+from amqpy.config_sources import load, option_name, unknown_variables
 from amqpy.version import __version__
 
 Command = Callable[..., Any]
@@ -107,7 +108,7 @@ def store() -> None:
 
 
 def store_options(command: Command) -> Command:
-    """Which store: the one that `amqpy serve` would take."""
+    """Adds the options that choose a store: the one that `amqpy serve` would use."""
     return click.option("--data-dir", metavar="DIR", help="The directory of the store.")(config_option(command))
 
 
@@ -125,7 +126,7 @@ def store_directory(data_dir: str | None, config_file: Path | None) -> Path:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the store says becomes the one line of the command."""
+    """Turns errors of the store into the command's error text, of one line."""
     from amqpy.store.store import StoreError
 
     try:

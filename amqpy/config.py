@@ -4,16 +4,15 @@ A setting is one field of `Config`. Its command line option, its `AMQPY_*` varia
 its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
 line here and nothing anywhere else.
 
-Places are read from weak to strong: defaults, file, environment, command line. A problem is told with the
-name the setting has where it was given and never with its value, which may be a password.
+Sources are read in the order of their precedence: defaults, file, environment, command line. An error text has the
+name that the setting has in its source and never its value, which may be a password.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypeVar
 
-from amqpy.profile import PROFILES
+from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ INT32_MAX = 2_147_483_647
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the text is one line for the person who gave it."""
+    """A setting that cannot be used; the text is one line for the person who set it."""
 
 
 class TcpAddress(NamedTuple):
@@ -44,14 +43,14 @@ class UnixAddress(NamedTuple):
 
 
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """`HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; ValueError for anything else."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
     host, _, port_text = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
-    # An IPv6 address without brackets is refused: nobody can tell where it ends and the port begins.
+    # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
     if not host.strip("[]") or bracketed != (":" in host):
         raise ValueError("no host")
     port = parse_integer(port_text)
@@ -62,7 +61,7 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
 
 @dataclass(slots=True, frozen=True)
 class SettingInfo:
-    """What is to be known of a setting beside its type and default."""
+    """The metadata of a setting beside its type and default."""
 
     doc: str
     low: int | None = None
@@ -70,11 +69,11 @@ class SettingInfo:
     """Bounds of an integer; of a text, bounds of its length in bytes."""
     choices: tuple[str, ...] = ()
     form: tuple[str, Callable[[str], object]] | None = None
-    """Of a text, or of each item of a list: what it is, and the function that refuses one with ValueError."""
+    """For a text, or each item of a list: its description, and the function that raises ValueError if it is invalid."""
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image that means the same."""
+    """The variable of RabbitMQ's container image for the same setting."""
     secret: bool = False
     """Kept out of repr, and so out of every log."""
 
@@ -222,7 +221,7 @@ class Config:
     consumer_timeout_ms: int | None = setting(
         None,
         SettingInfo(
-            "How long a consumer may take to answer a delivery before its channel is closed; by default, for ever.",
+            "How long a consumer may take to acknowledge a delivery before its channel is closed; no limit by default.",
             low=1,
             high=INT32_MAX,
         ),
@@ -233,7 +232,23 @@ class Config:
     )
     profile: str = setting(
         "rabbitmq-3.13",
-        SettingInfo("The RabbitMQ to take after where its versions differ.", choices=tuple(PROFILES), option="NAME"),
+        SettingInfo(
+            "The RabbitMQ to take after where its versions differ.", choices=(*PROFILES, *LATEST), option="NAME"
+        ),
+    )
+    deprecated_features_permit_transient_nonexcl_queues: bool | None = setting(
+        None,
+        SettingInfo("Permits queues that are neither durable nor exclusive; by default as the profile does."),
+    )
+    deprecated_features_permit_queue_master_locator: bool | None = setting(
+        None,
+        SettingInfo("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
+    )
+    deprecated_features_permit_global_qos: bool | None = setting(
+        None,
+        SettingInfo(
+            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."
+        ),
     )
     version: str | None = setting(
         None,
@@ -252,8 +267,30 @@ class Config:
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
-        """Where to listen, whichever way it was given."""
+        """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
+
+    @property
+    def switches(self) -> Profile:
+        """The switches of the profile, with the deprecated features that settings permit or deny."""
+        profile = profile_named(self.profile)
+        transient, global_qos, locator = (
+            self.deprecated_features_permit_transient_nonexcl_queues,
+            self.deprecated_features_permit_global_qos,
+            self.deprecated_features_permit_queue_master_locator,
+        )
+        if transient is global_qos is locator is None:
+            return profile
+        locator_denied = profile.master_locator_denied
+        if locator is not None:
+            by_whom = "by default" if locator_denied == "by default" else "by configuration"
+            locator_denied = "no" if locator else by_whom
+        return replace(
+            profile,
+            transient_queues=profile.transient_queues if transient is None else transient,
+            global_qos=profile.global_qos if global_qos is None else global_qos,
+            master_locator_denied=locator_denied,
+        )
 
 
 SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in fields(Config)}
@@ -266,7 +303,7 @@ class Kind(NamedTuple):
     noun: str
     accepts: Callable[[object], bool]
     parse: Callable[[str], object]
-    """Text from the command line or the environment; ValueError when it is not of this kind."""
+    """Parses text from the command line or the environment. Raises ValueError."""
 
 
 def parse_integer(text: str) -> int:
@@ -295,6 +332,11 @@ def is_list_of_texts(value: object) -> bool:
 
 KINDS: dict[object, Kind] = {
     bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
+    bool | None: Kind(
+        "true or false",
+        lambda value: value is None or isinstance(value, bool),
+        lambda text: parse_boolean(text) if text else None,
+    ),
     int: Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer),
     str: Kind("a text", lambda value: isinstance(value, str), str),
     int | None: Kind(
@@ -308,7 +350,7 @@ KINDS: dict[object, Kind] = {
 
 
 def expectation(setting: "Field[Any]") -> str:
-    """What the setting takes, as its documentation and its error text say it."""
+    """A description of the values a setting takes, for its documentation and its error text."""
     it, kind = setting_info(setting), KINDS[setting.type]
     if it.choices:
         amount = "one or more" if setting.type == tuple[str, ...] else "one"
@@ -340,7 +382,7 @@ def fits(it: SettingInfo, value: object) -> bool:
 
 
 def amount(value: object) -> int:
-    """What `low` and `high` bound."""
+    """The number that `low` and `high` bound: an integer, or the length of a text or a list."""
     match value:
         case int():
             return value
@@ -357,95 +399,3 @@ def passes(parse: Callable[[str], object], item: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# --- the places a setting is given ---------------------------------------------------------------
-
-
-class SourcedValue(NamedTuple):
-    name: str
-    value: object
-    label: str
-    """What the person who gave it calls it: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
-
-
-def load(
-    options: Mapping[str, object] | None = None,
-    environ: Mapping[str, str] | None = None,
-    file: Path | None = None,
-) -> Config:
-    """The settings from every place; ConfigError if any place says something that cannot be used."""
-    values: dict[str, Any] = {}
-    for place in (from_file(file), from_environment(environ or {}), from_options(options or {})):
-        given: dict[str, object] = {}
-        for name, value, label in place:
-            check(SETTINGS[name], value, label)
-            given[name] = value
-        if given.keys() & {"host", "port"}:
-            values.pop("listen", None)  # or a --port would be lost to a `listen` in a weaker place
-        values |= given
-    return Config(**values)
-
-
-def from_options(options: Mapping[str, object]) -> Iterator[SourcedValue]:
-    for name, value in options.items():
-        label = option_name(name)
-        yield SourcedValue(name, parsed(name, value, label) if isinstance(value, str) else value, label)
-
-
-def from_environment(environ: Mapping[str, str]) -> Iterator[SourcedValue]:
-    for name, setting in SETTINGS.items():
-        for variable in (PREFIX + name.upper(), setting_info(setting).rabbitmq_variable):
-            if variable is not None and variable in environ:
-                yield SourcedValue(name, parsed(name, environ[variable], variable), variable)
-                break
-
-
-def parsed(name: str, text: str, label: str) -> object:
-    try:
-        return KINDS[SETTINGS[name].type].parse(text)
-    except ValueError:
-        raise ConfigError(f"{label} must be {expectation(SETTINGS[name])}") from None
-
-
-def from_file(path: Path | None) -> Iterator[SourcedValue]:
-    if path is None:
-        return
-    import tomllib  # most starts have no file
-
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both
-        raise ConfigError(f"{path} is not a TOML file: {error}") from None
-    for name, value in table.items():
-        if name not in SETTINGS:
-            raise ConfigError(f"{path}: unknown setting {name!r}{suggestion(name, SETTINGS)}")
-        yield SourcedValue(name, from_toml(value, setting_info(SETTINGS[name])), f"{path}: {name}")
-
-
-def from_toml(value: object, it: SettingInfo) -> object:
-    """A list is a tuple here; and a number is as good as its text where the text has a form."""
-    if isinstance(value, list):
-        return tuple(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and it.form else value
-
-
-def option_name(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """`AMQPY_*` variables that mean nothing here: worth a warning, not an error, since Kubernetes makes some
-    (`AMQPY_SERVICE_HOST`, …) in every pod beside a service of that name."""
-    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG"}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

@@ -1,9 +1,9 @@
-"""Where RabbitMQ's versions differ, and which of them a broker takes after.
+"""Profiles: the differences between RabbitMQ's versions, and the version that a broker behaves like.
 
-A profile is a row of switches; whoever has to decide reads the switch, nobody asks for a version. The default,
-`rabbitmq-3.13`, is what most applications run against.
+A profile is a row of switches; code reads the switch for its decision, and never a version. The default is
+`rabbitmq-3.13`, which most applications run against.
 
-Source: the sources of RabbitMQ 3.10.8, 3.13.7 and 4.3.5.
+Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 """
 
 from dataclasses import dataclass, field, fields
@@ -35,32 +35,64 @@ class Profile:
     transient_queues: bool = _switch("queues that are neither durable nor exclusive; else 541")
     global_qos: bool = _switch("`basic.qos` with `global` limits the channel, not each of its consumers")
     topic_hashes_max: int | None = _switch("most `#` in the routing key of a topic binding")
+    hash_weight_max: int | None = _switch("greatest weight of a binding to an `x-consistent-hash` exchange")
     binds_reply_queues: bool = _switch("a binding to a direct reply-to name is 404 as for any queue; else 403")
     returns_replies: bool = _switch("a mandatory direct reply is returned, although it arrives")
     headers_by_type: bool = _switch("headers exchanges tell 1 from 1.0")
+    headers_as_map: bool = _switch(
+        "headers exchanges compare the last value of a header, timestamps in milliseconds; else the first value with "
+        "the first, the second with the second"
+    )
     lacking_options: tuple[str, ...] = _switch(
-        "settings of queues that are not known, neither as arguments nor in policies"
+        "settings of queues and consumers that are not known, neither as arguments nor in policies"
     )
     quorum_options: tuple[str, ...] = _switch("settings that are for quorum queues, and refused for others")
     classic_options: tuple[str, ...] = _switch("settings that classic queues have, too")
+    not_classic_keys: tuple[str, ...] = _switch("policy keys that classic queues do not have")
+    more_locators: tuple[str, ...] = _switch("more that `x-queue-leader-locator` may be")
+    types_that_are_none: tuple[str, ...] = _switch("what `x-queue-type` may be, and is none then")
+    master_locator_denied: str = _switch("`x-queue-master-locator` is denied (541)")
+    quorum_in_text: str = _switch("what the refusal of basic.get by single active consumers calls quorum queues")
+    limits_come_last: bool = _switch("the limit of queues is looked at after the arguments of a new one")
     checks_queue_mode: bool = _switch("`x-queue-mode` must be `default` or `lazy`")
     queue_versions: tuple[int, ...] = _switch("what `x-queue-version` may be")
     default_type_or_classic: bool = _switch("queues that cannot have the default type get `x-queue-type` `classic`")
     always_names_type: bool = _switch("queues get an `x-queue-type` even where there is no default type")
+    checks_user_id_last: bool = _switch("of what may be wrong with a message, `user_id` is told last; else first")
+    any_delivery_mode: bool = _switch("any `delivery_mode` will do; else 1 or 2, or 406")
+    deleted_fails_commit: bool = _switch(
+        "a message for a queue that is deleted before tx.commit fails it (406), even if there is another of that name"
+    )
     trusts_x_death: bool = _switch("dead-lettering continues the x-death that a publisher sent")
     turns_x_death: bool = _switch("each further death turns round the order of the older ones in x-death")
+    plain_deaths: bool = _switch(
+        "entries of x-death keep their order, with `original-expiration` first and as a number; else they get sorted"
+    )
+    keeps_cc: bool = _switch("dead letters keep `CC` where their routing key is replaced")
     notes_last_death: bool = _switch("dead letters have x-last-death-reason, -queue and -exchange")
     quorum_delivery_limit: int | None = _switch("x-delivery-limit of quorum queues that have none")
+    returns_in_turn: bool = _switch(
+        "a channel that ends gives back to a quorum queue what its consumers had, the first one first, and then what "
+        "basic.get got; else in the order of consumer tags"
+    )
+    unlimited_waits_first: bool = _switch(
+        "what comes back to a quorum queue whose delivery limit is negative stands before the others"
+    )
     quorum_counts_nacks: bool = _switch(
         "basic.nack and basic.recover count towards the delivery limit of quorum queues"
     )
     quorum_acquired_count: bool = _switch("redeliveries of quorum queues have `x-acquired-count`")
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
-    quorum_priorities: bool = _switch("quorum queues heed the priority of messages and of single active consumers")
+    message_priorities: bool = _switch("quorum queues heed the priority of messages")
+    quorum_priorities: bool = _switch("quorum queues heed the priority of single active consumers")
     timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
+    )
+    more_facts: tuple[str, ...] = _switch("what events of queues, channels, connections and virtual hosts tell, too")
+    tells_of_clearing: bool = _switch(
+        "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
@@ -81,32 +113,52 @@ PROFILES = {
         transient_queues=True,
         global_qos=True,
         topic_hashes_max=None,
+        hash_weight_max=None,
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=False,
+        headers_as_map=False,
         lacking_options=(
             "consumer-timeout",
             "consumer-disconnected-timeout",
             "stream-filter-size-bytes",
             "target-group-size",
+            "stream-filter",
+            "stream-match-unfiltered",
         ),
         quorum_options=(),
         classic_options=(),
+        not_classic_keys=(),
+        more_locators=(),
+        types_that_are_none=(),
+        master_locator_denied="no",
+        quorum_in_text="quorum",
+        limits_come_last=False,
         checks_queue_mode=True,
         queue_versions=(1, 2),
         default_type_or_classic=False,
         always_names_type=False,
+        checks_user_id_last=False,
+        any_delivery_mode=False,
+        deleted_fails_commit=False,
         trusts_x_death=True,
         turns_x_death=True,
+        plain_deaths=False,
+        keeps_cc=False,
         notes_last_death=False,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
+        unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
         quorum_get_counts=True,
+        message_priorities=False,
         quorum_priorities=False,
         timeout_cancels=False,
         policies_by_queue_type=False,
         mirroring=True,
+        more_facts=(),
+        tells_of_clearing=False,
         operator_keys=(),
         negative_delivery_limit=False,
     ),
@@ -124,33 +176,107 @@ PROFILES = {
         transient_queues=True,
         global_qos=True,
         topic_hashes_max=None,
+        hash_weight_max=None,
         binds_reply_queues=True,
         returns_replies=True,
         headers_by_type=True,
+        headers_as_map=True,
         lacking_options=("consumer-disconnected-timeout",),
         quorum_options=(),
         classic_options=(),
+        not_classic_keys=(),
+        more_locators=(),
+        types_that_are_none=("undefined",),
+        master_locator_denied="no",
+        quorum_in_text="quorum",
+        limits_come_last=False,
         checks_queue_mode=True,
         queue_versions=(1, 2),
         default_type_or_classic=True,
         always_names_type=False,
+        checks_user_id_last=False,
+        any_delivery_mode=True,
+        deleted_fails_commit=True,
         trusts_x_death=True,
         turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=None,
+        returns_in_turn=False,
+        unlimited_waits_first=False,
         quorum_counts_nacks=True,
         quorum_acquired_count=False,
         quorum_get_counts=False,
+        message_priorities=False,
         quorum_priorities=False,
         timeout_cancels=False,
         policies_by_queue_type=True,
         mirroring=True,
+        more_facts=("type", "consumer_count"),
+        tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=False,
     ),
-    "rabbitmq-4": Profile(
-        version="4.3.0",
-        mechanisms=("PLAIN", "AMQPLAIN", "ANONYMOUS"),
+    "rabbitmq-4.0": Profile(
+        version="4.0.5",
+        mechanisms=("ANONYMOUS", "AMQPLAIN", "PLAIN"),
+        offers_amqp_1=True,
+        serves_amqp_0_8=False,
+        frame_max_floor=4096,
+        max_message_size=16 * MIB,
+        memory_high_watermark=0.6,
+        names_permission=True,
+        passive_needs_permission=False,
+        unknown_type_closes_channel=True,
+        transient_queues=True,
+        global_qos=True,
+        topic_hashes_max=None,
+        hash_weight_max=None,
+        binds_reply_queues=True,
+        returns_replies=True,
+        headers_by_type=True,
+        headers_as_map=True,
+        lacking_options=("consumer-disconnected-timeout",),
+        quorum_options=(),
+        classic_options=("queue-leader-locator",),
+        not_classic_keys=("max-in-memory-length", "max-in-memory-bytes"),
+        more_locators=("min-masters",),
+        types_that_are_none=("undefined",),
+        master_locator_denied="no",
+        quorum_in_text="quorum",
+        limits_come_last=True,
+        checks_queue_mode=True,
+        queue_versions=(1, 2),
+        default_type_or_classic=True,
+        always_names_type=True,
+        checks_user_id_last=True,
+        any_delivery_mode=True,
+        deleted_fails_commit=True,
+        trusts_x_death=False,
+        turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
+        notes_last_death=True,
+        quorum_delivery_limit=20,
+        returns_in_turn=True,
+        unlimited_waits_first=False,
+        quorum_counts_nacks=True,
+        quorum_acquired_count=False,
+        quorum_get_counts=False,
+        message_priorities=False,
+        quorum_priorities=True,
+        timeout_cancels=False,
+        policies_by_queue_type=True,
+        mirroring=False,
+        more_facts=("type", "leader", "members", "consumer_count"),
+        tells_of_clearing=True,
+        operator_keys=("overflow", "queue-version"),
+        negative_delivery_limit=True,
+    ),
+    "rabbitmq-4.3": Profile(
+        version="4.3.6",
+        mechanisms=("AMQPLAIN", "PLAIN", "ANONYMOUS"),
         offers_amqp_1=True,
         serves_amqp_0_8=False,
         frame_max_floor=8192,
@@ -159,12 +285,14 @@ PROFILES = {
         names_permission=True,
         passive_needs_permission=True,
         unknown_type_closes_channel=True,
-        transient_queues=False,
+        transient_queues=True,
         global_qos=False,
         topic_hashes_max=2,
+        hash_weight_max=10_000,
         binds_reply_queues=False,
         returns_replies=False,
         headers_by_type=True,
+        headers_as_map=True,
         lacking_options=(),
         quorum_options=(
             "consumer-timeout",
@@ -174,27 +302,57 @@ PROFILES = {
             "delayed-retry-max",
         ),
         classic_options=("queue-leader-locator",),
+        not_classic_keys=("max-in-memory-length", "max-in-memory-bytes"),
+        more_locators=("min-masters",),
+        types_that_are_none=("undefined", ""),
+        master_locator_denied="by default",
+        quorum_in_text='<<"quorum">>',
+        limits_come_last=True,
         checks_queue_mode=False,
         queue_versions=(2,),
         default_type_or_classic=True,
         always_names_type=True,
+        checks_user_id_last=True,
+        any_delivery_mode=True,
+        deleted_fails_commit=True,
         trusts_x_death=False,
         turns_x_death=False,
+        plain_deaths=True,
+        keeps_cc=True,
         notes_last_death=True,
         quorum_delivery_limit=20,
+        returns_in_turn=True,
+        unlimited_waits_first=True,
         quorum_counts_nacks=False,
         quorum_acquired_count=True,
         quorum_get_counts=False,
+        message_priorities=True,
         quorum_priorities=True,
         timeout_cancels=True,
         policies_by_queue_type=True,
         mirroring=False,
+        more_facts=(
+            "type",
+            "leader",
+            "members",
+            "consumer_count",
+            "protected_from_deletion",
+            "peer_cert_serial_number",
+        ),
+        tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=True,
     ),
 }
 
+LATEST = {"rabbitmq-4": "rabbitmq-4.3"}
+"""Names for the newest profile of a series."""
+
+
+def profile_named(name: str) -> Profile:
+    return PROFILES[LATEST.get(name, name)]
+
 
 def documented() -> dict[str, str]:
-    """What each switch is about, by its name."""
+    """The documentation of each switch, by its name."""
     return {each.name: each.metadata["doc"] for each in fields(Profile)}

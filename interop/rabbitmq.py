@@ -1,5 +1,7 @@
 """A private RabbitMQ: Debian's `rabbitmq-server` as a child process that shares nothing with the machine.
 
+It is the installed one, or that of another release of Debian (`debian.py`), by its version.
+
 RabbitMQ is the reference amqpy is held to, so tests and benchmarks need one they may break at will. What a
 node would normally share is made private here: the data, log and configuration directories, the Erlang
 cookie, the node name, all ports, and epmd, the Erlang name server, which would otherwise outlive the broker
@@ -8,9 +10,10 @@ as a daemon. The broker listens on 127.0.0.1 only.
     with running_rabbitmq() as rabbitmq:
         connect(rabbitmq.url)
 
-or, from a shell, `python -m interop.rabbitmq [PLUGIN …]`.
+or, from a shell, `python -m interop.rabbitmq [--version 4.0] [PLUGIN …]`.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -26,6 +29,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+from interop import debian
 
 START_TIMEOUT_S = 300.0  # with a large backlog
 CONTROL_TIMEOUT_S = 60.0
@@ -46,20 +51,29 @@ class RabbitMQUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class RabbitMQ:
-    """A running broker: where it listens, which process it is, where it keeps its files."""
+    """A running broker: where it lives and listens, and which process it is."""
 
-    host: str
-    port: int
+    node: "Node"
     pid: int
-    data_dir: Path
-    environment: Mapping[str, str]
-    management_port: int | None = None
+    host: str = "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        return self.node.port
+
+    @property
+    def management_port(self) -> int | None:
+        return self.node.management_port
+
+    @property
+    def data_dir(self) -> Path:
+        return self.node.data_dir
 
     def control(self, *arguments: str) -> str:
         """What rabbitmqctl has to object, nothing if it did what it was asked for."""
         done = subprocess.run(
-            [str(CONTROL_SCRIPT), "--quiet", *arguments],
-            env={**self.environment},
+            self.node.command(str(CONTROL_SCRIPT), "--quiet", *arguments),
+            env=self.node.environment,
             cwd=self.data_dir,
             capture_output=True,
             text=True,
@@ -81,10 +95,31 @@ def is_installed() -> bool:
     return SERVER_SCRIPT.exists() and shutil.which("epmd") is not None
 
 
+def root_of(version: str | None) -> Path | None:
+    """Where to find that RabbitMQ (`4.0`), or whichever is installed: None for this machine, else a root directory."""
+    if is_installed() and (version is None or f"{installed_version()}.".startswith(f"{version}.")):
+        return None
+    if version is None:
+        raise RabbitMQUnavailable("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    try:
+        return debian.root_with(version)
+    except debian.DebianUnavailable as error:
+        raise RabbitMQUnavailable(str(error)) from None
+
+
+def installed_version() -> str:
+    """The version in the name of the directory that has the script: `rabbitmq_server-3.10.8`."""
+    return SERVER_SCRIPT.resolve().parents[1].name.rpartition("-")[2]
+
+
 @dataclass(frozen=True)
 class Node:
-    """Where a broker lives: a directory, a name and ports, the same each time it is started."""
+    """Where a broker lives: a directory, a name and ports, the same each time it is started.
 
+    `root` is where its programs are, unless they are this machine's.
+    """
+
+    root: Path | None
     data_dir: Path
     port: int
     epmd_port: int
@@ -96,29 +131,38 @@ class Node:
     def environment(self) -> dict[str, str]:
         return private_environment(self)
 
+    def command(self, *command: str) -> list[str]:
+        """The command line that runs one of its programs."""
+        return list(command) if self.root is None else debian.inside(self.root, self.data_dir, *command)
+
 
 @contextlib.contextmanager
-def running_rabbitmq(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[RabbitMQ]:
+def running_rabbitmq(
+    *, version: str | None = None, plugins: Sequence[str] = (), extra_config: str = ""
+) -> Iterator[RabbitMQ]:
     """Start a private broker, give it to the caller once it answers AMQP, and stop it at the end."""
-    with private_node(plugins=plugins, extra_config=extra_config) as node, serving(node) as rabbitmq:
+    with (
+        private_node(version=version, plugins=plugins, extra_config=extra_config) as node,
+        serving(node) as rabbitmq,
+    ):
         yield rabbitmq
 
 
 @contextlib.contextmanager
-def private_node(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[Node]:
+def private_node(*, version: str | None = None, plugins: Sequence[str] = (), extra_config: str = "") -> Iterator[Node]:
     """Make a place for a broker that may be started there more than once, and clear it away at the end.
 
-    `extra_config` is appended to rabbitmq.conf. A plugin that listens needs its own address there; that of
-    rabbitmq_management is taken care of.
+    `version` is one such as `4.0`, by default the installed one; RabbitMQUnavailable if there is none. `extra_config`
+    is appended to rabbitmq.conf. A plugin that listens needs its own address there; that of rabbitmq_management is
+    taken care of.
     """
-    if not is_installed():
-        raise RabbitMQUnavailable("RabbitMQ is not installed: apt-get install rabbitmq-server")
+    root = root_of(version)
     data_dir = Path(tempfile.mkdtemp(prefix="amqpy-rabbitmq-"))
     port, epmd_port, distribution_port, free_port = free_ports(4)
     management_port = free_port if MANAGEMENT in plugins else None
     name = f"private-{uuid.uuid4().hex[:12]}@localhost"
-    node = Node(data_dir, port, epmd_port, distribution_port, management_port, name)
-    epmd = ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"]
+    node = Node(root, data_dir, port, epmd_port, distribution_port, management_port, name)
+    epmd = node.command("epmd", "-port", str(epmd_port), "-address", "127.0.0.1")
     (data_dir / "rabbitmq.conf").write_text("\n".join([*configuration(port, management_port), extra_config, ""]))
     (data_dir / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
     try:
@@ -131,9 +175,9 @@ def private_node(*, plugins: Sequence[str] = (), extra_config: str = "") -> Iter
 @contextlib.contextmanager
 def serving(node: Node) -> Iterator[RabbitMQ]:
     """Run the broker of a node. A caller that kills it may do this again."""
-    with child([str(SERVER_SCRIPT)], node.environment, node.data_dir / "console.log") as server:
+    with child(node.command(str(SERVER_SCRIPT)), node.environment, node.data_dir / "console.log") as server:
         wait_until_serving(server, node.port, node.data_dir)
-        yield RabbitMQ("127.0.0.1", node.port, server.pid, node.data_dir, node.environment, node.management_port)
+        yield RabbitMQ(node, server.pid)
 
 
 def configuration(port: int, management_port: int | None) -> Iterator[str]:
@@ -158,9 +202,9 @@ def stop_on_sigterm() -> Iterator[None]:
 
 
 def private_environment(node: Node) -> dict[str, str]:
-    data_dir = node.data_dir
+    data_dir = node.data_dir if node.root is None else debian.DATA_DIR
     return {
-        "PATH": os.environ["PATH"],
+        "PATH": os.environ["PATH"] if node.root is None else debian.PATH,
         "HOME": str(data_dir),  # Erlang keeps its cookie here
         "ERL_EPMD_PORT": str(node.epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -245,9 +289,13 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m interop.rabbitmq", description="Run a private RabbitMQ.")
+    parser.add_argument("--version", help=f"one of {', '.join(debian.RELEASES)}; by default the installed one")
+    parser.add_argument("plugins", nargs="*", metavar="PLUGIN")
+    wanted = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        with running_rabbitmq(plugins=sys.argv[1:]) as rabbitmq:
+        with running_rabbitmq(version=wanted.version, plugins=wanted.plugins) as rabbitmq:
             for url in filter(None, [rabbitmq.url, rabbitmq.management_url]):
                 sys.stdout.write(f"{url}\n")
             sys.stdout.flush()

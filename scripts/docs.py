@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.auth import MECHANISMS, Users
-from amqpy.config import SETTINGS, Config, expectation, option_name, setting_info
+from amqpy.config import SETTINGS, Config, expectation, setting_info
+from amqpy.config_sources import option_name
 from amqpy.core.administration.ignored_policy_keys import FEATURES
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check
@@ -172,28 +173,28 @@ def in_words(value: object) -> str:
         case int() if value >= MIB:
             return f"{value // MIB} MiB"
         case tuple():
-            return ", ".join(f"`{item}`" for item in value) or "none"
+            return ", ".join(f"`{item}`" if item != "" else "nothing" for item in value) or "none"
     return str(value)
 
 
 ARGUMENT_DOCS = {
-    "expires": "how long the queue outlives its last use",
-    "message-ttl": "how long a message may wait",
-    "dead-letter-exchange": "where messages go that die here",
+    "expires": "the queue is deleted when it was unused for as long",
+    "message-ttl": "messages expire after as long",
+    "dead-letter-exchange": "the exchange for dead letters of the queue",
     "dead-letter-routing-key": "their routing key, instead of their own",
-    "dead-letter-strategy": "whether a dead letter that no queue took is tried again",
-    "max-length": "how many messages may wait",
-    "max-length-bytes": "how large their bodies may be together",
-    "max-priority": "the highest priority that counts; without it, or with 0, none does",
-    "overflow": "what gives way in a full queue",
-    "single-active-consumer": "whether one consumer gets everything, as long as it is there",
-    "queue-type": "what kind of queue it is",
-    "delivery-limit": "how often a message may come back",
-    "consumer-timeout": "how long an answer to a delivery may take",
-    "delayed-retry-type": "which messages wait when they come back",
-    "delayed-retry-min": "how long they wait, for each failed delivery",
-    "delayed-retry-max": "how long they wait at most",
-    "message-deduplication": "whether a message is dropped when one with the same `x-deduplication-header` is here",
+    "dead-letter-strategy": "at least once: a dead letter that no queue took is tried again",
+    "max-length": "the most ready messages",
+    "max-length-bytes": "the most bytes of their bodies together",
+    "max-priority": "the highest priority of messages; without it, or with 0, there are none",
+    "overflow": "the messages that are dropped or refused when the queue is full",
+    "single-active-consumer": "one consumer gets all messages, as long as it is there",
+    "queue-type": "the type of the queue",
+    "delivery-limit": "how often a message may be returned",
+    "consumer-timeout": "the time to acknowledge a delivery",
+    "delayed-retry-type": "the returned messages that wait before they are delivered again",
+    "delayed-retry-min": "their delay for each failed delivery",
+    "delayed-retry-max": "their longest delay",
+    "message-deduplication": "a message is dropped when one with the same `x-deduplication-header` is in the queue",
 }
 """What an argument of queues is for, if it has any effect."""
 

@@ -8,21 +8,13 @@ from typing import Any
 import pytest
 
 from amqpy.auth import MECHANISMS
-from amqpy.config import (
-    SETTINGS,
-    Config,
-    ConfigError,
-    TcpAddress,
-    UnixAddress,
-    load,
-    parse_address,
-    setting_info,
-    unknown_variables,
-)
+from amqpy.config import SETTINGS, Config, ConfigError, TcpAddress, UnixAddress, parse_address, setting_info
+from amqpy.config_sources import load, unknown_variables
 
 # One text and its value for every kind of setting, none of them a default.
 OTHERS: dict[object, tuple[str, object]] = {
     bool: ("on", True),
+    bool | None: ("on", True),
     int: ("5000", 5000),
     int | None: ("5000", 5000),
     str: ("other", "other"),
@@ -79,6 +71,31 @@ def test_every_setting_can_be_a_key_of_the_file(name: str, tmp_path: Path) -> No
     value = other(name)[1]
     literal = {True: "true"}.get(value) or repr(list(value) if isinstance(value, tuple) else value)
     assert load(file=toml(tmp_path, f"{name} = {literal}")) == replace(Config(), **{name: value})
+
+
+def test_names_with_dots_are_those_of_rabbitmq(tmp_path: Path) -> None:
+    text = (
+        "deprecated_features.permit.global_qos = true\n[deprecated_features.permit]\ntransient_nonexcl_queues = false"
+    )
+    assert load(file=toml(tmp_path, text.partition("\n")[0])) == replace(
+        Config(), deprecated_features_permit_global_qos=True
+    )
+    assert load(file=toml(tmp_path, text.partition("\n")[2])) == replace(
+        Config(), deprecated_features_permit_transient_nonexcl_queues=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("deprecated_features.permit.everything = true", "unknown setting 'deprecated_features.permit.everything'"),
+        ("deprecated_features.permit.global_qos = 1", "deprecated_features.permit.global_qos must be true or false"),
+        ("port = {}", "port must be an integer from 0 to 65535"),
+        ("port.more = 1", "unknown setting 'port.more'"),
+    ],
+)
+def test_what_is_wrong_with_dots(text: str, complaint: str, tmp_path: Path) -> None:
+    assert complaint in refusal(file=toml(tmp_path, text))
 
 
 @pytest.mark.parametrize("literal", ["0.4", "1", "0", "'0.4'", "2000000000"])

@@ -43,7 +43,8 @@ def put(broker: RunningBroker, body: bytes) -> None:
 
 def take(broker: RunningBroker) -> bytes | None:
     with connect(broker) as connection:
-        return connection.channel().basic_get("q", auto_ack=True)[2]
+        body: bytes | None = connection.channel().basic_get("q", auto_ack=True)[2]
+        return body
 
 
 def state_of_the_process() -> list[object]:

@@ -1,4 +1,4 @@
-"""channel.flow, basic.*, confirm.* and tx.*: messages to clients and their answers.
+"""Handlers of channel.flow, basic.*, confirm.* and tx.*.
 
 Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 """
@@ -12,6 +12,7 @@ from amqpy.amqp.topology_methods import named_queue
 from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
+from amqpy.core.message import deliver
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.unacked import Lots, Taken, in_lots
@@ -21,7 +22,7 @@ from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
 
 
 class ConsumerTarget(DeliveryWriter):
-    """The client's end of a consumer: a `core.ports.Recipient`."""
+    """The target of a consumer's deliveries: a `core.ports.DeliveryTarget`."""
 
     __slots__ = ("_channel", "_tag")
 
@@ -126,7 +127,7 @@ def _get_unexpired(channel: ChannelSession, queue: Queue, *, no_ack: bool) -> St
     try:
         _get(channel, queue.name, no_ack=no_ack)
     except ChannelFault as fault:
-        # Perhaps it took so long that nobody is there any more to raise it to.
+        # The job may go on in a later turn, where there is no caller to raise it to.
         fault.method_id = channel.connection.methods.id_of(Basic.Get)
         channel.connection.close_channel(channel.number, fault)
 
@@ -142,7 +143,7 @@ def _get(channel: ChannelSession, name: str, *, no_ack: bool) -> None:
 
 @handles(Basic.Ack)
 def basic_ack(channel: ChannelSession, method: Basic.Ack) -> None:
-    """Only for an ack that is out of place: those on open channels never come this far."""
+    """Handles an ack that is out of place: those on fast channels do not come this far."""
     assert method.delivery_tag is not None
     channel.on_ack(method.delivery_tag, method.multiple)
 
@@ -162,7 +163,7 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
     taken = channel.unacked.take_many(tag, multiple)
     if channel.transaction is not None:
         if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
-            verdict = "nack"  # no difference, and so nothing that would keep them apart
+            verdict = "nack"  # the same effect, so both are settled together
         channel.transaction.answer(verdict, taken)
     else:
         _carry_out(channel, verdict, taken)
@@ -216,25 +217,28 @@ def tx_commit(channel: ChannelSession, method: Tx.Commit) -> None:
 
 def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers) -> Steps:
     vhost = channel.vhost
-    refused = False
+    is_refused = False
     while publishes:
         publish = publishes.popleft()
-        # Bindings counted when it was published; a queue is whichever has that name now.
-        found = (vhost.queues.get(each.name) if each.deleted else each for each in publish.queues)
-        queues = [queue for queue in found if queue is not None]
-        for queue in queues:
-            refused = (queue.publish(publish.message) and queue.refusal_fails_commit) or refused
-        if publish.mandatory and vhost.returns(queues):
+        # Bindings applied when it was published. The queue is the one that has the name now, or must still be the same.
+        routed = publish.targets
+        if vhost.profile.deleted_fails_commit:
+            routed = tuple(each for each in routed if not (each.deleted and each.refusal_fails_commit))
+            is_refused = is_refused or len(routed) < len(publish.targets)
+        found = (vhost.queues.get(each.name) if each.deleted else each for each in routed)
+        targets = [target for target in found if target is not None]
+        is_refused = any(target.refusal_fails_commit for target in deliver(targets, publish.message)) or is_refused
+        if publish.mandatory and vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
             channel.return_message(publish.message)
-        yield 1 + len(queues)
+        yield 1 + len(targets)
     for verdict, taken in answers:
         in_order = yield from sort(taken, itemgetter(0))
         _carry_out(channel, verdict, in_lots(in_order, len(taken)))
-    channel.broker.scheduler.jobs.then(lambda: _committed(channel, refused=refused))
+    channel.broker.scheduler.jobs.then(lambda: _committed(channel, is_refused=is_refused))
 
 
-def _committed(channel: ChannelSession, *, refused: bool) -> None:
-    if not refused:
+def _committed(channel: ChannelSession, *, is_refused: bool) -> None:
+    if not is_refused:
         channel.connection.durable_replies.hold_until_durable(len(channel.connection.outbox.chunks))
         channel.reply(Tx.CommitOk)
     elif not channel.closing:

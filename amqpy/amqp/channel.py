@@ -1,7 +1,8 @@
-"""A channel of a connection: its state, its content being received, and who handles which method.
+"""A channel of a connection: its state, its content being received, and the registry of method handlers.
 
-Handlers stand in `topology` and `basic`, registered here by their method's class. A handler reads what it needs,
-calls the broker, and answers; whatever it raises closes the channel or the connection in one place (`connection`).
+Handlers are in `topology_methods` and `basic_methods`, registered here by their method's class. A handler reads the
+arguments, calls the broker, and replies; a fault that it raises closes the channel or the connection in one place
+(`connection`).
 """
 
 from collections.abc import Callable
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from amqpy.amqp.connection_events import of_channel_end
 from amqpy.amqp.transaction import Transaction, all_answered
 from amqpy.core.argument_validators import check_expiration
-from amqpy.core.broker import QUEUES_MAX, immediate_unimplemented
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, Target
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, deliver
 from amqpy.core.ports import Origin
+from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
+from amqpy.core.routing import Route
 from amqpy.core.sender_selected import may_have_copies, take_copies
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.vhost import Route, Vhost
+from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
     CommandInvalid,
@@ -25,8 +27,17 @@ from amqpy.errors import (
     PreconditionFailed,
     SyntaxFault,
     UnexpectedFrame,
+    Unimplemented,
 )
-from amqpy.wire.content import IMMEDIATE, PLAIN_HEADER_MAX, ContentWriter, confirm_frame, read_header
+from amqpy.wire.content import (
+    IMMEDIATE,
+    MANDATORY,
+    PLAIN_HEADER_MAX,
+    ContentWriter,
+    confirm_frame,
+    read_header,
+    split_address,
+)
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
@@ -37,7 +48,7 @@ from amqpy.wire.properties import (
     check_properties,
     decode_properties,
 )
-from amqpy.wire.values import MalformedValue
+from amqpy.wire.values import MalformedValue, text
 
 if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
@@ -48,17 +59,17 @@ if TYPE_CHECKING:
     from amqpy.core.unacked import Taken
 
 PUBLISH_METHOD, ACK_METHOD = AMQP_0_9_1.id_of(Basic.Publish), AMQP_0_9_1.id_of(Basic.Ack)
-"""Their numbers, which are the same in every version."""
+"""Class and method id, which are the same in every version of AMQP."""
 
 NO_ROUTE: Final = 312
 PERSISTENT: Final = 2
-"""The delivery mode of messages that are to survive."""
+"""The delivery mode of persistent messages."""
 
 CONTENT_SIZE_MAX: Final = 512 * 1024 * 1024
-"""A content header may not even announce more than this (RabbitMQ's hard limit)."""
+"""The largest body size in bytes that a content header may announce (RabbitMQ's hard limit)."""
 
 HEADERS_MAX: Final = 1000
-"""Content headers found to be well-formed that are remembered per connection."""
+"""Valid content headers that are remembered per connection."""
 
 Handler = Callable[["ChannelSession", Any], None]
 HANDLERS: dict[type[Method], Handler] = {}
@@ -75,7 +86,7 @@ def handles(method: type[Method]) -> Callable[[Handler], Handler]:
 
 
 class _Special(NamedTuple):
-    """What sets a message apart: the content header as it is passed on, more routing keys, a time to live."""
+    """The parts of a message that few have: a changed content header, more routing keys, a TTL."""
 
     header: bytes
     more_keys: tuple[str, ...]
@@ -83,7 +94,7 @@ class _Special(NamedTuple):
 
 
 class _Content:
-    """A method whose content is still being received: basic.publish, or one that will be refused."""
+    """A method whose content is being received: basic.publish, or one that will be refused."""
 
     __slots__ = ("body", "header", "method_id", "missing", "payload", "size")
 
@@ -107,29 +118,30 @@ class ChannelSession:
         self.broker = connection.broker
         self.vhost = vhost
         self.number = number
-        self.routes = vhost.routes_of(connection.user_name)
+        self.routes = vhost.router.remembered(connection.user_name)
+        """Routes by the payload of their publish method."""
         self.writer = ContentWriter(connection.outbox, number, connection.frame_max)
         self.origin = Origin(connection.peer.name, number, connection.user_name, self.broker.new_pid())
         self.unacked = UnackedDeliveries(self.origin)
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
         self.consumers: dict[str, Consumer] = {}
-        """The consumers by tag. They lead back here: one that leaves must leave this dict, to be freed at once."""
+        """The consumers by tag. They refer back here: one that leaves must leave this dict, to be freed at once."""
         self.replies: ReplyQueue | None = None
-        """Where direct replies for this channel go, while it consumes them."""
+        """The queue of direct replies for this channel, while it consumes them."""
         self.prefetch = 0
-        """What basic.qos (not global) set for the consumers to come."""
+        """The prefetch of consumers to come, set by basic.qos (not global)."""
         self.last_queue = ""
-        """The queue declared last, which an empty name stands for."""
+        """The queue declared last, which an empty queue name means."""
         self.closing = False
-        """We closed it and wait for close-ok; all else from the client is ignored."""
+        """True from our channel.close until close-ok: anything else from the client is ignored."""
         self._content: _Content | None = None
 
     def reply(self, method: type[Method], *values: object) -> None:
         self.connection.outbox.write(self.connection.methods.encode(self.number, method, *values))
 
     def reply_after_work(self, method: type[Method], *values: object) -> None:
-        """The reply, once all that the client's method began is done. What it promises is durable by then."""
+        """Replies once the jobs that the client's method began are done, and their changes are durable."""
         jobs = self.broker.scheduler.jobs
         if not jobs.is_at_work:
             self.reply(method, *values)
@@ -142,12 +154,13 @@ class ChannelSession:
         jobs.then(reply)
 
     def allow_fast_path(self) -> None:
-        """From now on it can take a whole message or an ack, unless something speaks against it."""
+        """Allows the connection to pass it whole messages and acks directly, unless it is closing, in the middle of a
+        message, or publishers are blocked."""
         if not (self.closing or self._content is not None or self.broker.alarms):
             self.connection.fast_channels[self.number] = self
 
     def resume_consumers(self) -> Steps:
-        """The client reads again: whoever was blocked by that gets in line."""
+        """Resumes the consumers that were blocked because the client did not read: a job."""
         for consumer in each(self.unacked.consumers):
             if consumer.is_blocked:
                 consumer.resume()
@@ -158,7 +171,7 @@ class ChannelSession:
     # --- frames
 
     def on_method(self, payload: bytes) -> None:
-        """A method frame. Raises the fault that refuses it."""
+        """Takes a method frame. Raises the fault that refuses it."""
         self.expect_method()
         methods = self.connection.methods
         method = methods.find(payload)
@@ -192,7 +205,7 @@ class ChannelSession:
             raise
 
     def _on_unserved(self, method: type[Method], payload: bytes) -> None:
-        """A method that is not for us to receive. With a content, it is refused when that is there, too."""
+        """Refuses a method that a server does not take; one with content when the content has arrived, too."""
         methods = self.connection.methods
         if method in methods.with_content:
             self._content = _Content(payload, methods.id_of(method))
@@ -206,7 +219,7 @@ class ChannelSession:
             self._unexpected_in_content()
 
     def on_header(self, payload: bytes) -> None:
-        """A content header frame."""
+        """Takes a content header frame. Raises the fault that refuses it."""
         content = self._content
         if content is None:
             raise UnexpectedFrame("expected method frame, got non method frame instead")
@@ -225,15 +238,15 @@ class ChannelSession:
                 )
             )
         if size > CONTENT_SIZE_MAX:
-            text = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
-            raise content.blamed(FrameFault(text))
+            reason = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
+            raise content.blamed(FrameFault(reason))
         content.header = payload
         content.size = content.missing = size
         if not size:
             self._finish_content()
 
     def on_body(self, payload: bytes | memoryview) -> None:
-        """A content body frame."""
+        """Takes a content body frame. Raises the fault that refuses it."""
         content = self._content
         if content is None:
             raise UnexpectedFrame("expected method frame, got non method frame instead")
@@ -242,7 +255,7 @@ class ChannelSession:
         content.missing -= len(payload)
         if content.missing < 0:
             raise content.blamed(FrameFault("content body frame exceeds remaining content size"))
-        # Too large a message is refused when it is over, as RabbitMQ does it; until then there is no need to keep it.
+        # Too large a message is refused when it is complete, as in RabbitMQ; until then there is no need to keep it.
         if content.size <= self.connection.max_message_size:
             content.body.append(payload)
         if not content.missing:
@@ -252,10 +265,10 @@ class ChannelSession:
         content = self._content
         assert content is not None
         if content.header is None:
-            text = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
+            reason = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
         else:
-            text = "expected content body, got non content body frame instead"
-        raise content.blamed(UnexpectedFrame(text))
+            reason = "expected content body, got non content body frame instead"
+        raise content.blamed(UnexpectedFrame(reason))
 
     def _finish_content(self) -> None:
         content = self._content
@@ -274,14 +287,14 @@ class ChannelSession:
     # --- publishing
 
     def publish(self, payload: bytes, header: bytes, body: bytes) -> None:
-        """A whole message: the payloads of its method and content header frames, and its body."""
+        """Publishes a message: the payloads of its method and content header frames, and its body."""
         route = self.routes.get(payload)
         special = None
         try:
             if len(body) > self.connection.max_message_size:
                 self._check_size(len(body), payload)
             if route is None:
-                route = self.broker.find_route(self.connection, self.vhost, payload)
+                route = self._find_route(payload)
             kind = self.connection.known_headers.get(header)
             if kind is None:
                 kind, special = self._inspect(header)
@@ -289,20 +302,20 @@ class ChannelSession:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
-        queues = route.queues
-        if special is None and queues is not None:
+        if special is None and route.targets is not None and self.transaction is None:
             message = kind(route.address, header, body)
+            refused = route.deliver(message)
+            if route.is_returned:
+                self.return_message(message)
         else:
-            message, queues = self._route(route, kind, header, body, special)
-        if self.transaction is not None:
-            self.transaction.publish(queues, message, route.mandatory)
-            return
-        refused = False
-        for queue in queues:
-            if queue.publish(message):
-                refused = True
-        if route.mandatory and self.vhost.returns(queues):
-            self.return_message(message)
+            message = self._message(route, kind, header, body, special)
+            targets = targets_of(self.vhost, route, message, self.origin)
+            if self.transaction is not None:
+                self.transaction.publish(targets, message, route.mandatory)
+                return
+            refused = deliver(targets, message)
+            if route.mandatory and self.vhost.router.is_unroutable(targets):
+                self.return_message(message)
         confirms = self.confirms
         if confirms is not None:
             if not confirms.pending:
@@ -311,30 +324,35 @@ class ChannelSession:
             if refused:
                 confirms.nack(confirms.last_tag)
 
-    def _route(
+    def _find_route(self, payload: bytes) -> Route:
+        """The route of a basic.publish, from now on a remembered one. Raises what refuses it, and IndexError or
+        ValueError for a payload that cannot be decoded."""
+        raw_exchange, raw_key = split_address(payload[6:-1])
+        bits = payload[-1]
+        if bits & IMMEDIATE:
+            raise _immediate_unimplemented()
+        user_name, router = self.connection.user_name, self.vhost.router
+        mandatory = bool(bits & MANDATORY)
+        route = find_route(self.connection, self.vhost, text(raw_exchange), text(raw_key), mandatory=mandatory)
+        router.remember(user_name, payload, route)
+        return route
+
+    def _message(
         self, route: Route, kind: type[Message], header: bytes, body: bytes, special: _Special | None
-    ) -> tuple[Message, tuple[Target, ...]]:
-        """The message and its queues, when the route alone does not say all about them."""
-        more_keys: tuple[str, ...] = ()
-        expires_at_ms = None
-        if special is not None:
-            header, more_keys = special.header, special.more_keys
-            if special.ttl_ms is not None:
-                expires_at_ms = self.broker.scheduler.now_ms + special.ttl_ms
-        if more_keys:
-            message: Message = AnnotatedMessage(
-                route.address, header, body, expires_at_ms, persistent=kind.persistent, more_keys=more_keys
-            )
-        else:
-            message = kind(route.address, header, body, expires_at_ms)
-            if route.queues is not None:
-                return message, route.queues
-        queues = self.vhost.queues_of(route.exchange, message)
-        if len(queues) > QUEUES_MAX:
-            self.broker.scheduler.jobs.spend(len(queues))
-        if self.vhost.tracer is not None:
-            self.vhost.tracer.published(message, queues, self.origin)
-        return message, queues
+    ) -> Message:
+        if special is None:
+            return kind(route.address, header, body)
+        expires_at_ms = None if special.ttl_ms is None else self.broker.scheduler.now_ms + special.ttl_ms
+        if not special.more_keys:
+            return kind(route.address, special.header, body, expires_at_ms)
+        return AnnotatedMessage(
+            route.address,
+            special.header,
+            body,
+            expires_at_ms,
+            persistent=kind.persistent,
+            more_keys=special.more_keys,
+        )
 
     def return_message(self, message: Message) -> None:
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
@@ -342,7 +360,7 @@ class ChannelSession:
             self.connection.block.wait_until_read(self.connection)
 
     def confirm(self, batch: "Batch | None") -> None:
-        """Acks and nacks for everything published so far: now, or when the batch is durable that has some of it."""
+        """Confirms everything published so far: now, or when the batch that holds some of it is durable."""
         if self.confirms is None or not self.confirms.pending:
             return
         if batch is None:
@@ -353,7 +371,7 @@ class ChannelSession:
             batch.waiting[self] = None
 
     def on_durable(self, number: int) -> None:
-        """A batch is durable, and all before it (`durability.journal.Waiter`)."""
+        """Confirms what waited for this batch or an earlier one (`durability.journal.Waiter`)."""
         if self.connection.channels.get(self.number) is self and not self.closing:
             self._tell_confirms(number)
 
@@ -366,12 +384,12 @@ class ChannelSession:
 
     def _check_size(self, size: int, payload: bytes) -> None:
         if payload[-1] & IMMEDIATE:
-            raise _in_publish(immediate_unimplemented())
+            raise _in_publish(_immediate_unimplemented())
         limit = self.connection.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
     def _inspect(self, header: bytes) -> tuple[type[Message], _Special | None]:
-        """Judges the properties of a message, in RabbitMQ's order. Raises what they are refused for."""
+        """Checks the properties of a message, in RabbitMQ's order. Raises the fault that refuses them."""
         try:
             flags, delivery_mode = check_properties(header)
         except (MalformedValue, IndexError):
@@ -382,14 +400,17 @@ class ChannelSession:
             if self.replies is None:
                 raise PreconditionFailed("fast reply consumer does not exist")
             passed_on = name_reply_queue(header, self.replies)
-        if flags & USER_ID_FLAG:
+        user_comes_last = self.broker.profile.checks_user_id_last
+        if flags & USER_ID_FLAG and not user_comes_last:
             self._check_user_id(decode_properties(header)["user_id"])
         if flags & EXPIRATION_FLAG:
             ttl_ms = check_expiration(decode_properties(header)["expiration"])
-        if delivery_mode not in {None, 1, 2}:
+        if delivery_mode not in {None, 1, 2} and not self.broker.profile.any_delivery_mode:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
         if flags & HEADERS_FLAG and may_have_copies(header):
             more_keys, passed_on = take_copies(passed_on)
+        if flags & USER_ID_FLAG and user_comes_last:
+            self._check_user_id(decode_properties(header)["user_id"])
         kind = PersistentMessage if delivery_mode == PERSISTENT else Message
         if more_keys or passed_on is not header or ttl_ms is not None:
             return kind, _Special(passed_on, more_keys, ttl_ms)
@@ -406,10 +427,10 @@ class ChannelSession:
                 f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
             )
 
-    # --- answers to deliveries
+    # --- acknowledgements
 
     def on_ack(self, tag: int, multiple: bool) -> None:
-        """basic.ack, the one method besides publish that comes once a message."""
+        """Takes basic.ack, which like basic.publish comes once per message and so is decoded elsewhere."""
         try:
             if self.transaction is not None:
                 self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
@@ -422,7 +443,7 @@ class ChannelSession:
             raise
 
     def roll_back(self) -> "Taken":
-        """Forgets what was to be published, and gives back what was answered, in any order."""
+        """Forgets the publishes of an open transaction; returns the deliveries settled in it, in any order."""
         if self.transaction is None:
             return []
         publishes, answers = self.transaction.end()
@@ -430,7 +451,7 @@ class ChannelSession:
         return all_answered(answers)
 
     def on_timeout(self, timeout_ms: int) -> None:
-        """The client took too long to answer a delivery."""
+        """Closes the channel: the client took too long to acknowledge a delivery."""
         fault = PreconditionFailed(
             f"delivery acknowledgement on channel {self.number} timed out. Timeout value used: {timeout_ms} ms. "
             "This timeout value can be configured, see consumers doc guide to learn more",
@@ -441,22 +462,29 @@ class ChannelSession:
     # --- the end
 
     def close(self) -> Steps:
-        """Leaves the core: consumers go, unanswered messages go back, an open transaction is undone. A job."""
+        """Leaves the core: removes consumers, requeues unacknowledged messages, rolls back a transaction. A job."""
         self._content = None
         self.connection.fast_channels.pop(self.number, None)
         self.broker.consumer_timeouts.forget(self.unacked)
+        consumer_count = len(self.consumers)
         self.consumers.clear()
-        return self._leave(was_closing=self.closing)
+        return self._leave(consumer_count, was_closing=self.closing)
 
-    def _leave(self, *, was_closing: bool) -> Steps:
+    def _leave(self, consumer_count: int, *, was_closing: bool) -> Steps:
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
         yield from self.broker.close_channel(self.vhost, self.unacked, self.roll_back())
         if not was_closing:
-            self.broker.events.tell("channel.closed", of_channel_end, self.origin.pid, self.origin.user)
+            about = (self.origin.pid, self.origin.user, consumer_count, self.broker.profile)
+            self.broker.events.tell("channel.closed", of_channel_end, *about)
 
 
 def _in_publish(fault: AmqpFault) -> AmqpFault:
     fault.method_id = PUBLISH_METHOD
     return fault
+
+
+def _immediate_unimplemented() -> Unimplemented:
+    """For a publish with the immediate bit, before anything else about it is checked."""
+    return Unimplemented("immediate=true")

@@ -1,9 +1,9 @@
-"""An AMQP connection, as one side of a conversation: bytes in, bytes into an outbox, no I/O and no clock.
+"""The protocol of an AMQP connection, without I/O and without a clock: bytes in, bytes into an outbox.
 
-Rules for whoever edits this:
+Rules for changes:
 1. `receive` is the only way in. It never raises for what a peer did; a fault becomes a close method here, in one place.
-2. In CLOSING nothing but connection.close and close-ok is looked at; in CLOSED nothing at all.
-3. Time only comes in as `now_ms`; what is due next is `next_at_ms`.
+2. In CLOSING anything but connection.close and close-ok is ignored; in CLOSED everything.
+3. Time only comes in as `now_ms`; the next deadline is `next_at_ms`.
 
 Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
 """
@@ -84,14 +84,13 @@ class ConnectionSession:
         self.max_message_size = broker.max_message_size
         self.channels: dict[int, ChannelSession] = {}
         self.fast_channels: dict[int, ChannelSession] = {}
-        """The channels that can take a whole message or an ack without further questions; none during an alarm."""
+        """The channels that can take a whole message or an ack without further checks; none during an alarm."""
         self.confirming: list[ChannelSession] = []
-        """The channels that published in this turn and want to be told."""
+        """The channels that published in this turn and use publisher confirms."""
         self.known_headers: dict[bytes, type[Message]] = {}
-        """Content headers found to be in order, and what kind of message they make."""
+        """Valid content headers, and the class of message for each."""
         self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
-        """When `on_timer` wants to be called."""
         self._login = Login(users, from_loopback=from_loopback)
         self._capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
@@ -101,7 +100,7 @@ class ConnectionSession:
         self._heartbeat = Heartbeat(0)
         self._received = 0
         self.paused = False
-        """The transport is not being read, so silence is not the peer's fault."""
+        """True while the transport is not being read, so that silence is not the peer's fault."""
 
     # --- core.ports.Client
 
@@ -158,7 +157,7 @@ class ConnectionSession:
     # --- bytes in
 
     def receive(self, data: bytes, now_ms: int) -> None:
-        """Everything the peer's bytes lead to, up to and including its confirms."""
+        """Processes bytes from the peer, up to and including the confirms of its publishes."""
         self.broker.advance(now_ms)
         self._received += len(data)
         if self.state is State.HEADER:
@@ -202,7 +201,7 @@ class ConnectionSession:
                 except ChannelFault as fault:
                     self.close_channel(number, fault)
                 except ConnectionFault as fault:
-                    # What follows in these bytes is still looked at: it may end with the peer's close or close-ok.
+                    # The rest of these bytes is still processed: it may end with the peer's close or close-ok.
                     self.fail(fault)
                     if self.is_closed:
                         return
@@ -220,7 +219,7 @@ class ConnectionSession:
         self.confirming.clear()
 
     def _read_protocol_header(self, data: bytes) -> bytes:
-        """The bytes after the protocol header, once it is here and good."""
+        """Reads the protocol header; returns the bytes after it, once it is complete and accepted."""
         self._header += data
         header, rest = self._header[:8], self._header[8:]
         if len(header) < 8:
@@ -239,7 +238,7 @@ class ConnectionSession:
         return rest
 
     def _on_other_frame(self, kind: int, number: int, payload: Any, header: Any, body: bytes) -> None:  # noqa: ANN401
-        """Anything but a whole message or an ack on an open channel; those are taken apart into their frames again."""
+        """Processes any frame but a message or an ack on a fast channel; those are split into their frames again."""
         if kind == PUBLISH:
             self._on_other_frame(METHOD, number, payload, b"", b"")
             self._on_other_frame(HEADER, number, header, b"", b"")
@@ -315,7 +314,7 @@ class ConnectionSession:
         channel.reply(Channel.OpenOk, b"")
 
     def close_channel(self, number: int, fault: ChannelFault) -> None:
-        """Ends a channel that we refuse something on; its number stays taken until close-ok."""
+        """Closes a channel on a fault; its number stays in use until close-ok."""
         self.log.error("channel %d: %s", number, fault.reply_text)
         channel = self.channels[number]
         channel.confirm(self.durable_replies.batch())
@@ -409,7 +408,8 @@ class ConnectionSession:
         self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
 
     def _on_close(self, method: Connection.Close) -> None:
-        """The client is done. Its exclusive queues are gone before it reads close-ok, and can be declared again."""
+        """Closes the connection for the client. Its exclusive queues are deleted before close-ok is sent, so that they
+        can be declared again."""
 
         def close() -> None:
             self._send(Connection.CloseOk)
@@ -420,7 +420,7 @@ class ConnectionSession:
     # --- time
 
     def on_timer(self, now_ms: int) -> None:
-        """Does what is due. Sets `next_at_ms` anew."""
+        """Handles the deadline that is due: heartbeat, handshake or close timeout. Sets `next_at_ms` anew."""
         self.broker.advance(now_ms)
         if self.state is State.CLOSED:
             self.next_at_ms = None
@@ -445,7 +445,7 @@ class ConnectionSession:
     # --- the end
 
     def fail(self, fault: ConnectionFault) -> None:
-        """Closes the connection with a fault's code, or without a word where RabbitMQ has none for a peer."""
+        """Closes the connection on a fault: with connection.close, or without it where RabbitMQ sends none."""
         state = self.state
         if state in {State.CLOSING, State.CLOSED}:
             return
@@ -462,12 +462,12 @@ class ConnectionSession:
             self._finish()
 
     def _await_end(self, timeout_ms: int) -> None:
-        """The transport is the client's to close: it may take our end of it for an error even behind a close-ok."""
+        """Waits for the client to close the transport: it may take our close for an error, even after close-ok."""
         self.state = State.CLOSING
         self.next_at_ms = self.broker.scheduler.now_ms + timeout_ms
 
     def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
-        """The transport is gone, for this reason."""
+        """Is called when the transport is lost, with the reason for the log."""
         if self.state is State.RUNNING:
             self.log.warning("%s", reason)
         self._finish()
@@ -480,7 +480,7 @@ class ConnectionSession:
         self.outbox.wake = self.block.read_on = lambda: None
 
     def resume_consumers(self) -> None:
-        """The client reads again: whoever was blocked by that gets in line."""
+        """Resumes the consumers that were blocked because the client did not read."""
         self.block.note_read(self)
         self.broker.scheduler.jobs.do_for(self, self._resume_consumers(), lambda: None)
 

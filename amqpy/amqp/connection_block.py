@@ -1,17 +1,16 @@
-"""A connection is not listened to while it has to wait: for the end of an alarm, or of large work that it began, or
-until its client has read some of what waits for it.
+"""Blocking a connection: its input is not processed during an alarm, while its jobs go on, or until its client has
+read some of the bytes that wait for it.
 
-    open → (content comes, and an alarm is on)          → shut → (no alarm is on any more)  → open: what waited is heard
-    open → (something it said is too much for one turn) → shut → (all that it began is done) → open
-    open → (more waits for its client than may)         → shut → (half of it is read)        → open
+    running → (content arrives during an alarm)         → blocked → (no alarm is set any more) → running
+    running → (a method takes more than one turn)       → blocked → (its jobs are done)        → running
+    running → (more bytes wait for it than are allowed) → blocked → (half of them are read)    → running
 
-The frame that shuts the block is still heard: a message without a body is published, one with a body waits for it from
-its header on. After it nothing is heard of the peer, no ack, and not even that it closes the connection. What we have
-to tell it goes on: deliveries, confirms, heartbeats. A connection that does not publish notices nothing of an alarm,
-and one whose work is small nothing of work.
+The frame that blocks the connection is still processed: a message without a body is published, one with a body waits
+for the body. After it no input is processed, no ack, not even connection.close. Output goes on: deliveries, confirms,
+heartbeats. An alarm does not affect a connection that does not publish.
 
-What the peer says meanwhile waits: the rest of the buffer here, and all else at its end, but for a little that the
-transport reads to learn that the peer is gone.
+Input that arrives meanwhile is queued: the rest of the buffer here, everything else at the peer, except for a little
+that the transport reads to learn that the peer is gone.
 
 Source: `rabbit_reader`: `publish_received`, `maybe_block`, `control_throttle`, and `recvloop` when it is blocked.
 """
@@ -28,25 +27,25 @@ if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
 
 UNREAD = "low on memory"
-"""Why a client is not heard for which too much waits, as it is told. RabbitMQ has no word for that."""
+"""The reason in connection.blocked when too many bytes wait for the client. RabbitMQ has no such reason."""
 
 
 class ConnectionBlock:
-    """Between a connection's frames and who hears them; an iterator of those that wait. `read_on` tells the transport
-    that the block is open again: with the next bytes, even none, those that wait are heard."""
+    """The block of a connection, and an iterator of its queued frames. `read_on` tells the transport that it is no
+    longer blocked: with the next bytes, even none, the queued frames are processed."""
 
     def __init__(self, reader: FrameReader, read_on: Callable[[], object]) -> None:
         self.is_blocked = False
         self._is_blocked = False
-        """It published during an alarm."""
+        """True if it published during an alarm."""
         self._is_unread = False
-        """Too much waits for its client."""
+        """True if too many bytes wait for its client."""
         self._works = False
-        """What it began is not done."""
+        """True while its jobs go on."""
         self._was_told = False
-        """The client knows that it is not heard."""
+        """True if the client was sent connection.blocked, or would have been."""
         self.has_backlog = False
-        """Something waits, or would."""
+        """True while input must be queued here instead of processed."""
         self.read_on = read_on
         self._reader = reader
         self._next: Frame | None = None
@@ -56,13 +55,13 @@ class ConnectionBlock:
     # --- alarms
 
     def note_content(self, connection: "ConnectionSession") -> None:
-        """A content frame is about to be heard; it may be the last one for a while."""
+        """Blocks the connection during an alarm. Called before a content frame is processed."""
         if connection.broker.alarms and not self._is_blocked:
             self._is_blocked = True
             self._shut(connection)
 
     def on_alarm(self, connection: "ConnectionSession") -> None:
-        """One came or went. While there is one, no message may take the short way."""
+        """Unblocks the connection when the last alarm is cleared. During an alarm there are no fast channels."""
         connection.fast_channels.clear()
         if connection.broker.alarms:
             return
@@ -72,7 +71,7 @@ class ConnectionBlock:
         self._open(connection)
 
     def release(self) -> None:
-        """The connection ends: what the client has to say to that is heard, whatever it said before."""
+        """Unblocks the connection when it is closed: the client's close-ok is processed, with its input before that."""
         self._is_blocked = self._is_unread = self._was_told = False
         if self.is_blocked and not self._works:
             self.is_blocked = False
@@ -81,13 +80,13 @@ class ConnectionBlock:
     # --- what is not read
 
     def wait_until_read(self, connection: "ConnectionSession") -> None:
-        """Too much waits for the client: it has to read before it can ask for more."""
+        """Blocks the connection until the client has read half of the bytes that may wait for it."""
         if not self._is_unread and connection.state is State.RUNNING:
             self._is_unread = True
             self._shut(connection)
 
     def note_read(self, connection: "ConnectionSession") -> None:
-        """The client has read something."""
+        """Unblocks the connection if the client has read enough."""
         if self._is_unread and connection.outbox.size < connection.outbox.limit.size // 2:
             self._is_unread = False
             self._open(connection)
@@ -95,7 +94,7 @@ class ConnectionBlock:
     # --- work
 
     def wait_for_work(self, connection: "ConnectionSession") -> None:
-        """It began what is too much for one turn."""
+        """Blocks the connection until `work_done`."""
         self._works = True
         self._shut(connection)
 
@@ -106,13 +105,13 @@ class ConnectionBlock:
     # --- both ways
 
     def _shut(self, connection: "ConnectionSession") -> None:
-        """From now on, nothing may take the short way past the block."""
+        """Blocks the connection: there are no fast channels from now on."""
         connection.fast_channels.clear()
         self.is_blocked = self.has_backlog = True
         self._tell(connection)
 
     def _open(self, connection: "ConnectionSession") -> None:
-        """Lets through what waits, if nothing is to be waited for any more."""
+        """Unblocks the connection, if nothing blocks it any more."""
         self._tell(connection)
         if self._is_unread or self._works:
             return
@@ -123,7 +122,7 @@ class ConnectionBlock:
             self.read_on()
 
     def _tell(self, connection: "ConnectionSession") -> None:
-        """Tells the client that it is blocked, or no longer, if it does not know. Work is over soon."""
+        """Sends connection.blocked or unblocked if that changed. Jobs do not count: they are done soon."""
         is_blocked = self._is_blocked or self._is_unread
         if is_blocked == self._was_told:
             return
@@ -137,24 +136,24 @@ class ConnectionBlock:
         else:
             connection.outbox.write_ahead(connection.methods.encode(0, Connection.Unblocked))
 
-    # --- what waits
+    # --- queued input
 
     def keep(self, frames: Iterator[Frame]) -> None:
-        """The rest of the frames that were being heard."""
+        """Queues the rest of the frames that were being processed."""
         if frames is not self:
             self._frames = frames
 
     def put_back(self, frame: Frame) -> None:
-        """A frame that was taken too early."""
+        """Puts back a frame, to be processed first."""
         self._next = frame
 
     def hold(self, data: bytes) -> None:
-        """More that comes after all this."""
+        """Queues bytes, to be processed after everything else here."""
         self._chunks.append(data)
 
     @property
     def held_size(self) -> int:
-        """Bytes that came after the frames that were being heard."""
+        """The number of bytes queued by `hold`."""
         return sum(map(len, self._chunks))
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,5 +1,7 @@
 """The properties of events about connections and logins, under RabbitMQ's names.
 
+Each docstring names the events that have the properties.
+
 Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_KEYS`.
 """
 
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from amqpy.amqp.handshake import connection_name
 from amqpy.core.events.event_properties import ACTOR, erlang_rows
 from amqpy.core.events.events import EventProperties
+from amqpy.profile import Profile
 
 if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
@@ -57,7 +60,7 @@ def of_login(connection: "ConnectionSession", user_name: str | None, error: str 
     if user_name is not None:
         properties["name"] = user_name
     if error is not None:
-        # A text is a list of characters to Erlang.
+        # In Erlang a text is a list of characters.
         properties["error"] = [ord(character) for character in error]
     return properties
 
@@ -74,6 +77,7 @@ def of_connection(connection: "ConnectionSession") -> EventProperties:
         "peer_host": erlang_address(peer.peer_host),
         "ssl": False,
         **NO_TLS,
+        **{name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_facts},
         "auth_mechanism": connection.mechanism_name,
         "protocol": connection.version.number,
         "user": connection.user_name,
@@ -98,9 +102,10 @@ def of_connection_end(connection: "ConnectionSession") -> EventProperties:
     }
 
 
-def of_channel_end(pid: str, user_name: str) -> EventProperties:
+def of_channel_end(pid: str, user_name: str, consumer_count: int, profile: Profile) -> EventProperties:
     """channel.closed"""
-    return {"pid": pid, ACTOR: user_name}
+    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_facts else {}
+    return {"pid": pid, ACTOR: user_name, **count}
 
 
 def erlang_address(host: str) -> str:

@@ -1,9 +1,9 @@
-"""What a connection tells its client only when it is durable.
+"""Confirms and replies that are sent only when the changes they report are durable.
 
-A confirm, the reply to a declaration and that to a commit are promises: what they tell of survives. So confirms wait
-for the batch of the journal that has what was published, and replies keep back all that the connection says until
-theirs is durable: it is soon, and nothing may overtake them. But when the disk is full it is not so soon: heartbeats,
-and the news of that, do not wait.
+A client relies on a confirm, declare-ok and commit-ok: the message, the queue, the transaction survives a crash. So
+confirms wait for the batch of the journal that holds their messages, and a reply holds back everything that the
+connection sends after it until its batch is durable: this takes little time, and nothing may overtake it. When the
+disk is full it takes longer: heartbeats and connection.blocked do not wait.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DurableReplies:
-    """Those of one connection. Without a journal nothing is durable, and nothing waits for anything."""
+    """The held confirms and replies of one connection. Without a journal nothing is held."""
 
     __slots__ = ("_added_count", "_outbox", "_overflow_count", "journal", "stores")
 
@@ -22,20 +22,20 @@ class DurableReplies:
         self.journal = journal
         self._outbox = outbox
         self._added_count = 0
-        """How many messages had been stored when this turn began."""
+        """`Journal.added_count` at the beginning of this turn."""
         self._overflow_count = 0
-        """The same of those that are only stored because there are so many."""
+        """`Journal.overflow_count` at the beginning of this turn."""
         self.stores = False
-        """Whether the client publishes what is stored, and so waits when the store does not keep up."""
+        """True if the client publishes messages that are stored, and so waits when the store does not keep up."""
 
     def begin(self) -> None:
-        """A turn of the connection begins."""
+        """Begins a turn of the connection."""
         if self.journal is not None:
             self._added_count = self.journal.added_count
             self._overflow_count = self.journal.overflow_count
 
     def batch(self) -> "Batch | None":
-        """The batch that has what this turn stored, if the client is to wait for that."""
+        """The batch with the messages stored in this turn, if confirms must wait for it; else None."""
         journal = self.journal
         if journal is None:
             return None
@@ -47,13 +47,14 @@ class DurableReplies:
         return journal.batch if journal.is_awaited else None
 
     def hold_until_durable(self, first: int) -> None:
-        """Replies, from this chunk of the outbox on, promise what is not durable yet: they leave when it is."""
+        """Holds the replies from this chunk of the outbox on until the batch that gathers is durable."""
         journal = self.journal
         if journal is not None and journal.is_awaited and not journal.batch.is_empty:
             self._hold_for(journal.batch, first)
 
     def hold_for_others(self) -> None:
-        """The next reply promises what was there already: somebody else declared it, perhaps only just now."""
+        """Holds the next reply until earlier changes are durable: another client may have just made the declaration
+        that it repeats."""
         journal = self.journal
         if journal is None or not journal.is_awaited:
             return
@@ -67,7 +68,7 @@ class DurableReplies:
         batch.waiting[self] = None
 
     def on_durable(self, number: int) -> None:
-        """A batch is durable, and all before it (`durability.journal.Waiter`)."""
+        """Releases replies held for this batch or an earlier one (`durability.journal.Waiter`)."""
         held_for = self._outbox.held_for
         if held_for is not None and held_for <= number:
             self._outbox.release()

@@ -1,7 +1,7 @@
-"""How a connection ends: it leaves the core, which may take a while, and only then its client is told.
+"""The end of a connection: it leaves the core, which may take a while, and only then its client is notified.
 
-A client that has much (channels, consumers, deliveries not answered, queues of its own) leaves bit by bit, as a job. A
-connection that is lost while something else that it began goes on leaves after that: order is kept.
+A client that has much (channels, consumers, unacknowledged deliveries, exclusive queues) leaves bit by bit, as a job. A
+connection that is lost while another of its jobs goes on leaves after that: order is kept.
 
 Source: `rabbit_reader`: `terminate`, `handle_exception`, `handle_method0` of connection.close.
 """
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
 
 CHANNEL_UNITS = 20
-"""What it costs to close a channel that has nothing, as `jobs` counts it."""
+"""The cost of closing a channel without consumers and deliveries, in the units of `jobs`."""
 
 
-def leave(session: "ConnectionSession", then: Callable[[], object]) -> None:
-    """Gives back all that the connection has in the broker, then does something. Done again, there is nothing left."""
-    session.fast_channels.clear()
-    if session.state is not State.CLOSED:
-        session.state = State.CLOSING
-    session.next_at_ms = None
-    session.broker.scheduler.jobs.do_for(session, _leave(session), then)
+def leave(connection: "ConnectionSession", then: Callable[[], object]) -> None:
+    """Removes everything that the connection has in the broker, then calls `then`. May be repeated."""
+    connection.fast_channels.clear()
+    if connection.state is not State.CLOSED:
+        connection.state = State.CLOSING
+    connection.next_at_ms = None
+    connection.broker.scheduler.jobs.do_for(connection, _leave(connection), then)
 
 
-def _leave(session: "ConnectionSession") -> Steps:
-    broker = session.broker
-    for channel in each(session.channels.values()):
-        channel.confirm(session.durable_replies.batch())
+def _leave(connection: "ConnectionSession") -> Steps:
+    broker = connection.broker
+    for channel in each(connection.channels.values()):
+        channel.confirm(connection.durable_replies.batch())
         yield from channel.close()
         yield CHANNEL_UNITS
-    session.channels.clear()
-    if session.vhost is not None:
-        assert session.user is not None
-        session.user.clients.pop(session)
-        yield from broker.connection_lost(session, session.vhost)
-        session.vhost = None
+    connection.channels.clear()
+    if connection.vhost is not None:
+        assert connection.user is not None
+        connection.user.clients.pop(connection)
+        yield from broker.connection_lost(connection, connection.vhost)
+        connection.vhost = None
         broker.settle()
 
 
-def is_told(session: "ConnectionSession", state: State, fault: ConnectionFault) -> bool:
-    """Whether RabbitMQ tells a client, in this state of the connection, why it ends."""
+def is_told(connection: "ConnectionSession", state: State, fault: ConnectionFault) -> bool:
+    """True if RabbitMQ sends connection.close for this fault in this state of the connection."""
     return (
         state in {State.OPENING, State.RUNNING}
         or (state is State.TUNING and isinstance(fault, NotAllowed))
-        or (isinstance(fault, LoginRefused) and session.client_can("authentication_failure_close"))
+        or (isinstance(fault, LoginRefused) and connection.client_can("authentication_failure_close"))
     )

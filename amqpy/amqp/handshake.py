@@ -1,4 +1,4 @@
-"""What the two sides tell each other about themselves before a connection is open.
+"""The handshake: protocol versions, server properties, capabilities, tuning, and connection.open.
 
 Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_negotiated_integer_value`.
 """
@@ -21,13 +21,13 @@ from amqpy.wire.values import Field, Table, decode_table, table_field
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
 TUNE_METHOD = methods.AMQP_0_9_1.id_of(Connection.Tune)
-"""What is blamed for a tune-ok out of bounds; in every version."""
+"""The method that connection.close names for a tune-ok out of bounds; the same in every version."""
 
 AMQP_1_HEADER = b"AMQP\x03\x01\x00\x00"
-"""AMQP 1.0's, with SASL."""
+"""The protocol header of AMQP 1.0 with SASL."""
 
 REFUSED_LOGIN_TIMEOUT_MS = 3_000
-"""How long a client that was told so may take to hang up: there are some to which the end comes before its reason."""
+"""Milliseconds until a refused client is disconnected, so that it reads the reason before the end."""
 
 CAPABILITIES = (
     "publisher_confirms",
@@ -43,17 +43,17 @@ CAPABILITIES = (
 
 
 class Version(NamedTuple):
-    """A version of AMQP, as a connection speaks it."""
+    """A version of AMQP."""
 
     number: str
-    """As events have it."""
+    """The version number in events."""
     announced: tuple[int, int]
     """Major and minor version in connection.start."""
     methods: MethodTable
     capabilities: tuple[str, ...]
-    """What connection.start says we can do besides."""
+    """The capabilities in connection.start."""
     lacks: frozenset[str] = frozenset()
-    """Capabilities that a client may claim in vain, for want of the methods."""
+    """Capabilities of a client that are ignored, for want of the methods."""
 
 
 AMQP_0_9_1 = Version("{0,9,1}", (0, 9), methods.AMQP_0_9_1, CAPABILITIES)
@@ -68,13 +68,13 @@ _VERSIONS = {
 
 
 def version_of(header: bytes, profile: Profile) -> Version | None:
-    """The version that a protocol header asks for; None if it is not spoken here."""
+    """The version that a protocol header asks for; None if it is not served."""
     version = _VERSIONS.get(header)
     return None if version is AMQP_0_8 and not profile.serves_amqp_0_8 else version
 
 
 def server_properties(config: Config, profile: Profile, version: Version) -> Table:
-    """What connection.start says about us."""
+    """The server properties in connection.start."""
     texts = {
         "cluster_name": config.cluster_name or "rabbit@localhost",
         "copyright": "The amqpy authors",
@@ -91,7 +91,7 @@ def server_properties(config: Config, profile: Profile, version: Version) -> Tab
 
 
 def capabilities_of(client_properties: Table) -> frozenset[str]:
-    """The capabilities a client claims."""
+    """The capabilities in a client's properties."""
     field = client_properties.get("capabilities")
     if field is None or field.kind != "table":
         return frozenset()
@@ -99,20 +99,20 @@ def capabilities_of(client_properties: Table) -> frozenset[str]:
 
 
 def connection_name(client_properties: Table) -> str | None:
-    """The name an application gave its connection, for people to recognise it by."""
+    """The name that an application gave its connection, for logs and events; None without one."""
     field = client_properties.get("connection_name")
     return field.value if field is not None and field.kind == "longstr" else None
 
 
 def refusal_of(header: bytes, profile: Profile) -> bytes:
-    """The protocol header for somebody whose own is not accepted: what to try instead."""
+    """The protocol header that answers one which is not accepted."""
     is_later = header[:6] == b"AMQP\0\0" and header[6] >= 9
-    # Who asks for AMQP 1.0 must not read it as the answer: that would be a yes.
+    # A client that asks for AMQP 1.0 must not get its own header back: that would accept it.
     return AMQP_1_HEADER if profile.offers_amqp_1 and not is_later and header != AMQP_1_HEADER else PROTOCOL_HEADER
 
 
 def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
-    """Refuses a tune-ok value outside what we proposed. 0 is no limit, on either side. Raises NotAllowed."""
+    """Checks a value of tune-ok against our proposal. 0 is no limit, on either side. Raises NotAllowed."""
     shown = " (no limit)" if name == "channel_max" and value == 0 else ""
     if value and value < floor:
         text = f"negotiated {name} = {value}{shown} is lower than the minimum allowed value ({floor})"
@@ -123,7 +123,7 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
 
 
 def enter(broker: Broker, user: User, name: str) -> Vhost:
-    """The virtual host that a user may connect to. Raises NotAllowed, in RabbitMQ's order."""
+    """Finds a virtual host and checks that the user may connect to it. Raises NotAllowed, in RabbitMQ's order."""
     vhost = broker.vhosts.get(name)
     if vhost is None:
         raise NotAllowed(f"vhost {name} not found")

@@ -1,8 +1,8 @@
-"""Both sides show that they live when they have nothing to say.
+"""Heartbeats: sent when nothing else was, and missed when nothing was received.
 
-Twice an interval we make sure that something went out, and send a heartbeat otherwise (the first time in any case, as
-RabbitMQ does: what was said before the connection was open does not count). Once an interval we look
-whether anything came in, and give the peer up at the second look in vain: two to three intervals after its last byte.
+Twice per interval a heartbeat is sent if nothing else was (the first time in any case, as in RabbitMQ: bytes sent
+before the connection was open do not count). Once per interval the received bytes are checked, and the peer is dead at
+the second check without any: two to three intervals after its last byte.
 
 Source: AMQP 0-9-1 section 4.2.7; `rabbit_heartbeat`.
 """
@@ -11,7 +11,7 @@ from amqpy.wire.frames import HEARTBEAT_FRAME
 
 
 class Heartbeat:
-    """One connection's watch. It compares totals, so that nothing has to be noted for each message."""
+    """The heartbeats of one connection. It compares totals of bytes, so that messages cost nothing."""
 
     def __init__(self, interval_s: int) -> None:
         self.interval_s = interval_s
@@ -21,19 +21,19 @@ class Heartbeat:
         self._looks_next = False
 
     def next_at_ms(self, now_ms: int) -> int | None:
-        """When to beat next, or None: an interval of 0 is no heartbeat at all."""
+        """The time of the next check, or None: an interval of 0 is no heartbeat."""
         return now_ms + self.interval_s * 500 if self.interval_s else None
 
     def must_send(self, sent: int, unsent: int) -> bool:
-        """Whether nothing has gone out since the last beat. `sent` counts all bytes ever, `unsent` those on the way."""
+        """True if nothing was sent since the last call. `sent` counts all bytes ever, `unsent` those in the outbox."""
         idle = self._sent in {None, sent} and not unsent
-        # A heartbeat is not something said: after one, the next is due in half an interval again.
+        # A heartbeat itself does not count: after one, the next is due in half an interval again.
         self._sent = sent + len(HEARTBEAT_FRAME) if idle else sent
         return idle
 
     def is_dead(self, received: int, *, paused: bool) -> bool:
-        """Whether the peer has been silent for too long. A peer that we do not read is not judged, and has all its time
-        when we read it again."""
+        """True if the peer has been silent for too long. A peer that is not read (`paused`) is not silent, and has the
+        full time when it is read again."""
         self._looks_next = not self._looks_next
         if self._looks_next:
             return False

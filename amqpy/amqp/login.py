@@ -1,4 +1,4 @@
-"""A client shows who it is, by the login mechanism that it chose.
+"""The login of a client, by the mechanism that it chose.
 
 Source: `rabbit_reader:auth_phase`, `auth_fail`.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Login:
     """The login of one connection, which may take several responses.
 
-    It is not told its connection once for all: two that know each other are not freed at once.
+    It does not keep its connection: objects that refer to each other are not freed at once.
     """
 
     def __init__(self, users: Users, *, from_loopback: bool) -> None:
@@ -26,19 +26,19 @@ class Login:
 
     @property
     def offered(self) -> bytes:
-        """The mechanisms, as connection.start lists them."""
+        """The offered mechanisms, as connection.start lists them."""
         return " ".join(self._users.mechanisms).encode()
 
     def choose(self, name: str) -> None:
-        """The client takes this mechanism. Raises CommandInvalid if it is not offered."""
+        """Sets the mechanism that the client chose. Raises CommandInvalid if it is not offered."""
         if name not in self._users.mechanisms:
             raise CommandInvalid(f"unknown authentication mechanism '{name}'")
         self._mechanism = MECHANISMS[name](self._users, from_loopback=self._from_loopback)
 
     def respond(self, connection: "ConnectionSession", response: bytes) -> User | bytes:
-        """The user that this response makes the client, or the next challenge. Events tell of the connection.
+        """Takes a response; returns the user, or the next challenge. `connection` is for events.
 
-        Raises LoginRefused, which does not tell the client why, and SyntaxFault.
+        Raises LoginRefused, whose text does not give the reason, and SyntaxFault.
         """
         assert self._mechanism is not None
         mechanism = self._mechanism

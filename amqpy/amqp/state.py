@@ -2,7 +2,7 @@
 
     HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
 
-CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to say close-ok.
+CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to send close-ok.
 
 Source: AMQP 0-9-1 section 2.2.4.
 """
@@ -22,12 +22,12 @@ class State(Enum):
 
 
 class InputState(Enum):
-    """What the transport is to do with what the peer says next."""
+    """The transport's instructions for the peer's next bytes."""
 
     READ = auto()
     STORING = auto()
-    """To read it, but no faster than the store can write: it publishes what is stored."""
+    """To be read no faster than the store can write: the peer publishes messages that are stored."""
     BLOCKED = auto()
-    """To leave most of it where it is: the peer has to wait. What is received is held."""
+    """To be left where they are, but for a few, which are held: the peer has to wait."""
     CLOSED = auto()
-    """Nothing is heard any more."""
+    """To be ignored: the connection is over."""

@@ -1,4 +1,4 @@
-"""exchange.* and queue.*: what there is and what is bound to what.
+"""Handlers of exchange.*, queue.* and access.request.
 
 Source: AMQP 0-9-1 sections 1.6 and 1.7; `rabbit_channel:expand_shortcuts` for empty queue names.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @handles(Access.Request)
 def access_request(channel: ChannelSession, method: Access.Request) -> None:
-    """Very old clients ask for a ticket and repeat it in every method, where nobody looks at it."""
+    """Gives very old clients a ticket, which they repeat in every method, where it is ignored."""
     channel.reply(Access.RequestOk, 1)
 
 
@@ -148,7 +148,7 @@ def queue_unbind(channel: ChannelSession, method: Queue.Unbind) -> None:
 
 
 def named_queue(channel: ChannelSession, name: str) -> str:
-    """The queue a method means: an empty name is the queue that this channel declared last."""
+    """The queue that a method names: an empty name is the queue that this channel declared last. Raises NotFound."""
     name = name or channel.last_queue
     if not name:
         raise NotFound("no previously declared queue")
@@ -156,6 +156,6 @@ def named_queue(channel: ChannelSession, name: str) -> str:
 
 
 def _binding_names(channel: ChannelSession, method: Queue.Bind | Queue.Unbind) -> tuple[str, str]:
-    """With neither queue nor routing key given, the last declared queue's name is both."""
+    """The queue and the routing key of a binding. With neither given, both are the name of the queue declared last."""
     queue = named_queue(channel, method.queue)
     return queue, queue if not method.queue and not method.routing_key else method.routing_key

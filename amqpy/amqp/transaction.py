@@ -1,7 +1,7 @@
-"""A transaction of a channel: what tx.commit will do.
+"""A transaction of a channel: the publishes and acknowledgements that tx.commit will carry out.
 
-Publishes are routed when they come and delivered at the commit; answers are checked when they come and take
-effect at the commit.
+Publishes are routed when they arrive and delivered at the commit; acknowledgements are checked when they arrive and
+take effect at the commit.
 
 Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 """
@@ -21,24 +21,24 @@ Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
 
 
 class Publish(NamedTuple):
-    queues: tuple[Target, ...]
+    targets: tuple[Target, ...]
     message: Message
     mandatory: bool
 
 
 class Transaction:
-    """Publishes and answers since the last commit or rollback."""
+    """Publishes and acknowledgements since the last commit or rollback."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._publishes: deque[Publish] = deque()
         self._answers: Answers = []
 
-    def publish(self, queues: tuple[Target, ...], message: Message, mandatory: bool) -> None:
-        self._publishes.append(Publish(queues, message, mandatory))
+    def publish(self, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
+        self._publishes.append(Publish(targets, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
-        """Answers of one kind in a row are carried out as one, in the order of their tags."""
+        """Notes deliveries to settle. Those of one kind in a row are settled together, in the order of their tags."""
         if not self._answers or self._answers[-1][0] != verdict:
             self._answers.append((verdict, []))
         noted = self._answers[-1][1]
@@ -49,7 +49,7 @@ class Transaction:
             self._jobs.do(_note(noted, taken))
 
     def end(self) -> tuple[deque[Publish], Answers]:
-        """Everything to be done or undone; the next transaction starts empty."""
+        """Returns everything to be carried out or undone, and starts an empty transaction."""
         publishes, answers = self._publishes, self._answers
         self._publishes, self._answers = deque(), []
         return publishes, answers
@@ -62,7 +62,7 @@ def _note(noted: "Taken", lots: "Lots") -> Steps:
 
 
 def all_answered(answers: Answers) -> "Taken":
-    """By no order."""
+    """All deliveries settled in a transaction, in no order."""
     found: Taken = []
     for _, taken in answers:
         found.extend(taken)

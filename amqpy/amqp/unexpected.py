@@ -1,4 +1,4 @@
-"""Frames that are out of place, and what RabbitMQ calls them.
+"""Frames that are out of place, and RabbitMQ's faults for them.
 
 Source: `rabbit_reader:handle_frame`, `rabbit_command_assembler:analyze_frame`.
 """
@@ -9,17 +9,17 @@ from amqpy.wire.methods import Method, MethodTable
 
 
 def method_of(methods: MethodTable, kind: int, payload: bytes) -> type[Method] | None:
-    """The method of a frame, if there is one and it is known."""
+    """The method of a method frame, if it is known; else None."""
     return methods.find(payload) if kind == METHOD and len(payload) >= 4 else None
 
 
 def not_open(methods: MethodTable, text: str, method: type[Method] | None) -> ChannelStateFault:
-    """The fault for a method that does not go with a channel being open or not."""
+    """The fault for a method on a channel that is not open, or channel.open on one that is."""
     return ChannelStateFault(text, method_id=None if method is None else methods.id_of(method))
 
 
 def is_frame(kind: int, payload: bytes) -> bool:
-    """Whether it can be a frame at all, whatever it says."""
+    """True if the type is known and the payload long enough for it."""
     return (
         (kind == METHOD and len(payload) >= 4)
         or (kind == HEADER and len(payload) >= 12)

@@ -1,7 +1,7 @@
-"""Alarms: a resource is short, so whoever publishes has to wait.
+"""Resource alarms: memory or disk is short, so publishers are blocked.
 
-An alarm is on while anybody says so: that of the disk, for example, while too little of it is free, or a store could
-not write. Every client is told when something changed; what comes of it for a connection, see `amqp.connection_block`.
+An alarm is set as long as any source reports it: the disk alarm, for example, while too little space is free, or
+while the store could not write. Every client is notified of a change; `amqp.connection_block` does the rest.
 
 Source: `rabbit_alarm`, `rabbit_reader:blocked_by_message`.
 """
@@ -18,11 +18,11 @@ from amqpy.errors import erlang_atom
 Resource: TypeAlias = Literal["memory", "disk"]
 
 MONITOR: Final = "monitor"
-"""Who says what was measured."""
+"""The source that reports measurements."""
 
 
 class Alarms:
-    """The alarms of a broker; true while one is on."""
+    """The alarms of a broker; true while one is set."""
 
     def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]], log: logging.Logger) -> None:
         self._node = node
@@ -30,23 +30,23 @@ class Alarms:
         self._clients = clients
         self._log = log
         self._sources: dict[Resource, set[str]] = {}
-        """Who says that a resource is short; without those of which nobody says it."""
+        """The sources that report each resource as short; resources without any are left out."""
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
     @property
     def resources(self) -> list[Resource]:
-        """What is short, in RabbitMQ's order."""
+        """The resources that are short, in RabbitMQ's order."""
         return sorted(self._sources)
 
     @property
     def reason(self) -> str:
-        """Why publishers are blocked, as they are told."""
+        """The reason in connection.blocked."""
         return f"low on {' & '.join(self.resources)}"
 
     def set(self, resource: Resource, source: str = MONITOR) -> None:
-        """Somebody finds a resource short. Said again, it changes nothing."""
+        """Reports a resource as short. Repeating it changes nothing."""
         if resource in self._sources:
             self._sources[resource].add(source)
             return
@@ -57,7 +57,7 @@ class Alarms:
         self._tell_clients()
 
     def clear(self, resource: Resource, source: str = MONITOR) -> None:
-        """Somebody finds that there is enough. The alarm is over when nobody finds the resource short any more."""
+        """Withdraws a source's report. The alarm is cleared when no source reports the resource as short."""
         sources = self._sources.get(resource)
         if sources is None:
             return

@@ -1,7 +1,7 @@
-"""What clients do with what they were sent: they are done with it, do not want it, or give it back.
+"""Acknowledging, rejecting and requeueing deliveries, and closing channels.
 
-Answers that cover little are carried out on the spot. Those that cover much are jobs: taken from the unacked, put in
-order and carried out bit by bit, to the same effect.
+A small number of deliveries is settled on the spot. A large one is a job: taken from the unacked deliveries, put in
+order and settled bit by bit, to the same effect.
 
 Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_amqqueue_process:handle_ch_down`.
 """
@@ -20,20 +20,20 @@ from amqpy.core.unacked import Delivery, Lots, Taken, UnackedDeliveries, command
 from amqpy.core.vhost import CONSUMER_UNITS, Vhost
 
 Leaving: TypeAlias = dict[Queue, list[Consumer]]
-"""Consumers of a channel that is being closed: they get nothing any more."""
+"""Consumers of a channel that is being closed, by queue: nothing is delivered to them any more."""
 
 ANSWER_MIN = 25
-"""Units that it costs to look for a lot of messages, of which perhaps none is there."""
+"""The cost of looking for a lot of deliveries of which perhaps none is there, in the units of `jobs`."""
 
 
 class Answers:
-    """The part of a broker that takes answers."""
+    """The part of a broker that settles deliveries."""
 
     scheduler: Scheduler
     events: Events
 
     def acknowledge(self, taken: Taken | Lots) -> None:
-        """Messages are done with."""
+        """Settles messages that were acknowledged."""
         if isinstance(taken, list):
             for _, owed in taken:
                 self.acknowledge_one(owed)
@@ -48,7 +48,7 @@ class Answers:
             yield ANSWER_MIN + len(lot)
 
     def acknowledge_one(self, owed: Delivery) -> None:
-        """A message is done with."""
+        """Settles one message that was acknowledged."""
         queue, position, message, consumer = owed
         queue.unacked_count -= 1
         if queue.tracks_settlement:
@@ -57,7 +57,7 @@ class Answers:
             consumer.answered()
 
     def reject(self, taken: Taken | Lots) -> None:
-        """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
+        """Drops or dead-letters messages that were rejected; of one consumer's, those of a higher priority first."""
         if not isinstance(taken, list):
             self.scheduler.jobs.do(self._reject(taken))
             return
@@ -82,7 +82,7 @@ class Answers:
                 consumer.answered()
 
     def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
-        """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
+        """Requeues messages at the next `settle`, so that they are redelivered only after the reply."""
         if isinstance(taken, list):
             self.scheduler.requeues.extend((portion, way) for portion in commands(taken, together=way == "down"))
             self.scheduler.jobs.spend(len(taken))
@@ -90,8 +90,8 @@ class Answers:
             self.scheduler.jobs.begin(self._requeue(taken, way))
 
     def _requeue(self, lots: Lots, way: ReturnWay, leaving: Leaving | None = None) -> Steps:
-        """Nobody gets anything of a queue before all of a portion is back, or it would be out of order. And it is only
-        then that those who had it leave, for the next one in line must get it first."""
+        """Requeues portion by portion: a job. A queue delivers nothing before all of a portion is back, to keep the
+        order. Only then do the `leaving` consumers of the portion leave, for the next one must be served first."""
         portions = Portions(together=way == "down")
         yield from _sorted_into(portions, lots)
         while (part := portions.pop()) is not None:
@@ -107,7 +107,7 @@ class Answers:
             yield 2 * len(part.owed)
 
     def _take_back(self) -> None:
-        """Portion by portion: what comes of one is done before the next."""
+        """Carries out the requeues of this turn portion by portion, and drains the queue after each of them."""
         returns = self.scheduler.requeues
         while returns:
             portion, way = returns.popleft()
@@ -130,8 +130,8 @@ class Answers:
             queue.drain()
 
     def close_channel(self, vhost: Vhost, unacked: UnackedDeliveries, answered: Taken) -> Steps:
-        """A channel is over, however it ended: its consumers leave, and what it owes goes back, with what it `answered`
-        in a transaction that was not committed. A job."""
+        """Closes a channel, however it ended: its consumers leave, and its unacknowledged messages are requeued, with
+        those `answered` in a transaction that was not committed. A job."""
         yield from unacked.put_back_many(answered)
         unused = {consumer.queue: None for consumer in unacked.consumers if consumer.queue.auto_delete}
         if len(unacked.consumers) + len(unacked.by_tag) <= UNITS_AT_ONCE:
@@ -157,7 +157,7 @@ class Answers:
             yield CONSUMER_UNITS
 
     def _dismiss(self, consumer: Consumer) -> None:
-        """A consumer leaves with its channel."""
+        """Removes a consumer that leaves with its channel."""
         if consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
             self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, INTERNAL_USER)

@@ -1,6 +1,6 @@
-"""The kinds of values that queues and consumers are told, as arguments and in policies.
+"""Checks of the values of arguments and policy keys.
 
-A check of an argument answers with RabbitMQ's error term, one of a policy's value with yes or no.
+A check of an argument returns RabbitMQ's error term, one of a policy's value True or False.
 
 Source: `rabbit_amqqueue:check_*_arg`, `rabbit_policies:validate_policy0`.
 """
@@ -13,12 +13,12 @@ from amqpy.errors import PreconditionFailed, escaped
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
 EXPIRY_MAX_MS = 315_360_000_000
-"""Ten years, RabbitMQ's limit for every time to live."""
+"""Ten years, RabbitMQ's limit for every TTL."""
 
 MAX_PRIORITY = 255
 
 Check: TypeAlias = Callable[[Field, Table], str | None]
-"""Looks at an argument's value, beside all the arguments; the Erlang term that says what is wrong, or None."""
+"""Checks an argument's value, given all arguments; returns the Erlang term that says what is wrong, or None."""
 
 
 # --- arguments
@@ -29,7 +29,7 @@ def integer(field: Field, arguments: Table) -> str | None:
 
 
 def natural(field: Field, arguments: Table) -> str | None:
-    """0 or more."""
+    """Checks for an integer of 0 or more."""
     return integer(field, arguments) or (f"{{value_negative,{field.value}}}" if field.value < 0 else None)
 
 
@@ -43,7 +43,7 @@ def time_to_live(field: Field, arguments: Table) -> str | None:
 
 
 def queue_expiry(field: Field, arguments: Table) -> str | None:
-    """A time to live that must not be 0."""
+    """Checks a TTL that must not be 0."""
     return positive(field, arguments) if field.value == 0 else time_to_live(field, arguments)
 
 
@@ -67,7 +67,7 @@ def dead_letter_key(field: Field, arguments: Table) -> str | None:
 
 
 def one_of(values: Iterable[str], otherwise: str) -> Check:
-    """`otherwise` is the error term; a `~` in it stands for the value."""
+    """Makes a check for one of the values. `otherwise` is the error term; a `~` in it stands for the value."""
     known = frozenset(values)
 
     def check(field: Field, arguments: Table) -> str | None:
@@ -122,12 +122,14 @@ def among(*values: object) -> PolicyCheck:
     return lambda value: any(value is each or (value == each and type(value) is type(each)) for each in values)
 
 
-# --- a message's own time to live
+# --- a message's own TTL
 
 
 def check_expiration(value: str) -> int:
-    """The milliseconds of an `expiration` property. Raises PreconditionFailed, in `rabbit_basic:parse_expiration`'s
-    words."""
+    """Parses an `expiration` property into milliseconds. Raises PreconditionFailed.
+
+    Source: `rabbit_basic:parse_expiration`, also for the texts.
+    """
     number = re.match(r"[+-]?[0-9]+", value)
     if number is None:
         raise _invalid_expiration(value, "no_integer")

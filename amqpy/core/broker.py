@@ -1,8 +1,8 @@
-"""The broker: what clients may ask of it.
+"""The broker: the operations that clients may ask for.
 
 An operation checks everything first, in RabbitMQ's order, and changes things after; so it is done whole or not at
-all. It raises a ChannelFault or ConnectionFault that says why not. Operations leave queues *dirty* where a consumer
-may now be served; `settle` serves them, and whoever calls operations calls it when a turn is over.
+all. It raises a ChannelFault or ConnectionFault that says why not. Operations note the queues that may now have
+something to deliver; `settle` drains them, and must be called at the end of each turn.
 
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
@@ -17,7 +17,7 @@ from amqpy.core.administration.administration import Administration
 from amqpy.core.alarms import Alarms
 from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
-from amqpy.core.checks import check_permission, exchange_text, find_exchange, open_queue, queue_text
+from amqpy.core.checks import check_permission, open_queue, queue_text
 from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
 from amqpy.core.durability import encoding, recovery
 from amqpy.core.events import event_properties
@@ -34,33 +34,28 @@ from amqpy.core.resources import Resources
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.topology import Topology
 from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
-from amqpy.core.vhost import Metadata, Route, Vhost
-from amqpy.errors import AccessRefused, NotFound, Unimplemented
-from amqpy.profile import PROFILES
+from amqpy.core.vhost import Metadata, Vhost
+from amqpy.errors import NotFound
 from amqpy.sizes import Limit, parse_limit
-from amqpy.wire.content import IMMEDIATE, MANDATORY, split_address
-from amqpy.wire.values import Table, text
+from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
     from amqpy.core.durability.journal import Journal
     from amqpy.core.durability.records import Record
 
-QUEUES_MAX = 100
-"""Queues that a message may go to without being counted as more than the other messages of its turn."""
-
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
 
 WORK_MAX = 500
-"""Dead letters that are published in one turn (some milliseconds' worth)."""
+"""Dead letters that are published in one turn (a few milliseconds of work)."""
 
 
 class Broker(Answers):
     """All virtual hosts and the operations on them.
 
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
-    With a journal, what is durable is recorded there; `recorded` is what an earlier broker recorded, in the order of
-    a store. `now_ms` is the time of the first turn.
+    With a journal, everything durable is recorded there; `recorded` holds the records of an earlier broker, in the
+    order of a store. `now_ms` is the time of the first turn.
     """
 
     def __init__(
@@ -76,10 +71,10 @@ class Broker(Answers):
         now_ms: int = 0,
     ) -> None:
         self.config = config
-        self.profile = PROFILES[config.profile]
+        self.profile = config.switches
         size = config.max_message_size
         self.max_message_size = self.profile.max_message_size if size is None else size
-        # A smaller frame_max of ours must not shut everybody out.
+        # A smaller frame_max of ours must not lock out every client.
         self.frame_max_floor = min(self.profile.frame_max_floor, config.frame_max)
         self.new_name = new_name
         self.choose = choose
@@ -90,7 +85,7 @@ class Broker(Answers):
         self.scheduler.now_ms = now_ms
         self.scheduler.journal = journal
         self.internal_publisher = InternalPublisher(self.scheduler)
-        self.events = Events(self.internal_publisher, unix_time_ms)
+        self.events = Events(self.internal_publisher, unix_time_ms, self.node)
         self.vhosts: dict[str, Vhost] = {}
         self.consumer_timeouts = ConsumerTimeouts(
             self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer
@@ -107,7 +102,7 @@ class Broker(Answers):
 
     @property
     def default_metadata(self) -> Metadata:
-        """That of a virtual host of which nothing else is said. That queues are classic goes without saying."""
+        """The metadata of a new virtual host unless given. A default queue type of classic is left out."""
         kind = self.config.default_queue_type
         return Metadata(default_queue_type=None if kind == CLASSIC else kind)
 
@@ -120,7 +115,7 @@ class Broker(Answers):
         return vhost
 
     def add_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        """A new virtual host."""
+        """Creates a virtual host: records it, and tells its exchanges as events."""
         vhost = self.place_vhost(name, metadata)
         self.scheduler.put(encoding.of_vhost(vhost))
         for exchange in vhost.exchanges.values():
@@ -135,7 +130,7 @@ class Broker(Answers):
         return (client for vhost in self.vhosts.values() for client in vhost.clients)
 
     def new_pid(self) -> str:
-        """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""
+        """Makes the name of a connection or a channel in events: RabbitMQ's process id. Here it is only a name."""
         return f"<{self.node}.{next(self._pids)}.0>"
 
     @property
@@ -145,8 +140,8 @@ class Broker(Answers):
     # --- turns
 
     def settle(self) -> None:
-        """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
-        over are dropped, and every queue that has both messages and consumers again is drained."""
+        """Does what operations have left to do: notifies consumers that their queue is gone, drops messages that have
+        expired, and drains every queue that has both messages and consumers again."""
         scheduler = self.scheduler
         if scheduler.requeues:
             self._take_back()
@@ -159,7 +154,7 @@ class Broker(Answers):
             self._let_time_pass()
         if scheduler.queues_to_drain:
             while dirty := scheduler.queues_to_drain:
-                # First come, first served: of those that one channel's limit held back, none may go short.
+                # In the order they were noted: of the queues that one channel's limit blocked, none may starve.
                 for queue in tuple(dirty):
                     if queue in dirty:
                         del dirty[queue]
@@ -168,9 +163,9 @@ class Broker(Answers):
                 self._let_time_pass()
 
     def _let_time_pass(self) -> None:
-        """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
-        and no recursion, however long a chain of queues is; and what is more than a turn should take waits for the
-        next one."""
+        """Runs timers that are due, and publishes dead letters, which may dead-letter others and set more timers. It is
+        a loop and no recursion, however long a chain of queues is; work beyond `WORK_MAX` is left for the next
+        turn."""
         scheduler = self.scheduler
         work = WORK_MAX
         while work > 0:
@@ -194,7 +189,7 @@ class Broker(Answers):
                 return
 
     def advance(self, now_ms: int) -> None:
-        """A turn begins. What expired since the last one is gone before anybody can see it."""
+        """Begins a turn: sets the time, and drops what expired since the last turn before any client can see it."""
         scheduler = self.scheduler
         scheduler.now_ms = now_ms
         scheduler.jobs.spent = 0
@@ -206,7 +201,7 @@ class Broker(Answers):
             self.settle()
 
     def next_at_ms(self) -> int | None:
-        """When to `advance` although nobody asks for anything, or None."""
+        """The time at which `advance` must be called even without input, or None."""
         scheduler = self.scheduler
         is_busy = (
             scheduler.dead_letters
@@ -218,28 +213,28 @@ class Broker(Answers):
         return scheduler.now_ms if is_busy else scheduler.deadlines.first_at_ms()
 
     def work(self) -> None:
-        """A turn for large work that is under way: some of it is done, and settled."""
+        """Does one turn of the large work that is under way, and settles."""
         if self.scheduler.jobs:
             self.scheduler.jobs.work()
             self.settle()
 
     def finish(self) -> None:
-        """Does all large work there is: the broker stops."""
+        """Does all large work that is left. Called when the broker stops."""
         while self.scheduler.jobs:
             self.work()
 
     def message_count(self) -> int:
-        """Messages, ready or delivered, once for each queue they are in; and those that exchanges keep."""
+        """The number of messages, ready or unacknowledged, in all queues, and of those that exchanges keep."""
         return sum(vhost.message_count() for vhost in self.vhosts.values())
 
     def messages_in_memory(self) -> int:
-        """The same, but for those that are on disk only."""
+        """Like `message_count`, without messages that are only on disk."""
         return sum(vhost.messages_in_memory() for vhost in self.vhosts.values())
 
     def sweep(self, count: int) -> None:
-        """Frees up to `count` messages of what was purged or deleted.
+        """Frees up to `count` messages of those that were purged or deleted.
 
-        Freeing a million messages takes a tenth of a second, and nobody should have to wait for it.
+        Freeing a million messages takes a tenth of a second, and no client should have to wait for it.
         """
         while self.scheduler.discarded and count > 0:
             messages = self.scheduler.discarded[0]
@@ -248,28 +243,6 @@ class Broker(Answers):
                 count -= 1
             if not messages:
                 self.scheduler.discarded.popleft()
-
-    # --- publishing
-
-    def find_route(self, client: Client, vhost: Vhost, payload: bytes) -> Route:
-        """Where a publish with this method payload goes. Raises what refuses it, and IndexError or ValueError
-        for a payload that is none."""
-        address, bits = payload[6:-1], payload[-1]
-        raw_exchange, raw_key = split_address(address)
-        if bits & IMMEDIATE:
-            raise immediate_unimplemented()
-        name = text(raw_exchange)
-        check_permission(client, vhost, "write", "exchange", name)
-        exchange = find_exchange(vhost, name)
-        if exchange.internal:
-            raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
-        route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
-        if not vhost.tracing:
-            queues = vhost.find_queues(route)
-            # Where it goes to very many, each message is looked at: what it costs is to be counted.
-            route.queues = None if queues is not None and len(queues) > QUEUES_MAX else queues
-        vhost.remember_route(client.user_name, payload, route)
-        return route
 
     # --- consuming
 
@@ -287,7 +260,7 @@ class Broker(Answers):
         prefetch: int,
         arguments: Table,
     ) -> Consumer:
-        """basic.consume. The consumer gets nothing before the next `settle`."""
+        """Starts a consumer (basic.consume). Nothing is delivered to it before the next `settle`."""
         check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
@@ -314,18 +287,19 @@ class Broker(Answers):
     def consume_replies(
         self, vhost: Vhost, unacked: UnackedDeliveries, target: DeliveryTarget, *, tag: str
     ) -> ReplyQueue:
-        """basic.consume of the direct reply-to pseudo-queue: a queue for this consumer's replies."""
-        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
+        """Consumes from the direct reply-to pseudo-queue; returns the queue of this consumer's replies."""
+        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
         vhost.add_reply_queue(queue)
         return queue
 
     def check_reply_queue(self, vhost: Vhost, name: str) -> None:
-        """queue.declare of the pseudo-queue, which is always there, or of somebody's reply-to."""
+        """Checks queue.declare of the pseudo-queue, which always exists, or of a reply queue. Raises NotFound."""
         if name != REPLY_TO and name not in vhost.reply_queues:
             raise NotFound(f"no {queue_text(vhost, name)}")
 
     def cancel(self, vhost: Vhost, consumer: Consumer) -> None:
-        """basic.cancel. What the consumer owes stays owed; an auto-delete queue goes with its last consumer."""
+        """Cancels a consumer (basic.cancel). Its unacknowledged messages stay with the channel; an auto-delete queue
+        is deleted with its last consumer."""
         queue = consumer.queue
         queue.remove_consumer(consumer)
         actor = consumer.unacked.origin.user if queue.type == CLASSIC else INTERNAL_USER
@@ -336,7 +310,7 @@ class Broker(Answers):
     def get(
         self, client: Client, vhost: Vhost, queue_name: str, unacked: UnackedDeliveries, *, no_ack: bool
     ) -> tuple[int, bool, Message, int] | None:
-        """basic.get: delivery tag, redelivered, the message and how many are left; None when there is none."""
+        """Gets one message (basic.get): delivery tag, redelivered, message, messages left; None when there is none."""
         check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
@@ -357,13 +331,13 @@ class Broker(Answers):
         message = queue.shown(message, by_get=True)
         if vhost.tracer is not None:
             vhost.tracer.delivered(queue.name, redelivered, message, unacked.origin)
-        return tag, redelivered, message, len(queue.ready)
+        return tag, redelivered, message, queue.ready_count
 
     # --- endings
 
     def _end_consumer(self, unacked: UnackedDeliveries, consumer: Consumer | None, overdue: Taken) -> None:
-        """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
-        else it owes stays owed."""
+        """Ends a consumer whose deliveries timed out: requeues the overdue ones and cancels it. Its other unacked
+        messages stay with the channel."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
             self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, INTERNAL_USER)
@@ -372,13 +346,8 @@ class Broker(Answers):
         self.requeue(in_lots(overdue, len(overdue)), "nack")
 
     def connection_lost(self, client: Client, vhost: Vhost) -> Steps:
-        """A connection is over and its channels are closed: its exclusive queues go. A job."""
+        """Deletes the exclusive queues of a connection that is closed, after its channels. A job."""
         vhost.clients.pop(client, None)
         for queue in each(vhost.owned.get(client, ())):
             if not queue.deleted:
                 yield from vhost.take_queue(queue)
-
-
-def immediate_unimplemented() -> Unimplemented:
-    """For a publish with the immediate bit, before anything else about it is judged."""
-    return Unimplemented("immediate=true")

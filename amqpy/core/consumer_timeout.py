@@ -1,12 +1,12 @@
-"""Deliveries that nobody answers: `consumer_timeout`, `x-consumer-timeout` of queues and of consumers.
+"""Deliveries that are not acknowledged in time: `consumer_timeout`, `x-consumer-timeout` of queues and of consumers.
 
-When a message was delivered is not noted: that would cost every delivery. Now and then a mark is made of the last
-delivery tag of each channel, and a message is as old as the first mark that covers it. So a timeout comes late by two
-intervals between marks at most, and costs nothing where there is none.
+The time of a delivery is not noted: that would cost every delivery. Instead the last delivery tag of each channel is
+marked at intervals, and a message is as old as the first mark that covers it. So a timeout is late by two intervals
+at most, and costs nothing where there is none.
 
-RabbitMQ 3 closes the channel, and looks at its oldest delivery only, whatever the others' queues say. RabbitMQ 4 takes
-what is overdue back from the consumer and cancels it; where the client could not understand that, or it was basic.get,
-it closes the channel, too. Answers that still come for what was taken back mean nothing, and harm nobody.
+RabbitMQ 3 closes the channel, and looks at its oldest delivery only, whatever the timeouts of the others' queues are.
+RabbitMQ 4 requeues the deliveries that timed out and cancels the consumer; if the client does not support that, or it
+was basic.get, it closes the channel, too. Acknowledgements of requeued deliveries that arrive later have no effect.
 
 Source: `rabbit_channel:evaluate_consumer_timeout` (3.x); `rabbit_fifo`, `rabbit_channel:handle_queue_actions` (4.3).
 """
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 INTERVAL_MS = 10_000
 MARKS_MAX = 1000
 UNKNOWN_MS = -1
-"""The timeout that RabbitMQ 4 names when it closes a channel."""
+"""The timeout in RabbitMQ 4's error text when it closes a channel."""
 
-Overdues: TypeAlias = "dict[Consumer | None, list[tuple[int, Delivery]]]"
+TimedOut: TypeAlias = "dict[Consumer | None, list[tuple[int, Delivery]]]"
 
 
 class _Watched(NamedTuple):
     close: Callable[[int], None]
-    """Closes the channel, for a timeout of so many milliseconds."""
+    """Closes the channel, for a timeout in milliseconds."""
     supports_cancel_notify: bool
-    """Whether the client understands that the broker ends a consumer."""
+    """True if the client supports basic.cancel from the broker."""
     marks: deque[tuple[int, int]]
-    """When which tag was the last one; the first covers the oldest message."""
+    """Times and the last delivery tag at each; the first one covers the oldest message."""
 
 
 class ConsumerTimeouts:
@@ -59,9 +59,9 @@ class ConsumerTimeouts:
         self._scheduler = scheduler
         self._profile = profile
         self._timeout_ms = timeout_ms
-        """For queues that have none of their own; None is no limit."""
+        """The timeout of queues that have none of their own; None is no limit."""
         self._take_back = take_back
-        """Returns messages to their queue, and ends the consumer that had them (None: basic.get)."""
+        """Requeues messages, and ends the consumer that had them (None: basic.get)."""
         self._channels: dict[UnackedDeliveries, _Watched] = {}
         self._is_running = False
         self._is_looking = False
@@ -69,7 +69,7 @@ class ConsumerTimeouts:
             self.start()
 
     def start(self) -> None:
-        """Some queue or consumer has a timeout."""
+        """Starts the timer: some queue or consumer has a timeout."""
         if not self._is_running:
             self._is_running = True
             self._scheduler.deadlines.set(self, self._scheduler.now_ms + INTERVAL_MS)
@@ -93,7 +93,7 @@ class ConsumerTimeouts:
     def _look(self) -> Steps:
         for unacked, watched in each(self._channels.items()):
             yield 1
-            # What is being answered is not late, and what a closed channel owed is not owed any more.
+            # Deliveries that are being settled are not late, and a closed channel has none any more.
             if unacked.is_busy or unacked not in self._channels:
                 continue
             self._mark(unacked, watched.marks)
@@ -112,7 +112,7 @@ class ConsumerTimeouts:
         if oldest is not None and (not marks or marks[-1][1] < unacked.last_tag):
             marks.append((self._scheduler.now_ms, unacked.last_tag))
         if len(marks) > MARKS_MAX:
-            # What the others covered looks younger than it is; the first and the last one stay.
+            # The messages that the others covered look younger than they are; the first and the last mark stay.
             kept = list(marks)[::2]
             marks.clear()
             marks.extend(kept)
@@ -125,26 +125,26 @@ class ConsumerTimeouts:
             watched.close(timeout_ms)
 
     def _release(self, unacked: UnackedDeliveries, watched: _Watched) -> Steps:
-        found: Overdues = {}
+        found: TimedOut = {}
         aged = _aged(list(unacked.by_tag), list(watched.marks))
         while lot := list(islice(aged, LOT)):
             for since_ms, tag in lot:
-                owed = unacked.by_tag.get(tag)
-                timeout_ms = None if owed is None else self._timeout_of(owed)
-                if owed is not None and timeout_ms is not None and since_ms <= self._scheduler.now_ms - timeout_ms:
-                    found.setdefault(owed[3], []).append((tag, owed))
+                delivery = unacked.by_tag.get(tag)
+                timeout_ms = None if delivery is None else self._timeout_of(delivery)
+                if delivery is not None and timeout_ms is not None and since_ms <= self._scheduler.now_ms - timeout_ms:
+                    found.setdefault(delivery[3], []).append((tag, delivery))
             yield len(lot)
         if unacked.is_busy:
             return
-        for consumer, overdue in found.items():
-            # If the channel is closed below, it cannot owe any more what the next ones had.
+        for consumer, timed_out in found.items():
+            # If the channel is closed below, the deliveries of the next consumers are requeued already.
             if unacked in self._channels:
-                self._take_back(unacked, consumer, [entry for entry in overdue if entry[0] in unacked.by_tag])
+                self._take_back(unacked, consumer, [entry for entry in timed_out if entry[0] in unacked.by_tag])
                 if consumer is None or not watched.supports_cancel_notify:
                     watched.close(UNKNOWN_MS)
 
-    def _timeout_of(self, owed: "Delivery") -> int | None:
-        queue, consumer = owed[0], owed[3]
+    def _timeout_of(self, delivery: "Delivery") -> int | None:
+        queue, consumer = delivery[0], delivery[3]
         if queue.type != QUORUM:
             return None
         given = None if consumer is None else consumer.arguments.get("x-consumer-timeout")
@@ -155,7 +155,7 @@ class ConsumerTimeouts:
 
 
 def _aged(tags: list[int], marks: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Since when at the latest each tag is owed."""
+    """Yields each tag with the latest time at which it may have been delivered."""
     rest = iter(marks)
     since_ms, covered = next(rest)
     for tag in tags:
@@ -165,7 +165,7 @@ def _aged(tags: list[int], marks: list[tuple[int, int]]) -> Iterator[tuple[int, 
 
 
 class _Returned:
-    """Stands for the queue of a message that was taken back: whatever the answer is, it means nothing."""
+    """Stands for the queue of a delivery that was requeued: settling it again has no effect."""
 
     name = ""
     type = None
@@ -182,4 +182,4 @@ class _Returned:
 
 
 RETURNED: "Delivery" = (cast("Queue", _Returned()), 0, Message(b"", b"", b""), None)
-"""What the tag of a message has instead of a message that was taken back."""
+"""Replaces a delivery that was requeued, under its tag."""

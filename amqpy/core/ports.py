@@ -1,6 +1,6 @@
-"""What the core asks of the outside: the two sides of a client that broker operations are done for.
+"""The protocols that the core needs from a connection: the client itself, and the target of a consumer's deliveries.
 
-An effect is a call, not an object: the session that implements these protocols writes the bytes at once, into the
+An effect is a call, not an object: the connection that implements these protocols writes the bytes at once, into the
 client's outbox. Nothing here blocks or fails, and only `Client.close` calls back into the core.
 """
 
@@ -13,57 +13,61 @@ Verb: TypeAlias = Literal["configure", "write", "read"]
 
 
 class Origin(NamedTuple):
-    """A channel, as others are told of it."""
+    """A channel, as events and traces name it."""
 
     connection: str
     """The name of its connection."""
     number: int
     user: str
     pid: str
-    """What RabbitMQ would have: a name that no other channel or connection ever had."""
+    """A name that no other channel or connection ever had, in the form of RabbitMQ's process ids."""
 
 
 NOBODY: Final = Origin("", 0, "", "")
 
 
-class Client(Protocol):
-    """A connection, as far as the core needs to know it. Compared by identity: it owns exclusive queues."""
+class Actor(Protocol):
+    """The one in whose name an operation is done: a connected client, or a user of the management API."""
 
     @property
     def user_name(self) -> str: ...
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        """True if its user has this permission on an exchange or a queue of its vhost."""
+
+
+class Client(Actor, Protocol):
+    """A connection, as the core sees it. Compared by identity: it owns exclusive queues."""
 
     @property
     def pid(self) -> str:
         """A name that no other connection or channel ever had."""
 
-    def may(self, verb: Verb, resource: str) -> bool:
-        """Whether its user has this permission on an exchange or a queue of its vhost."""
-
     @property
     def channel_count(self) -> int:
-        """How many channels it has open."""
+        """The number of open channels."""
 
     def on_alarm(self) -> None:
-        """Something became short, or is not any more: whether it may publish now is for the broker's alarms to say."""
+        """Is called when an alarm is set or cleared: the broker's alarms say whether it may publish now."""
 
     def wait_for_work(self) -> None:
-        """What it began is large, and goes on in later turns: nothing more is heard of it until `work_done`."""
+        """Stops processing its input until `work_done`: a job that it began goes on in later turns."""
 
     def work_done(self) -> None:
-        """All that it began is done."""
+        """Resumes processing its input: all its jobs are done."""
 
     def close(self, text: str) -> None:
-        """An administrator ends the connection: it leaves the core at once, and its peer is told why."""
+        """Closes the connection for an administrator: it leaves the core at once; the peer is sent the text."""
 
 
 class DeliveryTarget(Protocol):
-    """The client's end of one consumer."""
+    """The target of one consumer's deliveries."""
 
     @property
     def outbox(self) -> Outbox:
-        """Where deliveries go; how much it holds tells whether the client reads."""
+        """The buffer that deliveries are written to; its size shows whether the client reads."""
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
 
     def cancelled(self) -> None:
-        """The broker ended the consumer: its queue is gone, or it took too long to answer."""
+        """Is called when the broker cancels the consumer: its queue is gone, or its deliveries timed out."""

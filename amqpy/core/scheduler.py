@@ -1,7 +1,7 @@
-"""What the broker has yet to do: at the end of this operation, or at some time.
+"""Work to be done at the end of the current operation, or at some time (timers).
 
-Queues and virtual hosts note it here, `Broker.settle` does it. Nothing is done on the spot, because an operation is
-whole before its consequences begin: the reply to queue.delete comes before the basic.cancel it leads to.
+Queues and virtual hosts note it here, `Broker.settle` does it. It is not done on the spot, because an operation is
+complete before its consequences begin: the reply to queue.delete comes before the basic.cancel that it causes.
 """
 
 from collections import deque
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class TimerTarget(Hashable, Protocol):
-    """Something that waits for its time."""
+    """An object that can have a timer."""
 
     def on_timer(self) -> None:
-        """Called when its time has come; `Scheduler.now_ms` is not before it."""
+        """Is called when the timer is due; `Scheduler.now_ms` is not before it."""
 
 
 class Scheduler:
-    """Shared by all of a broker's queues."""
+    """The pending work and the timers of a broker, shared by all its queues."""
 
     __slots__ = (
         "cancelled_consumers",
@@ -49,32 +49,32 @@ class Scheduler:
         self.now_ms = 0
         """The time of the current turn."""
         self.queues_to_drain: dict[ConsumerDispatch, None] = {}
-        """Queues that may have both a message and a consumer for it."""
+        """Queues that may have both a ready message and a consumer for it."""
         self.queues_to_drain_further: dict[ConsumerDispatch, None] = {}
-        """The same of queues that had much to hand out, and go on in the next turn."""
+        """Queues that had much to deliver, and go on in the next turn."""
         self.deadlines: DeadlineHeap[TimerTarget] = DeadlineHeap()
-        """Who waits for when: a queue for the end of its first message, for example."""
+        """The timers: a queue's for the expiry of its first message, for example."""
         self.requeues: deque[tuple[list[Delivery], ReturnWay]] = deque()
-        """Messages on their way back to their queues, in portions of one queue."""
+        """Deliveries to be requeued, in portions of one queue, and the cause."""
         self.dead_letters: deque[tuple[Queue, int | None, Message, str]] = deque()
-        """Messages that died in a queue with a dead letter exchange, where they were in it, and the reason."""
+        """Messages to be dead-lettered: the queue, the position in it, the message and the reason."""
         self.jobs = Jobs()
-        """Large work, which is done bit by bit."""
+        """Large work, done bit by bit."""
         self.consumer_timeouts: ConsumerTimeouts | None = None
-        """Who looks for deliveries that nobody answers."""
+        """The timer of deliveries that are not acknowledged in time."""
         self.cancelled_consumers: list[Consumer] = []
-        """Consumers whose queue is gone, to be told."""
+        """Consumers to be notified that their queue is gone."""
         self.discarded: deque[deque[Any] | list[Any]] = deque()
-        """Messages that nobody will ask for again, to be freed by `Broker.sweep`."""
+        """Messages that are not needed any more, to be freed by `Broker.sweep`."""
         self.journal: Journal | None = None
-        """What is to be made durable, where there is a store."""
+        """The changes to be made durable, with a store; else None."""
 
     def put(self, record: "Record") -> None:
-        """A durable thing is there now, or is another one."""
+        """Records a durable object that is new or has changed."""
         if self.journal is not None:
             self.journal.put(record)
 
     def drop(self, record: "Record") -> None:
-        """A durable thing is gone."""
+        """Records that a durable object is gone."""
         if self.journal is not None:
             self.journal.drop(record)

@@ -1,4 +1,4 @@
-"""Data structures without AMQP inside."""
+"""Data structures that know nothing of AMQP."""
 
 import heapq
 from collections.abc import Hashable, Iterator
@@ -10,8 +10,8 @@ H = TypeVar("H", bound=Hashable)
 class DeadlineHeap(Generic[H]):
     """Keys with a deadline each; setting a new one replaces the old.
 
-    Entries that no longer hold stay in the heap until they come up; they name their key by a number, so that a key
-    which was discarded is let go at once.
+    Replaced entries stay in the heap until they come up; they name their key by a number, so that a key which was
+    discarded is released at once.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class TopicTrie(Generic[H]):
         node.values[value] = None
 
     def remove(self, pattern: list[str], value: H) -> None:
-        """Takes the value away, and the nodes that only led to it."""
+        """Removes the value, and the nodes that only led to it."""
         path = [self._root]
         for word in pattern:
             path.append(path[-1].children[word])

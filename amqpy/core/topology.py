@@ -1,4 +1,4 @@
-"""Declaring, deleting and binding: what there is in a virtual host, and what is bound to what.
+"""Declaring, deleting and binding exchanges and queues of a virtual host.
 
 An operation checks everything first, in RabbitMQ's order, and changes things after. It raises a ChannelFault or
 ConnectionFault that says why not.
@@ -9,16 +9,7 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 from typing import TYPE_CHECKING
 
 from amqpy.core.administration.limits import check_queue_limit
-from amqpy.core.arguments import (
-    CLASSIC,
-    EXCHANGE_ARGUMENTS,
-    QUORUM,
-    STREAM,
-    assert_same_arguments,
-    assert_same_property,
-    check_queue_arguments,
-    compared_arguments,
-)
+from amqpy.core.arguments import CLASSIC, EXCHANGE_ARGUMENTS, QUORUM, STREAM, check_queue_arguments, compared_arguments
 from amqpy.core.checks import (
     check_not_default,
     check_not_reserved,
@@ -32,29 +23,41 @@ from amqpy.core.checks import (
     queue_text,
     stripped,
 )
+from amqpy.core.equivalence import assert_same_arguments, assert_same_property
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
 from amqpy.core.ports import Client
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
-from amqpy.wire.values import Field, Table, with_field
+from amqpy.wire.values import Field, Table, by_name, with_field
 
 if TYPE_CHECKING:
     from amqpy.core.broker import Broker
 
-TRANSIENT_DENIED = (
-    "Feature `transient_nonexcl_queues` is deprecated.\n"
-    "By default, this feature is not permitted anymore.\n"
-    "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual version "
-    "to be determined.\n"
-    "To continue using this feature when it is not permitted by default, set the following parameter in your "
-    "configuration:\n"
-    '    "deprecated_features.permit.transient_nonexcl_queues = true"'
-)
+DENIED = {
+    "by default": (
+        "Feature `{feature}` is deprecated.\n"
+        "By default, this feature is not permitted anymore.\n"
+        "The feature will be removed from a future major RabbitMQ version, regardless of the configuration; actual "
+        "version to be determined.\n"
+        "To continue using this feature when it is not permitted by default, set the following parameter in your "
+        "configuration:\n"
+        '    "deprecated_features.permit.{feature} = true"'
+    ),
+    "by configuration": (
+        "Feature `{feature}` is deprecated.\n"
+        "Its use is not permitted per the configuration (overriding the default, which is permitted):\n"
+        '    "deprecated_features.permit.{feature} = false"\n'
+        "Its use will not be permitted by default in a future minor RabbitMQ version and the feature will be removed "
+        "from a future major RabbitMQ version; actual versions to be determined."
+    ),
+}
+"""The beginning of RabbitMQ's texts: of a reply text clients get no more than 255 bytes."""
 
-QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
+QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue, QuorumQueue)}
 
 
 class Topology:
@@ -77,7 +80,7 @@ class Topology:
         internal: bool,
         arguments: Table,
     ) -> None:
-        """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
+        """Creates the exchange, or checks that it is as declared (exchange.declare)."""
         kind_of_exchange = exchange_type(kind, vhost.profile)
         name = stripped(name)
         check_not_default(name)
@@ -109,14 +112,14 @@ class Topology:
         assert_same_arguments(what, EXCHANGE_ARGUMENTS, exchange.arguments, arguments)
 
     def check_exchange(self, client: Client, vhost: Vhost, name: str) -> None:
-        """exchange.declare with passive."""
+        """Checks that the exchange exists (exchange.declare with passive)."""
         name = stripped(name)
         check_not_default(name)
         check_passive_permission(client, vhost, "exchange", name)
         find_exchange(vhost, name)
 
     def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
-        """exchange.delete. What is not there is deleted already."""
+        """Deletes the exchange, if it exists (exchange.delete)."""
         name = stripped(name)
         check_not_default(name)
         if name.startswith("amq."):
@@ -142,7 +145,7 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> Queue:
-        """queue.declare. Creates the queue, named by us if it has no name, or makes sure that it is as asked for."""
+        """Creates the queue, with a made name if none is given, or checks that it is as declared (queue.declare)."""
         name = stripped(name)
         durable = durable and not exclusive
         arguments = _with_default_type(vhost, arguments, fits=durable and not auto_delete)
@@ -156,10 +159,13 @@ class Topology:
         check_permission(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
-            check_queue_limit(vhost, name)
+            if not vhost.profile.limits_come_last:
+                check_queue_limit(vhost, name)
             kind_of_queue = self._check_new_queue(
                 client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
             )
+            if vhost.profile.limits_come_last:
+                check_queue_limit(vhost, name)
             return vhost.add_queue(
                 name,
                 kind_of_queue,
@@ -188,7 +194,7 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> type[Queue]:
-        """The type of a queue that may be created."""
+        """Checks that the queue may be created, and returns its class."""
         what = queue_text(vhost, name)
         dead_letter_exchange = arguments.get("x-dead-letter-exchange")
         if dead_letter_exchange is not None:
@@ -200,7 +206,10 @@ class Topology:
             check_permission(client, vhost, "write", "exchange", dead_letter_exchange.value)
         name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
         if not (durable or exclusive or vhost.profile.transient_queues):
-            raise Denied(TRANSIENT_DENIED)
+            raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
+        denied = DENIED.get(vhost.profile.master_locator_denied)
+        if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
+            raise Denied(denied.format(feature="queue_master_locator"))
         kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
         kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
         if name_of_kind == STREAM:
@@ -208,30 +217,30 @@ class Topology:
         return kind
 
     def stat(self, queue: Queue) -> tuple[int, int]:
-        """How many messages wait and how many consumers there are. To ask is to use."""
+        """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
         queue.use()
-        return len(queue.ready), queue.consumer_count
+        return queue.ready_count, queue.consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
-        """queue.declare with passive."""
+        """Finds the queue (queue.declare with passive)."""
         name = stripped(name)
         check_passive_permission(client, vhost, "queue", name)
         return open_queue(client, vhost, name)
 
     def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
-        """queue.delete; how many messages went with it. What is not there is deleted already."""
+        """Deletes the queue, if it exists (queue.delete); returns the number of its ready messages."""
         name = stripped(name)
         check_permission(client, vhost, "configure", "queue", name)
         if name not in vhost.queues:
             return 0
         queue = open_queue(client, vhost, name)
         queue.check_delete(if_unused=if_unused, if_empty=if_empty)
-        count = len(queue.ready)
+        count = queue.ready_count
         vhost.remove_queue(queue, client.user_name)
         return count
 
     def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
-        """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
+        """Drops the ready messages (queue.purge) and returns their number. Unacknowledged ones stay."""
         check_permission(client, vhost, "read", "queue", name)
         queue = open_queue(client, vhost, name)
         return queue.purge()
@@ -241,7 +250,7 @@ class Topology:
     def bind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.bind"""
+        """Binds a queue to an exchange (queue.bind)."""
         queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
@@ -252,14 +261,14 @@ class Topology:
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.unbind. What is not bound, or not even there, is unbound already."""
+        """Removes a binding of a queue, if it exists (queue.unbind)."""
         queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.bind"""
+        """Binds an exchange to another one (exchange.bind)."""
         destination, source = self._check_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
@@ -269,7 +278,7 @@ class Topology:
     def unbind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.unbind. What is not bound, or not even there, is unbound already."""
+        """Removes a binding of an exchange, if it exists (exchange.unbind)."""
         destination, source = self._check_exchange_binding(client, vhost, destination, source)
         self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
@@ -311,8 +320,8 @@ class Topology:
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
-    """The arguments with the virtual host's default type of queue, if none is given. Only a durable queue that is
-    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default."""
+    """Adds the virtual host's default queue type to the arguments, if none is given. Only a durable queue that is
+    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default is."""
     profile = vhost.profile
     kind = vhost.metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
     if kind is None or "x-queue-type" in arguments:
@@ -321,4 +330,4 @@ def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
         if not profile.default_type_or_classic:
             return arguments
         kind = CLASSIC
-    return with_field(arguments, "x-queue-type", Field("longstr", kind))
+    return by_name(with_field(arguments, "x-queue-type", Field("longstr", kind)))

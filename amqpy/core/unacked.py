@@ -1,8 +1,8 @@
-"""What a channel's client owes us: the messages it was sent and has not answered.
+"""The unacknowledged deliveries of a channel, and its global prefetch.
 
-Delivery tags count up from 1 on each channel. Answers mostly come in order, one at a time or many at once, so
-everything outstanding lies in one dict by tag; `_lowest` lets a `multiple` answer walk over the tags it covers, each
-tag once in its life.
+Delivery tags count up from 1 on each channel. Acknowledgements mostly come in order, one at a time or many at once,
+so all deliveries are in one dict by tag; `_lowest` lets an acknowledgement with `multiple` walk over the tags that it
+covers, each tag once in its life.
 
 Source: AMQP 0-9-1 sections 1.8.3.13 and 3.1.8; `rabbit_channel:collect_acks`, `rabbit_limiter`.
 """
@@ -28,14 +28,14 @@ Delivery: TypeAlias = "tuple[Queue, int, Message, Consumer | None]"
 """A delivered message: its queue, its position there, the message, and the consumer (None: basic.get)."""
 
 Taken: TypeAlias = list[tuple[int, "Delivery"]]
-"""Deliveries that are answered, by their tags."""
+"""Deliveries that are being settled, with their tags."""
 
 Lots: TypeAlias = Iterator[Taken]
-"""The same where they are many: they leave the unacked as they are asked for."""
+"""The same where they are many: they are taken from the unacknowledged ones as this is iterated."""
 
 
 class UnackedDeliveries:
-    """One channel's deliveries and its global prefetch limit."""
+    """One channel's unacknowledged deliveries and its global prefetch limit."""
 
     __slots__ = ("_lowest", "by_tag", "consumers", "counted", "has_room", "is_busy", "last_tag", "limit", "origin")
 
@@ -45,17 +45,18 @@ class UnackedDeliveries:
         self.by_tag: dict[int, Delivery] = {}
         self._lowest = 1
         self.is_busy = False
-        """A large answer is being carried out: what it covers may still be here."""
+        """True while many deliveries are being settled: some of them may still be here."""
         self.limit = 0
-        """basic.qos with global=true: how many messages all consumers of the channel may owe; 0 is no limit."""
+        """The limit of basic.qos with global=true for all consumers of the channel together; 0 is no limit."""
         self.counted = 0
-        """How many of `owed` count towards the limit: those that consumers got, not those of basic.get."""
+        """The deliveries that count towards the limit: those of consumers, not those of basic.get."""
         self.has_room = True
         self.consumers: dict[Consumer, None] = {}
-        """While there is a limit, who got a message goes to the end: the others are the first when there is room."""
+        """The consumers. With a limit, one that gets a message goes to the end: the others are first when there is
+        room."""
 
     def add(self, queue: "Queue", position: int, message: Message, consumer: "Consumer | None") -> int:
-        """Notes a delivery that needs an answer; returns its tag."""
+        """Adds a delivery that must be acknowledged; returns its tag."""
         tag = self.last_tag = self.last_tag + 1
         self.by_tag[tag] = (queue, position, message, consumer)
         if self.limit and consumer is not None:
@@ -66,30 +67,31 @@ class UnackedDeliveries:
         return tag
 
     def next_tag(self) -> int:
-        """The tag of a delivery that needs no answer."""
+        """Returns the tag of a delivery that need not be acknowledged."""
         tag = self.last_tag = self.last_tag + 1
         return tag
 
     def take(self, tag: int, multiple: bool) -> Taken:
-        """Removes what an answer covers, oldest first. Raises PreconditionFailed for a tag that is not outstanding."""
-        owed = self.by_tag
+        """Removes the deliveries that an acknowledgement covers, oldest first. Raises PreconditionFailed for a tag that
+        is not unacknowledged."""
+        by_tag = self.by_tag
         if multiple and tag == 0:
             return self.take_all()
-        if tag not in owed:
+        if tag not in by_tag:
             raise _unknown(tag)
         if not multiple:
             return [(tag, self.take_one(tag))]
         span = tag + 1 - self._lowest
-        if span > 4 * len(owed):
-            # Most of the span was answered one by one: look at what there is instead.
-            tags = [candidate for candidate in owed if candidate <= tag]
+        if span > 4 * len(by_tag):
+            # Most of the span was acknowledged one by one: look at what there is instead.
+            tags = [candidate for candidate in by_tag if candidate <= tag]
         else:
-            tags = [candidate for candidate in range(self._lowest, tag + 1) if candidate in owed]
+            tags = [candidate for candidate in range(self._lowest, tag + 1) if candidate in by_tag]
         self._lowest = tag + 1
-        return [(candidate, owed.pop(candidate)) for candidate in tags]
+        return [(candidate, by_tag.pop(candidate)) for candidate in tags]
 
     def take_many(self, tag: int, multiple: bool) -> Taken | Lots:
-        """`take` where it may be much: then it is taken bit by bit, in lots, and must be taken to the end."""
+        """`take` for perhaps many deliveries: those are taken bit by bit, in lots, and must be iterated to the end."""
         if not multiple:
             return [(tag, self.take_one(tag))]
         if tag and tag not in self.by_tag:
@@ -101,22 +103,22 @@ class UnackedDeliveries:
         return self._take_lots(last)
 
     def _take_lots(self, last: int) -> Lots:
-        owed = self.by_tag
+        by_tag = self.by_tag
         tags: Sequence[int] = range(self._lowest, last + 1)
-        if len(tags) > 4 * len(owed):
-            there = list(owed)
+        if len(tags) > 4 * len(by_tag):
+            there = list(by_tag)
             tags = there[: bisect_right(there, last)]
         self._lowest = last + 1
         for start in range(0, len(tags), LOT):
-            yield [(tag, owed.pop(tag)) for tag in tags[start : start + LOT] if tag in owed]
+            yield [(tag, by_tag.pop(tag)) for tag in tags[start : start + LOT] if tag in by_tag]
         self.is_busy = False
 
     def take_one(self, tag: int) -> Delivery:
-        """What an answer without `multiple` covers. Raises PreconditionFailed."""
-        owed = self.by_tag.pop(tag, None)
-        if owed is None:
+        """Removes the delivery with this tag. Raises PreconditionFailed."""
+        delivery = self.by_tag.pop(tag, None)
+        if delivery is None:
             raise _unknown(tag)
-        return owed
+        return delivery
 
     def take_all(self) -> Taken:
         taken = list(self.by_tag.items())
@@ -130,33 +132,33 @@ class UnackedDeliveries:
             pass
 
     def put_back_many(self, taken: Taken) -> Steps:
-        """The same as a job."""
+        """`put_back` as a job."""
         if not taken:
             return
         self.is_busy = True
-        answered = yield from sort(taken, itemgetter(0))
+        settled = yield from sort(taken, itemgetter(0))
         before, last = list(self.by_tag), self.last_tag
         others = ((tag, self.by_tag[tag]) for tag in before)
         whole: dict[int, Delivery] = {}
-        entries = merge(answered, others, key=itemgetter(0))
+        entries = merge(settled, others, key=itemgetter(0))
         while lot := list(islice(entries, LOT)):
             whole.update(lot)
             yield len(lot)
-        # What was delivered meanwhile.
+        # Delivered meanwhile.
         whole.update((tag, self.by_tag[tag]) for tag in range(last + 1, self.last_tag + 1) if tag in self.by_tag)
         self.by_tag = whole
         self._lowest = min(self._lowest, next(iter(whole)))
         self.is_busy = False
 
     def set_limit(self, limit: int) -> None:
-        """Sets the global prefetch limit. Where there was none, RabbitMQ counts from all that is outstanding."""
+        """Sets the global prefetch limit. If there was none, RabbitMQ counts all deliveries that are unacknowledged."""
         if limit and not self.limit:
             self.counted = len(self.by_tag)
         self.limit = limit
         self._note_room()
 
     def make_room(self) -> None:
-        """A message that a consumer had is settled, and there is a limit."""
+        """Counts a settled message of a consumer against the limit, and resumes consumers if there is room."""
         if self.counted:
             self.counted -= 1
         self._note_room()
@@ -171,7 +173,7 @@ class UnackedDeliveries:
 
 
 def in_lots(entries: Iterable[tuple[int, Delivery]], count: int) -> Taken | Lots:
-    """So many entries as a job takes them, if that is much."""
+    """The entries in lots, as a job takes them, if they are many."""
     if count <= UNITS_AT_ONCE:
         return list(entries)
     rest = iter(entries)
@@ -179,7 +181,7 @@ def in_lots(entries: Iterable[tuple[int, Delivery]], count: int) -> Taken | Lots
 
 
 def commands(taken: Taken, *, together: bool = False) -> list[list[Delivery]]:
-    """The portions of what is answered at once, if that is not much: see `Portions`."""
+    """The portions of a small number of deliveries that are settled together: see `Portions`."""
     if len(taken) == 1:
         return [[taken[0][1]]]
     portions = Portions(together=together)

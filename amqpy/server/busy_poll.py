@@ -24,7 +24,7 @@ GAP_MAX_S = 200e-6
 """Two turns less than this apart are a conversation."""
 
 ROUNDS = 12
-"""How often to look before sleeping: about 12 µs each, together somewhat less than GAP_MAX_S."""
+"""Polls before sleeping: about 12 µs each, together somewhat less than GAP_MAX_S."""
 
 SINGLE_PEER_TURNS = 8
 """Turns of one peer after which nobody else is expected to speak. Fewer would hold up others who take turns with it."""
@@ -53,7 +53,7 @@ class BusyPoll:
             self._lively.set()
 
     def is_single_peer(self, speaker: "ConnectionTasks") -> bool:
-        """Whether this peer alone has been speaking, without long pauses."""
+        """True if only this peer has been sending, without long pauses."""
         return self._in_a_row >= SINGLE_PEER_TURNS and speaker is self._speaker
 
     def forget(self, speaker: "ConnectionTasks") -> None:

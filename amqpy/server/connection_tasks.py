@@ -27,7 +27,7 @@ RECEIVE_MIN, RECEIVE_MAX = 16 * 1024, 256 * 1024
 body is set aside in no time, as many octets of tiny messages take six milliseconds."""
 
 TURN_MIN_S, TURN_MAX_S = 0.25e-3, 1e-3
-"""How long a turn may take: long enough to be worth the way to it, short enough that others soon get theirs."""
+"""The least and most seconds of a turn: long enough to be worth its overhead, short enough for the others."""
 
 SMALL = 4096
 """Bytes of somebody who says one thing at a time."""
@@ -36,17 +36,17 @@ READ_ON_MAX = 8
 """Turns in a row without asking who else is there."""
 
 LISTEN_S = 100e-6
-"""How long to listen to nobody but the one peer who speaks."""
+"""Seconds to poll the one peer that sends, and no other."""
 
 STALL_S = 60
-"""How long a peer for which all its share waits may neither take anything of it nor say anything."""
+"""Seconds after which a peer is given up that neither reads nor sends, while its share of the memory is used up."""
 
 HELD_MAX = 16 * 1024
 """Bytes taken of a peer that must wait, for the end of an alarm or of its work, or for the store. They are not heard
 yet, but behind them its end is noticed."""
 
 LINGER_S = 5
-"""How long the last words may take to be read."""
+"""Seconds that the peer has to read the last frames."""
 
 
 class SessionStart(Protocol):
@@ -73,7 +73,7 @@ class ConnectionTasks:
         self._resume_at = -1
         """Bytes in the outbox at which the consumers get their turn again; -1 if they need not."""
         self._heard_at = trio.current_time()
-        """When the peer last said something."""
+        """The time of the last bytes from the peer."""
         self._write = trio.Event()
         self._reading = trio.CancelScope()
         self._holding = trio.CancelScope()
@@ -151,7 +151,7 @@ class ConnectionTasks:
 
     @property
     def _waits_for_others(self) -> bool:
-        """Whether the next word is not the peer's: it is done, or waits for the store as others may."""
+        """True if no input is expected from this peer next: its connection is closed, or the store has work."""
         flusher = self._reactor.flusher
         return self.session.is_closed or (flusher is not None and flusher.has_work)
 
@@ -272,7 +272,7 @@ class ConnectionTasks:
 
 
 def _after(buffers: list[bytes | memoryview], size: int) -> list[bytes | memoryview]:
-    """What is left of the buffers when their first `size` bytes are sent."""
+    """The rest of the buffers after their first `size` bytes."""
     for index, buffer in enumerate(buffers):
         if size < len(buffer):
             return [memoryview(buffer)[size:], *buffers[index + 1 :]]

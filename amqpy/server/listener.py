@@ -1,4 +1,4 @@
-"""Where connections come from: TCP addresses and unix sockets.
+"""Listeners on TCP addresses and unix sockets.
 
 Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a listener is.
 """

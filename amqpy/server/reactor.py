@@ -39,7 +39,7 @@ OPENED_MAX = 20
 STORE_LOST = "broker forced connection closure with reason 'store lost'"
 
 DRAIN_S = 2
-"""How long connections get to say close-ok when the broker stops."""
+"""Seconds that connections have for close-ok when the broker stops."""
 
 
 class Reactor:
@@ -52,7 +52,7 @@ class Reactor:
         self.internal_errors = 0
         self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
-        """Where connections live while `run` runs; they outlive the listeners, to be drained."""
+        """The nursery of connections while `run` runs; they outlive the listeners, to be drained."""
         self.to_flush: list[ConnectionTasks] = []
         """Connections whose outboxes were written to."""
         self.opened: deque[ConnectionTasks] = deque()
@@ -63,7 +63,7 @@ class Reactor:
         self._sleeping_until_ms: int | None = None
         self._empty = trio.Event()
         self.flusher: Flusher | None = None
-        """Who makes durable what is to be, where there is a store."""
+        """Writes the batches of the journal, with a store; else None."""
 
     def keep_in(self, store: Store, on_failure: Callable[[], None]) -> None:
         """From now on what is durable is written into the store. To be called before `run`."""
@@ -80,7 +80,7 @@ class Reactor:
 
     @property
     def is_store_behind(self) -> bool:
-        """Whether those who publish what is stored have to wait."""
+        """True if publishers of stored messages have to wait."""
         return self.flusher is not None and self.flusher.is_behind
 
     @property
@@ -170,15 +170,16 @@ class Reactor:
                 self.busy_poll.note(connection)
 
     def _go_on(self, at_ms: int) -> None:
-        """What was left to do at some time, and large work that is under way."""
+        """Does what is due, and continues large work."""
         self.broker.advance(at_ms)
         self.broker.work()
 
     def _blame(self, connection: ConnectionTasks | None, error: Exception) -> None:
         """A bug costs the connection on whose behalf it was met, or whose large work it was."""
         jobs = self.broker.scheduler.jobs
-        if connection is None and jobs.client is not None:
-            connection = next((each for each in self.connections if each.session is jobs.client), None)
+        worker: object = jobs.client
+        if connection is None and worker is not None:
+            connection = next((each for each in self.connections if each.session is worker), None)
         jobs.client = None
         self._note_bug("-" if connection is None else connection.name, error)
         if connection is not None:

@@ -22,14 +22,14 @@ from amqpy.server.reactor import Reactor
 MEMORY_INTERVAL_S = 1
 
 REST = 50
-"""How many times as long as it took to give memory back, it is not done again."""
+"""After giving memory back, this many times the time that it took must pass before it is done again."""
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUPS_OF_US = Path("/proc/self/cgroup")
 
 
 class Gauge(Protocol):
-    """What can be measured, in bytes."""
+    """Measures memory and disk, in bytes."""
 
     def memory_used(self) -> int: ...
 

@@ -1,4 +1,4 @@
-"""What the server knows of a conversation, whichever protocol it is in.
+"""The server's view of a connection's protocol, whichever it is.
 
 A listener serves connections with a factory of sessions. A session is synchronous and pure: bytes go in by `receive`,
 and come out of its outbox; time comes in as `now_ms`, and what is due next is `next_at_ms`. None of its methods raises
@@ -11,18 +11,17 @@ from typing import Protocol
 
 from amqpy.amqp.connection_events import Peer
 from amqpy.amqp.state import InputState
-from amqpy.core.ports import Client
 from amqpy.errors import ConnectionFault
 from amqpy.wire.outbox import Outbox
 
 
-class Session(Client, Protocol):
-    """A client's side of the broker, and its transport's."""
+class Session(Protocol):
+    """A client's side of the broker."""
 
     outbox: Outbox
     log: logging.LoggerAdapter[logging.Logger]
     next_at_ms: int | None
-    """When `on_timer` wants to be called."""
+    """The time at which `on_timer` must be called, or None."""
     paused: bool
     """The transport is not being read, so silence is not the peer's fault."""
 
@@ -32,34 +31,36 @@ class Session(Client, Protocol):
 
     @property
     def input_state(self) -> InputState:
-        """What is to be done with what the peer says next."""
+        """The instructions for the peer's next bytes."""
 
     @property
     def held_size(self) -> int:
-        """Bytes received while it was BLOCKED that nobody has heard yet."""
+        """Bytes received while BLOCKED, and not processed yet."""
 
     @property
     def is_amid_large_frame(self) -> bool:
-        """It has begun something large, which is only set aside until it is whole."""
+        """True while a large frame is incomplete: its bytes are cheap to receive, because they are only set aside."""
 
-    def receive(self, data: bytes, now_ms: int) -> None: ...
+    def receive(self, data: bytes, now_ms: int) -> None:
+        """Processes the peer's bytes; empty ones after `read_on`."""
 
-    def on_timer(self, now_ms: int) -> None: ...
+    def on_timer(self, now_ms: int) -> None:
+        """Does what is due, and sets `next_at_ms` anew."""
 
     def resume_consumers(self) -> None:
-        """The client has read much of what waited for it."""
+        """Resumes deliveries: the client has read much of what waited for it."""
 
     def lost(self, reason: str = ...) -> None:
-        """The transport is gone, for this reason."""
+        """Ends the conversation: the transport is gone, for this reason."""
 
     def fail(self, fault: ConnectionFault) -> None:
         """Ends the conversation, and tells the client why."""
 
     def abandon(self) -> None:
-        """The conversation is over, without a word and without the broker: it met a bug."""
+        """Ends the conversation at once, without a word to the client or the broker: it met a bug."""
 
     def detach(self) -> None:
-        """Nobody waits for `wake` and `read_on` any more."""
+        """Forgets `wake` and `read_on`, which refer to the transport, so that no cycle is left."""
 
 
 class SessionFactory(Protocol):

@@ -1,4 +1,4 @@
-"""What carries the bytes of a connection, and can be written to without waiting.
+"""The transport of a connection's bytes, which can be written to without waiting.
 
 Trio's own streams make every send a scheduling point, so an answer needs a task of its own to leave. Most
 answers fit the kernel's buffer: `send_nowait` puts them there at once, from the middle of a turn, and only what does
@@ -25,25 +25,25 @@ class Transport(Protocol):
     """Both directions of a connection. All but `close` raise trio.BrokenResourceError when it is broken."""
 
     def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
-        """How many bytes of the buffers it took, 0 when it has no room."""
+        """Sends as many bytes of the buffers as there is room for; returns how many, 0 if there is none."""
 
     async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
-        """The same when it has room again. If it is cancelled, nothing was sent."""
+        """Waits for room, then does the same. If it is cancelled, nothing was sent."""
 
     async def receive_some(self, max_bytes: int) -> bytes:
-        """The next bytes, empty at the end. Always a checkpoint."""
+        """Receives the next bytes, empty at the end. Always a checkpoint."""
 
     def receive_nowait(self, max_bytes: int) -> bytes:
-        """What is there already, perhaps nothing."""
+        """Receives what has arrived already, perhaps nothing."""
 
     def receive_within(self, seconds: float) -> bytes:
-        """What comes within a moment, perhaps nothing; the processor stays awake for it."""
+        """Receives what arrives within `seconds`, perhaps nothing, by polling."""
 
     async def finish(self) -> None:
         """Waits until the peer has read all that was sent, as far as that can be told."""
 
     def close(self) -> None:
-        """At once, whatever is on its way."""
+        """Closes at once, whatever is on its way."""
 
 
 class SocketTransport:

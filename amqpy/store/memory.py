@@ -1,4 +1,4 @@
-"""A store in memory, for tests and for brokers that shall forget: what it keeps lives as long as the object.
+"""A store in memory, for tests and for programs that embed a broker: its content lives as long as the object.
 
 It outlives the broker that uses it: after `close`, or after `crash`, another one may `load` it.
 """
@@ -13,7 +13,7 @@ from amqpy.store.rows import MessageReader, expiry_of, traces_of
 
 
 class MemoryStore:
-    """What SqliteStore does, in dictionaries."""
+    """A store in dictionaries, with the behaviour of SqliteStore."""
 
     def __init__(self) -> None:
         self._records: dict[type[Record], dict[tuple[object, ...], Record]] = {kind: {} for kind in KEYS}
@@ -49,7 +49,7 @@ class MemoryStore:
         return False
 
     def read_ahead(self, first: int, last: int) -> None:
-        """Everything is at hand."""
+        """Does nothing: everything is in memory."""
 
     def close(self, *, is_clean: bool) -> None:
         if is_clean:
@@ -57,14 +57,14 @@ class MemoryStore:
         self._is_clean = is_clean
 
     def crash(self) -> None:
-        """As if the process had been killed: what was not synced is lost."""
+        """Loses everything that was not synced, as if the process had been killed."""
         self.close(is_clean=False)
 
     # --- batches
 
     def _apply(self, batch: Batch) -> None:
         for change in batch.changes:
-            self._apply_fact(change)
+            self._apply_change(change)
         for first, last in batch.cleared:
             for number in range(first >> POSITION_BITS, (last >> POSITION_BITS) + 1):
                 if number in self._lanes:
@@ -76,7 +76,7 @@ class MemoryStore:
             lane = self._lanes.setdefault(key >> POSITION_BITS, _Lane())
             lane.add(key, _Row(batch, key, message))
 
-    def _apply_fact(self, change: Change) -> None:
+    def _apply_change(self, change: Change) -> None:
         record = change.record
         records = self._records[type(record)]
         key = tuple(record[: KEYS[type(record)]])
@@ -126,7 +126,7 @@ class _Row:
 
 
 class _Lane:
-    """Rows by key. Which keys there were, in order, is kept aside; it is put right when most of them are gone."""
+    """Rows by key, with the sorted keys beside them; those of removed rows are dropped when they are the majority."""
 
     __slots__ = ("_order", "rows")
 

@@ -1,7 +1,7 @@
-"""The bytes of the messages' path, by hand.
+"""Publishes, deliveries and acknowledgements, encoded by hand.
 
-Publishes, deliveries and acknowledgements are nearly all that a busy broker reads and writes, so they get layouts
-with fixed offsets instead of a general codec. What does not change between two deliveries is made once.
+They are nearly all that a busy broker reads and writes, so they get layouts with fixed offsets instead of a general
+codec. The parts that do not change between two deliveries are made once.
 
     publish   class method ticket exchange routing-key bits     → `address` is exchange and routing-key, kept as it came
     deliver   class method consumer-tag delivery-tag redelivered address
@@ -29,19 +29,19 @@ _CONFIRM = struct.Struct(">BHIIQBB").pack
 _BASIC_ACK, _BASIC_NACK = 0x003C0050, 0x003C0078
 
 PLAIN_HEADER_MAX = 32
-"""Content headers up to this size (a content type, a delivery mode) are likely to come again; longer ones hold
-identifiers and times and do not."""
+"""Content headers up to this size (a content type, a delivery mode) are likely to repeat; longer ones hold identifiers
+and times and do not."""
 
 COPIED_MAX = 16 * 1024
-"""Bodies up to this size are copied into what is sent. Of larger ones all who are to get them share the one that there
-is, however long they wait for it."""
+"""Bodies up to this size are copied into the frames to be sent. Larger ones are shared by all outboxes that hold
+them."""
 
 MIDDLES_MAX = 256
-"""Renderings remembered per consumer; more (a routing key per message, say) start over."""
+"""Encoded parts remembered per consumer; more (a routing key per message, say) start over."""
 
 
 def split_address(address: bytes) -> tuple[bytes, bytes]:
-    """Exchange name and routing key. Raises IndexError or ValueError when the lengths do not fit."""
+    """Splits an address into exchange name and routing key. Raises IndexError or ValueError if lengths do not fit."""
     middle = 1 + address[0]
     if middle + 1 + address[middle] != len(address):
         raise ValueError("address does not fit")
@@ -49,18 +49,18 @@ def split_address(address: bytes) -> tuple[bytes, bytes]:
 
 
 def read_header(header: bytes) -> tuple[int, int, int]:
-    """Class id, weight and body size. Raises struct.error when the payload is too short."""
+    """Reads class id, weight and body size. Raises struct.error when the payload is too short."""
     class_id, weight, body_size = _HEADER.unpack_from(header)
     return class_id, weight, body_size
 
 
 def confirm_frame(channel: int, tag: int, *, multiple: bool, nack: bool) -> bytes:
-    """basic.ack or basic.nack to a publisher."""
+    """Encodes basic.ack or basic.nack to a publisher."""
     return _CONFIRM(1, channel, 13, _BASIC_NACK if nack else _BASIC_ACK, tag, multiple, 0xCE)
 
 
 class Content(Protocol):
-    """A message as it is carried: see above for the three parts."""
+    """The three encoded parts of a message: see above."""
 
     address: bytes
     header: bytes
@@ -86,7 +86,7 @@ class ContentWriter:
         self.write(_RETURN_ID + struct.pack(">HB", code, len(text)) + text + address, header, body)
 
     def write(self, method: bytes, header: bytes, body: bytes) -> None:
-        """A method with its content, in as many frames as it takes. Of the body only views are kept, no copies."""
+        """Writes a method with its content, in as many frames as it takes. Of the body only views are kept."""
         write = self.outbox.write
         channel = self.channel
         view = memoryview(body)
@@ -121,12 +121,12 @@ class DeliveryWriter:
         raw = consumer_tag.encode()
         self._prefix = _DELIVER_ID + bytes((len(raw),)) + raw
         self._prefixes: dict[int, bytes] = {}
-        """By the size of the address: the frame's head, ids and consumer tag."""
+        """The frame's head, ids and consumer tag, by the size of the address."""
         self._middles: dict[tuple[bytes, bytes], bytes] = {}
-        """By address and header: all from the address to the body, for headers short enough to come again."""
+        """The bytes from the address to the body, by address and header, for short headers."""
 
     def deliver(self, tag: int, redelivered: bool, message: Content) -> None:
-        """A basic.deliver. Everything but the tag and the body has nearly always been rendered before."""
+        """Writes a basic.deliver. Everything but the tag and the body has nearly always been encoded before."""
         address, header, body = message.address, message.header, message.body
         middle = self._middles.get((address, header))
         if middle is None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import click
 
+from interop import keeper
 from interop.parity import scenarios
 from interop.parity.amqpy import AmqpyFailed, running_amqpy
 from interop.parity.compare import Outcome, compare_all
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
 from interop.parity.script import Broker
+from interop.parity.version import comparable, profile_for, version_of
 from interop.rabbitmq import MANAGEMENT, RabbitMQUnavailable, running_rabbitmq
 
 PLUGINS = [
@@ -28,6 +30,7 @@ PLUGINS = [
 
 
 @click.command()
+@click.option("--rabbitmq", metavar="VERSION", help="The private RabbitMQ, such as 4.0. Default: the installed one.")
 @click.option("--reference", metavar="URL", help="The broker that is right. Default: a private RabbitMQ.")
 @click.option("--subject", metavar="URL", help="The broker under test. Default: amqpy, started for this run.")
 @click.option("--reference-admin", metavar="URL", help="The HTTP API of that RabbitMQ, for policies and the like.")
@@ -38,6 +41,7 @@ PLUGINS = [
 @click.option("-v", "--verbose", is_flag=True, help="Name passed scenarios, too.")
 @click.option("--show", is_flag=True, help="Show what the reference did, frame by frame.")
 def main(
+    rabbitmq: str | None,
     reference: str | None,
     subject: str | None,
     reference_admin: str | None,
@@ -59,20 +63,25 @@ def main(
         return
     try:
         with contextlib.ExitStack() as running:
-            expected = known(reference, reference_admin) or running.enter_context(reference_broker())
-            shown = known(subject, subject_admin) or running.enter_context(running_amqpy())
+            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq))
+            version = version_of(expected)
+            shown = known(subject, subject_admin) or running.enter_context(running_amqpy(profile=profile_for(version)))
             started = time.monotonic()
             outcomes = compare_all(
-                chosen,
+                [each for each in chosen if each.is_for(version)],
                 expected,
-                shown,
+                shown if alike else comparable(shown, version),
                 lambda outcome: report(outcome, verbose=verbose, show=show),
                 alike=alike,
+                version=version,
             )
     except (RabbitMQUnavailable, AmqpyFailed) as error:
         raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
-    click.echo(f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - started:.0f} s")
+    click.echo(
+        f"{len(outcomes) - failed} passed, {failed} failed in {time.monotonic() - started:.0f} s "
+        f"against RabbitMQ {version}"
+    )
     sys.exit(1 if failed else 0)
 
 
@@ -82,8 +91,8 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
 
 
 @contextlib.contextmanager
-def reference_broker() -> Iterator[Broker]:
-    with running_rabbitmq(plugins=PLUGINS) as rabbitmq:
+def reference_broker(version: str | None) -> Iterator[Broker]:
+    with running_rabbitmq(version=version, plugins=PLUGINS) as rabbitmq:
         assert rabbitmq.management_url is not None
         yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control))
 
@@ -111,4 +120,5 @@ def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

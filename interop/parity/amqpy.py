@@ -25,9 +25,9 @@ class AmqpyFailed(RuntimeError):
 
 
 @contextlib.contextmanager
-def running_amqpy(*options: str) -> Iterator[Broker]:
+def running_amqpy(*options: str, profile: str = "rabbitmq-3.10") -> Iterator[Broker]:
     """Run amqpy on a free port and give it to the caller once it accepts. As RabbitMQ, it keeps what is durable."""
-    where = ["--host", "127.0.0.1", "--port", "0", "--strict", "--profile", "rabbitmq-3.10"]
+    where = ["--host", "127.0.0.1", "--port", "0", "--strict", "--profile", profile]
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryDirectory(prefix="amqpy-parity-") as directory,

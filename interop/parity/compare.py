@@ -1,11 +1,14 @@
 """Plays a scenario against both brokers and compares what they said."""
 
+import contextlib
 import difflib
+import functools
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
+from interop.parity.carried import without_earlier_deliveries
 from interop.parity.scenario import Scenario, Transcript
 from interop.parity.script import Broker, Overdue, Stage
 
@@ -49,8 +52,11 @@ def perform(scenario: Scenario, broker: Broker) -> Performance:
     return Performance(stage.transcript(), failure)
 
 
-def compare(scenario: Scenario, reference: Broker, subject: Broker, *, alike: bool = False) -> Outcome:
-    """Play on both sides. `alike` says that both are the same kind of broker, so that nothing may differ."""
+def compare(
+    scenario: Scenario, reference: Broker, subject: Broker, *, alike: bool = False, version: str = ""
+) -> Outcome:
+    """Play on both sides. `alike` says that both are the same kind of broker, so that nothing may differ; else
+    `version` is that of the reference."""
     expected, got = perform(scenario, reference), perform(scenario, subject)
     complaints = [
         f"{side} {performance.failure}"
@@ -58,11 +64,15 @@ def compare(scenario: Scenario, reference: Broker, subject: Broker, *, alike: bo
         if performance.failure
     ]
     wanted = expected.transcript
-    if scenario.differs is not None and not alike:
+    for differs in scenario.differs:
+        if alike or not differs.holds_for(version):
+            continue
         try:
-            wanted = scenario.differs.applied_to(wanted)
+            wanted = differs.applied_to(wanted)
         except AssertionError as stale:
             complaints.append(str(stale))
+    if not alike:
+        wanted = without_earlier_deliveries(wanted, got.transcript, version)
     return Outcome(scenario, expected, complaints + list(difference(wanted, got.transcript)))
 
 
@@ -75,6 +85,17 @@ def difference(expected: Transcript, got: Transcript) -> Iterator[str]:
             yield "\n".join([where, *(line for line in lines if not line.startswith("@@"))])
 
 
+@contextlib.contextmanager
+def pool_of(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads. If we are interrupted, what has not begun is not begun any more."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def compare_all(
     scenarios: Iterable[Scenario],
     reference: Broker,
@@ -82,18 +103,20 @@ def compare_all(
     report: Callable[[Outcome], None],
     *,
     alike: bool = False,
+    version: str = "",
 ) -> list[Outcome]:
     """Compare many scenarios at once, then those that must be alone, and report each as it ends."""
     scenarios = list(scenarios)
     outcomes = []
-    with ThreadPoolExecutor(CONCURRENT_SCENARIOS) as pool:
+    play = functools.partial(compare, reference=reference, subject=subject, alike=alike, version=version)
+    with pool_of(CONCURRENT_SCENARIOS) as pool:
         together = [each for each in scenarios if not each.alone]
-        running = [pool.submit(compare, each, reference, subject, alike=alike) for each in together]
+        running = [pool.submit(play, each) for each in together]
         for future in as_completed(running):
             outcomes.append(future.result())
             report(outcomes[-1])
     for each in scenarios:
         if each.alone:
-            outcomes.append(compare(each, reference, subject, alike=alike))
+            outcomes.append(play(each))
             report(outcomes[-1])
     return outcomes

@@ -26,15 +26,20 @@ class Overdue(AssertionError):
     """What a scenario waits for did not come in time."""
 
 
+def as_it_came(frame: Frame) -> Frame:
+    return frame
+
+
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker listens, who logs in, and who administers it."""
+    """Where a broker listens, who logs in, and who administers it; and how its frames are seen."""
 
     host: str
     port: int
     user: str
     password: str
     door: Door = field(default_factory=NoDoor)
+    view: Callable[[Frame], Frame] = as_it_came
 
     @classmethod
     def at(cls, url: str, door: Door | None = None) -> "Broker":
@@ -228,7 +233,7 @@ class Connection:
             del self._buffer[: size + 8]
             if end != codec.FRAME_END:
                 self._record(channel, f"frame end {end:#x}")
-            yield codec.parse_frame(frame_type, channel, payload, self.version)
+            yield self.broker.view(codec.parse_frame(frame_type, channel, payload, self.version))
 
     def _take_in(self, frame: Frame) -> None:
         inbox = self._inboxes[frame.channel]

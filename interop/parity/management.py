@@ -65,6 +65,8 @@ class Management:
             return None
         if response.status == http.client.NOT_FOUND and method == "DELETE":
             return "not found"
+        if response.status == http.client.INTERNAL_SERVER_ERROR and not text:
+            return "crashed"
         if response.status != http.client.BAD_REQUEST:
             raise AssertionError(f"{method} {path}: {response.status} {text}")
         return plain(str(json.loads(text)["reason"]))

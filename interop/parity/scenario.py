@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from interop.parity.script import Stage
+from interop.parity.version import release
 
 Transcript = dict[str, list[str]]
 
@@ -16,13 +17,19 @@ class Differs:
 
     `reference` are the consecutive lines the reference is expected to show, `subject` those of amqpy instead.
     A line of the reference may be cut short with `…`. Where the reference's processes race, `or_reference` has what it
-    may show as well; what amqpy must show stays the same.
+    may show as well; what amqpy must show stays the same. It holds for the versions of RabbitMQ from `since` on, and
+    `before` another one.
     """
 
     why: str
     reference: Sequence[str]
     subject: Sequence[str]
     or_reference: Sequence[Sequence[str]] = ()
+    since: str = ""
+    before: str = ""
+
+    def holds_for(self, version: str) -> bool:
+        return within(version, self.since, self.before)
 
     def applied_to(self, transcript: Transcript) -> Transcript:
         """The reference's transcript as amqpy must have it. Lines that do not occur are a stale script."""
@@ -33,11 +40,26 @@ class Differs:
         raise AssertionError(f"the reference did not do what was to differ: {list(self.reference)}")
 
 
-def says_why(why: str, code: str, ids: tuple[int, int], *, instead_of: Sequence[str] = ()) -> Differs:
+def within(version: str, since: str, before: str) -> bool:
+    """Whether a version is one from `since` on and `before` another; without one, there is no end on that side."""
+    return release(version) >= release(since) and (not before or release(version) < release(before))
+
+
+def says_why(why: str, code: str, ids: tuple[int, int], *, instead_of: Sequence[str] = (), before: str = "") -> Differs:
     """amqpy sends a connection.close with a reason, where the reference hangs up without, or with another one."""
     number, _, text = code.partition(" ")
     close = f"connection.close reply_code={number} reply_text={text!r} class_id={ids[0]} method_id={ids[1]}"
-    return Differs(why, [*instead_of, "the connection ends"], [close, "the connection ends"])
+    return Differs(why, [*instead_of, "the connection ends"], [close, "the connection ends"], before=before)
+
+
+CRASHED = "connection.close reply_code=541 reply_text='INTERNAL_ERROR' class_id=0 method_id=0"
+
+CANCEL_OK_CRASHES = replace(
+    says_why(
+        "RabbitMQ's channel crashes on it", "503 COMMAND_INVALID - unimplemented method", (60, 31), instead_of=[CRASHED]
+    ),
+    since="4.3",
+)
 
 
 def replaced(lines: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
@@ -64,7 +86,8 @@ def matches(lines: Sequence[str], expected: Sequence[str]) -> bool:
 @dataclass(frozen=True)
 class Scenario:
     """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames; `alone` is for
-    what the whole broker notices.
+    what the whole broker notices; `before` is the first RabbitMQ that it is not for: one that does not have what it is
+    about, or does it in a way that is not taken over (docs/compatibility.md says which).
 
     Brokers that write to disk confirm when the disk is done: with several publishes on their way, only the
     set of confirms can be compared, not their place among deliveries and replies.
@@ -73,26 +96,33 @@ class Scenario:
     name: str
     play: Callable[[Stage], None]
     purpose: str
-    differs: Differs | None = None
+    differs: tuple[Differs, ...] = ()
     confirms_apart: bool = False
     alone: bool = False
+    before: str = ""
+
+    def is_for(self, version: str) -> bool:
+        return within(version, "", self.before)
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 Play = Callable[..., None]
+Differences = Differs | Sequence[Differs]
 
 
 def scenario(
     *,
     each: Mapping[str, Any] | Sequence[Any] | None = None,
-    differs: Differs | Mapping[str, Differs] | None = None,
+    differs: Differences | Mapping[str, Differences] = (),
     confirms_apart: bool = False,
     alone: bool = False,
+    before: str | Mapping[str, str] = "",
 ) -> Callable[[Play], Play]:
     """Register a function as a scenario, or as one for `each` case, its second argument then.
 
-    Where only some cases differ, `differs` is a mapping by the cases' labels.
+    Where only some cases differ, `differs` is a mapping by the cases' labels; where several things do, or versions of
+    RabbitMQ do otherwise, there are several. `before` may be such a mapping, too.
     """
 
     def register(function: Play) -> Play:
@@ -103,10 +133,12 @@ def scenario(
             raise ValueError(f"{name} has no case {sorted(differs.keys() - cases.keys())}")
         for label, play in cases.items():
             full_name = f"{name}[{label}]" if each is not None else name
-            difference = differs.get(label) if isinstance(differs, Mapping) else differs
+            found = differs.get(label, ()) if isinstance(differs, Mapping) else differs
+            until = before.get(label, "") if isinstance(before, Mapping) else before
+            differences = (found,) if isinstance(found, Differs) else tuple(found)
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, difference, confirms_apart, alone)
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differences, confirms_apart, alone, until)
         return function
 
     return register

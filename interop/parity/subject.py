@@ -20,7 +20,8 @@ import trio
 from amqpy import app, log, process
 from amqpy.auth import EVERYTHING
 from amqpy.cli import setting_options
-from amqpy.config import Config, load
+from amqpy.config import Config
+from amqpy.config_sources import load
 from amqpy.errors import AdministrationError
 
 STDIN = 0

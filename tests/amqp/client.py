@@ -18,6 +18,7 @@ from pamqp import body, commands, frame, header, heartbeat
 from pamqp.base import Frame as Method
 
 from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.state import InputState
 from amqpy.auth import Users
 from amqpy.config import Config
 from amqpy.core.broker import Broker
@@ -38,23 +39,24 @@ def method_frame(method: Method, channel: int) -> bytes:
     return bytes(frame.marshal(method, channel))
 
 
-def content_frames(payload: bytes, channel: int = 1, *, part_max: int = 131_064, **properties: object) -> bytes:
+def content_frames(payload: bytes, channel: int = 1, *, part_max: int = 131_064, **properties: Any) -> bytes:  # noqa: ANN401
     """A content header and the body in parts."""
     head = header.ContentHeader(body_size=len(payload), properties=commands.Basic.Properties(**properties))
     parts = [payload[start : start + part_max] for start in range(0, len(payload), part_max)]
     return frame.marshal(head, channel) + b"".join(frame.marshal(body.ContentBody(part), channel) for part in parts)
 
 
-def publish_frames(routing_key: str, payload: bytes, *, channel: int = 1, exchange: str = "", **more: object) -> bytes:
+def publish_frames(routing_key: str, payload: bytes, *, channel: int = 1, exchange: str = "", **more: Any) -> bytes:  # noqa: ANN401
     """A whole message. `mandatory` and `immediate` are the method's, what else there is are properties."""
     flags = {name: more.pop(name) for name in ("mandatory", "immediate") if name in more}
     method = commands.Basic.Publish(exchange=exchange, routing_key=routing_key, **flags)
     return method_frame(method, channel) + content_frames(payload, channel, **more)
 
 
-def start_ok(response: str = PLAIN_GUEST, mechanism: str = "PLAIN", **capabilities: bool) -> Method:
-    properties = {"product": "test", "capabilities": dict(capabilities)}
-    return commands.Connection.StartOk(properties, mechanism, response, "en_US")
+def start_ok(response: str = PLAIN_GUEST, mechanism: str = "PLAIN", /, **capabilities: bool) -> Method:
+    return commands.Connection.StartOk(
+        {"product": "test", "capabilities": {**capabilities}}, mechanism, response, "en_US"
+    )
 
 
 OPENING: tuple[Method, ...] = (
@@ -105,7 +107,7 @@ class Transcript:
         self._tail = data
         return found
 
-    def _assemble(self, channel: int, value: object) -> Received | None:
+    def _assemble(self, channel: int, value: Any) -> Received | None:  # noqa: ANN401
         if isinstance(value, header.ContentHeader):
             received, _ = self._open[channel]
             received.properties = value.properties
@@ -130,7 +132,7 @@ class Transcript:
         return received
 
 
-def _parse(data: bytes) -> tuple[int, object]:
+def _parse(data: bytes) -> tuple[int, Any]:
     """The channel and the content of a frame."""
     kind, channel, _, ids = struct.unpack_from(">BHII", data.ljust(11, b"\0"))
     if kind == 1 and ids == Access.RequestOk.index:
@@ -161,6 +163,11 @@ def make_broker(config: Config | None = None, journal: Journal | None = None) ->
     names = (f"{number:022}" for number in count(1))
     config = config or Config(cluster_name="rabbit@test")
     return Broker(config, lambda: next(names), Random(0).randrange, log=LOG.logger, journal=journal)
+
+
+def input_state(client: "Client") -> InputState:
+    """What its transport is to do with what it says next."""
+    return client.session.input_state
 
 
 class Client:
@@ -206,7 +213,7 @@ class Client:
     def send(self, *methods: Method, channel: int = 1) -> list[Received]:
         return self.feed(b"".join(method_frame(method, channel) for method in methods))
 
-    def publish(self, routing_key: str, payload: bytes = b"hello", **more: object) -> list[Received]:
+    def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> list[Received]:  # noqa: ANN401
         return self.feed(publish_frames(routing_key, payload, **more))
 
     def wait(self, span_ms: int) -> list[Received]:

@@ -10,6 +10,7 @@ from .client import (
     Client,
     Received,
     content_frames,
+    input_state,
     is_heartbeat,
     make_broker,
     method_frame,
@@ -83,19 +84,19 @@ def test_a_message_with_a_body_waits_for_it() -> None:
 def test_its_transport_is_told_what_to_do_with_its_input() -> None:
     broker = with_queue()
     client = Publisher.on(broker)
-    assert client.session.input_state is InputState.READ
+    assert input_state(client) is InputState.READ
     broker.alarms.set("memory")
-    assert client.session.input_state is InputState.READ
+    assert input_state(client) is InputState.READ
     client.publish("q")
-    assert client.session.input_state is InputState.BLOCKED
+    assert input_state(client) is InputState.BLOCKED
     assert client.session.held_size == 0
     client.feed(b"12345")
     assert client.session.held_size == 5
     broker.alarms.clear("memory")
-    assert client.session.input_state is InputState.BLOCKED, "what waits is not heard yet"
+    assert input_state(client) is InputState.BLOCKED, "what waits is not heard yet"
     client.heard()
     client.session.abandon()
-    assert client.session.input_state is InputState.CLOSED
+    assert input_state(client) is InputState.CLOSED
 
 
 def test_a_message_without_one_is_published() -> None:
@@ -249,8 +250,8 @@ def test_a_blocked_connection_is_not_expected_to_say_that_it_lives() -> None:
     broker = with_queue()
     client = Publisher(broker)
     client.feed(b"AMQP\0\0\x09\1")
-    opening = (Connection.StartOk({"capabilities": AWARE}, "PLAIN", "\0guest\0guest", "en_US"),)
-    client.send(*opening, Connection.TuneOk(2047, 131_072, 10), Connection.Open("/"), channel=0)
+    start_ok = Connection.StartOk({"capabilities": {**AWARE}}, "PLAIN", "\0guest\0guest", "en_US")
+    client.send(start_ok, Connection.TuneOk(2047, 131_072, 10), Connection.Open("/"), channel=0)
     client.send(Channel.Open())
     broker.alarms.set("memory")
     client.publish("q")

@@ -1,5 +1,7 @@
 """Consumers as their client sees them: tags, prefetch, cancellation, redelivery, parking."""
 
+from typing import Any
+
 import pytest
 from pamqp.commands import Basic, Channel, Queue
 
@@ -8,7 +10,7 @@ from amqpy.wire.outbox import HIGH
 from .client import Client, method_frame, names, publish_frames
 
 
-def consuming(**consume: object) -> Client:
+def consuming(**consume: Any) -> Client:  # noqa: ANN401
     client = Client.opened(channels=(1, 2), consumer_cancel_notify=True)
     client.send(Queue.Declare(queue="q"), Basic.Consume(queue="q", consumer_tag="c", **consume))
     return client

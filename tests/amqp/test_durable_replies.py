@@ -1,5 +1,7 @@
 """What is promised is durable: confirms and replies to changes and commits wait for the store; nothing else does."""
 
+from typing import Any
+
 import pytest
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
@@ -7,7 +9,7 @@ from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue,
 from amqpy.amqp.state import InputState
 from amqpy.core.durability.journal import Journal
 from amqpy.store.memory import MemoryStore
-from tests.amqp.client import Client, Received, make_broker, names, publish_frames
+from tests.amqp.client import Client, Received, input_state, make_broker, names, publish_frames
 
 
 class Disk:
@@ -61,7 +63,7 @@ def publisher(disk: Disk, *methods: Method) -> Client:
     )
 
 
-def persistent(queue: str = "q", payload: bytes = b"", **more: object) -> bytes:
+def persistent(queue: str = "q", payload: bytes = b"", **more: Any) -> bytes:  # noqa: ANN401
     return publish_frames(queue, payload, delivery_mode=2, **more)
 
 
@@ -72,9 +74,9 @@ def told(received: list[Received]) -> list[tuple[str, int, bool]]:
 def test_a_transport_is_told_of_what_is_stored(disk: Disk) -> None:
     client = publisher(disk)
     client.publish("q")
-    assert client.session.input_state is InputState.READ
+    assert input_state(client) is InputState.READ
     client.feed(persistent())
-    assert client.session.input_state is InputState.STORING
+    assert input_state(client) is InputState.STORING
 
 
 # --- confirms

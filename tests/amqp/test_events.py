@@ -47,7 +47,7 @@ class Watcher:
     def opened(self, **properties: str) -> Client:
         client = self.client()
         client.feed(HEADER)
-        client.send(commands.Connection.StartOk(properties, "PLAIN", "\0guest\0guest", "en_US"), channel=0)
+        client.send(commands.Connection.StartOk({**properties}, "PLAIN", "\0guest\0guest", "en_US"), channel=0)
         client.send(*OPENING[1:], channel=0)
         return client
 
@@ -136,7 +136,8 @@ def test_channels_come_and_go() -> None:
     }
     client.send(commands.Channel.Close(200, "", 0, 0), channel=1)
     client.send(commands.Queue.Declare(queue="missing", passive=True), channel=2)
-    closed = [("channel.closed", {"pid": pid, ACTOR: "guest", "timestamp_in_ms": 0}) for pid in pids]
+    end = {ACTOR: "guest", "consumer_count": 0, "timestamp_in_ms": 0}
+    closed = [("channel.closed", {"pid": pid, **end}) for pid in pids]
     assert watcher.told() == closed[:2]
     client.session.lost()
     assert watcher.told() == closed[2:]

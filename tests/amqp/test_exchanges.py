@@ -1,14 +1,17 @@
 """Exchanges that must see the message, as a publisher sees them: confirms, returns, transactions, copies."""
 
+from typing import Any
+
 import pytest
 from pamqp.commands import Basic, Confirm, Exchange, Queue, Tx
+from pamqp.common import FieldTable
 
 from .client import Client, names
 
-DELAYED = {"x-delayed-type": "fanout"}
+DELAYED: FieldTable = {"x-delayed-type": "fanout"}
 
 
-def with_exchange(kind: str, arguments: dict[str, object] | None = None, *, bound: bool = True) -> Client:
+def with_exchange(kind: str, arguments: FieldTable | None = None, *, bound: bool = True) -> Client:
     """Two channels; `q` is bound to the exchange `x`."""
     client = Client.opened(channels=(1, 2))
     client.send(Exchange.Declare(exchange="x", exchange_type=kind, arguments=arguments), Queue.Declare(queue="q"))
@@ -79,7 +82,7 @@ def test_a_commit_to_an_exchange_that_is_gone_is_returned() -> None:
 def test_a_message_that_expires_is_looked_at_too() -> None:
     client = with_exchange("headers", bound=False)
     client.send(Queue.Bind(queue="q", exchange="x", arguments={"h": 1}))
-    properties = {"headers": {"h": 1}, "expiration": "10"}
+    properties: dict[str, Any] = {"headers": {"h": 1}, "expiration": "10"}
     client.publish("k", exchange="x", **properties)
     assert get(client) == [b"hello"]
     client.publish("k", exchange="x", **properties)

@@ -1,6 +1,8 @@
 """The same conversations again, where to move one message is more than a turn may do: not a frame is different."""
 
-# ruff: noqa: F403 (all tests of these modules)
+# Only the tests of these modules are meant: that other names come more than once does not matter.
+# ruff: noqa: F403
+# mypy: disable-error-code="assignment"
 
 from collections.abc import Iterator
 

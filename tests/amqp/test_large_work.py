@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
 from amqpy.amqp.state import State
-from amqpy.core.broker import QUEUES_MAX, Broker
+from amqpy.core.broker import Broker
 from amqpy.core.jobs import UNITS_AT_ONCE
-from amqpy.core.queues import queue as queue_module
+from amqpy.core.publishing import TARGETS_MAX
+from amqpy.core.queues import fifo_queue
 from tests.core.slices import sliced
 
 from .client import Client, Received, make_broker, method_frame, names, publish_frames, remains
@@ -27,7 +29,7 @@ def broker() -> Iterator[Broker]:
 class Large(Client):
     """A client of whom a turn does little: `say` is one turn, and what is left is for `work`."""
 
-    def say(self, *methods: object, channel: int = 1) -> list[Received]:
+    def say(self, *methods: Method, channel: int = 1) -> list[Received]:
         self.session.receive(b"".join(method_frame(method, channel) for method in methods), self.now_ms)
         self.broker.settle()
         return self.said()
@@ -94,7 +96,7 @@ def test_others_are_served_meanwhile(broker: Broker, count: int) -> None:
         (Queue.Delete(queue="q"), "Queue.DeleteOk"),
     ],
 )
-def test_a_reply_comes_when_it_comes_in_rabbitmq(broker: Broker, method: object, reply: str) -> None:
+def test_a_reply_comes_when_it_comes_in_rabbitmq(broker: Broker, method: Method, reply: str) -> None:
     """Recover is answered before its messages are back; all else when it is done."""
     client = owing(broker)
     for number in range(5):
@@ -143,7 +145,7 @@ def test_a_connection_that_is_lost_while_it_leaves(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("ending", [LEAVE, Basic.Nack(delivery_tag=0, multiple=True, requeue=True)])
-def test_the_queue_is_deleted_while_messages_return_to_it(broker: Broker, ending: object) -> None:
+def test_the_queue_is_deleted_while_messages_return_to_it(broker: Broker, ending: Method) -> None:
     client, other = owing(broker), Client.opened(broker)
     client.say(ending)
     some(broker)
@@ -253,7 +255,7 @@ def test_a_rollback_gives_back_all_of_it(broker: Broker) -> None:
 def test_a_get_waits_until_what_expired_is_gone(
     broker: Broker, is_deleted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "EXPIRED_MAX", 1)
+    monkeypatch.setattr(fifo_queue, "EXPIRED_MAX", 1)
     client, other = Large.opened(broker), Client.opened(broker)
     assert isinstance(client, Large)
     client.send(Queue.Declare(queue="q"))
@@ -275,9 +277,9 @@ def test_messages_for_very_many_queues_are_counted() -> None:
     client = Large.opened()
     assert isinstance(client, Large)
     client.send(Exchange.Declare(exchange="x", exchange_type="fanout"))
-    for number in range(QUEUES_MAX + 1):
+    for number in range(TARGETS_MAX + 1):
         client.send(Queue.Declare(queue=str(number)), Queue.Bind(queue=str(number), exchange="x"))
-    count = UNITS_AT_ONCE // QUEUES_MAX
+    count = UNITS_AT_ONCE // TARGETS_MAX
     client.session.receive(publish_frames("", b"m", exchange="x") * 2 * count, 0)
     queue = client.broker.vhosts["/"].queues["0"]
     assert len(queue.ready) == count

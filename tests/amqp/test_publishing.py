@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 
@@ -65,7 +66,8 @@ def test_a_delivery_keeps_to_the_consumers_frame_max() -> None:
     consumer.send(Channel.Open(), Queue.Declare(queue="q"), Basic.Consume(queue="q", no_ack=True))
     for size in 4087, 4088, 4089, 100_000:
         publisher.publish("q", b"x" * size)
-        frames, data = [], consumer.take_output()
+        frames: list[bytes] = []
+        data = consumer.take_output()
         while data:
             end = 8 + struct.unpack_from(">BHI", data)[2]
             frames, data = [*frames, data[:end]], data[end:]
@@ -213,6 +215,36 @@ def test_size_is_judged_before_the_exchange(at_once: bool) -> None:
 # --- refusals
 
 
+PUBLISH = b"\x00\x3c\x00\x28\x00\x00" + b"\x01x" + b"\x01k" + b"\x00"
+"""The payload of basic.publish: class, method, ticket; exchange and routing key; flags."""
+
+
+def refused(payload: bytes) -> str:
+    """The reply-text of the close that a publish with this payload gets."""
+    client = with_queue()
+    received = client.feed(raw_frame(1, 1, payload) + raw_frame(2, 1, header_payload(0)))
+    return str(received[0].method.reply_text)
+
+
+@pytest.mark.parametrize("size", range(6, len(PUBLISH)))
+def test_a_publish_that_is_cut_is_a_frame_error(size: int) -> None:
+    assert refused(PUBLISH[:size]).startswith("FRAME_ERROR - cannot decode <<0,0")
+
+
+def test_names_that_are_not_utf8_are_names_like_any_other() -> None:
+    """RabbitMQ does not look at the names of a publish, which it does for all other methods."""
+    client = with_queue()
+    assert client.feed(publish_raw(header_payload(0)).replace(b"\x01q", b"\x01\xff")) == []
+    client.session.receive(
+        raw_frame(1, 1, PUBLISH.replace(b"\x01x", b"\x01\xfe")) + raw_frame(2, 1, header_payload(0)), 0
+    )
+    assert b"NOT_FOUND - no exchange '\xfe' in vhost '/'" in client.take_output()
+
+
+def test_immediate_is_refused_before_the_exchange_is_looked_for() -> None:
+    assert refused(PUBLISH[:-1] + b"\x02") == "NOT_IMPLEMENTED - immediate=true"
+
+
 @pytest.mark.parametrize(
     ("more", "name", "code", "text"),
     [
@@ -245,8 +277,11 @@ def test_a_refusal_is_not_forgotten_by_the_second_time() -> None:
     """Routes and properties are remembered between publishes; what was refused must not be."""
     client = with_queue()
     for _ in range(2):
-        for more in {"exchange": "missing"}, {"user_id": "somebody"}:
-            assert names(client.publish("q", **more)) == ["Channel.Close"]
+        for publish in (
+            partial(client.publish, "q", exchange="missing"),
+            partial(client.publish, "q", user_id="somebody"),
+        ):
+            assert names(publish()) == ["Channel.Close"]
             client.send(Channel.CloseOk(), Channel.Open())
             assert client.publish("q") == []
 

@@ -1,14 +1,17 @@
 """tx: nothing happens before the commit, all of it at the commit, nothing of it after a rollback."""
 
 import pytest
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue, Tx
 
-from .client import Client, method_frame, names, publish_frames, remains
+from amqpy.config import Config
+
+from .client import Client, make_broker, method_frame, names, publish_frames, remains
 
 
-def transactional(*, channels: tuple[int, ...] = (1, 2)) -> Client:
+def transactional(profile: str = "rabbitmq-3.13", *, channels: tuple[int, ...] = (1, 2)) -> Client:
     """Channel 1 is in a transaction, channel 2 looks on."""
-    client = Client.opened(channels=channels)
+    client = Client.opened(make_broker(Config(profile=profile)), channels=channels)
     client.send(Queue.Declare(queue="q"), Tx.Select())
     return client
 
@@ -58,11 +61,12 @@ def test_a_refused_publish_is_refused_at_once_and_ends_the_transaction() -> None
     assert close.method.reply_text == "PRECONDITION_FAILED - channel is not transactional"
 
 
-def test_a_queue_that_is_gone_by_the_commit() -> None:
-    client = transactional()
+@pytest.mark.parametrize(("profile", "reply"), [("rabbitmq-3.10", "Tx.CommitOk"), ("rabbitmq-3.13", "Channel.Close")])
+def test_a_queue_that_is_gone_by_the_commit(profile: str, reply: str) -> None:
+    client = transactional(profile)
     client.publish("q")
     client.send(Queue.Delete(queue="q"), channel=2)
-    assert names(client.send(Tx.Commit())) == ["Tx.CommitOk"]
+    assert names(client.send(Tx.Commit())) == [reply]
     assert remains(client.broker) == {}
 
 
@@ -77,7 +81,7 @@ def test_a_queue_that_is_gone_by_the_commit() -> None:
         (Basic.Reject(1, False), 0),
     ],
 )
-def test_answers_count_from_the_commit_on(answer: object, left: int) -> None:
+def test_answers_count_from_the_commit_on(answer: Method, left: int) -> None:
     client = transactional()
     client.publish("q", channel=2)
     assert names(client.send(Basic.Get(queue="q"))) == ["Basic.GetOk"]
@@ -153,10 +157,12 @@ def test_answers_of_one_kind_are_carried_out_together_in_the_order_of_their_tags
     assert redelivered == [b"a", b"c"]
 
 
-def test_a_commit_finds_its_queues_by_name() -> None:
-    client = transactional()
+@pytest.mark.parametrize(("profile", "bodies"), [("rabbitmq-3.10", [b"kept"]), ("rabbitmq-3.13", [])])
+def test_a_commit_finds_its_queues_by_name_or_the_same_queue(profile: str, bodies: list[bytes]) -> None:
+    client = transactional(profile)
     client.publish("q", b"kept")
     client.publish("gone", b"lost")
     client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q"), channel=2)
     client.send(Tx.Commit())
-    assert ready(client) == 1
+    delivered = client.send(Basic.Consume(queue="q", no_ack=True), channel=2)
+    assert [frame.body for frame in delivered if frame.body] == bodies

@@ -1,11 +1,15 @@
 """Users as an administrator changes them, seen from the connections they have; and limits on connections."""
 
+from functools import partial
+from typing import Any
+
 import pytest
 from pamqp import commands
+from pamqp.base import Frame as Method
 
 from amqpy.auth import Permission, Users, hash_password
 from amqpy.errors import AdministrationError
-from tests.amqp.client import HEADER, Client, Method, Received, make_broker, names, remains, start_ok
+from tests.amqp.client import HEADER, Client, Received, make_broker, names, remains, start_ok
 
 CLOSE_OK = commands.Connection.CloseOk()
 
@@ -23,7 +27,7 @@ class House:
         self.users = Users(self.broker, lambda: b"salt")
         self.admin = self.broker.administration
 
-    def add(self, name: str, **more: object) -> None:
+    def add(self, name: str, **more: Any) -> None:  # noqa: ANN401
         """A user whose password is the name and who may do everything."""
         self.users.add_user(name, name, **more)
         self.users.set_permissions(name, "/", ".*", ".*", ".*")
@@ -57,7 +61,7 @@ def refused(received: list[Received]) -> tuple[int, str]:
     return said(close)
 
 
-def declare(name: str, **more: bool) -> Method:
+def declare(name: str, **more: Any) -> Method:  # noqa: ANN401
     return commands.Queue.Declare(queue=name, **more)
 
 
@@ -113,9 +117,9 @@ def test_a_full_vhost_is_told_before_a_full_user_and_that_before_no_access() -> 
     house.users.clear_permissions("guest", "/")
     texts = []
     for change in (
-        lambda: house.admin.clear_vhost_limits("/"),
-        lambda: house.users.clear_limits("guest"),
-        lambda: house.admin.delete_vhost("/"),
+        partial(house.admin.clear_vhost_limits, "/"),
+        partial(house.users.clear_limits, "guest"),
+        partial(house.admin.delete_vhost, "/"),
     ):
         texts.append(said(house.log_in().last)[1])
         change()

@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from amqpy.core.broker import Broker
 from amqpy.core.deduplication import deduplication_key
@@ -11,6 +12,7 @@ from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
 from amqpy.core.queues import paged_fifo
 from amqpy.core.queues.dispatch import Consumer
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
@@ -19,7 +21,7 @@ from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.structures import DeadlineHeap
 from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.properties import headers_of
-from tests.core.stored import check_store
+from tests.core.stored_harness import check_store
 
 
 def check_invariants(
@@ -37,6 +39,7 @@ def check_invariants(
     assert all(not consumer.queue.deleted for unacked in channels_unacked for consumer in unacked.consumers)
     deadlines = deadlines_of(scheduler.deadlines)
     for queue in queues:
+        assert isinstance(queue, FifoQueue)
         assert not queue.deleted
         assert queue.unacked_count == unacked[queue]
         check_fifo(queue.ready)
@@ -67,7 +70,7 @@ def check_invariants(
         check_store(broker, debts)
 
 
-def deadlines_of(heap: DeadlineHeap) -> dict[object, int]:
+def deadlines_of(heap: DeadlineHeap[Any]) -> dict[object, int]:
     return {heap._keys[number]: at_ms for at_ms, number in heap._heap if number in heap._keys}
 
 
@@ -132,7 +135,7 @@ def _is_in_line(queue: Queue, consumer: Consumer) -> bool:
     return not consumer.is_blocked and (not queue.settings.single_active or consumer is queue.active)
 
 
-def _check_deadline(queue: Queue, at_ms: int | None, now_ms: int) -> None:
+def _check_deadline(queue: FifoQueue, at_ms: int | None, now_ms: int) -> None:
     first = queue.ready.first()
     assert queue.expires_at_ms == at_ms
     assert at_ms == (None if first is None else first.expires_at_ms)
@@ -147,7 +150,7 @@ def _check_bindings(broker: Broker) -> None:
                 destination = binding.destination
                 known = vhost.queues if isinstance(destination, Queue) else vhost.exchanges
                 assert known[destination.name] is destination
-        for routes in vhost._routes.values():
+        for routes in vhost.router._by_user.values():
             for route in routes.values():
                 assert vhost.exchanges[route.exchange.name] is route.exchange
-                assert all(not queue.deleted for queue in route.queues or ())
+                assert all(not queue.deleted for queue in route.targets or ())

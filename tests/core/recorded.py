@@ -15,7 +15,7 @@ from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
-from tests.core.world import World
+from tests.core.core_harness import World
 
 
 class NoMessages:

@@ -1,6 +1,7 @@
 """Parameters, limits and virtual hosts, as an administrator asks for them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
+from tests.core.core_harness import LOG, FakeClient, FakeTarget, World, longstr
 from tests.core.recorded import DurableWorld
-from tests.core.world import LOG, FakeClient, FakeTarget, World, longstr
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -251,7 +252,7 @@ def test_a_default_queue_type_that_is_none() -> None:
     assert "new" not in world.broker.vhosts
 
 
-def declared_type(world: World, **more: bool) -> object:
+def declared_type(world: World, **more: Any) -> object:  # noqa: ANN401
     name = f"q{len(world.vhost.queues)}"
     return world.queue(name, **more).arguments.get("x-queue-type")
 
@@ -321,7 +322,7 @@ def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
         value = wrap(value)
     ask.set_global_parameter("deep", value)
     assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
-    too_deep = {"deep": value}
+    too_deep: Any = {"deep": value}
     before = world.snapshot()
     world.facts()
     for refused in (

@@ -12,7 +12,7 @@ from amqpy.core.arguments import POLICY_KEYS, Settings, merged, settings_of
 from amqpy.core.queues.queue import Queue
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field
-from tests.core.world import World, longstr
+from tests.core.core_harness import World, longstr
 
 # --- what they come to
 
@@ -30,7 +30,7 @@ definitions = st.fixed_dictionaries(
 )
 operator_definitions = definitions.map(
     lambda definition: {
-        key: value for key, value in definition.items() if key in policy_keys(PROFILES["rabbitmq-4"], operator=True)
+        key: value for key, value in definition.items() if key in policy_keys(PROFILES["rabbitmq-4.3"], operator=True)
     }
 )
 
@@ -73,7 +73,7 @@ def test_a_text_argument_wins_over_a_policy() -> None:
 
 def test_every_key_of_a_queue_is_in_the_table_of_options() -> None:
     """A new key must need nothing but a row: what a policy says reaches the setting of the row's name."""
-    assert set(policy_keys(PROFILES["rabbitmq-4"])) - set(POLICY_KEYS) == {"alternate-exchange"}
+    assert set(policy_keys(PROFILES["rabbitmq-4.3"])) - set(POLICY_KEYS) == {"alternate-exchange"}
 
 
 def test_a_size_of_a_group_is_for_quorum_queues_and_the_greatest_holds() -> None:
@@ -208,6 +208,6 @@ def _set(world: World, mark: str, change: tuple[Any, ...]) -> None:
 def _governed(world: World) -> dict[object, object]:
     queues = world.vhost.queues.values()
     exchanges = world.vhost.exchanges.values()
-    return {(type(each), each.name): each.policy for each in (*queues, *exchanges)} | {
-        each.name: each.settings for each in queues
-    }
+    governed: dict[object, object] = {(type(each), each.name): each.policy for each in queues}
+    governed |= {(type(each), each.name): each.policy for each in exchanges}
+    return governed | {each.name: each.settings for each in queues}

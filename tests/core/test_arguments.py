@@ -21,7 +21,7 @@ from amqpy.core.arguments import (
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.world import World, arguments, integer, longstr
+from tests.core.core_harness import World, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
@@ -151,7 +151,7 @@ def test_arguments_of_other_types_are_refused_whatever_their_value(kind: str) ->
             continue
         with pytest.raises(PreconditionFailed) as caught:
             check_queue_arguments(
-                WHAT, {option.argument: Field("void", None)} | arguments(queue_type=kind), "classic", PROFILE
+                WHAT, {option.argument: Field("void", None), **arguments(queue_type=kind)}, "classic", PROFILE
             )
         assert caught.value.text == f"invalid arg '{option.argument}' for {WHAT} of queue type rabbit_{kind}_queue"
 

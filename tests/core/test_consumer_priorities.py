@@ -3,8 +3,8 @@
 import pytest
 
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World
 from tests.core.invariants import check_invariants, check_lines
-from tests.core.world import FakeTarget, World
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from amqpy.core.consumer_timeout import INTERVAL_MS, MARKS_MAX
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
-from tests.core.world import FakeTarget, World, arguments
+from tests.core.core_harness import FakeTarget, World, arguments
 
 TIMEOUT_MS = 60_000
 LATE_MS = TIMEOUT_MS + 2 * INTERVAL_MS

@@ -9,9 +9,7 @@ from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.invariants import check_invariants
-from tests.core.machine.watch import History, history_of
-from tests.core.world import (
+from tests.core.core_harness import (
     UNIX_TIME_MS,
     FakeTarget,
     World,
@@ -21,6 +19,8 @@ from tests.core.world import (
     longstr,
     properties_header,
 )
+from tests.core.invariants import check_invariants
+from tests.core.machine.watch import History, history_of
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
@@ -33,8 +33,8 @@ def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> 
     """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)))
+    options = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0, **options}
+    world.queue("q", durable=True, arguments=arguments(**options))
     return world
 
 

@@ -14,8 +14,8 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import check_properties, headers_of, replace_property
 from amqpy.wire.values import Field, Table, array_field, encode_field, table_field
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
 from tests.core.recorded import DurableWorld, Store
-from tests.core.world import FakeTarget, World, arguments, content_header, integer, longstr
 
 DEPTH = 20_000
 KINDS = ["table", "array"]

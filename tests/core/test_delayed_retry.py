@@ -4,14 +4,14 @@ import pytest
 
 from amqpy.core.queues.queue import ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments, longstr
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments, longstr
 
 
 def retrying(kind: str = "all", least: int = 100, most: int | None = 1000, **options: int | str | bool) -> World:
     world = World("rabbitmq-4")
     world.queue("dead", durable=True)
-    said = {
+    said: dict[str, int | str | bool] = {
         "queue_type": "quorum",
         "delayed_retry_type": kind,
         "delayed_retry_min": least,
@@ -60,7 +60,8 @@ def test_the_more_often_it_failed_the_longer_it_waits(way: ReturnWay, delays: li
     ("kind", "failed", "returned"), [("all", 100, 100), ("failed", 100, 0), ("returned", 0, 100), ("disabled", 0, 0)]
 )
 def test_after_what_it_waits(kind: str, failed: int, returned: int) -> None:
-    for way, delay in (("reject", failed), ("down", failed), ("nack", returned), ("recover", returned)):
+    delays: dict[ReturnWay, int] = {"reject": failed, "down": failed, "nack": returned, "recover": returned}
+    for way, delay in delays.items():
         world, unacked = retrying(kind), UnackedDeliveries()
         world.publish("", "q", "m")
         assert delay_of(world, unacked, way) == delay

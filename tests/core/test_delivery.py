@@ -4,7 +4,7 @@ import pytest
 
 from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
-from tests.core.world import Delivery, FakeTarget, World
+from tests.core.core_harness import Delivery, FakeTarget, World
 
 
 @pytest.fixture

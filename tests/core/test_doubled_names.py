@@ -11,8 +11,8 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_table, encode_table, fields_of, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.events_read import Listener
 
 
 def table(*fields: tuple[str, Any]) -> Table:
@@ -58,10 +58,33 @@ MESSAGES = {
         (table(("x-a", 1), ("x-a", 2)), set(MESSAGES)),
     ],
 )
-@pytest.mark.parametrize("profile", ["rabbitmq-3.10", "rabbitmq-3.13"])
-def test_headers_are_compared_first_with_first_and_second_with_second(
-    profile: str, binding: Table, matching: set[str]
-) -> None:
+def test_headers_are_compared_first_with_first_and_second_with_second(binding: Table, matching: set[str]) -> None:
+    check_matching("rabbitmq-3.10", binding, matching)
+
+
+LAST_IS_1 = {"1", "1 1", "2 1", "void 1"}
+
+
+@pytest.mark.parametrize(
+    ("binding", "matching"),
+    [
+        (table(("x-match", "all"), ("a", 1), ("a", 2)), set()),
+        (table(("x-match", "any"), ("a", 1), ("a", 2)), {*LAST_IS_1, "2", "1 2"}),
+        (table(("x-match", "any"), ("a", 9), ("a", 1)), LAST_IS_1),
+        (table(("a", 1), ("a", 1)), LAST_IS_1),
+        (table(("a", None), ("a", 1)), LAST_IS_1),
+        (table(("a", 1), ("a", None)), LAST_IS_1),
+        (table(("x-match", "any"), ("a", 9), ("a", None)), set(MESSAGES)),
+        (table(("x-match", "any"), ("x-match", "all"), ("a", 1), ("b", 1)), LAST_IS_1),
+        (table(("x-a", 1), ("x-a", 2)), set(MESSAGES)),
+    ],
+)
+@pytest.mark.parametrize("profile", ["rabbitmq-3.13", "rabbitmq-4.0", "rabbitmq-4.3"])
+def test_each_value_of_a_binding_is_compared_with_the_last(profile: str, binding: Table, matching: set[str]) -> None:
+    check_matching(profile, binding, matching)
+
+
+def check_matching(profile: str, binding: Table, matching: set[str]) -> None:
     world = World(profile)
     world.queue("q")
     world.exchange("x", "headers")

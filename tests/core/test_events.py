@@ -10,8 +10,8 @@ from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, EventPropert
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.core_harness import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.events_read import Listener
 
 ACTOR = "user_who_performed_action"
 
@@ -143,15 +143,16 @@ def test_queues() -> None:
     world.delete_queue("q")
     world.lose_connection(owner)
     shown = ['{<<"x-max-length">>,signedint,5}', '{<<"x-queue-mode">>,longstr,<<"lazy">>}']
-    plain = {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
+    kind = {"type": "rabbit_classic_queue"}
+    plain = kind | {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
     assert listener.facts() == [
         ("queue.created", by("guest", **plain | {"name": "q", "durable": True, "arguments": shown})),
         (
             "queue.created",
             by("owner", **plain | {"name": "own", "durable": False, "exclusive": True, "owner_pid": owner.pid}),
         ),
-        ("queue.deleted", by("guest", name="q")),
-        ("queue.deleted", by(INTERNAL_USER, name="own")),
+        ("queue.deleted", by("guest", name="q", **kind)),
+        ("queue.deleted", by(INTERNAL_USER, name="own", **kind)),
     ]
 
 
@@ -167,7 +168,7 @@ def test_a_queue_that_expires_goes_by_itself() -> None:
     world, listener = listening("queue.deleted")
     world.queue("q", arguments=arguments(expires=10))
     world.wait(10)
-    assert listener.facts() == [("queue.deleted", by(INTERNAL_USER, name="q"))]
+    assert listener.facts() == [("queue.deleted", by(INTERNAL_USER, name="q", type="rabbit_classic_queue"))]
 
 
 def test_exchanges() -> None:
@@ -249,7 +250,7 @@ def test_consumers() -> None:
         ("consumer.deleted", by(INTERNAL_USER, consumer_tag="b", **gone)),
         # By the queue, and then by the channel, which does not know why.
         ("consumer.deleted", by("guest", consumer_tag="c", **gone)),
-        ("queue.deleted", by("guest", name="q")),
+        ("queue.deleted", by("guest", name="q", type="rabbit_classic_queue")),
         ("consumer.deleted", {"vhost": "/", "consumer_tag": "c", **gone}),
     ]
 
@@ -312,7 +313,7 @@ def test_parameters() -> None:
         ("parameter.set", by("rmq-cli", **parameter, value={"uri": "amqp://"})),
         ("parameter.cleared", by("rmq-cli", **parameter)),
         ("parameter.set", of_all | {"value": [1, {"a": "null"}]}),
-        ("parameter.set", of_all),
+        ("parameter.cleared", of_all),
     ]
 
 

@@ -10,7 +10,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeTarget, World, content_header, longstr
+from tests.core.core_harness import FakeTarget, World, content_header, longstr
 
 LONGEST_MS = 4_294_967_295
 
@@ -157,7 +157,7 @@ def test_every_other_type(inner: str, key: str, arguments: Table) -> None:
     world = world_with(inner, x_cache_size=Field("signedint", 5))
     headers = {"h": longstr("1"), "x-deduplication-header": longstr("once")}
     world.bind("q1", "x", key, arguments)
-    world.publish("x", "a.b", "1", headers=headers | delay(10))
+    world.publish("x", "a.b", "1", headers={**headers, **delay(10)})
     world.wait(9)
     assert world.ready("q1") == []
     world.wait(1)
@@ -262,7 +262,9 @@ def test_other_exchanges_pass_messages_on() -> None:
     assert (world.ready("q1"), world.ready("q2")) == (["1"], ["1"]), "delayed once, not by each"
     assert headers_in(world, "q1") == [delay(10)]
     assert headers_in(world, "q2") == [{"x-delay": Field("long", -10)}]
-    assert world.vhost.queues["q2"].ready.first().exchange == "first"
+    message = world.vhost.queues["q2"].ready.first()
+    assert message is not None
+    assert message.exchange == "first"
 
 
 def test_the_time_to_live_begins_when_the_delay_ends() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeTarget, World, content_header, longstr
+from tests.core.core_harness import FakeTarget, World, content_header, longstr
 
 NO_STORE = {"x-recent-history-no-store": Field("bool", True)}
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amqpy.core.broker import WORK_MAX
-from amqpy.core.queues.queue import EXPIRED_MAX
+from amqpy.core.queues.fifo_queue import EXPIRED_MAX
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ def world() -> World:
     return world
 
 
-def with_dead_letters(**values: int | str | bool) -> dict[str, object]:
-    return arguments(dead_letter_exchange="", dead_letter_routing_key="dead", **values)  # type: ignore[return-value]
+def with_dead_letters(**values: int | str | bool) -> Table:
+    return arguments(dead_letter_exchange="", dead_letter_routing_key="dead", **values)
 
 
 # --- messages
@@ -199,6 +200,11 @@ def test_messages_that_expire_by_the_thousand_leave_others_their_turn(
 # --- queues
 
 
+def consume_and_close(world: World, unacked: UnackedDeliveries) -> None:
+    world.consume("q", unacked)
+    world.close_channel(unacked)
+
+
 def touch(world: World, how: str, unacked: UnackedDeliveries) -> None:
     """What a client may do with a queue that has an `x-expires`."""
     topology, client, vhost = world.broker.topology, world.client, world.vhost
@@ -207,7 +213,7 @@ def touch(world: World, how: str, unacked: UnackedDeliveries) -> None:
         "passive declare": lambda: topology.stat(topology.check_queue(client, vhost, "q")),
         "get": lambda: world.get("q", unacked),
         "consume and cancel": lambda: world.cancel(world.consume("q", unacked)),
-        "consume and close": lambda: (world.consume("q", unacked), world.close_channel(unacked)),
+        "consume and close": lambda: consume_and_close(world, unacked),
         "publish": lambda: world.publish("", "q", "a"),
         "purge": lambda: topology.purge_queue(client, vhost, "q"),
         "bind": lambda: world.bind("q", "amq.fanout"),

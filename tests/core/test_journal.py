@@ -6,7 +6,7 @@ from amqpy.core.durability.journal import OVERHEAD, POSITION_BITS, POSITIONS, Du
 from amqpy.core.durability.records import Drop, LaneRecord, Put, VhostRecord
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store.memory import MemoryStore
-from tests.core.world import content_header
+from tests.core.core_harness import content_header
 
 VHOST = VhostRecord("/", "", "[]", None, False)
 LANE = LaneRecord(0, "/", "queue", "q", 0, 0)

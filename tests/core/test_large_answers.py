@@ -12,9 +12,9 @@ from amqpy.core.message import Message
 from amqpy.core.portions import Portions
 from amqpy.core.unacked import Delivery, Taken, UnackedDeliveries, commands
 from amqpy.store.memory import MemoryStore
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.slices import sliced
-from tests.core.world import FakeTarget, World, arguments, content_header, longstr
 
 if TYPE_CHECKING:
     from amqpy.core.queues.dispatch import Consumer

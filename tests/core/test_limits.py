@@ -3,9 +3,9 @@
 import pytest
 
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
-from tests.core.world import FakeTarget, World, arguments
 
 
 @pytest.fixture

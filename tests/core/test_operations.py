@@ -2,13 +2,14 @@
 
 import pytest
 
-from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, assert_same_arguments, compared_arguments
+from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, compared_arguments
+from amqpy.core.equivalence import assert_same_arguments
 from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
-from tests.core.world import FakeClient, FakeTarget, World, longstr
+from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 # ruff: noqa: SLF001 (what is in memory is nobody else's business)
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
@@ -18,12 +18,12 @@ from amqpy.core.queues import paged_fifo
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.store.memory import MemoryStore
+from tests.core.core_harness import content_header
 from tests.core.invariants import check_fifo
 from tests.core.slices import items_of
-from tests.core.world import content_header
 
 RECORD = LaneRecord(0, "/", "queue", "q", 0, 0)
-TINY = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
+TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
 
 
 def message(body: str, *, persistent: bool = True) -> Message:

@@ -3,8 +3,8 @@
 import pytest
 
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments, longstr
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments, longstr
 
 
 def deduplicating(**options: int | str | bool) -> World:

@@ -8,9 +8,9 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, table_field
+from tests.core.core_harness import FakeTarget, World, arguments, integer, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
-from tests.core.world import FakeTarget, World, arguments, integer, longstr
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
@@ -18,8 +18,8 @@ PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> World:
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead"}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)) | (more or {}))
+    options = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead", **options}
+    world.queue("q", durable=True, arguments={**arguments(**options), **(more or {})})
     return world
 
 
@@ -36,7 +36,8 @@ def take(world: World, unacked: UnackedDeliveries, count: int = 1) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None) -> None:
     """To the end where nothing limits how often, so that the others get their turn; else before all others."""
-    world, unacked = quorum_world(profile, **({} if limit is None else {"delivery_limit": limit})), UnackedDeliveries()
+    world = quorum_world(profile) if limit is None else quorum_world(profile, delivery_limit=limit)
+    unacked = UnackedDeliveries()
     world.publish("", "q", *"abcd")
     take(world, unacked, 2)
     if way == "down":
@@ -50,13 +51,13 @@ def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None)
     check_invariants(world.broker, [] if way == "down" else [unacked])
 
 
-@pytest.mark.parametrize(("way", "first"), [("nack", False), ("recover", False), ("reject", True), ("down", True)])
-def test_without_any_limit_in_version_4(way: ReturnWay, first: bool) -> None:
+@pytest.mark.parametrize("way", ["nack", "recover", "reject", "down"])
+def test_without_any_limit_in_version_4(way: ReturnWay) -> None:
     world, unacked = quorum_world("rabbitmq-4", delivery_limit=-1), UnackedDeliveries()
     world.publish("", "q", "a", "b")
     take(world, unacked)
     world.nack(unacked, 1, way=way)
-    assert world.ready("q") == (["a", "b"] if first else ["b", "a"])
+    assert world.ready("q") == ["a", "b"]
 
 
 # --- counting

@@ -1,7 +1,11 @@
 """Routes after a restart that depend on the order of bindings, or on names that come twice."""
 
 from amqpy.wire.values import decode_table, encode_table
+from tests.core.recorded import DurableWorld
 from tests.core.test_recovery import restarted, world_with
+
+BY_NUMBER = "rabbitmq-3.10"
+"""Compares the first value of a name with the first, the second with the second."""
 
 
 def test_of_several_bindings_the_oldest_still_counts() -> None:
@@ -22,11 +26,11 @@ def test_of_several_bindings_the_oldest_still_counts() -> None:
 
 def test_names_that_come_twice_in_arguments_come_back() -> None:
     doubled = decode_table(b"\x01zb\x01\x01ab\x02\x01zb\x03")
-    world = world_with()
+    world = DurableWorld(profile=BY_NUMBER)
     world.queue("q", durable=True, arguments=doubled)
     world.exchange("x", "headers", durable=True, arguments=doubled)
     world.bind("q", "x", "", doubled)
-    after = restarted(world)
+    after = restarted(world, profile=BY_NUMBER)
     for kept in (after.vhost.queues["q"].arguments, after.vhost.exchanges["x"].arguments):
         assert encode_table(kept) == encode_table(doubled)
     assert after.routed("x", "", doubled) == {"q"}

@@ -22,8 +22,8 @@ from amqpy.core.durability.records import (
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
+from tests.core.core_harness import FakeClient, arguments, integer, longstr
 from tests.core.recorded import DurableWorld, Store
-from tests.core.world import FakeClient, arguments, integer, longstr
 from tests.strategies import tables
 
 DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)

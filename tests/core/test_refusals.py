@@ -16,9 +16,8 @@ from amqpy.errors import (
     ResourceLocked,
     Unimplemented,
 )
-from amqpy.wire.content import IMMEDIATE
 from amqpy.wire.values import Field
-from tests.core.world import FakeClient, World, longstr, publish_payload
+from tests.core.core_harness import FakeClient, World, longstr
 
 LOCKED = (
     "cannot obtain exclusive access to locked queue 'theirs' in vhost '/'. It could be originally declared on "
@@ -218,11 +217,6 @@ MESSAGES: list[Refusal] = [
         AccessRefused,
         "cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'",
     ),
-    (
-        lambda world: world.broker.find_route(world.client, world.vhost, publish_payload("no", "", IMMEDIATE)),
-        Unimplemented,
-        "immediate=true",
-    ),
     (lambda world: world.consume("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
     (lambda world: world.consume("theirs", unacked), ResourceLocked, LOCKED),
     (
@@ -257,14 +251,14 @@ CLOSES_CONNECTION = {Unimplemented}
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refusals(world: World, operation: Callable[[World], object], fault: type[AmqpFault], text: str) -> None:
-    before, routes = world.snapshot(), dict(world.vhost.routes_of("guest"))
+    before, routes = world.snapshot(), dict(world.vhost.router.remembered("guest"))
     with pytest.raises(fault) as caught:
         operation(world)
     assert caught.value.text == text
     assert caught.value.reply_text == f"{fault.name} - {text}"
     assert isinstance(caught.value, ConnectionFault if fault in CLOSES_CONNECTION else ChannelFault)
     assert world.snapshot() == before
-    assert world.vhost.routes_of("guest") == routes
+    assert world.vhost.router.remembered("guest") == routes
     assert not unacked.by_tag
     assert (unacked.last_tag, len(unacked.consumers)) == (0, 0)
 
@@ -346,26 +340,6 @@ def test_a_queue_named_by_the_broker_needs_permission_for_its_name(world: World)
     with pytest.raises(AccessRefused, match=r"^configure access to queue 'amq\.gen-1' in vhost '/' refused"):
         world.queue("")
     assert world.snapshot() == before
-
-
-# --- payloads that are none
-
-
-@pytest.mark.parametrize("size", range(len(publish_payload("x", "k"))))
-def test_a_cut_publish_is_refused(world: World, size: int) -> None:
-    """The session answers these with a syntax error."""
-    with pytest.raises((IndexError, ValueError)):
-        world.broker.find_route(world.client, world.vhost, publish_payload("x", "k")[:size])
-
-
-def test_names_that_are_not_utf8_are_names_like_any_other(world: World) -> None:
-    """RabbitMQ does not look at the names of a publish, which it does for all other methods."""
-    payload = publish_payload("x", "k").replace(b"\x01k", b"\x01\xff")
-    route = world.broker.find_route(world.client, world.vhost, payload)
-    assert (route.routing_key, route.address) == ("\udcff", b"\x01x\x01\xff")
-    with pytest.raises(NotFound) as caught:
-        world.broker.find_route(world.client, world.vhost, payload.replace(b"\x01x", b"\x01\xfe"))
-    assert caught.value.text == "no exchange '\udcfe' in vhost '/'"
 
 
 def test_older_brokers_do_not_name_the_permission() -> None:

@@ -1,5 +1,7 @@
 """What a broker makes of the messages that another one has left, case by case; `machine` has all of them at once."""
 
+from typing import Any
+
 import pytest
 
 from amqpy.core.durability.journal import POSITION_BITS
@@ -10,9 +12,9 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.store.memory import MemoryStore
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
-from tests.core.stored import StoredWorld, in_store
-from tests.core.world import FakeTarget, arguments, content_header, longstr
+from tests.core.stored_harness import StoredWorld, in_store
 
 RETRIES: dict[str, int | str] = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
 
@@ -25,8 +27,8 @@ def stored(profile: str = "rabbitmq-3.13", **options: int | str | bool) -> Store
     return world
 
 
-def publish(world: StoredWorld, *bodies: str, persistent: bool = True, **more: object) -> None:
-    world.publish("", "q", *bodies, persistent=persistent, **more)  # type: ignore[arg-type]
+def publish(world: StoredWorld, *bodies: str, persistent: bool = True, **more: Any) -> None:  # noqa: ANN401
+    world.publish("", "q", *bodies, persistent=persistent, **more)
 
 
 def crashed(world: StoredWorld) -> StoredWorld:
@@ -290,18 +292,18 @@ def test_a_quorum_queue_finds_its_messages_with_another_profile(profiles: tuple[
 # --- deduplication
 
 
-def marked(marker: str) -> dict[str, Table]:
-    return {"headers": {"x-deduplication-header": longstr(marker)}}
+def marked(marker: str) -> Table:
+    return {"x-deduplication-header": longstr(marker)}
 
 
 def test_what_is_there_is_not_taken_again_after_a_restart() -> None:
     world = stored(message_deduplication=True)
-    publish(world, "a", **marked("one"))
+    publish(world, "a", headers=marked("one"))
     publish(world, "b")
     world = crashed(world)
-    publish(world, "c", **marked("one"))
+    publish(world, "c", headers=marked("one"))
     publish(world, "d")
-    publish(world, "e", **marked("two"))
+    publish(world, "e", headers=marked("two"))
     assert world.ready("q") == ["a", "b", "d", "e"]
     check_invariants(world.broker, [])
 
@@ -309,12 +311,12 @@ def test_what_is_there_is_not_taken_again_after_a_restart() -> None:
 def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
     world = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **RETRIES)
     unacked = UnackedDeliveries()
-    publish(world, "a", **marked("one"))
+    publish(world, "a", headers=marked("one"))
     world.get("q", unacked)
     world.nack(unacked, 1)
     assert world.ready("q") == []
     world = crashed(world)
-    publish(world, "b", **marked("one"))
+    publish(world, "b", headers=marked("one"))
     world.advance(100)
     assert world.ready("q") == ["a"]
     check_invariants(world.broker, [])

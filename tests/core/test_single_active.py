@@ -7,8 +7,8 @@ import pytest
 
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeTarget, World, arguments
 
 KINDS = {"classic": False, "quorum": True}
 

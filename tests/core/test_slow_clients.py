@@ -9,8 +9,8 @@ from amqpy.core.queues.queue import READ_MAX
 from amqpy.core.resources import UNSENT_MIN, UNSENT_SHARE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.outbox import HIGH, LIMIT
-from tests.core.stored import StoredWorld
-from tests.core.world import FakeTarget, World, arguments
+from tests.core.core_harness import FakeTarget, World, arguments
+from tests.core.stored_harness import StoredWorld
 
 GB = 10**9
 

@@ -10,7 +10,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field
-from tests.core.world import Delivery, FakeTarget, World, content_header, longstr
+from tests.core.core_harness import Delivery, FakeTarget, World, content_header, longstr
 
 # --- expiration
 
@@ -140,4 +140,4 @@ def test_replies_that_wait_go_with_their_channel() -> None:
     assert world.broker.message_count() == 0
     world.broker.sweep(10)
     queue.publish(Message(b"", b"", b"3"))
-    assert not queue.ready
+    assert not queue.waiting

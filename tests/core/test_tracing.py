@@ -2,13 +2,14 @@
 
 import pytest
 
+from amqpy.core import publishing
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.message import AnnotatedMessage, Message
+from amqpy.core.message import AnnotatedMessage, Message, address_of
 from amqpy.core.ports import Origin
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Field, decode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeTarget, World, arguments, properties_header
+from tests.core.core_harness import FakeTarget, World, arguments, properties_header
+from tests.core.events_read import Listener
 
 ORIGIN = Origin("1.2.3.4:5 -> 6.7.8.9:10", 3, "user", "<pid>")
 FROM = {"node": "rabbit@localhost", "vhost": "/", "connection": ORIGIN.connection, "channel": 3, "user": "user"}
@@ -23,13 +24,8 @@ def traced(*keys: str) -> tuple[World, Listener]:
 
 def publish(world: World, exchange: str, key: str, body: str = "a", header: bytes | None = None) -> None:
     """As a channel publishes."""
-    route = world.route(exchange, key)
-    message = Message(route.address, header or properties_header(), body.encode())
-    queues = world.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
-    if route.queues is None and world.vhost.tracer is not None:
-        world.vhost.tracer.published(message, queues, ORIGIN)
-    for queue in queues:
-        queue.publish(message)
+    message = Message(address_of(exchange, key), header or properties_header(), body.encode())
+    publishing.publish(world.client, world.vhost, exchange, key, message, origin=ORIGIN)
     world.broker.settle()
 
 
@@ -137,11 +133,11 @@ def test_off_leaves_everything_as_it_was() -> None:
     for _ in range(2):
         ask.trace_on("/")
     assert world.vhost.tracing
-    assert world.route("", "q").queues is None
+    assert world.route("", "q").targets is None
     for _ in range(2):
         ask.trace_off("/")
     assert not world.vhost.tracing
-    assert world.route("", "q").queues == (world.vhost.queues["q"],)
+    assert world.route("", "q").targets == (world.vhost.queues["q"],)
     assert consumer.target is target
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.message import Message
 from amqpy.core.unacked import Delivery, UnackedDeliveries, commands
 from amqpy.errors import PreconditionFailed
-from tests.core.world import World, arguments
+from tests.core.core_harness import World, arguments
 
 TAKE = st.tuples(st.just("take"), st.integers(0, 12), st.booleans())
 OTHER = st.tuples(st.sampled_from(["owe", "owe", "owe", "pass", "take all", "put back"]), st.just(0), st.just(False))

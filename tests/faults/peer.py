@@ -113,7 +113,7 @@ class Peer:
 
 def take_all(peer: Peer, queue: str) -> list[bytes]:
     """Gets and acks whatever is in a queue."""
-    bodies = []
+    bodies: list[bytes] = []
     while True:
         peer.say(Basic.Get(queue=queue, no_ack=True))
         received = peer.next()

@@ -13,6 +13,8 @@ from interop.parity.script import Broker
 
 Answer = Callable[[Frame], Sequence[bytes]]
 
+VERSION = "3.10.8"
+
 
 def method(name: str, channel: int = 1, **fields: Any) -> bytes:  # noqa: ANN401 - whatever the method takes
     return codec.frame(METHOD, channel, codec.method_payload(name, **fields))
@@ -68,7 +70,8 @@ def accept(listener: socket.socket, answers: Mapping[str, Answer], served: conte
 def serve(connection: socket.socket, answers: Mapping[str, Answer]) -> None:
     with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
         stream.read(len(codec.PROTOCOL_HEADER))
-        connection.sendall(method("connection.start", 0, version_minor=9, mechanisms="PLAIN", locales="en_US"))
+        greeting = {"version_minor": 9, "server_properties": {"version": VERSION}, "mechanisms": "PLAIN"}
+        connection.sendall(method("connection.start", 0, **greeting, locales="en_US"))
         while len(head := stream.read(7)) == 7:
             frame_type, channel, size = struct.unpack(">BHI", head)
             frame = codec.parse_frame(frame_type, channel, stream.read(size + 1)[:-1])

@@ -1,24 +1,32 @@
 """Two fake brokers, one difference: is it seen, and is nothing seen where there is none?"""
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from interop.parity import codec, connection
-from interop.parity.compare import Outcome, compare, compare_all
+from interop.parity.compare import Outcome, compare, compare_all, pool_of
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 
 def outcome(
-    play: Callable[[Stage], None], *, differs: Differs | None = None, apart: bool = False, **answers: Answer
+    play: Callable[[Stage], None],
+    *differs: Differs,
+    version: str = "",
+    apart: bool = False,
+    **answers: Answer,
 ) -> Outcome:
     """Play against two fakes that are the same but for the subject's `answers`."""
     scenario = Scenario("fake", play, "a scenario for a test", differs, apart)
     with fake_broker() as reference, fake_broker(**answers) as subject:
-        return compare(scenario, reference, subject)
+        return compare(scenario, reference, subject, version=version)
 
 
 def declare(stage: Stage) -> None:
@@ -156,11 +164,11 @@ def test_a_difference_that_is_meant_must_be_there(reference: str) -> None:
     differs = Differs("it is a test", [reference], [DECLARED.replace("message_count=0", "message_count=1")])
     meant = outcome(
         declare,
-        differs=differs,
+        differs,
         queue_declare=lambda frame: [method("queue.declare-ok", queue=frame.fields["queue"], message_count=1)],
     )
     assert meant.passed
-    assert not outcome(declare, differs=differs).passed
+    assert not outcome(declare, differs).passed
 
 
 def test_a_difference_may_show_in_several_ways() -> None:
@@ -168,20 +176,40 @@ def test_a_difference_may_show_in_several_ways() -> None:
     differs = Differs("it is a race", ["basic.get-empty…"], other, or_reference=[[DECLARED]])
     meant = outcome(
         declare,
-        differs=differs,
+        differs,
         queue_declare=lambda frame: [method("queue.declare-ok", queue=frame.fields["queue"], message_count=1)],
     )
     assert meant.passed
-    assert not outcome(declare, differs=differs).passed, "amqpy must differ all the same"
+    assert not outcome(declare, differs).passed, "amqpy must differ all the same"
 
 
 def test_a_difference_the_reference_no_longer_shows_is_a_failure() -> None:
-    stale = outcome(declare, differs=Differs("it was so", ["basic.get-empty…"], []))
+    stale = outcome(declare, Differs("it was so", ["basic.get-empty…"], []))
     assert stale.complaints == ["the reference did not do what was to differ: ['basic.get-empty…']"]
 
 
+@pytest.mark.parametrize(
+    ("since", "before", "version", "holds"),
+    [
+        ("", "", "3.10.8", True),
+        ("4.0", "", "3.10.8", False),
+        ("4.0", "", "4.0.5", True),
+        ("4.0", "", "4.3.6", True),
+        ("", "4.0", "3.13.7", True),
+        ("", "4.0", "4.0.5", False),
+        ("3.13", "4.3", "4.2.0", True),
+        ("3.13", "4.3", "4.3.0", False),
+    ],
+)
+def test_a_difference_may_be_one_of_some_versions(since: str, before: str, version: str, holds: bool) -> None:
+    other = DECLARED.replace("message_count=0", "message_count=1")
+    differs = Differs("it is so there", [DECLARED], [other], since=since, before=before)
+    assert outcome(declare, differs, version=version).passed is not holds
+    assert Scenario("fake", declare, "", before="4.0").is_for(version) is (version < "4.0")
+
+
 def test_a_reason_instead_of_silence() -> None:
-    scenario = Scenario("fake", declare, "", says_why("politeness", "504 CHANNEL_ERROR - no", (50, 10)))
+    scenario = Scenario("fake", declare, "", (says_why("politeness", "504 CHANNEL_ERROR - no", (50, 10)),))
     close: dict[str, Any] = {"reply_code": 504, "reply_text": "CHANNEL_ERROR - no", "class_id": 50, "method_id": 10}
     with (
         fake_broker(queue_declare=lambda _: [b""]) as silent,
@@ -216,3 +244,23 @@ def test_scenarios_that_must_be_alone_are() -> None:
     assert sorted(reported[:3]) == ["False 0", "False 1", "False 2"]
     assert reported[3:] == ["True 0", "True 1", "True 2"]
     assert [crowds[name] for name in reported[3:]] == [[name] for name in reported[3:]]
+
+
+def test_who_is_interrupted_begins_nothing_more() -> None:
+    began, over = threading.Event(), threading.Event()
+    futures: list[Future[None]] = []
+
+    def work() -> None:
+        began.set()
+        over.wait()
+
+    def interrupted() -> None:
+        with pool_of(1) as pool:
+            futures.extend(pool.submit(work) for _ in range(3))
+            futures[2].add_done_callback(lambda _: over.set())
+            began.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [future.cancelled() for future in futures] == [False, True, True]

@@ -11,7 +11,7 @@ from amqpy.core.durability.journal import Batch
 from amqpy.server.flusher import Flusher
 
 from .peer import Server
-from .stored import Disk, StoredServer
+from .stored_harness import Disk, StoredServer
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ time and is exact. A test asks for that with the fixture `server`.
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 import trio
 from pamqp.base import Frame as Method
@@ -15,8 +16,10 @@ from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from amqpy.amqp import connection_events
 from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.state import InputState
 from amqpy.config import Config
 from amqpy.core.durability.journal import Journal
+from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.reactor import Reactor
 from amqpy.server.transport import Transport
 from tests.amqp.client import (
@@ -33,6 +36,8 @@ from tests.amqp.client import (
 )
 
 LOG = logging.getLogger("amqpy.tests")
+MemoryStream: TypeAlias = "trio.StapledStream[Any, Any]"
+"""One end of a pair of Trio's for tests."""
 DEADLINE_S = 1000
 """Virtual seconds in which an answer must come."""
 
@@ -72,7 +77,7 @@ class Peer:
         await self.say(method, channel=channel)
         return await self.expect(f"{method.name}Ok")
 
-    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: object) -> None:
+    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> None:  # noqa: ANN401
         await self.send(publish_frames(routing_key, payload, **more))
 
     async def expect(self, name: str) -> Received:
@@ -88,7 +93,7 @@ class Peer:
                 data = await self.stream.receive_some()
                 if not data:
                     return None
-                self._read += [each for each in self._transcript.read(data) if not is_heartbeat(each)]
+                self._read += [each for each in self._transcript.read(bytes(data)) if not is_heartbeat(each)]
         return self._read.pop(0)
 
     async def rest(self) -> list[Received]:
@@ -102,10 +107,15 @@ class Peer:
         await self.stream.aclose()
 
 
+def is_blocked(connection: ConnectionTasks) -> bool:
+    """Whether the peer of this connection has to wait."""
+    return connection.session.input_state is InputState.BLOCKED
+
+
 class MemoryTransport:
     """A stream of Trio's for tests as a `Transport`: all that is sent has to wait for the writer task."""
 
-    def __init__(self, stream: trio.StapledStream) -> None:
+    def __init__(self, stream: MemoryStream) -> None:
         self._stream = stream
 
     def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:

@@ -206,7 +206,12 @@ async def test_giving_back_takes_no_more_than_a_share_of_the_time(
 ) -> None:
     gauge = FakeGauge()
     gauge.used = 9 * GB
-    monkeypatch.setattr(gauge, "memory_used", lambda: autojump_clock.jump(0.2) or gauge.used)
+
+    def measure_slowly() -> int:
+        autojump_clock.jump(0.2)
+        return gauge.used
+
+    monkeypatch.setattr(gauge, "memory_used", measure_slowly)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(monitor_resources, server.reactor, None, gauge)
         await trio.sleep(100)

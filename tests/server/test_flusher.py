@@ -14,7 +14,7 @@ from amqpy.store.store import StoreFull
 from tests.amqp.client import publish_frames
 
 from .peer import Peer
-from .stored import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
+from .stored_harness import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- syncs
 

@@ -7,6 +7,7 @@ import trio
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from tests.amqp.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
@@ -289,5 +290,6 @@ async def test_channels_opened_and_closed_without_end_leave_nothing(autojump_clo
         await peer.ask(Confirm.Select(), channel=2)
         await peer.ask(Channel.Close(200, "", 0, 0), channel=2)
     (connection,) = server.reactor.connections
+    assert isinstance(connection.session, ConnectionSession)
     assert list(connection.session.channels) == list(connection.session.fast_channels) == [1]
     assert not server.broker.vhosts["/"].queues["q"].consumers

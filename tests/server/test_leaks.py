@@ -11,7 +11,9 @@ from typing import TypeAlias
 
 import pytest
 import trio
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
+from pamqp.common import FieldTable
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.amqp.basic_methods import ConsumerTarget
@@ -231,7 +233,7 @@ async def test_a_cancelled_consumer_leaves_no_object(
     ids=str,
 )
 async def test_a_deleted_queue_leaves_no_object(
-    autojump_clock: MockClock, server: Server, no_collector: None, arguments: dict[str, object]
+    autojump_clock: MockClock, server: Server, no_collector: None, arguments: FieldTable
 ) -> None:
     """With messages that wait, one that came back, and one that a consumer still has."""
     peer = await server.opened()
@@ -295,7 +297,7 @@ async def test_messages_are_freed_when_they_are_done_with(
 
 @pytest.mark.parametrize("method", [Queue.Purge, Queue.Delete])
 async def test_messages_are_freed_when_they_are_purged(
-    autojump_clock: MockClock, server: Server, no_collector: None, method: Callable[..., object]
+    autojump_clock: MockClock, server: Server, no_collector: None, method: Callable[..., Method]
 ) -> None:
     """Even when nothing else is ever due: there are no heartbeats here."""
     peer = await server.opened(heartbeat_s=0)

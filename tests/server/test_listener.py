@@ -12,6 +12,7 @@ from pamqp.commands import Queue
 
 from amqpy.amqp.state import InputState
 from amqpy.config import Config
+from amqpy.errors import ConnectionFault
 from amqpy.server.listener import address_of, open_listeners, serve
 from amqpy.wire.outbox import Outbox
 
@@ -72,13 +73,13 @@ async def test_an_address_that_cannot_be_listened_on_is_told_in_one_line(address
         await open_listeners(Config(listen=(address,)))
 
 
-class NoNames:
+class NoNames(trio.abc.HostnameResolver):
     """A resolver that knows nobody, and asks nobody."""
 
-    async def getaddrinfo(self, *arguments: object) -> list[object]:
+    async def getaddrinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async def getnameinfo(self, *arguments: object) -> tuple[str, str]:
+    async def getnameinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise NotImplementedError
 
 
@@ -120,7 +121,16 @@ class Echo:
         self.outbox.write(b"!")
         self.next_at_ms = None
 
+    def resume_consumers(self) -> None:
+        """It has none."""
+
     def lost(self, reason: str = "") -> None:
+        self.is_closed = True
+
+    def fail(self, fault: ConnectionFault) -> None:
+        self.is_closed = True
+
+    def abandon(self) -> None:
         self.is_closed = True
 
     def detach(self) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -14,15 +15,15 @@ from amqpy.server.connection_tasks import STALL_S, ConnectionTasks
 from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
-from .peer import MemoryTransport, Peer, Server
-from .stored import StoredServer, publish, publisher_of
+from .peer import MemoryStream, MemoryTransport, Peer, Server, is_blocked
+from .stored_harness import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
 MANY = 10 * HIGH // len(BODY)
 """Many more messages than one peer's share."""
 
 
-async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: object) -> Peer:
+async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: Any) -> Peer:  # noqa: ANN401
     """A peer that consumes, and reads only when told to."""
     peer = await server.opened(lockstep=lockstep)
     await peer.ask(Queue.Declare(queue=queue))
@@ -145,7 +146,7 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_droppe
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         connection = link_of(limited, 0)
-        assert connection.session.block.is_blocked
+        assert is_blocked(connection)
         # The last turn may have been one more receive's worth over the mark.
         assert LIMIT <= connection.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
         size = connection.outbox.size
@@ -165,7 +166,7 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, l
         await wait_all_tasks_blocked()
         connection = link_of(limited, 0)
         for _ in range(3):
-            assert connection.session.block.is_blocked
+            assert is_blocked(connection)
             waiting = connection.outbox.size // len(BODY)
             for _ in range(waiting):
                 await peer.expect("Basic.Return")
@@ -308,10 +309,10 @@ async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: 
         nursery.start_soon(peer.send, method_frame(declare, 1) * (2 * LIMIT // 200))
         await wait_all_tasks_blocked()
         connection = link_of(server, 0)
-        assert connection.session.block.is_blocked
+        assert is_blocked(connection)
         server.reactor.administer(lambda: resources.note_memory(GB, 10 * GB))
         await wait_all_tasks_blocked()
-        assert not connection.session.block.is_blocked
+        assert not is_blocked(connection)
     await peer.say(Channel.Close(200, "", 0, 0))
     assert connection.outbox.size > LIMIT, "it has read nothing"
 
@@ -342,7 +343,7 @@ class TricklingTransport(MemoryTransport):
 
     PAUSE_S = 1
 
-    def __init__(self, stream: trio.StapledStream) -> None:
+    def __init__(self, stream: MemoryStream) -> None:
         super().__init__(stream)
         self._room = 100_000
         self.taken = bytearray()
@@ -369,7 +370,7 @@ async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
     (connection,) = limited.reactor.connections
-    assert connection.session.block.is_blocked
+    assert is_blocked(connection)
     while connection.outbox.size:
         await trio.sleep(STALL_S)
         assert list(limited.reactor.connections) == [connection]

@@ -13,7 +13,7 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import UNITS_AT_ONCE
-from amqpy.core.queues.queue import Queue as CoreQueue
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.server import reactor as reactor_module
 from amqpy.server.connection_tasks import LINGER_S
 from tests.amqp.client import HEADER, method_frame, publish_frames, raw_frame, remains
@@ -153,8 +153,8 @@ async def test_a_bug_while_a_queue_is_served(
     witness, peer = await tolerant.opened(), await tolerant.opened()
     await peer.ask(Queue.Declare(queue="q"))
     with monkeypatch.context() as patch:
-        patch.setattr(CoreQueue, "drain", broken)
-        patch.setattr(CoreQueue, "publish", broken)
+        patch.setattr(ClassicQueue, "drain", broken)
+        patch.setattr(ClassicQueue, "publish", broken)
         await peer.publish("q")
         await expect_541(peer)
     await witness.ask(Queue.Declare(queue="q"))
@@ -222,6 +222,7 @@ async def test_a_bug_in_large_work_costs_the_connection_that_began_it(
 ) -> None:
     witness, peer = await tolerant.opened(), await tolerant.opened()
     session = list(tolerant.reactor.connections)[1].session
+    assert isinstance(session, ConnectionSession)
 
     def work() -> Iterator[int]:
         yield UNITS_AT_ONCE

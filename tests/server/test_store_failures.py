@@ -16,7 +16,8 @@ from amqpy.store.store import StoreError, StoreFull
 from amqpy.wire.frames import HEARTBEAT_FRAME
 from amqpy.wire.outbox import HIGH
 
-from .stored import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
+from .peer import is_blocked
+from .stored_harness import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- a full disk
 
@@ -122,13 +123,13 @@ async def test_who_waits_for_us_is_not_taken_for_one_who_does_not_read(
         await peer.publish("nowhere", bytes(HIGH), mandatory=True)
     await trio.sleep(10 * STALL_S)
     (connection,) = stored.reactor.connections
-    assert connection.session.block.is_blocked
+    assert is_blocked(connection)
     await stored.disk.speed_up()
     await peer.expect("Queue.DeclareOk")
     for _ in range(2):
         await peer.expect("Basic.Return")
     await wait_all_tasks_blocked()
-    assert not connection.session.block.is_blocked
+    assert not is_blocked(connection)
 
 
 async def test_a_stop_while_the_disk_is_full_is_told_instead_of_what_waits(

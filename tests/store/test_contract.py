@@ -81,7 +81,7 @@ def test_a_record_that_is_dropped_and_put_again_comes_last(run: Run) -> None:
 
 def test_records_are_dropped_by_their_keys_alone(run: Run) -> None:
     run.write(run.batch(puts=RECORDS))
-    drops = [
+    drops: list[Record] = [
         VhostRecord("/", "other", "", "x", True),
         PermissionRecord("guest", "/", "", "", ""),
         PermissionRecord("guest", "elsewhere", "", "", ""),

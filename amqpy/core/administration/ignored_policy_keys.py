@@ -1,7 +1,7 @@
-"""Policy keys that mean nothing here: those of mirroring, federation and sharding.
+"""Policy keys without effect here: those of mirroring, federation and sharding.
 
-RabbitMQ has them, and so have the definitions that people bring along. They are judged as RabbitMQ judges them,
-kept and shown, without effect. A feature judges its keys together, because they depend on each other.
+RabbitMQ has them, and so have existing definitions that are imported. They are checked as RabbitMQ checks them, kept
+and shown, without effect. A feature checks its keys together, because they depend on each other.
 
 Source: `rabbit_mirror_queue_misc`, `rabbit_mirror_queue_mode_*`, `rabbit_queue_location_validator`,
 `rabbit_federation_parameters`, `rabbit_sharding_policy_validator`.
@@ -23,11 +23,11 @@ MIRRORING_KEYS: Final = (
 )
 
 CLASSIC_KEYS: Final = frozenset((*MIRRORING_KEYS, "queue-master-locator")) - {"ha-sync-batch-size"}
-"""A policy with one of these is for no other queues than classic ones."""
+"""A policy with one of these applies to classic queues only."""
 
 
 class Feature(NamedTuple):
-    """Policy keys and who judges them: `judge` gets those that are there, and says what is wrong first, or None."""
+    """Policy keys and their check: `error_in` gets those that are set, and returns the first error, or None."""
 
     keys: frozenset[str]
     error_in: Callable[[Definition], str | None]
@@ -112,4 +112,4 @@ FEATURES: Final = (
     ),
     (Feature(frozenset(MIRRORING_KEYS), _judge_mirroring),),
 )
-"""Those that RabbitMQ asks before its own keys, and those that it asks after them."""
+"""The features whose keys RabbitMQ checks before its own keys, and those after them."""

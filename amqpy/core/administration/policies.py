@@ -1,8 +1,8 @@
 """Policies: settings for queues and exchanges by name, which an administrator changes while they are in use.
 
-Of the policies that match a name, one counts: the one with the highest priority (of equals, the first by name). Of
-the operator policies, one more; where both say something, `arguments.merged` decides. What a policy may say of queues
-is in the table of `arguments`; nothing here knows what any key means, but for `alternate-exchange`.
+Of the policies that match a name, one applies: the one with the highest priority (of equals, the first by name). Of
+the operator policies, one more; where both have a key, `arguments.merged` decides. The keys for queues are in the table
+of `arguments`; nothing here knows what any key means, but for `alternate-exchange`.
 
 Matching is done when a policy or a queue changes, never for a message.
 
@@ -13,7 +13,7 @@ Source: `rabbit_policy`, `rabbit_policies`, `rabbit_amqqueue:is_policy_applicabl
 import re
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
 
 EXCHANGE: Final = "exchange"
-"""What an exchange is to `apply-to`, beside the types of queues."""
+"""The name of exchanges in `APPLY_TO`, beside the queue types."""
 
 APPLY_TO: Final = {
     "all": frozenset((*QUEUE_TYPES_KNOWN, EXCHANGE)),
@@ -61,7 +61,7 @@ APPLY_TO: Final = {
 EXCHANGE_KEYS: Final = {"alternate-exchange": PolicyKey(is_text, "alternate exchange name", APPLY_TO["all"])}
 
 _TYPES: Final = {name: key.by for name, key in POLICY_KEYS.items()} | dict.fromkeys(CLASSIC_KEYS, frozenset((CLASSIC,)))
-"""The types of queues that can have a key. A policy with a key that a type cannot have is not for such queues."""
+"""The queue types that can have a key. A policy with a key that a type cannot have does not apply to such queues."""
 
 
 class Policy(NamedTuple):
@@ -72,11 +72,11 @@ class Policy(NamedTuple):
     definition: Definition
 
 
-# --- what may be said
+# --- checks
 
 
 def check_policy(name: str, value: object, profile: Profile, *, operator: bool) -> Policy:
-    """The policy that a JSON object describes. Raises AdministrationError."""
+    """Makes a policy of a JSON object. Raises AdministrationError."""
     terms = (
         Term("priority", number, mandatory=True),
         Term("pattern", _judge_pattern, mandatory=True),
@@ -114,7 +114,8 @@ def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN4
 
 
 def _judge_definition(features: Iterable[Feature], key: str, definition: Any) -> str | None:  # noqa: ANN401
-    """What is wrong first. Each part of RabbitMQ judges the keys it knows; then comes what nobody knows."""
+    """The first error in a definition, or None. Each part of RabbitMQ checks its own keys; then unknown keys are
+    refused."""
     if not isinstance(definition, dict):
         return f"definition must be a dictionary: {as_erlang_term(definition)}"
     if not definition:
@@ -136,7 +137,7 @@ def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
 
 
 def policy_keys(profile: Profile, *, operator: bool = False) -> Mapping[str, PolicyKey]:
-    """What policies, or operator policies, may say of queues and exchanges."""
+    """The keys of policies, or of operator policies, for queues and exchanges."""
     keys = {option.name: option.policy for option in options_of(profile) if option.policy is not None} | EXCHANGE_KEYS
     keys |= {name: key for name, key in POLICY_ONLY.items() if name not in profile.lacking_options}
     if not operator:
@@ -164,33 +165,45 @@ def _retry_conflict(definition: Definition) -> str | None:
     return None
 
 
-# --- which one counts
+# --- matching
 
 
 class _Rule(NamedTuple):
-    """A policy, ready to be asked. Rules are sorted by what comes first."""
+    """A policy prepared for matching. Rules are sorted: the first that matches applies."""
 
     rank: float
     name: str
     policy: Policy
     pattern: re.Pattern[str]
     kinds: frozenset[str]
-    """The types of queues it is for, and EXCHANGE."""
+    """The queue types it applies to, and EXCHANGE."""
+
+
+@cache
+def _types_of(profile: Profile) -> Mapping[str, frozenset[str]]:
+    """The same as a profile has it."""
+    types = dict(_TYPES)
+    for key in profile.classic_options:
+        types[key] = types[key] | {CLASSIC}
+    for key in profile.not_classic_keys:
+        types[key] = types[key] - {CLASSIC}
+    return types
 
 
 class Policies:
     """The policies of one kind in a virtual host."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: Mapping[str, frozenset[str]] = _TYPES) -> None:
         self._rules: list[_Rule] = []
+        self._types = types
 
     def __iter__(self) -> Iterator[Policy]:
-        """In the order in which they are asked."""
+        """Yields the policies in the order of matching."""
         return (rule.policy for rule in self._rules)
 
     def copy(self) -> "Policies":
-        """The same policies, whatever happens to these."""
-        copied = Policies()
+        """A copy that does not change with these."""
+        copied = Policies(self._types)
         copied._rules = list(self._rules)
         return copied
 
@@ -198,18 +211,18 @@ class Policies:
         return next((policy for policy in self if policy.name == name), None)
 
     def put(self, policy: Policy) -> None:
-        """A new policy, or one instead of the policy of the same name."""
+        """Adds a policy, or replaces the one of the same name."""
         self.remove(policy.name)
         kinds = APPLY_TO[policy.apply_to]
         for key in policy.definition:
-            kinds = kinds & (_TYPES.get(key, kinds) | {EXCHANGE})
+            kinds = kinds & (self._types.get(key, kinds) | {EXCHANGE})
         insort(self._rules, _Rule(-policy.priority, policy.name, policy, compile_pattern(policy.pattern), kinds))
 
     def remove(self, name: str) -> None:
         self._rules = [rule for rule in self._rules if rule.name != name]
 
     def match(self, kind: str, name: str) -> Policy | None:
-        """The policy that counts for a queue of this type, or for an EXCHANGE."""
+        """The policy that applies to a queue of this type, or to an EXCHANGE; None if none does."""
         for rule in self._rules:
             if kind in rule.kinds and rule.pattern.search(name):
                 return rule.policy
@@ -217,7 +230,7 @@ class Policies:
 
 
 class EffectivePolicy(NamedTuple):
-    """Which policies count for a queue or an exchange, and what they say together."""
+    """The names of the policies that apply to a queue or an exchange, and their merged definition."""
 
     policy: str | None
     operator_policy: str | None
@@ -228,21 +241,22 @@ NO_POLICY: Final = EffectivePolicy(None, None, {})
 
 
 class PolicySet:
-    """Both kinds of policies of a virtual host, and what they come to."""
+    """Both kinds of policies of a virtual host."""
 
-    def __init__(self) -> None:
-        self.policies = Policies()
-        self.operator_policies = Policies()
+    def __init__(self, profile: Profile) -> None:
+        types = _types_of(profile)
+        self.policies = Policies(types)
+        self.operator_policies = Policies(types)
 
     def apply_to_queue(self, queue: "Queue", *, new: bool = False) -> None:
-        """Tells the queue its settings, if it is new or what policies say of it has changed."""
+        """Configures the queue, if it is new or its merged definition has changed."""
         before, queue.policy = queue.policy, self._rule(queue.type, queue.name)
         if new or queue.policy.definition != before.definition:
             options = options_of(queue.vhost.profile)
             queue.configure(settings_of(queue.arguments, queue.policy.definition, options))
 
     def apply_to_exchange(self, exchange: "Exchange") -> bool:
-        """Whether there is anything new for the exchange."""
+        """Configures the exchange, if its merged definition has changed. True if it has."""
         before, exchange.policy = exchange.policy, self._rule(EXCHANGE, exchange.name)
         if exchange.policy.definition == before.definition:
             return False

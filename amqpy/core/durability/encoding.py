@@ -1,10 +1,10 @@
-"""What is recorded of the things in the broker: each as it is, made into a record of `changes`.
+"""Objects of the broker as records (`records`); `recovery` is the way back.
 
-Whatever adds, changes or removes a thing records it on the spot, in the same turn; `recovery` is the way back. Nothing
-that is recorded here depends on anything transient: a binding counts only if both its ends survive, too.
+Code that adds, changes or removes a durable object records it on the spot, in the same turn. No record depends on
+anything transient: a binding is recorded only if both its ends are durable.
 
-Source: what RabbitMQ has in tables on disk (`rabbit_durable_exchange`, `rabbit_durable_queue`, `rabbit_durable_route`
-and others).
+Source: RabbitMQ's tables on disk (`rabbit_durable_exchange`, `rabbit_durable_queue`, `rabbit_durable_route` and
+others).
 """
 
 import json
@@ -25,12 +25,12 @@ GLOBAL: Final = "global"
 
 
 def as_json(value: object) -> str:
-    """Texts that are no Unicode come back as they were: everything but ASCII is escaped."""
+    """Encodes a value as JSON in ASCII, so that strings which are no valid Unicode survive."""
     return json.dumps(value, separators=(",", ":"))
 
 
 def is_predeclared(exchange: "Exchange") -> bool:
-    """Whether each virtual host has it from the start. Nobody can declare, or delete, such names."""
+    """True if each virtual host has the exchange from the start. Clients cannot declare or delete such names."""
     return not exchange.name or exchange.name.startswith("amq.")
 
 

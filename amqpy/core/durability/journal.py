@@ -1,10 +1,10 @@
-"""What is to be made durable: changes and messages, gathered while the batch before is being written.
+"""The changes and messages that are to be made durable, gathered into a batch while the previous one is written.
 
 Messages lie in *lanes*, each at a position that is never used again. Lane and position make the message's key, one
-number. What is published and settled before its batch is taken leaves no trace: it costs no write.
+number. A message that is published and settled before its batch is taken costs no write.
 
-The journal is pure state: whoever does the writing takes a batch, makes it durable, and says so. It is also asked for
-messages that are not in memory, so that nobody has to know whether they are on disk already.
+The journal is pure state: the flusher takes a batch, makes it durable, and calls `written`. It also reads messages that
+are not in memory, so that queues need not know whether they are on disk already.
 """
 
 from collections import deque
@@ -21,29 +21,30 @@ POSITIONS = 1 << POSITION_BITS
 LANES = 1 << 21
 
 RESTING_LANES = 1024
-"""How many numbers of closed lanes rest before the first of them is used again. The store deletes many messages bit by
-bit, and it is quicker not to ask it to make room."""
+"""Numbers of closed lanes that are kept unused before the first of them is used again. The store deletes many messages
+bit by bit, and an insertion among them would have to wait for that."""
 
 OVERHEAD = 512
-"""Bytes that a waiting message is counted for beside its body."""
+"""Bytes that a message in a batch is counted for beside its body."""
 
 
 class DueTime(NamedTuple):
-    """What is to be known of a message that waits for something else than a consumer."""
+    """A note on a delayed message."""
 
     due_at_ms: int
-    """When it comes back."""
+    """The time at which the delay is over."""
 
 
 class Waiter(Hashable, Protocol):
-    """Somebody who promised nothing yet."""
+    """Is told when a batch becomes durable."""
 
     def on_durable(self, number: int) -> None:
-        """All batches up to this one are durable."""
+        """Is called when all batches up to this number are durable."""
 
 
 class Batch:
-    """What becomes durable together. A store applies, in this order: changes, cleared, removed, added."""
+    """Changes and messages that become durable together. A store applies, in this order: changes, cleared, removed,
+    added."""
 
     __slots__ = (
         "added",
@@ -59,41 +60,41 @@ class Batch:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        """Batches are numbered from 1 on, each time the broker runs."""
+        """Batches are numbered from 1, in each run of the broker."""
         self.changes: list[Change] = []
         self.cleared: list[tuple[int, int]] = []
-        """Ranges of keys, from and up to, of which all messages are gone."""
+        """Ranges of keys, both ends included, of which all messages are gone."""
         self.removed: list[int] = []
-        """Keys of messages that are gone. Perhaps they never were there."""
+        """Keys of messages that are gone. Some may never have been stored."""
         self.added: dict[int, Message] = {}
-        """New messages by key, as they came."""
+        """New messages by key, in the order in which they were added."""
         self.due_times: dict[int, DueTime] = {}
-        """For some of those added."""
+        """The due times of delayed messages among those added, by key."""
         self.transient: set[int] = set()
-        """Keys of those added that are on disk for want of memory only, and gone after a restart."""
+        """Keys of those added that are only paged to disk, and gone after a restart."""
         self.waiting: dict[Waiter, None] = {}
-        """Who wants to be told when the batch is durable."""
+        """The waiters to be told when the batch is durable."""
         self.unix_offset_ms = 0
-        """To be added to times of messages and notes to get Unix time."""
+        """Added to times of messages and notes it gives Unix time."""
 
     @property
     def is_empty(self) -> bool:
-        """Nothing in it is to be written."""
+        """True if nothing in it is to be written."""
         return not (self.added or self.removed or self.cleared or self.changes)
 
 
 class Source(Protocol):
-    """Where messages are that are not in memory."""
+    """The source of messages that are not in memory: a store."""
 
     def read(
         self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int
     ) -> list[tuple[int, Message]]:
-        """The next durable messages with keys from `first` to `last`, in order: at most `count_max`, and not more
+        """Reads the next durable messages with keys from `first` to `last`, in order: at most `count_max`, and no more
         once their bodies have `size_max` bytes; at least one, if there is any."""
 
 
 class Journal:
-    """The changes of one broker that has a store."""
+    """The batches of one broker that has a store."""
 
     __slots__ = (
         "_closed_lanes",
@@ -116,26 +117,27 @@ class Journal:
         self._source = source
         self._unix_offset_ms = unix_offset_ms
         self.is_awaited = is_awaited
-        """Whether clients are told only of what is durable."""
+        """True if confirms and replies wait until changes are durable."""
         self.batch = Batch(1)
-        """What gathers."""
+        """The batch that gathers."""
         self.writing: Batch | None = None
-        """What was taken and is not known to be durable yet."""
+        """The batch that was taken and is not durable yet, or None."""
         self.size = 0
-        """About how many bytes of memory the batch that gathers costs."""
+        """The approximate bytes of memory of the batch that gathers."""
         self.added_count = 0
-        """How many messages were ever added: who sees it grow must wait before it promises anything."""
+        """The number of messages ever added that survive: if it grew in a turn, confirms of the turn must wait."""
         self.overflow_count = 0
-        """How many were ever added that are on disk for want of memory only: who sees it grow had better slow down."""
+        """The number of messages ever added that are only paged to disk: if it grows, their publisher may be slowed
+        down."""
         self.changes_count = 0
-        """The same of changes, and of messages cleared."""
+        """The number of changes ever made, and of ranges cleared: if it grew in a method, its reply must wait."""
         self.read_size = 0
         """Bytes of bodies ever read from the store."""
         self.wanted: tuple[int, int] | None = None
         """Keys of messages on disk that will be read soon."""
         self._lane_count = 0
         self._closed_lanes: deque[tuple[int, int]] = deque()
-        """Their numbers, and those of the batches that say so."""
+        """The numbers of closed lanes, and of the batches that clear them."""
         self._written = 0
         """The last batch that is durable."""
 
@@ -150,8 +152,8 @@ class Journal:
         self.changes_count += 1
 
     def open_lane(self, record: LaneRecord | None) -> int:
-        """The number of a new lane, which is as `record` says, or not to survive. Raises OverflowError when there are
-        too many."""
+        """Opens a lane that `record` describes, or one that does not survive a restart; returns its number. Raises
+        OverflowError when there are too many."""
         closed = self._closed_lanes
         is_used_up = self._lane_count == LANES - 1
         if closed and (is_used_up or len(closed) > RESTING_LANES) and closed[0][1] <= self._written:
@@ -165,20 +167,20 @@ class Journal:
         return number
 
     def use_lanes(self, numbers: set[int]) -> None:
-        """These are in use when the broker starts."""
+        """Marks these numbers as in use, when the broker starts."""
         self._lane_count = max(numbers, default=0)
         self._closed_lanes = deque((number, 0) for number in range(1, self._lane_count) if number not in numbers)
 
     def close_lane(self, number: int, record: LaneRecord | None, *, end: int = POSITIONS) -> None:
-        """The lane is gone, with all that is in it. Nobody will name a message of it again; no position from `end` on
-        was ever used."""
+        """Deletes a lane with its messages, none of which will be removed one by one any more. No position from `end`
+        on was ever used."""
         if record is not None:
             self.drop(record._replace(number=number))
         first = number << POSITION_BITS
         self._forget(first, first + end)
         self.batch.cleared.append((first, first + POSITIONS - 1))
         self.changes_count += 1
-        # Until it is durable that they are gone, the messages can still be read.
+        # The messages can still be read until their deletion is durable.
         self._closed_lanes.append((number, self.batch.number))
 
     # --- messages
@@ -209,7 +211,7 @@ class Journal:
         self.changes_count += 1
 
     def _forget(self, first: int, end: int) -> None:
-        """Takes out of the batch what was added with keys from `first` on and before `end`."""
+        """Removes the messages with keys from `first` on and before `end` from the batch that gathers."""
         added = self.batch.added
         if end - first < len(added):
             keys = [key for key in range(first, end) if key in added]
@@ -219,7 +221,7 @@ class Journal:
             self.size -= len(added.pop(key).body) + OVERHEAD
 
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
-        """The next messages with keys from `first` to `last`, some at least if there are any. Those that are not
+        """Reads the next messages with keys from `first` to `last`, at least one if there is any. Those that are not
         durable yet come after the durable ones, without a gap but perhaps before the first of them."""
         found = self._source.read(
             first, last, count_max=count_max, size_max=size_max, unix_offset_ms=self._unix_offset_ms()
@@ -230,7 +232,7 @@ class Journal:
         waiting = [batch.added for batch in (self.writing, self.batch) if batch is not None]
         key = first
         if not any(first in added for added in waiting):
-            # After a restart there may be positions that nobody has any more.
+            # After a restart there may be unused positions.
             key = next((key for added in waiting for key in added if first <= key <= last), last + 1)
         while key <= last and count_max > len(found) and size_max > 0:
             message = next((added[key] for added in waiting if key in added), None)
@@ -245,12 +247,12 @@ class Journal:
 
     @property
     def has_work(self) -> bool:
-        """Whether there is a batch to be taken."""
+        """True if there is a batch to be taken."""
         return self.writing is None and not (self.batch.is_empty and not self.batch.waiting)
 
     def take(self) -> Batch | None:
-        """The batch to be written next, if there is anything in it or anybody waits for it; the next one gathers from
-        now on. What is in an empty one came and went; so it is durable when all before it is."""
+        """Returns the batch to be written next, or None if it is empty and has no waiters; a new one gathers from now
+        on. An empty one, of which everything was settled already, is durable when those before it are."""
         assert self.writing is None
         batch = self.batch
         if batch.is_empty and not batch.waiting:
@@ -262,7 +264,7 @@ class Journal:
         return batch
 
     def written(self) -> None:
-        """What was taken is durable: tells those who wait for it."""
+        """Tells the waiters of the batch that was taken that it is durable."""
         batch, self.writing = self.writing, None
         assert batch is not None
         self._written = batch.number

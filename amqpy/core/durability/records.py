@@ -1,8 +1,8 @@
-"""What goes to disk beside messages: one record for each durable thing, and what happens to it.
+"""Records: the form in which durable objects other than messages are stored, and the changes to them.
 
-A record's first `KEY` fields say which thing it is, the others what is to be known of it; a store makes a table of
-each kind, with a column for each field. So a field more is a change of the format, and needs a migration in the store.
-Texts are the client's: bytes that are no UTF-8 are in them as surrogates. Arguments are AMQP field tables, as bytes.
+A record's first fields (`KEYS` says how many) identify the object, the others describe it; a store makes a table of
+each kind, with a column for each field. So one more field changes the format, and needs a migration in the store.
+Strings are the client's: bytes that are no UTF-8 are in them as surrogates. Arguments are AMQP field tables, as bytes.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -72,7 +72,7 @@ class BindingRecord(NamedTuple):
 
 
 class LaneRecord(NamedTuple):
-    """A row of messages, one behind the other: each queue has one, or one for each priority it has messages of."""
+    """A sequence of messages in the store: each queue has one, or one for each priority of its messages."""
 
     number: int
     vhost: str
@@ -81,7 +81,7 @@ class LaneRecord(NamedTuple):
     owner: str
     level: int
     front: int
-    """When the broker stopped in good order: the position before which all messages were delivered once."""
+    """After a clean shutdown: the position before which all messages were delivered once."""
 
 
 Record: TypeAlias = (
@@ -105,33 +105,33 @@ KEYS: Final[dict[type[Record], int]] = {
     BindingRecord: 6,
     LaneRecord: 1,
 }
-"""All kinds of records, in an order in which what one refers to comes before it; and how many fields are the key."""
+"""The number of key fields of each kind of record. A kind comes after those that it refers to."""
 
 
 class Put(NamedTuple):
-    """The thing is there, and this is what is to be known of it."""
+    """An object is new or has changed: it is now as the record says."""
 
     record: Record
 
 
 class Drop(NamedTuple):
-    """The thing is gone."""
+    """An object is gone."""
 
     record: Record
-    """With the key of the thing; the other fields do not matter."""
+    """Has the key of the object; the other fields do not matter."""
 
 
 Change: TypeAlias = Put | Drop
 
 
 class LaneState(NamedTuple):
-    """What the store has in a lane."""
+    """The content of a lane in the store."""
 
     messages: int
     first: int
     """The position of the first message; `end` when there is none."""
     end: int
-    """The position after all that ever were used, as far as the store knows: new messages come here or later."""
+    """The position after the last one used, as far as the store knows: new messages come here or later."""
     size: int
     """Bytes of all bodies."""
 
@@ -140,14 +140,14 @@ NOTHING: Final = LaneState(0, 0, 0, 0)
 
 
 class Loaded(NamedTuple):
-    """All that is durable, but for the messages themselves."""
+    """Everything that is durable except the messages themselves."""
 
     records: list[Record]
-    """Those of each kind in the order in which they were first put; kinds in the order of `KEYS`."""
+    """The records of each kind in the order in which they were first put; kinds in the order of `KEYS`."""
     lanes: dict[int, LaneState]
-    """Lanes that have a record and something in them, perhaps no messages any more, by number."""
+    """Lanes that have a record and rows, perhaps of deleted messages only, by number."""
     is_clean: bool
-    """The broker stopped in good order the last time, or there never was one."""
+    """True if the last shutdown was clean, or there was none."""
     garbage: frozenset[int]
-    """Lanes without a record that still have rows. They are as good as empty; but it is faster to use other numbers
-    until they are deleted, in a later run at the latest."""
+    """Lanes without a record that still have rows. They count as empty; but it is faster to use other numbers until
+    the rows are deleted."""

@@ -1,11 +1,11 @@
-"""What was recorded becomes things again when the broker starts.
+"""Recovery: restores objects from their records when the broker starts.
 
-It takes the same ways as live things do, but for what a client or an administrator would notice: nobody is told of
-anything, nothing is judged a second time, nothing is recorded again. Things come back in the order in which they were
-first recorded; so bindings keep theirs.
+It uses the same functions as live changes, without the effects that a client or an administrator would notice: no
+events, no checks, nothing is recorded again. Objects are restored in the order in which they were first recorded; so
+bindings keep theirs.
 
-A broker without users, permissions and virtual hosts is a new one, and gets the default ones; a broker that had them
-once keeps to what was made of them, whatever the configuration says now.
+A broker without users, permissions and virtual hosts is a new one, and gets the default ones; one that had any keeps
+them as they are, whatever the configuration says now.
 
 Source: `rabbit_vhost:recover`, `rabbit_exchange:recover`, `rabbit_binding:recover`, `rabbit:maybe_insert_default_data`.
 """
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 
 def is_new(records: Iterable[Record]) -> bool:
-    """Whether they are those of a broker to which nobody has belonged yet."""
+    """True if the records are those of a new broker: without any virtual host, user or permission."""
     return not any(isinstance(record, VhostRecord | UserRecord | PermissionRecord) for record in records)
 
 
 def restore(broker: "Broker", records: Iterable[Record]) -> None:
-    """Puts back all but users and permissions, which are the business of `Users`. What a record refers to comes
+    """Restores everything but users and permissions, which `Users` restores. An object that a record refers to comes
     before it (see `records.KEYS`)."""
     for record in records:
         match record:
@@ -71,9 +71,8 @@ def restore(broker: "Broker", records: Iterable[Record]) -> None:
 def restore_messages(
     broker: "Broker", loaded: Loaded, read_lane: Callable[[int], Iterable[tuple[int, Message, int]]]
 ) -> None:
-    """Puts back what is in the lanes of the queues and exchanges that are there again. `read_lane` gives all messages
-    of a lane, with positions and when they are due. If the last stop was not clean, nobody knows what was delivered,
-    and so all may have been."""
+    """Restores the messages in the lanes of restored queues and exchanges. `read_lane` yields all messages of a lane,
+    with positions and due times. If the last shutdown was not clean, all messages count as perhaps delivered."""
     journal = broker.scheduler.journal
     assert journal is not None
     recorded = [record for record in loaded.records if isinstance(record, LaneRecord)]
@@ -102,7 +101,7 @@ def _owner_of(broker: "Broker", record: LaneRecord) -> Queue | Exchange | None:
 
 
 def note_fronts(broker: "Broker") -> None:
-    """The broker stops in good order: records what was delivered, for `restore_messages`."""
+    """Records at a clean shutdown which messages were delivered, for `restore_messages`."""
     for vhost in broker.vhosts.values():
         for queue in vhost.queues.values():
             for lane in queue.lanes():
@@ -144,8 +143,8 @@ def _restore_queue(vhost: Vhost, record: QueueRecord) -> None:
 
 
 def _restore_binding(vhost: Vhost, record: BindingRecord) -> None:
-    """Both its ends are there, unless the configuration names another default virtual host now: only that one has an
-    exchange for events. Without an end it is gone for good."""
+    """Restores a binding. Both its ends exist, unless the configuration names another default virtual host now: only
+    that one has an exchange for events. A binding without an end is dropped for good."""
     source = vhost.exchanges.get(record.source)
     destinations = vhost.queues if record.destination_kind == "queue" else vhost.exchanges
     destination = destinations.get(record.destination)

@@ -1,7 +1,7 @@
-"""The start of a broker: a new one, or one made from what the broker before it recorded in a store.
+"""The start of a broker on a store: a new one, or one restored from its records.
 
-The one place where broker, journal and store are put together, for the application, for tests and for whoever embeds a
-broker.
+The one place where broker, journal and store are put together, for the application, for tests and for programs that
+embed a broker.
 """
 
 import logging
@@ -17,13 +17,14 @@ from amqpy.core.message import Message
 
 
 class StartSource(Source, Protocol):
-    """A store, as far as a broker that starts needs it."""
+    """The part of a store that a starting broker needs."""
 
     def load(self) -> Loaded:
-        """Once, before anything is appended. Transient messages, and those of lanes without a record, are gone."""
+        """Loads everything but messages: once, before anything is appended. Transient messages, and those of lanes
+        without a record, are gone."""
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterable[tuple[int, Message, int | None]]:
-        """All messages of a lane, with positions; and when they are due, where that was noted."""
+        """Yields all messages of a lane with positions, and due times or None."""
 
 
 def open_broker(
@@ -37,8 +38,8 @@ def open_broker(
     now_ms: int,
     unix_offset_ms: Callable[[], int],
 ) -> tuple[Broker, Loaded]:
-    """A broker with all that the store has, and what was loaded, for users. `unix_offset_ms` is the difference between
-    Unix time and the broker's own. Raises what the store raises."""
+    """Opens a broker with everything in the store; returns it with the loaded records, for `Users`. `unix_offset_ms` is
+    the difference between Unix time and the broker's own. Raises what the store raises."""
     loaded = source.load()
     journal = Journal(source, unix_offset_ms, is_awaited=config.sync != "none")
     broker = Broker(

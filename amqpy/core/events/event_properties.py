@@ -1,6 +1,8 @@
 """The properties of each event, under RabbitMQ's names.
 
-Source: wherever RabbitMQ calls `rabbit_event:notify`; the exchange type's `fmt` for what becomes of Erlang's terms.
+Each docstring names the events that have the properties.
+
+Source: the calls of `rabbit_event:notify` in RabbitMQ; the exchange type's `fmt` for how Erlang's terms are shown.
 """
 
 from collections.abc import Mapping
@@ -8,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from amqpy.core.administration.validation import as_erlang_term
-from amqpy.core.arguments import QUORUM
+from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.events.events import EventProperties
 from amqpy.errors import erlang_atom, erlang_text
 from amqpy.wire.values import Table, as_erlang, fields_of
@@ -24,14 +26,14 @@ ACTOR = "user_who_performed_action"
 
 
 def erlang_rows(table: Table, *, by_name: bool = False) -> list[str]:
-    """Arguments: each is a tuple to Erlang, which its exchange prints."""
+    """Arguments as the event exchange prints them: Erlang tuples."""
     fields = [(name.encode("utf-8", "surrogateescape"), field) for name, field in fields_of(table)]
     if by_name:
         fields.sort(key=itemgetter(0))
     return [f"{{{erlang_text(name)},{field.kind},{as_erlang(field)}}}" for name, field in fields]
 
 
-def of_queue(queue: "Queue", actor: str) -> EventProperties:
+def of_queue(queue: "Queue", node: str, actor: str) -> EventProperties:
     """queue.created"""
     properties: dict[str, object] = {
         "name": queue.name,
@@ -44,11 +46,13 @@ def of_queue(queue: "Queue", actor: str) -> EventProperties:
     }
     if queue.type == QUORUM:
         return properties | {"type": erlang_type(queue)}
-    return properties | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
+    more = {"type": erlang_type(queue), "leader": node, "members": [node]}
+    told = {name: fact for name, fact in more.items() if name in queue.vhost.profile.more_facts}
+    return properties | told | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
 
 
 def erlang_type(queue: "Queue") -> str:
-    """What the module is called that makes a queue what it is."""
+    """The name of the Erlang module of a queue's type."""
     return f"rabbit_{queue.type}_queue"
 
 
@@ -68,8 +72,14 @@ def of_exchange(exchange: "Exchange", actor: str) -> EventProperties:
 
 
 def of_deletion(gone: "Queue | Exchange", actor: str) -> EventProperties:
-    """queue.deleted, exchange.deleted"""
+    """exchange.deleted"""
     return {"name": gone.name, "vhost": gone.vhost.name, ACTOR: actor}
+
+
+def of_queue_gone(queue: "Queue", actor: str) -> EventProperties:
+    """queue.deleted"""
+    kind = {"type": erlang_type(queue)} if "type" in queue.vhost.profile.more_facts else {}
+    return {**of_deletion(queue, actor), **kind}
 
 
 def of_binding(binding: "Binding", actor: str) -> EventProperties:
@@ -126,14 +136,22 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
     metadata = vhost.metadata
     tags = [erlang_atom(tag) for tag in metadata.tags]
     shown = {"description": as_erlang_term(metadata.description), "tags": f"[{','.join(tags)}]"}
-    if metadata.default_queue_type is not None:
-        shown["default_queue_type"] = as_erlang_term(metadata.default_queue_type)
+    default_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
+    if default_type is not None:
+        shown["default_queue_type"] = as_erlang_term(default_type)
+    # Newer Erlang prints keys in the order in which the atoms were made.
+    in_order = list(shown.items()) if vhost.profile.always_names_type else sorted(shown.items())
     return {
         "name": vhost.name,
         "description": metadata.description,
         "tags": list(metadata.tags),
-        "default_queue_type": metadata.default_queue_type or "undefined",
-        "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in sorted(shown.items()))}}}",
+        "default_queue_type": default_type or "undefined",
+        **(
+            {"protected_from_deletion": metadata.protected_from_deletion}
+            if "protected_from_deletion" in vhost.profile.more_facts
+            else {}
+        ),
+        "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
         ACTOR: actor,
@@ -141,7 +159,7 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
 
 
 def named(name: str, actor: str) -> EventProperties:
-    """vhost.deleted, user.created and others of which there is no more to say."""
+    """vhost.deleted, user.created and others that have no more properties."""
     return {"name": name, ACTOR: actor}
 
 

@@ -1,25 +1,24 @@
-"""What the broker itself publishes: events, and the copies of the firehose.
+"""Publishing by the broker itself: events, and the copies of the firehose.
 
-What is announced while an operation goes on is published when it is settled, in order: an operation is whole before
-its consequences. So nothing waits longer than a turn, and no more than one turn has to tell. Nor is there a circle:
-no event tells that a message was published, and the firehose makes no copies of its own.
+Messages noted during an operation are published when it is settled, in order, so that an operation is complete before
+its consequences. So they wait for one turn at most, and are bounded by what one turn does. There is no cycle: no
+event tells that a message was published, and the firehose does not copy its own messages.
 """
 
 import struct
 from collections import deque
 
 from amqpy.core.exchanges import Exchange
-from amqpy.core.message import Message, PersistentMessage
+from amqpy.core.message import Message, PersistentMessage, address_of
 from amqpy.core.scheduler import Scheduler
 from amqpy.wire.properties import content_header, headers_property
 from amqpy.wire.values import Table, encode_table
 
-SHORTSTR_MAX = 255
 PERSISTENT = b"\x02"
 
 
 class InternalPublisher:
-    """Publishes when the operation is over (`scheduler.TimerTarget`): whatever is announced is due at once."""
+    """Publishes noted messages when the operation is over (`scheduler.TimerTarget`): its timer is due at once."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -34,12 +33,12 @@ class InternalPublisher:
         *,
         unix_time_ms: int | None = None,
     ) -> None:
-        """A message for an exchange. With a time it is persistent and says when that was."""
+        """Notes a message for an exchange. With a time it is persistent and has that timestamp (in seconds)."""
         properties = {"headers": headers_property(encode_table(headers))}
         if unix_time_ms is not None:
             properties["delivery_mode"] = PERSISTENT
             properties["timestamp"] = struct.pack(">Q", unix_time_ms // 1000)
-        address = _shortstr(exchange.name) + _shortstr(routing_key)
+        address = address_of(exchange.name, routing_key)
         kind = Message if unix_time_ms is None else PersistentMessage
         if not self._waiting:
             self._scheduler.deadlines.set(self, self._scheduler.now_ms)
@@ -48,11 +47,4 @@ class InternalPublisher:
     def on_timer(self) -> None:
         while self._waiting:
             exchange, message = self._waiting.popleft()
-            for queue in exchange.vhost.queues_of(exchange, message):
-                queue.publish(message)
-
-
-def _shortstr(value: str) -> bytes:
-    """As much of it as fits: a name with a prefix may be too long for a routing key."""
-    raw = value.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX]
-    return bytes((len(raw),)) + raw
+            exchange.vhost.router.publish(exchange, message)

@@ -1,4 +1,4 @@
-"""Exchanges: where a message goes.
+"""Exchanges, which route messages to queues.
 
 A type of exchange is a class in a module of its own, registered in EXCHANGE_TYPES under its wire name.
 """

@@ -1,4 +1,4 @@
-"""The direct exchange: to the queues whose binding key is the routing key.
+"""The direct exchange: routes to the queues whose binding key is the routing key.
 
 Source: AMQP 0-9-1 section 3.1.3.1; `rabbit_exchange_type_direct`.
 """

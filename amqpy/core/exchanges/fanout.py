@@ -1,4 +1,4 @@
-"""The fanout exchange: to every queue that is bound.
+"""The fanout exchange: routes to every queue that is bound.
 
 Source: AMQP 0-9-1 section 3.1.3.2; `rabbit_exchange_type_fanout`.
 """

@@ -1,7 +1,7 @@
-"""x-message-deduplication: a fanout exchange that passes each message on once.
+"""x-message-deduplication: a fanout exchange that routes each message once.
 
-Messages are the same when their header `x-deduplication-header` is; those without it always pass. A message that was
-seen already is routed nowhere: it goes to the alternate exchange, or is returned when it is mandatory.
+Messages are the same when their header `x-deduplication-header` is; those without it are always routed. A message
+that was seen before is unroutable: it goes to the alternate exchange, or is returned if it is mandatory.
 
 Source: noxdafox/rabbitmq-message-deduplication, `RabbitMQMessageDeduplication.Exchange`.
 """
@@ -43,7 +43,7 @@ class MessageDeduplicationExchange(FanoutExchange):
 
 
 def _number_in(arguments: Table, name: str) -> int | None:
-    """A positive integer, which may be written as a string; None for everything else."""
+    """The argument as a positive integer, which may be given as a string; None for everything else."""
     match arguments.get(name):
         case Field(kind, int(value)) if kind in INTEGER_KINDS and value > 0:
             return value

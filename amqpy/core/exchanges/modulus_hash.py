@@ -1,4 +1,4 @@
-"""The modulus hash exchange: to one of the bindings, by the hash of the routing key.
+"""The modulus hash exchange: routes to one of the bindings, by the hash of the routing key.
 
 Source: `rabbit_exchange_type_modulus_hash`.
 """
@@ -12,12 +12,12 @@ from amqpy.core.queues.queue import Queue
 
 
 class ModulusHashExchange(SingleDestinationExchange):
-    """The same keys go to the same binding as long as the bindings stay."""
+    """Routes the same keys to the same binding as long as the bindings stay."""
 
     type = "x-modulus-hash"
 
     def in_order(self, destinations: list[Destination]) -> list[Destination]:
-        """Whatever the order they were bound in, so that a new start of the broker changes nothing."""
+        """Sorts the destinations, so that the order of binding, and so a restart, does not matter."""
         return sorted(destinations, key=lambda each: (isinstance(each, Queue), each.name))
 
     def choose(self, keys: Keys, count: int) -> int:

@@ -1,4 +1,4 @@
-"""The random exchanges: to one of the bindings, drawn by lot.
+"""The random exchanges: route to one of the bindings, chosen at random.
 
 Source: `rabbit_exchange_type_random`, `rabbit_exchange_type_local_random`.
 """
@@ -19,7 +19,7 @@ class RandomExchange(SingleDestinationExchange):
 
 
 class LocalRandomExchange(RandomExchange):
-    """RabbitMQ 4's: to one of the classic queues on the node that the publisher is connected to."""
+    """RabbitMQ 4's x-local-random: routes to one of the classic queues on the publisher's node."""
 
     type = "x-local-random"
 

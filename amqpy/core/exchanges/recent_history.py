@@ -1,7 +1,6 @@
-"""x-recent-history: a fanout exchange that tells newcomers what they missed.
+"""x-recent-history: a fanout exchange that sends its last messages to every new binding.
 
-It keeps the last messages, and every new binding gets them, from the oldest to the newest. An exchange that is bound
-gets them the other way round, as from RabbitMQ.
+A queue that is bound gets them from the oldest to the newest, an exchange the other way round, as in RabbitMQ.
 
 Source: `rabbit_exchange_type_recent_history`.
 """
@@ -60,7 +59,7 @@ class RecentHistoryExchange(FanoutExchange):
 
 
 class Replay:
-    """Publishes the history to a new destination, when the operation that bound it is over (`TimerTarget`)."""
+    """Publishes the history to a new destination when the operation that bound it is over (`TimerTarget`)."""
 
     def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[DeferredMessage]) -> None:
         self._vhost = vhost
@@ -74,6 +73,4 @@ class Replay:
                 self._destination.publish(kept.again(now_ms))
             return
         for kept in reversed(self._history):
-            message = kept.again(now_ms)
-            for target in self._vhost.queues_of(self._destination, message):
-                target.publish(message)
+            self._vhost.router.publish(self._destination, kept.again(now_ms))

@@ -1,6 +1,6 @@
-"""What the exchanges have in common that give each message to one of their bindings, whatever number there is.
+"""The base of exchanges that route each message to one of their bindings.
 
-Every binding counts, also where two lead to the same destination, which then gets twice as much.
+Every binding counts, also where two lead to the same destination, which then gets twice as many messages.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class SingleDestinationExchange(Exchange):
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         chosen = self._choose(keys)
         if chosen and chosen[0].deleted:
-            # It is being unbound, which others need not wait for.
+            # Deleted, and being unbound bit by bit.
             self._destinations = None
             chosen = self._choose(keys)
         return chosen
@@ -40,5 +40,5 @@ class SingleDestinationExchange(Exchange):
         return destinations
 
     def choose(self, keys: Keys, count: int) -> int:
-        """A number below `count`."""
+        """Chooses a destination: a number below `count`."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The topic exchange: to the queues whose binding pattern matches the words of the routing key.
+"""The topic exchange: routes to the queues whose binding pattern matches the words of the routing key.
 
 Source: AMQP 0-9-1 section 3.1.3.3; `rabbit_exchange_type_topic`.
 """
@@ -36,5 +36,5 @@ class TopicExchange(Exchange):
 
 
 def _words(key: str) -> list[str]:
-    """An empty key has no words; `a..b` has an empty one."""
+    """Splits a key into words. An empty key has none; `a..b` has an empty one."""
     return key.split(".") if key else []

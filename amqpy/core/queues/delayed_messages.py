@@ -1,4 +1,4 @@
-"""Messages that wait for a time, not for a consumer: where they are kept, in memory and in the store.
+"""Delayed messages, which wait for a time and not for a consumer, in memory and in the store.
 
 Source: `rabbit_delayed_message` and the delayed queue of `rabbit_fifo`, which keep them on disk as well.
 """
@@ -13,12 +13,12 @@ from amqpy.core.message import Message
 
 
 class DelayedMessages:
-    """Messages by the time they are due; those of one time as they came."""
+    """Messages by the time at which they are due, then in the order in which they were put."""
 
     __slots__ = ("_base", "_end", "_journal", "_record", "_waiting")
 
     def __init__(self, journal: Journal | None, record: LaneRecord) -> None:
-        """With a journal all messages are kept, in a lane that is as `record` says."""
+        """With a journal all messages are stored, in the lane that `record` describes."""
         self._journal = journal
         self._record = record
         self._base = -1
@@ -29,7 +29,7 @@ class DelayedMessages:
         return len(self._waiting)
 
     def __iter__(self) -> Iterator[Message]:
-        """In no order."""
+        """Yields the messages in no order."""
         return (message for _, _, message in self._waiting)
 
     @property
@@ -46,27 +46,27 @@ class DelayedMessages:
         heapq.heappush(self._waiting, (due_at_ms, position, message))
 
     def pop(self) -> Message:
-        """The message that is due first. It is gone from the store when this turn is."""
+        """Removes the message that is due first, also from the store."""
         _, position, message = heapq.heappop(self._waiting)
         if self._journal is not None:
             self._journal.remove(self._base + position)
         return message
 
     def clear(self) -> deque[tuple[int, int, Message]]:
-        """The answer holds what was there, to be freed."""
+        """Removes all messages and returns them, to be freed."""
         waiting, self._waiting = deque(self._waiting), []
         if self._journal is not None and waiting:
             self._journal.clear(self._base, self._base + self._end - 1)
         return waiting
 
     def close(self) -> None:
-        """Nothing will be put here any more."""
+        """Drops its lane from the store: nothing will be put here any more."""
         if self._journal is not None and self._base >= 0:
             self._journal.close_lane(self._base >> POSITION_BITS, self._record, end=self._end)
         self._base, self._journal = -1, None
 
     def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
-        """What is in the store: positions, messages and when they are due."""
+        """Restores messages from the store: positions, messages and due times."""
         self._base = number << POSITION_BITS
         for position, message, due_at_ms in entries:
             self._end = max(self._end, position + 1)

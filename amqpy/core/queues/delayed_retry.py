@@ -1,8 +1,8 @@
-"""What a quorum queue holds back before it tries again.
+"""Messages that a quorum queue holds back before it tries again.
 
-Delayed retry: messages that came back wait for a while. The more often a delivery has failed, the longer the wait:
-`x-delayed-retry-min` for each, `-max` at most. And dead letters that nobody took, where they are to be delivered at
-least once; until then they stay where the store has them, and after a restart they die again.
+Delayed retry: returned messages wait for a while. The more often a delivery has failed, the longer the wait:
+`x-delayed-retry-min` for each, `-max` at most. And dead letters that no queue took, with the strategy at-least-once;
+until they are sent they stay in the store, and after a restart they are dead-lettered again.
 
 Source: `rabbit_fifo` (4.3), `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 HELD_LEVEL: Final = 33
-"""What is held back has a lane of its own in the store, beside those of what waits (`quorum.RETURNED_LEVEL`)."""
+"""The level of the lane in the store that holds these messages, beside those of ready ones (`RETURNED_LEVEL`)."""
 
 
 class DelayedRetry:
-    """The held messages of one queue (`scheduler.TimerTarget`)."""
+    """The returned messages of one queue that wait for a retry (`scheduler.TimerTarget`)."""
 
     __slots__ = ("_queue", "held")
 
@@ -36,7 +36,7 @@ class DelayedRetry:
         return len(self.held)
 
     def hold(self, message: Message, *, failed: bool) -> bool:
-        """Takes the message, if this way of coming back is one to wait after."""
+        """Takes the message and returns True, if messages returned in this way are to wait."""
         settings = self._queue.settings
         if settings.retry_type != "all" and settings.retry_type != ("failed" if failed else "returned"):
             return False
@@ -76,13 +76,13 @@ class DelayedRetry:
 
 
 RELEASED_AT_ONCE: Final = 100
-"""Messages that wait no longer, in one go; when more are due, others get their turn in between."""
+"""Messages that become ready in one go; when more are due, others are served in between."""
 
 UNSENT_RETRY_MS = 180_000
 
 
 class UnroutedDeadLetters:
-    """Dead letters of one queue that found no queue (`scheduler.TimerTarget`)."""
+    """Dead letters of one queue that no queue took (`scheduler.TimerTarget`)."""
 
     __slots__ = ("_held", "_queue", "size")
 

@@ -1,13 +1,13 @@
-"""Consumers of a queue, and whose turn it is.
+"""Consumers of a queue, and the dispatch of messages to them: round-robin.
 
 A consumer that may get a message stands in its queue's line; the first in line gets the next message and goes to
-the end. Who cannot take one (prefetch used up, the channel's limit reached, the client not reading) leaves the line
-and is *blocked*; whatever gives the credit back puts it at the end again. So a delivery costs the same with one
+the end. One that cannot take a message (prefetch used up, the channel's limit reached, the client not reading) leaves
+the line and is *blocked*; it is put at the end again when that is over. So a delivery costs the same with one
 consumer or ten thousand, whatever the others are waiting for.
 
-Credit decides who gets a message, not how much waits already for a client that reads slowly: it gets `UNSENT_MAX` more
-(as in RabbitMQ), up to its share of the memory. But a lone consumer that promised nothing, having no prefetch, is held
-back at `HIGH` where its messages may as well wait in the queue (`Queue.is_patient`).
+Prefetch decides who gets a message, not the bytes that already wait for a client that reads slowly: it gets
+`UNSENT_MAX` more (as in RabbitMQ), up to its share of the memory. But a lone consumer without prefetch is blocked
+at `HIGH` bytes where its messages may as well stay in the queue (`Queue.is_patient`).
 
 Source: `rabbit_queue_consumers`.
 """
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 UNSENT_MAX = 200
-"""Messages that a consumer may get although much waits for its client, and none of them has left."""
+"""Messages that a consumer may get while more than `HIGH` bytes wait for its client."""
 
 UNLIMITED = 1 << 62
 GONE = -UNLIMITED
-"""The credit of a consumer that has left and owes nothing: whatever comes back to it, it stays below 0."""
+"""The credit of a consumer that has left with nothing unacknowledged: it stays below 0, whatever is settled later."""
 
 
 class Consumer:
@@ -52,6 +52,7 @@ class Consumer:
         "granted",
         "is_blocked",
         "no_ack",
+        "number",
         "priority",
         "queue",
         "tag",
@@ -80,12 +81,14 @@ class Consumer:
         self.no_ack = no_ack
         self.exclusive = exclusive
         self.granted = self.credit = UNLIMITED if no_ack or not prefetch else prefetch
-        """How many more messages it may owe. Who acknowledges nothing owes nothing."""
+        """Its prefetch, and what is left of it: messages that may be delivered before one is acknowledged."""
         self.arguments = arguments
         self.priority = priority
+        self.number = 0
+        """Counts the consumers of a quorum queue, in the order in which they came."""
         self.is_blocked = True
         self.unsent: deque[int] | None = None
-        """Where, in the stream of bytes to its client, those messages begin that it got although much waited."""
+        """Offsets in the stream of bytes to its client of the messages that it got in advance and are not sent yet."""
 
     def can_take(self) -> bool:
         return (
@@ -93,7 +96,7 @@ class Consumer:
         )
 
     def can_take_in_advance(self) -> bool:
-        """Whether it may get a message although much waits for its client already."""
+        """True if it may get a message although more than `HIGH` bytes wait for its client; notes its offset."""
         outbox = self.target.outbox
         is_promised = self.granted < UNLIMITED or (self.unacked.limit and not self.no_ack)
         if outbox.overfull or not (is_promised or not self.queue.is_patient):
@@ -111,7 +114,7 @@ class Consumer:
         return True
 
     def deliver(self, position: int, message: Message, redelivered: bool) -> None:
-        """Sends the message on its way."""
+        """Delivers the message: counts it as unacknowledged, or settles it if no_ack, and sends it."""
         if self.no_ack:
             tag = self.unacked.next_tag()
             if self.queue.tracks_settlement:
@@ -123,7 +126,7 @@ class Consumer:
         self.target.deliver(tag, redelivered, message)
 
     def deliver_as(self, position: int, message: Message, shown: Message, *, redelivered: bool) -> None:
-        """`deliver`, but what is sent is `shown`: the message with something of the queue's in its headers."""
+        """`deliver`, but sends `shown`: the message with the queue's own headers."""
         if self.no_ack:
             tag = self.unacked.next_tag()
             if self.queue.tracks_settlement:
@@ -136,20 +139,20 @@ class Consumer:
 
     @property
     def owes(self) -> int:
-        """How many messages it has not answered, whether it is still there or not."""
+        """The number of its unacknowledged messages, also after it has left."""
         return (self.granted if self.credit > GONE // 2 else GONE) - self.credit
 
     def leave(self) -> None:
-        """It gets no more, and the answers to what it still owes do not bring it back."""
+        """Removes its credit for good: settling its unacknowledged messages does not resume it."""
         self.is_blocked = False
         self.stop()
 
     def stop(self) -> None:
-        """It gets no more, but has not left yet."""
+        """Removes its credit before it leaves: nothing is delivered to it any more."""
         self.credit = GONE - self.owes
 
     def answered(self) -> None:
-        """A message it had is settled: its credit comes back."""
+        """Gives back the credit of one of its messages that was settled."""
         self.credit += 1
         if self.unacked.limit:
             self.unacked.make_room()
@@ -157,18 +160,18 @@ class Consumer:
             self.resume()
 
     def resume(self) -> None:
-        """Stands in line again, if whatever held it back is over."""
+        """Stands in line again, if nothing blocks it any more."""
         if self.is_blocked and self.can_take():
             self.is_blocked = False
             self.queue.line_up(self)
 
 
 class ConsumerDispatch:
-    """The side of a queue that its consumers see: who they are, and whose turn it is."""
+    """The part of a queue that keeps its consumers and picks the next one to deliver to."""
 
     consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
     prefetch: ClassVar[int] = 0
-    """What a consumer has that asked for none; 0 is no limit."""
+    """The prefetch of a consumer that set none; 0 is no limit."""
     __slots__ = (
         "active",
         "arrivals",
@@ -195,38 +198,38 @@ class ConsumerDispatch:
         self.expiry: QueueExpiry | None = None
         self.consumers: dict[Consumer, None] = {}
         self.ready_consumers: deque[Consumer] = deque()
-        """Who can take a message: those of the highest priority of whom anybody can."""
+        """The line: the consumers that can take a message, of the highest priority that has any."""
         self.ready_by_priority: dict[int, deque[Consumer]] | None = None
-        """The lines by priority, the highest first, once a consumer came with one."""
+        """The lines by priority, the highest first, once a consumer has one; else None."""
         self.stale = 0
-        """How many in the lines have left and are still there."""
+        """The number of consumers that have left and are still in a line."""
         self.active: Consumer | None = None
-        """The one that is served, where only a single one is."""
+        """The single active consumer, where the queue has one."""
         self.successors: list[tuple[int, int, Consumer]] = []
-        """Those of whom only a single one is served, as a heap: the first is next. Some may have left."""
+        """All consumers of a single active consumer queue, as a heap: the first is next. Some may have left."""
         self.arrivals = 0
         self.exclusive_consumer = False
 
     def drain(self, read_max: int = 0) -> None:
-        """Hands out messages as long as there is a message and a consumer in line."""
+        """Delivers as long as there is a ready message and a consumer in line."""
         raise NotImplementedError
 
     def finish_draining(self) -> None:
-        """Hands out now what is to be handed out: nothing that a consumer can have counts towards the limits."""
+        """Drains the queue now if it is noted to be drained: messages a consumer can take do not count as ready."""
         if self in self.scheduler.queues_to_drain or self in self.scheduler.queues_to_drain_further:
             self.scheduler.queues_to_drain.pop(self, None)
             self.scheduler.queues_to_drain_further.pop(self, None)
             self.drain(sys.maxsize)
 
     def end_patience(self) -> None:
-        """From now on a message that waits may be lost: the consumer for which it could wait gets it at once."""
+        """Ends `is_patient`: messages may be dropped from now on, so a lone consumer gets them at once."""
         if len(self.consumers) == 1:
             for consumer in self.consumers:
                 consumer.resume()
         self.finish_draining()
 
     def check_consume(self, unacked: UnackedDeliveries, *, exclusive: bool) -> None:
-        """Raises AccessRefused when there may be no (further) consumer."""
+        """Raises AccessRefused if an exclusive consumer is here, or would have to share."""
         if self.exclusive_consumer or (exclusive and (self.consumers or self.settings.single_active)):
             raise AccessRefused(f"queue '{self.name}' in vhost '{self.vhost.name}' in exclusive use")
 
@@ -251,7 +254,7 @@ class ConsumerDispatch:
         consumer.resume()
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """What the consumer owes stays owed by its channel."""
+        """Removes a consumer. Its unacknowledged messages stay with its channel."""
         del self.consumers[consumer]
         del consumer.unacked.consumers[consumer]
         if consumer.exclusive:
@@ -269,7 +272,7 @@ class ConsumerDispatch:
                 self.active.resume()
 
     def rank(self, consumer: Consumer) -> int:
-        """Of several consumers of whom only a single one is served, that of the highest rank is next."""
+        """The rank of a consumer in a single active consumer queue: the highest is the next to be active."""
         return consumer.priority
 
     def _await_succession(self, consumer: Consumer) -> None:
@@ -280,14 +283,14 @@ class ConsumerDispatch:
         heapq.heappush(self.successors, (-self.rank(consumer), self.arrivals, consumer))
 
     def choose_active(self) -> Consumer | None:
-        """Who is served next, where only a single one is: the first of the highest rank."""
+        """The next single active consumer: the first of the highest rank, or None."""
         successors = self.successors
         while successors and successors[0][2] not in self.consumers:
             heapq.heappop(successors)
         return successors[0][2] if successors else None
 
     def line_up(self, consumer: Consumer) -> None:
-        """A consumer can take messages (again)."""
+        """Puts a consumer that can take messages at the end of its line."""
         if self.ready_by_priority is None:
             self.ready_consumers.append(consumer)
         else:
@@ -297,7 +300,7 @@ class ConsumerDispatch:
             self.scheduler.queues_to_drain[self] = None
 
     def _next_consumer(self) -> Consumer | None:
-        """Whose turn it is. Those that cannot take a message after all leave the line."""
+        """The next consumer to deliver to, or None. Consumers that turn out to be unable leave the line."""
         line = self.ready_consumers
         while line:
             consumer = line[0]
@@ -312,14 +315,14 @@ class ConsumerDispatch:
         return None
 
     def _choose_line(self) -> deque[Consumer]:
-        """The line of the highest priority with anybody in it."""
+        """Chooses the line of the highest priority that has a consumer, and returns it."""
         assert self.ready_by_priority is not None
         self.ready_consumers = next((line for line in self.ready_by_priority.values() if line), self.ready_consumers)
         return self.ready_consumers
 
     def _clear_line(self) -> None:
-        """Somebody in a line has left. They are taken out once they are more than those who are there: so it costs each
-        the same however long the line is."""
+        """Counts a consumer that left while in a line. They are removed once they outnumber those that are here: so the
+        cost of each is the same however long the line is."""
         self.stale += 1
         if self.stale <= len(self.consumers):
             return

@@ -1,6 +1,6 @@
-"""`x-expires`: how long a queue outlives its last use.
+"""Queue expiry, `x-expires`: a queue is deleted when it was unused for some time.
 
-A queue is in use while it has consumers, and declaring it or getting from it is a use, too.
+A queue is in use while it has consumers, and declaring it or basic.get is a use, too.
 
 Source: `rabbit_amqqueue_process:ensure_expiry_timer`.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class QueueExpiry:
-    """Waits for the end of a queue that nobody uses (`scheduler.TimerTarget`)."""
+    """The timer of an unused queue (`scheduler.TimerTarget`)."""
 
     __slots__ = ("_queue", "_span_ms")
 
@@ -22,7 +22,7 @@ class QueueExpiry:
         self.renew()
 
     def renew(self) -> None:
-        """The queue was used. While it has consumers, no time runs."""
+        """Restarts the timer: the queue was used. While it has consumers, there is none."""
         scheduler = self._queue.scheduler
         if self._queue.consumers:
             scheduler.deadlines.discard(self)
@@ -30,7 +30,7 @@ class QueueExpiry:
             scheduler.deadlines.set(self, scheduler.now_ms + self._span_ms)
 
     def end(self) -> None:
-        """The queue has no lease any more, or is gone."""
+        """Stops the timer: the queue has no `x-expires` any more, or is gone."""
         self._queue.scheduler.deadlines.discard(self)
 
     def on_timer(self) -> None:

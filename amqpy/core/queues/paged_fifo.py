@@ -1,14 +1,14 @@
-"""Where the messages of a queue wait, one behind the other: in memory the first of them, on disk the others.
+"""The ready messages of a queue in a broker with a store: the first in memory, the others paged to disk.
 
-    returned  →  fresh  →  page  →  on disk only          by position; those behind are never first
-      came back    next     read, behind a gap
+    requeued  →  never_delivered  →  page  →  on disk only          by position
+                       next          read, behind a gap
 
-Up to a bound, a message is in memory, and also in the store if it is to survive. When there are more, those that come
-are only in the store (transient ones, too, for as long as the broker runs), and come back page by page. As long as
-anything waits, `fresh` or `returned` has the first of it, so whoever looks there pays the same as without a store.
+Up to a bound, a message is in memory, and also in the store if it is to survive a restart. Beyond it, new messages are
+only in the store (transient ones, too, for as long as the broker runs), and are read page by page. As long as there
+is any message, `never_delivered` or `requeued` has the first one, so testing for it costs the same as without a store.
 
-Positions in memory are consecutive but for what came back. After a restart they need not be, for transient messages
-and those that were settled are missing: `page` has what was read behind such a gap.
+Positions in memory are consecutive but for requeued messages. After a restart they need not be, because transient and
+settled messages are missing: `page` has the messages that were read behind such a gap.
 """
 
 from collections import deque
@@ -22,11 +22,11 @@ from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo
 
 WINDOW_MESSAGES: Final = 8192
 WINDOW_BYTES: Final = 4 * 1024 * 1024
-"""What may wait in memory, in each lane; one message may be larger."""
+"""The most messages and bytes in memory, per lane; one message may be larger."""
 
 PAGE_MESSAGES: Final = 512
 PAGE_BYTES: Final = 512 * 1024
-"""What is read back at once: about a millisecond's worth."""
+"""The most messages and bytes read from the store at once: about a millisecond of work."""
 
 
 class PagedFifo(ReadyFifo[Message]):
@@ -47,26 +47,26 @@ class PagedFifo(ReadyFifo[Message]):
     )
 
     def __init__(self, journal: Journal, record: LaneRecord | None, *, keeps_all: bool = False) -> None:
-        """`record` describes the lane in the store, once it has a number. Without one nothing survives a restart; else
-        persistent messages do, or all."""
+        """`record` describes the lane in the store, once it has a number. Without one no message survives a restart;
+        with one persistent messages do, or all."""
         super().__init__()
         self._journal = journal
         self._record = record
         self._keeps_persistent = record is not None
         self._keeps_all = keeps_all
         self.base = -1
-        """The key of its position 0; negative as long as nothing was stored."""
+        """The key of position 0 in the store; negative as long as nothing was stored."""
         self.size = 0
-        """Bytes of all bodies that wait, wherever they are."""
+        """Bytes of the bodies of all its messages, in memory or on disk."""
         self.on_disk = 0
-        """Messages that are not in `fresh` or `returned`."""
+        """The number of messages that are not in `never_delivered` or `requeued`."""
         self._page: deque[tuple[int, Message]] = deque()
         self._end = 0
-        """The position of the next message that comes."""
+        """The position of the next message that is appended."""
         self._next = 0
-        """Where those that are on disk only begin."""
+        """The position at which the messages begin that are on disk only."""
         self._delivered_before = 0
-        """Messages of an earlier run, before this position, may have been delivered."""
+        """Messages of an earlier run before this position may have been delivered."""
 
     def __len__(self) -> int:
         return len(self.never_delivered) + len(self.requeued) + self.on_disk
@@ -87,7 +87,7 @@ class PagedFifo(ReadyFifo[Message]):
         if self.on_disk:
             self.on_disk += 1
         elif not self.never_delivered:
-            # Between what came back and this one there may be positions that nobody has any more.
+            # Between the requeued messages and this one there may be unused positions.
             self.front = position
             self.never_delivered.append(item)
             return
@@ -126,12 +126,12 @@ class PagedFifo(ReadyFifo[Message]):
         return popped
 
     def settle(self, position: int, item: Message) -> None:
-        """A message that was popped is done with."""
+        """Removes a settled message from the store."""
         if self._keeps_all or (self._keeps_persistent and item.persistent):
             self._journal.remove(self.base + position)
 
     def clear(self) -> Cleared:
-        """The answer holds those that were in memory. What came back is taken out of the store one by one."""
+        """Removes all messages and returns those in memory. Requeued ones are removed from the store one by one."""
         if self._keeps_persistent:
             for position, item in self.requeued:
                 self.settle(position, item)
@@ -144,7 +144,7 @@ class PagedFifo(ReadyFifo[Message]):
         return cleared
 
     def close(self) -> None:
-        """The queue is gone: so is what the store has of it, and what comes after leaves no trace there."""
+        """Drops its lane from the store: the queue is gone. From now on nothing is stored."""
         if self.base >= 0:
             self._journal.close_lane(self.base >> POSITION_BITS, self._record, end=self._end)
         self.base = -1
@@ -154,19 +154,19 @@ class PagedFifo(ReadyFifo[Message]):
     # --- memory and disk
 
     def note_front(self) -> None:
-        """The broker stops: what was delivered once is to be known after it starts again."""
+        """Records at a clean shutdown up to which position messages were delivered, for the next start."""
         if self._record is not None and self.base >= 0 and len(self):
             front = max(self.front, self._delivered_before)
             self._journal.put(self._record._replace(number=self.base >> POSITION_BITS, front=front))
 
     def restore(self, number: int, state: LaneState, *, delivered_before: int) -> None:
-        """What is in the store waits here again."""
+        """Restores the messages that are in the lane `number`."""
         self.base = number << POSITION_BITS
         self.front = self._next = state.first
         self._end = state.end
         self.on_disk = state.messages
         self.size = state.size
-        # A lane that was empty begins again, and what is known of an earlier one does not count.
+        # A lane that was empty begins again; the front of an earlier one does not count.
         self._delivered_before = min(delivered_before, state.end)
         if self.on_disk:
             self._turn_page()
@@ -186,14 +186,14 @@ class PagedFifo(ReadyFifo[Message]):
         return self.base + position
 
     def _turn_page(self) -> None:
-        """Nothing that is first is in memory, and there is more: gets the next ones."""
+        """Gets the next messages from the page or the store, when none is left in memory."""
         page, fresh = self._page, self.never_delivered
         if not page:
             self._read()
         while page:
             position, item = page[0]
             if position < self._delivered_before:
-                # Ascending, and nothing is in there: that is a heap.
+                # Ascending, into an empty list: that is a heap.
                 self.requeued.append((position, item))
                 self.front = position + 1
             elif not fresh or position == self.front + len(fresh):
@@ -217,5 +217,5 @@ class PagedFifo(ReadyFifo[Message]):
         self._next = found[-1][0] - base + 1
         if len(found) < PAGE_MESSAGES // 2:
             return
-        # Soon these will be wanted: whoever can wait for the disk may look for them.
+        # These will be read soon: the flusher may read ahead, as it can wait for the disk.
         journal.wanted = (base + self._next, base + self._end - 1)

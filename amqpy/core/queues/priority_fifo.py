@@ -1,4 +1,4 @@
-"""Messages that are ready, by their priority: the highest comes first (`x-max-priority`).
+"""Ready messages by priority, the highest first (`x-max-priority`).
 
 Source: `rabbit_priority_queue`.
 """
@@ -9,10 +9,10 @@ from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo, T
 
 
 class PriorityFifo(ReadyFifo[T]):
-    """Several FIFOs, of which the highest that has anything comes first; it also knows the size of all its items.
+    """Several FIFOs, of which the highest that is not empty comes first; it also counts the size of all its items.
 
-    `fresh` and `returned` are those of the first level that has anything, so that whoever looks there to see whether
-    there is anything pays the same as with one level. Positions count within a level.
+    `never_delivered` and `requeued` are those of the first level that is not empty, so that testing for ready messages
+    costs the same as with one level. Positions count within a level.
     """
 
     __slots__ = ("_count", "_level_of", "_levels", "_make", "_occupied", "_size_of", "size")
@@ -26,14 +26,14 @@ class PriorityFifo(ReadyFifo[T]):
         make: Callable[[int], ReadyFifo[T]] = lambda level: ReadyFifo(),
         size: int | None = None,
     ) -> None:
-        """`base` becomes level 0, with all that is in it, whose `size` may be known; `make` makes another level."""
+        """`base` becomes level 0, with its items, whose `size` may be known; `make` makes another level."""
         super().__init__()
         self._make = make
         self._level_of = level_of
         self._size_of = size_of
         self._levels = {0: base}
         self._occupied = 1 if len(base) else 0
-        """A bit for each level that has anything."""
+        """A bit for each level that is not empty."""
         self._count = len(base)
         self.size = sum(size_of(item) for _, item in base) if size is None else size
         self._show_first()
@@ -46,7 +46,7 @@ class PriorityFifo(ReadyFifo[T]):
             yield from self._levels[level]
 
     def base(self) -> ReadyFifo[T]:
-        """Level 0, for one who goes on without the others."""
+        """Level 0, to go on with when there are no priorities any more."""
         return self._levels[0]
 
     def append(self, item: T) -> None:
@@ -94,7 +94,7 @@ class PriorityFifo(ReadyFifo[T]):
         return self._levels.values()
 
     def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
-        """A FIFO becomes a level that was empty, with all that is in it."""
+        """Makes a FIFO, with its items, a level that was empty. `size` is that of its items."""
         self._levels[level] = fifo
         if len(fifo):
             self._occupied |= 1 << level
@@ -109,7 +109,7 @@ class PriorityFifo(ReadyFifo[T]):
         return fifo
 
     def _join(self, item: T) -> ReadyFifo[T]:
-        """The level of an item that comes (back)."""
+        """Counts an item that is appended or put back; returns the FIFO of its level."""
         level = self._level_of(item)
         self._occupied |= 1 << level
         self._count += 1

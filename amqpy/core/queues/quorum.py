@@ -1,8 +1,8 @@
 """Quorum queues, on the one node that there is.
 
-To clients they are queues with rules of their own: always durable, never exclusive; deliveries that come to nothing
-are counted, and too many end in a dead letter; what comes back does not return to where it was, but stands before
-all that never left, in the order in which it came back, or at the end of the queue.
+To clients they are queues with rules of their own: always durable, never exclusive; returned deliveries are counted,
+and a message beyond the delivery limit is dead-lettered; a requeued message does not return to its old position, but
+stands before all that were never delivered, in the order of the requeues, or at the end of the queue.
 
 Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
 """
@@ -18,9 +18,10 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
 from amqpy.core.queues.dispatch import GONE, Consumer
 from amqpy.core.queues.excess import drop_excess
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
+from amqpy.core.queues.queue import READ_MAX, ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.outbox import HIGH
@@ -37,7 +38,7 @@ from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, repl
 
 
 class QuorumConsumer(Consumer):
-    """A consumer that the channel's own limit (basic.qos with global) does not concern."""
+    """A consumer that the channel's limit (basic.qos with global) does not apply to."""
 
     __slots__ = ()
 
@@ -55,14 +56,15 @@ class QuorumConsumer(Consumer):
 
 
 RETURNED_LEVEL = 32
-"""Where what came back waits: above every priority."""
+"""The level of requeued messages: above every priority."""
 
 DEFAULT_PRIORITY = 4
+NUMBERS = INTEGER_KINDS | {"float", "double"}
 UNREJECT_SHARE = 0.8
-"""A queue that refuses messages takes them again when it is no fuller than this."""
+"""The share of its limit below which a queue that refuses messages takes them again."""
 
 
-class QuorumQueue(Queue):
+class QuorumQueue(FifoQueue):
     """A queue of type `quorum`."""
 
     type: ClassVar[str] = QUORUM
@@ -71,38 +73,49 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_delayed_retry", "_has_priorities", "_limit", "_rejects", "_unrouted", "leavers", "retiring")
+    __slots__ = (
+        "_delayed_retry",
+        "_has_priorities",
+        "_joined",
+        "_limit",
+        "_rejects",
+        "_unrouted",
+        "leavers",
+        "retiring",
+    )
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
-        self.has_fast_publish = False
         self._rejects = False
+        self._joined = 0
+        """The number of consumers it ever had."""
         self._has_priorities: bool | None = None
-        """Whether its messages have; None is as the profile says. One that has messages goes on as it began, for they
-        could not be found where they are if another profile had a say."""
+        """True if its messages have priorities; None is as the profile says. A restored queue goes on as it began, for
+        its lanes in the store would not fit another profile."""
         self._limit: float | None = None
         self._delayed_retry: DelayedRetry | None = None
         self._unrouted: UnroutedDeadLetters | None = None
         self.leavers: set[Consumer] = set()
-        """The consumers that have left and still owe answers."""
+        """The consumers that have left and still have unacknowledged messages."""
         self.retiring: Consumer | None = None
-        """The active consumer that gives way to one of a higher priority, once it owes nothing."""
+        """The active consumer that gives way to one of a higher priority, once nothing of its is unacknowledged."""
         self.ready = self._levelled()
 
     def configure(self, settings: Settings) -> None:
         if settings.overflow == "reject-publish-dlx":
             settings = settings._replace(overflow="drop-head")
         super().configure(settings)
-        self.has_fast_publish = False
         self._limit = self._delivery_limit()
         if settings.retry_type != "disabled" and settings.retry_min_ms:
             self._delayed_retry = self._delayed_retry or DelayedRetry(self)
 
-    def _choose_fifo(self) -> None:
-        """It has chosen already."""
+    def _choose_path(self) -> None:
+        """Keeps the FIFO with levels, and the publish, that every quorum queue has."""
+        if self.settings.concern_publish:
+            self.finish_draining()
 
     def _delivery_limit(self) -> float | None:
-        """How many deliveries may fail; None is no limit.
+        """The number of deliveries that may fail; None is no limit.
 
         RabbitMQ 3 takes any value for the argument, and compares a count with it as Erlang does.
         """
@@ -110,10 +123,12 @@ class QuorumQueue(Queue):
         field = self.arguments.get("x-delivery-limit")
         said = self.policy.definition.get("delivery-limit")
         if profile.quorum_delivery_limit is not None:
-            given = field.value if field is not None and field.kind in INTEGER_KINDS else None
+            given = field.value if field is not None and field.kind in NUMBERS else None
             limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
-            limit = max(limits) if min(limits) < 0 else min(limits)
-            return None if limit < 0 else limit
+            limit: float = max(limits) if min(limits) < 0 else min(limits)
+            if limit >= 0:
+                return limit
+            return math.inf if profile.unlimited_waits_first else None
         if field is not None and field.kind in {"float", "double"}:
             return float(field.value)
         if field is not None and field.kind != "void" and field.kind not in INTEGER_KINDS:
@@ -124,22 +139,24 @@ class QuorumQueue(Queue):
         if message.waits_first:
             return RETURNED_LEVEL
         has_priorities = self._has_priorities
-        if not (self.vhost.profile.quorum_priorities if has_priorities is None else has_priorities):
+        if not (self.vhost.profile.message_priorities if has_priorities is None else has_priorities):
             return 0
         has_priority = flags_of(message.header) & PRIORITY_FLAG
         return min(priority_of(message.header), RETURNED_LEVEL - 1) if has_priority else DEFAULT_PRIORITY
 
     # --- messages in
 
-    def _admit(self, message: Message) -> bool:
-        # Dead letters are at most once: they are told nothing, and so come in.
+    def publish(self, message: Message) -> bool:
+        if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+            self.finish_draining()
+        # RabbitMQ dead-letters at most once, without waiting for a confirm: a dead letter is never refused.
         if self._refuses() and not message.is_dead_letter:
             return True
         if self.dedup_keys is not None and self._is_duplicate(message):
             return False
         message = self._with_ttl(message)
         if message.expires_at_ms is not None:
-            # A time to live of 0 is enough for a consumer that waits.
+            # With a TTL of 0 a message is still delivered to a consumer in line.
             message = message.until(max(message.expires_at_ms, self.scheduler.now_ms + 1))
             self.may_expire = True
         self.ready.append(message)
@@ -148,7 +165,8 @@ class QuorumQueue(Queue):
         return False
 
     def _refuses(self) -> bool:
-        """Whether it was too full, and is not yet empty enough again. It takes the message that makes it too full."""
+        """True if it is over its limit, or was and is not yet below `UNREJECT_SHARE` of it. The message that exceeds
+        the limit is still taken."""
         settings = self.settings
         if settings.overflow != "reject-publish":
             return False
@@ -160,7 +178,7 @@ class QuorumQueue(Queue):
         return self._rejects
 
     def limits(self) -> tuple[int | None, int | None]:
-        """What is held back counts, too."""
+        """The limits, less the messages that are held back for a retry: they count, too."""
         length, size = super().limits()
         if length is None or (self._delayed_retry is None and self._unrouted is None):
             return length, size
@@ -176,7 +194,7 @@ class QuorumQueue(Queue):
     # --- messages out
 
     def drain(self, read_max: int = READ_MAX) -> None:
-        """Its limits hold for what is left when the consumers have theirs."""
+        """Delivers, then applies the limits to what is left."""
         if self.is_held:
             return
         ready, journal = self.ready, self.scheduler.journal
@@ -207,13 +225,13 @@ class QuorumQueue(Queue):
             return None
         position, message, recovered = self.ready.pop()
         if no_ack:
-            # The answer that settles it is one more command, and each command looks at what has expired.
+            # In RabbitMQ settling it is one more command, and each command drops what has expired.
             self.drop_expired()
         self.watch_first()
         return position, message, message.acquired_count > 0 or recovered
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
-        """With the counts in its headers."""
+        """The message with its delivery counts in its headers."""
         profile = self.vhost.profile
         counts = {}
         if message.delivery_count or (by_get and profile.quorum_get_counts):
@@ -230,8 +248,8 @@ class QuorumQueue(Queue):
         return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
-        """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
-        one, so that others get their turn."""
+        """Requeues an unacknowledged message before all that were never delivered; without a delivery limit at the end,
+        so that others are delivered, too. Beyond the limit it is dropped or dead-lettered."""
         self.unacked_count -= 1
         counts_nacks = self.vhost.profile.quorum_counts_nacks
         failed = counts_nacks or way in {"reject", "down"}
@@ -247,7 +265,7 @@ class QuorumQueue(Queue):
         self.take_back(back)
 
     def take_back(self, message: Message) -> None:
-        """A returned message waits to be delivered again."""
+        """Makes a returned message ready again."""
         self.ready.append(message)
         self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.scheduler.queues_to_drain[self] = None
@@ -289,21 +307,21 @@ class QuorumQueue(Queue):
         super().restore(record, state, delivered_before=delivered_before)
 
     def restore_held(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
-        """What the store has of messages that were held back is held again."""
+        """Restores the messages that were held back for a retry from the store."""
         self._delayed_retry = self._delayed_retry or DelayedRetry(self)
         self._delayed_retry.restore(number, entries)
         for message in self._delayed_retry.held if self.dedup_keys is not None else ():
             self._is_duplicate(message)
 
     def use(self, *, by_get: bool = False) -> None:
-        """To ask about a quorum queue is no use of it."""
+        """Restarts the timer of x-expires for basic.get only: queue.declare is no use of a quorum queue."""
         if by_get:
             super().use()
 
     # --- consumers
 
     def check_consume(self, unacked: UnackedDeliveries, *, exclusive: bool) -> None:
-        """The exclusive flag is accepted and means nothing here."""
+        """Raises Unimplemented on a channel with global prefetch. The exclusive flag is accepted without effect."""
         if unacked.limit:
             raise Unimplemented(f"{self._text()} does not support global qos")
 
@@ -311,13 +329,18 @@ class QuorumQueue(Queue):
         if self.settings.single_active:
             raise ResourceLocked(
                 f"cannot obtain access to locked {self._text()}. basic.get operations are not supported by "
-                "quorum queues with single active consumer"
+                f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
+
+    @property
+    def returns_in_turn(self) -> bool:
+        return self.vhost.profile.returns_in_turn
 
     def rank(self, consumer: Consumer) -> int:
         return consumer.priority if self.vhost.profile.quorum_priorities else 0
 
     def add_consumer(self, consumer: Consumer) -> None:
+        consumer.number = self._joined = self._joined + 1
         super().add_consumer(consumer)
         active = self.active
         if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:
@@ -330,7 +353,7 @@ class QuorumQueue(Queue):
             self.succeed()
 
     def succeed(self) -> None:
-        """The active consumer has given way."""
+        """Makes the next consumer the active one, when the active one has given way."""
         self.retiring = None
         self.active = self.choose_active()
         if self.active is not None:
@@ -346,8 +369,8 @@ class QuorumQueue(Queue):
 
     @property
     def consumer_count(self) -> int:
-        """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
-        each basic.get that was not answered yet."""
+        """The consumers as RabbitMQ counts them: with those that left and have unacknowledged messages, and one for
+        each unacknowledged basic.get; without those that wait to become the single active one."""
         got = self.unacked_count - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
         return present + len(self.leavers) + got

@@ -1,4 +1,4 @@
-"""The messages of a queue that are ready: a FIFO to which messages can come back, each to its old place."""
+"""The ready messages of a queue: a FIFO to which messages can be requeued, each at its old position."""
 
 import heapq
 from collections import deque
@@ -8,15 +8,15 @@ from typing import Any, Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Cleared: TypeAlias = "list[deque[Any] | list[Any]]"
-"""What was in a FIFO: items, in deques, and positions and items, in lists."""
+"""The former content of a FIFO: deques of items, and lists of positions and items."""
 
 
 class ReadyFifo(Generic[T]):
-    """A FIFO whose items can be put back where they were.
+    """A FIFO whose items can be put back at their old position.
 
-    Every item gets the next position when it is appended. Whatever was ever taken out came from the front, so an
-    item that is put back belongs before all that never left: two containers keep the order, a heap of what came
-    back and a deque of the rest, and only what came back needs its position stored.
+    Every item gets the next position when it is appended. Every item that was ever taken out came from the front, so
+    one that is put back belongs before all that were never delivered: two containers keep the order, a heap of the
+    requeued and a deque of the others, and only requeued items need their position stored.
     """
 
     __slots__ = ("front", "never_delivered", "requeued")
@@ -30,26 +30,27 @@ class ReadyFifo(Generic[T]):
         return len(self.never_delivered) + len(self.requeued)
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
-        """Positions and items, in order."""
+        """Yields positions and items, in order."""
         yield from sorted(self.requeued, key=lambda entry: entry[0])
         yield from enumerate(self.never_delivered, self.front)
 
     @property
     def in_memory(self) -> int:
-        """How many items are, if not all."""
+        """The number of items in memory; here all of them."""
         return len(self)
 
     def append(self, item: T) -> None:
         self.never_delivered.append(item)
 
     def append_and_pop(self, item: T) -> int:
-        """The position of an item that is appended and popped at once. Only for an empty FIFO."""
+        """Returns the position of an item that is appended and popped at once. Only for an empty FIFO."""
         position = self.front
         self.front = position + 1
         return position
 
     def pop(self) -> tuple[int, T, bool]:
-        """The first item's position, the item, and whether it had been put back. Raises IndexError when empty."""
+        """Removes the first item; returns its position, the item, and True if it had been put back. Raises IndexError
+        when empty."""
         if self.requeued:
             position, item = heapq.heappop(self.requeued)
             return position, item, True
@@ -68,15 +69,15 @@ class ReadyFifo(Generic[T]):
         heapq.heappush(self.requeued, (position, item))
 
     def settle(self, position: int, item: T) -> None:
-        """An item that was popped will not be put back."""
+        """Is told that an item that was popped will not be put back."""
 
     @property
     def has_requeued(self) -> bool:
-        """Whether anything that came back is there."""
+        """True if any requeued item is there."""
         return bool(self.requeued)
 
     def clear(self) -> Cleared:
-        """Forgets everything. The answer holds it, for somebody to let go of it bit by bit."""
+        """Removes all items and returns them, to be freed bit by bit."""
         cleared: Cleared = [self.never_delivered, self.requeued]
         self.front += len(self.never_delivered)
         self.never_delivered = deque()

@@ -4,16 +4,20 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import TextIO
 
 import click
 
+from interop import keeper
 from interop.parity.amqpy import AmqpyFailed, running_amqpy
+from interop.parity.chance.apart import is_taken_over
 from interop.parity.chance.generator import DEFAULT_STEPS, script_of
 from interop.parity.chance.hunt import Finding, Hunt, summary
 from interop.parity.chance.steps import Script, parse, text_of
+from interop.parity.compare import pool_of
 from interop.parity.connection import Broker
+from interop.parity.version import comparable, profile_for, version_of
 from interop.rabbitmq import RabbitMQUnavailable, running_rabbitmq
 
 # Most of the time, a script waits: for disks, and for time to be over.
@@ -36,6 +40,7 @@ class Seeds(click.ParamType[range]):
 @click.option("--seeds", type=Seeds(), default="0:60", show_default=True, help="A seed, or a range without its end.")
 @click.option("--steps", default=DEFAULT_STEPS, show_default=True, help="How long scripts are made.")
 @click.option("--script", type=click.File(), help="Play this printed script instead, - for the standard input.")
+@click.option("--rabbitmq", metavar="VERSION", help="The private RabbitMQ, such as 4.0. Default: the installed one.")
 @click.option("--reference", metavar="URL", help="The broker that is right. Default: a private RabbitMQ.")
 @click.option("--subject", metavar="URL", help="The broker under test. Default: amqpy, started for this run.")
 @click.option("--no-shrink", is_flag=True, help="Show differing scripts as they were made.")
@@ -45,6 +50,7 @@ def main(
     seeds: range,
     steps: int,
     script: TextIO | None,
+    rabbitmq: str | None,
     reference: str | None,
     subject: str | None,
     no_shrink: bool,
@@ -61,8 +67,12 @@ def main(
             click.echo(f"# {label}\n{text_of(each)}")
         return
     try:
-        with both(reference, subject) as (expected, shown):
-            findings = hunted(scripts, Hunt(expected, shown, shrink=not no_shrink), show=show)
+        with both(rabbitmq, reference, subject) as (expected, shown, version):
+            hunt = Hunt(expected, shown, shrink=not no_shrink, version=version)
+            played = {label: each for label, each in scripts.items() if script or is_taken_over(each, version)}
+            if len(played) < len(scripts):
+                click.echo(f"{len(scripts) - len(played)} left out: they are about what is not taken over")
+            findings = hunted(played, hunt, show=show)
     except (RabbitMQUnavailable, AmqpyFailed) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(any(finding.differs for finding in findings))
@@ -76,16 +86,20 @@ def given(script: TextIO) -> dict[str, Script]:
 
 
 @contextlib.contextmanager
-def both(reference: str | None, subject: str | None) -> Iterator[tuple[Broker, Broker]]:
+def both(rabbitmq: str | None, reference: str | None, subject: str | None) -> Iterator[tuple[Broker, Broker, str]]:
     with contextlib.ExitStack() as running:
-        expected = Broker.at(reference or running.enter_context(running_rabbitmq()).url)
-        yield expected, Broker.at(subject) if subject else running.enter_context(running_amqpy())
+        expected = Broker.at(reference or running.enter_context(running_rabbitmq(version=rabbitmq)).url)
+        version = version_of(expected)
+        click.echo(f"against RabbitMQ {version}")
+        amqpy = running_amqpy(profile=profile_for(version))
+        shown = Broker.at(subject) if subject else running.enter_context(amqpy)
+        yield expected, comparable(shown, version), version
 
 
 def hunted(scripts: dict[str, Script], hunt: Hunt, *, show: bool) -> list[Finding]:
     started = time.monotonic()
     findings = []
-    with ThreadPoolExecutor(CONCURRENT_SCRIPTS) as pool:
+    with pool_of(CONCURRENT_SCRIPTS) as pool:
         running = [pool.submit(hunt.examine, script, label) for label, script in scripts.items()]
         for future in as_completed(running):
             findings.append(finding := future.result())
@@ -100,4 +114,5 @@ def hunted(scripts: dict[str, Script], hunt: Hunt, *, show: bool) -> list[Findin
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

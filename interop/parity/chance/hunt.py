@@ -68,13 +68,14 @@ def scenario_of(script: Script, label: str = "chance") -> Scenario:
 
 
 class Hunt:
-    def __init__(self, reference: Broker, subject: Broker, *, shrink: bool = True) -> None:
+    def __init__(self, reference: Broker, subject: Broker, *, shrink: bool = True, version: str = "") -> None:
         self.reference = reference
         self.subject = subject
+        self.version = version
         self.shrink = shrink
 
     def examine(self, script: Script, label: str) -> Finding:
-        outcome = compare(scenario_of(script, label), self.reference, self.subject)
+        outcome = compare(scenario_of(script, label), self.reference, self.subject, version=self.version)
         notes = outcome.reference.transcript.get("notes", [])
         if outcome.passed:
             return Finding(label, notes)
@@ -116,7 +117,7 @@ class Hunt:
                 return
 
     def differences(self, script: Script) -> list[str]:
-        return compare(scenario_of(script), self.reference, self.subject).complaints
+        return compare(scenario_of(script), self.reference, self.subject, version=self.version).complaints
 
 
 def summary(findings: list[Finding]) -> Iterator[str]:

@@ -198,6 +198,7 @@ DIFFERENT = {
             "    q1: 1 ready, 1 consumers",
             "    z1: basic.get-ok delivery_tag=2 redelivered=False exchange='' routing_key='q1.*' message_count=0",
         ],
+        before="4.0",
     ),
     "refused channel by channel": Differs(
         "whether a full quorum queue refuses is its own state, and not that of each channel",

@@ -55,7 +55,7 @@ KEYS = [
 ]  # fmt: skip
 
 
-@scenario(each=KEYS)
+@scenario(each=KEYS, before={"\u0661": "4.0"})
 def binding_key(stage: Stage, key: str) -> None:
     """A binding's key is its weight: a whole number, 1 at least."""
     channel = stage.channel()

@@ -5,7 +5,7 @@ from typing import Any
 
 from interop.parity import codec
 from interop.parity.codec import Typed
-from interop.parity.scenario import Differs, scenario
+from interop.parity.scenario import CANCEL_OK_CRASHES, Differs, scenario
 from interop.parity.script import Stage
 
 
@@ -140,7 +140,7 @@ def cancel_without_waiting(stage: Stage) -> None:
     channel.get(queue)
 
 
-@scenario()
+@scenario(differs=CANCEL_OK_CRASHES)
 def cancel_ok_of_a_client(stage: Stage) -> None:
     """RabbitMQ takes cancel-ok from clients that answer its cancel, if the reader lets it."""
     channel = stage.channel(capabilities={"consumer_cancel_notify": True})
@@ -341,6 +341,7 @@ def channel_close_cancels_consumers(stage: Stage) -> None:
         "RabbitMQ's channel crashes when it cancels a consumer that its queue has not confirmed yet",
         ["answer: connection.close"],
         ["answer: basic.cancel-ok"],
+        before="4.3",
     ),
 )
 def cancelled_in_the_same_packet(stage: Stage) -> None:

@@ -192,7 +192,7 @@ def properties_of_dead_letters(stage: Stage, raw_properties: bytes) -> None:
     channel.get(dead)
 
 
-@scenario()
+@scenario(before="4.3")
 def body_of_dead_letters(stage: Stage) -> None:
     """Bodies stay whole, also empty ones and those of many frames."""
     channel = stage.channel(frame_max=4096)
@@ -299,6 +299,10 @@ def routing_keys_of_the_second_death(stage: Stage) -> None:
     channel.declare(queue, exclusive=True, arguments={"x-dead-letter-exchange": exchange})
     channel.bind(second, exchange, "to.second")
     channel.bind(dead, exchange, "to.dead")
+    # RabbitMQ 4.0 sometimes loses a dead letter that is the first to go through a new binding.
+    channel.publish(exchange, "to.second", b"goes through the binding")
+    channel.settle(second)
+    channel.get(second, no_ack=True)
     headers = {"CC": ["to.second"], "BCC": [queue]}
     channel.publish("", "nobody", b"body", properties=codec.properties(headers=headers))
     reject_one(channel, queue)

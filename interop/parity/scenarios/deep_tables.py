@@ -239,7 +239,7 @@ def headers_exchange(stage: Stage, case: tuple[str, str]) -> None:
 ZEROS = {"double": ("d", 0.0, -0.0), "float": ("f", 0.0, -0.0)}
 
 
-@scenario(each=ZEROS)
+@scenario(each=ZEROS, before="4.0")
 def zeros_in_tables(stage: Stage, case: tuple[str, float, float]) -> None:
     """Zero has two signs, and is the same."""
     tag, zero, negative = case
@@ -287,7 +287,7 @@ def client_properties(stage: Stage, tag: str) -> None:
         connection.close()
 
 
-@scenario(each=KINDS)
+@scenario(each=KINDS, before="4.3")
 def amqplain(stage: Stage, tag: str) -> None:
     """A login with more than is asked for, and one that is no text."""
     for response in (

@@ -298,7 +298,7 @@ def recent_history_no_store(stage: Stage, values: list[bool]) -> None:
     channel.drain(queue)
 
 
-@scenario()
+@scenario(before="3.13")
 def hash_header(stage: Stage) -> None:
     """The first is hashed: what has the same first value stays together."""
     channel: Channel = stage.channel()

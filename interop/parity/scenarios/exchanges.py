@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interop.parity.codec import Typed
-from interop.parity.scenario import says_why, scenario
+from interop.parity.scenario import Differs, says_why, scenario
 from interop.parity.script import Stage
 
 
@@ -81,19 +81,27 @@ def passive_declare_of_missing(stage: Stage, kind: str) -> None:
 
 
 ATOMS = ("lists", "rabbit_exchange_type_direct")
+AN_ATOM = "a word that Erlang happens to know is an invalid type to RabbitMQ, but it is as unknown as any other"
+REFUSED = (
+    "channel.close reply_code=406 reply_text=\"PRECONDITION_FAILED - {} exchange type '{}'\" class_id=40 method_id=10"
+)
 
 
 @scenario(
     each=["x-unknown", "diRect", "direct ", "é", "quorum", "default", "header", "", *ATOMS],
     differs={
-        kind: says_why(
-            "a word that Erlang happens to know is an invalid type to RabbitMQ, but it is as unknown as any other",
-            f"503 COMMAND_INVALID - unknown exchange type '{kind}'",
-            (40, 10),
-            instead_of=[
-                f"connection.close reply_code=503 reply_text=\"COMMAND_INVALID - invalid exchange type '{kind}'\"…"
-            ],
-        )
+        kind: [
+            says_why(
+                AN_ATOM,
+                f"503 COMMAND_INVALID - unknown exchange type '{kind}'",
+                (40, 10),
+                instead_of=[
+                    f"connection.close reply_code=503 reply_text=\"COMMAND_INVALID - invalid exchange type '{kind}'\"…"
+                ],
+                before="3.13",
+            ),
+            Differs(AN_ATOM, [REFUSED.format("invalid", kind)], [REFUSED.format("unknown", kind)], since="3.13"),
+        ]
         for kind in ATOMS
     },
 )

@@ -150,7 +150,7 @@ EVERY_PROPERTY = codec.properties(
 )
 
 
-@scenario(each={"by 0-8 for 0-9-1": True, "by 0-9-1 for 0-8": False})
+@scenario(each={"by 0-8 for 0-9-1": True, "by 0-9-1 for 0-8": False}, before="4.0")
 def published_across_versions(stage: Stage, by_old: bool) -> None:
     """What the one publishes comes to the other, with every property, in one frame or many."""
     first, second = old(stage), stage.channel()
@@ -233,7 +233,7 @@ def returned(stage: Stage) -> None:
     channel.wait("basic.return")
 
 
-@scenario()
+@scenario(before="4.0")
 def direct_replies(stage: Stage) -> None:
     """Replies without a queue, between versions."""
     asking, answering = old(stage), stage.channel()
@@ -262,7 +262,7 @@ def consumer_cancelled(stage: Stage, capabilities: dict[str, bool] | None) -> No
     channel.call("basic.cancel", consumer_tag="c")
 
 
-@scenario()
+@scenario(before="4.0")
 def dead_letters(stage: Stage) -> None:
     """What one version publishes dies in the other's queue, and what the broker writes of it is for both."""
     channel, other = old(stage), stage.channel()
@@ -279,7 +279,7 @@ def dead_letters(stage: Stage) -> None:
     other.get(dead)
 
 
-@scenario()
+@scenario(before="4.0")
 def told_as_an_event(stage: Stage) -> None:
     """connection.created says which version it is."""
     watched = Watched(stage, "connection.*")
@@ -387,7 +387,7 @@ def method_instead_of_content_of_0_9_1(stage: Stage, method: str) -> None:
 UNKNOWN = [name for name in NEWER if name not in {"connection.blocked", "connection.unblocked"}]
 
 
-@scenario(each=UNKNOWN, differs=says_why(CRASH, "503 COMMAND_INVALID - unimplemented method", (0, 0)))
+@scenario(each=UNKNOWN, differs=says_why(CRASH, "503 COMMAND_INVALID - unimplemented method", (0, 0)), before="4.0")
 def methods_of_0_9_1(stage: Stage, name: str) -> None:
     """What RabbitMQ added later is not there."""
     connection = old(stage).connection
@@ -407,7 +407,8 @@ BYE = codec.method_payload("connection.close", reply_code=200, reply_text="bye")
             "connection.close reply_code=501 reply_text='FRAME_ERROR - cannot decode "
             "<<0,200,3,98,121,101,0,0,0,0>>' class_id=10 method_id=50"
         ],
-    )
+    ),
+    before="4.0",
 )
 def closed_as_in_0_9_1(stage: Stage) -> None:
     """10.50 is connection.redirect here, with other fields."""
@@ -471,6 +472,7 @@ def closed_again_and_again(stage: Stage) -> None:
             subject=[],
         )
     },
+    before="4.0",
 )
 def blocked(stage: Stage, capabilities: dict[str, bool] | None) -> None:
     """During an alarm a publisher is not heard, and nothing is said about it."""

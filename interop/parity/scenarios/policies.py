@@ -100,7 +100,7 @@ LIMITS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@scenario(each=LIMITS)
+@scenario(each=LIMITS, before={"quorum, max-length-bytes": "4.3"})
 def limit(stage: Stage, case: tuple[str, dict[str, Any]]) -> None:
     """What a new limit has no room for is dropped at the head, at once; without the limit all stays again."""
     kind, definition = case
@@ -198,7 +198,7 @@ def delivery_limit(stage: Stage) -> None:
     publisher.publish(queue, "a")
     for tag in (1, 2):
         channel.get(queue)
-        channel.nack(tag)
+        channel.reject(tag)
         channel.settle(queue)
     stage.until_queue(queue, message_count=0)
     channel.drain(queue)

@@ -62,7 +62,8 @@ def get(stage: Stage) -> None:
         "double": 2.0,
         "bool": True,
         "nothing": None,
-    }
+    },
+    before={"0": "4.0"},
 )
 def highest(stage: Stage, value: Any) -> None:  # noqa: ANN401
     """The argument is an integer from 0 to 255, of any integer type."""

@@ -354,6 +354,7 @@ INTERRUPTED = [
             f"501 FRAME_ERROR - content body size {size} exceeds maximum allowed size {512 * MIB}",
             (60, 40),
             instead_of=INTERRUPTED,
+            before="4.3",
         )
         for size in (512 * MIB + 1, 2**63, 2**64 - 1)
     },

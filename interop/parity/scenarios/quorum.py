@@ -283,7 +283,7 @@ def get(stage: Stage) -> None:
     channel.wait_close()
 
 
-@scenario()
+@scenario(before="4.0")
 def message_priorities(stage: Stage) -> None:
     """They are kept, and have no effect."""
     channel = stage.channel()

@@ -126,7 +126,7 @@ def consume_missing(stage: Stage) -> None:
     channel.consume(queue, "other")
 
 
-@scenario(each=["consume", "nowait", "get"])
+@scenario(each=["consume", "nowait", "get"], before={"consume": "4.3", "nowait": "4.3"})
 def global_prefetch(stage: Stage, how: str) -> None:
     """540 ends the connection when somebody consumes, not when it is set; basic.get does not care."""
     channel, queue = filled(stage, 1)

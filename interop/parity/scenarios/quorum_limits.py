@@ -30,9 +30,11 @@ LENGTHS: Mapping[str, dict[str, Any]] = {
     "bytes 4": {"x-max-length-bytes": 4},
     "both": {"x-max-length": 3, "x-max-length-bytes": 4},
 }
+OF_BODIES = dict.fromkeys(("bytes 0", "bytes 3", "bytes 4", "both"), "4.3")
+"""From then on, properties have a size, too."""
 
 
-@scenario(each=LENGTHS)
+@scenario(each=LENGTHS, before=OF_BODIES)
 def drop_head(stage: Stage, arguments: dict[str, Any]) -> None:
     """The oldest ready message goes, and is dead-lettered; only bodies have a size."""
     channel, queue, dead = with_dead_letters(stage, arguments)
@@ -43,7 +45,7 @@ def drop_head(stage: Stage, arguments: dict[str, Any]) -> None:
     channel.drain(dead)
 
 
-@scenario(each=["drop-head", "reject-publish-dlx"])
+@scenario(each=["drop-head", "reject-publish-dlx"], before=dict.fromkeys(("drop-head", "reject-publish-dlx"), "4.3"))
 def drop_several(stage: Stage, overflow: str) -> None:
     """Where one message drives out several, the last one dropped is dead-lettered first."""
     channel, queue, dead = with_dead_letters(stage, {"x-max-length-bytes": 5, "x-overflow": overflow})
@@ -53,7 +55,7 @@ def drop_several(stage: Stage, overflow: str) -> None:
     channel.drain(dead)
 
 
-@scenario()
+@scenario(before="4.3")
 def a_message_too_large(stage: Stage) -> None:
     """It drives out all others, and itself."""
     channel, queue, dead = with_dead_letters(stage, {"x-max-length-bytes": 5})
@@ -98,7 +100,7 @@ def returned_into_a_full_queue(stage: Stage, arguments: dict[str, Any]) -> None:
     channel.drain(dead)
 
 
-@scenario()
+@scenario(before="4.3")
 def returned_by_a_close_into_a_full_queue(stage: Stage) -> None:
     """What comes back with the end of a channel stands first, and goes first."""
     channel, queue, dead = with_dead_letters(stage, {"x-max-length": 2})
@@ -117,7 +119,7 @@ def returned_by_a_close_into_a_full_queue(stage: Stage) -> None:
     channel.drain(dead)
 
 
-@scenario(each=LENGTHS)
+@scenario(each=LENGTHS, before=OF_BODIES)
 def reject_publish(stage: Stage, arguments: dict[str, Any]) -> None:
     """One message too many is accepted; who publishes there learns only then, and others from their first message."""
     channel = stage.channel()
@@ -147,7 +149,7 @@ def room_again(stage: Stage, length: int) -> None:
     channel.declare(queue, passive=True)
 
 
-@scenario()
+@scenario(before="4.3")
 def room_again_for_bytes(stage: Stage) -> None:
     """Both limits must leave room."""
     channel = stage.channel()

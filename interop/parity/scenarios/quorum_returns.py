@@ -79,7 +79,8 @@ def place_after_returns_in_reverse(stage: Stage, arguments: dict[str, Any]) -> N
 
 @scenario(each=LIMITS)
 def place_of_several_consumers_messages(stage: Stage, arguments: dict[str, Any]) -> None:
-    """A channel that ends gives back by consumer tag; what was got has its delivery tag there, as text."""
+    """A channel that ends gives back by consumer tag; what was got has its delivery tag there, as text. From 4.0 on,
+    what was got comes last, and consumers come in the order in which they began."""
     channel, queue = filled(stage, 16, arguments)
     channel.call("basic.qos", prefetch_count=2)
     for tag in ("b", "a"):
@@ -183,7 +184,10 @@ def get_header(stage: Stage, properties: dict[str, Any]) -> None:
     channel.get(queue)
 
 
-@scenario(each=["nack", "nack multiple", "reject", "recover", "close"])
+WAYS_BACK = ["nack", "nack multiple", "reject", "recover", "close"]
+
+
+@scenario(each=WAYS_BACK, before=dict.fromkeys(WAYS_BACK, "4.3") | {"close": "4.0"})
 def delivery_limit(stage: Stage, way: str) -> None:
     """Every return counts; the one more than the limit dead-letters with a reason of its own."""
     channel = stage.channel()
@@ -302,7 +306,7 @@ def dead_letters_nobody_gets(stage: Stage, case: str) -> None:
     channel.drain(queue)
 
 
-@scenario()
+@scenario(before="4.3")
 def at_least_once_without_a_queue(stage: Stage) -> None:
     """A dead letter nobody wants waits; it is neither ready nor lost to the queue's limits."""
     channel = stage.channel()
@@ -328,7 +332,7 @@ def at_least_once_without_a_queue(stage: Stage) -> None:
     channel.call("queue.delete", queue=queue)
 
 
-@scenario(each={"limit": True, "reject": False})
+@scenario(each={"limit": True, "reject": False}, before={"limit": "4.3", "reject": "4.0"})
 def there_and_back(stage: Stage, limit: bool) -> None:
     """Counts begin anew in each queue. What comes around by its limit alone is dropped, what was rejected is not."""
     channel = stage.channel()

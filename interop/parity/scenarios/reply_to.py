@@ -66,7 +66,7 @@ def request_and_reply(stage: Stage) -> None:
     stage.note(f"reply {reply.properties!r} {reply.body!r} {reply['consumer_tag']!r} {reply['redelivered']}")
 
 
-@scenario(each={"confirmed": "confirm.select", "in a transaction": "tx.select"})
+@scenario(each={"confirmed": "confirm.select", "in a transaction": "tx.select"}, before="4.3")
 def mandatory_reply(stage: Stage, mode: str) -> None:
     """It arrives and is returned: a name that leads back is no queue. With a copy in a queue it is not returned."""
     asker = asking(stage)
@@ -91,7 +91,10 @@ def mandatory_reply(stage: Stage, mode: str) -> None:
 
 @scenario(
     differs=Differs(
-        "a reply is as transactional as any message", ["reply b'never'", "reply b'reply'"], ["reply b'reply'"]
+        "a reply is as transactional as any message",
+        ["reply b'never'", "reply b'reply'"],
+        ["reply b'reply'"],
+        before="4.3",
     )
 )
 def transactional_reply(stage: Stage) -> None:
@@ -140,7 +143,7 @@ def operations_on_the_name(stage: Stage, operation: str) -> None:
         channel.call(f"queue.{operation}", **fields)
 
 
-@scenario()
+@scenario(before="4.3")
 def reply_to_nobody(stage: Stage) -> None:
     """A reply name nobody waits for."""
     channel = stage.channel()

@@ -104,6 +104,7 @@ def waiting_cancelled(stage: Stage) -> None:
             "body '3'",
             "queue.declare-ok queue='q.*' message_count=0 consumer_count=1",
         ],
+        before="4.0",
     )
 )
 def cancelled_with_messages_waiting(stage: Stage) -> None:

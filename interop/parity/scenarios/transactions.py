@@ -215,7 +215,7 @@ def publish_to_missing_exchange(stage: Stage) -> None:
     channel.wait_close()
 
 
-@scenario()
+@scenario(before="4.3")
 def queue_deleted_before_commit(stage: Stage) -> None:
     """A message for a queue that is gone by then is lost without a word, or returned."""
     channel = stage.channel()

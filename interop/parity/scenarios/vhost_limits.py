@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from interop.parity.scenario import scenario
+from interop.parity.scenario import Differs, scenario
 from interop.parity.script import Connection, Stage
 
 
@@ -222,7 +222,31 @@ def max_connections_of_a_user(stage: Stage, limit: int) -> None:
     stage.connect(record=True, **login)
 
 
-@scenario(each=[0, 2, -1])
+CHANNELS_OF = "connection.close reply_code=530 reply_text=\"NOT_ALLOWED - number of channels opened for user '"
+TOO_MANY_CHANNELS = CHANNELS_OF + "u.*' has reached the maximum allowed user limit of {}\" class_id=0 method_id=0"
+
+
+@scenario(
+    each=[0, 2, -1],
+    differs={
+        str(limit): [
+            Differs(
+                "RabbitMQ 4.0 names its node instead of the user",
+                [f"{CHANNELS_OF}private-…"],
+                [TOO_MANY_CHANNELS.format(f"({limit})")],
+                since="4.0",
+                before="4.3",
+            ),
+            Differs(
+                "the brackets went with that mistake",
+                [TOO_MANY_CHANNELS.format(limit)],
+                [TOO_MANY_CHANNELS.format(f"({limit})")],
+                since="4.3",
+            ),
+        ]
+        for limit in (0, 2)
+    },
+)
 def max_channels_of_a_user(stage: Stage, limit: int) -> None:
     """channel.open is refused beyond the limit of the user, on whichever connection."""
     user, login = new_user(stage)

@@ -8,8 +8,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.values import Table
+from tests.core.core_harness import World, arguments, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.model import (
     Copy,
@@ -21,8 +22,8 @@ from tests.core.machine.model import (
     QueueModel,
     QueueSettings,
 )
+from tests.core.machine.topology import ModelBinding, ModelExchange
 from tests.core.machine.watch import Log, LoggedTarget, watch
-from tests.core.world import World, arguments, longstr
 
 if TYPE_CHECKING:
     from amqpy.core.queues.dispatch import Consumer
@@ -105,14 +106,16 @@ def destroys(function: Callable[..., None]) -> Callable[..., None]:
 class QueueMachine(RuleBasedStateMachine):
     """Three channels, three queues of all sorts, a dead letter exchange, and clients who do what they like."""
 
+    channels_count = 3
+
     def __init__(self) -> None:
         super().__init__()
         self.world = self.make_world()
         self.model = QueueModel()
         self.log: Log = []
         watch(self.world.vhost, self.log)
-        self.channels_unacked = [UnackedDeliveries() for _ in range(3)]
-        self.channels = [ModelChannel() for _ in range(3)]
+        self.channels_unacked = [UnackedDeliveries() for _ in range(self.channels_count)]
+        self.channels = [ModelChannel() for _ in self.channels_unacked]
         self.ends: dict[ModelConsumer, Consumer] = {}
         self.published = 0
         self.steps_since_loss = 0
@@ -142,7 +145,15 @@ class QueueMachine(RuleBasedStateMachine):
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
         for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
             assert list(unacked.by_tag) == sorted(channel.owed)
-        check_invariants(self.world.broker, self.channels_unacked)
+            assert unacked.last_tag == channel.last_tag
+            assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
+        for target, consumer in self.model.targets.items():
+            assert target.cancellations == (consumer in self.model.cancelled)
+        check_invariants(self.world.broker, self.channels_unacked, self.answered())
+
+    def answered(self) -> list[Delivery]:
+        """In transactions that go on."""
+        return []
 
     def existing(self, name: str) -> str:
         """Mostly a queue that is there."""
@@ -190,19 +201,21 @@ class QueueMachine(RuleBasedStateMachine):
     @destroys
     def toggle_exchange(self) -> None:
         """The dead letter exchange comes and goes."""
-        if "dlx" in self.model.exchanges:
+        if "dlx" in self.model.topology.exchanges:
             self.world.delete_exchange("dlx")
-            del self.model.exchanges["dlx"]
+            self.model.topology.delete_exchange("dlx")
         else:
             self.world.exchange("dlx", "fanout", durable=True)
-            self.model.exchanges["dlx"] = set()
+            self.model.topology.exchanges["dlx"] = ModelExchange("fanout")
 
-    @precondition(lambda self: "dlx" in self.model.exchanges)
+    @precondition(lambda self: "dlx" in self.model.topology.exchanges)
     @rule(name=names)
     def bind(self, name: str) -> None:
         if name in self.model.queues:
             self.world.bind(name, "dlx")
-            self.model.exchanges["dlx"].add(name)
+            binding = ModelBinding("dlx", is_queue=True, destination=name)
+            if binding not in self.model.topology.bindings:
+                self.model.topology.bindings.append(binding)
 
     # --- time
 
@@ -234,7 +247,7 @@ class QueueMachine(RuleBasedStateMachine):
         expiration: int | None,
         persistent: bool,
     ) -> None:
-        exchange = "dlx" if to_all and "dlx" in self.model.exchanges else ""
+        exchange = "dlx" if to_all and "dlx" in self.model.topology.exchanges else ""
         key = self.existing(name)
         bodies = [f"m{self.published + number}".ljust(size, ".") for number in range(count)]
         self.published += count

@@ -13,8 +13,8 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table, array_field, table_field
+from tests.core.core_harness import FakeClient, arguments, longstr
 from tests.core.recorded import DurableWorld, Store, durable_state
-from tests.core.world import FakeClient, arguments, longstr
 
 if TYPE_CHECKING:
     from amqpy.core.queues.dispatch import Consumer
@@ -55,7 +55,7 @@ queue_arguments = st.sampled_from(
         arguments(max_priority=3, single_active_consumer=True),
     ]
 )
-definitions = st.sampled_from(
+definitions: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"max-length": 4},
         {"expires": 50, "max-length": 2},
@@ -67,7 +67,7 @@ definitions = st.sampled_from(
 operator_definitions = definitions.filter(lambda definition: "alternate-exchange" not in definition)
 priorities = st.sampled_from([0, 1, 1.5, 1.0, 10**18])
 apply_to = st.sampled_from(["all", "queues", "exchanges"])
-values = st.sampled_from([1, 1.0, True, None, "\udcff", {"b": [0.1, {}], "a": ""}, []])
+values: st.SearchStrategy[object] = st.sampled_from([1, 1.0, True, None, "\udcff", {"b": [0.1, {}], "a": ""}, []])
 
 
 def destroys(function: Callable[..., None]) -> Callable[..., None]:

@@ -16,9 +16,9 @@ from amqpy.core import answers
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
 from amqpy.core.unacked import Delivery, UnackedDeliveries
+from tests.core.core_harness import FakeClient, FakeTarget, World, arguments
 from tests.core.invariants import check_fifo, check_lines
 from tests.core.slices import sliced
-from tests.core.world import FakeClient, FakeTarget, World, arguments
 
 NAMES = ("q1", "q2")
 queues = st.sampled_from(NAMES)

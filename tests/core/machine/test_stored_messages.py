@@ -15,10 +15,10 @@ from amqpy.core.durability import journal
 from amqpy.core.queues import paged_fifo
 from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.values import Field
+from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.test_stored_queues import TINY
-from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
-from tests.core.world import FakeTarget, arguments, content_header, longstr
+from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
 
 RETRYING: dict[str, Any] = {
     "queue_type": "quorum",

@@ -1,7 +1,7 @@
 """The same queues, judged by the same model, in a broker with a store that keeps next to nothing in memory: nobody
 may notice. And brokers that are started again: what is durable is there again, and all goes on."""
 
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 from hypothesis import Phase, settings
@@ -14,9 +14,9 @@ from amqpy.core.unacked import UnackedDeliveries
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
-from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
 
-TINY = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
+TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
 
 
 class StoredQueueMachine(QueueMachine):
