@@ -476,3 +476,18 @@ def test_where_letters_go_changes_with_what_is_bound() -> None:
     world.delete_queue("two")
     assert buried() == []
     check_invariants(world.broker, [unacked])
+
+
+def test_a_message_of_a_queue_that_is_gone_is_rejected_into_nothing() -> None:
+    """Another queue has the name by then. RabbitMQ asks that one for the message, which crashes."""
+    world, unacked = World(), UnackedDeliveries()
+    world.queue("q")
+    world.queue("dead")
+    world.publish("", "q", "m")
+    world.get("q", unacked)
+    world.delete_queue("q")
+    world.queue("q", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="dead"))
+    world.publish("", "q", "n")
+    world.nack(unacked, 1, requeue=False)
+    assert (world.ready("q"), world.ready("dead")) == (["n"], [])
+    check_invariants(world.broker, [unacked])

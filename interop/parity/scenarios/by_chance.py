@@ -51,7 +51,7 @@ queue_declare('a1', queue='q1')
 basic_publish('a1', routing_key='q1')
 basic_get('a1', queue='q1')
 queue_delete('b1', queue='q1')
-queue_declare('a1', queue='q1'{})
+queue_declare('a1', queue='q1')
 """
 
 SCRIPTS = {
@@ -73,17 +73,13 @@ drain('z1', queue='q1')
 """,
     "over the delivery limit, with a prefetch": OVER_ITS_LIMIT,
     "refused channel by channel": REFUSING,
-    "acknowledged when there is another queue of that name": ANOTHER_QUEUE.format("")
+    "acknowledged when there is another queue of that name": ANOTHER_QUEUE
     + """
 basic_publish('a1', routing_key='q1')
 basic_get('a1', queue='q1')
 basic_ack('a1')
 channel_close('a1')
 """,
-    "rejected when there is another queue of that name": ANOTHER_QUEUE.format(
-        ", arguments={'x-dead-letter-exchange': 'amq.direct'}"
-    )
-    + "basic_consume('a1', queue='q1', consumer_tag='t1')\nbasic_nack('a1')",
     "another queue of that name by the time of the commit": """
 queue_declare('a1', queue='q1')
 tx_select('b1')
@@ -168,16 +164,6 @@ DIFFERENT = {
         "an answer to a message of a queue that is gone settles nothing; RabbitMQ loses one of the new queue for it",
         ["    a1: channel.close-ok"],
         ["    a1: channel.close-ok", "    q1: 1 ready, 0 consumers"],
-    ),
-    "rejected when there is another queue of that name": Differs(
-        "the same, but RabbitMQ's new queue looks for a message that it does not have, and crashes",
-        ["basic_nack('a1')", "    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True", "    q1: …"],
-        ["basic_nack('a1')"],
-        # Who asks for the queue while it crashes may hear 541, that there is none, or nothing new.
-        or_reference=[
-            ["basic_nack('a1')", "    a1 cancelled: basic.cancel consumer_tag='t1' nowait=True"],
-            ["basic_nack('a1')", "    q1: none"],
-        ],
     ),
     "over the delivery limit, with a prefetch": Differs(
         "RabbitMQ gives the credit for a message over the limit back twice, for good",
