@@ -16,8 +16,8 @@ class Differs:
     """A place where amqpy must not do what the reference does.
 
     `reference` are the consecutive lines the reference is expected to show, `subject` those of amqpy instead.
-    A line of the reference may be cut short with `…`. It holds for the versions of RabbitMQ from `since` on, and `before`
-    another one.
+    A line of the reference may be cut short with `…`. It holds for the versions of RabbitMQ from `since` on, and
+    `before` another one.
     """
 
     why: str
