@@ -14,6 +14,7 @@ Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`; `rabbit_pr
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from amqpy.core.arguments import QUORUM
 from amqpy.core.jobs import LOT, Steps, sort
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Portions:
         groups = self._groups
         for tag, owed in taken:
             queue, _, message, consumer = owed
-            if self._together and consumer is not None and queue.returns_in_turn:
+            if self._together and consumer is not None and _is_in_turn(queue):
                 key: _Group = (queue, "", consumer.number)
             elif consumer is not None:
                 key = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
@@ -84,6 +85,11 @@ class Portions:
         del self._groups[key]
         self._next = next(self._order, None)
         return Part(owed, not self._together or self._next is None or self._next[0] is not key[0])
+
+
+def _is_in_turn(queue: "Queue") -> bool:
+    """Of no matter for classic queues, where messages go back to their places."""
+    return queue.type == QUORUM and queue.vhost.profile.returns_in_turn
 
 
 def _place(group: _Group) -> tuple[bytes, bool, bytes, int]:

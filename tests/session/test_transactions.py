@@ -3,12 +3,14 @@
 import pytest
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue, Tx
 
-from .client import Client, method_frame, names, publish_frames, remains
+from amqpy.config import Config
+
+from .client import Client, make_broker, method_frame, names, publish_frames, remains
 
 
-def transactional(*, channels: tuple[int, ...] = (1, 2)) -> Client:
+def transactional(*, channels: tuple[int, ...] = (1, 2), profile: str = "rabbitmq-3.13") -> Client:
     """Channel 1 is in a transaction, channel 2 looks on."""
-    client = Client.opened(channels=channels)
+    client = Client.opened(make_broker(Config(profile=profile)), channels=channels)
     client.send(Queue.Declare(queue="q"), Tx.Select())
     return client
 
@@ -59,7 +61,7 @@ def test_a_refused_publish_is_refused_at_once_and_ends_the_transaction() -> None
 
 
 def test_a_queue_that_is_gone_by_the_commit() -> None:
-    client = transactional()
+    client = transactional(profile="rabbitmq-3.10")
     client.publish("q")
     client.send(Queue.Delete(queue="q"), channel=2)
     assert names(client.send(Tx.Commit())) == ["Tx.CommitOk"]
@@ -154,7 +156,7 @@ def test_answers_of_one_kind_are_carried_out_together_in_the_order_of_their_tags
 
 
 def test_a_commit_finds_its_queues_by_name() -> None:
-    client = transactional()
+    client = transactional(profile="rabbitmq-3.10")
     client.publish("q", b"kept")
     client.publish("gone", b"lost")
     client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q"), channel=2)

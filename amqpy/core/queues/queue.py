@@ -144,12 +144,6 @@ class Queue(Served):
 
     # --- places for messages
 
-    @property
-    def returns_in_turn(self) -> bool:
-        """Whether what a channel that ends gives back comes in the order in which its consumers began, not in that of
-        their tags. Of no matter where messages go back to their places."""
-        return False
-
     keeps_all: ClassVar[bool] = False
     """Whether transient messages survive a restart, too."""
 

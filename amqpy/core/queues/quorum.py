@@ -319,10 +319,6 @@ class QuorumQueue(Queue):
                 f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
 
-    @property
-    def returns_in_turn(self) -> bool:
-        return self.vhost.profile.returns_in_turn
-
     def rank(self, consumer: Consumer) -> int:
         return consumer.priority if self.vhost.profile.quorum_priorities else 0
 

@@ -1,0 +1,252 @@
+"""The switches that act when a queue is declared, each in every profile."""
+
+import pytest
+
+from amqpy.errors import Denied, PreconditionFailed
+from amqpy.profile import PROFILES
+from tests.core.switches import QUORUM, declared, quorum_world, refusal
+from tests.core.world import World, arguments
+from tests.profiles import switch
+
+
+@switch("transient_queues", True, True, True, True)
+def test_transient_queues(profile: str, expected: bool) -> None:
+    world = World(profile)
+    world.queue("transient")
+    assert ("transient" in world.vhost.queues) is expected
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_transient_queues_that_are_not_permitted(profile: str) -> None:
+    world = World(profile, deprecated_features_permit_transient_nonexcl_queues=False)
+    world.queue("durable", durable=True)
+    world.queue("exclusive", exclusive=True)
+    with pytest.raises(Denied) as caught:
+        world.queue("transient")
+    assert caught.value.code == 541
+    with pytest.raises(Denied):
+        world.queue("q", arguments=QUORUM)
+    with pytest.raises(PreconditionFailed):
+        world.queue("q", arguments=arguments(queue_type="quorum", max_length="many"))
+    assert world.vhost.queues.keys() == {"durable", "exclusive"}
+
+
+def test_transient_quorum_queues() -> None:
+    with pytest.raises(PreconditionFailed):
+        World("rabbitmq-3.13").queue("q", arguments=QUORUM)
+
+
+@switch(
+    "lacking_options",
+    {"consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes", "target-group-size"},
+    {"consumer-disconnected-timeout"},
+    {"consumer-disconnected-timeout"},
+    set(),
+)
+def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) -> None:
+    ask = World(profile).broker.administration
+    keys = {
+        "consumer-timeout": 0,
+        "consumer-disconnected-timeout": 5,
+        "stream-filter-size-bytes": 16,
+        "target-group-size": 1,
+    }
+    refused = {key for key, value in keys.items() if refusal(ask.set_policy, "/", "p", "", {key: value})}
+    assert refused == expected
+
+
+@pytest.mark.parametrize(
+    ("definition", "text"),
+    [
+        ({"consumer-timeout": -1}, "-1 is not a valid consumer timeout"),
+        ({"consumer-disconnected-timeout": "a"}, '<<"a">> is not a valid consumer disconnected timeout'),
+        ({"stream-filter-size-bytes": 15}, "15 is not a valid filter size. Valid range is 16-255"),
+        ({"target-group-size": 0}, "0 is not a valid qq target count value"),
+        ({"target-group-size": "3"}, '<<"3">> is not a valid qq target count value'),
+        ({"stream-filter-size-bytes": 256}, "256 is not a valid filter size. Valid range is 16-255"),
+    ],
+)
+def test_values_of_the_newer_policy_keys(definition: dict[str, object], text: str) -> None:
+    ask = World("rabbitmq-4").broker.administration
+    said = refusal(ask.set_policy, "/", "p", "", definition)
+    assert said == f"Validation failed\n\n{text}\n"
+
+
+@switch(
+    "lacking_options",
+    None,
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+)
+def test_arguments_of_streams_that_older_versions_lack(profile: str, expected: str | None) -> None:
+    text = declared(World(profile), stream_filter_size_bytes=16)
+    assert text == (expected and f"invalid arg 'x-stream-filter-size-bytes' for queue 'q' in vhost '/' {expected}")
+
+
+@switch("lacking_options", None, 5, 5, None)
+def test_the_consumer_timeout_of_a_classic_queue(profile: str, expected: int | None) -> None:
+    world = World(profile)
+    if profile != "rabbitmq-4.3":
+        assert world.queue("q", arguments=arguments(consumer_timeout=5)).settings.consumer_timeout_ms == expected
+        assert declared(world, "any", consumer_timeout="what") is None
+
+
+@switch("quorum_options", False, False, False, True)
+def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
+    world = World(profile)
+    values: dict[str, int | str] = {
+        "consumer_timeout": 5,
+        "consumer_disconnected_timeout": 5,
+        "delayed_retry_type": "all",
+        "delayed_retry_min": 5,
+        "delayed_retry_max": 5,
+    }
+    for key, value in values.items():
+        argument = f"x-{key.replace('_', '-')}"
+        text = f"invalid arg '{argument}' for queue '{key}' in vhost '/' of queue type rabbit_classic_queue"
+        assert declared(world, key, **{key: value}) == (text if expected else None)
+        assert declared(world, f"{key} 2", queue_type="quorum", **{key: value}) is None
+        text = (
+            f"inequivalent arg '{argument}' for queue '{key} 2' in vhost '/': "
+            f"received none but current is the value '{value}' of type '{'longstr' if value == 'all' else 'signedint'}'"
+        )
+        assert declared(world, f"{key} 2", queue_type="quorum") == (text if expected else None)
+
+
+@switch(
+    "quorum_options",
+    None,
+    None,
+    None,
+    "invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {value_negative,-1}",
+)
+def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None) -> None:
+    assert declared(World(profile), queue_type="quorum", consumer_timeout=-1) == expected
+
+
+@switch(
+    "classic_options",
+    "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    None,
+    None,
+)
+def test_settings_that_classic_queues_have_too(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    assert declared(world, queue_leader_locator="balanced") == expected
+    assert declared(world, "q2", queue_leader_locator="here") is not None
+    if expected is None:
+        text = declared(world, queue_leader_locator="client-local")
+        assert text is not None
+        assert text.startswith("inequivalent arg 'x-queue-leader-locator'")
+
+
+@switch("not_classic_keys", 1, 1, 2, 2)
+def test_policies_that_classic_queues_do_not_understand(profile: str, expected: int) -> None:
+    """How long a queue may become that has a policy with such a key."""
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("classic_options", 2, 2, 1, 1)
+def test_policies_that_classic_queues_understand(profile: str, expected: int) -> None:
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)
+def test_locators(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    said = declared(world, queue_type="quorum", queue_leader_locator="min-masters")
+    assert said == (expected and f"invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': {expected}")
+    assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
+
+
+@switch("types_that_are_none", set(), {"undefined"}, {"undefined"}, {"undefined", ""})
+def test_a_type_that_is_none(profile: str, expected: set[str]) -> None:
+    world = World(profile)
+    taken = {kind for kind in ("undefined", "", "mqtt") if declared(world, f"a {kind}", queue_type=kind) is None}
+    assert taken == expected
+    assert {queue.type for queue in world.vhost.queues.values()} <= {"classic"}
+
+
+@switch("master_locator_denied", *[None] * 3, "By default, this feature is not permitted anymore")
+def test_the_master_locator(profile: str, expected: str | None) -> None:
+    said = declared(World(profile), queue_master_locator="min-masters")
+    assert (said is None) if expected is None else (expected in str(said))
+    allowed, denied = (
+        World(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
+    )
+    assert declared(allowed, queue_master_locator="min-masters") is None
+    said = declared(denied, queue_master_locator="min-masters")
+    assert said is not None
+    assert (expected or "deprecated_features.permit.queue_master_locator = false") in said
+
+
+@switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
+def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
+    world = quorum_world(profile, single_active_consumer=True)
+    text = refusal(world.vhost.queues["q"].check_get)
+    assert text is not None
+    assert text.endswith(f"are not supported by {expected} queues with single active consumer")
+
+
+@switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
+def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
+    world = World(profile)
+    world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
+    assert expected in str(declared(world, max_length="many"))
+    assert "queue limit" in str(declared(world))
+
+
+@switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
+def test_a_heavy_binding(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash")
+    world.queue("q", durable=True)
+    assert refusal(world.bind, "q", "x", "10000") is None
+    assert refusal(world.bind, "q", "x", "10001") == expected
+
+
+@switch("checks_queue_mode", True, True, True, False)
+def test_queue_modes(profile: str, expected: bool) -> None:
+    world = World(profile)
+    text = "invalid arg 'x-queue-mode' for queue 'q' in vhost '/': \"unsupported queue mode 'fast'\""
+    assert declared(world, queue_mode="fast") == (text if expected else None)
+    assert declared(world, "lazy", queue_mode="lazy") is None
+    assert (declared(world, "5", queue_mode=5) is not None) is expected
+
+
+@switch("queue_versions", [1, 2], [1, 2], [1, 2], [2])
+def test_queue_versions(profile: str, expected: list[int]) -> None:
+    world = World(profile)
+    assert [value for value in range(4) if declared(world, f"{value}", queue_version=value) is None] == expected
+    for value in {*range(4)} - {*expected}:
+        text = f"invalid arg 'x-queue-version' for queue 'q' in vhost '/': \"unsupported queue version '{value}'\""
+        assert declared(world, queue_version=value) == text
+
+
+@switch("default_type_or_classic", None, "classic", "classic", "classic")
+def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.broker.administration.add_vhost("/", default_queue_type="quorum")
+    for name, more in {"a": {"exclusive": True}, "b": {"durable": True, "auto_delete": True}}.items():
+        field = world.queue(name, **more).arguments.get("x-queue-type")
+        assert (field and field.value) == expected
+    assert world.queue("c", durable=True).type == "quorum"
+
+
+@switch("always_names_type", None, None, "classic", "classic")
+def test_queues_without_a_default_type(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    field = world.queue("q", durable=True).arguments.get("x-queue-type")
+    assert (field and field.value) == expected
+    assert declared(world) is None
+    assert declared(world, queue_type="classic") is None
