@@ -1,79 +1,122 @@
-"""The broker as one process: makes the parts, starts them in order, stops them in order.
+"""A broker from its start to its end: makes the parts, starts them in order, stops them in order.
 
 A start succeeds as a whole or raises OSError, with a line for the operator, before anything was accepted.
 A stop first closes the listeners, so that no client comes back while it closes the connections.
+
+A process may have several, and other things to do: nothing here belongs to all of it (that is in process.py).
 """
 
 import logging
-import os
 import random
 import secrets
-import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
 
 import trio
 
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.auth import Users
-from amqpy.config import Config
-from amqpy.core import recovery
+from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
-from amqpy.core.startup import open_broker
+from amqpy.core.durability import recovery
+from amqpy.core.durability.startup import open_broker
+from amqpy.log import LOGGER
 from amqpy.server import listener
-from amqpy.server.collector import collect_garbage
-from amqpy.server.monitor import monitor
+from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.reactor import Reactor, now_ms
-from amqpy.store.store import Store, StoreError
+from amqpy.server.resource_monitor import monitor_resources
+from amqpy.store.store import Store
 
 if TYPE_CHECKING:
     from amqpy.store.sqlite import Sync
-
-# SIGBREAK is Ctrl-Break, the way to stop a console program on Windows from outside.
-STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
 
 # RabbitMQ's words: tools that wait for a broker to be up look for them in its log.
 STARTED = "Server startup complete; 0 plugins started."
 SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
 
 
-def run(config: Config, log: logging.Logger) -> None:
-    """Serve until the first SIGINT or SIGTERM; OSError if the start failed, or the store at any time."""
-    try:
-        trio.run(run_until_signal, config, log)
-    except StoreError as error:
-        raise OSError(str(error)) from error
+ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Of an address to listen on, the one to connect to."""
 
 
-async def run_until_signal(config: Config, log: logging.Logger) -> None:
-    with stop_signals() as stop:
-        await serve(config, log, stop)
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker that serves."""
+
+    config: Config
+    addresses: tuple[TcpAddress | UnixAddress, ...]
+    """It listens on these; port 0 of its settings is a real port here."""
+    reactor: Reactor
+    """All connections; its `administer` calls operations of an administrator. Not for other threads."""
+    users: Users
+    ask_to_stop: Callable[[], None]
+
+    @property
+    def port(self) -> int:
+        """Of the first TCP address. Raises LookupError if there is none."""
+        return self._tcp_address.port
+
+    @property
+    def url(self) -> str:
+        """For clients on this machine: the first TCP address, with the default user and virtual host. Raises
+        LookupError if there is none: for unix sockets, there is no form of a URL that all clients know."""
+        host, port = self._tcp_address
+        address, config = TcpAddress(ANY_HOST.get(host, host), port), self.config
+        user, password, vhost = (
+            quote(each, "") for each in (config.default_user, config.default_pass, config.default_vhost)
+        )
+        return f"amqp://{user}:{password}@{address}/{vhost}"
+
+    @property
+    def _tcp_address(self) -> TcpAddress:
+        for address in self.addresses:
+            if isinstance(address, TcpAddress):
+                return address
+        raise LookupError("the broker listens on no TCP address")
+
+    def stop(self) -> None:
+        """Begins its orderly end, and does not wait for it. May be called by any thread, and more than once."""
+        with suppress(trio.RunFinishedError):
+            self.ask_to_stop()
 
 
 async def serve(
     config: Config,
-    log: logging.Logger,
-    stop: trio.Event,
+    log: logging.Logger | None = None,
+    stop: trio.Event | None = None,
     *,
-    task_status: trio.TaskStatus[Reactor] = trio.TASK_STATUS_IGNORED,
+    collects_garbage: bool = False,
+    task_status: trio.TaskStatus[RunningBroker] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set, then drain. Whoever started this as a task gets the reactor once it serves. Raises
-    OSError if the start failed, and StoreError if the store failed then or later."""
+    """Serves until `stop` is set or the broker is told to stop, then drains. Whoever started this as a task gets the
+    broker once it serves. Raises OSError if it cannot start, and StoreError if the store fails, then or later.
+
+    To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
+    It logs to `log`, or to the logger `amqpy`. In a process that does nothing else it `collects_garbage`, of all.
+    """
+    log = log or logging.getLogger(LOGGER)
+    stop = trio.Event() if stop is None else stop
     config = replace(config, cluster_name=config.cluster_name or f"rabbit@{socket.gethostname()}")
     store = None if config.data_dir is None else store_of(config, config.data_dir)
     is_clean = False
     try:
-        broker, users = make_broker(config, store)
-        reactor = Reactor(broker, users, config, log=log)
+        broker, users = make_broker(config, store, log)
+        reactor = Reactor(broker, log=log)
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
-        await _serve_until(stop, listeners, reactor, config, log, task_status)
+        try:
+            await _serve_until(stop, listeners, reactor, users, collects_garbage, task_status)
+        finally:
+            for each in listeners:
+                each.socket.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure
@@ -90,25 +133,30 @@ async def _serve_until(
     stop: trio.Event,
     listeners: list[trio.SocketListener],
     reactor: Reactor,
-    config: Config,
-    log: logging.Logger,
-    task_status: trio.TaskStatus[Reactor],
+    users: Users,
+    collects_garbage: bool,
+    task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
+    broker, log, token = reactor.broker, reactor.log, trio.lowlevel.current_trio_token()
+    data_dir = broker.config.data_dir
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
-        connections.start_soon(collect_garbage, reactor.broker)
-        await connections.start(monitor, reactor, config.data_dir)
+        if collects_garbage:
+            connections.start_soon(collect_garbage, broker)
+        await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(listener.serve, listeners, reactor)
-            if config.data_dir is None:
+            accepting.start_soon(listener.serve, listeners, reactor, partial(ConnectionSession, broker, users))
+            if data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
             else:
-                count = reactor.broker.message_count()
-                log.info("what is durable is kept in %s; %d messages are there", config.data_dir, count)
-            for each in listeners:
-                log.info("listening on %s", listener.address_of(each))
+                count = broker.message_count()
+                log.info("what is durable is kept in %s; %d messages are there", data_dir, count)
+            addresses = tuple(map(listener.address_of, listeners))
+            for address in addresses:
+                log.info("listening on %s", address)
             log.info(STARTED)
-            task_status.started(reactor)
+            ask_to_stop = partial(token.run_sync_soon, stop.set)
+            task_status.started(RunningBroker(broker.config, addresses, reactor, users, ask_to_stop))
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
@@ -123,17 +171,19 @@ def store_of(config: Config, directory: str) -> Store:
     return open_store(Path(directory), sync=cast("Sync", config.sync))
 
 
-def make_broker(config: Config, store: Store | None) -> tuple[Broker, Users]:
+def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tuple[Broker, Users]:
     """A broker with what the store has, and its users. Raises StoreError."""
+    choose = random.Random().randrange  # the process's own generator may have been seeded
     if store is None:
-        broker = Broker(config, new_name, random.randrange, unix_time_ms)
+        broker = Broker(config, new_name, choose, unix_time_ms, log=log)
         return broker, Users(broker, new_salt)
     broker, loaded = open_broker(
         config,
         store,
         new_name,
-        random.randrange,
+        choose,
         unix_time_ms,
+        log=log,
         now_ms=now_ms(),
         unix_offset_ms=lambda: unix_time_ms() - now_ms(),
     )
@@ -152,28 +202,3 @@ def new_salt() -> bytes:
 
 def unix_time_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@contextmanager
-def stop_signals() -> Iterator[trio.Event]:
-    """The event that the first stop signal sets. The second one ends the process at once.
-
-    Plain handlers rather than trio's signal receiver, because the second signal must work when the event loop
-    does not.
-    """
-    stop, token = trio.Event(), trio.lowlevel.current_trio_token()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        for each in STOP_SIGNALS:
-            signal.signal(each, end)
-        token.run_sync_soon(stop.set)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        os._exit(128 + number)
-
-    before = {each: signal.signal(each, ask) for each in STOP_SIGNALS}
-    try:
-        yield stop
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

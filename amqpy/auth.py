@@ -1,7 +1,6 @@
-"""Users, their passwords and permissions, and the mechanisms by which a client says who it is.
+"""Users, their passwords and permissions, and the login mechanisms.
 
-A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and answers with a challenge or
-with a user.
+A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the user.
 
 Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`, `rabbit_auth_mechanism_*`.
 """
@@ -13,20 +12,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, judge_limits, reached
-from amqpy.core.administration.validation import compile_pattern, refuse_depth
+from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
+from amqpy.core.administration.validation import check_depth, compile_pattern
 from amqpy.core.broker import Broker
-from amqpy.core.effects import Client, Verb
-from amqpy.core.events import description
-from amqpy.core.facts import PermissionRecord, Record, UserRecord
-from amqpy.core.records import as_json
-from amqpy.core.recovery import is_new
+from amqpy.core.durability.encoding import as_json
+from amqpy.core.durability.records import PermissionRecord, Record, UserRecord
+from amqpy.core.durability.recovery import is_new
+from amqpy.core.events import event_properties
+from amqpy.core.ports import Client, Verb
 from amqpy.errors import AdministrationError, NotAllowed, SyntaxFault
 from amqpy.wire.values import Field, MalformedValue, decode_table
 
 
 class LoginFailed(Exception):
-    """Who it is could not be shown. The reason is for our log: the client is not told."""
+    """A failed login. The reason is for our log: the client is not told."""
 
     def __init__(self, user_name: str, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +33,7 @@ class LoginFailed(Exception):
 
 
 class Permission(NamedTuple):
-    """Three regular expressions, searched in the names of resources; an empty one matches only the empty name."""
+    """Three regular expressions, searched for in the names of resources; an empty one matches only the empty name."""
 
     configure: str
     write: str
@@ -49,7 +48,7 @@ IMPERSONATOR = "impersonator"
 
 
 class User:
-    """A user and what it may do, vhost by vhost."""
+    """A user and its permissions by vhost."""
 
     def __init__(self, name: str, password_hash: bytes, permissions: dict[str, Permission]) -> None:
         self.name = name
@@ -61,7 +60,7 @@ class User:
         """The open connections of this user."""
 
     def record(self) -> UserRecord:
-        """All but the permissions, which have records of their own."""
+        """The record of the user; its permissions have records of their own."""
         return UserRecord(self.name, self.password_hash, as_json(self.tags), as_json(self.limits))
 
     def may_enter(self, vhost: str) -> bool:
@@ -74,7 +73,7 @@ class User:
         pattern: str = getattr(permission, verb)
         return re.search(pattern or "^$", resource) is not None
 
-    def refuse_connection(self) -> None:
+    def check_connection(self) -> None:
         """Raises NotAllowed if the user has as many connections as allowed."""
         if reached(self.limits, MAX_CONNECTIONS, len(self.clients)):
             raise NotAllowed(
@@ -82,9 +81,9 @@ class User:
                 f"user connection limit ({self.limits[MAX_CONNECTIONS]}) is reached"
             )
 
-    def refuse_channel(self) -> None:
+    def check_channel(self) -> None:
         """Raises NotAllowed if the user has as many channels as allowed, on all connections together."""
-        # Counted when there is a limit to keep, so that there is no number to keep right.
+        # Counted only if there is a limit, so that no counter has to be maintained.
         if MAX_CHANNELS not in self.limits:
             return
         if reached(self.limits, MAX_CHANNELS, sum(client.channel_count for client in self.clients)):
@@ -95,7 +94,7 @@ class User:
 
 
 class Users:
-    """Everybody the broker knows, and what an administrator may ask about them. `new_salt` makes four random bytes.
+    """All users of a broker, and the operations of an administrator on them. `new_salt` makes four random bytes.
 
     `recorded` are the records that the broker was made from. A new broker has the default user, with every permission
     on the default vhost.
@@ -105,12 +104,12 @@ class Users:
         config = broker.config
         self._broker = broker
         self._events = broker.events
-        self._agenda = broker.agenda
+        self._scheduler = broker.scheduler
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
         self.mechanisms = config.auth_mechanisms or broker.profile.mechanisms
-        """The names of those offered."""
+        """The names of the offered login mechanisms."""
         broker.administration.on_vhost_deleted.append(self._forget_vhost)
         self._restore(recorded)
         if is_new(recorded):
@@ -118,7 +117,7 @@ class Users:
             self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
 
     def _restore(self, recorded: Iterable[Record]) -> None:
-        """Puts back users and permissions; nobody is told, and nothing is judged a second time."""
+        """Restores users and permissions from records, without events and checks."""
         for record in recorded:
             match record:
                 case UserRecord():
@@ -132,7 +131,7 @@ class Users:
         return iter(self._by_name.values())
 
     def user(self, name: str) -> User:
-        """Raises AdministrationError if nobody has this name."""
+        """Finds a user. Raises AdministrationError if it does not exist."""
         user = self._by_name.get(name)
         if user is None:
             raise AdministrationError(f'User "{name}" does not exist', missing=True)
@@ -143,47 +142,47 @@ class Users:
     def add_user(
         self, name: str, password: str = "", *, tags: Iterable[str] = (), password_hash: bytes | None = None
     ) -> None:
-        """A new user, without any permission. With neither a password nor the hash of one nobody can log in."""
+        """Adds a user without any permission. Without a password or the hash of one it cannot log in."""
         if name in self._by_name:
             raise AdministrationError(f'User "{name}" already exists')
         hashed = self._hash(password) if password_hash is None else password_hash
         user = self._by_name[name] = User(name, hashed, {})
         user.tags = tuple(tags)
-        self._agenda.put(user.record())
-        self._events.tell("user.created", description.named, name, self._events.administrator)
+        self._scheduler.put(user.record())
+        self._events.tell("user.created", event_properties.named, name, self._events.administrator)
         if user.tags:
-            self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
+            self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
 
     def delete_user(self, name: str) -> None:
-        """Also closes the user's connections."""
+        """Deletes a user and closes its connections."""
         user = self.user(name)
         for vhost in list(user.permissions):
             self._set_permission(user, vhost, None)
         del self._by_name[name]
-        self._agenda.drop(user.record())
-        self._events.tell("user.deleted", description.named, name, self._events.administrator)
+        self._scheduler.drop(user.record())
+        self._events.tell("user.deleted", event_properties.named, name, self._events.administrator)
         for client in list(user.clients):
             client.close(f"user '{name}' is deleted")
 
     def change_password(self, name: str, password: str) -> None:
-        """For logins to come. An empty one lets nobody log in."""
+        """Changes the password for future logins. With an empty one the user cannot log in."""
         user = self.user(name)
         before, user.password_hash = user.password_hash, self._hash(password)
         if user.password_hash != before:
-            self._agenda.put(user.record())
+            self._scheduler.put(user.record())
         event = "user.password.changed" if password else "user.password.cleared"
-        self._events.tell(event, description.named, name, self._events.administrator)
+        self._events.tell(event, event_properties.named, name, self._events.administrator)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
-        """For logins to come."""
+        """Sets the tags for future logins."""
         user = self.user(name)
         before, user.tags = user.tags, tuple(tags)
         if user.tags != before:
-            self._agenda.put(user.record())
-        self._events.tell("user.tags.set", description.of_tags, name, user.tags, self._events.administrator)
+            self._scheduler.put(user.record())
+        self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
-        """Counts from now on, for open connections too."""
+        """Sets a user's permissions on a vhost. They apply at once, to open connections too."""
         user = self.user(name)
         self._broker.administration.vhost(vhost)
         for pattern in (configure, write, read):
@@ -195,35 +194,37 @@ class Users:
         self._set_permission(user, vhost, permission)
         administrator = self._events.administrator
         self._events.tell(
-            "permission.created", description.of_permission, name, vhost, administrator, permission._asdict()
+            "permission.created", event_properties.of_permission, name, vhost, administrator, permission._asdict()
         )
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         user = self.user(name)
         self._broker.administration.vhost(vhost)
         self._set_permission(user, vhost, None)
-        self._events.tell("permission.deleted", description.of_permission, name, vhost, self._events.administrator)
+        self._events.tell("permission.deleted", event_properties.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
-        """Limits beside those there are; what there is already too much of stays."""
+        """Sets limits, and keeps others as they are. Existing connections and channels stay."""
         user = self.user(name)
-        refuse_depth(limits)
-        for error in judge_limits("user-limits", USER_LIMITS, limits):
+        check_depth(limits)
+        for error in errors_in_limits("user-limits", USER_LIMITS, limits):
             raise AdministrationError(error)
         self._set_limits(user, user.limits | limits)
-        self._events.tell("user.limits.set", description.of_limits, self._events.administrator, limits, username=name)
+        self._events.tell(
+            "user.limits.set", event_properties.of_limits, self._events.administrator, limits, username=name
+        )
 
     def clear_limits(self, name: str, *limits: str) -> None:
-        """These limits, or all."""
+        """Clears these limits, or all."""
         user = self.user(name)
         gone = limits or tuple(user.limits)
         self._set_limits(user, {limit: most for limit, most in user.limits.items() if limit not in gone})
-        self._events.tell("user.limits.cleared", description.of_limits, self._events.administrator, username=name)
+        self._events.tell("user.limits.cleared", event_properties.of_limits, self._events.administrator, username=name)
 
     def _set_limits(self, user: User, limits: dict[str, int]) -> None:
         before, user.limits = user.limits, limits
         if limits != before:
-            self._agenda.put(user.record())
+            self._scheduler.put(user.record())
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
@@ -233,24 +234,24 @@ class Users:
         if permission is None:
             if before is not None:
                 del user.permissions[vhost]
-                self._agenda.drop(PermissionRecord(user.name, vhost, *before))
+                self._scheduler.drop(PermissionRecord(user.name, vhost, *before))
         elif permission != before:
             user.permissions[vhost] = permission
-            self._agenda.put(PermissionRecord(user.name, vhost, *permission))
-        # Remembered routes are permitted ones.
-        self._broker.vhosts[vhost].forget_routes()
+            self._scheduler.put(PermissionRecord(user.name, vhost, *permission))
+        # Remembered routes have been checked against the old permissions.
+        self._broker.vhosts[vhost].router.forget()
 
     def _forget_vhost(self, vhost: str) -> None:
         for user in self:
             if user.may_enter(vhost):
                 self._set_permission(user, vhost, None)
                 administrator = self._events.administrator
-                self._events.tell("permission.deleted", description.of_permission, user.name, vhost, administrator)
+                self._events.tell("permission.deleted", event_properties.of_permission, user.name, vhost, administrator)
 
     # --- logging in
 
     def log_in(self, name: str, password: bytes, *, from_loopback: bool) -> User:
-        """The user with this name and password. Raises LoginFailed."""
+        """Finds the user with this name and password. Raises LoginFailed."""
         user = self._by_name.get(name)
         if not password:
             raise LoginFailed(
@@ -260,7 +261,7 @@ class Users:
                 "plugin and configure the client to use the EXTERNAL authentication mechanism. "
                 "Alternatively change the password for the user to be non-blank.",
             )
-        # An unknown user costs the same hash, so that the time taken does not tell who exists.
+        # An unknown user costs the same hash, so that the time taken does not tell which users exist.
         known = (user.password_hash if user else b"") or bytes(36)
         if not hmac.compare_digest(hash_password(password, known[:4]), known) or user is None:
             raise LoginFailed(name, f"user '{name}' - invalid credentials")
@@ -269,18 +270,18 @@ class Users:
         return user
 
     def log_in_anonymously(self, *, from_loopback: bool) -> User:
-        """The default user, as long as it has the password that the configuration gives it. Raises LoginFailed."""
+        """The default user, if it still has the password of the configuration. Raises LoginFailed."""
         config = self._broker.config
         return self.log_in(config.default_user, config.default_pass.encode(), from_loopback=from_loopback)
 
 
 def hash_password(password: bytes, salt: bytes) -> bytes:
-    """The salt and the SHA-256 of salt and password, as RabbitMQ stores it."""
+    """Hashes a password as RabbitMQ stores it: the salt and the SHA-256 of salt and password."""
     return salt + hashlib.sha256(salt + password).digest()
 
 
 class Mechanism:
-    """One login. `respond` is called with each response of the client, the first one included."""
+    """One login by a mechanism. `respond` is called with each response of the client, from the first one on."""
 
     name: str
 
@@ -289,7 +290,7 @@ class Mechanism:
         self._from_loopback = from_loopback
 
     def respond(self, response: bytes) -> User | bytes:
-        """The user, or the next challenge. Raises LoginFailed, or SyntaxFault for a response that is none."""
+        """Returns the user, or the next challenge. Raises LoginFailed, or SyntaxFault for a malformed response."""
         raise NotImplementedError
 
     def _log_in(self, name: bytes, password: bytes) -> User:
@@ -297,7 +298,7 @@ class Mechanism:
 
 
 class Plain(Mechanism):
-    """RFC 4616 without an authorization identity: NUL, user, NUL, password."""
+    """PLAIN (RFC 4616) without an authorization identity: NUL, user, NUL, password."""
 
     name = "PLAIN"
 
@@ -310,7 +311,7 @@ class Plain(Mechanism):
 
 
 class AmqPlain(Mechanism):
-    """A field table, without its length, with LOGIN and PASSWORD."""
+    """AMQPLAIN: a field table, without its length, with LOGIN and PASSWORD."""
 
     name = "AMQPLAIN"
 
@@ -328,12 +329,12 @@ class AmqPlain(Mechanism):
 
 
 def _raw(field: Field) -> bytes:
-    """A text's bytes; another value is nobody's name and nobody's password."""
+    """The bytes of a long string; for any other type bytes that are no user's name or password."""
     return field.value.encode(errors="surrogateescape") if field.kind == "longstr" else b"\xff"
 
 
 class Anonymous(Mechanism):
-    """RFC 4505: whoever comes is the default user. What the client says of itself means nothing."""
+    """ANONYMOUS (RFC 4505): any client is the default user. The content of its response is ignored."""
 
     name = "ANONYMOUS"
 
@@ -342,7 +343,7 @@ class Anonymous(Mechanism):
 
 
 class CrDemo(Mechanism):
-    """RabbitMQ's demonstration of a challenge: no safer than PLAIN, off by default, and the one user of `secure`."""
+    """RABBIT-CR-DEMO, a demonstration of a challenge: no safer than PLAIN, off by default; only it uses `secure`."""
 
     name = "RABBIT-CR-DEMO"
 

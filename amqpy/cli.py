@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from amqpy import __version__
-from amqpy.config import PREFIX, SETTINGS, ConfigError, about, load, option_name, unknown_variables
+from amqpy.config import PREFIX, SETTINGS, ConfigError, setting_info
+from amqpy.config_sources import load, option_name, unknown_variables
+from amqpy.version import __version__
 
 Command = Callable[..., Any]
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def setting_options(command: Command) -> Command:
     """The options of the settings that have one, in the order of the settings."""
     for name, setting in reversed(SETTINGS.items()):
-        told = about(setting)
+        told = setting_info(setting)
         if told.option is not None:
             command = click.option(
                 option_name(name),
@@ -88,13 +89,13 @@ def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
 
-    from amqpy import app, log  # after the settings are known to be good, and not for --help
+    from amqpy import log, process  # after the settings are known to be good, and not for --help
 
     logger = log.configure(config.log_level)
     for variable in unknown_variables(os.environ):
         logger.warning("%s is not a setting and has no effect", variable)
     with refusals():
-        app.run(config, logger)
+        process.run(config, logger)
     return 0
 
 
@@ -107,7 +108,7 @@ def store() -> None:
 
 
 def store_options(command: Command) -> Command:
-    """Which store: the one that `amqpy serve` would take."""
+    """Adds the options that choose a store: the one that `amqpy serve` would use."""
     return click.option("--data-dir", metavar="DIR", help="The directory of the store.")(config_option(command))
 
 
@@ -125,7 +126,7 @@ def store_directory(data_dir: str | None, config_file: Path | None) -> Path:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What the store says becomes the one line of the command."""
+    """Turns errors of the store into the command's error text, of one line."""
     from amqpy.store.store import StoreError
 
     try:

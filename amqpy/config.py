@@ -4,13 +4,12 @@ A setting is one field of `Config`. Its command line option, its `AMQPY_*` varia
 its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
 line here and nothing anywhere else.
 
-Places are read from weak to strong: defaults, file, environment, command line. A problem is told with the
-name the setting has where it was given and never with its value, which may be a password.
+Sources are read in the order of their precedence: defaults, file, environment, command line. An error text has the
+name that the setting has in its source and never its value, which may be a password.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
@@ -25,7 +24,7 @@ INT32_MAX = 2_147_483_647
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the text is one line for the person who gave it."""
+    """A setting that cannot be used; the text is one line for the person who set it."""
 
 
 class TcpAddress(NamedTuple):
@@ -44,14 +43,14 @@ class UnixAddress(NamedTuple):
 
 
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """`HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; ValueError for anything else."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
     host, _, port_text = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
-    # An IPv6 address without brackets is refused: nobody can tell where it ends and the port begins.
+    # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
     if not host.strip("[]") or bracketed != (":" in host):
         raise ValueError("no host")
     port = parse_integer(port_text)
@@ -61,8 +60,8 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
 
 
 @dataclass(slots=True, frozen=True)
-class About:
-    """What is to be known of a setting beside its type and default."""
+class SettingInfo:
+    """The metadata of a setting beside its type and default."""
 
     doc: str
     low: int | None = None
@@ -70,23 +69,23 @@ class About:
     """Bounds of an integer; of a text, bounds of its length in bytes."""
     choices: tuple[str, ...] = ()
     form: tuple[str, Callable[[str], object]] | None = None
-    """Of a text, or of each item of a list: what it is, and the function that refuses one with ValueError."""
+    """For a text, or each item of a list: its description, and the function that raises ValueError if it is invalid."""
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image that means the same."""
+    """The variable of RabbitMQ's container image for the same setting."""
     secret: bool = False
     """Kept out of repr, and so out of every log."""
 
 
-def setting(default: T, about: About) -> T:
+def setting(default: T, about: SettingInfo) -> T:
     """A field of `Config`."""
     return field(default=default, repr=not about.secret, metadata={"about": about})
 
 
-def about(setting: "Field[Any]") -> About:
+def setting_info(setting: "Field[Any]") -> SettingInfo:
     told = setting.metadata["about"]
-    assert isinstance(told, About)
+    assert isinstance(told, SettingInfo)
     return told
 
 
@@ -94,10 +93,10 @@ def about(setting: "Field[Any]") -> About:
 class Config:
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
-    host: str = setting("127.0.0.1", About("The address to listen on.", low=1, option="HOST"))
+    host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
     port: int = setting(
         5672,
-        About(
+        SettingInfo(
             "The port to listen on; 0 takes a free one and logs it.",
             low=0,
             high=UINT16_MAX,
@@ -107,7 +106,7 @@ class Config:
     )
     listen: tuple[str, ...] = setting(
         (),
-        About(
+        SettingInfo(
             "Addresses to listen on instead of `host` and `port`.",
             form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
             option="ADDRESS",
@@ -115,11 +114,11 @@ class Config:
     )
     data_dir: str | None = setting(
         None,
-        About("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
+        SettingInfo("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
     )
     sync: str = setting(
         "full",
-        About(
+        SettingInfo(
             "What a confirm waits for: `full` for the disk, `os` for the operating system (a loss of power may lose "
             "what was confirmed), `none` for nothing.",
             choices=("full", "os", "none"),
@@ -128,7 +127,7 @@ class Config:
     )
     log_level: str = setting(
         "info",
-        About(
+        SettingInfo(
             "The least level that is logged.",
             choices=("debug", "info", "warning", "error"),
             option="LEVEL",
@@ -136,12 +135,12 @@ class Config:
     )
     strict: bool = setting(
         False,
-        About("Stop at the first internal error instead of closing the connection that met it.", option=""),
+        SettingInfo("Stop at the first internal error instead of closing the connection that met it.", option=""),
     )
 
     default_user: str = setting(
         "guest",
-        About(
+        SettingInfo(
             "The user that exists from the start.",
             low=1,
             high=SHORTSTR_BYTES_MAX,
@@ -150,11 +149,11 @@ class Config:
     )
     default_pass: str = setting(
         "guest",
-        About("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
+        SettingInfo("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
     )
     default_vhost: str = setting(
         "/",
-        About(
+        SettingInfo(
             "The virtual host that exists from the start.",
             low=1,
             high=SHORTSTR_BYTES_MAX,
@@ -163,40 +162,44 @@ class Config:
     )
     default_queue_type: str = setting(
         "classic",
-        About(
+        SettingInfo(
             "The type of queues that are declared without one, in virtual hosts that have no default of their own.",
             choices=("classic", "quorum", "stream"),
         ),
     )
-    loopback_users: tuple[str, ...] = setting(("guest",), About("Users that may connect from a loopback address only."))
+    loopback_users: tuple[str, ...] = setting(
+        ("guest",), SettingInfo("Users that may connect from a loopback address only.")
+    )
     auth_mechanisms: tuple[str, ...] = setting(
         (),
-        About(
+        SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
             choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
         ),
     )
 
-    frame_max: int = setting(131_072, About("The largest frame, proposed to the client.", low=4096, high=INT32_MAX))
+    frame_max: int = setting(
+        131_072, SettingInfo("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
+    )
     channel_max: int = setting(
         2047,
-        About("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
+        SettingInfo("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
     )
     heartbeat: int = setting(
         60,
-        About("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
+        SettingInfo("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
     )
     handshake_timeout_ms: int = setting(
         10_000,
-        About("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
+        SettingInfo("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
     )
     close_timeout_ms: int = setting(
         30_000,
-        About("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
+        SettingInfo("How long a connection that was closed, by either side, may take to end.", low=1, high=INT32_MAX),
     )
     memory_high_watermark: str | None = setting(
         None,
-        About(
+        SettingInfo(
             "How much memory the broker may use before publishers are blocked; by default the profile's share.",
             form=("a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`", parse_watermark),
             option="LIMIT",
@@ -205,53 +208,57 @@ class Config:
     )
     disk_free_limit: str = setting(
         "50MB",
-        About(
+        SettingInfo(
             "How much space must be free where the data directory is, or publishers are blocked.",
             form=("a size (`50MB`), a multiple of the memory (`1.5`) or `none`", parse_limit),
             option="LIMIT",
         ),
     )
     max_message_size: int | None = setting(
-        None, About("The largest message body; by default the profile's.", low=0, high=536_870_912)
+        None, SettingInfo("The largest message body; by default the profile's.", low=0, high=536_870_912)
     )
 
     consumer_timeout_ms: int | None = setting(
         None,
-        About(
-            "How long a consumer may take to answer a delivery before its channel is closed; by default, for ever.",
+        SettingInfo(
+            "How long a consumer may take to acknowledge a delivery before its channel is closed; no limit by default.",
             low=1,
             high=INT32_MAX,
         ),
     )
     product: str = setting(
         "RabbitMQ",
-        About("The product reported to clients: libraries switch features by it.", low=1),
+        SettingInfo("The product reported to clients: libraries switch features by it.", low=1),
     )
     profile: str = setting(
         "rabbitmq-3.13",
-        About("The RabbitMQ to take after where its versions differ.", choices=(*PROFILES, *LATEST), option="NAME"),
+        SettingInfo(
+            "The RabbitMQ to take after where its versions differ.", choices=(*PROFILES, *LATEST), option="NAME"
+        ),
     )
     deprecated_features_permit_transient_nonexcl_queues: bool | None = setting(
         None,
-        About("Permits queues that are neither durable nor exclusive; by default as the profile does."),
+        SettingInfo("Permits queues that are neither durable nor exclusive; by default as the profile does."),
     )
     deprecated_features_permit_queue_master_locator: bool | None = setting(
         None,
-        About("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
+        SettingInfo("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
     )
     deprecated_features_permit_global_qos: bool | None = setting(
         None,
-        About("Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."),
+        SettingInfo(
+            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."
+        ),
     )
     version: str | None = setting(
         None,
-        About(
+        SettingInfo(
             "The version reported to clients: kombu, Spring and NServiceBus switch features by it. "
             "By default the profile's."
         ),
     )
     cluster_name: str | None = setting(
-        None, About("The cluster name reported to clients; by default `rabbit@` and the host's name.")
+        None, SettingInfo("The cluster name reported to clients; by default `rabbit@` and the host's name.")
     )
 
     def __post_init__(self) -> None:
@@ -260,12 +267,12 @@ class Config:
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
-        """Where to listen, whichever way it was given."""
+        """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
 
     @property
     def switches(self) -> Profile:
-        """The profile, but for the deprecated features that are permitted or not on purpose."""
+        """The switches of the profile, with the deprecated features that settings permit or deny."""
         profile = profile_named(self.profile)
         transient, global_qos, locator = (
             self.deprecated_features_permit_transient_nonexcl_queues,
@@ -296,7 +303,7 @@ class Kind(NamedTuple):
     noun: str
     accepts: Callable[[object], bool]
     parse: Callable[[str], object]
-    """Text from the command line or the environment; ValueError when it is not of this kind."""
+    """Parses text from the command line or the environment. Raises ValueError."""
 
 
 def parse_integer(text: str) -> int:
@@ -343,8 +350,8 @@ KINDS: dict[object, Kind] = {
 
 
 def expectation(setting: "Field[Any]") -> str:
-    """What the setting takes, as its documentation and its error text say it."""
-    it, kind = about(setting), KINDS[setting.type]
+    """A description of the values a setting takes, for its documentation and its error text."""
+    it, kind = setting_info(setting), KINDS[setting.type]
     if it.choices:
         amount = "one or more" if setting.type == tuple[str, ...] else "one"
         return f"{amount} of {', '.join(it.choices)}"
@@ -358,11 +365,11 @@ def expectation(setting: "Field[Any]") -> str:
 
 
 def check(setting: "Field[Any]", value: object, label: str) -> None:
-    if not (KINDS[setting.type].accepts(value) and fits(about(setting), value)):
+    if not (KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)):
         raise ConfigError(f"{label} must be {expectation(setting)}")
 
 
-def fits(it: About, value: object) -> bool:
+def fits(it: SettingInfo, value: object) -> bool:
     if value is None:
         return True
     items = value if isinstance(value, tuple) else (value,)
@@ -375,7 +382,7 @@ def fits(it: About, value: object) -> bool:
 
 
 def amount(value: object) -> int:
-    """What `low` and `high` bound."""
+    """The number that `low` and `high` bound: an integer, or the length of a text or a list."""
     match value:
         case int():
             return value
@@ -392,105 +399,3 @@ def passes(parse: Callable[[str], object], item: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# --- the places a setting is given ---------------------------------------------------------------
-
-
-class Given(NamedTuple):
-    name: str
-    value: object
-    label: str
-    """What the person who gave it calls it: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
-
-
-def load(
-    options: Mapping[str, object] | None = None,
-    environ: Mapping[str, str] | None = None,
-    file: Path | None = None,
-) -> Config:
-    """The settings from every place; ConfigError if any place says something that cannot be used."""
-    values: dict[str, Any] = {}
-    for place in (from_file(file), from_environment(environ or {}), from_options(options or {})):
-        given: dict[str, object] = {}
-        for name, value, label in place:
-            check(SETTINGS[name], value, label)
-            given[name] = value
-        if given.keys() & {"host", "port"}:
-            values.pop("listen", None)  # or a --port would be lost to a `listen` in a weaker place
-        values |= given
-    return Config(**values)
-
-
-def from_options(options: Mapping[str, object]) -> Iterator[Given]:
-    for name, value in options.items():
-        label = option_name(name)
-        yield Given(name, parsed(name, value, label) if isinstance(value, str) else value, label)
-
-
-def from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
-    for name, setting in SETTINGS.items():
-        for variable in (PREFIX + name.upper(), about(setting).rabbitmq_variable):
-            if variable is not None and variable in environ:
-                yield Given(name, parsed(name, environ[variable], variable), variable)
-                break
-
-
-def parsed(name: str, text: str, label: str) -> object:
-    try:
-        return KINDS[SETTINGS[name].type].parse(text)
-    except ValueError:
-        raise ConfigError(f"{label} must be {expectation(SETTINGS[name])}") from None
-
-
-def from_file(path: Path | None) -> Iterator[Given]:
-    if path is None:
-        return
-    import tomllib  # most starts have no file
-
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both
-        raise ConfigError(f"{path} is not a TOML file: {error}") from None
-    for told, value in entries_of(table):
-        name = told.replace(".", "_")
-        if name not in SETTINGS:
-            raise ConfigError(f"{path}: unknown setting {told!r}{suggestion(name, SETTINGS)}")
-        yield Given(name, from_toml(value, about(SETTINGS[name])), f"{path}: {told}")
-
-
-def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
-    """The entries of a table and of those in it: names with dots, as RabbitMQ has them, are tables to TOML."""
-    for name, value in table.items():
-        if isinstance(value, dict) and value:
-            yield from entries_of(value, f"{above}{name}.")
-        else:
-            yield above + name, value
-
-
-def from_toml(value: object, it: About) -> object:
-    """A list is a tuple here; and a number is as good as its text where the text has a form."""
-    if isinstance(value, list):
-        return tuple(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and it.form else value
-
-
-def option_name(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """`AMQPY_*` variables that mean nothing here: worth a warning, not an error, since Kubernetes makes some
-    (`AMQPY_SERVICE_HOST`, …) in every pod beside a service of that name."""
-    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG"}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

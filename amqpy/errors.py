@@ -1,7 +1,7 @@
-"""What can go wrong in an AMQP conversation, one class a reply code.
+"""Faults, one class per AMQP reply code, and errors of administration.
 
-A fault is raised wherever the trouble is found and knows its own reply code and level; one door in the session
-turns it into `channel.close` or `connection.close`. Anything else that is raised is a bug of ours.
+A fault is raised where the error is found and has its reply code and level; one place in the connection turns it into
+`channel.close` or `connection.close`. Anything else that is raised is a bug of ours.
 
 Source: AMQP 0-9-1 section 1.2.1 (reply codes); the level of each code as RabbitMQ's codegen has it.
 """
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class AmqpFault(Exception):
-    """A refusal with a reply code. `text` is what the peer reads after the code's name."""
+    """A refusal with a reply code. `text` is the text that the peer reads after the code's name."""
 
     code: ClassVar[int]
     name: ClassVar[str]
@@ -20,20 +20,20 @@ class AmqpFault(Exception):
         super().__init__(text)
         self.text = text
         self.method_id = method_id
-        """The class and method that failed, filled in by whoever dispatched it; (0, 0) when none did."""
+        """Class and method id of the method that failed, filled in by its dispatcher; (0, 0) for none."""
 
     @property
     def reply_text(self) -> str:
-        """The wire's reply-text. The caller cuts it to the 255 bytes of a shortstr."""
+        """The reply text. The caller cuts it to the 255 bytes of a short string."""
         return f"{self.name} - {self.text}"
 
 
 class ChannelFault(AmqpFault):
-    """Closes the channel it happened on; the connection and its other channels live on."""
+    """A fault that closes the channel; the connection and its other channels stay open."""
 
 
 class ConnectionFault(AmqpFault):
-    """Closes the whole connection."""
+    """A fault that closes the whole connection."""
 
 
 class AccessRefused(ChannelFault):
@@ -101,37 +101,38 @@ class InternalFault(ConnectionFault):
 
 
 class Denied(ConnectionFault):
-    """What RabbitMQ still can do, but by default does not do any more. It says so with the code of a bug."""
+    """A deprecated feature that RabbitMQ refuses by default, with the code of an internal error."""
 
     code, name = 541, "INTERNAL_ERROR"
 
 
 class AdministrationError(Exception):
-    """What an administrator asked for is refused. No AMQP fault: there is no reply code, and nothing closes.
+    """A refused operation of an administrator. No AMQP fault: there is no reply code, and nothing closes.
 
-    The text is RabbitMQ's, and whoever asked may read it.
+    The text is RabbitMQ's, and is meant to be shown to the administrator.
     """
 
     def __init__(self, text: str, *, missing: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.missing = missing
-        """Whether it is about something that is not there, rather than about what was said of it."""
+        """True if an object does not exist, false if a value is refused."""
 
 
 _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 'btnvfre"\\', strict=True)}
-"""The characters that are printable in Erlang with a backslash before them."""
+"""The characters that Erlang prints with a backslash before them."""
 
 
 def escaped(value: str) -> str:
-    """The inside of an Erlang string."""
+    """Escapes text for the inside of an Erlang string."""
     return value.translate(_ESCAPES)
 
 
 def erlang_text(raw: bytes) -> str:
-    """Bytes as Erlang prints a binary in an error text: a string where all of it is printable, else numbers.
+    """Bytes as Erlang prints a binary in an error text: a string if all of it is printable, else numbers.
 
-    Erlang passes the bytes on as they are. Those that are no UTF-8 are made some, or clients could not read the text.
+    Erlang passes the bytes on as they are. Those that are no UTF-8 are read as Latin-1, or clients could not decode the
+    text.
     """
     if raw and all(32 <= c < 127 or c >= 160 or c in _ESCAPES for c in raw):
         try:
@@ -143,5 +144,5 @@ def erlang_text(raw: bytes) -> str:
 
 
 def erlang_atom(name: str) -> str:
-    """A name as Erlang prints an atom: between quotes, unless it looks like one."""
+    """A name as Erlang prints an atom: in quotes, unless it looks like one."""
     return name if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name) else f"'{name}'"

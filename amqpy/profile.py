@@ -1,7 +1,7 @@
-"""Where RabbitMQ's versions differ, and which of them a broker takes after.
+"""Profiles: the differences between RabbitMQ's versions, and the version that a broker behaves like.
 
-A profile is a row of switches; whoever has to decide reads the switch, nobody asks for a version. The default,
-`rabbitmq-3.13`, is what most applications run against.
+A profile is a row of switches; code reads the switch for its decision, and never a version. The default is
+`rabbitmq-3.13`, which most applications run against.
 
 Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 """
@@ -354,5 +354,5 @@ def profile_named(name: str) -> Profile:
 
 
 def documented() -> dict[str, str]:
-    """What each switch is about, by its name."""
+    """The documentation of each switch, by its name."""
     return {each.name: each.metadata["doc"] for each in fields(Profile)}

@@ -11,25 +11,25 @@ SHARE_MAX = 1000
 UNITS = {"": 1}
 UNITS |= {prefix + unit: 1000**power for power, prefix in enumerate("kmgt", 1) for unit in ("", "b")}
 UNITS |= {prefix + unit: 1024**power for power, prefix in enumerate("kmgt", 1) for unit in ("i", "ib")}
-"""Bytes in each unit, in small letters. To RabbitMQ before 3.13, k, M and G alone were powers of 1024."""
+"""Bytes in each unit, in lower case. In RabbitMQ before 3.13, k, M and G alone were powers of 1024."""
 
 
 class Limit(NamedTuple):
-    """So much of something that is counted in bytes."""
+    """A limit in bytes, absolute or as a share of the memory."""
 
     size: int = 0
     """Bytes."""
     share: float | None = None
-    """Of the memory there is, instead of `size`; for the disk it may be more than all."""
+    """The share of the total memory, instead of `size`; for the disk it may be more than 1."""
 
     def of(self, total_memory: int) -> int:
         return self.size if self.share is None else int(self.share * total_memory)
 
 
 def parse_limit(text: str) -> Limit | None:
-    """`0.4` or `40%` of the memory, `2GiB`, a whole number of bytes; `none`. ValueError for anything else.
+    """Parses `0.4` or `40%` of the memory, `2GiB`, a whole number of bytes, or `none`. Raises ValueError.
 
-    1 is a share, too: nobody means one byte.
+    1 is a share, too: one byte is never meant.
     """
     if text == "none":
         return None
@@ -43,7 +43,7 @@ def parse_limit(text: str) -> Limit | None:
 
 
 def parse_watermark(text: str) -> Limit | None:
-    """A limit of at most all the memory."""
+    """Parses a limit of at most all the memory. Raises ValueError."""
     limit = parse_limit(text)
     if limit is not None and limit.share is not None and limit.share > 1:
         raise ValueError("more than there is")
@@ -51,7 +51,7 @@ def parse_watermark(text: str) -> Limit | None:
 
 
 def parse_size(text: str) -> int:
-    """Bytes: a whole number and perhaps a unit, such as `50MB` or `2GiB`; ValueError for anything else."""
+    """Parses a whole number and perhaps a unit, such as `50MB` or `2GiB`, into bytes. Raises ValueError."""
     found = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", text)
     if found is None or found[2].lower() not in UNITS:
         raise ValueError("no size")

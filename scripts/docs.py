@@ -16,17 +16,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is installed
 
 # ruff: noqa: E402 (these need the path above)
+from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.auth import MECHANISMS, Users
-from amqpy.config import SETTINGS, Config, about, expectation, option_name
+from amqpy.config import SETTINGS, Config, expectation, setting_info
+from amqpy.config_sources import option_name
+from amqpy.core.administration.ignored_policy_keys import FEATURES
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
-from amqpy.core.administration.policy_features import FEATURES
+from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.core.arguments import POLICY_KEYS, POLICY_ONLY, QUEUE_OPTIONS, QUEUE_TYPES_KNOWN, Option, Settings
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.option_values import EXPIRY_MAX_MS, MAX_PRIORITY, Check
 from amqpy.profile import MIB, PROFILES, documented
-from amqpy.session.connection import ConnectionSession
-from amqpy.session.handshake import CAPABILITIES
 from amqpy.wire.methods import (
     AMQP_0_9_1,
     Basic,
@@ -72,7 +73,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def settings() -> str:
     rows = []
     for name, setting in SETTINGS.items():
-        told = about(setting)
+        told = setting_info(setting)
         others = [option_name(name)] if told.option is not None else []
         others += [told.rabbitmq_variable] if told.rabbitmq_variable else []
         rows.append(
@@ -110,9 +111,9 @@ ZERO: dict[str, object] = {"bit": False, "shortstr": "", "longstr": b"", "table"
 
 def is_taken(method: type[Method]) -> bool:
     """Whether a session knows the method: it may refuse our meaningless values, but not as unimplemented."""
-    broker = Broker(Config(), new_name=str, choose=lambda count: 0)
     log = logging.LoggerAdapter(logging.getLogger("docs"), {"connection": "-"})
     log.logger.disabled = True
+    broker = Broker(Config(), new_name=str, choose=lambda count: 0, log=log.logger)
     users = Users(broker, new_salt=lambda: bytes(4))
     session = ConnectionSession(broker, users, from_loopback=True, log=log, wake=lambda: None, now_ms=0)
     session.receive(b"AMQP\x00\x00\x09\x01", 0)
@@ -177,23 +178,23 @@ def in_words(value: object) -> str:
 
 
 ARGUMENT_DOCS = {
-    "expires": "how long the queue outlives its last use",
-    "message-ttl": "how long a message may wait",
-    "dead-letter-exchange": "where messages go that die here",
+    "expires": "the queue is deleted when it was unused for as long",
+    "message-ttl": "messages expire after as long",
+    "dead-letter-exchange": "the exchange for dead letters of the queue",
     "dead-letter-routing-key": "their routing key, instead of their own",
-    "dead-letter-strategy": "whether a dead letter that no queue took is tried again",
-    "max-length": "how many messages may wait",
-    "max-length-bytes": "how large their bodies may be together",
-    "max-priority": "the highest priority that counts; without it, or with 0, none does",
-    "overflow": "what gives way in a full queue",
-    "single-active-consumer": "whether one consumer gets everything, as long as it is there",
-    "queue-type": "what kind of queue it is",
-    "delivery-limit": "how often a message may come back",
-    "consumer-timeout": "how long an answer to a delivery may take",
-    "delayed-retry-type": "which messages wait when they come back",
-    "delayed-retry-min": "how long they wait, for each failed delivery",
-    "delayed-retry-max": "how long they wait at most",
-    "message-deduplication": "whether a message is dropped when one with the same `x-deduplication-header` is here",
+    "dead-letter-strategy": "at least once: a dead letter that no queue took is tried again",
+    "max-length": "the most ready messages",
+    "max-length-bytes": "the most bytes of their bodies together",
+    "max-priority": "the highest priority of messages; without it, or with 0, there are none",
+    "overflow": "the messages that are dropped or refused when the queue is full",
+    "single-active-consumer": "one consumer gets all messages, as long as it is there",
+    "queue-type": "the type of the queue",
+    "delivery-limit": "how often a message may be returned",
+    "consumer-timeout": "the time to acknowledge a delivery",
+    "delayed-retry-type": "the returned messages that wait before they are delivered again",
+    "delayed-retry-min": "their delay for each failed delivery",
+    "delayed-retry-max": "their longest delay",
+    "message-deduplication": "a message is dropped when one with the same `x-deduplication-header` is in the queue",
 }
 """What an argument of queues is for, if it has any effect."""
 
@@ -201,7 +202,7 @@ CHECK_DOCS = {
     "natural": "an integer from 0",
     "positive": "an integer from 1",
     "time_to_live": f"milliseconds, 0 to {EXPIRY_MAX_MS}",
-    "lease": f"milliseconds, 1 to {EXPIRY_MAX_MS}",
+    "queue_expiry": f"milliseconds, 1 to {EXPIRY_MAX_MS}",
     "priority": f"an integer from 0 to {MAX_PRIORITY}",
     "boolean": "true or false",
     "longstr": "a text",

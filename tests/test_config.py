@@ -8,17 +8,8 @@ from typing import Any
 import pytest
 
 from amqpy.auth import MECHANISMS
-from amqpy.config import (
-    SETTINGS,
-    Config,
-    ConfigError,
-    TcpAddress,
-    UnixAddress,
-    about,
-    load,
-    parse_address,
-    unknown_variables,
-)
+from amqpy.config import SETTINGS, Config, ConfigError, TcpAddress, UnixAddress, parse_address, setting_info
+from amqpy.config_sources import load, unknown_variables
 
 # One text and its value for every kind of setting, none of them a default.
 OTHERS: dict[object, tuple[str, object]] = {
@@ -268,7 +259,7 @@ def test_what_is_not_an_address(text: str) -> None:
 
 
 def test_every_mechanism_there_is_can_be_offered() -> None:
-    assert set(about(SETTINGS["auth_mechanisms"]).choices) == set(MECHANISMS)
+    assert set(setting_info(SETTINGS["auth_mechanisms"]).choices) == set(MECHANISMS)
 
 
 def test_unknown_variables_are_found_by_our_prefix() -> None:

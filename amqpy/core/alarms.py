@@ -1,7 +1,7 @@
-"""Alarms: a resource is short, so whoever publishes has to wait.
+"""Resource alarms: memory or disk is short, so publishers are blocked.
 
-An alarm is on while anybody says so: that of the disk, for example, while too little of it is free, or a store could
-not write. Every client is told when something changed; what comes of it for a connection, see `session.gate`.
+An alarm is set as long as any source reports it: the disk alarm, for example, while too little space is free, or
+while the store could not write. Every client is notified of a change; `amqp.connection_block` does the rest.
 
 Source: `rabbit_alarm`, `rabbit_reader:blocked_by_message`.
 """
@@ -10,56 +10,54 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
-from amqpy.core.effects import Client
-from amqpy.core.events.description import of_alarm
+from amqpy.core.events.event_properties import of_alarm
 from amqpy.core.events.events import Events
+from amqpy.core.ports import Client
 from amqpy.errors import erlang_atom
 
 Resource: TypeAlias = Literal["memory", "disk"]
 
 MONITOR: Final = "monitor"
-"""Who says what was measured."""
-
-LOG = logging.getLogger("amqpy")
-"""The broker's; who reads it is for the application to say."""
+"""The source that reports measurements."""
 
 
 class Alarms:
-    """The alarms of a broker; true while one is on."""
+    """The alarms of a broker; true while one is set."""
 
-    def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]]) -> None:
+    def __init__(self, node: str, events: Events, clients: Callable[[], Iterable[Client]], log: logging.Logger) -> None:
         self._node = node
         self._events = events
         self._clients = clients
+        self._log = log
         self._sources: dict[Resource, set[str]] = {}
-        """Who says that a resource is short; without those of which nobody says it."""
+        """The sources that report each resource as short; resources without any are left out."""
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
     @property
     def resources(self) -> list[Resource]:
-        """What is short, in RabbitMQ's order."""
+        """The resources that are short, in RabbitMQ's order."""
         return sorted(self._sources)
 
     @property
     def reason(self) -> str:
-        """Why publishers are blocked, as they are told."""
+        """The reason in connection.blocked."""
         return f"low on {' & '.join(self.resources)}"
 
     def set(self, resource: Resource, source: str = MONITOR) -> None:
-        """Somebody finds a resource short. Said again, it changes nothing."""
+        """Reports a resource as short. Repeating it changes nothing."""
         if resource in self._sources:
             self._sources[resource].add(source)
             return
         self._sources[resource] = {source}
         self._events.tell("alarm.set", of_alarm, resource, self._node)
         words = "%s resource limit alarm set on node %s. Publishers will be blocked until this alarm clears"
-        LOG.warning(words, resource, erlang_atom(self._node))
+        self._log.warning(words, resource, erlang_atom(self._node))
         self._tell_clients()
 
     def clear(self, resource: Resource, source: str = MONITOR) -> None:
-        """Somebody finds that there is enough. The alarm is over when nobody finds the resource short any more."""
+        """Withdraws a source's report. The alarm is cleared when no source reports the resource as short."""
         sources = self._sources.get(resource)
         if sources is None:
             return
@@ -68,9 +66,9 @@ class Alarms:
             return
         del self._sources[resource]
         self._events.tell("alarm.cleared", of_alarm, resource, self._node)
-        LOG.warning("%s resource limit alarm cleared on node %s", resource, erlang_atom(self._node))
+        self._log.warning("%s resource limit alarm cleared on node %s", resource, erlang_atom(self._node))
         self._tell_clients()
 
     def _tell_clients(self) -> None:
         for client in list(self._clients()):
-            client.heed_alarms()
+            client.on_alarm()

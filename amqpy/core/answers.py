@@ -1,7 +1,7 @@
-"""What clients do with what they were sent: they are done with it, do not want it, or give it back.
+"""Acknowledging, rejecting and requeueing deliveries, and closing channels.
 
-Answers that cover little are carried out on the spot. Those that cover much are jobs: taken from the ledger, put in
-order and carried out bit by bit, to the same effect.
+A small number of deliveries is settled on the spot. A large one is a job: taken from the unacked deliveries, put in
+order and settled bit by bit, to the same effect.
 
 Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_amqqueue_process:handle_ch_down`.
 """
@@ -9,37 +9,37 @@ Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_a
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from amqpy.core.agenda import Agenda
-from amqpy.core.events import description
+from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.jobs import UNITS_AT_ONCE, Steps, each
-from amqpy.core.ledger import Ledger, Lots, Owed, Taken, commands
 from amqpy.core.portions import Portions
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.scheduler import Scheduler
+from amqpy.core.unacked import Delivery, Lots, Taken, UnackedDeliveries, commands
 from amqpy.core.vhost import CONSUMER_UNITS, Vhost
 
 Leaving: TypeAlias = dict[Queue, list[Consumer]]
-"""Consumers of a channel that is being closed: they get nothing any more."""
+"""Consumers of a channel that is being closed, by queue: nothing is delivered to them any more."""
 
 ANSWER_MIN = 25
-"""Units that it costs to look for a lot of messages, of which perhaps none is there."""
+"""The cost of looking for a lot of deliveries of which perhaps none is there, in the units of `jobs`."""
 
 
 class Answers:
-    """The part of a broker that takes answers."""
+    """The part of a broker that settles deliveries."""
 
-    agenda: Agenda
+    scheduler: Scheduler
     events: Events
 
     def acknowledge(self, taken: Taken | Lots) -> None:
-        """Messages are done with."""
+        """Settles messages that were acknowledged."""
         if isinstance(taken, list):
             for _, owed in taken:
                 self.acknowledge_one(owed)
-            self.agenda.jobs.spend(len(taken))
+            self.scheduler.jobs.spend(len(taken))
         else:
-            self.agenda.jobs.do(self._acknowledge(taken))
+            self.scheduler.jobs.do(self._acknowledge(taken))
 
     def _acknowledge(self, lots: Lots) -> Steps:
         for lot in lots:
@@ -47,26 +47,26 @@ class Answers:
                 self.acknowledge_one(owed)
             yield ANSWER_MIN + len(lot)
 
-    def acknowledge_one(self, owed: Owed) -> None:
-        """A message is done with."""
+    def acknowledge_one(self, owed: Delivery) -> None:
+        """Settles one message that was acknowledged."""
         queue, position, message, consumer = owed
-        queue.unacked -= 1
-        if queue.keeps_account:
+        queue.unacked_count -= 1
+        if queue.tracks_settlement:
             queue.settled(position, message)
         if consumer is not None:
             consumer.answered()
 
     def reject(self, taken: Taken | Lots) -> None:
-        """Messages are not wanted: dropped, or dead letters; of one consumer's, those of a higher priority first."""
+        """Drops or dead-letters messages that were rejected; of one consumer's, those of a higher priority first."""
         if not isinstance(taken, list):
-            self.agenda.jobs.do(self._reject(taken))
+            self.scheduler.jobs.do(self._reject(taken))
             return
         if len(taken) == 1:
             self._reject_all((taken[0][1],))
             return
         for _ in self._reject((taken,)):
             pass
-        self.agenda.jobs.spend(len(taken))
+        self.scheduler.jobs.spend(len(taken))
 
     def _reject(self, lots: Iterable[Taken]) -> Steps:
         portions = Portions(by_level=True)
@@ -75,23 +75,23 @@ class Answers:
             self._reject_all(part.owed)
             yield len(part.owed)
 
-    def _reject_all(self, portion: Iterable[Owed]) -> None:
+    def _reject_all(self, portion: Iterable[Delivery]) -> None:
         for queue, position, message, consumer in portion:
             queue.reject(position, message)
             if consumer is not None:
                 consumer.answered()
 
     def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
-        """Messages go back to their queues, with the next `settle`: deliveries that come of it come after the reply."""
+        """Requeues messages at the next `settle`, so that they are redelivered only after the reply."""
         if isinstance(taken, list):
-            self.agenda.returns.extend((portion, way) for portion in commands(taken, together=way == "down"))
-            self.agenda.jobs.spend(len(taken))
+            self.scheduler.requeues.extend((portion, way) for portion in commands(taken, together=way == "down"))
+            self.scheduler.jobs.spend(len(taken))
         else:
-            self.agenda.jobs.begin(self._requeue(taken, way))
+            self.scheduler.jobs.begin(self._requeue(taken, way))
 
     def _requeue(self, lots: Lots, way: ReturnWay, leaving: Leaving | None = None) -> Steps:
-        """Nobody gets anything of a queue before all of a portion is back, or it would be out of order. And it is only
-        then that those who had it leave, for the next one in line must get it first."""
+        """Requeues portion by portion: a job. A queue delivers nothing before all of a portion is back, to keep the
+        order. Only then do the `leaving` consumers of the portion leave, for the next one must be served first."""
         portions = Portions(together=way == "down")
         yield from _sorted_into(portions, lots)
         while (part := portions.pop()) is not None:
@@ -107,60 +107,60 @@ class Answers:
             yield 2 * len(part.owed)
 
     def _take_back(self) -> None:
-        """Portion by portion: what comes of one is done before the next."""
-        returns = self.agenda.returns
+        """Carries out the requeues of this turn portion by portion, and drains the queue after each of them."""
+        returns = self.scheduler.requeues
         while returns:
             portion, way = returns.popleft()
             self._put_back(portion, way)
             self._serve(portion[0][0])
 
-    def _put_back(self, portion: list[Owed], way: ReturnWay) -> None:
+    def _put_back(self, portion: list[Delivery], way: ReturnWay) -> None:
         for queue, position, message, consumer in portion:
             if queue.deleted:
-                queue.unacked -= 1
+                queue.unacked_count -= 1
             else:
                 queue.requeue(position, message, way)
             if consumer is not None:
                 consumer.answered()
 
     def _serve(self, queue: Queue) -> None:
-        dirty = self.agenda.dirty
+        dirty = self.scheduler.queues_to_drain
         if queue in dirty:
             del dirty[queue]
             queue.drain()
 
-    def close_channel(self, vhost: Vhost, ledger: Ledger, answered: Taken) -> Steps:
-        """A channel is over, however it ended: its consumers leave, and what it owes goes back, with what it `answered`
-        in a transaction that was not committed. A job."""
-        yield from ledger.put_back_many(answered)
-        unused = {consumer.queue: None for consumer in ledger.consumers if consumer.queue.auto_delete}
-        if len(ledger.consumers) + len(ledger.owed) <= UNITS_AT_ONCE:
-            for consumer in list(ledger.consumers):
+    def close_channel(self, vhost: Vhost, unacked: UnackedDeliveries, answered: Taken) -> Steps:
+        """Closes a channel, however it ended: its consumers leave, and its unacknowledged messages are requeued, with
+        those `answered` in a transaction that was not committed. A job."""
+        yield from unacked.put_back_many(answered)
+        unused = {consumer.queue: None for consumer in unacked.consumers if consumer.queue.auto_delete}
+        if len(unacked.consumers) + len(unacked.by_tag) <= UNITS_AT_ONCE:
+            for consumer in list(unacked.consumers):
                 self._dismiss(consumer)
-            self.requeue(ledger.take_all(), "down")
+            self.requeue(unacked.take_all(), "down")
         else:
-            yield from self._close_bit_by_bit(ledger)
+            yield from self._close_bit_by_bit(unacked)
         for queue in each(unused):
             if not queue.consumers and not queue.deleted:
                 yield from vhost.take_queue(queue)
 
-    def _close_bit_by_bit(self, ledger: Ledger) -> Steps:
+    def _close_bit_by_bit(self, unacked: UnackedDeliveries) -> Steps:
         leaving: Leaving = {}
-        for consumer in each(ledger.consumers):
+        for consumer in each(unacked.consumers):
             consumer.stop()
             leaving.setdefault(consumer.queue, []).append(consumer)
             yield 1
-        rest = ledger.take_many(0, multiple=True)
+        rest = unacked.take_many(0, multiple=True)
         yield from self._requeue(iter((rest,)) if isinstance(rest, list) else rest, "down", leaving)
-        for consumer in each(ledger.consumers):
+        for consumer in each(unacked.consumers):
             self._dismiss(consumer)
             yield CONSUMER_UNITS
 
     def _dismiss(self, consumer: Consumer) -> None:
-        """A consumer leaves with its channel."""
+        """Removes a consumer that leaves with its channel."""
         if consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
+            self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, INTERNAL_USER)
 
 
 def _sorted_into(portions: Portions, lots: Iterable[Taken]) -> Steps:

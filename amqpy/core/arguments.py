@@ -1,9 +1,9 @@
-"""What a queue or an exchange can be told by arguments and policies: THE table.
+"""Arguments and policy keys of queues and exchanges: THE table.
 
 An option is one row: the values it takes, the queue types that know it, its policy key, how an argument and a policy
 that disagree are merged, and the setting it ends in. Declaring, redeclaring, policies, the documentation and the
-queues themselves all read this table. Unknown arguments are kept and shown, never compared: that is what lets an
-application declare a queue with an argument of its own on one side only.
+queues themselves all read this table. Unknown arguments are kept and shown, never compared: so an application may
+declare a queue with an argument of its own on one side only.
 
 Source: `rabbit_amqqueue:declare_args`, `rabbit_classic_queue:capabilities`, `rabbit_quorum_queue:capabilities`,
 `rabbit_amqqueue_process:process_args_policy`, `rabbit_policies`, `rabbit_misc:assert_args_equivalence`.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from amqpy.core.option_values import (
+from amqpy.core.argument_validators import (
     Check,
     PolicyCheck,
     among,
@@ -24,37 +24,37 @@ from amqpy.core.option_values import (
     is_integer,
     is_max_age,
     is_text,
-    lease,
     longstr,
     max_age,
     natural,
     one_of,
     positive,
     priority,
+    queue_expiry,
     time_to_live,
     version_among,
 )
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, text
+from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
 CLASSIC, QUORUM, STREAM = "classic", "quorum", "stream"
 
 Definition: TypeAlias = Mapping[str, Any]
-"""What a policy says, by key, as JSON values."""
+"""A policy's definition: JSON values by key."""
 
 
 class PolicyKey(NamedTuple):
-    """What a policy may say. `noun` completes "… is not a valid …"."""
+    """A key of policies. `noun` completes "… is not a valid …"."""
 
     check: PolicyCheck
     noun: str
     by: frozenset[str]
     """The queue types it applies to; a policy with a key that a type does not know is not for queues of that type."""
     operator: bool = False
-    """Whether an operator policy may say it."""
+    """True if an operator policy may have it."""
     greatest: bool = False
-    """Of a policy and an operator policy, the greater value holds."""
+    """True if the greater value of a policy and an operator policy applies."""
 
 
 # --- the table
@@ -79,7 +79,7 @@ class Option(NamedTuple):
     """The field of Settings it sets; None: accepted, and without effect here."""
     policy: PolicyKey | None = None
     merge: Literal["argument", "policy", "least"] = "argument"
-    """Which one holds where an argument and a policy say something, or that the least does."""
+    """The one that applies when both an argument and a policy are given; or the least of them."""
 
     @property
     def argument(self) -> str:
@@ -99,7 +99,7 @@ def _limit(name: str, check: Check, by: frozenset[str], setting: str, noun: str,
 
 
 QUEUE_OPTIONS: Final = (
-    _limit("expires", lease, _CQ, "expires_ms", "queue expiry", low=1),
+    _limit("expires", queue_expiry, _CQ, "expires_ms", "queue expiry", low=1),
     _limit("message-ttl", time_to_live, _CQ, "message_ttl_ms", "message TTL"),
     Option(
         "dead-letter-exchange",
@@ -261,10 +261,10 @@ _QUORUM_ORDER: Final = (
 POLICY_ONLY: Final = {
     "target-group-size": PolicyKey(at_least(1), "qq target count value", _Q, operator=True, greatest=True)
 }
-"""What only policies can say of queues. It is accepted, and without effect here."""
+"""Policy keys of queues without an argument. Accepted, and without effect here."""
 
 POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if option.policy is not None} | POLICY_ONLY
-"""What policies may say of queues."""
+"""All policy keys of queues."""
 
 
 # --- the table as a profile has it
@@ -272,7 +272,7 @@ POLICY_KEYS: Final = {option.name: option.policy for option in QUEUE_OPTIONS if 
 
 @cache
 def options_of(profile: Profile) -> tuple[Option, ...]:
-    """The rows, where versions of RabbitMQ differ as the profile has them."""
+    """The rows of the table as a profile has them."""
     return tuple(_option(option, profile) for option in QUEUE_OPTIONS if option.name not in profile.lacking_options)
 
 
@@ -295,7 +295,7 @@ def _option(option: Option, profile: Profile) -> Option:
         case Option("consumer-timeout") if QUORUM not in option.by:
             return option._replace(check=None)
         case Option(name) if name.startswith("delayed-retry") and name not in profile.quorum_options:
-            # What other versions do not know is let through as an argument, and refused in a policy.
+            # Versions that do not know it accept it as an argument, and refuse it in a policy.
             return option._replace(policy=None)
         case Option("delivery-limit", policy=PolicyKey() as key) if profile.negative_delivery_limit:
             return option._replace(policy=key._replace(check=is_integer))
@@ -304,7 +304,7 @@ def _option(option: Option, profile: Profile) -> Option:
 
 @cache
 def compared_arguments(kind: str, profile: Profile) -> tuple[str, ...]:
-    """The arguments that a type of queues knows, which a redeclaration must repeat, in the order they are compared."""
+    """The arguments of a queue type that a redeclaration must repeat, in the order in which they are compared."""
     names = [option.name for option in options_of(profile) if kind in option.by]
     if kind == QUORUM:
         names = [*_QUORUM_ORDER, *(name for name in names if name not in _QUORUM_ORDER)]
@@ -331,7 +331,7 @@ def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
 
 
 class Settings(NamedTuple):
-    """What arguments and policies come to, for one queue. None is no limit."""
+    """The settings of one queue, from arguments and policies together. None is no limit."""
 
     expires_ms: int | None = None
     message_ttl_ms: int | None = None
@@ -350,9 +350,33 @@ class Settings(NamedTuple):
     retry_max_ms: int | None = None
     deduplicates: bool = False
 
+    @property
+    def concern_publish(self) -> bool:
+        """True if a publish must look at them: any that is set does, unless it is one of `NOT_OF_PUBLISH`."""
+        pairs = zip(self._fields, self, NO_SETTINGS, strict=True)
+        return any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
 
-PLAIN = Settings()
-"""A queue without arguments."""
+
+NO_SETTINGS = Settings()
+"""The settings of a queue without arguments and policies."""
+
+NOT_OF_PUBLISH: Final = frozenset(
+    (
+        "expires_ms",
+        "dead_letter_exchange",
+        "dead_letter_routing_key",
+        "dead_letter_strategy",
+        "overflow",  # without a limit
+        "single_active",
+        "delivery_limit",
+        "consumer_timeout_ms",
+        "retry_type",
+        "retry_min_ms",
+        "retry_max_ms",
+    )
+)
+"""Settings without a say where a message is published. What is not named here goes the careful way: so a new setting
+cannot be forgotten on the fast one."""
 
 
 def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] = QUEUE_OPTIONS) -> Settings:
@@ -378,7 +402,7 @@ def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] 
 
 
 def _setting(name: str, field: Field) -> Any:  # noqa: ANN401 (as the setting has it)
-    """The value of an argument; None where it is of no use (only for arguments that are not checked)."""
+    """The value of an argument; None if its type does not fit (only for arguments that are not checked)."""
     wanted = type(Settings._field_defaults[name])
     if wanted is bool:
         return field.value is True
@@ -393,8 +417,8 @@ _TEXTS = frozenset(
 
 
 def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
-    """A policy's definition with an operator policy's: where both say something, the operator's, unless the least or
-    the greatest is to hold. Less than 0 is no limit, and so more than any."""
+    """Merges the definitions of a policy and an operator policy: where both have a key, the operator's value applies,
+    or for some keys the least or the greatest. Less than 0 is no limit, and so more than any."""
     result = dict(policy)
     greatest = {name for name, key in POLICY_KEYS.items() if key.greatest}
     least = {option.name for option in QUEUE_OPTIONS if option.merge == "least"} - greatest
@@ -412,7 +436,7 @@ def merged(policy: Definition, operator: Definition) -> dict[str, Any]:
 
 
 def check_queue_arguments(what: str, arguments: Table, default_type: str, profile: Profile) -> str:
-    """The queue's type. Raises PreconditionFailed for what that type does not take, in RabbitMQ's order.
+    """Checks a queue's arguments and returns its type. Raises PreconditionFailed, in RabbitMQ's order.
 
     `what` is `queue 'q' in vhost '/'`.
     """
@@ -421,20 +445,20 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
     field = arguments.get("x-queue-type")
     kind: str = default_type if field is None or field.value in profile.types_that_are_none else field.value
     _check_values(what, arguments, (option for option in options if not option.by or kind in option.by))
-    _refuse(what, kind, arguments, _foreign_arguments(kind, profile))
+    _check_foreign(what, kind, arguments, _foreign_arguments(kind, profile))
     return kind
 
 
 def check_consumer_arguments(what: str, kind: str, arguments: Table, profile: Profile) -> int:
-    """A consumer's priority. Raises PreconditionFailed. `kind` is the queue's type."""
+    """Checks a consumer's arguments and returns its priority. Raises PreconditionFailed. `kind` is the queue's type."""
     options = _consumer_options_of(profile)
     _check_values(what, arguments, (option for option in options if kind in option.by))
-    _refuse(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
+    _check_foreign(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
     field = arguments.get("x-priority")
     return 0 if field is None else int(field.value)
 
 
-def _refuse(what: str, kind: str, arguments: Table, foreign: frozenset[str]) -> None:
+def _check_foreign(what: str, kind: str, arguments: Table, foreign: frozenset[str]) -> None:
     for argument in arguments:
         if argument in foreign:
             raise PreconditionFailed(f"invalid arg '{argument}' for {what} of queue type rabbit_{kind}_queue")
@@ -451,50 +475,3 @@ def _check_values(what: str, arguments: Table, options: Iterable[Option]) -> Non
 
 
 # --- declaring again
-
-
-def assert_same_arguments(what: str, names: Iterable[str], current: Table, received: Table) -> None:
-    """Raises PreconditionFailed at the first argument that differs. `what` is `queue 'q' in vhost '/'` or so."""
-    for name in names:
-        old, new = current.get(name), received.get(name)
-        if old is not None and new is not None:
-            if _class(old) == _class(new) and comparable(old) == comparable(new):
-                continue
-            # Both given: RabbitMQ compares and shows the bare values, and so lets equal values of two types pass.
-            if comparable(old) != comparable(new) or isinstance(old.value, float) != isinstance(new.value, float):
-                raise inequivalent(what, name, _bare(new), _bare(old))
-        elif old != new and not _is_default(name, old or new):
-            raise inequivalent(what, name, _typed(new), _typed(old))
-
-
-def inequivalent(what: str, name: str, received: str, current: str) -> PreconditionFailed:
-    return PreconditionFailed(f"inequivalent arg '{name}' for {what}: received {received} but current is {current}")
-
-
-def assert_same_property(what: str, name: str, current: bool | str, received: bool | str) -> None:
-    """The same for a plain property such as `durable`."""
-    if current != received:
-        raise inequivalent(what, name, f"'{str(received).lower()}'", f"'{str(current).lower()}'")
-
-
-def _is_default(name: str, field: Field | None) -> bool:
-    return name == "x-queue-type" and field == Field("longstr", "classic")
-
-
-def _class(field: Field) -> str:
-    return "int" if field.kind in INTEGER_KINDS else field.kind
-
-
-def _typed(field: Field | None) -> str:
-    return "none" if field is None else f"the value '{_shown(field)}' of type '{field.kind}'"
-
-
-def _bare(field: Field) -> str:
-    return "none" if field.kind == "void" else f"'{_shown(field)}'"
-
-
-def _shown(field: Field) -> str:
-    """Text and bytes as they are, everything else as an Erlang term."""
-    if field.kind == "binary":
-        return text(field.value)
-    return str(field.value) if field.kind == "longstr" else as_erlang(field)

@@ -1,64 +1,61 @@
-"""The broker: what clients may ask of it.
+"""The broker: the operations that clients may ask for.
 
 An operation checks everything first, in RabbitMQ's order, and changes things after; so it is done whole or not at
-all. It raises a ChannelFault or ConnectionFault that says why not. Operations leave queues *dirty* where a consumer
-may now be served; `settle` serves them, and whoever calls operations calls it when a turn is over.
+all. It raises a ChannelFault or ConnectionFault that says why not. Operations note the queues that may now have
+something to deliver; `settle` drains them, and must be called at the end of each turn.
 
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
 from amqpy.config import Config
-from amqpy.core import records, recovery
 from amqpy.core.administration.administration import Administration
-from amqpy.core.agenda import Agenda
 from amqpy.core.alarms import Alarms
 from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
-from amqpy.core.checks import exchange_text, find_exchange, open_queue, permit, queue_text
-from amqpy.core.effects import Client, Recipient
-from amqpy.core.events import description
-from amqpy.core.events.announcer import Announcer
+from amqpy.core.checks import check_permission, open_queue, queue_text
+from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
+from amqpy.core.durability import encoding, recovery
+from amqpy.core.events import event_properties
 from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
-from amqpy.core.exchanges import TopicExchange
+from amqpy.core.events.internal_publisher import InternalPublisher
+from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ledger import Ledger, Taken, in_lots
 from amqpy.core.message import Message
-from amqpy.core.overdue import RETURNED, Overdue
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.ports import Client, DeliveryTarget
 from amqpy.core.queues.dead_letter import send_dead_letter
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
+from amqpy.core.scheduler import Scheduler
 from amqpy.core.topology import Topology
-from amqpy.core.vhost import Metadata, Route, Vhost
-from amqpy.errors import AccessRefused, NotFound, Unimplemented
+from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
+from amqpy.core.vhost import Metadata, Vhost
+from amqpy.errors import NotFound
 from amqpy.sizes import Limit, parse_limit
-from amqpy.wire.hot import IMMEDIATE, MANDATORY, split_address
-from amqpy.wire.values import Table, text
+from amqpy.wire.values import Table
 
 if TYPE_CHECKING:
-    from amqpy.core.facts import Record
-    from amqpy.core.journal import Journal
-
-QUEUES_MAX = 100
-"""Queues that a message may go to without being counted as more than the other messages of its turn."""
+    from amqpy.core.durability.journal import Journal
+    from amqpy.core.durability.records import Record
 
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
 
 WORK_MAX = 500
-"""Dead letters that are published in one turn (some milliseconds' worth)."""
+"""Dead letters that are published in one turn (a few milliseconds of work)."""
 
 
 class Broker(Answers):
     """All virtual hosts and the operations on them.
 
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.
-    With a journal, what is durable is recorded there; `recorded` is what an earlier broker recorded, in the order of
-    a store. `now_ms` is the time of the first turn.
+    With a journal, everything durable is recorded there; `recorded` holds the records of an earlier broker, in the
+    order of a store. `now_ms` is the time of the first turn.
     """
 
     def __init__(
@@ -68,6 +65,7 @@ class Broker(Answers):
         choose: Callable[[int], int],
         unix_time_ms: Callable[[], int] = lambda: 0,
         *,
+        log: logging.Logger,
         journal: "Journal | None" = None,
         recorded: "Sequence[Record]" = (),
         now_ms: int = 0,
@@ -76,24 +74,26 @@ class Broker(Answers):
         self.profile = config.switches
         size = config.max_message_size
         self.max_message_size = self.profile.max_message_size if size is None else size
-        # A smaller frame_max of ours must not shut everybody out.
+        # A smaller frame_max of ours must not lock out every client.
         self.frame_max_floor = min(self.profile.frame_max_floor, config.frame_max)
         self.new_name = new_name
         self.choose = choose
         self.unix_time_ms = unix_time_ms
         self.node = config.cluster_name or "rabbit@localhost"
         self._pids = count(1)
-        self.agenda = Agenda()
-        self.agenda.now_ms = now_ms
-        self.agenda.journal = journal
-        self.announcer = Announcer(self.agenda)
-        self.events = Events(self.announcer, unix_time_ms, self.node)
+        self.scheduler = Scheduler()
+        self.scheduler.now_ms = now_ms
+        self.scheduler.journal = journal
+        self.internal_publisher = InternalPublisher(self.scheduler)
+        self.events = Events(self.internal_publisher, unix_time_ms, self.node)
         self.vhosts: dict[str, Vhost] = {}
-        self.overdue = Overdue(self.agenda, self.profile, config.consumer_timeout_ms, self._end_consumer)
-        self.agenda.overdue = self.overdue
+        self.consumer_timeouts = ConsumerTimeouts(
+            self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer
+        )
+        self.scheduler.consumer_timeouts = self.consumer_timeouts
         self.topology = Topology(self)
-        self.alarms = Alarms(self.node, self.events, self._clients)
-        self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit))
+        self.alarms = Alarms(self.node, self.events, self._clients, log)
+        self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit), log)
         self.administration = Administration(self)
         recovery.restore(self, recorded)
         if recovery.is_new(recorded):
@@ -102,12 +102,12 @@ class Broker(Answers):
 
     @property
     def default_metadata(self) -> Metadata:
-        """That of a virtual host of which nothing else is said. That queues are classic goes without saying."""
+        """The metadata of a new virtual host unless given. A default queue type of classic is left out."""
         kind = self.config.default_queue_type
         return Metadata(default_queue_type=None if kind == CLASSIC else kind)
 
     def place_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.agenda, self.events, self.profile, self.choose)
+        vhost = self.vhosts[name] = Vhost(name, self.scheduler, self.events, self.profile, self.choose)
         vhost.metadata = metadata
         if name == self.config.default_vhost:
             self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
@@ -115,11 +115,11 @@ class Broker(Answers):
         return vhost
 
     def add_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        """A new virtual host."""
+        """Creates a virtual host: records it, and tells its exchanges as events."""
         vhost = self.place_vhost(name, metadata)
-        self.agenda.put(records.of_vhost(vhost))
+        self.scheduler.put(encoding.of_vhost(vhost))
         for exchange in vhost.exchanges.values():
-            self.events.tell("exchange.created", description.of_exchange, exchange, self.events.administrator)
+            self.events.tell("exchange.created", event_properties.of_exchange, exchange, self.events.administrator)
         return vhost
 
     def _memory_limit(self) -> Limit | None:
@@ -130,135 +130,119 @@ class Broker(Answers):
         return (client for vhost in self.vhosts.values() for client in vhost.clients)
 
     def new_pid(self) -> str:
-        """What RabbitMQ tells of a connection or a channel is the name of its process. Here it is only a name."""
+        """Makes the name of a connection or a channel in events: RabbitMQ's process id. Here it is only a name."""
         return f"<{self.node}.{next(self._pids)}.0>"
 
     @property
     def _read_size(self) -> int:
-        return 0 if self.agenda.journal is None else self.agenda.journal.read_size
+        return 0 if self.scheduler.journal is None else self.scheduler.journal.read_size
 
     # --- turns
 
     def settle(self) -> None:
-        """Does what operations have left to do: consumers are told that their queue is gone, messages whose time is
-        over are dropped, and every queue that has both messages and consumers again is drained."""
-        agenda = self.agenda
-        if agenda.returns:
+        """Does what operations have left to do: notifies consumers that their queue is gone, drops messages that have
+        expired, and drains every queue that has both messages and consumers again."""
+        scheduler = self.scheduler
+        if scheduler.requeues:
             self._take_back()
-        if agenda.cancelled:
-            for consumer in agenda.cancelled:
-                consumer.recipient.cancelled()
-                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, None)
-            agenda.cancelled.clear()
-        if agenda.deadlines or agenda.dead:
+        if scheduler.cancelled_consumers:
+            for consumer in scheduler.cancelled_consumers:
+                consumer.target.cancelled()
+                self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, None)
+            scheduler.cancelled_consumers.clear()
+        if scheduler.deadlines or scheduler.dead_letters:
             self._let_time_pass()
-        if agenda.dirty:
-            while dirty := agenda.dirty:
-                # First come, first served: of those that one channel's limit held back, none may go short.
+        if scheduler.queues_to_drain:
+            while dirty := scheduler.queues_to_drain:
+                # In the order they were noted: of the queues that one channel's limit blocked, none may starve.
                 for queue in tuple(dirty):
                     if queue in dirty:
                         del dirty[queue]
                         queue.drain()
-            if agenda.deadlines or agenda.dead:
+            if scheduler.deadlines or scheduler.dead_letters:
                 self._let_time_pass()
 
     def _let_time_pass(self) -> None:
-        """Does what is due, and publishes dead letters, which may let others die and be due. It is a list of work
-        and no recursion, however long a chain of queues is; and what is more than a turn should take waits for the
-        next one."""
-        agenda = self.agenda
+        """Runs timers that are due, and publishes dead letters, which may dead-letter others and set more timers. It is
+        a loop and no recursion, however long a chain of queues is; work beyond `WORK_MAX` is left for the next
+        turn."""
+        scheduler = self.scheduler
         work = WORK_MAX
         while work > 0:
-            if agenda.dead:
-                queue, position, message, reason = agenda.dead.popleft()
+            if scheduler.dead_letters:
+                queue, position, message, reason = scheduler.dead_letters.popleft()
                 is_sent = send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile)
-                if is_sent or not queue.unsent(position, message, reason):
-                    queue.buried(position, message)
+                if is_sent or not queue.retry_dead_letter(position, message, reason):
+                    queue.dead_lettered(position, message)
                 # A long history takes long to write.
                 work -= 1 + len(message.header) // 256
-            elif (timed := agenda.deadlines.pop_due(agenda.now_ms)) is not None:
-                client, agenda.jobs.client = agenda.jobs.client, None
-                timed.on_time()
-                agenda.jobs.client = client
+            elif (timed := scheduler.deadlines.pop_due(scheduler.now_ms)) is not None:
+                client, scheduler.jobs.client = scheduler.jobs.client, None
+                timed.on_timer()
+                scheduler.jobs.client = client
                 work -= 10
-            elif agenda.returns:
+            elif scheduler.requeues:
                 self._take_back()
-            elif agenda.dirty:
-                agenda.dirty.popitem()[0].drain()
+            elif scheduler.queues_to_drain:
+                scheduler.queues_to_drain.popitem()[0].drain()
             else:
                 return
 
     def advance(self, now_ms: int) -> None:
-        """A turn begins. What expired since the last one is gone before anybody can see it."""
-        agenda = self.agenda
-        agenda.now_ms = now_ms
-        agenda.jobs.spent = 0
-        if agenda.unfinished:
-            agenda.dirty |= agenda.unfinished
-            agenda.unfinished.clear()
+        """Begins a turn: sets the time, and drops what expired since the last turn before any client can see it."""
+        scheduler = self.scheduler
+        scheduler.now_ms = now_ms
+        scheduler.jobs.spent = 0
+        if scheduler.queues_to_drain_further:
+            scheduler.queues_to_drain |= scheduler.queues_to_drain_further
+            scheduler.queues_to_drain_further.clear()
         first_at_ms = self.next_at_ms()
         if first_at_ms is not None and first_at_ms <= now_ms:
             self.settle()
 
     def next_at_ms(self) -> int | None:
-        """When to `advance` although nobody asks for anything, or None."""
-        agenda = self.agenda
-        is_busy = agenda.dead or agenda.dirty or agenda.unfinished or agenda.returns or agenda.jobs.lines
-        return agenda.now_ms if is_busy else agenda.deadlines.first_at_ms()
+        """The time at which `advance` must be called even without input, or None."""
+        scheduler = self.scheduler
+        is_busy = (
+            scheduler.dead_letters
+            or scheduler.queues_to_drain
+            or scheduler.queues_to_drain_further
+            or scheduler.requeues
+            or scheduler.jobs.lines
+        )
+        return scheduler.now_ms if is_busy else scheduler.deadlines.first_at_ms()
 
     def work(self) -> None:
-        """A turn for large work that is under way: some of it is done, and settled."""
-        if self.agenda.jobs:
-            self.agenda.jobs.work()
+        """Does one turn of the large work that is under way, and settles."""
+        if self.scheduler.jobs:
+            self.scheduler.jobs.work()
             self.settle()
 
     def finish(self) -> None:
-        """Does all large work there is: the broker stops."""
-        while self.agenda.jobs:
+        """Does all large work that is left. Called when the broker stops."""
+        while self.scheduler.jobs:
             self.work()
 
     def message_count(self) -> int:
-        """Messages, ready or delivered, once for each queue they are in; and those that exchanges keep."""
+        """The number of messages, ready or unacknowledged, in all queues, and of those that exchanges keep."""
         return sum(vhost.message_count() for vhost in self.vhosts.values())
 
     def messages_in_memory(self) -> int:
-        """The same, but for those that are on disk only."""
+        """Like `message_count`, without messages that are only on disk."""
         return sum(vhost.messages_in_memory() for vhost in self.vhosts.values())
 
     def sweep(self, count: int) -> None:
-        """Frees up to `count` messages of what was purged or deleted.
+        """Frees up to `count` messages of those that were purged or deleted.
 
-        Freeing a million messages takes a tenth of a second, and nobody should have to wait for it.
+        Freeing a million messages takes a tenth of a second, and no client should have to wait for it.
         """
-        while self.agenda.discarded and count > 0:
-            messages = self.agenda.discarded[0]
+        while self.scheduler.discarded and count > 0:
+            messages = self.scheduler.discarded[0]
             for _ in range(min(count, len(messages))):
                 messages.pop()
                 count -= 1
             if not messages:
-                self.agenda.discarded.popleft()
-
-    # --- publishing
-
-    def find_route(self, client: Client, vhost: Vhost, payload: bytes) -> Route:
-        """Where a publish with this method payload goes. Raises what refuses it, and IndexError or ValueError
-        for a payload that is none."""
-        address, bits = payload[6:-1], payload[-1]
-        raw_exchange, raw_key = split_address(address)
-        if bits & IMMEDIATE:
-            raise immediate_unimplemented()
-        name = text(raw_exchange)
-        permit(client, vhost, "write", "exchange", name)
-        exchange = find_exchange(vhost, name)
-        if exchange.internal:
-            raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
-        route = Route(address, exchange, text(raw_key), bool(bits & MANDATORY))
-        if not vhost.tracing:
-            queues = vhost.find_queues(route)
-            # Where it goes to very many, each message is looked at: what it costs is to be counted.
-            route.queues = None if queues is not None and len(queues) > QUEUES_MAX else queues
-        vhost.remember_route(client.user_name, payload, route)
-        return route
+                self.scheduler.discarded.popleft()
 
     # --- consuming
 
@@ -267,8 +251,8 @@ class Broker(Answers):
         client: Client,
         vhost: Vhost,
         queue_name: str,
-        ledger: Ledger,
-        recipient: Recipient,
+        unacked: UnackedDeliveries,
+        target: DeliveryTarget,
         *,
         tag: str,
         no_ack: bool,
@@ -276,16 +260,16 @@ class Broker(Answers):
         prefetch: int,
         arguments: Table,
     ) -> Consumer:
-        """basic.consume. The consumer gets nothing before the next `settle`."""
-        permit(client, vhost, "read", "queue", queue_name)
+        """Starts a consumer (basic.consume). Nothing is delivered to it before the next `settle`."""
+        check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
-        queue.check_consume(ledger, exclusive=exclusive)
+        queue.check_consume(unacked, exclusive=exclusive)
         consumer = queue.consumer_type(
             tag,
             queue,
-            ledger,
-            recipient,
+            unacked,
+            target,
             no_ack=no_ack,
             exclusive=exclusive,
             prefetch=prefetch or queue.prefetch,
@@ -296,76 +280,74 @@ class Broker(Answers):
             vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)
         if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
-            self.overdue.start()
-        self.events.tell("consumer.created", description.of_consumer, consumer, prefetch, client.user_name)
+            self.consumer_timeouts.start()
+        self.events.tell("consumer.created", event_properties.of_consumer, consumer, prefetch, client.user_name)
         return consumer
 
-    def consume_replies(self, vhost: Vhost, ledger: Ledger, recipient: Recipient, *, tag: str) -> ReplyQueue:
-        """basic.consume of the direct reply-to pseudo-queue: a queue for this consumer's replies."""
-        queue = ReplyQueue(vhost, f"{REPLY_TO}.{self.new_name()}", tag, ledger, recipient)
+    def consume_replies(
+        self, vhost: Vhost, unacked: UnackedDeliveries, target: DeliveryTarget, *, tag: str
+    ) -> ReplyQueue:
+        """Consumes from the direct reply-to pseudo-queue; returns the queue of this consumer's replies."""
+        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
         vhost.add_reply_queue(queue)
         return queue
 
     def check_reply_queue(self, vhost: Vhost, name: str) -> None:
-        """queue.declare of the pseudo-queue, which is always there, or of somebody's reply-to."""
+        """Checks queue.declare of the pseudo-queue, which always exists, or of a reply queue. Raises NotFound."""
         if name != REPLY_TO and name not in vhost.reply_queues:
             raise NotFound(f"no {queue_text(vhost, name)}")
 
     def cancel(self, vhost: Vhost, consumer: Consumer) -> None:
-        """basic.cancel. What the consumer owes stays owed; an auto-delete queue goes with its last consumer."""
+        """Cancels a consumer (basic.cancel). Its unacknowledged messages stay with the channel; an auto-delete queue
+        is deleted with its last consumer."""
         queue = consumer.queue
         queue.remove_consumer(consumer)
-        actor = consumer.ledger.origin.user if queue.type == CLASSIC else INTERNAL_USER
-        self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
+        actor = consumer.unacked.origin.user if queue.type == CLASSIC else INTERNAL_USER
+        self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
         if queue.auto_delete and not queue.consumers and not queue.deleted:
             vhost.remove_queue(queue)
 
     def get(
-        self, client: Client, vhost: Vhost, queue_name: str, ledger: Ledger, *, no_ack: bool
+        self, client: Client, vhost: Vhost, queue_name: str, unacked: UnackedDeliveries, *, no_ack: bool
     ) -> tuple[int, bool, Message, int] | None:
-        """basic.get: delivery tag, redelivered, the message and how many are left; None when there is none."""
-        permit(client, vhost, "read", "queue", queue_name)
+        """Gets one message (basic.get): delivery tag, redelivered, message, messages left; None when there is none."""
+        check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         queue.check_get()
         queue.use(by_get=True)
         read_before = self._read_size
         taken = queue.take(no_ack=no_ack)
-        self.agenda.jobs.spend((self._read_size - read_before) // READ_UNIT)
+        self.scheduler.jobs.spend((self._read_size - read_before) // READ_UNIT)
         if taken is None:
             return None
         position, message, redelivered = taken
         if no_ack:
-            tag = ledger.next_tag()
-            if queue.keeps_account:
+            tag = unacked.next_tag()
+            if queue.tracks_settlement:
                 queue.settled(position, message)
         else:
-            queue.unacked += 1
-            tag = ledger.owe(queue, position, message, None)
+            queue.unacked_count += 1
+            tag = unacked.add(queue, position, message, None)
         message = queue.shown(message, by_get=True)
         if vhost.tracer is not None:
-            vhost.tracer.delivered(queue.name, redelivered, message, ledger.origin)
-        return tag, redelivered, message, len(queue.ready)
+            vhost.tracer.delivered(queue.name, redelivered, message, unacked.origin)
+        return tag, redelivered, message, queue.ready_count
 
     # --- endings
 
-    def _end_consumer(self, ledger: Ledger, consumer: Consumer | None, overdue: Taken) -> None:
-        """The client takes too long: these messages go back to their queue, and the consumer that had them ends. What
-        else it owes stays owed."""
+    def _end_consumer(self, unacked: UnackedDeliveries, consumer: Consumer | None, overdue: Taken) -> None:
+        """Ends a consumer whose deliveries timed out: requeues the overdue ones and cancels it. Its other unacked
+        messages stay with the channel."""
         if consumer is not None and consumer in consumer.queue.consumers:
             consumer.queue.remove_consumer(consumer)
-            self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, INTERNAL_USER)
-            consumer.recipient.cancelled()
-        ledger.owed |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
+            self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, INTERNAL_USER)
+            consumer.target.cancelled()
+        unacked.by_tag |= dict.fromkeys((tag for tag, _ in overdue), RETURNED)
         self.requeue(in_lots(overdue, len(overdue)), "nack")
 
     def connection_lost(self, client: Client, vhost: Vhost) -> Steps:
-        """A connection is over and its channels are closed: its exclusive queues go. A job."""
+        """Deletes the exclusive queues of a connection that is closed, after its channels. A job."""
         vhost.clients.pop(client, None)
         for queue in each(vhost.owned.get(client, ())):
             if not queue.deleted:
                 yield from vhost.take_queue(queue)
-
-
-def immediate_unimplemented() -> Unimplemented:
-    """For a publish with the immediate bit, before anything else about it is judged."""
-    return Unimplemented("immediate=true")

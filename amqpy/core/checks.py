@@ -1,16 +1,16 @@
-"""What operations check before they change anything, in RabbitMQ's words.
+"""Checks of permissions, names and existence, with RabbitMQ's error texts.
 
 Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`.
 """
 
-from amqpy.core.effects import Client, Verb
 from amqpy.core.exchanges import Exchange
+from amqpy.core.ports import Actor, Client, Verb
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
 
 DEFAULT_EXCHANGE_RESOURCE = "amq.default"
-"""What permissions call the exchange without a name."""
+"""The name of the default exchange in permissions."""
 
 
 def queue_text(vhost: Vhost, name: str) -> str:
@@ -22,32 +22,32 @@ def exchange_text(vhost: Vhost, name: str) -> str:
 
 
 def stripped(name: str) -> str:
-    """RabbitMQ drops line ends from names that are declared or bound."""
+    """The name without line ends, which RabbitMQ drops from names that are declared or bound."""
     return name.replace("\n", "").replace("\r", "")
 
 
-def permit(client: Client, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
+def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if not client.may(verb, resource):
+    if not actor.may(verb, resource):
         named = f"{verb} " if vhost.profile.names_permission else ""
         raise AccessRefused(
-            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{client.user_name}'"
+            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{actor.user_name}'"
         )
 
 
-def permit_passive(client: Client, vhost: Vhost, kind: str, name: str) -> None:
-    """To ask whether something is there takes any permission on it, or none at all."""
+def check_passive_permission(actor: Actor, vhost: Vhost, kind: str, name: str) -> None:
+    """Checks a passive declaration: by profile it needs any one permission on the resource, or none."""
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if vhost.profile.passive_needs_permission and not (client.may("read", resource) or client.may("write", resource)):
-        permit(client, vhost, "configure", kind, name)
+    if vhost.profile.passive_needs_permission and not (actor.may("read", resource) or actor.may("write", resource)):
+        check_permission(actor, vhost, "configure", kind, name)
 
 
-def refuse_default(exchange: str) -> None:
+def check_not_default(exchange: str) -> None:
     if exchange == "":
         raise AccessRefused("operation not permitted on the default exchange")
 
 
-def refuse_reserved(kind: str, name: str) -> None:
+def check_not_reserved(kind: str, name: str) -> None:
     if name.startswith("amq."):
         raise AccessRefused(f"{kind} name '{name}' contains reserved prefix 'amq.*'")
 
@@ -60,7 +60,7 @@ def locked(vhost: Vhost, name: str) -> ResourceLocked:
 
 
 def find_exchange(vhost: Vhost, name: str) -> Exchange:
-    """Raises NotFound."""
+    """Finds an exchange. Raises NotFound."""
     exchange = vhost.exchanges.get(name)
     if exchange is None:
         raise NotFound(f"no {exchange_text(vhost, name)}")
@@ -68,7 +68,7 @@ def find_exchange(vhost: Vhost, name: str) -> Exchange:
 
 
 def find_queue(vhost: Vhost, name: str) -> Queue:
-    """Raises NotFound."""
+    """Finds a queue. Raises NotFound."""
     queue = vhost.queues.get(name)
     if queue is None:
         raise NotFound(f"no {queue_text(vhost, name)}")
@@ -76,7 +76,7 @@ def find_queue(vhost: Vhost, name: str) -> Queue:
 
 
 def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
-    """The queue, if it is there and not another connection's own. Raises NotFound or ResourceLocked."""
+    """Finds a queue that is not exclusive to another connection. Raises NotFound or ResourceLocked."""
     queue = find_queue(vhost, name)
     if queue.owner is not None and queue.owner is not client:
         raise locked(vhost, name)

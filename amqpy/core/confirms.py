@@ -1,10 +1,10 @@
-"""What we owe a publisher: an ack or a nack for each message, once confirm.select was said.
+"""Publisher confirms: an ack or a nack for each message published after confirm.select.
 
-Messages are numbered from 1 on each channel. What is done is gathered during a turn and told at its end, as few
-frames as say the same: one `multiple` ack for a run that nothing older is missing from.
+Messages are numbered from 1 on each channel. The confirms of a turn are sent at its end, in as few frames as
+possible: one `multiple` ack for a run without gaps.
 
-Where there is a store, what a turn stored waits until its batch is durable, and so does what came after it: confirms
-come in order.
+With a store, the confirms of stored messages wait until their batch is durable, and so do those of later messages:
+confirms are sent in order.
 
 Source: RabbitMQ's confirm extension; `rabbit_channel:send_confirms_and_nacks`.
 """
@@ -30,19 +30,19 @@ class Confirms:
         self._told = self._noted = 0
         self._nacked: list[int] = []
         self._awaited: deque[tuple[int, int]] = deque()
-        """Batches, and the tag up to which each of them is waited for."""
+        """Batches that are not durable yet, and the last tag that waits for each of them."""
 
     @property
     def pending(self) -> bool:
-        """Whether anything was published since the last `note`."""
+        """True if anything was published since the last `note`."""
         return self._noted < self.last_tag
 
     def nack(self, tag: int) -> None:
-        """This message was not taken: the next `take` says so."""
+        """Notes that a message was refused: it gets a nack."""
         self._nacked.append(tag)
 
     def note(self, batch: int | None = None) -> None:
-        """What was published since the last call waits for this batch; if for none, only for what came before it."""
+        """Notes the batch that the messages since the last call wait for; None: only for earlier messages."""
         self._noted = self.last_tag
         if batch is None:
             if not self._awaited:
@@ -53,7 +53,7 @@ class Confirms:
         self._awaited.append((batch, self.last_tag))
 
     def take(self, durable: int | None = None) -> list[Confirm]:
-        """What to tell the publisher now, in order: all that was noted and waits for no batch after `durable`."""
+        """Removes and returns the confirms to be sent now, in order: those that wait for no batch after `durable`."""
         if not self._awaited:
             return self._take_until(self._noted)
         last = self._told

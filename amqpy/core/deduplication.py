@@ -1,7 +1,7 @@
-"""Which messages were seen before: the cache behind deduplication, of exchanges and of queues.
+"""The cache of message deduplication: the keys of messages that were seen before.
 
-Source: noxdafox/rabbitmq-message-deduplication, `RabbitMQMessageDeduplication.Cache`. Where that removes any entry to
-make room for a new one, here it is the oldest.
+Source: noxdafox/rabbitmq-message-deduplication, `RabbitMQMessageDeduplication.Cache`. That removes any entry to make
+room for a new one; here it is the oldest.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ DEDUPLICATION_HEADER = "x-deduplication-header"
 
 
 class DuplicateCache:
-    """Keys that were seen: at most `size_max` of them, each for `ttl_ms` milliseconds; None is without end."""
+    """Keys that were seen: at most `size_max` of them, each for `ttl_ms` milliseconds; None is no limit."""
 
     def __init__(self, size_max: int | None = None, ttl_ms: int | None = None) -> None:
         self.size_max = size_max
@@ -30,8 +30,8 @@ class DuplicateCache:
         return key in self._keys
 
     def add(self, key: Hashable, now_ms: int, ttl_ms: int | None = None) -> bool:
-        """Notes the key, for its own time to live or the cache's. False when it is there already: nothing changes,
-        not even its end."""
+        """Adds the key, for its own TTL or the cache's. False if it is there already: nothing changes, not even its
+        expiry time."""
         if self.seen(key, now_ms):
             return False
         if self.size_max is not None and len(self._keys) >= self.size_max:
@@ -57,12 +57,12 @@ class DuplicateCache:
 
 
 def deduplication_key(headers: Table) -> Hashable:
-    """What makes messages duplicates of each other, or None when this one cannot be one."""
+    """The key that duplicates of a message share, or None when it has none."""
     field = headers.get(DEDUPLICATION_HEADER)
     return None if field is None else (comparable(field),)
 
 
 def ttl_header(headers: Table) -> int | None:
-    """How long to remember this message, if it says so itself."""
+    """The header `x-cache-ttl` in milliseconds, or None: how long the message's key is kept."""
     field = headers.get("x-cache-ttl")
     return field.value if field is not None and field.kind in INTEGER_KINDS else None

@@ -1,11 +1,11 @@
-"""Large work, done bit by bit, so that nobody else waits for it.
+"""Large work, done bit by bit, so that other clients do not wait for it.
 
-What grows with a client's numbers, the answer to 100,000 deliveries for example, is a *job*: an iterator that does some
-of it each time it is asked, and says how much. What a turn may do at once is done at once, so small work never knows
-of this. The rest waits here, one line of jobs for each client, and goes on in turns of its own: `Broker.work`.
+Work that grows with a client's numbers, such as acknowledging 100,000 deliveries, is a *job*: an iterator that does
+some of it each time it is advanced, and yields how much. Up to a bound it is done at once, so small work is not
+affected. The rest waits here, in one line of jobs per client, and goes on in turns of its own: `Broker.work`.
 
-Who began it waits for it. As long as there is a line for a client, nothing more is heard of it; so to that client
-all is as if it had been done at once. Others may see it half done, but never anything wrong.
+The client that began it waits for it. As long as it has a line of jobs, its input is not processed; so to that client
+everything is as if it had been done at once. Others may see it half done, but never in a wrong state.
 
 The bounds are counted, not timed: the same input leads to the same turns.
 """
@@ -16,17 +16,17 @@ from heapq import merge
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from amqpy.core.effects import Client
+    from amqpy.core.ports import Client
 
 T = TypeVar("T")
 Steps: TypeAlias = Iterator[int]
-"""A job: does some of its work and yields how many units that were. Between two of them anything may happen."""
+"""A job: does some of its work and yields the units it took. Between two steps anything may happen."""
 
 UNITS_AT_ONCE: Final = 1000
-"""What a turn does: a unit is what it costs to move a message, a microsecond or two."""
+"""The units of work in one turn: a unit is the cost of moving a message, a microsecond or two."""
 
 LOT: Final = 250
-"""Messages, bindings, queues … that a job takes in one go."""
+"""Messages, bindings, queues … that a job handles in one step."""
 
 
 class Jobs:
@@ -36,11 +36,11 @@ class Jobs:
 
     def __init__(self) -> None:
         self.lines: OrderedDict[Client | None, deque[Steps]] = OrderedDict()
-        """Each client's jobs, in order; None stands for the broker itself. The client at the front is the next."""
+        """Each client's jobs, in order; None is the broker itself. The client at the front is the next."""
         self.client: Client | None = None
-        """On whose behalf the current turn is."""
+        """The client whose input or work the current turn handles."""
         self.spent = 0
-        """Units that this turn has done."""
+        """Units of work done in this turn."""
         self.units_at_once = UNITS_AT_ONCE
 
     def __bool__(self) -> bool:
@@ -50,18 +50,18 @@ class Jobs:
         self.spent = 0
 
     def spend(self, units: int) -> None:
-        """Some small work was done on the spot. Who has so much of it that it is much must wait, too."""
+        """Counts small work that was done on the spot. A client with too much of it in a turn must wait, too."""
         self.spent += units
         if self.spent >= self.units_at_once and self.client is not None and self.client not in self.lines:
             self.begin(self._pause())
 
     def _pause(self) -> Steps:
-        """A turn of its own, so that those who wait for one are not heard all in the same."""
+        """Takes up a turn of its own, so that waiting clients are not all served in the same one."""
         self.spent += self.units_at_once
         yield from ()
 
     def begin(self, steps: Steps) -> None:
-        """A job of the current client's, to be done after this turn."""
+        """Adds a job of the current client, to be done after this turn."""
         line = self.lines.get(self.client)
         if line is not None:
             line.append(steps)
@@ -71,7 +71,7 @@ class Jobs:
             self.client.wait_for_work()
 
     def do(self, steps: Steps) -> None:
-        """A job, begun now, and done now if it is small enough and nothing of the client's is before it. Jobs that it
+        """Starts a job, and finishes it now if it is small enough and the client has no earlier job. Jobs that it
         begins itself come after it. Raises what the job raises, if it does so now."""
         client = self.client
         if client in self.lines:
@@ -87,7 +87,7 @@ class Jobs:
                 client.wait_for_work()
 
     def do_for(self, client: "Client", steps: Steps, then: Callable[[], object]) -> None:
-        """The same on behalf of a client, whoever's turn it is; and then something, even if the job fails."""
+        """`do` for a client, whichever client's turn it is; then calls `then`, even if the job fails."""
         before, self.client = self.client, client
         try:
             self.do(steps)
@@ -97,19 +97,19 @@ class Jobs:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether anything is not done that the current client began."""
+        """True if the current client has a job that is not done."""
         return self.client in self.lines
 
     def then(self, act: Callable[[], object]) -> None:
-        """Does something once all that is done."""
+        """Calls `act` once the current client's jobs are done."""
         if self.is_at_work:
             self.lines[self.client].append(_once(act))
         else:
             act()
 
     def work(self) -> None:
-        """A turn's worth, for whose turn it is, and the next ones if there is time. Raises what a job raises, which is
-        over then; `client` is whose it was."""
+        """Does one turn of work: the jobs of the next client, and of others if units are left. Raises what a job
+        raises, which is over then; `client` is the one that it belonged to."""
         self.spent = 0
         while self.lines and self.spent < self.units_at_once:
             self.client, line = next(iter(self.lines.items()))
@@ -143,8 +143,8 @@ def _once(act: Callable[[], object]) -> Steps:
 
 
 def each(items: Iterable[T]) -> Iterator[T]:
-    """The items there are now, one by one. Each is let go of before the next, as a job must do: to free all of them at
-    its end takes long."""
+    """Yields the items there are now. Each is released before the next, as a job must do: freeing all of them at its
+    end takes long."""
     rest = deque(items)
     del items
     while rest:
@@ -152,7 +152,7 @@ def each(items: Iterable[T]) -> Iterator[T]:
 
 
 def sort(items: list[T], key: Callable[[T], Any]) -> Generator[int, None, Iterator[T]]:
-    """The items in order, as `sorted` has them. They are sorted bit by bit and merged as they are asked for."""
+    """Sorts like `sorted`, as a job: it sorts bit by bit, and the result is merged as it is iterated."""
     runs: list[list[T]] = []
     for start in range(0, len(items), LOT):
         run = sorted(items[start : start + LOT], key=key)

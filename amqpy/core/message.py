@@ -1,13 +1,20 @@
-"""What a broker carries."""
+"""Messages, and the views that queues and exchanges have of them."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
-from amqpy.wire.hot import split_address
+from amqpy.wire.content import split_address
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Table, text
 
 Keys: TypeAlias = tuple[str, ...]
 """A message's routing key, and those that its headers CC and BCC add."""
+
+
+def address_of(exchange: str, routing_key: str) -> bytes:
+    """The address of a message. Of a name that is longer than a short string can be, as much as fits."""
+    names = (name.encode("utf-8", "surrogateescape")[:255] for name in (exchange, routing_key))
+    return b"".join([bytes((len(raw),)) + raw for raw in names])
 
 
 class Message:
@@ -20,24 +27,24 @@ class Message:
     __slots__ = ("address", "body", "expires_at_ms", "header")
 
     persistent = False
-    """Whether it is to survive a restart, in a durable queue (delivery mode 2)."""
+    """True if it is to survive a restart, in a durable queue (delivery mode 2)."""
     more_keys: tuple[str, ...] = ()
     """Routing keys beside the one of its address (CC, BCC)."""
     is_dead_letter = False
-    """Whether the history in its headers (x-death) is ours, not the publisher's."""
+    """True if the x-death in its headers was written by this broker, not by the publisher."""
     delivery_count = 0
-    """How many deliveries of it failed, in a quorum queue."""
+    """The number of failed deliveries, in a quorum queue."""
     acquired_count = 0
-    """How many deliveries of it came back, for whatever reason, in a quorum queue."""
+    """The number of deliveries that were returned for any reason, in a quorum queue."""
     waits_first = False
-    """Whether it stands before all that never left, in a quorum queue."""
+    """True if it is delivered before all messages that were never delivered, in a quorum queue."""
 
     def __init__(self, address: bytes, header: bytes, body: bytes, expires_at_ms: int | None = None) -> None:
         self.address = address
         self.header = header
         self.body = body
         self.expires_at_ms = expires_at_ms
-        """When its time to live is over, in the queue that has this very object; requeued, it keeps it."""
+        """The time at which it expires in the queue that has this very object; kept when it is requeued."""
 
     @property
     def exchange(self) -> str:
@@ -48,7 +55,7 @@ class Message:
         return text(split_address(self.address)[1])
 
     def until(self, expires_at_ms: int | None) -> Self:
-        """The same message with another end of life."""
+        """The same message with another expiry time."""
         return type(self)(self.address, self.header, self.body, expires_at_ms)
 
     def with_header(self, header: bytes) -> Self:
@@ -66,8 +73,8 @@ class PersistentMessage(Message):
     persistent = True
 
 
-class TracedMessage(Message):
-    """A message of which more is known than the publisher said: few are, so the others do not carry it."""
+class AnnotatedMessage(Message):
+    """A message with the broker's own notes. Few have any, so the others do not have these attributes."""
 
     __slots__ = ("acquired_count", "delivery_count", "is_dead_letter", "more_keys", "persistent", "waits_first")
 
@@ -93,8 +100,8 @@ class TracedMessage(Message):
         self.acquired_count = acquired_count
         self.waits_first = waits_first
 
-    def until(self, expires_at_ms: int | None) -> "TracedMessage":
-        return TracedMessage(
+    def until(self, expires_at_ms: int | None) -> "AnnotatedMessage":
+        return AnnotatedMessage(
             self.address,
             self.header,
             self.body,
@@ -104,8 +111,8 @@ class TracedMessage(Message):
             is_dead_letter=self.is_dead_letter,
         )
 
-    def with_header(self, header: bytes) -> "TracedMessage":
-        return TracedMessage(
+    def with_header(self, header: bytes) -> "AnnotatedMessage":
+        return AnnotatedMessage(
             self.address,
             header,
             self.body,
@@ -116,9 +123,9 @@ class TracedMessage(Message):
         )
 
 
-def returned(message: Message, *, failed: bool, waits_first: bool) -> TracedMessage:
-    """The message after a delivery that came to nothing."""
-    return TracedMessage(
+def after_return(message: Message, *, failed: bool, waits_first: bool) -> AnnotatedMessage:
+    """The message after a delivery that was returned to its queue; `failed` counts towards the delivery limit."""
+    return AnnotatedMessage(
         message.address,
         message.header,
         message.body,
@@ -137,26 +144,39 @@ def body_size(message: Message) -> int:
 
 
 class Target(Protocol):
-    """Where a route ends: something that takes messages, compared by identity."""
+    """The end of a route: takes messages, and is compared by identity."""
 
     @property
     def deleted(self) -> bool:
-        """Whether it is gone since the route was found, and takes nothing any more."""
+        """True if it was deleted since the route was found, and takes no more messages."""
 
     @property
     def name(self) -> str:
-        """The queue's; empty for what is none."""
+        """The name of a queue; empty for any other target."""
 
     @property
     def refusal_fails_commit(self) -> bool:
-        """Whether a transaction with a message that is refused here fails."""
+        """True if tx.commit fails when a message is refused here."""
+
+    @property
+    def is_reply_queue(self) -> bool:
+        """True for direct reply-to, which a mandatory message does not count as a queue."""
 
     def publish(self, message: Message) -> bool:
-        """Whether the message was refused."""
+        """Takes the message. True if it was refused."""
+
+
+def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
+    """Gives a message to each target; returns those that refused it."""
+    refused = []
+    for target in targets:
+        if target.publish(message):
+            refused.append(target)  # noqa: PERF401 (a comprehension is one call more, before Python 3.12)
+    return refused
 
 
 class MessageView:
-    """A message as exchanges look at it. Its properties are decoded when the first of them asks, and only then."""
+    """A message as exchanges see it. Its properties are decoded when they are first read."""
 
     __slots__ = ("_properties", "message")
 
@@ -176,16 +196,16 @@ class MessageView:
         return headers
 
 
-class Kept(NamedTuple):
-    """A message that is kept outside of any queue, to be routed later. Its time to live begins only then."""
+class DeferredMessage(NamedTuple):
+    """A message that is kept outside of any queue, to be routed later. Its TTL begins only then."""
 
     message: Message
     ttl_ms: int | None
 
     @classmethod
-    def since(cls, now_ms: int, message: Message) -> "Kept":
+    def since(cls, now_ms: int, message: Message) -> "DeferredMessage":
         return cls(message, None if message.expires_at_ms is None else message.expires_at_ms - now_ms)
 
     def again(self, now_ms: int) -> Message:
-        """The message, as if it were published now."""
+        """The message, with its TTL beginning now."""
         return self.message if self.ttl_ms is None else self.message.until(now_ms + self.ttl_ms)

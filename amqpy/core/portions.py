@@ -1,12 +1,12 @@
-"""What is answered at once, in the portions in which queues get to see it.
+"""The order in which deliveries that are settled together reach their queues: portion by portion.
 
-A portion is what one consumer had of one queue, consumers in the order of their tags; before them each message of a
-basic.get by itself. Where a channel ends there is one portion a queue, and what basic.get got stands where a consumer
-would with the delivery tag for its own; or, as the profile has it, consumers come in the order in which they began, and
-what basic.get got after them.
+A portion is the deliveries of one queue to one consumer, consumers in the order of their tags; before them each
+message of a basic.get by itself. When a channel ends there is one portion per queue, and the deliveries of basic.get
+stand where a consumer whose tag is the delivery tag would; or, as the profile has it, consumers come in the order in
+which they began, and the deliveries of basic.get after them.
 
-Messages are put together by queue and consumer as they come, and only these groups are sorted; both, and handing them
-out, can be done bit by bit.
+Deliveries are grouped by queue and consumer as they are added, and only the groups are sorted. Adding, sorting and
+taking portions out can each be done bit by bit.
 
 Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`; `rabbit_priority_queue` for levels.
 """
@@ -14,49 +14,48 @@ Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`; `rabbit_pr
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from amqpy.core.arguments import QUORUM
 from amqpy.core.jobs import LOT, Steps, sort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from amqpy.core.ledger import Owed, Taken
     from amqpy.core.queues.queue import Queue
+    from amqpy.core.unacked import Delivery, Taken
 
 _Group: TypeAlias = "tuple[Queue, str | None, int]"
-"""A queue, the tag of a consumer (None: each message is a portion; empty: the consumer is known by its number), and
-what comes first of its messages."""
+"""A queue, the tag of a consumer (None: each message is a portion; empty: the consumer is known by its number), and a
+number: lower ones come first."""
 
 
 class Part(NamedTuple):
-    """All of a portion, or some of it if it is large."""
+    """A whole portion, or some of it if it is large."""
 
-    owed: "list[Owed]"
+    owed: "list[Delivery]"
     ends_portion: bool
 
 
 class Portions:
-    """To be filled in the order of delivery tags, then sorted, then emptied."""
+    """Deliveries by portion: added in the order of delivery tags, then sorted, then popped."""
 
     __slots__ = ("_by_level", "_groups", "_next", "_order", "_together")
 
     def __init__(self, *, together: bool = False, by_level: bool = False) -> None:
-        """`together` is for the end of a channel. `by_level`: of one portion, the higher level comes first."""
+        """`together`: one portion per queue (the end of a channel). `by_level`: higher levels of a portion first."""
         self._together = together
         self._by_level = by_level
-        self._groups: dict[_Group, deque[Owed]] = {}
+        self._groups: dict[_Group, deque[Delivery]] = {}
         self._order: Iterator[_Group] = iter(())
         self._next: _Group | None = None
 
-    def __iter__(self) -> "Iterator[Owed]":
-        """What is still there, in no order."""
-        return (owed for group in self._groups.values() for owed in group)
+    def __iter__(self) -> "Iterator[Delivery]":
+        """The deliveries that were not popped yet, in no order."""
+        return (delivery for group in self._groups.values() for delivery in group)
 
     def add(self, taken: "Taken") -> None:
         groups = self._groups
-        for tag, owed in taken:
-            queue, _, message, consumer = owed
-            if self._together and consumer is not None and _is_in_turn(queue):
+        for tag, delivery in taken:
+            queue, _, message, consumer = delivery
+            if self._together and consumer is not None and queue.returns_in_turn:
                 key: _Group = (queue, "", consumer.number)
             elif consumer is not None:
                 key = (queue, consumer.tag, -queue.level_of(message) if self._by_level else 0)
@@ -64,9 +63,9 @@ class Portions:
                 key = (queue, str(tag) if self._together else None, 0)
             group = groups.get(key)
             if group is None:
-                groups[key] = deque((owed,))
+                groups[key] = deque((delivery,))
             else:
-                group.append(owed)
+                group.append(delivery)
 
     def sort(self) -> Steps:
         self._order = yield from sort(list(self._groups), _place)
@@ -79,17 +78,12 @@ class Portions:
             return None
         group = self._groups[key]
         is_alone = key[1] is None
-        owed = [group.popleft() for _ in range(1 if is_alone else min(LOT, len(group)))]
+        deliveries = [group.popleft() for _ in range(1 if is_alone else min(LOT, len(group)))]
         if group:
-            return Part(owed, ends_portion=is_alone)
+            return Part(deliveries, ends_portion=is_alone)
         del self._groups[key]
         self._next = next(self._order, None)
-        return Part(owed, not self._together or self._next is None or self._next[0] is not key[0])
-
-
-def _is_in_turn(queue: "Queue") -> bool:
-    """Of no matter for classic queues, where messages go back to their places."""
-    return queue.type == QUORUM and queue.vhost.profile.returns_in_turn
+        return Part(deliveries, not self._together or self._next is None or self._next[0] is not key[0])
 
 
 def _place(group: _Group) -> tuple[bytes, bool, bytes, int]:

@@ -1,14 +1,15 @@
-"""How much of a resource there must be, and whether there is.
+"""Limits of memory and free disk space, and the alarms that are set when they are crossed.
 
-The server measures, and says here what it found. What is short sets an alarm, which is cleared when there is enough
-again. Limits may change at any time; then the last measures are judged anew.
+The server measures and notes the results here. A resource that is short sets an alarm, which is cleared when there is
+enough again. Limits may change at any time; then the last measurements are compared again.
 
 Source: `vm_memory_monitor`, `rabbit_disk_monitor`.
 """
 
+import logging
 from typing import Final
 
-from amqpy.core.alarms import LOG, Alarms, Resource
+from amqpy.core.alarms import Alarms, Resource
 from amqpy.sizes import Limit
 from amqpy.wire.outbox import HIGH, UnsentLimit
 
@@ -16,10 +17,10 @@ DISK_INTERVAL_MIN_MS: Final = 100
 DISK_INTERVAL_MAX_MS: Final = 10_000
 
 DISK_RATE: Final = 250_000
-"""Bytes that a disk may be filled with in a millisecond, at most."""
+"""The most bytes that may be written to a disk in a millisecond."""
 
 UNSENT_SHARE: Final = 4
-"""The part of the memory that the broker may use which may be taken by what waits for one client: a quarter."""
+"""The bytes that wait for one client may take this fraction (1/4) of the memory that the broker may use."""
 
 UNSENT_MIN: Final = 2 * HIGH
 
@@ -28,33 +29,36 @@ MIB: Final = 1 << 20
 
 
 class Resources:
-    """Limits, and what was measured last. A limit of None is no limit."""
+    """The limits and the last measurements. A limit of None is no limit."""
 
-    def __init__(self, alarms: Alarms, memory_limit: Limit | None, disk_limit: Limit | None) -> None:
+    def __init__(
+        self, alarms: Alarms, memory_limit: Limit | None, disk_limit: Limit | None, log: logging.Logger
+    ) -> None:
         self.memory_limit = memory_limit
         self.disk_limit = disk_limit
         self.memory_used = self.memory_total = self.disk_free = -1
-        """Bytes; -1 is not known, or not yet."""
+        """Bytes; -1 if not known (yet)."""
         self.unsent_limit = UnsentLimit()
-        """How many bytes may wait for one client: its share, or next to nothing while memory is short."""
+        """The bytes that may wait for one client: its share, or next to nothing while memory is short."""
         self._alarms = alarms
+        self._log = log
         self._short: set[Resource] = set()
 
     @property
     def memory_allowed(self) -> int | None:
-        """Bytes that the broker may use before publishers have to wait; None: all there are."""
+        """Bytes that the broker may use before publishers are blocked; None is no limit."""
         if self.memory_limit is None or self.memory_total < 0:
             return None
         return min(self.memory_limit.of(self.memory_total), self.memory_total)
 
     @property
     def disk_needed(self) -> int | None:
-        """Bytes that must be free; None: none."""
+        """Bytes that must be free; None is no limit."""
         return None if self.disk_limit is None else self.disk_limit.of(max(self.memory_total, 0))
 
     @property
     def disk_interval_ms(self) -> int:
-        """How long the disk need not be measured: the less is free, the shorter."""
+        """Milliseconds until the next measurement of the disk: the less is free, the fewer."""
         needed, free = self.disk_needed, self.disk_free
         if needed is None or free < needed:
             return DISK_INTERVAL_MAX_MS
@@ -71,7 +75,7 @@ class Resources:
         self._judge_disk()
 
     def note_memory(self, used: int, total: int) -> None:
-        """The broker uses so many bytes of so many."""
+        """Notes the bytes that the broker uses and the bytes there are; sets or clears the alarm."""
         is_news = total != self.memory_total
         self.memory_used, self.memory_total = used, total
         if is_news:
@@ -79,7 +83,7 @@ class Resources:
         self._judge_memory()
 
     def note_disk(self, free: int) -> None:
-        """So many bytes are free where durable things are."""
+        """Notes the free bytes of the disk with the data directory; sets or clears the alarm."""
         is_first = self.disk_free < 0
         self.disk_free = free
         if is_first:
@@ -105,7 +109,7 @@ class Resources:
     def _judge(self, resource: Resource, is_short: bool, finding: str) -> None:
         if is_short == (resource in self._short):
             return
-        LOG.info("%s", finding)
+        self._log.info("%s", finding)
         if is_short:
             self._short.add(resource)
             self._alarms.set(resource)
@@ -116,7 +120,7 @@ class Resources:
     def _tell_memory_limit(self) -> None:
         allowed, total = self.memory_allowed, self.memory_total
         if allowed is not None:
-            LOG.info(
+            self._log.info(
                 "Memory high watermark set to %d MiB (%d bytes) of %d MiB (%d bytes) total",
                 allowed // MIB,
                 allowed,
@@ -126,4 +130,4 @@ class Resources:
 
     def _tell_disk_limit(self) -> None:
         if self.disk_needed is not None and self.disk_free >= 0:
-            LOG.info("Disk free limit set to %dMB", self.disk_needed // MB)
+            self._log.info("Disk free limit set to %dMB", self.disk_needed // MB)

@@ -1,7 +1,7 @@
 """Sender-selected distribution: the headers CC and BCC name more routing keys for a message.
 
-A message goes to every queue that any of its keys leads to, once. CC stays in the message, BCC is taken out. Of several
-headers of one name the first counts, and the others stay.
+A message is routed to every queue that any of its keys matches, once. CC stays in the message, BCC is removed. Of
+several headers with one name the first counts, and the others stay.
 
 Source: `rabbit_basic:header_routes`, `rabbit_basic:strip_bcc_header`.
 """
@@ -12,12 +12,12 @@ from amqpy.wire.values import Field, decode_array, drop_entry
 
 
 def may_have_copies(header: bytes) -> bool:
-    """A quick look: False means that there is neither a CC nor a BCC."""
+    """A quick test: False means that there is neither a CC nor a BCC."""
     return b"CC" in header
 
 
 def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
-    """The additional routing keys, and the content header without BCC. Raises PreconditionFailed."""
+    """Returns the additional routing keys, and the content header without BCC. Raises PreconditionFailed."""
     headers = headers_of(header)
     for name in ("CC", "BCC"):
         field = headers.get(name)

@@ -1,209 +1,17 @@
-"""Data structures without AMQP inside."""
+"""Data structures that know nothing of AMQP."""
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
 
-T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
-
-
-Cleared: TypeAlias = "list[deque[Any] | list[Any]]"
-"""What was in a FIFO: items, in deques, and positions and items, in lists."""
-
-
-class ReadyFifo(Generic[T]):
-    """A FIFO whose items can be put back where they were.
-
-    Every item gets the next position when it is appended. Whatever was ever taken out came from the front, so an
-    item that is put back belongs before all that never left: two containers keep the order, a heap of what came
-    back and a deque of the rest, and only what came back needs its position stored.
-    """
-
-    __slots__ = ("fresh", "front", "returned")
-
-    def __init__(self) -> None:
-        self.fresh: deque[T] = deque()
-        self.returned: list[tuple[int, T]] = []
-        self.front = 0
-
-    def __len__(self) -> int:
-        return len(self.fresh) + len(self.returned)
-
-    def __iter__(self) -> Iterator[tuple[int, T]]:
-        """Positions and items, in order."""
-        yield from sorted(self.returned, key=lambda entry: entry[0])
-        yield from enumerate(self.fresh, self.front)
-
-    @property
-    def in_memory(self) -> int:
-        """How many items are, if not all."""
-        return len(self)
-
-    def append(self, item: T) -> None:
-        self.fresh.append(item)
-
-    def pass_by(self, item: T) -> int:
-        """The position of an item that is appended and popped at once. Only for an empty FIFO."""
-        position = self.front
-        self.front = position + 1
-        return position
-
-    def pop(self) -> tuple[int, T, bool]:
-        """The first item's position, the item, and whether it had been put back. Raises IndexError when empty."""
-        if self.returned:
-            position, item = heapq.heappop(self.returned)
-            return position, item, True
-        item = self.fresh.popleft()
-        position = self.front
-        self.front = position + 1
-        return position, item, False
-
-    def first(self) -> T | None:
-        """The item that `pop` would return, or None."""
-        if self.returned:
-            return self.returned[0][1]
-        return self.fresh[0] if self.fresh else None
-
-    def put_back(self, position: int, item: T) -> None:
-        heapq.heappush(self.returned, (position, item))
-
-    def settle(self, position: int, item: T) -> None:
-        """An item that was popped will not be put back."""
-
-    @property
-    def has_returned(self) -> bool:
-        """Whether anything that came back is there."""
-        return bool(self.returned)
-
-    def clear(self) -> Cleared:
-        """Forgets everything. The answer holds it, for somebody to let go of it bit by bit."""
-        cleared: Cleared = [self.fresh, self.returned]
-        self.front += len(self.fresh)
-        self.fresh = deque()
-        self.returned = []
-        return cleared
-
-
-class LevelledFifo(ReadyFifo[T]):
-    """Several FIFOs, of which the highest that has anything comes first; it also knows the size of all its items.
-
-    `fresh` and `returned` are those of the first level that has anything, so that whoever looks there to see whether
-    there is anything pays the same as with one level. Positions count within a level.
-    """
-
-    __slots__ = ("_count", "_level_of", "_levels", "_make", "_occupied", "_size_of", "size")
-
-    def __init__(
-        self,
-        level_of: Callable[[T], int],
-        size_of: Callable[[T], int],
-        base: ReadyFifo[T],
-        *,
-        make: Callable[[int], ReadyFifo[T]] = lambda level: ReadyFifo(),
-        size: int | None = None,
-    ) -> None:
-        """`base` becomes level 0, with all that is in it, whose `size` may be known; `make` makes another level."""
-        super().__init__()
-        self._make = make
-        self._level_of = level_of
-        self._size_of = size_of
-        self._levels = {0: base}
-        self._occupied = 1 if len(base) else 0
-        """A bit for each level that has anything."""
-        self._count = len(base)
-        self.size = sum(size_of(item) for _, item in base) if size is None else size
-        self._show_first()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[tuple[int, T]]:
-        for level in sorted(self._levels, reverse=True):
-            yield from self._levels[level]
-
-    def base(self) -> ReadyFifo[T]:
-        """Level 0, for one who goes on without the others."""
-        return self._levels[0]
-
-    def append(self, item: T) -> None:
-        self._join(item).append(item)
-        self._show_first()
-
-    def pass_by(self, item: T) -> int:
-        return self._level(self._level_of(item)).pass_by(item)
-
-    def pop(self) -> tuple[int, T, bool]:
-        level = self._occupied.bit_length() - 1
-        if level < 0:
-            raise IndexError("pop from an empty FIFO")
-        fifo = self._levels[level]
-        position, item, returned = fifo.pop()
-        self._count -= 1
-        self.size -= self._size_of(item)
-        if not fifo.fresh and not fifo.returned:
-            self._occupied ^= 1 << level
-            self._show_first()
-        return position, item, returned
-
-    def put_back(self, position: int, item: T) -> None:
-        self._join(item).put_back(position, item)
-        self._show_first()
-
-    def settle(self, position: int, item: T) -> None:
-        self._level(self._level_of(item)).settle(position, item)
-
-    @property
-    def has_returned(self) -> bool:
-        return any(fifo.returned for fifo in self._levels.values())
-
-    def clear(self) -> Cleared:
-        cleared = [part for fifo in self._levels.values() for part in fifo.clear()]
-        self._occupied = self._count = self.size = 0
-        self._show_first()
-        return cleared
-
-    @property
-    def in_memory(self) -> int:
-        return sum(fifo.in_memory for fifo in self._levels.values())
-
-    def levels(self) -> Iterable[ReadyFifo[T]]:
-        return self._levels.values()
-
-    def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
-        """A FIFO becomes a level that was empty, with all that is in it."""
-        self._levels[level] = fifo
-        if len(fifo):
-            self._occupied |= 1 << level
-        self._count += len(fifo)
-        self.size += size
-        self._show_first()
-
-    def _level(self, level: int) -> ReadyFifo[T]:
-        fifo = self._levels.get(level)
-        if fifo is None:
-            fifo = self._levels[level] = self._make(level)
-        return fifo
-
-    def _join(self, item: T) -> ReadyFifo[T]:
-        """The level of an item that comes (back)."""
-        level = self._level_of(item)
-        self._occupied |= 1 << level
-        self._count += 1
-        self.size += self._size_of(item)
-        return self._level(level)
-
-    def _show_first(self) -> None:
-        first = self._levels[max(self._occupied.bit_length() - 1, 0)]
-        self.fresh, self.returned = first.fresh, first.returned
 
 
 class DeadlineHeap(Generic[H]):
     """Keys with a deadline each; setting a new one replaces the old.
 
-    Entries that no longer hold stay in the heap until they come up; they name their key by a number, so that a key
-    which was discarded is let go at once.
+    Replaced entries stay in the heap until they come up; they name their key by a number, so that a key which was
+    discarded is released at once.
     """
 
     def __init__(self) -> None:
@@ -269,7 +77,7 @@ class TopicTrie(Generic[H]):
         node.values[value] = None
 
     def remove(self, pattern: list[str], value: H) -> None:
-        """Takes the value away, and the nodes that only led to it."""
+        """Removes the value, and the nodes that only led to it."""
         path = [self._root]
         for word in pattern:
             path.append(path[-1].children[word])

@@ -1,4 +1,4 @@
-"""Declaring, deleting and binding: what there is in a virtual host, and what is bound to what.
+"""Declaring, deleting and binding exchanges and queues of a virtual host.
 
 An operation checks everything first, in RabbitMQ's order, and changes things after. It raises a ChannelFault or
 ConnectionFault that says why not.
@@ -8,32 +8,25 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 
 from typing import TYPE_CHECKING
 
-from amqpy.core.administration.limits import refuse_queue
-from amqpy.core.arguments import (
-    CLASSIC,
-    EXCHANGE_ARGUMENTS,
-    QUORUM,
-    STREAM,
-    assert_same_arguments,
-    assert_same_property,
-    check_queue_arguments,
-    compared_arguments,
-)
+from amqpy.core.administration.limits import check_queue_limit
+from amqpy.core.arguments import CLASSIC, EXCHANGE_ARGUMENTS, QUORUM, STREAM, check_queue_arguments, compared_arguments
 from amqpy.core.checks import (
+    check_not_default,
+    check_not_reserved,
+    check_passive_permission,
+    check_permission,
     exchange_text,
     find_exchange,
     find_queue,
     locked,
     open_queue,
-    permit,
-    permit_passive,
     queue_text,
-    refuse_default,
-    refuse_reserved,
     stripped,
 )
-from amqpy.core.effects import Client
+from amqpy.core.equivalence import assert_same_arguments, assert_same_property
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
+from amqpy.core.ports import Client
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
@@ -62,9 +55,9 @@ DENIED = {
         "from a future major RabbitMQ version; actual versions to be determined."
     ),
 }
-"""The beginning of what RabbitMQ says, of which clients are told no more than 255 bytes."""
+"""The beginning of RabbitMQ's texts: of a reply text clients get no more than 255 bytes."""
 
-QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (Queue, QuorumQueue)}
+QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue, QuorumQueue)}
 
 
 class Topology:
@@ -87,22 +80,22 @@ class Topology:
         internal: bool,
         arguments: Table,
     ) -> None:
-        """exchange.declare. Creates the exchange or makes sure that it is as asked for."""
+        """Creates the exchange, or checks that it is as declared (exchange.declare)."""
         kind_of_exchange = exchange_type(kind, vhost.profile)
         name = stripped(name)
-        refuse_default(name)
-        permit(client, vhost, "configure", "exchange", name)
+        check_not_default(name)
+        check_permission(client, vhost, "configure", "exchange", name)
         exchange = vhost.exchanges.get(name)
         if exchange is None:
-            refuse_reserved("exchange", name)
+            check_not_reserved("exchange", name)
             alternate = arguments.get("alternate-exchange")
             if alternate is not None:
                 if alternate.kind != "longstr":
                     raise PreconditionFailed(
                         f"invalid type '{alternate.kind}' for arg 'alternate-exchange' in {exchange_text(vhost, name)}"
                     )
-                permit(client, vhost, "read", "exchange", name)
-                permit(client, vhost, "write", "exchange", alternate.value)
+                check_permission(client, vhost, "read", "exchange", name)
+                check_permission(client, vhost, "write", "exchange", alternate.value)
             kind_of_exchange.check_arguments(arguments, vhost.profile)
             vhost.add_exchange(
                 kind_of_exchange(
@@ -119,19 +112,19 @@ class Topology:
         assert_same_arguments(what, EXCHANGE_ARGUMENTS, exchange.arguments, arguments)
 
     def check_exchange(self, client: Client, vhost: Vhost, name: str) -> None:
-        """exchange.declare with passive."""
+        """Checks that the exchange exists (exchange.declare with passive)."""
         name = stripped(name)
-        refuse_default(name)
-        permit_passive(client, vhost, "exchange", name)
+        check_not_default(name)
+        check_passive_permission(client, vhost, "exchange", name)
         find_exchange(vhost, name)
 
     def delete_exchange(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool) -> None:
-        """exchange.delete. What is not there is deleted already."""
+        """Deletes the exchange, if it exists (exchange.delete)."""
         name = stripped(name)
-        refuse_default(name)
+        check_not_default(name)
         if name.startswith("amq."):
             raise AccessRefused(f"deletion of system {exchange_text(vhost, name)} not allowed")
-        permit(client, vhost, "configure", "exchange", name)
+        check_permission(client, vhost, "configure", "exchange", name)
         exchange = vhost.exchanges.get(name)
         if exchange is None:
             return
@@ -152,27 +145,27 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> Queue:
-        """queue.declare. Creates the queue, named by us if it has no name, or makes sure that it is as asked for."""
+        """Creates the queue, with a made name if none is given, or checks that it is as declared (queue.declare)."""
         name = stripped(name)
         durable = durable and not exclusive
         arguments = _with_default_type(vhost, arguments, fits=durable and not auto_delete)
         if name:
-            refuse_reserved("queue", name)
+            check_not_reserved("queue", name)
         else:
             kind = arguments.get("x-queue-type")
             if kind is not None and kind.value in {QUORUM, STREAM}:
                 raise PreconditionFailed(f"Cannot declare a server-named queue for type rabbit_{kind.value}_queue")
             name = f"amq.gen-{self._broker.new_name()}"
-        permit(client, vhost, "configure", "queue", name)
+        check_permission(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:
             if not vhost.profile.limits_come_last:
-                refuse_queue(vhost, name)
+                check_queue_limit(vhost, name)
             kind_of_queue = self._check_new_queue(
                 client, vhost, name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
             )
             if vhost.profile.limits_come_last:
-                refuse_queue(vhost, name)
+                check_queue_limit(vhost, name)
             return vhost.add_queue(
                 name,
                 kind_of_queue,
@@ -201,7 +194,7 @@ class Topology:
         auto_delete: bool,
         arguments: Table,
     ) -> type[Queue]:
-        """The type of a queue that may be created."""
+        """Checks that the queue may be created, and returns its class."""
         what = queue_text(vhost, name)
         dead_letter_exchange = arguments.get("x-dead-letter-exchange")
         if dead_letter_exchange is not None:
@@ -209,8 +202,8 @@ class Topology:
                 raise PreconditionFailed(
                     f"invalid type '{dead_letter_exchange.kind}' for arg 'x-dead-letter-exchange' in {what}"
                 )
-            permit(client, vhost, "read", "queue", name)
-            permit(client, vhost, "write", "exchange", dead_letter_exchange.value)
+            check_permission(client, vhost, "read", "queue", name)
+            check_permission(client, vhost, "write", "exchange", dead_letter_exchange.value)
         name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
         if not (durable or exclusive or vhost.profile.transient_queues):
             raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
@@ -224,41 +217,41 @@ class Topology:
         return kind
 
     def stat(self, queue: Queue) -> tuple[int, int]:
-        """How many messages wait and how many consumers there are. To ask is to use."""
+        """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
         queue.use()
-        return len(queue.ready), queue.consumer_count
+        return queue.ready_count, queue.consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
-        """queue.declare with passive."""
+        """Finds the queue (queue.declare with passive)."""
         name = stripped(name)
-        permit_passive(client, vhost, "queue", name)
+        check_passive_permission(client, vhost, "queue", name)
         return open_queue(client, vhost, name)
 
     def delete_queue(self, client: Client, vhost: Vhost, name: str, *, if_unused: bool, if_empty: bool) -> int:
-        """queue.delete; how many messages went with it. What is not there is deleted already."""
+        """Deletes the queue, if it exists (queue.delete); returns the number of its ready messages."""
         name = stripped(name)
-        permit(client, vhost, "configure", "queue", name)
+        check_permission(client, vhost, "configure", "queue", name)
         if name not in vhost.queues:
             return 0
         queue = open_queue(client, vhost, name)
         queue.check_delete(if_unused=if_unused, if_empty=if_empty)
-        count = len(queue.ready)
+        count = queue.ready_count
         vhost.remove_queue(queue, client.user_name)
         return count
 
     def purge_queue(self, client: Client, vhost: Vhost, name: str) -> int:
-        """queue.purge; how many messages were dropped. Those that consumers have stay theirs."""
-        permit(client, vhost, "read", "queue", name)
+        """Drops the ready messages (queue.purge) and returns their number. Unacknowledged ones stay."""
+        check_permission(client, vhost, "read", "queue", name)
         queue = open_queue(client, vhost, name)
-        return queue.discard()
+        return queue.purge()
 
     # --- bindings
 
     def bind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.bind"""
-        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        """Binds a queue to an exchange (queue.bind)."""
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         source = find_exchange(vhost, exchange)
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
         source.check_binding(binding)
@@ -268,15 +261,15 @@ class Topology:
     def unbind_queue(
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
-        """queue.unbind. What is not bound, or not even there, is unbound already."""
-        queue, exchange = self._permit_queue_binding(client, vhost, queue, exchange)
+        """Removes a binding of a queue, if it exists (queue.unbind)."""
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
         self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.bind"""
-        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        """Binds an exchange to another one (exchange.bind)."""
+        destination, source = self._check_exchange_binding(client, vhost, destination, source)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
         exchange.check_binding(binding)
@@ -285,25 +278,25 @@ class Topology:
     def unbind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
-        """exchange.unbind. What is not bound, or not even there, is unbound already."""
-        destination, source = self._permit_exchange_binding(client, vhost, destination, source)
+        """Removes a binding of an exchange, if it exists (exchange.unbind)."""
+        destination, source = self._check_exchange_binding(client, vhost, destination, source)
         self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
-    def _permit_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
+    def _check_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
         queue, exchange = stripped(queue), stripped(exchange)
         if queue.startswith(f"{REPLY_TO}.") and not vhost.profile.binds_reply_queues:
             raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
-        permit(client, vhost, "write", "queue", queue)
-        refuse_default(exchange)
-        permit(client, vhost, "read", "exchange", exchange)
+        check_permission(client, vhost, "write", "queue", queue)
+        check_not_default(exchange)
+        check_permission(client, vhost, "read", "exchange", exchange)
         return queue, exchange
 
-    def _permit_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
+    def _check_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
         destination, source = stripped(destination), stripped(source)
-        permit(client, vhost, "write", "exchange", destination)
-        refuse_default(destination)
-        refuse_default(source)
-        permit(client, vhost, "read", "exchange", source)
+        check_permission(client, vhost, "write", "exchange", destination)
+        check_not_default(destination)
+        check_not_default(source)
+        check_permission(client, vhost, "read", "exchange", source)
         return destination, source
 
     def _unbind(
@@ -327,8 +320,8 @@ class Topology:
 
 
 def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
-    """The arguments with the virtual host's default type of queue, if none is given. Only a durable queue that is
-    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default."""
+    """Adds the virtual host's default queue type to the arguments, if none is given. Only a durable queue that is
+    neither exclusive nor auto-delete fits any type; the others are classic, whatever the default is."""
     profile = vhost.profile
     kind = vhost.metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
     if kind is None or "x-queue-type" in arguments:

@@ -1,41 +1,41 @@
 """A virtual host: its exchanges and queues, the bindings between them, and the routes they make.
 
-Everything here is plain state and always succeeds; who may do what, and what is refused with which words, is the
-broker's business (`operations`). What is added or removed is told as an event and, if it is durable, recorded; what is
-only *placed* was there already before the broker started.
+Everything here only holds state and always succeeds; permissions, checks and their error texts are the broker's
+(`broker`, `topology`). What is added or removed is told as an event and, if it is durable, recorded; what is only
+*placed* was there already before the broker started.
 
-Source: `rabbit_vhost` (what a new vhost has), `rabbit_binding` (what goes when something else goes),
+Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is deleted with something else),
 `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from amqpy.core import records
 from amqpy.core.administration.limits import Limits
-from amqpy.core.administration.policies import Rules
-from amqpy.core.agenda import Agenda
+from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
-from amqpy.core.effects import Client
-from amqpy.core.events import description
+from amqpy.core.durability import encoding
+from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
-from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, DirectExchange, Exchange
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import Keys, Message, MessageView, Target
+from amqpy.core.ports import Client
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
+from amqpy.core.routing import Router
+from amqpy.core.scheduler import Scheduler
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
-ROUTES_MAX = 10_000
-"""Routes remembered per vhost and user; more (a routing key per message, say) start over."""
-
 CONSUMER_UNITS, BINDING_UNITS, QUEUE_UNITS = 5, 5, 20
-"""What it costs to remove one, as `jobs` counts it."""
+"""The cost of removing one of each, in the units of `jobs`."""
 
 RULE_UNITS = 10
-"""What it costs to find the policies of one, and to apply them."""
+"""The cost of finding and applying the policies of one queue or exchange, in the units of `jobs`."""
 
 PREDECLARED = {
     "amq.direct": "direct",
@@ -47,26 +47,8 @@ PREDECLARED = {
 }
 
 
-NO_MESSAGE = MessageView(Message(b"", b"", b""))
-"""What is looked at to find out whether a message must be looked at."""
-
-
-class Route:
-    """Where the messages of one kind of publish go: same exchange, routing key, flags and user."""
-
-    __slots__ = ("address", "exchange", "mandatory", "queues", "routing_key")
-
-    def __init__(self, address: bytes, exchange: Exchange, routing_key: str, mandatory: bool) -> None:
-        self.address = address
-        self.exchange = exchange
-        self.routing_key = routing_key
-        self.mandatory = mandatory
-        self.queues: tuple[Target, ...] | None = None
-        """None when each message must be looked at, because some exchange on the way asks for that."""
-
-
 class Metadata(NamedTuple):
-    """What an administrator says about a virtual host."""
+    """The properties of a virtual host that an administrator sets."""
 
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -79,30 +61,28 @@ class Vhost:
     """The objects of one virtual host."""
 
     def __init__(
-        self, name: str, agenda: Agenda, events: Events, profile: Profile, choose: Callable[[int], int]
+        self, name: str, scheduler: Scheduler, events: Events, profile: Profile, choose: Callable[[int], int]
     ) -> None:
         self.name = name
-        self.agenda = agenda
+        self.scheduler = scheduler
         self.events = events
         self.profile = profile
         self.choose = choose
-        """A random number below the one that is given."""
+        """Makes a random number below the one it is given."""
         self.metadata = Metadata()
-        self.rules = Rules(profile)
+        self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.tracer: Tracer | None = None
-        """Who copies all messages, while that is asked for."""
+        """Copies all messages while tracing is on, else None."""
         self.clients: dict[Client, None] = {}
-        """The connections that are open to it."""
+        """The open connections to this virtual host."""
         self.queues: dict[str, Queue] = {}
         self.exchanges: dict[str, Exchange] = {}
         self.reply_queues: dict[str, ReplyQueue] = {}
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
-        self._routes: dict[str, dict[bytes, Route]] = {}
-        self._own_routes: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
-        """Routes of messages that the broker publishes itself, by exchange and address."""
+        self.router = Router(self.exchanges, self.queues, self.reply_queues, returns_replies=profile.returns_replies)
         self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
             internal = exchange == TRACE_EXCHANGE
@@ -115,50 +95,50 @@ class Vhost:
         return self.tracer is not None
 
     def trace(self, tracer: Tracer | None) -> None:
-        """From now on, this one copies all messages; or nobody does."""
+        """Turns tracing on with the tracer that copies all messages, or off with None."""
         self.tracer = tracer
-        self.forget_routes()
+        self.router.forget()
 
     @property
     def limits(self) -> Limits:
         limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
         return limits
 
-    def govern(self) -> Steps:
-        """Applies policies that have changed: a job. What is declared meanwhile knows them already."""
+    def apply_policies(self) -> Steps:
+        """Applies policies that have changed: a job. Queues and exchanges declared meanwhile have them already."""
         for queue in each(self.queues.values()):
             if not queue.deleted:
-                self.rules.govern_queue(queue)
+                self.policies.apply_to_queue(queue)
             yield RULE_UNITS
         for exchange in each(self.exchanges.values()):
-            if not exchange.deleted and self.rules.govern_exchange(exchange):
-                self.forget_routes()
+            if not exchange.deleted and self.policies.apply_to_exchange(exchange):
+                self.router.forget()
             yield RULE_UNITS
 
     # --- queues and exchanges
 
     def place_exchange(self, exchange: Exchange) -> None:
         self.exchanges[exchange.name] = exchange
-        self.rules.govern_exchange(exchange)
-        self.forget_routes()
+        self.policies.apply_to_exchange(exchange)
+        self.router.forget()
 
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
         self.place_exchange(exchange)
-        if records.is_recorded(exchange):
-            self.agenda.put(records.of_exchange(exchange))
-        self.events.tell("exchange.created", description.of_exchange, exchange, actor)
+        if encoding.is_recorded(exchange):
+            self.scheduler.put(encoding.of_exchange(exchange))
+        self.events.tell("exchange.created", event_properties.of_exchange, exchange, actor)
 
     def place_queue(self, queue: Queue) -> None:
         self.queues[queue.name] = queue
-        self.rules.govern_queue(queue, new=True)
+        self.policies.apply_to_queue(queue, new=True)
         if queue.owner is not None:
             self.owned.setdefault(queue.owner, {})[queue] = None
-        self.forget_routes()
+        self.router.forget()
 
     def add_queue(
         self,
         name: str,
-        kind: type[Queue] = Queue,
+        kind: type[Queue] = ClassicQueue,
         *,
         durable: bool,
         auto_delete: bool,
@@ -173,34 +153,34 @@ class Vhost:
             auto_delete=auto_delete,
             owner=owner,
             arguments=arguments,
-            agenda=self.agenda,
+            scheduler=self.scheduler,
         )
         self.place_queue(queue)
         if durable:
-            self.agenda.put(records.of_queue(queue))
-        self.events.tell("queue.created", description.of_queue, queue, self.events.node, actor)
+            self.scheduler.put(encoding.of_queue(queue))
+        self.events.tell("queue.created", event_properties.of_queue, queue, self.events.node, actor)
         return queue
 
     def remove_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> None:
-        """Deletes a queue: its consumers are told, its bindings and messages go with it."""
-        self.agenda.jobs.do(self.take_queue(queue, actor))
+        """Deletes a queue with its bindings and messages, and notifies its consumers."""
+        self.scheduler.jobs.do(self.take_queue(queue, actor))
 
     def take_queue(self, queue: Queue, actor: str = INTERNAL_USER) -> Steps:
-        """`remove_queue` as part of a job: the queue is gone at once, what it leaves behind goes bit by bit."""
+        """`remove_queue` as part of a job: the queue is gone at once, its consumers and bindings go bit by bit."""
         del self.queues[queue.name]
         if queue.durable:
-            self.agenda.drop(records.of_queue(queue))
+            self.scheduler.drop(encoding.of_queue(queue))
         queue.deleted = True
         if queue.owner is not None:
             del self.owned[queue.owner][queue]
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
-        self.agenda.dirty.pop(queue, None)
-        self.agenda.unfinished.pop(queue, None)
+        self.scheduler.queues_to_drain.pop(queue, None)
+        self.scheduler.queues_to_drain_further.pop(queue, None)
         queue.close()
-        queue.discard()
-        queue.let_go()
-        self.forget_routes()
+        queue.purge()
+        queue.release()
+        self.router.forget()
         return self._clear_away(queue, actor)
 
     def _clear_away(self, queue: Queue, actor: str) -> Steps:
@@ -208,42 +188,43 @@ class Vhost:
             if consumer not in queue.consumers:
                 continue
             queue.remove_consumer(consumer)
-            self.agenda.cancelled.append(consumer)
+            self.scheduler.cancelled_consumers.append(consumer)
             if queue.type == CLASSIC:
-                self.events.tell("consumer.deleted", description.of_consumer_gone, consumer, actor)
+                self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
         yield from self.unbind(each(queue.bindings))
-        self.events.tell("queue.deleted", description.of_queue_gone, queue, actor)
+        self.events.tell("queue.deleted", event_properties.of_queue_gone, queue, actor)
         yield QUEUE_UNITS
 
     def add_reply_queue(self, queue: ReplyQueue) -> None:
         self.reply_queues[queue.name] = queue
 
     def remove_reply_queue(self, queue: ReplyQueue) -> None:
-        """Nobody waits for these replies any more."""
+        """Removes the queue of a consumer that has left; the replies that wait are dropped."""
         del self.reply_queues[queue.name]
         queue.deleted = True
-        if len(queue.ready):
-            self.agenda.discarded.append(queue.ready.clear())
-        self.forget_routes()
+        if queue.waiting:
+            self.scheduler.discarded.append([queue.waiting])
+            queue.waiting = deque()
+        self.router.forget()
 
     def remove_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
-        """Deletes an exchange with all its bindings, and whatever auto-deletes because of that."""
-        self.agenda.jobs.do(self.take_exchange(exchange, actor))
+        """Deletes an exchange with all its bindings, and the auto-delete exchanges that are unused after that."""
+        self.scheduler.jobs.do(self.take_exchange(exchange, actor))
 
     def take_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> Steps:
-        """`remove_exchange` as part of a job: it is gone at once, and its bindings go bit by bit."""
+        """`remove_exchange` as part of a job: the exchange is gone at once, its bindings go bit by bit."""
         self._drop_exchange(exchange, actor)
         return self._unlink_all(exchange, actor)
 
     def _drop_exchange(self, exchange: Exchange, actor: str) -> None:
         del self.exchanges[exchange.name]
         exchange.deleted = True
-        if records.is_recorded(exchange):
-            self.agenda.drop(records.of_exchange(exchange))
+        if encoding.is_recorded(exchange):
+            self.scheduler.drop(encoding.of_exchange(exchange))
         exchange.discard()
-        self.forget_routes()
-        self.events.tell("exchange.deleted", description.of_deletion, exchange, actor)
+        self.router.forget()
+        self.events.tell("exchange.deleted", event_properties.of_deletion, exchange, actor)
 
     def _unlink_all(self, exchange: Exchange, actor: str) -> Steps:
         work = [exchange]
@@ -258,14 +239,14 @@ class Vhost:
         yield QUEUE_UNITS
 
     def message_count(self) -> int:
-        """Messages, once for each queue they are in, and those that exchanges keep."""
-        queues = (*self.queues.values(), *self.reply_queues.values())
-        in_queues = sum(len(queue.ready) + queue.unacked for queue in queues)
+        """The number of messages in all queues, and of those that exchanges keep."""
+        in_queues = sum(queue.ready_count + queue.unacked_count for queue in self.queues.values())
+        in_queues += sum(len(queue.waiting) for queue in self.reply_queues.values())
         return in_queues + sum(exchange.message_count() for exchange in self.exchanges.values())
 
     def messages_in_memory(self) -> int:
-        """The same, but for those that are on disk only."""
-        on_disk = sum(len(queue.ready) - queue.ready.in_memory for queue in self.queues.values())
+        """Like `message_count`, without messages that are only on disk."""
+        on_disk = sum(queue.ready_count - queue.in_memory_count for queue in self.queues.values())
         return self.message_count() - on_disk
 
     # --- bindings
@@ -273,19 +254,19 @@ class Vhost:
     def place_binding(self, binding: Binding) -> None:
         binding.source.add(binding)
         _links(binding)[binding] = None
-        self.forget_routes()
+        self.router.forget()
 
     def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
-        """Binding what is bound already changes nothing."""
+        """Adds a binding. One that exists already stays as it is."""
         if binding.identity in binding.source.bindings:
             return
         self.place_binding(binding)
         if binding.durable:
-            self.agenda.put(records.of_binding(binding))
-        self.events.tell("binding.created", description.of_binding, binding, actor)
+            self.scheduler.put(encoding.of_binding(binding))
+        self.events.tell("binding.created", event_properties.of_binding, binding, actor)
 
     def remove_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
-        self.agenda.jobs.do(self.unbind([binding], actor))
+        self.scheduler.jobs.do(self.unbind([binding], actor))
 
     def unbind(self, bindings: Iterable[Binding], actor: str = INTERNAL_USER) -> Steps:
         """Removes bindings, and the auto-delete exchanges that have none left: a job."""
@@ -295,21 +276,21 @@ class Vhost:
             yield BINDING_UNITS
 
     def _unlink(self, binding: Binding, actor: str) -> bool:
-        """Whether it was still there."""
+        """Removes a binding from both its ends. True if it was still there."""
         links = _links(binding)
         if binding not in links:
             return False
         binding.source.remove(binding)
         del links[binding]
         if binding.durable and not self._is_bound_again(binding):
-            self.agenda.drop(records.of_binding(binding))
-        self.events.tell("binding.deleted", description.of_binding, binding, actor)
+            self.scheduler.drop(encoding.of_binding(binding))
+        self.events.tell("binding.deleted", event_properties.of_binding, binding, actor)
         if not (binding.source.deleted or binding.destination.deleted):
-            self.forget_routes()
+            self.router.forget()
         return True
 
     def _is_bound_again(self, binding: Binding) -> bool:
-        """Whether there is the same one between those that have the names of its ends now. It has the same record."""
+        """True if the same binding exists again, between new objects with the old names. It has the same record."""
         if not (binding.source.deleted or binding.destination.deleted):
             return False
         source = self.exchanges.get(binding.source.name)
@@ -320,79 +301,9 @@ class Vhost:
         same = source.bindings.get((destination, *binding.identity[1:]))
         return same is not None and same.durable
 
-    # --- routes
-
-    def routes_of(self, user_name: str) -> dict[bytes, Route]:
-        """The user's remembered routes: by the payload of a publish method, filled by `remember_route`.
-
-        The dict stays the same one for good and is emptied when the topology or a permission changes.
-        """
-        return self._routes.setdefault(user_name, {})
-
-    def remember_route(self, user_name: str, payload: bytes, route: Route) -> None:
-        routes = self._routes[user_name]
-        if len(routes) >= ROUTES_MAX:
-            routes.clear()
-        routes[payload] = route
-
-    def forget_routes(self) -> None:
-        for routes in self._routes.values():
-            routes.clear()
-        self._own_routes.clear()
-
-    def find_queues(self, route: Route) -> tuple[Target, ...] | None:
-        """The queues of every message on this route, or None when that depends on the message."""
-        return self._walk(route.exchange, (route.routing_key,), NO_MESSAGE)
-
-    def queues_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
-        """The queues of this message when it is published to the exchange.
-
-        To be asked once for each message that is published: some exchanges take note of those they see.
-        """
-        if not message.more_keys:
-            key = (exchange, message.address)
-            if key not in self._own_routes:
-                if len(self._own_routes) >= ROUTES_MAX:
-                    self._own_routes.clear()
-                self._own_routes[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
-            targets = self._own_routes[key]
-            if targets is not None:
-                return targets
-        return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
-
-    def returns(self, targets: Sequence[Target]) -> bool:
-        """Whether a mandatory message that went to these is returned."""
-        if targets and (not self.profile.returns_replies or not isinstance(targets[0], ReplyQueue)):
-            return False
-        return all(isinstance(target, ReplyQueue) for target in targets)
-
-    def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
-        """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
-        if first.name == "":
-            found = (self.queues.get(key) or self.reply_queues.get(key) for key in keys)
-            return tuple(dict.fromkeys(queue for queue in found if queue is not None))
-        targets: dict[Target, None] = {}
-        seen = {first}
-        work = [first]
-        while work:
-            exchange = work.pop()
-            if exchange.per_message and view is NO_MESSAGE:
-                return None
-            # What was deleted may still be bound for a while.
-            destinations = [each for each in exchange.match(keys, view) if not each.deleted]
-            if not destinations and exchange.alternate in self.exchanges:
-                destinations = [self.exchanges[exchange.alternate]]
-            for destination in destinations:
-                if not isinstance(destination, Exchange):
-                    targets[destination] = None
-                elif destination not in seen:
-                    seen.add(destination)
-                    work.append(destination)
-        return tuple(targets)
-
 
 def _links(binding: Binding) -> dict[Binding, None]:
-    """The destination's own list of the bindings that lead to it."""
+    """The destination's own dict of the bindings that lead to it."""
     destination = binding.destination
     return destination.bindings if isinstance(destination, Queue) else destination.incoming
 

@@ -3,7 +3,7 @@
 There is no timer. While one batch is being written the next one gathers, so batches are as large as the disk is slow,
 and on an idle broker a message is on its way to the disk as soon as its turn is over: the thread is started then and
 there, because to wake the task that sees to it would take longer than many a sync. When the disk does not keep up,
-those who publish what is stored are not read (`Link`), until it has caught up.
+those who publish what is stored are not read (`ConnectionTasks`) until it has caught up.
 
 A full disk is waited for: nothing is confirmed meanwhile, and the same batch is tried again; an alarm keeps publishers
 waiting. After any other error nobody knows what the disk has, so nothing more is written or promised: the broker stops.
@@ -15,17 +15,17 @@ from contextlib import contextmanager
 
 import trio
 
-from amqpy.core.journal import Batch, Journal
+from amqpy.core.durability.journal import Batch, Journal
 from amqpy.store.store import Store, StoreError, StoreFull
 
 BEHIND_BYTES = 32 * 1024 * 1024
-"""What may gather before those who publish must wait."""
+"""Bytes that may gather before publishers must wait."""
 
 IDLE_S = 0.1
-"""How long nothing is to be written before the store clears up; the next message must not find it at that."""
+"""Seconds without anything to write before the store tidies up, so that it does not delay the next message."""
 
 FULL_RETRY_S = 1.0
-"""How long to wait for space."""
+"""Seconds between attempts while the disk is full."""
 
 
 class Flusher:
@@ -49,14 +49,14 @@ class Flusher:
         self._on_full = on_full
         self._on_failure = on_failure
         self.failure: StoreError | None = None
-        """Why the store is lost."""
+        """The error after which the store is lost, or None."""
         self._is_full = False
         self._is_idle = False
         """`run` waits for work, and may be given the result instead."""
         self._begun: Batch | None = None
-        """What was begun without `run`, as long as it does not know."""
+        """The batch whose writing began without `run`, until `run` knows of it."""
         self._error: BaseException | None = None
-        """What came of it, once `_work` is set."""
+        """The error of writing it, or None, once `_work` is set."""
         self._work = trio.Event()
         self._wanted = trio.Event()
         self._waiting: set[trio.CancelScope] = set()
@@ -103,22 +103,22 @@ class Flusher:
 
     @property
     def has_work(self) -> bool:
-        """Whether something is being written, or soon will be."""
+        """True if a batch is being written, or is about to be."""
         return self.journal.writing is not None or self.journal.has_work
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nothing can be written, for now or any more."""
+        """True if nothing can be written: the disk is full, or the store is lost."""
         return self._is_full or self.failure is not None
 
     @property
     def is_behind(self) -> bool:
-        """Whether who publishes must wait; while nothing at all can be written, it is others who see to that."""
+        """True if publishers must wait for the disk. While nothing can be written, the alarm blocks them instead."""
         return self.journal.size > BEHIND_BYTES and not self.is_stuck
 
     @contextmanager
     def catching_up(self) -> Iterator[None]:
-        """What is done in this context is cancelled when the disk keeps up."""
+        """Cancels the code in this context when the disk has caught up."""
         with trio.CancelScope() as scope:
             self._waiting.add(scope)
             try:

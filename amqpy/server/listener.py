@@ -1,18 +1,23 @@
-"""Where connections come from: TCP addresses and unix sockets.
+"""Listeners on TCP addresses and unix sockets.
 
 Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a listener is.
 """
 
 import contextlib
+import ipaddress
 import os
 import socket
 import stat
+from functools import partial
 from pathlib import Path
 
 import trio
 
+from amqpy.amqp.connection_events import Peer
 from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.server.reactor import Reactor
+from amqpy.server.session import SessionFactory
+from amqpy.server.transport import SocketTransport
 
 BACKLOG = 1024
 
@@ -30,8 +35,8 @@ async def open_listeners(config: Config) -> list[trio.SocketListener]:
     return listeners
 
 
-async def serve(listeners: list[trio.SocketListener], reactor: Reactor) -> None:
-    """Accepts connections until cancelled; each lives on in the reactor's own nursery.
+async def serve(listeners: list[trio.SocketListener], reactor: Reactor, make_session: SessionFactory) -> None:
+    """Accepts connections until cancelled; each is a session of its own, and lives on in the reactor's nursery.
 
     `serve_listeners` goes on when the process runs out of file descriptors for a while.
     """
@@ -40,13 +45,31 @@ async def serve(listeners: list[trio.SocketListener], reactor: Reactor) -> None:
             address = listener.socket.getsockname()
             if isinstance(address, str):
                 stack.callback(_remove_socket, Path(address))
-        await trio.serve_listeners(reactor.serve_socket, listeners, handler_nursery=reactor.nursery)
+        handler = partial(serve_socket, reactor, make_session)
+        await trio.serve_listeners(handler, listeners, handler_nursery=reactor.nursery)
 
 
-def address_of(listener: trio.SocketListener) -> str:
-    """`host:port` or `unix:path`, as it can be given to connect to."""
+async def serve_socket(reactor: Reactor, make_session: SessionFactory, stream: trio.SocketStream) -> None:
+    """A connection that was accepted."""
+    try:
+        peer, host = stream.socket.getpeername(), stream.socket.getsockname()
+    except OSError:
+        # Gone before we looked.
+        await trio.aclose_forcefully(stream)
+        return
+    if isinstance(peer, tuple):
+        ends = Peer(f"{TcpAddress(*peer[:2])} -> {TcpAddress(*host[:2])}", peer[0], peer[1], host[0], host[1])
+        from_loopback = _is_loopback(peer[0])
+    else:
+        ends, from_loopback = Peer(f"unix -> {host!s}"), True
+    transport = SocketTransport(socket.socket(fileno=stream.socket.detach()))
+    await reactor.serve(transport, make_session, ends, from_loopback=from_loopback)
+
+
+def address_of(listener: trio.SocketListener) -> TcpAddress | UnixAddress:
+    """The address it listens on, as the kernel knows it: with a real port."""
     address = listener.socket.getsockname()
-    return str(UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2]))
+    return UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2])
 
 
 async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
@@ -91,3 +114,7 @@ def _remove_socket(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

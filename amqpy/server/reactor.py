@@ -8,28 +8,24 @@ An exception that comes out of the core is a bug of ours: it is logged with its 
 connection that met it, not the broker. With `strict` it stops the broker, so that tests cannot miss it.
 """
 
-import ipaddress
 import logging
-import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
 
-from amqpy.auth import Users
-from amqpy.config import Config
+from amqpy.amqp.connection_events import Peer
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
-from amqpy.server.alertness import Alertness
+from amqpy.server.busy_poll import BusyPoll
+from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.flusher import Flusher
-from amqpy.server.link import Link
-from amqpy.server.stream import SocketStream
-from amqpy.session.connection import ConnectionSession
-from amqpy.session.description import Peer
-from amqpy.session.state import State
+from amqpy.server.session import SessionFactory
+from amqpy.server.transport import Transport
 from amqpy.store.store import Store, StoreError
 
 T = TypeVar("T")
@@ -43,37 +39,37 @@ OPENED_MAX = 20
 STORE_LOST = "broker forced connection closure with reason 'store lost'"
 
 DRAIN_S = 2
-"""How long connections get to say close-ok when the broker stops."""
+"""Seconds that connections have for close-ok when the broker stops."""
 
 
 class Reactor:
     """All connections of a broker, and its time."""
 
-    def __init__(self, broker: Broker, users: Users, config: Config, *, log: logging.Logger) -> None:
+    def __init__(self, broker: Broker, *, log: logging.Logger) -> None:
         self.broker = broker
-        self.users = users
-        self.strict = config.strict
+        self.log = log
+        self.strict = broker.config.strict
         self.internal_errors = 0
-        self.links: dict[Link, None] = {}
+        self.connections: dict[ConnectionTasks, None] = {}
         self.nursery: trio.Nursery
-        """Where connections live while `run` runs; they outlive the listeners, to be drained."""
-        self._log = log
-        self._dirty: list[Link] = []
-        self._opened: deque[Link] = deque()
+        """The nursery of connections while `run` runs; they outlive the listeners, to be drained."""
+        self.to_flush: list[ConnectionTasks] = []
+        """Connections whose outboxes were written to."""
+        self.opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
-        self.alertness = Alertness()
-        self._deadlines: DeadlineHeap[Link] = DeadlineHeap()
+        self.busy_poll = BusyPoll()
+        self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
         self._empty = trio.Event()
         self.flusher: Flusher | None = None
-        """Who makes durable what is to be, where there is a store."""
+        """Writes the batches of the journal, with a store; else None."""
 
     def keep_in(self, store: Store, on_failure: Callable[[], None]) -> None:
         """From now on what is durable is written into the store. To be called before `run`."""
-        journal = self.broker.agenda.journal
+        journal = self.broker.scheduler.journal
         assert journal is not None
-        self.flusher = Flusher(journal, store, self.act, log=self._log, on_full=self._on_full, on_failure=on_failure)
+        self.flusher = Flusher(journal, store, self.act, log=self.log, on_full=self._on_full, on_failure=on_failure)
 
     def _on_full(self, is_full: bool) -> None:
         alarms = self.broker.alarms
@@ -83,127 +79,110 @@ class Reactor:
             alarms.clear("disk", "store")
 
     @property
+    def is_store_behind(self) -> bool:
+        """True if publishers of durable messages must wait for the store."""
+        return self.flusher is not None and self.flusher.is_behind
+
+    @property
     def _has_lost_store(self) -> bool:
         return self.flusher is not None and self.flusher.failure is not None
 
     # --- connections
 
-    async def serve(self, stream: trio.abc.Stream, *, name: str, from_loopback: bool, peer: Peer | None = None) -> None:
-        """A connection's whole life. `name` is `peer:port -> host:port`."""
-        extra = {"connection": name}
-        log = logging.LoggerAdapter(self._log, extra)
-        session = ConnectionSession(
-            self.broker,
-            self.users,
-            from_loopback=from_loopback,
-            log=log,
-            wake=lambda: self._dirty.append(link),
-            now_ms=self.now_ms(),
-            peer=peer or Peer(name),
-            read_on=lambda: self._opened.append(link),
-        )
-        link = Link(self, stream, session, name)
-        self.links[link] = None
-        self._arm(link)
+    async def serve(
+        self, transport: Transport, make_session: SessionFactory, peer: Peer, *, from_loopback: bool
+    ) -> None:
+        """A connection's whole life."""
+        log = logging.LoggerAdapter(self.log, {"connection": peer.name})
+        start = partial(make_session, peer=peer, from_loopback=from_loopback, log=log, now_ms=now_ms())
+        connection = ConnectionTasks(self, transport, start, peer.name)
+        self.connections[connection] = None
+        self._arm(connection)
         log.info("accepted")
-        await link.run()
+        await connection.run()
         log.info("closed")
 
-    async def serve_socket(self, stream: trio.SocketStream) -> None:
-        """A connection of a listener."""
-        try:
-            peer, host = stream.socket.getpeername(), stream.socket.getsockname()
-        except OSError:
-            # Gone before we looked.
-            await trio.aclose_forcefully(stream)
-            return
-        if isinstance(peer, tuple):
-            name, from_loopback = f"{_address(peer)} -> {_address(host)}", _is_loopback(peer[0])
-            ends = Peer(name, peer[0], peer[1], host[0], host[1])
-        else:
-            name, from_loopback = f"unix -> {host!s}", True
-            ends = Peer(name)
-        socket_stream = SocketStream(_stdlib_socket(stream))
-        await self.serve(socket_stream, name=name, from_loopback=from_loopback, peer=ends)
-
-    def turn(self, link: Link, data: bytes) -> None:
+    def turn(self, connection: ConnectionTasks, data: bytes) -> None:
         """Bytes of a peer."""
-        self._do(link, link.session.receive, data, self.now_ms())
+        self._turn(connection, connection.session.receive, data, now_ms())
 
-    def resume(self, link: Link) -> None:
+    def resume(self, connection: ConnectionTasks) -> None:
         """A peer reads again."""
-        self.broker.agenda.jobs.begin_turn()
-        self._do(link, link.session.resume_consumers)
+        self.broker.scheduler.jobs.begin_turn()
+        self._turn(connection, connection.session.resume_consumers)
 
-    def lost(self, link: Link, *reason: str) -> None:
+    def lost(self, connection: ConnectionTasks, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""
-        self.broker.agenda.jobs.begin_turn()
-        self._do(link, link.session.lost, *reason)
+        self.broker.scheduler.jobs.begin_turn()
+        self._turn(connection, connection.session.lost, *reason)
 
-    def forget(self, link: Link) -> None:
-        self._deadlines.discard(link)
-        self.alertness.forget(link)
-        self.links.pop(link, None)
-        # The last cycles: what it would wake leads back to the outbox and to the gate.
-        link.outbox.wake = link.session.gate.read_on = _nobody
-        if not self.links:
+    def forget(self, connection: ConnectionTasks) -> None:
+        self._deadlines.discard(connection)
+        self.busy_poll.forget(connection)
+        self.connections.pop(connection, None)
+        connection.session.detach()
+        if not self.connections:
             self._empty.set()
 
     def administer(self, operation: Callable[[], T], administrator: str = COMMAND_LINE) -> T:
         """A turn on behalf of an administrator. Raises AdministrationError, which is no bug."""
-        try:
-            self.broker.advance(self.now_ms())
-            with self.broker.events.on_behalf_of(administrator):
-                answer = operation()
-            self.broker.settle()
-        except AdministrationError:
-            raise
-        except Exception as error:
-            self._note_bug("-", error)
-            raise
-        finally:
-            self._flush(None)
-            self._watch_broker()
-        return answer
+        answers: list[T] = []
+        failures: list[Exception] = []
+
+        def act() -> None:
+            try:
+                self.broker.advance(now_ms())
+                with self.broker.events.on_behalf_of(administrator):
+                    answers.append(operation())
+                self.broker.settle()
+            except AdministrationError as error:
+                failures.append(error)
+            except Exception as error:
+                failures.append(error)
+                raise
+
+        self._turn(None, act, settles=False)
+        if failures:
+            raise failures.pop()  # and keep none: it refers to the frame that would have it
+        return answers[0]
 
     def act(self, operation: Callable[[], None]) -> None:
         """A turn on behalf of the store."""
-        try:
-            operation()
-            self.broker.settle()
-        except Exception as error:
-            self._note_bug("-", error)
-        self._flush(None)
-        self._watch_broker()
+        self._turn(None, operation)
 
-    def _do(self, link: Link, act: Callable[..., None], *arguments: object) -> None:
-        """A turn on behalf of one connection."""
+    def _turn(
+        self, connection: ConnectionTasks | None, act: Callable[..., None], *arguments: object, settles: bool = True
+    ) -> None:
+        """A turn on behalf of a connection, or of none: something is done, what it leaves to do is settled, and what it
+        says is sent. `settles` is False where the act sees to the second itself."""
         try:
             act(*arguments)
-            self.broker.settle()
+            if settles:
+                self.broker.settle()
         except Exception as error:
-            self._note_bug(link.name, error)
-            self._give_up(link)
-        self._flush(link)
-        if link.session.next_at_ms != link.armed_at_ms:
-            self._arm(link)
+            self._blame(connection, error)
+        self._flush(connection)
         self._watch_broker()
-        if self.flusher is None or not self.flusher.has_work:
-            self.alertness.note(link)
+        if connection is not None:
+            if connection.session.next_at_ms != connection.armed_at_ms:
+                self._arm(connection)
+            if self.flusher is None or not self.flusher.has_work:
+                self.busy_poll.note(connection)
 
-    def _advance(self, now_ms: int) -> None:
-        """A turn on behalf of nobody: what was left to do at some time, and large work that is under way."""
-        try:
-            self.broker.advance(now_ms)
-            self.broker.work()
-        except Exception as error:
-            jobs = self.broker.agenda.jobs
-            culprit = next((link for link in self.links if link.session is jobs.client), None)
-            jobs.client = None
-            self._note_bug("-" if culprit is None else culprit.name, error)
-            if culprit is not None:
-                self._give_up(culprit)
-        self._flush(None)
+    def _go_on(self, at_ms: int) -> None:
+        """Runs timers that are due, and a slice of the large work that is under way."""
+        self.broker.advance(at_ms)
+        self.broker.work()
+
+    def _blame(self, connection: ConnectionTasks | None, error: Exception) -> None:
+        """A bug costs the connection on whose behalf it was met, or whose large work it was."""
+        jobs = self.broker.scheduler.jobs
+        if connection is None and jobs.client is not None:
+            connection = next((each for each in self.connections if each.session is jobs.client), None)
+        jobs.client = None
+        self._note_bug("-" if connection is None else connection.name, error)
+        if connection is not None:
+            self._give_up(connection)
 
     def _note_bug(self, connection: str, error: Exception) -> None:
         """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
@@ -213,62 +192,60 @@ class Reactor:
             # What this turn has left half done will never be written, and what comes of it is no bug.
             return
         self.internal_errors += 1
-        self._log.exception("internal error", extra={"connection": connection})
+        self.log.exception("internal error", extra={"connection": connection})
         if self.strict:
-            raise
+            raise error
 
-    def _give_up(self, link: Link) -> None:
+    def _give_up(self, connection: ConnectionTasks) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
         try:
-            link.session.fail(ConnectionForced(STORE_LOST) if self._has_lost_store else InternalFault("internal error"))
+            connection.session.fail(
+                ConnectionForced(STORE_LOST) if self._has_lost_store else InternalFault("internal error")
+            )
         except Exception:
             if not self._has_lost_store:
-                self._log.exception("internal error")
-            link.session.state = State.CLOSED
-            link.stop()
+                self.log.exception("internal error")
+            connection.session.abandon()
+            connection.stop()
 
-    def _flush(self, first: Link | None) -> None:
+    def _flush(self, first: ConnectionTasks | None) -> None:
         """Sends what the turn wrote: first to whom it was about, who may be waiting for just that.
 
         Some of the others may have been closed by the turn, and have less time left than before.
         """
-        if self._opened:
+        if self.opened:
             self._hear_opened()
         if first is not None:
             first.flush()
-        dirty = self._dirty
-        for link in dirty:
-            if link is not first:
-                link.flush()
-                if link.session.next_at_ms != link.armed_at_ms:
-                    self._arm(link)
+        dirty = self.to_flush
+        for connection in dirty:
+            if connection is not first:
+                connection.flush()
+                if connection.session.next_at_ms != connection.armed_at_ms:
+                    self._arm(connection)
         dirty.clear()
         if self.flusher is not None:
             self.flusher.note()
 
     def _hear_opened(self) -> None:
         """In the turn that opened them, unless they are many."""
-        for _ in range(min(len(self._opened), OPENED_MAX)):
-            link = self._opened.popleft()
-            link.read_on()
+        for _ in range(min(len(self.opened), OPENED_MAX)):
+            connection = self.opened.popleft()
+            connection.read_on()
             try:
-                link.session.receive(b"", self.now_ms())
+                connection.session.receive(b"", now_ms())
                 self.broker.settle()
-                if link.session.is_closed:
-                    link.stop()
             except Exception as error:
-                self._note_bug(link.name, error)
-                self._give_up(link)
+                self._blame(connection, error)
+            if connection.session.is_closed:
+                connection.stop()
 
     # --- time
-
-    def now_ms(self) -> int:
-        return now_ms()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
         async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
-            own.start_soon(self.alertness.run)
+            own.start_soon(self.busy_poll.run)
             if self.flusher is not None:
                 own.start_soon(self.flusher.run)
                 own.start_soon(self.flusher.run_ahead)
@@ -283,39 +260,39 @@ class Reactor:
             until = self._sleeping_until_ms
             with trio.move_on_at(float("inf") if until is None else until / 1000):
                 await self._earlier.wait()
-            while self.broker.agenda.discarded:
+            while self.broker.scheduler.discarded:
                 self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
-            now_ms = self.now_ms()
-            self._advance(now_ms)
-            while (link := self._deadlines.pop_due(now_ms)) is not None:
-                link.armed_at_ms = None
-                self._do(link, link.session.on_time, now_ms)
-                if link.session.is_closed:
-                    link.stop()
+            at_ms = now_ms()
+            self._turn(None, self._go_on, at_ms, settles=False)
+            while (connection := self._deadlines.pop_due(at_ms)) is not None:
+                connection.armed_at_ms = None
+                self._turn(connection, connection.session.on_timer, at_ms)
+                if connection.session.is_closed:
+                    connection.stop()
 
     def _watch_broker(self) -> None:
         """Wakes the sleeping `_run_deadlines` when the turn left it something to do."""
-        agenda = self.broker.agenda
-        if agenda.discarded or self._opened:
+        scheduler = self.broker.scheduler
+        if scheduler.discarded or self.opened:
             self._earlier.set()
-        elif agenda.deadlines or agenda.dead or agenda.unfinished or agenda.jobs.lines:
+        elif scheduler.deadlines or scheduler.dead_letters or scheduler.queues_to_drain_further or scheduler.jobs.lines:
             at_ms = self.broker.next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()
 
     def _next_at_ms(self) -> int | None:
-        if self._opened:
-            return self.now_ms()
+        if self.opened:
+            return now_ms()
         deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
         return min(deadlines, default=None)
 
-    def _arm(self, link: Link) -> None:
-        at_ms = link.armed_at_ms = link.session.next_at_ms
+    def _arm(self, connection: ConnectionTasks) -> None:
+        at_ms = connection.armed_at_ms = connection.session.next_at_ms
         if at_ms is None:
-            self._deadlines.discard(link)
+            self._deadlines.discard(connection)
             return
-        self._deadlines.set(link, at_ms)
+        self._deadlines.set(connection, at_ms)
         if self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms:
             self._earlier.set()
 
@@ -324,22 +301,22 @@ class Reactor:
         is lost, that is the reason."""
         if self._has_lost_store:
             text = STORE_LOST
-        if self.links:
+        if self.connections:
             await self._drain(text)
-        while self.broker.agenda.jobs and not self._has_lost_store:
+        while self.broker.scheduler.jobs and not self._has_lost_store:
             # Nobody waits for anything any more, but what was answered must not be there after the next start.
-            self._advance(self.now_ms())
+            self._turn(None, self._go_on, now_ms(), settles=False)
 
     async def _drain(self, text: str) -> None:
         self._empty = trio.Event()
         is_stuck = self.flusher is not None and self.flusher.is_stuck
-        for link in list(self.links):
+        for connection in list(self.connections):
             if is_stuck:
                 # What waits for the disk would wait too long, and this behind it.
-                link.outbox.discard_held()
-            self._do(link, link.session.fail, ConnectionForced(text))
-            if link.session.is_closed:
-                link.stop()
+                connection.outbox.discard_held()
+            self._turn(connection, connection.session.fail, ConnectionForced(text))
+            if connection.session.is_closed:
+                connection.stop()
         with trio.move_on_after(DRAIN_S):
             await self._empty.wait()
 
@@ -348,20 +325,3 @@ def now_ms() -> int:
     """The time of the event loop."""
     # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
     return round(trio.current_time() * 1000)
-
-
-def _nobody() -> None:
-    """Nobody waits for this connection any more."""
-
-
-def _stdlib_socket(stream: trio.SocketStream) -> socket.socket:
-    return socket.socket(fileno=stream.socket.detach())
-
-
-def _address(address: tuple[object, ...]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -1,9 +1,9 @@
 """The data directory: for its owner only, and for one broker at a time.
 
     amqpy.db                 the database, with amqpy.db-wal and amqpy.db-shm beside it while it is open
-    amqpy.lock               locked as long as a broker has the directory; its content means nothing
+    amqpy.lock               locked as long as a broker has the directory; its content does not matter
 
-The lock is the kernel's, so that nothing is left of it when a broker is killed.
+The lock is the kernel's, so that it is released when a broker is killed.
 """
 
 import os
@@ -18,11 +18,11 @@ from amqpy.store.store import StoreError
 DATABASE: Final = "amqpy.db"
 LOCK: Final = "amqpy.lock"
 SQLITE_MIN: Final = (3, 32, 0)
-"""From this version on a statement may have as many values as ours have."""
+"""The first version in which a statement may have as many values as ours have."""
 
 
 class Lock:
-    """Keeps every other broker out of a directory, as long as this process lives. Raises StoreError."""
+    """Locks a directory against other brokers, until released or the process ends. Raises StoreError."""
 
     def __init__(self, directory: Path) -> None:
         try:
@@ -38,7 +38,7 @@ class Lock:
     def release(self) -> None:
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1  # the number may be somebody else's from now on
+            self._file = -1  # the number may be used for another file from now on
 
 
 if sys.platform == "win32":
@@ -55,7 +55,7 @@ else:
 
 
 class DirectoryStore(SqliteStore):
-    """A store that has its directory for itself."""
+    """A store that has its directory locked."""
 
     def __init__(self, directory: Path, *, sync: Sync) -> None:
         self._lock = Lock(directory)
@@ -76,7 +76,7 @@ class DirectoryStore(SqliteStore):
 
 
 def open_store(directory: Path, *, sync: Sync) -> SqliteStore:
-    """The store of the directory, which is made if it is not there. Raises StoreError."""
+    """Opens the store of a directory, which is made if it does not exist. Raises StoreError."""
     if sqlite3.sqlite_version_info < SQLITE_MIN:
         needed = ".".join(map(str, SQLITE_MIN))
         raise StoreError(f"SQLite is too old: it is {sqlite3.sqlite_version}, and {needed} is needed")
@@ -85,7 +85,7 @@ def open_store(directory: Path, *, sync: Sync) -> SqliteStore:
 
 
 def make_directory(directory: Path) -> None:
-    """For its owner only; one that is there stays as it is. Raises StoreError."""
+    """Makes a directory for its owner only; an existing one stays as it is. Raises StoreError."""
     if directory.is_dir():
         return
     try:
@@ -96,7 +96,7 @@ def make_directory(directory: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """A new one, for its owner only; SQLite gives its other files the same permissions. Raises StoreError."""
+    """Makes a new file for its owner only; SQLite gives its other files the same permissions. Raises StoreError."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         sync_directory(path.parent)
@@ -105,7 +105,7 @@ def make_file(path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """A new name in it is to survive a power failure. Windows does that by itself, and has no way to ask for it."""
+    """Syncs a directory, so that a new name in it survives a power failure. Windows does that by itself."""
     if sys.platform != "win32":
         file = os.open(directory, os.O_RDONLY)
         try:

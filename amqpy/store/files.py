@@ -1,8 +1,8 @@
-"""Whether the database's files that are open are still the ones at their paths.
+"""Checks that the open files of the database are still the ones at their paths.
 
-A file that was deleted or replaced can still be written to, and is lost with the next start; so this is asked before
-each commit. To ask the operating system gives up Python's interpreter lock, and then waits for it: therefore only the
-directory is looked at where that is enough, because any such change sets its time.
+A file that was deleted or replaced can still be written to, and is lost at the next start; so this is checked before
+each commit. Each system call releases Python's interpreter lock, and then waits for it: therefore only the directory
+is looked at where that is enough, because any such change sets its modification time.
 """
 
 import os
@@ -13,23 +13,24 @@ from typing import Final
 from amqpy.store.store import StoreError
 
 SETTLED_NS: Final = 10**9
-"""How old a change of the directory must be to be told from the next one; clocks of file systems are coarse."""
+"""The least age of a change of the directory, in ns, to be distinguished from the next one: file systems' clocks are
+coarse."""
 SIGHT_MAX: Final = 64
-"""How often in a row the directory may be trusted."""
+"""Checks in a row that may look at the directory only."""
 
 
 class Files:
-    """A database and its log, in one directory, that are there now. Raises StoreError when they are not any more."""
+    """The files of a database and its log, in one directory. Raises StoreError when they are gone or replaced."""
 
     def __init__(self, database: Path) -> None:
         log = Path(f"{database}-wal")
         self._identities = [(path, _identity(_stat(path))) for path in (database, log)]
         self._directory = database.parent
         self._settled: tuple[int, int, int] | None = None
-        """The directory when both files were seen in it."""
+        """The directory's identity and time when both files were last found in it."""
         self._trusted = 0
         self.log_bytes = 0
-        """The size of the log, when it was looked at last: not seldom."""
+        """The size of the log at the last full check, which is often enough."""
 
     def check(self) -> None:
         found = _stat(self._directory)

@@ -1,4 +1,4 @@
-"""What an operator does with a store: check it, make it smaller, copy it. Checks and copies do not disturb a broker.
+"""Maintenance of a store by an operator: check, compact, back up. Checks and backups do not disturb a broker.
 
 All raise StoreError, with one line for the operator.
 """
@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from amqpy.core.facts import QueueRecord
+from amqpy.core.durability.records import QueueRecord
 from amqpy.store import schema
 from amqpy.store.directory import DATABASE, DirectoryStore, make_file, sync_directory
-from amqpy.store.sqlite import connect, load_records, stated
+from amqpy.store.sqlite import connect, load_records, translate_errors
 from amqpy.store.store import StoreError
 
 PROBLEMS_MAX: Final = 20
-"""Problems of one sort that are told one by one."""
+"""Problems of one kind that are reported one by one."""
 
 RULES: Final = {
     "lane {} belongs to a queue or exchange that is not there": """
@@ -34,11 +34,11 @@ RULES: Final = {
             SELECT shared, count(*) AS messages FROM messages WHERE shared IS NOT NULL GROUP BY shared
         ) ON shared = id WHERE refs IS NOT messages""",
 }
-"""What must never be found, and how to look for it."""
+"""Rules that no row may break: the text of the problem, and the query that finds it."""
 
 
 class Contents(NamedTuple):
-    """What is in a queue."""
+    """The number and size of the messages in a queue."""
 
     vhost: str
     queue: str
@@ -48,14 +48,14 @@ class Contents(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a check has found."""
+    """The result of a check."""
 
     queues: list[Contents]
     problems: list[str]
 
 
 def check(directory: Path) -> Report:
-    """Reads the whole store, as it is at this moment."""
+    """Checks the whole store, as it is at this moment."""
     with _looking_at(directory) as connection:
         connection.execute("BEGIN")
         problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})") if row[0] != "ok"]
@@ -83,8 +83,8 @@ def _contents(connection: sqlite3.Connection) -> list[Contents]:
 
 
 def compact(directory: Path) -> tuple[int, int]:
-    """Writes the database anew, without what nobody needs; its bytes before and after. No broker may be running.
-    It takes as much space again as what is left, for a while."""
+    """Writes the database anew, without garbage; returns its bytes before and after. No broker may be running. It
+    temporarily takes as much space again as the result."""
     path = _database(directory)
     store = DirectoryStore(directory, sync="full")
     try:
@@ -101,11 +101,11 @@ def compact(directory: Path) -> tuple[int, int]:
 
 
 def back_up(directory: Path, target: Path) -> int:
-    """Copies the store as it is at this moment into a file that is not there yet; the copy's bytes. As `amqpy.db` of
-    an empty data directory, it is the store of another broker."""
+    """Copies the store as it is at this moment into a new file; returns its bytes. As `amqpy.db` of an empty data
+    directory, the copy is the store of another broker."""
     with _looking_at(directory) as connection:
         partial = target.with_name(f"{target.name}.part")
-        # The name is taken at once, the copy has it only when it is whole.
+        # The name is taken at once, but the copy gets it only when it is complete.
         make_file(target)
         try:
             make_file(partial)
@@ -124,7 +124,7 @@ def back_up(directory: Path, target: Path) -> int:
 @contextmanager
 def _looking_at(directory: Path) -> Iterator[sqlite3.Connection]:
     path = _database(directory)
-    with stated(path, "read"), closing(connect(path)) as connection:
+    with translate_errors(path, "read"), closing(connect(path)) as connection:
         connection.execute("PRAGMA query_only = ON")
         schema.check_current(connection, str(path))
         yield connection
@@ -138,7 +138,7 @@ def _database(directory: Path) -> Path:
 
 
 def _size(path: Path) -> int:
-    """Of all the files of the database."""
+    """The bytes of all files of the database."""
     files = [path, Path(f"{path}-wal")]
     return sum(file.stat().st_size for file in files if file.exists())
 

@@ -1,4 +1,4 @@
-"""A store in memory, for tests and for brokers that shall forget: what it keeps lives as long as the object.
+"""A store in memory, for tests and for programs that embed a broker: its content lives as long as the object.
 
 It outlives the broker that uses it: after `close`, or after `crash`, another one may `load` it.
 """
@@ -6,14 +6,14 @@ It outlives the broker that uses it: after `close`, or after `crash`, another on
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, LaneState, Loaded, Record
-from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, LaneState, Loaded, Record
 from amqpy.core.message import Message
 from amqpy.store.rows import MessageReader, expiry_of, traces_of
 
 
 class MemoryStore:
-    """What SqliteStore does, in dictionaries."""
+    """A store in dictionaries, with the behaviour of SqliteStore."""
 
     def __init__(self) -> None:
         self._records: dict[type[Record], dict[tuple[object, ...], Record]] = {kind: {} for kind in KEYS}
@@ -49,7 +49,7 @@ class MemoryStore:
         return False
 
     def read_ahead(self, first: int, last: int) -> None:
-        """Everything is at hand."""
+        """Does nothing: everything is in memory."""
 
     def close(self, *, is_clean: bool) -> None:
         if is_clean:
@@ -57,14 +57,14 @@ class MemoryStore:
         self._is_clean = is_clean
 
     def crash(self) -> None:
-        """As if the process had been killed: what was not synced is lost."""
+        """Loses everything that was not synced, as if the process had been killed."""
         self.close(is_clean=False)
 
     # --- batches
 
     def _apply(self, batch: Batch) -> None:
-        for fact in batch.facts:
-            self._apply_fact(fact)
+        for change in batch.changes:
+            self._apply_change(change)
         for first, last in batch.cleared:
             for number in range(first >> POSITION_BITS, (last >> POSITION_BITS) + 1):
                 if number in self._lanes:
@@ -76,11 +76,11 @@ class MemoryStore:
             lane = self._lanes.setdefault(key >> POSITION_BITS, _Lane())
             lane.add(key, _Row(batch, key, message))
 
-    def _apply_fact(self, fact: Fact) -> None:
-        record = fact.record
+    def _apply_change(self, change: Change) -> None:
+        record = change.record
         records = self._records[type(record)]
         key = tuple(record[: KEYS[type(record)]])
-        if isinstance(fact, Drop):
+        if isinstance(change, Drop):
             records.pop(key, None)
         else:
             records[key] = record
@@ -118,7 +118,7 @@ class _Row:
         self.header = message.header
         self.body = message.body
         self.expires_at = expiry_of(message, batch.unix_offset_ms)
-        self.traces = traces_of(message, batch.notes.get(key), batch.unix_offset_ms)
+        self.traces = traces_of(message, batch.due_times.get(key), batch.unix_offset_ms)
         self.transient = key in batch.transient
 
     def message(self, reader: MessageReader) -> Message:
@@ -126,7 +126,7 @@ class _Row:
 
 
 class _Lane:
-    """Rows by key. Which keys there were, in order, is kept aside; it is put right when most of them are gone."""
+    """Rows by key, with the sorted keys beside them; those of removed rows are dropped when they are the majority."""
 
     __slots__ = ("_order", "rows")
 

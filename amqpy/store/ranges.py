@@ -1,7 +1,7 @@
-"""Ranges of keys that are rubbish: sorted, apart from each other, both ends included. Pure functions.
+"""Ranges of keys: sorted, disjoint, both ends included. Pure functions.
 
-Deleting a queue of a million messages must not take a second, so only the range of their keys is noted; the rows go
-bit by bit.
+Deleting a queue of a million messages must not take a second, so only the range of their keys is noted as garbage; the
+rows are deleted bit by bit.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ Ranges: TypeAlias = tuple[Range, ...]
 
 
 def united(ranges: Iterable[Range]) -> Ranges:
-    """The same keys in as few ranges as possible."""
+    """Unites ranges into as few as possible."""
     found: list[Range] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -24,7 +24,7 @@ def united(ranges: Iterable[Range]) -> Ranges:
 
 
 def outside(ranges: Ranges, first: int, last: int) -> Iterator[Range]:
-    """The parts of `first` to `last` that are in none of the ranges."""
+    """Yields the parts of `first` to `last` that are in none of the ranges."""
     for at in range(max(0, bisect_right(ranges, (first,)) - 1), len(ranges)):
         from_, to = ranges[at]
         if from_ > last:
@@ -37,7 +37,7 @@ def outside(ranges: Ranges, first: int, last: int) -> Iterator[Range]:
 
 
 def touched(ranges: Ranges, keys: Iterable[int]) -> set[Range]:
-    """The ranges that any of the keys is in."""
+    """The ranges that contain any of the keys."""
     if not ranges:
         return set()
     found = set()
@@ -49,7 +49,7 @@ def touched(ranges: Ranges, keys: Iterable[int]) -> set[Range]:
 
 
 def runs(keys: Iterable[int]) -> Iterator[Range]:
-    """Keys, each once and in order, as ranges of consecutive ones."""
+    """Yields sorted, distinct keys as ranges of consecutive ones."""
     first = last = None
     for key in keys:
         if last is not None and key == last + 1:

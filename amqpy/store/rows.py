@@ -1,15 +1,15 @@
-"""Records and messages ⇄ rows of plain values: what a database can hold.
+"""Conversion of records and messages to rows of a database and back.
 
-A text is the client's and may hold bytes that are no UTF-8, as surrogates; such a text becomes its bytes. A message's
-times become Unix time, because the broker's own clock starts anew with each run.
+A client's text may hold bytes that are no UTF-8, as surrogates; such a text becomes its bytes. A message's times
+become Unix time, because the broker's own clock starts anew with each run.
 """
 
 import json
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
-from amqpy.core.facts import KEYS, Record
-from amqpy.core.journal import Note
-from amqpy.core.message import Message, PersistentMessage, TracedMessage
+from amqpy.core.durability.journal import DueTime
+from amqpy.core.durability.records import KEYS, Record
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage
 from amqpy.wire.properties import is_persistent
 
 Value: TypeAlias = str | bytes | int | None
@@ -24,15 +24,15 @@ SQL_TYPES: Final[dict[type, str]] = {str: "TEXT", bytes: "BLOB", int: "INTEGER",
 
 
 class Kind(NamedTuple):
-    """How one kind of record is kept."""
+    """The table of one kind of record."""
 
     type: type[Record]
     table: str
     columns: dict[str, str]
-    """Name and what SQL calls the type."""
+    """Names and SQL types."""
     key: tuple[str, ...]
     bools: tuple[int, ...]
-    """Which columns are true or false."""
+    """The indexes of boolean columns."""
 
 
 def _kind(record: type[Record]) -> Kind:
@@ -51,12 +51,12 @@ KINDS: Final[dict[type[Record], Kind]] = {record: _kind(record) for record in KE
 
 
 def to_values(record: Record) -> list[Value]:
-    """What to put into the columns, key and all."""
+    """The values of a record's columns, with its key."""
     return [from_text(value) if isinstance(value, str) else value for value in record]
 
 
 def to_record(kind: Kind, values: list[Any]) -> Record:
-    """The record of the columns' values."""
+    """Makes a record of the values of its columns."""
     for at, column in enumerate(kind.columns.values()):
         if column.startswith("TEXT") and isinstance(values[at], bytes):
             values[at] = values[at].decode("utf-8", "surrogateescape")
@@ -82,10 +82,10 @@ def expiry_of(message: Message, unix_offset_ms: int) -> int | None:
     return None if message.expires_at_ms is None else message.expires_at_ms + unix_offset_ms
 
 
-def traces_of(message: Message, note: Note | None, unix_offset_ms: int) -> str | None:
-    """What is known of the message beside what its publisher said: a JSON object, None when it is nothing."""
+def traces_of(message: Message, note: DueTime | None, unix_offset_ms: int) -> str | None:
+    """The broker's own notes on a message as a JSON object, None without any."""
     traces: dict[str, Any] = {}
-    if isinstance(message, TracedMessage):
+    if isinstance(message, AnnotatedMessage):
         traces = {name: value for name in TRACES if (value := getattr(message, name))}
     if note is not None:
         traces[DUE_AT] = note.due_at_ms + unix_offset_ms
@@ -93,7 +93,7 @@ def traces_of(message: Message, note: Note | None, unix_offset_ms: int) -> str |
 
 
 class MessageReader:
-    """Makes messages of rows. Headers and addresses that repeat are kept once."""
+    """Makes messages of rows. Headers and addresses that repeat are shared."""
 
     __slots__ = ("_address", "_header", "_is_persistent", "_unix_offset_ms")
 
@@ -121,12 +121,12 @@ class MessageReader:
             known.pop(DUE_AT, None)
             if known:
                 known["more_keys"] = tuple(known.get("more_keys", ()))
-                return TracedMessage(address, header, body, expires_at_ms, persistent=self._is_persistent, **known)
+                return AnnotatedMessage(address, header, body, expires_at_ms, persistent=self._is_persistent, **known)
         if self._is_persistent:
             return PersistentMessage(address, header, body, expires_at_ms)
         return Message(address, header, body, expires_at_ms)
 
     def due_at_ms(self, traces: str | None) -> int | None:
-        """When it comes back, if that was noted."""
+        """The due time of a delayed message, or None."""
         due_at = None if traces is None else json.loads(traces).get(DUE_AT)
         return None if due_at is None else due_at - self._unix_offset_ms

@@ -1,6 +1,6 @@
-"""The tables, and how an older database becomes one of today (docs/store.md describes them).
+"""The tables of the database, and migrations from older versions (docs/store.md describes them).
 
-Each kind of record has a table with a column for each of its fields; the field `id` only says what came first. All
+Each kind of record has a table with a column for each of its fields; the column `id` only keeps the order. All
 messages are in one table, by lane and position, so that a queue's next messages lie side by side.
 """
 
@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from amqpy.core.journal import POSITION_BITS, POSITIONS
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS
 from amqpy.store.rows import KINDS, Kind
 from amqpy.store.store import StoreError
 
@@ -18,7 +18,7 @@ TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('run', 0), ('is_clean', 1);
 
--- What is small comes first, so that nobody has to pass by a body on the way to it.
+-- Small columns come first, so that they are read without reading past a body.
 CREATE TABLE messages (
     key INTEGER PRIMARY KEY,
     shared INTEGER,
@@ -77,18 +77,18 @@ def table_of(kind: Kind) -> str:
 
 
 def definition() -> str:
-    """All that makes an empty database one of today."""
+    """The SQL script that sets up an empty database."""
     return "".join(map(table_of, KINDS.values())) + TABLES + VIEW
 
 
 Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: Final[list[Migration]] = []
-"""The first one makes version 2 of version 1, and so on. Each runs within a transaction and must not end it."""
+"""The first one migrates version 1 to version 2, and so on. Each runs within a transaction and must not end it."""
 
 
 def check_usable(connection: sqlite3.Connection, path: str, migrations: list[Migration] = MIGRATIONS) -> int:
-    """The version of the database; 0 of an empty one. Raises StoreError for one that is not ours or too new, and
-    sqlite3.Error."""
+    """Returns the version of the database; 0 for an empty one. Raises StoreError for one that is not ours or too new,
+    and sqlite3.Error."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -102,13 +102,13 @@ def check_usable(connection: sqlite3.Connection, path: str, migrations: list[Mig
 
 
 def check_current(connection: sqlite3.Connection, path: str) -> None:
-    """Whoever only wants to look needs a database of today. Raises StoreError, sqlite3.Error."""
+    """Checks that the database has the current version, for read-only use. Raises StoreError, sqlite3.Error."""
     if check_usable(connection, path) != 1 + len(MIGRATIONS):
         raise StoreError(f"{path} is of an older amqpy: start the broker once to bring it up to date")
 
 
 def prepare(connection: sqlite3.Connection, path: str, migrations: list[Migration] = MIGRATIONS) -> None:
-    """Makes the tables, or brings them up to date: all or nothing. Raises StoreError, sqlite3.Error."""
+    """Creates the tables, or migrates them: all or nothing. Raises StoreError, sqlite3.Error."""
     version, newest = check_usable(connection, path, migrations), 1 + len(migrations)
     if version == newest:
         return

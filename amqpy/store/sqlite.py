@@ -1,14 +1,14 @@
 """The store in a SQLite database: one file, which `sqlite3` can look at (docs/store.md).
 
-A batch is planned as SQL (`statements`) when it is appended, and becomes one transaction when it is synced: in the
-write-ahead log, with one fsync. Readers have a connection of their own, and see what was synced last.
+Batches are buffered when they are appended, and written as SQL (`statements`) in one transaction when they are synced:
+in the write-ahead log, with one fsync. Readers have a connection of their own, and see what was synced last.
 
-Much that is to be deleted is only noted as `garbage`, and goes bit by bit with later batches and in `tidy`. Transient
-messages of an earlier run of the broker are known by its number, never shown, and go the same way.
+Large ranges to be deleted are only noted as `garbage`, and are deleted bit by bit with later batches and in `tidy`.
+Transient messages of an earlier run of the broker are known by its number, never read, and deleted in the same way.
 
-What cannot be trusted is not used any more: after an I/O error, or when the file is not the one at its path any more,
-the store refuses everything. SQLite reports such an error once, and the pages it could not write may be lost from the
-kernel's cache, so that a second try could seem to succeed.
+A store that cannot be trusted is not used any more: after an I/O error, or when the file is not the one at its path any
+more, it refuses everything. SQLite reports such an error once, and the pages that it could not write may be lost from
+the kernel's cache, so that a second attempt could seem to succeed.
 """
 
 import os
@@ -19,42 +19,42 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from amqpy.core.facts import LaneRecord, LaneState, Loaded, Record
-from amqpy.core.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
+from amqpy.core.durability.records import LaneRecord, LaneState, Loaded, Record
 from amqpy.core.message import Message
 from amqpy.store import schema
 from amqpy.store.files import Files
 from amqpy.store.ranges import Range, Ranges, outside, touched, united
 from amqpy.store.rows import KINDS, MessageReader, to_record
-from amqpy.store.statements import Bodies, of_added, of_facts, of_removed
+from amqpy.store.statements import Bodies, of_added, of_changes, of_removed
 from amqpy.store.store import StoreError, StoreFull
 
 Sync: TypeAlias = Literal["full", "os", "none"]
 
 PAGE_BYTES: Final = 16 * 1024
-"""Larger pages than SQLite's: a page is written whole, but holds a hundred messages."""
+"""The page size, larger than the default of SQLite: a page is written whole, but holds a hundred messages."""
 LOG_PAGES: Final = 1024
-"""So much of the write-ahead log is written before its pages go to where they belong, and it begins anew."""
+"""Pages of the write-ahead log before a checkpoint copies them into the database and the log begins anew."""
 LOG_BYTES_MAX: Final = 256 * 2**20
 CACHE_BYTES: Final = 8 * 2**20
 CACHE: Final = f"PRAGMA cache_size = {-CACHE_BYTES // 1024}"
 BUSY_S: Final = 60
-"""How long to wait for somebody else's lock, who writes to the database by hand."""
+"""Seconds to wait for the lock of another process, such as `sqlite3` writing by hand."""
 STATEMENTS_KEPT: Final = 128
 
 CLEARED_AT_ONCE: Final = 1000
-"""Rows that are deleted with a batch. What was cleared beyond that, and rows for which the batch is too small, wait."""
+"""Rows that are deleted with a batch. Further ones of a cleared range wait as garbage."""
 TIDIED_AT_ONCE: Final = 4096
 READ_AT_ONCE: Final = 500
 READ_BYTES_AT_ONCE: Final = 4 * 2**20
 
 AHEAD_MESSAGES: Final = 2048
 WAITED_S: Final = 0.005
-"""What takes longer to read was not in the operating system's cache."""
+"""Seconds: a read that takes longer was not in the operating system's cache."""
 
 VACUUM_LIVE_MAX_BYTES: Final = 32 * 2**20
 VACUUM_FREE_MIN_BYTES: Final = 64 * 2**20
-"""Free space is given back when there is much of it and so little else that the rest is soon written anew."""
+"""Free space is given back when there is much of it and so little live data that writing it anew is fast."""
 
 FULL_CODES: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 
@@ -72,7 +72,7 @@ ORDER BY m.key LIMIT ?"""
 FILL: Final = "INSERT INTO messages (key, address, header, body) VALUES (-1, x'', x'', zeroblob(?))"
 READ_AHEAD: Final = """
 SELECT count(substr(body, -1)) FROM (SELECT body FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?)"""
-"""One statement, during which others run: it has the operating system read all that the messages are made of."""
+"""Makes the operating system read the messages into its cache, in one statement, beside other threads."""
 COUNT: Final = """
 SELECT count(*), min(key), coalesce(sum(
     CASE WHEN shared IS NULL THEN length(body) ELSE (SELECT length(b.body) FROM bodies AS b WHERE b.id = shared) END
@@ -80,37 +80,37 @@ SELECT count(*), min(key), coalesce(sum(
 
 
 class SqliteStore:
-    """The durable things of one broker. `open_store` makes one. May raise StoreError, as the constructor does."""
+    """The store of one broker in a database. `open_store` makes one. All may raise StoreError, also the constructor."""
 
     migrations = schema.MIGRATIONS
 
     def __init__(self, path: Path, *, sync: Sync = "full", page_bytes: int = PAGE_BYTES) -> None:
         self.path = path
         self._broken: str | None = None
-        """Why nothing can be done any more."""
+        """The text of the error after which the store refuses everything, or None."""
         self._sync = sync
         self._pending: list[Batch] = []
         self._synced = 0
         self._run = 0
         self._last_body = 0
         self._garbage: Ranges = ()
-        """What is in the table of this name."""
+        """The content of the table of this name."""
         self._old_transients = False
-        """Whether there may be transient messages of an earlier run."""
+        """True if there may be transient messages of an earlier run."""
         self._vacuum_failed = False
         self._has_room = sync != "full"
-        """Whether the log's file is as long as the log will be: a sync is quicker where no file grows."""
+        """True if the log's file has its full length: a sync is faster when no file grows."""
         self._is_longer = False
-        """Whether the file is longer than it will be when all readers are gone."""
+        """True if the file can be truncated when all readers are gone."""
         self._files: Files | None = None
         self._waited = False
-        """Whether the last reader had to wait for the disk."""
+        """True if the last read had to wait for the disk."""
         with ExitStack() as opened:
-            with stated(path, "open"):
-                self._writer, self._reader, self._scout = (
+            with translate_errors(path, "open"):
+                self._writer, self._reader, self._prefetcher = (
                     opened.enter_context(closing(connect(path))) for _ in range(3)
                 )
-            with self._guarded("open"):
+            with self._write_guard("open"):
                 self._set_up(sync, page_bytes)
             opened.pop_all()
 
@@ -133,14 +133,14 @@ class SqliteStore:
         self._reader.execute(f"PRAGMA cache_size = {-CACHE_BYTES // 4096}")
         schema.prepare(self._writer, str(self.path), self.migrations)
         self._reader.execute("PRAGMA query_only = ON")
-        for connection in (self._reader, self._scout):
-            # Who cannot read the schema would say later that there is no such table.
+        for connection in (self._reader, self._prefetcher):
+            # Fails now, and not later with "no such table", if the schema cannot be read.
             connection.execute("SELECT 1 FROM messages LIMIT 0")
 
     # --- loading
 
     def load(self) -> Loaded:
-        with self._guarded("load"):
+        with self._write_guard("load"):
             execute = self._writer.execute
             execute("BEGIN IMMEDIATE")
             records = load_records(self._writer)
@@ -168,7 +168,7 @@ class SqliteStore:
         return Loaded(records, lanes, bool(was["is_clean"]), frozenset(orphans))
 
     def _lanes(self) -> Iterator[Range]:
-        """The numbers of lanes of which there is anything, and the keys where they end."""
+        """Yields the numbers of lanes that have rows, and the keys after their last ones."""
         key = 0
         while True:
             row = self._writer.execute(
@@ -204,11 +204,11 @@ class SqliteStore:
             return self._synced
         if self._files is not None and self._files.log_bytes > LOG_BYTES_MAX:
             # SQLite does not say when it could not take pages from the log to their places; the log grows then.
-            with suppress(StoreFull), self._guarded("write to"):
+            with suppress(StoreFull), self._write_guard("write to"):
                 self._checkpoint("PASSIVE")
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             self._check_files()
-            if len(pending) > 1 or pending[0].facts or pending[0].cleared or self._garbage or self._old_transients:
+            if len(pending) > 1 or pending[0].changes or pending[0].cleared or self._garbage or self._old_transients:
                 self._write(pending)
             else:
                 self._write_messages(pending[0])
@@ -216,7 +216,8 @@ class SqliteStore:
         return self._synced
 
     def _write_messages(self, batch: Batch) -> None:
-        """What most batches are. A single statement is a transaction by itself, and that saves two others."""
+        """Writes a batch of messages only, as most are. A single statement is a transaction by itself, which saves two
+        others."""
         execute = self._writer.execute
         bodies = Bodies(batch.added.values(), self._last_body)
         statements = [*of_removed(batch.removed), *of_added(batch, bodies, self._run)]
@@ -230,14 +231,14 @@ class SqliteStore:
         self._last_body = bodies.last_number
 
     def _write(self, pending: list[Batch]) -> None:
-        """All there may be, in one transaction, and some of what waits to be deleted."""
+        """Writes batches in one transaction, and deletes some of the garbage."""
         execute = self._writer.execute
         last_body, garbage = self._last_body, self._garbage
         rows = CLEARED_AT_ONCE if pending else TIDIED_AT_ONCE
         execute("BEGIN IMMEDIATE")
         for batch in pending:
             rows += 2 * len(batch.added)
-            for statement in of_facts(batch.facts):
+            for statement in of_changes(batch.changes):
                 execute(*statement)
             garbage = self._clear(batch.cleared, garbage)
             for statement in of_removed(batch.removed):
@@ -254,7 +255,7 @@ class SqliteStore:
         self._last_body, self._garbage, self._old_transients = last_body, garbage, old_transients
 
     def _clear(self, cleared: list[Range], garbage: Ranges) -> Ranges:
-        """Deletes what is few; the garbage there is then."""
+        """Deletes cleared ranges of few rows; returns the garbage with the others."""
         left = [
             (first, last)
             for first, last in united(cleared)
@@ -263,15 +264,15 @@ class SqliteStore:
         return united((*garbage, *left)) if left else garbage
 
     def _make_room(self, added: Iterable[int], garbage: Ranges) -> Ranges:
-        """New messages must not count as garbage: where they are to be, there must be none. This may take long, and
-        should be rare: who uses a lane again had better use the one that was free for longest."""
+        """Deletes garbage in ranges where messages are added, so that these do not count as garbage; returns the rest.
+        This may take long, and is rare: lanes are used again after they were unused for long."""
         for first, last in touched(garbage, added):
             self._writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (first, last))
             garbage = tuple(each for each in garbage if each != (first, last))
         return garbage
 
     def _delete_some(self, garbage: Ranges, rows: int) -> tuple[Ranges, bool]:
-        """Some of what nobody sees any more; the garbage there is then, and whether there may be old transients."""
+        """Deletes some garbage; returns what is left of it, and if there may be old transient messages."""
         execute = self._writer.execute
         old_transients = self._old_transients
         if garbage:
@@ -289,7 +290,7 @@ class SqliteStore:
     def tidy(self) -> bool:
         is_busy = bool(self._garbage or self._old_transients)
         try:
-            with self._guarded("write to"):
+            with self._write_guard("write to"):
                 self._check_files()
                 if is_busy:
                     self._write([])
@@ -306,10 +307,10 @@ class SqliteStore:
         return is_busy
 
     def _make_log_room(self) -> None:
-        """Makes the log's file as long as it will be. What is rolled back is in the log all the same, as far as the
-        cache did not hold it, and the next batches are written over it."""
+        """Extends the log's file to its full length. A transaction that is rolled back is in the log all the same, as
+        far as the cache did not hold it, and the next batches are written over it."""
         self._has_room = True
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             (page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
             if os.stat(f"{self.path}-wal").st_size < LOG_PAGES * page_bytes:
                 self._writer.execute("PRAGMA cache_size = 10")
@@ -320,7 +321,7 @@ class SqliteStore:
 
     def vacuum(self, *, in_memory: bool) -> None:
         """Writes the database anew, as small as it can be, by way of memory or a temporary file. Raises StoreError."""
-        with self._guarded("write to"):
+        with self._write_guard("write to"):
             self._check_files()
             self._writer.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}")
             self._writer.execute("VACUUM")
@@ -328,8 +329,8 @@ class SqliteStore:
             self._has_room = self._has_room and self._sync != "full"
 
     def _checkpoint(self, mode: str) -> bool:
-        """Takes pages from the log to their places; whether all. Nobody who reads is waited for: a backup may take
-        minutes."""
+        """Copies pages from the log into the database; True if it copied all. It does not wait for readers: a backup
+        may take minutes."""
         self._writer.execute("PRAGMA busy_timeout = 0")
         try:
             (is_busy, _, _) = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
@@ -338,7 +339,7 @@ class SqliteStore:
         return not is_busy
 
     def _is_worth_giving_back(self) -> bool:
-        """Whether much of the file is free, and little else is in it that would have to be written anew."""
+        """True if much of the file is free, and little live data would have to be written anew."""
         page, pages, free = (
             self._writer.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
@@ -352,12 +353,12 @@ class SqliteStore:
         try:
             if is_clean and self._broken is None:
                 self.sync()
-                with self._guarded("write to"):
+                with self._write_guard("write to"):
                     self._check_files()
                     self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
         finally:
             self._broken = self._broken or f"{self.path} is closed"
-            for connection in (self._scout, self._reader, self._writer):
+            for connection in (self._prefetcher, self._reader, self._writer):
                 with suppress(sqlite3.Error):
                     connection.close()
 
@@ -377,8 +378,8 @@ class SqliteStore:
 
     def read_ahead(self, first: int, last: int) -> None:
         if self._waited and self._broken is None:
-            with stated(self.path, "read"):
-                self._scout.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
+            with translate_errors(self.path, "read"):
+                self._prefetcher.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
         reader = MessageReader(unix_offset_ms)
@@ -393,7 +394,7 @@ class SqliteStore:
     def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Any]:
         found: list[Any] = []
         self._check_usable()
-        with stated(self.path, "read"):
+        with translate_errors(self.path, "read"):
             for from_, to in outside(self._garbage, first, last):
                 cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
                 for row in cursor:
@@ -411,18 +412,18 @@ class SqliteStore:
     # --- failures
 
     @contextmanager
-    def _guarded(self, doing: str) -> Iterator[None]:
-        """For all that writes: leaves no transaction half done, and the store unusable if it cannot be trusted."""
+    def _write_guard(self, doing: str) -> Iterator[None]:
+        """Guards all writing: rolls back on an error, and makes the store unusable if it cannot be trusted."""
         self._check_usable()
         try:
-            with stated(self.path, doing):
+            with translate_errors(self.path, doing):
                 yield
         except BaseException as error:
             if self._writer.in_transaction:
                 with suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")
             if isinstance(error, StoreFull):
-                # The log may begin anew, and have room for those who only delete.
+                # The log may begin anew, and have room for deletions.
                 with suppress(sqlite3.Error):
                     self._checkpoint("RESTART")
             elif isinstance(error, StoreError):
@@ -439,8 +440,8 @@ class SqliteStore:
 
 
 @contextmanager
-def stated(path: Path, doing: str) -> Iterator[None]:
-    """Turns what SQLite says into StoreError."""
+def translate_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turns SQLite's errors into StoreError."""
     try:
         yield
     except sqlite3.Error as error:
@@ -452,7 +453,7 @@ def stated(path: Path, doing: str) -> Iterator[None]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens a database that is there, for one thread at a time. Raises sqlite3.Error."""
+    """Opens an existing database, for one thread at a time. Raises sqlite3.Error."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -464,7 +465,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def load_records(connection: sqlite3.Connection) -> list[Record]:
-    """Those of each kind in the order in which they were first put."""
+    """Loads the records, those of each kind in the order in which they were first put."""
     return [
         to_record(kind, list(row))
         for kind in KINDS.values()

@@ -1,17 +1,17 @@
-"""What a batch is in SQL: few long statements instead of many short ones.
+"""A batch as SQL: few long statements instead of many short ones.
 
-A statement runs beside a busy event loop, and each gives up Python's interpreter lock and then waits for it, up to the
-switch interval. So a thousand rows must not be a thousand statements. To prepare a long one takes longer than to run
-it; therefore they come in a few sizes, and the connection keeps them prepared. Places that are left over are filled
-with what has no effect, which costs less than another statement.
+A statement runs beside a busy event loop, and each releases Python's interpreter lock and then waits for it, up to the
+switch interval. So a thousand rows must not be a thousand statements. Preparing a long one takes longer than running
+it; therefore they have a few fixed sizes, and the connection keeps them prepared. Unused places are filled with values
+without effect, which costs less than another statement.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from amqpy.core.facts import Fact, Put, Record
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.records import Change, Put, Record
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store.ranges import runs
 from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
@@ -19,20 +19,19 @@ from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
 Statement: TypeAlias = tuple[str, Sequence[Value]]
 
 SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-"""How many rows a statement may have."""
+"""The numbers of rows that statements have."""
 ROWS_MAX: Final = SIZES[-1]
 TERMS_MAX: Final = 64
-"""Conditions in one statement: SQLite limits how deep an expression is."""
+"""The most conditions in one statement: SQLite limits the depth of an expression."""
 RANGE_MIN: Final = 4
-"""From so many consecutive keys on, they are deleted as a range."""
+"""The least number of consecutive keys that are deleted as a range."""
 
 SHARED_BODY_MIN_BYTES: Final = 512
-"""Smaller bodies are stored with each message: a row for the body costs about as much."""
+"""The least size of a shared body. Smaller ones are stored with each message: a row of their own costs as much."""
 
 
 class Form:
-    """A statement that says the same of several rows: `head`, then `row` for each, then `tail`. Places that are left
-    over repeat the last row."""
+    """A statement for several rows: `head`, then `row` for each, then `tail`. Unused places repeat the last row."""
 
     __slots__ = ("_head", "_row", "_rows_max", "_separator", "_tail", "_texts", "_width")
 
@@ -46,7 +45,7 @@ class Form:
         self._texts: dict[int, str] = {}
 
     def statements(self, values: Sequence[Value]) -> Iterator[Statement]:
-        """Those that say it of all rows, whose values follow one another."""
+        """Yields the statements for all rows, whose values follow one another."""
         width, step = self._width, self._rows_max * self._width
         for start in range(0, len(values), step):
             some = list(values[start : start + step])
@@ -65,7 +64,7 @@ class Form:
 
 
 class Insertion(Form):
-    """Rows with a first column that is never NULL. Places that are left over are NULL."""
+    """An INSERT of rows with a first column that is never NULL. Unused places are NULL."""
 
     __slots__ = ()
 
@@ -89,11 +88,11 @@ DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
 DELETE_RANGES: Final = Form("DELETE FROM messages WHERE ", "key BETWEEN ? AND ?", separator=" OR ", rows_max=TERMS_MAX)
 
 
-# --- facts
+# --- changes
 
 
 def _put_form(record: type[Record]) -> Form:
-    """What is there already keeps its place in the order."""
+    """The statement that inserts or updates records. Existing ones keep their place in the order."""
     kind = KINDS[record]
     others = [f"{name} = excluded.{name}" for name in kind.columns if name not in kind.key]
     change = f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
@@ -110,25 +109,25 @@ PUT: Final = {record: _put_form(record) for record in KINDS}
 DROP: Final = {record: _drop_form(record) for record in KINDS}
 
 
-def of_facts(facts: Iterable[Fact]) -> Iterator[Statement]:
-    """Kinds are tables, and no table knows another: only the order within a kind matters."""
-    by_kind: dict[type[Record], list[Fact]] = {}
-    for fact in facts:
-        by_kind.setdefault(type(fact.record), []).append(fact)
+def of_changes(changes: Iterable[Change]) -> Iterator[Statement]:
+    """Yields the statements for changes of records. Only the order within a kind matters: tables are independent."""
+    by_kind: dict[type[Record], list[Change]] = {}
+    for change in changes:
+        by_kind.setdefault(type(change.record), []).append(change)
     for record, same in by_kind.items():
         start = 0
         for end in range(1, len(same) + 1):
             if end == len(same) or type(same[end]) is not type(same[start]):
-                yield from _of_equal_facts(record, same[start:end])
+                yield from _of_similar_changes(record, same[start:end])
                 start = end
 
 
-def _of_equal_facts(record: type[Record], facts: list[Fact]) -> Iterator[Statement]:
-    is_put = isinstance(facts[0], Put)
+def _of_similar_changes(record: type[Record], changes: list[Change]) -> Iterator[Statement]:
+    is_put = isinstance(changes[0], Put)
     width = None if is_put else len(KINDS[record].key)
     values: list[Value] = []
-    for fact in facts:
-        values += to_values(fact.record)[:width]
+    for change in changes:
+        values += to_values(change.record)[:width]
     return (PUT if is_put else DROP)[record].statements(values)
 
 
@@ -148,15 +147,15 @@ def of_removed(keys: Iterable[int]) -> Iterator[Statement]:
 
 
 class Bodies:
-    """The bodies that several messages share, and the numbers they get: those of messages that follow one another
-    in the batch, as the queues of one publish do."""
+    """The bodies that several messages share, and their numbers: those of messages that follow one another in the
+    batch, as the messages of one publish to several queues do."""
 
     __slots__ = ("_shared", "last_number")
 
     def __init__(self, messages: Iterable[Message], last_number: int) -> None:
         self.last_number = last_number
         self._shared: dict[int, tuple[int, list[None], bytes]] = {}
-        """By identity: number, an item for each reference, the body."""
+        """Number, an item for each reference, and the body, by its identity."""
         before = b""
         for message in messages:
             body = message.body
@@ -169,7 +168,7 @@ class Bodies:
         return bool(self._shared)
 
     def refer(self, body: bytes) -> int | None:
-        """The number of the body, if it is shared; and it has one reference more."""
+        """Adds a reference to a shared body and returns its number; None for a body that is not shared."""
         found = self._shared.get(id(body))
         if found is None:
             return None
@@ -178,7 +177,7 @@ class Bodies:
         return number
 
     def statements(self) -> Iterator[Statement]:
-        """Once all messages have referred to theirs."""
+        """Yields the statements that insert the bodies, once all messages have referred to theirs."""
         values: list[Value] = []
         for number, references, body in self._shared.values():
             values += (number, len(references), body)
@@ -186,10 +185,10 @@ class Bodies:
 
 
 def of_added(batch: Batch, bodies: Bodies, run: int) -> Iterator[Statement]:
-    """Transient messages are marked with the number of the broker's run."""
+    """Yields the statements that insert a batch's messages. Transient ones are marked with the number of the run."""
     plain: list[Value] = []
     others: list[Value] = []
-    notes, transient, offset_ms = batch.notes, batch.transient, batch.unix_offset_ms
+    notes, transient, offset_ms = batch.due_times, batch.transient, batch.unix_offset_ms
     all_simple = not (notes or transient or bodies)
     for key, message in batch.added.items():
         kind = type(message)

@@ -1,42 +1,42 @@
-"""What a store can do, and how it fails.
+"""The protocol of a store, and its errors.
 
 A store is used by one task at a time for writing (`append`, `sync`), in a thread of its own, because both may wait for
-the disk; and for reading by another, at the same time. It knows neither queues nor clients: only records, and messages
-with keys.
+the disk; and by another one for reading, at the same time. It knows neither queues nor clients: only records, and
+messages with keys.
 """
 
 from typing import Protocol
 
-from amqpy.core.journal import Batch
-from amqpy.core.startup import StartSource
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.startup import StartSource
 
 
 class StoreError(Exception):
-    """The store cannot go on; the text is one line for the operator. What was not synced is lost."""
+    """The store failed; the text is one line for the operator. Batches that were not synced are lost."""
 
 
 class StoreFull(StoreError):
-    """There is no space. Nothing of what was appended since the last sync is stored; the same may be tried again."""
+    """The error for a full disk. No batch appended since the last sync is stored; they may be appended again."""
 
 
 class Store(StartSource, Protocol):
-    """Durable facts and messages."""
+    """Durable changes and messages."""
 
     def append(self, batch: Batch) -> None:
-        """Buffers a batch, which must not change any more. Keys that it adds are new, or it removes them, too. Raises
-        StoreError."""
+        """Buffers a batch, which must not change any more. Keys that it adds are new, or it removes them as well.
+        Raises StoreError."""
 
     def sync(self) -> int:
-        """Makes all that was appended durable, as a whole or not at all; the number of the last batch. Raises
-        StoreError; after StoreFull, what was appended is forgotten, and may be appended again."""
+        """Makes all appended batches durable, as a whole or not at all; returns the number of the last one. Raises
+        StoreError; after StoreFull the batches are forgotten, and may be appended again."""
 
     def tidy(self) -> bool:
-        """Does a bit of what can wait, between two syncs: deletes what was cleared, gives space back. Whether there
-        is more to do. Raises StoreError."""
+        """Does some of the work that can wait, between two syncs: deletes cleared messages, gives space back. True if
+        there is more to do. Raises StoreError."""
 
     def read_ahead(self, first: int, last: int) -> None:
-        """These keys will be read soon: has them at hand, where that takes time. For a thread of its own. Raises
+        """Loads messages that will be read soon into caches, if reading is slow. For a thread of its own. Raises
         StoreError."""
 
     def close(self, *, is_clean: bool) -> None:
-        """The last call. `is_clean`: all there was to write is written."""
+        """Closes the store: the last call. `is_clean` if everything was written (a clean shutdown)."""

@@ -1,4 +1,4 @@
-"""From a stream of bytes to frames.
+"""Cutting a stream of bytes into frames.
 
     octet  type        1 method, 2 content header, 3 content body, 8 heartbeat
     short  channel
@@ -6,12 +6,12 @@
     ...    payload
     octet  0xCE        frame-end
 
-A published message is three frames, and nearly always all three are in the buffer. The reader hands such a
-message out in one piece (`PUBLISH`): that saves two passes through everything above for each message. Whatever
-is not whole comes frame by frame and is put together by the channel.
+A published message is three frames, and nearly always all three are in the buffer. The reader yields such a message
+in one piece (`PUBLISH`): that saves two passes through everything above for each message. An incomplete message is
+yielded frame by frame and put together by the channel.
 
-A publisher mostly repeats itself: same exchange and routing key, same properties, same size. Then everything up to
-the body is the same bytes as last time, and one comparison replaces the parsing. The same goes for acks (`ACK`).
+A publisher mostly repeats itself: same exchange and routing key, same properties, same size. Then all bytes up to
+the body are the same as last time, and one comparison replaces the parsing. The same goes for acks (`ACK`).
 
 Source: AMQP 0-9-1 section 4.2.3; `rabbit_reader:handle_input` for the tolerance and the error texts.
 """
@@ -25,10 +25,10 @@ from amqpy.errors import FrameFault, erlang_text
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 PUBLISH = 256
-"""Not on the wire, where a type is an octet: a basic.publish with its content header and its whole body."""
+"""A basic.publish with its content header and its whole body. Not on the wire, where a type is an octet."""
 
 ACK = 257
-"""Nor this: a basic.ack, taken apart."""
+"""A basic.ack, decoded. Not on the wire."""
 
 FRAME_END = 0xCE
 EMPTY_FRAME_SIZE = 8
@@ -37,8 +37,8 @@ EMPTY_FRAME_SIZE = 8
 HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 
 Frame: TypeAlias = tuple[int, int, Any, Any, Any]
-"""kind, channel, payload (bytes; a view of them for a large body) and nothing. But for PUBLISH: kind, channel, the
-payloads of method and content header, and the body. And for ACK: kind, channel, delivery tag and bits, as numbers."""
+"""kind, channel, payload (bytes; a view of them for a large body), and two empty values. For PUBLISH: kind, channel,
+the payloads of method and content header, and the body. For ACK: kind, channel, delivery tag and bits, as numbers."""
 
 PUBLISH_ID = b"\x00\x3c\x00\x28"
 ACK_ID = b"\x00\x3c\x00\x50"
@@ -46,8 +46,8 @@ ACK_SIZE = 13
 ACK_FRAME_SIZE = EMPTY_FRAME_SIZE + ACK_SIZE
 
 VIEW_SIZE = 64 * 1024
-"""Body frames from this size on are handed out as views: a view keeps all of the received bytes, which a small part
-of them is not worth."""
+"""Body frames from this size on are yielded as views: a view keeps all of the received bytes, which is not worth it for
+a small part of them."""
 
 _HEAD = struct.Struct(">BHI").unpack_from
 _BODY_SIZE = struct.Struct(">Q").unpack_from
@@ -55,7 +55,7 @@ _ACK_TAIL = struct.Struct(">QBB").unpack_from
 _BASIC_HEADER = b"\x00\x3c\x00\x00"
 """Class id and weight."""
 _NEVER = b"\xff"
-"""What no frame starts with."""
+"""A prefix that no frame has."""
 
 _HEAD_OF_NO_ACK = _NEVER * 11
 
@@ -65,27 +65,27 @@ class FrameReader:
 
     def __init__(self, frame_max: int) -> None:
         self.frame_max = frame_max
-        """As negotiated. A payload may use all of it: clients are known to forget the frame's own eight octets."""
+        """The negotiated frame size. A payload may use all of it: some clients forget the frame's own eight octets."""
         self._parts: list[bytearray | memoryview] = []
-        """The beginning of a frame whose end is still to come."""
+        """The beginning of an incomplete frame."""
         self._kept = 0
         self._missing = 0
-        """The octets in `_parts`, and those of the frame; 0 while not even its head is there."""
+        """The octets in `_parts`, and those of the whole frame; 0 while its head is incomplete."""
         self._repeat = _NEVER, 0, 0, b"", b""
         """The last publish: its bytes before the body, its body's size, its channel and its two payloads."""
         self._ack_head = _HEAD_OF_NO_ACK
         self._ack_channel = 0
-        """The last ack: what comes before its delivery tag, and its channel."""
+        """The last ack: its bytes before the delivery tag, and its channel."""
 
     @property
     def is_amid_large_frame(self) -> bool:
-        """Whether a frame has begun that is worth a view (VIEW_SIZE)."""
+        """True while a frame of at least VIEW_SIZE is incomplete."""
         return self._missing >= VIEW_SIZE
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames completed by `data`, to be taken to the end before more is fed.
+        """Yields the frames completed by `data`; must be iterated to the end before more is fed.
 
-        Raises FrameFault; the stream cannot be read on after that.
+        Raises FrameFault; the stream cannot be read any further after that.
         """
         parts = self._parts
         if not parts:
@@ -94,19 +94,19 @@ class FrameReader:
         if len(data) < rest:
             self._keep(data, 0)
             return iter(())
-        # Only the frame that was cut is put together, so that most of a large message is copied once.
+        # Only the incomplete frame is put together, so that most of a large message is copied once.
         if self._missing:
             parts.append(memoryview(data)[:rest])
             frame = b"".join(parts)
         else:
-            # Not even a frame's head yet.
+            # Not even the frame's head was complete.
             frame, rest = b"".join(parts) + data, len(data)
         parts.clear()
         self._kept = self._missing = 0
         return chain(self._cut(frame, 0), self._cut(data, rest))
 
     def _keep(self, data: bytes, position: int) -> None:
-        """Sets aside the beginning of a frame. Small pieces are gathered, for a peer may send it octet by octet."""
+        """Keeps the beginning of a frame. Small pieces are joined, for a peer may send it octet by octet."""
         size = len(data) - position
         self._kept += size
         if size >= VIEW_SIZE:
@@ -173,9 +173,9 @@ class FrameReader:
 
 
 def _whole_content(data: bytes, position: int, channel: int, frame_max: int) -> tuple[bytes, bytes, int] | None:
-    """The content header's payload, the body and its frame-end's place, if a header frame and one body frame follow.
+    """Reads a header frame and one body frame: returns the header's payload, the body and the place of its frame-end.
 
-    Anything unusual is None, so that the frames are judged one by one.
+    Returns None for anything unusual, so that the frames are checked one by one.
     """
     end = len(data)
     if end - position < 22:

@@ -1,7 +1,7 @@
-"""Every method but the hot ones: bytes to typed objects and back, in tables of which each version of AMQP has one.
+"""All methods, decoded to typed objects and encoded, in one table per version of AMQP. (`content` has the fast path.)
 
 The classes, their names and their fields' types come from pamqp's tables of the specification, so that the
-specification is not written down twice. The values are read and written here: pamqp refuses names that RabbitMQ
+specification is not written down twice. The values are decoded and encoded here: pamqp refuses names that RabbitMQ
 accepts and loses the types of table fields (see docs/decisions). This is the only module that knows pamqp.
 """
 
@@ -74,14 +74,14 @@ class Access:
 
 
 ABSENT = "absent"
-"""The type of a field that AMQP 0-9-1 has and another version does not: never on the wire, and an empty table here."""
+"""The type of a field that AMQP 0-9-1 has and another version does not: not on the wire, and an empty table here."""
 
 
 class MethodTable:
-    """The methods of one version of AMQP: their numbers, and bytes to typed objects and back.
+    """The methods of one version of AMQP: their ids, decoding and encoding.
 
-    `ids` are class id and method id as one number, `with_content` the methods that a message follows. `absent` are the
-    fields that this version does not have: whoever handles or sends such a method need not know.
+    `ids` are class id and method id as one number, `with_content` the methods that are followed by a message. `absent`
+    are the fields that this version does not have: code that handles or sends such a method need not know.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class MethodTable:
         return iter(self._ids)
 
     def find(self, payload: bytes) -> type[Method] | None:
-        """The method whose ids a method frame's payload begins with, or None if this version has no such method."""
+        """Finds the method by the ids in a method frame's payload; None if this version has no such method."""
         return self._methods.get(int.from_bytes(payload[:4], "big"))
 
     def id_of(self, method: type[Method]) -> tuple[int, int]:
-        """The class id and the method id, as the close methods report them."""
+        """The class id and the method id of a method."""
         return self._ids[method] >> 16, self._ids[method] & 0xFFFF
 
     def fields_of(self, method: type[Method]) -> tuple[tuple[str, str], ...]:
@@ -116,10 +116,10 @@ class MethodTable:
         return self._plans[method]
 
     def decode(self, method: type[Method], payload: bytes) -> Method:
-        """The method in a method frame's payload (the four bytes of ids included).
+        """Decodes a method from a method frame's payload (with the four bytes of ids).
 
         Raises FrameFault for a payload that does not fit the method exactly, or for a name that is not UTF-8, and
-        SyntaxFault for a table that is none.
+        SyntaxFault for a malformed table.
         """
         result = method.__new__(method)
         position, bit = 4, 8
@@ -158,7 +158,7 @@ class MethodTable:
         return result
 
     def encode(self, channel: int, method: type[Method], *values: object) -> bytes:
-        """A whole method frame, its fields given in the specification's order, those that are absent too."""
+        """Encodes a whole method frame. The fields are in the specification's order, with those that are absent."""
         parts = [struct.pack(">I", self._ids[method])]
         bits = count = 0
         for (_, kind), value in zip(self._plans[method], values, strict=True):
@@ -187,12 +187,12 @@ def _table(raw: bytes, method: type[Method]) -> Table:
     try:
         return decode_table(raw)
     except (IndexError, MalformedValue):
-        # RabbitMQ's reader crashes here and hangs up; we say why.
+        # RabbitMQ's reader crashes here and disconnects; we send the reason.
         raise SyntaxFault(f"cannot decode {method_name(method)}") from None
 
 
 def undecodable(payload: bytes) -> FrameFault:
-    """The fault for a method frame whose fields are not those of its method."""
+    """The fault for a method frame whose fields cannot be decoded."""
     return FrameFault(f"cannot decode {erlang_text(payload[4:])}")
 
 
@@ -216,7 +216,7 @@ def _encode(kind: str, value: Any) -> bytes:  # noqa: ANN401 (what it is depends
 
 
 def shortstr(value: str) -> bytes:
-    """A name with its length. What is longer than 255 bytes is cut as RabbitMQ cuts its reply texts."""
+    """Encodes a short string. One longer than 255 bytes is cut as RabbitMQ cuts its reply texts."""
     raw = value.encode("utf-8", "surrogateescape")
     if len(raw) > 255:
         raw = raw[:252] + b"..."
@@ -224,5 +224,5 @@ def shortstr(value: str) -> bytes:
 
 
 def table_of(value: object) -> Table:
-    """A decoded method's table. pamqp's annotations promise plain values where this module puts Fields."""
+    """A table of a decoded method, with its real type: pamqp's annotations say plain values where there are Fields."""
     return cast("dict[str, Field]", value)

@@ -1,9 +1,9 @@
-"""AMQP 0-8: where its methods differ from those of 0-9-1.
+"""AMQP 0-8: the differences of its methods from those of 0-9-1.
 
 Its clients connect, declare, publish and consume with the methods that both versions have, and content headers and
-the methods of `hot` have one layout in both. All that differs is in these tables: connection.close has other numbers,
-two methods lack a field, what RabbitMQ itself added later is not there, and other classes are, which RabbitMQ never
-served. Those are read, so that the close can name them.
+the methods of `content` have one layout in both. The differences are in these tables: connection.close has other ids,
+two methods lack a field, RabbitMQ's later extensions are missing, and there are other classes, which RabbitMQ never
+served. Those are decoded, so that the close can name them.
 
 Source: `rabbit_framing_amqp_0_8`, which RabbitMQ generates from rabbitmq-codegen's amqp-rabbitmq-0.8.json.
 """
@@ -96,7 +96,7 @@ _ONLY_IN_0_8: Final = (
     (120, 40, "Test.Content", ""),
     (120, 41, "Test.ContentOk", "content_checksum:long"),
 )
-"""Class id, method id, name, and the fields with their types."""
+"""Class id, method id, name, and the fields with their types, of methods that only AMQP 0-8 has."""
 
 _CONTENT_ONLY_IN_0_8: Final = frozenset(
     (
@@ -113,7 +113,7 @@ _CONTENT_ONLY_IN_0_8: Final = frozenset(
 
 
 def _made(name: str, number: int, fields: str) -> type[Method]:
-    """A class like pamqp's for a method that pamqp does not know."""
+    """Makes a class like pamqp's for a method that pamqp does not know."""
     kinds = dict(field.split(":") for field in fields.split())
     shape = {"__slots__": list(kinds), "name": name, "index": number}
     return type(name, (Method,), shape | {f"_{field}": kind for field, kind in kinds.items()})

@@ -1,10 +1,10 @@
 """Bytes waiting for one peer.
 
-Everything a turn of the broker has to say to a peer is gathered here and leaves in as few calls as the
-transport allows. The outbox also is the measure of a slow reader: from `HIGH` on, a consumer gets only what it was
-promised (`core.queues.consumers`), and from the limit on nothing, and the peer is not read.
+All output of a turn to a peer is gathered here and sent in as few calls as the transport allows. The size of the
+outbox also shows a slow reader: from `HIGH` on, a consumer gets only the messages that its prefetch allows
+(`core.queues.dispatch`), and from the limit on none, and the peer is not read.
 
-Some of it may be held until something has happened, with all that comes behind it. A heartbeat overtakes that.
+Some chunks may be held back, with everything behind them. A heartbeat overtakes them.
 """
 
 from collections import deque
@@ -18,28 +18,28 @@ LOW = HIGH // 4
 """Bytes at which it no longer does."""
 
 LIMIT = 128 * 1024 * 1024
-"""Bytes that may wait for one peer as long as nobody says otherwise."""
+"""The default of the bytes that may wait for one peer."""
 
 SEND_MAX = 1024 * 1024
-"""Bytes handed to the transport in one call, so that one large message is not copied whole."""
+"""Bytes passed to the transport in one call, so that one large message is not copied whole."""
 
 LARGE = 4096
-"""Average size from which chunks are not joined."""
+"""The average size from which chunks are not joined."""
 
 BUFFERS_MAX = 256
-"""Buffers handed to the transport in one call; the kernel has a limit of 1024."""
+"""Buffers passed to the transport in one call; the kernel has a limit of 1024."""
 
 
 class UnsentLimit:
-    """How many bytes may wait for one peer; the outboxes of all refer to it."""
+    """The limit of the bytes that may wait for one peer; shared by all outboxes."""
 
     __slots__ = ("share", "size")
 
     def __init__(self, share: int = LIMIT) -> None:
         self.share = share
-        """A peer's part of the memory."""
+        """A peer's share of the memory, in bytes."""
         self.size = share
-        """The same, or less for the time being."""
+        """The current limit: the share, or less while memory is short."""
 
 
 class Outbox:
@@ -56,9 +56,9 @@ class Outbox:
         """Bytes ever accepted by the transport."""
         self.wake = wake
         self.held_for: int | None = None
-        """Something that must happen before the held chunks may leave, by number; None if there are none."""
+        """The number that the held chunks wait for (a batch); None if there are none."""
         self._held_from = 0
-        """The first chunk that is held."""
+        """The index of the first chunk that is held."""
 
     @property
     def full(self) -> bool:
@@ -66,17 +66,17 @@ class Outbox:
 
     @property
     def overfull(self) -> bool:
-        """Whether all that may wait for one peer does."""
+        """True if as many bytes wait as are allowed for one peer, or more."""
         return self.size >= self.limit.size
 
     @property
-    def may_leave(self) -> bool:
-        """Whether there is anything to be sent now."""
+    def has_sendable(self) -> bool:
+        """True if there is anything to be sent now."""
         return bool(self.chunks) and (self.held_for is None or self._held_from > 0)
 
     @property
-    def leaving(self) -> int:
-        """Bytes that wait for nothing but the transport."""
+    def sendable_size(self) -> int:
+        """The number of bytes that are not held."""
         if self.held_for is None:
             return self.size
         return self.size - sum(map(len, islice(self.chunks, self._held_from, None)))
@@ -87,8 +87,8 @@ class Outbox:
         self.chunks.append(data)
         self.size += len(data)
 
-    def overtake(self, data: bytes) -> None:
-        """Whole frames that belong to no channel: they leave before what is held."""
+    def write_ahead(self, data: bytes) -> None:
+        """Writes whole frames of channel 0, which are sent before the held chunks."""
         if self.held_for is None:
             self.write(data)
             return
@@ -98,8 +98,8 @@ class Outbox:
         self.wake()
 
     def hold(self, number: int, first: int) -> None:
-        """Nothing leaves from the chunk `first` on, a frame's beginning, before `release`. What is held already waits
-        for this `number`, too."""
+        """Holds all chunks from `first` on, the beginning of a frame, until `release`. Chunks that are held already
+        wait for this `number`, too."""
         if self.held_for is None:
             self._held_from = first
         self.held_for = number
@@ -109,17 +109,17 @@ class Outbox:
         self.wake()
 
     def discard_held(self) -> None:
-        """What is held will never leave; what comes now may."""
+        """Discards the held chunks; later ones are not held."""
         if self.held_for is not None:
-            self.size = self.leaving
+            self.size = self.sendable_size
             self.chunks = deque(islice(self.chunks, self._held_from))
             self.held_for = None
 
     def take(self) -> list[bytes | memoryview]:
-        """The next bytes to send, at most about SEND_MAX, as few buffers as are worth it; nothing that is held. Tell
-        with `sent` once they are on their way.
+        """Takes the next bytes to send, at most about SEND_MAX, in few buffers; nothing that is held. Call `sent` once
+        they are accepted by the transport.
 
-        Small chunks are joined, large ones are left alone: to copy a megabyte costs more than to name it.
+        Small chunks are joined, large ones are not: copying a megabyte costs more than another buffer.
         """
         chunks = self.chunks
         if self.size <= SEND_MAX and self.held_for is None:

@@ -1,7 +1,7 @@
-"""The properties of a message, read from the content header a client sent.
+"""The properties of a message, read from the content header that a client sent.
 
-A message keeps its header's bytes; they are read when somebody asks (a headers exchange, the user-id check), and
-once at the door to make sure that no consumer is handed bytes that its library cannot parse.
+A message keeps its header's bytes; they are decoded when needed (by a headers exchange, the user-id check), and
+checked once on arrival, so that no consumer is sent bytes that its library cannot parse.
 
     class weight body-size flags property...      14 bits of flags say which properties follow, in this order
 
@@ -45,11 +45,11 @@ _HEAD = struct.Struct(">HHQ")
 BASIC_CLASS: Final = 60
 
 FLAGS_AT = 12
-"""Where the flags stand in a content header's payload."""
+"""The offset of the flags in a content header's payload."""
 
 
 def decode_properties(header: bytes) -> dict[str, Any]:
-    """The properties that are present, by name: text, int or Table. Raises MalformedValue."""
+    """Decodes the properties that are present, by name: text, int or Table. Raises MalformedValue."""
     try:
         (flags,) = _FLAGS(header, FLAGS_AT)
         position = FLAGS_AT + 2
@@ -80,7 +80,7 @@ def decode_properties(header: bytes) -> dict[str, Any]:
 
 _KINDS = {"headers": "table", "delivery_mode": "mode", "priority": "octet", "timestamp": "longlong"}
 _SHAPES: dict[int, tuple[str, ...]] = {}
-"""The kinds of the properties that follow some flags, in order."""
+"""The types of the properties for given flags, in order."""
 
 HEADERS_FLAG = 0x8000 >> NAMES.index("headers")
 PRIORITY_FLAG = 0x8000 >> NAMES.index("priority")
@@ -90,7 +90,7 @@ USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
 
 
 def check_properties(header: bytes) -> tuple[int, int | None]:
-    """Makes sure that `decode_properties` could read the header, at a tenth of its price.
+    """Checks that `decode_properties` could decode the header, at a tenth of its cost.
 
     Returns the flags and the delivery mode. Raises MalformedValue or IndexError.
     """
@@ -128,7 +128,7 @@ def _shape(flags: int) -> tuple[str, ...]:
 
 
 def flags_of(header: bytes) -> int:
-    """Which properties are present, a bit each."""
+    """The flags: a bit for each property that is present."""
     return header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
 
 
@@ -139,7 +139,7 @@ def headers_of(header: bytes) -> Table:
 
 
 def priority_of(header: bytes) -> int:
-    """The priority property, 0 when there is none. By hand, for it is asked for with each message of some queues."""
+    """The priority property, 0 when there is none. Read by hand, because some queues need it for each message."""
     present = header[FLAGS_AT]
     if not present & 0x08:
         return 0
@@ -156,7 +156,7 @@ def priority_of(header: bytes) -> int:
 
 
 def is_persistent(header: bytes) -> bool:
-    """Whether the delivery mode is 2. By hand, for it is asked for with each message that comes from disk."""
+    """True if the delivery mode is 2. Read by hand, because it is needed for each message that is read from disk."""
     present = header[FLAGS_AT]
     if not present & 0x10:
         return False
@@ -171,7 +171,7 @@ def is_persistent(header: bytes) -> bool:
 
 
 def split_properties(header: bytes) -> dict[str, bytes]:
-    """The bytes of each property that is present, its length included, in their order."""
+    """Splits a header into the bytes of each property that is present, with its length, in order."""
     flags = flags_of(header)
     position = FLAGS_AT + 2
     parts = {}
@@ -201,13 +201,13 @@ def join_properties(header: bytes, parts: dict[str, bytes]) -> bytes:
 
 
 def content_header(size: int, parts: dict[str, bytes]) -> bytes:
-    """The payload of a content header frame for a body of this size."""
+    """Makes the payload of a content header frame for a body of this size."""
     return join_properties(_HEAD.pack(BASIC_CLASS, 0, size), parts)
 
 
 def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
-    """The header with one property's bytes (its length included). The others stay as the client sent them, but RabbitMQ
-    writes the headers anew."""
+    """The header with one property's bytes (with its length) replaced. The others stay as the client sent them, except
+    that RabbitMQ encodes the headers anew."""
     parts = split_properties(header)
     if "headers" in parts:
         parts["headers"] = headers_property(canonical(parts["headers"][4:]))
@@ -215,11 +215,11 @@ def replace_property(header: bytes, name: str, replacement: bytes) -> bytes:
 
 
 def headers_property(table: bytes) -> bytes:
-    """The property that has a headers table with this content."""
+    """Encodes the headers property from the content of a table."""
     return len(table).to_bytes(4, "big") + table
 
 
 def header_entries(parts: dict[str, bytes]) -> Entries:
-    """The headers among the parts of a content header, to be changed: as RabbitMQ writes them when it changes any."""
+    """The entries of the headers property, to be changed, in the form in which RabbitMQ encodes changed headers."""
     raw = parts.get("headers")
     return [] if raw is None else split_table(canonical(raw[4:]))

@@ -1,13 +1,13 @@
 """Field tables and properties, without loss.
 
-A client's tables are carried, compared and shown, never normalised: a field keeps its wire type, because
+A client's tables are passed on, compared and shown, never normalised: a field keeps its wire type, because
 `1` as a byte and `1` as a long are equal to the broker but not to the client that reads them back, and because
 RabbitMQ names the type in its error texts. Strings that are not UTF-8 survive through surrogate escapes; so do names
-that come twice.
+that occur twice.
 
-Nothing here recurses: a client may nest tables as deep as a frame has room for, and RabbitMQ does not mind. So only
-one level of a table is made into Python values; what is inside stays bytes, which can be compared, copied and freed at
-any depth. Whoever goes deeper walks over these bytes, once.
+Nothing here recurses: a client may nest tables as deep as a frame has room for, and RabbitMQ accepts that. So only
+one level of a table is decoded into Python values; nested tables stay bytes, which can be compared, copied and freed
+at any depth. Code that needs more walks over these bytes, once.
 
 Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser` for the types it accepts,
 `rabbit_binary_generator` for those it writes.
@@ -26,7 +26,7 @@ from amqpy.errors import erlang_text
 class Field(NamedTuple):
     """A typed value: `kind` is RabbitMQ's name of the wire type, `value` its nearest Python value.
 
-    Of a table or an array it is the content, as the bytes that RabbitMQ would write (see `canonical`).
+    For a table or an array it is the content, as the bytes that RabbitMQ would write (see `canonical`).
     """
 
     kind: str
@@ -37,8 +37,8 @@ Table: TypeAlias = Mapping[str, Field]
 
 
 class ReadTable(dict[str, Field]):
-    """A table as it came. Of several fields with one name it shows the first, by which RabbitMQ goes; `fields` are
-    all of them."""
+    """A decoded table. Of several fields with one name it has the first, which RabbitMQ uses; `fields` are all of
+    them."""
 
     __slots__ = ("fields",)
 
@@ -70,17 +70,17 @@ INTEGER_KINDS = frozenset({"byte", "unsignedbyte", "short", "unsignedshort", "si
 
 
 def text(raw: bytes) -> str:
-    """Bytes of a long string or a table key as text that encodes back to the same bytes."""
+    """Decodes a long string or a table key as text that encodes back to the same bytes."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def as_text(value: str | bytes) -> str:
-    """The value of a long string or a byte array, which RabbitMQ takes for each other."""
+    """The text of a long string or a byte array, between which RabbitMQ does not distinguish."""
     return value if isinstance(value, str) else text(value)
 
 
 def decode_table(data: bytes) -> Table:
-    """The fields of a table's content (without its length). Raises MalformedValue."""
+    """Decodes the content of a table (without its length). Raises MalformedValue."""
     fields = []
     position, end = 0, len(data)
     while position < end:
@@ -102,17 +102,17 @@ def _as_read(fields: list[tuple[str, Field]]) -> ReadTable:
 
 
 def with_field(table: Table, name: str, field: Field) -> Table:
-    """A table with one more field, behind the others."""
+    """The table with one more field, behind the others."""
     return _as_read([*fields_of(table), (name, field)])
 
 
 def by_name(table: Table) -> Table:
-    """The fields in the order of their names, as RabbitMQ has them after every change of its own."""
+    """The fields in the order of their names, as RabbitMQ has them after each change that it makes."""
     return _as_read(sorted(fields_of(table), key=lambda entry: entry[0].encode("utf-8", "surrogateescape")))
 
 
 def decode_array(data: bytes) -> list[Field]:
-    """The items of an array's content. Raises MalformedValue."""
+    """Decodes the content of an array. Raises MalformedValue."""
     items = []
     position, end = 0, len(data)
     while position < end:
@@ -145,7 +145,7 @@ def _decode_field(data: bytes, position: int) -> tuple[Field, int]:
 
 
 def _decode_odd_field(data: bytes, position: int) -> tuple[Field, int]:
-    """A value of the types that are neither one number nor a size and so many octets."""
+    """Decodes a value of a type that is neither one number nor a size and that many octets."""
     tag = data[position]
     if tag == ord("V"):
         return Field("void", None), position + 1
@@ -158,7 +158,7 @@ def _decode_odd_field(data: bytes, position: int) -> tuple[Field, int]:
 
 
 def _checked(content: bytes, *, keyed: bool) -> bytes:
-    """The content of a table or an array inside of another."""
+    """Checks the content of a nested table or array; returns it in canonical form."""
     try:
         check_table(content, 0, len(content), keyed=keyed)
     except IndexError:
@@ -167,7 +167,7 @@ def _checked(content: bytes, *, keyed: bool) -> bytes:
 
 
 _new = tuple.__new__
-"""`Field(…)` itself takes twice as long."""
+"""Makes a Field in half the time of `Field(…)`."""
 _READERS = {tag: (kind, codec.unpack_from, 1 + codec.size) for tag, (kind, codec) in _FIXED.items()}
 _LONGSTR = ord("S")
 _SIZED = {ord("S"): "longstr", ord("x"): "binary", ord("F"): "table", ord("A"): "array"}
@@ -184,12 +184,12 @@ _CONTAINERS = {ord("F"): True, ord("A"): False}
 
 
 def check_table(data: bytes, position: int, end: int, *, keyed: bool = True) -> None:
-    """Makes sure that `decode_table` could read data[position:end], without making anything of it.
+    """Checks that `decode_table` could decode data[position:end], at any depth.
 
-    `keyed` is false for the inside of an array. Raises MalformedValue, or IndexError for what ends too soon.
+    `keyed` is false for the inside of an array. Raises MalformedValue, or IndexError if the data ends too soon.
     """
     outer: list[tuple[int, bool]] = []
-    """Where the tables and arrays around this one end, and whether their items have names."""
+    """The ends of the tables and arrays around this one, and if their items have names."""
     while True:
         while position < end:
             if keyed:
@@ -217,8 +217,8 @@ def check_table(data: bytes, position: int, end: int, *, keyed: bool = True) -> 
 
 
 def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
-    """Every value in checked content, at any depth: where it begins (with its name, if it has one), where its tag
-    stands, and how many tables and arrays ended since the one before."""
+    """Yields every value in checked content, at any depth: its start (with its name, if it has one), the position of
+    its tag, and the number of tables and arrays that ended since the previous one."""
     outer: list[tuple[int, bool]] = []
     position, end, ended = 0, len(data), 0
     while True:
@@ -243,8 +243,8 @@ def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
 
 
 def canonical(data: bytes, *, keyed: bool = True) -> bytes:
-    """The content of a checked table as RabbitMQ writes it after it has read it: what is an `L` becomes an `l`, and
-    what is true becomes a 1, at any depth. All else is written as it was read."""
+    """The content of a checked table as RabbitMQ encodes it after decoding it: a type `L` becomes `l`, and a true value
+    becomes 1, at any depth. Everything else is unchanged."""
     changed = bytearray()
     for _, at, _ in _walk(data, keyed=keyed):
         if data[at] == ord("L"):
@@ -257,11 +257,11 @@ def canonical(data: bytes, *, keyed: bool = True) -> bytes:
 
 
 Entries: TypeAlias = list[tuple[bytes, bytes]]
-"""A table as names and whole entries (name, tag and value), as they came. A name may come more than once."""
+"""A table as names and whole entries (name, tag and value), in order. A name may occur more than once."""
 
 
 def split_table(data: bytes) -> Entries:
-    """The entries of a table's content that `check_table` has found to be good."""
+    """Splits the content of a table, checked by `check_table`, into its entries."""
     entries = []
     position = 0
     while position < len(data):
@@ -275,12 +275,12 @@ def split_table(data: bytes) -> Entries:
 
 
 def fields_of(table: Table) -> Iterable[tuple[str, Field]]:
-    """All fields of a table; a name may come more than once."""
+    """All fields of a table; a name may occur more than once."""
     return table.fields if isinstance(table, ReadTable) else table.items()
 
 
 def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
-    """The fields with a name that came before, and how often it did."""
+    """Yields the fields whose name occurred before, with the number of earlier occurrences."""
     if not isinstance(table, ReadTable) or len(table.fields) == len(table):
         return
     seen: dict[str, int] = {}
@@ -292,12 +292,12 @@ def repeated(table: Table) -> Iterator[tuple[int, str, Field]]:
 
 
 def last_values(table: Table) -> Table:
-    """Of several fields with one name the last."""
+    """The table with the last value of each name that occurs more than once."""
     return {**table, **{name: field for _, name, field in repeated(table)}}
 
 
 def entries_of(table: Table) -> Entries:
-    """A table's entries."""
+    """Encodes the entries of a table."""
     entries = []
     for name, field in fields_of(table):
         raw = name.encode("utf-8", "surrogateescape")
@@ -315,7 +315,7 @@ def replace_entry(entries: Entries, name: bytes, entry: bytes) -> None:
 
 
 def drop_entry(entries: Entries, name: bytes) -> None:
-    """Takes out the first entry of that name, if there is one."""
+    """Removes the first entry of that name, if there is one."""
     for position, (each, _) in enumerate(entries):
         if each == name:
             del entries[position]
@@ -323,27 +323,27 @@ def drop_entry(entries: Entries, name: bytes) -> None:
 
 
 def join_table(entries: Entries) -> bytes:
-    """A table's content with these entries in the order of their names, as RabbitMQ has it after every change."""
+    """Joins entries to a table's content in the order of their names, as RabbitMQ has it after every change."""
     return b"".join(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
 def encode_table(table: Table) -> bytes:
-    """A table's content (without its length), in its order."""
+    """Encodes a table's content (without its length), in its order."""
     return b"".join([entry for _, entry in entries_of(table)])
 
 
 def table_field(table: Table) -> Field:
-    """A table as a value."""
+    """Makes a field of a table."""
     return Field("table", encode_table(table))
 
 
 def array_field(items: Iterable[Field]) -> Field:
-    """An array as a value."""
+    """Makes a field of an array."""
     return Field("array", b"".join(map(encode_field, items)))
 
 
 def encode_field(field: Field) -> bytes:
-    """A value with its type tag."""
+    """Encodes a value with its type tag."""
     kind, value = field
     if kind == "void":
         return b"V"
@@ -405,7 +405,7 @@ def erlang_float(value: float) -> str:
     sign, numerals, exponent = Decimal(repr(value)).normalize().as_tuple()
     digits = "".join(map(str, numerals))
     place = len(digits) + int(exponent)
-    """The value is 0.DIGITS times ten to this."""
+    """The value is 0.DIGITS times ten to the power of this."""
     short = digits[0] + "." + (digits[1:] or "0") + f"e{place - 1}"
     if 0 < place < len(digits):
         shown = f"{digits[:place]}.{digits[place:]}"
@@ -417,7 +417,7 @@ def erlang_float(value: float) -> str:
 
 
 def comparable(field: Field) -> Hashable:
-    """What two values are compared by: the value as Erlang has it, not its wire type.
+    """The form in which two values are compared: the value as Erlang has it, not its wire type.
 
     All widths of integers, timestamps and floats are one kind of number; long strings and byte arrays are one kind
     of binary; a bool is never a number. Inside tables and arrays Erlang compares the type as well.
@@ -429,17 +429,17 @@ def comparable(field: Field) -> Hashable:
         case "longstr":
             return str(value).encode("utf-8", "surrogateescape")
         case "table" | "array":
-            # What has nothing in it is an empty list, either way.
+            # Without content, both are an empty list.
             return (kind, _comparable_content(value, keyed=kind == "table")) if value else ()
         case "float" | "double" if math.isnan(value):
-            # Equal to itself, or nobody would find again what was put away under it.
+            # Equal to itself, or it could not be found again as a key.
             return (math.nan,)
     hashable: Hashable = value
     return hashable
 
 
 def _comparable_content(data: bytes, *, keyed: bool) -> bytes:
-    """The canonical bytes themselves, but that a float may be zero in two ways."""
+    """The canonical bytes, with each negative zero made positive: both are equal."""
     changed = bytearray()
     for _, at, _ in _walk(data, keyed=keyed):
         if data[at] in _FLOATS and data[at + 1] == 0x80 and not any(data[at + 2 : at + _SIZES[data[at]]]):
@@ -449,5 +449,5 @@ def _comparable_content(data: bytes, *, keyed: bool) -> bytes:
 
 
 def exactly(field: Field) -> Hashable:
-    """The same for those who tell an integer from a float of the same value."""
+    """Like `comparable`, but an integer differs from a float of the same value."""
     return (float, comparable(field)) if isinstance(field.value, float) else comparable(field)

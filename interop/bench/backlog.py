@@ -13,15 +13,15 @@ from typing import Any
 
 import click
 
-from interop import rabbitmq
 from interop.bench import frames
-from interop.bench.brokers import ROOT, Amqpy, Broker, RabbitMQ
+from interop.bench.brokers import Broker, amqpy, rabbitmq
 from interop.bench.case import persistent
 from interop.bench.crew import Crew, Job
 from interop.bench.jobs import Consume, PublishAll
 from interop.bench.loops import Flow
 from interop.bench.peer import Peer
-from interop.bench.process import disk_mib, forget_peak, peak_resident_mib, use_two_cores
+from interop.kit.process import disk_mib, forget_peak, peak_resident_mib, use_two_cores
+from interop.rabbitmq import RabbitMQUnavailable
 
 QUEUE = "backlog"
 WINDOW_MAX = 1000
@@ -42,7 +42,7 @@ def main(messages: int, size: int, kind: str, kill: bool, memory_max: float | No
     The backlogs the broker is held to are 10,000,000 messages of 100 bytes, and 50,000 of 100,000.
     """
     use_two_cores()
-    broker: Broker = RabbitMQ() if kind == "rabbitmq" else Amqpy("amqpy", ROOT)
+    broker: Broker = rabbitmq() if kind == "rabbitmq" else amqpy()
     click.echo(f"{broker.name}: {messages:,} messages of {size:,} B in {tempfile.gettempdir()}")
     run = Run(broker)
     try:
@@ -132,5 +132,5 @@ def alone(job: Job) -> Any:  # noqa: ANN401  # each job has its own result
 if __name__ == "__main__":
     try:
         main()
-    except rabbitmq.RabbitMQUnavailable as error:
+    except RabbitMQUnavailable as error:
         raise SystemExit(str(error)) from None

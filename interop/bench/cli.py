@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from interop import rabbitmq
 from interop.bench import cases as _registered  # noqa: F401  # importing them is what fills CASES
 from interop.bench import ceiling, report
-from interop.bench.brokers import ROOT, Amqpy, Broker, RabbitMQ, RunningElsewhere, rabbitmq_version, source_of
+from interop.bench.brokers import Broker, amqpy, elsewhere, rabbitmq, rabbitmq_version, source_of
 from interop.bench.case import CASES, Bench, Case
-from interop.bench.process import allow_many_files, use_two_cores
+from interop.kit.process import allow_many_files, use_two_cores
+from interop.rabbitmq import is_installed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,15 +54,15 @@ def chosen_cases(only: str | None) -> list[Case]:
 def chosen_brokers(options: argparse.Namespace, stack: ExitStack) -> list[Broker]:
     brokers: list[Broker] = []
     if options.broker != "rabbitmq":
-        brokers.append(Amqpy("amqpy", ROOT))
+        brokers.append(amqpy())
         if options.base:
-            brokers.append(Amqpy(options.base, stack.enter_context(source_of(options.base))))
+            brokers.append(amqpy(options.base, stack.enter_context(source_of(options.base))))
     if options.broker != "amqpy":
-        if rabbitmq.is_installed():
-            brokers.append(RabbitMQ())
+        if is_installed():
+            brokers.append(rabbitmq())
         else:
             say("RabbitMQ is not installed (apt-get install rabbitmq-server): no ratios to it.")
-    return brokers + [RunningElsewhere(url) for url in options.url]
+    return brokers + [elsewhere(url) for url in options.url]
 
 
 def measure(case: Case, broker: Broker, seconds: float, results: report.Results) -> None:

@@ -8,40 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote, urlsplit
 
 from interop.bench import frames
 from interop.bench.counters import UnexpectedFrames, describe
+from interop.kit.address import Address
 
 TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 10.0
 DECLARES_PER_SYNC = 500
 CLOSE_OK = frames.method(0, 10, 51)
-
-
-@dataclass(frozen=True)
-class Address:
-    """The parts of an AMQP URL."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    vhost: str
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        parts = urlsplit(url)
-        if parts.scheme != "amqp" or not parts.hostname:
-            raise ValueError(f"not an amqp:// URL: {url}")
-        path = parts.path.removeprefix("/")
-        return cls(
-            host=parts.hostname,
-            port=parts.port or 5672,
-            user=unquote(parts.username or "guest"),
-            password=unquote(parts.password or "guest"),
-            vhost=unquote(path) if path else "/",
-        )
 
 
 class Peer:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from amqpy.core.facts import LaneRecord, Put
-from amqpy.core.journal import POSITION_BITS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, Batch
+from amqpy.core.durability.records import LaneRecord, Put
 from amqpy.core.message import PersistentMessage
 from amqpy.store.directory import open_store
 from amqpy.store.store import Store
@@ -34,7 +34,7 @@ def main() -> None:
         store = open_store(Path(directory), sync="full")
         store.load()
         batch = Batch(0)
-        batch.facts.append(Put(LaneRecord(1, "/", "queue", "q", 0, 0)))
+        batch.changes.append(Put(LaneRecord(1, "/", "queue", "q", 0, 0)))
         store.append(batch)
         store.sync()
         position = 0

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from interop.clients import brokers, results
+from interop import keeper
+from interop.clients import brokers, network, results
 from interop.clients.library import GUEST, Library, all_libraries
 from interop.clients.play import Command, play
 from interop.clients.report import console_table
@@ -32,7 +34,7 @@ def tell(text: str) -> None:
 @click.option("--only", metavar="NAME", multiple=True, help="Only this library; may be given more than once.")
 @click.option("--language", metavar="NAME", multiple=True, help="Only libraries for this language.")
 @click.option("--quick", is_flag=True, help="Without programs and tests that are slow or not in a package registry.")
-@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="How many libraries at the same time.")
+@click.option("--jobs", default=2 * (os.cpu_count() or 1), show_default=True, help="How many libraries at a time.")
 @click.option("--save", is_flag=True, help="Keep the results in interop/clients/results, for docs/interop.md.")
 @click.option("--list", "listing", is_flag=True, help="Only list the libraries.")
 def main(
@@ -56,6 +58,9 @@ def main(
         return
     if save and (url or quick):
         raise click.UsageError("only whole results are saved, of amqpy and of a private RabbitMQ")
+    chosen, left_out = runnable(chosen, quick=quick)
+    if save and left_out:
+        raise click.ClickException("\n".join(left_out))
     kept = (REFERENCE if rabbitmq else SUBJECT) if save else None
     try:
         with broker_of(url, rabbitmq) as provide, provide(GUEST) as first:
@@ -64,6 +69,8 @@ def main(
     except (RabbitMQUnavailable, OSError) as error:
         raise click.ClickException(str(error)) from error
     print(console_table(chosen, found))
+    for line in left_out:
+        print(line)
     sys.exit(1 if tell_unexplained(chosen, found, of_amqpy=not (rabbitmq or url)) else 0)
 
 
@@ -78,6 +85,22 @@ def choose(names: tuple[str, ...], languages: tuple[str, ...]) -> list[Library]:
         if (not names or library.folder in names or library.name in names)
         and (not languages or library.language in languages)
     ]
+
+
+def runnable(libraries: list[Library], *, quick: bool) -> tuple[list[Library], list[str]]:
+    """The libraries without the suites that cannot be run on this machine, and a line for each of these, with why."""
+    try:
+        network.way_in()
+    except OSError as error:
+        left_out = [
+            f"{library.name}, {suite.name}: not run, as it knows no ports but the standard ones: {error}"
+            for library in libraries
+            for suite in library.suites
+            if suite.default_port and not (quick and suite.slow)
+        ]
+        kept = [tuple(suite for suite in library.suites if not suite.default_port) for library in libraries]
+        return [replace(library, suites=suites) for library, suites in zip(libraries, kept, strict=True)], left_out
+    return libraries, []
 
 
 @contextlib.contextmanager
@@ -109,7 +132,8 @@ def play_all(
 
     with stop_on_sigterm(), ThreadPoolExecutor(jobs) as pool:
         try:
-            for _ in pool.map(play_one, libraries):
+            # Those with most to do first, or the last of them would be alone for minutes.
+            for _ in pool.map(play_one, sorted(libraries, key=lambda library: -len(library.programs))):
                 pass
         except BaseException:  # also an interrupt: nobody waits for what runs for minutes
             pool.shutdown(wait=False, cancel_futures=True)
@@ -132,4 +156,5 @@ def tell_unexplained(libraries: list[Library], found: Results, *, of_amqpy: bool
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

@@ -6,7 +6,6 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
 
 import pamqp.frame
 import pamqp.header
@@ -14,11 +13,11 @@ from pamqp.commands import Connection
 
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
-from interop.crash import subject
+from interop.kit.address import Address
+from interop.kit.brokers import LOOPBACK, private_amqpy
 from interop.rabbitmq import MANAGEMENT, RabbitMQ, running_rabbitmq
 
 ANSWER_TIMEOUT_S = 10.0
-STANDARD_PORT = 5672
 STANDARD_MANAGEMENT_PORT = 15672
 
 
@@ -27,23 +26,9 @@ class Broker:
     """Where a broker is, and what it calls itself."""
 
     title: str
-    url: str
-    """With the virtual host spelled out: some libraries take `/` at the end for a virtual host without a name."""
+    address: Address
     management_port: int = 0
     """Of its HTTP API; 0: it has none."""
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.url).hostname or "localhost"
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.url).port or STANDARD_PORT
-
-    def url_by_way_of(self, port: int) -> str:
-        """The same broker behind a proxy on 127.0.0.1."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
 
 
 Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
@@ -54,33 +39,33 @@ Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
 def own_amqpy(account: Account) -> Iterator[Broker]:
     """An amqpy with a data directory, started for the caller alone.
 
-    Raises `SubjectFailed` at the end if its log speaks of a bug or it does not stop in good order.
+    Raises `ProgramFailed` at the end if its log speaks of a bug or it does not stop in good order.
     """
     with tempfile.NamedTemporaryFile("w", prefix="amqpy-interop-", suffix=".toml") as config:
         settings = {"user": account.user, "pass": account.password, "vhost": account.vhost}
         config.writelines(f"default_{name} = {json.dumps(value)}\n" for name, value in settings.items())
         config.flush()
-        with subject.running("amqpy", None, ("--config", config.name)) as amqpy:
+        with private_amqpy(("--strict", "--config", config.name)) as amqpy:
             amqpy.start()
-            yield Broker(f"amqpy {__version__}", url_of(account, amqpy.port))
+            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port))
             amqpy.stop()
 
 
-def url_of(account: Account, port: int) -> str:
-    return f"amqp://{account.user}:{account.password}@127.0.0.1:{port}/{quote(account.vhost, safe='')}"
+def address_for(account: Account, port: int) -> Address:
+    return Address(LOOPBACK, port, account.user, account.password, account.vhost)
 
 
 @contextlib.contextmanager
 def one_rabbitmq() -> Iterator[Provider]:
     """A private RabbitMQ with its management API for all libraries: starting one takes seconds."""
     with running_rabbitmq(plugins=[MANAGEMENT]) as rabbitmq:
-        title = title_of("127.0.0.1", rabbitmq.port)
+        title = title_of(LOOPBACK, rabbitmq.port)
 
         def provide(account: Account) -> contextlib.AbstractContextManager[Broker]:
             if account != GUEST:
                 let_in(account, rabbitmq)
-            url = url_of(account, rabbitmq.port)
-            return contextlib.nullcontext(Broker(title, url, rabbitmq.management_port or 0))
+            address = address_for(account, rabbitmq.port)
+            return contextlib.nullcontext(Broker(title, address, rabbitmq.management_port or 0))
 
         yield provide
 
@@ -100,8 +85,8 @@ def let_in(account: Account, rabbitmq: RabbitMQ) -> None:
 
 @contextlib.contextmanager
 def running_already(url: str) -> Iterator[Provider]:
-    broker = Broker("", url)
-    broker = Broker(title_of(broker.host, broker.port), url)
+    address = Address.parse(url)
+    broker = Broker(title_of(address.host, address.port), address)
     yield lambda account: contextlib.nullcontext(broker)
 
 

@@ -85,7 +85,7 @@ class Suite:
     overlay: Mapping[str, str] = field(default_factory=dict)
     """Files beside `library.py`, and where they are put in the copy: settings, not changes of the tests."""
     default_port: bool = False
-    """They know no other addresses than localhost:5672 and 15672: the runner leads these to the broker."""
+    """They know no other addresses than localhost:5672 and 15672: in a network of their own, these are the broker."""
     account: Account = GUEST
     """As whom they come: the broker has this as its default user."""
     timeout_s: float = 900.0

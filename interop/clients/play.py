@@ -7,23 +7,24 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
 
-from interop.clients import reports, tap
-from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, STANDARD_PORT, Broker, Provider
+from interop.clients import network, reports, tap
+from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, Broker, Provider
 from interop.clients.library import GUEST, Library, Program, Suite
 from interop.clients.proxy import Proxy
 from interop.clients.report import counts
 from interop.clients.results import LibraryResult, SuiteResult
 from interop.clients.workspace import InstallFailed, Workspace
-from interop.crash.subject import SubjectFailed
+from interop.kit.address import STANDARD_PORT
+from interop.kit.program import ProgramFailed
 
 TEXT_LINES = 12
 
 Tell = Callable[[str], None]
-
-_standard_ports = threading.Lock()
 
 
 def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> LibraryResult:
@@ -31,19 +32,20 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
     result = LibraryResult()
     workspace = Workspace(library)
     try:
-        workspace.install()
-        result.version = workspace.version()
-        with provide(GUEST) as broker:
-            for program in library.programs:
-                if not (quick and program.slow):
-                    result.programs[program.name] = play_program(program, workspace, broker)
-                    tell_checks(f"{library.name}, {program.name}", result.programs[program.name], tell)
-        for suite in library.suites:
-            if not (quick and suite.slow):
-                with provide(suite.account) as broker:
-                    result.suites[suite.name] = play_suite(suite, workspace, broker)
-                tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
-    except (InstallFailed, SubjectFailed, OSError) as error:
+        with workspace.alone(Command.check_not_over):
+            workspace.install()
+            result.version = workspace.version()
+            with provide(GUEST) as broker:
+                for program in library.programs:
+                    if not (quick and program.slow):
+                        result.programs[program.name] = play_program(program, workspace, broker)
+                        tell_checks(f"{library.name}, {program.name}", result.programs[program.name], tell)
+            for suite in library.suites:
+                if not (quick and suite.slow):
+                    with provide(suite.account) as broker:
+                        result.suites[suite.name] = play_suite(suite, workspace, broker)
+                    tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
+    except (InstallFailed, ProgramFailed, OSError) as error:
         result.trouble.append(str(error))
     return result
 
@@ -58,9 +60,9 @@ def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
 
 
 def play_program(program: Program, workspace: Workspace, broker: Broker) -> list[tap.Check]:
-    with proxy_to(broker.host, broker.port) as proxy:
+    with Proxy(broker.address) as proxy:
         environment = {
-            "AMQP_URL": broker.url_by_way_of(proxy.port),
+            "AMQP_URL": proxy.address.url,
             "INTEROP_CONTROL": str(proxy.control_port),
             "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
         }
@@ -78,7 +80,7 @@ def play_program(program: Program, workspace: Workspace, broker: Broker) -> list
 
 def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResult:
     place = workspace.fresh_copy(suite)
-    with broker_as_expected(suite, broker) as address:
+    with broker_as_expected(suite, broker) as (address, prefix):
 
         def filled(text: str) -> str:
             for name, value in address.items():
@@ -86,7 +88,7 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
             return text
 
         environment = workspace.environment({name: filled(value) for name, value in suite.environment.items()})
-        for number, step in enumerate([*suite.prepare, suite.command]):
+        for number, step in enumerate([*suite.prepare, (*prefix, *suite.command)]):
             log = workspace.folder / f"{place.name}-{number}.log"
             Command(tuple(map(filled, step)), place, environment, log).run(suite.timeout_s)
     match suite.report:
@@ -102,28 +104,20 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
 
 
 @contextlib.contextmanager
-def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[Mapping[str, object]]:
-    """What stands for the broker's address in the texts of a suite."""
+def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[tuple[Mapping[str, object], tuple[str, ...]]]:
+    """What stands for the broker's address in the texts of a suite, and what comes before its command."""
     if not suite.default_port:
-        yield {"url": broker.url, "host": broker.host, "port": broker.port, "management_port": broker.management_port}
+        to = broker.address
+        yield {"url": to.url, "host": to.host, "port": to.port, "management_port": broker.management_port}, ()
         return
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_standard_ports)
-        stack.enter_context(proxy_to(broker.host, broker.port, listen_on=STANDARD_PORT))
-        if broker.management_port:
-            stack.enter_context(proxy_to(broker.host, broker.management_port, listen_on=STANDARD_MANAGEMENT_PORT))
-        ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
-        yield {"url": broker.url_by_way_of(STANDARD_PORT), "host": "localhost", **ports}
-
-
-@contextlib.contextmanager
-def proxy_to(host: str, port: int, *, listen_on: int = 0) -> Iterator[Proxy]:
-    proxy = Proxy(host, port, listen_on=listen_on)
-    proxy.start()
-    try:
-        yield proxy
-    finally:
-        proxy.stop()
+    here = replace(broker.address, host="127.0.0.1", port=STANDARD_PORT)
+    leads: dict[int, network.Lead] = {STANDARD_PORT: partial(Proxy, broker.address)}
+    if broker.management_port:
+        to_management = replace(broker.address, port=broker.management_port)
+        leads[STANDARD_MANAGEMENT_PORT] = partial(Proxy, to_management)
+    ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
+    with network.leading_out(leads) as prefix:
+        yield {"url": here.url, "host": "localhost", **ports}, prefix
 
 
 class Interrupted(Exception):
@@ -144,6 +138,12 @@ class Command:
             cls._is_over = True
             for process in cls._running:
                 end_group(process)
+
+    @classmethod
+    def check_not_over(cls) -> None:
+        """Raises `Interrupted`."""
+        if cls._is_over:
+            raise Interrupted
 
     def __init__(self, words: Sequence[str], cwd: Path, environment: Mapping[str, str], log: Path) -> None:
         self._words = words
@@ -168,8 +168,7 @@ class Command:
 
     def _start(self, log: IO[str]) -> "subprocess.Popen[str]":
         with self._lock:
-            if self._is_over:
-                raise Interrupted
+            self.check_not_over()
             process = subprocess.Popen(
                 self._words,
                 cwd=self._cwd,

@@ -11,15 +11,13 @@ when it is done:
 import contextlib
 import socket
 import struct
-import threading
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
 
-CHUNK_BYTES = 1 << 18
+import trio
+
+from interop.kit import proxy
+from interop.kit.address import Address
+
 LINGER_S = 5.0
-BIND_TIMEOUT_S = 900.0
-BIND_RETRY_S = 0.5
 FRAME_HEADER = struct.Struct(">BHL")
 FRAME_END = b"\xce"
 METHOD = 1
@@ -40,170 +38,107 @@ START_OF_0_8 = struct.pack(">HHBB", 10, 10, 8, 0)
 """How connection.start begins for AMQP 0-8, which has other numbers for the same methods."""
 
 
-class Proxy:
-    """Listens on 127.0.0.1, on `port` for clients and on `control_port` for commands."""
-
-    def __init__(self, host: str, port: int, *, listen_on: int = 0) -> None:
-        self._broker = (host, port)
-        self._links: set[Link] = set()
-        self._lock = threading.Lock()
-        self._clients = listener(listen_on)
-        self._commands = listener(0)
-        self.port: int = self._clients.getsockname()[1]
-        self.control_port: int = self._commands.getsockname()[1]
-
-    def start(self) -> None:
-        threading.Thread(target=accept_from, args=(self._clients, self._lead), daemon=True).start()
-        threading.Thread(target=accept_from, args=(self._commands, self._obey), daemon=True).start()
-
-    def stop(self) -> None:
-        for each in (self._clients, self._commands):
-            end(each)
-            each.close()
-        for link in self._current():
-            link.cut()
-
-    def _current(self) -> "list[Link]":
-        with self._lock:
-            return list(self._links)
-
-    def _lead(self, client: socket.socket) -> None:
-        try:
-            broker = socket.create_connection(self._broker)
-        except OSError:
-            client.close()
-            return
-        link = Link(client, broker)
-        with self._lock:
-            self._links.add(link)
-        link.run()
-        with self._lock:
-            self._links.discard(link)
-
-    def _obey(self, caller: socket.socket) -> None:
-        with caller, caller.makefile("rb") as lines:
-            command = lines.readline().strip()
-            for link in self._current():
-                {b"cut": link.cut, b"close": link.close}[command]()
-            caller.sendall(b"done\n")
-
-
-class Link:
-    """One client's connection, and the one to the broker that serves it."""
-
-    def __init__(self, client: socket.socket, broker: socket.socket) -> None:
-        self._client = client
-        self._broker = broker
-        self._closing = False
+class Pair(proxy.Pair):
+    def __init__(self, client: trio.SocketStream, broker: trio.SocketStream) -> None:
+        super().__init__(client, broker)
         self._close, self._close_ok = CLOSE, CLOSE_OK
-        self._patience = threading.Timer(LINGER_S, self.cut)
-        """Runs while the client may answer a close; a timeout of its socket would not end a `recv` that has begun."""
-        self._patience.daemon = True
-        self._between_frames = threading.Lock()
-        for each in (client, broker):
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._is_closing = False
+        self._closed = trio.Event()
+        self._between_frames = trio.Lock()
+        self._is_framed = False
+        self._begun = b""
+        """The beginning of a frame that the client does not get before its end."""
+        self._last = b""
 
-    def run(self) -> None:
-        """Carry octets both ways until one side ends."""
-        back = threading.Thread(target=self._to_client, daemon=True)
-        back.start()
-        self._to_broker()
-        back.join()
-        self._patience.cancel()
-        self._client.close()
-        self._broker.close()
+    async def close(self) -> None:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async with self._between_frames:
+                self._is_closing = True
+                proxy.end(self.broker.socket)
+                await self.client.send_all(self._close)
+        self._closed.set()
 
-    def cut(self) -> None:
-        for each in (self._client, self._broker):
-            end(each)
-
-    def close(self) -> None:
-        with self._between_frames, contextlib.suppress(OSError):
-            self._closing = True
-            self._broker.shutdown(socket.SHUT_RDWR)
-            self._client.sendall(self._close)
-            self._patience.start()
-
-    def _to_broker(self) -> None:
-        last = b""
-        with contextlib.suppress(OSError):
-            while last != self._close_ok and (chunk := self._client.recv(CHUNK_BYTES)):
-                if self._closing:
-                    last = (last + chunk)[-len(self._close_ok) :]
-                else:
-                    self._broker.sendall(chunk)
-            if not self._closing:
-                self._broker.shutdown(socket.SHUT_WR)
-                return
+    async def attend(self) -> None:
+        """Give a client up that does not answer a close."""
+        await self._closed.wait()
+        await trio.sleep(LINGER_S)
         self.cut()
 
-    def _to_client(self) -> None:
-        with contextlib.suppress(OSError):
-            for frames in whole_frames(partial(self._broker.recv, CHUNK_BYTES)):
-                with self._between_frames:
-                    if frames.startswith(START_OF_0_8, FRAME_HEADER.size):
-                        self._close, self._close_ok = OLD_CLOSE, OLD_CLOSE_OK
-                    if self._closing:
-                        return
-                    self._client.sendall(frames)
-            if not self._closing:
-                self._client.shutdown(socket.SHUT_WR)  # it may be sending still, and must not fail before it reads
-                return
-        if not self._closing:
+    async def to_broker(self, data: bytes) -> None:
+        if not self._is_closing:
+            await super().to_broker(data)
+            return
+        self._last = (self._last + data)[-len(self._close_ok) :]
+        if self._last == self._close_ok:
             self.cut()
 
+    async def to_client(self, data: bytes) -> None:
+        frames = self._whole_frames(data)
+        async with self._between_frames:
+            if frames.startswith(START_OF_0_8, FRAME_HEADER.size):
+                self._close, self._close_ok = OLD_CLOSE, OLD_CLOSE_OK
+            if not self._is_closing:
+                await super().to_client(frames)
 
-def whole_frames(receive: Callable[[], bytes]) -> Iterator[bytes]:
-    """What a broker sends, in pieces that end with a frame.
-
-    What does not begin with a frame (the answer to a bad protocol header, HTTP) comes as it is.
-    """
-    buffer = bytearray()
-    chunk = receive()
-    while chunk and chunk[0] != METHOD:
-        yield chunk
-        chunk = receive()
-    while chunk:
-        buffer += chunk
-        end = 0
-        while len(buffer) - end >= FRAME_HEADER.size:
-            _, _, size = FRAME_HEADER.unpack_from(buffer, end)
-            if len(buffer) < end + FRAME_HEADER.size + size + 1:
-                break
-            end += FRAME_HEADER.size + size + 1
-        if end:
-            yield bytes(buffer[:end])
-            del buffer[:end]
-        chunk = receive()
-
-
-def end(each: socket.socket) -> None:
-    """Wake whoever waits for it, too, which closing alone does not."""
-    with contextlib.suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
-
-
-def listener(port: int) -> socket.socket:
-    """Wait for a port that is taken: another run may have it, and let it go."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + BIND_TIMEOUT_S
-    while True:
-        try:
-            listening.bind(("127.0.0.1", port))
-            listening.listen(128)
-        except OSError:
-            if time.monotonic() > deadline:
-                listening.close()
-                raise
-            time.sleep(BIND_RETRY_S)
+    async def client_ended(self) -> None:
+        if self._is_closing:
+            self.cut()
         else:
-            return listening
+            await super().client_ended()
+
+    async def broker_ended(self) -> None:
+        if not self._is_closing:
+            await super().broker_ended()
+
+    def broken(self) -> None:
+        """A broker that was left is none of a client's business that is to answer."""
+        if not self._is_closing:
+            self.cut()
+
+    def _whole_frames(self, data: bytes) -> bytes:
+        """As much of what the broker sends as ends with a frame.
+
+        What does not begin with a frame (the answer to a bad protocol header, HTTP) comes as it is.
+        """
+        self._is_framed = self._is_framed or data[0] == METHOD
+        if not self._is_framed:
+            return data
+        data = self._begun + data
+        end = frames_end(data)
+        self._begun = data[end:]
+        return data[:end]
 
 
-def accept_from(listening: socket.socket, serve: Callable[[socket.socket], None]) -> None:
-    """Give each connection to a thread of its own until the listener is closed."""
-    with contextlib.suppress(OSError):
-        while True:
-            accepted, _ = listening.accept()
-            threading.Thread(target=serve, args=(accepted,), daemon=True).start()
+def frames_end(data: bytes) -> int:
+    """Where the last whole frame ends."""
+    end = 0
+    while len(data) - end >= FRAME_HEADER.size:
+        _, _, size = FRAME_HEADER.unpack_from(data, end)
+        if len(data) < end + FRAME_HEADER.size + size + 1:
+            break
+        end += FRAME_HEADER.size + size + 1
+    return end
+
+
+class Proxy(proxy.Proxy[Pair]):
+    """Obeys on a port of its own."""
+
+    def __init__(self, broker: Address, clients: socket.socket | None = None) -> None:
+        super().__init__(broker, Pair, clients=clients)
+        self._commands = proxy.listener()
+        self.control_port: int = self._commands.getsockname()[1]
+
+    def serve_more(self, nursery: trio.Nursery) -> None:
+        nursery.start_soon(proxy.serve, self._obey, self._commands)
+
+    async def _obey(self, caller: trio.SocketStream) -> None:
+        async with caller:
+            command = b""
+            while not command.endswith(b"\n"):
+                command += await caller.receive_some()
+            for pair in list(self.pairs):
+                if command == b"cut\n":
+                    pair.cut()
+                else:
+                    await pair.close()
+            await caller.send_all(b"done\n")

@@ -1,20 +1,26 @@
 """Where a library is installed and its programs and tests run: a folder of `.interop/`, which may be thrown away."""
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from interop.clients.library import Checkout, Installed, Library, Sdist, Suite
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).resolve().parent
 INSTALL_TIMEOUT_S = 1200.0
+LOCK_POLL_S = 0.2
 
 _system_packages = threading.Lock()
 
@@ -32,13 +38,25 @@ class Workspace:
         self.programs = self.folder / "programs"
         self._venv = self.folder / "venv"
 
+    @contextlib.contextmanager
+    def alone(self, check: Callable[[], None]) -> Iterator[None]:
+        """Wait until no other run has the folder, and have it; it is free again at the latest when our process ends.
+
+        `check` is called while it waits, and may raise.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            while not is_locked(lock):
+                check()
+                time.sleep(LOCK_POLL_S)
+            yield
+
     def install(self) -> None:
         """Install what the library asks for, unless it is there since the last time; its programs are copied anew.
 
         Raises `InstallFailed`.
         """
         library = self.library
-        self.folder.mkdir(parents=True, exist_ok=True)
         install_system_packages(library.apt)
         if library.pip:
             self._once("pip", library.pip, self._make_venv)
@@ -105,16 +123,16 @@ class Workspace:
         name, _, _ = requirement.partition("==")
         place = self.folder / "sdists" / requirement
         if not place.exists():
-            place.mkdir(parents=True)
-            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--dest", str(place)]
-            try:
-                self._run([sys.executable, *fetch, "--disable-pip-version-check", requirement], self.folder)
-                (archive,) = place.glob("*.t*gz")
+            place.parent.mkdir(exist_ok=True)
+            fetch = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, "--dest"]
+            # In a place of its own until it is whole: a run may be killed.
+            with tempfile.TemporaryDirectory(dir=self.folder) as made:
+                self._run([sys.executable, *fetch, made, "--disable-pip-version-check", requirement], self.folder)
+                (archive,) = Path(made).glob("*.t*gz")
                 with tarfile.open(archive) as packed:
-                    packed.extractall(place, filter="data")
-            except BaseException:
-                shutil.rmtree(place)
-                raise
+                    packed.extractall(made, filter="data")
+                Path(made).rename(place)
+                Path(made).mkdir()  # for TemporaryDirectory to remove
         (folder,) = (path for path in place.iterdir() if path.is_dir())
         return folder
 
@@ -137,6 +155,15 @@ class Workspace:
 
     def _run(self, command: Sequence[str], cwd: Path) -> str:
         return run(command, cwd, self.environment({}))
+
+
+def is_locked(file: IO[str]) -> bool:
+    """Whether it is from now on: by us, and so not by others."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def install_system_packages(packages: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The crash test: clients that keep a record, a broker that is killed again and again, and a look at what is left.
 
-`play` runs the rounds: it starts the broker (`subject`) on the same directory, lets `actors` and `churn` work on the
+`play` runs the rounds: it starts the broker on the same directory, lets `actors` and `churn` work on the
 queues of `topology`, and kills it at some moment, with SIGKILL, or stops it in good order. What clients sent, were
 promised and received is in a `History`, which finds at once what must never be delivered. Now and then `check` takes
 all that is left out of the queues, and compares it with what was promised:

@@ -1,13 +1,17 @@
 """`python -m interop.crash`: kill a broker again and again, and look whether it keeps what it promised."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from interop import keeper
 from interop.crash.play import Play
-from interop.crash.subject import SubjectFailed, running
+from interop.kit.brokers import Broker, private_amqpy, private_rabbitmq
+from interop.kit.program import ProgramFailed
 from interop.rabbitmq import RabbitMQUnavailable
 
 
@@ -26,16 +30,16 @@ def main(rounds: int, seed: int, broker: str, data_dir: Path | None, options: tu
     started_at = time.monotonic()
     done = 0
     try:
-        with running(broker, data_dir, options) as subject:
-            play = Play(subject, seed, click.echo)
+        with chosen(broker, data_dir, options) as played:
+            play = Play(played, seed, click.echo)
             for done in range(1, rounds + 1):
                 play.round(done)
                 if play.history.findings and not go_on:
                     break
             play.last_look()
             if play.history.findings:
-                click.echo(subject.log())
-    except (SubjectFailed, RabbitMQUnavailable) as error:
+                click.echo(played.log())
+    except (ProgramFailed, RabbitMQUnavailable) as error:
         raise click.ClickException(f"seed {seed}, round {done}: {error}") from None
     counts = ", ".join(f"{count:,} {what}" for what, count in sorted(play.history.counts.items()))
     ends = ", ".join(f"{count} {end}" for end, count in sorted(play.ends.items()))
@@ -43,5 +47,17 @@ def main(rounds: int, seed: int, broker: str, data_dir: Path | None, options: tu
     sys.exit(1 if play.history.findings else 0)
 
 
+@contextlib.contextmanager
+def chosen(kind: str, data_dir: Path | None, options: tuple[str, ...]) -> Iterator[Broker]:
+    """On a directory of its own, or on this one, which stays."""
+    if kind == "rabbitmq":
+        with private_rabbitmq() as rabbitmq:
+            yield rabbitmq
+    else:
+        with private_amqpy(("--strict", *options), data_dir=data_dir) as amqpy:
+            yield amqpy
+
+
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

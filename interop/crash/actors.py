@@ -5,9 +5,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from interop.crash.client import Client, Gone, Refused, Silent, publication
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent, Settlement
 from interop.crash.topology import DELAY_MS_MAX, properties
+from interop.kit.address import Address
+from interop.kit.client import Client, Gone, Refused, Silent, publication
 
 CONFIRM_PATIENCE_S = 20.0
 BATCHES = (1, 1, 3, 30, 150)
@@ -22,7 +23,7 @@ PAUSE_S = 0.01
 class Round:
     """What the actors of one round share."""
 
-    port: int
+    broker: Address
     history: History
     large_share: float = 0.005
     """How many of the messages are large."""
@@ -45,7 +46,7 @@ class Actor(threading.Thread):
 
     def run(self) -> None:
         try:
-            client = Client(self.round.port)
+            client = Client(self.round.broker)
             try:
                 self.work(client)
             finally:

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from interop.crash.client import Client
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent
 from interop.crash.topology import RETRY_MS, Order
+from interop.kit.client import Client
 from interop.parity import codec
 
 PATIENCE_S = 10.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interop.crash.actors import Actor, Round
-from interop.crash.client import Client, Refused, publication
 from interop.crash.history import History
 from interop.crash.topology import properties
+from interop.kit.client import Client, Refused, publication
 
 QUEUES = tuple(f"churn.queue.{number}" for number in range(6))
 EXCHANGES = tuple(f"churn.exchange.{number}" for number in range(3))

@@ -4,14 +4,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from interop.crash import check, churn
 from interop.crash.actors import Actor, Committer, Consumer, Publisher, Round
 from interop.crash.churn import Churn
-from interop.crash.client import Client, Gone, Refused, Silent
 from interop.crash.history import History
-from interop.crash.subject import Subject
 from interop.crash.topology import Topology, topology
+from interop.kit.brokers import Broker
+from interop.kit.client import Client, Gone, Refused, Silent
 
 ROUND_S_MAX = 0.7
 AFTER_FLOOD_S = (0.05, 0.05, 1.5)
@@ -25,22 +26,22 @@ starts; stopped in good order; or not at all."""
 
 
 class Play:
-    """All rounds of one seed on one subject."""
+    """All rounds of one seed on one broker."""
 
-    def __init__(self, subject: Subject, seed: int, say: Callable[[str], None]) -> None:
-        self.subject = subject
+    def __init__(self, broker: Broker, seed: int, say: Callable[[str], None]) -> None:
+        self.broker = broker
         self.seed = seed
         self.say = say
-        self.history = History(topology(delayed=subject.has_delays), is_strict=subject.is_strict)
+        self.history = History(topology(delayed=broker.has_delays), is_strict=broker.is_strict)
         self.state = churn.State()
         self.ends: Counter[str] = Counter()
         self.told = 0
         """How many of the findings were reported."""
-        self.start_seconds = self.subject.start()
+        self.start_seconds = self.broker.start()
         self.declare(self.history.topology)
 
     def declare(self, made: Topology) -> None:
-        client = Client(self.subject.port)
+        client = Client(self.broker.address)
         for exchange in made.exchanges:
             client.call(
                 "exchange.declare",
@@ -53,7 +54,8 @@ class Play:
             client.call("queue.declare", queue=queue.name, durable=True, arguments=queue.all_arguments)
         for binding in made.bindings:
             kind, target = ("exchange", "destination") if binding.to_exchange else ("queue", "queue")
-            where = {target: binding.destination, "source" if binding.to_exchange else "exchange": binding.source}
+            source = "source" if binding.to_exchange else "exchange"
+            where: dict[str, Any] = {target: binding.destination, source: binding.source}
             client.call(f"{kind}.bind", **where, routing_key=binding.key)
         client.close()
 
@@ -62,7 +64,7 @@ class Play:
         draw = random.Random(f"{self.seed}/{number}")
         end = draw.choice(ENDS)
         self.ends[end] += 1
-        round_ = Round(self.subject.port, self.history, large_share=draw.choice(LARGE_SHARES))
+        round_ = Round(self.broker.address, self.history, large_share=draw.choice(LARGE_SHARES))
         actors = self.actors(round_, number, flood=end == "flood")
         for actor in actors:
             actor.start()
@@ -103,7 +105,7 @@ class Play:
         else:
             round_.struck = True
             self.history.is_stopping = end == "stop"
-            (self.subject.stop if end == "stop" else self.subject.kill)()
+            (self.broker.stop if end == "stop" else self.broker.kill)()
         for actor in actors:
             actor.join(ACTORS_END_S)
             if actor.is_alive():
@@ -113,9 +115,9 @@ class Play:
         self.history.ended()
         if end == "starting":
             for _ in range(draw.randint(1, 3)):
-                self.subject.start_and_kill(draw.random() * self.start_seconds * 1.2)
+                self.broker.start_and_kill(draw.random() * self.start_seconds * 1.2)
                 self.history.ended()
-        self.start_seconds = self.subject.start()
+        self.start_seconds = self.broker.start()
 
     def verify(self) -> None:
         """What was declared; and no queue of the topology may be gone, or the actors could not tell why they fail."""
@@ -138,6 +140,6 @@ class Play:
 
     def with_client(self, work: Callable[[Client], None]) -> None:
         try:
-            work(Client(self.subject.port))
+            work(Client(self.broker.address))
         except (Gone, Refused, Silent) as error:
             self.history.find("connection", f"while looking at what is left: {type(error).__name__}: {error}")

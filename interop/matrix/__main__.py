@@ -6,13 +6,14 @@ import time
 
 import click
 
-from interop.crash.subject import SubjectFailed
+from interop import keeper
+from interop.kit.program import ProgramFailed
 from interop.matrix import features
+from interop.matrix.brokers import STORES, Player, running_amqpy, running_rabbitmq
 from interop.matrix.cells import FEATURES, READERS, SIZES, cells, quick_cells
 from interop.matrix.report import line_of, table
 from interop.matrix.run import Outcome, play_all, purpose_of
 from interop.matrix.scene import DEADLINE_S
-from interop.matrix.subjects import STORES, Subject, running_amqpy, running_rabbitmq
 from interop.rabbitmq import RabbitMQUnavailable
 
 
@@ -58,11 +59,11 @@ def main(
     outcomes = []
     try:
         with contextlib.ExitStack() as running:
-            subjects = brokers(running, store, url, rabbitmq_url, alike=alike)
-            for outcome in play_all(chosen, subjects, deadline):
+            players = brokers(running, store, url, rabbitmq_url, alike=alike)
+            for outcome in play_all(chosen, players, deadline):
                 outcomes.append(outcome)
                 report(outcome, verbose=verbose)
-    except (RabbitMQUnavailable, SubjectFailed) as error:
+    except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
     click.echo(table(outcomes))
@@ -79,13 +80,13 @@ def listed(text: str, known: tuple[str, ...] | dict[str, int], option: str) -> l
 
 def brokers(
     running: contextlib.ExitStack, store: str, url: str | None, rabbitmq_url: str | None, *, alike: bool
-) -> list[Subject]:
+) -> list[Player]:
     """The reference, then those held against it."""
-    reference = Subject("RabbitMQ", rabbitmq_url) if rabbitmq_url else running.enter_context(running_rabbitmq())
+    reference = Player("RabbitMQ", rabbitmq_url) if rabbitmq_url else running.enter_context(running_rabbitmq())
     if alike:
-        return [reference, Subject("RabbitMQ again", reference.url)]
+        return [reference, Player("RabbitMQ again", reference.url)]
     if url:
-        return [reference, Subject("subject", url)]
+        return [reference, Player("broker", url)]
     stores = STORES if store == "both" else (store,)
     return [reference, *(running.enter_context(running_amqpy(each)) for each in stores)]
 
@@ -104,4 +105,5 @@ def report(outcome: Outcome, *, verbose: bool) -> None:
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

@@ -6,11 +6,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from interop.bench.process import MEBIBYTE, forget_peak, peak_resident_mib, resident_mib
+from interop.kit.process import MEBIBYTE, forget_peak, peak_resident_mib, resident_mib
 from interop.matrix import features
+from interop.matrix.brokers import Player
 from interop.matrix.cells import FEATURES, Cell
 from interop.matrix.scene import Told, play
-from interop.matrix.subjects import Subject
 from interop.parity.compare import difference
 from interop.parity.connection import Broker
 
@@ -31,30 +31,30 @@ class Outcome:
         return not self.complaints
 
 
-def play_on(cell: Cell, subject: Subject, deadline_s: float) -> Told:
+def play_on(cell: Cell, player: Player, deadline_s: float) -> Told:
     """Play in this process, and look how the broker's memory grows."""
-    if not subject.pid:
-        return play(cell, Broker.at(subject.url), deadline_s)
-    forget_peak(subject.pid)
-    before = resident_mib(subject.pid)
-    told = play(cell, Broker.at(subject.url), deadline_s)
-    return replace(told, growth_mib=max(0.0, peak_resident_mib(subject.pid) - before))
+    if not player.pid:
+        return play(cell, Broker.at(player.url), deadline_s)
+    forget_peak(player.pid)
+    before = resident_mib(player.pid)
+    told = play(cell, Broker.at(player.url), deadline_s)
+    return replace(told, growth_mib=max(0.0, peak_resident_mib(player.pid) - before))
 
 
-def play_all(cells: Iterable[Cell], subjects: list[Subject], deadline_s: float) -> Iterator[Outcome]:
+def play_all(cells: Iterable[Cell], players: list[Player], deadline_s: float) -> Iterator[Outcome]:
     """Play each cell on every broker, the first of which is right, and tell of each as soon as all are done."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as running:
         workers = [
             running.enter_context(ProcessPoolExecutor(1, mp_context=context, initializer=features.load))
-            for _ in subjects
+            for _ in players
         ]
         submitted: list[tuple[Cell, list[Future[Told]]]] = [
             (
                 cell,
                 [
-                    worker.submit(play_on, cell, subject, deadline_s)
-                    for worker, subject in zip(workers, subjects, strict=True)
+                    worker.submit(play_on, cell, player, deadline_s)
+                    for worker, player in zip(workers, players, strict=True)
                 ],
             )
             for cell in cells
@@ -62,24 +62,24 @@ def play_all(cells: Iterable[Cell], subjects: list[Subject], deadline_s: float) 
         try:
             for cell, futures in submitted:
                 told = [future.result() for future in futures]
-                yield judged(cell, list(zip(subjects, told, strict=True)))
+                yield judged(cell, list(zip(players, told, strict=True)))
         finally:
             for worker in workers:
                 worker.shutdown(wait=False, cancel_futures=True)
 
 
-def judged(cell: Cell, told: list[tuple[Subject, Told]]) -> Outcome:
+def judged(cell: Cell, told: list[tuple[Player, Told]]) -> Outcome:
     """What differs from the first broker, what did not come, and memory that grew too much."""
     complaints = []
     _, reference = told[0]
-    for subject, each in told:
-        complaints += [f"{subject.name} {reason}" for reason in each.in_vain]
+    for player, each in told:
+        complaints += [f"{player.name} {reason}" for reason in each.in_vain]
         for diff in difference(reference.lines, each.lines):
-            complaints.append(f"{subject.name} differs (- {told[0][0].name}, + {subject.name}) in {diff}")
+            complaints.append(f"{player.name} differs (- {told[0][0].name}, + {player.name}) in {diff}")
         bound = growth_max_mib(cell)
-        if subject.is_amqpy and each.growth_mib > bound:
-            complaints.append(f"{subject.name} grew by {each.growth_mib:.0f} MiB, {bound:.0f} are allowed")
-    return Outcome(cell, {subject.name: each for subject, each in told}, complaints)
+        if player.is_amqpy and each.growth_mib > bound:
+            complaints.append(f"{player.name} grew by {each.growth_mib:.0f} MiB, {bound:.0f} are allowed")
+    return Outcome(cell, {player.name: each for player, each in told}, complaints)
 
 
 def growth_max_mib(cell: Cell) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from interop import keeper
 from interop.parity import scenarios
 from interop.parity.amqpy import AmqpyFailed, running_amqpy
 from interop.parity.compare import Outcome, compare_all
@@ -119,4 +120,5 @@ def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

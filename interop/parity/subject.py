@@ -17,12 +17,12 @@ from typing import Any
 import click
 import trio
 
-from amqpy import app, log
+from amqpy import app, log, process
 from amqpy.auth import EVERYTHING
 from amqpy.cli import setting_options
-from amqpy.config import Config, load
+from amqpy.config import Config
+from amqpy.config_sources import load
 from amqpy.errors import AdministrationError
-from amqpy.server.reactor import Reactor
 
 STDIN = 0
 DISK_FREE = 10**12
@@ -37,11 +37,11 @@ def main(**options: object) -> None:
 
 
 async def serve(config: Config) -> None:
-    with app.stop_signals() as stop:
+    with process.stop_signals() as stop:
         async with trio.open_nursery() as serving:
-            reactor = await serving.start(app.serve, config, log.configure(config.log_level), stop)
+            broker = await serving.start(app.serve, config, log.configure(config.log_level), stop)
             async with trio.open_nursery() as commanding:
-                commanding.start_soon(take_commands, Administrator(reactor, config), stop)
+                commanding.start_soon(take_commands, Administrator(broker), stop)
                 await stop.wait()
                 commanding.cancel_scope.cancel()
 
@@ -69,10 +69,10 @@ async def lines(descriptor: int) -> AsyncIterator[bytes]:
 class Administrator:
     """Performs operations of the broker's administration by name, and those on users."""
 
-    def __init__(self, reactor: Reactor, config: Config) -> None:
-        self._reactor = reactor
-        self._users = reactor.users
-        self._operator = config.default_user
+    def __init__(self, broker: app.RunningBroker) -> None:
+        self._reactor = broker.reactor
+        self._users = broker.users
+        self._operator = broker.config.default_user
 
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:

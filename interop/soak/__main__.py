@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from interop.bench.process import allow_many_files
+from interop import keeper
+from interop.kit.process import allow_many_files
 from interop.rabbitmq import RabbitMQUnavailable
+from interop.soak.brokers import chosen
 from interop.soak.report import Report
 from interop.soak.run import Plan, Soak
-from interop.soak.subject import running
 
 LINE_S = 60.0
 POSITIVE = click.FloatRange(0, min_open=True)
@@ -63,8 +64,8 @@ def main(
     kind = "rabbitmq" if rabbitmq else "amqpy"
     made = Report(url or kind, seed, clients, restart_every_s)
     try:
-        with running(kind, url, options) as (subject, folder):
-            soak = Soak(subject, folder, plan, made, click.echo)
+        with chosen(kind, url, options) as broker:
+            soak = Soak(broker, plan, made, click.echo)
             soak.run()
     except RabbitMQUnavailable as error:
         raise click.ClickException(str(error)) from None
@@ -79,4 +80,5 @@ def main(
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

@@ -3,10 +3,10 @@
 import threading
 import time
 
-from interop.soak.cast import Cast
 from interop.soak.clients.with_pika import connected
 from interop.soak.proxy import Proxy
-from interop.soak.shift import Stage
+from interop.soak.roles import Roles
+from interop.soak.worker import Stage
 
 STOP_TIMEOUT_S = 60.0
 PATIENCE_S = 30.0
@@ -15,45 +15,45 @@ POLL_S = 0.05
 TAKE_TIMEOUT_S = 15.0
 
 
-def declare(cast: Cast) -> None:
-    with connected(cast.shift.direct) as connection:
+def declare(roles: Roles) -> None:
+    with connected(roles.shift.direct) as connection:
         channel = connection.channel()
-        for name, kind in cast.exchanges.items():
+        for name, kind in roles.exchanges.items():
             if kind:
                 channel.exchange_declare(name, kind, durable=True)
-        for name, arguments in cast.queues.items():
+        for name, arguments in roles.queues.items():
             channel.queue_declare(name, durable=True, arguments=dict(arguments))
-        for exchange, queue, key in cast.bindings:
+        for exchange, queue, key in roles.bindings:
             channel.queue_bind(queue, exchange, key)
 
 
-def finish(cast: Cast, proxy: Proxy) -> None:
+def finish(roles: Roles, proxy: Proxy) -> None:
     """Publishers stop, consumers take the rest and stop, and everything is accounted for and deleted."""
-    shift = cast.shift
+    shift = roles.shift
     proxy.calm()
-    stop(cast, Stage.SENDING)
-    wait_until_taken(cast)
-    stop(cast, Stage.TAKING)
-    take_rest(cast)
+    stop(roles, Stage.SENDING)
+    wait_until_taken(roles)
+    stop(roles, Stage.TAKING)
+    take_rest(roles)
     shift.ledger.note_lost()
     for name in shift.ledger.idle():
         shift.findings.note("stuck", f"nothing was confirmed of {name}")
-    delete(cast)
+    delete(roles)
 
 
-def stop(cast: Cast, stage: Stage) -> None:
-    cast.shift.over[stage].set()
+def stop(roles: Roles, stage: Stage) -> None:
+    roles.shift.over[stage].set()
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    for actor in cast.actors:
+    for actor in roles.actors:
         if actor.stage is stage:
             actor.join(max(deadline - time.monotonic(), 0))
             if actor.is_alive():
-                cast.shift.findings.note("client", f"{actor.name} does not end")
+                roles.shift.findings.note("client", f"{actor.name} does not end")
 
 
-def wait_until_taken(cast: Cast) -> None:
+def wait_until_taken(roles: Roles) -> None:
     """Returns when all that was confirmed has arrived, or when nothing has come for too long."""
-    ledger = cast.shift.ledger
+    ledger = roles.shift.ledger
     never = threading.Event()
     pending, since = ledger.pending(), time.monotonic()
     while pending and time.monotonic() - since < PATIENCE_S:
@@ -62,13 +62,13 @@ def wait_until_taken(cast: Cast) -> None:
             pending, since = left, time.monotonic()
 
 
-def take_rest(cast: Cast) -> None:
+def take_rest(roles: Roles) -> None:
     """Takes out what nobody was promised, or what consumers did not get: that they were owed. Connections that were cut
     may still be ending, and hold messages until then."""
-    ledger, findings = cast.shift.ledger, cast.shift.findings
+    ledger, findings = roles.shift.ledger, roles.shift.findings
     owed = ledger.missing()
     deadline = time.monotonic() + TAKE_TIMEOUT_S
-    with connected(cast.shift.direct) as connection:
+    with connected(roles.shift.direct) as connection:
         channel = connection.channel()
         while True:
             for queue in ledger.queues():
@@ -84,16 +84,16 @@ def take_rest(cast: Cast) -> None:
             findings.note("undelivered", f"{found} messages of {name} waited in {queue}, and nobody got them")
 
 
-def delete(cast: Cast) -> None:
+def delete(roles: Roles) -> None:
     left = []
-    with connected(cast.shift.direct) as connection:
+    with connected(roles.shift.direct) as connection:
         channel = connection.channel()
-        taken = set(cast.shift.ledger.queues())
-        for queue in [*cast.queues, *cast.leftovers]:
+        taken = set(roles.shift.ledger.queues())
+        for queue in [*roles.queues, *roles.leftovers]:
             count = channel.queue_delete(queue).method.message_count
             if count and queue in taken:
                 left.append(f"{count} in {queue}")
-        for exchange in cast.exchanges:
+        for exchange in roles.exchanges:
             channel.exchange_delete(exchange)
     if left:
-        cast.shift.findings.note("undelivered", f"still there after all was taken: {', '.join(left)}")
+        roles.shift.findings.note("undelivered", f"still there after all was taken: {', '.join(left)}")

@@ -9,13 +9,15 @@ import gc
 import json
 import sys
 from collections import Counter
+from functools import partial
 
 import click
 import trio
 
-from amqpy import app, log
+from amqpy import app, log, process
 from amqpy.cli import setting_options
-from amqpy.config import Config, load
+from amqpy.config import Config
+from amqpy.config_sources import load
 from interop.parity.subject import STDIN, lines
 
 
@@ -28,9 +30,10 @@ def main(**options: object) -> None:
 
 
 async def serve(config: Config) -> None:
-    with app.stop_signals() as stop:
+    with process.stop_signals() as stop:
         async with trio.open_nursery() as serving:
-            await serving.start(app.serve, config, log.configure(config.log_level), stop)
+            broker = partial(app.serve, collects_garbage=True)
+            await serving.start(broker, config, log.configure(config.log_level), stop)
             async with trio.open_nursery() as answering:
                 answering.start_soon(answer)
                 await stop.wait()

@@ -6,29 +6,27 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from amqpy.store import maintenance
 from amqpy.store.store import StoreError
-from interop.bench.process import descriptors, resident_mib
-from interop.crash.subject import Subject, SubjectFailed
-from interop.soak.cast import Cast, cast
+from interop.kit.brokers import Broker
+from interop.kit.process import descriptors, resident_mib
+from interop.kit.program import ProgramFailed
+from interop.soak.brokers import Observed
 from interop.soak.clients.with_pika import LOSSES
 from interop.soak.cutting import Close
 from interop.soak.ending import declare, finish
 from interop.soak.ledger import Findings, Ledger
 from interop.soak.proxy import Proxy, dooms
 from interop.soak.report import Quiet, Report, compare, grown
-from interop.soak.shift import STOPPED, Shift
-from interop.soak.subject import Observed, address_of
+from interop.soak.roles import Roles, assign_roles
+from interop.soak.worker import STOPPED, Shift
 
 WARM_UP_SHARE, WARM_UP_MAX_S = 0.2, 60.0
 TICK_S = 0.5
 QUIET_TIMEOUT_S = 30.0
 OPENED_LATER = ("-wal", "-shm")
 """Files that each of the store's three connections opens when it first has something to do: they do not count."""
-CONNECTION = "Link"
-"""The class of what amqpy has for each connection."""
 KILLS = 0.6
 """How many of the restarts are kills."""
 
@@ -46,9 +44,8 @@ class Plan:
 
 
 class Soak:
-    def __init__(self, subject: Subject, folder: Path, plan: Plan, report: Report, say: Callable[[str], None]) -> None:
-        self.subject = subject
-        self.folder = folder
+    def __init__(self, broker: Broker, plan: Plan, report: Report, say: Callable[[str], None]) -> None:
+        self.broker = broker
         self.plan = plan
         self.report = report
         self.say = say
@@ -59,10 +56,10 @@ class Soak:
         self.proxy: Proxy
 
     def run(self) -> None:
-        for part in (self.work, self.subject.stop, self.look_at_store):
+        for part in (self.work, self.broker.stop, self.look_at_store):
             try:
                 part()
-            except SubjectFailed as failure:
+            except ProgramFailed as failure:
                 self.findings.note("broker", str(failure))
             except LOSSES as error:
                 self.findings.note("broker", f"a client that is not cut off lost its connection: {error!r}")
@@ -70,10 +67,10 @@ class Soak:
         self.report.close(self.findings)
 
     def work(self) -> None:
-        self.subject.start()
-        self.report.objects_at_start = self.at_start()
+        self.broker.start()
+        self.report.objects_at_start = self.look().objects
         fates = dooms(f"{self.plan.seed}/proxy", self.plan.cut_after_s)
-        with Proxy(address_of(self.subject), fates, self.noted) as proxy:
+        with Proxy(self.broker.address, fates, self.noted) as proxy:
             self.proxy = proxy
             self.report.cuts = proxy.cuts
             self.shifts()
@@ -86,7 +83,7 @@ class Soak:
         number = max(1, round((total_s - warm_up_s) / (plan.shift_minutes * 60)))
         for each in range(1, number + 1):
             self.shift(each, (total_s - warm_up_s) / number, restart_every_s=plan.restart_every_s)
-            if isinstance(self.subject, Observed):
+            if isinstance(self.broker, Observed):
                 compare(self.report, self.findings)
 
     def minutes(self) -> float:
@@ -98,31 +95,35 @@ class Soak:
             self.findings.note("closed", f"{close.method} {close.code} {close.text}")
 
     def shift(self, number: int, seconds: float, *, restart_every_s: float) -> None:
-        ledger = Ledger(self.findings, marks_new=self.subject.is_strict)
-        direct = address_of(self.subject)
+        ledger = Ledger(self.findings, marks_new=self.broker.is_strict)
+        direct = self.broker.address
         address = self.proxy.address
         name = f"soak-{number}"
         shift = Shift(name, f"{self.plan.seed}/{number}", address, direct, ledger, self.findings)
-        made = cast(shift, self.plan.clients, celery=self.plan.celery)
+        made = assign_roles(shift, self.plan.clients, celery=self.plan.celery)
         declare(made)
         self.proxy.stir()
         for actor in made.actors:
             actor.start()
-        self.watch(shift, made, time.monotonic() + seconds, restart_every_s)
-        finish(made, self.proxy)
+        try:
+            self.watch(shift, made, time.monotonic() + seconds, restart_every_s)
+            finish(made, self.proxy)
+        finally:  # also for an interrupt, which would wait for threads that wait for this
+            for over in shift.over.values():
+                over.set()
         self.report.shifts += 1
         self.report.counts += ledger.counts + shift.counts
         self.report.quiet.append(self.measure())
         self.line()
 
-    def watch(self, shift: Shift, made: Cast, until: float, restart_every_s: float) -> None:
+    def watch(self, shift: Shift, made: Roles, until: float, restart_every_s: float) -> None:
         """Lets the actors work."""
         next_line = time.monotonic() + self.plan.line_every_s
         next_restart = time.monotonic() + self.restart_pause_s(restart_every_s)
         while (now := time.monotonic()) < until:
             self.never.wait(TICK_S)
-            if isinstance(self.subject, Observed) and not self.subject.is_running:
-                raise SubjectFailed(f"amqpy has ended by itself:\n{self.subject.log()}")
+            if isinstance(self.broker, Observed) and not self.broker.is_running:
+                raise ProgramFailed(f"amqpy has ended by itself:\n{self.broker.log()}")
             self.report.connections_max = max(self.report.connections_max, self.proxy.connections())
             self.report.resident_max_mib = max(self.report.resident_max_mib, self.resident_mib())
             if now > next_line:
@@ -139,32 +140,22 @@ class Soak:
         is_kill = self.random.random() < KILLS
         self.report.restarts["killed" if is_kill else "stopped"] += 1
         shift.life += 1
-        (self.subject.kill if is_kill else self.subject.stop)()
-        if is_kill and not self.subject.is_strict:
+        if is_kill and not self.broker.is_strict:
             shift.ledger.forget_order()
-        self.subject.start()
+        self.broker.restart(kill=is_kill)
         shift.life += 1
 
     # Measuring
 
     def resident_mib(self) -> float:
-        return resident_mib(self.subject.pid) if self.subject.pid else 0.0
+        return resident_mib(self.broker.pid) if self.broker.pid else 0.0
 
     def descriptors(self) -> int:
-        return sum(not name.endswith(OPENED_LATER) for name in descriptors(self.subject.pid)) if self.subject.pid else 0
+        return sum(not name.endswith(OPENED_LATER) for name in descriptors(self.broker.pid)) if self.broker.pid else 0
 
     def look(self) -> Quiet:
-        objects, blocks = self.subject.census() if isinstance(self.subject, Observed) else ({}, 0)
+        objects, blocks = self.broker.census() if isinstance(self.broker, Observed) else ({}, 0)
         return Quiet(self.minutes(), self.resident_mib(), blocks, self.descriptors(), objects)
-
-    def at_start(self) -> dict[str, int]:
-        """What amqpy consists of, without the connection that found out that it answers."""
-        deadline = time.monotonic() + QUIET_TIMEOUT_S
-        while CONNECTION in (objects := self.look().objects):
-            if time.monotonic() > deadline:
-                raise SubjectFailed("amqpy does not end a connection that is closed")
-            self.never.wait(TICK_S)
-        return objects
 
     def measure(self) -> Quiet:
         """When the broker is quiet: as at first; or, for the first time, when it does not change any more."""
@@ -183,10 +174,10 @@ class Soak:
 
     def look_at_store(self) -> None:
         """Nothing durable is left, and what is on disk is sound."""
-        data = self.folder / "data"
-        if isinstance(self.subject, Observed):
+        if isinstance(self.broker, Observed):
+            assert self.broker.data_dir is not None
             try:
-                found = maintenance.check(data)
+                found = maintenance.check(self.broker.data_dir)
             except StoreError as error:
                 self.findings.note("store", str(error))
                 return

@@ -18,6 +18,8 @@ FUNCTION_LINES_MAX = 70
 UNFINISHED = re.compile(r"\b(TO" + "DO|FIX" + "ME|XX" + "X|HA" + "CK)\b")
 # Names that say nothing about what is inside.
 EMPTY_NAMES = re.compile(r"(^|_)(utils?|manager|common|misc|stuff)(_|$)")
+# A docstring says what something does or is; one that opens like this paraphrases it.
+INDIRECT = re.compile(r"(How|Nobody|Somebody|Wh(at|en|ere|ether|ich|oever|om|ose|o|y))\b")
 
 
 def named(path: Path) -> str:
@@ -59,6 +61,18 @@ def test_nothing_is_marked_unfinished() -> None:
 
 def test_names_say_what_is_inside() -> None:
     assert not [named(path) for path in FILES if EMPTY_NAMES.search(path.stem)]
+
+
+def test_docstrings_say_what_something_does() -> None:
+    """Those of modules, classes and functions, and the strings behind constants and attributes."""
+    assert not [
+        f"{named(path)}:{node.lineno}"
+        for path in FILES
+        if path.is_relative_to(ROOT / "amqpy")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if INDIRECT.match(str(node.value.value).lstrip())
+    ]
 
 
 def test_tests_do_not_sleep_for_real() -> None:

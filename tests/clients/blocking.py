@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import pika
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pika
     from pika.adapters.blocking_connection import BlockingChannel
+
+    from interop.kit.address import Address
 
 DEADLINE_S = 20
 POLL_S = 0.05
+
+
+def parameters(broker: Address, **overrides: object) -> pika.ConnectionParameters:
+    """pika's connection parameters; keyword arguments replace those of the address."""
+    credentials = pika.PlainCredentials(broker.user, broker.password)
+    settings = {"host": broker.host, "port": broker.port, "virtual_host": broker.vhost, "credentials": credentials}
+    return pika.ConnectionParameters(**{**settings, **overrides})
 
 
 class Delivery(NamedTuple):
@@ -39,13 +49,6 @@ def get_body(channel: BlockingChannel, queue: str) -> bytes | None:
     return body
 
 
-def get_all(channel: BlockingChannel, queue: str) -> list[bytes]:
-    bodies: list[bytes] = []
-    while (body := get_body(channel, queue)) is not None:
-        bodies.append(body)
-    return bodies
-
-
 def wait_until(connection: pika.BlockingConnection, condition: Callable[[], bool]) -> None:
     """Serve a connection until something has happened; fail when it does not."""
     give_up_at = time.monotonic() + DEADLINE_S
@@ -56,7 +59,3 @@ def wait_until(connection: pika.BlockingConnection, condition: Callable[[], bool
 
 def message_count(channel: BlockingChannel, queue: str) -> int:
     return channel.queue_declare(queue, passive=True).method.message_count
-
-
-def consumer_count(channel: BlockingChannel, queue: str) -> int:
-    return channel.queue_declare(queue, passive=True).method.consumer_count

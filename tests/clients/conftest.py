@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
-from .broker_process import Address, BrokerProcess
+from interop.kit.address import Address
+from interop.kit.brokers import Amqpy, private_amqpy
+
+from .blocking import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from pika.adapters.blocking_connection import BlockingChannel
 
@@ -25,34 +27,33 @@ EXTERNAL_URL = os.environ.get("AMQPY_TEST_URL")
 def broker() -> Iterator[Address]:
     """The broker all tests of this process share."""
     if EXTERNAL_URL:
-        yield Address(EXTERNAL_URL)
+        yield Address.parse(EXTERNAL_URL)
         return
-    process = BrokerProcess()
-    process.start()
-    yield process.address
-    process.stop()
+    with private_amqpy(in_memory=True) as amqpy:
+        amqpy.start()
+        yield amqpy.address
+        amqpy.stop()
 
 
 @pytest.fixture
-def own_broker() -> Iterator[BrokerProcess]:
+def own_broker() -> Iterator[Amqpy]:
     """A broker for one test alone, which may stop and restart it."""
-    if EXTERNAL_URL:
-        pytest.skip("a broker at AMQPY_TEST_URL is not ours to restart")
-    process = BrokerProcess()
-    process.start()
-    yield process
-    process.stop()
+    yield from started(in_memory=True)
 
 
 @pytest.fixture
-def durable_broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+def durable_broker() -> Iterator[Amqpy]:
     """The same, with a directory in which it finds what is durable when it is started again."""
+    yield from started(in_memory=False)
+
+
+def started(*, in_memory: bool) -> Iterator[Amqpy]:
     if EXTERNAL_URL:
         pytest.skip("a broker at AMQPY_TEST_URL is not ours to restart")
-    process = BrokerProcess(tmp_path / "data")
-    process.start()
-    yield process
-    process.stop()
+    with private_amqpy(in_memory=in_memory) as amqpy:
+        amqpy.start()
+        yield amqpy
+        amqpy.stop()
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def connect(broker: Address) -> Iterator[Callable[..., pika.BlockingConnection]]
     opened: list[pika.BlockingConnection] = []
 
     def open_connection(**overrides: object) -> pika.BlockingConnection:
-        opened.append(pika.BlockingConnection(broker.parameters(**overrides)))
+        opened.append(pika.BlockingConnection(parameters(broker, **overrides)))
         return opened[-1]
 
     yield open_connection

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
+from interop.kit.address import Address
 from interop.parity.amqpy import running_amqpy
 
-from .blocking import DEADLINE_S, take, wait_until
-from .broker_process import Address
+from .blocking import DEADLINE_S, parameters, take, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ MESSAGES = 20
 def administered() -> Iterator[tuple[Address, Door]]:
     """A broker of its own, whose limits can be changed."""
     with running_amqpy() as broker:
-        yield Address(f"amqp://guest:guest@{broker.host}:{broker.port}/%2F"), broker.door
+        yield Address(broker.host, broker.port), broker.door
 
 
 def set_watermark(door: Door, fraction: float) -> None:
@@ -35,8 +35,8 @@ def test_a_publisher_is_blocked_and_goes_on_where_it_was(administered: tuple[Add
     address, door = administered
     told: list[str] = []
     with (
-        pika.BlockingConnection(address.parameters()) as publishing,
-        pika.BlockingConnection(address.parameters()) as consuming,
+        pika.BlockingConnection(parameters(address)) as publishing,
+        pika.BlockingConnection(parameters(address)) as consuming,
     ):
         publishing.add_on_connection_blocked_callback(lambda _, frame: told.append(frame.method.reason))
         publishing.add_on_connection_unblocked_callback(lambda *_: told.append("unblocked"))
@@ -61,14 +61,14 @@ def test_a_publisher_is_blocked_and_goes_on_where_it_was(administered: tuple[Add
 def test_pika_may_give_up(administered: tuple[Address, Door], name: str) -> None:
     """Its `blocked_connection_timeout` ends the connection, which the broker notices although it does not read."""
     address, door = administered
-    connection = pika.BlockingConnection(address.parameters(blocked_connection_timeout=0.1))
+    connection = pika.BlockingConnection(parameters(address, blocked_connection_timeout=0.1))
     channel = connection.channel()
     channel.queue_declare(name, exclusive=True)
     set_watermark(door, 0)
     channel.basic_publish("", name, b"hello")
     with pytest.raises(pika.exceptions.ConnectionBlockedTimeout):
         connection.process_data_events(time_limit=DEADLINE_S)
-    with pika.BlockingConnection(address.parameters()) as other:
+    with pika.BlockingConnection(parameters(address)) as other:
 
         def is_gone() -> bool:
             try:

@@ -16,13 +16,13 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.exceptions import AMQPException
 
 from .asyncio_test import asyncio_test
-from .blocking import DEADLINE_S, get_body, message_count
+from .blocking import DEADLINE_S, get_body, message_count, parameters
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from .broker_process import BrokerProcess
+    from interop.kit.brokers import Amqpy
 
 RESTARTS = 3
 MESSAGES_BETWEEN = 150
@@ -65,7 +65,7 @@ class Record:
 class PikaApplication:
     """A publisher and a consumer, each a thread that connects again when it has lost its connection."""
 
-    def __init__(self, broker: BrokerProcess, queue: str) -> None:
+    def __init__(self, broker: Amqpy, queue: str) -> None:
         self.record = Record()
         self._broker = broker
         self._queue = queue
@@ -82,8 +82,8 @@ class PikaApplication:
         assert callable(work)
         while not stopping.is_set():
             with suppress(pika.exceptions.AMQPError):
-                parameters = self._broker.address.parameters(connection_attempts=200, retry_delay=RETRY_S)
-                connection = pika.BlockingConnection(parameters)
+                persistent = parameters(self._broker.address, connection_attempts=200, retry_delay=RETRY_S)
+                connection = pika.BlockingConnection(persistent)
                 channel = connection.channel()
                 channel.queue_declare(self._queue, durable=True)
                 work(connection, channel)
@@ -124,7 +124,7 @@ class PikaApplication:
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
-def test_pika_goes_on(durable_broker: BrokerProcess, name: str, *, kill: bool) -> None:
+def test_pika_goes_on(durable_broker: Amqpy, name: str, *, kill: bool) -> None:
     application = PikaApplication(durable_broker, name)
     for _ in range(RESTARTS):
         application.wait_for_confirms(MESSAGES_BETWEEN)
@@ -136,7 +136,7 @@ def test_pika_goes_on(durable_broker: BrokerProcess, name: str, *, kill: bool) -
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 @asyncio_test
-async def test_aio_pika_goes_on(durable_broker: BrokerProcess, name: str, *, kill: bool) -> None:
+async def test_aio_pika_goes_on(durable_broker: Amqpy, name: str, *, kill: bool) -> None:
     record, stopping, news = Record(), asyncio.Event(), asyncio.Condition()
 
     async def on_message(message: AbstractIncomingMessage) -> None:
@@ -186,10 +186,8 @@ async def test_aio_pika_goes_on(durable_broker: BrokerProcess, name: str, *, kil
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
-def test_what_is_durable_is_there_again_and_the_rest_is_gone(
-    durable_broker: BrokerProcess, name: str, *, kill: bool
-) -> None:
-    connection = pika.BlockingConnection(durable_broker.address.parameters())
+def test_what_is_durable_is_there_again_and_the_rest_is_gone(durable_broker: Amqpy, name: str, *, kill: bool) -> None:
+    connection = pika.BlockingConnection(parameters(durable_broker.address))
     channel = connection.channel()
     channel.confirm_delivery()
     channel.exchange_declare(name, "topic", durable=True)
@@ -204,7 +202,7 @@ def test_what_is_durable_is_there_again_and_the_rest_is_gone(
     connection.close()
     durable_broker.restart(kill=kill)
 
-    connection = pika.BlockingConnection(durable_broker.address.parameters())
+    connection = pika.BlockingConnection(parameters(durable_broker.address))
     channel = connection.channel()
     channel.exchange_declare(name, "topic", durable=True)
     channel.queue_declare(f"{name}.stays", durable=True, arguments={"x-max-priority": 3})

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .broker_process import PROJECT
+from interop.kit.brokers import ROOT
 
 if TYPE_CHECKING:
-    from .broker_process import Address
+    from interop.kit.address import Address
 
-PAGE = PROJECT / "docs" / "dead-letters.md"
+PAGE = ROOT / "docs" / "dead-letters.md"
 EXAMPLE = re.compile(r"^## (?P<title>[^\n]*)\n(?:(?!^## ).)*?```python\n(?P<code>.*?)```", re.DOTALL | re.MULTILINE)
 EXAMPLES = {example["title"]: example["code"] for example in EXAMPLE.finditer(PAGE.read_text("utf-8"))}
 SAID = {

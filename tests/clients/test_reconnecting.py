@@ -13,19 +13,19 @@ import pytest
 from aio_pika import Message
 
 from .asyncio_test import asyncio_test
-from .blocking import DEADLINE_S, get_body, take
+from .blocking import DEADLINE_S, get_body, parameters, take
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from .broker_process import BrokerProcess
+    from interop.kit.brokers import Amqpy
 
 
 class PersistentConsumer(threading.Thread):
     """The loop pika's documentation recommends: connect, declare, consume; when the connection goes, begin again."""
 
-    def __init__(self, broker: BrokerProcess, queue: str) -> None:
+    def __init__(self, broker: Amqpy, queue: str) -> None:
         super().__init__(daemon=True)
         self._broker = broker
         self._queue = queue
@@ -41,8 +41,8 @@ class PersistentConsumer(threading.Thread):
                 self.losses.append(lost)
 
     def _consume(self) -> None:
-        parameters = self._broker.address.parameters(connection_attempts=100, retry_delay=0.1)
-        connection = pika.BlockingConnection(parameters)
+        persistent = parameters(self._broker.address, connection_attempts=100, retry_delay=0.1)
+        connection = pika.BlockingConnection(persistent)
         channel = connection.channel()
         channel.queue_declare(self._queue, auto_delete=True)
         channel.basic_consume(self._queue, self._on_message)
@@ -59,15 +59,15 @@ class PersistentConsumer(threading.Thread):
             channel.stop_consuming()
 
 
-def publish(broker: BrokerProcess, queue: str, body: bytes) -> None:
-    connection = pika.BlockingConnection(broker.address.parameters())
+def publish(broker: Amqpy, queue: str, body: bytes) -> None:
+    connection = pika.BlockingConnection(parameters(broker.address))
     channel = connection.channel()
     channel.confirm_delivery()
     channel.basic_publish("", queue, body, mandatory=True)
     connection.close()
 
 
-def test_a_pika_loop(own_broker: BrokerProcess, name: str) -> None:
+def test_a_pika_loop(own_broker: Amqpy, name: str) -> None:
     consumer = PersistentConsumer(own_broker, name)
     consumer.start()
     for body in (b"before", b"between", b"the end"):
@@ -81,8 +81,8 @@ def test_a_pika_loop(own_broker: BrokerProcess, name: str) -> None:
     assert all(isinstance(loss, pika.exceptions.AMQPConnectionError) for loss in consumer.losses)
 
 
-def test_a_stopping_broker_says_goodbye(own_broker: BrokerProcess) -> None:
-    connection = pika.BlockingConnection(own_broker.address.parameters())
+def test_a_stopping_broker_says_goodbye(own_broker: Amqpy) -> None:
+    connection = pika.BlockingConnection(parameters(own_broker.address))
     own_broker.stop()
     with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
         connection.process_data_events(time_limit=DEADLINE_S)
@@ -91,7 +91,7 @@ def test_a_stopping_broker_says_goodbye(own_broker: BrokerProcess) -> None:
 
 
 @asyncio_test
-async def test_aio_pika_restores_a_robust_connection(own_broker: BrokerProcess, name: str) -> None:
+async def test_aio_pika_restores_a_robust_connection(own_broker: Amqpy, name: str) -> None:
     received: asyncio.Queue[bytes] = asyncio.Queue()
     restored = asyncio.Event()
 
@@ -117,7 +117,7 @@ async def test_aio_pika_restores_a_robust_connection(own_broker: BrokerProcess, 
         assert await received.get() == b"after"
 
 
-def test_kombu_ensures_its_publishes(own_broker: BrokerProcess, name: str) -> None:
+def test_kombu_ensures_its_publishes(own_broker: Amqpy, name: str) -> None:
     queue = kombu.Queue(name, kombu.Exchange(name), routing_key="key", auto_delete=True)
     with kombu.Connection(own_broker.address.url) as connection:
         producer = kombu.Producer(connection.channel())
@@ -132,15 +132,15 @@ def test_kombu_ensures_its_publishes(own_broker: BrokerProcess, name: str) -> No
             retry=True,
             retry_policy=policy,
         )
-    reader = pika.BlockingConnection(own_broker.address.parameters())
+    reader = pika.BlockingConnection(parameters(own_broker.address))
     channel = reader.channel()
     assert [delivery.body for delivery in take(channel, name, 1)] == [b"after"]
     reader.close()
 
 
-def test_nothing_survives_in_memory(own_broker: BrokerProcess, name: str) -> None:
+def test_nothing_survives_in_memory(own_broker: Amqpy, name: str) -> None:
     for expected_count in (0, 0):
-        connection = pika.BlockingConnection(own_broker.address.parameters())
+        connection = pika.BlockingConnection(parameters(own_broker.address))
         channel = connection.channel()
         assert channel.queue_declare(name, durable=True).method.message_count == expected_count
         channel.basic_publish("", name, b"body", pika.BasicProperties(delivery_mode=2))

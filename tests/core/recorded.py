@@ -7,15 +7,15 @@ from typing import Any
 
 from amqpy.auth import Users
 from amqpy.core.broker import Broker
+from amqpy.core.durability.encoding import is_predeclared
+from amqpy.core.durability.journal import Journal
+from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, Record
 from amqpy.core.exchanges import Binding, Exchange
-from amqpy.core.facts import KEYS, Drop, Fact, LaneRecord, Put, Record
-from amqpy.core.journal import Journal
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
-from amqpy.core.records import is_predeclared
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
-from tests.core.world import World
+from tests.core.core_harness import World
 
 
 class NoMessages:
@@ -37,9 +37,9 @@ class DurableWorld(World):
         self.users = Users(self.broker, lambda: next(salts).to_bytes(4, "big"), recorded)
         self.seen = 0
 
-    def facts(self) -> list[Fact]:
+    def facts(self) -> list[Change]:
         """What was recorded since the last time."""
-        facts = self.journal.batch.facts[self.seen :]
+        facts = self.journal.batch.changes[self.seen :]
         self.seen += len(facts)
         return facts
 
@@ -50,7 +50,7 @@ class Store:
     def __init__(self) -> None:
         self._by_key: dict[tuple[object, ...], Record] = {}
 
-    def apply(self, facts: Iterable[Fact]) -> None:
+    def apply(self, facts: Iterable[Change]) -> None:
         """Each fact must make a difference: nothing is recorded in vain, nothing dropped that is not there. Lanes are
         left out: they are the messages' business."""
         for fact in facts:
@@ -91,8 +91,8 @@ def _state_of_vhost(vhost: Vhost) -> dict[str, object]:
     return {
         "metadata": vhost.metadata,
         "parameters": _shown((*key, value) for key, value in vhost.parameters.items()),
-        "policies": _shown(vhost.rules.policies),
-        "operator policies": _shown(vhost.rules.operator_policies),
+        "policies": _shown(vhost.policies.policies),
+        "operator policies": _shown(vhost.policies.operator_policies),
         "exchanges": [_state_of_exchange(exchange) for exchange in exchanges],
         "queues": [_state_of_queue(queue) for queue in queues],
         "bindings from": {each.name: _shown_bindings(each.bindings.values()) for each in exchanges},
@@ -109,7 +109,7 @@ def _state_of_exchange(exchange: Exchange) -> tuple[object, ...]:
         exchange.internal,
         is_predeclared(exchange),
         encode_table(exchange.arguments),
-        exchange.ruling,
+        exchange.policy,
         exchange.alternate,
     )
 
@@ -121,9 +121,9 @@ def _state_of_queue(queue: Queue) -> tuple[object, ...]:
         queue.owner,
         queue.auto_delete,
         encode_table(queue.arguments),
-        queue.ruling,
+        queue.policy,
         queue.settings,
-        queue.lease is None,
+        queue.expiry is None,
         type(queue.ready),
     )
 

@@ -1,6 +1,7 @@
 """Parameters, limits and virtual hosts, as an administrator asks for them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,11 @@ from amqpy.core.administration.validation import VALUE_DEPTH_MAX
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
+from tests.core.core_harness import LOG, FakeClient, FakeTarget, World, longstr
 from tests.core.recorded import DurableWorld
-from tests.core.world import FakeClient, FakeRecipient, World, longstr
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -251,7 +252,7 @@ def test_a_default_queue_type_that_is_none() -> None:
     assert "new" not in world.broker.vhosts
 
 
-def declared_type(world: World, **more: bool) -> object:
+def declared_type(world: World, **more: Any) -> object:  # noqa: ANN401
     name = f"q{len(world.vhost.queues)}"
     return world.queue(name, **more).arguments.get("x-queue-type")
 
@@ -270,7 +271,7 @@ def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
 
 
 def test_the_default_queue_type_may_be_a_setting() -> None:
-    broker = Broker(Config(default_queue_type=QUORUM), str, int)
+    broker = Broker(Config(default_queue_type=QUORUM), str, int, log=LOG)
     broker.administration.add_vhost("new")
     assert [vhost.metadata.default_queue_type for vhost in broker.vhosts.values()] == [QUORUM, QUORUM]
 
@@ -279,19 +280,19 @@ def test_a_deleted_vhost_takes_everything_with_it() -> None:
     world = World()
     ask = admin(world)
     ask.set_policy("/", "p", "", {"expires": 1})
-    ledger, recipient = Ledger(), FakeRecipient()
+    unacked, target = UnackedDeliveries(), FakeTarget()
     other, mine = FakeClient("other"), world.queue("mine", exclusive=True)
     world.vhost.clients = {world.client: None, other: None}
     world.queue("q")
     world.exchange("x", "fanout", auto_delete=True)
     world.bind("q", "x")
     world.publish("x", "", "a", "b")
-    world.consume("q", ledger, recipient, prefetch=1)
+    world.consume("q", unacked, target, prefetch=1)
     ask.delete_vhost("/")
     assert world.broker.vhosts == {}
     assert (world.vhost.queues, world.vhost.exchanges, world.vhost.owned) == ({}, {}, {})
     assert mine.deleted
-    assert recipient.cancellations == 1
+    assert target.cancellations == 1
     assert world.client.closed_with == other.closed_with == ["vhost '/' is deleted"]
     ask.add_vhost("/")
     assert ask.policies("/") == []
@@ -321,7 +322,7 @@ def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
         value = wrap(value)
     ask.set_global_parameter("deep", value)
     assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
-    too_deep = {"deep": value}
+    too_deep: Any = {"deep": value}
     before = world.snapshot()
     world.facts()
     for refused in (

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.errors import AdministrationError
 from amqpy.sizes import Limit
-from tests.core.told import Listener
-from tests.core.world import FakeClient, World
+from tests.core.core_harness import FakeClient, World
+from tests.core.events_read import Listener
 
 GB = 10**9
 
@@ -22,7 +23,7 @@ def with_client() -> tuple[World, FakeClient, Alarms]:
     return world, client, world.broker.alarms
 
 
-def measured(*, used: int = 4 * GB, free: int = 20 * GB, **settings: str) -> Broker:
+def measured(*, used: int = 4 * GB, free: int = 20 * GB, **settings: Any) -> Broker:  # noqa: ANN401
     """A broker that uses so much of 10 GB of memory, and has so much disk."""
     broker = World(**settings).broker
     broker.resources.note_memory(used, 10 * GB)

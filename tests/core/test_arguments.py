@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.argument_validators import EXPIRY_MAX_MS
 from amqpy.core.arguments import (
-    PLAIN,
+    NO_SETTINGS,
     POLICY_KEYS,
     POLICY_ONLY,
     QUEUE_OPTIONS,
@@ -17,11 +18,10 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
-from amqpy.core.option_values import EXPIRY_MAX_MS
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.world import World, arguments, integer, longstr
+from tests.core.core_harness import World, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
@@ -151,7 +151,7 @@ def test_arguments_of_other_types_are_refused_whatever_their_value(kind: str) ->
             continue
         with pytest.raises(PreconditionFailed) as caught:
             check_queue_arguments(
-                WHAT, {option.argument: Field("void", None)} | arguments(queue_type=kind), "classic", PROFILE
+                WHAT, {option.argument: Field("void", None), **arguments(queue_type=kind)}, "classic", PROFILE
             )
         assert caught.value.text == f"invalid arg '{option.argument}' for {WHAT} of queue type rabbit_{kind}_queue"
 
@@ -281,8 +281,8 @@ def test_delayed_retry_is_merged_as_its_version_of_rabbitmq_does() -> None:
 
 
 def test_nothing_said_is_a_plain_queue() -> None:
-    assert settings_of({}, {}) == PLAIN
-    assert settings_of({"x-unknown": integer(1)}, {"unknown": 1}) == PLAIN
+    assert settings_of({}, {}) == NO_SETTINGS
+    assert settings_of({"x-unknown": integer(1)}, {"unknown": 1}) == NO_SETTINGS
 
 
 def test_every_row_is_one_of_its_kind() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World
 from tests.core.invariants import check_invariants, check_lines
-from tests.core.world import FakeRecipient, World
 
 
 @pytest.fixture
@@ -14,28 +14,30 @@ def world() -> World:
     return world
 
 
-def consumers(world: World, *priorities: int | None, prefetch: int = 0) -> tuple[list[FakeRecipient], list[Ledger]]:
-    recipients, ledgers = [FakeRecipient() for _ in priorities], [Ledger() for _ in priorities]
-    for recipient, ledger, priority in zip(recipients, ledgers, priorities, strict=True):
-        world.consume("q", ledger, recipient, priority=priority, prefetch=prefetch)
-    return recipients, ledgers
+def consumers(
+    world: World, *priorities: int | None, prefetch: int = 0
+) -> tuple[list[FakeTarget], list[UnackedDeliveries]]:
+    targets, channels_unacked = [FakeTarget() for _ in priorities], [UnackedDeliveries() for _ in priorities]
+    for target, unacked, priority in zip(targets, channels_unacked, priorities, strict=True):
+        world.consume("q", unacked, target, priority=priority, prefetch=prefetch)
+    return targets, channels_unacked
 
 
 @pytest.mark.parametrize("priorities", [(1, 2, None), (None, -1, 5), (2**63 - 1, -(2**63), 0), (-3, -2, -1)])
 def test_the_highest_priority_gets_all_it_can_take(world: World, priorities: tuple[int | None, ...]) -> None:
-    ends, ledgers = consumers(world, *priorities, prefetch=2)
+    ends, channels_unacked = consumers(world, *priorities, prefetch=2)
     world.publish("", "q", *"abcdefg")
     by_rank = sorted(range(3), key=lambda number: -(priorities[number] or 0))
     assert [ends[number].bodies for number in by_rank] == [["a", "b"], ["c", "d"], ["e", "f"]]
-    world.ack(ledgers[by_rank[2]], 1)
+    world.ack(channels_unacked[by_rank[2]], 1)
     assert ends[by_rank[2]].bodies == ["e", "f", "g"]
     for number in by_rank[1:]:
-        world.ack(ledgers[number], 0, multiple=True)
-    world.ack(ledgers[by_rank[0]], 1)
+        world.ack(channels_unacked[number], 0, multiple=True)
+    world.ack(channels_unacked[by_rank[0]], 1)
     world.publish("", "q", "h", "i")
     assert ends[by_rank[0]].bodies == ["a", "b", "h"]
     assert ends[by_rank[1]].bodies == ["c", "d", "i"]
-    check_invariants(world.broker, ledgers)
+    check_invariants(world.broker, channels_unacked)
 
 
 def test_equals_take_turns(world: World) -> None:
@@ -45,18 +47,18 @@ def test_equals_take_turns(world: World) -> None:
 
 
 def test_the_priority_of_one_who_came_without_any(world: World) -> None:
-    (plain, low, high), ledgers = consumers(world, None, -1, 1, prefetch=1)
+    (plain, low, high), channels_unacked = consumers(world, None, -1, 1, prefetch=1)
     world.publish("", "q", *"abc")
     assert (high.bodies, plain.bodies, low.bodies) == (["a"], ["b"], ["c"])
-    check_invariants(world.broker, ledgers)
+    check_invariants(world.broker, channels_unacked)
 
 
 def test_what_a_low_one_gives_back_goes_to_a_high_one(world: World) -> None:
-    _, (ledger,) = consumers(world, 1)
+    _, (unacked,) = consumers(world, 1)
     world.publish("", "q", "a")
     (high,), _ = consumers(world, 2)
     assert high.got == []
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert high.bodies == ["a"]
 
 
@@ -69,13 +71,13 @@ def test_a_low_one_gets_what_waits_when_it_comes(world: World) -> None:
 
 @pytest.mark.parametrize("leaves", ["cancel", "close", "stop reading"])
 def test_when_the_high_one_leaves(world: World, leaves: str) -> None:
-    high, low, ledger = FakeRecipient(), FakeRecipient(), Ledger()
-    consumer = world.consume("q", ledger, high, priority=1)
-    world.consume("q", Ledger(), low)
+    high, low, unacked = FakeTarget(), FakeTarget(), UnackedDeliveries()
+    consumer = world.consume("q", unacked, high, priority=1)
+    world.consume("q", UnackedDeliveries(), low)
     if leaves == "cancel":
         world.cancel(consumer)
     elif leaves == "close":
-        world.close_channel(ledger)
+        world.close_channel(unacked)
     else:
         high.reading = False
     world.publish("", "q", "a")
@@ -85,13 +87,15 @@ def test_when_the_high_one_leaves(world: World, leaves: str) -> None:
 @pytest.mark.parametrize("has_priorities", [False, True])
 def test_thousands_of_consumers_come_and_go(world: World, has_priorities: bool) -> None:
     count = 2000
-    ledgers, ends = [Ledger() for _ in range(count)], [FakeRecipient() for _ in range(count)]
-    for number, (ledger, end) in enumerate(zip(ledgers, ends, strict=True)):
-        world.consume("q", ledger, end, prefetch=1, priority=number % 3 if has_priorities else None)
+    channels_unacked, ends = [UnackedDeliveries() for _ in range(count)], [FakeTarget() for _ in range(count)]
+    for number, (unacked, end) in enumerate(zip(channels_unacked, ends, strict=True)):
+        world.consume("q", unacked, end, prefetch=1, priority=number % 3 if has_priorities else None)
     queue = world.vhost.queues["q"]
-    for ledger in ledgers[: count - 3]:
-        world.close_channel(ledger)
-        standing = sum(map(len, queue.lines.values())) if queue.lines else len(queue.line)
+    for unacked in channels_unacked[: count - 3]:
+        world.close_channel(unacked)
+        standing = (
+            sum(map(len, queue.ready_by_priority.values())) if queue.ready_by_priority else len(queue.ready_consumers)
+        )
         assert standing <= 2 * len(queue.consumers) + 1, "those who left do not pile up"
     check_lines(queue)
     world.publish("", "q", *"abcd")
@@ -100,13 +104,13 @@ def test_thousands_of_consumers_come_and_go(world: World, has_priorities: bool) 
 
 
 def test_thousands_of_consumers_are_told_that_their_queue_is_gone(world: World) -> None:
-    ledger, ends = Ledger(), [FakeRecipient() for _ in range(2000)]
+    unacked, ends = UnackedDeliveries(), [FakeTarget() for _ in range(2000)]
     for number, end in enumerate(ends):
-        world.consume("q", ledger, end, tag=str(number), priority=number % 7)
+        world.consume("q", unacked, end, tag=str(number), priority=number % 7)
     world.delete_queue("q")
     assert {end.cancellations for end in ends} == {1}
-    assert not ledger.consumers
-    check_invariants(world.broker, [ledger])
+    assert not unacked.consumers
+    check_invariants(world.broker, [unacked])
 
 
 def test_priorities_that_nobody_has_are_forgotten() -> None:
@@ -114,10 +118,10 @@ def test_priorities_that_nobody_has_are_forgotten() -> None:
     world = World()
     queue = world.queue("q")
     for priority in range(1, 200):
-        world.cancel(world.consume("q", Ledger(), priority=priority))
-    assert queue.lines is not None
-    assert len(queue.lines) <= 2
-    late = FakeRecipient()
-    world.consume("q", Ledger(), late)
+        world.cancel(world.consume("q", UnackedDeliveries(), priority=priority))
+    assert queue.ready_by_priority is not None
+    assert len(queue.ready_by_priority) <= 2
+    late = FakeTarget()
+    world.consume("q", UnackedDeliveries(), late)
     world.publish("", "q", "a")
     assert late.bodies == ["a"]

@@ -5,15 +5,13 @@ from traceback import walk_stack
 
 import pytest
 
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, table_field
-from tests.core.invariants import check_invariants
-from tests.core.machine.watch import History, history_of
-from tests.core.world import (
+from tests.core.core_harness import (
     UNIX_TIME_MS,
-    FakeRecipient,
+    FakeTarget,
     World,
     arguments,
     content_header,
@@ -21,6 +19,8 @@ from tests.core.world import (
     longstr,
     properties_header,
 )
+from tests.core.invariants import check_invariants
+from tests.core.machine.watch import History, history_of
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
@@ -33,8 +33,8 @@ def dying_world(profile: str = "rabbitmq-3.10", **options: int | str | bool) -> 
     """What is published to `q` dies at once, unless it has been told otherwise, and comes to `dead`."""
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)))
+    options = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead", "max_length": 0, **options}
+    world.queue("q", durable=True, arguments=arguments(**options))
     return world
 
 
@@ -139,11 +139,11 @@ def test_entries_turn_round_with_every_death(path: str, expected: str) -> None:
 
 def test_deaths_of_the_same_kind_are_counted() -> None:
     world = dying_world(max_length=5, dead_letter_routing_key="q")
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("", "q", "a")
     for tag in range(1, 5):
-        world.get("q", ledger)
-        world.nack(ledger, tag, requeue=False)
+        world.get("q", unacked)
+        world.nack(unacked, tag, requeue=False)
     letter = world.fetch("q")
     assert letter is not None
     (entry,) = decode_array(headers_of(letter.header)["x-death"].value)
@@ -297,12 +297,12 @@ def test_a_headers_exchange_sees_the_new_headers() -> None:
 
 
 def test_rejected_ones_go_in_the_order_of_their_tags() -> None:
-    world, ledger = dying_world(max_length=9), Ledger()
+    world, unacked = dying_world(max_length=9), UnackedDeliveries()
     world.publish("", "q", *"abcde")
     for _ in "abcde":
-        world.get("q", ledger)
-    world.nack(ledger, 4, requeue=False)
-    world.nack(ledger, 5, multiple=True, requeue=False)
+        world.get("q", unacked)
+    world.nack(unacked, 4, requeue=False)
+    world.nack(unacked, 5, multiple=True, requeue=False)
     assert world.ready("dead") == ["d", "a", "b", "c", "e"]
 
 
@@ -342,15 +342,15 @@ def test_a_ring_without_anybody_in_it_ends(names: tuple[str, ...]) -> None:
 
 def test_a_ring_with_somebody_in_it_goes_on() -> None:
     """The retry pattern: a consumer rejects, the message waits in another queue and comes back."""
-    world, ledger = World(), Ledger()
+    world, unacked = World(), UnackedDeliveries()
     world.queue("work", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="wait"))
     world.queue("wait", arguments=arguments(message_ttl=10, dead_letter_exchange="", dead_letter_routing_key="work"))
     world.publish("", "work", "m")
     for attempt in range(1, 20):
-        got = world.get("work", ledger)
+        got = world.get("work", unacked)
         assert got is not None
         assert not got[0].redelivered
-        world.nack(ledger, attempt, requeue=False)
+        world.nack(unacked, attempt, requeue=False)
         world.advance(10)
     letter = world.fetch("work")
     assert letter is not None
@@ -359,11 +359,11 @@ def test_a_ring_with_somebody_in_it_goes_on() -> None:
 
 def test_what_somebody_rejects_is_in_no_ring_whatever_its_history_says() -> None:
     """A publisher may write reasons as bytes; they count as deaths of the same kind, but nobody else knows them."""
-    world, ledger = dying_world(max_length=5, dead_letter_routing_key="q"), Ledger()
+    world, unacked = dying_world(max_length=5, dead_letter_routing_key="q"), UnackedDeliveries()
     sent = entry_without(reason=Field("binary", b"rejected"))
     world.publish("", "q", "a", headers={"x-death": array_field([sent])})
-    world.get("q", ledger)
-    world.nack(ledger, 1, requeue=False)
+    world.get("q", unacked)
+    world.nack(unacked, 1, requeue=False)
     assert world.ready("q") == ["a"]
 
 
@@ -379,7 +379,7 @@ def test_only_the_queue_that_closes_the_ring_is_left_out() -> None:
     assert (world.ready("q"), world.ready("other")) == ([], ["m"])
 
 
-class DeepRecipient(FakeRecipient):
+class DeepRecipient(FakeTarget):
     """Notes how deep in calls it is when a message comes, and at what time."""
 
     def __init__(self, world: World) -> None:
@@ -401,9 +401,9 @@ def chain(world: World, length: int) -> DeepRecipient:
             arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key=f"q{number + 1}"),
         )
     world.queue(f"q{length}")
-    recipient = DeepRecipient(world)
-    world.consume(f"q{length}", Ledger(), recipient, no_ack=True)
-    return recipient
+    target = DeepRecipient(world)
+    world.consume(f"q{length}", UnackedDeliveries(), target, no_ack=True)
+    return target
 
 
 def test_a_chain_of_queues_takes_turns_and_no_stack() -> None:
@@ -442,21 +442,21 @@ def test_a_ladder_of_delays() -> None:
     world, random = World(), Random(28)
     world.queue("work")
     delayed_delivery(world, "work")
-    recipient = DeepRecipient(world)
-    world.consume("work", Ledger(), recipient)
+    target = DeepRecipient(world)
+    world.consume("work", UnackedDeliveries(), target)
     delays_s = {f"m{number}": 1 << random.randrange(20) | 1 << random.randrange(20) for number in range(10_000)}
     for delay_s in set(delays_s.values()):
         bits = ".".join(f"{delay_s:0{LEVELS}b}")
         bodies = [body for body, each in delays_s.items() if each == delay_s]
         assert world.publish(f"level {LEVELS - 1}", f"{bits}.work", *bodies) == []
     world.wait(1000 << LEVELS)
-    assert recipient.times == {body: 1000 * delay_s for body, delay_s in delays_s.items()}
+    assert target.times == {body: 1000 * delay_s for body, delay_s in delays_s.items()}
     assert world.broker.message_count() == len(delays_s), "delivered, and not acknowledged"
     assert world.broker.next_at_ms() is None
 
 
 def test_where_letters_go_changes_with_what_is_bound() -> None:
-    world, ledger = World(), Ledger()
+    world, unacked = World(), UnackedDeliveries()
     world.exchange("graves", "topic")
     world.queue("q", arguments=arguments(message_ttl=0, dead_letter_exchange="graves"))
     for name in ("one", "two"):
@@ -464,7 +464,7 @@ def test_where_letters_go_changes_with_what_is_bound() -> None:
 
     def buried() -> list[str]:
         world.publish("", "q", "m")
-        return [name for name in ("one", "two") if name in world.vhost.queues and world.get(name, ledger, no_ack=True)]
+        return [name for name in ("one", "two") if name in world.vhost.queues and world.get(name, unacked, no_ack=True)]
 
     assert buried() == []
     world.bind("one", "graves", "q")
@@ -475,4 +475,4 @@ def test_where_letters_go_changes_with_what_is_bound() -> None:
     assert buried() == ["two"]
     world.delete_queue("two")
     assert buried() == []
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.deduplication import DuplicateCache, deduplication_key
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, table_field
-from tests.core.world import World, content_header, longstr
+from tests.core.core_harness import World, content_header, longstr
 from tests.strategies import fields
 
 actions = st.one_of(
@@ -76,7 +76,8 @@ def header(value: str | int, **more: Field) -> Table:
 
 def test_a_message_passes_once() -> None:
     world = world_with()
-    for number, value in enumerate(["a", "b", "a", 1, "1", 1, "b"]):
+    values: list[str | int] = ["a", "b", "a", 1, "1", 1, "b"]
+    for number, value in enumerate(values):
         world.publish("x", "k", str(number), headers=header(value))
     assert world.ready("q1") == ["0", "1", "3", "4"]
     world.publish("x", "k", "without", "header")

@@ -4,18 +4,18 @@ import struct
 
 import pytest
 
+from amqpy.amqp.handshake import capabilities_of
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
 from amqpy.core.queues.reply_to import name_reply_queue
 from amqpy.core.sender_selected import take_copies
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
-from amqpy.session.handshake import capabilities_of
 from amqpy.wire.properties import check_properties, headers_of, replace_property
 from amqpy.wire.values import Field, Table, array_field, encode_field, table_field
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
 from tests.core.recorded import DurableWorld, Store
-from tests.core.world import FakeRecipient, World, arguments, content_header, integer, longstr
 
 DEPTH = 20_000
 KINDS = ["table", "array"]
@@ -74,19 +74,19 @@ def test_dead_letters(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_redeliveries_of_quorum_queues(kind: str) -> None:
-    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
     world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
     world.publish("", "q", "a", headers={"deep": deep(kind, ONE)})
-    world.consume("q", ledger, recipient)
-    world.nack(ledger, 1)
-    again = recipient.messages[1]
+    world.consume("q", unacked, target)
+    world.nack(unacked, 1)
+    again = target.messages[1]
     assert headers_of(again.header) == {"deep": deep(kind, ONE), "x-delivery-count": ONE}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests(kind: str) -> None:
     world = World()
-    queue = world.broker.consume_replies(world.vhost, Ledger(), FakeRecipient(), tag="tag")
+    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
     named = name_reply_queue(content_header({"deep": deep(kind, ONE)}), queue)
     assert headers_of(named) == {"deep": deep(kind, ONE)}
 
@@ -186,8 +186,8 @@ def consume(world: World, arguments: Table) -> None:
         world.client,
         world.vhost,
         "q",
-        Ledger(),
-        FakeRecipient(),
+        UnackedDeliveries(),
+        FakeTarget(),
         tag="tag",
         no_ack=True,
         exclusive=False,
@@ -210,7 +210,7 @@ def test_events_and_the_firehose(kind: str) -> None:
     assert shown.count(kind.encode()) == DEPTH
     message = Message(b"\0\1q", content_header({"deep": deep(kind, ONE)}), b"")
     assert world.vhost.tracer is not None
-    world.vhost.tracer.published(message, (), Ledger().origin)
+    world.vhost.tracer.published(message, (), UnackedDeliveries().origin)
     world.broker.settle()
     assert deep(kind, ONE).value in fetched(world, "told")["properties"].value
 

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
+from amqpy.amqp.handshake import capabilities_of
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.ledger import Ledger
 from amqpy.core.sender_selected import take_copies
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
-from amqpy.session.handshake import capabilities_of
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_table, encode_table, fields_of, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeRecipient, World, arguments, content_header, integer, longstr
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.events_read import Listener
 
 
 def table(*fields: tuple[str, Any]) -> Table:
@@ -155,13 +155,13 @@ def test_a_death_changes_the_first_history() -> None:
 
 
 def test_a_redelivery_changes_the_first_count() -> None:
-    world, ledger, recipient = World(), Ledger(), FakeRecipient()
+    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
     world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
     headers = table(("x-delivery-count", "theirs"), ("a", 1), ("x-delivery-count", "second"))
     world.publish("", "q", "m", headers=headers)
-    world.consume("q", ledger, recipient)
-    world.nack(ledger, 1)
-    shown = [(name, each.value) for name, each in fields_of(headers_of(recipient.messages[1].header))]
+    world.consume("q", unacked, target)
+    world.nack(unacked, 1)
+    shown = [(name, each.value) for name, each in fields_of(headers_of(target.messages[1].header))]
     assert shown == [("a", 1), ("x-delivery-count", 1), ("x-delivery-count", "second")]
 
 

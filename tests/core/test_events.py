@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from amqpy.auth import Users
-from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Facts, field
-from amqpy.core.ledger import Ledger
+from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, EventProperties, field
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import UNIX_TIME_MS, FakeClient, FakeRecipient, World, arguments, longstr
+from tests.core.core_harness import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.events_read import Listener
 
 ACTOR = "user_who_performed_action"
 
@@ -40,7 +40,7 @@ def test_its_exchange_is_for_the_broker_only() -> None:
 def test_nobody_is_told_while_nobody_listens() -> None:
     world = World()
 
-    def describe() -> Facts:
+    def describe() -> EventProperties:
         raise AssertionError("described for nobody")
 
     world.broker.events.tell("something.happened", describe)
@@ -64,13 +64,13 @@ def test_an_event_is_persistent_empty_and_dated() -> None:
 
 def test_events_are_told_when_the_operation_is_settled() -> None:
     world, _ = listening("queue.*")
-    recipient = FakeRecipient()
-    world.consume("listener", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("listener", UnackedDeliveries(), target)
     world.queue("q1")
     world.queue("q2")
-    assert recipient.messages == []
+    assert target.messages == []
     world.broker.settle()
-    assert [message.routing_key for message in recipient.messages] == ["queue.created"] * 2
+    assert [message.routing_key for message in target.messages] == ["queue.created"] * 2
 
 
 def test_the_routing_key_chooses_events() -> None:
@@ -94,7 +94,7 @@ def test_what_is_refused_is_no_event() -> None:
 def test_the_end_of_the_last_listener_is_not_told_to_itself() -> None:
     world, _ = listening()
     world.delete_queue("listener")
-    assert world.broker.agenda.deadlines.first_at_ms() is None
+    assert world.broker.scheduler.deadlines.first_at_ms() is None
     assert world.vhost.exchanges[EVENT_EXCHANGE].bindings == {}
 
 
@@ -102,7 +102,7 @@ def test_events_about_a_listener_go_to_the_others() -> None:
     world, listener = listening()
     world.queue("other", auto_delete=True)
     world.bind("other", EVENT_EXCHANGE, "#")
-    consumer = world.consume("other", Ledger(), tag="t")
+    consumer = world.consume("other", UnackedDeliveries(), tag="t")
     world.cancel(consumer)
     keys = ["queue.created", "binding.created", "consumer.created", "consumer.deleted"]
     assert listener.keys() == [*keys, "binding.deleted", "queue.deleted"]
@@ -227,8 +227,8 @@ def test_bindings() -> None:
 def test_consumers() -> None:
     world, listener = listening("consumer.*", "queue.deleted")
     world.queue("q")
-    ledger = Ledger()
-    first = world.consume("q", ledger, tag="a", no_ack=True, prefetch=3, priority=2)
+    unacked = UnackedDeliveries()
+    first = world.consume("q", unacked, tag="a", no_ack=True, prefetch=3, priority=2)
     created = {
         "consumer_tag": "a",
         "channel": "",
@@ -241,9 +241,9 @@ def test_consumers() -> None:
     assert listener.facts() == [("consumer.created", by("guest", **created))]
     gone = {"channel": "", "queue": "q"}
     world.cancel(first)
-    world.consume("q", ledger, tag="b")
-    world.close_channel(ledger)
-    world.consume("q", Ledger(), tag="c")
+    world.consume("q", unacked, tag="b")
+    world.close_channel(unacked)
+    world.consume("q", UnackedDeliveries(), tag="c")
     world.delete_queue("q")
     assert [each for each in listener.facts() if each[0] != "consumer.created"] == [
         ("consumer.deleted", by("", consumer_tag="a", **gone)),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.world import FakeClient, World, longstr
+from tests.core.core_harness import FakeClient, World, longstr
 
 QUEUES = ["q1", "q2", "q3"]
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from amqpy.core.exchanges import EXCHANGE_TYPES, delayed
 from amqpy.core.exchanges.delayed import RELEASED_AT_ONCE, DelayedExchange
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeRecipient, World, content_header, longstr
+from tests.core.core_harness import FakeTarget, World, content_header, longstr
 
 LONGEST_MS = 4_294_967_295
 
@@ -157,7 +157,7 @@ def test_every_other_type(inner: str, key: str, arguments: Table) -> None:
     world = world_with(inner, x_cache_size=Field("signedint", 5))
     headers = {"h": longstr("1"), "x-deduplication-header": longstr("once")}
     world.bind("q1", "x", key, arguments)
-    world.publish("x", "a.b", "1", headers=headers | delay(10))
+    world.publish("x", "a.b", "1", headers={**headers, **delay(10)})
     world.wait(9)
     assert world.ready("q1") == []
     world.wait(1)
@@ -262,7 +262,9 @@ def test_other_exchanges_pass_messages_on() -> None:
     assert (world.ready("q1"), world.ready("q2")) == (["1"], ["1"]), "delayed once, not by each"
     assert headers_in(world, "q1") == [delay(10)]
     assert headers_in(world, "q2") == [{"x-delay": Field("long", -10)}]
-    assert world.vhost.queues["q2"].ready.first().exchange == "first"
+    message = world.vhost.queues["q2"].ready.first()
+    assert message is not None
+    assert message.exchange == "first"
 
 
 def test_the_time_to_live_begins_when_the_delay_ends() -> None:
@@ -278,14 +280,14 @@ def test_the_time_to_live_begins_when_the_delay_ends() -> None:
 def test_a_consumer_gets_it_at_its_time() -> None:
     world = world_with()
     world.bind("q1", "x", "k")
-    recipient = FakeRecipient()
-    world.consume("q1", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q1", UnackedDeliveries(), target)
     world.publish("x", "k", "1", "2", headers=delay(10))
     world.publish("x", "k", "3", headers=delay(5))
     world.wait(5)
-    assert recipient.bodies == ["3"]
+    assert target.bodies == ["3"]
     world.wait(5)
-    assert recipient.bodies == ["3", "1", "2"]
+    assert target.bodies == ["3", "1", "2"]
 
 
 def test_messages_go_with_their_exchange() -> None:
@@ -299,7 +301,7 @@ def test_messages_go_with_their_exchange() -> None:
     assert world.broker.next_at_ms() is None
     assert world.broker.message_count() == 0
     world.broker.sweep(100)
-    assert not world.broker.agenda.discarded
+    assert not world.broker.scheduler.discarded
     world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("direct")})
     world.bind("q1", "x", "k")
     world.wait(10)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.world import FakeRecipient, World, content_header, longstr
+from tests.core.core_harness import FakeTarget, World, content_header, longstr
 
 NO_STORE = {"x-recent-history-no-store": Field("bool", True)}
 
@@ -88,11 +88,11 @@ def test_a_bound_exchange_is_given_the_newest_first() -> None:
 def test_a_consumer_is_given_them_at_once() -> None:
     world = world_with()
     world.publish("x", "", "1", "2")
-    recipient = FakeRecipient()
-    world.consume("q1", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q1", UnackedDeliveries(), target)
     bind(world, "q1")
-    assert recipient.bodies == ["1", "2"]
-    assert not any(delivery.redelivered for delivery in recipient.got)
+    assert target.bodies == ["1", "2"]
+    assert not any(delivery.redelivered for delivery in target.got)
 
 
 def test_the_time_to_live_begins_with_the_replay() -> None:

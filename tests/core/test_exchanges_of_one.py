@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table
-from tests.core.world import FakeClient, World, content_header, longstr, properties_header
+from tests.core.core_harness import FakeClient, World, content_header, longstr, properties_header
 
 QUEUES = [f"q{number}" for number in range(8)]
 KEYS = [f"key {number}" for number in range(1000)]
@@ -227,9 +227,9 @@ def test_numbers_in_headers_are_the_same_whatever_their_width() -> None:
 
 
 def test_routes_by_routing_key_are_remembered() -> None:
-    assert world_with("x-consistent-hash", bound={"q1": "1"}).route("x", "k").queues is not None
+    assert world_with("x-consistent-hash", bound={"q1": "1"}).route("x", "k").targets is not None
     hashing_headers = world_with("x-consistent-hash", {"hash-header": longstr("h")}, bound={"q1": "1"})
-    assert hashing_headers.route("x", "k").queues is None
+    assert hashing_headers.route("x", "k").targets is None
 
 
 @pytest.mark.parametrize("key", ["1", "10", "+3", "007", "9" * 255])
@@ -295,7 +295,7 @@ def test_modulus_hash_uses_every_binding_in_any_order() -> None:
     tolerance = 6 * math.sqrt(len(KEYS) * share * (1 - share))
     assert all(abs(counts[name] - len(KEYS) * share) <= tolerance for name in QUEUES)
     assert owners(forwards) == owners(backwards)
-    assert forwards.route("x", "k").queues is not None
+    assert forwards.route("x", "k").targets is not None
 
 
 # --- x-random and x-local-random

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amqpy.core.broker import WORK_MAX
-from amqpy.core.ledger import Ledger
-from amqpy.core.queues.queue import EXPIRED_MAX
+from amqpy.core.queues.fifo_queue import EXPIRED_MAX
+from amqpy.core.unacked import UnackedDeliveries
+from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeRecipient, World, arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ def world() -> World:
     return world
 
 
-def with_dead_letters(**values: int | str | bool) -> dict[str, object]:
-    return arguments(dead_letter_exchange="", dead_letter_routing_key="dead", **values)  # type: ignore[return-value]
+def with_dead_letters(**values: int | str | bool) -> Table:
+    return arguments(dead_letter_exchange="", dead_letter_routing_key="dead", **values)
 
 
 # --- messages
@@ -63,7 +64,7 @@ def test_the_first_message_shields_those_behind_it(world: World) -> None:
     world.publish("", "q", "long", expiration=100)
     world.advance(50)
     assert world.ready("q") == ["first", "short", "zero", "long"]
-    got = world.get("q", Ledger())
+    got = world.get("q", UnackedDeliveries())
     assert got is not None
     assert (got[0].body, got[1]) == ("first", 1), "what expired right behind it is not counted any more"
     assert world.ready("q") == ["long"]
@@ -78,11 +79,11 @@ def test_however_the_first_message_leaves(world: World, leave: str) -> None:
     world.publish("", "q", "young", expiration=30)
     world.advance(20)
     if leave == "get":
-        world.get("q", Ledger(), no_ack=True)
+        world.get("q", UnackedDeliveries(), no_ack=True)
     elif leave == "consume":
-        recipient = FakeRecipient()
-        world.consume("q", Ledger(), recipient, prefetch=1)
-        assert recipient.bodies == ["first"]
+        target = FakeTarget()
+        world.consume("q", UnackedDeliveries(), target, prefetch=1)
+        assert target.bodies == ["first"]
     else:
         assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
     world.catch_up()
@@ -115,10 +116,10 @@ def test_a_new_first_message_has_its_own_time(world: World) -> None:
 
 def test_no_time_at_all_is_enough_for_a_consumer_that_waits(world: World) -> None:
     world.queue("q", arguments=with_dead_letters(message_ttl=0))
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=1)
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=1)
     world.publish("", "q", "a", "b")
-    assert recipient.bodies == ["a"]
+    assert target.bodies == ["a"]
     assert world.ready("q") == []
     assert world.ready("dead") == ["b"], "the consumer was busy"
 
@@ -127,30 +128,30 @@ def test_no_time_at_all_is_enough_for_a_consumer_that_waits(world: World) -> Non
 def test_what_comes_back_keeps_its_end_of_life(world: World, way: str) -> None:
     """It is not delivered again, not even to a consumer that waits."""
     world.queue("q", arguments=with_dead_letters(message_ttl=50))
-    ledger, recipient = Ledger(), FakeRecipient()
+    unacked, target = UnackedDeliveries(), FakeTarget()
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.advance(50)
-    assert world.vhost.queues["q"].unacked == 1, "a delivered message does not expire"
-    world.consume("q", Ledger(), recipient)
+    assert world.vhost.queues["q"].unacked_count == 1, "a delivered message does not expire"
+    world.consume("q", UnackedDeliveries(), target)
     if way == "nack":
-        world.nack(ledger, 1)
+        world.nack(unacked, 1)
     elif way == "recover":
-        world.recover(ledger)
+        world.recover(unacked)
     else:
-        world.close_channel(ledger)
+        world.close_channel(unacked)
     world.catch_up()
-    assert recipient.got == []
+    assert target.got == []
     assert world.ready("dead") == ["a"]
 
 
 def test_what_comes_back_in_time_is_delivered_again(world: World) -> None:
     world.queue("q", arguments=with_dead_letters(message_ttl=50))
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.advance(40)
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert world.ready("q") == ["a"]
     world.advance(10)
     assert world.ready("dead") == ["a"], "its time did not begin anew"
@@ -158,13 +159,13 @@ def test_what_comes_back_in_time_is_delivered_again(world: World) -> None:
 
 def test_an_ack_of_a_message_whose_time_is_over_is_fine(world: World) -> None:
     world.queue("q", arguments=with_dead_letters(message_ttl=50))
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.advance(100)
-    world.ack(ledger, 1)
+    world.ack(unacked, 1)
     assert world.ready("dead") == []
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 # --- many at once
@@ -178,8 +179,8 @@ def test_messages_that_expire_by_the_thousand_leave_others_their_turn(
     queue, dead = world.vhost.queues["q"], world.vhost.queues["dead"]
     world.publish("", "q", *map(str, range(count)), expiration=10)
     world.publish("", "q", "alive")
-    world.broker.agenda.now_ms = 10
-    recipient, ledger = FakeRecipient(), Ledger()
+    world.broker.scheduler.now_ms = 10
+    target, unacked = FakeTarget(), UnackedDeliveries()
     turns = 0
     while world.broker.next_at_ms() is not None:
         before, buried = len(queue.ready), len(dead.ready)
@@ -188,26 +189,31 @@ def test_messages_that_expire_by_the_thousand_leave_others_their_turn(
         assert before - len(queue.ready) <= 2 * (WORK_MAX // 10 + 1) * EXPIRED_MAX
         assert len(dead.ready) - buried <= 2 * WORK_MAX
         if turns == 2:
-            world.consume("q", ledger, recipient)
-        assert set(recipient.bodies) <= {"alive"}, "delivered too late"
+            world.consume("q", unacked, target)
+        assert set(target.bodies) <= {"alive"}, "delivered too late"
     assert turns > 10
-    assert recipient.bodies == ["alive"], "it waits although it could be had"
+    assert target.bodies == ["alive"], "it waits although it could be had"
     assert world.ready("dead") == ([str(number) for number in range(count)] if has_dead_letters else [])
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 # --- queues
 
 
-def touch(world: World, how: str, ledger: Ledger) -> None:
+def consume_and_close(world: World, unacked: UnackedDeliveries) -> None:
+    world.consume("q", unacked)
+    world.close_channel(unacked)
+
+
+def touch(world: World, how: str, unacked: UnackedDeliveries) -> None:
     """What a client may do with a queue that has an `x-expires`."""
     topology, client, vhost = world.broker.topology, world.client, world.vhost
     actions: dict[str, Callable[[], object]] = {
         "declare": lambda: topology.stat(world.queue("q", arguments=arguments(expires=100))),
         "passive declare": lambda: topology.stat(topology.check_queue(client, vhost, "q")),
-        "get": lambda: world.get("q", ledger),
-        "consume and cancel": lambda: world.cancel(world.consume("q", ledger)),
-        "consume and close": lambda: (world.consume("q", ledger), world.close_channel(ledger)),
+        "get": lambda: world.get("q", unacked),
+        "consume and cancel": lambda: world.cancel(world.consume("q", unacked)),
+        "consume and close": lambda: consume_and_close(world, unacked),
         "publish": lambda: world.publish("", "q", "a"),
         "purge": lambda: topology.purge_queue(client, vhost, "q"),
         "bind": lambda: world.bind("q", "amq.fanout"),
@@ -220,7 +226,7 @@ def touch(world: World, how: str, ledger: Ledger) -> None:
 def test_a_queue_that_is_used_lives_on(world: World, how: str) -> None:
     world.queue("q", arguments=arguments(expires=100))
     world.advance(90)
-    touch(world, how, Ledger())
+    touch(world, how, UnackedDeliveries())
     world.advance(99)
     assert "q" in world.vhost.queues
     world.advance(1)
@@ -232,15 +238,15 @@ def test_a_queue_that_is_used_lives_on(world: World, how: str) -> None:
 def test_what_is_no_use_of_a_queue(world: World, how: str) -> None:
     world.queue("q", arguments=arguments(expires=100))
     world.advance(90)
-    touch(world, how, Ledger())
+    touch(world, how, UnackedDeliveries())
     world.advance(10)
     assert "q" not in world.vhost.queues
 
 
 def test_a_queue_with_consumers_does_not_expire(world: World) -> None:
     world.queue("q", arguments=arguments(expires=100))
-    ledger = Ledger()
-    one, other = world.consume("q", ledger, tag="one"), world.consume("q", ledger, tag="other")
+    unacked = UnackedDeliveries()
+    one, other = world.consume("q", unacked, tag="one"), world.consume("q", unacked, tag="other")
     assert world.broker.next_at_ms() is None, "nothing to wait for"
     world.advance(500)
     world.cancel(one)
@@ -256,17 +262,17 @@ def test_an_expired_queue_goes_with_all_it_has(world: World) -> None:
     world.exchange("x", "fanout", auto_delete=True)
     world.queue("q", arguments=with_dead_letters(expires=100, message_ttl=1000))
     world.bind("q", "x")
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("x", "", "a", "b")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.advance(100)
     assert "q" not in world.vhost.queues
     assert "x" not in world.vhost.exchanges
     assert world.broker.next_at_ms() is None
-    world.nack(ledger, 1, requeue=False)
+    world.nack(unacked, 1, requeue=False)
     assert world.ready("dead") == []
     assert world.broker.message_count() == 0
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 def test_a_queue_and_its_messages_expire_in_the_order_of_time(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Jobs, Steps, each, sort
-from tests.core.world import FakeClient
+from tests.core.core_harness import FakeClient
 
 T = TypeVar("T")
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from amqpy.core.facts import Drop, LaneRecord, Put, VhostRecord
-from amqpy.core.journal import OVERHEAD, POSITION_BITS, POSITIONS, Journal, Note
+from amqpy.core.durability.journal import OVERHEAD, POSITION_BITS, POSITIONS, DueTime, Journal
+from amqpy.core.durability.records import Drop, LaneRecord, Put, VhostRecord
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store.memory import MemoryStore
-from tests.core.world import content_header
+from tests.core.core_harness import content_header
 
 VHOST = VhostRecord("/", "", "[]", None, False)
 LANE = LaneRecord(0, "/", "queue", "q", 0, 0)
@@ -71,16 +71,16 @@ def test_a_batch_has_what_was_put_dropped_added_removed_and_cleared(journal: Jou
     journal.put(VHOST)
     journal.drop(VHOST)
     journal.add(FIRST, first)
-    journal.add(FIRST + 1, second, Note(50))
+    journal.add(FIRST + 1, second, DueTime(50))
     journal.remove(FIRST - 1)
     journal.clear(10, 20)
     assert journal.has_work
     batch = journal.take()
     assert batch is not None
     assert (batch.number, batch.unix_offset_ms) == (1, OFFSET_MS)
-    assert batch.facts == [Put(VHOST), Drop(VHOST)]
+    assert batch.changes == [Put(VHOST), Drop(VHOST)]
     assert batch.added == {FIRST: first, FIRST + 1: second}
-    assert batch.notes == {FIRST + 1: Note(50)}
+    assert batch.due_times == {FIRST + 1: DueTime(50)}
     assert batch.removed == [FIRST - 1]
     assert batch.cleared == [(10, 20)]
     assert journal.batch.number == 2
@@ -132,13 +132,13 @@ def test_its_size_is_that_of_what_gathers(journal: Journal) -> None:
 def test_the_counts_say_whether_anything_was_promised(journal: Journal) -> None:
     journal.add(FIRST, message(), transient=True)
     journal.remove(FIRST)
-    assert (journal.added_count, journal.overflow_count, journal.facts_count) == (0, 1, 0)
+    assert (journal.added_count, journal.overflow_count, journal.changes_count) == (0, 1, 0)
     journal.add(FIRST, message())
-    assert (journal.added_count, journal.facts_count) == (1, 0)
+    assert (journal.added_count, journal.changes_count) == (1, 0)
     journal.put(VHOST)
     journal.drop(VHOST)
     journal.clear(FIRST, LAST)
-    assert (journal.added_count, journal.facts_count) == (1, 3)
+    assert (journal.added_count, journal.changes_count) == (1, 3)
 
 
 # --- who waits
@@ -176,7 +176,7 @@ def test_somebody_may_wait_for_an_empty_batch(journal: Journal) -> None:
 
 def test_lanes_are_numbered_from_one_and_recorded_if_they_survive(journal: Journal) -> None:
     assert [journal.open_lane(LANE), journal.open_lane(None), journal.open_lane(LANE)] == [1, 2, 3]
-    assert journal.batch.facts == [Put(LANE._replace(number=1)), Put(LANE._replace(number=3))]
+    assert journal.batch.changes == [Put(LANE._replace(number=1)), Put(LANE._replace(number=3))]
 
 
 def test_a_closed_lane_leaves_nothing(journal: Journal, store: MemoryStore) -> None:
@@ -186,7 +186,7 @@ def test_a_closed_lane_leaves_nothing(journal: Journal, store: MemoryStore) -> N
     journal.add(FIRST + 1, message())
     journal.close_lane(number, LANE)
     batch = journal.batch
-    assert batch.facts == [Drop(LANE._replace(number=1))]
+    assert batch.changes == [Drop(LANE._replace(number=1))]
     assert batch.cleared == [(FIRST, FIRST + POSITIONS - 1)]
     assert batch.added == {}
     write(journal, store)
@@ -196,7 +196,7 @@ def test_a_closed_lane_leaves_nothing(journal: Journal, store: MemoryStore) -> N
 
 def test_a_lane_that_does_not_survive_has_no_record_to_drop(journal: Journal) -> None:
     journal.close_lane(journal.open_lane(None), None)
-    assert journal.batch.facts == []
+    assert journal.batch.changes == []
 
 
 # --- reading

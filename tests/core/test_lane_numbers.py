@@ -2,8 +2,8 @@
 
 import pytest
 
-from amqpy.core import journal as journal_module
-from amqpy.core.journal import Journal
+from amqpy.core.durability import journal as journal_module
+from amqpy.core.durability.journal import Journal
 from amqpy.store.memory import MemoryStore
 
 

@@ -6,44 +6,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.facts import BindingRecord
-from amqpy.core.journal import Journal
-from amqpy.core.ledger import Ledger, Owed, Taken, commands
+from amqpy.core.durability.journal import Journal
+from amqpy.core.durability.records import BindingRecord
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
+from amqpy.core.unacked import Delivery, Taken, UnackedDeliveries, commands
 from amqpy.store.memory import MemoryStore
+from tests.core.core_harness import FakeTarget, World, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.slices import sliced
-from tests.core.world import FakeRecipient, World, arguments, content_header, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
     from amqpy.core.queues.queue import Queue
 
 
-def reference(taken: Taken, *, together: bool) -> list[list[Owed]]:
+def reference(taken: Taken, *, together: bool) -> list[list[Delivery]]:
     """The portions, by sorting every message (`rabbit_channel:foreach_per_queue`)."""
 
-    def place(entry: tuple[int, Owed]) -> tuple[bytes, bool, int, bytes]:
+    def place(entry: tuple[int, Delivery]) -> tuple[bytes, bool, int, bytes]:
         tag, (queue, _, _, consumer) = entry
         if consumer is not None:
             return queue.name.encode(), True, 0, consumer.tag.encode()
         return (queue.name.encode(), True, 0, str(tag).encode()) if together else (queue.name.encode(), False, tag, b"")
 
-    portions: dict[object, list[Owed]] = {}
+    portions: dict[object, list[Delivery]] = {}
     for entry in sorted(taken, key=lambda entry: (place(entry), entry[0])):
         portions.setdefault(place(entry)[0] if together else place(entry), []).append(entry[1])
     return list(portions.values())
 
 
-def in_parts(taken: Taken, *, together: bool) -> list[list[Owed]]:
+def in_parts(taken: Taken, *, together: bool) -> list[list[Delivery]]:
     """The portions, as a job takes them."""
     portions = Portions(together=together)
     for entry in taken:
         portions.add([entry])
     for _ in portions.sort():
         pass
-    found: list[list[Owed]] = [[]]
+    found: list[list[Delivery]] = [[]]
     rest = len(taken)
     while (part := portions.pop()) is not None:
         rest -= len(part.owed)
@@ -62,14 +62,14 @@ def in_parts(taken: Taken, *, together: bool) -> list[list[Owed]]:
 def test_portions_are_in_rabbitmqs_order(owners: list[tuple[int, str | None]], together: bool, small: bool) -> None:
     world = World()
     queues = [world.queue(name) for name in ("q2", "q1", "é")]
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     consumers: dict[tuple[int, str], Consumer] = {}
     for number, (pick, tag) in enumerate(owners):
         if tag is not None and (pick, tag) not in consumers:
-            consumers[pick, tag] = world.consume(queues[pick].name, Ledger(), tag=tag)
+            consumers[pick, tag] = world.consume(queues[pick].name, UnackedDeliveries(), tag=tag)
         consumer = None if tag is None else consumers[pick, tag]
-        ledger.owe(queues[pick], number, Message(b"", b"", b""), consumer)
-    taken = ledger.take_all()
+        unacked.add(queues[pick], number, Message(b"", b"", b""), consumer)
+    taken = unacked.take_all()
     expected = reference(taken, together=together)
     assert commands(taken, together=together) == expected
     if small:
@@ -83,41 +83,41 @@ def test_portions_are_in_rabbitmqs_order(owners: list[tuple[int, str | None]], t
 def test_taking_bit_by_bit_is_taking(answered: list[bool], data: st.DataObject) -> None:
     queue = World().queue("q")
 
-    def ledger_of() -> Ledger:
-        ledger = Ledger()
+    def unacked_of() -> UnackedDeliveries:
+        unacked = UnackedDeliveries()
         for number, is_answered in enumerate(answered):
-            tag = ledger.owe(queue, number, Message(b"", b"", b""), None)
+            tag = unacked.add(queue, number, Message(b"", b"", b""), None)
             if is_answered:
-                ledger.take_one(tag)
-        return ledger
+                unacked.take_one(tag)
+        return unacked
 
-    one, other = ledger_of(), ledger_of()
-    outstanding = [0, *one.owed]
+    one, other = unacked_of(), unacked_of()
+    outstanding = [0, *one.by_tag]
     tag = data.draw(st.sampled_from(outstanding))
     with sliced(0):
         lots = one.take_many(tag, multiple=True)
         taken = lots if isinstance(lots, list) else [entry for lot in lots for entry in lot]
     assert [each for each, _ in taken] == [each for each, _ in other.take(tag, True)]
-    assert list(one.owed) == list(other.owed)
+    assert list(one.by_tag) == list(other.by_tag)
     assert not one.is_busy
     one.put_back(taken[::-1])
-    assert list(one.owed) == outstanding[1:], "in the order of their tags"
+    assert list(one.by_tag) == outstanding[1:], "in the order of their tags"
     assert [each for each, _ in one.take(0, True)] == outstanding[1:]
 
 
 def test_what_is_delivered_while_much_is_put_back() -> None:
-    world, ledger = World(), Ledger()
+    world, unacked = World(), UnackedDeliveries()
     queue = world.queue("q")
     with sliced(1):
         for number in range(5):
-            ledger.owe(queue, number, Message(b"", b"", b""), None)
-        taken = ledger.take(3, multiple=True)
-        steps = ledger.put_back_many(taken)
+            unacked.add(queue, number, Message(b"", b"", b""), None)
+        taken = unacked.take(3, multiple=True)
+        steps = unacked.put_back_many(taken)
         next(steps)
-        ledger.owe(queue, 5, Message(b"", b"", b""), None)
+        unacked.add(queue, 5, Message(b"", b"", b""), None)
         for _ in steps:
             pass
-    assert list(ledger.owed) == [1, 2, 3, 4, 5, 6]
+    assert list(unacked.by_tag) == [1, 2, 3, 4, 5, 6]
 
 
 class Scene:
@@ -127,8 +127,8 @@ class Scene:
         with sliced(1):
             self.world = World()
         self.queue: Queue = self.world.queue("q", durable=True, arguments=arguments(**options))
-        self.ledger, self.recipient = Ledger(), FakeRecipient()
-        self.consumer = self.world.consume("q", self.ledger, self.recipient, prefetch=10)
+        self.unacked, self.target = UnackedDeliveries(), FakeTarget()
+        self.consumer = self.world.consume("q", self.unacked, self.target, prefetch=10)
         self.world.publish("", "q", *"0123456789abc")
 
     def turn(self, count: int = 1) -> None:
@@ -136,7 +136,7 @@ class Scene:
             self.world.broker.work()
 
     def state(self) -> tuple[str, int, int]:
-        return "".join(self.world.ready("q")), self.queue.unacked, len(self.ledger.owed)
+        return "".join(self.world.ready("q")), self.queue.unacked_count, len(self.unacked.by_tag)
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def scene() -> Scene:
 def answer(scene: Scene, verdict: str) -> None:
     with sliced(1):
         broker = scene.world.broker
-        broker.agenda.jobs.begin_turn()
-        taken = scene.ledger.take_many(0, multiple=True)
+        broker.scheduler.jobs.begin_turn()
+        taken = scene.unacked.take_many(0, multiple=True)
         assert not isinstance(taken, list)
         if verdict == "ack":
             broker.acknowledge(taken)
@@ -157,7 +157,7 @@ def answer(scene: Scene, verdict: str) -> None:
         else:
             broker.requeue(taken, "nack")
         broker.settle()
-        while broker.agenda.jobs:
+        while broker.scheduler.jobs:
             yield_state(scene)
             broker.work()
 
@@ -183,24 +183,24 @@ def test_the_consumer_gets_more_as_it_goes(verdict: str) -> None:
     scene = Scene()
     answer(scene, verdict)
     assert scene.state() == (("abc", 10, 10) if verdict == "requeue" else ("", 3, 3))
-    bodies = scene.recipient.bodies[10:]
+    bodies = scene.target.bodies[10:]
     assert bodies == list("0123456789" if verdict == "requeue" else "abc")
 
 
 @pytest.mark.parametrize("options", [{}, {"single_active_consumer": True}, {"queue_type": "quorum"}])
 def test_who_comes_after_a_large_channel_gets_all_in_order(options: dict[str, str | int]) -> None:
     """Not what comes next before what comes back."""
-    scene, heir = Scene(**options), FakeRecipient()
+    scene, heir = Scene(**options), FakeTarget()
     with sliced(1):
         broker = scene.world.broker
         scene.world.publish("", "q", "d")
-        scene.world.consume("q", Ledger(), heir, prefetch=0 if options else 1)
+        scene.world.consume("q", UnackedDeliveries(), heir, prefetch=0 if options else 1)
         before = heir.bodies
-        broker.agenda.jobs.begin_turn()
-        broker.agenda.jobs.do(broker.close_channel(scene.world.vhost, scene.ledger, []))
+        broker.scheduler.jobs.begin_turn()
+        broker.scheduler.jobs.do(broker.close_channel(scene.world.vhost, scene.unacked, []))
         broker.settle()
         turns = 0
-        while broker.agenda.jobs:
+        while broker.scheduler.jobs:
             scene.world.broker.work()
             turns += 1
         assert turns > 10
@@ -215,12 +215,12 @@ def test_who_comes_after_a_large_channel_gets_all_in_order(options: dict[str, st
 def test_nobody_gets_anything_while_it_comes_back(scene: Scene) -> None:
     """Only when all is back, in its order; a consumer that waits meanwhile does not wait for ever."""
     with sliced(1):
-        broker, other = scene.world.broker, FakeRecipient()
+        broker, other = scene.world.broker, FakeTarget()
         scene.world.cancel(scene.consumer)
-        scene.world.get("q", Ledger(), no_ack=True), scene.world.get("q", Ledger(), no_ack=True)
-        scene.world.get("q", Ledger(), no_ack=True)
-        broker.agenda.jobs.begin_turn()
-        taken = scene.ledger.take_many(0, multiple=True)
+        scene.world.get("q", UnackedDeliveries(), no_ack=True), scene.world.get("q", UnackedDeliveries(), no_ack=True)
+        scene.world.get("q", UnackedDeliveries(), no_ack=True)
+        broker.scheduler.jobs.begin_turn()
+        taken = scene.unacked.take_many(0, multiple=True)
         broker.requeue(taken, "nack")
         for _ in range(15):
             broker.work()
@@ -229,7 +229,7 @@ def test_nobody_gets_anything_while_it_comes_back(scene: Scene) -> None:
             scene.world.client,
             scene.world.vhost,
             "q",
-            Ledger(),
+            UnackedDeliveries(),
             other,
             tag="other",
             no_ack=True,
@@ -257,7 +257,7 @@ def test_a_limit_that_comes_late_drops_all_that_is_too_much(kind: str, dead_lett
             world.queue("dead", arguments=arguments(queue_mode="default"))
             world.publish("", "q", *"0123456789")
             administration = world.broker.administration
-            world.broker.agenda.jobs.begin_turn()
+            world.broker.scheduler.jobs.begin_turn()
             administration.set_policy("/", "p", "^q$", {"max-length": 3}, apply_to="queues")
             count = len(world.ready("q"))
             message = Message(world.route("", "q").address, content_header(), b"a")
@@ -278,7 +278,7 @@ def test_a_purge_where_each_message_must_be_forgotten() -> None:
         for body in "0123456789":
             world.publish("", "q", body, headers={"x-deduplication-header": longstr(body)})
         broker = world.broker
-        broker.agenda.jobs.begin_turn()
+        broker.scheduler.jobs.begin_turn()
         assert broker.topology.purge_queue(world.client, world.vhost, "q") == 10
         assert 0 < len(world.ready("q")) < 10
         world.settle()
@@ -298,7 +298,7 @@ def test_a_binding_that_is_made_again_meanwhile_survives() -> None:
         world.queue("q", durable=True)
         for number in range(5):
             world.bind("q", "amq.direct", str(number))
-        world.broker.agenda.jobs.begin_turn()
+        world.broker.scheduler.jobs.begin_turn()
         world.broker.topology.delete_queue(world.client, world.vhost, "q", if_unused=False, if_empty=False)
         world.queue("q", durable=True)
         world.bind("q", "amq.direct", "4")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
-from tests.core.world import FakeRecipient, World, arguments
 
 
 @pytest.fixture
@@ -67,44 +67,44 @@ def test_messages_are_refused(
 
 def test_a_waiting_consumer_gets_even_what_would_not_fit(world: World) -> None:
     world.queue("q", arguments=arguments(max_length=0, max_length_bytes=0))
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=2)
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=2)
     world.publish("", "q", "large", "too", "third")
-    assert recipient.bodies == ["large", "too"]
+    assert target.bodies == ["large", "too"]
     assert world.ready("q") == []
 
 
 @pytest.mark.parametrize("overflow", REJECTING)
 def test_a_message_that_does_not_fit_is_refused_before_consumers_are_asked(world: World, overflow: str) -> None:
     world.queue("q", arguments=arguments(max_length=0, overflow=overflow))
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target)
     assert world.publish("", "q", "a") == ["a"]
-    assert recipient.got == []
+    assert target.got == []
 
 
 def test_only_messages_that_wait_are_counted(world: World) -> None:
     world.queue("q", arguments=arguments(max_length=1, max_length_bytes=1))
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.publish("", "q", "b")
     assert world.ready("q") == ["b"]
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.publish("", "q", "c")
-    world.nack(ledger, 0, multiple=True)
+    world.nack(unacked, 0, multiple=True)
     assert world.ready("q") == ["c"], "what comes back is the first again, and so the first to go"
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 @pytest.mark.parametrize("overflow", REJECTING)
 def test_what_comes_back_always_fits(world: World, overflow: str) -> None:
     world.queue("q", arguments=arguments(max_length=1, overflow=overflow))
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     world.publish("", "q", "b")
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert world.ready("q") == ["a", "b"]
     assert world.publish("", "q", "c") == ["c"]
 
@@ -113,12 +113,12 @@ def test_credit_that_came_back_counts_before_the_limit_does(world: World) -> Non
     """An ack and a publish in one turn: the consumer has room again, and so has the queue."""
     for name, overflow in (("drops", "drop-head"), ("refuses", "reject-publish")):
         world.queue(name, arguments=arguments(max_length=1, overflow=overflow))
-        ledger, recipient = Ledger(), FakeRecipient()
-        world.consume(name, ledger, recipient, prefetch=1)
+        unacked, target = UnackedDeliveries(), FakeTarget()
+        world.consume(name, unacked, target, prefetch=1)
         world.publish("", name, "a", "b")
-        world.broker.acknowledge(ledger.take(1, False))
+        world.broker.acknowledge(unacked.take(1, False))
         assert world.publish("", name, "c") == []
-        assert recipient.bodies == ["a", "b"]
+        assert target.bodies == ["a", "b"]
         assert world.ready(name) == ["c"]
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
-from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, assert_same_arguments, compared_arguments
-from amqpy.core.ledger import Ledger
+from amqpy.core.arguments import EXCHANGE_ARGUMENTS, QUEUE_TYPES_KNOWN, compared_arguments
+from amqpy.core.equivalence import assert_same_arguments
 from amqpy.core.message import Message
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
-from tests.core.world import FakeClient, FakeRecipient, World, longstr
+from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
 
 
 @pytest.fixture
@@ -133,20 +134,20 @@ def test_every_known_argument_is_compared(names: tuple[str, ...]) -> None:
 
 
 def test_deleting_says_how_many_messages_were_lost(world: World) -> None:
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.queue("q")
     world.publish("", "q", *"abc")
-    world.get("q", ledger)
+    world.get("q", unacked)
     assert world.delete_queue("q") == 2
     assert world.delete_queue("q") == 0, "what is not there is deleted already"
     world.delete_exchange("not there")
 
 
 def test_conditions_of_deleting_are_met(world: World) -> None:
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     world.queue("q")
     world.publish("", "q", "a")
-    world.get("q", ledger)
+    world.get("q", unacked)
     assert world.delete_queue("q", if_unused=True, if_empty=True) == 0, "what was delivered does not count"
     world.exchange("x", "fanout")
     world.exchange("y", "fanout")
@@ -156,12 +157,12 @@ def test_conditions_of_deleting_are_met(world: World) -> None:
 
 
 def test_a_deleted_queue_tells_its_consumers_and_leaves_the_others(world: World) -> None:
-    ledger, first, second, other = Ledger(), FakeRecipient(), FakeRecipient(), FakeRecipient()
+    unacked, first, second, other = UnackedDeliveries(), FakeTarget(), FakeTarget(), FakeTarget()
     world.queue("q")
     world.queue("p")
-    world.consume("q", ledger, first)
-    world.consume("q", Ledger(), second)
-    world.consume("p", ledger, other)
+    world.consume("q", unacked, first)
+    world.consume("q", UnackedDeliveries(), second)
+    world.consume("p", unacked, other)
     world.delete_queue("q")
     assert [each.cancellations for each in (first, second, other)] == [1, 1, 0]
     world.queue("q")
@@ -171,16 +172,16 @@ def test_a_deleted_queue_tells_its_consumers_and_leaves_the_others(world: World)
 
 
 def test_purging_leaves_what_was_delivered(world: World) -> None:
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     queue = world.queue("q")
     world.publish("", "q", *"abcd")
-    world.get("q", ledger)
-    world.get("q", ledger)
-    world.nack(ledger, 1)
+    world.get("q", unacked)
+    world.get("q", unacked)
+    world.nack(unacked, 1)
     assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
     assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 0
-    assert (len(queue.ready), queue.unacked) == (0, 1)
-    world.nack(ledger, 2)
+    assert (len(queue.ready), queue.unacked_count) == (0, 1)
+    world.nack(unacked, 2)
     assert world.ready("q") == ["b"]
 
 
@@ -190,8 +191,8 @@ def test_messages_are_counted_once_for_each_queue(world: World) -> None:
         world.queue(name)
         world.bind(name, "x")
     world.publish("x", "", "a", "b")
-    world.get("q", Ledger())
-    world.get("p", Ledger(), no_ack=True)
+    world.get("q", UnackedDeliveries())
+    world.get("p", UnackedDeliveries(), no_ack=True)
     assert world.broker.message_count() == 3
 
 
@@ -221,8 +222,8 @@ def test_what_was_dropped_is_freed_a_few_at_a_time(world: World) -> None:
 
 def test_an_auto_delete_queue_goes_with_its_last_consumer(world: World) -> None:
     world.queue("q", auto_delete=True)
-    first = world.consume("q", Ledger(), tag="1")
-    second = world.consume("q", Ledger(), tag="2")
+    first = world.consume("q", UnackedDeliveries(), tag="1")
+    second = world.consume("q", UnackedDeliveries(), tag="2")
     world.cancel(first)
     assert "q" in world.vhost.queues
     world.cancel(second)
@@ -232,7 +233,7 @@ def test_an_auto_delete_queue_goes_with_its_last_consumer(world: World) -> None:
 def test_an_auto_delete_queue_goes_with_the_channel_of_its_last_consumer(world: World) -> None:
     world.queue("q", auto_delete=True)
     world.queue("unused", auto_delete=True)
-    first, second = Ledger(), Ledger()
+    first, second = UnackedDeliveries(), UnackedDeliveries()
     world.consume("q", first, tag="1")
     world.consume("q", first, tag="2")
     world.consume("q", second, tag="3")

@@ -3,6 +3,8 @@
 Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding; of `apply-to`, 3.13's are beside them.
 """
 
+from typing import Any
+
 import pytest
 
 from amqpy.core.administration.policies import APPLY_TO, Policies, Policy, check_policy, policy_keys
@@ -282,7 +284,7 @@ def policies(*given: Policy) -> Policies:
     return found
 
 
-def policy(name: str, pattern: str = "", priority: float = 0, apply_to: str = "all", **definition: object) -> Policy:
+def policy(name: str, pattern: str = "", priority: float = 0, apply_to: str = "all", **definition: Any) -> Policy:  # noqa: ANN401
     keys = {key.replace("_", "-"): value for key, value in definition.items()} or {"max-length-bytes": 1}
     return Policy(name, pattern, apply_to, priority, keys)
 
@@ -340,8 +342,9 @@ def test_apply_to(apply_to: str) -> None:
         ("federation_upstream", "x", {"classic", "quorum", "stream"}),
     ],
 )
-def test_a_policy_with_a_key_that_a_type_cannot_have_is_not_for_it(key: str, value: object, kinds: set[str]) -> None:
-    found = policies(policy("p", **{key: value}))
+def test_a_policy_with_a_key_that_a_type_cannot_have_is_not_for_it(key: str, value: str, kinds: set[str]) -> None:
+    definition: dict[str, Any] = {key: value}
+    found = policies(policy("p", **definition))
     assert {kind for kind in QUEUE_TYPES_KNOWN if found.match(kind, "x")} == kinds
     assert matched(found, "exchange", "x") == "p"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeRecipient, World, arguments
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def test_the_highest_priority_is_delivered_first_and_each_in_order(world: World)
     for body, priority in (("none", None), ("5", 5), ("1", 1), ("0", 0), ("9", 9), ("255", 255), ("1 again", 1)):
         world.publish("", "q", body, priority=priority)
     assert world.ready("q") == ["5", "9", "255", "1", "1 again", "none", "0"]
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient)
-    assert recipient.bodies == ["5", "9", "255", "1", "1 again", "none", "0"]
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target)
+    assert target.bodies == ["5", "9", "255", "1", "1 again", "none", "0"]
 
 
 def test_one_level_is_no_priority() -> None:
@@ -41,24 +41,24 @@ def test_255_levels() -> None:
 
 
 def test_what_comes_back_has_its_old_place(world: World) -> None:
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     for body, priority in (("high 1", 3), ("high 2", 3), ("low 1", 1), ("low 2", 1)):
         world.publish("", "q", body, priority=priority)
     for _ in range(3):
-        world.get("q", ledger)
+        world.get("q", unacked)
     world.publish("", "q", "high 3", priority=3)
-    world.nack(ledger, 3)
-    world.nack(ledger, 1)
+    world.nack(unacked, 3)
+    world.nack(unacked, 1)
     assert world.ready("q") == ["high 1", "high 3", "low 1", "low 2"]
-    world.nack(ledger, 2)
+    world.nack(unacked, 2)
     assert world.ready("q") == ["high 1", "high 2", "high 3", "low 1", "low 2"]
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 def test_all_priorities_are_counted_and_purged(world: World) -> None:
     for priority in (0, 3, 5):
         world.publish("", "q", "a", "b", priority=priority)
-    got = world.get("q", Ledger())
+    got = world.get("q", UnackedDeliveries())
     assert got is not None
     assert got[1] == 5
     assert world.broker.topology.stat(world.vhost.queues["q"])[0] == 5
@@ -69,12 +69,12 @@ def test_all_priorities_are_counted_and_purged(world: World) -> None:
 
 
 def test_a_waiting_consumer_gets_what_comes_whatever_its_priority(world: World) -> None:
-    recipient, ledger = FakeRecipient(), Ledger()
-    world.consume("q", ledger, recipient)
+    target, unacked = FakeTarget(), UnackedDeliveries()
+    world.consume("q", unacked, target)
     for priority in (1, 5, 0, 5):
         world.publish("", "q", str(priority), priority=priority)
-    assert recipient.bodies == ["1", "5", "0", "5"]
-    world.close_channel(ledger)
+    assert target.bodies == ["1", "5", "0", "5"]
+    world.close_channel(unacked)
     assert world.ready("q") == ["5", "5", "1", "0"]
     check_invariants(world.broker, [])
 

@@ -1,15 +1,29 @@
 """The switches that act in the core, each in every profile."""
 
-from amqpy.core.events.events import EVENT_EXCHANGE
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from amqpy.core.exchanges import EXCHANGE_TYPES
-from amqpy.core.ledger import Ledger
+from amqpy.errors import AmqpFault, Denied, PreconditionFailed
 from amqpy.profile import PROFILES
-from amqpy.sizes import Limit
 from amqpy.wire.values import Field, decode_table, encode_field
-from tests.core.switches import QUORUM, declared, level, refusal
-from tests.core.told import Listener
-from tests.core.world import PERMISSIONS, FakeClient, FakeRecipient, World, arguments, longstr
+from tests.core.core_harness import PERMISSIONS, FakeClient, World, arguments, longstr, refusal
 from tests.profiles import switch
+
+QUORUM = arguments(queue_type="quorum")
+
+
+def level(operation: Callable[..., object], *values: object, **more: Any) -> str:  # noqa: ANN401
+    with pytest.raises(AmqpFault) as caught:
+        operation(*values, **more)
+    return f"{caught.value.code} {type(caught.value).__mro__[1].__name__}"
+
+
+def declared(world: World, name: str = "q", **more: int | str | bool) -> str | None:
+    return refusal(world.queue, name, durable=True, arguments=arguments(**more))
+
 
 # --- permissions
 
@@ -108,7 +122,7 @@ def test_headers_that_come_twice(profile: str, expected: bool) -> None:
     world.bind("q", "amq.headers", "", twice)
     assert bool(world.routed("amq.headers", "", twice)) is expected
     world.unbind("q", "amq.headers", "", twice)
-    world.bind("q", "amq.headers", "", {"x-match": longstr("any")} | decode_table(b"\x01b" + encode_field(two)))
+    world.bind("q", "amq.headers", "", {"x-match": longstr("any"), **decode_table(b"\x01b" + encode_field(two))})
     assert world.routed("amq.headers", "", decode_table(b"\x01b" + encode_field(two))) == {"q"}
 
 
@@ -126,144 +140,239 @@ def test_headers_that_are_timestamps(profile: str, expected: set[str]) -> None:
     assert world.routed("amq.headers", "", {"a": Field("timestamp", 5)}) == expected
 
 
-# --- policies
+# --- queues
 
 
-@switch("policies_by_queue_type", False, True, True, True)
-def test_policies_for_one_type_of_queues(profile: str, expected: bool) -> None:
-    ask = World(profile).broker.administration
-    refused = refusal(ask.set_policy, "/", "p", "", {"max-length": 1}, apply_to="quorum_queues")
-    assert (refused is None) is expected
-
-
-@switch("mirroring", True, True, False, False)
-def test_mirroring(profile: str, expected: bool) -> None:
+@switch("transient_queues", True, True, True, True)
+def test_transient_queues(profile: str, expected: bool) -> None:
     world = World(profile)
-    ask = world.broker.administration
-    text = 'Validation failed\n\n[{<<"ha-mode">>,<<"all">>}] are not recognised policy settings\n'
-    assert refusal(ask.set_policy, "/", "p", "", {"ha-mode": "all"}) == (None if expected else text)
-    world.queue("q", durable=True, arguments=QUORUM)
+    world.queue("transient")
+    assert ("transient" in world.vhost.queues) is expected
 
-    def consume() -> None:
-        world.broker.consume(
-            world.client,
-            world.vhost,
-            "q",
-            Ledger(),
-            FakeRecipient(),
-            tag="t",
-            no_ack=False,
-            exclusive=False,
-            prefetch=0,
-            arguments=arguments(cancel_on_ha_failover=True),
-        )
 
-    text = "invalid arg 'x-cancel-on-ha-failover' for queue 'q' in vhost '/' of queue type rabbit_quorum_queue"
-    assert refusal(consume) == (text if expected else None)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_transient_queues_that_are_not_permitted(profile: str) -> None:
+    world = World(profile, deprecated_features_permit_transient_nonexcl_queues=False)
+    world.queue("durable", durable=True)
+    world.queue("exclusive", exclusive=True)
+    with pytest.raises(Denied) as caught:
+        world.queue("transient")
+    assert caught.value.code == 541
+    with pytest.raises(Denied):
+        world.queue("q", arguments=QUORUM)
+    with pytest.raises(PreconditionFailed):
+        world.queue("q", arguments=arguments(queue_type="quorum", max_length="many"))
+    assert world.vhost.queues.keys() == {"durable", "exclusive"}
+
+
+def test_transient_quorum_queues() -> None:
+    with pytest.raises(PreconditionFailed):
+        World("rabbitmq-3.13").queue("q", arguments=QUORUM)
 
 
 @switch(
-    "operator_keys", set(), {"overflow", "queue-version"}, {"overflow", "queue-version"}, {"overflow", "queue-version"}
+    "lacking_options",
+    {"consumer-timeout", "consumer-disconnected-timeout", "stream-filter-size-bytes", "target-group-size"},
+    {"consumer-disconnected-timeout"},
+    {"consumer-disconnected-timeout"},
+    set(),
 )
-def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    ask = world.broker.administration
-    keys = {"overflow": "reject-publish", "queue-version": 2, "queue-mode": "lazy"}
-    for key, value in keys.items():
-        refused = refusal(ask.set_operator_policy, "/", key, "", {key: value})
-        assert (refused is None) is (key in expected)
-    if expected:
-        ask.clear_operator_policy("/", "queue-version")
-        ask.set_policy("/", "p", "", {"overflow": "drop-head"})
-        assert world.queue("q", durable=True).settings.overflow == "reject-publish"
-
-
-@switch("negative_delivery_limit", None, None, 25, 25)
-def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -> None:
-    world = World(profile)
-    ask = world.broker.administration
-    refused = refusal(ask.set_policy, "/", "p", "", {"delivery-limit": -1})
-    assert (refused is None) is (expected is not None)
-    if expected is not None:
-        ask.set_operator_policy("/", "o", "", {"delivery-limit": expected})
-        assert world.queue("q", durable=True, arguments=QUORUM).ruling.definition == {"delivery-limit": expected}
-
-
-# --- events
-
-MORE = {"type": "rabbit_classic_queue", "leader": "rabbit@localhost", "members": ["rabbit@localhost"]}
-
-
-OF_QUEUES = {"type", "leader", "members"}
-
-
-@switch("more_facts", set(), {"type"}, OF_QUEUES, OF_QUEUES)
-def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "queue.*")
-    world.queue("q", durable=True)
-    world.delete_queue("q")
-    created, deleted = listener.take()
-    assert {name: fact for name, fact in created.facts.items() if name in MORE} == {
-        name: MORE[name] for name in expected
+def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) -> None:
+    ask = World(profile).broker.administration
+    keys = {
+        "consumer-timeout": 0,
+        "consumer-disconnected-timeout": 5,
+        "stream-filter-size-bytes": 16,
+        "target-group-size": 1,
     }
-    assert {name for name in deleted.facts if name in MORE} == expected & {"type"}
+    refused = {key for key, value in keys.items() if refusal(ask.set_policy, "/", "p", "", {key: value})}
+    assert refused == expected
 
 
-@switch("tells_of_clearing", "parameter.set", "parameter.cleared", "parameter.cleared", "parameter.cleared")
-def test_a_global_parameter_that_goes(profile: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("definition", "text"),
+    [
+        ({"consumer-timeout": -1}, "-1 is not a valid consumer timeout"),
+        ({"consumer-disconnected-timeout": "a"}, '<<"a">> is not a valid consumer disconnected timeout'),
+        ({"stream-filter-size-bytes": 15}, "15 is not a valid filter size. Valid range is 16-255"),
+        ({"target-group-size": 0}, "0 is not a valid qq target count value"),
+        ({"target-group-size": "3"}, '<<"3">> is not a valid qq target count value'),
+        ({"stream-filter-size-bytes": 256}, "256 is not a valid filter size. Valid range is 16-255"),
+    ],
+)
+def test_values_of_the_newer_policy_keys(definition: dict[str, object], text: str) -> None:
+    ask = World("rabbitmq-4").broker.administration
+    said = refusal(ask.set_policy, "/", "p", "", definition)
+    assert said == f"Validation failed\n\n{text}\n"
+
+
+@switch(
+    "lacking_options",
+    None,
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+    "of queue type rabbit_classic_queue",
+)
+def test_arguments_of_streams_that_older_versions_lack(profile: str, expected: str | None) -> None:
+    text = declared(World(profile), stream_filter_size_bytes=16)
+    assert text == (expected and f"invalid arg 'x-stream-filter-size-bytes' for queue 'q' in vhost '/' {expected}")
+
+
+@switch("lacking_options", None, 5, 5, None)
+def test_the_consumer_timeout_of_a_classic_queue(profile: str, expected: int | None) -> None:
     world = World(profile)
-    world.broker.administration.set_global_parameter("g", 1)
-    listener = Listener(world, EVENT_EXCHANGE, "parameter.*")
-    world.broker.administration.clear_global_parameter("g")
-    assert [told.key for told in listener.take()] == [expected]
+    if profile != "rabbitmq-4.3":
+        assert world.queue("q", arguments=arguments(consumer_timeout=5)).settings.consumer_timeout_ms == expected
+        assert declared(world, "any", consumer_timeout="what") is None
 
 
-@switch("always_names_type", "undefined", "undefined", "classic", "classic")
-def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expected: str) -> None:
+@switch("quorum_options", False, False, False, True)
+def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
     world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "vhost.created")
-    world.broker.administration.add_vhost("v")
-    (told,) = listener.take()
-    assert told.facts["default_queue_type"] == expected
-    assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
-    assert ("protected_from_deletion" in told.facts) is (profile == "rabbitmq-4.3")
+    values: dict[str, int | str] = {
+        "consumer_timeout": 5,
+        "consumer_disconnected_timeout": 5,
+        "delayed_retry_type": "all",
+        "delayed_retry_min": 5,
+        "delayed_retry_max": 5,
+    }
+    for key, value in values.items():
+        argument = f"x-{key.replace('_', '-')}"
+        text = f"invalid arg '{argument}' for queue '{key}' in vhost '/' of queue type rabbit_classic_queue"
+        assert declared(world, key, **{key: value}) == (text if expected else None)
+        assert declared(world, f"{key} 2", queue_type="quorum", **{key: value}) is None
+        text = (
+            f"inequivalent arg '{argument}' for queue '{key} 2' in vhost '/': "
+            f"received none but current is the value '{value}' of type '{'longstr' if value == 'all' else 'signedint'}'"
+        )
+        assert declared(world, f"{key} 2", queue_type="quorum") == (text if expected else None)
 
 
-@switch("returns_in_turn", *[["2", "4", "3", "1"]] * 2, *[["1", "3", "2", "4"]] * 2)
-def test_what_a_channel_gives_back_that_ends(profile: str, expected: list[str]) -> None:
-    """Of the consumers `b` and `a`, and of basic.get."""
+@switch(
+    "quorum_options",
+    None,
+    None,
+    None,
+    "invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {value_negative,-1}",
+)
+def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None) -> None:
+    assert declared(World(profile), queue_type="quorum", consumer_timeout=-1) == expected
+
+
+@switch(
+    "classic_options",
+    "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+    None,
+    None,
+)
+def test_settings_that_classic_queues_have_too(profile: str, expected: str | None) -> None:
     world = World(profile)
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", delivery_limit=5))
-    ledger = Ledger()
-    for tag, body in (("b", "1"), (None, "2"), ("a", "3")):
-        if tag is None:
-            world.publish("", "q", body)
-            world.get("q", ledger)
-            continue
-        world.consume("q", ledger, tag=tag, prefetch=1)
-        world.publish("", "q", body)
-    world.publish("", "q", "4")
-    world.get("q", ledger)
-    world.close_channel(ledger)
-    assert world.ready("q") == expected
+    assert declared(world, queue_leader_locator="balanced") == expected
+    assert declared(world, "q2", queue_leader_locator="here") is not None
+    if expected is None:
+        text = declared(world, queue_leader_locator="client-local")
+        assert text is not None
+        assert text.startswith("inequivalent arg 'x-queue-leader-locator'")
 
 
-@switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
-def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
+@switch("not_classic_keys", 1, 1, 2, 2)
+def test_policies_that_classic_queues_do_not_understand(profile: str, expected: int) -> None:
+    """How long a queue may become that has a policy with such a key."""
     world = World(profile)
-    limit = {} if PROFILES[profile].quorum_delivery_limit is None else {"delivery_limit": -1}
-    queue = world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
+    world.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
+    world.queue("q", durable=True)
     world.publish("", "q", "1", "2")
-    taken = queue.take(no_ack=False)
-    assert taken is not None
-    queue.unacked += 1
-    queue.requeue(taken[0], taken[1], "nack")
-    world.settle()
-    assert [message.body.decode() for _, message in queue.ready] == expected
+    assert len(world.vhost.queues["q"].ready) == expected
 
 
-@switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)
-def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
-    assert World(profile).broker.resources.memory_limit == Limit(share=expected)
-    assert World(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)
+@switch("classic_options", 2, 2, 1, 1)
+def test_policies_that_classic_queues_understand(profile: str, expected: int) -> None:
+    world = World(profile)
+    world.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
+    world.queue("q", durable=True)
+    world.publish("", "q", "1", "2")
+    assert len(world.vhost.queues["q"].ready) == expected
+
+
+@switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)
+def test_locators(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    said = declared(world, queue_type="quorum", queue_leader_locator="min-masters")
+    assert said == (expected and f"invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': {expected}")
+    assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
+
+
+@switch("types_that_are_none", set(), {"undefined"}, {"undefined"}, {"undefined", ""})
+def test_a_type_that_is_none(profile: str, expected: set[str]) -> None:
+    world = World(profile)
+    taken = {kind for kind in ("undefined", "", "mqtt") if declared(world, f"a {kind}", queue_type=kind) is None}
+    assert taken == expected
+    assert {queue.type for queue in world.vhost.queues.values()} <= {"classic"}
+
+
+@switch("master_locator_denied", *[None] * 3, "By default, this feature is not permitted anymore")
+def test_the_master_locator(profile: str, expected: str | None) -> None:
+    said = declared(World(profile), queue_master_locator="min-masters")
+    assert (said is None) if expected is None else (expected in str(said))
+    allowed, denied = (
+        World(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
+    )
+    assert declared(allowed, queue_master_locator="min-masters") is None
+    said = declared(denied, queue_master_locator="min-masters")
+    assert said is not None
+    assert (expected or "deprecated_features.permit.queue_master_locator = false") in said
+
+
+@switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
+def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
+    world = World(profile)
+    world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
+    assert expected in str(declared(world, max_length="many"))
+    assert "queue limit" in str(declared(world))
+
+
+@switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
+def test_a_heavy_binding(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.exchange("x", "x-consistent-hash")
+    world.queue("q", durable=True)
+    assert refusal(world.bind, "q", "x", "10000") is None
+    assert refusal(world.bind, "q", "x", "10001") == expected
+
+
+@switch("checks_queue_mode", True, True, True, False)
+def test_queue_modes(profile: str, expected: bool) -> None:
+    world = World(profile)
+    text = "invalid arg 'x-queue-mode' for queue 'q' in vhost '/': \"unsupported queue mode 'fast'\""
+    assert declared(world, queue_mode="fast") == (text if expected else None)
+    assert declared(world, "lazy", queue_mode="lazy") is None
+    assert (declared(world, "5", queue_mode=5) is not None) is expected
+
+
+@switch("queue_versions", [1, 2], [1, 2], [1, 2], [2])
+def test_queue_versions(profile: str, expected: list[int]) -> None:
+    world = World(profile)
+    assert [value for value in range(4) if declared(world, f"{value}", queue_version=value) is None] == expected
+    for value in {*range(4)} - {*expected}:
+        text = f"invalid arg 'x-queue-version' for queue 'q' in vhost '/': \"unsupported queue version '{value}'\""
+        assert declared(world, queue_version=value) == text
+
+
+@switch("default_type_or_classic", None, "classic", "classic", "classic")
+def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    world.broker.administration.add_vhost("/", default_queue_type="quorum")
+    for queue in world.queue("a", exclusive=True), world.queue("b", durable=True, auto_delete=True):
+        field = queue.arguments.get("x-queue-type")
+        assert (field and field.value) == expected
+    assert world.queue("c", durable=True).type == "quorum"
+
+
+@switch("always_names_type", None, None, "classic", "classic")
+def test_queues_without_a_default_type(profile: str, expected: str | None) -> None:
+    world = World(profile)
+    field = world.queue("q", durable=True).arguments.get("x-queue-type")
+    assert (field and field.value) == expected
+    assert declared(world) is None
+    assert declared(world, queue_type="classic") is None

@@ -2,9 +2,9 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
+from tests.core.core_harness import FakeTarget, World, arguments, longstr
 from tests.core.invariants import check_invariants
-from tests.core.world import FakeRecipient, World, arguments, longstr
 
 
 def deduplicating(**options: int | str | bool) -> World:
@@ -28,34 +28,34 @@ def test_what_is_there_is_not_taken_again() -> None:
 
 @pytest.mark.parametrize("leaves", ["ack", "reject", "get without ack", "consume without ack", "purge", "expiry"])
 def test_what_has_left_is_taken_again(leaves: str) -> None:
-    world, ledger = deduplicating(), Ledger()
+    world, unacked = deduplicating(), UnackedDeliveries()
     publish(world, "a", expiration=10 if leaves == "expiry" else None)
     match leaves:
         case "ack" | "reject":
-            world.get("q", ledger)
+            world.get("q", unacked)
             publish(world, "too early")
             if leaves == "ack":
-                world.ack(ledger, 1)
+                world.ack(unacked, 1)
             else:
-                world.nack(ledger, 1, requeue=False)
+                world.nack(unacked, 1, requeue=False)
         case "get without ack":
-            world.get("q", ledger, no_ack=True)
+            world.get("q", unacked, no_ack=True)
         case "consume without ack":
-            world.cancel(world.consume("q", ledger, no_ack=True))
+            world.cancel(world.consume("q", unacked, no_ack=True))
         case "purge":
             world.broker.topology.purge_queue(world.client, world.vhost, "q")
         case "expiry":
             world.advance(10)
     publish(world, "b")
     assert world.ready("q") == ["b"]
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 def test_what_comes_back_is_still_there() -> None:
-    world, ledger = deduplicating(), Ledger()
+    world, unacked = deduplicating(), UnackedDeliveries()
     publish(world, "a")
-    world.get("q", ledger)
-    world.nack(ledger, 1)
+    world.get("q", unacked)
+    world.nack(unacked, 1)
     publish(world, "b")
     assert world.ready("q") == ["a"]
 
@@ -78,9 +78,9 @@ def test_a_refused_one_takes_nothing_from_the_one_that_is_there(overflow: str) -
 
 
 def test_a_consumer_gets_it_once() -> None:
-    world, ledger, recipient = deduplicating(), Ledger(), FakeRecipient()
-    world.consume("q", ledger, recipient)
+    world, unacked, target = deduplicating(), UnackedDeliveries(), FakeTarget()
+    world.consume("q", unacked, target)
     publish(world, "a", "b")
-    world.ack(ledger, 1)
+    world.ack(unacked, 1)
     publish(world, "c")
-    assert recipient.bodies == ["a", "c"]
+    assert target.bodies == ["a", "c"]

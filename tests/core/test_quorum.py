@@ -2,15 +2,15 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
 from amqpy.core.queues.queue import ReturnWay
 from amqpy.core.queues.quorum import QuorumQueue
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, table_field
+from tests.core.core_harness import FakeTarget, World, arguments, integer, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
-from tests.core.world import FakeRecipient, World, arguments, integer, longstr
 
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
@@ -18,14 +18,14 @@ PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> World:
     world = World(profile)
     world.queue("dead", durable=True)
-    said = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead"}
-    world.queue("q", durable=True, arguments=arguments(**(said | options)) | (more or {}))
+    options = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead", **options}
+    world.queue("q", durable=True, arguments={**arguments(**options), **(more or {})})
     return world
 
 
-def take(world: World, ledger: Ledger, count: int = 1) -> None:
+def take(world: World, unacked: UnackedDeliveries, count: int = 1) -> None:
     for _ in range(count):
-        assert world.get("q", ledger) is not None
+        assert world.get("q", unacked) is not None
 
 
 # --- where it goes when it comes back
@@ -36,26 +36,27 @@ def take(world: World, ledger: Ledger, count: int = 1) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None) -> None:
     """To the end where nothing limits how often, so that the others get their turn; else before all others."""
-    world, ledger = quorum_world(profile, **({} if limit is None else {"delivery_limit": limit})), Ledger()
+    world = quorum_world(profile) if limit is None else quorum_world(profile, delivery_limit=limit)
+    unacked = UnackedDeliveries()
     world.publish("", "q", *"abcd")
-    take(world, ledger, 2)
+    take(world, unacked, 2)
     if way == "down":
-        world.close_channel(ledger)
+        world.close_channel(unacked)
     else:
-        world.nack(ledger, 2, way=way)
-        world.nack(ledger, 1, way=way)
+        world.nack(unacked, 2, way=way)
+        world.nack(unacked, 1, way=way)
     is_limited = limit is not None or profile == "rabbitmq-4"
     back = ["a", "b"] if way == "down" else ["b", "a"]
     assert world.ready("q") == ([*back, "c", "d"] if is_limited or way == "down" else ["c", "d", *back])
-    check_invariants(world.broker, [] if way == "down" else [ledger])
+    check_invariants(world.broker, [] if way == "down" else [unacked])
 
 
 @pytest.mark.parametrize("way", ["nack", "recover", "reject", "down"])
 def test_without_any_limit_in_version_4(way: ReturnWay) -> None:
-    world, ledger = quorum_world("rabbitmq-4", delivery_limit=-1), Ledger()
+    world, unacked = quorum_world("rabbitmq-4", delivery_limit=-1), UnackedDeliveries()
     world.publish("", "q", "a", "b")
-    take(world, ledger)
-    world.nack(ledger, 1, way=way)
+    take(world, unacked)
+    world.nack(unacked, 1, way=way)
     assert world.ready("q") == ["a", "b"]
 
 
@@ -72,12 +73,12 @@ COUNTS: dict[str, dict[ReturnWay, tuple[int | None, int | None]]] = {
 @pytest.mark.parametrize("way", ["nack", "reject", "recover", "down"])
 @pytest.mark.parametrize("profile", COUNTS)
 def test_what_is_counted(profile: str, way: ReturnWay) -> None:
-    world, ledger, recipient = quorum_world(profile), Ledger(), FakeRecipient()
+    world, unacked, target = quorum_world(profile), UnackedDeliveries(), FakeTarget()
     world.publish("", "q", "a", headers={"z": integer(1), "x-delivery-count": longstr("theirs")})
-    world.consume("q", ledger, recipient)
+    world.consume("q", unacked, target)
     for tag in (1, 2):
-        world.nack(ledger, tag, way=way)
-    shown = [headers_of(message.header) for message in recipient.messages]
+        world.nack(unacked, tag, way=way)
+    shown = [headers_of(message.header) for message in target.messages]
     assert shown[0] == {"z": integer(1), "x-delivery-count": longstr("theirs")}, "untouched the first time"
     delivery_count, acquired_count = COUNTS[profile][way]
     expected = {"z": integer(1), "x-delivery-count": longstr("theirs")}
@@ -87,7 +88,7 @@ def test_what_is_counted(profile: str, way: ReturnWay) -> None:
         expected["x-acquired-count"] = Field("long", acquired_count)
     assert shown[2] == expected
     assert list(shown[2]) == sorted(expected)
-    assert [delivery.redelivered for delivery in recipient.got] == [False, True, True]
+    assert [delivery.redelivered for delivery in target.got] == [False, True, True]
 
 
 @pytest.mark.parametrize(("profile", "shown"), [("rabbitmq-3.10", 0), ("rabbitmq-3.13", None), ("rabbitmq-4", None)])
@@ -102,38 +103,38 @@ def test_what_basic_get_shows_the_first_time(profile: str, shown: int | None) ->
 @pytest.mark.parametrize("limit", [0, 1, 3])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_too_many_failed_deliveries_end_in_a_dead_letter(profile: str, limit: int) -> None:
-    world, ledger = quorum_world(profile, delivery_limit=limit), Ledger()
+    world, unacked = quorum_world(profile, delivery_limit=limit), UnackedDeliveries()
     world.publish("", "q", "a")
     for tag in range(1, limit + 2):
         assert world.ready("dead") == []
-        take(world, ledger)
-        world.nack(ledger, tag, way="reject")
+        take(world, unacked)
+        world.nack(unacked, tag, way="reject")
     letter = world.fetch("dead")
     assert letter is not None
     assert history_of(letter) == [("q", "delivery_limit", 1)]
     assert "x-delivery-count" not in headers_of(letter.header)
     assert world.ready("q") == []
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 @pytest.mark.parametrize(("profile", "returns"), [("rabbitmq-3.13", None), ("rabbitmq-4", 21)])
 def test_the_limit_of_those_who_set_none(profile: str, returns: int | None) -> None:
-    world, ledger = quorum_world(profile), Ledger()
+    world, unacked = quorum_world(profile), UnackedDeliveries()
     world.publish("", "q", "a")
     for tag in range(1, 31):
-        if world.get("q", ledger) is None:
+        if world.get("q", unacked) is None:
             assert tag - 1 == returns
             return
-        world.nack(ledger, tag, way="reject")
+        world.nack(unacked, tag, way="reject")
     assert returns is None
 
 
 def test_version_4_does_not_count_a_nack() -> None:
-    world, ledger = quorum_world("rabbitmq-4", delivery_limit=1), Ledger()
+    world, unacked = quorum_world("rabbitmq-4", delivery_limit=1), UnackedDeliveries()
     world.publish("", "q", "a")
     for tag in range(1, 30):
-        take(world, ledger)
-        world.nack(ledger, tag, way="nack" if tag % 2 else "recover")
+        take(world, unacked)
+        world.nack(unacked, tag, way="nack" if tag % 2 else "recover")
     assert world.ready("q") == ["a"]
 
 
@@ -150,11 +151,11 @@ def test_version_4_does_not_count_a_nack() -> None:
     ],
 )
 def test_odd_limits_of_version_3(field: Field, returns: int | None) -> None:
-    world, ledger = quorum_world(more={"x-delivery-limit": field}), Ledger()
+    world, unacked = quorum_world(more={"x-delivery-limit": field}), UnackedDeliveries()
     world.publish("", "q", "a")
     for tag in range(1, 10):
-        take(world, ledger)
-        world.nack(ledger, tag)
+        take(world, unacked)
+        world.nack(unacked, tag)
         if world.ready("dead"):
             assert tag == returns
             return
@@ -162,7 +163,7 @@ def test_odd_limits_of_version_3(field: Field, returns: int | None) -> None:
 
 
 def test_the_count_begins_anew_in_the_next_queue() -> None:
-    world, ledger = quorum_world(delivery_limit=0), Ledger()
+    world, unacked = quorum_world(delivery_limit=0), UnackedDeliveries()
     world.queue("dead 2", durable=True, arguments=arguments(queue_type="quorum"))
     world.queue(
         "q2",
@@ -171,12 +172,12 @@ def test_the_count_begins_anew_in_the_next_queue() -> None:
         | arguments(dead_letter_exchange="", dead_letter_routing_key="dead 2"),
     )
     world.publish("", "q2", "a")
-    assert world.get("q2", ledger)
-    world.nack(ledger, 1)
-    recipient = FakeRecipient()
-    world.consume("dead 2", ledger, recipient)
-    assert not recipient.got[0].redelivered
-    assert "x-delivery-count" not in headers_of(recipient.messages[0].header)
+    assert world.get("q2", unacked)
+    world.nack(unacked, 1)
+    target = FakeTarget()
+    world.consume("dead 2", unacked, target)
+    assert not target.got[0].redelivered
+    assert "x-delivery-count" not in headers_of(target.messages[0].header)
 
 
 # --- priorities
@@ -194,11 +195,11 @@ def test_only_version_4_heeds_priorities() -> None:
 
 
 def test_what_came_back_is_before_every_priority() -> None:
-    world, ledger = quorum_world("rabbitmq-4"), Ledger()
+    world, unacked = quorum_world("rabbitmq-4"), UnackedDeliveries()
     world.publish("", "q", "low", priority=0)
-    take(world, ledger)
+    take(world, unacked)
     world.publish("", "q", "high", priority=31)
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert world.ready("q") == ["low", "high"]
 
 
@@ -206,13 +207,13 @@ def test_what_came_back_is_before_every_priority() -> None:
 
 
 def test_a_full_queue_takes_one_more_and_then_none_until_there_is_room_again() -> None:
-    world, ledger = quorum_world(max_length=5, overflow="reject-publish"), Ledger()
+    world, unacked = quorum_world(max_length=5, overflow="reject-publish"), UnackedDeliveries()
     assert world.publish("", "q", *"abcdefgh") == ["g", "h"], "it is told when it is too full already"
-    take(world, ledger, 1)
+    take(world, unacked, 1)
     assert world.publish("", "q", "i") == ["i"], "four fifths are left at most"
-    take(world, ledger, 1)
+    take(world, unacked, 1)
     assert world.publish("", "q", "j") == []
-    check_invariants(world.broker, [ledger])
+    check_invariants(world.broker, [unacked])
 
 
 def test_a_dead_letter_comes_in_though_it_is_full() -> None:
@@ -224,10 +225,10 @@ def test_a_dead_letter_comes_in_though_it_is_full() -> None:
 
 
 def test_the_first_ones_are_dropped_after_the_consumers_had_theirs() -> None:
-    world, recipient = quorum_world(max_length=1), FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=1)
+    world, target = quorum_world(max_length=1), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=1)
     world.publish("", "q", *"abc")
-    assert (recipient.bodies, world.ready("q"), world.ready("dead")) == (["a"], ["c"], ["b"])
+    assert (target.bodies, world.ready("q"), world.ready("dead")) == (["a"], ["c"], ["b"])
 
 
 def test_of_several_that_are_dropped_the_last_dies_first() -> None:
@@ -238,23 +239,23 @@ def test_of_several_that_are_dropped_the_last_dies_first() -> None:
 
 
 def test_what_comes_back_to_a_full_queue_is_dropped() -> None:
-    world, ledger = quorum_world(max_length=1, delivery_limit=5), Ledger()
+    world, unacked = quorum_world(max_length=1, delivery_limit=5), UnackedDeliveries()
     world.publish("", "q", "a")
-    take(world, ledger)
+    take(world, unacked)
     world.publish("", "q", "b")
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert (world.ready("q"), world.ready("dead")) == (["b"], ["a"])
 
 
 def test_what_comes_back_keeps_its_end_of_life() -> None:
-    world, ledger = quorum_world(message_ttl=50, delivery_limit=5), Ledger()
+    world, unacked = quorum_world(message_ttl=50, delivery_limit=5), UnackedDeliveries()
     world.publish("", "q", "a", "b")
     world.advance(20)
     world.publish("", "q", "c")
-    take(world, ledger, 3)
-    world.close_channel(ledger)
-    world.broker.agenda.now_ms = 50
-    assert world.get("q", Ledger()) is not None, "only the living one"
+    take(world, unacked, 3)
+    world.close_channel(unacked)
+    world.broker.scheduler.now_ms = 50
+    assert world.get("q", UnackedDeliveries()) is not None, "only the living one"
     world.catch_up()
     assert world.ready("dead") == ["a", "b"]
     assert world.ready("q") == []
@@ -269,11 +270,11 @@ def test_everybody_has_a_millisecond() -> None:
 
 
 def test_duplicates_are_let_in_again_when_nobody_has_to_acknowledge() -> None:
-    world, recipient = quorum_world(message_deduplication=True), FakeRecipient()
-    world.consume("q", Ledger(), recipient, no_ack=True)
+    world, target = quorum_world(message_deduplication=True), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, no_ack=True)
     for body in "ab":
         world.publish("", "q", body, headers={"x-deduplication-header": longstr("same")})
-    assert recipient.bodies == ["a", "b"]
+    assert target.bodies == ["a", "b"]
     check_invariants(world.broker, [])
 
 
@@ -307,31 +308,31 @@ def test_no_condition_when_it_is_deleted(flag: str) -> None:
 def test_no_get_where_a_single_consumer_is_active() -> None:
     world = quorum_world(single_active_consumer=True)
     with pytest.raises(ResourceLocked, match="not supported by quorum queues with single active consumer"):
-        world.get("q", Ledger())
+        world.get("q", UnackedDeliveries())
 
 
 def test_no_consumer_on_a_channel_with_a_limit_for_all() -> None:
-    world, ledger = quorum_world(), Ledger()
-    world.limit(ledger, 5)
+    world, unacked = quorum_world(), UnackedDeliveries()
+    world.limit(unacked, 5)
     with pytest.raises(Unimplemented, match="does not support global qos"):
-        world.consume("q", ledger)
-    world.limit(ledger, 0)
-    world.consume("q", ledger)
+        world.consume("q", unacked)
+    world.limit(unacked, 0)
+    world.consume("q", unacked)
 
 
 def test_exclusive_consumers_are_like_others() -> None:
     world = quorum_world()
     for number in range(2):
-        world.consume("q", Ledger(), tag=str(number), exclusive=True)
+        world.consume("q", UnackedDeliveries(), tag=str(number), exclusive=True)
 
 
 def test_two_thousand_are_in_flight_at_most() -> None:
-    world, recipient = quorum_world(), FakeRecipient()
-    world.consume("q", Ledger(), recipient)
+    world, target = quorum_world(), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target)
     world.publish("", "q", *map(str, range(2010)))
-    assert len(recipient.got) == 2000
-    eager = FakeRecipient()
-    world.consume("q", Ledger(), eager, no_ack=True)
+    assert len(target.got) == 2000
+    eager = FakeTarget()
+    world.consume("q", UnackedDeliveries(), eager, no_ack=True)
     assert len(eager.got) == 10
 
 
@@ -344,24 +345,24 @@ def test_arguments_of_classic_queues(name: str) -> None:
 
 
 def test_a_consumer_with_room_again_stands_at_the_back() -> None:
-    world, first, second = quorum_world(), FakeRecipient(), FakeRecipient()
-    ledger = Ledger()
-    world.consume("q", ledger, first, tag="first", prefetch=1)
-    world.consume("q", Ledger(), second, tag="second")
+    world, first, second = quorum_world(), FakeTarget(), FakeTarget()
+    unacked = UnackedDeliveries()
+    world.consume("q", unacked, first, tag="first", prefetch=1)
+    world.consume("q", UnackedDeliveries(), second, tag="second")
     world.publish("", "q", "a", "b")
-    world.ack(ledger, 1)
+    world.ack(unacked, 1)
     world.publish("", "q", "c", "d")
     assert (first.bodies, second.bodies) == (["a", "d"], ["b", "c"])
 
 
 def test_who_left_and_owes_an_answer_keeps_the_queue() -> None:
-    world, ledger = quorum_world(expires=100), Ledger()
-    consumer = world.consume("q", ledger)
+    world, unacked = quorum_world(expires=100), UnackedDeliveries()
+    consumer = world.consume("q", unacked)
     world.publish("", "q", "a")
     world.cancel(consumer)
     world.advance(250)
     assert "q" in world.vhost.queues
-    world.ack(ledger, 1)
+    world.ack(unacked, 1)
     world.advance(100)
     assert "q" not in world.vhost.queues
 
@@ -373,12 +374,12 @@ def test_consumers_that_left_are_forgotten_once_they_owe_nothing() -> None:
     assert isinstance(queue, QuorumQueue)
     world.publish("", "q", "a")
     for way in range(3):
-        ledger = Ledger()
-        consumer = world.consume("q", ledger)
+        unacked = UnackedDeliveries()
+        consumer = world.consume("q", unacked)
         world.cancel(consumer)
         assert queue.leavers == {consumer}
         if way:
-            world.nack(ledger, 1)
+            world.nack(unacked, 1)
         else:
-            world.close_channel(ledger)
+            world.close_channel(unacked)
         assert not queue.leavers

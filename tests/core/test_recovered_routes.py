@@ -1,7 +1,8 @@
 """Routes after a restart that depend on the order of bindings, or on names that come twice."""
 
 from amqpy.wire.values import decode_table, encode_table
-from tests.core.test_recovery import DurableWorld, restarted, world_with
+from tests.core.recorded import DurableWorld
+from tests.core.test_recovery import restarted, world_with
 
 BY_NUMBER = "rabbitmq-3.10"
 """Compares the first value of a name with the first, the second with the second."""

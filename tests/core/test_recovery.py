@@ -8,7 +8,7 @@ from hypothesis import given
 
 from amqpy.auth import EVERYTHING, LoginFailed, Permission, hash_password
 from amqpy.config import Config
-from amqpy.core.facts import (
+from amqpy.core.durability.records import (
     BindingRecord,
     Drop,
     ExchangeRecord,
@@ -19,11 +19,11 @@ from amqpy.core.facts import (
     UserRecord,
     VhostRecord,
 )
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
+from tests.core.core_harness import FakeClient, arguments, integer, longstr
 from tests.core.recorded import DurableWorld, Store
-from tests.core.world import FakeClient, arguments, integer, longstr
 from tests.strategies import tables
 
 DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)
@@ -41,7 +41,7 @@ def world_with(*queues: str, durable: bool = True) -> DurableWorld:
 def restarted(world: DurableWorld, **options: Any) -> DurableWorld:  # noqa: ANN401 (those of a World)
     """What a broker is like that starts with all that this one ever recorded."""
     store = Store()
-    store.apply(world.journal.batch.facts)
+    store.apply(world.journal.batch.changes)
     return DurableWorld(store.records(), **options)
 
 
@@ -109,14 +109,14 @@ def test_what_was_done_already_is_not_recorded_again() -> None:
     world = world_with("q")
     world.exchange("x", "fanout", durable=True)
     world.bind("q", "x", "key", {"a": Field("byte", 1), "b": Field("byte", 2)})
-    before = world.journal.facts_count
+    before = world.journal.changes_count
     world.queue("q", durable=True)
     world.exchange("x", "fanout", durable=True)
     world.bind("q", "x", "key", {"b": Field("byte", 2), "a": Field("byte", 1)})
     world.unbind("q", "x", "other")
     world.delete_queue("not there")
     world.delete_exchange("not there")
-    assert world.journal.facts_count == before
+    assert world.journal.changes_count == before
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_queues_that_delete_themselves_are_dropped() -> None:
     world.queue("leased", durable=True, arguments=arguments(expires=100))
     world.queue("closed", durable=True, auto_delete=True)
     world.facts()
-    world.cancel(world.consume("auto", Ledger()))
+    world.cancel(world.consume("auto", UnackedDeliveries()))
     assert world.facts() == [Drop(queue_record("auto", auto_delete=True))]
     world.wait(100)
     assert world.facts() == [Drop(queue_record("leased", arguments=encode_table(arguments(expires=100))))]
-    ledger = Ledger()
-    world.consume("closed", ledger)
-    world.close_channel(ledger)
+    unacked = UnackedDeliveries()
+    world.consume("closed", unacked)
+    world.close_channel(unacked)
     assert world.facts() == [Drop(queue_record("closed", auto_delete=True))]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from amqpy.core.effects import Verb
-from amqpy.core.ledger import Ledger
+from amqpy.core.ports import Verb
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import (
     AccessRefused,
     AmqpFault,
@@ -16,9 +16,8 @@ from amqpy.errors import (
     ResourceLocked,
     Unimplemented,
 )
-from amqpy.wire.hot import IMMEDIATE
 from amqpy.wire.values import Field
-from tests.core.world import FakeClient, World, longstr, publish_payload
+from tests.core.core_harness import FakeClient, World, longstr
 
 LOCKED = (
     "cannot obtain exclusive access to locked queue 'theirs' in vhost '/'. It could be originally declared on "
@@ -28,7 +27,7 @@ LOCKED_SHARED = LOCKED.replace("theirs", "q")
 LOCKED_MINE = LOCKED.replace("theirs", "mine")
 ON_DEFAULT = "operation not permitted on the default exchange"
 
-ledger = Ledger()
+unacked = UnackedDeliveries()
 
 
 @pytest.fixture
@@ -48,9 +47,9 @@ def world() -> World:
     world.bind("q", "x", "k")
     world.bind_exchange("internal", "x", "k")
     world.publish("x", "k", "message", "other message")
-    world.consume("used", Ledger())
+    world.consume("used", UnackedDeliveries())
     world.queue("reserved-by-one")
-    world.consume("reserved-by-one", Ledger(), exclusive=True)
+    world.consume("reserved-by-one", UnackedDeliveries(), exclusive=True)
     return world
 
 
@@ -218,33 +217,28 @@ MESSAGES: list[Refusal] = [
         AccessRefused,
         "cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'",
     ),
+    (lambda world: world.consume("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.consume("theirs", unacked), ResourceLocked, LOCKED),
     (
-        lambda world: world.broker.find_route(world.client, world.vhost, publish_payload("no", "", IMMEDIATE)),
-        Unimplemented,
-        "immediate=true",
-    ),
-    (lambda world: world.consume("no", ledger), NotFound, "no queue 'no' in vhost '/'"),
-    (lambda world: world.consume("theirs", ledger), ResourceLocked, LOCKED),
-    (
-        lambda world: world.consume("used", ledger, exclusive=True),
+        lambda world: world.consume("used", unacked, exclusive=True),
         AccessRefused,
         "queue 'used' in vhost '/' in exclusive use",
     ),
     (
-        lambda world: world.consume("reserved-by-one", ledger),
+        lambda world: world.consume("reserved-by-one", unacked),
         AccessRefused,
         "queue 'reserved-by-one' in vhost '/' in exclusive use",
     ),
     (
-        lambda world: world.consume("reserved-by-one", ledger, exclusive=True),
+        lambda world: world.consume("reserved-by-one", unacked, exclusive=True),
         AccessRefused,
         "queue 'reserved-by-one' in vhost '/' in exclusive use",
     ),
-    (lambda world: world.get("no", ledger), NotFound, "no queue 'no' in vhost '/'"),
-    (lambda world: world.get("theirs", ledger), ResourceLocked, LOCKED),
-    (lambda world: world.ack(ledger, 1), PreconditionFailed, "unknown delivery tag 1"),
-    (lambda world: world.ack(ledger, 0), PreconditionFailed, "unknown delivery tag 0"),
-    (lambda world: world.nack(ledger, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
+    (lambda world: world.get("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda world: world.get("theirs", unacked), ResourceLocked, LOCKED),
+    (lambda world: world.ack(unacked, 1), PreconditionFailed, "unknown delivery tag 1"),
+    (lambda world: world.ack(unacked, 0), PreconditionFailed, "unknown delivery tag 0"),
+    (lambda world: world.nack(unacked, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
 ]
 
 CLOSES_CONNECTION = {Unimplemented}
@@ -257,16 +251,16 @@ CLOSES_CONNECTION = {Unimplemented}
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_refusals(world: World, operation: Callable[[World], object], fault: type[AmqpFault], text: str) -> None:
-    before, routes = world.snapshot(), dict(world.vhost.routes_of("guest"))
+    before, routes = world.snapshot(), dict(world.vhost.router.remembered("guest"))
     with pytest.raises(fault) as caught:
         operation(world)
     assert caught.value.text == text
     assert caught.value.reply_text == f"{fault.name} - {text}"
     assert isinstance(caught.value, ConnectionFault if fault in CLOSES_CONNECTION else ChannelFault)
     assert world.snapshot() == before
-    assert world.vhost.routes_of("guest") == routes
-    assert not ledger.owed
-    assert (ledger.last_tag, len(ledger.consumers)) == (0, 0)
+    assert world.vhost.router.remembered("guest") == routes
+    assert not unacked.by_tag
+    assert (unacked.last_tag, len(unacked.consumers)) == (0, 0)
 
 
 # --- permissions
@@ -302,8 +296,8 @@ GUARDED: list[tuple[Callable[[World], object], list[tuple[Permission, str]]]] = 
     ),
     (lambda world: world.publish("x", "new", "m"), [(("write", "x"), "exchange")]),
     (lambda world: world.publish("", "q", "m"), [(("write", "amq.default"), "exchange")]),
-    (lambda world: world.consume("q", Ledger()), [(("read", "q"), "queue")]),
-    (lambda world: world.get("q", Ledger()), [(("read", "q"), "queue")]),
+    (lambda world: world.consume("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
+    (lambda world: world.get("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
 ]
 
 
@@ -329,8 +323,8 @@ def test_permission_is_refused_before_anybody_learns_what_exists(world: World) -
     world.client.denied = {("write", "no"), ("read", "no"), ("configure", "theirs")}
     operations: list[Callable[[], object]] = [
         lambda: world.publish("no", "k", "m"),
-        lambda: world.consume("no", Ledger()),
-        lambda: world.get("no", Ledger()),
+        lambda: world.consume("no", UnackedDeliveries()),
+        lambda: world.get("no", UnackedDeliveries()),
         lambda: world.bind("no", "x"),
         lambda: world.delete_queue("theirs"),
         lambda: world.queue("theirs"),
@@ -346,26 +340,6 @@ def test_a_queue_named_by_the_broker_needs_permission_for_its_name(world: World)
     with pytest.raises(AccessRefused, match=r"^configure access to queue 'amq\.gen-1' in vhost '/' refused"):
         world.queue("")
     assert world.snapshot() == before
-
-
-# --- payloads that are none
-
-
-@pytest.mark.parametrize("size", range(len(publish_payload("x", "k"))))
-def test_a_cut_publish_is_refused(world: World, size: int) -> None:
-    """The session answers these with a syntax error."""
-    with pytest.raises((IndexError, ValueError)):
-        world.broker.find_route(world.client, world.vhost, publish_payload("x", "k")[:size])
-
-
-def test_names_that_are_not_utf8_are_names_like_any_other(world: World) -> None:
-    """RabbitMQ does not look at the names of a publish, which it does for all other methods."""
-    payload = publish_payload("x", "k").replace(b"\x01k", b"\x01\xff")
-    route = world.broker.find_route(world.client, world.vhost, payload)
-    assert (route.routing_key, route.address) == ("\udcff", b"\x01x\x01\xff")
-    with pytest.raises(NotFound) as caught:
-        world.broker.find_route(world.client, world.vhost, payload.replace(b"\x01x", b"\x01\xfe"))
-    assert caught.value.text == "no exchange '\udcfe' in vhost '/'"
 
 
 def test_older_brokers_do_not_name_the_permission() -> None:

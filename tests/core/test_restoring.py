@@ -1,18 +1,20 @@
 """What a broker makes of the messages that another one has left, case by case; `machine` has all of them at once."""
 
+from typing import Any
+
 import pytest
 
-from amqpy.core.facts import LaneRecord, Loaded
-from amqpy.core.journal import POSITION_BITS
-from amqpy.core.ledger import Ledger
+from amqpy.core.durability.journal import POSITION_BITS
+from amqpy.core.durability.records import LaneRecord, Loaded
 from amqpy.core.message import PersistentMessage
-from amqpy.core.queues.lane import Lane
+from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.store.memory import MemoryStore
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
+from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
-from tests.core.stored import StoredWorld, in_store
-from tests.core.world import FakeRecipient, arguments, content_header, longstr
+from tests.core.stored_harness import StoredWorld, in_store
 
 RETRIES: dict[str, int | str] = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
 
@@ -25,8 +27,8 @@ def stored(profile: str = "rabbitmq-3.13", **options: int | str | bool) -> Store
     return world
 
 
-def publish(world: StoredWorld, *bodies: str, persistent: bool = True, **more: object) -> None:
-    world.publish("", "q", *bodies, persistent=persistent, **more)  # type: ignore[arg-type]
+def publish(world: StoredWorld, *bodies: str, persistent: bool = True, **more: Any) -> None:  # noqa: ANN401
+    world.publish("", "q", *bodies, persistent=persistent, **more)
 
 
 def crashed(world: StoredWorld) -> StoredWorld:
@@ -37,9 +39,9 @@ def crashed(world: StoredWorld) -> StoredWorld:
 
 def flags(world: StoredWorld, queue: str = "q") -> dict[str, bool]:
     """The messages that wait, and whether they are redelivered."""
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     found = {}
-    while (got := world.get(queue, ledger)) is not None:
+    while (got := world.get(queue, unacked)) is not None:
         found[got[0].body] = got[0].redelivered
     return found
 
@@ -79,19 +81,19 @@ def test_what_was_not_written_is_lost() -> None:
 
 
 def test_what_was_not_answered_is_where_it_was() -> None:
-    world, ledger = stored(), Ledger()
+    world, unacked = stored(), UnackedDeliveries()
     publish(world, "a", "b", "c")
     for _ in range(3):
-        world.get("q", ledger)
-    world.ack(ledger, 2)
+        world.get("q", unacked)
+    world.ack(unacked, 2)
     assert crashed(world).ready("q") == ["a", "c"]
 
 
 def test_answers_that_are_not_committed_do_not_count() -> None:
-    world, ledger = stored(), Ledger()
+    world, unacked = stored(), UnackedDeliveries()
     publish(world, "a")
-    world.get("q", ledger)
-    ledger.take_all()
+    world.get("q", unacked)
+    unacked.take_all()
     assert crashed(world).ready("q") == ["a"]
 
 
@@ -134,10 +136,10 @@ def test_lanes_of_what_is_not_there_are_closed(record: LaneRecord) -> None:
 
 
 def test_held_messages_go_with_their_queue() -> None:
-    world, ledger = stored("rabbitmq-4", queue_type="quorum", **RETRIES), Ledger()
+    world, unacked = stored("rabbitmq-4", queue_type="quorum", **RETRIES), UnackedDeliveries()
     publish(world, "a")
-    world.get("q", ledger)
-    world.nack(ledger, 1)
+    world.get("q", unacked)
+    world.nack(unacked, 1)
     world.flush()
     assert len(in_store(world.broker)) == 1
     world.delete_queue("q")
@@ -156,11 +158,11 @@ def test_after_a_crash_anything_may_have_been_delivered() -> None:
 
 
 def test_after_a_stop_it_is_known_what_was_delivered() -> None:
-    world, ledger = stored(), Ledger()
+    world, unacked = stored(), UnackedDeliveries()
     publish(world, "a", "b", "c", "d")
-    world.get("q", ledger)
-    world.get("q", ledger)
-    world.close_channel(ledger)
+    world.get("q", unacked)
+    world.get("q", unacked)
+    world.close_channel(unacked)
     world = world.restart()
     publish(world, "e")
     world = world.restart()
@@ -170,10 +172,10 @@ def test_after_a_stop_it_is_known_what_was_delivered() -> None:
 def test_it_is_forgotten_when_the_queue_was_empty() -> None:
     world = stored()
     publish(world, *"abcdefgh")
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     for _ in range(8):
-        world.get("q", ledger)
-    world.close_channel(ledger)
+        world.get("q", unacked)
+    world.close_channel(unacked)
     world = world.restart()
     for _ in range(8):
         assert world.fetch("q") is not None
@@ -183,17 +185,17 @@ def test_it_is_forgotten_when_the_queue_was_empty() -> None:
 
 
 def test_a_quorum_queue_counts_on() -> None:
-    world, ledger = stored(queue_type="quorum", delivery_limit=2), Ledger()
+    world, unacked = stored(queue_type="quorum", delivery_limit=2), UnackedDeliveries()
     publish(world, "m")
     for tag in (1, 2):
-        world.get("q", ledger)
-        world.nack(ledger, tag)
+        world.get("q", unacked)
+        world.nack(unacked, tag)
     world = crashed(world)
-    ledger = Ledger()
-    message = world.broker.get(world.client, world.vhost, "q", ledger, no_ack=False)
+    unacked = UnackedDeliveries()
+    message = world.broker.get(world.client, world.vhost, "q", unacked, no_ack=False)
     assert message is not None
     assert headers_of(message[2].header)["x-delivery-count"].value == 2
-    world.nack(ledger, 1)
+    world.nack(unacked, 1)
     assert world.ready("q") == []
     assert crashed(world).ready("q") == []
 
@@ -260,9 +262,9 @@ def test_each_priority_comes_back_to_its_place() -> None:
 
 def test_a_full_queue_drops_what_a_crash_brought_back() -> None:
     """The messages that were not answered count again."""
-    world, ledger = stored(max_length=2, dead_letter_exchange="", dead_letter_routing_key="other"), Ledger()
+    world, unacked = stored(max_length=2, dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
     publish(world, "a", "b")
-    world.get("q", ledger)
+    world.get("q", unacked)
     publish(world, "c")
     world = crashed(world)
     world.catch_up()
@@ -280,41 +282,41 @@ def test_a_quorum_queue_finds_its_messages_with_another_profile(profiles: tuple[
     world = world.restart()
     publish(world, "new")
     check_invariants(world.broker, [])
-    ledger = Ledger()
-    world.consume("q", ledger, FakeRecipient())
-    check_invariants(world.broker, [ledger])
-    world.ack(ledger, 0, multiple=True)
+    unacked = UnackedDeliveries()
+    world.consume("q", unacked, FakeTarget())
+    check_invariants(world.broker, [unacked])
+    world.ack(unacked, 0, multiple=True)
     assert crashed(world).ready("q") == []
 
 
 # --- deduplication
 
 
-def marked(marker: str) -> dict[str, Table]:
-    return {"headers": {"x-deduplication-header": longstr(marker)}}
+def marked(marker: str) -> Table:
+    return {"x-deduplication-header": longstr(marker)}
 
 
 def test_what_is_there_is_not_taken_again_after_a_restart() -> None:
     world = stored(message_deduplication=True)
-    publish(world, "a", **marked("one"))
+    publish(world, "a", headers=marked("one"))
     publish(world, "b")
     world = crashed(world)
-    publish(world, "c", **marked("one"))
+    publish(world, "c", headers=marked("one"))
     publish(world, "d")
-    publish(world, "e", **marked("two"))
+    publish(world, "e", headers=marked("two"))
     assert world.ready("q") == ["a", "b", "d", "e"]
     check_invariants(world.broker, [])
 
 
 def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
     world = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **RETRIES)
-    ledger = Ledger()
-    publish(world, "a", **marked("one"))
-    world.get("q", ledger)
-    world.nack(ledger, 1)
+    unacked = UnackedDeliveries()
+    publish(world, "a", headers=marked("one"))
+    world.get("q", unacked)
+    world.nack(unacked, 1)
     assert world.ready("q") == []
     world = crashed(world)
-    publish(world, "b", **marked("one"))
+    publish(world, "b", headers=marked("one"))
     world.advance(100)
     assert world.ready("q") == ["a"]
     check_invariants(world.broker, [])
@@ -325,11 +327,11 @@ def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_dead_letter_is_in_one_place_at_any_moment(moment: str) -> None:
-    world, ledger = stored(dead_letter_exchange="", dead_letter_routing_key="other"), Ledger()
+    world, unacked = stored(dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
     publish(world, "a")
     world.flush()
-    world.get("q", ledger)
-    world.broker.reject(ledger.take(1, multiple=False))
+    world.get("q", unacked)
+    world.broker.reject(unacked.take(1, multiple=False))
     if moment == "after":
         world.broker.settle()
     world.flush()
@@ -345,10 +347,10 @@ def test_a_letter_that_nobody_took_is_where_it_died() -> None:
         dead_letter_exchange="",
         dead_letter_routing_key="missing",
     )
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     publish(world, "a")
-    world.get("q", ledger)
-    world.nack(ledger, 1, requeue=False)
+    world.get("q", unacked)
+    world.nack(unacked, 1, requeue=False)
     assert world.ready("q") == []
     assert crashed(world).ready("q") == ["a"]
 
@@ -365,4 +367,6 @@ def test_a_new_queue_does_not_get_a_lane_that_is_still_being_deleted() -> None:
     world = StoredWorld(store=Littered())
     world.queue("q", durable=True)
     publish(world, "a")
-    assert [lane.base >> POSITION_BITS for lane in world.vhost.queues["q"].lanes() if isinstance(lane, Lane)] == [3]
+    assert [lane.base >> POSITION_BITS for lane in world.vhost.queues["q"].lanes() if isinstance(lane, PagedFifo)] == [
+        3
+    ]

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core import vhost as vhost_module
+from amqpy.core import routing
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.message import TracedMessage
+from amqpy.core.message import AnnotatedMessage
 from amqpy.core.vhost import PREDECLARED
 from amqpy.wire.values import Field
-from tests.core.world import FakeClient, World, content_header, longstr
+from tests.core.core_harness import FakeClient, World, content_header, longstr
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ def test_more_routing_keys_make_one_route(world: World) -> None:
 
     def routed(exchange: str, key: str, *more_keys: str) -> list[str]:
         route = world.route(exchange, key)
-        message = TracedMessage(route.address, content_header(), b"", more_keys=more_keys)
-        queues = world.vhost.queues_of(route.exchange, message)
+        message = AnnotatedMessage(route.address, content_header(), b"", more_keys=more_keys)
+        queues = world.vhost.router.targets_of(route.exchange, message)
         return sorted(queue.name for queue in queues)
 
     assert routed("x", "a", "b", "a", "c") == ["q1", "q2"]
@@ -314,7 +314,7 @@ def test_every_change_of_the_topology_forgets_the_routes(world: World, change: s
     world.exchange("y", "fanout")
     world.bind_exchange("y", "x")
     world.bind("q1", "y")
-    routes = world.vhost.routes_of("guest")
+    routes = world.vhost.router.remembered("guest")
     world.route("x", "")
     world.route("", "new")
     assert len(routes) == 2
@@ -342,7 +342,7 @@ def test_every_change_of_the_topology_forgets_the_routes(world: World, change: s
             world.delete_exchange("y")
             expected = set()
     assert world.routed("x") == expected
-    assert world.vhost.routes_of("guest") is routes, "sessions hold on to it"
+    assert world.vhost.router.remembered("guest") is routes, "sessions hold on to it"
 
 
 def test_a_route_by_headers_is_asked_for_every_message(world: World) -> None:
@@ -352,26 +352,26 @@ def test_a_route_by_headers_is_asked_for_every_message(world: World) -> None:
     world.bind("q1", "x", "", {"a": Field("byte", 1)})
     world.bind("q2", "x", "", {"a": Field("byte", 2)})
     for name in ("x", "front"):
-        assert world.route(name, "").queues is None
+        assert world.route(name, "").targets is None
         assert world.routed(name, "", {"a": Field("byte", 1)}) == {"q1"}
         assert world.routed(name, "", {"a": Field("byte", 2)}) == {"q2"}
-    assert world.route("front", "").queues is None
+    assert world.route("front", "").targets is None
 
 
 def test_routes_are_remembered_for_each_user(world: World) -> None:
     world.route("", "q1")
     other = FakeClient("other")
-    assert world.vhost.routes_of("other") == {}
+    assert world.vhost.router.remembered("other") == {}
     world.client = other
     world.route("", "q1")
-    assert len(world.vhost.routes_of("guest")) == len(world.vhost.routes_of("other")) == 1
+    assert len(world.vhost.router.remembered("guest")) == len(world.vhost.router.remembered("other")) == 1
 
 
 def test_ever_new_routing_keys_do_not_pile_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vhost_module, "ROUTES_MAX", 5)
+    monkeypatch.setattr(routing, "ROUTES_MAX", 5)
     sizes = []
     for number in range(12):
         world.route("", str(number))
-        sizes.append(len(world.vhost.routes_of("guest")))
+        sizes.append(len(world.vhost.router.remembered("guest")))
     assert max(sizes) == 5
     assert world.routed("", "q1") == {"q1"}

@@ -3,19 +3,19 @@
 import pytest
 
 from amqpy.core.broker import READ_UNIT
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
-from amqpy.core.queues.consumers import UNSENT_MAX
+from amqpy.core.queues.dispatch import UNSENT_MAX
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.core.resources import UNSENT_MIN, UNSENT_SHARE
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.outbox import HIGH, LIMIT
-from tests.core.stored import StoredWorld
-from tests.core.world import FakeRecipient, World, arguments
+from tests.core.core_harness import FakeTarget, World, arguments
+from tests.core.stored_harness import StoredWorld
 
 GB = 10**9
 
 
-class SlowRecipient(FakeRecipient):
+class SlowRecipient(FakeTarget):
     """A client that takes what it is sent when the test says so. Messages count as large ones: after the first, much
     waits."""
 
@@ -39,38 +39,38 @@ def numbered(count: int) -> list[str]:
     return [str(number) for number in range(count)]
 
 
-def resume(world: World, *ledgers: Ledger) -> None:
+def resume(world: World, *channels_unacked: UnackedDeliveries) -> None:
     """What a session does when its client has read."""
-    for ledger in ledgers:
-        for consumer in ledger.consumers:
+    for unacked in channels_unacked:
+        for consumer in unacked.consumers:
             consumer.resume()
     world.broker.settle()
 
 
 def test_a_prefetch_is_used_up_however_large_the_messages_are(world: World) -> None:
-    recipient = SlowRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=10)
+    target = SlowRecipient()
+    world.consume("q", UnackedDeliveries(), target, prefetch=10)
     world.publish("", "q", *numbered(12))
-    assert recipient.bodies == numbered(10)
+    assert target.bodies == numbered(10)
 
 
 def test_a_prefetch_of_the_whole_channel_is_a_promise_too(world: World) -> None:
-    recipient, ledger = SlowRecipient(), Ledger()
-    ledger.set_limit(10)
-    world.consume("q", ledger, recipient)
+    target, unacked = SlowRecipient(), UnackedDeliveries()
+    unacked.set_limit(10)
+    world.consume("q", unacked, target)
     world.publish("", "q", *numbered(12))
-    assert recipient.bodies == numbered(10)
+    assert target.bodies == numbered(10)
 
 
 @pytest.mark.parametrize("no_ack", [True, False])
 def test_a_lone_consumer_without_a_prefetch_is_held_back(world: World, no_ack: bool) -> None:
-    recipient, ledger = SlowRecipient(), Ledger()
-    world.consume("q", ledger, recipient, no_ack=no_ack)
+    target, unacked = SlowRecipient(), UnackedDeliveries()
+    world.consume("q", unacked, target, no_ack=no_ack)
     world.publish("", "q", *numbered(3))
-    assert recipient.bodies == numbered(1)
-    recipient.read()
-    resume(world, ledger)
-    assert recipient.bodies == numbered(2)
+    assert target.bodies == numbered(1)
+    target.read()
+    resume(world, unacked)
+    assert target.bodies == numbered(2)
 
 
 LOSSY: list[dict[str, int | str]] = [
@@ -85,39 +85,39 @@ LOSSY: list[dict[str, int | str]] = [
 @pytest.mark.parametrize("prefetch", [0, 10])
 @pytest.mark.parametrize("kind", ["classic", "quorum"])
 def test_nobody_in_line_loses_a_message_to_a_limit(given: dict[str, int | str], prefetch: int, kind: str) -> None:
-    world, recipient = World(), SlowRecipient()
+    world, target = World(), SlowRecipient()
     world.queue("q", durable=True, arguments=arguments(queue_type=kind, **given))
-    world.consume("q", Ledger(), recipient, prefetch=prefetch)
+    world.consume("q", UnackedDeliveries(), target, prefetch=prefetch)
     for body in numbered(10):
         assert world.publish("", "q", body) == []
-    assert recipient.bodies == numbered(10)
+    assert target.bodies == numbered(10)
 
 
 def test_nor_to_a_limit_that_comes_later(world: World) -> None:
-    recipient = SlowRecipient()
-    world.consume("q", Ledger(), recipient)
+    target = SlowRecipient()
+    world.consume("q", UnackedDeliveries(), target)
     world.publish("", "q", *numbered(3))
     world.broker.administration.set_policy("/", "limit", ".*", {"max-length": 1})
     world.broker.settle()
-    assert recipient.bodies == numbered(3)
+    assert target.bodies == numbered(3)
 
 
 def test_nor_to_its_own_time_to_live(world: World) -> None:
-    recipient = SlowRecipient()
-    world.consume("q", Ledger(), recipient, no_ack=True)
+    target = SlowRecipient()
+    world.consume("q", UnackedDeliveries(), target, no_ack=True)
     for body in numbered(10):
         world.publish("", "q", body, expiration=0)
-    assert recipient.bodies == numbered(10)
+    assert target.bodies == numbered(10)
     world.publish("", "q", "behind", expiration=0)
-    assert recipient.bodies[10:] == ["behind"]
+    assert target.bodies[10:] == ["behind"]
 
 
 def test_what_expires_behind_what_was_held_back_comes_with_it(world: World) -> None:
-    recipient = SlowRecipient()
-    world.consume("q", Ledger(), recipient, no_ack=True)
+    target = SlowRecipient()
+    world.consume("q", UnackedDeliveries(), target, no_ack=True)
     world.publish("", "q", *numbered(3))
     world.publish("", "q", "last", expiration=0)
-    assert recipient.bodies == [*numbered(3), "last"]
+    assert target.bodies == [*numbered(3), "last"]
 
 
 @pytest.mark.parametrize("prefetch", [0, 10])
@@ -125,16 +125,16 @@ def test_what_expires_behind_what_was_held_back_comes_with_it(world: World) -> N
 def test_a_slow_client_keeps_its_priority(prefetch: int, kind: str) -> None:
     world, first, second = World(), SlowRecipient(), SlowRecipient()
     world.queue("q", durable=True, arguments=arguments(queue_type=kind))
-    world.consume("q", Ledger(), first, priority=10, prefetch=prefetch)
-    world.consume("q", Ledger(), second, priority=0, prefetch=prefetch)
+    world.consume("q", UnackedDeliveries(), first, priority=10, prefetch=prefetch)
+    world.consume("q", UnackedDeliveries(), second, priority=0, prefetch=prefetch)
     world.publish("", "q", *numbered(10))
     assert (len(first.got), len(second.got)) == (10, 0)
 
 
 def test_equals_take_turns_however_slow_one_is(world: World) -> None:
-    slow, quick = SlowRecipient(), FakeRecipient()
-    for recipient in (slow, quick):
-        world.consume("q", Ledger(), recipient, no_ack=True)
+    slow, quick = SlowRecipient(), FakeTarget()
+    for target in (slow, quick):
+        world.consume("q", UnackedDeliveries(), target, no_ack=True)
     world.publish("", "q", *numbered(10))
     assert (slow.bodies, quick.bodies) == (numbered(10)[::2], numbered(10)[1::2])
 
@@ -143,8 +143,8 @@ def test_equals_take_turns_however_slow_one_is(world: World) -> None:
 def test_the_active_one_of_several_stays_the_one(kind: str) -> None:
     world, active, other = World(), SlowRecipient(), SlowRecipient()
     world.queue("q", durable=True, arguments=arguments(queue_type=kind, single_active_consumer=True))
-    for recipient in (active, other):
-        world.consume("q", Ledger(), recipient)
+    for target in (active, other):
+        world.consume("q", UnackedDeliveries(), target)
     world.publish("", "q", *numbered(10))
     assert (active.bodies, other.bodies) == (numbered(10), [])
 
@@ -152,23 +152,23 @@ def test_the_active_one_of_several_stays_the_one(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["classic", "quorum"])
 def test_so_many_wait_at_most(kind: str) -> None:
     """Beside those that came before much waited. As some leave, as many more come."""
-    world, recipient, ledger = World(), SlowRecipient(), Ledger()
+    world, target, unacked = World(), SlowRecipient(), UnackedDeliveries()
     world.broker.resources.unsent_limit.size = 1 << 40
     world.queue("q", durable=True, arguments=arguments(queue_type=kind))
-    world.consume("q", ledger, recipient, prefetch=1000)
-    recipient.outbox.size = HIGH
+    world.consume("q", unacked, target, prefetch=1000)
+    target.outbox.size = HIGH
     world.publish("", "q", *numbered(UNSENT_MAX + 50))
-    assert len(recipient.got) == UNSENT_MAX
-    recipient.read(21)
-    resume(world, ledger)
-    assert UNSENT_MAX + 20 <= len(recipient.got) <= UNSENT_MAX + 21
+    assert len(target.got) == UNSENT_MAX
+    target.read(21)
+    resume(world, unacked)
+    assert UNSENT_MAX + 20 <= len(target.got) <= UNSENT_MAX + 21
 
 
 def test_one_that_has_all_it_may_have_is_passed_over(world: World) -> None:
-    slow, other = SlowRecipient(), FakeRecipient()
+    slow, other = SlowRecipient(), FakeTarget()
     slow.outbox.limit.size = 3 * HIGH
-    world.consume("q", Ledger(), slow, priority=1, prefetch=10)
-    world.consume("q", Ledger(), other, prefetch=10)
+    world.consume("q", UnackedDeliveries(), slow, priority=1, prefetch=10)
+    world.consume("q", UnackedDeliveries(), other, prefetch=10)
     world.publish("", "q", *numbered(5))
     assert (len(slow.got), len(other.got)) == (3, 2)
 
@@ -210,44 +210,44 @@ def backlog(**given: int | str) -> StoredWorld:
 
 @pytest.mark.parametrize("given", [{}, {"message_ttl": 1000}, {"queue_type": "quorum"}])
 def test_a_large_backlog_is_handed_out_in_several_turns(given: dict[str, int | str]) -> None:
-    world, recipient = backlog(**given), FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=20)
-    first = len(recipient.got)
+    world, target = backlog(**given), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=20)
+    first = len(target.got)
     assert 0 < first < 10
     assert world.broker.next_at_ms() == world.now_ms
     world.broker.settle()
-    assert len(recipient.got) == first, "it is the same turn"
+    assert len(target.got) == first, "it is the same turn"
     world.broker.advance(world.now_ms)
     world.broker.advance(world.now_ms)
-    assert [body[0] for body in recipient.bodies] == [*"0123456789"]
+    assert [body[0] for body in target.bodies] == [*"0123456789"]
     assert world.broker.next_at_ms() is None
 
 
 def test_what_is_still_to_be_handed_out_does_not_count_towards_a_limit() -> None:
-    world, recipient = backlog(max_length=10), FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=30)
-    assert len(recipient.got) < 10
+    world, target = backlog(max_length=10), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=30)
+    assert len(target.got) < 10
     world.publish("", "q", *numbered(10))
-    assert [body[0] for body in recipient.bodies] == [*"0123456789"] * 2
+    assert [body[0] for body in target.bodies] == [*"0123456789"] * 2
 
 
 def test_a_queue_may_be_deleted_in_between() -> None:
-    world, recipient = backlog(), FakeRecipient()
-    world.consume("q", Ledger(), recipient, prefetch=20)
-    before = len(recipient.got)
+    world, target = backlog(), FakeTarget()
+    world.consume("q", UnackedDeliveries(), target, prefetch=20)
+    before = len(target.got)
     world.delete_queue("q")
-    assert not world.broker.agenda.unfinished
+    assert not world.broker.scheduler.queues_to_drain_further
     world.broker.advance(world.now_ms)
-    assert len(recipient.got) == before
-    assert recipient.cancellations == 1
+    assert len(target.got) == before
+    assert target.cancellations == 1
 
 
 def test_what_basic_get_reads_counts_as_work() -> None:
     """Else thousands of them could be sent at once, and others would have to wait."""
     world, jobs = backlog(), []
     for _ in range(10):
-        world.broker.agenda.jobs.begin_turn()
-        world.broker.get(world.client, world.vhost, "q", Ledger(), no_ack=True)
-        jobs.append(world.broker.agenda.jobs.spent)
+        world.broker.scheduler.jobs.begin_turn()
+        world.broker.get(world.client, world.vhost, "q", UnackedDeliveries(), no_ack=True)
+        jobs.append(world.broker.scheduler.jobs.spent)
     assert jobs[0] == 0, "it was in memory"
     assert max(jobs) == READ_MAX // 4 // READ_UNIT

@@ -2,15 +2,15 @@
 
 import pytest
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.argument_validators import EXPIRY_MAX_MS, check_expiration
 from amqpy.core.message import Message
-from amqpy.core.option_values import EXPIRY_MAX_MS, check_expiration
 from amqpy.core.queues.reply_to import REPLY_TO, name_reply_queue, wants_reply
 from amqpy.core.sender_selected import may_have_copies, take_copies
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field
-from tests.core.world import Delivery, FakeRecipient, World, content_header, longstr
+from tests.core.core_harness import Delivery, FakeTarget, World, content_header, longstr
 
 # --- expiration
 
@@ -83,7 +83,7 @@ def asking(reply_to: str) -> bytes:
 
 def test_a_request_gets_the_name_of_its_reply_queue() -> None:
     world = World()
-    queue = world.broker.consume_replies(world.vhost, Ledger(), FakeRecipient(), tag="tag")
+    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
     assert wants_reply(asking(REPLY_TO))
     assert not wants_reply(asking("other"))
     assert not wants_reply(content_header({"h": longstr(f"{chr(len(REPLY_TO))}{REPLY_TO}")}))
@@ -92,52 +92,52 @@ def test_a_request_gets_the_name_of_its_reply_queue() -> None:
 
 
 def test_a_reply_goes_straight_to_who_asked() -> None:
-    world, ledger, recipient = World(), Ledger(), FakeRecipient()
-    queue = world.broker.consume_replies(world.vhost, ledger, recipient, tag="tag")
+    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
+    queue = world.broker.consume_replies(world.vhost, unacked, target, tag="tag")
     world.broker.check_reply_queue(world.vhost, REPLY_TO)
     world.broker.check_reply_queue(world.vhost, queue.name)
     world.publish("", queue.name, "answer", "more")
-    assert recipient.got == [Delivery(1, False, "answer"), Delivery(2, False, "more")]
-    assert not ledger.owed
+    assert target.got == [Delivery(1, False, "answer"), Delivery(2, False, "more")]
+    assert not unacked.by_tag
     world.vhost.remove_reply_queue(queue)
     assert world.routed("", queue.name) == set()
     queue.publish(Message(b"", b"", b"too late"))
-    assert recipient.bodies == ["answer", "more"]
+    assert target.bodies == ["answer", "more"]
     with pytest.raises(NotFound) as caught:
         world.broker.check_reply_queue(world.vhost, queue.name)
     assert caught.value.text == f"no queue '{queue.name}' in vhost '/'"
 
 
 def test_replies_wait_in_order_for_a_client_that_does_not_read() -> None:
-    world, ledger, recipient = World(), Ledger(), FakeRecipient()
-    queue = world.broker.consume_replies(world.vhost, ledger, recipient, tag="tag")
-    recipient.reading = False
+    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
+    queue = world.broker.consume_replies(world.vhost, unacked, target, tag="tag")
+    target.reading = False
     world.publish("", queue.name, "1", "2")
-    assert (recipient.got, ledger.last_tag, world.broker.message_count()) == ([], 0, 2)
-    recipient.reading = True
+    assert (target.got, unacked.last_tag, world.broker.message_count()) == ([], 0, 2)
+    target.reading = True
     world.publish("", queue.name, "3")
-    assert recipient.got == [], "none overtakes those that wait"
+    assert target.got == [], "none overtakes those that wait"
     queue.drain()
-    assert recipient.bodies == ["1", "2", "3"]
+    assert target.bodies == ["1", "2", "3"]
     assert world.broker.message_count() == 0
 
 
 def test_replies_that_wait_come_before_the_end_of_their_consumer() -> None:
-    world, recipient = World(), FakeRecipient()
-    queue = world.broker.consume_replies(world.vhost, Ledger(), recipient, tag="tag")
-    recipient.reading = False
+    world, target = World(), FakeTarget()
+    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), target, tag="tag")
+    target.reading = False
     world.publish("", queue.name, "1", "2")
     queue.finish()
-    assert recipient.bodies == ["1", "2"]
+    assert target.bodies == ["1", "2"]
 
 
 def test_replies_that_wait_go_with_their_channel() -> None:
-    world, recipient = World(), FakeRecipient()
-    queue = world.broker.consume_replies(world.vhost, Ledger(), recipient, tag="tag")
-    recipient.reading = False
+    world, target = World(), FakeTarget()
+    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), target, tag="tag")
+    target.reading = False
     world.publish("", queue.name, "1", "2")
     world.vhost.remove_reply_queue(queue)
     assert world.broker.message_count() == 0
     world.broker.sweep(10)
     queue.publish(Message(b"", b"", b"3"))
-    assert not queue.ready
+    assert not queue.waiting

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.core.structures import DeadlineHeap, LevelledFifo, ReadyFifo, TopicTrie
+from amqpy.core.queues.priority_fifo import PriorityFifo
+from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.core.structures import DeadlineHeap, TopicTrie
 from tests.core.slices import items_of
 
 # --- ReadyFifo
@@ -123,7 +125,7 @@ def test_a_levelled_fifo_is_a_sorted_list(
     for number, (_, size) in enumerate(before):
         base.append(Item(number, 0, size))
         model.append(Item(number, 0, size))
-    fifo: LevelledFifo[Item] = LevelledFifo(lambda item: item.level, lambda item: item.size, base)
+    fifo: PriorityFifo[Item] = PriorityFifo(lambda item: item.level, lambda item: item.size, base)
     for number, step in enumerate(steps, len(before)):
         if isinstance(step, tuple):
             fifo.append(Item(number, *step))
@@ -132,7 +134,7 @@ def test_a_levelled_fifo_is_a_sorted_list(
             assert fifo.pop() == model.pop()
         elif step == "pass" and not model.ready:
             item = Item(number, 7, 1)
-            assert fifo.pass_by(item) == model.append(item)
+            assert fifo.append_and_pop(item) == model.append(item)
             model.pop()
         elif step == "clear":
             assert sorted(items_of(fifo.clear())) == sorted(item for _, _, item, _ in model.ready)
@@ -143,17 +145,17 @@ def test_a_levelled_fifo_is_a_sorted_list(
         assert len(fifo) == len(model.ready)
         assert fifo.size == sum(item.size for _, _, item, _ in model.ready)
         assert fifo.first() == (model.ready[0][2] if model.ready else None)
-        assert bool(fifo.fresh or fifo.returned) == bool(model.ready)
+        assert bool(fifo.never_delivered or fifo.requeued) == bool(model.ready)
 
 
 def test_an_empty_levelled_fifo_has_nothing_to_pop() -> None:
-    fifo: LevelledFifo[int] = LevelledFifo(lambda _: 0, lambda _: 0, ReadyFifo())
+    fifo: PriorityFifo[int] = PriorityFifo(lambda _: 0, lambda _: 0, ReadyFifo())
     with pytest.raises(IndexError):
         fifo.pop()
 
 
 def test_level_0_goes_on_alone() -> None:
-    fifo: LevelledFifo[int] = LevelledFifo(lambda _: 0, lambda _: 1, ReadyFifo())
+    fifo: PriorityFifo[int] = PriorityFifo(lambda _: 0, lambda _: 1, ReadyFifo())
     for item in "abc":
         fifo.append(ord(item))
     taken = fifo.pop()

@@ -2,13 +2,14 @@
 
 import pytest
 
-from amqpy.core.effects import Origin
+from amqpy.core import publishing
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message, TracedMessage
+from amqpy.core.message import AnnotatedMessage, Message, address_of
+from amqpy.core.ports import Origin
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Field, decode_table, table_field
-from tests.core.told import Listener
-from tests.core.world import FakeRecipient, World, arguments, properties_header
+from tests.core.core_harness import FakeTarget, World, arguments, properties_header
+from tests.core.events_read import Listener
 
 ORIGIN = Origin("1.2.3.4:5 -> 6.7.8.9:10", 3, "user", "<pid>")
 FROM = {"node": "rabbit@localhost", "vhost": "/", "connection": ORIGIN.connection, "channel": 3, "user": "user"}
@@ -23,13 +24,8 @@ def traced(*keys: str) -> tuple[World, Listener]:
 
 def publish(world: World, exchange: str, key: str, body: str = "a", header: bytes | None = None) -> None:
     """As a channel publishes."""
-    route = world.route(exchange, key)
-    message = Message(route.address, header or properties_header(), body.encode())
-    queues = world.vhost.queues_of(route.exchange, message) if route.queues is None else route.queues
-    if route.queues is None and world.vhost.tracer is not None:
-        world.vhost.tracer.published(message, queues, ORIGIN)
-    for queue in queues:
-        queue.publish(message)
+    message = Message(address_of(exchange, key), header or properties_header(), body.encode())
+    publishing.publish(world.client, world.vhost, exchange, key, message, origin=ORIGIN)
     world.broker.settle()
 
 
@@ -59,7 +55,7 @@ def test_the_default_exchange_leads_to_names() -> None:
 
 def test_copies_and_replies() -> None:
     world, listener = traced("publish.")
-    message = TracedMessage(
+    message = AnnotatedMessage(
         world.route("", "k").address, properties_header(), b"", more_keys=("b", "amq.rabbitmq.reply-to.x")
     )
     assert world.vhost.tracer is not None
@@ -73,11 +69,11 @@ def test_a_get_is_copied_each_time() -> None:
     world, listener = traced("deliver.#")
     world.queue("q")
     publish(world, "", "q")
-    ledger = Ledger(ORIGIN)
-    world.get("q", ledger)
-    world.nack(ledger, 1)
-    world.get("q", ledger, no_ack=True)
-    world.get("q", ledger)
+    unacked = UnackedDeliveries(ORIGIN)
+    world.get("q", unacked)
+    world.nack(unacked, 1)
+    world.get("q", unacked, no_ack=True)
+    world.get("q", unacked)
     told = listener.take()
     assert [(each.key, each.headers["redelivered"]) for each in told] == [
         ("deliver.q", Field("signedint", 0)),
@@ -96,53 +92,53 @@ def test_deliveries_are_copied_to_consumers_old_and_new(first: str) -> None:
     world = World()
     listener = Listener(world, TRACE_EXCHANGE, "deliver.*")
     world.queue("q")
-    recipient = FakeRecipient()
+    target = FakeTarget()
     if first == "consumer":
-        world.consume("q", Ledger(ORIGIN), recipient)
+        world.consume("q", UnackedDeliveries(ORIGIN), target)
     world.broker.administration.trace_on("/")
     if first == "tracing":
-        world.consume("q", Ledger(ORIGIN), recipient)
+        world.consume("q", UnackedDeliveries(ORIGIN), target)
     publish(world, "", "q", "a")
     world.broker.administration.trace_off("/")
     publish(world, "", "q", "b")
-    assert recipient.bodies == ["a", "b"]
+    assert target.bodies == ["a", "b"]
     assert [(told.key, told.body) for told in listener.take()] == [("deliver.q", b"a")]
 
 
 def test_a_traced_consumer_is_still_told_that_its_queue_is_gone() -> None:
     world, _ = traced()
     world.queue("q")
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target)
     world.delete_queue("q")
-    assert recipient.cancellations == 1
+    assert target.cancellations == 1
 
 
 def test_a_traced_consumer_that_does_not_read_is_passed_over() -> None:
     world, _ = traced()
     world.queue("q")
-    recipient = FakeRecipient()
-    recipient.reading = False
-    world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    target.reading = False
+    world.consume("q", UnackedDeliveries(), target)
     publish(world, "", "q")
-    assert (recipient.bodies, world.ready("q")) == ([], ["a"])
+    assert (target.bodies, world.ready("q")) == ([], ["a"])
 
 
 def test_off_leaves_everything_as_it_was() -> None:
     world = World()
     world.queue("q")
-    recipient = FakeRecipient()
-    consumer = world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    consumer = world.consume("q", UnackedDeliveries(), target)
     ask = world.broker.administration
     for _ in range(2):
         ask.trace_on("/")
     assert world.vhost.tracing
-    assert world.route("", "q").queues is None
+    assert world.route("", "q").targets is None
     for _ in range(2):
         ask.trace_off("/")
     assert not world.vhost.tracing
-    assert world.route("", "q").queues == (world.vhost.queues["q"],)
-    assert consumer.recipient is recipient
+    assert world.route("", "q").targets == (world.vhost.queues["q"],)
+    assert consumer.target is target
 
 
 def test_only_its_own_vhost_is_traced() -> None:
@@ -190,10 +186,10 @@ def test_a_name_that_is_too_long_for_a_routing_key_is_cut() -> None:
 
 def test_what_the_firehose_delivers_is_not_copied() -> None:
     world, _ = traced()
-    recipient = FakeRecipient()
-    world.consume("listener", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("listener", UnackedDeliveries(), target)
     publish(world, "amq.fanout", "k")
-    assert [message.routing_key for message in recipient.messages] == ["publish.amq.fanout"]
+    assert [message.routing_key for message in target.messages] == ["publish.amq.fanout"]
     assert world.ready("listener") == []
 
 
@@ -203,25 +199,25 @@ def test_a_queue_may_get_messages_and_their_copies() -> None:
     world.queue("q")
     world.bind("q", TRACE_EXCHANGE, "#")
     world.broker.administration.trace_on("/")
-    recipient = FakeRecipient()
-    world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    world.consume("q", UnackedDeliveries(), target)
     for body in ("a", "b"):
         publish(world, "", "q", body)
     keys = ["q", "publish.", "deliver.q"]
-    assert [message.routing_key for message in recipient.messages] == [*keys, *keys]
+    assert [message.routing_key for message in target.messages] == [*keys, *keys]
 
 
 def test_dead_letters_are_not_copied_but_their_deliveries_are() -> None:
     world, listener = traced()
     world.queue("dead")
     world.queue("q", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="dead"))
-    ledger = Ledger()
+    unacked = UnackedDeliveries()
     publish(world, "", "q")
-    world.get("q", ledger)
+    world.get("q", unacked)
     listener.take()
-    world.nack(ledger, 1, requeue=False)
+    world.nack(unacked, 1, requeue=False)
     assert listener.take() == []
-    world.get("dead", ledger)
+    world.get("dead", unacked)
     assert listener.keys() == ["deliver.dead"]
 
 
@@ -229,10 +225,10 @@ def test_counts_of_a_quorum_queue_are_copied_and_keys_kept() -> None:
     world, listener = traced("deliver.#")
     world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
     world.send("", ("q", "c"), properties_header())
-    ledger = Ledger()
-    world.get("q", ledger)
-    world.nack(ledger, 1)
-    world.get("q", ledger)
+    unacked = UnackedDeliveries()
+    world.get("q", unacked)
+    world.nack(unacked, 1)
+    world.get("q", unacked)
     last = listener.take()[-1]
     assert last.facts["properties"]["headers"] == {"x-delivery-count": 1}
     assert last.facts["routing_keys"] == ["q", "c"]
@@ -260,8 +256,8 @@ def test_copies_nobody_wants_go_to_the_alternate_exchange() -> None:
 def test_tracing_ends_with_its_vhost() -> None:
     world, _ = traced()
     world.queue("q")
-    recipient = FakeRecipient()
-    consumer = world.consume("q", Ledger(), recipient)
+    target = FakeTarget()
+    consumer = world.consume("q", UnackedDeliveries(), target)
     world.broker.administration.delete_vhost("/")
-    consumer.recipient.deliver(1, False, Message(b"\x00\x01q", properties_header(), b""))
+    consumer.target.deliver(1, False, Message(b"\x00\x01q", properties_header(), b""))
     assert world.broker.next_at_ms() is None

@@ -10,11 +10,12 @@ from interop.crash.check import tells_of_death, verdicts
 from interop.crash.churn import Content, State, look_at_bindings, look_at_contents
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent
 from interop.crash.topology import topology
+from interop.kit.address import Address
 from interop.parity import codec
 from interop.parity.inbox import Incoming
 
 if TYPE_CHECKING:
-    from interop.crash.client import Client
+    from interop.kit.client import Client
 
 
 @pytest.fixture
@@ -294,7 +295,7 @@ def confirm(tag: int, *, multiple: bool = False) -> Incoming:
     ],
 )
 def test_confirms_come_in_order(history: History, told: list[Incoming], expected: list[str]) -> None:
-    publisher = Publisher("publisher", Round(0, history), "seed")
+    publisher = Publisher("publisher", Round(Address("127.0.0.1", 0), history), "seed")
     publisher.unconfirmed = {tag: sent(history) for tag in (1, 2, 3)}
     publisher.take_events(cast("Client", Told(*told)))
     assert [finding.kind for finding in history.findings] == expected
@@ -309,7 +310,7 @@ def test_returns_are_of_messages_without_a_queue(history: History, queue: str | 
         if each.exchange == ("" if queue else "crash.empty") and each.key == (queue or "nobody")
     ]
     message = history.publishes("publisher", route, is_persistent=True, priority=0)
-    publisher = Publisher("publisher", Round(0, history), "seed")
+    publisher = Publisher("publisher", Round(Address("127.0.0.1", 0), history), "seed")
     publisher.unconfirmed = {1: message}
     back = [Incoming("basic.return", {}, body=message.body)] if is_returned else []
     publisher.take_events(cast("Client", Told(*back, confirm(1))))

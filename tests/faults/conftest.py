@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.broker_process import BrokerProcess
+from interop.kit.brokers import Amqpy, ended
 from tests.faults.disk import Disk, make_library
 from tests.faults.peer import Peer
 
@@ -24,13 +24,13 @@ def disk(library: Path, tmp_path: Path) -> Disk:
 
 
 @pytest.fixture
-def broker(disk: Disk, data_dir: Path) -> Iterator[BrokerProcess]:
+def broker(disk: Disk, tmp_path: Path, data_dir: Path) -> Iterator[Amqpy]:
     """Started."""
-    process = BrokerProcess(data_dir, disk.environment)
-    process.start()
-    yield process
-    disk.work()
-    process.stop()
+    with ended(Amqpy(tmp_path, data_dir=data_dir, environment=disk.environment)) as amqpy:
+        amqpy.start()
+        yield amqpy
+        disk.work()
+        amqpy.stop()
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ Connect = Callable[..., Peer]
 
 
 @pytest.fixture
-def connect(broker: BrokerProcess) -> Iterator[Connect]:
+def connect(broker: Amqpy) -> Iterator[Connect]:
     """Makes peers."""
     peers: list[Peer] = []
 

@@ -7,7 +7,7 @@ from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.heartbeat import Heartbeat
 
-from tests.session.client import (
+from tests.amqp.client import (
     HEADER,
     Received,
     Transcript,
@@ -113,7 +113,7 @@ class Peer:
 
 def take_all(peer: Peer, queue: str) -> list[bytes]:
     """Gets and acks whatever is in a queue."""
-    bodies = []
+    bodies: list[bytes] = []
     while True:
         peer.say(Basic.Get(queue=queue, no_ack=True))
         received = peer.next()

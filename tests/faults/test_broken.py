@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pamqp.commands import Basic, Confirm, Connection, Queue
 
-from tests.clients.broker_process import BrokerProcess
+from interop.kit.brokers import Amqpy
 from tests.faults.conftest import Connect
 from tests.faults.disk import Disk
 from tests.faults.peer import Peer, take_all
@@ -34,9 +34,9 @@ def expect_lost(peer: Peer) -> None:
     assert (close.method.reply_code, close.method.reply_text) == (320, f"CONNECTION_FORCED - {LOST}")
 
 
-def expect_stop(broker: BrokerProcess, reason: str) -> None:
+def expect_stop(broker: Amqpy, reason: str) -> None:
     """With a line for the log, and one for who started it."""
-    lines = broker.fail()
+    lines = broker.wait_for_failure()
     told = [line for line in lines if reason in line]
     assert len(told) == 2, "\n".join(lines)
     assert "[critical] [-] the store is lost: " in told[0]
@@ -55,7 +55,7 @@ def expect_stop(broker: BrokerProcess, reason: str) -> None:
     ],
 )
 def test_nothing_is_promised_that_the_disk_may_not_have(
-    broker: BrokerProcess, disk: Disk, data_dir: Path, connect: Connect, fault: str, reason: str
+    broker: Amqpy, disk: Disk, data_dir: Path, connect: Connect, fault: str, reason: str
 ) -> None:
     publisher, consumer, declarer = publisher_of(connect), connect(), connect()
     consumer.ask(Basic.Consume(queue="q"))
@@ -82,7 +82,7 @@ def test_nothing_is_promised_that_the_disk_may_not_have(
     assert take_all(connect(), "q") == BODIES
 
 
-def test_a_confirm_is_not_given_after_a_failed_sync(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_a_confirm_is_not_given_after_a_failed_sync(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     """Although the disk works again at once."""
     publisher = publisher_of(connect)
     disk.fail("sync eio", last=1)
@@ -95,7 +95,7 @@ def test_a_confirm_is_not_given_after_a_failed_sync(broker: BrokerProcess, disk:
     assert take_all(connect(), "q")[: len(BODIES)] == BODIES
 
 
-def test_what_cannot_be_read_back_stays_in_the_store(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_what_cannot_be_read_back_stays_in_the_store(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     publisher, consumer, declarer = publisher_of(connect), connect(), connect()
     publisher.publish("q", *BACKLOG)
     publisher.wait_for_confirms(len(BODIES) + len(BACKLOG))
@@ -113,7 +113,7 @@ def test_what_cannot_be_read_back_stays_in_the_store(broker: BrokerProcess, disk
     assert take_all(connect(), "q") == BODIES + BACKLOG
 
 
-def test_short_writes_are_none_of_the_brokers_business(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_short_writes_are_none_of_the_brokers_business(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     """Whoever writes the rest has written it all."""
     disk.fail("write short")
     publisher = publisher_of(connect)
@@ -137,14 +137,12 @@ def test_short_writes_are_none_of_the_brokers_business(broker: BrokerProcess, di
         ("open erofs", "cannot write to the data directory"),
     ],
 )
-def test_who_cannot_start_says_why(
-    broker: BrokerProcess, disk: Disk, connect: Connect, fault: str, reason: str
-) -> None:
+def test_who_cannot_start_says_why(broker: Amqpy, disk: Disk, connect: Connect, fault: str, reason: str) -> None:
     publisher_of(connect)
     broker.stop()
     disk.fail(fault)
     broker.launch()
-    lines = broker.fail()
+    lines = broker.wait_for_failure()
     assert len(lines) == 1, lines
     (line,) = lines
     assert line.startswith("amqpy: ")
@@ -155,12 +153,14 @@ def test_who_cannot_start_says_why(
 
 
 def test_a_second_broker_is_refused_and_the_first_goes_on(
-    broker: BrokerProcess, data_dir: Path, connect: Connect
+    broker: Amqpy, tmp_path: Path, data_dir: Path, connect: Connect
 ) -> None:
     publisher = publisher_of(connect)
-    second = BrokerProcess(data_dir)
+    folder = tmp_path / "second"
+    folder.mkdir()
+    second = Amqpy(folder, data_dir=data_dir)
     second.launch()
-    assert second.fail() == [f"amqpy: the data directory {data_dir} is in use by another broker"]
+    assert second.wait_for_failure() == [f"amqpy: the data directory {data_dir} is in use by another broker"]
     publisher.publish("q", b"10")
     publisher.wait_for_confirms(11)
     broker.restart(kill=True)

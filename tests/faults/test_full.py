@@ -5,7 +5,8 @@ import threading
 import pika
 from pamqp.commands import Basic, Confirm, Queue, Tx
 
-from tests.clients.broker_process import BrokerProcess
+from interop.kit.brokers import Amqpy
+from tests.clients.blocking import parameters
 from tests.faults.conftest import Connect
 from tests.faults.disk import Disk
 from tests.faults.peer import DEADLINE_S, Peer, take_all
@@ -26,17 +27,17 @@ def publisher_of(connect: Connect, *, heartbeat_s: int = 0) -> Peer:
     return peer
 
 
-def fill(broker: BrokerProcess, disk: Disk, peer: Peer) -> None:
+def fill(broker: Amqpy, disk: Disk, peer: Peer) -> None:
     """The disk is full, this peer's message the first that has no place, and its next is not heard."""
     disk.fail("write enospc")
     peer.publish("q", b"10")
-    broker.process.wait_for_line(FULL, DEADLINE_S)
-    broker.process.wait_for_line(ALARM, DEADLINE_S)
+    broker.program.wait_for_line(FULL, DEADLINE_S)
+    broker.program.wait_for_line(ALARM, DEADLINE_S)
     peer.publish("q", b"11")
     assert peer.expect("Connection.Blocked").method.reason == "low on disk"
 
 
-def test_a_full_disk_costs_nothing_but_time(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_a_full_disk_costs_nothing_but_time(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     publisher, consumer = publisher_of(connect, heartbeat_s=1), connect(heartbeat_s=1)
     declarer, committer = connect(heartbeat_s=1), connect(heartbeat_s=1)
     committer.ask(Tx.Select())
@@ -58,7 +59,7 @@ def test_a_full_disk_costs_nothing_but_time(broker: BrokerProcess, disk: Disk, c
     # Who waits for a promise waits for nothing else: heartbeats come. So it does in pika's opinion.
     declarer.say(Queue.Declare(queue="new", durable=True))
     committer.say(Tx.Commit())
-    with pika.BlockingConnection(broker.address.parameters(heartbeat=1)) as connection:
+    with pika.BlockingConnection(parameters(broker.address, heartbeat=1)) as connection:
         waiting = threading.Thread(target=connection.channel().queue_declare, args=("of pika",), kwargs={"durable": 1})
         waiting.start()
         for peer in (declarer, committer, publisher, consumer):
@@ -69,7 +70,7 @@ def test_a_full_disk_costs_nothing_but_time(broker: BrokerProcess, disk: Disk, c
         waiting.join(DEADLINE_S)
         assert not waiting.is_alive()
 
-    broker.process.wait_for_line("the store has space again", DEADLINE_S)
+    broker.program.wait_for_line("the store has space again", DEADLINE_S)
     declarer.expect("Queue.DeclareOk")
     committer.expect("Tx.CommitOk")
     publisher.expect("Connection.Unblocked")
@@ -83,19 +84,19 @@ def test_a_full_disk_costs_nothing_but_time(broker: BrokerProcess, disk: Disk, c
     assert take_all(witness, "q") == [b"9", b"10", b"11"]
 
 
-def test_a_stop_does_not_wait_for_space(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_a_stop_does_not_wait_for_space(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     """Everybody is told, whatever they wait for, and so is the operator."""
     publisher, declarer = publisher_of(connect), connect()
     fill(broker, disk, publisher)
     declarer.say(Queue.Declare(queue="new", durable=True))
     witness = connect()
     witness.ask(Queue.Declare(queue="new", passive=True))
-    broker.process.terminate()
+    broker.program.terminate()
     for peer in (publisher, declarer, witness):
         (close,) = peer.end()
         assert close.method.reply_code == 320
         assert close.method.reply_text.endswith("'shutdown'")
-    lines = broker.fail()
+    lines = broker.wait_for_failure()
     assert lines[-1].startswith("amqpy: stopped without space for what was not confirmed yet: cannot write to ")
     assert publisher.confirmed == 10
 
@@ -104,11 +105,11 @@ def test_a_stop_does_not_wait_for_space(broker: BrokerProcess, disk: Disk, conne
     assert take_all(connect(), "q") == [b"%d" % number for number in range(10)]
 
 
-def test_a_stop_writes_all_if_there_is_space_again(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_a_stop_writes_all_if_there_is_space_again(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     publisher = publisher_of(connect)
     disk.fail("write enospc")
     publisher.publish("q", b"10")
-    broker.process.wait_for_line(FULL, DEADLINE_S)
+    broker.program.wait_for_line(FULL, DEADLINE_S)
     disk.work()
     broker.stop()
     broker.start()

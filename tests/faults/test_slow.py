@@ -4,11 +4,11 @@ import psutil
 import pytest
 from pamqp.commands import Basic, Confirm, Queue
 
-from tests.clients.broker_process import BrokerProcess
+from interop.kit.brokers import Amqpy
+from tests.amqp.client import publish_frames
 from tests.faults.conftest import Connect
 from tests.faults.disk import Disk
 from tests.faults.peer import DEADLINE_S, Peer, take_all
-from tests.session.client import publish_frames
 
 ROUND_TRIPS = 1000
 BODY = bytes(32 * 1024)
@@ -17,11 +17,11 @@ SENT_MAX = 80 * 2**20
 MEMORY_MAX = 160 * 2**20
 
 
-def hold_up(broker: BrokerProcess, disk: Disk, peer: Peer) -> None:
+def hold_up(broker: Amqpy, disk: Disk, peer: Peer) -> None:
     """The disk is busy with this peer's message until the next order."""
     disk.fail("sync wait", last=1)
     peer.publish("q", b"first")
-    broker.process.wait_until(disk.is_waited_for, DEADLINE_S)
+    broker.program.wait_until(disk.is_waited_for, DEADLINE_S)
 
 
 def publisher_of(connect: Connect) -> Peer:
@@ -31,7 +31,7 @@ def publisher_of(connect: Connect) -> Peer:
     return peer
 
 
-def test_while_the_disk_is_busy_others_are_served(broker: BrokerProcess, disk: Disk, connect: Connect) -> None:
+def test_while_the_disk_is_busy_others_are_served(broker: Amqpy, disk: Disk, connect: Connect) -> None:
     """However long one sync takes, others have as many turns as they want: the event loop does not wait for it."""
     publisher, other, consumer = publisher_of(connect), connect(), connect()
     other.ask(Queue.Declare(queue="other"))
@@ -74,7 +74,7 @@ def flood(peer: Peer, witness: Peer, *, delivery_mode: int) -> tuple[int, bytes]
 @pytest.mark.parametrize("delivery_mode", [2, 1], ids=["persistent", "transient"])
 @pytest.mark.parametrize("confirms", [True, False], ids=["confirms", ""])
 def test_what_waits_for_the_disk_has_a_limit(
-    broker: BrokerProcess, disk: Disk, connect: Connect, delivery_mode: int, *, confirms: bool
+    broker: Amqpy, disk: Disk, connect: Connect, delivery_mode: int, *, confirms: bool
 ) -> None:
     """Whether it is to survive, or there is too much of it for the memory."""
     first, witness, peer = publisher_of(connect), connect(), connect()
@@ -83,7 +83,7 @@ def test_what_waits_for_the_disk_has_a_limit(
     hold_up(broker, disk, first)
     sent, rest = flood(peer, witness, delivery_mode=delivery_mode)
     assert sent < SENT_MAX
-    assert psutil.Process(broker.process.pid).memory_info().rss < MEMORY_MAX
+    assert psutil.Process(broker.program.pid).memory_info().rss < MEMORY_MAX
     assert disk.is_waited_for()
     disk.work()
     peer.send(rest)

@@ -24,7 +24,7 @@ def test_there_are_some() -> None:
 def test_it_can_be_run(library: Library) -> None:
     assert library.language in LANGUAGES
     assert library.programs
-    names = [each.name for each in (*library.programs, *library.suites)]
+    names = [program.name for program in library.programs] + [suite.name for suite in library.suites]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[\w,. -]+", name) for name in names), "names are names of files, too"
 

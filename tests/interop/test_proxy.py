@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from interop.clients.proxy import CLOSE, CLOSE_OK, OLD_CLOSE, OLD_CLOSE_OK, Proxy
+from interop.kit.address import Address
 
 DEADLINE_S = 10
 FRAME = b"\x01\x00\x01\x00\x00\x00\x02ab\xce"
@@ -19,7 +20,7 @@ class Ends:
 
     def __init__(self, proxy: Proxy, broker: socket.socket) -> None:
         self._proxy = proxy
-        self.client = socket.create_connection(("127.0.0.1", proxy.port), timeout=DEADLINE_S)
+        self.client = socket.create_connection(("127.0.0.1", proxy.address.port), timeout=DEADLINE_S)
         self.broker, _ = broker.accept()
         self.broker.settimeout(DEADLINE_S)
 
@@ -31,14 +32,11 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    with socket.create_server(("127.0.0.1", 0)) as broker:
-        proxy = Proxy(*broker.getsockname())
-        proxy.start()
+    with socket.create_server(("127.0.0.1", 0)) as broker, Proxy(Address(*broker.getsockname())) as proxy:
         both = Ends(proxy, broker)
         yield both
         both.client.close()
         both.broker.close()
-        proxy.stop()
 
 
 def received(end: socket.socket, count: int) -> bytes:
@@ -91,6 +89,8 @@ def test_an_operator_closes_as_the_version_has_it(ends: Ends, version: bytes, cl
 
 
 def test_who_does_not_answer_an_operator_is_cut(ends: Ends) -> None:
+    ends.broker.sendall(FRAME)
+    assert received(ends.client, len(FRAME)) == FRAME
     ends.command(b"close")
     assert received(ends.client, len(CLOSE)) == CLOSE
     assert ends.client.recv(1) == b""

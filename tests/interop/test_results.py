@@ -1,6 +1,7 @@
 """Results are kept, and judged."""
 
 from pathlib import Path
+from typing import Any
 
 from interop.clients import report, results
 from interop.clients.library import Library, Program, Sdist, Suite
@@ -8,7 +9,7 @@ from interop.clients.results import LibraryResult, Results, SuiteResult
 from interop.clients.tap import Check
 
 
-def library(**suite: object) -> Library:
+def library(**suite: Any) -> Library:  # noqa: ANN401
     own_tests = Suite(source=Sdist("lib==1"), command=("pytest",), **suite)
     return Library("Lib", "Python", "a library", programs=(Program("all", ("x",)),), suites=(own_tests,), folder="lib")
 
@@ -22,6 +23,12 @@ def test_saved_results_are_found_again_and_others_stay(tmp_path: Path) -> None:
     results.save(path, Results("broker 1", {"other": failing("x"), "lib": failing("a")}))
     results.save(path, Results("broker 2", {"lib": failing()}))
     assert results.load(path) == Results("broker 2", {"lib": failing(), "other": failing("x")})
+
+
+def test_a_line_is_saved_for_each_library(tmp_path: Path) -> None:
+    path = tmp_path / "broker.json"
+    results.save(path, Results("broker 1", {"other": failing("x"), "lib": failing("a")}))
+    assert [line.split(":")[0] for line in path.read_text().splitlines()] == ['{"broker"', '"lib"', '"other"', "}}"]
 
 
 def test_what_failures_said_is_not_saved(tmp_path: Path) -> None:

@@ -7,21 +7,21 @@ from interop import rabbitmq
 from interop.matrix import features
 from interop.matrix.__main__ import main
 from interop.matrix.bodies import body, checksum, runs
+from interop.matrix.brokers import Player
 from interop.matrix.cells import AT_ONCE, FEATURES, LATE, NEVER, QUICK, READERS, SIZES, Cell, cells, quick_cells
 from interop.matrix.report import line_of, table
 from interop.matrix.run import Outcome, growth_max_mib, judged
 from interop.matrix.scene import Told, play
-from interop.matrix.subjects import Subject
 from interop.parity.amqpy import running_amqpy
 
 CELL = Cell("some.thing", "1K", LATE)
-RABBITMQ, AMQPY = Subject("RabbitMQ", "url"), Subject("amqpy", "url", is_amqpy=True)
+RABBITMQ, AMQPY = Player("RabbitMQ", "url"), Player("amqpy", "url", is_amqpy=True)
 LINES = {"consumer": ["basic.deliver c: 1-3"], "cell": ["left in queue: 0"]}
 features.load()
 
 
-def outcome(reference: Told, subject: Told, cell: Cell = CELL) -> Outcome:
-    return judged(cell, [(RABBITMQ, reference), (AMQPY, subject)])
+def outcome(reference: Told, player: Told, cell: Cell = CELL) -> Outcome:
+    return judged(cell, [(RABBITMQ, reference), (AMQPY, player)])
 
 
 def test_the_same_passes() -> None:

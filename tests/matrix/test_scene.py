@@ -30,7 +30,7 @@ def right(number: int) -> bytes:
 
 
 @contextlib.contextmanager
-def scene_with(reader: str = AT_ONCE, deadline_s: float = 20.0, **answers: Answer) -> Iterator[Scene]:
+def scene_with(reader: str = AT_ONCE, deadline_s: float = 20.0, /, **answers: Answer) -> Iterator[Scene]:
     """A scene on a fake broker with these answers. Its peers hang up in any case: the broker waits for that."""
     with fake_broker(**answers) as broker:
         scene = Scene(broker, Cell("none", "1K", reader), deadline_s)
@@ -100,7 +100,7 @@ def test_confirms_are_told_as_sets() -> None:
 
 
 def test_what_does_not_come_is_told_and_does_not_end_the_cell() -> None:
-    with scene_with(deadline_s=0.1, **consumed(delivery(1, right(1)))) as scene:
+    with scene_with(AT_ONCE, 0.1, **consumed(delivery(1, right(1)))) as scene:
         peer = scene.reader("consumer")
         scene.consume(peer, "queue")
         scene.gather(peer, 2)

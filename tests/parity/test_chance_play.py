@@ -90,13 +90,18 @@ def test_what_is_rolled_back_is_to_be_settled_again() -> None:
     answer = "tx_select('a1')\n" + GET + "basic_ack('a1')\nbasic_ack('a1')\ntx_rollback('a1')\nbasic_ack('a1')\n"
     assert "tx.rollback-ok" not in answer
     tags = itertools.count(1)
-    seen = []
+    seen: list[int] = []
+
+    def note(frame: Frame) -> list[bytes]:
+        seen.append(frame.fields["delivery_tag"])
+        return []
+
     told = notes(
         answer,
         tx_select=lambda _: [method("tx.select-ok")],
         tx_rollback=lambda _: [method("tx.rollback-ok")],
         basic_get=lambda _: message("basic.get-ok", b"body", delivery_tag=next(tags)),
-        basic_ack=lambda frame: seen.append(frame.fields["delivery_tag"]) or [],
+        basic_ack=note,
     )
     assert seen == [1, 1]
     assert "    a1: tx.rollback-ok" in told

@@ -7,11 +7,11 @@ import trio
 from trio.testing import MockClock
 
 from amqpy.config import Config
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
 from amqpy.server.flusher import Flusher
 
 from .peer import Server
-from .stored import Disk, StoredServer
+from .stored_harness import Disk, StoredServer
 
 
 @pytest.fixture

@@ -5,17 +5,23 @@ time and is exact. A test asks for that with the fixture `server`.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import trio
 from pamqp.base import Frame as Method
 from pamqp.commands import Channel, Connection
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
+from amqpy.amqp import connection_events
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
-from amqpy.core.journal import Journal
+from amqpy.core.durability.journal import Journal
+from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.reactor import Reactor
-from tests.session.client import (
+from amqpy.server.transport import Transport
+from tests.amqp.client import (
     HEADER,
     Received,
     Transcript,
@@ -68,7 +74,7 @@ class Peer:
         await self.say(method, channel=channel)
         return await self.expect(f"{method.name}Ok")
 
-    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: object) -> None:
+    async def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> None:  # noqa: ANN401
         await self.send(publish_frames(routing_key, payload, **more))
 
     async def expect(self, name: str) -> Received:
@@ -84,7 +90,7 @@ class Peer:
                 data = await self.stream.receive_some()
                 if not data:
                     return None
-                self._read += [each for each in self._transcript.read(data) if not is_heartbeat(each)]
+                self._read += [each for each in self._transcript.read(bytes(data)) if not is_heartbeat(each)]
         return self._read.pop(0)
 
     async def rest(self) -> list[Received]:
@@ -98,12 +104,51 @@ class Peer:
         await self.stream.aclose()
 
 
+def session_of(connection: ConnectionTasks) -> ConnectionSession:
+    """The conversation of a connection that speaks AMQP."""
+    assert isinstance(connection.session, ConnectionSession)
+    return connection.session
+
+
+class MemoryTransport:
+    """A stream of Trio's for tests as a `Transport`: all that is sent has to wait for the writer task."""
+
+    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+        self._stream = stream
+
+    def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
+        return 0
+
+    async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
+        data = b"".join(buffers)
+        await self._stream.wait_send_all_might_not_block()
+        await self._stream.send_all(data)
+        return len(data)
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    def receive_nowait(self, max_bytes: int) -> bytes:
+        return b""
+
+    def receive_within(self, seconds: float) -> bytes:
+        return b""
+
+    async def finish(self) -> None:
+        """What was sent is there."""
+
+    def close(self) -> None:
+        self._stream.send_stream.close()
+        self._stream.receive_stream.close()
+
+
 class Server:
     """A reactor and its peers."""
 
     def __init__(self, config: Config, journal: Journal | None = None) -> None:
         self.broker = make_broker(config, journal)
-        self.reactor = Reactor(self.broker, make_users(self.broker), config, log=LOG)
+        self.reactor = Reactor(self.broker, log=LOG)
+        self.make_session = partial(ConnectionSession, self.broker, make_users(self.broker))
         self.peers: list[Peer] = []
         self._left = trio.Event()
 
@@ -112,12 +157,12 @@ class Server:
         ours, theirs = lockstep_stream_pair() if lockstep else memory_stream_pair()
         peer = Peer(theirs)
         self.peers.append(peer)
-        self.accept(ours, f"peer {len(self.peers)}")
+        self.accept(MemoryTransport(ours), f"peer {len(self.peers)}")
         return peer
 
-    def accept(self, stream: trio.abc.Stream, name: str) -> None:
+    def accept(self, transport: Transport, name: str) -> None:
         async def serve() -> None:
-            await self.reactor.serve(stream, name=name, from_loopback=True)
+            await self.reactor.serve(transport, self.make_session, connection_events.Peer(name), from_loopback=True)
             self._left.set()
             self._left = trio.Event()
 
@@ -128,10 +173,10 @@ class Server:
         await peer.open(*(channels or (1,)), heartbeat_s=heartbeat_s)
         return peer
 
-    async def until_gone(self, links: int = 0) -> None:
+    async def until_gone(self, connections: int = 0) -> None:
         """Waits until no more than so many connections are left."""
         with trio.fail_after(DEADLINE_S):
-            while len(self.reactor.links) > links:
+            while len(self.reactor.connections) > connections:
                 await self._left.wait()
 
     async def hang_up(self, peers: Iterable[Peer] | None = None) -> None:

@@ -1,5 +1,8 @@
 """An administrator's operations are turns of the reactor: whoever they concern hears of them at once."""
 
+import gc
+import weakref
+
 import pytest
 import trio
 from pamqp.commands import Basic, Connection, Queue
@@ -41,6 +44,17 @@ async def test_what_is_refused_is_no_bug(autojump_clock: MockClock, server: Serv
         server.reactor.administer(lambda: server.broker.administration.delete_vhost("nope"))
     assert server.reactor.internal_errors == 0
     assert server.reactor.administer(lambda: server.broker.administration.policies("/")) == []
+
+
+async def test_a_refusal_is_let_go_without_the_garbage_collector(autojump_clock: MockClock, server: Server) -> None:
+    gc.disable()
+    try:
+        server.reactor.administer(lambda: server.broker.administration.delete_vhost("nope"))
+    except AdministrationError as error:
+        refusal = weakref.ref(error)
+    finally:
+        gc.enable()
+    assert refusal() is None
 
 
 async def test_a_bug_is_counted_and_told(autojump_clock: MockClock, nursery: trio.Nursery) -> None:

@@ -7,10 +7,10 @@ import trio
 from pamqp.commands import Basic, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpy.server.link import HELD_MAX
-from amqpy.server.monitor import MachineGauge, cgroup_limits, monitor
+from amqpy.server.connection_tasks import HELD_MAX
+from amqpy.server.resource_monitor import MachineGauge, cgroup_limits, monitor_resources
 from amqpy.wire.outbox import HIGH
-from tests.session.client import method_frame, publish_frames
+from tests.amqp.client import method_frame, publish_frames
 
 from .peer import Peer, Server
 
@@ -128,7 +128,7 @@ async def test_a_stop_closes_blocked_connections(autojump_clock: MockClock, serv
         await peer.expect("Connection.Close")
         await peer.say(Connection.CloseOk(), channel=0)
     assert trio.current_time() == began_at
-    assert not server.reactor.links
+    assert not server.reactor.connections
     assert server.ready("q") == 0
 
 
@@ -167,7 +167,7 @@ class FakeGauge:
 async def test_the_memory_is_measured_every_second(autojump_clock: MockClock, server: Server) -> None:
     gauge = FakeGauge()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(monitor, server.reactor, None, gauge)
+        nursery.start_soon(monitor_resources, server.reactor, None, gauge)
         await trio.sleep(10.5)
         peer = await publisher(server)
         await peer.publish("q")
@@ -188,7 +188,7 @@ async def test_memory_that_was_freed_does_not_count(autojump_clock: MockClock, s
     """It is given back first, but only if it matters."""
     gauge = FakeGauge()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(monitor, server.reactor, None, gauge)
+        nursery.start_soon(monitor_resources, server.reactor, None, gauge)
         await trio.sleep(10.5)
         gauge.kept = 2 * GB
         await trio.sleep(10)
@@ -206,9 +206,14 @@ async def test_giving_back_takes_no_more_than_a_share_of_the_time(
 ) -> None:
     gauge = FakeGauge()
     gauge.used = 9 * GB
-    monkeypatch.setattr(gauge, "memory_used", lambda: autojump_clock.jump(0.2) or gauge.used)
+
+    def measure_slowly() -> int:
+        autojump_clock.jump(0.2)
+        return gauge.used
+
+    monkeypatch.setattr(gauge, "memory_used", measure_slowly)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(monitor, server.reactor, None, gauge)
+        nursery.start_soon(monitor_resources, server.reactor, None, gauge)
         await trio.sleep(100)
         assert server.broker.alarms
         nursery.cancel_scope.cancel()
@@ -219,7 +224,7 @@ async def test_the_disk_is_measured_the_more_often_the_fuller_it_is(autojump_clo
     gauge = FakeGauge()
     began_at = trio.current_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(monitor, server.reactor, "data", gauge)
+        nursery.start_soon(monitor_resources, server.reactor, "data", gauge)
         await trio.sleep(9)
         gauge.free = 175_000_000
         await trio.sleep(1.5)
@@ -243,7 +248,7 @@ async def test_a_disk_that_cannot_be_measured_changes_nothing(
 ) -> None:
     gauge = FakeGauge()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(monitor, server.reactor, "data", gauge)
+        nursery.start_soon(monitor_resources, server.reactor, "data", gauge)
         await wait_all_tasks_blocked()
         gauge.free = OSError(5, "Input/output error")
         await trio.sleep(60)

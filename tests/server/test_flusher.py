@@ -7,14 +7,14 @@ import trio
 from pamqp.commands import Basic, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpy.core.queues import lane
+from amqpy.core.queues import paged_fifo
 from amqpy.server import flusher as flusher_module
-from amqpy.server.stream import SocketStream
+from amqpy.server.transport import SocketTransport
 from amqpy.store.store import StoreFull
-from tests.session.client import publish_frames
+from tests.amqp.client import publish_frames
 
 from .peer import Peer
-from .stored import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
+from .stored_harness import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- syncs
 
@@ -102,14 +102,14 @@ async def test_who_publishes_too_fast_is_not_read(
 ) -> None:
     """Whether its messages are to survive, or are on disk for want of memory."""
     monkeypatch.setattr(flusher_module, "BEHIND_BYTES", 10_000)
-    monkeypatch.setattr(lane, "WINDOW_MESSAGES", 2)
+    monkeypatch.setattr(paged_fifo, "WINDOW_MESSAGES", 2)
     peer = await publisher_of(stored)
-    (link,) = stored.reactor.links
+    (connection,) = stored.reactor.connections
     stored.disk.slow_down()
     for _ in range(30):
         await peer.publish("q", bytes(1000), delivery_mode=delivery_mode)
         await wait_all_tasks_blocked()
-    assert link.session.paused
+    assert connection.session.paused
     count = stored.ready("q")
     assert 8 <= count < 15
 
@@ -120,14 +120,14 @@ async def test_who_publishes_too_fast_is_not_read(
         await consumer.expect("Basic.Deliver")
         await consumer.say(Basic.Ack(tag))
     assert await says_nothing(consumer)
-    assert link.session.paused
+    assert connection.session.paused
 
     await stored.disk.speed_up()
     for _ in range(30 - count):
         await consumer.expect("Basic.Deliver")
     while await acked(peer) < 30:
         pass
-    assert not link.session.paused
+    assert not connection.session.paused
 
 
 async def test_who_does_not_publish_is_read_although_the_disk_is_behind(
@@ -148,7 +148,7 @@ async def test_who_goes_while_it_waits_for_the_disk_is_missed(
     monkeypatch.setattr(flusher_module, "BEHIND_BYTES", 10_000)
     stored.disk.slow_down()
     await publish(peer, *[bytes(1000)] * 20)
-    assert next(iter(stored.reactor.links)).session.paused
+    assert next(iter(stored.reactor.connections)).session.paused
     await peer.publish("q", b"last words", delivery_mode=2)
     await peer.vanish()
     await stored.until_gone(1)
@@ -167,7 +167,7 @@ async def test_who_waits_for_the_disk_is_heard_in_order(
     stored.disk.slow_down()
     bodies = [b"%d" % number * 1000 for number in range(100)]
     await publish(peer, *bodies)
-    assert next(iter(stored.reactor.links)).session.paused
+    assert next(iter(stored.reactor.connections)).session.paused
     await stored.disk.speed_up()
     while await acked(peer) < len(bodies):
         pass
@@ -241,7 +241,7 @@ async def test_on_sockets_nothing_leaves_early_either(disk: Disk, nursery: trio.
     server = StoredServer(disk)
     await nursery.start(server.reactor.run)
     ours, theirs = socket.socketpair()
-    server.accept(SocketStream(ours), "peer")
+    server.accept(SocketTransport(ours), "peer")
     peer = Peer(trio.SocketStream(trio.socket.from_stdlib_socket(theirs)))
     await peer.open(1)
     await wait_all_tasks_blocked()

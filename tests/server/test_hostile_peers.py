@@ -8,9 +8,9 @@ from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from amqpy.config import Config
-from tests.session.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
+from tests.amqp.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
-from .peer import Peer, Server
+from .peer import MemoryTransport, Peer, Server, session_of
 
 HANDSHAKE_TIMEOUT_S = Config().handshake_timeout_ms / 1000
 HEARTBEAT_S = 60
@@ -160,7 +160,7 @@ async def test_a_connection_that_breaks_while_it_is_read(autojump_clock: MockClo
     ours, theirs = memory_stream_pair()
     peer = Peer(theirs)
     server.peers.append(peer)
-    server.accept(ours, "breaking")
+    server.accept(MemoryTransport(ours), "breaking")
     await peer.open(1)
     await peer.ask(Queue.Declare(queue="own", exclusive=True))
 
@@ -288,6 +288,7 @@ async def test_channels_opened_and_closed_without_end_leave_nothing(autojump_clo
         await peer.ask(Basic.Consume(queue="q"), channel=2)
         await peer.ask(Confirm.Select(), channel=2)
         await peer.ask(Channel.Close(200, "", 0, 0), channel=2)
-    (link,) = server.reactor.links
-    assert list(link.session.channels) == list(link.session.hot) == [1]
+    (connection,) = server.reactor.connections
+    session = session_of(connection)
+    assert list(session.channels) == list(session.fast_channels) == [1]
     assert not server.broker.vhosts["/"].queues["q"].consumers

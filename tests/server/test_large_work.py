@@ -4,7 +4,7 @@ from pamqp.commands import Basic, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.core.jobs import UNITS_AT_ONCE
-from tests.session.client import method_frame, publish_frames
+from tests.amqp.client import method_frame, publish_frames
 
 from .peer import Peer, Server
 
@@ -46,8 +46,8 @@ async def test_a_peer_that_leaves_meanwhile_leaves_nothing(autojump_clock: MockC
     await peer.stream.aclose()
     await wait_all_tasks_blocked()
     assert server.ready("q") == 1
-    assert not server.broker.agenda.jobs
-    assert not server.reactor.links
+    assert not server.broker.scheduler.jobs
+    assert not server.reactor.connections
 
 
 async def test_a_stop_finishes_what_nobody_waits_for(autojump_clock: MockClock, server: Server) -> None:
@@ -59,16 +59,16 @@ async def test_a_stop_finishes_what_nobody_waits_for(autojump_clock: MockClock, 
     await wait_all_tasks_blocked()
     administration = server.broker.administration
     server.reactor.administer(lambda: administration.set_policy("/", "p", "", {"max-length": 1}))
-    assert server.broker.agenda.jobs
+    assert server.broker.scheduler.jobs
     await server.reactor.drain("stop")
-    assert {queue.ruling.policy for queue in server.broker.vhosts["/"].queues.values()} == {"p"}
+    assert {queue.policy.policy for queue in server.broker.vhosts["/"].queues.values()} == {"p"}
 
 
 async def test_a_stop_finishes_it(autojump_clock: MockClock, server: Server) -> None:
     peer = await owing(server)
-    server.reactor.turn(next(iter(server.reactor.links)), method_frame(Basic.Ack(0, multiple=True), 1))
-    assert server.broker.agenda.jobs
+    server.reactor.turn(next(iter(server.reactor.connections)), method_frame(Basic.Ack(0, multiple=True), 1))
+    assert server.broker.scheduler.jobs
     await server.reactor.drain("stop")
-    assert not server.broker.agenda.jobs
+    assert not server.broker.scheduler.jobs
     assert server.broker.message_count() == 0
     assert (await peer.expect("Connection.Close")).method.reply_code == Connection.Close(320, "", 0, 0).reply_code

@@ -1,7 +1,7 @@
-"""After a connection nothing of it is left: no task, no link, no object.
+"""After a connection nothing of it is left: no task, no connection, no object.
 
 Objects must go with their last reference, without the garbage collector: in a broker it looks for cycles seldom, so
-that nobody waits for it (see `amqpy.server.collector`).
+that nobody waits for it (see `amqpy.server.garbage_collection`).
 """
 
 import gc
@@ -11,21 +11,23 @@ from typing import TypeAlias
 
 import pytest
 import trio
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
+from pamqp.common import FieldTable
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from amqpy.amqp.basic_methods import ConsumerTarget
+from amqpy.amqp.channel import ChannelSession as ChannelSession
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.message import Message
-from amqpy.core.queues.consumers import Consumer
+from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue as CoreQueue
-from amqpy.server.link import Link
-from amqpy.session.basic import Subscription
-from amqpy.session.channel import Channel as ChannelSession
-from amqpy.session.connection import ConnectionSession
-from tests.session.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
+from amqpy.server.connection_tasks import ConnectionTasks
+from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
 from .peer import Peer, Server
 
-OF_A_CONNECTION = (Link, ConnectionSession, ChannelSession, Subscription, Consumer, Message)
+OF_A_CONNECTION = (ConnectionTasks, ConnectionSession, ChannelSession, ConsumerTarget, Consumer, Message)
 
 
 def living() -> dict[str, int]:
@@ -231,7 +233,7 @@ async def test_a_cancelled_consumer_leaves_no_object(
     ids=str,
 )
 async def test_a_deleted_queue_leaves_no_object(
-    autojump_clock: MockClock, server: Server, no_collector: None, arguments: dict[str, object]
+    autojump_clock: MockClock, server: Server, no_collector: None, arguments: FieldTable
 ) -> None:
     """With messages that wait, one that came back, and one that a consumer still has."""
     peer = await server.opened()
@@ -295,7 +297,7 @@ async def test_messages_are_freed_when_they_are_done_with(
 
 @pytest.mark.parametrize("method", [Queue.Purge, Queue.Delete])
 async def test_messages_are_freed_when_they_are_purged(
-    autojump_clock: MockClock, server: Server, no_collector: None, method: Callable[..., object]
+    autojump_clock: MockClock, server: Server, no_collector: None, method: Callable[..., Method]
 ) -> None:
     """Even when nothing else is ever due: there are no heartbeats here."""
     peer = await server.opened(heartbeat_s=0)
@@ -325,9 +327,9 @@ async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: 
 
 async def test_a_stream_is_let_go(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
     peer = await server.opened()
-    (link,) = server.reactor.links
-    stream = weakref.ref(link._stream)  # noqa: SLF001 (it is what must go)
-    del link
+    (connection,) = server.reactor.connections
+    stream = weakref.ref(connection._transport)  # noqa: SLF001 (it is what must go)
+    del connection
     await peer.vanish()
     await server.until_gone()
     await wait_all_tasks_blocked()

@@ -1,14 +1,19 @@
 """Where connections come from: addresses, unix sockets, and what cannot be listened on."""
 
+import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from pamqp.commands import Queue
 
+from amqpy.amqp.state import InputState
 from amqpy.config import Config
-from amqpy.server.listener import address_of, open_listeners
+from amqpy.server.listener import address_of, open_listeners, serve
+from amqpy.wire.outbox import Outbox
 
 from .peer import Peer
 from .test_sockets import Listening
@@ -23,7 +28,7 @@ async def close(listeners: list[trio.SocketListener]) -> None:
 
 async def test_port_0_is_a_free_port_and_told() -> None:
     one, other = await open_listeners(Config(port=0)), await open_listeners(Config(port=0))
-    addresses = {address_of(each) for each in one + other}
+    addresses = {str(address_of(each)) for each in one + other}
     assert len(addresses) == 2
     assert all(each.startswith("127.0.0.1:") and not each.endswith(":0") for each in addresses)
     await close(one + other)
@@ -32,7 +37,7 @@ async def test_port_0_is_a_free_port_and_told() -> None:
 async def test_several_addresses(tmp_path: Path) -> None:
     listeners = await open_listeners(Config(listen=("127.0.0.1:0", "localhost:0", f"unix:{tmp_path}/s")))
     assert len(listeners) >= 3
-    assert address_of(listeners[-1]) == f"unix:{tmp_path}/s"
+    assert str(address_of(listeners[-1])) == f"unix:{tmp_path}/s"
     await close(listeners)
 
 
@@ -41,7 +46,7 @@ async def test_ipv6() -> None:
         listeners = await open_listeners(Config(listen=("[::1]:0",)))
     except OSError:
         pytest.skip("this system has no IPv6")
-    assert address_of(listeners[0]).startswith("[::1]:")
+    assert str(address_of(listeners[0])).startswith("[::1]:")
     await close(listeners)
 
 
@@ -67,13 +72,13 @@ async def test_an_address_that_cannot_be_listened_on_is_told_in_one_line(address
         await open_listeners(Config(listen=(address,)))
 
 
-class NoNames:
+class NoNames(trio.abc.HostnameResolver):
     """A resolver that knows nobody, and asks nobody."""
 
-    async def getaddrinfo(self, *arguments: object) -> list[object]:
+    async def getaddrinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async def getnameinfo(self, *arguments: object) -> tuple[str, str]:
+    async def getnameinfo(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401
         raise NotImplementedError
 
 
@@ -81,6 +86,80 @@ async def test_a_host_that_nobody_knows_is_told_in_one_line() -> None:
     trio.socket.set_custom_hostname_resolver(NoNames())
     with pytest.raises(OSError, match=r"^cannot listen on nowhere.invalid:5672: [^\n]*Name or service not known$"):
         await open_listeners(Config(listen=("nowhere.invalid:5672",)))
+
+
+# --- what is served
+
+
+class Echo:
+    """A session of another protocol: it says what it hears, up to a full stop, in its own time."""
+
+    paused = False
+    held_size = 0
+    is_amid_large_frame = False
+
+    def __init__(
+        self, *, log: logging.LoggerAdapter[logging.Logger], wake: Callable[[], object], **rest: object
+    ) -> None:
+        self.log = log
+        self.outbox = Outbox(wake)
+        self.next_at_ms: int | None = None
+        self.is_closed = False
+        self.rest = rest
+
+    @property
+    def input_state(self) -> InputState:
+        return InputState.CLOSED if self.is_closed else InputState.READ
+
+    def receive(self, data: bytes, now_ms: int) -> None:
+        self.outbox.write(data)
+        self.is_closed = data.endswith(b".")
+        self.next_at_ms = None if self.is_closed else now_ms
+
+    def on_timer(self, now_ms: int) -> None:
+        self.outbox.write(b"!")
+        self.next_at_ms = None
+
+    def lost(self, reason: str = "") -> None:
+        self.is_closed = True
+
+    def detach(self) -> None:
+        self.outbox.wake = lambda: None
+
+
+async def read(stream: trio.abc.ReceiveStream, size: int) -> bytes:
+    """So many bytes, or all up to the end."""
+    data = bytearray()
+    while len(data) < size and (part := await stream.receive_some(size - len(data))):
+        data += part
+    return bytes(data)
+
+
+async def test_each_listener_serves_what_its_factory_makes() -> None:
+    config = Config(port=0, strict=True)
+    (listening,) = await open_listeners(config)
+    sessions: list[Echo] = []
+
+    def make_echo(**given: Any) -> Any:  # noqa: ANN401 (a factory's arguments; no client of a broker)
+        sessions.append(Echo(**given))
+        return sessions[-1]
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            server = Listening(config)
+            await nursery.start(server.serve, config)
+            nursery.start_soon(serve, [listening], server.reactor, make_echo)
+            async with await trio.open_tcp_stream(*listening.socket.getsockname()) as stream:
+                for word in (b"one", b"two"):
+                    await stream.send_all(word)
+                    assert await read(stream, 4) == word + b"!"
+                amqp = await server.joined(1)
+                await amqp.ask(Queue.Declare(queue="q"))
+                await amqp.vanish()
+                await stream.send_all(b"end.")
+                assert await read(stream, 5) == b"end."
+            assert sessions[0].rest["from_loopback"] is True
+            nursery.cancel_scope.cancel()
 
 
 # --- unix sockets
@@ -96,8 +175,8 @@ async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
         peer = Peer(await trio.open_unix_socket(path))
         await peer.open(1)
         await peer.ask(Queue.Declare(queue="q"))
-        (link,) = server.reactor.links
-        assert link.name == f"unix -> {path}"
+        (connection,) = server.reactor.connections
+        assert connection.name == f"unix -> {path}"
         await peer.vanish()
         nursery.cancel_scope.cancel()
     assert not path.exists()

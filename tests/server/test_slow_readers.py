@@ -3,27 +3,27 @@
 import contextlib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
 from pamqp.commands import Basic, Channel, Queue
-from trio.testing import MockClock, memory_stream_one_way_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from amqpy.core.queues.queue import READ_MAX
-from amqpy.server.link import STALL_S, Link
-from amqpy.server.stream import SocketStream
+from amqpy.server.connection_tasks import STALL_S, ConnectionTasks
 from amqpy.wire.outbox import HIGH, SEND_MAX
-from tests.session.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
+from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
-from .peer import Peer, Server
-from .stored import StoredServer, publish, publisher_of
+from .peer import MemoryTransport, Peer, Server, session_of
+from .stored_harness import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
 MANY = 10 * HIGH // len(BODY)
 """Many more messages than one peer's share."""
 
 
-async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: object) -> Peer:
+async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **consume: Any) -> Peer:  # noqa: ANN401
     """A peer that consumes, and reads only when told to."""
     peer = await server.opened(lockstep=lockstep)
     await peer.ask(Queue.Declare(queue=queue))
@@ -31,8 +31,8 @@ async def consumer_of(server: Server, queue: str, *, lockstep: bool = True, **co
     return peer
 
 
-def link_of(server: Server, number: int) -> Link:
-    return list(server.reactor.links)[number]
+def link_of(server: Server, number: int) -> ConnectionTasks:
+    return list(server.reactor.connections)[number]
 
 
 @pytest.mark.parametrize("size", [len(BODY), 3_000_000])
@@ -145,14 +145,14 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_droppe
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(limited, 0)
-        assert link.session.gate.is_shut
+        connection = link_of(limited, 0)
+        assert session_of(connection).block.is_blocked
         # The last turn may have been one more receive's worth over the mark.
-        assert LIMIT <= link.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
-        size = link.outbox.size
+        assert LIMIT <= connection.outbox.size < LIMIT + 2 * len(RETURNED) + SEND_MAX
+        size = connection.outbox.size
         await trio.sleep(STALL_S - 1)
-        assert link.outbox.size == size
-        assert len(limited.reactor.links) == 2
+        assert connection.outbox.size == size
+        assert len(limited.reactor.connections) == 2
         await limited.until_gone(1)
         nursery.cancel_scope.cancel()
     assert STALL_S <= trio.current_time() - began_at < STALL_S + 10
@@ -164,10 +164,10 @@ async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, l
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
-        link = link_of(limited, 0)
+        connection = link_of(limited, 0)
         for _ in range(3):
-            assert link.session.gate.is_shut
-            waiting = link.outbox.size // len(BODY)
+            assert session_of(connection).block.is_blocked
+            waiting = connection.outbox.size // len(BODY)
             for _ in range(waiting):
                 await peer.expect("Basic.Return")
             await wait_all_tasks_blocked()
@@ -181,7 +181,7 @@ async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clo
         nursery.start_soon(keep_publishing, peer)
         await wait_all_tasks_blocked()
         await trio.sleep(STALL_S - 1)
-        assert len(limited.reactor.links) == 1
+        assert len(limited.reactor.connections) == 1
         nursery.cancel_scope.cancel()
 
 
@@ -264,7 +264,7 @@ async def test_a_peer_that_only_writes_is_not_given_up(autojump_clock: MockClock
     for _ in range(10):
         await trio.sleep(STALL_S - 1)
         await asker.publish("nowhere")
-        assert len(limited.reactor.links) == 2
+        assert len(limited.reactor.connections) == 2
 
 
 async def test_one_that_waits_for_replies_and_stalls_is_given_up(autojump_clock: MockClock, limited: Server) -> None:
@@ -308,13 +308,13 @@ async def test_a_peer_is_read_when_memory_is_not_short_any_more(autojump_clock: 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.send, method_frame(declare, 1) * (2 * LIMIT // 200))
         await wait_all_tasks_blocked()
-        link = link_of(server, 0)
-        assert link.session.gate.is_shut
+        connection = link_of(server, 0)
+        assert session_of(connection).block.is_blocked
         server.reactor.administer(lambda: resources.note_memory(GB, 10 * GB))
         await wait_all_tasks_blocked()
-        assert not link.session.gate.is_shut
+        assert not session_of(connection).block.is_blocked
     await peer.say(Channel.Close(200, "", 0, 0))
-    assert link.outbox.size > LIMIT, "it has read nothing"
+    assert connection.outbox.size > LIMIT, "it has read nothing"
 
 
 async def test_nobody_is_given_up_because_memory_is_short(autojump_clock: MockClock, server: Server) -> None:
@@ -327,7 +327,7 @@ async def test_nobody_is_given_up_because_memory_is_short(autojump_clock: MockCl
     server.reactor.administer(lambda: resources.note_memory(9 * GB, 10 * GB))
     await trio.sleep(10 * STALL_S)
     assert link_of(server, 0).outbox.overfull
-    assert len(server.reactor.links) == 2
+    assert len(server.reactor.connections) == 2
 
 
 async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, server: Server) -> None:
@@ -338,13 +338,13 @@ async def test_a_reader_of_last_words_has_some_time(autojump_clock: MockClock, s
     await server.hang_up()
 
 
-class TricklingSocket(SocketStream):
-    """A socket whose peer takes a few bytes a second."""
+class TricklingTransport(MemoryTransport):
+    """Its peer takes a few bytes a second."""
 
     PAUSE_S = 1
 
-    def __init__(self, received: trio.abc.ReceiveStream) -> None:
-        self._received = received
+    def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
+        super().__init__(stream)
         self._room = 100_000
         self.taken = bytearray()
 
@@ -354,38 +354,27 @@ class TricklingSocket(SocketStream):
         self.taken += part
         return len(part)
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
-        return b""
-
-    async def wait_send_all_might_not_block(self) -> None:
+    async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
         await trio.sleep(self.PAUSE_S)
         self._room += 3000
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self._received.receive_some(max_bytes))
-
-    def send_eof_nowait(self) -> None:
-        """There is nobody to tell."""
-
-    async def aclose(self) -> None:
-        await self._received.aclose()
+        return self.send_nowait(buffers)
 
 
 async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock, limited: Server) -> None:
     """What it takes within the time is much less than what waits for it, but it is something."""
-    sender, receiver = memory_stream_one_way_pair()
-    socket = TricklingSocket(receiver)
-    limited.accept(socket, "trickling")
+    ours, sender = memory_stream_pair()
+    transport = TricklingTransport(ours)
+    limited.accept(transport, "trickling")
     count = 3 * HIGH // len(BODY)
     await sender.send_all(HEADER + b"".join(method_frame(each, 0) for each in OPENING))
     await sender.send_all(method_frame(Channel.Open(), 1) + RETURNED * count)
     await wait_all_tasks_blocked()
-    (link,) = limited.reactor.links
-    assert link.session.gate.is_shut
-    while link.outbox.size:
+    (connection,) = limited.reactor.connections
+    assert session_of(connection).block.is_blocked
+    while connection.outbox.size:
         await trio.sleep(STALL_S)
-        assert list(limited.reactor.links) == [link]
-    assert names(Transcript().read(bytes(socket.taken)))[-count:] == ["Basic.Return"] * count
+        assert list(limited.reactor.connections) == [connection]
+    assert names(Transcript().read(bytes(transport.taken)))[-count:] == ["Basic.Return"] * count
     await sender.aclose()
     await limited.until_gone()
 
@@ -399,15 +388,15 @@ async def test_one_connection_that_floods_does_not_take_the_turns_of_others(
     """Counted in turns: while the flood has input waiting all the time, each other request is heard within two."""
     flood, other = await server.opened(), await server.opened()
     await other.ask(Queue.Declare(queue="q"))
-    turns: list[Link] = []
+    turns: list[ConnectionTasks] = []
     do = server.reactor.turn
 
-    def turn(link: Link, data: bytes) -> None:
-        turns.append(link)
-        do(link, data)
+    def turn(connection: ConnectionTasks, data: bytes) -> None:
+        turns.append(connection)
+        do(connection, data)
 
     monkeypatch.setattr(server.reactor, "turn", turn)
-    flooding, answering = server.reactor.links
+    flooding, answering = server.reactor.connections
     await flood.send(publish_frames("nowhere", b"x" * 1000) * 20_000)
     for number in range(20):
         before = len(turns)
@@ -429,9 +418,9 @@ async def test_a_long_queue_is_delivered_in_portions(
     sizes = []
     resume = server.reactor.resume
 
-    def resumed(link: Link) -> None:
-        sizes.append(link.outbox.total)
-        resume(link)
+    def resumed(connection: ConnectionTasks) -> None:
+        sizes.append(connection.outbox.total)
+        resume(connection)
 
     monkeypatch.setattr(server.reactor, "resume", resumed)
     for _ in range(MANY):

@@ -18,7 +18,7 @@ from pamqp.commands import Basic, Channel, Connection, Queue
 from amqpy.config import Config
 from amqpy.server import listener
 from amqpy.wire.outbox import HIGH
-from tests.session.client import HEADER, content_frames, method_frame, publish_frames, remains
+from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, remains
 
 from .peer import Peer, Server
 
@@ -35,11 +35,11 @@ class Listening(Server):
 
     async def serve(self, config: Config, task_status: trio.TaskStatus[None]) -> None:
         listeners = await listener.open_listeners(config)
-        self.addresses = [listener.address_of(each) for each in listeners]
+        self.addresses = [str(listener.address_of(each)) for each in listeners]
         async with trio.open_nursery() as nursery:
             await nursery.start(self.reactor.run)
             task_status.started()
-            await listener.serve(listeners, self.reactor)
+            await listener.serve(listeners, self.reactor, self.make_session)
 
     @property
     def port(self) -> int:
@@ -74,7 +74,7 @@ async def server(nursery: trio.Nursery) -> AsyncIterator[Listening]:
     yield server
     for peer in server.peers:
         await peer.vanish()
-    await server.until(lambda: not server.reactor.links)
+    await server.until(lambda: not server.reactor.connections)
     assert remains(server.broker) == {}
     assert server.reactor.internal_errors == 0
 
@@ -139,10 +139,10 @@ async def test_a_consumer_that_does_not_read_fills_the_kernels_buffers_and_its_s
     body, count = bytes(size), 20_000_000 // size
     for _ in range(count):
         await other.publish("q", body)
-    link = next(iter(server.reactor.links))
+    connection = next(iter(server.reactor.connections))
     left: int = (await other.ask(Queue.Declare(queue="q"))).method.message_count
     assert left > 0
-    assert HIGH <= link.outbox.size < HIGH + 2 * len(body)
+    assert HIGH <= connection.outbox.size < HIGH + 2 * len(body)
     # Nothing was lost: the other can have all that the slow one does not take, and the slow one the rest.
     await other.ask(Basic.Consume(queue="q", no_ack=True, consumer_tag="other"))
     for _ in range(left):
@@ -161,10 +161,10 @@ async def test_a_reset_during_deliveries(server: Listening) -> None:
     await consumer.ask(Basic.Consume(queue="q"))
     for _ in range(100):
         await publisher.publish("q", bytes(64 * 1024))
-    await server.until(lambda: list(server.reactor.links)[1].outbox.size >= HIGH)
+    await server.until(lambda: list(server.reactor.connections)[1].outbox.size >= HIGH)
     assert isinstance(consumer.stream, trio.SocketStream)
     reset(consumer.stream)
-    await server.until(lambda: len(server.reactor.links) == 1)
+    await server.until(lambda: len(server.reactor.connections) == 1)
     assert server.ready("q") == 100
 
 
@@ -175,7 +175,7 @@ async def test_a_reset_during_the_handshake(server: Listening, sent: int) -> Non
         await stream.send_all((HEADER * 4)[:sent])
         reset(stream)
     await (await server.joined()).ask(Queue.Declare(queue="q"))
-    await server.until(lambda: len(server.reactor.links) == 1)
+    await server.until(lambda: len(server.reactor.connections) == 1)
 
 
 async def test_half_a_close_is_a_close(server: Listening) -> None:
@@ -184,7 +184,7 @@ async def test_half_a_close_is_a_close(server: Listening) -> None:
     assert isinstance(peer.stream, trio.SocketStream)
     await peer.stream.send_eof()
     assert await peer.rest() == []
-    await server.until(lambda: not server.reactor.links)
+    await server.until(lambda: not server.reactor.connections)
     assert "own" not in server.broker.vhosts["/"].queues
 
 
@@ -226,11 +226,11 @@ async def test_descriptors_return_to_the_base_line(server: Listening) -> None:
         else:
             await stream.aclose()
     held = [await server.dial() for _ in range(50)]
-    await server.until(lambda: len(server.reactor.links) == len(held))
+    await server.until(lambda: len(server.reactor.connections) == len(held))
     assert descriptors() == before + 2 * len(held)
     for stream in held:
         await stream.aclose()
-    await server.until(lambda: not server.reactor.links)
+    await server.until(lambda: not server.reactor.connections)
     assert descriptors() == before
 
 
@@ -239,7 +239,7 @@ async def test_a_message_cut_by_the_end_is_not_published(server: Listening) -> N
     await witness.ask(Queue.Declare(queue="q"))
     await peer.send(method_frame(Basic.Publish(routing_key="q"), 1) + content_frames(bytes(500_000))[:-1])
     await peer.vanish()
-    await server.until(lambda: len(server.reactor.links) == 1)
+    await server.until(lambda: len(server.reactor.connections) == 1)
     assert server.ready("q") == 0
 
 
@@ -284,9 +284,9 @@ async def test_out_of_descriptors_is_not_the_end(
 async def test_a_connection_is_named_by_its_two_ends(server: Listening, caplog: pytest.LogCaptureFixture) -> None:
     peer = await server.joined()
     assert isinstance(peer.stream, trio.SocketStream)
-    (link,) = server.reactor.links
+    (connection,) = server.reactor.connections
     port = peer.stream.socket.getsockname()[1]
-    assert link.name == f"127.0.0.1:{port} -> 127.0.0.1:{server.port}"
+    assert connection.name == f"127.0.0.1:{port} -> 127.0.0.1:{server.port}"
 
 
 async def test_a_peer_that_is_gone_before_we_look(server: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,6 +299,6 @@ async def test_a_peer_that_is_gone_before_we_look(server: Listening, monkeypatch
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
         monkeypatch.setattr(stream.socket, "getpeername", gone, raising=False)
-        nursery.start_soon(server.reactor.serve_socket, stream)
+        nursery.start_soon(listener.serve_socket, server.reactor, server.make_session, stream)
     assert ours.fileno() == -1
-    assert not server.reactor.links
+    assert not server.reactor.connections

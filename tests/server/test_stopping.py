@@ -1,20 +1,22 @@
 """The broker's own troubles: it is told to stop, or it meets a bug of its own."""
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 import trio
 from pamqp.commands import Basic, Channel, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from amqpy.amqp.channel import HANDLERS
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.queues.queue import Queue as CoreQueue
+from amqpy.core.jobs import UNITS_AT_ONCE
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.server import reactor as reactor_module
-from amqpy.server.link import LINGER_S
-from amqpy.session.channel import HANDLERS
-from amqpy.session.connection import ConnectionSession
-from tests.session.client import HEADER, method_frame, publish_frames, raw_frame, remains
+from amqpy.server.connection_tasks import LINGER_S
+from tests.amqp.client import HEADER, method_frame, publish_frames, raw_frame, remains
 
 from .peer import Peer, Server
 
@@ -40,7 +42,7 @@ async def test_drain_tells_everybody_and_waits_for_their_close_ok(autojump_clock
         for peer in peers:
             nursery.start_soon(answer, peer)
         await server.reactor.drain(REASON)
-        assert not server.reactor.links
+        assert not server.reactor.connections
     assert trio.current_time() - began_at == pytest.approx(ANSWER_S)
 
 
@@ -49,7 +51,7 @@ async def test_drain_has_an_end_when_nobody_answers(autojump_clock: MockClock, s
     began_at = trio.current_time()
     await server.reactor.drain(REASON)
     assert trio.current_time() - began_at == pytest.approx(reactor_module.DRAIN_S)
-    assert len(server.reactor.links) == 1
+    assert len(server.reactor.connections) == 1
 
 
 async def test_drain_does_not_wait_for_who_has_not_even_logged_in(autojump_clock: MockClock, server: Server) -> None:
@@ -97,7 +99,7 @@ async def test_connections_are_cut_with_the_reactor(autojump_clock: MockClock) -
         peer = await server.opened()
         connections.cancel_scope.cancel()
     assert await peer.next() is None
-    assert not server.reactor.links
+    assert not server.reactor.connections
 
 
 # --- bugs
@@ -151,8 +153,8 @@ async def test_a_bug_while_a_queue_is_served(
     witness, peer = await tolerant.opened(), await tolerant.opened()
     await peer.ask(Queue.Declare(queue="q"))
     with monkeypatch.context() as patch:
-        patch.setattr(CoreQueue, "drain", broken)
-        patch.setattr(CoreQueue, "publish", broken)
+        patch.setattr(ClassicQueue, "drain", broken)
+        patch.setattr(ClassicQueue, "publish", broken)
         await peer.publish("q")
         await expect_541(peer)
     await witness.ask(Queue.Declare(queue="q"))
@@ -164,7 +166,7 @@ async def test_a_bug_in_a_deadline(
 ) -> None:
     witness, peer = await tolerant.opened(heartbeat_s=0), await tolerant.opened(heartbeat_s=10)
     with monkeypatch.context() as patch:
-        patch.setattr(ConnectionSession, "on_time", broken)
+        patch.setattr(ConnectionSession, "on_timer", broken)
         await expect_541(peer)
     await witness.ask(Queue.Declare(queue="q"))
     await tolerant.hang_up()
@@ -213,6 +215,32 @@ async def test_the_bytes_after_a_bug_are_not_worked_on(
     await peer.send(method_frame(Basic.Qos(), 1) + method_frame(Queue.Declare(queue="after"), 1))
     await expect_541(peer)
     assert "after" not in tolerant.broker.vhosts["/"].queues
+
+
+async def test_a_bug_in_large_work_costs_the_connection_that_began_it(
+    autojump_clock: MockClock, tolerant: Server
+) -> None:
+    witness, peer = await tolerant.opened(), await tolerant.opened()
+    session = list(tolerant.reactor.connections)[1].session
+
+    def work() -> Iterator[int]:
+        yield UNITS_AT_ONCE
+        raise Bug
+
+    tolerant.reactor.act(lambda: tolerant.broker.scheduler.jobs.do_for(session, work(), lambda: None))
+    assert tolerant.reactor.internal_errors == 0
+    await expect_541(peer)
+    assert tolerant.reactor.internal_errors == 1
+    await witness.ask(Queue.Declare(queue="q"))
+    await tolerant.hang_up()
+
+
+async def test_a_bug_on_behalf_of_nobody_costs_no_connection(autojump_clock: MockClock, tolerant: Server) -> None:
+    witness = await tolerant.opened()
+    tolerant.reactor.act(broken)
+    assert tolerant.reactor.internal_errors == 1
+    await witness.ask(Queue.Declare(queue="q"))
+    await tolerant.hang_up()
 
 
 async def test_with_strict_a_bug_stops_the_broker(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,16 +7,17 @@ import trio
 from pamqp.commands import Basic, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from amqpy.core.queues import lane
+from amqpy.core.queues import paged_fifo
 from amqpy.server import flusher as flusher_module
+from amqpy.server.connection_tasks import STALL_S
 from amqpy.server.flusher import FULL_RETRY_S
-from amqpy.server.link import STALL_S
 from amqpy.server.reactor import STORE_LOST
 from amqpy.store.store import StoreError, StoreFull
 from amqpy.wire.frames import HEARTBEAT_FRAME
 from amqpy.wire.outbox import HIGH
 
-from .stored import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
+from .peer import session_of
+from .stored_harness import SOON_S, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- a full disk
 
@@ -73,12 +74,12 @@ async def test_who_waits_for_a_slow_disk_is_told_when_it_is_full(
     await peer.ask(Queue.Declare(queue="q", durable=True))
     stored.disk.slow_down()
     await publish(peer, *[bytes(1000)] * 20)
-    (link,) = stored.reactor.links
-    assert link.session.paused
+    (connection,) = stored.reactor.connections
+    assert connection.session.paused
     stored.disk.errors.append(StoreFull("disk full"))
     await stored.disk.let()
     await peer.expect("Connection.Blocked")
-    assert not link.session.paused
+    assert not connection.session.paused
     await stored.disk.speed_up()
     await peer.expect("Connection.Unblocked")
     assert (await peer.ask(Queue.Declare(queue="q", durable=True))).method.message_count == 20
@@ -94,11 +95,11 @@ async def test_who_waits_for_a_reply_gets_heartbeats_and_the_alarm(
     await peer.say(Queue.Declare(queue="new", durable=True))
     await peer.say(Basic.Qos(prefetch_count=2))
     await wait_all_tasks_blocked()
-    (link,) = stored.reactor.links
+    (connection,) = stored.reactor.connections
     for _ in range(10):
-        total = link.outbox.total
+        total = connection.outbox.total
         await trio.sleep(10)
-        assert total < link.outbox.total <= total + 3 * len(HEARTBEAT_FRAME)
+        assert total < connection.outbox.total <= total + 3 * len(HEARTBEAT_FRAME)
         await peer.send(HEARTBEAT_FRAME)
     stored.disk.errors.append(StoreFull("disk full"))
     await stored.disk.let()
@@ -121,14 +122,14 @@ async def test_who_waits_for_us_is_not_taken_for_one_who_does_not_read(
     for _ in range(2):
         await peer.publish("nowhere", bytes(HIGH), mandatory=True)
     await trio.sleep(10 * STALL_S)
-    (link,) = stored.reactor.links
-    assert link.session.gate.is_shut
+    (connection,) = stored.reactor.connections
+    assert session_of(connection).block.is_blocked
     await stored.disk.speed_up()
     await peer.expect("Queue.DeclareOk")
     for _ in range(2):
         await peer.expect("Basic.Return")
     await wait_all_tasks_blocked()
-    assert not link.session.gate.is_shut
+    assert not session_of(connection).block.is_blocked
 
 
 async def test_a_stop_while_the_disk_is_full_is_told_instead_of_what_waits(
@@ -166,7 +167,7 @@ async def test_after_an_error_nothing_more_is_promised(
 async def test_an_error_while_reading_is_the_end_as_well(
     autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "WINDOW_MESSAGES", 2)
+    monkeypatch.setattr(paged_fifo, "WINDOW_MESSAGES", 2)
     peer = await publisher_of(stored)
     await publish(peer, b"a", b"b", b"c")
     while await acked(peer) < 3:

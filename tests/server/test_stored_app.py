@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from amqpy import app
+from amqpy import app, process
 from amqpy.config import Config
-from amqpy.core.facts import VhostRecord
+from amqpy.core.durability.records import VhostRecord
 from amqpy.server.reactor import Reactor
 from amqpy.store.memory import MemoryStore
 from amqpy.store.store import StoreError, StoreFull
@@ -50,7 +50,7 @@ async def serve(act: Callable[[Reactor], None]) -> None:
     stop = trio.Event()
 
     async def visit() -> None:
-        reactor: Reactor = await nursery.start(app.serve, CONFIG, LOG, stop)
+        reactor: Reactor = (await nursery.start(app.serve, CONFIG, LOG, stop)).reactor
         act(reactor)
         flusher = reactor.flusher
         assert flusher is not None
@@ -95,7 +95,7 @@ async def test_a_stop_that_cannot_write_everything_is_not_clean(store: FailingSt
     stop = trio.Event()
 
     async def visit() -> None:
-        reactor: Reactor = await nursery.start(app.serve, CONFIG, LOG, stop)
+        reactor: Reactor = (await nursery.start(app.serve, CONFIG, LOG, stop)).reactor
         store.error = StoreFull("disk full")
         reactor.administer(lambda: reactor.broker.administration.delete_vhost("v"))
         stop.set()
@@ -110,4 +110,4 @@ async def test_a_stop_that_cannot_write_everything_is_not_clean(store: FailingSt
 def test_it_is_an_error_of_the_system_to_who_started_it(store: FailingStore) -> None:
     store.error = StoreError("input/output error")
     with pytest.raises(OSError, match="input/output error"):
-        app.run(CONFIG, LOG)
+        process.run(CONFIG, LOG)

@@ -1,5 +1,7 @@
 """The account of messages, with invented stories: it sees what a broker may do wrong, and nothing in what it may do."""
 
+from functools import partial
+
 import pytest
 
 from interop.soak.ledger import CONFIRMED, REFUSED, WITHDRAWN, Findings, Ledger, Stream
@@ -180,7 +182,7 @@ def test_order_begins_anew_when_it_was_forgotten() -> None:
 @pytest.mark.parametrize("is_early", [False, True], ids=["confirm first", "delivery first"])
 def test_pending_is_what_was_confirmed_and_has_not_come(story: Story, is_early: bool) -> None:
     story.send(1, None)
-    acts = [lambda: story.ledger.answer(story.stream, [0], CONFIRMED), lambda: story.come(0)]
+    acts = [partial(story.ledger.answer, story.stream, [0], CONFIRMED), partial(story.come, 0)]
     for act in reversed(acts) if is_early else acts:
         act()
     story.come(0, redelivered=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.parity import codec
 from interop.soak.cutting import Close, Place
 from interop.soak.proxy import Doom, Proxy, Way, dooms

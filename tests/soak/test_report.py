@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from interop.soak.report import Quiet, Report, compare
 BASE = Quiet(1.0, 60.0, 140_000, 14, {"Broker": 1, "Message": 2})
 
 
-def findings(**changes: object) -> Findings:
+def findings(**changes: Any) -> Findings:  # noqa: ANN401
     report = Report("amqpy", 1, 1, 0.0, objects_at_start=dict(BASE.objects))
     report.quiet = [BASE, replace(BASE, **changes)]
     found = Findings()

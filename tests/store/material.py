@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from amqpy.core.facts import Drop, LaneRecord, Loaded, Put, Record
-from amqpy.core.journal import POSITION_BITS, Batch, Note
-from amqpy.core.message import Message, PersistentMessage, TracedMessage
+from amqpy.core.durability.journal import POSITION_BITS, Batch, DueTime
+from amqpy.core.durability.records import Drop, LaneRecord, Loaded, Put, Record
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage
 from amqpy.store.memory import MemoryStore
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import Store
@@ -39,9 +39,9 @@ def message_of(body: bytes, *, persistent: bool = True, expires_at_ms: int | Non
 
 def traced(
     body: bytes, *, expires_at_ms: int | None = None, persistent: bool = True, **traces: object
-) -> TracedMessage:
+) -> AnnotatedMessage:
     message = message_of(body, persistent=persistent)
-    return TracedMessage(
+    return AnnotatedMessage(
         message.address,
         message.header,
         body,
@@ -129,12 +129,12 @@ class Run:
     ) -> Batch:
         self._number += 1
         batch = Batch(self._number)
-        batch.facts = [*map(Drop, drops), *map(Put, puts)]
+        batch.changes = [*map(Drop, drops), *map(Put, puts)]
         batch.removed = list(removed)
         batch.cleared = list(cleared)
         batch.added = added or {}
         batch.transient = set(transient)
-        batch.notes = {key: Note(due_at_ms) for key, due_at_ms in (notes or {}).items()}
+        batch.due_times = {key: DueTime(due_at_ms) for key, due_at_ms in (notes or {}).items()}
         batch.unix_offset_ms = self.now_ms
         return batch
 

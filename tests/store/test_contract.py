@@ -2,7 +2,8 @@
 
 import pytest
 
-from amqpy.core.facts import (
+from amqpy.core.durability.journal import POSITIONS
+from amqpy.core.durability.records import (
     BindingRecord,
     ExchangeRecord,
     LaneRecord,
@@ -14,7 +15,6 @@ from amqpy.core.facts import (
     UserRecord,
     VhostRecord,
 )
-from amqpy.core.journal import POSITIONS
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store import sqlite, statements
 from amqpy.wire.properties import content_header
@@ -81,7 +81,7 @@ def test_a_record_that_is_dropped_and_put_again_comes_last(run: Run) -> None:
 
 def test_records_are_dropped_by_their_keys_alone(run: Run) -> None:
     run.write(run.batch(puts=RECORDS))
-    drops = [
+    drops: list[Record] = [
         VhostRecord("/", "other", "", "x", True),
         PermissionRecord("guest", "/", "", "", ""),
         PermissionRecord("guest", "elsewhere", "", "", ""),

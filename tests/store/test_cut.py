@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
 from amqpy.store.sqlite import SqliteStore
-from tests.store.story import State, batches, state_of, states
+from tests.store.scripted_batches import State, batches, state_of, states
 
 SEED = 5
 BATCHES = 3

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from amqpy.store import directory
 from amqpy.store.directory import DATABASE, LOCK, open_store
+from amqpy.store.sqlite import Sync
 from amqpy.store.store import StoreError
 from tests.store.material import by_size, drain
 from tests.store.test_maintenance import run_of
@@ -109,7 +109,7 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("sync", "synchronous"), [("full", 2), ("os", 1), ("none", 1)])
-def test_whoever_wants_less_gets_less(tmp_path: Path, sync: directory.Sync, synchronous: int) -> None:
+def test_whoever_wants_less_gets_less(tmp_path: Path, sync: Sync, synchronous: int) -> None:
     store = open_store(tmp_path, sync=sync)
     (level,) = store._writer.execute("PRAGMA synchronous").fetchone()  # noqa: SLF001 (nothing else shows it)
     assert level == synchronous

@@ -11,7 +11,7 @@ import pytest
 from amqpy.store.directory import open_store
 from amqpy.store.sqlite import SqliteStore
 from tests.faults.disk import make_library
-from tests.store.story import BATCHES, FAULTS, batches, state_of, states
+from tests.store.scripted_batches import BATCHES, FAULTS, batches, state_of, states
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = range(3 * len(FAULTS))
@@ -37,7 +37,7 @@ def test_all_that_was_synced_is_there_whatever_the_disk_did(disk: Path, tmp_path
     path = tmp_path / "amqpy.db"
     path.touch()
     faults = tmp_path / "faults"
-    result = call(disk, faults, "-m", "tests.store.story", path, faults, str(seed))
+    result = call(disk, faults, "-m", "tests.store.scripted_batches", path, faults, str(seed))
     assert result.returncode == 0, result.stderr
     told = result.stdout.splitlines()
     said = [line.split()[0] for line in told]

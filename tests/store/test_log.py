@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
 from amqpy.core.message import PersistentMessage
 from amqpy.store.sqlite import SqliteStore
 from tests.store.material import key_of

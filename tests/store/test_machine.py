@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from amqpy.core.facts import KEYS, BindingRecord, LaneRecord, QueueRecord, Record
-from amqpy.core.journal import POSITION_BITS, Batch
+from amqpy.core.durability.journal import POSITION_BITS, Batch
+from amqpy.core.durability.records import KEYS, BindingRecord, LaneRecord, QueueRecord, Record
 from amqpy.core.message import Message
 from amqpy.store import sqlite
 from tests.store.material import MemoryOpener, Opener, Run, SqliteOpener, key_of, lane_record, look, message_of, traced

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amqpy.cli import main
-from amqpy.core.facts import ExchangeRecord, LaneRecord, QueueRecord
+from amqpy.core.durability.records import ExchangeRecord, LaneRecord, QueueRecord, Record
 from amqpy.store.directory import DATABASE, open_store
 from amqpy.store.store import Store
 from tests.store.material import Run, by_size, key_of, lane_record, message_of
@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(data: Path) -> Iterator[Run]:
     run = run_of(data)
-    puts = [
+    puts: list[Record] = [
         QueueRecord("/", "q", "classic", False, b""),
         QueueRecord("/", "empty\udcff\n", "classic", False, b""),
         ExchangeRecord("/", "x", "x-delayed-message", False, False, b""),

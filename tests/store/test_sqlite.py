@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from amqpy.core.facts import LaneRecord, QueueRecord
-from amqpy.core.journal import Batch
+from amqpy.core.durability.journal import Batch
+from amqpy.core.durability.records import LaneRecord, QueueRecord
 from amqpy.store import schema, sqlite, statements
 from amqpy.store.files import SIGHT_MAX
+from amqpy.store.rows import KINDS
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.store.material import Run, SqliteOpener, by_size, drain, key_of, lane_record, message_of
@@ -31,7 +33,7 @@ def run(opener: SqliteOpener) -> Iterator[Run]:
     run.close()
 
 
-def ask(run: Run, question: str) -> object:
+def ask(run: Run, question: str) -> Any:  # noqa: ANN401
     """What somebody else sees in the database."""
     assert isinstance(run.opener, SqliteOpener)
     other = sqlite3.connect(run.opener.path)
@@ -95,7 +97,7 @@ def test_a_start_that_was_cut_short_is_made_up_for(opener: SqliteOpener) -> None
 
 def test_the_format_is_the_one_of_its_version() -> None:
     """Whoever changes a record or a table must also write a migration, and then this test."""
-    columns = {kind.table: (kind.key, list(kind.columns)) for kind in schema.KINDS.values()}
+    columns = {kind.table: (kind.key, list(kind.columns)) for kind in KINDS.values()}
     assert len(schema.MIGRATIONS) == 0
     assert columns == {
         "vhosts": (("name",), ["name", "description", "tags", "default_queue_type", "protected_from_deletion"]),

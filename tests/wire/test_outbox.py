@@ -92,7 +92,7 @@ def test_small_chunks_are_joined_and_large_ones_are_not() -> None:
 def taken(outbox: Outbox) -> bytes:
     """All that may leave."""
     data = b""
-    while outbox.may_leave:
+    while outbox.has_sendable:
         part = b"".join(outbox.take())
         outbox.sent(len(part))
         data += part
@@ -113,7 +113,7 @@ def test_what_is_held_waits_with_all_behind_it_and_is_overtaken(steps: list[str]
         if step == "write":
             outbox.write(data)
         elif step == "overtake":
-            outbox.overtake(data)
+            outbox.write_ahead(data)
             assert wakes.count > before or outbox.held_for is None
         elif step == "hold":
             outbox.hold(number, len(outbox.chunks))
@@ -131,7 +131,7 @@ def test_what_is_held_waits_with_all_behind_it_and_is_overtaken(steps: list[str]
             leaving += data
         elif step == "write":
             held += data
-        assert outbox.leaving == len(leaving)
+        assert outbox.sendable_size == len(leaving)
         assert outbox.size == len(leaving) + len(held)
     outbox.release()
     assert taken(outbox) == leaving + held
@@ -144,11 +144,11 @@ def test_a_chunk_from_which_on_all_is_held_may_have_come_before() -> None:
     outbox.write(b"reply")
     outbox.hold(1, 1)
     outbox.hold(2, 2)
-    outbox.overtake(b"heartbeat")
+    outbox.write_ahead(b"heartbeat")
     assert outbox.held_for == 2
     assert taken(outbox) == b"freeheartbeat"
     outbox.write(b"more")
-    outbox.overtake(b"heartbeat")
+    outbox.write_ahead(b"heartbeat")
     assert taken(outbox) == b"heartbeat"
     outbox.release()
     assert taken(outbox) == b"replymore"

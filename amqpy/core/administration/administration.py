@@ -1,7 +1,7 @@
-"""What an administrator may ask of the broker: policies, parameters, limits, virtual hosts, resources.
+"""The operations of an administrator: policies, parameters, limits, virtual hosts, resources.
 
-An operation checks everything first and changes things after; AdministrationError says why it did not. Whoever
-calls it ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.auth`.
+An operation checks everything first and changes things after; it raises AdministrationError if it is refused. The
+caller ends the turn with `Broker.settle`, as for any other operation. Users are administered in `amqpy.auth`.
 
 Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rabbit_vhost`.
 """
@@ -9,16 +9,16 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core import records
-from amqpy.core.administration.limits import VHOST_LIMITS, judge_limits
+from amqpy.core.administration.limits import VHOST_LIMITS, errors_in_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
-from amqpy.core.administration.validation import as_erlang_term, check, refuse_depth
-from amqpy.core.administration.watermarks import judge_disk_limit, judge_memory_limit
+from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.administration.watermarks import check_disk_limit, check_memory_limit
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
-from amqpy.core.events import description as told
+from amqpy.core.durability import encoding
+from amqpy.core.durability.encoding import GLOBAL, OPERATOR_POLICY, POLICY
+from amqpy.core.events import event_properties as told
 from amqpy.core.events.tracing import Tracer
 from amqpy.core.jobs import Steps, each
-from amqpy.core.records import GLOBAL, OPERATOR_POLICY, POLICY
 from amqpy.core.vhost import RULE_UNITS, Metadata, Vhost
 from amqpy.errors import AdministrationError
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _MISSING: Final = object()
 VHOST_LIMITS_COMPONENT: Final = "vhost-limits"
 LIMITS_NAME: Final = "limits"
-"""The one name of a parameter of `vhost-limits`."""
+"""The name of the parameter of `vhost-limits`."""
 
 
 class Parameter(NamedTuple):
-    """Something that is set at run time. `vhost` and `component` are None for a global one."""
+    """A runtime parameter. `vhost` and `component` are None for a global one."""
 
     vhost: str | None
     component: str | None
@@ -41,18 +41,18 @@ class Parameter(NamedTuple):
 
 
 def _judge_upstream(name: str, value: object) -> list[str]:
-    """Only what is needed: all else is the business of a federation that there is not."""
+    """Checks a federation upstream: only that it has a `uri`, as there is no federation here."""
     if not isinstance(value, dict):
         return [f"{name} not a list {as_erlang_term(value)}"]
     return [] if "uri" in value else [f'Key "uri" not found in {name}']
 
 
 COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
-    VHOST_LIMITS_COMPONENT: lambda name, value: judge_limits(name, VHOST_LIMITS, value),
+    VHOST_LIMITS_COMPONENT: lambda name, value: errors_in_limits(name, VHOST_LIMITS, value),
     "federation-upstream": _judge_upstream,
     "federation-upstream-set": lambda name, value: [],
 }
-"""Whose parameters can be set, and what is wrong with a parameter of this name and value."""
+"""The components whose parameters can be set, and the check of a name and a value, which returns the errors."""
 
 
 class Administration:
@@ -61,13 +61,13 @@ class Administration:
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
         self._events = broker.events
-        self._agenda = broker.agenda
+        self._scheduler = broker.scheduler
         self._globals: dict[str, Any] = {}
         self.on_vhost_deleted: list[Callable[[str], None]] = []
-        """Who else has something about virtual hosts to forget."""
+        """Called with the name of a virtual host before it is deleted."""
 
     def vhost(self, name: str) -> Vhost:
-        """Raises AdministrationError if it is not there."""
+        """Finds a virtual host. Raises AdministrationError if it does not exist."""
         vhost = self._broker.vhosts.get(name)
         if vhost is None:
             raise AdministrationError(f"Virtual host '{name}' does not exist", missing=True)
@@ -85,16 +85,16 @@ class Administration:
         priority: float = 0,
         apply_to: str = "all",
     ) -> None:
-        """A new policy, or another one under the same name. It counts from now on."""
+        """Sets a policy, new or in place of one of the same name. It applies at once."""
         value = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": apply_to}
         self._set_policy(self.vhost(vhost), POLICY, name, value)
 
     def clear_policy(self, vhost: str, name: str) -> None:
-        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), POLICY, name))
+        self._scheduler.jobs.do(self._clear_policy(self.vhost(vhost), POLICY, name))
 
     def policies(self, vhost: str) -> list[Policy]:
-        """In the order in which they are asked."""
-        return list(self.vhost(vhost).rules.policies)
+        """The policies in the order of matching."""
+        return list(self.vhost(vhost).policies.policies)
 
     def set_operator_policy(
         self,
@@ -110,32 +110,32 @@ class Administration:
         self._set_policy(self.vhost(vhost), OPERATOR_POLICY, name, value)
 
     def clear_operator_policy(self, vhost: str, name: str) -> None:
-        self._agenda.jobs.do(self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name))
+        self._scheduler.jobs.do(self._clear_policy(self.vhost(vhost), OPERATOR_POLICY, name))
 
     def operator_policies(self, vhost: str) -> list[Policy]:
-        return list(self.vhost(vhost).rules.operator_policies)
+        return list(self.vhost(vhost).policies.operator_policies)
 
     def _set_policy(self, vhost: Vhost, component: str, name: str, value: object) -> None:
-        refuse_depth(value)
+        check_depth(value)
         is_operators = component == OPERATOR_POLICY
         policies = _policies_of(vhost, component)
         policy = check_policy(name, value, vhost.profile, operator=is_operators)
         if policy == policies.find(name):
             return
         value = _value_of(policy)
-        self._agenda.put(records.of_parameter(vhost.name, component, name, value))
+        self._scheduler.put(encoding.of_parameter(vhost.name, component, name, value))
         if is_operators:
             self._tell_of_parameter("parameter.set", name, component, vhost.name, value=value)
         before = policies.copy()
         policies.put(policy)
         about = ("policy.set", name, self._events.administrator, value)
-        self._agenda.jobs.do(self._apply(vhost, policies, before, "queue.policy.updated", value, *about))
+        self._scheduler.jobs.do(self._apply(vhost, policies, before, "queue.policy.updated", value, *about))
 
     def _clear_policy(self, vhost: Vhost, component: str, name: str) -> Steps:
         policies = _policies_of(vhost, component)
         if policies.find(name) is None:
             raise _no_parameter()
-        self._agenda.drop(records.of_parameter(vhost.name, component, name))
+        self._scheduler.drop(encoding.of_parameter(vhost.name, component, name))
         event = "policy.cleared"
         if component == OPERATOR_POLICY:
             self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
@@ -157,10 +157,10 @@ class Administration:
         administrator: str,
         *more: dict[str, Any],
     ) -> Steps:
-        """Tells of each queue for which another policy counts now than `before`, with what is new about the policies;
-        and then of the policy."""
+        """Applies changed policies: a job. Then tells an event for each queue to which another policy applies than
+        `before`, and one for the policy."""
         queues = list(vhost.queues.values()) if self._events.wanted else []
-        yield from vhost.govern()
+        yield from vhost.apply_policies()
         for queue in each(queues):
             if policies.match(queue.type, queue.name) != before.match(queue.type, queue.name):
                 self._events.tell(queue_event, told.of_queue_policy, queue, administrator, value)
@@ -170,9 +170,9 @@ class Administration:
     # --- parameters
 
     def set_parameter(self, vhost: str, component: str, name: str, value: object) -> None:
-        """Sets a value for a part of the broker. Policies are set by `set_policy` only."""
+        """Sets a runtime parameter of a component. Policies are set by `set_policy` only."""
         where = self.vhost(vhost)
-        refuse_depth(value)
+        check_depth(value)
         if component == POLICY:
             raise AdministrationError("policies may not be set using this method")
         if component == OPERATOR_POLICY:
@@ -183,7 +183,7 @@ class Administration:
         if where.parameters.get((component, name), _MISSING) == value:
             return
         where.parameters[component, name] = value
-        self._agenda.put(records.of_parameter(vhost, component, name, value))
+        self._scheduler.put(encoding.of_parameter(vhost, component, name, value))
         self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
         if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
             self._events.tell("vhost.limits.set", told.of_limits, self._events.administrator, value)
@@ -200,7 +200,7 @@ class Administration:
             self._clear_parameter(where, component, name)
 
     def parameters(self, vhost: str | None = None, component: str | None = None) -> list[Parameter]:
-        """Those of one virtual host or of all, of one component or of all; policies only if asked for."""
+        """The parameters of one virtual host or of all, of one component or of all; policies only if asked for."""
         vhosts = self._broker.vhosts.values() if vhost is None else [self.vhost(vhost)]
         found = (parameter for each in vhosts for parameter in _parameters_of(each))
         if component is None:
@@ -208,10 +208,10 @@ class Administration:
         return [parameter for parameter in found if parameter.component == component]
 
     def set_global_parameter(self, name: str, value: object) -> None:
-        refuse_depth(value)
+        check_depth(value)
         if self._globals.get(name, _MISSING) != value:
             self._globals[name] = value
-            self._agenda.put(records.of_parameter("", GLOBAL, name, value))
+            self._scheduler.put(encoding.of_parameter("", GLOBAL, name, value))
         self._tell_of_parameter("parameter.set", name, GLOBAL, None, value=value)
 
     def place_global_parameter(self, name: str, value: object) -> None:
@@ -221,8 +221,8 @@ class Administration:
         if name not in self._globals:
             raise _no_parameter()
         del self._globals[name]
-        self._agenda.drop(records.of_parameter("", GLOBAL, name))
-        # RabbitMQ told at first that it is set, to nothing.
+        self._scheduler.drop(encoding.of_parameter("", GLOBAL, name))
+        # Older versions of RabbitMQ tell parameter.set, without a value.
         event = "parameter.cleared" if self._broker.profile.tells_of_clearing else "parameter.set"
         self._tell_of_parameter(event, name, GLOBAL, None)
 
@@ -230,7 +230,7 @@ class Administration:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]
 
     def _forget_parameter(self, vhost: Vhost, parameter: Parameter) -> None:
-        """A parameter or a policy goes with its virtual host."""
+        """Clears a parameter or a policy of a virtual host that is deleted."""
         assert parameter.component is not None
         if parameter.component in {POLICY, OPERATOR_POLICY}:
             for _ in self._clear_policy(vhost, parameter.component, parameter.name):
@@ -240,7 +240,7 @@ class Administration:
 
     def _clear_parameter(self, vhost: Vhost, component: str, name: str) -> None:
         del vhost.parameters[component, name]
-        self._agenda.drop(records.of_parameter(vhost.name, component, name))
+        self._scheduler.drop(encoding.of_parameter(vhost.name, component, name))
         self._tell_of_parameter("parameter.cleared", name, component, vhost.name)
         if component == VHOST_LIMITS_COMPONENT:
             self._events.tell("vhost.limits.cleared", told.of_limits, self._events.administrator)
@@ -252,7 +252,7 @@ class Administration:
     # --- limits
 
     def set_vhost_limits(self, vhost: str, limits: dict[str, int]) -> None:
-        """Limits instead of those there were; what there is already too much of stays."""
+        """Sets the limits of a virtual host, in place of earlier ones. Existing connections and queues stay."""
         self.set_parameter(vhost, VHOST_LIMITS_COMPONENT, LIMITS_NAME, limits)
 
     def clear_vhost_limits(self, vhost: str) -> None:
@@ -269,7 +269,7 @@ class Administration:
         default_queue_type: str | None = None,
         protected_from_deletion: bool | None = None,
     ) -> None:
-        """A new virtual host, or new metadata for one. None leaves what was said before."""
+        """Adds a virtual host, or changes the metadata of an existing one. None leaves a value as it is."""
         if default_queue_type is not None and default_queue_type not in QUEUE_TYPES_KNOWN:
             raise AdministrationError("Unsupported default queue type")
         known = self._broker.vhosts.get(name)
@@ -289,13 +289,13 @@ class Administration:
         self._events.tell(event, told.of_vhost, vhost, self._broker.node, self._events.administrator)
 
     def delete_vhost(self, name: str) -> None:
-        """Deletes all that is in a virtual host, and closes the connections to it."""
+        """Deletes a virtual host with everything in it, and closes the connections to it."""
         vhost = self.vhost(name)
         if vhost.metadata.protected_from_deletion:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
         for forget in self.on_vhost_deleted:
             forget(name)
-        self._agenda.jobs.do(self._delete_vhost(vhost, self._events.administrator))
+        self._scheduler.jobs.do(self._delete_vhost(vhost, self._events.administrator))
 
     def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
         # As long as its connections are open, they may declare more.
@@ -311,8 +311,8 @@ class Administration:
         self._events.tell("vhost.deleted", told.named, vhost.name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
-        self._agenda.drop(records.of_vhost(vhost))
-        # Consumers are told of their queues first, as they would be by queues that are deleted one by one.
+        self._scheduler.drop(encoding.of_vhost(vhost))
+        # Consumers are notified first, as if their queues were deleted one by one.
         self._broker.settle()
         for client in list(vhost.clients):
             client.close(f"vhost '{vhost.name}' is deleted")
@@ -324,29 +324,29 @@ class Administration:
     def _change_metadata(self, vhost: Vhost, metadata: Metadata) -> None:
         if metadata != vhost.metadata:
             vhost.metadata = metadata
-            self._agenda.put(records.of_vhost(vhost))
+            self._scheduler.put(encoding.of_vhost(vhost))
 
     # --- resources
 
     def set_memory_high_watermark(
         self, fraction: float | str | None = None, *, absolute: int | str | None = None
     ) -> None:
-        """How much memory the broker may use before publishers are blocked: a fraction of what there is, or a size,
+        """Sets the memory that the broker may use before publishers are blocked: a fraction of all memory, or a size,
         perhaps with a unit. A fraction of 0 blocks them in any case."""
-        self._broker.resources.limit_memory(judge_memory_limit(fraction, absolute))
+        self._broker.resources.limit_memory(check_memory_limit(fraction, absolute))
 
     def set_disk_free_limit(
         self, absolute: int | str | None = None, *, mem_relative: float | str | None = None
     ) -> None:
-        """How much of the disk must be free: a size, perhaps with a unit, or a multiple of the memory there is."""
-        self._broker.resources.limit_disk(judge_disk_limit(absolute, mem_relative))
+        """Sets the space on disk that must be free: a size, perhaps with a unit, or a multiple of the memory."""
+        self._broker.resources.limit_disk(check_disk_limit(absolute, mem_relative))
 
     # --- tracing
 
     def trace_on(self, vhost: str) -> None:
         where = self.vhost(vhost)
         if not where.tracing:
-            where.trace(Tracer(where, self._broker.announcer, self._broker.node))
+            where.trace(Tracer(where, self._broker.internal_publisher, self._broker.node))
 
     def trace_off(self, vhost: str) -> None:
         where = self.vhost(vhost)
@@ -356,11 +356,11 @@ class Administration:
 
 
 def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None:  # noqa: ANN401 (any JSON)
-    """What was set before the broker started. It counts for predeclared exchanges, and for all that is yet to come."""
+    """Restores a parameter or a policy. It applies to predeclared exchanges, and to everything restored later."""
     if component in {POLICY, OPERATOR_POLICY}:
         policy = Policy(name, value["pattern"], value["apply-to"], value["priority"], value["definition"])
         _policies_of(vhost, component).put(policy)
-        for _ in vhost.govern():
+        for _ in vhost.apply_policies():
             pass
     else:
         vhost.parameters[component, name] = value
@@ -369,13 +369,13 @@ def place_parameter(vhost: Vhost, component: str, name: str, value: Any) -> None
 def _parameters_of(vhost: Vhost) -> Iterator[Parameter]:
     for (component, name), value in vhost.parameters.items():
         yield Parameter(vhost.name, component, name, value)
-    for component, policies in ((POLICY, vhost.rules.policies), (OPERATOR_POLICY, vhost.rules.operator_policies)):
+    for component, policies in ((POLICY, vhost.policies.policies), (OPERATOR_POLICY, vhost.policies.operator_policies)):
         for policy in policies:
             yield Parameter(vhost.name, component, policy.name, _value_of(policy))
 
 
 def _value_of(policy: Policy) -> dict[str, Any]:
-    """A policy as the parameter it is stored as."""
+    """A policy as the value of the parameter that it is stored as."""
     return {
         "pattern": policy.pattern,
         "definition": policy.definition,
@@ -385,7 +385,7 @@ def _value_of(policy: Policy) -> dict[str, Any]:
 
 
 def _policies_of(vhost: Vhost, component: str) -> Policies:
-    return vhost.rules.operator_policies if component == OPERATOR_POLICY else vhost.rules.policies
+    return vhost.policies.operator_policies if component == OPERATOR_POLICY else vhost.policies.policies
 
 
 def _no_parameter() -> AdministrationError:

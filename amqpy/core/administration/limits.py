@@ -1,7 +1,7 @@
-"""How much of something a virtual host or a user may have.
+"""Limits of a virtual host (connections, queues) or a user (connections, channels).
 
-A limit is an integer; a negative one is none, as is one that is not set. Whether a limit is reached is asked when
-something is about to be added: what is there when a limit is set stays.
+A limit is an integer; a negative one is no limit, as is one that is not set. A limit is checked when something is
+about to be added: existing connections, queues and channels stay when a limit is set.
 
 Source: `rabbit_vhost_limit`, `rabbit_reader:is_over_*`, `rabbit_auth_backend_internal:is_over_*`.
 """
@@ -9,7 +9,7 @@ Source: `rabbit_vhost_limit`, `rabbit_reader:is_over_*`, `rabbit_auth_backend_in
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from amqpy.core.administration.validation import Term, integer, judge_object
+from amqpy.core.administration.validation import Term, errors_in_object, integer
 from amqpy.errors import NotAllowed, PreconditionFailed
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ VHOST_LIMITS: Final = (MAX_CONNECTIONS, MAX_QUEUES)
 USER_LIMITS: Final = (MAX_CONNECTIONS, MAX_CHANNELS)
 
 
-def judge_limits(name: str, known: Iterable[str], value: object) -> list[str]:
-    """What is wrong with a JSON object of limits."""
-    return judge_object(name, [Term(key, integer) for key in known], value)
+def errors_in_limits(name: str, known: Iterable[str], value: object) -> list[str]:
+    """Checks a JSON object of limits; returns the errors."""
+    return errors_in_object(name, [Term(key, integer) for key in known], value)
 
 
 def reached(limits: Limits, key: str, count: int) -> bool:
-    """Whether so many are as many as there may be."""
+    """True if the limit `key` allows no more than `count`."""
     return 0 <= limits.get(key, -1) <= count
 
 
-def refuse_queue(vhost: "Vhost", name: str) -> None:
-    """Raises PreconditionFailed if the virtual host is full of queues."""
+def check_queue_limit(vhost: "Vhost", name: str) -> None:
+    """Raises PreconditionFailed if the virtual host has as many queues as allowed."""
     limits = vhost.limits
     if reached(limits, MAX_QUEUES, len(vhost.queues)):
         raise PreconditionFailed(
@@ -44,8 +44,8 @@ def refuse_queue(vhost: "Vhost", name: str) -> None:
         )
 
 
-def refuse_connection(vhost: "Vhost", user_name: str) -> None:
-    """Raises NotAllowed if the virtual host is full of connections."""
+def check_connection_limit(vhost: "Vhost", user_name: str) -> None:
+    """Raises NotAllowed if the virtual host has as many connections as allowed."""
     limits = vhost.limits
     if reached(limits, MAX_CONNECTIONS, len(vhost.clients)):
         raise NotAllowed(

@@ -1,8 +1,8 @@
 """Policies: settings for queues and exchanges by name, which an administrator changes while they are in use.
 
-Of the policies that match a name, one counts: the one with the highest priority (of equals, the first by name). Of
-the operator policies, one more; where both say something, `arguments.merged` decides. What a policy may say of queues
-is in the table of `arguments`; nothing here knows what any key means, but for `alternate-exchange`.
+Of the policies that match a name, one applies: the one with the highest priority (of equals, the first by name). Of
+the operator policies, one more; where both have a key, `arguments.merged` decides. The keys for queues are in the table
+of `arguments`; nothing here knows what any key means, but for `alternate-exchange`.
 
 Matching is done when a policy or a queue changes, never for a message.
 
@@ -16,16 +16,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from amqpy.core.administration.policy_features import CLASSIC_KEYS, FEATURES, Feature
+from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.administration.validation import (
     Term,
     as_erlang_pairs,
     as_erlang_term,
     check,
     compile_pattern,
-    judge_object,
+    errors_in_object,
     number,
 )
+from amqpy.core.argument_validators import is_text
 from amqpy.core.arguments import (
     CLASSIC,
     POLICY_KEYS,
@@ -39,7 +40,6 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
-from amqpy.core.option_values import is_text
 from amqpy.profile import Profile
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
 
 EXCHANGE: Final = "exchange"
-"""What an exchange is to `apply-to`, beside the types of queues."""
+"""The name of exchanges in `APPLY_TO`, beside the queue types."""
 
 APPLY_TO: Final = {
     "all": frozenset((*QUEUE_TYPES_KNOWN, EXCHANGE)),
@@ -61,7 +61,7 @@ APPLY_TO: Final = {
 EXCHANGE_KEYS: Final = {"alternate-exchange": PolicyKey(is_text, "alternate exchange name", APPLY_TO["all"])}
 
 _TYPES: Final = {name: key.by for name, key in POLICY_KEYS.items()} | dict.fromkeys(CLASSIC_KEYS, frozenset((CLASSIC,)))
-"""The types of queues that can have a key. A policy with a key that a type cannot have is not for such queues."""
+"""The queue types that can have a key. A policy with a key that a type cannot have does not apply to such queues."""
 
 
 class Policy(NamedTuple):
@@ -72,18 +72,18 @@ class Policy(NamedTuple):
     definition: Definition
 
 
-# --- what may be said
+# --- checks
 
 
 def check_policy(name: str, value: object, profile: Profile, *, operator: bool) -> Policy:
-    """The policy that a JSON object describes. Raises AdministrationError."""
+    """Makes a policy of a JSON object. Raises AdministrationError."""
     terms = (
         Term("priority", number, mandatory=True),
         Term("pattern", _judge_pattern, mandatory=True),
         Term("apply-to", _judge_apply_to if profile.policies_by_queue_type else _judge_apply_to_all_types),
         Term("definition", partial(_judge_definition, _features(profile, operator=operator)), mandatory=True),
     )
-    check(judge_object(name, terms, value))
+    check(errors_in_object(name, terms, value))
     assert isinstance(value, dict)
     return Policy(name, value["pattern"], value.get("apply-to", "all"), value["priority"], dict(value["definition"]))
 
@@ -114,7 +114,8 @@ def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN4
 
 
 def _judge_definition(features: Iterable[Feature], key: str, definition: Any) -> str | None:  # noqa: ANN401
-    """What is wrong first. Each part of RabbitMQ judges the keys it knows; then comes what nobody knows."""
+    """The first error in a definition, or None. Each part of RabbitMQ checks its own keys; then unknown keys are
+    refused."""
     if not isinstance(definition, dict):
         return f"definition must be a dictionary: {as_erlang_term(definition)}"
     if not definition:
@@ -122,7 +123,7 @@ def _judge_definition(features: Iterable[Feature], key: str, definition: Any) ->
     unknown = dict(definition)
     for feature in features:
         known = {key: unknown.pop(key) for key in sorted(feature.keys & unknown.keys())}
-        if known and (error := feature.judge(known)) is not None:
+        if known and (error := feature.error_in(known)) is not None:
             return error
     return f"{as_erlang_pairs(unknown)} are not recognised policy settings" if unknown else None
 
@@ -136,7 +137,7 @@ def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
 
 
 def policy_keys(profile: Profile, *, operator: bool = False) -> Mapping[str, PolicyKey]:
-    """What policies, or operator policies, may say of queues and exchanges."""
+    """The keys of policies, or of operator policies, for queues and exchanges."""
     keys = {option.name: option.policy for option in options_of(profile) if option.policy is not None} | EXCHANGE_KEYS
     keys |= {name: key for name, key in POLICY_ONLY.items() if name not in profile.lacking_options}
     if not operator:
@@ -164,18 +165,18 @@ def _retry_conflict(definition: Definition) -> str | None:
     return None
 
 
-# --- which one counts
+# --- matching
 
 
 class _Rule(NamedTuple):
-    """A policy, ready to be asked. Rules are sorted by what comes first."""
+    """A policy prepared for matching. Rules are sorted: the first that matches applies."""
 
     rank: float
     name: str
     policy: Policy
     pattern: re.Pattern[str]
     kinds: frozenset[str]
-    """The types of queues it is for, and EXCHANGE."""
+    """The queue types it applies to, and EXCHANGE."""
 
 
 @cache
@@ -197,11 +198,11 @@ class Policies:
         self._types = types
 
     def __iter__(self) -> Iterator[Policy]:
-        """In the order in which they are asked."""
+        """Yields the policies in the order of matching."""
         return (rule.policy for rule in self._rules)
 
     def copy(self) -> "Policies":
-        """The same policies, whatever happens to these."""
+        """A copy that does not change with these."""
         copied = Policies(self._types)
         copied._rules = list(self._rules)
         return copied
@@ -210,7 +211,7 @@ class Policies:
         return next((policy for policy in self if policy.name == name), None)
 
     def put(self, policy: Policy) -> None:
-        """A new policy, or one instead of the policy of the same name."""
+        """Adds a policy, or replaces the one of the same name."""
         self.remove(policy.name)
         kinds = APPLY_TO[policy.apply_to]
         for key in policy.definition:
@@ -221,53 +222,53 @@ class Policies:
         self._rules = [rule for rule in self._rules if rule.name != name]
 
     def match(self, kind: str, name: str) -> Policy | None:
-        """The policy that counts for a queue of this type, or for an EXCHANGE."""
+        """The policy that applies to a queue of this type, or to an EXCHANGE; None if none does."""
         for rule in self._rules:
             if kind in rule.kinds and rule.pattern.search(name):
                 return rule.policy
         return None
 
 
-class Ruling(NamedTuple):
-    """Which policies count for a queue or an exchange, and what they say together."""
+class EffectivePolicy(NamedTuple):
+    """The names of the policies that apply to a queue or an exchange, and their merged definition."""
 
     policy: str | None
     operator_policy: str | None
     definition: Definition
 
 
-NO_RULING: Final = Ruling(None, None, {})
+NO_POLICY: Final = EffectivePolicy(None, None, {})
 
 
-class Rules:
-    """Both kinds of policies of a virtual host, and what they come to."""
+class PolicySet:
+    """Both kinds of policies of a virtual host."""
 
     def __init__(self, profile: Profile) -> None:
         types = _types_of(profile)
         self.policies = Policies(types)
         self.operator_policies = Policies(types)
 
-    def govern_queue(self, queue: "Queue", *, new: bool = False) -> None:
-        """Tells the queue its settings, if it is new or what policies say of it has changed."""
-        before, queue.ruling = queue.ruling, self._rule(queue.type, queue.name)
-        if new or queue.ruling.definition != before.definition:
+    def apply_to_queue(self, queue: "Queue", *, new: bool = False) -> None:
+        """Configures the queue, if it is new or its merged definition has changed."""
+        before, queue.policy = queue.policy, self._rule(queue.type, queue.name)
+        if new or queue.policy.definition != before.definition:
             options = options_of(queue.vhost.profile)
-            queue.configure(settings_of(queue.arguments, queue.ruling.definition, options))
+            queue.configure(settings_of(queue.arguments, queue.policy.definition, options))
 
-    def govern_exchange(self, exchange: "Exchange") -> bool:
-        """Whether there is anything new for the exchange."""
-        before, exchange.ruling = exchange.ruling, self._rule(EXCHANGE, exchange.name)
-        if exchange.ruling.definition == before.definition:
+    def apply_to_exchange(self, exchange: "Exchange") -> bool:
+        """Configures the exchange, if its merged definition has changed. True if it has."""
+        before, exchange.policy = exchange.policy, self._rule(EXCHANGE, exchange.name)
+        if exchange.policy.definition == before.definition:
             return False
-        exchange.configure(exchange.ruling.definition)
+        exchange.configure(exchange.policy.definition)
         return True
 
-    def _rule(self, kind: str, name: str) -> Ruling:
+    def _rule(self, kind: str, name: str) -> EffectivePolicy:
         policy = self.policies.match(kind, name)
         operator_policy = self.operator_policies.match(kind, name)
         if policy is None and operator_policy is None:
-            return NO_RULING
-        return Ruling(
+            return NO_POLICY
+        return EffectivePolicy(
             policy and policy.name,
             operator_policy and operator_policy.name,
             merged(policy.definition if policy else {}, operator_policy.definition if operator_policy else {}),

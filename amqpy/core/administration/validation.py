@@ -1,6 +1,6 @@
-"""How RabbitMQ judges a value that an administrator gave, and how it says what is wrong with it.
+"""Validation of the values that an administrator sets, with RabbitMQ's error texts.
 
-Values are JSON as Python has it; RabbitMQ shows them as Erlang terms. All that is wrong is told at once, a line each.
+Values are JSON as Python has it; RabbitMQ shows them as Erlang terms. All errors are reported at once, a line each.
 
 Source: `rabbit_parameter_validation`, `rabbit_runtime_parameters:format_error`.
 """
@@ -13,31 +13,31 @@ from typing import Any, NamedTuple, TypeAlias
 from amqpy.errors import AdministrationError, erlang_text
 from amqpy.wire.values import erlang_float
 
-Judge: TypeAlias = Callable[[str, Any], str | None]
-"""Looks at a key's value; says what is wrong with it, or None."""
+ErrorFinder: TypeAlias = Callable[[str, Any], str | None]
+"""Checks a key's value; returns the error text, or None."""
 
 
 class Term(NamedTuple):
-    """A key that an object may have."""
+    """A key that an object may have, and the check of its value."""
 
     key: str
-    judge: Judge
+    error_in: ErrorFinder
     mandatory: bool = False
 
 
 def check(errors: Iterable[str]) -> None:
-    """Raises AdministrationError if there are any."""
+    """Raises AdministrationError if there are any errors."""
     lines = [f"{error}\n" for error in errors]
     if lines:
         raise AdministrationError(f"Validation failed\n\n{''.join(lines)}")
 
 
 VALUE_DEPTH_MAX = 100
-"""Lists and objects inside of each other in a value that an administrator sets. RabbitMQ has no bound; the reader and
-writer of JSON that keeps these values has one, and it is much the same for the words in which a value is refused."""
+"""The deepest nesting of lists and objects in a value that an administrator sets. RabbitMQ has no limit; Python's JSON
+encoder and decoder have one, and so has the conversion to an Erlang term for error texts."""
 
 
-def refuse_depth(value: object) -> None:
+def check_depth(value: object) -> None:
     """Raises AdministrationError for a value that is deeper than VALUE_DEPTH_MAX."""
     level = [value]
     for _ in range(VALUE_DEPTH_MAX + 1):
@@ -53,8 +53,8 @@ def refuse_depth(value: object) -> None:
     raise AdministrationError(f"a value may not be nested more than {VALUE_DEPTH_MAX} deep")
 
 
-def judge_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
-    """What is wrong with the object of this name, in RabbitMQ's order: the last key first."""
+def errors_in_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
+    """Checks an object; returns the errors in RabbitMQ's order: the last key first. `name` is in the texts."""
     if isinstance(value, list):
         return [f"Unrecognised terms {as_erlang_term(value)} in {name}"] if value else []
     if not isinstance(value, dict):
@@ -90,7 +90,7 @@ def text(key: str, value: object) -> str | None:
 # --- regular expressions
 
 PATTERN_MAX = 4096
-"""Characters of a regular expression."""
+"""The most characters of a regular expression."""
 
 _PCRE = {
     "missing ), unterminated subpattern": "missing )",
@@ -101,11 +101,11 @@ _PCRE = {
     "min repeat greater than max repeat": "numbers out of order in {} quantifier",
     "look-behind requires fixed-width pattern": "lookbehind assertion is not fixed length",
 }
-"""Erlang's words for Python's. Any other error is told in Python's words."""
+"""Erlang's error texts for Python's. Any other error has Python's text."""
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Raises ValueError with the Erlang term that says what is wrong, and where."""
+    """Compiles a regular expression. Raises ValueError with the Erlang term of the error and its place."""
     if len(pattern) > PATTERN_MAX:
         raise ValueError('{"regular expression is too large",0}')
     try:
@@ -154,7 +154,7 @@ def as_erlang_pairs(values: dict[str, Any]) -> str:
 
 
 def _list(items: list[object]) -> str:
-    """Erlang cannot tell a list of small integers from a text."""
+    """A list as Erlang prints it. It cannot tell a list of small integers from a string."""
     if items and all(isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 256 for item in items):
         shown = erlang_text(bytes(item for item in items if isinstance(item, int)))
         if shown.startswith('<<"'):

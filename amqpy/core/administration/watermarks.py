@@ -1,4 +1,4 @@
-"""What an administrator may say about memory and disk; where it is refused, in the words of `rabbitmqctl`.
+"""Parses the limits of memory and disk that an administrator sets, with the error texts of `rabbitmqctl`.
 
 Source: `SetVmMemoryHighWatermarkCommand`, `SetDiskFreeLimitCommand` of RabbitMQ's command line tools.
 """
@@ -10,8 +10,8 @@ from amqpy.errors import AdministrationError
 from amqpy.sizes import SHARE_MAX, Limit, parse_size
 
 
-def judge_memory_limit(fraction: float | str | None, absolute: int | str | None) -> Limit:
-    """Whichever is given. Raises AdministrationError."""
+def check_memory_limit(fraction: float | str | None, absolute: int | str | None) -> Limit:
+    """Makes a memory limit of a fraction or an absolute size, one of which is given. Raises AdministrationError."""
     if absolute is None:
         share = _number_of(fraction)
         if not 0 <= share <= 1:
@@ -25,8 +25,9 @@ def judge_memory_limit(fraction: float | str | None, absolute: int | str | None)
     return Limit(size)
 
 
-def judge_disk_limit(absolute: int | str | None, mem_relative: float | str | None) -> Limit:
-    """Whichever is given. Raises AdministrationError."""
+def check_disk_limit(absolute: int | str | None, mem_relative: float | str | None) -> Limit:
+    """Makes a disk limit of an absolute size or a multiple of the memory, one of which is given. Raises
+    AdministrationError."""
     if absolute is None:
         share = _number_of(mem_relative)
         if not 0 <= share <= SHARE_MAX:

@@ -1,8 +1,8 @@
-"""Events: what changes in the broker, told to whoever binds to the exchange `amq.rabbitmq.event`.
+"""Events: changes in the broker, published to the exchange `amq.rabbitmq.event`.
 
-The exchange is in the default virtual host. An event's name is its routing key; the facts are its headers. While
-nobody is bound, to tell costs one look at the exchange: facts are put together only for somebody. What the facts of
-an event are is `facts`' business.
+The exchange is in the default virtual host. An event's name is its routing key, its properties are the headers. While
+nothing is bound, an event costs one look at the exchange: properties are only built if there is a binding, by the
+functions of `event_properties`.
 
 Source: `rabbit_event`, `rabbit_exchange_type_event` (the plugin rabbitmq_event_exchange).
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeAlias
 
-from amqpy.core.events.announcer import SHORTSTR_MAX, Announcer
+from amqpy.core.events.internal_publisher import InternalPublisher
 from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
@@ -21,45 +21,46 @@ if TYPE_CHECKING:
 EVENT_EXCHANGE: Final = "amq.rabbitmq.event"
 
 INTERNAL_USER: Final = "rmq-internal"
-"""Who does what nobody asked for."""
+"""The acting user of changes that no user asked for."""
 COMMAND_LINE: Final = "rmq-cli"
-"""Who administers without a name."""
+"""The acting user of administration without a name."""
 
+SHORTSTR_MAX = 255
 _FLOAT_MAX = 3.4e38
 _LONGS = 1 << 64
 
-Facts: TypeAlias = Mapping[str, object]
+EventProperties: TypeAlias = Mapping[str, object]
 P = ParamSpec("P")
 
 
 class Events:
-    """Tells what happens."""
+    """Publishes events."""
 
-    def __init__(self, announcer: Announcer, unix_time_ms: Callable[[], int], node: str) -> None:
+    def __init__(self, publisher: InternalPublisher, unix_time_ms: Callable[[], int], node: str) -> None:
         self.exchange: Exchange | None = None
-        """Where events go, once there is a virtual host to have it."""
+        """The exchange of events, once its virtual host exists."""
         self.node = node
         self.administrator = COMMAND_LINE
-        """On whose behalf administration happens now."""
-        self._announcer = announcer
+        """The acting user of administration now."""
+        self._publisher = publisher
         self._unix_time_ms = unix_time_ms
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody listens."""
+        """True if anything is bound to the exchange."""
         return self.exchange is not None and bool(self.exchange.bindings)
 
-    def tell(self, name: str, describe: Callable[P, Facts], *about: P.args, **more: P.kwargs) -> None:
-        """Something happened. It is described now, and only if anybody wants to know."""
+    def tell(self, name: str, describe: Callable[P, EventProperties], *about: P.args, **more: P.kwargs) -> None:
+        """Publishes an event at the next `settle`. Its properties are built now, and only if anything is bound."""
         if self.exchange is None or not self.exchange.bindings:
             return
         now_ms = self._unix_time_ms()
         headers = fields({**describe(*about, **more), "timestamp_in_ms": now_ms})
-        self._announcer.announce(self.exchange, name, headers, unix_time_ms=now_ms)
+        self._publisher.publish(self.exchange, name, headers, unix_time_ms=now_ms)
 
     @contextmanager
     def on_behalf_of(self, administrator: str) -> Iterator[None]:
-        """What happens inside is this administrator's doing."""
+        """Names the acting user of administration inside the context."""
         before, self.administrator = self.administrator, administrator
         try:
             yield
@@ -67,15 +68,15 @@ class Events:
             self.administrator = before
 
 
-def fields(facts: Facts) -> Table:
-    """Facts as a table, with the types RabbitMQ gives them."""
-    return {_short(name): field(value) for name, value in facts.items()}
+def fields(properties: EventProperties) -> Table:
+    """The properties as a table, with the types that RabbitMQ gives them."""
+    return {_short(name): field(value) for name, value in properties.items()}
 
 
 def field(value: object) -> Field:
-    """A value of Python or JSON as RabbitMQ's events have it, however deep it is."""
+    """Converts a value of Python or JSON as in RabbitMQ's events, however deep it is."""
     done: list[Field] = []
-    """The values of the containers that are being made, those of the innermost last."""
+    """Finished values of the containers that are being built, those of the innermost last."""
     work: list[object] = [value]
     while work:
         match work.pop():
@@ -96,7 +97,7 @@ def field(value: object) -> Field:
 
 
 class _Gathering(NamedTuple):
-    """To be done when the items of a list or an object are fields: makes one of them."""
+    """Builds a list or an object once its items are fields."""
 
     size: int
     gather: Callable[[list[Field]], Field]
@@ -120,7 +121,7 @@ def _scalar(value: object) -> Field:
 
 
 def _short(name: str) -> str:
-    """As much of it as fits into the name of a field. JSON has no such limit."""
+    """Cuts a name to what fits into the name of a field. JSON has no such limit."""
     if len(name) * 4 <= SHORTSTR_MAX:
         return name
     return name.encode("utf-8", "surrogateescape")[:SHORTSTR_MAX].decode("utf-8", "surrogateescape")

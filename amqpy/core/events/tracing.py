@@ -1,8 +1,8 @@
 """The firehose: a copy of every message that clients publish or get goes to the exchange `amq.rabbitmq.trace`.
 
-Where it is off, it costs nothing. While it is on, no route of the virtual host knows its queues, so that each publish
-takes the slow way, where copies are made; and each consumer's recipient is wrapped. The copies themselves are not
-traced, nor is what the broker publishes by itself (dead letters, events).
+While it is off, it costs nothing. While it is on, no route of the virtual host remembers its queues, so that each
+publish takes the slow path, where copies are made; and each consumer's target is wrapped. The copies themselves are
+not traced, nor are the broker's own messages (dead letters, events).
 
 Source: `rabbit_trace`.
 """
@@ -10,16 +10,16 @@ Source: `rabbit_trace`.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from amqpy.core.effects import Origin, Recipient
 from amqpy.core.message import Message, Target
+from amqpy.core.ports import DeliveryTarget, Origin
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
-    from amqpy.core.events.announcer import Announcer
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.events.internal_publisher import InternalPublisher
+    from amqpy.core.queues.dispatch import Consumer
     from amqpy.core.vhost import Vhost
 
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
@@ -29,46 +29,46 @@ _INTS = 1 << 32
 class Tracer:
     """The firehose of a virtual host."""
 
-    def __init__(self, vhost: "Vhost", announcer: "Announcer", node: str) -> None:
+    def __init__(self, vhost: "Vhost", publisher: "InternalPublisher", node: str) -> None:
         self._vhost = vhost
-        self._announcer = announcer
+        self._publisher = publisher
         self._node = node
         for queue in vhost.queues.values():
             for consumer in queue.consumers:
                 self.attach(consumer)
 
     def attach(self, consumer: "Consumer") -> None:
-        """Looks at what this consumer will get."""
-        consumer.recipient = _Tapped(consumer.recipient, consumer.queue.name, consumer.ledger.origin, self)
+        """Starts to copy the deliveries to this consumer."""
+        consumer.target = _Tapped(consumer.target, consumer.queue.name, consumer.unacked.origin, self)
 
     def detach(self) -> None:
-        """Looks at nothing any more."""
+        """Stops to copy deliveries."""
         for queue in self._vhost.queues.values():
             for consumer in queue.consumers:
-                if isinstance(consumer.recipient, _Tapped):
-                    consumer.recipient = consumer.recipient.recipient
+                if isinstance(consumer.target, _Tapped):
+                    consumer.target = consumer.target.target
 
     def published(self, message: Message, targets: Iterable[Target], origin: Origin) -> None:
-        """A client published a message, and this is where it is going."""
+        """Copies a message that a client published to these targets."""
         if message.exchange == "":
-            # What the default exchange leads to are names: RabbitMQ looks for their queues later.
+            # From the default exchange RabbitMQ shows the names, and looks for their queues later.
             names = {key for key in _keys(message) if not key.startswith(f"{REPLY_TO}.")}
         else:
             names = {target.name for target in targets if target.name}
         self._copy(
             message,
             f"publish.{message.exchange}",
-            **_facts_of(origin, self._vhost),
+            **_fields_of(origin, self._vhost),
             routed_queues=_texts(sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))),
         )
 
     def delivered(self, queue: str, redelivered: bool, message: Message, origin: Origin) -> None:
-        """A client got a message."""
+        """Copies a message that was delivered to a client, by a consumer or basic.get."""
         if message.exchange != TRACE_EXCHANGE:
-            facts = _facts_of(origin, self._vhost)
-            self._copy(message, f"deliver.{queue}", redelivered=Field("signedint", int(redelivered)), **facts)
+            fields = _fields_of(origin, self._vhost)
+            self._copy(message, f"deliver.{queue}", redelivered=Field("signedint", int(redelivered)), **fields)
 
-    def _copy(self, message: Message, routing_key: str, **facts: Field) -> None:
+    def _copy(self, message: Message, routing_key: str, **fields: Field) -> None:
         exchange = self._vhost.exchanges.get(TRACE_EXCHANGE)
         if exchange is None or not (exchange.bindings or exchange.alternate):
             return
@@ -77,30 +77,30 @@ class Tracer:
             "routing_keys": _texts(_keys(message)),
             "properties": table_field(_properties_of(message)),
             "node": Field("longstr", self._node),
-            **facts,
+            **fields,
         }
-        self._announcer.announce(exchange, routing_key, headers, message.body)
+        self._publisher.publish(exchange, routing_key, headers, message.body)
 
 
-class _Tapped(Recipient):
-    """A consumer's recipient while it is traced."""
+class _Tapped(DeliveryTarget):
+    """A consumer's target while it is traced."""
 
-    def __init__(self, recipient: Recipient, queue: str, origin: Origin, tracer: Tracer) -> None:
-        self.recipient = recipient
+    def __init__(self, target: DeliveryTarget, queue: str, origin: Origin, tracer: Tracer) -> None:
+        self.target = target
         self._queue = queue
         self._origin = origin
         self._tracer = tracer
 
     @property
     def outbox(self) -> Outbox:
-        return self.recipient.outbox
+        return self.target.outbox
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
-        self.recipient.deliver(tag, redelivered, message)
+        self.target.deliver(tag, redelivered, message)
         self._tracer.delivered(self._queue, redelivered, message, self._origin)
 
     def cancelled(self) -> None:
-        self.recipient.cancelled()
+        self.target.cancelled()
 
 
 def _keys(message: Message) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _texts(values: Iterable[str]) -> Field:
     return array_field(Field("longstr", value) for value in values)
 
 
-def _facts_of(origin: Origin, vhost: "Vhost") -> Table:
+def _fields_of(origin: Origin, vhost: "Vhost") -> Table:
     return {
         "vhost": Field("longstr", vhost.name),
         "connection": Field("longstr", origin.connection),
@@ -121,7 +121,7 @@ def _facts_of(origin: Origin, vhost: "Vhost") -> Table:
 
 
 def _properties_of(message: Message) -> Table:
-    """Numbers are cut to 32 bits, as RabbitMQ does it even to the timestamp."""
+    """The properties as a table. Numbers are cut to 32 bits, as in RabbitMQ, even the timestamp."""
     properties: dict[str, Field] = {}
     for name, value in decode_properties(message.header).items():
         if isinstance(value, dict):

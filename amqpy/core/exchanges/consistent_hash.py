@@ -1,13 +1,14 @@
-"""x-consistent-hash: messages with the same key go to the same destination, whoever else comes or leaves.
+"""x-consistent-hash: messages with the same key go to the same destination, when others are bound or unbound, too.
 
 The binding key is the destination's weight. RabbitMQ lays the destinations' buckets one after the other and picks one
-by a jump hash; so when one in the middle leaves, the keys of all behind it move. Here every key stays where it is
-unless its destination leaves or a new one takes it over, and as evenly spread: weighted rendezvous hashing. There,
-every destination draws a number for the key, and the smallest wins. To ask all of them for every message would be
-slow, so keys are hashed to slots, and a slot remembers its winner.
+by a jump hash; so when one in the middle is unbound, the keys of all behind it move. Here every key stays with its
+destination until that is unbound or a new one takes the key over, and keys are spread as evenly: weighted rendezvous
+hashing. There, every destination draws a number for the key, and the smallest wins. Drawing for every message would
+be slow, so keys are hashed to slots, and a slot remembers its winner.
 
-Of several bindings of one destination the oldest says the weight, as in RabbitMQ. When that is removed, the next one
-does; RabbitMQ takes the destination away with the first binding that goes, whichever that is, and loses its messages.
+Of several bindings of one destination the oldest sets the weight, as in RabbitMQ. When that is removed, the next one
+does; RabbitMQ removes the destination with the first binding that is removed, whichever that is, and loses its
+messages.
 
 Source: `rabbit_exchange_type_consistent_hash`; Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005).
 """
@@ -41,11 +42,11 @@ class ConsistentHashExchange(Exchange):
         self._bound: dict[Destination, OrderedDict[Binding, None]] = {}
         """The bindings of each destination, the oldest first."""
         self._candidates: dict[Destination, tuple[int, int]] = {}
-        """What each destination draws its numbers from, and its weight."""
+        """The seed from which each destination draws its numbers, and its weight."""
         self._winners: dict[int, Destination] = {}
-        """The destinations of the slots that were asked for; some may have left."""
+        """The destinations of slots that were used; some may be unbound."""
         self._gone = 0
-        """How many have left since that was looked through."""
+        """The number of destinations unbound since `_winners` was cleaned."""
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
@@ -83,7 +84,7 @@ class ConsistentHashExchange(Exchange):
             self._weigh(next(iter(bindings)))
 
     def _weigh(self, binding: Binding) -> None:
-        """From now on this binding says how much its destination gets."""
+        """Sets the weight of a destination from this binding."""
         destination = binding.destination
         kind = "queue" if isinstance(destination, Queue) else "exchange"
         seed = _hash(f"{kind} {destination.name}".encode("utf-8", "surrogateescape"))
@@ -91,7 +92,7 @@ class ConsistentHashExchange(Exchange):
         self._winners.clear()
 
     def _forget_winners(self) -> None:
-        """One is gone. All who are gone are forgotten once they are more than those who are there."""
+        """Counts an unbound destination; removes all of them from `_winners` once they outnumber the bound ones."""
         self._gone += 1
         if self._gone > len(self._candidates):
             self._gone = 0
@@ -102,14 +103,14 @@ class ConsistentHashExchange(Exchange):
         winner = self._winners.get(slot)
         if winner is None or winner.deleted or winner not in self._candidates:
             drawn = self._draw(slot)
-            self.vhost.agenda.jobs.spend(len(drawn) // 2)
+            self.vhost.scheduler.jobs.spend(len(drawn) // 2)
             if not drawn:
                 return []
             winner = self._winners[slot] = min(drawn, key=drawn.__getitem__)
         return [winner]
 
     def _hashed(self, keys: Keys, view: MessageView) -> bytes:
-        """What of a message is hashed. Those that do not have it all stay together."""
+        """The part of a message that is hashed. Messages without it all have the same destination."""
         if self._header is not None:
             headers = last_values(view.headers) if self.vhost.profile.headers_as_map else view.headers
             return repr(comparable(headers.get(self._header, ABSENT))).encode()
@@ -117,8 +118,8 @@ class ConsistentHashExchange(Exchange):
         return str(value).encode("utf-8", "surrogateescape")
 
     def _draw(self, slot: int) -> dict[Destination, float]:
-        """The smallest number wins. They are exponentially distributed, with the weight as the rate: that makes the
-        chance to be the smallest the weight's share of all weights."""
+        """Draws a number for each destination; the smallest wins. They are exponentially distributed, with the weight
+        as the rate: so the chance to be the smallest is the weight's share of all weights."""
         hashed = _mixed(slot)
         return {
             destination: -math.log((_mixed(seed ^ hashed) + 1) / (MASK + 2)) / weight
@@ -140,12 +141,12 @@ def _name_in(arguments: Table, argument: str) -> str | None:
 
 
 def _hash(raw: bytes) -> int:
-    """64 bits that are the same in every process; Python's own `hash` is salted."""
+    """Hashes bytes to 64 bits, the same in every process; Python's own `hash` is salted."""
     return int.from_bytes(blake2b(raw, digest_size=8).digest(), "big")
 
 
 def _mixed(number: int) -> int:
-    """The same, of a number of 64 bits and much quicker: the end of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    """Hashes a 64-bit number, much faster than `_hash`: the end of SplitMix64 (Steele, Lea and Flood, 2014)."""
     number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & MASK
     number = (number ^ number >> 27) * 0x94D049BB133111EB & MASK
     return number ^ number >> 31

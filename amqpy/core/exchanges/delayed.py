@@ -1,10 +1,10 @@
 """x-delayed-message: messages with a header `x-delay` wait that many milliseconds before they are routed.
 
-The exchange works as one of the type that its argument `x-delayed-type` names. A message that is to wait is routed to
-the exchange's own waiting room: to the publisher it has arrived, and so it is not returned, although nobody can know
-yet whether it will find a queue. (The plugin counts it as unroutable.) In a durable exchange it survives a restart,
-transient or not, as it does in the plugin. When its time has come, it is routed as if it
-were published to the exchange now, with the header's value negated, so that no other such exchange delays it again.
+The exchange works as one of the type that its argument `x-delayed-type` names. A delayed message is routed to the
+exchange's own waiting room: for the publisher it is routed, so it is not returned, although it may find no queue
+later. (The plugin counts it as unroutable.) In a durable exchange it survives a restart, transient or not, as it
+does in the plugin. When the delay is over, it is routed as if it were published to the exchange now, with the
+header's value negated, so that no other such exchange delays it again.
 
 Source: rabbitmq-delayed-message-exchange, `rabbit_exchange_type_delayed_message` and `rabbit_delayed_message`.
 """
@@ -13,10 +13,10 @@ import math
 import re
 from collections.abc import Iterable
 
+from amqpy.core.durability.records import LaneRecord
 from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange, exchange_type
-from amqpy.core.facts import LaneRecord
-from amqpy.core.message import Kept, Keys, Message, MessageView, Target
-from amqpy.core.queues.shelf import Shelf
+from amqpy.core.message import DeferredMessage, Keys, Message, MessageView, Target
+from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
@@ -26,7 +26,7 @@ DELAY = "x-delay"
 DELAY_MAX_MS = 2**32 - 1
 DELAYED_TYPE = "x-delayed-type"
 RELEASED_AT_ONCE = 1000
-"""Messages that leave a waiting room in one turn. When more are due, the others leave in the next ones, a millisecond
+"""Messages that are routed in one turn. When more are due, the others follow in the next turns, a millisecond
 apart, so that clients are served between them."""
 
 # More digits than a delay can have, and fewer than Python refuses to read.
@@ -77,11 +77,12 @@ class DelayedExchange(Exchange):
 
 
 class Admission:
-    """Where a message goes that is to wait: the route to the waiting room, for this message alone."""
+    """The route of one delayed message into the waiting room."""
 
     __slots__ = ("_delay_ms", "_room")
 
     name = ""
+    is_reply_queue = False
 
     def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
         self._room = room
@@ -101,61 +102,60 @@ class Admission:
 
 
 class WaitingRoom:
-    """The messages that wait for their time, the earliest first, of one time the first published (`agenda.Timed`)."""
+    """The delayed messages of an exchange, by due time, then in the order of publishing (`TimerTarget`)."""
 
     def __init__(self, exchange: DelayedExchange) -> None:
         self._exchange = exchange
-        self._agenda = exchange.vhost.agenda
-        journal = self._agenda.journal if exchange.durable else None
-        self.shelf = Shelf(journal, LaneRecord(0, exchange.vhost.name, "exchange", exchange.name, 0, 0))
+        self._scheduler = exchange.vhost.scheduler
+        journal = self._scheduler.journal if exchange.durable else None
+        self.messages = DelayedMessages(journal, LaneRecord(0, exchange.vhost.name, "exchange", exchange.name, 0, 0))
         self._watched_at_ms: int | None = None
         self.closed = False
 
     def __len__(self) -> int:
-        return len(self.shelf)
+        return len(self.messages)
 
     def take(self, message: Message, delay_ms: int) -> None:
-        """The message's time to live begins when it leaves."""
-        now_ms = self._agenda.now_ms
-        kept = Kept.since(now_ms, _negated(message, delay_ms))
-        self.shelf.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
+        """Keeps a message for the delay. Its TTL begins when it leaves."""
+        now_ms = self._scheduler.now_ms
+        kept = DeferredMessage.since(now_ms, _negated(message, delay_ms))
+        self.messages.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
         self._watch()
 
     def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
-        """What the store has waits again."""
-        self.shelf.restore(number, entries)
+        """Restores the delayed messages that the store has."""
+        self.messages.restore(number, entries)
         self._watch()
 
-    def on_time(self) -> None:
-        now_ms = self._agenda.now_ms
-        shelf, vhost = self.shelf, self._exchange.vhost
+    def on_timer(self) -> None:
+        now_ms = self._scheduler.now_ms
+        messages, vhost = self.messages, self._exchange.vhost
         self._watched_at_ms = None
         for _ in range(RELEASED_AT_ONCE):
-            due_at_ms = shelf.first_at_ms
+            due_at_ms = messages.first_at_ms
             if due_at_ms is None or due_at_ms > now_ms:
                 break
-            message = Kept.since(due_at_ms, shelf.pop()).again(now_ms)
-            for target in vhost.queues_of(self._exchange, message):
-                target.publish(message)
+            message = DeferredMessage.since(due_at_ms, messages.pop()).again(now_ms)
+            vhost.router.publish(self._exchange, message)
         self._watch(after_ms=now_ms)
 
     def close(self) -> None:
-        """The exchange is deleted, and what waits with it."""
+        """Drops all delayed messages: the exchange is deleted."""
         self.closed = True
-        self._agenda.deadlines.discard(self)
-        self.shelf.close()
-        self._agenda.discarded.append(self.shelf.clear())
+        self._scheduler.deadlines.discard(self)
+        self.messages.close()
+        self._scheduler.discarded.append(self.messages.clear())
 
     def _watch(self, after_ms: int = 0) -> None:
-        """Puts on the agenda when the first one's time comes, if that changed."""
-        first_at_ms = self.shelf.first_at_ms
+        """Sets the timer for the first message, if it changed."""
+        first_at_ms = self.messages.first_at_ms
         if first_at_ms is not None and first_at_ms != self._watched_at_ms:
             self._watched_at_ms = first_at_ms
-            self._agenda.deadlines.set(self, max(first_at_ms, after_ms + 1))
+            self._scheduler.deadlines.set(self, max(first_at_ms, after_ms + 1))
 
 
 def delay_of(headers: Table) -> int:
-    """The milliseconds of `x-delay`, whatever form its number has; 0 when it has none."""
+    """The delay in milliseconds that `x-delay` asks for, whatever its type; 0 if it is no number."""
     match headers.get(DELAY):
         case Field(kind, int(value)) if kind in INTEGER_KINDS:
             return value
@@ -178,7 +178,7 @@ def _negated(message: Message, delay_ms: int) -> Message:
 
 
 def _inner_type(arguments: Table) -> str | None:
-    """The name of the type to work as."""
+    """The exchange type named by `x-delayed-type`; None if it names none."""
     match arguments.get(DELAYED_TYPE):
         case Field("longstr" | "binary", value):
             return as_text(value)

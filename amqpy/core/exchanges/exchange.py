@@ -1,8 +1,8 @@
-"""What all exchanges have in common, and their registry.
+"""The base class of exchanges, bindings, and the registry of exchange types.
 
-A type keeps whatever index makes the answer to `match` independent of the number of bindings, and says with
-`per_message` whether the answer depends on more than the routing keys (only then is it asked for each message; else
-the route is remembered).
+A type keeps an index that makes the cost of `match` independent of the number of bindings. Its `per_message` is true if
+the result depends on more than the routing keys (only then is it called for each message; else the route is
+remembered).
 
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
 """
@@ -10,7 +10,7 @@ Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from amqpy.core.administration.policies import NO_RULING
+from amqpy.core.administration.policies import NO_POLICY
 from amqpy.core.arguments import Definition
 from amqpy.core.message import Keys, MessageView, Target
 from amqpy.errors import CommandInvalid, PreconditionFailed
@@ -29,12 +29,12 @@ EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
 
 
 WORDS = frozenset({"", "all", "any", "classic", "default", "exchange", "header", "match", "queue", "quorum", "stream"})
-"""What RabbitMQ calls an invalid type, not an unknown one. It does so with every atom of its virtual machine; these are
-always there, and might be taken for types. What else is there depends on what is loaded."""
+"""Names that RabbitMQ calls an invalid type, not an unknown one. It does so with every atom of its virtual machine;
+these always exist, and might be taken for types. The others depend on the modules that are loaded."""
 
 
 def exchange_type(name: str, profile: Profile) -> "type[Exchange]":
-    """Raises PreconditionFailed or CommandInvalid."""
+    """Finds the class of an exchange type. Raises PreconditionFailed or CommandInvalid."""
     found = EXCHANGE_TYPES.get(name)
     if found is None:
         refusal = PreconditionFailed if profile.unknown_type_closes_channel else CommandInvalid
@@ -53,7 +53,7 @@ class Binding:
         self.routing_key = routing_key
         self.arguments = arguments
         self.identity: Identity = (destination, routing_key, join_table(entries_of(arguments)))
-        """What makes two bindings of one exchange the same. Their arguments count, whatever their order."""
+        """Equal for two bindings of one exchange that are the same. Arguments count, whatever their order."""
 
     @property
     def destination_kind(self) -> str:
@@ -61,7 +61,7 @@ class Binding:
 
     @property
     def durable(self) -> bool:
-        """A binding survives with what it binds."""
+        """True if both its ends are durable."""
         return self.source.durable and self.destination.durable
 
 
@@ -91,7 +91,7 @@ class Exchange:
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
-        self.ruling = NO_RULING
+        self.policy = NO_POLICY
         self.deleted = False
         self.configure({})
         self.bindings: dict[Identity, Binding] = {}
@@ -100,16 +100,16 @@ class Exchange:
         self.prepare()
 
     def configure(self, definition: Definition) -> None:
-        """Takes on what policies say; an argument wins over them."""
+        """Applies a policy's definition; arguments take precedence."""
         alternate = self.arguments.get("alternate-exchange")
         self.alternate: str | None = alternate.value if alternate else definition.get("alternate-exchange")
 
     def prepare(self) -> None:
-        """Makes what this type keeps besides its bindings."""
+        """Sets up the state that this type keeps besides its bindings."""
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
-        """Raises what an exchange of this type with these arguments is refused for."""
+        """Raises the fault that refuses an exchange of this type with these arguments."""
 
     def check_binding(self, binding: Binding) -> None:
         """Raises PreconditionFailed when this exchange cannot have such a binding."""
@@ -123,23 +123,23 @@ class Exchange:
         self.unindex(binding)
 
     def index(self, binding: Binding) -> None:
-        """Makes a new binding findable."""
+        """Adds a new binding to the index."""
         raise NotImplementedError
 
     def unindex(self, binding: Binding) -> None:
         raise NotImplementedError
 
     def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
-        """Where a message with these routing keys (its own; then those of CC and BCC) goes from here.
+        """Finds the destinations of a message with these routing keys (its own; then those of CC and BCC).
 
-        A destination may come more than once. Only those that are `per_message` may look at the view. They are
-        asked once for each message that is published, and so may take note of it.
+        A destination may occur more than once. Only types that are `per_message` may look at the view. They are
+        called once for each message that is published, and so may keep it.
         """
         raise NotImplementedError
 
     def message_count(self) -> int:
-        """How many messages this exchange itself keeps."""
+        """The number of messages that this exchange itself keeps."""
         return 0
 
     def discard(self) -> None:
-        """The exchange is deleted: lets go of the messages it keeps."""
+        """Drops the messages that it keeps: the exchange is deleted."""

@@ -1,7 +1,6 @@
-"""x-recent-history: a fanout exchange that tells newcomers what they missed.
+"""x-recent-history: a fanout exchange that sends its last messages to every new binding.
 
-It keeps the last messages, and every new binding gets them, from the oldest to the newest. An exchange that is bound
-gets them the other way round, as from RabbitMQ.
+A queue that is bound gets them from the oldest to the newest, an exchange the other way round, as in RabbitMQ.
 
 Source: `rabbit_exchange_type_recent_history`.
 """
@@ -11,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from amqpy.core.exchanges.exchange import Binding, Destination
-from amqpy.core.exchanges.standard import FanoutExchange
-from amqpy.core.message import Kept, Keys, MessageView
+from amqpy.core.exchanges.fanout import FanoutExchange
+from amqpy.core.message import DeferredMessage, Keys, MessageView
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
@@ -33,7 +32,7 @@ class RecentHistoryExchange(FanoutExchange):
 
     def prepare(self) -> None:
         length = self.arguments.get(LENGTH)
-        self._history: deque[Kept] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
+        self._history: deque[DeferredMessage] = deque(maxlen=DEFAULT_LENGTH if length is None else length.value)
 
     @classmethod
     def check_arguments(cls, arguments: Table, profile: Profile) -> None:
@@ -44,12 +43,12 @@ class RecentHistoryExchange(FanoutExchange):
     def add(self, binding: Binding) -> None:
         super().add(binding)
         if self._history:
-            agenda = self.vhost.agenda
-            agenda.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), agenda.now_ms)
+            scheduler = self.vhost.scheduler
+            scheduler.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), scheduler.now_ms)
 
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         if view.headers.get(NO_STORE) != Field("bool", True):
-            self._history.append(Kept.since(self.vhost.agenda.now_ms, view.message))
+            self._history.append(DeferredMessage.since(self.vhost.scheduler.now_ms, view.message))
         return super().match(keys, view)
 
     def message_count(self) -> int:
@@ -60,20 +59,18 @@ class RecentHistoryExchange(FanoutExchange):
 
 
 class Replay:
-    """What a new destination is still to be given, when the operation that bound it is over (`agenda.Timed`)."""
+    """Publishes the history to a new destination when the operation that bound it is over (`TimerTarget`)."""
 
-    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[Kept]) -> None:
+    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[DeferredMessage]) -> None:
         self._vhost = vhost
         self._destination = destination
         self._history = history
 
-    def on_time(self) -> None:
-        now_ms = self._vhost.agenda.now_ms
+    def on_timer(self) -> None:
+        now_ms = self._vhost.scheduler.now_ms
         if isinstance(self._destination, Queue):
             for kept in self._history:
                 self._destination.publish(kept.again(now_ms))
             return
         for kept in reversed(self._history):
-            message = kept.again(now_ms)
-            for target in self._vhost.queues_of(self._destination, message):
-                target.publish(message)
+            self._vhost.router.publish(self._destination, kept.again(now_ms))

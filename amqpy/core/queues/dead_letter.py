@@ -1,12 +1,12 @@
-"""Dead letters: where a message goes that a queue lets die, and what is written into it.
+"""Dead letters: publishing a message to the dead letter exchange of its queue, with its history in the headers.
 
-The message's headers get its history, `x-death`: one table for each queue and reason, the latest first, with a count.
-They are written into the bytes the publisher sent; nothing else in them is changed, but for what RabbitMQ changes: the
-headers come in the order of their names and with the types that it writes, `expiration` is taken out, and `CC` is where
-the routing key is replaced.
+The history is `x-death`: one table for each queue and reason, the latest first, with a count. It is written into the
+bytes the publisher sent; nothing else in them is changed, but for what RabbitMQ changes: the headers are in the order
+of their names and have the types that it writes, `expiration` is removed, and `CC` too, if the routing key is
+replaced.
 
-A dead letter that comes back to a queue where it died before is dropped, unless somebody rejected it on the way:
-nobody could ever stop it.
+A dead letter that comes back to a queue where it was dead-lettered before is dropped, unless a client rejected it on
+the way: otherwise it would circulate forever.
 
 Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`).
 """
@@ -14,7 +14,7 @@ Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from amqpy.core.message import Message, TracedMessage
+from amqpy.core.message import AnnotatedMessage, Message, address_of, deliver
 from amqpy.core.sender_selected import keys_in
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
@@ -40,26 +40,25 @@ if TYPE_CHECKING:
 _COUNT_MODULUS = 1 << 64
 
 OWN_BYTES_MAX = 1024
-"""What an entry of x-death hardly ever exceeds."""
+"""Bytes of an entry of x-death up to which its decoded form is cached: hardly ever exceeded."""
 
 
 def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile") -> bool:
-    """Publishes a message that died in `queue` to the dead letter exchange of the queue, if there is one. Whether
-    any queue took it."""
+    """Publishes a message of `queue` to the queue's dead letter exchange, if there is one. True if any queue took
+    it."""
     name = queue.settings.dead_letter_exchange
     exchange = None if name is None else queue.vhost.exchanges.get(name)
     if exchange is None:
         return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
-    taken = False
-    for target in queue.vhost.queues_of(exchange, letter):
-        if reason == "rejected" or not _is_cycle(target.name, deaths):
-            taken = not target.publish(letter) or taken
-    return taken
+    targets = queue.vhost.router.targets_of(exchange, letter)
+    if reason != "rejected":
+        targets = tuple(target for target in targets if not _is_cycle(target.name, deaths))
+    return len(deliver(targets, letter)) < len(targets)
 
 
 class _Death(NamedTuple):
-    """One death, as x-death tells it."""
+    """An entry of x-death that is to be written."""
 
     reason: str
     queue: str
@@ -88,8 +87,8 @@ class _Death(NamedTuple):
 
 def _letter_of(
     queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile"
-) -> tuple[TracedMessage, list[bytes]]:
-    """The message as it leaves, and its history."""
+) -> tuple[AnnotatedMessage, list[bytes]]:
+    """Makes the dead letter; returns it with its history."""
     properties = split_properties(message.header)
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
@@ -116,8 +115,8 @@ def _letter_of(
         properties["headers"] = headers_property(join_table(headers))
     else:
         properties["headers"] = noted.as_headers
-    letter = TracedMessage(
-        _shortstr(queue.settings.dead_letter_exchange or "") + _shortstr(key),
+    letter = AnnotatedMessage(
+        address_of(queue.settings.dead_letter_exchange or "", key),
         join_properties(message.header, properties),
         message.body,
         persistent=message.persistent,
@@ -138,16 +137,16 @@ def _keys_of(message: Message, copies: list[str]) -> tuple[str, ...]:
 
 class _Noted(NamedTuple):
     entries: Entries
-    """What a death sets in a message's headers."""
+    """The entries to be set in a message's headers."""
     as_headers: bytes
     """The headers property of a message that had none."""
     deaths: list[bytes]
-    """The whole history: the tables of x-death, which stay as they are unless they change."""
+    """The whole history: the tables of x-death, encoded; those that did not change are the same bytes."""
 
 
 @lru_cache(maxsize=1024)
 def _first_noted(death: _Death, profile: "Profile") -> _Noted:
-    """A first death. Many messages die the same death within a second."""
+    """The headers of a first dead-lettering. Cached: many messages have the same ones within a second."""
     where = _where(death, "first") | (_where(death, "last") if profile.notes_last_death else {})
     deaths = [encode_table(death.table(is_plain=profile.plain_deaths))]
     entries = [*entries_of(where), _x_death(deaths)]
@@ -155,7 +154,7 @@ def _first_noted(death: _Death, profile: "Profile") -> _Noted:
 
 
 def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
-    """One more death. `history` is the entry of x-death."""
+    """The headers of a further dead-lettering. `history` is the entry of x-death."""
     deaths = _tables_of(history)
     if deaths is None:
         # A client has put something else there, which is overwritten.
@@ -192,17 +191,18 @@ def _where(death: _Death, which: str) -> dict[str, Field]:
 
 
 class _Told(NamedTuple):
-    """What an entry of x-death says."""
+    """The decoded parts of an entry of x-death."""
 
     place: tuple[object, object]
-    """Queue and reason, however they were written."""
+    """Queue and reason, in a form that compares equal whatever their types are."""
     queue: object
     is_rejected: bool
     is_counted: bool
 
 
 def _read(raw: bytes) -> _Told:
-    """Entries of our own come again and again; what a client writes may be as large as it likes."""
+    """Decodes an entry of x-death. Small ones are cached: our own are read again and again, while a client's may be of
+    any size."""
     return _read_again(raw) if len(raw) <= OWN_BYTES_MAX else _read_anew(raw)
 
 
@@ -221,7 +221,7 @@ _read_again = lru_cache(maxsize=4096)(_read_anew)
 
 
 def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
-    """One entry a queue and reason."""
+    """The history with one entry for each queue and reason."""
     if len(deaths) < 2:
         return deaths
     groups: dict[object, list[bytes]] = {}
@@ -238,7 +238,7 @@ def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
 
 
 def _counted(deaths: list[bytes], death: _Death, *, is_plain: bool) -> list[bytes]:
-    """The history with one more death, first. Where x-death is plain, its entries are not sorted by name."""
+    """The history with one more death, in front. Where x-death is plain, its entries are not sorted by name."""
     place = (_raw(death.queue), _raw(death.reason))
     known = next((each for each in deaths if _read(each).place == place), None)
     if known is None:
@@ -259,7 +259,7 @@ def _count(number: int) -> tuple[bytes, bytes]:
 
 
 def _is_cycle(queue_name: str, deaths: list[bytes]) -> bool:
-    """Whether a message with this history has been in the queue before, and nobody rejected it since."""
+    """True if a message with this history was in the queue before, and was not rejected since."""
     for each in deaths:
         told = _read(each)
         if told.is_rejected:
@@ -279,15 +279,9 @@ def _entry(headers: Entries, name: bytes) -> bytes | None:
 
 
 def _as_long(number: int) -> int:
-    """Wrapped to 64 bits, as a count that a client has set to the largest one."""
+    """The number wrapped to a signed 64-bit integer: a client may have set the count to the largest one."""
     number %= _COUNT_MODULUS
     return number - _COUNT_MODULUS if number >= _COUNT_MODULUS // 2 else number
-
-
-def _shortstr(value: str) -> bytes:
-    """An argument is a long string, and may be too long for what it is meant for."""
-    raw = _raw(value)[:255]
-    return bytes((len(raw),)) + raw
 
 
 def _raw(value: str) -> bytes:

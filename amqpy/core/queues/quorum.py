@@ -1,8 +1,8 @@
 """Quorum queues, on the one node that there is.
 
-To clients they are queues with rules of their own: always durable, never exclusive; deliveries that come to nothing
-are counted, and too many end in a dead letter; what comes back does not return to where it was, but stands before
-all that never left, in the order in which it came back, or at the end of the queue.
+To clients they are queues with rules of their own: always durable, never exclusive; returned deliveries are counted,
+and a message beyond the delivery limit is dead-lettered; a requeued message does not return to its old position, but
+stands before all that were never delivered, in the order of the requeues, or at the end of the queue.
 
 Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
 """
@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
-from amqpy.core.facts import LaneRecord, LaneState
-from amqpy.core.ledger import Ledger
-from amqpy.core.message import Message, returned
-from amqpy.core.queues.consumers import GONE, Consumer
+from amqpy.core.durability.records import LaneRecord, LaneState
+from amqpy.core.message import Message, after_return
+from amqpy.core.queues.delayed_messages import DelayedMessages
+from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
+from amqpy.core.queues.dispatch import GONE, Consumer
 from amqpy.core.queues.excess import drop_excess
-from amqpy.core.queues.lane import Lane
-from amqpy.core.queues.queue import READ_MAX, Queue, ReturnWay
-from amqpy.core.queues.retries import Retries, UnsentLetters
-from amqpy.core.queues.shelf import Shelf
-from amqpy.core.structures import LevelledFifo
+from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.queues.priority_fifo import PriorityFifo
+from amqpy.core.queues.queue import READ_MAX, ReturnWay
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import (
@@ -37,12 +38,12 @@ from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, repl
 
 
 class QuorumConsumer(Consumer):
-    """A consumer that the channel's own limit (basic.qos with global) does not concern."""
+    """A consumer that the channel's limit (basic.qos with global) does not apply to."""
 
     __slots__ = ()
 
     def can_take(self) -> bool:
-        return self.credit > 0 and (self.recipient.outbox.size < HIGH or self.can_take_in_advance())
+        return self.credit > 0 and (self.target.outbox.size < HIGH or self.can_take_in_advance())
 
     def answered(self) -> None:
         super().answered()
@@ -55,15 +56,15 @@ class QuorumConsumer(Consumer):
 
 
 RETURNED_LEVEL = 32
-"""Where what came back waits: above every priority."""
+"""The level of requeued messages: above every priority."""
 
 DEFAULT_PRIORITY = 4
 NUMBERS = INTEGER_KINDS | {"float", "double"}
 UNREJECT_SHARE = 0.8
-"""A queue that refuses messages takes them again when it is no fuller than this."""
+"""The share of its limit below which a queue that refuses messages takes them again."""
 
 
-class QuorumQueue(Queue):
+class QuorumQueue(FifoQueue):
     """A queue of type `quorum`."""
 
     type: ClassVar[str] = QUORUM
@@ -72,46 +73,55 @@ class QuorumQueue(Queue):
     buries_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
-    __slots__ = ("_has_priorities", "_joined", "_limit", "_rejects", "_retries", "_unsent", "leavers", "retiring")
+    __slots__ = (
+        "_delayed_retry",
+        "_has_priorities",
+        "_joined",
+        "_limit",
+        "_rejects",
+        "_unrouted",
+        "leavers",
+        "retiring",
+    )
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
-        self.plain = False
         self._rejects = False
         self._joined = 0
-        """How many consumers it ever had."""
+        """The number of consumers it ever had."""
         self._has_priorities: bool | None = None
-        """Whether its messages have; None is as the profile says. One that has messages goes on as it began, for they
-        could not be found where they are if another profile had a say."""
+        """True if its messages have priorities; None is as the profile says. A restored queue goes on as it began, for
+        its lanes in the store would not fit another profile."""
         self._limit: float | None = None
-        self._retries: Retries | None = None
-        self._unsent: UnsentLetters | None = None
+        self._delayed_retry: DelayedRetry | None = None
+        self._unrouted: UnroutedDeadLetters | None = None
         self.leavers: set[Consumer] = set()
-        """The consumers that have left and still owe answers."""
+        """The consumers that have left and still have unacknowledged messages."""
         self.retiring: Consumer | None = None
-        """The active consumer that gives way to one of a higher priority, once it owes nothing."""
+        """The active consumer that gives way to one of a higher priority, once nothing of its is unacknowledged."""
         self.ready = self._levelled()
 
     def configure(self, settings: Settings) -> None:
         if settings.overflow == "reject-publish-dlx":
             settings = settings._replace(overflow="drop-head")
         super().configure(settings)
-        self.plain = False
         self._limit = self._delivery_limit()
         if settings.retry_type != "disabled" and settings.retry_min_ms:
-            self._retries = self._retries or Retries(self)
+            self._delayed_retry = self._delayed_retry or DelayedRetry(self)
 
-    def _choose_fifo(self) -> None:
-        """It has chosen already."""
+    def _choose_path(self) -> None:
+        """Keeps the FIFO with levels, and the publish, that every quorum queue has."""
+        if self.settings.concern_publish:
+            self.finish_draining()
 
     def _delivery_limit(self) -> float | None:
-        """How many deliveries may fail; None is no limit.
+        """The number of deliveries that may fail; None is no limit.
 
         RabbitMQ 3 takes any value for the argument, and compares a count with it as Erlang does.
         """
         profile = self.vhost.profile
         field = self.arguments.get("x-delivery-limit")
-        said = self.ruling.definition.get("delivery-limit")
+        said = self.policy.definition.get("delivery-limit")
         if profile.quorum_delivery_limit is not None:
             given = field.value if field is not None and field.kind in NUMBERS else None
             limits = [limit for limit in (given, said) if limit is not None] or [profile.quorum_delivery_limit]
@@ -136,16 +146,18 @@ class QuorumQueue(Queue):
 
     # --- messages in
 
-    def _admit(self, message: Message) -> bool:
-        # Dead letters are at most once: they are told nothing, and so come in.
+    def publish(self, message: Message) -> bool:
+        if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+            self.finish_draining()
+        # RabbitMQ dead-letters at most once, without waiting for a confirm: a dead letter is never refused.
         if self._refuses() and not message.is_dead_letter:
             return True
-        if self.contents is not None and self._is_duplicate(message):
+        if self.dedup_keys is not None and self._is_duplicate(message):
             return False
         message = self._with_ttl(message)
         if message.expires_at_ms is not None:
-            # A time to live of 0 is enough for a consumer that waits.
-            message = message.until(max(message.expires_at_ms, self.agenda.now_ms + 1))
+            # With a TTL of 0 a message is still delivered to a consumer in line.
+            message = message.until(max(message.expires_at_ms, self.scheduler.now_ms + 1))
             self.may_expire = True
         self.ready.append(message)
         self.drain()
@@ -153,7 +165,8 @@ class QuorumQueue(Queue):
         return False
 
     def _refuses(self) -> bool:
-        """Whether it was too full, and is not yet empty enough again. It takes the message that makes it too full."""
+        """True if it is over its limit, or was and is not yet below `UNREJECT_SHARE` of it. The message that exceeds
+        the limit is still taken."""
         settings = self.settings
         if settings.overflow != "reject-publish":
             return False
@@ -165,26 +178,26 @@ class QuorumQueue(Queue):
         return self._rejects
 
     def limits(self) -> tuple[int | None, int | None]:
-        """What is held back counts, too."""
+        """The limits, less the messages that are held back for a retry: they count, too."""
         length, size = super().limits()
-        if length is None or (self._retries is None and self._unsent is None):
+        if length is None or (self._delayed_retry is None and self._unrouted is None):
             return length, size
         return max(length - (self._length() - len(self.ready)), 0), size
 
     def _length(self) -> int:
-        return len(self.ready) + sum(len(held) for held in (self._retries, self._unsent) if held is not None)
+        return len(self.ready) + sum(len(held) for held in (self._delayed_retry, self._unrouted) if held is not None)
 
     def _size(self) -> int:
-        assert isinstance(self.ready, LevelledFifo)
-        return self.ready.size + (0 if self._unsent is None else self._unsent.size)
+        assert isinstance(self.ready, PriorityFifo)
+        return self.ready.size + (0 if self._unrouted is None else self._unrouted.size)
 
     # --- messages out
 
     def drain(self, read_max: int = READ_MAX) -> None:
-        """Its limits hold for what is left when the consumers have theirs."""
+        """Delivers, then applies the limits to what is left."""
         if self.is_held:
             return
-        ready, journal = self.ready, self.agenda.journal
+        ready, journal = self.ready, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, recovered = ready.pop()
@@ -194,12 +207,12 @@ class QuorumQueue(Queue):
             )
             if not consumer.credit:
                 # Leaves the line at once, and comes back as the last one.
-                self.line.pop()
-                consumer.parked = True
-                if self.lines is not None:
+                self.ready_consumers.pop()
+                consumer.is_blocked = True
+                if self.ready_by_priority is not None:
                     self._choose_line()
             if journal is not None and journal.read_size > read_max:
-                self.agenda.unfinished[self] = None
+                self.scheduler.queues_to_drain_further[self] = None
                 return
         if self.settings.overflow == "drop-head":
             drop_excess(self)
@@ -212,13 +225,13 @@ class QuorumQueue(Queue):
             return None
         position, message, recovered = self.ready.pop()
         if no_ack:
-            # The answer that settles it is one more command, and each command looks at what has expired.
+            # In RabbitMQ settling it is one more command, and each command drops what has expired.
             self.drop_expired()
         self.watch_first()
         return position, message, message.acquired_count > 0 or recovered
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
-        """With the counts in its headers."""
+        """The message with its delivery counts in its headers."""
         profile = self.vhost.profile
         counts = {}
         if message.delivery_count or (by_get and profile.quorum_get_counts):
@@ -235,56 +248,56 @@ class QuorumQueue(Queue):
         return message.with_header(join_properties(message.header, properties))
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
-        """An unacknowledged message comes back: before all others, or, where nothing limits how often, as the last
-        one, so that others get their turn."""
-        self.unacked -= 1
+        """Requeues an unacknowledged message before all that were never delivered; without a delivery limit at the end,
+        so that others are delivered, too. Beyond the limit it is dropped or dead-lettered."""
+        self.unacked_count -= 1
         counts_nacks = self.vhost.profile.quorum_counts_nacks
         failed = counts_nacks or way in {"reject", "down"}
         patient = way != "down" if counts_nacks else way in {"nack", "recover"}
-        back = returned(message, failed=failed, waits_first=self._limit is not None or not patient)
+        back = after_return(message, failed=failed, waits_first=self._limit is not None or not patient)
         if self._limit is not None and back.delivery_count > self._limit:
-            self.bury(position, message, "delivery_limit")
+            self.drop(position, message, "delivery_limit")
             return
-        if self.keeps_account:
+        if self.tracks_settlement:
             self.ready.settle(position, message)
-        if back.waits_first and self._retries is not None and self._retries.hold(back, failed=failed):
+        if back.waits_first and self._delayed_retry is not None and self._delayed_retry.hold(back, failed=failed):
             return
         self.take_back(back)
 
     def take_back(self, message: Message) -> None:
-        """A returned message waits to be delivered again."""
+        """Makes a returned message ready again."""
         self.ready.append(message)
         self.may_expire = self.may_expire or message.expires_at_ms is not None
-        self.agenda.dirty[self] = None
+        self.scheduler.queues_to_drain[self] = None
 
-    def unsent(self, position: int | None, message: Message, reason: str) -> bool:
+    def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
         if self.settings.dead_letter_strategy != "at-least-once" or self.settings.overflow != "reject-publish":
             return False
-        self._unsent = self._unsent or UnsentLetters(self)
-        self._unsent.hold(position, message, reason)
+        self._unrouted = self._unrouted or UnroutedDeadLetters(self)
+        self._unrouted.hold(position, message, reason)
         return True
 
-    def discard(self) -> int:
-        count = super().discard()
-        if self._retries is not None:
-            for message in self._retries.shelf if self.contents is not None else ():
+    def purge(self) -> int:
+        count = super().purge()
+        if self._delayed_retry is not None:
+            for message in self._delayed_retry.held if self.dedup_keys is not None else ():
                 self.forget(message)
-            count += self._retries.discard()
+            count += self._delayed_retry.discard()
         return count
 
     def close(self) -> None:
         super().close()
-        if self._unsent is not None:
-            self._unsent.clear()
+        if self._unrouted is not None:
+            self._unrouted.clear()
 
-    def let_go(self) -> None:
-        super().let_go()
-        self._retries = self._unsent = None
+    def release(self) -> None:
+        super().release()
+        self._delayed_retry = self._unrouted = None
 
-    def lanes(self) -> Iterator[Lane | Shelf]:
+    def lanes(self) -> Iterator[PagedFifo | DelayedMessages]:
         yield from super().lanes()
-        if self._retries is not None:
-            yield self._retries.shelf
+        if self._delayed_retry is not None:
+            yield self._delayed_retry.held
 
     def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
         if 0 < record.level < RETURNED_LEVEL:
@@ -294,22 +307,22 @@ class QuorumQueue(Queue):
         super().restore(record, state, delivered_before=delivered_before)
 
     def restore_held(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
-        """What the store has of messages that were held back is held again."""
-        self._retries = self._retries or Retries(self)
-        self._retries.restore(number, entries)
-        for message in self._retries.shelf if self.contents is not None else ():
+        """Restores the messages that were held back for a retry from the store."""
+        self._delayed_retry = self._delayed_retry or DelayedRetry(self)
+        self._delayed_retry.restore(number, entries)
+        for message in self._delayed_retry.held if self.dedup_keys is not None else ():
             self._is_duplicate(message)
 
     def use(self, *, by_get: bool = False) -> None:
-        """To ask about a quorum queue is no use of it."""
+        """Restarts the timer of x-expires for basic.get only: queue.declare is no use of a quorum queue."""
         if by_get:
             super().use()
 
     # --- consumers
 
-    def check_consume(self, ledger: Ledger, *, exclusive: bool) -> None:
-        """The exclusive flag is accepted and means nothing here."""
-        if ledger.limit:
+    def check_consume(self, unacked: UnackedDeliveries, *, exclusive: bool) -> None:
+        """Raises Unimplemented on a channel with global prefetch. The exclusive flag is accepted without effect."""
+        if unacked.limit:
             raise Unimplemented(f"{self._text()} does not support global qos")
 
     def check_get(self) -> None:
@@ -318,6 +331,10 @@ class QuorumQueue(Queue):
                 f"cannot obtain access to locked {self._text()}. basic.get operations are not supported by "
                 f"{self.vhost.profile.quorum_in_text} queues with single active consumer"
             )
+
+    @property
+    def returns_in_turn(self) -> bool:
+        return self.vhost.profile.returns_in_turn
 
     def rank(self, consumer: Consumer) -> int:
         return consumer.priority if self.vhost.profile.quorum_priorities else 0
@@ -328,19 +345,19 @@ class QuorumQueue(Queue):
         active = self.active
         if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:
             return
-        if not active.parked and self.retiring is not active:
-            self.line.remove(active)
-        active.parked = False
+        if not active.is_blocked and self.retiring is not active:
+            self.ready_consumers.remove(active)
+        active.is_blocked = False
         self.retiring = active
         if not active.owes:
             self.succeed()
 
     def succeed(self) -> None:
-        """The active consumer has given way."""
+        """Makes the next consumer the active one, when the active one has given way."""
         self.retiring = None
         self.active = self.choose_active()
         if self.active is not None:
-            self.active.parked = True
+            self.active.is_blocked = True
             self.active.resume()
 
     def remove_consumer(self, consumer: Consumer) -> None:
@@ -352,9 +369,9 @@ class QuorumQueue(Queue):
 
     @property
     def consumer_count(self) -> int:
-        """Who waits to become the active one does not count; who has left and still owes an answer does, and so does
-        each basic.get that was not answered yet."""
-        got = self.unacked - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
+        """The consumers as RabbitMQ counts them: with those that left and have unacknowledged messages, and one for
+        each unacknowledged basic.get; without those that wait to become the single active one."""
+        got = self.unacked_count - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
         return present + len(self.leavers) + got
 

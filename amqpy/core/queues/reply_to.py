@@ -1,68 +1,71 @@
-"""Direct reply-to: answers that need no queue.
+"""Direct reply-to: replies that need no queue.
 
 A client consumes from the pseudo-queue `amq.rabbitmq.reply-to` and sends requests with that as reply-to. In the
-request the name is replaced by one of a kind, and what is published to that name goes straight to the client's
+request the name is replaced by a unique one, and messages published to that name go straight to the client's
 channel, or nowhere. While the client has its share of the memory waiting to be read, further replies wait as messages:
-none is lost as long as the client is there, and who publishes them is held back by the alarm of the memory.
+none is lost as long as the client is there, and their publishers are blocked by the memory alarm.
 
 Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import ClassVar
 
-from amqpy.core.agenda import Agenda
-from amqpy.core.effects import Recipient
-from amqpy.core.ledger import Ledger
 from amqpy.core.message import Message
-from amqpy.core.queues.queue import Queue
+from amqpy.core.ports import DeliveryTarget
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import decode_properties, replace_property
-
-if TYPE_CHECKING:
-    from amqpy.core.vhost import Vhost
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
 
-class ReplyQueue(Queue):
-    """Where replies for one channel are published to: a queue that holds only what its client cannot take yet."""
+class ReplyQueue:
+    """The end of the route of replies for one channel (`message.Target`). No queue: nothing is declared, bound or
+    acknowledged; replies wait here only while the client cannot take them."""
 
-    __slots__ = ("_ledger", "_recipient", "tag")
+    __slots__ = ("_target", "_unacked", "deleted", "name", "tag", "waiting")
 
-    def __init__(self, vhost: "Vhost", name: str, tag: str, ledger: Ledger, recipient: Recipient) -> None:
-        super().__init__(vhost, name, durable=False, auto_delete=False, owner=None, arguments={}, agenda=Agenda())
+    is_reply_queue: ClassVar[bool] = True
+    refusal_fails_commit: ClassVar[bool] = False
+
+    def __init__(self, name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
+        self.name = name
         self.tag = tag
-        self._ledger = ledger
-        self._recipient = recipient
+        """The tag of the consumer that the replies are for."""
+        self.deleted = False
+        self.waiting: deque[Message] = deque()
+        self._unacked = unacked
+        self._target = target
 
     def publish(self, message: Message) -> bool:
-        """Delivers the reply as soon as the client can take it, if anybody still waits for it."""
-        if self.ready.fresh or self._recipient.outbox.overfull:
+        """Delivers the reply, or keeps it until the client can take it; drops it if the consumer has left."""
+        if self.waiting or self._target.outbox.overfull:
             if not self.deleted:
-                self.ready.append(message)
+                self.waiting.append(message)
         elif not self.deleted:
-            self._recipient.deliver(self._ledger.next_tag(), False, message)
+            self._target.deliver(self._unacked.next_tag(), False, message)
         return False
 
-    def drain(self, read_max: int = 0) -> None:
-        """Delivers replies that wait as long as the client can take them."""
-        while self.ready.fresh and not self._recipient.outbox.overfull:
-            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
+    def drain(self) -> None:
+        """Delivers waiting replies as long as the client can take them."""
+        while self.waiting and not self._target.outbox.overfull:
+            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
 
     def finish(self) -> None:
-        """Delivers all replies that wait: the client will take no more."""
-        while self.ready.fresh:
-            self._recipient.deliver(self._ledger.next_tag(), False, self.ready.pop()[1])
+        """Delivers all waiting replies, when the consumer is cancelled."""
+        while self.waiting:
+            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()
 
 
 def wants_reply(header: bytes) -> bool:
-    """Whether this message's reply-to is the pseudo-queue."""
+    """True if the reply-to in this content header is the pseudo-queue."""
     return _MARK in header and decode_properties(header).get("reply_to") == REPLY_TO
 
 
 def name_reply_queue(header: bytes, queue: ReplyQueue) -> bytes:
-    """The content header with the name that leads back as its reply-to."""
+    """The content header with the unique name of the reply queue as its reply-to."""
     raw = queue.name.encode()
     return replace_property(header, "reply_to", bytes((len(raw),)) + raw)

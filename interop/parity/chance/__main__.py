@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from interop import keeper
 from interop.parity.amqpy import AmqpyFailed, running_amqpy
 from interop.parity.chance.apart import is_taken_over
 from interop.parity.chance.generator import DEFAULT_STEPS, script_of
@@ -113,4 +114,5 @@ def hunted(scripts: dict[str, Script], hunt: Hunt, *, show: bool) -> list[Findin
 
 
 if __name__ == "__main__":
+    keeper.stay_behind()
     main()

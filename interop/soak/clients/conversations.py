@@ -5,7 +5,7 @@ from typing import Any
 import pika
 
 from interop.soak.clients.with_pika import LOSSES, TURN_S, Consumer, connected
-from interop.soak.shift import Actor, Shift
+from interop.soak.worker import Actor, Shift
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 REPLY_PATIENCE_S = 10

@@ -7,10 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from interop.bench import frames
-from interop.crash.client import Client, Gone, Refused, Silent, publication
+from interop.kit.client import Client, Gone, Refused, Silent, publication, start_ok
 from interop.parity import codec
-from interop.soak.shift import STOPPED, Actor, Shift
+from interop.soak.worker import STOPPED, Actor, Shift
 
 CHURN_PAUSE_S = 0.05
 STEPS_MAX = 300
@@ -31,9 +30,8 @@ PERSISTENT = codec.properties(delivery_mode=2)
 
 def connect(shift: Shift) -> Client:
     """Raises Gone, also when the broker is stopping."""
-    to = shift.direct
     try:
-        return Client(to.port, host=to.host, user=to.user, password=to.password, vhost=to.vhost)
+        return Client(shift.direct)
     except Refused as refused:
         raise Gone(str(refused)) if refused.code == STOPPED else refused from None
 
@@ -145,9 +143,7 @@ class Hostile(Actor):
 
     def half_a_handshake(self, client: Client) -> None:
         with socket.create_connection((self.shift.direct.host, self.shift.direct.port), timeout=5) as raw:
-            whole = frames.PROTOCOL_HEADER + frames.start_ok(
-                "guest", "wrong" if self.random.random() < 0.3 else "guest"
-            )
+            whole = codec.PROTOCOL_HEADER + start_ok("guest", "wrong" if self.random.random() < 0.3 else "guest")
             raw.sendall(whole[: self.random.randrange(len(whole) + 1)])
 
     def half_a_message(self, client: Client) -> None:

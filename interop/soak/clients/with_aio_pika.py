@@ -8,9 +8,9 @@ import aio_pika
 import aio_pika.exceptions
 from aio_pika.abc import AbstractConnection, AbstractExchange, AbstractIncomingMessage
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED
-from interop.soak.shift import HEARTBEAT_S, Actor, Sender, Shift, Taker
+from interop.soak.worker import HEARTBEAT_S, Actor, Sender, Shift, Taker
 
 POLL_S = 0.1
 TIMEOUT_S = 10.0

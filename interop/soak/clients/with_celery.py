@@ -5,22 +5,20 @@ The worker is told by the environment where the broker is and where to write, as
 """
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import celery
 import celery.app.amqp
 import celery.app.base
 import kombu.exceptions
 
-from interop.bench.peer import Address
+from interop.kit.program import Program, ProgramFailed
 from interop.soak.clients.with_kombu import LOSSES, TIMEOUT_S
 from interop.soak.ledger import CONFIRMED, Stream
-from interop.soak.shift import HEARTBEAT_S, Sender, Shift, Taker
+from interop.soak.worker import HEARTBEAT_S, Sender, Shift, Taker
 
 MODULE = "interop.soak.clients.with_celery"
 TASK = "soak.note"
@@ -56,11 +54,6 @@ if URL in os.environ:
             notes.write(f"{body}\n")
 
 
-def url_of(address: Address) -> str:
-    host = f"{address.host}:{address.port}"
-    return f"amqp://{address.user}:{address.password}@{host}/{address.vhost.replace('/', '%2F')}"
-
-
 class Worker(Taker):
     """The worker's process, and who reads its notes."""
 
@@ -68,54 +61,34 @@ class Worker(Taker):
 
     def session(self) -> None:
         with tempfile.TemporaryDirectory(prefix="amqpy-soak-celery-") as folder:
-            notes, log = Path(folder) / "notes", Path(folder) / "log"
+            notes = Path(folder) / "notes"
             notes.touch()
-            environment = {URL: url_of(self.shift.address), QUEUE: self.queue, NOTES: str(notes)}
-            command = [
-                sys.executable,
-                "-m",
-                "celery",
-                "-A",
-                MODULE,
-                "worker",
-                "--pool",
-                "solo",
-                "--loglevel",
-                "WARNING",
-            ]
-            command += ["--without-gossip", "--without-mingle", "--hostname", f"{self.name}@localhost"]
-            with log.open("wb") as output, notes.open() as written:
-                process = subprocess.Popen(
-                    command,
-                    env={**os.environ, **environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-                try:
-                    self.read(process, written)
-                finally:
-                    self.end(process, log)
+            environment = {URL: self.shift.address.url, QUEUE: self.queue, NOTES: str(notes)}
+            command = [sys.executable, "-m", "celery", "-A", MODULE, "worker", "--pool", "solo"]
+            command += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+            command += ["--hostname", f"{self.name}@localhost"]
+            worker = Program(command, Path(folder) / "log", environment=environment)
+            try:
+                with notes.open() as written:
+                    self.read(worker, written)
+            finally:
+                self.end(worker)
 
-    def read(self, process: "subprocess.Popen[bytes]", written: Any) -> None:  # noqa: ANN401
+    def read(self, worker: Program, written: IO[str]) -> None:
         rest = ""
-        while not self.over.wait(POLL_S) and process.poll() is None:
+        while not self.over.wait(POLL_S) and worker.is_running:
             *lines, rest = (rest + written.read()).split("\n")
             for line in lines:
                 # A task does not say whether it was delivered before.
                 self.keeps(line.encode(), redelivered=True)
 
-    def end(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        if process.poll() is not None:
-            self.shift.findings.note("client", f"Celery's worker ended by itself:\n{log.read_text()[-2000:]}")
-            return
-        process.send_signal(signal.SIGTERM)
+    def end(self, worker: Program) -> None:
         try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.shift.findings.note("client", f"Celery's worker does not stop:\n{log.read_text()[-2000:]}")
-            process.kill()
-            process.wait()
+            if not worker.is_running:
+                raise worker.failure("Celery's worker ended by itself")
+            worker.stop(STOP_TIMEOUT_S)
+        except ProgramFailed as failure:
+            self.shift.findings.note("client", str(failure))
 
 
 class Caller(Sender):
@@ -126,7 +99,7 @@ class Caller(Sender):
         super().__init__(shift, name, stream, "", queue)
 
     def session(self) -> None:
-        made = make_app(url_of(self.shift.address), self.key)
+        made = make_app(self.shift.address.url, self.key)
         with made.connection_for_write() as connection:
             while not self.over.is_set():
                 if self.may_send():

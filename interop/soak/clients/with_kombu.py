@@ -14,9 +14,9 @@ import kombu.messaging
 import kombu.pools
 import kombu.transport.pyamqp
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED
-from interop.soak.shift import HEARTBEAT_S, Sender, Taker
+from interop.soak.worker import HEARTBEAT_S, Sender, Taker
 
 TIMEOUT_S = 10
 TURN_S = 0.25

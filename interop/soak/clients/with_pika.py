@@ -9,9 +9,9 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
-from interop.bench.peer import Address
+from interop.kit.address import Address
 from interop.soak.ledger import CONFIRMED, REFUSED, WITHDRAWN
-from interop.soak.shift import HEARTBEAT_S, Sender, Stage, Taker
+from interop.soak.worker import HEARTBEAT_S, Sender, Stage, Taker
 
 TURN_S = 0.25
 WAIT_S = 0.02

@@ -1,4 +1,4 @@
-"""Queues with arguments, as simple as can be: lists that are searched from end to end.
+"""Queues, as simple as can be: lists that are searched from end to end.
 
 The model predicts nothing. It is told what happened to which message, event by event, and judges: it says what was
 wrong, or notes it. When a step is over, everything that had to happen must have happened.
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from amqpy.core.message import Message
+from tests.core.machine.topology import ModelTopology
 from tests.core.machine.watch import History, delivery_count_of, history_of
 
 if TYPE_CHECKING:
-    from tests.core.machine.watch import LoggedRecipient
+    from tests.core.machine.watch import LoggedTarget
 
 
 class QueueSettings(NamedTuple):
@@ -42,6 +43,8 @@ class Copy:
     """Its deduplication header."""
     expires_at_ms: int | None
     persistent: bool = False
+    has_header: bool = False
+    """One that bindings of a headers exchange may want."""
     deaths: History = field(default_factory=list)
     place: tuple[int, int] = (0, 0)
     redelivered: bool = False
@@ -56,6 +59,11 @@ class ModelQueue:
     name: str
     settings: QueueSettings
     used_at_ms: int
+    owner: int | None = None
+    """The connection that it belongs to."""
+    auto_delete: bool = False
+    is_finished: bool = False
+    """Its last consumer has left it, and it is to go with it."""
     ready: list[Copy] = field(default_factory=list)
     owed: list[Copy] = field(default_factory=list)
     positions: int = 0
@@ -97,11 +105,15 @@ class ModelConsumer:
     channel: "ModelChannel"
     prefetch: int
     no_ack: bool
-    priority: int
+    priority: int = 0
+    exclusive: bool = False
+    reading: bool = True
     owes: int = 0
 
     def can_take(self) -> bool:
-        return self.no_ack or not self.prefetch or self.owes < self.prefetch
+        has_credit = self.no_ack or not self.prefetch or self.owes < self.prefetch
+        has_room = not self.channel.limit or self.channel.volume < self.channel.limit
+        return has_credit and has_room and self.reading
 
 
 class Debt(NamedTuple):
@@ -113,7 +125,24 @@ class Debt(NamedTuple):
 @dataclass(eq=False)
 class ModelChannel:
     last_tag: int = 0
+    limit: int = 0
+    volume: int = 0
     owed: dict[int, Debt] = field(default_factory=dict)
+    pending: dict[int, Debt] = field(default_factory=dict)
+    """What was answered in a transaction that goes on."""
+
+    def covered(self, tag: int, multiple: bool) -> list[int] | None:
+        """The tags an answer covers, or None if it must be refused."""
+        if multiple and tag == 0:
+            return sorted(self.owed)
+        if tag not in self.owed:
+            return None
+        return [each for each in sorted(self.owed) if each == tag or (multiple and each < tag)]
+
+    def set_limit(self, limit: int) -> None:
+        if limit and not self.limit:
+            self.volume = len(self.owed)
+        self.limit = limit
 
 
 @dataclass(eq=False)
@@ -134,10 +163,11 @@ class QueueModel:
     def __init__(self) -> None:
         self.now_ms = 0
         self.queues: dict[str, ModelQueue] = {}
-        self.exchanges: dict[str, set[str]] = {}
-        """Fanout exchanges, and the queues bound to each."""
+        self.topology = ModelTopology()
         self.consumers: list[ModelConsumer] = []
-        self.recipients: dict[LoggedRecipient, ModelConsumer] = {}
+        self.cancelled: set[ModelConsumer] = set()
+        """Those that must be told that their queues are gone."""
+        self.targets: dict[LoggedTarget, ModelConsumer] = {}
         self.letters: deque[Letter] = deque()
         self.doomed: list[tuple[ModelQueue, Copy, str]] = []
         """Those that must die because of an answer, and the reason."""
@@ -197,8 +227,8 @@ class QueueModel:
             self.letters.popleft()
         return self.letters[0]
 
-    def delivered(self, recipient: "LoggedRecipient", tag: int, redelivered: bool, message: Message) -> None:
-        consumer = self.recipients[recipient]
+    def delivered(self, target: "LoggedTarget", tag: int, redelivered: bool, message: Message) -> None:
+        consumer = self.targets[target]
         queue, channel = consumer.queue, consumer.channel
         assert consumer in self.consumers, "delivered to a consumer that is gone"
         assert consumer in self.next_consumers(queue), "delivered to a consumer whose turn it is not"
@@ -236,7 +266,7 @@ class QueueModel:
             assert queue.excess(), "there is room"
             copy = self.take(queue)
         assert copy.body == body
-        self.post(queue, copy, reason)
+        self.dead_letter(queue, copy, reason)
 
     def doomed_in(self, queue: ModelQueue, reason: str) -> list[Copy]:
         return [copy for each, copy, cause in self.doomed if each is queue and cause == reason]
@@ -246,32 +276,33 @@ class QueueModel:
         queue = self.queues.get(name)
         if queue is None:
             return
-        assert queue.settings.expires_ms is not None, "deleted for no reason"
         assert not self.consumers_of(queue), "deleted although it is used"
-        assert queue.used_at_ms + queue.settings.expires_ms <= self.now_ms, "deleted too early"
+        if not queue.is_finished:
+            assert queue.settings.expires_ms is not None, "deleted for no reason"
+            assert queue.used_at_ms + queue.settings.expires_ms <= self.now_ms, "deleted too early"
         self.remove(queue)
 
     # --- dead letters
 
-    def post(self, queue: ModelQueue, copy: Copy, reason: str) -> None:
+    def dead_letter(self, queue: ModelQueue, copy: Copy, reason: str) -> None:
         """A message has died: a letter, if there is an exchange for it."""
         settings = queue.settings
         if settings.dead_letter_exchange is None:
             return
         key = copy.key if settings.dead_letter_key is None else settings.dead_letter_key
         deaths = noted(copy.deaths, queue.name, reason)
-        dead = Copy(copy.body, key, copy.priority, copy.marker, None, copy.persistent, deaths)
+        dead = Copy(copy.body, key, copy.priority, copy.marker, None, copy.persistent, copy.has_header, deaths)
         self.letters.append(Letter(dead, settings.dead_letter_exchange, reason))
 
     def targets_of(self, letter: Letter) -> list[str]:
         if letter.targets is None:
-            found = self.route(letter.exchange, letter.copy.key)
+            found = self.route(letter.exchange, letter.copy.key, letter.copy.has_header)
             circles = set() if letter.reason in {"", "rejected"} else circles_of(letter.copy.deaths)
             letter.targets = sorted(found - circles)
         return letter.targets
 
-    def route(self, exchange: str, key: str) -> set[str]:
-        return {key} & set(self.queues) if exchange == "" else self.exchanges.get(exchange, set()) & set(self.queues)
+    def route(self, exchange: str, key: str, has_header: bool) -> set[str]:
+        return {key} & set(self.queues) if exchange == "" else self.topology.route(exchange, key, has_header)
 
     # --- messages
 
@@ -283,6 +314,8 @@ class QueueModel:
     def owe(self, channel: ModelChannel, debt: Debt) -> None:
         channel.owed[channel.last_tag] = debt
         debt.queue.owed.append(debt.copy)
+        if debt.consumer is not None:
+            channel.volume += 1
 
     def check_delivery(self, copy: Copy, redelivered: bool, message: Message) -> None:
         assert message.body.decode() == copy.body
@@ -302,6 +335,7 @@ class QueueModel:
             queue.owed.remove(copy)
             if consumer is not None:
                 consumer.owes -= 1
+                consumer.channel.volume = max(consumer.channel.volume - 1, 0)
             if queue.deleted:
                 continue
             if verdict == "drop":
@@ -345,6 +379,7 @@ class QueueModel:
         others = self.consumers_of(queue)
         if not others:
             queue.used_at_ms = self.now_ms
+            queue.is_finished = queue.auto_delete
         if queue.active is consumer:
             # Quorum queues choose the oldest, classic ones the oldest of the highest priority.
             order = others if queue.settings.is_quorum else sorted(others, key=lambda each: -each.priority)
@@ -353,9 +388,9 @@ class QueueModel:
     def remove(self, queue: ModelQueue) -> None:
         queue.deleted = True
         del self.queues[queue.name]
+        self.cancelled.update(self.consumers_of(queue))
         self.consumers = [consumer for consumer in self.consumers if consumer.queue is not queue]
-        for bound in self.exchanges.values():
-            bound.discard(queue.name)
+        self.topology.queue_is_gone(queue.name)
 
     # --- the end of a step
 
@@ -367,6 +402,7 @@ class QueueModel:
         assert not any(self.targets_of(letter) for letter in self.letters), "not delivered everywhere"
         self.letters.clear()
         for queue in self.queues.values():
+            assert not queue.is_finished, "it goes with its last consumer"
             assert not (queue.ready and self.next_consumers(queue)), "a message waits although it could be had"
             assert not queue.ready or not queue.in_order()[0].is_expired(self.now_ms), "the first one is too old"
             if queue.settings.overflow == "drop-head":

@@ -8,8 +8,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.values import Table
+from tests.core.core_harness import World, arguments, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.model import (
     Copy,
@@ -21,11 +22,11 @@ from tests.core.machine.model import (
     QueueModel,
     QueueSettings,
 )
-from tests.core.machine.watch import Log, LoggedRecipient, watch
-from tests.core.world import World, arguments, longstr
+from tests.core.machine.topology import ModelBinding, ModelExchange
+from tests.core.machine.watch import Log, LoggedTarget, watch
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
 
 NAMES = ("q1", "q2", "q3")
 PROFILE = "rabbitmq-3.13"
@@ -105,14 +106,16 @@ def destroys(function: Callable[..., None]) -> Callable[..., None]:
 class QueueMachine(RuleBasedStateMachine):
     """Three channels, three queues of all sorts, a dead letter exchange, and clients who do what they like."""
 
+    channels_count = 3
+
     def __init__(self) -> None:
         super().__init__()
         self.world = self.make_world()
         self.model = QueueModel()
         self.log: Log = []
         watch(self.world.vhost, self.log)
-        self.ledgers = [Ledger() for _ in range(3)]
-        self.channels = [ModelChannel() for _ in range(3)]
+        self.channels_unacked = [UnackedDeliveries() for _ in range(self.channels_count)]
+        self.channels = [ModelChannel() for _ in self.channels_unacked]
         self.ends: dict[ModelConsumer, Consumer] = {}
         self.published = 0
         self.steps_since_loss = 0
@@ -138,11 +141,19 @@ class QueueMachine(RuleBasedStateMachine):
         assert set(queues) == set(self.model.queues)
         for name, queue in self.model.queues.items():
             assert self.world.ready(name) == [copy.body for copy in queue.in_order()]
-            assert queues[name].unacked == len(queue.owed)
+            assert queues[name].unacked_count == len(queue.owed)
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
-        for ledger, channel in zip(self.ledgers, self.channels, strict=True):
-            assert list(ledger.owed) == sorted(channel.owed)
-        check_invariants(self.world.broker, self.ledgers)
+        for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
+            assert list(unacked.by_tag) == sorted(channel.owed)
+            assert unacked.last_tag == channel.last_tag
+            assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
+        for target, consumer in self.model.targets.items():
+            assert target.cancellations == (consumer in self.model.cancelled)
+        check_invariants(self.world.broker, self.channels_unacked, self.answered())
+
+    def answered(self) -> list[Delivery]:
+        """In transactions that go on."""
+        return []
 
     def existing(self, name: str) -> str:
         """Mostly a queue that is there."""
@@ -190,19 +201,21 @@ class QueueMachine(RuleBasedStateMachine):
     @destroys
     def toggle_exchange(self) -> None:
         """The dead letter exchange comes and goes."""
-        if "dlx" in self.model.exchanges:
+        if "dlx" in self.model.topology.exchanges:
             self.world.delete_exchange("dlx")
-            del self.model.exchanges["dlx"]
+            self.model.topology.delete_exchange("dlx")
         else:
             self.world.exchange("dlx", "fanout", durable=True)
-            self.model.exchanges["dlx"] = set()
+            self.model.topology.exchanges["dlx"] = ModelExchange("fanout")
 
-    @precondition(lambda self: "dlx" in self.model.exchanges)
+    @precondition(lambda self: "dlx" in self.model.topology.exchanges)
     @rule(name=names)
     def bind(self, name: str) -> None:
         if name in self.model.queues:
             self.world.bind(name, "dlx")
-            self.model.exchanges["dlx"].add(name)
+            binding = ModelBinding("dlx", is_queue=True, destination=name)
+            if binding not in self.model.topology.bindings:
+                self.model.topology.bindings.append(binding)
 
     # --- time
 
@@ -234,7 +247,7 @@ class QueueMachine(RuleBasedStateMachine):
         expiration: int | None,
         persistent: bool,
     ) -> None:
-        exchange = "dlx" if to_all and "dlx" in self.model.exchanges else ""
+        exchange = "dlx" if to_all and "dlx" in self.model.topology.exchanges else ""
         key = self.existing(name)
         bodies = [f"m{self.published + number}".ljust(size, ".") for number in range(count)]
         self.published += count
@@ -252,7 +265,9 @@ class QueueMachine(RuleBasedStateMachine):
         queue, channel = self.model.queues.get(name), self.channels[number]
         if queue is None or (queue.settings.is_quorum and queue.settings.single_active):
             return
-        got = self.world.broker.get(self.world.client, self.world.vhost, name, self.ledgers[number], no_ack=no_ack)
+        got = self.world.broker.get(
+            self.world.client, self.world.vhost, name, self.channels_unacked[number], no_ack=no_ack
+        )
         queue.used_at_ms = self.model.now_ms
         if got is None:
             assert not queue.ready
@@ -273,14 +288,14 @@ class QueueMachine(RuleBasedStateMachine):
     def answer(self, pick: int, tag_pick: int, multiple: bool, verdict: str) -> None:
         owing = [number for number, channel in enumerate(self.channels) if channel.owed]
         number = owing[pick % len(owing)]
-        channel, ledger = self.channels[number], self.ledgers[number]
+        channel, unacked = self.channels[number], self.channels_unacked[number]
         tag = sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = [each for each in channel.owed if each == tag or (multiple and each < tag)]
         self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict)
         if verdict == "ack":
-            self.world.ack(ledger, tag, multiple=multiple)
+            self.world.ack(unacked, tag, multiple=multiple)
         else:
-            self.world.nack(ledger, tag, multiple=multiple, requeue=verdict == "requeue")
+            self.world.nack(unacked, tag, multiple=multiple, requeue=verdict == "requeue")
 
     # --- consumers
 
@@ -295,12 +310,12 @@ class QueueMachine(RuleBasedStateMachine):
         queue, channel = self.model.queues.get(name), self.channels[number]
         if queue is None or len(self.model.consumers_of(queue)) > 2:
             return
-        recipient = LoggedRecipient(self.log)
+        target = LoggedTarget(self.log)
         consumer = ModelConsumer(queue, channel, prefetch, no_ack, priority or 0)
-        self.model.recipients[recipient] = consumer
+        self.model.targets[target] = consumer
         self.model.subscribe(consumer)
         self.ends[consumer] = self.world.consume(
-            name, self.ledgers[number], recipient, no_ack=no_ack, prefetch=prefetch, priority=priority
+            name, self.channels_unacked[number], target, no_ack=no_ack, prefetch=prefetch, priority=priority
         )
 
     @precondition(lambda self: self.model.consumers)
@@ -322,9 +337,9 @@ class QueueMachine(RuleBasedStateMachine):
         for consumer in [each for each in self.model.consumers if each.channel is channel]:
             self.model.unsubscribe(consumer)
         self.model.settle(channel.owed, "requeue", by_end=True)
-        self.world.close_channel(self.ledgers[number])
+        self.world.close_channel(self.channels_unacked[number])
         self.absorb()
-        self.ledgers[number] = Ledger()
+        self.channels_unacked[number] = UnackedDeliveries()
         self.channels[number] = ModelChannel()
 
 

@@ -10,14 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.events.tracing import TRACE_EXCHANGE
-from amqpy.core.ledger import Ledger
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table, array_field, table_field
+from tests.core.core_harness import FakeClient, arguments, longstr
 from tests.core.recorded import DurableWorld, Store, durable_state
-from tests.core.world import FakeClient, arguments, longstr
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.consumers import Consumer
+    from amqpy.core.queues.dispatch import Consumer
 
 ODD: Table = {
     "\udcff": Field("longstr", "caf\udce9"),
@@ -55,7 +55,7 @@ queue_arguments = st.sampled_from(
         arguments(max_priority=3, single_active_consumer=True),
     ]
 )
-definitions = st.sampled_from(
+definitions: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"max-length": 4},
         {"expires": 50, "max-length": 2},
@@ -67,7 +67,7 @@ definitions = st.sampled_from(
 operator_definitions = definitions.filter(lambda definition: "alternate-exchange" not in definition)
 priorities = st.sampled_from([0, 1, 1.5, 1.0, 10**18])
 apply_to = st.sampled_from(["all", "queues", "exchanges"])
-values = st.sampled_from([1, 1.0, True, None, "\udcff", {"b": [0.1, {}], "a": ""}, []])
+values: st.SearchStrategy[object] = st.sampled_from([1, 1.0, True, None, "\udcff", {"b": [0.1, {}], "a": ""}, []])
 
 
 def destroys(function: Callable[..., None]) -> Callable[..., None]:
@@ -100,11 +100,11 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     def attempt(self, operation: Callable[..., object], *given: object, **options: object) -> None:
         """What is refused records nothing; nor does what is done a second time."""
-        before = self.world.journal.facts_count
+        before = self.world.journal.changes_count
         try:
             operation(*given, **options)
         except (AmqpFault, AdministrationError):
-            assert self.world.journal.facts_count == before
+            assert self.world.journal.changes_count == before
         self.world.settle()
 
     def declare(self, vhost: str, operation: Callable[..., object], *given: object, **options: object) -> None:
@@ -112,9 +112,9 @@ class RecoveryMachine(RuleBasedStateMachine):
         if not self.enter(vhost):
             return
         self.attempt(operation, *given, **options)
-        before = self.world.journal.facts_count
+        before = self.world.journal.changes_count
         self.attempt(operation, *given, **options)
-        assert self.world.journal.facts_count == before
+        assert self.world.journal.changes_count == before
 
     def enter(self, vhost: str) -> bool:
         if vhost not in self.world.broker.vhosts:
@@ -227,7 +227,7 @@ class TopologyMachine(RecoveryMachine):
         queues = sorted(self.world.vhost.queues.values(), key=lambda queue: not queue.auto_delete)
         queue = queues[pick % len(queues)]
         if queue.owner is None:
-            self.consumers.append(self.world.consume(queue.name, Ledger()))
+            self.consumers.append(self.world.consume(queue.name, UnackedDeliveries()))
 
     @precondition(lambda self: self.consumers)
     @rule(pick=picks)

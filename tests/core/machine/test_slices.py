@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from amqpy.core import answers
-from amqpy.core.ledger import Ledger, Owed
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
+from amqpy.core.unacked import Delivery, UnackedDeliveries
+from tests.core.core_harness import FakeClient, FakeTarget, World, arguments
 from tests.core.invariants import check_fifo, check_lines
 from tests.core.slices import sliced
-from tests.core.world import FakeClient, FakeRecipient, World, arguments
 
 NAMES = ("q1", "q2")
 queues = st.sampled_from(NAMES)
@@ -63,22 +63,22 @@ class Slices(RuleBasedStateMachine):
         self.options = arguments(queue_type=kind, single_active_consumer=single_active)
         self.in_order = kind == "classic"
         self.clients = [Waiter(str(number)) for number in range(3)]
-        self.ledgers = [Ledger() for _ in self.clients]
+        self.channels_unacked = [UnackedDeliveries() for _ in self.clients]
         self.world.exchange("x", "fanout")
         for name in NAMES:
             self.declare(name)
             self.world.publish("", name, *(self.new_body() for _ in range(8)))
-        for number, ledger in enumerate(self.ledgers[:2]):
-            self.world.consume(NAMES[number % 2], ledger, prefetch=5)
+        for number, unacked in enumerate(self.channels_unacked[:2]):
+            self.world.consume(NAMES[number % 2], unacked, prefetch=5)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
             self.world.settle()
-            for ledger in self.ledgers:
-                self.world.close_channel(ledger)
+            for unacked in self.channels_unacked:
+                self.world.close_channel(unacked)
             self.world.settle()
             self.everything_is_somewhere_once()
-            assert not self.world.broker.agenda.jobs
+            assert not self.world.broker.scheduler.jobs
         self.stack.close()
 
     def declare(self, name: str) -> None:
@@ -93,7 +93,7 @@ class Slices(RuleBasedStateMachine):
 
     def turn(self, number: int) -> bool:
         """Whether it is a client that may be heard; then its turn begins."""
-        jobs = self.world.broker.agenda.jobs
+        jobs = self.world.broker.scheduler.jobs
         if self.clients[number].waits:
             return False
         jobs.begin_turn()
@@ -101,7 +101,7 @@ class Slices(RuleBasedStateMachine):
         return True
 
     def end_turn(self) -> None:
-        self.world.broker.agenda.jobs.client = None
+        self.world.broker.scheduler.jobs.client = None
         self.world.broker.settle()
 
     @rule(count=st.integers(1, 4))
@@ -133,8 +133,8 @@ class Slices(RuleBasedStateMachine):
                 self.clients[number],
                 self.world.vhost,
                 name,
-                self.ledgers[number],
-                FakeRecipient(),
+                self.channels_unacked[number],
+                FakeTarget(),
                 tag=f"{self.published}",
                 no_ack=False,
                 exclusive=False,
@@ -145,22 +145,22 @@ class Slices(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def cancel(self, number: int) -> None:
-        consumers = self.ledgers[number].consumers
+        consumers = self.channels_unacked[number].consumers
         if consumers and self.turn(number):
             self.world.broker.cancel(self.world.vhost, next(iter(consumers)))
             self.end_turn()
 
-    @precondition(lambda self: any(ledger.owed for ledger in self.ledgers))
+    @precondition(lambda self: any(unacked.by_tag for unacked in self.channels_unacked))
     @rule(number=numbers, pick=st.integers(0, 9), verdict=st.sampled_from(["ack", "drop", "requeue", "recover"]))
     def answer(self, number: int, pick: int, verdict: str) -> None:
-        ledger = self.ledgers[number]
-        if not ledger.owed or not self.turn(number):
+        unacked = self.channels_unacked[number]
+        if not unacked.by_tag or not self.turn(number):
             self.end_turn()
             return
-        tag = sorted(ledger.owed)[min(pick, len(ledger.owed) - 1)]
+        tag = sorted(unacked.by_tag)[min(pick, len(unacked.by_tag) - 1)]
         if verdict in {"ack", "drop"}:
-            self.dropped |= {body_of(owed) for each, owed in ledger.owed.items() if each <= tag}
-        taken = ledger.take_many(tag, multiple=True)
+            self.dropped |= {body_of(owed) for each, owed in unacked.by_tag.items() if each <= tag}
+        taken = unacked.take_many(tag, multiple=True)
         broker = self.world.broker
         if verdict == "ack":
             broker.acknowledge(taken)
@@ -175,10 +175,10 @@ class Slices(RuleBasedStateMachine):
         """And a new channel in its place."""
         if self.turn(number):
             broker = self.world.broker
-            broker.agenda.jobs.do(broker.close_channel(self.world.vhost, self.ledgers[number], []))
+            broker.scheduler.jobs.do(broker.close_channel(self.world.vhost, self.channels_unacked[number], []))
             self.end_turn()
-            self.ledgers.append(self.ledgers[number])
-            self.ledgers[number] = Ledger()
+            self.channels_unacked.append(self.channels_unacked[number])
+            self.channels_unacked[number] = UnackedDeliveries()
 
     @rule(number=numbers, name=queues)
     def purge(self, number: int, name: str) -> None:
@@ -191,7 +191,7 @@ class Slices(RuleBasedStateMachine):
     def delete(self, number: int, name: str) -> None:
         queue = self.world.vhost.queues.get(name)
         if queue is not None and self.turn(number):
-            there = [*(owed for ledger in self.ledgers for owed in ledger.owed.values()), *self.held()]
+            there = [*(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()), *self.held()]
             self.dropped.update(self.world.ready(name), (body_of(owed) for owed in there if owed[0] is queue))
             self.world.broker.topology.delete_queue(
                 self.clients[number], self.world.vhost, name, if_unused=False, if_empty=False
@@ -206,40 +206,42 @@ class Slices(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 4))
     def limit(self, limit: int) -> None:
         """A policy that lets none expire and drops none: it is only applied to all queues, bit by bit."""
-        self.world.broker.agenda.jobs.begin_turn()
+        self.world.broker.scheduler.jobs.begin_turn()
         self.world.broker.administration.set_policy("/", "p", ".*", {"max-length": 1000 + limit})
         self.end_turn()
 
     # --- what must hold
 
-    def held(self) -> list[Owed]:
+    def held(self) -> list[Delivery]:
         return [owed for portions in self.portions for owed in portions]
 
     @invariant()
     def everything_is_somewhere_once(self) -> None:
         if not hasattr(self, "world"):
             return
-        debts = [*(owed for ledger in self.ledgers for owed in ledger.owed.values()), *self.held()]
+        debts = [*(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()), *self.held()]
         unacked = Counter(owed[0] for owed in debts)
         places = Counter(body_of(owed) for owed in debts if not owed[0].deleted)
         for name, queue in self.world.vhost.queues.items():
             ready = self.world.ready(name)
             assert len(queue.ready) == len(ready)
-            assert queue.unacked == unacked[queue]
+            assert queue.unacked_count == unacked[queue]
             if self.in_order:
                 assert ready == sorted(ready)
             check_fifo(queue.ready)
             check_lines(queue)
-            assert queue.is_held <= bool(self.world.broker.agenda.jobs)
+            assert queue.is_held <= bool(self.world.broker.scheduler.jobs)
             if not queue.is_held:
-                assert not (queue.ready and any(consumer.can_take() for consumer in queue.line)), "somebody waits"
+                assert not (queue.ready and any(consumer.can_take() for consumer in queue.ready_consumers)), (
+                    "somebody waits"
+                )
             places.update(ready)
         assert set(places.values()) <= {1}, "no message is there twice"
         missing = {f"m{number:04}" for number in range(1, self.published + 1)} - set(places)
         assert missing <= self.dropped, "and none is lost"
 
 
-def body_of(owed: Owed) -> str:
+def body_of(owed: Delivery) -> str:
     return owed[2].body.decode()
 
 

@@ -11,14 +11,14 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from amqpy.core import journal
-from amqpy.core.ledger import Ledger, Owed
-from amqpy.core.queues import lane
+from amqpy.core.durability import journal
+from amqpy.core.queues import paged_fifo
+from amqpy.core.unacked import Delivery, UnackedDeliveries
 from amqpy.wire.values import Field
+from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.test_stored_queues import TINY
-from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
-from tests.core.world import FakeRecipient, arguments, content_header, longstr
+from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
 
 RETRYING: dict[str, Any] = {
     "queue_type": "quorum",
@@ -52,12 +52,12 @@ seldom = st.integers(0, 9).map(lambda number: number == 7)
 class MessageMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.patches = [patch.multiple(lane, **TINY), patch.object(journal, "RESTING_LANES", 0)]
+        self.patches = [patch.multiple(paged_fifo, **TINY), patch.object(journal, "RESTING_LANES", 0)]
         for each in self.patches:
             each.start()
         self.world = StoredWorld("rabbitmq-4")
-        self.ledgers = [Ledger(), Ledger()]
-        self.answered: list[Owed] = []
+        self.channels_unacked = [UnackedDeliveries(), UnackedDeliveries()]
+        self.answered: list[Delivery] = []
         self.count = 0
         self.taken: dict[int, Kept] | None = None
         self.declare_all()
@@ -88,14 +88,14 @@ class MessageMachine(RuleBasedStateMachine):
             is_ours = name == "transient"
             self.world.queue(name, durable=not is_ours, exclusive=is_ours, arguments=arguments(**QUEUES[name]))
 
-    def debts(self) -> list[Owed]:
-        return [owed for ledger in self.ledgers for owed in ledger.owed.values()] + self.answered
+    def debts(self) -> list[Delivery]:
+        return [owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()] + self.answered
 
     @invariant()
     def the_store_has_it_all(self) -> None:
         check_store(self.world.broker, self.debts())
         self.world.catch_up()
-        check_invariants(self.world.broker, self.ledgers, self.answered)
+        check_invariants(self.world.broker, self.channels_unacked, self.answered)
 
     # --- messages
 
@@ -138,32 +138,32 @@ class MessageMachine(RuleBasedStateMachine):
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom)
     def get(self, name: str, number: int, no_ack: bool) -> None:
         if name in self.world.vhost.queues:
-            self.world.get(name, self.ledgers[number], no_ack=no_ack)
+            self.world.get(name, self.channels_unacked[number], no_ack=no_ack)
 
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom, prefetch=st.integers(0, 3))
     def consume(self, name: str, number: int, no_ack: bool, prefetch: int) -> None:
         queue = self.world.vhost.queues.get(name)
         if queue is not None and not queue.consumers:
-            self.world.consume(name, self.ledgers[number], FakeRecipient(), no_ack=no_ack, prefetch=prefetch)
+            self.world.consume(name, self.channels_unacked[number], FakeTarget(), no_ack=no_ack, prefetch=prefetch)
 
-    @precondition(lambda self: any(ledger.owed for ledger in self.ledgers))
+    @precondition(lambda self: any(unacked.by_tag for unacked in self.channels_unacked))
     @rule(
         pick=picks,
         multiple=st.booleans(),
         verdict=st.sampled_from(["ack", "drop", "nack", "reject", "recover", "later"]),
     )
     def answer(self, pick: int, multiple: bool, verdict: str) -> None:
-        ledger = max(self.ledgers, key=lambda ledger: len(ledger.owed))
-        tag = list(ledger.owed)[pick % len(ledger.owed)]
+        unacked = max(self.channels_unacked, key=lambda unacked: len(unacked.by_tag))
+        tag = list(unacked.by_tag)[pick % len(unacked.by_tag)]
         if verdict == "ack":
-            self.world.ack(ledger, tag, multiple=multiple)
+            self.world.ack(unacked, tag, multiple=multiple)
         elif verdict == "drop":
-            self.world.nack(ledger, tag, multiple=multiple, requeue=False)
+            self.world.nack(unacked, tag, multiple=multiple, requeue=False)
         elif verdict == "later":
             # In a transaction.
-            self.answered += [owed for _, owed in ledger.take(tag, multiple)]
+            self.answered += [owed for _, owed in unacked.take(tag, multiple)]
         else:
-            self.world.nack(ledger, tag, multiple=multiple, way=verdict)  # type: ignore[arg-type]
+            self.world.nack(unacked, tag, multiple=multiple, way=verdict)  # type: ignore[arg-type]
 
     @precondition(lambda self: self.answered)
     @rule()
@@ -210,11 +210,11 @@ class MessageMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.count > 10)
     def restart(self, is_clean: bool, after_ms: int) -> None:
         if is_clean:
-            for ledger in self.ledgers:
-                self.world.close_channel(ledger)
+            for unacked in self.channels_unacked:
+                self.world.close_channel(unacked)
             self.world.broker.requeue(list(enumerate(self.answered)), "down")
             self.world.catch_up()
-        self.ledgers = [Ledger(), Ledger()]
+        self.channels_unacked = [UnackedDeliveries(), UnackedDeliveries()]
         self.answered = []
         self.taken = None
         self.world = self.world.restart(is_clean=is_clean, after_ms=after_ms, shift_ms=-7)

@@ -1,27 +1,27 @@
 """The same queues, judged by the same model, in a broker with a store that keeps next to nothing in memory: nobody
 may notice. And brokers that are started again: what is durable is there again, and all goes on."""
 
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 from hypothesis import Phase, settings
 from hypothesis.stateful import precondition, rule
 
-from amqpy.core import journal
-from amqpy.core.ledger import Ledger
-from amqpy.core.queues import lane
+from amqpy.core.durability import journal
+from amqpy.core.queues import paged_fifo
 from amqpy.core.topology import QUEUE_TYPES
+from amqpy.core.unacked import UnackedDeliveries
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
-from tests.core.stored import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
 
-TINY = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
+TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
 
 
 class StoredQueueMachine(QueueMachine):
     def __init__(self) -> None:
-        self.patches = [patch.multiple(lane, **TINY), patch.object(journal, "RESTING_LANES", 0)]
+        self.patches = [patch.multiple(paged_fifo, **TINY), patch.object(journal, "RESTING_LANES", 0)]
         for each in self.patches:
             each.start()
         super().__init__()
@@ -40,7 +40,7 @@ class StoredQueueMachine(QueueMachine):
         return cast("StoredWorld", self.world)
 
     def kept(self) -> dict[int, Kept]:
-        debts = [owed for ledger in self.ledgers for owed in ledger.owed.values()]
+        debts = [owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()]
         return {key: kept for key, kept in to_be_kept(self.world.broker, debts).items() if not kept.is_transient}
 
     # --- batches
@@ -101,7 +101,7 @@ class StoredQueueMachine(QueueMachine):
         with patch.dict(QUEUE_TYPES, kinds):
             self.world = self.stored.restart(is_clean=is_clean)
         watch(self.world.vhost, self.log)
-        self.ledgers = [Ledger() for _ in self.ledgers]
+        self.channels_unacked = [UnackedDeliveries() for _ in self.channels_unacked]
         self.channels = [ModelChannel() for _ in self.channels]
 
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 from amqpy.core.message import Message
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import decode_array, decode_table
-from tests.core.world import FakeRecipient
+from tests.core.core_harness import FakeTarget
 
 Log = list[tuple[Any, ...]]
 """Events: the name of a method of `QueueModel`, and its arguments."""
@@ -20,7 +21,7 @@ def watch(vhost: Vhost, log: Log) -> None:
     """Lets the queues that will be declared write into the log."""
     add_queue = vhost.add_queue
 
-    def add_watched(name: str, kind: type[Queue] = Queue, **properties: Any) -> Queue:  # noqa: ANN401 (as they are)
+    def add_watched(name: str, kind: type[Queue] = ClassicQueue, **properties: Any) -> Queue:  # noqa: ANN401 (as they are)
         return add_queue(name, watched(kind, log), **properties)
 
     vhost.add_queue = add_watched  # type: ignore[method-assign]
@@ -36,24 +37,25 @@ def watched(kind: type[Queue], log: Log) -> type[Queue]:
             log.append(("answered", self.name, refused))
             return refused
 
-        def bury(self, position: int, message: Message, reason: str) -> None:
+        def drop(self, position: int, message: Message, reason: str) -> None:
             log.append(("died", self.name, message.body.decode(), reason))
-            super().bury(position, message, reason)
+            super().drop(position, message, reason)
 
-        def post(self, position: int | None, message: Message, reason: str) -> None:
+        def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
             if position is None:
                 log.append(("died", self.name, message.body.decode(), reason))
-            super().post(position, message, reason)
+            super().dead_letter(position, message, reason)
 
-        def discard(self) -> int:
+        def purge(self) -> int:
             if self.deleted:
                 log.append(("gone", self.name))
-            return super().discard()
+            count: int = super().purge()
+            return count
 
     return WatchedQueue
 
 
-class LoggedRecipient(FakeRecipient):
+class LoggedTarget(FakeTarget):
     """Writes its deliveries into the same log."""
 
     def __init__(self, log: Log) -> None:

@@ -1,0 +1,500 @@
+"""The protocol of an AMQP connection, without I/O and without a clock: bytes in, bytes into an outbox.
+
+Rules for changes:
+1. `receive` is the only way in. It never raises for what a peer did; a fault becomes a close method here, in one place.
+2. In CLOSING anything but connection.close and close-ok is ignored; in CLOSED everything.
+3. Time only comes in as `now_ms`; the next deadline is `next_at_ms`.
+
+Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
+"""
+
+import logging
+import struct
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from amqpy.amqp import basic_methods, connection_events, handshake, topology_methods  # noqa: F401  (some register their handlers)
+from amqpy.amqp.channel import ChannelSession
+from amqpy.amqp.connection_block import ConnectionBlock
+from amqpy.amqp.durable_replies import DurableReplies
+from amqpy.amqp.ending import is_told, leave
+from amqpy.amqp.heartbeat import Heartbeat
+from amqpy.amqp.login import Login
+from amqpy.amqp.state import InputState, State
+from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
+from amqpy.auth import IMPERSONATOR, User, Users
+from amqpy.core.broker import Broker
+from amqpy.core.events.event_properties import of_channel
+from amqpy.core.jobs import Steps, each
+from amqpy.core.ports import Verb
+from amqpy.errors import (
+    AmqpFault,
+    ChannelFault,
+    ChannelStateFault,
+    CommandInvalid,
+    ConnectionFault,
+    ConnectionForced,
+    FrameFault,
+    LoginRefused,
+    NotAllowed,
+    UnexpectedFrame,
+)
+from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
+from amqpy.wire.methods import Channel, Connection, Method, table_of
+from amqpy.wire.outbox import HIGH, Outbox
+
+if TYPE_CHECKING:
+    from amqpy.config import Config
+    from amqpy.core.message import Message
+    from amqpy.core.vhost import Vhost
+    from amqpy.wire.values import Table
+
+
+class ConnectionSession:
+    """One client's connection. Implements `core.ports.Client` and `server.session.Session`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        users: Users,
+        *,
+        from_loopback: bool,
+        log: logging.LoggerAdapter[logging.Logger],
+        wake: Callable[[], object],
+        now_ms: int,
+        peer: connection_events.Peer = connection_events.NO_PEER,
+        read_on: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.broker = broker
+        self.peer = peer
+        self.pid = broker.new_pid()
+        self.connected_at_ms = broker.unix_time_ms()
+        self.mechanism_name = ""
+        self.config: Config = broker.config
+        self.log = log
+        self.outbox = Outbox(wake, broker.resources.unsent_limit)
+        self.state = State.HEADER
+        self.version = handshake.AMQP_0_9_1
+        self.methods = self.version.methods
+        self.user: User | None = None
+        self.impersonates = False
+        self.vhost: Vhost | None = None
+        self.client_properties: Table = {}
+        self.frame_max = self.config.frame_max
+        self.max_message_size = broker.max_message_size
+        self.channels: dict[int, ChannelSession] = {}
+        self.fast_channels: dict[int, ChannelSession] = {}
+        """The channels that can take a whole message or an ack without further checks; none during an alarm."""
+        self.confirming: list[ChannelSession] = []
+        """The channels that published in this turn and use publisher confirms."""
+        self.known_headers: dict[bytes, type[Message]] = {}
+        """Valid content headers, and the class of message for each."""
+        self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
+        self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
+        """The time at which `on_timer` must be called, or None."""
+        self._login = Login(users, from_loopback=from_loopback)
+        self._capabilities: frozenset[str] = frozenset()
+        self.channel_max = self.config.channel_max
+        self.reader = FrameReader(broker.frame_max_floor)
+        self.block = ConnectionBlock(self.reader, read_on)
+        self._header = b""
+        self._heartbeat = Heartbeat(0)
+        self._received = 0
+        self.paused = False
+        """True while the transport is not being read, so that silence is not the peer's fault."""
+
+    # --- core.ports.Client
+
+    @property
+    def user_name(self) -> str:
+        return self.user.name if self.user else ""
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        return self.user is not None and self.vhost is not None and self.user.may(verb, self.vhost.name, resource)
+
+    @property
+    def channel_count(self) -> int:
+        return len(self.channels)
+
+    def on_alarm(self) -> None:
+        self.block.on_alarm(self)
+
+    def wait_for_work(self) -> None:
+        self.block.wait_for_work(self)
+
+    def work_done(self) -> None:
+        self.block.work_done(self)
+
+    def close(self, text: str) -> None:
+        self.fail(ConnectionForced(text))
+
+    @property
+    def heartbeat_s(self) -> int:
+        return self._heartbeat.interval_s
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is State.CLOSED
+
+    @property
+    def input_state(self) -> InputState:
+        if self.state is State.CLOSED:
+            return InputState.CLOSED
+        if self.block.has_backlog:
+            return InputState.BLOCKED
+        return InputState.STORING if self.durable_replies.stores else InputState.READ
+
+    @property
+    def held_size(self) -> int:
+        return self.block.held_size
+
+    @property
+    def is_amid_large_frame(self) -> bool:
+        return self.reader.is_amid_large_frame
+
+    def client_can(self, capability: str) -> bool:
+        return capability in self._capabilities
+
+    # --- bytes in
+
+    def receive(self, data: bytes, now_ms: int) -> None:
+        """Processes bytes from the peer, up to and including the confirms of its publishes."""
+        self.broker.advance(now_ms)
+        self._received += len(data)
+        if self.state is State.HEADER:
+            data = self._read_protocol_header(data)
+        block, jobs = self.block, self.broker.scheduler.jobs
+        jobs.client = self
+        try:
+            if block.has_backlog:
+                block.hold(data)
+                if not block.is_blocked:
+                    self._hear(block)
+            elif data and not self.is_closed:
+                self._hear(self.reader.feed(data))
+        finally:
+            jobs.client = None
+
+    def _hear(self, frames: Iterator[Frame]) -> None:
+        fast_channels = self.fast_channels
+        durable_replies = self.durable_replies
+        if durable_replies.journal is not None:
+            durable_replies.begin()
+        try:
+            for kind, number, payload, header, body in frames:
+                channel = fast_channels.get(number)
+                try:
+                    if channel is not None and kind == PUBLISH:
+                        channel.publish(payload, header, body)
+                    elif channel is not None and kind == ACK:
+                        channel.on_ack(payload, header & 1 != 0)
+                    elif self.block.is_blocked:
+                        self.block.put_back((kind, number, payload, header, body))
+                        break
+                    else:
+                        self._on_other_frame(kind, number, payload, header, body)
+                        if self.is_closed:
+                            return
+                        if self.outbox.overfull:
+                            self.block.wait_until_read(self)
+                        if self.block.is_blocked:
+                            break
+                except ChannelFault as fault:
+                    self.close_channel(number, fault)
+                except ConnectionFault as fault:
+                    # The rest of these bytes is still processed: it may end with the peer's close or close-ok.
+                    self.fail(fault)
+                    if self.is_closed:
+                        return
+        except FrameFault as fault:
+            # Where the next frame starts is unknown: there is no close-ok to wait for.
+            self.fail(fault)
+            self._finish()
+        if self.outbox.size >= HIGH and self.outbox.overfull:
+            self.block.wait_until_read(self)
+        if self.block.is_blocked:
+            self.block.keep(frames)
+        batch = None if durable_replies.journal is None else durable_replies.batch()
+        for channel in self.confirming:
+            channel.confirm(batch)
+        self.confirming.clear()
+
+    def _read_protocol_header(self, data: bytes) -> bytes:
+        """Reads the protocol header; returns the bytes after it, once it is complete and accepted."""
+        self._header += data
+        header, rest = self._header[:8], self._header[8:]
+        if len(header) < 8:
+            return b""
+        self._header = b""
+        version = handshake.version_of(header, self.broker.profile)
+        if version is None:
+            self.log.warning("bad protocol header %r", header)
+            self.outbox.write(handshake.refusal_of(header, self.broker.profile))
+            self._finish()
+            return b""
+        self.version, self.methods = version, version.methods
+        properties = handshake.server_properties(self.config, self.broker.profile, version)
+        self._send(Connection.Start, *version.announced, properties, self._login.offered, b"en_US")
+        self.state = State.STARTING
+        return rest
+
+    def _on_other_frame(self, kind: int, number: int, payload: Any, header: Any, body: bytes) -> None:  # noqa: ANN401
+        """Processes any frame but a message or an ack on a fast channel; those are split into their frames again."""
+        if kind == PUBLISH:
+            self._on_other_frame(METHOD, number, payload, b"", b"")
+            self._on_other_frame(HEADER, number, header, b"", b"")
+            if body and self.block.is_blocked:
+                self.block.put_back((BODY, number, body, b"", b""))
+            elif body:
+                self._on_other_frame(BODY, number, body, b"", b"")
+            return
+        if kind == ACK:
+            kind, payload = METHOD, ACK_ID + struct.pack(">QB", payload, header)
+        stopping = self.state in {State.CLOSING, State.CLOSED}
+        if (self.state is State.RUNNING or (number == 0 and not stopping)) and not is_frame(kind, payload):
+            raise unknown(kind, payload)
+        if number == 0:
+            if kind == METHOD and len(payload) >= 4:
+                self._on_connection_method(payload)
+            elif kind != HEARTBEAT and not stopping:
+                raise unexpected(kind, payload)
+            return
+        if stopping:
+            return
+        if self.state is not State.RUNNING or kind == HEARTBEAT:
+            raise unexpected(kind, payload)
+        self._on_channel_frame(kind, number, payload)
+
+    # --- channels
+
+    def _on_channel_frame(self, kind: int, number: int, payload: bytes) -> None:
+        channel = self.channels.get(number)
+        method = method_of(self.methods, kind, payload)
+        if channel is None:
+            if len(self.channels) >= self.channel_max > 0:
+                raise NotAllowed(
+                    f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
+                    f"({self.channel_max})"
+                )
+            if kind != METHOD:
+                raise UnexpectedFrame("expected method frame, got non method frame instead")
+            if method is not Channel.Open:
+                raise not_open(self.methods, "expected 'channel.open'", method)
+            self._open_channel(number)
+            return
+        if kind == METHOD:
+            channel.expect_method()
+        if method is Channel.Open:
+            raise not_open(self.methods, "second 'channel.open' seen", method)
+        if method is Channel.CloseOk and channel.closing:
+            del self.channels[number]
+        elif method is Channel.Close:
+            if not channel.closing:
+                channel.confirm(self.durable_replies.batch())
+                self.broker.scheduler.jobs.do(channel.close())
+                del self.channels[number]
+            self.broker.scheduler.jobs.then(lambda: channel.reply(Channel.CloseOk))
+            self.broker.settle()
+        elif kind == METHOD:
+            channel.on_method(payload)
+        else:
+            self.block.note_content(self)
+            (channel.on_header if kind == HEADER else channel.on_body)(payload)
+
+    def _open_channel(self, number: int) -> None:
+        assert self.user is not None
+        assert self.vhost is not None
+        self.user.check_channel()
+        channel = self.channels[number] = ChannelSession(self, number, self.vhost)
+        channel.allow_fast_path()
+        supports_cancel_notify = self.client_can("consumer_cancel_notify")
+        self.broker.consumer_timeouts.watch(
+            channel.unacked, channel.on_timeout, supports_cancel_notify=supports_cancel_notify
+        )
+        self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
+        channel.reply(Channel.OpenOk, b"")
+
+    def close_channel(self, number: int, fault: ChannelFault) -> None:
+        """Closes a channel on a fault; its number stays in use until close-ok."""
+        self.log.error("channel %d: %s", number, fault.reply_text)
+        channel = self.channels[number]
+        channel.confirm(self.durable_replies.batch())
+        steps = channel.close()
+        channel.closing = True
+
+        def close() -> None:
+            channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+
+        self.broker.scheduler.jobs.do_for(self, steps, close)
+        self.broker.settle()
+
+    # --- connection methods
+
+    def _on_connection_method(self, payload: bytes) -> None:
+        method = method_of(self.methods, METHOD, payload)
+        if method is None:
+            raise CommandInvalid("unimplemented method")
+        try:
+            decoded = self._decode(method, payload)
+            if self.state is State.CLOSING:
+                if method is Connection.CloseOk:
+                    self._finish()
+                elif method is Connection.Close:
+                    self._send(Connection.CloseOk)
+                return
+            if method is Connection.StartOk and self.state is State.STARTING:
+                self._on_start_ok(decoded)
+            elif method is Connection.SecureOk and self.state is State.SECURING:
+                self._authenticate(decoded.response)
+            elif method is Connection.TuneOk and self.state is State.TUNING:
+                self._on_tune_ok(decoded)
+            elif method is Connection.Open and self.state is State.OPENING:
+                self._on_open(decoded)
+            elif method is Connection.Close and self.state is State.RUNNING:
+                self._on_close(decoded)
+            elif method is Connection.UpdateSecret and self.state is State.RUNNING:
+                self._send(Connection.UpdateSecretOk)
+            else:
+                name = self.state.name.lower()
+                raise ChannelStateFault(f"unexpected method in connection state {name}")
+        except AmqpFault as fault:
+            fault.method_id = fault.method_id or self.methods.id_of(method)
+            raise
+
+    def _decode(self, method: type[Method], payload: bytes) -> Any:  # noqa: ANN401 (a method of the class given)
+        try:
+            return self.methods.decode(method, payload)
+        except FrameFault as fault:
+            fault.method_id = self.methods.id_of(method)
+            raise
+
+    def _on_start_ok(self, method: Connection.StartOk) -> None:
+        self.client_properties = table_of(method.client_properties)
+        self._capabilities = handshake.capabilities_of(self.client_properties) - self.version.lacks
+        self._login.choose(method.mechanism)
+        self.mechanism_name = method.mechanism
+        self.state = State.SECURING
+        self._authenticate(method.response)
+
+    def _authenticate(self, response: bytes | str) -> None:
+        assert isinstance(response, bytes)
+        answer = self._login.respond(self, response)
+        if isinstance(answer, bytes):
+            self._send(Connection.Secure, answer)
+            return
+        self.user = answer
+        self.impersonates = IMPERSONATOR in answer.tags
+        self._send(Connection.Tune, self.config.channel_max, self.config.frame_max, self.config.heartbeat)
+        self.state = State.TUNING
+
+    def _on_tune_ok(self, method: Connection.TuneOk) -> None:
+        floor = self.broker.frame_max_floor
+        handshake.check_tuned("frame_max", method.frame_max, floor=floor, ours=self.config.frame_max)
+        handshake.check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
+        self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
+        self.channel_max = method.channel_max
+        self._heartbeat = Heartbeat(method.heartbeat)
+        self.state = State.OPENING
+
+    def _on_open(self, method: Connection.Open) -> None:
+        assert self.user is not None
+        vhost = self.vhost = handshake.enter(self.broker, self.user, method.virtual_host)
+        vhost.clients[self] = self.user.clients[self] = None
+        self._send(Connection.OpenOk, "")
+        self.state = State.RUNNING
+        self.next_at_ms = self._heartbeat.next_at_ms(self.broker.scheduler.now_ms)
+        self.broker.events.tell("connection.created", connection_events.of_connection, self)
+        name = handshake.connection_name(self.client_properties)
+        shown = f", connection name: {name!r}" if name else ""
+        self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
+
+    def _on_close(self, method: Connection.Close) -> None:
+        """Closes the connection for the client. Exclusive queues are deleted before close-ok, to be declared again."""
+
+        def close() -> None:
+            self._send(Connection.CloseOk)
+            self._await_end(self.config.close_timeout_ms)
+
+        leave(self, close)
+
+    # --- time
+
+    def on_timer(self, now_ms: int) -> None:
+        """Handles the deadline that is due: heartbeat, handshake or close timeout. Sets `next_at_ms` anew."""
+        self.broker.advance(now_ms)
+        if self.state is State.CLOSED:
+            self.next_at_ms = None
+        elif self.state is State.CLOSING:
+            self.log.warning("the client did not end the connection in time")
+            self._finish()
+        elif self.state is not State.RUNNING:
+            self.log.warning("handshake timeout in state %s", self.state.name.lower())
+            self._finish()
+        else:
+            self._beat()
+
+    def _beat(self) -> None:
+        if self._heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
+            self.outbox.write_ahead(HEARTBEAT_FRAME)
+        if self._heartbeat.is_dead(self._received, paused=self.paused or self.block.is_blocked):
+            self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
+            self._finish()
+        else:
+            self.next_at_ms = self._heartbeat.next_at_ms(self.broker.scheduler.now_ms)
+
+    # --- the end
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """Closes the connection on a fault: with connection.close, or without it where RabbitMQ sends none."""
+        state = self.state
+        if state in {State.CLOSING, State.CLOSED}:
+            return
+        self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
+        leave(self, lambda: self._part(state, fault))
+
+    def _part(self, state: State, fault: ConnectionFault) -> None:
+        self.block.release()
+        if is_told(self, state, fault):
+            self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+            is_refused = isinstance(fault, LoginRefused)
+            self._await_end(handshake.REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
+        else:
+            self._finish()
+
+    def _await_end(self, timeout_ms: int) -> None:
+        """Waits for the client to close the transport: it may take our close for an error, even after close-ok."""
+        self.state = State.CLOSING
+        self.next_at_ms = self.broker.scheduler.now_ms + timeout_ms
+
+    def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
+        """Is called when the transport is lost, with the reason for the log."""
+        if self.state is State.RUNNING:
+            self.log.warning("%s", reason)
+        self._finish()
+
+    def abandon(self) -> None:
+        self.state = State.CLOSED
+
+    def detach(self) -> None:
+        """Drops the callbacks to the transport, which is gone: they were the last cycles of references."""
+        self.outbox.wake = self.block.read_on = lambda: None
+
+    def resume_consumers(self) -> None:
+        """Resumes the consumers that were blocked because the client did not read."""
+        self.block.note_read(self)
+        self.broker.scheduler.jobs.do_for(self, self._resume_consumers(), lambda: None)
+
+    def _resume_consumers(self) -> Steps:
+        for channel in each(self.channels.values()):
+            yield from channel.resume_consumers()
+
+    def _finish(self) -> None:
+        leave(self, self._end)
+
+    def _end(self) -> None:
+        if self.state is not State.CLOSED:
+            self.broker.events.tell("connection.closed", connection_events.of_connection_end, self)
+        self.state = State.CLOSED
+
+    def _send(self, method: type[Method], *values: object) -> None:
+        self.outbox.write(self.methods.encode(0, method, *values))

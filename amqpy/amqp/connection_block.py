@@ -1,0 +1,172 @@
+"""Blocking a connection: its input is not processed during an alarm, while its jobs go on, or until its client has
+read some of the bytes that wait for it.
+
+    running → (content arrives during an alarm)         → blocked → (no alarm is set any more) → running
+    running → (a method takes more than one turn)       → blocked → (its jobs are done)        → running
+    running → (more bytes wait for it than are allowed) → blocked → (half of them are read)    → running
+
+The frame that blocks the connection is still processed: a message without a body is published, one with a body waits
+for the body. After it no input is processed, no ack, not even connection.close. Output goes on: deliveries, confirms,
+heartbeats. An alarm does not affect a connection that does not publish.
+
+Input that arrives meanwhile is queued: the rest of the buffer here, everything else at the peer, except for a little
+that the transport reads to learn that the peer is gone.
+
+Source: `rabbit_reader`: `publish_received`, `maybe_block`, `control_throttle`, and `recvloop` when it is blocked.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from amqpy.amqp.state import State
+from amqpy.wire.frames import Frame, FrameReader
+from amqpy.wire.methods import Connection
+
+if TYPE_CHECKING:
+    from amqpy.amqp.connection import ConnectionSession
+
+UNREAD = "low on memory"
+"""The reason in connection.blocked when too many bytes wait for the client. RabbitMQ has no such reason."""
+
+
+class ConnectionBlock:
+    """The block of a connection, and an iterator of its queued frames. `read_on` tells the transport that it is no
+    longer blocked: with the next bytes, even none, the queued frames are processed."""
+
+    def __init__(self, reader: FrameReader, read_on: Callable[[], object]) -> None:
+        self.is_blocked = False
+        self._is_blocked = False
+        """True if it published during an alarm."""
+        self._is_unread = False
+        """True if too many bytes wait for its client."""
+        self._works = False
+        """True while its jobs go on."""
+        self._was_told = False
+        """True if the client was sent connection.blocked, or would have been."""
+        self.has_backlog = False
+        """True while input must be queued here instead of processed."""
+        self.read_on = read_on
+        self._reader = reader
+        self._next: Frame | None = None
+        self._frames: Iterator[Frame] = iter(())
+        self._chunks: deque[bytes] = deque()
+
+    # --- alarms
+
+    def note_content(self, connection: "ConnectionSession") -> None:
+        """Blocks the connection during an alarm. Called before a content frame is processed."""
+        if connection.broker.alarms and not self._is_blocked:
+            self._is_blocked = True
+            self._shut(connection)
+
+    def on_alarm(self, connection: "ConnectionSession") -> None:
+        """Unblocks the connection when the last alarm is cleared. During an alarm there are no fast channels."""
+        connection.fast_channels.clear()
+        if connection.broker.alarms:
+            return
+        self._is_blocked = False
+        if self._is_unread and not connection.outbox.overfull:
+            self._is_unread = False
+        self._open(connection)
+
+    def release(self) -> None:
+        """Unblocks the connection when it is closed: the client's close-ok is processed, with its input before that."""
+        self._is_blocked = self._is_unread = self._was_told = False
+        if self.is_blocked and not self._works:
+            self.is_blocked = False
+            self.read_on()
+
+    # --- what is not read
+
+    def wait_until_read(self, connection: "ConnectionSession") -> None:
+        """Blocks the connection until the client has read half of the bytes that may wait for it."""
+        if not self._is_unread and connection.state is State.RUNNING:
+            self._is_unread = True
+            self._shut(connection)
+
+    def note_read(self, connection: "ConnectionSession") -> None:
+        """Unblocks the connection if the client has read enough."""
+        if self._is_unread and connection.outbox.size < connection.outbox.limit.size // 2:
+            self._is_unread = False
+            self._open(connection)
+
+    # --- work
+
+    def wait_for_work(self, connection: "ConnectionSession") -> None:
+        """Blocks the connection until `work_done`."""
+        self._works = True
+        self._shut(connection)
+
+    def work_done(self, connection: "ConnectionSession") -> None:
+        self._works = False
+        self._open(connection)
+
+    # --- both ways
+
+    def _shut(self, connection: "ConnectionSession") -> None:
+        """Blocks the connection: there are no fast channels from now on."""
+        connection.fast_channels.clear()
+        self.is_blocked = self.has_backlog = True
+        self._tell(connection)
+
+    def _open(self, connection: "ConnectionSession") -> None:
+        """Unblocks the connection, if nothing blocks it any more."""
+        self._tell(connection)
+        if self._is_unread or self._works:
+            return
+        for channel in connection.channels.values():
+            channel.allow_fast_path()
+        if self.is_blocked and not self._is_blocked:
+            self.is_blocked = False
+            self.read_on()
+
+    def _tell(self, connection: "ConnectionSession") -> None:
+        """Sends connection.blocked or unblocked if that changed. Jobs do not count: they are done soon."""
+        is_blocked = self._is_blocked or self._is_unread
+        if is_blocked == self._was_told:
+            return
+        self._was_told = is_blocked
+        if not connection.client_can("connection.blocked"):
+            return
+        if is_blocked:
+            alarms = connection.broker.alarms
+            reason = alarms.reason if alarms else UNREAD
+            connection.outbox.write_ahead(connection.methods.encode(0, Connection.Blocked, reason))
+        else:
+            connection.outbox.write_ahead(connection.methods.encode(0, Connection.Unblocked))
+
+    # --- queued input
+
+    def keep(self, frames: Iterator[Frame]) -> None:
+        """Queues the rest of the frames that were being processed."""
+        if frames is not self:
+            self._frames = frames
+
+    def put_back(self, frame: Frame) -> None:
+        """Puts back a frame, to be processed first."""
+        self._next = frame
+
+    def hold(self, data: bytes) -> None:
+        """Queues bytes, to be processed after everything else here."""
+        self._chunks.append(data)
+
+    @property
+    def held_size(self) -> int:
+        """The number of bytes queued by `hold`."""
+        return sum(map(len, self._chunks))
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._next is not None:
+            frame, self._next = self._next, None
+            return frame
+        while True:
+            for frame in self._frames:
+                return frame
+            if not self._chunks:
+                self.has_backlog = False
+                raise StopIteration
+            self._frames = self._reader.feed(self._chunks.popleft())

@@ -1,0 +1,120 @@
+"""The properties of events about connections and logins, under RabbitMQ's names.
+
+Each docstring names the events that have the properties.
+
+Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_KEYS`.
+"""
+
+import ipaddress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from amqpy.amqp.handshake import connection_name
+from amqpy.core.events.event_properties import ACTOR, erlang_rows
+from amqpy.core.events.events import EventProperties
+from amqpy.profile import Profile
+
+if TYPE_CHECKING:
+    from amqpy.amqp.connection import ConnectionSession
+
+NO_TLS: Final = dict.fromkeys(
+    (
+        "peer_cert_subject",
+        "peer_cert_issuer",
+        "peer_cert_validity",
+        "ssl_protocol",
+        "ssl_key_exchange",
+        "ssl_cipher",
+        "ssl_hash",
+    ),
+    "",
+)
+
+
+class Peer(NamedTuple):
+    """The two ends of a transport."""
+
+    name: str = ""
+    """`peer:port -> host:port`"""
+    peer_host: str = ""
+    peer_port: int = 0
+    host: str = ""
+    port: int = 0
+
+
+NO_PEER: Final = Peer()
+
+
+def of_login(connection: "ConnectionSession", user_name: str | None, error: str | None = None) -> EventProperties:
+    """user.authentication.success; user.authentication.failure with an error, and perhaps without a name."""
+    peer = connection.peer
+    properties: dict[str, object] = {
+        "connection_type": "network",
+        "host": erlang_address(peer.host),
+        "connection_name": peer.name,
+        "peer_host": erlang_address(peer.peer_host),
+        "peer_port": peer.peer_port,
+        "protocol": connection.version.number,
+        "auth_mechanism": connection.mechanism_name,
+        "ssl": False,
+    }
+    if user_name is not None:
+        properties["name"] = user_name
+    if error is not None:
+        # In Erlang a text is a list of characters.
+        properties["error"] = [ord(character) for character in error]
+    return properties
+
+
+def of_connection(connection: "ConnectionSession") -> EventProperties:
+    """connection.created"""
+    peer = connection.peer
+    return {
+        **of_connection_end(connection),
+        "type": "network",
+        "port": peer.port,
+        "peer_port": peer.peer_port,
+        "host": erlang_address(peer.host),
+        "peer_host": erlang_address(peer.peer_host),
+        "ssl": False,
+        **NO_TLS,
+        **{name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_facts},
+        "auth_mechanism": connection.mechanism_name,
+        "protocol": connection.version.number,
+        "user": connection.user_name,
+        "vhost": connection.vhost.name if connection.vhost else "",
+        "timeout": connection.heartbeat_s,
+        "frame_max": connection.frame_max,
+        "channel_max": connection.channel_max,
+        "connected_at": connection.connected_at_ms,
+        ACTOR: connection.user_name,
+    }
+
+
+def of_connection_end(connection: "ConnectionSession") -> EventProperties:
+    """connection.closed"""
+    given_name = connection_name(connection.client_properties)
+    return {
+        **({} if given_name is None else {"user_provided_name": given_name}),
+        "name": connection.peer.name,
+        "pid": connection.pid,
+        "node": connection.broker.node,
+        "client_properties": erlang_rows(connection.client_properties),
+    }
+
+
+def of_channel_end(pid: str, user_name: str, consumer_count: int, profile: Profile) -> EventProperties:
+    """channel.closed"""
+    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_facts else {}
+    return {"pid": pid, ACTOR: user_name, **count}
+
+
+def erlang_address(host: str) -> str:
+    """An IP address as Erlang prints it: a tuple of numbers."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    raw = address.packed
+    size = 1 if address.version == 4 else 2
+    numbers = (int.from_bytes(raw[at : at + size], "big") for at in range(0, len(raw), size))
+    return f"{{{','.join(map(str, numbers))}}}"

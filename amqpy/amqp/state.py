@@ -1,0 +1,33 @@
+"""The states of a connection, and of its input.
+
+    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
+
+CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to send close-ok.
+
+Source: AMQP 0-9-1 section 2.2.4.
+"""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    HEADER = auto()
+    STARTING = auto()
+    SECURING = auto()
+    TUNING = auto()
+    OPENING = auto()
+    RUNNING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class InputState(Enum):
+    """Tells the transport what to do with the next bytes from the peer."""
+
+    READ = auto()
+    STORING = auto()
+    """To read it, but no faster than the store can write: it publishes what is stored."""
+    BLOCKED = auto()
+    """To leave most of it where it is: the peer has to wait. What is received is held."""
+    CLOSED = auto()
+    """Nothing is heard any more."""

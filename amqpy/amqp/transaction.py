@@ -1,0 +1,69 @@
+"""A transaction of a channel: the publishes and acknowledgements that tx.commit will carry out.
+
+Publishes are routed when they arrive and delivered at the commit; acknowledgements are checked when they arrive and
+take effect at the commit.
+
+Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from amqpy.core.jobs import Jobs, Steps
+from amqpy.core.message import Message, Target
+from amqpy.core.queues.queue import ReturnWay
+
+if TYPE_CHECKING:
+    from amqpy.core.unacked import Lots, Taken
+
+Verdict: TypeAlias = Literal["ack", "drop"] | ReturnWay
+Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
+
+
+class Publish(NamedTuple):
+    targets: tuple[Target, ...]
+    message: Message
+    mandatory: bool
+
+
+class Transaction:
+    """Publishes and acknowledgements since the last commit or rollback."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._publishes: deque[Publish] = deque()
+        self._answers: Answers = []
+
+    def publish(self, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
+        self._publishes.append(Publish(targets, message, mandatory))
+
+    def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
+        """Notes deliveries to settle. Those of one kind in a row are settled together, in the order of their tags."""
+        if not self._answers or self._answers[-1][0] != verdict:
+            self._answers.append((verdict, []))
+        noted = self._answers[-1][1]
+        if isinstance(taken, list):
+            noted.extend(taken)
+            self._jobs.spend(len(taken))
+        else:
+            self._jobs.do(_note(noted, taken))
+
+    def end(self) -> tuple[deque[Publish], Answers]:
+        """Returns everything to be carried out or undone, and starts an empty transaction."""
+        publishes, answers = self._publishes, self._answers
+        self._publishes, self._answers = deque(), []
+        return publishes, answers
+
+
+def _note(noted: "Taken", lots: "Lots") -> Steps:
+    for lot in lots:
+        noted.extend(lot)
+        yield len(lot)
+
+
+def all_answered(answers: Answers) -> "Taken":
+    """All deliveries settled in a transaction, in no order."""
+    found: Taken = []
+    for _, taken in answers:
+        found.extend(taken)
+    return found

@@ -1,0 +1,73 @@
+"""The protocols that the core needs from a connection: the client itself, and the target of a consumer's deliveries.
+
+An effect is a call, not an object: the connection that implements these protocols writes the bytes at once, into the
+client's outbox. Nothing here blocks or fails, and only `Client.close` calls back into the core.
+"""
+
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from amqpy.core.message import Message
+from amqpy.wire.outbox import Outbox
+
+Verb: TypeAlias = Literal["configure", "write", "read"]
+
+
+class Origin(NamedTuple):
+    """A channel, as events and traces name it."""
+
+    connection: str
+    """The name of its connection."""
+    number: int
+    user: str
+    pid: str
+    """A name that no other channel or connection ever had, in the form of RabbitMQ's process ids."""
+
+
+NOBODY: Final = Origin("", 0, "", "")
+
+
+class Actor(Protocol):
+    """The one in whose name an operation is done: a connected client, or a user of the management API."""
+
+    @property
+    def user_name(self) -> str: ...
+
+    def may(self, verb: Verb, resource: str) -> bool:
+        """True if its user has this permission on an exchange or a queue of its vhost."""
+
+
+class Client(Actor, Protocol):
+    """A connection, as the core sees it. Compared by identity: it owns exclusive queues."""
+
+    @property
+    def pid(self) -> str:
+        """A name that no other connection or channel ever had."""
+
+    @property
+    def channel_count(self) -> int:
+        """The number of open channels."""
+
+    def on_alarm(self) -> None:
+        """Is called when an alarm is set or cleared: the broker's alarms say whether it may publish now."""
+
+    def wait_for_work(self) -> None:
+        """Stops processing its input until `work_done`: a job that it began goes on in later turns."""
+
+    def work_done(self) -> None:
+        """Resumes processing its input: all its jobs are done."""
+
+    def close(self, text: str) -> None:
+        """Closes the connection for an administrator: it leaves the core at once; the peer is sent the text."""
+
+
+class DeliveryTarget(Protocol):
+    """The target of one consumer's deliveries."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """The buffer that deliveries are written to; its size shows whether the client reads."""
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
+
+    def cancelled(self) -> None:
+        """Is called when the broker cancels the consumer: its queue is gone, or its deliveries timed out."""

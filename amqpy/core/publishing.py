@@ -1,0 +1,79 @@
+"""Publishing: how a message gets into the queues, whoever publishes it.
+
+`publish` is the operation: a front end gives it an actor, a message and the mandatory flag. It has two halves, for
+those who publish more than once: `find_route` checks what refuses such messages, and what it finds may be remembered
+(`Router.remember`); `Route.deliver` gives one of them to its queues. What the broker itself publishes (dead letters,
+delayed messages, events) needs no permission and is not returned: `Router.publish`.
+
+Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amqpy.core.checks import check_permission, exchange_text, find_exchange
+from amqpy.core.message import Message, Target, deliver
+from amqpy.core.ports import NOBODY, Actor, Origin
+from amqpy.core.routing import Route
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AccessRefused
+
+TARGETS_MAX = 100
+"""Queues that a message may go to without being counted as more than the other messages of its turn."""
+
+
+class PublishResult(NamedTuple):
+    """The fate of one published message."""
+
+    targets: tuple[Target, ...]
+    """The queues it was routed to."""
+    refused_by: Sequence[Target]
+    """Those that did not take it: they are full (`x-overflow: reject-publish`)."""
+    is_returned: bool
+    """True if it is mandatory and was not routed."""
+
+
+def publish(
+    actor: Actor,
+    vhost: Vhost,
+    exchange: str,
+    routing_key: str,
+    message: Message,
+    *,
+    mandatory: bool = False,
+    origin: Origin = NOBODY,
+) -> PublishResult:
+    """Publishes a message, whose `address` is made of the same exchange and routing key (`address_of`).
+
+    Raises AccessRefused without the permission to write and for an internal exchange, NotFound without the exchange.
+    """
+    route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
+    targets = targets_of(vhost, route, message, origin)
+    return PublishResult(targets, deliver(targets, message), mandatory and vhost.router.is_unroutable(targets))
+
+
+def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str, *, mandatory: bool) -> Route:
+    """The way of a publish. Raises what refuses it, in RabbitMQ's order: AccessRefused or NotFound."""
+    check_permission(actor, vhost, "write", "exchange", exchange_name)
+    exchange = find_exchange(vhost, exchange_name)
+    if exchange.internal:
+        raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, exchange_name)}")
+    route = Route(exchange, routing_key, mandatory=mandatory)
+    if not vhost.tracing:
+        targets = vhost.router.targets_of_all(exchange, routing_key)
+        # Where it goes to very many, each message is looked at: what it costs is to be counted.
+        if targets is not None and len(targets) <= TARGETS_MAX:
+            route.lead_to(targets, is_returned=mandatory and vhost.router.is_unroutable(targets))
+    return route
+
+
+def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> tuple[Target, ...]:
+    """The targets of one message of a route, which the firehose copies if it is on. To be called once a message."""
+    if route.targets is not None and not message.more_keys:
+        return route.targets
+    targets = vhost.router.targets_of(route.exchange, message)
+    if len(targets) > TARGETS_MAX:
+        vhost.scheduler.jobs.spend(len(targets))
+    if vhost.tracer is not None:
+        vhost.tracer.published(message, targets, origin)
+    return targets

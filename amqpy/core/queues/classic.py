@@ -1,0 +1,166 @@
+"""Classic queues: messages in order, consumers in line.
+
+Most queues have no arguments and no policy: they have a fast publish, which checks nothing else. Settings that concern
+a publish act beside that path, in `_admit`.
+
+Source: AMQP 0-9-1 section 3.1.4; `rabbit_classic_queue`, `rabbit_amqqueue_process`.
+"""
+
+from typing import Any, ClassVar
+
+from amqpy.core.arguments import CLASSIC
+from amqpy.core.message import Message
+from amqpy.core.queues.excess import drop_excess
+from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.priority_fifo import PriorityFifo
+from amqpy.core.queues.queue import READ_MAX, ReturnWay
+from amqpy.wire.properties import priority_of
+
+
+class ClassicQueue(FifoQueue):
+    """A queue of type `classic`."""
+
+    type: ClassVar[str] = CLASSIC
+    __slots__ = ("has_fast_publish",)
+
+    def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
+        super().__init__(*arguments, **properties)
+        self.has_fast_publish = True
+        """True if no setting concerns a publish, and there is one level."""
+
+    def _choose_path(self) -> None:
+        if self.settings.max_priority or self.settings.max_length_bytes is not None:
+            if not isinstance(self.ready, PriorityFifo):
+                self.ready = self._levelled()
+        elif isinstance(self.ready, PriorityFifo):
+            self.ready = self.ready.base()
+        self.has_fast_publish = not self.settings.concern_publish and self.dedup_keys is None
+        if not self.has_fast_publish:
+            self.end_patience()
+
+    def level_of(self, message: Message) -> int:
+        """The priority level of the message; the highest is delivered first."""
+        highest = self.settings.max_priority
+        return min(priority_of(message.header), highest) if highest else 0
+
+    # --- messages in
+
+    @property
+    def is_patient(self) -> bool:
+        return self.has_fast_publish and not self.may_expire and len(self.consumers) == 1
+
+    def publish(self, message: Message) -> bool:
+        """Takes the message, or returns True: then it is refused (x-overflow). If a consumer is in line, the message
+        is delivered at once."""
+        if not self.has_fast_publish:
+            if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+                self.finish_draining()
+            return self._admit(message)
+        ready = self.ready
+        if self.ready_consumers and not ready.never_delivered and not ready.requeued:
+            consumer = self._next_consumer()
+            if consumer is not None:
+                consumer.deliver(ready.append_and_pop(message), message, False)
+                return False
+        if message.expires_at_ms is not None:
+            return self._admit(message)
+        ready.append(message)
+        return False
+
+    def _admit(self, message: Message) -> bool:
+        """`publish` where arguments or policies concern it."""
+        settings = self.settings
+        if settings.overflow != "drop-head" and self._would_overflow(message):
+            if settings.overflow == "reject-publish-dlx":
+                self.dead_letter(None, message, "maxlen")
+            return True
+        if self.dedup_keys is not None and self._is_duplicate(message):
+            return False
+        message = self._with_ttl(message)
+        if message.expires_at_ms is not None and not self.may_expire:
+            self.may_expire = True
+            self.end_patience()
+            self.may_expire = True  # also if nothing is ready any more
+        ready = self.ready
+        if self.ready_consumers and not ready.never_delivered and not ready.requeued:
+            consumer = self._next_consumer()
+            if consumer is not None:
+                consumer.deliver(ready.append_and_pop(message), message, False)
+                return False
+        ready.append(message)
+        if settings.overflow == "drop-head":
+            drop_excess(self)
+        if message.expires_at_ms is not None:
+            self._note_expiry(message.expires_at_ms)
+        elif self.may_expire:
+            self.watch_first()
+        return False
+
+    def _note_expiry(self, at_ms: int) -> None:
+        """Sets the timer for a message that expires at `at_ms`; if that is now, drops it before the next publish."""
+        if at_ms <= self.scheduler.now_ms:
+            self.drop_expired()
+        self.watch_first()
+
+    def _would_overflow(self, message: Message) -> bool:
+        length, size = self.settings.max_length, self.settings.max_length_bytes
+        return (length is not None and len(self.ready) >= length) or (
+            size is not None and isinstance(self.ready, PriorityFifo) and self.ready.size + len(message.body) > size
+        )
+
+    # --- messages out
+
+    def drain(self, read_max: int = READ_MAX) -> None:
+        """Delivers as long as there is a ready message and a consumer in line. After reading more than `read_max` bytes
+        from the store it goes on in the next turn."""
+        if self.may_expire or self.is_held:
+            self._drain_expiring(read_max)
+            return
+        ready, journal = self.ready, self.scheduler.journal
+        read_max += 0 if journal is None else journal.read_size
+        while (ready.never_delivered or ready.requeued) and (consumer := self._next_consumer()) is not None:
+            position, message, returned = ready.pop()
+            consumer.deliver(position, message, returned)
+            if journal is not None and journal.read_size > read_max:
+                self.scheduler.queues_to_drain_further[self] = None
+                return
+
+    def _drain_expiring(self, read_max: int) -> None:
+        """`drain` where messages may have expired, or a large requeue goes on."""
+        if self.is_held:
+            return
+        ready, journal = self.ready, self.scheduler.journal
+        read_max += 0 if journal is None else journal.read_size
+        while self.drop_expired() and (consumer := self._next_consumer()) is not None:
+            position, message, returned = ready.pop()
+            consumer.deliver(position, message, returned)
+            if journal is not None and journal.read_size > read_max:
+                self.scheduler.queues_to_drain_further[self] = None
+                break
+        self.watch_first()
+
+    def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
+        """Takes the first message for basic.get: position, message, redelivered; None when there is none. Expired
+        messages behind it are dropped at once, so that they are not counted."""
+        if self.may_expire:
+            while not self.drop_expired() and self.ready:
+                pass
+        if not self.ready:
+            return None
+        taken = self.ready.pop()
+        if self.may_expire:
+            self.drop_expired()
+            self.watch_first()
+        return taken
+
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
+        """Requeues an unacknowledged message at its old position."""
+        self.unacked_count -= 1
+        self.ready.put_back(position, message)
+        if self.ready_consumers:
+            self.scheduler.queues_to_drain[self] = None
+        if self.settings.overflow == "drop-head":
+            drop_excess(self)
+        if message.expires_at_ms is not None or self.may_expire:
+            self.may_expire = True
+            self.watch_first()

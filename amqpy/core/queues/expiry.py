@@ -1,0 +1,40 @@
+"""Queue expiry, `x-expires`: a queue is deleted when it was unused for some time.
+
+A queue is in use while it has consumers, and declaring it or basic.get is a use, too.
+
+Source: `rabbit_amqqueue_process:ensure_expiry_timer`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amqpy.core.queues.queue import Queue
+
+
+class QueueExpiry:
+    """The timer of an unused queue (`scheduler.TimerTarget`)."""
+
+    __slots__ = ("_queue", "_span_ms")
+
+    def __init__(self, queue: "Queue", span_ms: int) -> None:
+        self._queue = queue
+        self._span_ms = span_ms
+        self.renew()
+
+    def renew(self) -> None:
+        """Restarts the timer: the queue was used. While it has consumers, there is none."""
+        scheduler = self._queue.scheduler
+        if self._queue.consumers:
+            scheduler.deadlines.discard(self)
+        else:
+            scheduler.deadlines.set(self, scheduler.now_ms + self._span_ms)
+
+    def end(self) -> None:
+        """Stops the timer: the queue has no `x-expires` any more, or is gone."""
+        self._queue.scheduler.deadlines.discard(self)
+
+    def on_timer(self) -> None:
+        if self._queue.consumer_count:
+            self.renew()
+        else:
+            self._queue.vhost.remove_queue(self._queue)

@@ -1,0 +1,269 @@
+"""Queues that keep their messages in a FIFO until they are acknowledged: what classic and quorum queues share.
+
+The invariant: after each operation is settled, no message is ready while a consumer stands in line. Length limits,
+message TTL, deduplication and dead-lettering act where messages are published and where they leave. A message to be
+dead-lettered is given to the scheduler with the reason, for `dead_letter`.
+
+Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_queue`.
+"""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from amqpy.core.arguments import Settings
+from amqpy.core.deduplication import deduplication_key
+from amqpy.core.durability.records import LaneRecord, LaneState
+from amqpy.core.message import Message, body_size
+from amqpy.core.queues.excess import drop_excess
+from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.queues.priority_fifo import PriorityFifo
+from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.wire.properties import headers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from amqpy.core.jobs import Steps
+    from amqpy.core.queues.delayed_messages import DelayedMessages
+
+EXPIRED_MAX = 100
+"""Expired messages that a queue drops in one go; when a million expire at once, others are served in between."""
+
+
+class FifoQueue(Queue):
+    """A queue whose ready messages are in a FIFO, of one level or several."""
+
+    buries_last_first: ClassVar[bool] = False
+    """True if, of several messages that one publish drops, the last one is dead-lettered first."""
+    keeps_all: ClassVar[bool] = False
+    """True if transient messages survive a restart, too."""
+    __slots__ = ("dedup_keys", "expires_at_ms", "is_shrinking")
+
+    def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
+        super().__init__(*arguments, **properties)
+        self.ready = self._new_fifo(0)
+        self.is_shrinking = False
+        """True while a job drops the messages beyond its length limit bit by bit."""
+        self.expires_at_ms: int | None = None
+        """The time at which its first message expires, for which the timer is set; None without one."""
+        self.dedup_keys: set[Hashable] | None = None
+        """The deduplication keys of its messages, ready or unacknowledged; None without deduplication."""
+
+    def configure(self, settings: Settings) -> None:
+        """Applies what arguments and policies come to. It takes effect on the messages that are here already, too; only
+        a new message TTL is for those to come."""
+        before = self.settings
+        super().configure(settings)
+        if settings.deduplicates and self.dedup_keys is None:
+            self.dedup_keys = set()
+            self.tracks_settlement = True
+        self._choose_path()
+        # RabbitMQ applies the new limits before the new overflow: messages are dropped by either.
+        is_limited = settings.max_length is not None or settings.max_length_bytes is not None
+        if is_limited and "drop-head" in {before.overflow, settings.overflow}:
+            drop_excess(self)
+
+    @abstractmethod
+    def _choose_path(self) -> None:
+        """Chooses the FIFO, and the way of a publish, that the new settings ask for."""
+
+    @property
+    def ready_count(self) -> int:
+        return len(self.ready)
+
+    @property
+    def in_memory_count(self) -> int:
+        return self.ready.in_memory
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """The most messages that may be ready, and the most bytes of their bodies; None is no limit."""
+        return self.settings.max_length, self.settings.max_length_bytes
+
+    # --- the FIFO, and its lanes in the store
+
+    def _new_fifo(self, level: int) -> ReadyFifo[Message]:
+        """Makes the FIFO of a priority level; each level has a lane of its own in the store."""
+        journal = self.scheduler.journal
+        if journal is None:
+            return ReadyFifo()
+        record = LaneRecord(0, self.vhost.name, "queue", self.name, level, 0) if self.durable else None
+        return PagedFifo(journal, record, keeps_all=self.keeps_all)
+
+    def _levelled(self) -> PriorityFifo[Message]:
+        base = self.ready
+        size = base.size if isinstance(base, PagedFifo) else None
+        return PriorityFifo(self.level_of, body_size, base, make=self._new_fifo, size=size)
+
+    def lanes(self) -> "Iterator[PagedFifo | DelayedMessages]":
+        """Its lanes in the store, also those that are empty."""
+        fifos = self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,)
+        return (fifo for fifo in fifos if isinstance(fifo, PagedFifo))
+
+    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
+        """Makes the messages that the store has in one of its lanes ready again."""
+        lane = self._new_fifo(record.level) if record.level else self._level_0()
+        assert isinstance(lane, PagedFifo)
+        lane.restore(record.number, state, delivered_before=delivered_before)
+        if isinstance(self.ready, PriorityFifo):
+            self.ready.join(record.level, lane, lane.size)
+        for _, message in lane if self.dedup_keys is not None else ():
+            self._is_duplicate(message)
+        if len(lane):
+            # Their expiry times are not known before they are read.
+            self.may_expire = True
+            self.watch_first()
+
+    def restored(self) -> None:
+        """Drops excess when all messages are restored: with the unacknowledged ones they may exceed the limits."""
+        if self.settings.overflow == "drop-head":
+            drop_excess(self)
+
+    def _level_0(self) -> ReadyFifo[Message]:
+        return self.ready.base() if isinstance(self.ready, PriorityFifo) else self.ready
+
+    # --- messages in
+
+    def _with_ttl(self, message: Message) -> Message:
+        """The message with its expiry time in this queue: the earlier of its own and the queue's message TTL."""
+        if self.settings.message_ttl_ms is None:
+            return message
+        expires_at_ms = self.scheduler.now_ms + self.settings.message_ttl_ms
+        if message.expires_at_ms is not None and message.expires_at_ms <= expires_at_ms:
+            return message
+        return message.until(expires_at_ms)
+
+    def _is_duplicate(self, message: Message) -> bool:
+        """True if a message with the same deduplication header is here; otherwise remembers the header."""
+        assert self.dedup_keys is not None
+        key = deduplication_key(headers_of(message.header))
+        if key is None:
+            return False
+        if key in self.dedup_keys:
+            return True
+        self.dedup_keys.add(key)
+        return False
+
+    def forget(self, message: Message) -> None:
+        """Allows another message with the same deduplication header."""
+        if self.dedup_keys is not None:
+            self.dedup_keys.discard(deduplication_key(headers_of(message.header)))
+
+    # --- messages out
+
+    def expire(self) -> "Steps":
+        """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""
+        while self.may_expire and self.ready and not self.drop_expired():
+            yield 2 * EXPIRED_MAX
+
+    def reject(self, position: int, message: Message) -> None:
+        """Drops or dead-letters an unacknowledged message."""
+        self.unacked_count -= 1
+        if not self.deleted:
+            self.drop(position, message, "rejected")
+
+    def settled(self, position: int, message: Message) -> None:
+        """Forgets a message that was acknowledged, dropped or expired. Called only if `tracks_settlement`."""
+        self.forget(message)
+        self.ready.settle(position, message)
+
+    def drop(self, position: int, message: Message, reason: str) -> None:
+        """Drops a message, or dead-letters it: then it is settled once the dead letter is sent."""
+        if self.settings.dead_letter_exchange is not None:
+            self.forget(message)
+            self.dead_letter(position, message, reason)
+        elif self.tracks_settlement:
+            self.settled(position, message)
+
+    def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
+        """Dead-letters a message at the next `settle`, if there is an exchange for it. No position: it was refused."""
+        if self.settings.dead_letter_exchange is not None:
+            self.scheduler.dead_letters.append((self, position, message, reason))
+
+    def dead_lettered(self, position: int | None, message: Message) -> None:
+        """Settles a message whose dead letter was sent, or had nowhere to go."""
+        if position is not None and self.tracks_settlement:
+            self.ready.settle(position, message)
+
+    def purge(self) -> int:
+        """Drops the ready messages and returns their number. They are freed bit by bit. Where each must be settled by
+        itself, that is a job."""
+        count = len(self.ready)
+        if self._parts_singly():
+            self.scheduler.jobs.do(self._part_with(count))
+        else:
+            self._clear()
+        return count
+
+    def _clear(self) -> None:
+        self.scheduler.discarded.extend(self.ready.clear())
+        if self.may_expire:
+            self.watch_first()
+
+    def _parts_singly(self) -> bool:
+        """True if purged messages must be settled one by one. Requeued messages have rows of their own in the store."""
+        return self.dedup_keys is not None or (self.tracks_settlement and self.ready.has_requeued)
+
+    def _part_with(self, count: int) -> "Steps":
+        """Settles `count` messages from the head: a job. Messages published meanwhile may be among them."""
+        for _ in range(count):
+            if not self.ready or not self._parts_singly():
+                break
+            position, message, _ = self.ready.pop()
+            self.settled(position, message)
+            yield 2
+        if self.dedup_keys is None:
+            self._clear()
+        elif self.may_expire:
+            self.watch_first()
+
+    def close(self) -> None:
+        """Drops its lanes from the store when it is deleted, with ready and unacknowledged messages."""
+        for lane in self.lanes():
+            lane.close()
+        self.tracks_settlement = False
+        self.dedup_keys = None
+
+    def release(self) -> None:
+        super().release()
+        self.ready = ReadyFifo()
+
+    # --- message TTL
+
+    def watch_first(self) -> None:
+        """Sets the timer for the expiry of the first message. Those behind it expire when they are first (as in
+        RabbitMQ's classic queues): only the first one is ever delivered, so none is delivered too late."""
+        first = self.ready.first()
+        if first is None:
+            self.may_expire = False
+        at_ms = None if first is None else first.expires_at_ms
+        if at_ms == self.expires_at_ms:
+            return
+        self.expires_at_ms = at_ms
+        if at_ms is None:
+            self.scheduler.deadlines.discard(self)
+        else:
+            self.scheduler.deadlines.set(self, at_ms)
+
+    def on_timer(self) -> None:
+        """Drops the first messages when they expire (`scheduler.TimerTarget`)."""
+        self.expires_at_ms = None
+        if self.drop_expired() and self.ready_consumers:
+            self.scheduler.queues_to_drain[self] = None
+        self.watch_first()
+
+    def drop_expired(self) -> bool:
+        """Drops expired messages at the head, at most `EXPIRED_MAX`. True if the message that is first now may be
+        delivered."""
+        now_ms = self.scheduler.now_ms
+        ready = self.ready
+        count = 0
+        while (first := ready.first()) is not None:
+            if first.expires_at_ms is None or first.expires_at_ms > now_ms:
+                return True
+            if count == EXPIRED_MAX:
+                return False
+            position, message, _ = ready.pop()
+            self.drop(position, message, "expired")
+            count += 1
+        return False

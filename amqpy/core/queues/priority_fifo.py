@@ -1,0 +1,121 @@
+"""Ready messages by priority, the highest first (`x-max-priority`).
+
+Source: `rabbit_priority_queue`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo, T
+
+
+class PriorityFifo(ReadyFifo[T]):
+    """Several FIFOs, of which the highest that is not empty comes first; it also counts the size of all its items.
+
+    `never_delivered` and `requeued` are those of the first level that is not empty, so that testing for ready messages
+    costs the same as with one level. Positions count within a level.
+    """
+
+    __slots__ = ("_count", "_level_of", "_levels", "_make", "_occupied", "_size_of", "size")
+
+    def __init__(
+        self,
+        level_of: Callable[[T], int],
+        size_of: Callable[[T], int],
+        base: ReadyFifo[T],
+        *,
+        make: Callable[[int], ReadyFifo[T]] = lambda level: ReadyFifo(),
+        size: int | None = None,
+    ) -> None:
+        """`base` becomes level 0, with its items, whose `size` may be known; `make` makes another level."""
+        super().__init__()
+        self._make = make
+        self._level_of = level_of
+        self._size_of = size_of
+        self._levels = {0: base}
+        self._occupied = 1 if len(base) else 0
+        """A bit for each level that is not empty."""
+        self._count = len(base)
+        self.size = sum(size_of(item) for _, item in base) if size is None else size
+        self._show_first()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        for level in sorted(self._levels, reverse=True):
+            yield from self._levels[level]
+
+    def base(self) -> ReadyFifo[T]:
+        """Level 0, to go on with when there are no priorities any more."""
+        return self._levels[0]
+
+    def append(self, item: T) -> None:
+        self._join(item).append(item)
+        self._show_first()
+
+    def append_and_pop(self, item: T) -> int:
+        return self._level(self._level_of(item)).append_and_pop(item)
+
+    def pop(self) -> tuple[int, T, bool]:
+        level = self._occupied.bit_length() - 1
+        if level < 0:
+            raise IndexError("pop from an empty FIFO")
+        fifo = self._levels[level]
+        position, item, returned = fifo.pop()
+        self._count -= 1
+        self.size -= self._size_of(item)
+        if not fifo.never_delivered and not fifo.requeued:
+            self._occupied ^= 1 << level
+            self._show_first()
+        return position, item, returned
+
+    def put_back(self, position: int, item: T) -> None:
+        self._join(item).put_back(position, item)
+        self._show_first()
+
+    def settle(self, position: int, item: T) -> None:
+        self._level(self._level_of(item)).settle(position, item)
+
+    @property
+    def has_requeued(self) -> bool:
+        return any(fifo.requeued for fifo in self._levels.values())
+
+    def clear(self) -> Cleared:
+        cleared = [part for fifo in self._levels.values() for part in fifo.clear()]
+        self._occupied = self._count = self.size = 0
+        self._show_first()
+        return cleared
+
+    @property
+    def in_memory(self) -> int:
+        return sum(fifo.in_memory for fifo in self._levels.values())
+
+    def levels(self) -> Iterable[ReadyFifo[T]]:
+        return self._levels.values()
+
+    def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
+        """Makes a FIFO, with its items, a level that was empty. `size` is that of its items."""
+        self._levels[level] = fifo
+        if len(fifo):
+            self._occupied |= 1 << level
+        self._count += len(fifo)
+        self.size += size
+        self._show_first()
+
+    def _level(self, level: int) -> ReadyFifo[T]:
+        fifo = self._levels.get(level)
+        if fifo is None:
+            fifo = self._levels[level] = self._make(level)
+        return fifo
+
+    def _join(self, item: T) -> ReadyFifo[T]:
+        """Counts an item that is appended or put back; returns the FIFO of its level."""
+        level = self._level_of(item)
+        self._occupied |= 1 << level
+        self._count += 1
+        self.size += self._size_of(item)
+        return self._level(level)
+
+    def _show_first(self) -> None:
+        first = self._levels[max(self._occupied.bit_length() - 1, 0)]
+        self.never_delivered, self.requeued = first.never_delivered, first.requeued

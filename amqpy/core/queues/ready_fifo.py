@@ -1,0 +1,85 @@
+"""The ready messages of a queue: a FIFO to which messages can be requeued, each at its old position."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Cleared: TypeAlias = "list[deque[Any] | list[Any]]"
+"""The former content of a FIFO: deques of items, and lists of positions and items."""
+
+
+class ReadyFifo(Generic[T]):
+    """A FIFO whose items can be put back at their old position.
+
+    Every item gets the next position when it is appended. Every item that was ever taken out came from the front, so
+    one that is put back belongs before all that were never delivered: two containers keep the order, a heap of the
+    requeued and a deque of the others, and only requeued items need their position stored.
+    """
+
+    __slots__ = ("front", "never_delivered", "requeued")
+
+    def __init__(self) -> None:
+        self.never_delivered: deque[T] = deque()
+        self.requeued: list[tuple[int, T]] = []
+        self.front = 0
+
+    def __len__(self) -> int:
+        return len(self.never_delivered) + len(self.requeued)
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        """Yields positions and items, in order."""
+        yield from sorted(self.requeued, key=lambda entry: entry[0])
+        yield from enumerate(self.never_delivered, self.front)
+
+    @property
+    def in_memory(self) -> int:
+        """The number of items in memory; here all of them."""
+        return len(self)
+
+    def append(self, item: T) -> None:
+        self.never_delivered.append(item)
+
+    def append_and_pop(self, item: T) -> int:
+        """Returns the position of an item that is appended and popped at once. Only for an empty FIFO."""
+        position = self.front
+        self.front = position + 1
+        return position
+
+    def pop(self) -> tuple[int, T, bool]:
+        """Removes the first item; returns its position, the item, and True if it had been put back. Raises IndexError
+        when empty."""
+        if self.requeued:
+            position, item = heapq.heappop(self.requeued)
+            return position, item, True
+        item = self.never_delivered.popleft()
+        position = self.front
+        self.front = position + 1
+        return position, item, False
+
+    def first(self) -> T | None:
+        """The item that `pop` would return, or None."""
+        if self.requeued:
+            return self.requeued[0][1]
+        return self.never_delivered[0] if self.never_delivered else None
+
+    def put_back(self, position: int, item: T) -> None:
+        heapq.heappush(self.requeued, (position, item))
+
+    def settle(self, position: int, item: T) -> None:
+        """Is told that an item that was popped will not be put back."""
+
+    @property
+    def has_requeued(self) -> bool:
+        """True if any requeued item is there."""
+        return bool(self.requeued)
+
+    def clear(self) -> Cleared:
+        """Removes all items and returns them, to be freed bit by bit."""
+        cleared: Cleared = [self.never_delivered, self.requeued]
+        self.front += len(self.never_delivered)
+        self.never_delivered = deque()
+        self.requeued = []
+        return cleared

@@ -1,0 +1,148 @@
+"""Routing: the queues that a message goes to, and the routes that are remembered.
+
+A route is what is known of a publish before its message: exchange, routing key and, unless an exchange on the way must
+see each message (`per_message`), the queues. Whatever changes the topology or a permission forgets all of them.
+
+Source: `rabbit_exchange:route`.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import Final
+
+from amqpy.core.exchanges import Exchange
+from amqpy.core.message import Keys, Message, MessageView, Target, address_of, deliver
+
+ROUTES_MAX: Final = 10_000
+"""Routes remembered per vhost and user; more (a routing key per message, say) start over."""
+
+NO_MESSAGE: Final = MessageView(Message(b"", b"", b""))
+"""Stands for a message while a route is looked for that holds for every message."""
+
+
+class Route:
+    """The way of all messages with this exchange, routing key and mandatory flag.
+
+    `deliver` gives a message to the targets, and is true if one of them refused it. With a single target it is that
+    target's own method, so that the most common publish costs no call more.
+    """
+
+    __slots__ = ("address", "deliver", "exchange", "is_returned", "mandatory", "routing_key", "targets")
+
+    def __init__(self, exchange: Exchange, routing_key: str, *, mandatory: bool) -> None:
+        self.address = address_of(exchange.name, routing_key)
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.mandatory = mandatory
+        self.targets: tuple[Target, ...] | None = None
+        """None if each message must be looked at, because an exchange on the way asks for that."""
+        self.is_returned = False
+        """True if messages of this route go back to the publisher: they are mandatory and have no target."""
+        self.deliver: Callable[[Message], object] = _nowhere
+
+    def lead_to(self, targets: tuple[Target, ...], *, is_returned: bool) -> None:
+        """Sets the targets of every message of this route."""
+        self.targets = targets
+        self.is_returned = is_returned
+        if len(targets) == 1:
+            self.deliver = targets[0].publish
+        elif targets:
+            self.deliver = partial(deliver, targets)
+
+
+def _nowhere(message: Message) -> bool:
+    return False
+
+
+class Router:
+    """Finds and remembers the routes in one virtual host, whose exchanges and queues it looks at by their names."""
+
+    def __init__(
+        self,
+        exchanges: Mapping[str, Exchange],
+        queues: Mapping[str, Target],
+        reply_queues: Mapping[str, Target],
+        *,
+        returns_replies: bool,
+    ) -> None:
+        self._exchanges = exchanges
+        self._queues = queues
+        self._reply_queues = reply_queues
+        self._returns_replies = returns_replies
+        self._by_user: dict[str, dict[Hashable, Route]] = {}
+        self._internal: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
+        """Targets of messages that the broker itself publishes, by exchange and address."""
+
+    def remembered(self, user_name: str) -> dict[Hashable, Route]:
+        """The routes remembered for a user, by what a front end recognises a publish by (see `remember`).
+
+        The dict stays the same one for good and is emptied when the topology or a permission changes.
+        """
+        return self._by_user.setdefault(user_name, {})
+
+    def remember(self, user_name: str, key: Hashable, route: Route) -> None:
+        routes = self._by_user[user_name]
+        if len(routes) >= ROUTES_MAX:
+            routes.clear()
+        routes[key] = route
+
+    def forget(self) -> None:
+        """Forgets all routes: something they depend on has changed."""
+        for routes in self._by_user.values():
+            routes.clear()
+        self._internal.clear()
+
+    def targets_of_all(self, exchange: Exchange, routing_key: str) -> tuple[Target, ...] | None:
+        """The targets of every message with this routing key, or None if that depends on the message."""
+        return self._walk(exchange, (routing_key,), NO_MESSAGE)
+
+    def targets_of(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
+        """The targets of a message that is published to the exchange.
+
+        To be called once for each message that is published: some exchanges take note of those they see.
+        """
+        if not message.more_keys:
+            key = (exchange, message.address)
+            if key not in self._internal:
+                if len(self._internal) >= ROUTES_MAX:
+                    self._internal.clear()
+                self._internal[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
+            targets = self._internal[key]
+            if targets is not None:
+                return targets
+        return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
+
+    def publish(self, exchange: Exchange, message: Message) -> list[Target]:
+        """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
+        return deliver(self.targets_of(exchange, message), message)
+
+    def is_unroutable(self, targets: tuple[Target, ...] | list[Target]) -> bool:
+        """True if a mandatory message with these targets is returned to its publisher."""
+        if targets and not (self._returns_replies and targets[0].is_reply_queue):
+            return False
+        return all(target.is_reply_queue for target in targets)
+
+    def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
+        """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
+        if first.name == "":
+            found = (self._queues.get(key) or self._reply_queues.get(key) for key in keys)
+            return tuple(dict.fromkeys(queue for queue in found if queue is not None))
+        targets: dict[Target, None] = {}
+        seen = {first}
+        work = [first]
+        while work:
+            exchange = work.pop()
+            if exchange.per_message and view is NO_MESSAGE:
+                return None
+            # What was deleted may still be bound for a while.
+            destinations = [each for each in exchange.match(keys, view) if not each.deleted]
+            if not destinations and exchange.alternate is not None:
+                alternate = self._exchanges.get(exchange.alternate)
+                destinations = [] if alternate is None else [alternate]
+            for destination in destinations:
+                if not isinstance(destination, Exchange):
+                    targets[destination] = None
+                elif destination not in seen:
+                    seen.add(destination)
+                    work.append(destination)
+        return tuple(targets)

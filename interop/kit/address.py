@@ -1,0 +1,37 @@
+"""Where a broker listens, and who logs in."""
+
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import quote, unquote, urlsplit
+
+STANDARD_PORT = 5672
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of an AMQP URL."""
+
+    host: str
+    port: int
+    user: str = "guest"
+    password: str = "guest"
+    vhost: str = "/"
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        parts = urlsplit(url)
+        if parts.scheme != "amqp" or not parts.hostname:
+            raise ValueError(f"not an amqp:// URL: {url}")
+        return cls(
+            parts.hostname,
+            parts.port or STANDARD_PORT,
+            unquote(parts.username or "guest"),
+            unquote(parts.password or "guest"),
+            unquote(parts.path.removeprefix("/")) or "/",
+        )
+
+    @property
+    def url(self) -> str:
+        """With the virtual host spelled out: some libraries take `/` at the end for a virtual host without a name."""
+        user, password, vhost = (quote(each, safe="") for each in (self.user, self.password, self.vhost))
+        return f"amqp://{user}:{password}@{self.host}:{self.port}/{vhost}"
