@@ -284,11 +284,10 @@ def _option(option: Option, profile: Profile) -> Option:
     match option:
         case Option("queue-mode") if not profile.checks_queue_mode:
             return option._replace(check=None)
-        case Option("queue-leader-locator", by=by) if profile.more_locators:
-            return option._replace(
-                check=one_of((*LOCATORS, *profile.more_locators), "invalid_queue_locator_arg"), by=by
-            )
-        case Option("queue-type") if profile.types_that_are_none:
+        case Option("queue-leader-locator"):
+            locators = (*LOCATORS, *profile.more_locators)
+            return option._replace(check=one_of(locators, "invalid_queue_locator_arg"))
+        case Option("queue-type"):
             known = (*QUEUE_TYPES_KNOWN, *profile.types_that_are_none)
             return option._replace(check=one_of(known, "\"unsupported queue type '~'\""))
         case Option("queue-version"):
@@ -317,16 +316,14 @@ def _foreign_arguments(kind: str, profile: Profile) -> frozenset[str]:
     return frozenset(option.argument for option in options_of(profile) if option.by and kind not in option.by)
 
 
-STREAM_CONSUMER_OPTIONS = ("stream-offset", "stream-filter", "stream-match-unfiltered")
-
-
 @cache
 def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
+    of_streams = ("stream-offset", "stream-filter", "stream-match-unfiltered")
     return (
         Option("priority", integer, _CQ),
         *((Option("cancel-on-ha-failover", boolean, _C),) if profile.mirroring else ()),
         *((Option("consumer-timeout", natural, _Q),) if profile.timeout_cancels else ()),
-        *(Option(name, None, _S) for name in STREAM_CONSUMER_OPTIONS if name not in profile.lacking_options),
+        *(Option(name, None, _S) for name in of_streams if name not in profile.lacking_options),
     )
 
 

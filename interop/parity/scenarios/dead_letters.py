@@ -288,7 +288,7 @@ def routing_keys(stage: Stage, with_key: bool) -> None:
     channel.drain(dead)
 
 
-@scenario()
+@scenario(before="4.0")
 def routing_keys_of_the_second_death(stage: Stage) -> None:
     """The second entry shows where and with which keys the message was dead-lettered the first time."""
     channel = stage.channel()
@@ -299,10 +299,6 @@ def routing_keys_of_the_second_death(stage: Stage) -> None:
     channel.declare(queue, exclusive=True, arguments={"x-dead-letter-exchange": exchange})
     channel.bind(second, exchange, "to.second")
     channel.bind(dead, exchange, "to.dead")
-    # RabbitMQ 4.0 sometimes loses a dead letter that is the first to go through a new binding.
-    channel.publish(exchange, "to.second", b"goes through the binding")
-    channel.settle(second)
-    channel.get(second, no_ack=True)
     headers = {"CC": ["to.second"], "BCC": [queue]}
     channel.publish("", "nobody", b"body", properties=codec.properties(headers=headers))
     reject_one(channel, queue)
