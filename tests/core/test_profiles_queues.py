@@ -108,20 +108,6 @@ def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None
     assert copies == [expected]
 
 
-@switch("keeps_cc", ["q", "a", "b"], *[["q", "b", "a"]] * 3)
-def test_a_key_in_both_cc_and_bcc(profile: str, expected: list[str]) -> None:
-    world = World(profile)
-    to_dead = arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead")
-    world.queue("q", durable=True, arguments=to_dead)
-    world.queue("dead", durable=True)
-    header = content_header({"CC": array_field([longstr("a"), longstr("b")])})
-    keys = ("a", "b", "a", "c")
-    world.vhost.queues["q"].publish(AnnotatedMessage(world.route("", "q").address, header, b"m", more_keys=keys))
-    world.wait(1)
-    (death,) = deaths(headers_of(world.fetch("dead"))["x-death"])
-    assert [key.value for key in decode_array(death["routing-keys"].value)] == expected
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 def test_cc_counts_until_the_routing_key_is_replaced(profile: str) -> None:
     world = World(profile)
