@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 
 # ruff: noqa: E402 (these need the path above)
 from amqpy.amqp.connection import ConnectionSession
+from amqpy.amqp.connection_methods import TRANSITIONS
 from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config, expectation, setting_info
@@ -279,6 +280,16 @@ def soaks() -> str:
     return "\n".join(parts)
 
 
+def connection_states() -> str:
+    """The states of a connection as a diagram, from the table that connections follow."""
+    arrows = ["[*] --> HEADER", "HEADER --> STARTING: protocol header"]
+    for state, transitions in TRANSITIONS.items():
+        for method, transition in transitions.items():
+            arrows += [f"{state.name} --> {to.name}: {method_name(method)}" for to in transition.leads_to]
+    arrows += ["CLOSED --> [*]"]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {arrow}" for arrow in arrows), "```"])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "methods": methods,
@@ -289,6 +300,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "profiles": profiles,
     "queue_arguments": queue_arguments,
     "capabilities": lambda: names(CAPABILITIES),
+    "connection_states": connection_states,
     "clients": lambda: report.overview(*clients()),
     "client_checks": lambda: report.usual_checks(*clients()[:2]),
     "special_client_checks": lambda: report.special_checks(*clients()[:2]),

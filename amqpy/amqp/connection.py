@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from amqpy.amqp import basic_methods, connection_events, handshake, sasl, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection_block import ConnectionBlock
+from amqpy.amqp.connection_methods import TRANSITIONS
 from amqpy.amqp.durable_replies import DurableReplies
 from amqpy.amqp.ending import is_told, leave
 from amqpy.amqp.heartbeat import Heartbeat
@@ -26,7 +27,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
-from amqpy.core.users import IMPERSONATOR, User, Users
+from amqpy.core.users import User, Users
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -40,7 +41,7 @@ from amqpy.errors import (
     UnexpectedFrame,
 )
 from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
-from amqpy.wire.methods import Channel, Connection, Method, table_of
+from amqpy.wire.methods import Channel, Connection, Method
 from amqpy.wire.outbox import HIGH, Outbox
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ class ConnectionSession:
         self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
         self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
-        self._login = Login(users, sasl.offered(self.config, broker.profile), sasl.LoginContext(peer, from_loopback))
-        self._capabilities: frozenset[str] = frozenset()
+        self.login = Login(users, sasl.offered(self.config, broker.profile), sasl.LoginContext(peer, from_loopback))
+        self.capabilities: frozenset[str] = frozenset()
         self.channel_max = self.config.channel_max
         self.reader = FrameReader(broker.frame_max_floor)
         self.block = ConnectionBlock(self.reader, read_on)
         self._header = b""
-        self._heartbeat = Heartbeat(0)
+        self.heartbeat = Heartbeat(0)
         self._received = 0
         self.paused = False
         """True while the transport is not being read, so that silence is not the peer's fault."""
@@ -130,7 +131,7 @@ class ConnectionSession:
 
     @property
     def heartbeat_s(self) -> int:
-        return self._heartbeat.interval_s
+        return self.heartbeat.interval_s
 
     @property
     def is_closed(self) -> bool:
@@ -153,7 +154,7 @@ class ConnectionSession:
         return self.reader.is_amid_large_frame
 
     def client_can(self, capability: str) -> bool:
-        return capability in self._capabilities
+        return capability in self.capabilities
 
     # --- bytes in
 
@@ -209,7 +210,7 @@ class ConnectionSession:
         except FrameFault as fault:
             # Where the next frame starts is unknown: there is no close-ok to wait for.
             self.fail(fault)
-            self._finish()
+            self.finish()
         if self.outbox.size >= HIGH and self.outbox.overfull:
             self.block.wait_until_read(self)
         if self.block.is_blocked:
@@ -230,11 +231,11 @@ class ConnectionSession:
         if version is None:
             self.log.warning("bad protocol header %r", header)
             self.outbox.write(handshake.refusal_of(header, self.broker.profile))
-            self._finish()
+            self.finish()
             return b""
         self.version, self.methods = version, version.methods
         properties = handshake.server_properties(self.config, self.broker.profile, version)
-        self._send(Connection.Start, *version.announced, properties, self._login.offered, b"en_US")
+        self.send(Connection.Start, *version.announced, properties, self.login.offered, b"en_US")
         self.state = State.STARTING
         return rest
 
@@ -335,87 +336,15 @@ class ConnectionSession:
         if method is None:
             raise CommandInvalid("unimplemented method")
         try:
-            decoded = self._decode(method, payload)
-            if self.state is State.CLOSING:
-                if method is Connection.CloseOk:
-                    self._finish()
-                elif method is Connection.Close:
-                    self._send(Connection.CloseOk)
-                return
-            if method is Connection.StartOk and self.state is State.STARTING:
-                self._on_start_ok(decoded)
-            elif method is Connection.SecureOk and self.state is State.SECURING:
-                self._authenticate(decoded.response)
-            elif method is Connection.TuneOk and self.state is State.TUNING:
-                self._on_tune_ok(decoded)
-            elif method is Connection.Open and self.state is State.OPENING:
-                self._on_open(decoded)
-            elif method is Connection.Close and self.state is State.RUNNING:
-                self._on_close(decoded)
-            elif method is Connection.UpdateSecret and self.state is State.RUNNING:
-                self._send(Connection.UpdateSecretOk)
-            else:
-                name = self.state.name.lower()
-                raise ChannelStateFault(f"unexpected method in connection state {name}")
+            decoded = self.methods.decode(method, payload)
+            transition = TRANSITIONS[self.state].get(method)
+            if transition is not None:
+                transition.handler(self, decoded)
+            elif self.state is not State.CLOSING:
+                raise ChannelStateFault(f"unexpected method in connection state {self.state.name.lower()}")
         except AmqpFault as fault:
             fault.method_id = fault.method_id or self.methods.id_of(method)
             raise
-
-    def _decode(self, method: type[Method], payload: bytes) -> Any:  # noqa: ANN401 (a method of the class given)
-        try:
-            return self.methods.decode(method, payload)
-        except FrameFault as fault:
-            fault.method_id = self.methods.id_of(method)
-            raise
-
-    def _on_start_ok(self, method: Connection.StartOk) -> None:
-        self.client_properties = table_of(method.client_properties)
-        self._capabilities = handshake.capabilities_of(self.client_properties) - self.version.lacks
-        self._login.choose(method.mechanism)
-        self.mechanism_name = method.mechanism
-        self.state = State.SECURING
-        self._authenticate(method.response)
-
-    def _authenticate(self, response: bytes | str) -> None:
-        assert isinstance(response, bytes)
-        answer = self._login.respond(self, response)
-        if isinstance(answer, bytes):
-            self._send(Connection.Secure, answer)
-            return
-        self.user = answer
-        self.impersonates = IMPERSONATOR in answer.tags
-        self._send(Connection.Tune, self.config.channel_max, self.config.frame_max, self.config.heartbeat)
-        self.state = State.TUNING
-
-    def _on_tune_ok(self, method: Connection.TuneOk) -> None:
-        floor = self.broker.frame_max_floor
-        handshake.check_tuned("frame_max", method.frame_max, floor=floor, ours=self.config.frame_max)
-        handshake.check_tuned("channel_max", method.channel_max, floor=1, ours=self.config.channel_max)
-        self.frame_max = self.reader.frame_max = method.frame_max or self.config.frame_max
-        self.channel_max = method.channel_max
-        self._heartbeat = Heartbeat(method.heartbeat)
-        self.state = State.OPENING
-
-    def _on_open(self, method: Connection.Open) -> None:
-        assert self.user is not None
-        vhost = self.vhost = handshake.enter(self.broker, self.user, method.virtual_host)
-        vhost.clients[self] = self.user.clients[self] = None
-        self._send(Connection.OpenOk, "")
-        self.state = State.RUNNING
-        self.next_at_ms = self._heartbeat.next_at_ms(self.broker.scheduler.now_ms)
-        self.broker.events.tell("connection.created", connection_events.of_connection, self)
-        name = handshake.connection_name(self.client_properties)
-        shown = f", connection name: {name!r}" if name else ""
-        self.log.info("user '%s' authenticated and granted access to vhost '%s'%s", self.user.name, vhost.name, shown)
-
-    def _on_close(self, method: Connection.Close) -> None:
-        """Closes the connection for the client. Exclusive queues are deleted before close-ok, to be declared again."""
-
-        def close() -> None:
-            self._send(Connection.CloseOk)
-            self._await_end(self.config.close_timeout_ms)
-
-        leave(self, close)
 
     # --- time
 
@@ -426,21 +355,21 @@ class ConnectionSession:
             self.next_at_ms = None
         elif self.state is State.CLOSING:
             self.log.warning("the client did not end the connection in time")
-            self._finish()
+            self.finish()
         elif self.state is not State.RUNNING:
             self.log.warning("handshake timeout in state %s", self.state.name.lower())
-            self._finish()
+            self.finish()
         else:
             self._beat()
 
     def _beat(self) -> None:
-        if self._heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
+        if self.heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
             self.outbox.write_ahead(HEARTBEAT_FRAME)
-        if self._heartbeat.is_dead(self._received, paused=self.paused or self.block.is_blocked):
-            self.log.error("missed heartbeats from client, timeout: %ds", self._heartbeat.interval_s)
-            self._finish()
+        if self.heartbeat.is_dead(self._received, paused=self.paused or self.block.is_blocked):
+            self.log.error("missed heartbeats from client, timeout: %ds", self.heartbeat.interval_s)
+            self.finish()
         else:
-            self.next_at_ms = self._heartbeat.next_at_ms(self.broker.scheduler.now_ms)
+            self.next_at_ms = self.heartbeat.next_at_ms(self.broker.scheduler.now_ms)
 
     # --- the end
 
@@ -455,13 +384,13 @@ class ConnectionSession:
     def _part(self, state: State, fault: ConnectionFault) -> None:
         self.block.release()
         if is_told(self, state, fault):
-            self._send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
+            self.send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
             is_refused = isinstance(fault, LoginRefused)
-            self._await_end(handshake.REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
+            self.await_end(handshake.REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
         else:
-            self._finish()
+            self.finish()
 
-    def _await_end(self, timeout_ms: int) -> None:
+    def await_end(self, timeout_ms: int) -> None:
         """Waits for the client to close the transport: it may take our close for an error, even after close-ok."""
         self.state = State.CLOSING
         self.next_at_ms = self.broker.scheduler.now_ms + timeout_ms
@@ -470,7 +399,7 @@ class ConnectionSession:
         """Is called when the transport is lost, with the reason for the log."""
         if self.state is State.RUNNING:
             self.log.warning("%s", reason)
-        self._finish()
+        self.finish()
 
     def abandon(self) -> None:
         self.state = State.CLOSED
@@ -488,7 +417,7 @@ class ConnectionSession:
         for channel in each(self.channels.values()):
             yield from channel.resume_consumers()
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         leave(self, self._end)
 
     def _end(self) -> None:
@@ -496,5 +425,5 @@ class ConnectionSession:
             self.broker.events.tell("connection.closed", connection_events.of_connection_end, self)
         self.state = State.CLOSED
 
-    def _send(self, method: type[Method], *values: object) -> None:
+    def send(self, method: type[Method], *values: object) -> None:
         self.outbox.write(self.methods.encode(0, method, *values))

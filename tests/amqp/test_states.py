@@ -7,13 +7,17 @@ import struct
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pamqp.commands import Basic, Channel, Connection, Queue
 
+from amqpy.amqp.connection_methods import TRANSITIONS
 from amqpy.amqp.state import State
+from amqpy.config import Config
 from amqpy.errors import ChannelFault
 from amqpy.wire.methods import AMQP_0_9_1, Method, method_name
 
-from .client import HEADER, OPENING, Client, content_frames, method_frame, names, raw_frame, start_ok
+from .client import HEADER, OPENING, Client, content_frames, make_broker, method_frame, names, raw_frame, start_ok
 from .test_handshake import at
 
 METHODS = {method_name(method): method for method in AMQP_0_9_1}
@@ -317,3 +321,43 @@ def test_the_states_are_reached_as_a_client_reaches_them() -> None:
     assert client.session.state is State.SECURING
     assert names(client.send(Channel.Open())) == []
     assert client.session.is_closed
+
+
+# --- all states, one after the other
+
+WORDS = {
+    "start-ok": start_ok(),
+    "start-ok, with a challenge": start_ok("guest", "RABBIT-CR-DEMO"),
+    "secure-ok": Connection.SecureOk("My password is guest"),
+    "tune-ok": Connection.TuneOk(2047, 131072, 0),
+    "open": Connection.Open("/"),
+    "update-secret": Connection.UpdateSecret("new", "why"),
+    "close": Connection.Close(200, "", 0, 0),
+    "close-ok": Connection.CloseOk(),
+    "start": Connection.Start(),
+    "blocked": Connection.Blocked("why"),
+}
+
+
+@given(words=st.lists(st.sampled_from(sorted(WORDS)), max_size=8), goes_on=st.booleans())
+def test_a_connection_follows_its_table(words: list[str], goes_on: bool) -> None:
+    """Whatever the client says, in whatever order: the state after it is one that the table gives, or an end."""
+    config = Config(auth_mechanisms=("PLAIN", "RABBIT-CR-DEMO"))
+    session = Client(make_broker(config)).session
+    session.receive(HEADER, 0)
+    way = ["start-ok", "tune-ok", "open"] if goes_on else []
+    for word in [*way, *words]:
+        before, method = session.state, type(WORDS[word])
+        session.receive(method_frame(WORDS[word], 0), 0)
+        transitions = {each.__name__: transition for each, transition in TRANSITIONS[before].items()}
+        if before is State.CLOSED:
+            assert session.state is State.CLOSED
+        elif (transition := transitions.get(method.__name__)) is not None:
+            assert session.state in {*transition.leads_to, State.CLOSING, State.CLOSED}
+        else:
+            assert session.state in {State.CLOSING, State.CLOSED}
+
+
+def test_the_table_leads_everywhere() -> None:
+    reached = {to for transitions in TRANSITIONS.values() for each in transitions.values() for to in each.leads_to}
+    assert reached == set(State) - {State.HEADER, State.STARTING}
