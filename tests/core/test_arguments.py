@@ -1,5 +1,7 @@
 """The table of arguments: every row's values, what is compared when a queue is declared again, and what policies do."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from amqpy.core.argument_validators import EXPIRY_MAX_MS
 from amqpy.core.arguments import (
     NO_SETTINGS,
+    NOT_OF_PUBLISH,
     POLICY_KEYS,
     POLICY_ONLY,
     QUEUE_OPTIONS,
@@ -18,6 +21,7 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
+from amqpy.core.queues.classic import ClassicQueue
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
@@ -291,3 +295,30 @@ def test_every_row_is_one_of_its_kind() -> None:
     settings = [option.setting for option in QUEUE_OPTIONS if option.setting]
     assert sorted(settings) == sorted(Settings._fields)
     assert set(POLICY_KEYS) - set(POLICY_ONLY) <= set(names)
+
+
+# --- the fast publish
+
+CHANGED: dict[str, Any] = {
+    "message_ttl_ms": 1000,
+    "max_length": 5,
+    "max_length_bytes": 50,
+    "max_priority": 3,
+    "deduplicates": True,
+}
+"""A value of each setting that concerns a publish."""
+
+
+def test_every_setting_concerns_a_publish_or_is_listed() -> None:
+    """Whoever adds a setting has to say which: one that is forgotten is on the careful side."""
+    assert set(Settings._fields) - NOT_OF_PUBLISH == set(CHANGED)
+
+
+@pytest.mark.parametrize("name", Settings._fields)
+def test_a_setting_that_concerns_a_publish_takes_the_fast_one_away(name: str) -> None:
+    queue = World().queue("q")
+    assert isinstance(queue, ClassicQueue)
+    assert queue.has_fast_publish
+    value: Any = CHANGED.get(name, "reject-publish" if name == "overflow" else 1000)
+    queue.configure(NO_SETTINGS._replace(**{name: value}))
+    assert queue.has_fast_publish is (name in NOT_OF_PUBLISH)
