@@ -103,6 +103,7 @@ class Answers:
             if part.ends_portion:
                 queue.is_held = False
                 if not queue.deleted:
+                    queue.requeued()
                     queue.drain()
             yield 2 * len(part.owed)
 
@@ -112,7 +113,10 @@ class Answers:
         while returns:
             portion, way = returns.popleft()
             self._put_back(portion, way)
-            self._serve(portion[0][0])
+            queue = portion[0][0]
+            if not queue.deleted:
+                queue.requeued()
+            self._serve(queue)
 
     def _put_back(self, portion: list[Delivery], way: ReturnWay) -> None:
         for queue, position, message, consumer in portion:

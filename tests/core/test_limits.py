@@ -186,3 +186,17 @@ def test_what_expired_makes_room_within_the_turn(world: World) -> None:
     assert world.ready("q") == ["c", "d"]
     reasons = [history_of(message)[0][1] for _, message in world.vhost.queues["dead"].ready]
     assert reasons == ["maxlen", "expired"]
+
+
+def test_a_requeue_is_whole_before_anything_is_dropped(world: World) -> None:
+    """Messages that were delivered in another order than that of the queue are dropped in the queue's."""
+    world.queue("q", arguments=arguments(dead_letter_exchange="dlx", max_length=1))
+    unacked = UnackedDeliveries()
+    for body in ("1", "2", "3"):
+        world.publish("", "q", body)
+        world.get("q", unacked)
+    world.nack(unacked, 1)
+    world.get("q", unacked)
+    world.close_channel(unacked)
+    assert (world.ready("q"), world.ready("dead")) == (["3"], ["1", "2"])
+    check_invariants(world.broker, [])

@@ -159,8 +159,10 @@ class ClassicQueue(FifoQueue):
         self.ready.put_back(position, message)
         if self.ready_consumers:
             self.scheduler.queues_to_drain[self] = None
-        if self.settings.overflow == "drop-head":
-            drop_excess(self)
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
             self.watch_first()
+
+    def requeued(self) -> None:
+        if self.settings.overflow == "drop-head":
+            drop_excess(self)

@@ -151,6 +151,9 @@ class Queue(ConsumerDispatch):
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """Requeues an unacknowledged message."""
 
+    def requeued(self) -> None:
+        """Is called when all messages of one requeue are back: only then does a length limit drop any."""
+
     @abstractmethod
     def reject(self, position: int, message: Message) -> None:
         """Drops or dead-letters an unacknowledged message."""
