@@ -90,7 +90,9 @@ class Profile:
     mirroring: bool = _switch(
         "there is mirroring: policies may say `ha-mode`, consumers `x-cancel-on-ha-failover` (without effect here)"
     )
-    more_facts: tuple[str, ...] = _switch("what events of queues, channels, connections and virtual hosts tell, too")
+    more_event_properties: tuple[str, ...] = _switch(
+        "what events of queues, channels, connections and virtual hosts tell, too"
+    )
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
@@ -157,7 +159,7 @@ PROFILES = {
         timeout_cancels=False,
         policies_by_queue_type=False,
         mirroring=True,
-        more_facts=(),
+        more_event_properties=(),
         tells_of_clearing=False,
         operator_keys=(),
         negative_delivery_limit=False,
@@ -213,7 +215,7 @@ PROFILES = {
         timeout_cancels=False,
         policies_by_queue_type=True,
         mirroring=True,
-        more_facts=("type", "consumer_count"),
+        more_event_properties=("type", "consumer_count"),
         tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=False,
@@ -269,7 +271,7 @@ PROFILES = {
         timeout_cancels=False,
         policies_by_queue_type=True,
         mirroring=False,
-        more_facts=("type", "leader", "members", "consumer_count"),
+        more_event_properties=("type", "leader", "members", "consumer_count"),
         tells_of_clearing=True,
         operator_keys=("overflow", "queue-version"),
         negative_delivery_limit=True,
@@ -331,7 +333,7 @@ PROFILES = {
         timeout_cancels=True,
         policies_by_queue_type=True,
         mirroring=False,
-        more_facts=(
+        more_event_properties=(
             "type",
             "leader",
             "members",

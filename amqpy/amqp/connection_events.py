@@ -77,7 +77,9 @@ def of_connection(connection: "ConnectionSession") -> EventProperties:
         "peer_host": erlang_address(peer.peer_host),
         "ssl": False,
         **NO_TLS,
-        **{name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_facts},
+        **{
+            name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_event_properties
+        },
         "auth_mechanism": connection.mechanism_name,
         "protocol": connection.version.number,
         "user": connection.user_name,
@@ -104,7 +106,7 @@ def of_connection_end(connection: "ConnectionSession") -> EventProperties:
 
 def of_channel_end(pid: str, user_name: str, consumer_count: int, profile: Profile) -> EventProperties:
     """channel.closed"""
-    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_facts else {}
+    count = {"consumer_count": consumer_count} if "consumer_count" in profile.more_event_properties else {}
     return {"pid": pid, ACTOR: user_name, **count}
 
 

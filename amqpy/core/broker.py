@@ -13,9 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from amqpy.config import Config
+from amqpy.core.acknowledgements import Acknowledgements
 from amqpy.core.administration.administration import Administration
 from amqpy.core.alarms import Alarms
-from amqpy.core.answers import Answers
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
 from amqpy.core.checks import check_permission, open_queue, queue_text
 from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
@@ -50,7 +50,7 @@ WORK_MAX = 500
 """Dead letters that are published in one turn (a few milliseconds of work)."""
 
 
-class Broker(Answers):
+class Broker(Acknowledgements):
     """All virtual hosts and the operations on them.
 
     `new_name` makes the random part of a server-made name; `choose` a random number below the one it is given.

@@ -30,7 +30,7 @@ number: lower ones come first."""
 class Part(NamedTuple):
     """A whole portion, or some of it if it is large."""
 
-    owed: "list[Delivery]"
+    deliveries: "list[Delivery]"
     ends_portion: bool
 
 

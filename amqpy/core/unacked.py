@@ -189,7 +189,7 @@ def commands(taken: Taken, *, together: bool = False) -> list[list[Delivery]]:
     list(portions.sort())
     found: list[list[Delivery]] = [[]]
     while (part := portions.pop()) is not None:
-        found[-1].extend(part.owed)
+        found[-1].extend(part.deliveries)
         if part.ends_portion:
             found.append([])
     return found[:-1]

@@ -240,7 +240,7 @@ def test_a_prefetch_for_the_channel_may_be_permitted(profile: str, permitted: bo
     assert delivered_with_a_prefetch_for_the_channel(Client.opened(make_broker(config))) == expected
 
 
-@switch("more_facts", None, 1, 1, 1)
+@switch("more_event_properties", None, 1, 1, 1)
 def test_how_many_consumers_a_channel_had(profile: str, expected: int | None) -> None:
     watcher = opened(profile)
     watcher.send(Queue.Declare(queue="told"))

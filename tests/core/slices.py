@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from amqpy.core import answers, jobs, portions, unacked
+from amqpy.core import acknowledgements, jobs, portions, unacked
 from amqpy.core.queues import excess
 from amqpy.core.queues.ready_fifo import Cleared
 
@@ -20,7 +20,7 @@ def items_of(cleared: Cleared) -> "Iterator[Any]":
 def sliced(units: int) -> Iterator[None]:
     """Brokers made inside do so many units of large work at once, and more than that is large."""
     with ExitStack() as stack:
-        for module in (answers, jobs, unacked):
+        for module in (acknowledgements, jobs, unacked):
             stack.enter_context(patch.object(module, "UNITS_AT_ONCE", units))
         stack.enter_context(patch.object(excess, "EXCESS_MAX", units))
         for module in (jobs, unacked, portions, excess):

@@ -46,9 +46,9 @@ def in_parts(taken: Taken, *, together: bool) -> list[list[Delivery]]:
     found: list[list[Delivery]] = [[]]
     rest = len(taken)
     while (part := portions.pop()) is not None:
-        rest -= len(part.owed)
+        rest -= len(part.deliveries)
         assert len(list(portions)) == rest
-        found[-1].extend(part.owed)
+        found[-1].extend(part.deliveries)
         if part.ends_portion:
             found.append([])
     return found[:-1]

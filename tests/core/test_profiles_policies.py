@@ -82,7 +82,7 @@ MORE = {"type": "rabbit_classic_queue", "leader": "rabbit@localhost", "members":
 OF_QUEUES = {"type", "leader", "members"}
 
 
-@switch("more_facts", set(), {"type"}, OF_QUEUES, OF_QUEUES)
+@switch("more_event_properties", set(), {"type"}, OF_QUEUES, OF_QUEUES)
 def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
     world = World(profile)
     listener = Listener(world, EVENT_EXCHANGE, "queue.*")

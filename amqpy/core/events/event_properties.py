@@ -47,7 +47,7 @@ def of_queue(queue: "Queue", node: str, actor: str) -> EventProperties:
     if queue.type == QUORUM:
         return properties | {"type": erlang_type(queue)}
     more = {"type": erlang_type(queue), "leader": node, "members": [node]}
-    told = {name: fact for name, fact in more.items() if name in queue.vhost.profile.more_facts}
+    told = {name: fact for name, fact in more.items() if name in queue.vhost.profile.more_event_properties}
     return properties | told | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
 
 
@@ -78,7 +78,7 @@ def of_deletion(gone: "Queue | Exchange", actor: str) -> EventProperties:
 
 def of_queue_gone(queue: "Queue", actor: str) -> EventProperties:
     """queue.deleted"""
-    kind = {"type": erlang_type(queue)} if "type" in queue.vhost.profile.more_facts else {}
+    kind = {"type": erlang_type(queue)} if "type" in queue.vhost.profile.more_event_properties else {}
     return {**of_deletion(queue, actor), **kind}
 
 
@@ -148,7 +148,7 @@ def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
         "default_queue_type": default_type or "undefined",
         **(
             {"protected_from_deletion": metadata.protected_from_deletion}
-            if "protected_from_deletion" in vhost.profile.more_facts
+            if "protected_from_deletion" in vhost.profile.more_event_properties
             else {}
         ),
         "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",

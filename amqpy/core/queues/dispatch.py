@@ -138,7 +138,7 @@ class Consumer:
         self.target.deliver(tag, redelivered, shown)
 
     @property
-    def owes(self) -> int:
+    def unacked_count(self) -> int:
         """The number of its unacknowledged messages, also after it has left."""
         return (self.granted if self.credit > GONE // 2 else GONE) - self.credit
 
@@ -149,9 +149,9 @@ class Consumer:
 
     def stop(self) -> None:
         """Removes its credit before it leaves: nothing is delivered to it any more."""
-        self.credit = GONE - self.owes
+        self.credit = GONE - self.unacked_count
 
-    def answered(self) -> None:
+    def settled(self) -> None:
         """Gives back the credit of one of its messages that was settled."""
         self.credit += 1
         if self.unacked.limit:

@@ -52,7 +52,7 @@ def _take(queue: "FifoQueue", count: int) -> Dropped:
 
 
 def _drop(queue: "FifoQueue", dropped: Dropped) -> None:
-    for position, message in reversed(dropped) if queue.buries_last_first else dropped:
+    for position, message in reversed(dropped) if queue.dead_letters_last_first else dropped:
         queue.drop(position, message, "maxlen")
     if dropped and queue.may_expire:
         queue.drop_expired()
@@ -63,12 +63,12 @@ def _shrink(queue: "FifoQueue", dropped: Dropped) -> Steps:
     taken = dropped
     while taken and not queue.deleted:
         yield 2 * len(taken)
-        if not queue.buries_last_first:
+        if not queue.dead_letters_last_first:
             _drop(queue, taken)
         taken = _take(queue, LOT)
-        if queue.buries_last_first:
+        if queue.dead_letters_last_first:
             dropped.extend(taken)
-    while queue.buries_last_first and dropped and not queue.deleted:
+    while queue.dead_letters_last_first and dropped and not queue.deleted:
         last = dropped[-LOT:]
         del dropped[-LOT:]
         _drop(queue, last)

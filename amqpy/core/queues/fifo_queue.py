@@ -34,7 +34,7 @@ EXPIRED_MAX = 100
 class FifoQueue(Queue):
     """A queue whose ready messages are in a FIFO, of one level or several."""
 
-    buries_last_first: ClassVar[bool] = False
+    dead_letters_last_first: ClassVar[bool] = False
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     keeps_all: ClassVar[bool] = False
     """True if transient messages survive a restart, too."""

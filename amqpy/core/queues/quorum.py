@@ -45,13 +45,13 @@ class QuorumConsumer(Consumer):
     def can_take(self) -> bool:
         return self.credit > 0 and (self.target.outbox.size < HIGH or self.can_take_in_advance())
 
-    def answered(self) -> None:
-        super().answered()
+    def settled(self) -> None:
+        super().settled()
         queue = self.queue
         assert isinstance(queue, QuorumQueue)
         if self.credit == GONE:
             queue.leavers.discard(self)
-        elif queue.retiring is self and not self.owes:
+        elif queue.retiring is self and not self.unacked_count:
             queue.succeed()
 
 
@@ -70,7 +70,7 @@ class QuorumQueue(FifoQueue):
     type: ClassVar[str] = QUORUM
     prefetch: ClassVar[int] = 2000
     consumer_type: ClassVar[Callable[..., Consumer]] = QuorumConsumer
-    buries_last_first: ClassVar[bool] = True
+    dead_letters_last_first: ClassVar[bool] = True
     refusal_fails_commit: ClassVar[bool] = False
     keeps_all: ClassVar[bool] = True
     __slots__ = (
@@ -349,7 +349,7 @@ class QuorumQueue(FifoQueue):
             self.ready_consumers.remove(active)
         active.is_blocked = False
         self.retiring = active
-        if not active.owes:
+        if not active.unacked_count:
             self.succeed()
 
     def succeed(self) -> None:
@@ -364,14 +364,14 @@ class QuorumQueue(FifoQueue):
         if self.retiring is consumer:
             self.retiring = None
         super().remove_consumer(consumer)
-        if consumer.owes:
+        if consumer.unacked_count:
             self.leavers.add(consumer)
 
     @property
     def consumer_count(self) -> int:
         """The consumers as RabbitMQ counts them: with those that left and have unacknowledged messages, and one for
         each unacknowledged basic.get; without those that wait to become the single active one."""
-        got = self.unacked_count - sum(consumer.owes for consumer in (*self.consumers, *self.leavers))
+        got = self.unacked_count - sum(consumer.unacked_count for consumer in (*self.consumers, *self.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
         return present + len(self.leavers) + got
 

@@ -324,3 +324,20 @@ def to_consumers(stage: Stage) -> None:
     channel.reject(3, requeue=False)
     channel.reject(4, requeue=False)
     consumer.wait_deliveries(2)
+
+
+@scenario()
+def requeued_in_another_order(stage: Stage) -> None:
+    """All that a channel gives back is there before a limit drops anything, in the order of the queue."""
+    channel, other = stage.channel(), stage.channel()
+    dead = other.declare(stage.name("dead"))
+    limited = {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}
+    queue = other.declare(stage.name("q"), arguments=limited)
+    for body in (b"1", b"2", b"3"):
+        channel.publish("", queue, body)
+        channel.get(queue)
+    channel.nack(1)
+    channel.get(queue)
+    channel.close()
+    other.drain(queue)
+    other.drain(dead)

@@ -137,23 +137,6 @@ def with_busy_consumer(stage: Stage, overflow: str) -> None:
 # Who hears of it
 
 
-@scenario()
-def requeued_in_another_order(stage: Stage) -> None:
-    """All that a channel gives back is there before anything is dropped, in the order of the queue."""
-    channel, other = stage.channel(), stage.channel()
-    dead = other.declare(stage.name("dead"))
-    dead_letters = {"dead_letter_exchange": "", "dead_letter_routing_key": dead}
-    queue = declare(stage, other, max_length=1, **dead_letters)
-    for body in (b"1", b"2", b"3"):
-        channel.publish("", queue, body)
-        channel.get(queue)
-    channel.nack(1)
-    channel.get(queue)
-    channel.close()
-    other.drain(queue)
-    other.drain(dead)
-
-
 @scenario(each=MODES)
 def without_confirms(stage: Stage, overflow: str) -> None:
     """Nobody does."""

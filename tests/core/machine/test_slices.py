@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core import answers
+from amqpy.core import acknowledgements
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
 from amqpy.core.unacked import Delivery, UnackedDeliveries
@@ -58,7 +58,7 @@ class Slices(RuleBasedStateMachine):
                 machine.portions.append(self)
 
         self.stack.enter_context(sliced(units))
-        self.stack.enter_context(patch.object(answers, "Portions", Watched))
+        self.stack.enter_context(patch.object(acknowledgements, "Portions", Watched))
         self.world = World()
         self.options = arguments(queue_type=kind, single_active_consumer=single_active)
         self.in_order = kind == "classic"

@@ -26,7 +26,7 @@ ANSWER_MIN = 25
 """The cost of looking for a lot of deliveries of which perhaps none is there, in the units of `jobs`."""
 
 
-class Answers:
+class Acknowledgements:
     """The part of a broker that settles deliveries."""
 
     scheduler: Scheduler
@@ -54,7 +54,7 @@ class Answers:
         if queue.tracks_settlement:
             queue.settled(position, message)
         if consumer is not None:
-            consumer.answered()
+            consumer.settled()
 
     def reject(self, taken: Taken | Lots) -> None:
         """Drops or dead-letters messages that were rejected; of one consumer's, those of a higher priority first."""
@@ -72,14 +72,14 @@ class Answers:
         portions = Portions(by_level=True)
         yield from _sorted_into(portions, lots)
         while (part := portions.pop()) is not None:
-            self._reject_all(part.owed)
-            yield len(part.owed)
+            self._reject_all(part.deliveries)
+            yield len(part.deliveries)
 
     def _reject_all(self, portion: Iterable[Delivery]) -> None:
         for queue, position, message, consumer in portion:
             queue.reject(position, message)
             if consumer is not None:
-                consumer.answered()
+                consumer.settled()
 
     def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
         """Requeues messages at the next `settle`, so that they are redelivered only after the reply."""
@@ -95,9 +95,9 @@ class Answers:
         portions = Portions(together=way == "down")
         yield from _sorted_into(portions, lots)
         while (part := portions.pop()) is not None:
-            queue = part.owed[0][0]
+            queue = part.deliveries[0][0]
             queue.is_held = True
-            self._put_back(part.owed, way)
+            self._put_back(part.deliveries, way)
             for consumer in (leaving or {}).pop(queue, ()):
                 self._dismiss(consumer)
             if part.ends_portion:
@@ -105,7 +105,7 @@ class Answers:
                 if not queue.deleted:
                     queue.requeued()
                     queue.drain()
-            yield 2 * len(part.owed)
+            yield 2 * len(part.deliveries)
 
     def _take_back(self) -> None:
         """Carries out the requeues of this turn portion by portion, and drains the queue after each of them."""
@@ -125,7 +125,7 @@ class Answers:
             else:
                 queue.requeue(position, message, way)
             if consumer is not None:
-                consumer.answered()
+                consumer.settled()
 
     def _serve(self, queue: Queue) -> None:
         dirty = self.scheduler.queues_to_drain
