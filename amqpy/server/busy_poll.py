@@ -9,16 +9,12 @@ The same idea as the kernel's halt polling.
 
 Each round is a checkpoint of Trio's, so every connection gets its turn. A round through the event loop takes longer
 than to ask one socket, though, so where a single peer has been speaking for a while, its connection asks for that
-peer's next words itself (`is_monologue`), for a few turns in a row.
+peer's next words itself (`is_single_peer`), for a few turns in a row.
 """
 
 import os
-from typing import TYPE_CHECKING
 
 import trio
-
-if TYPE_CHECKING:
-    from amqpy.server.connection_tasks import ConnectionTasks
 
 GAP_MAX_S = 200e-6
 """Two turns less than this apart are a conversation."""
@@ -31,18 +27,18 @@ SINGLE_PEER_TURNS = 8
 
 
 class BusyPoll:
-    """Decides for one event loop. `note` is called when a turn is over."""
+    """Decides for one event loop. `note` is called when a turn of a speaker, any object, is over."""
 
     def __init__(self) -> None:
         # With one processor, staying awake would hold up those whose answer we are waiting for.
         self._is_worth_it = (os.cpu_count() or 1) > 1
         self._last_turn_at = float("-inf")
-        self._speaker: ConnectionTasks | None = None
+        self._speaker: object = None
         self._turns = 0
         self._in_a_row = 0
         self._lively = trio.Event()
 
-    def note(self, speaker: "ConnectionTasks") -> None:
+    def note(self, speaker: object) -> None:
         now = trio.current_time()
         is_lively = self._is_worth_it and now - self._last_turn_at < GAP_MAX_S
         self._last_turn_at = now
@@ -52,11 +48,11 @@ class BusyPoll:
         if is_lively:
             self._lively.set()
 
-    def is_single_peer(self, speaker: "ConnectionTasks") -> bool:
+    def is_single_peer(self, speaker: object) -> bool:
         """True if only this peer has been sending, without long pauses."""
         return self._in_a_row >= SINGLE_PEER_TURNS and speaker is self._speaker
 
-    def forget(self, speaker: "ConnectionTasks") -> None:
+    def forget(self, speaker: object) -> None:
         """It will not speak again."""
         if speaker is self._speaker:
             self._speaker = None

@@ -18,7 +18,10 @@ from amqpy.amqp.state import InputState
 from amqpy.wire.outbox import HIGH, LOW
 
 if TYPE_CHECKING:
-    from amqpy.server.reactor import Reactor
+    from collections import deque
+
+    from amqpy.server.busy_poll import BusyPoll
+    from amqpy.server.flusher import Flusher
     from amqpy.server.session import Session
     from amqpy.server.transport import Transport
 
@@ -55,10 +58,31 @@ class SessionStart(Protocol):
     def __call__(self, *, wake: Callable[[], object], read_on: Callable[[], object]) -> "Session": ...
 
 
+class Turns(Protocol):
+    """The reactor, as the tasks of a connection see it."""
+
+    busy_poll: "BusyPoll"
+    flusher: "Flusher | None"
+    to_flush: "list[ConnectionTasks]"
+    opened: "deque[ConnectionTasks]"
+
+    @property
+    def is_store_behind(self) -> bool:
+        """True if publishers of durable messages must wait for the store."""
+
+    def turn(self, connection: "ConnectionTasks", data: bytes) -> None: ...
+
+    def resume(self, connection: "ConnectionTasks") -> None: ...
+
+    def lost(self, connection: "ConnectionTasks", *reason: str) -> None: ...
+
+    def forget(self, connection: "ConnectionTasks") -> None: ...
+
+
 class ConnectionTasks:
     """Joins a transport and a session. `run` returns when the connection is over and forgotten."""
 
-    def __init__(self, reactor: "Reactor", transport: "Transport", start: SessionStart, name: str) -> None:
+    def __init__(self, reactor: Turns, transport: "Transport", start: SessionStart, name: str) -> None:
         self.name = name
         self.session = start(wake=partial(reactor.to_flush.append, self), read_on=partial(reactor.opened.append, self))
         self.outbox = self.session.outbox

@@ -23,7 +23,7 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 async def speak(busy_poll: BusyPoll, clock: MockClock, *speakers: object, gap_s: float) -> None:
     for speaker in speakers:
         clock.jump(gap_s)
-        busy_poll.note(speaker)  # type: ignore[arg-type]
+        busy_poll.note(speaker)
 
 
 class Steps(trio.abc.Instrument):
