@@ -108,7 +108,10 @@ class Carbon:
         file = self._folder / "whisper" / f"{metric.replace('.', '/')}.wsp"
         if not file.exists():
             return {}
-        (start, end, step), points = whisper.fetch(str(file), 0)
+        try:
+            (start, end, step), points = whisper.fetch(str(file), 0)
+        except whisper.CorruptWhisperFile:  # a file that carbon is just making has no header yet
+            return {}
         found = zip(range(start, end, step), points, strict=True)
         return {(NOW - at) // step: value for at, value in found if value is not None}
 
