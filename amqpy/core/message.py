@@ -13,8 +13,9 @@ Keys: TypeAlias = tuple[str, ...]
 
 def address_of(exchange: str, routing_key: str) -> bytes:
     """The address of a message. Of a name that is longer than a short string can be, as much as fits."""
-    names = (name.encode("utf-8", "surrogateescape")[:255] for name in (exchange, routing_key))
-    return b"".join([bytes((len(raw),)) + raw for raw in names])
+    raw_exchange = exchange.encode("utf-8", "surrogateescape")[:255]
+    raw_key = routing_key.encode("utf-8", "surrogateescape")[:255]
+    return b"%c%b%c%b" % (len(raw_exchange), raw_exchange, len(raw_key), raw_key)
 
 
 class Message:

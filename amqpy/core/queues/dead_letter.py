@@ -14,7 +14,7 @@ Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from amqpy.core.message import AnnotatedMessage, Message, address_of, deliver
+from amqpy.core.message import AnnotatedMessage, Message, Target, address_of, deliver
 from amqpy.core.sender_selected import keys_in
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
@@ -34,6 +34,8 @@ from amqpy.wire.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from amqpy.core.queues.queue import Queue
     from amqpy.profile import Profile
 
@@ -51,9 +53,9 @@ def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s:
     if exchange is None:
         return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
-    targets = queue.vhost.router.targets_of(exchange, letter)
+    targets: Sequence[Target] = queue.vhost.router.targets_of(exchange, letter)
     if reason != "rejected":
-        targets = tuple(target for target in targets if not _is_cycle(target.name, deaths))
+        targets = [target for target in targets if not _is_cycle(target.name, deaths)]
     return len(deliver(targets, letter)) < len(targets)
 
 
@@ -103,7 +105,10 @@ def _letter_of(
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
-    noted = _first_noted(death, profile) if history is None else _noted(history, death, profile)
+    if history is None:
+        noted = _first_noted(death, profile.notes_last_death, profile.plain_deaths)
+    else:
+        noted = _noted(history, death, profile)
     new_key = queue.settings.dead_letter_routing_key
     if new_key is not None:
         key = new_key
@@ -129,6 +134,8 @@ def _letter_of(
 def _keys_of(message: Message, copies: list[str]) -> tuple[str, ...]:
     """The keys that a message went by, without those of BCC. CC may still be there although others took their place;
     and as in RabbitMQ, a key that is both among them and in BCC is what is left of BCC."""
+    if not message.more_keys:
+        return (message.routing_key,)
     keys = [message.routing_key, *message.more_keys]
     for blind in message.more_keys[len(copies) :]:
         keys.remove(blind)
@@ -145,10 +152,10 @@ class _Noted(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _first_noted(death: _Death, profile: "Profile") -> _Noted:
+def _first_noted(death: _Death, is_last_noted: bool, is_plain: bool) -> _Noted:
     """The headers of a first dead-lettering. Cached: many messages have the same ones within a second."""
-    where = _where(death, "first") | (_where(death, "last") if profile.notes_last_death else {})
-    deaths = [encode_table(death.table(is_plain=profile.plain_deaths))]
+    where = _where(death, "first") | (_where(death, "last") if is_last_noted else {})
+    deaths = [encode_table(death.table(is_plain=is_plain))]
     entries = [*entries_of(where), _x_death(deaths)]
     return _Noted(entries, headers_property(join_table(entries)), deaths)
 
