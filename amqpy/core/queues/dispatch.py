@@ -113,8 +113,9 @@ class Consumer:
             unsent.append(begins_at)
         return True
 
-    def deliver(self, position: int, message: Message, redelivered: bool) -> None:
-        """Delivers the message: counts it as unacknowledged, or settles it if no_ack, and sends it."""
+    def deliver(self, position: int, message: Message, redelivered: bool, shown: Message | None = None) -> None:
+        """Delivers the message: counts it as unacknowledged, or settles it if no_ack, and sends it, or `shown` in its
+        place: the message with the queue's own headers."""
         if self.no_ack:
             tag = self.unacked.next_tag()
             if self.queue.tracks_settlement:
@@ -123,19 +124,7 @@ class Consumer:
             self.credit -= 1
             self.queue.unacked_count += 1
             tag = self.unacked.add(self.queue, position, message, self)
-        self.target.deliver(tag, redelivered, message)
-
-    def deliver_as(self, position: int, message: Message, shown: Message, *, redelivered: bool) -> None:
-        """`deliver`, but sends `shown`: the message with the queue's own headers."""
-        if self.no_ack:
-            tag = self.unacked.next_tag()
-            if self.queue.tracks_settlement:
-                self.queue.settled(position, message)
-        else:
-            self.credit -= 1
-            self.queue.unacked_count += 1
-            tag = self.unacked.add(self.queue, position, message, self)
-        self.target.deliver(tag, redelivered, shown)
+        self.target.deliver(tag, redelivered, message if shown is None else shown)
 
     @property
     def unacked_count(self) -> int:

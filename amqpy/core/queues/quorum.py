@@ -202,9 +202,7 @@ class QuorumQueue(FifoQueue):
         while self.drop_expired() and (consumer := self._next_consumer()) is not None:
             position, message, recovered = ready.pop()
             redelivered = message.acquired_count > 0 or recovered
-            consumer.deliver_as(
-                position, message, self.shown(message) if redelivered else message, redelivered=redelivered
-            )
+            consumer.deliver(position, message, redelivered, self.shown(message) if redelivered else None)
             if not consumer.credit:
                 # Leaves the line at once, and comes back as the last one.
                 self.ready_consumers.pop()
