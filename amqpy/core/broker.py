@@ -91,7 +91,7 @@ class Broker(Acknowledgements):
             self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer
         )
         self.scheduler.consumer_timeouts = self.consumer_timeouts
-        self.topology = Topology(self)
+        self.topology = Topology(new_name)
         self.alarms = Alarms(self.node, self.events, self._clients, log)
         self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit), log)
         self.administration = Administration(self)

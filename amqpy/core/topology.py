@@ -6,7 +6,7 @@ ConnectionFault that says why not.
 Source: `rabbit_channel:handle_method` for the checks, their order and their words.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from amqpy.core.administration.limits import check_queue_limit
 from amqpy.core.arguments import CLASSIC, EXCHANGE_ARGUMENTS, QUORUM, STREAM, check_queue_arguments, compared_arguments
@@ -34,9 +34,6 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
 from amqpy.wire.values import Field, Table, by_name, with_field
 
-if TYPE_CHECKING:
-    from amqpy.core.broker import Broker
-
 DENIED = {
     "by default": (
         "Feature `{feature}` is deprecated.\n"
@@ -61,10 +58,10 @@ QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue
 
 
 class Topology:
-    """The operations on exchanges, queues and bindings, of a broker."""
+    """The operations on exchanges, queues and bindings. `new_name` makes the random part of a server-made name."""
 
-    def __init__(self, broker: "Broker") -> None:
-        self._broker = broker
+    def __init__(self, new_name: Callable[[], str]) -> None:
+        self._new_name = new_name
 
     # --- exchanges
 
@@ -155,7 +152,7 @@ class Topology:
             kind = arguments.get("x-queue-type")
             if kind is not None and kind.value in {QUORUM, STREAM}:
                 raise PreconditionFailed(f"Cannot declare a server-named queue for type rabbit_{kind.value}_queue")
-            name = f"amq.gen-{self._broker.new_name()}"
+            name = f"amq.gen-{self._new_name()}"
         check_permission(client, vhost, "configure", "queue", name)
         queue = vhost.queues.get(name)
         if queue is None:

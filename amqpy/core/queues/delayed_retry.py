@@ -8,18 +8,33 @@ Source: `rabbit_fifo` (4.3), `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from amqpy.core.durability.records import LaneRecord
 from amqpy.core.message import Message
 from amqpy.core.queues.delayed_messages import DelayedMessages
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.quorum import QuorumQueue
+    from amqpy.core.arguments import Settings
+    from amqpy.core.queues.queue import Queue
+    from amqpy.core.scheduler import Scheduler
+    from amqpy.core.vhost import Vhost
 
 
 HELD_LEVEL: Final = 33
 """The level of the lane in the store that holds these messages, beside those of ready ones (`RETURNED_LEVEL`)."""
+
+
+class RetryingQueue(Protocol):
+    """A queue, as delayed retry sees it."""
+
+    vhost: "Vhost"
+    name: str
+    scheduler: "Scheduler"
+    settings: "Settings"
+
+    def take_back(self, message: Message) -> None:
+        """Makes a returned message ready again."""
 
 
 class DelayedRetry:
@@ -27,7 +42,7 @@ class DelayedRetry:
 
     __slots__ = ("_queue", "held")
 
-    def __init__(self, queue: "QuorumQueue") -> None:
+    def __init__(self, queue: RetryingQueue) -> None:
         self._queue = queue
         record = LaneRecord(0, queue.vhost.name, "queue", queue.name, HELD_LEVEL, 0)
         self.held = DelayedMessages(queue.scheduler.journal, record)
@@ -86,7 +101,7 @@ class UnroutedDeadLetters:
 
     __slots__ = ("_held", "_queue", "size")
 
-    def __init__(self, queue: "QuorumQueue") -> None:
+    def __init__(self, queue: "Queue") -> None:
         self._queue = queue
         self._held: list[tuple[int | None, Message, str]] = []
         self.size = 0
