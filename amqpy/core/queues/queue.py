@@ -6,7 +6,7 @@ The messages are the types' own: `classic`, `quorum`; both keep theirs in a FIFO
 Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from amqpy.core.administration.policies import NO_POLICY
@@ -36,7 +36,7 @@ READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 
-class Queue(ConsumerDispatch):
+class Queue(ConsumerDispatch, ABC):
     """A queue of a vhost."""
 
     type: ClassVar[str]
