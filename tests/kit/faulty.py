@@ -4,12 +4,13 @@ import signal
 import sys
 
 how = sys.argv[-1]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(9 if how == "code" else 0))
+# Blocked, to be waited for: a signal that comes just before `signal.pause` would be waited for in vain.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 sys.stdout.write("listening on 127.0.0.1:5\n")
 if how == "bug":
     sys.stdout.write("Traceback (most recent call last):\n")
 sys.stdout.write("Server startup complete\n")
 sys.stdout.flush()
 if how not in ("end", "fail"):
-    signal.pause()
-sys.exit(how == "fail")
+    signal.sigwait({signal.SIGTERM})
+sys.exit({"code": 9, "fail": 1}.get(how, 0))

@@ -9,7 +9,13 @@ from interop.kit.brokers import Amqpy, ended
 from interop.kit.program import Program, ProgramFailed
 
 TIMEOUT_S = 20
-FOREVER = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(7)); print('ready', flush=True); signal.pause()"
+FOREVER = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+signal.sigwait({signal.SIGTERM})
+exit(7)
+"""
 
 
 def python(log: Path, text: str) -> Program:
