@@ -15,7 +15,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
-from tests.core.core_harness import World
+from tests.core.core_harness import CoreHarness
 
 
 class NoMessages:
@@ -27,10 +27,10 @@ class NoMessages:
         return []
 
 
-class DurableWorld(World):
+class DurableHarness(CoreHarness):
     """A broker with a journal and users, new or made from records."""
 
-    def __init__(self, recorded: Sequence[Record] = (), **options: Any) -> None:  # noqa: ANN401 (those of a World)
+    def __init__(self, recorded: Sequence[Record] = (), **options: Any) -> None:  # noqa: ANN401 (those of a CoreHarness)
         self.journal = Journal(NoMessages(), lambda: 0)
         super().__init__(journal=self.journal, recorded=recorded, **options)
         salts = count()
