@@ -171,7 +171,7 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
 
 def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -> None:
     if verdict == "ack":
-        channel.broker.acknowledge(taken)
+        channel.broker.acknowledge(taken, by_consumer=len(channel.consumers) > 1)
     elif verdict == "drop":
         channel.broker.reject(taken)
     else:

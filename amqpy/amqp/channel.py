@@ -435,7 +435,7 @@ class ChannelSession:
             if self.transaction is not None:
                 self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
             elif multiple:
-                self.broker.acknowledge(self.unacked.take_many(tag, multiple))
+                self.broker.acknowledge(self.unacked.take_many(tag, multiple), by_consumer=len(self.consumers) > 1)
             else:
                 self.broker.acknowledge_one(self.unacked.take_one(tag))
         except AmqpFault as fault:

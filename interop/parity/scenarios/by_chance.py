@@ -54,7 +54,21 @@ queue_delete('b1', queue='q1')
 queue_declare('a1', queue='q1')
 """
 
+FULL_CONSUMERS = """
+queue_declare('a1', queue='q1', durable=True, arguments={{'x-queue-type': '{}'}})
+basic_qos('a1', prefetch_count=2)
+basic_consume('a1', queue='q1', consumer_tag='t2')
+basic_publish('b1', routing_key='q1', times=2)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_publish('b1', routing_key='q1', times=5)
+"""
+
 SCRIPTS = {
+    "acknowledged consumer by consumer": FULL_CONSUMERS.format("classic") + "basic_ack('a1', nth=-1, multiple=True)",
+    "acknowledged consumer by consumer, quorum": FULL_CONSUMERS.format("quorum")
+    + "basic_ack('a1', nth=-1, multiple=True)",
+    "rejected, with room consumer by consumer": FULL_CONSUMERS.format("classic")
+    + "basic_nack('a1', nth=-1, multiple=True, requeue=False)",
     "given back consumer by consumer": SEVERAL_CONSUMERS + "basic_nack('a1', nth=-1, multiple=True, requeue=True)",
     "recovered consumer by consumer": SEVERAL_CONSUMERS + "basic_recover('a1', requeue=True)",
     "rejected consumer by consumer": SEVERAL_GETS_AND_A_CONSUMER
