@@ -53,10 +53,10 @@ from amqpy.wire.values import MalformedValue, text
 if TYPE_CHECKING:
     from amqpy.amqp.connection import ConnectionSession
     from amqpy.core.confirms import Confirms
+    from amqpy.core.consumer import Consumer
     from amqpy.core.durability.journal import Batch
-    from amqpy.core.queues.dispatch import Consumer
+    from amqpy.core.portions import Taken
     from amqpy.core.queues.reply_to import ReplyQueue
-    from amqpy.core.unacked import Taken
 
 PUBLISH_METHOD, ACK_METHOD = AMQP_0_9_1.id_of(Basic.Publish), AMQP_0_9_1.id_of(Basic.Ack)
 """Class and method id, which are the same in every version of AMQP."""
