@@ -120,7 +120,7 @@ async def serve(
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure
-            recovery.note_fronts(broker)
+            recovery.note_fronts(broker.vhosts)
             await reactor.flusher.finish()
             is_clean = True
     finally:

@@ -13,9 +13,10 @@ from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import deliver
+from amqpy.core.portions import Taken
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
-from amqpy.core.unacked import Lots, Taken, in_lots
+from amqpy.core.unacked import Lots, in_lots
 from amqpy.errors import ChannelFault, NotAllowed, PreconditionFailed, Unimplemented
 from amqpy.wire.content import DeliveryWriter
 from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of

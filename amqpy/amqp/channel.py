@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from amqpy.amqp.terms import Terms
     from amqpy.core.broker import Broker
     from amqpy.core.confirms import Confirms
+    from amqpy.core.consumer import Consumer
     from amqpy.core.durability.journal import Batch
-    from amqpy.core.queues.dispatch import Consumer
+    from amqpy.core.portions import Taken
     from amqpy.core.queues.reply_to import ReplyQueue
-    from amqpy.core.unacked import Taken
     from amqpy.wire.outbox import Outbox
 
 ACK_METHOD = AMQP_0_9_1.id_of(Basic.Ack)

@@ -7,8 +7,8 @@ from platform import python_version
 from typing import NamedTuple
 
 from amqpy.config import Config
-from amqpy.core.administration.limits import check_connection_limit
 from amqpy.core.broker import Broker
+from amqpy.core.checks import check_connection_limit
 from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed

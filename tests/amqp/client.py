@@ -25,6 +25,7 @@ from amqpy.core.durability.journal import Journal
 from amqpy.core.users import Users
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import AMQP_0_9_1, Access
+from tests.fifo import as_fifo
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN_GUEST = "\0guest\0guest"
@@ -269,8 +270,8 @@ def remains(broker: Broker) -> dict[str, object]:
                 queue.owner,
                 queue.unacked_count,
                 list(queue.consumers),
-                list(queue.ready_consumers),
-                queue.exclusive_consumer,
+                list(as_fifo(queue).dispatch.ready_consumers),
+                as_fifo(queue).dispatch.has_exclusive_consumer,
             )
             if any(held):
                 found[queue.name] = held

@@ -50,7 +50,7 @@ def with_queue() -> Broker:
 
 
 def ready(broker: Broker) -> int:
-    return len(broker.vhosts["/"].queues["q"].ready)
+    return broker.vhosts["/"].queues["q"].ready_count
 
 
 def test_an_alarm_says_nothing_to_those_who_do_not_publish() -> None:

@@ -189,7 +189,7 @@ def test_a_commit_for_a_queue_that_is_gone(profile: str, expected: str) -> None:
     client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q", durable=True))
     (answer,) = client.send(Tx.Commit())
     assert answer.name == expected
-    count = len(client.broker.vhosts["/"].queues["q"].ready)
+    count = client.broker.vhosts["/"].queues["q"].ready_count
     assert count == (1 if expected == "Tx.CommitOk" else 0)
     if expected == "Channel.Close":
         assert answer.method.reply_text == "PRECONDITION_FAILED - partial tx completion"

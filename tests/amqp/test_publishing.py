@@ -140,7 +140,7 @@ def test_contents_that_are_none(
     assert (close.name, close.method.reply_code) == ("Connection.Close", code)
     if text is not None:
         assert close.method.reply_text.endswith(f" - {text}")
-    assert not client.broker.vhosts["/"].queues["q"].ready
+    assert not client.broker.vhosts["/"].queues["q"].ready_count
 
 
 def test_properties_come_out_as_they_went_in() -> None:
@@ -274,7 +274,7 @@ def test_a_publish_that_is_refused(more: dict[str, object], name: str, code: int
     (close,) = client.publish("q", body, **more)
     assert (close.name, close.method.reply_code, close.method.reply_text) == (name, code, text)
     assert (close.method.class_id, close.method.method_id) == (60, 40)
-    assert not client.broker.vhosts["/"].queues["q"].ready
+    assert not client.broker.vhosts["/"].queues["q"].ready_count
 
 
 def test_a_refusal_is_not_forgotten_by_the_second_time() -> None:

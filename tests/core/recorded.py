@@ -16,6 +16,7 @@ from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
 from tests.core.core_harness import World
+from tests.fifo import as_fifo
 
 
 class NoMessages:
@@ -96,8 +97,8 @@ def _state_of_vhost(vhost: Vhost) -> dict[str, object]:
         "exchanges": [_state_of_exchange(exchange) for exchange in exchanges],
         "queues": [_state_of_queue(queue) for queue in queues],
         "bindings from": {each.name: _shown_bindings(each.bindings.values()) for each in exchanges},
-        "bindings to exchanges": {each.name: _shown_bindings(each.incoming) for each in exchanges},
-        "bindings to queues": {each.name: _shown_bindings(each.bindings) for each in queues},
+        "bindings to exchanges": {each.name: _shown_bindings(vhost.bindings_to(each)) for each in exchanges},
+        "bindings to queues": {each.name: _shown_bindings(vhost.bindings_to(each)) for each in queues},
     }
 
 
@@ -124,7 +125,7 @@ def _state_of_queue(queue: Queue) -> tuple[object, ...]:
         queue.policy,
         queue.settings,
         queue.expiry is None,
-        type(queue.ready),
+        type(as_fifo(queue).ready),
     )
 
 

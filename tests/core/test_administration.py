@@ -12,7 +12,7 @@ from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.vhost import Metadata
+from amqpy.core.vhost_metadata import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
 from tests.core.core_harness import LOG, FakeClient, FakeTarget, World, longstr
 from tests.core.recorded import DurableWorld

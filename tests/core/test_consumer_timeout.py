@@ -8,6 +8,7 @@ from amqpy.core.consumer_timeout import INTERVAL_MS, MARKS_MAX
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from tests.core.core_harness import FakeTarget, World, arguments
+from tests.fifo import ready_messages
 
 TIMEOUT_MS = 60_000
 LATE_MS = TIMEOUT_MS + 2 * INTERVAL_MS
@@ -226,7 +227,7 @@ def test_what_goes_back_has_not_failed() -> None:
     channel.consume("q")
     world.publish("", "q", "m")
     world.wait(LATE_MS)
-    ((_, message),) = world.vhost.queues["q"].ready
+    (message,) = ready_messages(world.vhost.queues["q"])
     assert (message.delivery_count, message.acquired_count) == (0, 1)
 
 

@@ -348,7 +348,7 @@ def test_what_is_answered_after_its_queue_was_deleted_is_nobodys(
     world.queue("q")
     world.nack(unacked, 1)
     assert world.ready("q") == []
-    assert (len(gone.ready), gone.unacked_count) == (0, 0)
+    assert (gone.ready_count, gone.unacked_count) == (0, 0)
     world.publish("", "p", "c")
     assert target.bodies == ["a", "c"]
     world.nack(unacked, 2)

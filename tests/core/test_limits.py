@@ -6,6 +6,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
+from tests.fifo import ready_messages
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_what_may_not_wait_takes_no_room(world: World, overflow: str) -> None:
     assert world.publish("", "q", "a", "b", expiration=0) == []
     assert world.publish("", "q", "c") == []
     assert world.publish("", "q", "d", expiration=0) == ([] if overflow == "drop-head" else ["d"])
-    reasons = [history_of(message)[0][1] for _, message in world.vhost.queues["dead"].ready]
+    reasons = [history_of(message)[0][1] for message in ready_messages(world.vhost.queues["dead"])]
     ends = {"drop-head": ["maxlen", "expired"], "reject-publish": [], "reject-publish-dlx": ["maxlen"]}[overflow]
     assert reasons == ["expired", "expired", *ends]
 
@@ -184,7 +185,7 @@ def test_what_expired_makes_room_within_the_turn(world: World) -> None:
     world.advance(10)
     world.publish("", "q", "c", "d")
     assert world.ready("q") == ["c", "d"]
-    reasons = [history_of(message)[0][1] for _, message in world.vhost.queues["dead"].ready]
+    reasons = [history_of(message)[0][1] for message in ready_messages(world.vhost.queues["dead"])]
     assert reasons == ["maxlen", "expired"]
 
 

@@ -180,7 +180,7 @@ def test_purging_leaves_what_was_delivered(world: World) -> None:
     world.nack(unacked, 1)
     assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
     assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 0
-    assert (len(queue.ready), queue.unacked_count) == (0, 1)
+    assert (queue.ready_count, queue.unacked_count) == (0, 1)
     world.nack(unacked, 2)
     assert world.ready("q") == ["b"]
 

@@ -10,6 +10,7 @@ from amqpy.profile import PROFILES
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
 from tests.core.core_harness import World, arguments, content_header, longstr, refusal
+from tests.fifo import ready_messages
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -172,7 +173,7 @@ def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
         )
     world.queue("d", durable=True)
     world.publish("", "a", "m")
-    (message,) = (message for _, message in world.vhost.queues["d"].ready)
+    (message,) = ready_messages(world.vhost.queues["d"])
     assert [entry["queue"].value for entry in deaths(headers_of(message)["x-death"])] == expected
 
 

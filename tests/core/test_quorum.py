@@ -2,7 +2,7 @@
 
 import pytest
 
-from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.consumer import ReturnWay
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
@@ -377,9 +377,9 @@ def test_consumers_that_left_are_forgotten_once_they_owe_nothing() -> None:
         unacked = UnackedDeliveries()
         consumer = world.consume("q", unacked)
         world.cancel(consumer)
-        assert queue.leavers == {consumer}
+        assert queue.dispatch.leavers == {consumer}
         if way:
             world.nack(unacked, 1)
         else:
             world.close_channel(unacked)
-        assert not queue.leavers
+        assert not queue.dispatch.leavers

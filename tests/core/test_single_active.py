@@ -9,6 +9,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused
 from tests.core.core_harness import FakeTarget, World, arguments
 from tests.core.invariants import check_invariants
+from tests.fifo import as_fifo
 
 KINDS = {"classic": False, "quorum": True}
 
@@ -202,4 +203,4 @@ def test_those_who_wait_in_vain_are_forgotten() -> None:
     world.consume("q", UnackedDeliveries(), priority=1)
     for number in range(200):
         world.cancel(world.consume("q", UnackedDeliveries(), tag=str(number)))
-    assert len(world.vhost.queues["q"].successors) < 10
+    assert len(as_fifo(world.vhost.queues["q"]).dispatch.successors) < 10

@@ -187,4 +187,4 @@ class Server:
         assert remains(self.broker) == {}
 
     def ready(self, queue: str) -> int:
-        return len(self.broker.vhosts["/"].queues[queue].ready)
+        return self.broker.vhosts["/"].queues[queue].ready_count
