@@ -19,6 +19,7 @@ from amqpy.core.scheduler import DeadLetterSource
 from amqpy.core.sender_selected import keys_in
 from amqpy.core.vhost import Vhost
 from amqpy.profile import Profile
+from amqpy.wire.content import split_address
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
     INTEGER_KINDS,
@@ -96,14 +97,14 @@ def _letter_of(
     properties = split_properties(message.header)
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
-    key = message.routing_key
-    copies = keys_in(_field(headers, b"CC"))
+    exchange, key = map(text, split_address(message.address))
+    copies = keys_in(_field(headers, b"CC")) if headers else []
     death = _Death(
         reason,
         queue.name,
         unix_time_s,
-        message.exchange,
-        _keys_of(message, copies) if profile.keeps_cc else (key, *copies),
+        exchange,
+        _keys_of(key, message.more_keys, copies) if profile.keeps_cc else (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
@@ -133,13 +134,13 @@ def _letter_of(
     return letter, noted.deaths
 
 
-def _keys_of(message: Message, copies: list[str]) -> tuple[str, ...]:
+def _keys_of(key: str, more_keys: tuple[str, ...], copies: list[str]) -> tuple[str, ...]:
     """The keys that a message went by, without those of BCC. CC may still be there although others took their place;
     and as in RabbitMQ, a key that is both among them and in BCC is what is left of BCC."""
-    if not message.more_keys:
-        return (message.routing_key,)
-    keys = [message.routing_key, *message.more_keys]
-    for blind in message.more_keys[len(copies) :]:
+    if not more_keys:
+        return (key,)
+    keys = [key, *more_keys]
+    for blind in more_keys[len(copies) :]:
         keys.remove(blind)
     return tuple(keys)
 

@@ -80,8 +80,9 @@ class ClassicQueue(FifoQueue):
         message = self._with_ttl(message)
         if message.expires_at_ms is not None and not self.may_expire:
             self.may_expire = True
-            self.end_patience()
-            self.may_expire = True  # also if nothing is ready any more
+            if self.consumers:
+                self.end_patience()
+                self.may_expire = True  # also if nothing is ready any more
         ready = self.ready
         dispatch = self.dispatch
         if dispatch.ready_consumers and not ready.never_delivered and not ready.requeued:
