@@ -93,7 +93,7 @@ class _Special(NamedTuple):
 
 
 class Connection(Client, Protocol):
-    """The connection of a channel, as its channels need it."""
+    """A connection, as its channels need it."""
 
     broker: "Broker"
     terms: "Terms"
