@@ -13,9 +13,10 @@ from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, all_a
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import Target, deliver
+from amqpy.core.portions import Taken
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
-from amqpy.core.unacked import Lots, Taken, in_lots
+from amqpy.core.unacked import Lots, in_lots
 from amqpy.core.vhost import Vhost
 from amqpy.errors import ChannelFault, NotAllowed, PreconditionFailed, ResourceError, Unimplemented
 from amqpy.wire.content import DeliveryWriter
@@ -35,7 +36,7 @@ class ConsumerTarget(DeliveryWriter):
     def cancelled(self) -> None:
         # A channel that is being closed has forgotten it already.
         is_known = self._channel.consumers.pop(self._tag, None) is not None
-        if is_known and self._channel.connection.client_can("consumer_cancel_notify"):
+        if is_known and self._channel.connection.terms.client_can("consumer_cancel_notify"):
             self._channel.reply(Basic.Cancel, self._tag, True)
 
 
@@ -129,7 +130,7 @@ def _get_unexpired(channel: ChannelSession, queue: Queue, *, no_ack: bool) -> St
         _get(channel, queue.name, no_ack=no_ack)
     except ChannelFault as fault:
         # The job may go on in a later turn, where there is no caller to raise it to.
-        fault.method_id = channel.connection.methods.id_of(Basic.Get)
+        fault.method_id = channel.methods.id_of(Basic.Get)
         channel.connection.close_channel(channel.number, fault)
 
 
@@ -251,7 +252,7 @@ def _give_up(channel: ChannelSession, queue: str, publishes: deque[Publish], ans
     """Ends the connection amid a commit, which has delivered some messages and does no more."""
     channel.broker.scheduler.discarded.append(publishes)
     yield from channel.unacked.put_back_many(all_answered(answers))
-    fault = ResourceError(undelivered(channel.vhost.name, queue), channel.connection.methods.id_of(Tx.Commit))
+    fault = ResourceError(undelivered(channel.vhost.name, queue), channel.methods.id_of(Tx.Commit))
     channel.broker.scheduler.jobs.then(lambda: channel.connection.fail(fault))
 
 
@@ -260,7 +261,7 @@ def _committed(channel: ChannelSession, *, is_refused: bool) -> None:
         channel.connection.durable_replies.hold_until_durable(len(channel.connection.outbox.chunks))
         channel.reply(Tx.CommitOk)
     elif not channel.closing:
-        fault = PreconditionFailed("partial tx completion", method_id=channel.connection.methods.id_of(Tx.Commit))
+        fault = PreconditionFailed("partial tx completion", method_id=channel.methods.id_of(Tx.Commit))
         channel.connection.close_channel(channel.number, fault)
 
 

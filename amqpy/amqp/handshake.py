@@ -7,8 +7,8 @@ from platform import python_version
 from typing import NamedTuple
 
 from amqpy.config import Config
-from amqpy.core.administration.limits import check_connection_limit
 from amqpy.core.broker import Broker
+from amqpy.core.checks import check_connection_limit
 from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
@@ -129,6 +129,6 @@ def enter(broker: Broker, user: User, name: str) -> Vhost:
         raise NotAllowed(f"vhost {name} not found")
     check_connection_limit(vhost, user.name)
     user.check_connection()
-    if not user.may_enter(name):
+    if user.name not in vhost.permissions:
         raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
     return vhost

@@ -9,13 +9,14 @@ Source: AMQP 0-9-1 section 1.9; `rabbit_channel` for what happens when.
 from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from amqpy.core.consumer import ReturnWay
 from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
-from amqpy.core.queues.queue import ReturnWay
 from amqpy.errors import erlang_text
 
 if TYPE_CHECKING:
-    from amqpy.core.unacked import Lots, Taken
+    from amqpy.core.portions import Taken
+    from amqpy.core.unacked import Lots
 
 Verdict: TypeAlias = Literal["ack", "drop"] | ReturnWay
 Answers: TypeAlias = "list[tuple[Verdict, Taken]]"

@@ -9,17 +9,16 @@ Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_a
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue, ReturnWay
 from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.jobs import UNITS_AT_ONCE, Steps, each
-from amqpy.core.portions import Portions
-from amqpy.core.queues.dispatch import Consumer
-from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.portions import Portions, Taken
 from amqpy.core.scheduler import Scheduler
-from amqpy.core.unacked import Delivery, Lots, Taken, UnackedDeliveries, commands
+from amqpy.core.unacked import Lots, UnackedDeliveries, commands
 from amqpy.core.vhost import CONSUMER_UNITS, Vhost
 
-Leaving: TypeAlias = dict[Queue, list[Consumer]]
+Leaving: TypeAlias = dict[DeliveryQueue, list[Consumer]]
 """Consumers of a channel that is being closed, by queue: nothing is delivered to them any more."""
 
 ANSWER_MIN = 25
@@ -140,7 +139,7 @@ class Acknowledgements:
             if consumer is not None:
                 consumer.settled()
 
-    def _serve(self, queue: Queue) -> None:
+    def _serve(self, queue: DeliveryQueue) -> None:
         dirty = self.scheduler.queues_to_drain
         if queue in dirty:
             del dirty[queue]
@@ -159,7 +158,7 @@ class Acknowledgements:
             yield from self._close_bit_by_bit(unacked)
         for queue in each(unused):
             if not queue.consumers and not queue.deleted:
-                yield from vhost.take_queue(queue)
+                yield from queue.delete()
 
     def _close_bit_by_bit(self, unacked: UnackedDeliveries) -> Steps:
         leaving: Leaving = {}

@@ -10,38 +10,37 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
 
 from amqpy.config import Config
 from amqpy.core.acknowledgements import Acknowledgements
 from amqpy.core.administration.administration import Administration
 from amqpy.core.alarms import Alarms
 from amqpy.core.arguments import CLASSIC, check_consumer_arguments
-from amqpy.core.checks import check_permission, open_queue, queue_text
+from amqpy.core.checks import check_permission, open_queue
+from amqpy.core.consumer import Consumer
 from amqpy.core.consumer_timeout import RETURNED, ConsumerTimeouts
-from amqpy.core.durability import encoding, recovery
+from amqpy.core.dead_letter import send_dead_letter
+from amqpy.core.durability import recovery
+from amqpy.core.durability.journal import Journal
+from amqpy.core.durability.records import Record
 from amqpy.core.events import event_properties
-from amqpy.core.events.events import EVENT_EXCHANGE, INTERNAL_USER, Events
+from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.internal_publisher import InternalPublisher
-from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Message
+from amqpy.core.names import queue_text
+from amqpy.core.portions import Taken
 from amqpy.core.ports import Client, DeliveryTarget
-from amqpy.core.queues.dead_letter import send_dead_letter
-from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.topology import Topology
-from amqpy.core.unacked import Taken, UnackedDeliveries, in_lots
-from amqpy.core.vhost import Metadata, Vhost
+from amqpy.core.unacked import UnackedDeliveries, in_lots
+from amqpy.core.vhost import Vhost
+from amqpy.core.vhosts import Vhosts
 from amqpy.errors import NotFound
 from amqpy.sizes import Limit, parse_limit
 from amqpy.wire.values import Table
-
-if TYPE_CHECKING:
-    from amqpy.core.durability.journal import Journal
-    from amqpy.core.durability.records import Record
 
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
@@ -66,8 +65,8 @@ class Broker(Acknowledgements):
         unix_time_ms: Callable[[], int] = lambda: 0,
         *,
         log: logging.Logger,
-        journal: "Journal | None" = None,
-        recorded: "Sequence[Record]" = (),
+        journal: Journal | None = None,
+        recorded: Sequence[Record] = (),
         now_ms: int = 0,
     ) -> None:
         self.config = config
@@ -86,7 +85,7 @@ class Broker(Acknowledgements):
         self.scheduler.journal = journal
         self.internal_publisher = InternalPublisher(self.scheduler)
         self.events = Events(self.internal_publisher, unix_time_ms, self.node)
-        self.vhosts: dict[str, Vhost] = {}
+        self.vhosts = Vhosts(config, self.scheduler, self.events, choose)
         self.consumer_timeouts = ConsumerTimeouts(
             self.scheduler, self.profile, config.consumer_timeout_ms, self._end_consumer
         )
@@ -94,33 +93,13 @@ class Broker(Acknowledgements):
         self.topology = Topology(new_name)
         self.alarms = Alarms(self.node, self.events, self._clients, log)
         self.resources = Resources(self.alarms, self._memory_limit(), parse_limit(config.disk_free_limit), log)
-        self.administration = Administration(self)
-        recovery.restore(self, recorded)
+        self.administration = Administration(
+            self.vhosts, self.scheduler, self.events, self.internal_publisher, self.resources, self.settle
+        )
+        recovery.restore(self.vhosts, self.administration, recorded)
         if recovery.is_new(recorded):
-            metadata = self.default_metadata._replace(description="Default virtual host")
-            self.add_vhost(config.default_vhost, metadata)
-
-    @property
-    def default_metadata(self) -> Metadata:
-        """The metadata of a new virtual host unless given. A default queue type of classic is left out."""
-        kind = self.config.default_queue_type
-        return Metadata(default_queue_type=None if kind == CLASSIC else kind)
-
-    def place_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        vhost = self.vhosts[name] = Vhost(name, self.scheduler, self.events, self.profile, self.choose)
-        vhost.metadata = metadata
-        if name == self.config.default_vhost:
-            self.events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
-            vhost.exchanges[EVENT_EXCHANGE] = self.events.exchange
-        return vhost
-
-    def add_vhost(self, name: str, metadata: Metadata) -> Vhost:
-        """Creates a virtual host: records it, and tells its exchanges as events."""
-        vhost = self.place_vhost(name, metadata)
-        self.scheduler.put(encoding.of_vhost(vhost))
-        for exchange in vhost.exchanges.values():
-            self.events.tell("exchange.created", event_properties.of_exchange, exchange, self.events.administrator)
-        return vhost
+            metadata = self.vhosts.default_metadata._replace(description="Default virtual host")
+            self.vhosts.add(config.default_vhost, metadata)
 
     def _memory_limit(self) -> Limit | None:
         watermark = self.config.memory_high_watermark
@@ -171,7 +150,8 @@ class Broker(Acknowledgements):
         while work > 0:
             if scheduler.dead_letters:
                 queue, position, message, reason = scheduler.dead_letters.popleft()
-                is_sent = send_dead_letter(queue, message, reason, self.unix_time_ms() // 1000, self.profile)
+                vhost, time_s = self.vhosts.get(queue.vhost.name), self.unix_time_ms() // 1000
+                is_sent = vhost is not None and send_dead_letter(vhost, queue, message, reason, time_s, self.profile)
                 if is_sent or not queue.retry_dead_letter(position, message, reason):
                     queue.dead_lettered(position, message)
                 # A long history takes long to write.
@@ -305,7 +285,7 @@ class Broker(Acknowledgements):
         actor = consumer.unacked.origin.user if queue.type == CLASSIC else INTERNAL_USER
         self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
         if queue.auto_delete and not queue.consumers and not queue.deleted:
-            vhost.remove_queue(queue)
+            self.scheduler.jobs.do(queue.delete())
 
     def get(
         self, client: Client, vhost: Vhost, queue_name: str, unacked: UnackedDeliveries, *, no_ack: bool

@@ -1,24 +1,19 @@
-"""Checks of permissions, names and existence, with RabbitMQ's error texts.
+"""Checks of permissions, names, existence and limits, with RabbitMQ's error texts.
 
-Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`.
+Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with_exclusive_access_or_die`,
+`rabbit_vhost_limit`.
 """
 
+from amqpy.core.administration.limits import MAX_CONNECTIONS, MAX_QUEUES, reached
 from amqpy.core.exchanges import Exchange
+from amqpy.core.names import exchange_text, queue_text
 from amqpy.core.ports import Actor, Client, Verb
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused, NotFound, ResourceLocked
+from amqpy.errors import AccessRefused, NotAllowed, NotFound, PreconditionFailed, ResourceLocked
 
 DEFAULT_EXCHANGE_RESOURCE = "amq.default"
 """The name of the default exchange in permissions."""
-
-
-def queue_text(vhost: Vhost, name: str) -> str:
-    return f"queue '{name}' in vhost '{vhost.name}'"
-
-
-def exchange_text(vhost: Vhost, name: str) -> str:
-    return f"exchange '{name}' in vhost '{vhost.name}'"
 
 
 def stripped(name: str) -> str:
@@ -81,3 +76,22 @@ def open_queue(client: Client, vhost: Vhost, name: str) -> Queue:
     if queue.owner is not None and queue.owner is not client:
         raise locked(vhost, name)
     return queue
+
+
+def check_queue_limit(vhost: Vhost, name: str) -> None:
+    """Raises PreconditionFailed if the virtual host has as many queues as allowed."""
+    limits = vhost.limits
+    if reached(limits, MAX_QUEUES, len(vhost.queues)):
+        raise PreconditionFailed(
+            f"cannot declare queue '{name}': queue limit in vhost '{vhost.name}' ({limits[MAX_QUEUES]}) is reached"
+        )
+
+
+def check_connection_limit(vhost: Vhost, user_name: str) -> None:
+    """Raises NotAllowed if the virtual host has as many connections as allowed."""
+    limits = vhost.limits
+    if reached(limits, MAX_CONNECTIONS, len(vhost.clients)):
+        raise NotAllowed(
+            f"access to vhost '{vhost.name}' refused for user '{user_name}': "
+            f"connection limit ({limits[MAX_CONNECTIONS]}) is reached"
+        )

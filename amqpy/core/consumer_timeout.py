@@ -14,27 +14,23 @@ Source: `rabbit_channel:evaluate_consumer_timeout` (3.x); `rabbit_fifo`, `rabbit
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias
 
-from amqpy.core.arguments import QUORUM
+from amqpy.core.arguments import NO_SETTINGS, QUORUM
+from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue, ReturnWay
 from amqpy.core.jobs import LOT, Steps, each
 from amqpy.core.message import Message
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.profile import Profile
 from amqpy.wire.values import INTEGER_KINDS
-
-if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
-    from amqpy.core.queues.queue import Queue
-    from amqpy.core.unacked import Delivery
-    from amqpy.profile import Profile
 
 INTERVAL_MS = 10_000
 MARKS_MAX = 1000
 UNKNOWN_MS = -1
 """The timeout in RabbitMQ 4's error text when it closes a channel."""
 
-TimedOut: TypeAlias = "dict[Consumer | None, list[tuple[int, Delivery]]]"
+TimedOut: TypeAlias = dict[Consumer | None, list[tuple[int, Delivery]]]
 
 
 class _Watched(NamedTuple):
@@ -52,9 +48,9 @@ class ConsumerTimeouts:
     def __init__(
         self,
         scheduler: Scheduler,
-        profile: "Profile",
+        profile: Profile,
         timeout_ms: int | None,
-        take_back: "Callable[[UnackedDeliveries, Consumer | None, list[tuple[int, Delivery]]], None]",
+        take_back: Callable[[UnackedDeliveries, Consumer | None, list[tuple[int, Delivery]]], None],
     ) -> None:
         self._scheduler = scheduler
         self._profile = profile
@@ -143,7 +139,7 @@ class ConsumerTimeouts:
                 if consumer is None or not watched.supports_cancel_notify:
                     watched.close(UNKNOWN_MS)
 
-    def _timeout_of(self, delivery: "Delivery") -> int | None:
+    def _timeout_of(self, delivery: Delivery) -> int | None:
         queue, consumer = delivery[0], delivery[3]
         if queue.type != QUORUM:
             return None
@@ -164,22 +160,36 @@ def _aged(tags: list[int], marks: list[tuple[int, int]]) -> Iterator[tuple[int, 
         yield since_ms, tag
 
 
-class _Returned:
+class _Returned(DeliveryQueue):
     """Stands for the queue of a delivery that was requeued: settling it again has no effect."""
 
     name = ""
-    type = None
+    type = ""
     deleted = True
+    returns_in_turn = False
+    settings = NO_SETTINGS
     tracks_settlement = False
-    unacked_count = 0
     is_held = False
+    unacked_count = 0
 
-    def reject(self, position: int, message: object) -> None:
-        pass
-
-    def level_of(self, message: object) -> int:
+    def level_of(self, message: Message) -> int:
         return 0
 
+    def settled(self, position: int, message: Message) -> None:
+        pass
 
-RETURNED: "Delivery" = (cast("Queue", _Returned()), 0, Message(b"", b"", b""), None)
+    def reject(self, position: int, message: Message) -> None:
+        pass
+
+    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
+        pass
+
+    def requeued(self) -> None:
+        pass
+
+    def drain(self) -> None:
+        pass
+
+
+RETURNED: Final[Delivery] = (_Returned(), 0, Message(b"", b"", b""), None)
 """Replaces a delivery that was requeued, under its tag."""

@@ -12,17 +12,16 @@ Source: `rabbit_channel:foreach_per_queue`, `rabbit_fifo:return_all`; `rabbit_pr
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 
+from amqpy.core.consumer import Delivery, DeliveryQueue
 from amqpy.core.jobs import LOT, Steps, sort
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+Taken: TypeAlias = list[tuple[int, Delivery]]
+"""Deliveries that are being settled, with their tags."""
 
-    from amqpy.core.queues.queue import Queue
-    from amqpy.core.unacked import Delivery, Taken
-
-_Group: TypeAlias = "tuple[Queue, str | None, int]"
+_Group: TypeAlias = tuple[DeliveryQueue, str | None, int]
 """A queue, the tag of a consumer (None: each message is a portion; empty: the consumer is known by its number), and a
 number: lower ones come first."""
 
@@ -30,7 +29,7 @@ number: lower ones come first."""
 class Part(NamedTuple):
     """A whole portion, or some of it if it is large."""
 
-    deliveries: "list[Delivery]"
+    deliveries: list[Delivery]
     ends_portion: bool
 
 
@@ -47,11 +46,11 @@ class Portions:
         self._order: Iterator[_Group] = iter(())
         self._next: _Group | None = None
 
-    def __iter__(self) -> "Iterator[Delivery]":
+    def __iter__(self) -> Iterator[Delivery]:
         """The deliveries that were not popped yet, in no order."""
         return (delivery for group in self._groups.values() for delivery in group)
 
-    def add(self, taken: "Taken") -> None:
+    def add(self, taken: Taken) -> None:
         groups = self._groups
         for tag, delivery in taken:
             queue, _, message, consumer = delivery

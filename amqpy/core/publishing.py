@@ -3,7 +3,7 @@
 `publish` is the operation: a front end gives it an actor, a message and the mandatory flag. It has two halves, for
 those who publish more than once: `find_route` checks what refuses such messages, and what it finds may be remembered
 (`Router.remember`); `Route.deliver` gives one of them to its queues. What the broker itself publishes (dead letters,
-delayed messages, events) needs no permission and is not returned: `Router.publish`.
+delayed messages, events) needs no permission and is not returned: `Vhost.publish`.
 
 Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 """
@@ -11,8 +11,9 @@ Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from amqpy.core.checks import check_permission, exchange_text, find_exchange
+from amqpy.core.checks import check_permission, find_exchange
 from amqpy.core.message import Message, Target, deliver
+from amqpy.core.names import exchange_text
 from amqpy.core.ports import NOBODY, Actor, Origin
 from amqpy.core.routing import Route
 from amqpy.core.vhost import Vhost

@@ -112,10 +112,6 @@ class Router:
                 return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
-    def publish(self, exchange: Exchange, message: Message) -> list[Target]:
-        """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
-        return deliver(self.targets_of(exchange, message), message)
-
     def is_unroutable(self, targets: tuple[Target, ...] | list[Target]) -> bool:
         """True if a mandatory message with these targets is returned to its publisher."""
         if targets and not (self._returns_replies and targets[0].is_reply_queue):

@@ -8,17 +8,16 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from amqpy.core.arguments import Settings
+from amqpy.core.durability.records import Record
 from amqpy.core.jobs import Jobs
+from amqpy.core.message import Message
+from amqpy.core.names import Named
 from amqpy.core.structures import DeadlineHeap
 
 if TYPE_CHECKING:
-    from amqpy.core.consumer_timeout import ConsumerTimeouts
+    from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue, ReturnWay
     from amqpy.core.durability.journal import Journal
-    from amqpy.core.durability.records import Record
-    from amqpy.core.message import Message
-    from amqpy.core.queues.dispatch import Consumer, ConsumerDispatch
-    from amqpy.core.queues.queue import Queue, ReturnWay
-    from amqpy.core.unacked import Delivery
 
 
 class TimerTarget(Hashable, Protocol):
@@ -26,6 +25,27 @@ class TimerTarget(Hashable, Protocol):
 
     def on_timer(self) -> None:
         """Is called when the timer is due; `Scheduler.now_ms` is not before it."""
+
+
+class DeadLetterSource(Protocol):
+    """The queue of a message to be dead-lettered, as `dead_letter` sees it."""
+
+    settings: Settings
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vhost(self) -> Named: ...
+
+    def dead_lettered(self, position: int | None, message: Message) -> None:
+        """Is told that the dead letter was sent, or had nowhere to go."""
+
+    def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
+        """Called when no queue took the dead letter. True if it will be sent again."""
+
+
+class Watch(Protocol):
+    def start(self) -> None: ...
 
 
 class Scheduler:
@@ -48,19 +68,19 @@ class Scheduler:
     def __init__(self) -> None:
         self.now_ms = 0
         """The time of the current turn."""
-        self.queues_to_drain: dict[ConsumerDispatch, None] = {}
+        self.queues_to_drain: dict[DeliveryQueue, None] = {}
         """Queues that may have both a ready message and a consumer for it."""
-        self.queues_to_drain_further: dict[ConsumerDispatch, None] = {}
+        self.queues_to_drain_further: dict[DeliveryQueue, None] = {}
         """Queues that had much to deliver, and go on in the next turn."""
         self.deadlines: DeadlineHeap[TimerTarget] = DeadlineHeap()
         """The timers: a queue's for the expiry of its first message, for example."""
         self.requeues: deque[tuple[list[Delivery], ReturnWay]] = deque()
         """Deliveries to be requeued, in portions of one queue, and the cause."""
-        self.dead_letters: deque[tuple[Queue, int | None, Message, str]] = deque()
+        self.dead_letters: deque[tuple[DeadLetterSource, int | None, Message, str]] = deque()
         """Messages to be dead-lettered: the queue, the position in it, the message and the reason."""
         self.jobs = Jobs()
         """Large work, done bit by bit."""
-        self.consumer_timeouts: ConsumerTimeouts | None = None
+        self.consumer_timeouts: Watch | None = None
         """The timer of deliveries that are not acknowledged in time."""
         self.cancelled_consumers: list[Consumer] = []
         """Consumers to be notified that their queue is gone."""
@@ -69,12 +89,12 @@ class Scheduler:
         self.journal: Journal | None = None
         """The changes to be made durable, with a store; else None."""
 
-    def put(self, record: "Record") -> None:
+    def put(self, record: Record) -> None:
         """Records a durable object that is new or has changed."""
         if self.journal is not None:
             self.journal.put(record)
 
-    def drop(self, record: "Record") -> None:
+    def drop(self, record: Record) -> None:
         """Records that a durable object is gone."""
         if self.journal is not None:
             self.journal.drop(record)

@@ -8,23 +8,22 @@ Source: `rabbit_channel:handle_method` for the checks, their order and their wor
 
 from collections.abc import Callable
 
-from amqpy.core.administration.limits import check_queue_limit
 from amqpy.core.arguments import CLASSIC, EXCHANGE_ARGUMENTS, QUORUM, STREAM, check_queue_arguments, compared_arguments
 from amqpy.core.checks import (
     check_not_default,
     check_not_reserved,
     check_passive_permission,
     check_permission,
-    exchange_text,
+    check_queue_limit,
     find_exchange,
     find_queue,
     locked,
     open_queue,
-    queue_text,
     stripped,
 )
 from amqpy.core.equivalence import assert_same_arguments, assert_same_property
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
+from amqpy.core.names import exchange_text, queue_text
 from amqpy.core.ports import Client
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue

@@ -12,23 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Steps, sort
 from amqpy.core.message import Message
-from amqpy.core.portions import Portions
+from amqpy.core.portions import Portions, Taken
 from amqpy.core.ports import NOBODY, Origin
 from amqpy.errors import PreconditionFailed
-
-if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
-    from amqpy.core.queues.queue import Queue
-
-Delivery: TypeAlias = "tuple[Queue, int, Message, Consumer | None]"
-"""A delivered message: its queue, its position there, the message, and the consumer (None: basic.get)."""
-
-Taken: TypeAlias = list[tuple[int, "Delivery"]]
-"""Deliveries that are being settled, with their tags."""
 
 Lots: TypeAlias = Iterator[Taken]
 """The same where they are many: they are taken from the unacknowledged ones as this is iterated."""
@@ -55,7 +46,7 @@ class UnackedDeliveries:
         """The consumers. With a limit, one that gets a message goes to the end: the others are first when there is
         room."""
 
-    def add(self, queue: "Queue", position: int, message: Message, consumer: "Consumer | None") -> int:
+    def add(self, queue: DeliveryQueue, position: int, message: Message, consumer: Consumer | None) -> int:
         """Adds a delivery that must be acknowledged; returns its tag."""
         tag = self.last_tag = self.last_tag + 1
         self.by_tag[tag] = (queue, position, message, consumer)

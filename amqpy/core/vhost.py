@@ -9,25 +9,29 @@ Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.durability import encoding
+from amqpy.core.durability.records import PermissionRecord
 from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
-from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
+from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Destination, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Client
+from amqpy.core.message import Message, Target, deliver
+from amqpy.core.permissions import Permission
+from amqpy.core.ports import Client, Verb
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.vhost_metadata import Metadata
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -47,16 +51,6 @@ PREDECLARED = {
 }
 
 
-class Metadata(NamedTuple):
-    """The properties of a virtual host that an administrator sets."""
-
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    default_queue_type: str | None = None
-    """The type of queues that are declared without one, if they can be of it."""
-    protected_from_deletion: bool = False
-
-
 class Vhost:
     """The objects of one virtual host."""
 
@@ -73,6 +67,8 @@ class Vhost:
         self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
+        self.permissions: dict[str, Permission] = {}
+        """The permissions by the names of users. Who has none here may not connect to it."""
         self.tracer: Tracer | None = None
         """Copies all messages while tracing is on, else None."""
         self.clients: dict[Client, None] = {}
@@ -82,6 +78,8 @@ class Vhost:
         self.reply_queues: dict[str, ReplyQueue] = {}
         self.owned: dict[Client, dict[Queue, None]] = {}
         """Exclusive queues by their connection."""
+        self._bindings_to: dict[Destination, dict[Binding, None]] = {}
+        """The bindings by what they lead to. An exchange itself has those that it is the source of."""
         self.router = Router(self.exchanges, self.queues, self.reply_queues, returns_replies=profile.returns_replies)
         self.exchanges[""] = DirectExchange(self, "", durable=True, arguments={})
         for exchange, kind in PREDECLARED.items():
@@ -90,13 +88,37 @@ class Vhost:
                 self, exchange, durable=True, internal=internal, arguments={}
             )
 
+    def may(self, user_name: str, verb: Verb, resource: str) -> bool:
+        """True if the user has this permission on a queue or an exchange."""
+        permission = self.permissions.get(user_name)
+        return permission is not None and permission.allows(verb, resource)
+
+    def set_permission(self, user_name: str, permission: Permission | None) -> None:
+        """Sets the permissions of a user, or clears them with None. They apply at once, to open connections, too."""
+        before = self.permissions.get(user_name)
+        if permission is None:
+            if before is not None:
+                del self.permissions[user_name]
+                self.scheduler.drop(PermissionRecord(user_name, self.name, *before))
+        elif permission != before:
+            self.permissions[user_name] = permission
+            self.scheduler.put(PermissionRecord(user_name, self.name, *permission))
+        # Remembered routes have been checked against the old permissions.
+        self.router.forget()
+
     @property
     def tracing(self) -> bool:
         return self.tracer is not None
 
     def trace(self, tracer: Tracer | None) -> None:
         """Turns tracing on with the tracer that copies all messages, or off with None."""
-        self.tracer = tracer
+        before, self.tracer = self.tracer, tracer
+        for queue in self.queues.values():
+            for consumer in queue.consumers:
+                if before is not None:
+                    before.detach(consumer)
+                if tracer is not None:
+                    tracer.attach(consumer)
         self.router.forget()
 
     @property
@@ -114,6 +136,12 @@ class Vhost:
             if not exchange.deleted and self.policies.apply_to_exchange(exchange):
                 self.router.forget()
             yield RULE_UNITS
+
+    # --- messages
+
+    def publish(self, exchange: Exchange, message: Message) -> list[Target]:
+        """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
+        return deliver(self.router.targets_of(exchange, message), message)
 
     # --- queues and exchanges
 
@@ -192,7 +220,7 @@ class Vhost:
             if queue.type == CLASSIC:
                 self.events.tell("consumer.deleted", event_properties.of_consumer_gone, consumer, actor)
             yield CONSUMER_UNITS
-        yield from self.unbind(each(queue.bindings))
+        yield from self.unbind(each(self.bindings_to(queue)))
         self.events.tell("queue.deleted", event_properties.of_queue_gone, queue, actor)
         yield QUEUE_UNITS
 
@@ -232,7 +260,7 @@ class Vhost:
             gone = work.pop()
             if not gone.deleted:
                 self._drop_exchange(gone, actor)
-            for binding in each((*gone.bindings.values(), *gone.incoming)):
+            for binding in each((*gone.bindings.values(), *self.bindings_to(gone))):
                 if self._unlink(binding, actor) and binding.destination is gone and _is_finished(binding.source):
                     work.append(binding.source)
                 yield BINDING_UNITS
@@ -251,9 +279,13 @@ class Vhost:
 
     # --- bindings
 
+    def bindings_to(self, destination: Destination) -> Collection[Binding]:
+        """The bindings that lead to a queue or an exchange."""
+        return self._bindings_to.get(destination, ())
+
     def place_binding(self, binding: Binding) -> None:
         binding.source.add(binding)
-        _links(binding)[binding] = None
+        self._bindings_to.setdefault(binding.destination, {})[binding] = None
         self.router.forget()
 
     def add_binding(self, binding: Binding, actor: str = INTERNAL_USER) -> None:
@@ -277,11 +309,13 @@ class Vhost:
 
     def _unlink(self, binding: Binding, actor: str) -> bool:
         """Removes a binding from both its ends. True if it was still there."""
-        links = _links(binding)
+        links = self._bindings_to.get(binding.destination, {})
         if binding not in links:
             return False
         binding.source.remove(binding)
         del links[binding]
+        if not links:
+            del self._bindings_to[binding.destination]
         if binding.durable and not self._is_bound_again(binding):
             self.scheduler.drop(encoding.of_binding(binding))
         self.events.tell("binding.deleted", event_properties.of_binding, binding, actor)
@@ -300,12 +334,6 @@ class Vhost:
             return False
         same = source.bindings.get((destination, *binding.identity[1:]))
         return same is not None and same.durable
-
-
-def _links(binding: Binding) -> dict[Binding, None]:
-    """The destination's own dict of the bindings that lead to it."""
-    destination = binding.destination
-    return destination.bindings if isinstance(destination, Queue) else destination.incoming
 
 
 def _is_finished(exchange: Exchange) -> bool:

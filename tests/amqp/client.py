@@ -22,9 +22,10 @@ from amqpy.amqp.state import InputState
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
-from amqpy.core.users import Users
+from amqpy.core.users import Authenticator, LoginFailed, Users
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import AMQP_0_9_1, Access
+from tests.fifo import as_fifo
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN_GUEST = "\0guest\0guest"
@@ -175,6 +176,7 @@ class Client:
         users: Users | None = None,
         from_loopback: bool = True,
         now_ms: int = 0,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.broker = broker or make_broker()
         self.now_ms = now_ms
@@ -185,6 +187,7 @@ class Client:
             log=LOG,
             wake=lambda: None,
             now_ms=now_ms,
+            authenticator=authenticator,
         )
         self.transcript = Transcript()
 
@@ -207,6 +210,11 @@ class Client:
 
     def send(self, *methods: Method, channel: int = 1) -> list[Received]:
         return self.feed(b"".join(method_frame(method, channel) for method in methods))
+
+    def answer(self, answer: str | LoginFailed) -> list[Received]:
+        """The answer of the authenticator comes, and what the client said meanwhile is heard."""
+        self.session.on_login(answer, self.now_ms)
+        return self.feed(b"")
 
     def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> list[Received]:  # noqa: ANN401
         return self.feed(publish_frames(routing_key, payload, **more))
@@ -269,8 +277,8 @@ def remains(broker: Broker) -> dict[str, object]:
                 queue.owner,
                 queue.unacked_count,
                 list(queue.consumers),
-                list(queue.ready_consumers),
-                queue.exclusive_consumer,
+                list(as_fifo(queue).dispatch.ready_consumers),
+                as_fifo(queue).dispatch.has_exclusive_consumer,
             )
             if any(held):
                 found[queue.name] = held

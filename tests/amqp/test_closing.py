@@ -54,8 +54,8 @@ def assert_gone(client: Client) -> None:
     """Nothing of the client is left in the core."""
     assert remains(client.broker) == {}
     assert not client.session.channels
-    assert not client.session.fast_channels
-    assert not client.session.confirming
+    assert not client.session.channels.fast
+    assert not client.session.channels.confirming
 
 
 # --- connection.close
@@ -322,7 +322,7 @@ def test_what_was_sent_right_before_the_end_is_not_lost(goodbye: bytes) -> None:
     client.send(Queue.Declare(queue="q"))
     client.feed(b"".join(publish_frames("q", b"%d" % number) for number in range(1000)) + goodbye)
     client.session.lost()
-    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1000
+    assert client.broker.vhosts["/"].queues["q"].ready_count == 1000
 
 
 def test_nothing_comes_on_a_channel_after_its_close() -> None:
@@ -341,7 +341,7 @@ def test_nothing_comes_on_a_channel_after_its_close() -> None:
     assert client.publish("q", b"from another one", channel=2) == []
     assert names(client.send(Basic.Ack(delivery_tag=99), Queue.Declare(queue="q"))) == []
     assert names(client.send(Channel.CloseOk())) == []
-    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1
+    assert client.broker.vhosts["/"].queues["q"].ready_count == 1
 
 
 @pytest.mark.parametrize("no_ack", [False, True])
@@ -353,4 +353,4 @@ def test_a_consumer_may_be_cancelled_before_its_consume_ok_is_read(no_ack: bool)
     got = client.send(Basic.Consume(queue="q", no_ack=no_ack, consumer_tag="c"), Basic.Cancel("c"))
     assert names(got) == ["Basic.ConsumeOk", "Basic.Deliver", "Basic.CancelOk"]
     client.publish("q", b"nobody's")
-    assert len(client.broker.vhosts["/"].queues["q"].ready) == 1
+    assert client.broker.vhosts["/"].queues["q"].ready_count == 1

@@ -102,7 +102,7 @@ def test_what_a_peer_had_goes_when_it_is_given_up() -> None:
     assert remains(client.broker) == {}
     queues = client.broker.vhosts["/"].queues
     assert list(queues) == ["q"]
-    assert len(queues["q"].ready) == 1
+    assert queues["q"].ready_count == 1
 
 
 def test_any_byte_is_a_sign_of_life() -> None:

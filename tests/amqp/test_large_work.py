@@ -12,6 +12,7 @@ from amqpy.core.jobs import UNITS_AT_ONCE
 from amqpy.core.publishing import TARGETS_MAX
 from amqpy.core.queues import fifo_queue
 from tests.core.slices import sliced
+from tests.fifo import ready_messages
 
 from .client import Client, Received, make_broker, method_frame, names, publish_frames, remains
 
@@ -54,7 +55,7 @@ def owing(broker: Broker, *, prefetch: int = 0) -> Large:
 
 
 def ready(broker: Broker) -> list[bytes]:
-    return [message.body for _, message in broker.vhosts["/"].queues["q"].ready]
+    return [message.body for message in ready_messages(broker.vhosts["/"].queues["q"])]
 
 
 def some(broker: Broker, turns: int = ALL + 5) -> None:
@@ -199,7 +200,7 @@ def test_a_deleted_queue_is_not_chosen(broker: Broker, kind: str) -> None:
     assert len(broker.vhosts["/"].exchanges["x"].bindings) > 4
     for number in range(20):
         other.session.receive(publish_frames(str(number), b"", exchange="x"), 0)
-    assert len(broker.vhosts["/"].queues["there"].ready) == 20
+    assert broker.vhosts["/"].queues["there"].ready_count == 20
     client.finish()
 
 
@@ -215,7 +216,7 @@ def test_an_exchange_that_is_deleted_bit_by_bit_routes_nothing(broker: Broker) -
     assert ready(broker) == []
     other.session.receive(method_frame(Exchange.Declare(exchange="x"), 1), 0)
     assert names(client.go_on()) == ["Exchange.DeleteOk"]
-    assert list(broker.vhosts["/"].queues["q"].bindings) == []
+    assert not broker.vhosts["/"].bindings_to(broker.vhosts["/"].queues["q"])
 
 
 def test_silence_meanwhile_is_nobodys_fault(broker: Broker) -> None:
@@ -282,6 +283,6 @@ def test_messages_for_very_many_queues_are_counted() -> None:
     count = UNITS_AT_ONCE // TARGETS_MAX
     client.session.receive(publish_frames("", b"m", exchange="x") * 2 * count, 0)
     queue = client.broker.vhosts["/"].queues["0"]
-    assert len(queue.ready) == count
+    assert queue.ready_count == count
     client.finish()
-    assert len(queue.ready) == 2 * count
+    assert queue.ready_count == 2 * count

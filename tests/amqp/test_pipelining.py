@@ -104,7 +104,7 @@ def test_a_whole_session_in_one_chunk() -> None:
         "Connection.CloseOk",
     ]
     assert remains(client.broker) == {}
-    assert not client.broker.vhosts["/"].queues["q"].ready
+    assert not client.broker.vhosts["/"].queues["q"].ready_count
 
 
 @EXAMPLES

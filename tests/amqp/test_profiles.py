@@ -133,8 +133,8 @@ def test_a_small_frame_max_of_ours_shuts_nobody_out(profile: str) -> None:
 @switch("max_message_size", 134_217_728, 134_217_728, 16_777_216, 16_777_216)
 def test_the_largest_message(profile: str, expected: int) -> None:
     client = opened(profile)
-    assert client.session.max_message_size == expected
-    assert started(profile, max_message_size=0)[0].session.max_message_size == 0
+    assert client.broker.max_message_size == expected
+    assert started(profile, max_message_size=0)[0].broker.max_message_size == 0
     client.send(Queue.Declare(queue="q", durable=True))
     size = 16_777_217
     received = client.feed(publish_frames("q", bytes(size)))
@@ -189,7 +189,7 @@ def test_a_commit_for_a_queue_that_is_gone(profile: str, expected: str) -> None:
     client.send(Queue.Delete(queue="q"), Queue.Declare(queue="q", durable=True))
     (answer,) = client.send(Tx.Commit())
     assert answer.name == expected
-    count = len(client.broker.vhosts["/"].queues["q"].ready)
+    count = client.broker.vhosts["/"].queues["q"].ready_count
     assert count == (1 if expected == "Tx.CommitOk" else 0)
     if expected == "Channel.Close":
         assert answer.method.reply_text == "PRECONDITION_FAILED - partial tx completion"

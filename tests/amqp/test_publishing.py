@@ -140,7 +140,7 @@ def test_contents_that_are_none(
     assert (close.name, close.method.reply_code) == ("Connection.Close", code)
     if text is not None:
         assert close.method.reply_text.endswith(f" - {text}")
-    assert not client.broker.vhosts["/"].queues["q"].ready
+    assert not client.broker.vhosts["/"].queues["q"].ready_count
 
 
 def test_properties_come_out_as_they_went_in() -> None:
@@ -202,7 +202,7 @@ def test_a_message_that_is_too_large_is_not_kept() -> None:
         client.feed(raw_frame(3, 1, bytes(100_000)))
     content = client.session.channels[1]._content  # noqa: SLF001 (there is no other way to see what is kept)
     assert content is not None
-    assert content.body == []
+    assert content.body == b""
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -274,7 +274,7 @@ def test_a_publish_that_is_refused(more: dict[str, object], name: str, code: int
     (close,) = client.publish("q", body, **more)
     assert (close.name, close.method.reply_code, close.method.reply_text) == (name, code, text)
     assert (close.method.class_id, close.method.method_id) == (60, 40)
-    assert not client.broker.vhosts["/"].queues["q"].ready
+    assert not client.broker.vhosts["/"].queues["q"].ready_count
 
 
 def test_a_refusal_is_not_forgotten_by_the_second_time() -> None:

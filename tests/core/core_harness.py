@@ -12,20 +12,21 @@ from pamqp.header import ContentHeader
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
+from amqpy.core.consumer import Consumer, ReturnWay
 from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import Record
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target, address_of, deliver
 from amqpy.core.ports import NOBODY, Verb
 from amqpy.core.publishing import find_route, publish, targets_of
-from amqpy.core.queues.dispatch import Consumer
-from amqpy.core.queues.queue import Queue, ReturnWay
+from amqpy.core.queues.queue import Queue
 from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import is_persistent, join_properties
 from amqpy.wire.values import Field, Table, encode_table
+from tests.fifo import ready_messages
 
 UNIX_TIME_MS = 1_700_000_000_123
 """What the wall clock says, always."""
@@ -446,7 +447,7 @@ class CoreHarness:
 
     def ready(self, queue: str) -> list[str]:
         """The bodies of the messages that wait in a queue, in order."""
-        return [message.body.decode() for _, message in self.vhost.queues[queue].ready]
+        return [message.body.decode() for message in ready_messages(self.vhost.queues[queue])]
 
 
 def _properties_of(exchange: Exchange) -> tuple[object, ...]:
@@ -466,7 +467,7 @@ def _queue_state(queue: Queue) -> tuple[object, ...]:
         queue.auto_delete,
         queue.owner,
         encode_table(queue.arguments),
-        tuple(message.body for _, message in queue.ready),
+        tuple(message.body for message in ready_messages(queue)),
         queue.unacked_count,
         tuple(consumer.tag for consumer in queue.consumers),
     )

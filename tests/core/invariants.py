@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from amqpy.core.broker import Broker
+from amqpy.core.consumer import Consumer, Delivery
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
 from amqpy.core.queues import paged_fifo
-from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
@@ -19,9 +19,10 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.structures import DeadlineHeap
-from amqpy.core.unacked import Delivery, UnackedDeliveries
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import headers_of
 from tests.core.stored_harness import check_store
+from tests.fifo import as_fifo
 
 
 def check_invariants(
@@ -112,27 +113,28 @@ def _check_lane(lane: PagedFifo) -> None:
 
 def check_lines(queue: Queue) -> None:
     """Who can take a message stands in line, once, in the line of its priority; nobody is served out of turn."""
-    lines = {0: queue.ready_consumers} if queue.ready_by_priority is None else queue.ready_by_priority
-    if queue.ready_by_priority is not None:
+    dispatch = as_fifo(queue).dispatch
+    lines = {0: dispatch.ready_consumers} if dispatch.ready_by_priority is None else dispatch.ready_by_priority
+    if dispatch.ready_by_priority is not None:
         assert list(lines) == sorted(lines, reverse=True)
-        assert queue.ready_consumers is next((line for line in lines.values() if line), queue.ready_consumers)
+        assert dispatch.ready_consumers is next((line for line in lines.values() if line), dispatch.ready_consumers)
     standing = Counter(consumer for line in lines.values() for consumer in line)
     assert set(standing.values()) <= {1}
     left = [consumer for consumer in standing if consumer not in queue.consumers]
     assert not any(consumer.can_take() for consumer in left)
-    assert len(left) <= queue.stale
+    assert len(left) <= dispatch.stale
     for consumer in queue.consumers:
-        if queue.ready_by_priority is not None and consumer in standing:
+        if dispatch.ready_by_priority is not None and consumer in standing:
             assert consumer in lines[consumer.priority]
         assert (consumer in standing) == _is_in_line(queue, consumer)
         assert not (consumer.is_blocked and consumer.can_take()), "parked for nothing"
     if queue.settings.single_active:
-        assert (queue.active is None) == (not queue.consumers)
-        assert queue.active is None or queue.active in queue.consumers
+        assert (dispatch.active is None) == (not queue.consumers)
+        assert dispatch.active is None or dispatch.active in queue.consumers
 
 
 def _is_in_line(queue: Queue, consumer: Consumer) -> bool:
-    return not consumer.is_blocked and (not queue.settings.single_active or consumer is queue.active)
+    return not consumer.is_blocked and (not queue.settings.single_active or consumer is as_fifo(queue).dispatch.active)
 
 
 def _check_deadline(queue: FifoQueue, at_ms: int | None, now_ms: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import is_predeclared
 from amqpy.core.durability.journal import Journal
-from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, Record
+from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, Record, VhostRecord
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
@@ -16,6 +16,9 @@ from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
 from tests.core.core_harness import CoreHarness
+from tests.fifo import as_fifo
+
+DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)
 
 
 class NoMessages:
@@ -71,16 +74,29 @@ class Store:
         return sorted(self._by_key.values(), key=lambda record: kinds.index(type(record)))
 
 
+def core_with(*queues: str, durable: bool = True) -> DurableHarness:
+    """A broker with these queues, of which all is written."""
+    core = DurableHarness()
+    for name in queues:
+        core.queue(name, durable=durable)
+    core.facts()
+    return core
+
+
+def restarted(core: DurableHarness, **options: Any) -> DurableHarness:  # noqa: ANN401 (those of a CoreHarness)
+    """What a broker is like that starts with all that this one ever recorded."""
+    store = Store()
+    store.apply(core.journal.batch.changes)
+    return DurableHarness(store.records(), **options)
+
+
 def durable_state(broker: Broker, users: Users) -> dict[str, object]:
     """All that a restart must leave as it is."""
     return {
         "vhosts": {name: _state_of_vhost(vhost) for name, vhost in broker.vhosts.items()},
         "order of vhosts": list(broker.vhosts),
         "global parameters": _shown(broker.administration.global_parameters()),
-        "users": [
-            (user.name, user.password_hash, user.tags, list(user.limits.items()), list(user.permissions.items()))
-            for user in users
-        ],
+        "users": [(user.name, user.password_hash, user.tags, list(user.limits.items())) for user in users],
         "events": broker.events.exchange is not None and broker.events.exchange.vhost.name in broker.vhosts,
     }
 
@@ -90,14 +106,15 @@ def _state_of_vhost(vhost: Vhost) -> dict[str, object]:
     queues = [queue for queue in vhost.queues.values() if queue.durable]
     return {
         "metadata": vhost.metadata,
+        "permissions": list(vhost.permissions.items()),
         "parameters": _shown((*key, value) for key, value in vhost.parameters.items()),
         "policies": _shown(vhost.policies.policies),
         "operator policies": _shown(vhost.policies.operator_policies),
         "exchanges": [_state_of_exchange(exchange) for exchange in exchanges],
         "queues": [_state_of_queue(queue) for queue in queues],
         "bindings from": {each.name: _shown_bindings(each.bindings.values()) for each in exchanges},
-        "bindings to exchanges": {each.name: _shown_bindings(each.incoming) for each in exchanges},
-        "bindings to queues": {each.name: _shown_bindings(each.bindings) for each in queues},
+        "bindings to exchanges": {each.name: _shown_bindings(vhost.bindings_to(each)) for each in exchanges},
+        "bindings to queues": {each.name: _shown_bindings(vhost.bindings_to(each)) for each in queues},
     }
 
 
@@ -124,7 +141,7 @@ def _state_of_queue(queue: Queue) -> tuple[object, ...]:
         queue.policy,
         queue.settings,
         queue.expiry is None,
-        type(queue.ready),
+        type(as_fifo(queue).ready),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from amqpy.core import acknowledgements, jobs, portions, unacked
-from amqpy.core.queues import excess
+from amqpy.core.queues import fifo_queue
 from amqpy.core.queues.ready_fifo import Cleared
 
 
@@ -22,7 +22,7 @@ def sliced(units: int) -> Iterator[None]:
     with ExitStack() as stack:
         for module in (acknowledgements, jobs, unacked):
             stack.enter_context(patch.object(module, "UNITS_AT_ONCE", units))
-        stack.enter_context(patch.object(excess, "EXCESS_MAX", units))
-        for module in (jobs, unacked, portions, excess):
+        stack.enter_context(patch.object(fifo_queue, "EXCESS_MAX", units))
+        for module in (jobs, unacked, portions, fifo_queue):
             stack.enter_context(patch.object(module, "LOT", 1))
         yield

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
+from amqpy.core.consumer import Delivery
 from amqpy.core.durability import recovery
 from amqpy.core.durability.journal import POSITION_BITS, Batch
 from amqpy.core.durability.records import Drop, LaneRecord
@@ -22,10 +23,10 @@ from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.ready_fifo import ReadyFifo
-from amqpy.core.unacked import Delivery
 from amqpy.store.memory import MemoryStore
 from amqpy.store.rows import MessageReader
 from tests.core.core_harness import LOG, UNIX_TIME_MS, CoreHarness
+from tests.fifo import as_fifo
 
 OFFSET_MS = 1_700_000_000_000
 """The Unix time when the first broker started."""
@@ -89,7 +90,7 @@ class StoredHarness(CoreHarness):
 
     def stopped(self) -> MemoryStore:
         """What the store has after a stop in good order. All channels are closed."""
-        recovery.note_fronts(self.broker)
+        recovery.note_fronts(self.broker.vhosts)
         self.flush()
         self.store.close(is_clean=True)
         return self.store
@@ -155,7 +156,8 @@ def kept_as(message: Message, offset_ms: int, due_at_ms: int | None = None, *, i
 
 
 def lanes_of(queue: Queue) -> dict[int, ReadyFifo[Message]]:
-    return queue.ready._levels if isinstance(queue.ready, PriorityFifo) else {0: queue.ready}
+    ready = as_fifo(queue).ready
+    return ready._levels if isinstance(ready, PriorityFifo) else {0: ready}
 
 
 def shelves_of(broker: Broker) -> Iterator[DelayedMessages]:
@@ -193,7 +195,9 @@ def to_be_kept(broker: Broker, debts: Iterable[Delivery]) -> dict[int, Kept]:
                     is_kept = is_to_survive(queue, message)
                     if is_kept or index >= in_memory:
                         add(lane.base + position, kept_as(message, offset_ms, is_transient=not is_kept))
-    on_the_way = [(queue, position, message) for queue, position, message, _ in debts]
+    on_the_way: list[tuple[object, int, Message]] = [
+        (queue, position, message) for queue, position, message, _ in debts
+    ]
     on_the_way += [
         (queue, position, message)
         for queue, position, message, _ in broker.scheduler.dead_letters
@@ -204,9 +208,9 @@ def to_be_kept(broker: Broker, debts: Iterable[Delivery]) -> dict[int, Kept]:
             if isinstance(queue, QuorumQueue) and queue._unrouted is not None:
                 held = queue._unrouted._held
                 on_the_way += [(queue, position, message) for position, message, _ in held if position is not None]
-    for queue, position, message in on_the_way:
-        if isinstance(queue, Queue) and not queue.deleted and is_to_survive(queue, message):
-            lane = lanes_of(queue)[queue.level_of(message)]
+    for source, position, message in on_the_way:
+        if isinstance(source, Queue) and not source.deleted and is_to_survive(source, message):
+            lane = lanes_of(source)[source.level_of(message)]
             assert isinstance(lane, PagedFifo)
             add(lane.base + position, kept_as(message, offset_ms))
     return found

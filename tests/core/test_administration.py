@@ -12,7 +12,7 @@ from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.vhost import Metadata
+from amqpy.core.vhost_metadata import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
 from tests.core.core_harness import LOG, CoreHarness, FakeClient, FakeTarget, longstr
 from tests.core.recorded import DurableHarness

@@ -5,6 +5,7 @@ import pytest
 from amqpy.core.unacked import UnackedDeliveries
 from tests.core.core_harness import CoreHarness, FakeTarget
 from tests.core.invariants import check_invariants, check_lines
+from tests.fifo import as_fifo
 
 
 @pytest.fixture
@@ -91,11 +92,11 @@ def test_thousands_of_consumers_come_and_go(core: CoreHarness, has_priorities: b
     for number, (unacked, end) in enumerate(zip(channels_unacked, ends, strict=True)):
         core.consume("q", unacked, end, prefetch=1, priority=number % 3 if has_priorities else None)
     queue = core.vhost.queues["q"]
+    dispatch = as_fifo(queue).dispatch
     for unacked in channels_unacked[: count - 3]:
         core.close_channel(unacked)
-        standing = (
-            sum(map(len, queue.ready_by_priority.values())) if queue.ready_by_priority else len(queue.ready_consumers)
-        )
+        lines = [dispatch.ready_consumers] if not dispatch.ready_by_priority else dispatch.ready_by_priority.values()
+        standing = sum(map(len, lines))
         assert standing <= 2 * len(queue.consumers) + 1, "those who left do not pile up"
     check_lines(queue)
     core.publish("", "q", *"abcd")
@@ -119,8 +120,9 @@ def test_priorities_that_nobody_has_are_forgotten() -> None:
     queue = core.queue("q")
     for priority in range(1, 200):
         core.cancel(core.consume("q", UnackedDeliveries(), priority=priority))
-    assert queue.ready_by_priority is not None
-    assert len(queue.ready_by_priority) <= 2
+    by_priority = as_fifo(queue).dispatch.ready_by_priority
+    assert by_priority is not None
+    assert len(by_priority) <= 2
     late = FakeTarget()
     core.consume("q", UnackedDeliveries(), late)
     core.publish("", "q", "a")

@@ -8,6 +8,7 @@ from amqpy.core.consumer_timeout import INTERVAL_MS, MARKS_MAX
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments
+from tests.fifo import ready_messages
 
 TIMEOUT_MS = 60_000
 LATE_MS = TIMEOUT_MS + 2 * INTERVAL_MS
@@ -36,7 +37,7 @@ class Channel:
         self.core.consume(queue, self.unacked, self.target, **more)
 
 
-def core_of(profile: str, timeout_ms: int | None = TIMEOUT_MS) -> CoreHarness:
+def world_of(profile: str, timeout_ms: int | None = TIMEOUT_MS) -> CoreHarness:
     """With a classic queue `c` and a quorum queue `q`."""
     core = CoreHarness(profile, consumer_timeout_ms=timeout_ms)
     core.queue("c", durable=True)
@@ -45,7 +46,7 @@ def core_of(profile: str, timeout_ms: int | None = TIMEOUT_MS) -> CoreHarness:
 
 
 def test_without_a_timeout_nobody_looks() -> None:
-    core = core_of("rabbitmq-3.13", timeout_ms=None)
+    core = world_of("rabbitmq-3.13", timeout_ms=None)
     channel = Channel(core)
     channel.consume("c")
     core.publish("", "c", "m")
@@ -58,7 +59,7 @@ def test_without_a_timeout_nobody_looks() -> None:
 @pytest.mark.parametrize("queue", ["c", "q"])
 @pytest.mark.parametrize("at_ms", [0, 1, INTERVAL_MS - 1, INTERVAL_MS, INTERVAL_MS + 1])
 def test_the_channel_is_closed_not_early_and_not_much_too_late(profile: str, queue: str, at_ms: int) -> None:
-    core = core_of(profile)
+    core = world_of(profile)
     channel = Channel(core)
     channel.consume(queue)
     core.wait(at_ms)
@@ -72,7 +73,7 @@ def test_the_channel_is_closed_not_early_and_not_much_too_late(profile: str, que
 
 @pytest.mark.parametrize("profile", [*THREE, "rabbitmq-4"])
 def test_who_answers_in_time_is_left_alone(profile: str) -> None:
-    core = core_of(profile)
+    core = world_of(profile)
     channel = Channel(core)
     channel.consume("q", prefetch=2)
     core.publish("", "q", *map(str, range(30)))
@@ -87,7 +88,7 @@ def test_who_answers_in_time_is_left_alone(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", THREE)
 def test_basic_get_is_meant_too(profile: str) -> None:
-    core = core_of(profile)
+    core = world_of(profile)
     channel = Channel(core)
     core.publish("", "c", "m")
     core.get("c", channel.unacked)
@@ -97,7 +98,7 @@ def test_basic_get_is_meant_too(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", [*THREE, "rabbitmq-4"])
 def test_who_need_not_answer_has_no_timeout(profile: str) -> None:
-    core = core_of(profile)
+    core = world_of(profile)
     channel = Channel(core)
     channel.consume("q", no_ack=True)
     core.publish("", "q", "m")
@@ -107,7 +108,7 @@ def test_who_need_not_answer_has_no_timeout(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", THREE)
 def test_a_closed_channel_is_forgotten(profile: str) -> None:
-    core = core_of(profile)
+    core = world_of(profile)
     channel, other = Channel(core), Channel(core)
     channel.consume("c")
     core.publish("", "c", "m")
@@ -119,7 +120,7 @@ def test_a_closed_channel_is_forgotten(profile: str) -> None:
 
 
 def test_the_oldest_delivery_speaks_for_its_channel() -> None:
-    core = core_of("rabbitmq-3.13", timeout_ms=None)
+    core = world_of("rabbitmq-3.13", timeout_ms=None)
     core.queue("short", durable=True, arguments=arguments(consumer_timeout=TIMEOUT_MS))
     channel = Channel(core)
     channel.consume("c", tag="1")
@@ -134,7 +135,7 @@ def test_the_oldest_delivery_speaks_for_its_channel() -> None:
 
 
 def test_a_queue_may_have_a_timeout_of_its_own() -> None:
-    core = core_of("rabbitmq-3.13")
+    core = world_of("rabbitmq-3.13")
     core.queue("long", durable=True, arguments=arguments(consumer_timeout=10 * TIMEOUT_MS))
     channel = Channel(core)
     channel.consume("long")
@@ -204,7 +205,7 @@ def test_a_delivery_that_is_never_answered_does_not_cost_more_and_more() -> None
 
 
 def test_the_consumer_is_cancelled_and_only_what_is_overdue_goes_back() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core)
     channel.consume("q")
     core.publish("", "q", "1", "2")
@@ -221,18 +222,18 @@ def test_the_consumer_is_cancelled_and_only_what_is_overdue_goes_back() -> None:
 
 
 def test_what_goes_back_has_not_failed() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core)
     channel.consume("q")
     core.publish("", "q", "m")
     core.wait(LATE_MS)
-    ((_, message),) = core.vhost.queues["q"].ready
+    (message,) = ready_messages(core.vhost.queues["q"])
     assert (message.delivery_count, message.acquired_count) == (0, 1)
 
 
 @pytest.mark.parametrize("answer", ["ack", "nack", "reject", "multiple", "recover", "close"])
 def test_late_answers_mean_nothing(answer: str) -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core)
     channel.consume("q")
     core.publish("", "q", "1", "2")
@@ -255,7 +256,7 @@ def test_late_answers_mean_nothing(answer: str) -> None:
 
 
 def test_classic_queues_are_patient_and_hold_nobody_up() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core)
     channel.consume("c", tag="1")
     channel.consume("q", tag="2")
@@ -268,7 +269,7 @@ def test_classic_queues_are_patient_and_hold_nobody_up() -> None:
 
 @pytest.mark.parametrize("by_get", [False, True])
 def test_who_cannot_be_told_loses_the_channel(by_get: bool) -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core, supports_cancel_notify=by_get)
     core.publish("", "q", "m")
     if by_get:
@@ -281,7 +282,7 @@ def test_who_cannot_be_told_loses_the_channel(by_get: bool) -> None:
 
 
 def test_many_consumers_of_a_channel_that_cannot_be_told() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core, supports_cancel_notify=False)
     for tag in "123":
         channel.consume("q", tag=tag)
@@ -307,7 +308,7 @@ def test_a_consumer_may_have_a_timeout_of_its_own(of_queue: int | None) -> None:
 
 
 def test_the_timeout_of_a_consumer_is_checked() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     channel = Channel(core)
     with pytest.raises(PreconditionFailed) as caught:
         channel.consume("q", consumer_timeout=-1)
@@ -320,7 +321,7 @@ def test_the_timeout_of_a_consumer_is_checked() -> None:
 
 
 def test_the_next_consumer_gets_what_was_taken_back() -> None:
-    core = core_of("rabbitmq-4")
+    core = world_of("rabbitmq-4")
     slow, quick = Channel(core), Channel(core)
     slow.consume("q")
     core.publish("", "q", "m")

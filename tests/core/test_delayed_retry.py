@@ -2,7 +2,7 @@
 
 import pytest
 
-from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.consumer import ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments, longstr
 from tests.core.invariants import check_invariants

@@ -360,7 +360,7 @@ def test_what_is_answered_after_its_queue_was_deleted_is_nobodys(
     core.queue("q")
     core.nack(unacked, 1)
     assert core.ready("q") == []
-    assert (len(gone.ready), gone.unacked_count) == (0, 0)
+    assert (gone.ready_count, gone.unacked_count) == (0, 0)
     core.publish("", "p", "c")
     assert target.bodies == ["a", "c"]
     core.nack(unacked, 2)

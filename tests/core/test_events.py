@@ -117,7 +117,7 @@ def test_a_listener_that_is_full_drops_events_and_that_is_all() -> None:
     for number in range(3):
         core.queue(f"q{number}")
     core.broker.settle()
-    assert (len(core.vhost.queues["full"].ready), len(core.vhost.queues["dead"].ready)) == (1, 3)
+    assert (core.vhost.queues["full"].ready_count, core.vhost.queues["dead"].ready_count) == (1, 3)
 
 
 def test_the_default_vhost_may_go_with_its_exchange_and_come_back() -> None:

@@ -11,6 +11,7 @@ from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.core_harness import CoreHarness, FakeTarget, content_header, longstr
+from tests.fifo import as_fifo, ready_messages
 
 LONGEST_MS = 4_294_967_295
 
@@ -35,7 +36,9 @@ def waiting(core: CoreHarness) -> int:
 
 
 def headers_in(core: CoreHarness, queue: str) -> list[Table]:
-    return [decode_properties(message.header).get("headers", {}) for _, message in core.vhost.queues[queue].ready]
+    return [
+        decode_properties(message.header).get("headers", {}) for message in ready_messages(core.vhost.queues[queue])
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=30))
@@ -262,7 +265,7 @@ def test_other_exchanges_pass_messages_on() -> None:
     assert (core.ready("q1"), core.ready("q2")) == (["1"], ["1"]), "delayed once, not by each"
     assert headers_in(core, "q1") == [delay(10)]
     assert headers_in(core, "q2") == [{"x-delay": Field("long", -10)}]
-    message = core.vhost.queues["q2"].ready.first()
+    message = as_fifo(core.vhost.queues["q2"]).ready.first()
     assert message is not None
     assert message.exchange == "first"
 

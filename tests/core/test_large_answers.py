@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.consumer import Delivery
 from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import BindingRecord
 from amqpy.core.message import Message
-from amqpy.core.portions import Portions
-from amqpy.core.unacked import Delivery, Taken, UnackedDeliveries, commands
+from amqpy.core.portions import Portions, Taken
+from amqpy.core.unacked import UnackedDeliveries, commands
 from amqpy.store.memory import MemoryStore
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.slices import sliced
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
+    from amqpy.core.consumer import Consumer
     from amqpy.core.queues.queue import Queue
 
 

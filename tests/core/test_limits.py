@@ -6,6 +6,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments
 from tests.core.invariants import check_invariants
 from tests.core.machine.watch import history_of
+from tests.fifo import ready_messages
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_what_may_not_wait_takes_no_room(core: CoreHarness, overflow: str) -> No
     assert core.publish("", "q", "a", "b", expiration=0) == []
     assert core.publish("", "q", "c") == []
     assert core.publish("", "q", "d", expiration=0) == ([] if overflow == "drop-head" else ["d"])
-    reasons = [history_of(message)[0][1] for _, message in core.vhost.queues["dead"].ready]
+    reasons = [history_of(message)[0][1] for message in ready_messages(core.vhost.queues["dead"])]
     ends = {"drop-head": ["maxlen", "expired"], "reject-publish": [], "reject-publish-dlx": ["maxlen"]}[overflow]
     assert reasons == ["expired", "expired", *ends]
 
@@ -184,7 +185,7 @@ def test_what_expired_makes_room_within_the_turn(core: CoreHarness) -> None:
     core.advance(10)
     core.publish("", "q", "c", "d")
     assert core.ready("q") == ["c", "d"]
-    reasons = [history_of(message)[0][1] for _, message in core.vhost.queues["dead"].ready]
+    reasons = [history_of(message)[0][1] for message in ready_messages(core.vhost.queues["dead"])]
     assert reasons == ["maxlen", "expired"]
 
 

@@ -180,7 +180,7 @@ def test_purging_leaves_what_was_delivered(core: CoreHarness) -> None:
     core.nack(unacked, 1)
     assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 3
     assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 0
-    assert (len(queue.ready), queue.unacked_count) == (0, 1)
+    assert (queue.ready_count, queue.unacked_count) == (0, 1)
     core.nack(unacked, 2)
     assert core.ready("q") == ["b"]
 

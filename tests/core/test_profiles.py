@@ -283,7 +283,7 @@ def test_policies_that_classic_queues_do_not_understand(profile: str, expected: 
     core.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
     core.queue("q", durable=True)
     core.publish("", "q", "1", "2")
-    assert len(core.vhost.queues["q"].ready) == expected
+    assert core.vhost.queues["q"].ready_count == expected
 
 
 @switch("classic_options", 2, 2, 1, 1)
@@ -292,7 +292,7 @@ def test_policies_that_classic_queues_understand(profile: str, expected: int) ->
     core.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
     core.queue("q", durable=True)
     core.publish("", "q", "1", "2")
-    assert len(core.vhost.queues["q"].ready) == expected
+    assert core.vhost.queues["q"].ready_count == expected
 
 
 @switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)

@@ -6,6 +6,7 @@ from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments, refusal
 from tests.core.events_read import Listener
+from tests.fifo import ready_messages
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -145,7 +146,7 @@ def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> N
     queue.unacked_count += 1
     queue.requeue(taken[0], taken[1], "nack")
     core.settle()
-    assert [message.body.decode() for _, message in queue.ready] == expected
+    assert [message.body.decode() for message in ready_messages(queue)] == expected
 
 
 @switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)

@@ -10,6 +10,7 @@ from amqpy.profile import PROFILES
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
 from tests.core.core_harness import CoreHarness, arguments, content_header, longstr, refusal
+from tests.fifo import ready_messages
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -172,14 +173,14 @@ def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
         )
     core.queue("d", durable=True)
     core.publish("", "a", "m")
-    (message,) = (message for _, message in core.vhost.queues["d"].ready)
+    (message,) = ready_messages(core.vhost.queues["d"])
     assert [entry["queue"].value for entry in deaths(headers_of(message)["x-death"])] == expected
 
 
 # --- quorum queues
 
 
-def quorum_core(profile: str, **more: int | str | bool) -> CoreHarness:
+def quorum_world(profile: str, **more: int | str | bool) -> CoreHarness:
     """With a quorum queue `q` and a message in it."""
     core = CoreHarness(profile)
     core.queue("q", durable=True, arguments=arguments(queue_type="quorum", **more))
@@ -195,7 +196,7 @@ def bring_back(core: CoreHarness, way: Any) -> None:  # noqa: ANN401
 
 @switch("quorum_delivery_limit", None, None, 20, 20)
 def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected: int | None) -> None:
-    core = quorum_core(profile)
+    core = quorum_world(profile)
     count = 0
     while core.ready("q") and count < 30:
         bring_back(core, "reject")
@@ -206,7 +207,7 @@ def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected:
 @switch("quorum_counts_nacks", True, True, True, False)
 def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) -> None:
     for way in ("nack", "recover"):
-        core = quorum_core(profile, delivery_limit=1)
+        core = quorum_world(profile, delivery_limit=1)
         bring_back(core, way)
         bring_back(core, way)
         assert bool(core.ready("q")) is not expected
@@ -214,19 +215,19 @@ def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) ->
 
 @switch("quorum_acquired_count", None, None, None, 1)
 def test_how_often_a_message_was_acquired(profile: str, expected: int | None) -> None:
-    core = quorum_core(profile)
+    core = quorum_world(profile)
     bring_back(core, "nack")
     assert headers_of(core.fetch("q")).get("x-acquired-count") == expected
 
 
 @switch("quorum_get_counts", 0, None, None, None)
 def test_the_delivery_count_of_a_first_get(profile: str, expected: int | None) -> None:
-    assert headers_of(quorum_core(profile).fetch("q")).get("x-delivery-count") == expected
+    assert headers_of(quorum_world(profile).fetch("q")).get("x-delivery-count") == expected
 
 
 @switch("message_priorities", *[["m", "low", "high"]] * 3, ["high", "m", "low"])
 def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[str]) -> None:
-    core = quorum_core(profile)
+    core = quorum_world(profile)
     core.publish("", "q", "low", priority=1)
     core.publish("", "q", "high", priority=9)
     unacked = UnackedDeliveries()
@@ -236,7 +237,7 @@ def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[
 
 @switch("quorum_priorities", "second", "second", "third", "third")
 def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
-    core = quorum_core(profile, single_active_consumer=True)
+    core = quorum_world(profile, single_active_consumer=True)
     channels_unacked = {name: UnackedDeliveries() for name in ("first", "second", "third")}
     first, _, _ = (
         core.consume("q", unacked, tag=name, priority=5 if name == "third" else 0)
@@ -250,7 +251,7 @@ def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
 
 @switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
 def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
-    core = quorum_core(profile, single_active_consumer=True)
+    core = quorum_world(profile, single_active_consumer=True)
     text = refusal(core.vhost.queues["q"].check_get)
     assert text is not None
     assert text.endswith(f"are not supported by {expected} queues with single active consumer")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from amqpy.core.queues.queue import ReturnWay
+from amqpy.core.consumer import ReturnWay
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault, PreconditionFailed, ResourceLocked, Unimplemented
@@ -15,7 +15,7 @@ from tests.core.machine.watch import history_of
 PROFILES = ("rabbitmq-3.10", "rabbitmq-3.13", "rabbitmq-4")
 
 
-def quorum_core(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> CoreHarness:
+def quorum_world(profile: str = "rabbitmq-3.13", more: Table | None = None, **options: int | str | bool) -> CoreHarness:
     core = CoreHarness(profile)
     core.queue("dead", durable=True)
     options = {"queue_type": "quorum", "dead_letter_exchange": "", "dead_letter_routing_key": "dead", **options}
@@ -36,7 +36,7 @@ def take(core: CoreHarness, unacked: UnackedDeliveries, count: int = 1) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None) -> None:
     """To the end where nothing limits how often, so that the others get their turn; else before all others."""
-    core = quorum_core(profile) if limit is None else quorum_core(profile, delivery_limit=limit)
+    core = quorum_world(profile) if limit is None else quorum_world(profile, delivery_limit=limit)
     unacked = UnackedDeliveries()
     core.publish("", "q", *"abcd")
     take(core, unacked, 2)
@@ -53,7 +53,7 @@ def test_where_it_comes_back_to(profile: str, way: ReturnWay, limit: int | None)
 
 @pytest.mark.parametrize("way", ["nack", "recover", "reject", "down"])
 def test_without_any_limit_in_version_4(way: ReturnWay) -> None:
-    core, unacked = quorum_core("rabbitmq-4", delivery_limit=-1), UnackedDeliveries()
+    core, unacked = quorum_world("rabbitmq-4", delivery_limit=-1), UnackedDeliveries()
     core.publish("", "q", "a", "b")
     take(core, unacked)
     core.nack(unacked, 1, way=way)
@@ -73,7 +73,7 @@ COUNTS: dict[str, dict[ReturnWay, tuple[int | None, int | None]]] = {
 @pytest.mark.parametrize("way", ["nack", "reject", "recover", "down"])
 @pytest.mark.parametrize("profile", COUNTS)
 def test_what_is_counted(profile: str, way: ReturnWay) -> None:
-    core, unacked, target = quorum_core(profile), UnackedDeliveries(), FakeTarget()
+    core, unacked, target = quorum_world(profile), UnackedDeliveries(), FakeTarget()
     core.publish("", "q", "a", headers={"z": integer(1), "x-delivery-count": longstr("theirs")})
     core.consume("q", unacked, target)
     for tag in (1, 2):
@@ -93,7 +93,7 @@ def test_what_is_counted(profile: str, way: ReturnWay) -> None:
 
 @pytest.mark.parametrize(("profile", "shown"), [("rabbitmq-3.10", 0), ("rabbitmq-3.13", None), ("rabbitmq-4", None)])
 def test_what_basic_get_shows_the_first_time(profile: str, shown: int | None) -> None:
-    core = quorum_core(profile)
+    core = quorum_world(profile)
     core.publish("", "q", "a")
     message = core.fetch("q")
     assert message is not None
@@ -103,7 +103,7 @@ def test_what_basic_get_shows_the_first_time(profile: str, shown: int | None) ->
 @pytest.mark.parametrize("limit", [0, 1, 3])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_too_many_failed_deliveries_end_in_a_dead_letter(profile: str, limit: int) -> None:
-    core, unacked = quorum_core(profile, delivery_limit=limit), UnackedDeliveries()
+    core, unacked = quorum_world(profile, delivery_limit=limit), UnackedDeliveries()
     core.publish("", "q", "a")
     for tag in range(1, limit + 2):
         assert core.ready("dead") == []
@@ -119,7 +119,7 @@ def test_too_many_failed_deliveries_end_in_a_dead_letter(profile: str, limit: in
 
 @pytest.mark.parametrize(("profile", "returns"), [("rabbitmq-3.13", None), ("rabbitmq-4", 21)])
 def test_the_limit_of_those_who_set_none(profile: str, returns: int | None) -> None:
-    core, unacked = quorum_core(profile), UnackedDeliveries()
+    core, unacked = quorum_world(profile), UnackedDeliveries()
     core.publish("", "q", "a")
     for tag in range(1, 31):
         if core.get("q", unacked) is None:
@@ -130,7 +130,7 @@ def test_the_limit_of_those_who_set_none(profile: str, returns: int | None) -> N
 
 
 def test_version_4_does_not_count_a_nack() -> None:
-    core, unacked = quorum_core("rabbitmq-4", delivery_limit=1), UnackedDeliveries()
+    core, unacked = quorum_world("rabbitmq-4", delivery_limit=1), UnackedDeliveries()
     core.publish("", "q", "a")
     for tag in range(1, 30):
         take(core, unacked)
@@ -151,7 +151,7 @@ def test_version_4_does_not_count_a_nack() -> None:
     ],
 )
 def test_odd_limits_of_version_3(field: Field, returns: int | None) -> None:
-    core, unacked = quorum_core(more={"x-delivery-limit": field}), UnackedDeliveries()
+    core, unacked = quorum_world(more={"x-delivery-limit": field}), UnackedDeliveries()
     core.publish("", "q", "a")
     for tag in range(1, 10):
         take(core, unacked)
@@ -163,7 +163,7 @@ def test_odd_limits_of_version_3(field: Field, returns: int | None) -> None:
 
 
 def test_the_count_begins_anew_in_the_next_queue() -> None:
-    core, unacked = quorum_core(delivery_limit=0), UnackedDeliveries()
+    core, unacked = quorum_world(delivery_limit=0), UnackedDeliveries()
     core.queue("dead 2", durable=True, arguments=arguments(queue_type="quorum"))
     core.queue(
         "q2",
@@ -188,14 +188,14 @@ def test_only_version_4_heeds_priorities() -> None:
         ("rabbitmq-3.13", "defaultlowhighmosttoo much"),
         ("rabbitmq-4", "mosttoo muchhighdefaultlow"),
     ):
-        core = quorum_core(profile)
+        core = quorum_world(profile)
         for body, priority in (("default", None), ("low", 3), ("high", 5), ("most", 31), ("too much", 200)):
             core.publish("", "q", body, priority=priority)
         assert "".join(core.ready("q")) == expected
 
 
 def test_what_came_back_is_before_every_priority() -> None:
-    core, unacked = quorum_core("rabbitmq-4"), UnackedDeliveries()
+    core, unacked = quorum_world("rabbitmq-4"), UnackedDeliveries()
     core.publish("", "q", "low", priority=0)
     take(core, unacked)
     core.publish("", "q", "high", priority=31)
@@ -207,7 +207,7 @@ def test_what_came_back_is_before_every_priority() -> None:
 
 
 def test_a_full_queue_takes_one_more_and_then_none_until_there_is_room_again() -> None:
-    core, unacked = quorum_core(max_length=5, overflow="reject-publish"), UnackedDeliveries()
+    core, unacked = quorum_world(max_length=5, overflow="reject-publish"), UnackedDeliveries()
     assert core.publish("", "q", *"abcdefgh") == ["g", "h"], "it is told when it is too full already"
     take(core, unacked, 1)
     assert core.publish("", "q", "i") == ["i"], "four fifths are left at most"
@@ -225,21 +225,21 @@ def test_a_dead_letter_comes_in_though_it_is_full() -> None:
 
 
 def test_the_first_ones_are_dropped_after_the_consumers_had_theirs() -> None:
-    core, target = quorum_core(max_length=1), FakeTarget()
+    core, target = quorum_world(max_length=1), FakeTarget()
     core.consume("q", UnackedDeliveries(), target, prefetch=1)
     core.publish("", "q", *"abc")
     assert (target.bodies, core.ready("q"), core.ready("dead")) == (["a"], ["c"], ["b"])
 
 
 def test_of_several_that_are_dropped_the_last_dies_first() -> None:
-    core = quorum_core(max_length_bytes=3)
+    core = quorum_world(max_length_bytes=3)
     core.publish("", "q", "a", "b", "c")
     core.publish("", "q", "dddd")
     assert (core.ready("q"), core.ready("dead")) == ([], ["dddd", "c", "b", "a"])
 
 
 def test_what_comes_back_to_a_full_queue_is_dropped() -> None:
-    core, unacked = quorum_core(max_length=1, delivery_limit=5), UnackedDeliveries()
+    core, unacked = quorum_world(max_length=1, delivery_limit=5), UnackedDeliveries()
     core.publish("", "q", "a")
     take(core, unacked)
     core.publish("", "q", "b")
@@ -248,7 +248,7 @@ def test_what_comes_back_to_a_full_queue_is_dropped() -> None:
 
 
 def test_what_comes_back_keeps_its_end_of_life() -> None:
-    core, unacked = quorum_core(message_ttl=50, delivery_limit=5), UnackedDeliveries()
+    core, unacked = quorum_world(message_ttl=50, delivery_limit=5), UnackedDeliveries()
     core.publish("", "q", "a", "b")
     core.advance(20)
     core.publish("", "q", "c")
@@ -262,7 +262,7 @@ def test_what_comes_back_keeps_its_end_of_life() -> None:
 
 
 def test_everybody_has_a_millisecond() -> None:
-    core = quorum_core()
+    core = quorum_world()
     core.publish("", "q", "a", expiration=0)
     assert core.ready("q") == ["a"]
     core.advance(1)
@@ -270,7 +270,7 @@ def test_everybody_has_a_millisecond() -> None:
 
 
 def test_duplicates_are_let_in_again_when_nobody_has_to_acknowledge() -> None:
-    core, target = quorum_core(message_deduplication=True), FakeTarget()
+    core, target = quorum_world(message_deduplication=True), FakeTarget()
     core.consume("q", UnackedDeliveries(), target, no_ack=True)
     for body in "ab":
         core.publish("", "q", body, headers={"x-deduplication-header": longstr("same")})
@@ -299,20 +299,20 @@ def test_what_it_cannot_be(properties: dict[str, bool], text: str) -> None:
 
 @pytest.mark.parametrize("flag", ["if_unused", "if_empty"])
 def test_no_condition_when_it_is_deleted(flag: str) -> None:
-    core = quorum_core()
+    core = quorum_world()
     with pytest.raises(Unimplemented, match=f"with {flag.replace('_', '-')} flag set are not supported"):
         core.delete_queue("q", **{flag: True})
     assert core.delete_queue("q") == 0
 
 
 def test_no_get_where_a_single_consumer_is_active() -> None:
-    core = quorum_core(single_active_consumer=True)
+    core = quorum_world(single_active_consumer=True)
     with pytest.raises(ResourceLocked, match="not supported by quorum queues with single active consumer"):
         core.get("q", UnackedDeliveries())
 
 
 def test_no_consumer_on_a_channel_with_a_limit_for_all() -> None:
-    core, unacked = quorum_core(), UnackedDeliveries()
+    core, unacked = quorum_world(), UnackedDeliveries()
     core.limit(unacked, 5)
     with pytest.raises(Unimplemented, match="does not support global qos"):
         core.consume("q", unacked)
@@ -321,13 +321,13 @@ def test_no_consumer_on_a_channel_with_a_limit_for_all() -> None:
 
 
 def test_exclusive_consumers_are_like_others() -> None:
-    core = quorum_core()
+    core = quorum_world()
     for number in range(2):
         core.consume("q", UnackedDeliveries(), tag=str(number), exclusive=True)
 
 
 def test_two_thousand_are_in_flight_at_most() -> None:
-    core, target = quorum_core(), FakeTarget()
+    core, target = quorum_world(), FakeTarget()
     core.consume("q", UnackedDeliveries(), target)
     core.publish("", "q", *map(str, range(2010)))
     assert len(target.got) == 2000
@@ -345,7 +345,7 @@ def test_arguments_of_classic_queues(name: str) -> None:
 
 
 def test_a_consumer_with_room_again_stands_at_the_back() -> None:
-    core, first, second = quorum_core(), FakeTarget(), FakeTarget()
+    core, first, second = quorum_world(), FakeTarget(), FakeTarget()
     unacked = UnackedDeliveries()
     core.consume("q", unacked, first, tag="first", prefetch=1)
     core.consume("q", UnackedDeliveries(), second, tag="second")
@@ -356,7 +356,7 @@ def test_a_consumer_with_room_again_stands_at_the_back() -> None:
 
 
 def test_who_left_and_owes_an_answer_keeps_the_queue() -> None:
-    core, unacked = quorum_core(expires=100), UnackedDeliveries()
+    core, unacked = quorum_world(expires=100), UnackedDeliveries()
     consumer = core.consume("q", unacked)
     core.publish("", "q", "a")
     core.cancel(consumer)
@@ -369,7 +369,7 @@ def test_who_left_and_owes_an_answer_keeps_the_queue() -> None:
 
 def test_consumers_that_left_are_forgotten_once_they_owe_nothing() -> None:
     """Nobody need ever ask for the number of consumers."""
-    core = quorum_core()
+    core = quorum_world()
     queue = core.vhost.queues["q"]
     assert isinstance(queue, QuorumQueue)
     core.publish("", "q", "a")
@@ -377,9 +377,9 @@ def test_consumers_that_left_are_forgotten_once_they_owe_nothing() -> None:
         unacked = UnackedDeliveries()
         consumer = core.consume("q", unacked)
         core.cancel(consumer)
-        assert queue.leavers == {consumer}
+        assert queue.dispatch.leavers == {consumer}
         if way:
             core.nack(unacked, 1)
         else:
             core.close_channel(unacked)
-        assert not queue.leavers
+        assert not queue.dispatch.leavers

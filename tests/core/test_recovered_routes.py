@@ -1,8 +1,7 @@
 """Routes after a restart that depend on the order of bindings, or on names that come twice."""
 
 from amqpy.wire.values import decode_table, encode_table
-from tests.core.recorded import DurableHarness
-from tests.core.test_recovery import core_with, restarted
+from tests.core.recorded import DurableHarness, core_with, restarted
 
 BY_NUMBER = "rabbitmq-3.10"
 """Compares the first value of a name with the first, the second with the second."""

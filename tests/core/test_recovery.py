@@ -11,38 +11,19 @@ from amqpy.core.durability.records import (
     BindingRecord,
     Drop,
     ExchangeRecord,
-    ParameterRecord,
     PermissionRecord,
     Put,
     QueueRecord,
     UserRecord,
-    VhostRecord,
 )
+from amqpy.core.permissions import EVERYTHING
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.users import EVERYTHING, LoginFailed, Permission, hash_password
-from amqpy.errors import AdministrationError, AmqpFault, PreconditionFailed
+from amqpy.core.users import LoginFailed, hash_password
+from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
 from tests.core.core_harness import FakeClient, arguments, integer, longstr
-from tests.core.recorded import DurableHarness, Store
+from tests.core.recorded import DEFAULT_VHOST, DurableHarness, core_with, restarted
 from tests.strategies import tables
-
-DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)
-
-
-def core_with(*queues: str, durable: bool = True) -> DurableHarness:
-    """A broker with these queues, of which all is written."""
-    core = DurableHarness()
-    for name in queues:
-        core.queue(name, durable=durable)
-    core.facts()
-    return core
-
-
-def restarted(core: DurableHarness, **options: Any) -> DurableHarness:  # noqa: ANN401 (those of a CoreHarness)
-    """What a broker is like that starts with all that this one ever recorded."""
-    store = Store()
-    store.apply(core.journal.batch.changes)
-    return DurableHarness(store.records(), **options)
 
 
 def exchange_record(name: str, **more: Any) -> ExchangeRecord:  # noqa: ANN401 (the fields of a record)
@@ -216,123 +197,6 @@ def test_queues_that_delete_themselves_are_dropped() -> None:
     assert core.facts() == [Drop(queue_record("closed", auto_delete=True))]
 
 
-# --- what administrators do
-
-
-def test_parameters_are_recorded() -> None:
-    core = core_with()
-    ask = core.broker.administration
-    ask.set_policy("/", "p", "^q", {"max-length": 1}, priority=1.5)
-    ask.set_policy("/", "p", "^q", {"max-length": 2}, apply_to="queues")
-    ask.set_operator_policy("/", "p", "", {"expires": 3})
-    ask.set_vhost_limits("/", {"max-queues": 4})
-    ask.set_parameter("/", "federation-upstream", "u", {"uri": "\udcff"})
-    ask.set_global_parameter("g", None)
-    first, second, limits = (
-        '{"pattern":"^q","definition":{"max-length":1},"priority":1.5,"apply-to":"all"}',
-        '{"pattern":"^q","definition":{"max-length":2},"priority":0,"apply-to":"queues"}',
-        '{"max-queues":4}',
-    )
-    third = '{"pattern":"","definition":{"expires":3},"priority":0,"apply-to":"all"}'
-    assert core.facts() == [
-        Put(ParameterRecord("/", "policy", "p", first)),
-        Put(ParameterRecord("/", "policy", "p", second)),
-        Put(ParameterRecord("/", "operator_policy", "p", third)),
-        Put(ParameterRecord("/", "vhost-limits", "limits", limits)),
-        Put(ParameterRecord("/", "federation-upstream", "u", '{"uri":"\\udcff"}')),
-        Put(ParameterRecord("", "global", "g", "null")),
-    ]
-    ask.clear_policy("/", "p")
-    ask.clear_operator_policy("/", "p")
-    ask.clear_vhost_limits("/")
-    ask.clear_parameter("/", "federation-upstream", "u")
-    ask.clear_global_parameter("g")
-    assert [(type(fact), fact.record[:3]) for fact in core.facts()] == [
-        (Drop, ("/", "policy", "p")),
-        (Drop, ("/", "operator_policy", "p")),
-        (Drop, ("/", "vhost-limits", "limits")),
-        (Drop, ("/", "federation-upstream", "u")),
-        (Drop, ("", "global", "g")),
-    ]
-
-
-def test_virtual_hosts_are_recorded_once_for_each_change() -> None:
-    core = core_with()
-    ask = core.broker.administration
-    ask.add_vhost("v", description="d", tags=["a"], default_queue_type="quorum")
-    ask.add_vhost("v", description="d", tags=["a"])
-    ask.set_deletion_protection("v", protected=True)
-    ask.set_deletion_protection("v", protected=True)
-    ask.add_vhost("v", description="e")
-    record = VhostRecord("v", "d", '["a"]', "quorum", protected_from_deletion=False)
-    assert core.facts() == [
-        Put(record),
-        Put(record._replace(protected_from_deletion=True)),
-        Put(record._replace(protected_from_deletion=True, description="e", tags="[]")),
-    ]
-    with pytest.raises(AdministrationError):
-        ask.delete_vhost("v")
-    assert core.facts() == []
-
-
-def test_a_virtual_host_takes_all_with_it() -> None:
-    core = core_with("q")
-    ask = core.broker.administration
-    ask.set_policy("/", "p", "", {"expires": 1})
-    ask.set_vhost_limits("/", {"max-queues": 4})
-    core.exchange("x", "fanout", durable=True)
-    core.bind("q", "x")
-    core.bind_exchange("x", "amq.fanout")
-    ask.trace_on("/")
-    core.facts()
-    ask.delete_vhost("/")
-    dropped = core.facts()
-    assert {type(fact) for fact in dropped} == {Drop}
-    assert {type(fact.record): fact.record[:3] for fact in dropped} == {
-        PermissionRecord: ("guest", "/", ".*"),
-        QueueRecord: ("/", "q", "classic"),
-        ExchangeRecord: ("/", "x", "fanout"),
-        BindingRecord: ("/", "amq.fanout", "exchange"),
-        ParameterRecord: ("/", "policy", "p"),
-        VhostRecord: DEFAULT_VHOST[:3],
-    }
-    assert len(dropped) == 8
-
-
-def test_users_are_recorded_once_for_each_change() -> None:
-    core = core_with()
-    users = core.users
-    users.add_user("u", password_hash=b"hash", tags=["a", "b"])
-    record = UserRecord("u", b"hash", '["a","b"]', "{}")
-    users.set_tags("u", ["a", "b"])
-    users.set_tags("u", [])
-    users.set_limits("u", {"max-channels": 1})
-    users.set_limits("u", {"max-channels": 1})
-    users.clear_limits("u")
-    users.clear_limits("u")
-    users.change_password("u", "")
-    assert core.facts() == [
-        Put(record),
-        Put(record._replace(tags="[]")),
-        Put(record._replace(tags="[]", limits='{"max-channels":1}')),
-        Put(record._replace(tags="[]")),
-        Put(record._replace(tags="[]", password_hash=b"")),
-    ]
-    users.set_permissions("u", "/", "a", "b", "c")
-    users.set_permissions("u", "/", "a", "b", "c")
-    users.clear_permissions("u", "/")
-    users.clear_permissions("u", "/")
-    users.set_permissions("u", "/", "", "", "")
-    users.delete_user("u")
-    assert core.facts() == [
-        Put(PermissionRecord("u", "/", "a", "b", "c")),
-        Drop(PermissionRecord("u", "/", "a", "b", "c")),
-        Put(PermissionRecord("u", "/", "", "", "")),
-        Drop(PermissionRecord("u", "/", "", "", "")),
-        Drop(record._replace(tags="[]", password_hash=b"")),
-    ]
-
-
 # --- after a restart
 
 
@@ -358,7 +222,8 @@ def test_defaults_are_for_new_brokers_only() -> None:
     core.users.delete_user("guest")
     after = restarted(core, default_pass="other")
     assert [user.name for user in after.users] == ["admin"]
-    assert after.users.log_in("admin", b"secret", from_loopback=True).permissions == {}
+    assert after.users.log_in("admin", b"secret", from_loopback=True).name == "admin"
+    assert after.vhost.permissions == {}
     core.broker.administration.delete_vhost("/")
     after = restarted(core)
     assert after.broker.vhosts == {}
@@ -369,7 +234,8 @@ def test_defaults_are_for_new_brokers_only() -> None:
 
 def test_the_password_of_the_configuration_is_for_a_new_broker_only() -> None:
     after = restarted(core_with(), default_pass="other")
-    assert after.users.log_in("guest", b"guest", from_loopback=True).permissions == {"/": Permission(*EVERYTHING)}
+    assert after.users.log_in("guest", b"guest", from_loopback=True).name == "guest"
+    assert after.vhost.permissions == {"guest": EVERYTHING}
     with pytest.raises(LoginFailed):
         after.users.log_in("guest", b"other", from_loopback=True)
 
@@ -392,7 +258,7 @@ def test_another_default_virtual_host_has_the_events_now() -> None:
     core.bind("q", "amq.topic", "#")
     after = restarted(core, default_vhost="v")
     assert after.facts() == [Drop(binding_record("amq.rabbitmq.event", "q", "#"))]
-    assert [binding.source.name for binding in after.vhost.queues["q"].bindings] == ["amq.topic"]
+    assert [binding.source.name for binding in after.vhost.bindings_to(after.vhost.queues["q"])] == ["amq.topic"]
     assert after.broker.events.exchange is after.broker.vhosts["v"].exchanges["amq.rabbitmq.event"]
 
 
@@ -476,7 +342,7 @@ def test_any_arguments_survive(table: Table) -> None:
     core.bind("q", "amq.fanout", "", table)
     core.exchange("x", "fanout", durable=True, arguments=table)
     after = restarted(core)
-    (binding,) = after.vhost.queues["q"].bindings
+    (binding,) = after.vhost.bindings_to(after.vhost.queues["q"])
     assert encode_table(binding.arguments) == encode_table(table)
     assert encode_table(after.vhost.exchanges["x"].arguments) == encode_table(core.vhost.exchanges["x"].arguments)
 

@@ -9,11 +9,12 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments
 from tests.core.invariants import check_invariants
+from tests.fifo import as_fifo
 
 KINDS = {"classic": False, "quorum": True}
 
 
-def sac_core(kind: str = "classic", profile: str = "rabbitmq-3.13") -> CoreHarness:
+def sac_world(kind: str = "classic", profile: str = "rabbitmq-3.13") -> CoreHarness:
     core = CoreHarness(profile)
     core.queue("q", durable=True, arguments=arguments(queue_type=kind, single_active_consumer=True))
     return core
@@ -21,7 +22,7 @@ def sac_core(kind: str = "classic", profile: str = "rabbitmq-3.13") -> CoreHarne
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_first_consumer_is_served(kind: str) -> None:
-    core, unacked = sac_core(kind), UnackedDeliveries()
+    core, unacked = sac_world(kind), UnackedDeliveries()
     targets = [FakeTarget() for _ in range(3)]
     consumers = [core.consume("q", unacked, each, tag=str(number)) for number, each in enumerate(targets)]
     core.publish("", "q", "a", "b")
@@ -36,7 +37,7 @@ def test_only_the_first_consumer_is_served(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_messages_wait_for_the_active_consumer(kind: str) -> None:
-    core, unacked = sac_core(kind), UnackedDeliveries()
+    core, unacked = sac_world(kind), UnackedDeliveries()
     active, waiting = FakeTarget(), FakeTarget()
     core.consume("q", unacked, active, prefetch=1)
     core.consume("q", UnackedDeliveries(), waiting)
@@ -54,7 +55,7 @@ def test_messages_wait_for_the_active_consumer(kind: str) -> None:
     [("classic", "rabbitmq-3.13", "high"), ("quorum", "rabbitmq-3.13", "low"), ("quorum", "rabbitmq-4", "high")],
 )
 def test_the_next_one(kind: str, profile: str, next_one: str) -> None:
-    core, first = sac_core(kind, profile), UnackedDeliveries()
+    core, first = sac_world(kind, profile), UnackedDeliveries()
     ends = {name: FakeTarget() for name in ("low", "high", "as high")}
     active = FakeTarget()
     consumer = core.consume("q", first, active, prefetch=1, priority=9)
@@ -69,7 +70,7 @@ def test_the_next_one(kind: str, profile: str, next_one: str) -> None:
 
 
 def test_a_higher_priority_that_comes_later_takes_nothing_away() -> None:
-    core = sac_core()
+    core = sac_world()
     active, late = FakeTarget(), FakeTarget()
     core.consume("q", UnackedDeliveries(), active, priority=-1)
     core.consume("q", UnackedDeliveries(), late, priority=9)
@@ -79,7 +80,7 @@ def test_a_higher_priority_that_comes_later_takes_nothing_away() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_active_consumers_channel_closes(kind: str) -> None:
-    core, unacked = sac_core(kind), UnackedDeliveries()
+    core, unacked = sac_world(kind), UnackedDeliveries()
     active, next_one = FakeTarget(), FakeTarget()
     core.consume("q", unacked, active, prefetch=2)
     heir = UnackedDeliveries()
@@ -91,7 +92,7 @@ def test_the_active_consumers_channel_closes(kind: str) -> None:
 
 
 def test_a_client_that_does_not_read_stays_the_active_one() -> None:
-    core = sac_core()
+    core = sac_world()
     active, waiting = FakeTarget(), FakeTarget()
     consumer = core.consume("q", UnackedDeliveries(), active)
     core.consume("q", UnackedDeliveries(), waiting)
@@ -104,7 +105,7 @@ def test_a_client_that_does_not_read_stays_the_active_one() -> None:
 
 
 def test_a_waiting_client_that_reads_again_is_not_served() -> None:
-    core = sac_core()
+    core = sac_world()
     active, waiting = FakeTarget(), FakeTarget()
     first = core.consume("q", UnackedDeliveries(), active)
     waiting.reading = False
@@ -118,7 +119,7 @@ def test_a_waiting_client_that_reads_again_is_not_served() -> None:
 
 
 def test_basic_get_may_take_what_waits() -> None:
-    core = sac_core()
+    core = sac_world()
     core.consume("q", UnackedDeliveries(), prefetch=1)
     core.publish("", "q", "a", "b")
     got = core.get("q", UnackedDeliveries())
@@ -127,13 +128,13 @@ def test_basic_get_may_take_what_waits() -> None:
 
 
 def test_no_consumer_is_exclusive() -> None:
-    core = sac_core()
+    core = sac_world()
     with pytest.raises(AccessRefused, match="in exclusive use"):
         core.consume("q", UnackedDeliveries(), exclusive=True)
 
 
 def test_when_all_have_left_the_next_one_to_come_is_active() -> None:
-    core, unacked = sac_core(), UnackedDeliveries()
+    core, unacked = sac_world(), UnackedDeliveries()
     for _ in range(2):
         core.consume("q", unacked)
     core.close_channel(unacked)
@@ -174,7 +175,7 @@ def test_version_4_gives_a_quorum_queue_at_once_where_nothing_is_owed() -> None:
 
 def calls_to_close(kind: str, count: int) -> int:
     """How many functions are called when a channel with so many consumers closes, the active one first of all."""
-    core, unacked = sac_core(kind), UnackedDeliveries()
+    core, unacked = sac_world(kind), UnackedDeliveries()
     for number in range(count):
         core.consume("q", unacked, tag=str(number))
     calls = 0
@@ -198,8 +199,8 @@ def test_to_succeed_costs_the_same_however_many_wait(kind: str) -> None:
 
 
 def test_those_who_wait_in_vain_are_forgotten() -> None:
-    core = sac_core()
+    core = sac_world()
     core.consume("q", UnackedDeliveries(), priority=1)
     for number in range(200):
         core.cancel(core.consume("q", UnackedDeliveries(), tag=str(number)))
-    assert len(core.vhost.queues["q"].successors) < 10
+    assert len(as_fifo(core.vhost.queues["q"]).dispatch.successors) < 10

@@ -3,8 +3,8 @@
 import pytest
 
 from amqpy.core.broker import READ_UNIT
+from amqpy.core.consumer import UNSENT_MAX
 from amqpy.core.message import Message
-from amqpy.core.queues.dispatch import UNSENT_MAX
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.core.resources import UNSENT_MIN, UNSENT_SHARE
 from amqpy.core.unacked import UnackedDeliveries

@@ -1,13 +1,18 @@
 """What a channel's client owes, held against a plain dict."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.core.message import Message
-from amqpy.core.unacked import Delivery, UnackedDeliveries, commands
+from amqpy.core.unacked import UnackedDeliveries, commands
 from amqpy.errors import PreconditionFailed
 from tests.core.core_harness import CoreHarness, arguments
+
+if TYPE_CHECKING:
+    from amqpy.core.consumer import Delivery
 
 TAKE = st.tuples(st.just("take"), st.integers(0, 12), st.booleans())
 OTHER = st.tuples(st.sampled_from(["owe", "owe", "owe", "pass", "take all", "put back"]), st.just(0), st.just(False))

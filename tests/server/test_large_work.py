@@ -31,7 +31,7 @@ async def test_it_goes_on_by_itself_and_then_its_client_is_heard(autojump_clock:
     work = server.broker.work
 
     def count() -> None:
-        turns.append(len(server.broker.vhosts["/"].queues["q"].ready))
+        turns.append(server.broker.vhosts["/"].queues["q"].ready_count)
         work()
 
     server.broker.work = count  # type: ignore[method-assign]

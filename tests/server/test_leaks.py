@@ -19,8 +19,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from amqpy.amqp.basic_methods import ConsumerTarget
 from amqpy.amqp.channel import ChannelSession as ChannelSession
 from amqpy.amqp.connection import ConnectionSession
+from amqpy.core.consumer import Consumer
 from amqpy.core.message import Message
-from amqpy.core.queues.dispatch import Consumer
 from amqpy.core.queues.queue import Queue as CoreQueue
 from amqpy.server.connection_tasks import ConnectionTasks
 from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok

@@ -7,7 +7,7 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from amqpy.core.administration.limits import VHOST_LIMITS, errors_in_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
@@ -17,13 +17,16 @@ from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.durability import encoding
 from amqpy.core.durability.encoding import GLOBAL, OPERATOR_POLICY, POLICY
 from amqpy.core.events import event_properties as told
+from amqpy.core.events.events import Events
+from amqpy.core.events.internal_publisher import InternalPublisher
 from amqpy.core.events.tracing import Tracer
 from amqpy.core.jobs import Steps, each
-from amqpy.core.vhost import RULE_UNITS, Metadata, Vhost
+from amqpy.core.resources import Resources
+from amqpy.core.scheduler import Scheduler
+from amqpy.core.vhost import RULE_UNITS, Vhost
+from amqpy.core.vhost_metadata import Metadata
+from amqpy.core.vhosts import Vhosts
 from amqpy.errors import AdministrationError
-
-if TYPE_CHECKING:
-    from amqpy.core.broker import Broker
 
 _MISSING: Final = object()
 VHOST_LIMITS_COMPONENT: Final = "vhost-limits"
@@ -56,19 +59,28 @@ COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
 
 
 class Administration:
-    """The operations of an administrator, on a broker."""
+    """The operations of an administrator on a broker, of which these are parts; `settle` is its own."""
 
-    def __init__(self, broker: "Broker") -> None:
-        self._broker = broker
-        self._events = broker.events
-        self._scheduler = broker.scheduler
+    def __init__(
+        self,
+        vhosts: Vhosts,
+        scheduler: Scheduler,
+        events: Events,
+        publisher: InternalPublisher,
+        resources: Resources,
+        settle: Callable[[], None],
+    ) -> None:
+        self._vhosts = vhosts
+        self._scheduler = scheduler
+        self._events = events
+        self._publisher = publisher
+        self._resources = resources
+        self._settle = settle
         self._globals: dict[str, Any] = {}
-        self.on_vhost_deleted: list[Callable[[str], None]] = []
-        """Called with the name of a virtual host before it is deleted."""
 
     def vhost(self, name: str) -> Vhost:
         """Finds a virtual host. Raises AdministrationError if it does not exist."""
-        vhost = self._broker.vhosts.get(name)
+        vhost = self._vhosts.get(name)
         if vhost is None:
             raise AdministrationError(f"Virtual host '{name}' does not exist", missing=True)
         return vhost
@@ -201,7 +213,7 @@ class Administration:
 
     def parameters(self, vhost: str | None = None, component: str | None = None) -> list[Parameter]:
         """The parameters of one virtual host or of all, of one component or of all; policies only if asked for."""
-        vhosts = self._broker.vhosts.values() if vhost is None else [self.vhost(vhost)]
+        vhosts = self._vhosts.values() if vhost is None else [self.vhost(vhost)]
         found = (parameter for each in vhosts for parameter in _parameters_of(each))
         if component is None:
             return [parameter for parameter in found if parameter.component != POLICY]
@@ -223,7 +235,7 @@ class Administration:
         del self._globals[name]
         self._scheduler.drop(encoding.of_parameter("", GLOBAL, name))
         # Older versions of RabbitMQ tell parameter.set, without a value.
-        event = "parameter.cleared" if self._broker.profile.tells_of_clearing else "parameter.set"
+        event = "parameter.cleared" if self._vhosts.profile.tells_of_clearing else "parameter.set"
         self._tell_of_parameter(event, name, GLOBAL, None)
 
     def global_parameters(self) -> list[Parameter]:
@@ -272,8 +284,8 @@ class Administration:
         """Adds a virtual host, or changes the metadata of an existing one. None leaves a value as it is."""
         if default_queue_type is not None and default_queue_type not in QUEUE_TYPES_KNOWN:
             raise AdministrationError("Unsupported default queue type")
-        known = self._broker.vhosts.get(name)
-        before = self._broker.default_metadata if known is None else known.metadata
+        known = self._vhosts.get(name)
+        before = self._vhosts.default_metadata if known is None else known.metadata
         metadata = Metadata(
             description,
             tuple(tags),
@@ -281,21 +293,34 @@ class Administration:
             before.protected_from_deletion if protected_from_deletion is None else protected_from_deletion,
         )
         if known is None:
-            vhost = self._broker.add_vhost(name, metadata)
+            vhost = self._vhosts.add(name, metadata)
         else:
             vhost = known
             self._change_metadata(vhost, metadata)
         event = "vhost.created" if known is None else "vhost.updated"
-        self._events.tell(event, told.of_vhost, vhost, self._broker.node, self._events.administrator)
+        self._events.tell(
+            event,
+            told.of_vhost,
+            name,
+            metadata,
+            vhost.profile,
+            self._events.node,
+            self._events.administrator,
+            tracing=vhost.tracing,
+        )
 
     def delete_vhost(self, name: str) -> None:
         """Deletes a virtual host with everything in it, and closes the connections to it."""
         vhost = self.vhost(name)
         if vhost.metadata.protected_from_deletion:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
-        for forget in self.on_vhost_deleted:
-            forget(name)
+        self._clear_permissions(vhost, self._events.administrator)
         self._scheduler.jobs.do(self._delete_vhost(vhost, self._events.administrator))
+
+    def _clear_permissions(self, vhost: Vhost, administrator: str) -> None:
+        for user_name in list(vhost.permissions):
+            vhost.set_permission(user_name, None)
+            self._events.tell("permission.deleted", told.of_permission, user_name, vhost.name, administrator)
 
     def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
         # As long as its connections are open, they may declare more.
@@ -306,14 +331,15 @@ class Administration:
             for exchange in each(vhost.exchanges.values()):
                 if not exchange.deleted:
                     yield from vhost.take_exchange(exchange, administrator)
-        if self._broker.vhosts.pop(vhost.name, None) is None:
+        if self._vhosts.pop(vhost.name, None) is None:
             return
+        self._clear_permissions(vhost, administrator)  # those set meanwhile
         self._events.tell("vhost.deleted", told.named, vhost.name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)
-        self._scheduler.drop(encoding.of_vhost(vhost))
+        self._scheduler.drop(encoding.of_vhost(vhost.name, vhost.metadata))
         # Consumers are notified first, as if their queues were deleted one by one.
-        self._broker.settle()
+        self._settle()
         for client in list(vhost.clients):
             client.close(f"vhost '{vhost.name}' is deleted")
 
@@ -324,7 +350,7 @@ class Administration:
     def _change_metadata(self, vhost: Vhost, metadata: Metadata) -> None:
         if metadata != vhost.metadata:
             vhost.metadata = metadata
-            self._scheduler.put(encoding.of_vhost(vhost))
+            self._scheduler.put(encoding.of_vhost(vhost.name, vhost.metadata))
 
     # --- resources
 
@@ -333,25 +359,24 @@ class Administration:
     ) -> None:
         """Sets the memory that the broker may use before publishers are blocked: a fraction of all memory, or a size,
         perhaps with a unit. A fraction of 0 blocks them in any case."""
-        self._broker.resources.limit_memory(check_memory_limit(fraction, absolute))
+        self._resources.limit_memory(check_memory_limit(fraction, absolute))
 
     def set_disk_free_limit(
         self, absolute: int | str | None = None, *, mem_relative: float | str | None = None
     ) -> None:
         """Sets the space on disk that must be free: a size, perhaps with a unit, or a multiple of the memory."""
-        self._broker.resources.limit_disk(check_disk_limit(absolute, mem_relative))
+        self._resources.limit_disk(check_disk_limit(absolute, mem_relative))
 
     # --- tracing
 
     def trace_on(self, vhost: str) -> None:
         where = self.vhost(vhost)
         if not where.tracing:
-            where.trace(Tracer(where, self._broker.internal_publisher, self._broker.node))
+            where.trace(Tracer(where.name, where.exchanges, self._publisher, self._events.node))
 
     def trace_off(self, vhost: str) -> None:
         where = self.vhost(vhost)
-        if where.tracer is not None:
-            where.tracer.detach()
+        if where.tracing:
             where.trace(None)
 
 

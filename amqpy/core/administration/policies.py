@@ -14,7 +14,7 @@ import re
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.administration.validation import (
@@ -40,11 +40,10 @@ from amqpy.core.arguments import (
     options_of,
     settings_of,
 )
+from amqpy.core.effective_policy import NO_POLICY, EffectivePolicy
+from amqpy.core.exchanges import Exchange
+from amqpy.core.queues.queue import Queue
 from amqpy.profile import Profile
-
-if TYPE_CHECKING:
-    from amqpy.core.exchanges import Exchange
-    from amqpy.core.queues.queue import Queue
 
 EXCHANGE: Final = "exchange"
 """The name of exchanges in `APPLY_TO`, beside the queue types."""
@@ -229,17 +228,6 @@ class Policies:
         return None
 
 
-class EffectivePolicy(NamedTuple):
-    """The names of the policies that apply to a queue or an exchange, and their merged definition."""
-
-    policy: str | None
-    operator_policy: str | None
-    definition: Definition
-
-
-NO_POLICY: Final = EffectivePolicy(None, None, {})
-
-
 class PolicySet:
     """Both kinds of policies of a virtual host."""
 
@@ -248,14 +236,14 @@ class PolicySet:
         self.policies = Policies(types)
         self.operator_policies = Policies(types)
 
-    def apply_to_queue(self, queue: "Queue", *, new: bool = False) -> None:
+    def apply_to_queue(self, queue: Queue, *, new: bool = False) -> None:
         """Configures the queue, if it is new or its merged definition has changed."""
         before, queue.policy = queue.policy, self._rule(queue.type, queue.name)
         if new or queue.policy.definition != before.definition:
             options = options_of(queue.vhost.profile)
             queue.configure(settings_of(queue.arguments, queue.policy.definition, options))
 
-    def apply_to_exchange(self, exchange: "Exchange") -> bool:
+    def apply_to_exchange(self, exchange: Exchange) -> bool:
         """Configures the exchange, if its merged definition has changed. True if it has."""
         before, exchange.policy = exchange.policy, self._rule(EXCHANGE, exchange.name)
         if exchange.policy.definition == before.definition:

@@ -8,15 +8,13 @@ others).
 """
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from amqpy.core.durability.records import BindingRecord, ExchangeRecord, ParameterRecord, QueueRecord, VhostRecord
+from amqpy.core.exchanges import Binding, Exchange
+from amqpy.core.queues.queue import Queue
+from amqpy.core.vhost_metadata import Metadata
 from amqpy.wire.values import encode_table
-
-if TYPE_CHECKING:
-    from amqpy.core.exchanges import Binding, Exchange
-    from amqpy.core.queues.queue import Queue
-    from amqpy.core.vhost import Vhost
 
 POLICY: Final = "policy"
 OPERATOR_POLICY: Final = "operator_policy"
@@ -29,19 +27,18 @@ def as_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def is_predeclared(exchange: "Exchange") -> bool:
+def is_predeclared(exchange: Exchange) -> bool:
     """True if each virtual host has the exchange from the start. Clients cannot declare or delete such names."""
     return not exchange.name or exchange.name.startswith("amq.")
 
 
-def is_recorded(exchange: "Exchange") -> bool:
+def is_recorded(exchange: Exchange) -> bool:
     return exchange.durable and not is_predeclared(exchange)
 
 
-def of_vhost(vhost: "Vhost") -> VhostRecord:
-    metadata = vhost.metadata
+def of_vhost(name: str, metadata: Metadata) -> VhostRecord:
     return VhostRecord(
-        vhost.name,
+        name,
         metadata.description,
         as_json(metadata.tags),
         metadata.default_queue_type,
@@ -53,7 +50,7 @@ def of_parameter(vhost: str, component: str, name: str, value: object = None) ->
     return ParameterRecord(vhost, component, name, as_json(value))
 
 
-def of_exchange(exchange: "Exchange") -> ExchangeRecord:
+def of_exchange(exchange: Exchange) -> ExchangeRecord:
     return ExchangeRecord(
         exchange.vhost.name,
         exchange.name,
@@ -64,11 +61,11 @@ def of_exchange(exchange: "Exchange") -> ExchangeRecord:
     )
 
 
-def of_queue(queue: "Queue") -> QueueRecord:
+def of_queue(queue: Queue) -> QueueRecord:
     return QueueRecord(queue.vhost.name, queue.name, queue.type, queue.auto_delete, encode_table(queue.arguments))
 
 
-def of_binding(binding: "Binding") -> BindingRecord:
+def of_binding(binding: Binding) -> BindingRecord:
     return BindingRecord(
         binding.source.vhost.name,
         binding.source.name,

@@ -11,11 +11,11 @@ Source: `rabbit_vhost:recover`, `rabbit_exchange:recover`, `rabbit_binding:recov
 """
 
 import json
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
 
-from amqpy.core.administration.administration import place_parameter
+from amqpy.core.administration.administration import Administration, place_parameter
 from amqpy.core.durability.encoding import GLOBAL
+from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import (
     NOTHING,
     BindingRecord,
@@ -32,16 +32,16 @@ from amqpy.core.durability.records import (
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
+from amqpy.core.permissions import Permission
 from amqpy.core.queues.delayed_retry import HELD_LEVEL
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.topology import QUEUE_TYPES
-from amqpy.core.vhost import Metadata, Vhost
+from amqpy.core.vhost import Vhost
+from amqpy.core.vhost_metadata import Metadata
+from amqpy.core.vhosts import Vhosts
 from amqpy.wire.values import decode_table
-
-if TYPE_CHECKING:
-    from amqpy.core.broker import Broker
 
 
 def is_new(records: Iterable[Record]) -> bool:
@@ -49,37 +49,40 @@ def is_new(records: Iterable[Record]) -> bool:
     return not any(isinstance(record, VhostRecord | UserRecord | PermissionRecord) for record in records)
 
 
-def restore(broker: "Broker", records: Iterable[Record]) -> None:
-    """Restores everything but users and permissions, which `Users` restores. An object that a record refers to comes
+def restore(vhosts: Vhosts, administration: Administration, records: Iterable[Record]) -> None:
+    """Restores everything but users, which `Users` restores. An object that a record refers to comes
     before it (see `records.KEYS`)."""
     for record in records:
         match record:
             case VhostRecord():
-                broker.place_vhost(record.name, _metadata_of(record))
+                vhosts.place(record.name, _metadata_of(record))
+            case PermissionRecord(name, vhost, configure, write, read):
+                vhosts[vhost].permissions[name] = Permission(configure, write, read)
             case ParameterRecord(component=component) if component == GLOBAL:
-                broker.administration.place_global_parameter(record.name, json.loads(record.value))
+                administration.place_global_parameter(record.name, json.loads(record.value))
             case ParameterRecord():
-                place_parameter(broker.vhosts[record.vhost], record.component, record.name, json.loads(record.value))
+                place_parameter(vhosts[record.vhost], record.component, record.name, json.loads(record.value))
             case ExchangeRecord():
-                _restore_exchange(broker.vhosts[record.vhost], record)
+                _restore_exchange(vhosts[record.vhost], record)
             case QueueRecord():
-                _restore_queue(broker.vhosts[record.vhost], record)
+                _restore_queue(vhosts[record.vhost], record)
             case BindingRecord():
-                _restore_binding(broker.vhosts[record.vhost], record)
+                _restore_binding(vhosts[record.vhost], record)
 
 
 def restore_messages(
-    broker: "Broker", loaded: Loaded, read_lane: Callable[[int], Iterable[tuple[int, Message, int]]]
+    vhosts: Mapping[str, Vhost],
+    journal: Journal,
+    loaded: Loaded,
+    read_lane: Callable[[int], Iterable[tuple[int, Message, int]]],
 ) -> None:
     """Restores the messages in the lanes of restored queues and exchanges. `read_lane` yields all messages of a lane,
     with positions and due times. If the last shutdown was not clean, all messages count as perhaps delivered."""
-    journal = broker.scheduler.journal
-    assert journal is not None
     recorded = [record for record in loaded.records if isinstance(record, LaneRecord)]
     journal.use_lanes({*(record.number for record in recorded), *loaded.lanes, *loaded.garbage})
     for record in recorded:
         state = loaded.lanes.get(record.number, NOTHING)
-        match _owner_of(broker, record):
+        match _owner_of(vhosts, record):
             case QuorumQueue() as queue if record.level == HELD_LEVEL:
                 queue.restore_held(record.number, read_lane(record.number))
             case Queue() as queue:
@@ -88,21 +91,21 @@ def restore_messages(
                 exchange.waiting.restore(record.number, read_lane(record.number))
             case _:
                 journal.close_lane(record.number, record)
-    for vhost in broker.vhosts.values():
+    for vhost in vhosts.values():
         for queue in vhost.queues.values():
             queue.restored()
 
 
-def _owner_of(broker: "Broker", record: LaneRecord) -> Queue | Exchange | None:
-    vhost = broker.vhosts.get(record.vhost)
+def _owner_of(vhosts: Mapping[str, Vhost], record: LaneRecord) -> Queue | Exchange | None:
+    vhost = vhosts.get(record.vhost)
     if vhost is None:
         return None
     return vhost.queues.get(record.owner) if record.owner_kind == "queue" else vhost.exchanges.get(record.owner)
 
 
-def note_fronts(broker: "Broker") -> None:
+def note_fronts(vhosts: Mapping[str, Vhost]) -> None:
     """Records at a clean shutdown which messages were delivered, for `restore_messages`."""
-    for vhost in broker.vhosts.values():
+    for vhost in vhosts.values():
         for queue in vhost.queues.values():
             for lane in queue.lanes():
                 if isinstance(lane, PagedFifo):

@@ -50,5 +50,5 @@ def open_broker(
         entries = source.read_lane(number, unix_offset_ms=unix_offset_ms())
         return ((position, message, due_at_ms or 0) for position, message, due_at_ms in entries)
 
-    recovery.restore_messages(broker, loaded, read_lane)
+    recovery.restore_messages(broker.vhosts, journal, loaded, read_lane)
     return broker, loaded

@@ -7,20 +7,19 @@ Source: the calls of `rabbit_event:notify` in RabbitMQ; the exchange type's `fmt
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import CLASSIC, QUORUM
+from amqpy.core.consumer import Consumer
 from amqpy.core.events.events import EventProperties
+from amqpy.core.exchanges import Binding, Exchange
+from amqpy.core.ports import Origin
+from amqpy.core.queues.queue import Queue
+from amqpy.core.vhost_metadata import Metadata
 from amqpy.errors import erlang_atom, erlang_text
+from amqpy.profile import Profile
 from amqpy.wire.values import Table, as_erlang, fields_of
-
-if TYPE_CHECKING:
-    from amqpy.core.exchanges import Binding, Exchange
-    from amqpy.core.ports import Origin
-    from amqpy.core.queues.dispatch import Consumer
-    from amqpy.core.queues.queue import Queue
-    from amqpy.core.vhost import Vhost
 
 ACTOR = "user_who_performed_action"
 
@@ -33,7 +32,7 @@ def erlang_rows(table: Table, *, by_name: bool = False) -> list[str]:
     return [f"{{{erlang_text(name)},{field.kind},{as_erlang(field)}}}" for name, field in fields]
 
 
-def of_queue(queue: "Queue", node: str, actor: str) -> EventProperties:
+def of_queue(queue: Queue, node: str, actor: str) -> EventProperties:
     """queue.created"""
     properties: dict[str, object] = {
         "name": queue.name,
@@ -51,12 +50,12 @@ def of_queue(queue: "Queue", node: str, actor: str) -> EventProperties:
     return properties | told | {"owner_pid": "" if queue.owner is None else queue.owner.pid}
 
 
-def erlang_type(queue: "Queue") -> str:
+def erlang_type(queue: Queue) -> str:
     """The name of the Erlang module of a queue's type."""
     return f"rabbit_{queue.type}_queue"
 
 
-def of_exchange(exchange: "Exchange", actor: str) -> EventProperties:
+def of_exchange(exchange: Exchange, actor: str) -> EventProperties:
     """exchange.created"""
     return {
         "name": exchange.name,
@@ -71,18 +70,18 @@ def of_exchange(exchange: "Exchange", actor: str) -> EventProperties:
     }
 
 
-def of_deletion(gone: "Queue | Exchange", actor: str) -> EventProperties:
+def of_deletion(gone: Queue | Exchange, actor: str) -> EventProperties:
     """exchange.deleted"""
     return {"name": gone.name, "vhost": gone.vhost.name, ACTOR: actor}
 
 
-def of_queue_gone(queue: "Queue", actor: str) -> EventProperties:
+def of_queue_gone(queue: Queue, actor: str) -> EventProperties:
     """queue.deleted"""
     kind = {"type": erlang_type(queue)} if "type" in queue.vhost.profile.more_event_properties else {}
     return {**of_deletion(queue, actor), **kind}
 
 
-def of_binding(binding: "Binding", actor: str) -> EventProperties:
+def of_binding(binding: Binding, actor: str) -> EventProperties:
     """binding.created, binding.deleted"""
     return {
         "source_name": binding.source.name,
@@ -96,7 +95,7 @@ def of_binding(binding: "Binding", actor: str) -> EventProperties:
     }
 
 
-def of_consumer(consumer: "Consumer", prefetch: int, actor: str) -> EventProperties:
+def of_consumer(consumer: Consumer, prefetch: int, actor: str) -> EventProperties:
     """consumer.created"""
     return {
         **of_consumer_gone(consumer, actor),
@@ -107,7 +106,7 @@ def of_consumer(consumer: "Consumer", prefetch: int, actor: str) -> EventPropert
     }
 
 
-def of_consumer_gone(consumer: "Consumer", actor: str | None) -> EventProperties:
+def of_consumer_gone(consumer: Consumer, actor: str | None) -> EventProperties:
     """consumer.deleted"""
     properties = {
         "consumer_tag": consumer.tag,
@@ -118,7 +117,7 @@ def of_consumer_gone(consumer: "Consumer", actor: str | None) -> EventProperties
     return properties if actor is None else properties | {ACTOR: actor}
 
 
-def of_channel(origin: "Origin", connection_pid: str, vhost: str) -> EventProperties:
+def of_channel(origin: Origin, connection_pid: str, vhost: str) -> EventProperties:
     """channel.created"""
     return {
         "pid": origin.pid,
@@ -131,28 +130,29 @@ def of_channel(origin: "Origin", connection_pid: str, vhost: str) -> EventProper
     }
 
 
-def of_vhost(vhost: "Vhost", node: str, actor: str) -> EventProperties:
+def of_vhost(
+    name: str, metadata: Metadata, profile: Profile, node: str, actor: str, *, tracing: bool
+) -> EventProperties:
     """vhost.created, vhost.updated"""
-    metadata = vhost.metadata
     tags = [erlang_atom(tag) for tag in metadata.tags]
     shown = {"description": as_erlang_term(metadata.description), "tags": f"[{','.join(tags)}]"}
-    default_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
+    default_type = metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
     if default_type is not None:
         shown["default_queue_type"] = as_erlang_term(default_type)
     # Newer Erlang prints keys in the order in which the atoms were made.
-    in_order = list(shown.items()) if vhost.profile.always_names_type else sorted(shown.items())
+    in_order = list(shown.items()) if profile.always_names_type else sorted(shown.items())
     return {
-        "name": vhost.name,
+        "name": name,
         "description": metadata.description,
         "tags": list(metadata.tags),
         "default_queue_type": default_type or "undefined",
         **(
             {"protected_from_deletion": metadata.protected_from_deletion}
-            if "protected_from_deletion" in vhost.profile.more_event_properties
+            if "protected_from_deletion" in profile.more_event_properties
             else {}
         ),
-        "metadata": f"#{{{','.join(f'{name} => {value}' for name, value in in_order)}}}",
-        "tracing": vhost.tracing,
+        "metadata": f"#{{{','.join(f'{key} => {value}' for key, value in in_order)}}}",
+        "tracing": tracing,
         "cluster_state": {node: "running"},
         ACTOR: actor,
     }
@@ -168,7 +168,7 @@ def of_policy(name: str, vhost: str, actor: str, value: Mapping[str, Any] | None
     return {"name": name, "vhost": vhost, ACTOR: actor, **(value or {})}
 
 
-def of_queue_policy(queue: "Queue", actor: str, value: Mapping[str, Any] | None) -> EventProperties:
+def of_queue_policy(queue: Queue, actor: str, value: Mapping[str, Any] | None) -> EventProperties:
     """queue.policy.updated; queue.policy.cleared without a value"""
     return {"name": queue.name, "vhost": queue.vhost.name, "type": erlang_type(queue), ACTOR: actor, **(value or {})}
 

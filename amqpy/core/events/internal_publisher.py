@@ -47,4 +47,4 @@ class InternalPublisher:
     def on_timer(self) -> None:
         while self._waiting:
             exchange, message = self._waiting.popleft()
-            exchange.vhost.router.publish(exchange, message)
+            exchange.vhost.publish(exchange, message)

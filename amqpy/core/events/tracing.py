@@ -7,20 +7,17 @@ not traced, nor are the broker's own messages (dead letters, events).
 Source: `rabbit_trace`.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from amqpy.core.consumer import Consumer
+from amqpy.core.events.internal_publisher import InternalPublisher
+from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, Target
 from amqpy.core.ports import DeliveryTarget, Origin
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-
-if TYPE_CHECKING:
-    from amqpy.core.events.internal_publisher import InternalPublisher
-    from amqpy.core.queues.dispatch import Consumer
-    from amqpy.core.vhost import Vhost
 
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
 _INTS = 1 << 32
@@ -29,24 +26,20 @@ _INTS = 1 << 32
 class Tracer:
     """The firehose of a virtual host."""
 
-    def __init__(self, vhost: "Vhost", publisher: "InternalPublisher", node: str) -> None:
+    def __init__(self, vhost: str, exchanges: Mapping[str, Exchange], publisher: InternalPublisher, node: str) -> None:
         self._vhost = vhost
+        self._exchanges = exchanges
         self._publisher = publisher
         self._node = node
-        for queue in vhost.queues.values():
-            for consumer in queue.consumers:
-                self.attach(consumer)
 
-    def attach(self, consumer: "Consumer") -> None:
+    def attach(self, consumer: Consumer) -> None:
         """Starts to copy the deliveries to this consumer."""
         consumer.target = _Tapped(consumer.target, consumer.queue.name, consumer.unacked.origin, self)
 
-    def detach(self) -> None:
-        """Stops to copy deliveries."""
-        for queue in self._vhost.queues.values():
-            for consumer in queue.consumers:
-                if isinstance(consumer.target, _Tapped):
-                    consumer.target = consumer.target.target
+    def detach(self, consumer: Consumer) -> None:
+        """Stops to copy the deliveries to this consumer."""
+        if isinstance(consumer.target, _Tapped):
+            consumer.target = consumer.target.target
 
     def published(self, message: Message, targets: Iterable[Target], origin: Origin) -> None:
         """Copies a message that a client published to these targets."""
@@ -69,7 +62,7 @@ class Tracer:
             self._copy(message, f"deliver.{queue}", redelivered=Field("signedint", int(redelivered)), **fields)
 
     def _copy(self, message: Message, routing_key: str, **fields: Field) -> None:
-        exchange = self._vhost.exchanges.get(TRACE_EXCHANGE)
+        exchange = self._exchanges.get(TRACE_EXCHANGE)
         if exchange is None or not (exchange.bindings or exchange.alternate):
             return
         headers = {
@@ -111,9 +104,9 @@ def _texts(values: Iterable[str]) -> Field:
     return array_field(Field("longstr", value) for value in values)
 
 
-def _fields_of(origin: Origin, vhost: "Vhost") -> Table:
+def _fields_of(origin: Origin, vhost: str) -> Table:
     return {
-        "vhost": Field("longstr", vhost.name),
+        "vhost": Field("longstr", vhost),
         "connection": Field("longstr", origin.connection),
         "channel": Field("signedint", origin.number),
         "user": Field("longstr", origin.user),

@@ -136,7 +136,7 @@ class WaitingRoom:
             if due_at_ms is None or due_at_ms > now_ms:
                 break
             message = DeferredMessage.since(due_at_ms, messages.pop()).again(now_ms)
-            vhost.router.publish(self._exchange, message)
+            vhost.publish(self._exchange, message)
         self._watch(after_ms=now_ms)
 
     def close(self) -> None:

@@ -7,23 +7,23 @@ remembered).
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
-from amqpy.core.administration.policies import NO_POLICY
 from amqpy.core.arguments import Definition
-from amqpy.core.message import Keys, MessageView, Target
+from amqpy.core.effective_policy import NO_POLICY
+from amqpy.core.message import Keys, Message, MessageView, Target
+from amqpy.core.scheduler import Scheduler
 from amqpy.errors import CommandInvalid, PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table, entries_of, join_table
 
 if TYPE_CHECKING:
     from amqpy.core.queues.queue import Queue
-    from amqpy.core.vhost import Vhost
 
 Destination: TypeAlias = "Queue | Exchange"
 
-Identity: TypeAlias = "tuple[Destination, str, bytes]"
+Identity: TypeAlias = tuple[Destination, str, bytes]
 
 EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
 
@@ -65,6 +65,23 @@ class Binding:
         return self.source.durable and self.destination.durable
 
 
+class ExchangeHost(Protocol):
+    """The virtual host of an exchange, as the exchange sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def profile(self) -> Profile: ...
+    @property
+    def scheduler(self) -> Scheduler: ...
+    @property
+    def choose(self) -> Callable[[int], int]:
+        """Makes a random number below the one it is given."""
+
+    def publish(self, exchange: "Exchange", message: Message) -> object:
+        """Publishes a message of the broker's own."""
+
+
 class Exchange:
     """An exchange of a vhost and the bindings it is the source of."""
 
@@ -77,7 +94,7 @@ class Exchange:
 
     def __init__(
         self,
-        vhost: "Vhost",
+        vhost: ExchangeHost,
         name: str,
         *,
         durable: bool,
@@ -95,8 +112,6 @@ class Exchange:
         self.deleted = False
         self.configure({})
         self.bindings: dict[Identity, Binding] = {}
-        self.incoming: dict[Binding, None] = {}
-        """The bindings of other exchanges that lead here."""
         self.prepare()
 
     def configure(self, definition: Definition) -> None:

@@ -7,18 +7,14 @@ Source: `rabbit_exchange_type_recent_history`.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from amqpy.core.exchanges.exchange import Binding, Destination
+from amqpy.core.exchanges.exchange import Binding, Destination, ExchangeHost
 from amqpy.core.exchanges.fanout import FanoutExchange
 from amqpy.core.message import DeferredMessage, Keys, MessageView
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, as_erlang
-
-if TYPE_CHECKING:
-    from amqpy.core.vhost import Vhost
 
 LENGTH = "x-recent-history-length"
 DEFAULT_LENGTH = 20
@@ -61,7 +57,7 @@ class RecentHistoryExchange(FanoutExchange):
 class Replay:
     """Publishes the history to a new destination when the operation that bound it is over (`TimerTarget`)."""
 
-    def __init__(self, vhost: "Vhost", destination: Destination, history: Sequence[DeferredMessage]) -> None:
+    def __init__(self, vhost: ExchangeHost, destination: Destination, history: Sequence[DeferredMessage]) -> None:
         self._vhost = vhost
         self._destination = destination
         self._history = history
@@ -73,4 +69,4 @@ class Replay:
                 self._destination.publish(kept.again(now_ms))
             return
         for kept in reversed(self._history):
-            self._vhost.router.publish(self._destination, kept.again(now_ms))
+            self._vhost.publish(self._destination, kept.again(now_ms))

@@ -9,11 +9,11 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_classic_queue`, `rabbit_amqqueue_proce
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import CLASSIC
+from amqpy.core.consumer import ReturnWay
 from amqpy.core.message import Message
-from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import READ_MAX, ReturnWay
+from amqpy.core.queues.queue import READ_MAX
 from amqpy.wire.properties import priority_of
 
 
@@ -57,8 +57,9 @@ class ClassicQueue(FifoQueue):
                 self.finish_draining()
             return self._admit(message)
         ready = self.ready
-        if self.ready_consumers and not ready.never_delivered and not ready.requeued:
-            consumer = self._next_consumer()
+        dispatch = self.dispatch
+        if dispatch.ready_consumers and not ready.never_delivered and not ready.requeued:
+            consumer = dispatch.next_consumer()
             if consumer is not None:
                 consumer.deliver(ready.append_and_pop(message), message, False)
                 return False
@@ -79,17 +80,19 @@ class ClassicQueue(FifoQueue):
         message = self._with_ttl(message)
         if message.expires_at_ms is not None and not self.may_expire:
             self.may_expire = True
-            self.end_patience()
-            self.may_expire = True  # also if nothing is ready any more
+            if self.consumers:
+                self.end_patience()
+                self.may_expire = True  # also if nothing is ready any more
         ready = self.ready
-        if self.ready_consumers and not ready.never_delivered and not ready.requeued:
-            consumer = self._next_consumer()
+        dispatch = self.dispatch
+        if dispatch.ready_consumers and not ready.never_delivered and not ready.requeued:
+            consumer = dispatch.next_consumer()
             if consumer is not None:
                 consumer.deliver(ready.append_and_pop(message), message, False)
                 return False
         ready.append(message)
         if settings.overflow == "drop-head":
-            drop_excess(self)
+            self.drop_excess()
         if message.expires_at_ms is not None:
             self._note_expiry(message.expires_at_ms)
         elif self.may_expire:
@@ -118,7 +121,7 @@ class ClassicQueue(FifoQueue):
             return
         ready, journal = self.ready, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
-        while (ready.never_delivered or ready.requeued) and (consumer := self._next_consumer()) is not None:
+        while (ready.never_delivered or ready.requeued) and (consumer := self.dispatch.next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
             if journal is not None and journal.read_size > read_max:
@@ -131,7 +134,7 @@ class ClassicQueue(FifoQueue):
             return
         ready, journal = self.ready, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
-        while self.drop_expired() and (consumer := self._next_consumer()) is not None:
+        while self.drop_expired() and (consumer := self.dispatch.next_consumer()) is not None:
             position, message, returned = ready.pop()
             consumer.deliver(position, message, returned)
             if journal is not None and journal.read_size > read_max:
@@ -157,7 +160,7 @@ class ClassicQueue(FifoQueue):
         """Requeues an unacknowledged message at its old position."""
         self.unacked_count -= 1
         self.ready.put_back(position, message)
-        if self.ready_consumers:
+        if self.dispatch.ready_consumers:
             self.scheduler.queues_to_drain[self] = None
         if message.expires_at_ms is not None or self.may_expire:
             self.may_expire = True
@@ -165,4 +168,4 @@ class ClassicQueue(FifoQueue):
 
     def requeued(self) -> None:
         if self.settings.overflow == "drop-head":
-            drop_excess(self)
+            self.drop_excess()

@@ -8,18 +8,14 @@ Source: `rabbit_fifo` (4.3), `rabbit_fifo_dlx`, `rabbit_fifo_dlx_worker`.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from amqpy.core.arguments import Settings
 from amqpy.core.durability.records import LaneRecord
 from amqpy.core.message import Message
+from amqpy.core.names import Named
 from amqpy.core.queues.delayed_messages import DelayedMessages
-
-if TYPE_CHECKING:
-    from amqpy.core.arguments import Settings
-    from amqpy.core.queues.queue import Queue
-    from amqpy.core.scheduler import Scheduler
-    from amqpy.core.vhost import Vhost
-
+from amqpy.core.scheduler import DeadLetterSource, Scheduler
 
 HELD_LEVEL: Final = 33
 """The level of the lane in the store that holds these messages, beside those of ready ones (`RETURNED_LEVEL`)."""
@@ -28,10 +24,13 @@ HELD_LEVEL: Final = 33
 class RetryingQueue(Protocol):
     """A queue, as delayed retry sees it."""
 
-    vhost: "Vhost"
-    name: str
-    scheduler: "Scheduler"
-    settings: "Settings"
+    scheduler: Scheduler
+    settings: Settings
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def vhost(self) -> Named: ...
 
     def take_back(self, message: Message) -> None:
         """Makes a returned message ready again."""
@@ -99,10 +98,11 @@ UNSENT_RETRY_MS = 180_000
 class UnroutedDeadLetters:
     """Dead letters of one queue that no queue took (`scheduler.TimerTarget`)."""
 
-    __slots__ = ("_held", "_queue", "size")
+    __slots__ = ("_held", "_queue", "_scheduler", "size")
 
-    def __init__(self, queue: "Queue") -> None:
+    def __init__(self, queue: DeadLetterSource, scheduler: Scheduler) -> None:
         self._queue = queue
+        self._scheduler = scheduler
         self._held: list[tuple[int | None, Message, str]] = []
         self.size = 0
         """Bytes of their bodies."""
@@ -112,16 +112,15 @@ class UnroutedDeadLetters:
 
     def hold(self, position: int | None, message: Message, reason: str) -> None:
         if not self._held:
-            scheduler = self._queue.scheduler
-            scheduler.deadlines.set(self, scheduler.now_ms + UNSENT_RETRY_MS)
+            self._scheduler.deadlines.set(self, self._scheduler.now_ms + UNSENT_RETRY_MS)
         self._held.append((position, message, reason))
         self.size += len(message.body)
 
     def on_timer(self) -> None:
-        self._queue.scheduler.dead_letters.extend((self._queue, *held) for held in self._held)
+        self._scheduler.dead_letters.extend((self._queue, *held) for held in self._held)
         self.clear()
 
     def clear(self) -> None:
-        self._queue.scheduler.deadlines.discard(self)
+        self._scheduler.deadlines.discard(self)
         self._held.clear()
         self.size = 0

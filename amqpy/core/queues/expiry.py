@@ -5,10 +5,24 @@ A queue is in use while it has consumers, and declaring it or basic.get is a use
 Source: `rabbit_amqqueue_process:ensure_expiry_timer`.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from amqpy.core.queues.queue import Queue
+from amqpy.core.jobs import Steps
+from amqpy.core.scheduler import Scheduler
+
+
+class ExpiringQueue(Protocol):
+    """A queue, as its expiry sees it."""
+
+    scheduler: Scheduler
+
+    @property
+    def consumers(self) -> Collection[object]: ...
+    @property
+    def consumer_count(self) -> int: ...
+
+    def delete(self) -> Steps: ...
 
 
 class QueueExpiry:
@@ -16,7 +30,7 @@ class QueueExpiry:
 
     __slots__ = ("_queue", "_span_ms")
 
-    def __init__(self, queue: "Queue", span_ms: int) -> None:
+    def __init__(self, queue: ExpiringQueue, span_ms: int) -> None:
         self._queue = queue
         self._span_ms = span_ms
         self.renew()
@@ -37,4 +51,4 @@ class QueueExpiry:
         if self._queue.consumer_count:
             self.renew()
         else:
-            self._queue.vhost.remove_queue(self._queue)
+            self._queue.scheduler.jobs.do(self._queue.delete())

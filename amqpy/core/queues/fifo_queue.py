@@ -7,28 +7,35 @@ dead-lettered is given to the scheduler with the reason, for `dead_letter`.
 Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_queue`.
 """
 
+import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Iterator
+from typing import Any, ClassVar, TypeAlias
 
 from amqpy.core.arguments import Settings
+from amqpy.core.consumer import Consumer, DeliveryCount
 from amqpy.core.deduplication import deduplication_key
 from amqpy.core.durability.records import LaneRecord, LaneState
+from amqpy.core.jobs import LOT, Steps
 from amqpy.core.message import Message, body_size
-from amqpy.core.queues.excess import drop_excess
+from amqpy.core.names import queue_text
+from amqpy.core.queues.delayed_messages import DelayedMessages
+from amqpy.core.queues.dispatch import ConsumerDispatch
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.errors import AccessRefused
 from amqpy.wire.properties import headers_of
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    from amqpy.core.jobs import Steps
-    from amqpy.core.queues.delayed_messages import DelayedMessages
 
 EXPIRED_MAX = 100
 """Expired messages that a queue drops in one go; when a million expire at once, others are served in between."""
+
+EXCESS_MAX = 1000
+"""Messages beyond a length limit that a queue drops in one go."""
+
+Dropped: TypeAlias = list[tuple[int, Message]]
+"""Positions and messages, in the order in which they were taken."""
 
 
 class FifoQueue(Queue):
@@ -38,11 +45,12 @@ class FifoQueue(Queue):
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     keeps_all: ClassVar[bool] = False
     """True if transient messages survive a restart, too."""
-    __slots__ = ("dedup_keys", "expires_at_ms", "is_shrinking")
+    __slots__ = ("dedup_keys", "dispatch", "expires_at_ms", "is_shrinking", "ready")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.ready = self._new_fifo(0)
+        self.dispatch = self._new_dispatch()
         self.is_shrinking = False
         """True while a job drops the messages beyond its length limit bit by bit."""
         self.expires_at_ms: int | None = None
@@ -62,7 +70,7 @@ class FifoQueue(Queue):
         # RabbitMQ applies the new limits before the new overflow: messages are dropped by either.
         is_limited = settings.max_length is not None or settings.max_length_bytes is not None
         if is_limited and "drop-head" in {before.overflow, settings.overflow}:
-            drop_excess(self)
+            self.drop_excess()
 
     @abstractmethod
     def _choose_path(self) -> None:
@@ -76,9 +84,45 @@ class FifoQueue(Queue):
     def in_memory_count(self) -> int:
         return self.ready.in_memory
 
-    def limits(self) -> tuple[int | None, int | None]:
-        """The most messages that may be ready, and the most bytes of their bodies; None is no limit."""
-        return self.settings.max_length, self.settings.max_length_bytes
+    # --- consumers
+
+    def _new_dispatch(self) -> ConsumerDispatch:
+        return ConsumerDispatch(self.consumers)
+
+    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:
+        """Raises AccessRefused if an exclusive consumer is here, or would have to share."""
+        is_shared = exclusive and (self.consumers or self.settings.single_active)
+        if is_shared or self.dispatch.has_exclusive_consumer:
+            raise AccessRefused(f"{queue_text(self.vhost, self.name)} in exclusive use")
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        super().add_consumer(consumer)
+        self.dispatch.add(consumer, single_active=self.settings.single_active)
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Removes a consumer. Its unacknowledged messages stay with its channel."""
+        super().remove_consumer(consumer)
+        self.dispatch.remove(consumer)
+
+    def line_up(self, consumer: Consumer) -> None:
+        """Puts a consumer that was blocked and can take messages at the end of its line."""
+        self.dispatch.line_up(consumer)
+        if self.ready.never_delivered or self.ready.requeued:
+            self.scheduler.queues_to_drain[self] = None
+
+    def finish_draining(self) -> None:
+        """Drains the queue now if it is noted to be drained: messages a consumer can take do not count as ready."""
+        if self in self.scheduler.queues_to_drain or self in self.scheduler.queues_to_drain_further:
+            self.scheduler.queues_to_drain.pop(self, None)
+            self.scheduler.queues_to_drain_further.pop(self, None)
+            self.drain(sys.maxsize)
+
+    def end_patience(self) -> None:
+        """Ends `is_patient`: messages may be dropped from now on, so a lone consumer gets them at once."""
+        if len(self.consumers) == 1:
+            for consumer in self.consumers:
+                consumer.resume()
+        self.finish_draining()
 
     # --- the FIFO, and its lanes in the store
 
@@ -95,7 +139,7 @@ class FifoQueue(Queue):
         size = base.size if isinstance(base, PagedFifo) else None
         return PriorityFifo(self.level_of, body_size, base, make=self._new_fifo, size=size)
 
-    def lanes(self) -> "Iterator[PagedFifo | DelayedMessages]":
+    def lanes(self) -> Iterator[PagedFifo | DelayedMessages]:
         """Its lanes in the store, also those that are empty."""
         fifos = self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,)
         return (fifo for fifo in fifos if isinstance(fifo, PagedFifo))
@@ -117,7 +161,7 @@ class FifoQueue(Queue):
     def restored(self) -> None:
         """Drops excess when all messages are restored: with the unacknowledged ones they may exceed the limits."""
         if self.settings.overflow == "drop-head":
-            drop_excess(self)
+            self.drop_excess()
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, PriorityFifo) else self.ready
@@ -151,7 +195,7 @@ class FifoQueue(Queue):
 
     # --- messages out
 
-    def expire(self) -> "Steps":
+    def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""
         while self.may_expire and self.ready and not self.drop_expired():
             yield 2 * EXPIRED_MAX
@@ -204,7 +248,7 @@ class FifoQueue(Queue):
         """True if purged messages must be settled one by one. Requeued messages have rows of their own in the store."""
         return self.dedup_keys is not None or (self.tracks_settlement and self.ready.has_requeued)
 
-    def _part_with(self, count: int) -> "Steps":
+    def _part_with(self, count: int) -> Steps:
         """Settles `count` messages from the head: a job. Messages published meanwhile may be among them."""
         for _ in range(count):
             if not self.ready or not self._parts_singly():
@@ -228,6 +272,67 @@ class FifoQueue(Queue):
         super().release()
         self.ready = ReadyFifo()
 
+    # --- length limits
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """The most messages that may be ready, and the most bytes of their bodies; None is no limit."""
+        return self.settings.max_length, self.settings.max_length_bytes
+
+    def drop_excess(self) -> None:
+        """Drops messages from the head (of the highest priority, as in RabbitMQ) until the queue is within its limits.
+
+        Mostly it is one message, dropped for the one just published. When a limit is set on a queue with many messages,
+        it may be a million: all but the first `EXCESS_MAX` are dropped bit by bit, and until then the queue is longer
+        than its limit. Source: `rabbit_amqqueue_process:maybe_drop_head`, `rabbit_fifo:evaluate_limit`.
+        """
+        if self.limits() == (None, None) or self.is_shrinking:
+            return
+        dropped = self._take_excess(EXCESS_MAX)
+        if len(dropped) < EXCESS_MAX:
+            self._drop_all(dropped)
+            return
+        self.is_shrinking = True
+        self.scheduler.jobs.begin(self._shrink(dropped))
+
+    def _take_excess(self, count: int) -> Dropped:
+        ready = self.ready
+        length, size = self.limits()
+        taken: Dropped = []
+        while (
+            ready
+            and len(taken) < count
+            and (
+                (length is not None and len(ready) > length)
+                or (size is not None and isinstance(ready, PriorityFifo) and ready.size > size)
+            )
+        ):
+            position, message, _ = ready.pop()
+            taken.append((position, message))
+        return taken
+
+    def _drop_all(self, dropped: Dropped) -> None:
+        for position, message in reversed(dropped) if self.dead_letters_last_first else dropped:
+            self.drop(position, message, "maxlen")
+        if dropped and self.may_expire:
+            self.drop_expired()
+            self.watch_first()
+
+    def _shrink(self, dropped: Dropped) -> Steps:
+        taken = dropped
+        while taken and not self.deleted:
+            yield 2 * len(taken)
+            if not self.dead_letters_last_first:
+                self._drop_all(taken)
+            taken = self._take_excess(LOT)
+            if self.dead_letters_last_first:
+                dropped.extend(taken)
+        while self.dead_letters_last_first and dropped and not self.deleted:
+            last = dropped[-LOT:]
+            del dropped[-LOT:]
+            self._drop_all(last)
+            yield len(last)
+        self.is_shrinking = False
+
     # --- message TTL
 
     def watch_first(self) -> None:
@@ -248,7 +353,7 @@ class FifoQueue(Queue):
     def on_timer(self) -> None:
         """Drops the first messages when they expire (`scheduler.TimerTarget`)."""
         self.expires_at_ms = None
-        if self.drop_expired() and self.ready_consumers:
+        if self.drop_expired() and self.dispatch.ready_consumers:
             self.scheduler.queues_to_drain[self] = None
         self.watch_first()
 

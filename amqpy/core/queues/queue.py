@@ -7,36 +7,42 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Protocol
 
-from amqpy.core.administration.policies import NO_POLICY
-from amqpy.core.arguments import Settings
+from amqpy.core.arguments import NO_SETTINGS, Settings
+from amqpy.core.consumer import Consumer, DeliveryCount, ReturnWay
+from amqpy.core.durability.records import LaneRecord, LaneState
+from amqpy.core.effective_policy import NO_POLICY
+from amqpy.core.jobs import Steps
 from amqpy.core.message import Message
+from amqpy.core.names import queue_text
 from amqpy.core.ports import Client
-from amqpy.core.queues.dispatch import ConsumerDispatch
+from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.expiry import QueueExpiry
+from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.scheduler import Scheduler
 from amqpy.errors import PreconditionFailed
+from amqpy.profile import Profile
 from amqpy.wire.values import Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from amqpy.core.durability.records import LaneRecord, LaneState
-    from amqpy.core.exchanges import Binding
-    from amqpy.core.jobs import Steps
-    from amqpy.core.queues.delayed_messages import DelayedMessages
-    from amqpy.core.queues.paged_fifo import PagedFifo
-    from amqpy.core.vhost import Vhost
-
-ReturnWay: TypeAlias = Literal["nack", "reject", "recover", "down"]
-"""The cause of a requeue: basic.nack, basic.reject or basic.recover, or the end of the channel ("down")."""
 
 READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 
-class Queue(ConsumerDispatch, ABC):
+class QueueHost(Protocol):
+    """The virtual host of a queue, as the queue sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def profile(self) -> Profile: ...
+
+    def take_queue(self, queue: "Queue") -> Steps:
+        """Deletes a queue: a job."""
+
+
+class Queue(ABC):
     """A queue of a vhost."""
 
     type: ClassVar[str]
@@ -44,23 +50,31 @@ class Queue(ConsumerDispatch, ABC):
     refusal_fails_commit: ClassVar[bool] = True
     """True if tx.commit fails when a message is refused here."""
     is_reply_queue: ClassVar[bool] = False
+    consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
+    prefetch: ClassVar[int] = 0
+    """The prefetch of a consumer that set none; 0 is no limit."""
     __slots__ = (
         "arguments",
         "auto_delete",
-        "bindings",
+        "consumers",
         "deleted",
         "durable",
+        "expiry",
         "is_held",
         "may_expire",
+        "name",
         "owner",
         "policy",
+        "scheduler",
+        "settings",
         "tracks_settlement",
         "unacked_count",
+        "vhost",
     )
 
     def __init__(
         self,
-        vhost: "Vhost",
+        vhost: QueueHost,
         name: str,
         *,
         durable: bool,
@@ -69,22 +83,24 @@ class Queue(ConsumerDispatch, ABC):
         arguments: Table,
         scheduler: Scheduler,
     ) -> None:
-        super().__init__(vhost, name, scheduler)
+        self.vhost = vhost
+        self.name = name
+        self.scheduler = scheduler
         self.durable = durable
         self.auto_delete = auto_delete
         self.owner = owner
         """The connection of an exclusive queue, else None."""
         self.arguments = arguments
+        self.settings = NO_SETTINGS
         self.policy = NO_POLICY
-        self.bindings: dict[Binding, None] = {}
+        self.expiry: QueueExpiry | None = None
+        self.consumers: dict[Consumer, None] = {}
         self.unacked_count = 0
         self.deleted = False
         self.is_held = False
-        """True while a large requeue goes on: nothing is delivered before all of its messages are back."""
         self.may_expire = False
         """True if a message with an expiry time was published since the queue was empty."""
         self.tracks_settlement = durable and scheduler.journal is not None
-        """True if `settled` must be called for each message."""
 
     # --- settings
 
@@ -119,7 +135,6 @@ class Queue(ConsumerDispatch, ABC):
 
     @property
     def returns_in_turn(self) -> bool:
-        """True if a channel that ends requeues in the order in which its consumers began, not in that of their tags."""
         return False  # no matter where messages go back to their old positions
 
     @property
@@ -127,6 +142,33 @@ class Queue(ConsumerDispatch, ABC):
         """True if a message may as well stay here as wait to be read by the consumer: no other consumer could take
         it, and no limit or TTL drops it."""
         return False
+
+    # --- consumers
+
+    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:  # noqa: B027 (a queue may be consumed from)
+        """Raises the fault that refuses a consumer of this channel."""
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        self.consumers[consumer] = None
+        consumer.unacked.consumers[consumer] = None
+        if self.expiry is not None:
+            self.expiry.renew()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Removes a consumer. Its unacknowledged messages stay with its channel."""
+        del self.consumers[consumer]
+        del consumer.unacked.consumers[consumer]
+        if self.expiry is not None and not self.consumers:
+            self.expiry.renew()
+
+    @abstractmethod
+    def line_up(self, consumer: Consumer) -> None:
+        """Is told that a consumer that was blocked can take messages."""
+
+    @abstractmethod
+    def drain(self, read_max: int = READ_MAX) -> None:
+        """Delivers as long as there is a ready message and a consumer for it. After reading more than `read_max` bytes
+        from the store it goes on in the next turn."""
 
     # --- messages
 
@@ -140,7 +182,7 @@ class Queue(ConsumerDispatch, ABC):
         """Takes the first message for basic.get: position, message, redelivered; None when there is none."""
 
     @abstractmethod
-    def expire(self) -> "Steps":
+    def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""
 
     def shown(self, message: Message, *, by_get: bool = False) -> Message:
@@ -151,7 +193,7 @@ class Queue(ConsumerDispatch, ABC):
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """Requeues an unacknowledged message."""
 
-    def requeued(self) -> None:
+    def requeued(self) -> None:  # noqa: B027 (without a limit there is nothing to do)
         """Is called when all messages of one requeue are back: only then does a length limit drop any."""
 
     @abstractmethod
@@ -185,11 +227,11 @@ class Queue(ConsumerDispatch, ABC):
     # --- the store, and the end
 
     @abstractmethod
-    def lanes(self) -> "Iterator[PagedFifo | DelayedMessages]":
+    def lanes(self) -> Iterator[PagedFifo | DelayedMessages]:
         """Its lanes in the store, also those that are empty."""
 
     @abstractmethod
-    def restore(self, record: "LaneRecord", state: "LaneState", *, delivered_before: int) -> None:
+    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
         """Makes the messages that the store has in one of its lanes ready again."""
 
     @abstractmethod
@@ -200,6 +242,10 @@ class Queue(ConsumerDispatch, ABC):
     def close(self) -> None:
         """Drops its lanes from the store when it is deleted, with ready and unacknowledged messages."""
 
+    def delete(self) -> Steps:
+        """Deletes the queue with its messages, and notifies its consumers: a job."""
+        return self.vhost.take_queue(self)
+
     def release(self) -> None:
         """Breaks reference cycles when it is deleted and empty: the garbage collector runs seldom."""
         if self.expiry is not None:
@@ -208,16 +254,16 @@ class Queue(ConsumerDispatch, ABC):
 
     # --- checks
 
-    def check_get(self) -> None:
+    def check_get(self) -> None:  # noqa: B027 (most queues support it)
         """Raises the fault that refuses basic.get, where the queue does not support it."""
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         """Raises PreconditionFailed if a condition does not hold, Unimplemented if the flag is not supported."""
         if if_unused and self.consumers:
-            raise PreconditionFailed(f"queue '{self.name}' in vhost '{self.vhost.name}' in use")
+            raise PreconditionFailed(f"{queue_text(self.vhost, self.name)} in use")
         if if_empty and self.ready_count:
-            raise PreconditionFailed(f"queue '{self.name}' in vhost '{self.vhost.name}' not empty")
+            raise PreconditionFailed(f"{queue_text(self.vhost, self.name)} not empty")
 
-    @classmethod
+    @classmethod  # noqa: B027 (a queue may have any)
     def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
         """Raises PreconditionFailed for what a queue of this type cannot be."""

@@ -12,19 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
+from amqpy.core.consumer import Consumer, DeliveryCount, ReturnWay
 from amqpy.core.durability.records import LaneRecord, LaneState
 from amqpy.core.message import Message, after_return
+from amqpy.core.names import queue_text
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
-from amqpy.core.queues.dispatch import GONE, Consumer
-from amqpy.core.queues.excess import drop_excess
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import READ_MAX, ReturnWay
-from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.queues.queue import READ_MAX
+from amqpy.core.queues.quorum_dispatch import QuorumConsumer, QuorumDispatch
 from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
-from amqpy.wire.outbox import HIGH
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
@@ -35,25 +34,6 @@ from amqpy.wire.properties import (
     split_properties,
 )
 from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry
-
-
-class QuorumConsumer(Consumer):
-    """A consumer that the channel's limit (basic.qos with global) does not apply to."""
-
-    __slots__ = ()
-
-    def can_take(self) -> bool:
-        return self.credit > 0 and (self.target.outbox.size < HIGH or self.can_take_in_advance())
-
-    def settled(self) -> None:
-        super().settled()
-        queue = self.queue
-        assert isinstance(queue, QuorumQueue)
-        if self.credit == GONE:
-            queue.leavers.discard(self)
-        elif queue.retiring is self and not self.unacked_count:
-            queue.succeed()
-
 
 RETURNED_LEVEL = 32
 """The level of requeued messages: above every priority."""
@@ -76,29 +56,20 @@ class QuorumQueue(FifoQueue):
     __slots__ = (
         "_delayed_retry",
         "_has_priorities",
-        "_joined",
         "_limit",
         "_rejects",
         "_unrouted",
-        "leavers",
-        "retiring",
     )
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self._rejects = False
-        self._joined = 0
-        """The number of consumers it ever had."""
         self._has_priorities: bool | None = None
         """True if its messages have priorities; None is as the profile says. A restored queue goes on as it began, for
         its lanes in the store would not fit another profile."""
         self._limit: float | None = None
         self._delayed_retry: DelayedRetry | None = None
         self._unrouted: UnroutedDeadLetters | None = None
-        self.leavers: set[Consumer] = set()
-        """The consumers that have left and still have unacknowledged messages."""
-        self.retiring: Consumer | None = None
-        """The active consumer that gives way to one of a higher priority, once nothing of its is unacknowledged."""
         self.ready = self._levelled()
 
     def configure(self, settings: Settings) -> None:
@@ -197,23 +168,19 @@ class QuorumQueue(FifoQueue):
         """Delivers, then applies the limits to what is left."""
         if self.is_held:
             return
-        ready, journal = self.ready, self.scheduler.journal
+        ready, dispatch, journal = self.ready, self.dispatch, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
-        while self.drop_expired() and (consumer := self._next_consumer()) is not None:
+        while self.drop_expired() and (consumer := dispatch.next_consumer()) is not None:
             position, message, recovered = ready.pop()
             redelivered = message.acquired_count > 0 or recovered
             consumer.deliver(position, message, redelivered, self.shown(message) if redelivered else None)
             if not consumer.credit:
-                # Leaves the line at once, and comes back as the last one.
-                self.ready_consumers.pop()
-                consumer.is_blocked = True
-                if self.ready_by_priority is not None:
-                    self._choose_line()
+                dispatch.rest(consumer)
             if journal is not None and journal.read_size > read_max:
                 self.scheduler.queues_to_drain_further[self] = None
                 return
         if self.settings.overflow == "drop-head":
-            drop_excess(self)
+            self.drop_excess()
         self.watch_first()
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
@@ -271,7 +238,7 @@ class QuorumQueue(FifoQueue):
     def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
         if self.settings.dead_letter_strategy != "at-least-once" or self.settings.overflow != "reject-publish":
             return False
-        self._unrouted = self._unrouted or UnroutedDeadLetters(self)
+        self._unrouted = self._unrouted or UnroutedDeadLetters(self, self.scheduler)
         self._unrouted.hold(position, message, reason)
         return True
 
@@ -318,7 +285,12 @@ class QuorumQueue(FifoQueue):
 
     # --- consumers
 
-    def check_consume(self, unacked: UnackedDeliveries, *, exclusive: bool) -> None:
+    dispatch: QuorumDispatch
+
+    def _new_dispatch(self) -> QuorumDispatch:
+        return QuorumDispatch(self.consumers, has_priorities=self.vhost.profile.quorum_priorities)
+
+    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:
         """Raises Unimplemented on a channel with global prefetch. The exclusive flag is accepted without effect."""
         if unacked.limit:
             raise Unimplemented(f"{self._text()} does not support global qos")
@@ -334,44 +306,13 @@ class QuorumQueue(FifoQueue):
     def returns_in_turn(self) -> bool:
         return self.vhost.profile.returns_in_turn
 
-    def rank(self, consumer: Consumer) -> int:
-        return consumer.priority if self.vhost.profile.quorum_priorities else 0
-
-    def add_consumer(self, consumer: Consumer) -> None:
-        consumer.number = self._joined = self._joined + 1
-        super().add_consumer(consumer)
-        active = self.active
-        if active is None or consumer.priority <= active.priority or not self.vhost.profile.quorum_priorities:
-            return
-        if not active.is_blocked and self.retiring is not active:
-            self.ready_consumers.remove(active)
-        active.is_blocked = False
-        self.retiring = active
-        if not active.unacked_count:
-            self.succeed()
-
-    def succeed(self) -> None:
-        """Makes the next consumer the active one, when the active one has given way."""
-        self.retiring = None
-        self.active = self.choose_active()
-        if self.active is not None:
-            self.active.is_blocked = True
-            self.active.resume()
-
-    def remove_consumer(self, consumer: Consumer) -> None:
-        if self.retiring is consumer:
-            self.retiring = None
-        super().remove_consumer(consumer)
-        if consumer.unacked_count:
-            self.leavers.add(consumer)
-
     @property
     def consumer_count(self) -> int:
         """The consumers as RabbitMQ counts them: with those that left and have unacknowledged messages, and one for
         each unacknowledged basic.get; without those that wait to become the single active one."""
-        got = self.unacked_count - sum(consumer.unacked_count for consumer in (*self.consumers, *self.leavers))
+        got = self.unacked_count - sum(consumer.unacked_count for consumer in (*self.consumers, *self.dispatch.leavers))
         present = min(1, len(self.consumers)) if self.settings.single_active else len(self.consumers)
-        return present + len(self.leavers) + got
+        return present + len(self.dispatch.leavers) + got
 
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         for flag, given in (("if-unused", if_unused), ("if-empty", if_empty)):
@@ -388,4 +329,4 @@ class QuorumQueue(FifoQueue):
                 raise PreconditionFailed(f"invalid property '{name}' for {what}")
 
     def _text(self) -> str:
-        return f"queue '{self.name}' in vhost '{self.vhost.name}'"
+        return queue_text(self.vhost, self.name)

@@ -8,7 +8,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from amqpy.core.unacked import Delivery, UnackedDeliveries
+from amqpy.core.consumer import Delivery
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
 from tests.core.core_harness import CoreHarness, arguments, longstr
 from tests.core.invariants import check_invariants
@@ -26,7 +27,7 @@ from tests.core.machine.topology import ModelBinding, ModelExchange
 from tests.core.machine.watch import Log, LoggedTarget, watch
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
+    from amqpy.core.consumer import Consumer
 
 NAMES = ("q1", "q2", "q3")
 PROFILE = "rabbitmq-3.13"

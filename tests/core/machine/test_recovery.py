@@ -17,7 +17,7 @@ from tests.core.core_harness import FakeClient, arguments, longstr
 from tests.core.recorded import DurableHarness, Store, durable_state
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.dispatch import Consumer
+    from amqpy.core.consumer import Consumer
 
 ODD: Table = {
     "\udcff": Field("longstr", "caf\udce9"),

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from amqpy.core import acknowledgements
+from amqpy.core.consumer import Delivery
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
-from amqpy.core.unacked import Delivery, UnackedDeliveries
+from amqpy.core.unacked import UnackedDeliveries
 from tests.core.core_harness import CoreHarness, FakeClient, FakeTarget, arguments
 from tests.core.invariants import check_fifo, check_lines
 from tests.core.slices import sliced
+from tests.fifo import as_fifo
 
 NAMES = ("q1", "q2")
 queues = st.sampled_from(NAMES)
@@ -224,17 +226,18 @@ class Slices(RuleBasedStateMachine):
         places = Counter(body_of(owed) for owed in debts if not owed[0].deleted)
         for name, queue in self.core.vhost.queues.items():
             ready = self.core.ready(name)
-            assert len(queue.ready) == len(ready)
+            assert queue.ready_count == len(ready)
             assert queue.unacked_count == unacked[queue]
             if self.in_order:
                 assert ready == sorted(ready)
-            check_fifo(queue.ready)
+            check_fifo(as_fifo(queue).ready)
             check_lines(queue)
             assert queue.is_held <= bool(self.core.broker.scheduler.jobs)
             if not queue.is_held:
-                assert not (queue.ready and any(consumer.can_take() for consumer in queue.ready_consumers)), (
-                    "somebody waits"
-                )
+                assert not (
+                    queue.ready_count
+                    and any(consumer.can_take() for consumer in as_fifo(queue).dispatch.ready_consumers)
+                ), "somebody waits"
             places.update(ready)
         assert set(places.values()) <= {1}, "no message is there twice"
         missing = {f"m{number:04}" for number in range(1, self.published + 1)} - set(places)

@@ -11,9 +11,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from amqpy.core.consumer import Delivery
 from amqpy.core.durability import journal
 from amqpy.core.queues import paged_fifo
-from amqpy.core.unacked import Delivery, UnackedDeliveries
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Field
 from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants

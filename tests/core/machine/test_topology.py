@@ -10,8 +10,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from amqpy.core.consumer import Delivery
 from amqpy.core.events.events import EVENT_EXCHANGE
-from amqpy.core.unacked import Delivery
 from amqpy.core.vhost import PREDECLARED
 from amqpy.errors import AccessRefused, AmqpFault, NotFound, PreconditionFailed, ResourceLocked
 from amqpy.wire.values import Field, Table

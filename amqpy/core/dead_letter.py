@@ -15,7 +15,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from amqpy.core.message import AnnotatedMessage, Message, Target, address_of, deliver
+from amqpy.core.scheduler import DeadLetterSource
 from amqpy.core.sender_selected import keys_in
+from amqpy.core.vhost import Vhost
+from amqpy.profile import Profile
+from amqpy.wire.content import split_address
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
     INTEGER_KINDS,
@@ -36,24 +40,23 @@ from amqpy.wire.values import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from amqpy.core.queues.queue import Queue
-    from amqpy.profile import Profile
-
 _COUNT_MODULUS = 1 << 64
 
 OWN_BYTES_MAX = 1024
 """Bytes of an entry of x-death up to which its decoded form is cached: hardly ever exceeded."""
 
 
-def send_dead_letter(queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile") -> bool:
+def send_dead_letter(
+    vhost: Vhost, queue: DeadLetterSource, message: Message, reason: str, unix_time_s: int, profile: Profile
+) -> bool:
     """Publishes a message of `queue` to the queue's dead letter exchange, if there is one. True if any queue took
     it."""
     name = queue.settings.dead_letter_exchange
-    exchange = None if name is None else queue.vhost.exchanges.get(name)
+    exchange = None if name is None else vhost.exchanges.get(name)
     if exchange is None:
         return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
-    targets: Sequence[Target] = queue.vhost.router.targets_of(exchange, letter)
+    targets: Sequence[Target] = vhost.router.targets_of(exchange, letter)
     if reason != "rejected":
         targets = [target for target in targets if not _is_cycle(target.name, deaths)]
     return len(deliver(targets, letter)) < len(targets)
@@ -88,20 +91,20 @@ class _Death(NamedTuple):
 
 
 def _letter_of(
-    queue: "Queue", message: Message, reason: str, unix_time_s: int, profile: "Profile"
+    queue: DeadLetterSource, message: Message, reason: str, unix_time_s: int, profile: Profile
 ) -> tuple[AnnotatedMessage, list[bytes]]:
     """Makes the dead letter; returns it with its history."""
     properties = split_properties(message.header)
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
-    key = message.routing_key
-    copies = keys_in(_field(headers, b"CC"))
+    exchange, key = map(text, split_address(message.address))
+    copies = keys_in(_field(headers, b"CC")) if headers else []
     death = _Death(
         reason,
         queue.name,
         unix_time_s,
-        message.exchange,
-        _keys_of(message, copies) if profile.keeps_cc else (key, *copies),
+        exchange,
+        _keys_of(key, message.more_keys, copies) if profile.keeps_cc else (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
     history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
@@ -131,13 +134,13 @@ def _letter_of(
     return letter, noted.deaths
 
 
-def _keys_of(message: Message, copies: list[str]) -> tuple[str, ...]:
+def _keys_of(key: str, more_keys: tuple[str, ...], copies: list[str]) -> tuple[str, ...]:
     """The keys that a message went by, without those of BCC. CC may still be there although others took their place;
     and as in RabbitMQ, a key that is both among them and in BCC is what is left of BCC."""
-    if not message.more_keys:
-        return (message.routing_key,)
-    keys = [message.routing_key, *message.more_keys]
-    for blind in message.more_keys[len(copies) :]:
+    if not more_keys:
+        return (key,)
+    keys = [key, *more_keys]
+    for blind in more_keys[len(copies) :]:
         keys.remove(blind)
     return tuple(keys)
 
@@ -160,7 +163,7 @@ def _first_noted(death: _Death, is_last_noted: bool, is_plain: bool) -> _Noted:
     return _Noted(entries, headers_property(join_table(entries)), deaths)
 
 
-def _noted(history: bytes, death: _Death, profile: "Profile") -> _Noted:
+def _noted(history: bytes, death: _Death, profile: Profile) -> _Noted:
     """The headers of a further dead-lettering. `history` is the entry of x-death."""
     deaths = _tables_of(history)
     if deaths is None:

@@ -1,0 +1,30 @@
+"""The core stands on floors: the contract in pyproject.toml names each of its modules."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = "The core has floors: leaves, queues, exchanges, virtual hosts, operations"
+PACKAGES = {"amqpy.core.events", "amqpy.core.exchanges", "amqpy.core.queues"}
+"""Those that are a floor as a whole."""
+
+
+def modules_on_floors() -> list[str]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = (each for each in settings["contracts"] if each["name"] == CONTRACT)
+    return [module for floor in contract["layers"] for module in floor.split(" : ")]
+
+
+def modules_of_the_core() -> set[str]:
+    paths = (path.relative_to(ROOT) for path in (ROOT / "amqpy" / "core").rglob("*.py") if path.name != "__init__.py")
+    names = {".".join(path.with_suffix("").parts) for path in paths}
+    return {name for name in names if name.rsplit(".", 1)[0] not in PACKAGES} | PACKAGES
+
+
+def test_every_module_of_the_core_is_on_one_floor() -> None:
+    assert sorted(modules_on_floors()) == sorted(modules_of_the_core())
+
+
+def test_typing_imports_count() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    assert "exclude_type_checking_imports" not in settings
