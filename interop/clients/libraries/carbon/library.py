@@ -10,6 +10,7 @@ LIBRARY = Library(
     programs=(Program("metrics", ("python", "metrics.py"), timeout_s=300.0),),
     remarks=(
         "What it listens to, pika publishes, and carbon's own publisher; what it has stored is read with whisper.",
+        "It can't be built with Python 3.12 or newer.",
         "txAMQP's own tests need specifications that are not in its distribution.",
     ),
 )

@@ -34,5 +34,6 @@ LIBRARY = Library(
     remarks=(
         "It can't read dead letters: `x-death` is an array, a type that AMQP 0-8 does not have.",
         "What others publish, pika publishes.",
+        "Debian 13 does not have it any more.",
     ),
 )
