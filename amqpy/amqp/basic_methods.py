@@ -161,7 +161,7 @@ def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
 
 def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multiple: bool) -> None:
     assert tag is not None
-    taken = channel.unacked.take_many(tag, multiple)
+    taken = channel.unacked.withdraw(tag, multiple)
     if channel.transaction is not None:
         if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
             verdict = "nack"  # the same effect, so both are settled together
@@ -183,7 +183,7 @@ def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
-    channel.broker.requeue(channel.unacked.take_many(0, multiple=True), "recover")
+    channel.broker.requeue(channel.unacked.withdraw(0, multiple=True), "recover")
 
 
 @handles(Basic.Recover)

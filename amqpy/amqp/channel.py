@@ -446,6 +446,7 @@ class ChannelSession:
         """Forgets the publishes of an open transaction; returns the deliveries settled in it, in any order."""
         if self.transaction is None:
             return []
+        self.unacked.counts.withdrawn += self.transaction.uncommitted_acks
         publishes, answers = self.transaction.end()
         self.broker.scheduler.discarded.append(publishes)
         return all_answered(answers)

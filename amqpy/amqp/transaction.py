@@ -49,6 +49,11 @@ class Transaction:
         else:
             self._jobs.do(_note(noted, taken))
 
+    @property
+    def uncommitted_acks(self) -> int:
+        """The number of deliveries that the commit will acknowledge."""
+        return sum(len(taken) for verdict, taken in self._answers if verdict == "ack")
+
     def end(self) -> tuple[deque[Publish], Answers]:
         """Returns everything to be carried out or undone, and starts an empty transaction."""
         publishes, answers = self._publishes, self._answers

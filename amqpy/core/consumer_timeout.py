@@ -170,7 +170,7 @@ class _Returned(DeliveryQueue):
     settings = NO_SETTINGS
     tracks_settlement = False
     is_held = False
-    unacked_count = 0
+    settled_count = 0
 
     def level_of(self, message: Message) -> int:
         return 0

@@ -22,7 +22,7 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Destination, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import Message, Target, deliver
+from amqpy.core.message import Message, Target, deliver_own
 from amqpy.core.ports import Client
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
@@ -119,7 +119,7 @@ class Vhost:
 
     def publish(self, exchange: Exchange, message: Message) -> list[Target]:
         """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
-        return deliver(self.router.targets_of(exchange, message), message)
+        return deliver_own(self.router.targets_of(exchange, message), message)
 
     # --- queues and exchanges
 

@@ -384,7 +384,7 @@ class World:
         requeue: bool = True,
         way: ReturnWay = "nack",
     ) -> None:
-        taken = unacked.take(tag, multiple)
+        taken = unacked.withdraw(tag, multiple)
         if requeue:
             self.broker.requeue(taken, way)
         else:
@@ -392,7 +392,7 @@ class World:
         self.settle()
 
     def recover(self, unacked: UnackedDeliveries) -> None:
-        self.broker.requeue(unacked.take_all(), "recover")
+        self.broker.requeue(unacked.withdraw(0, multiple=True), "recover")
         self.settle()
 
     def limit(self, unacked: UnackedDeliveries, limit: int) -> None:

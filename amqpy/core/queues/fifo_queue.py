@@ -124,6 +124,11 @@ class FifoQueue(Queue):
                 consumer.resume()
         self.finish_draining()
 
+    @property
+    def dead_letter_strategy(self) -> str:
+        """The way in which dead letters are sent, in the words of RabbitMQ's metrics."""
+        return "at_most_once"
+
     # --- the FIFO, and its lanes in the store
 
     def _new_fifo(self, level: int) -> ReadyFifo[Message]:
@@ -149,6 +154,7 @@ class FifoQueue(Queue):
         lane = self._new_fifo(record.level) if record.level else self._level_0()
         assert isinstance(lane, PagedFifo)
         lane.restore(record.number, state, delivered_before=delivered_before)
+        self.counts.restored += len(lane)
         if isinstance(self.ready, PriorityFifo):
             self.ready.join(record.level, lane, lane.size)
         for _, message in lane if self.dedup_keys is not None else ():
@@ -202,8 +208,9 @@ class FifoQueue(Queue):
 
     def reject(self, position: int, message: Message) -> None:
         """Drops or dead-letters an unacknowledged message."""
-        self.unacked_count -= 1
+        self.settled_count += 1
         if not self.deleted:
+            self.counts.drop("rejected")
             self.drop(position, message, "rejected")
 
     def settled(self, position: int, message: Message) -> None:
@@ -215,13 +222,15 @@ class FifoQueue(Queue):
         """Drops a message, or dead-letters it: then it is settled once the dead letter is sent."""
         if self.settings.dead_letter_exchange is not None:
             self.forget(message)
-            self.dead_letter(position, message, reason)
         elif self.tracks_settlement:
             self.settled(position, message)
+        self.dead_letter(position, message, reason)
 
     def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
         """Dead-letters a message at the next `settle`, if there is an exchange for it. No position: it was refused."""
-        if self.settings.dead_letter_exchange is not None:
+        has_exchange = self.settings.dead_letter_exchange is not None
+        self.counts.die(self.dead_letter_strategy if has_exchange else "disabled", reason)
+        if has_exchange:
             self.scheduler.dead_letters.append((self, position, message, reason))
 
     def dead_lettered(self, position: int | None, message: Message) -> None:
@@ -240,6 +249,7 @@ class FifoQueue(Queue):
         return count
 
     def _clear(self) -> None:
+        self.counts.drop("purged", len(self.ready))
         self.scheduler.discarded.extend(self.ready.clear())
         if self.may_expire:
             self.watch_first()
@@ -254,6 +264,7 @@ class FifoQueue(Queue):
             if not self.ready or not self._parts_singly():
                 break
             position, message, _ = self.ready.pop()
+            self.counts.drop("purged")
             self.settled(position, message)
             yield 2
         if self.dedup_keys is None:
@@ -308,6 +319,7 @@ class FifoQueue(Queue):
         ):
             position, message, _ = ready.pop()
             taken.append((position, message))
+        self.counts.drop("maxlen", len(taken))
         return taken
 
     def _drop_all(self, dropped: Dropped) -> None:
@@ -369,6 +381,7 @@ class FifoQueue(Queue):
             if count == EXPIRED_MAX:
                 return False
             position, message, _ = ready.pop()
+            self.counts.drop("expired")
             self.drop(position, message, "expired")
             count += 1
         return False

@@ -22,6 +22,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.expiry import QueueExpiry
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.statistics import Counts, QueueCounts, delivery_stats
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -57,7 +58,9 @@ class Queue(ABC):
         "arguments",
         "auto_delete",
         "consumers",
+        "counts",
         "deleted",
+        "delivered_count",
         "durable",
         "expiry",
         "is_held",
@@ -67,8 +70,8 @@ class Queue(ABC):
         "policy",
         "scheduler",
         "settings",
+        "settled_count",
         "tracks_settlement",
-        "unacked_count",
         "vhost",
     )
 
@@ -95,7 +98,9 @@ class Queue(ABC):
         self.policy = NO_POLICY
         self.expiry: QueueExpiry | None = None
         self.consumers: dict[Consumer, None] = {}
-        self.unacked_count = 0
+        self.counts = QueueCounts()
+        self.delivered_count = self.settled_count = 0
+        """The deliveries that had to be acknowledged, and those of them that were, or were rejected or requeued."""
         self.deleted = False
         self.is_held = False
         self.may_expire = False
@@ -122,6 +127,26 @@ class Queue(ABC):
     @property
     def consumer_count(self) -> int:
         return len(self.consumers)
+
+    @property
+    def unacked_count(self) -> int:
+        """The number of messages that are unacknowledged."""
+        return self.delivered_count - self.settled_count
+
+    def message_stats(self) -> Counts:
+        """The message statistics, derived from where all messages went that came here: see decision 18."""
+        counts = self.counts
+        sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
+        acked = self.settled_count - counts.requeued - counts.dropped.get("rejected", 0)
+        gone = acked + sent_no_ack + counts.got_no_ack + sum(counts.dropped.values())
+        taken = self.ready_count + self.held_count + self.unacked_count + gone - counts.restored
+        publish = taken + counts.refused + counts.duplicates - counts.of_broker
+        return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
+
+    @property
+    def held_count(self) -> int:
+        """The number of messages that are neither ready nor unacknowledged: they wait for a retry."""
+        return 0
 
     @property
     @abstractmethod
@@ -176,6 +201,11 @@ class Queue(ABC):
     def publish(self, message: Message) -> bool:
         """Takes the message, or returns True: then it is refused (x-overflow). If a consumer is in line, the message
         is delivered at once."""
+
+    def publish_own(self, message: Message) -> bool:
+        """`publish` for a message of the broker's own, which RabbitMQ does not count as published."""
+        self.counts.of_broker += 1
+        return self.publish(message)
 
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:

@@ -11,6 +11,7 @@ from amqpy.core.durability import journal
 from amqpy.core.queues import paged_fifo
 from amqpy.core.topology import QUEUE_TYPES
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.machine.counts import ModelCounts
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
@@ -94,6 +95,7 @@ class StoredQueueMachine(QueueMachine):
                 self.model.remove(queue)
                 continue
             queue.owed.clear()
+            queue.counts = ModelCounts()
             queue.active = None
             queue.used_at_ms = self.model.now_ms
             queue.ready = [copy for copy in queue.ready if survives(queue, copy.persistent)]

@@ -1,0 +1,111 @@
+"""Counters of messages, as RabbitMQ's management shows them, at next to no cost.
+
+Nearly everything is derived from what is counted anyway. What a queue was given went somewhere: it is ready,
+unacknowledged, acknowledged or dropped, so that the first number follows from the others, which are known or counted
+where they are rare. A delivery tag is a count, and so is the number of a message that is to be confirmed. Decision 18
+has the identities, and why each of them holds.
+
+All counters begin at 0 with their object, and with the broker: messages that are restored are not published again.
+
+Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for what is counted when.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+Counts: TypeAlias = dict[str, int]
+"""Counters by RabbitMQ's names."""
+
+
+class QueueCounts:
+    """What a queue counts by itself: everything here is rare, beside publishing, delivering and acknowledging."""
+
+    __slots__ = (
+        "dead_lettered",
+        "dropped",
+        "duplicates",
+        "got",
+        "got_empty",
+        "got_no_ack",
+        "of_broker",
+        "redelivered",
+        "refused",
+        "requeued",
+        "restored",
+        "sent_no_ack",
+    )
+
+    def __init__(self) -> None:
+        self.got = self.got_no_ack = self.got_empty = 0
+        """Messages of basic.get with and without acknowledgement, and those times that there was none."""
+        self.sent_no_ack = 0
+        """Messages sent to consumers without acknowledgement that have left (`Consumer.sent_no_ack`)."""
+        self.redelivered = 0
+        self.requeued = 0
+        """Deliveries that were returned, wherever the messages went then."""
+        self.refused = self.duplicates = 0
+        """Messages that were published here and not taken (x-overflow), or dropped as duplicates."""
+        self.of_broker = 0
+        """Messages that the broker itself published here: dead letters, delayed messages, events. RabbitMQ counts those
+        of clients only."""
+        self.restored = 0
+        """Messages that were here when the broker started."""
+        self.dropped: Counts = {}
+        """Messages that were here and dropped or dead-lettered, by reason: expired, maxlen, rejected, delivery_limit,
+        purged."""
+        self.dead_lettered: dict[tuple[str, str], int] = {}
+        """Messages that died, also refused ones, by dead letter strategy (disabled, at_most_once, at_least_once) and
+        reason."""
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Counts messages that leave the queue in another way than to a client."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def die(self, strategy: str, reason: str) -> None:
+        """Counts a message that was dead-lettered, or would have been if there were an exchange for it."""
+        self.dead_lettered[strategy, reason] = self.dead_lettered.get((strategy, reason), 0) + 1
+
+
+class ChannelCounts:
+    """What a channel counts by itself of deliveries and acknowledgements."""
+
+    __slots__ = ("got", "got_empty", "got_no_ack", "redelivered", "replies", "sent_no_ack", "withdrawn")
+
+    def __init__(self) -> None:
+        self.got = self.got_no_ack = self.got_empty = 0
+        self.sent_no_ack = 0
+        """Messages sent to consumers without acknowledgement that have left (`Consumer.sent_no_ack`)."""
+        self.redelivered = 0
+        self.replies = 0
+        """Direct replies. RabbitMQ does not count them, but they have delivery tags."""
+        self.withdrawn = 0
+        """Deliveries that are not unacknowledged any more and were not acknowledged: rejected, requeued, or answered in
+        a transaction that is being rolled back."""
+
+
+def delivery_stats(delivered: int, sent_no_ack: int, counts: QueueCounts | ChannelCounts) -> Counts:
+    """The statistics of deliveries: of those that had to be acknowledged (of consumers and of basic.get), of those sent
+    to consumers that need not, and of what is counted."""
+    return {
+        "deliver": delivered - counts.got,
+        "deliver_get": delivered + sent_no_ack + counts.got_no_ack,
+        "deliver_no_ack": sent_no_ack,
+        "get": counts.got,
+        "get_empty": counts.got_empty,
+        "get_no_ack": counts.got_no_ack,
+        "redeliver": counts.redelivered,
+    }
+
+
+def add(totals: Counts, counts: Mapping[str, int]) -> None:
+    """Adds the counts to the totals."""
+    for name, count in counts.items():
+        totals[name] = totals.get(name, 0) + count
+
+
+def sum_of(many: Iterable[Mapping[str, int]]) -> Counts:
+    """The sums of counters by name."""
+    totals: Counts = {}
+    for each in many:
+        add(totals, each)
+    return totals
