@@ -111,7 +111,7 @@ class ConnectionSession:
         return self.user.name if self.user else ""
 
     def may(self, verb: Verb, resource: str) -> bool:
-        return self.user is not None and self.vhost is not None and self.user.may(verb, self.vhost.name, resource)
+        return self.user is not None and self.vhost is not None and self.vhost.may(self.user.name, verb, resource)
 
     @property
     def channel_count(self) -> int:

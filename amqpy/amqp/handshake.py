@@ -129,6 +129,6 @@ def enter(broker: Broker, user: User, name: str) -> Vhost:
         raise NotAllowed(f"vhost {name} not found")
     check_connection_limit(vhost, user.name)
     user.check_connection()
-    if not user.may_enter(name):
+    if user.name not in vhost.permissions:
         raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
     return vhost

@@ -1,4 +1,4 @@
-"""Users, their passwords, tags, limits and permissions.
+"""Users, their passwords, tags and limits. Their permissions are those of the virtual hosts (`Vhost.permissions`).
 
 Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`.
 """
@@ -6,19 +6,21 @@ Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`.
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
 from amqpy.core.administration.validation import check_depth, compile_pattern
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import as_json
-from amqpy.core.durability.records import PermissionRecord, Record, UserRecord
+from amqpy.core.durability.records import Record, UserRecord
 from amqpy.core.durability.recovery import is_new
 from amqpy.core.events import event_properties
-from amqpy.core.ports import Client, Verb
+from amqpy.core.permissions import EVERYTHING, Permission
 from amqpy.errors import AdministrationError, NotAllowed
+
+if TYPE_CHECKING:
+    from amqpy.core.ports import Client
 
 
 class LoginFailed(Exception):
@@ -29,15 +31,6 @@ class LoginFailed(Exception):
         self.user_name = user_name
 
 
-class Permission(NamedTuple):
-    """Three regular expressions, searched for in the names of resources; an empty one matches only the empty name."""
-
-    configure: str
-    write: str
-    read: str
-
-
-EVERYTHING = Permission(".*", ".*", ".*")
 ADMINISTRATOR = "administrator"
 """The tag of a user who may change anything."""
 IMPERSONATOR = "impersonator"
@@ -45,30 +38,18 @@ IMPERSONATOR = "impersonator"
 
 
 class User:
-    """A user and its permissions by vhost."""
+    """A user that can log in."""
 
-    def __init__(self, name: str, password_hash: bytes, permissions: dict[str, Permission]) -> None:
+    def __init__(self, name: str, password_hash: bytes) -> None:
         self.name = name
         self.password_hash = password_hash
-        self.permissions = permissions
         self.tags: tuple[str, ...] = ()
         self.limits: dict[str, int] = {}
         self.clients: dict[Client, None] = {}
         """The open connections of this user."""
 
     def record(self) -> UserRecord:
-        """The record of the user; its permissions have records of their own."""
         return UserRecord(self.name, self.password_hash, as_json(self.tags), as_json(self.limits))
-
-    def may_enter(self, vhost: str) -> bool:
-        return vhost in self.permissions
-
-    def may(self, verb: Verb, vhost: str, resource: str) -> bool:
-        permission = self.permissions.get(vhost)
-        if permission is None:
-            return False
-        pattern: str = getattr(permission, verb)
-        return re.search(pattern or "^$", resource) is not None
 
     def check_connection(self) -> None:
         """Raises NotAllowed if the user has as many connections as allowed."""
@@ -105,22 +86,18 @@ class Users:
         self._new_salt = new_salt
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
-        broker.administration.on_vhost_deleted.append(self._forget_vhost)
         self._restore(recorded)
         if is_new(recorded):
             self.add_user(config.default_user, config.default_pass, tags=[ADMINISTRATOR])
             self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
 
     def _restore(self, recorded: Iterable[Record]) -> None:
-        """Restores users and permissions from records, without events and checks."""
+        """Restores users from records, without events and checks."""
         for record in recorded:
-            match record:
-                case UserRecord():
-                    user = self._by_name[record.name] = User(record.name, record.password_hash, {})
-                    user.tags = tuple(json.loads(record.tags))
-                    user.limits = json.loads(record.limits)
-                case PermissionRecord(name, vhost, configure, write, read):
-                    self._by_name[name].permissions[vhost] = Permission(configure, write, read)
+            if isinstance(record, UserRecord):
+                user = self._by_name[record.name] = User(record.name, record.password_hash)
+                user.tags = tuple(json.loads(record.tags))
+                user.limits = json.loads(record.limits)
 
     def __iter__(self) -> Iterator[User]:
         return iter(self._by_name.values())
@@ -141,7 +118,7 @@ class Users:
         if name in self._by_name:
             raise AdministrationError(f'User "{name}" already exists')
         hashed = self._hash(password) if password_hash is None else password_hash
-        user = self._by_name[name] = User(name, hashed, {})
+        user = self._by_name[name] = User(name, hashed)
         user.tags = tuple(tags)
         self._scheduler.put(user.record())
         self._events.tell("user.created", event_properties.named, name, self._events.administrator)
@@ -151,8 +128,8 @@ class Users:
     def delete_user(self, name: str) -> None:
         """Deletes a user and closes its connections."""
         user = self.user(name)
-        for vhost in list(user.permissions):
-            self._set_permission(user, vhost, None)
+        for vhost in self._broker.vhosts.values():
+            vhost.set_permission(name, None)
         del self._by_name[name]
         self._scheduler.drop(user.record())
         self._events.tell("user.deleted", event_properties.named, name, self._events.administrator)
@@ -178,24 +155,23 @@ class Users:
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Sets a user's permissions on a vhost. They apply at once, to open connections too."""
-        user = self.user(name)
-        self._broker.administration.vhost(vhost)
+        self.user(name)
+        where = self._broker.administration.vhost(vhost)
         for pattern in (configure, write, read):
             try:
                 compile_pattern(pattern)
             except ValueError as error:
                 raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
         permission = Permission(configure, write, read)
-        self._set_permission(user, vhost, permission)
+        where.set_permission(name, permission)
         administrator = self._events.administrator
         self._events.tell(
             "permission.created", event_properties.of_permission, name, vhost, administrator, permission._asdict()
         )
 
     def clear_permissions(self, name: str, vhost: str) -> None:
-        user = self.user(name)
-        self._broker.administration.vhost(vhost)
-        self._set_permission(user, vhost, None)
+        self.user(name)
+        self._broker.administration.vhost(vhost).set_permission(name, None)
         self._events.tell("permission.deleted", event_properties.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
@@ -223,25 +199,6 @@ class Users:
 
     def _hash(self, password: str) -> bytes:
         return hash_password(password.encode(), self._new_salt()) if password else b""
-
-    def _set_permission(self, user: User, vhost: str, permission: Permission | None) -> None:
-        before = user.permissions.get(vhost)
-        if permission is None:
-            if before is not None:
-                del user.permissions[vhost]
-                self._scheduler.drop(PermissionRecord(user.name, vhost, *before))
-        elif permission != before:
-            user.permissions[vhost] = permission
-            self._scheduler.put(PermissionRecord(user.name, vhost, *permission))
-        # Remembered routes have been checked against the old permissions.
-        self._broker.vhosts[vhost].router.forget()
-
-    def _forget_vhost(self, vhost: str) -> None:
-        for user in self:
-            if user.may_enter(vhost):
-                self._set_permission(user, vhost, None)
-                administrator = self._events.administrator
-                self._events.tell("permission.deleted", event_properties.of_permission, user.name, vhost, administrator)
 
     # --- logging in
 

@@ -16,6 +16,7 @@ from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.durability import encoding
+from amqpy.core.durability.records import PermissionRecord
 from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
@@ -23,7 +24,8 @@ from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Destination, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Message, Target, deliver_own
-from amqpy.core.ports import Client
+from amqpy.core.permissions import Permission
+from amqpy.core.ports import Client, Verb
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
@@ -65,6 +67,8 @@ class Vhost:
         self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
+        self.permissions: dict[str, Permission] = {}
+        """The permissions by the names of users. Who has none here may not connect to it."""
         self.tracer: Tracer | None = None
         """Copies all messages while tracing is on, else None."""
         self.clients: dict[Client, None] = {}
@@ -83,6 +87,24 @@ class Vhost:
             self.exchanges[exchange] = EXCHANGE_TYPES[kind](
                 self, exchange, durable=True, internal=internal, arguments={}
             )
+
+    def may(self, user_name: str, verb: Verb, resource: str) -> bool:
+        """True if the user has this permission on a queue or an exchange."""
+        permission = self.permissions.get(user_name)
+        return permission is not None and permission.allows(verb, resource)
+
+    def set_permission(self, user_name: str, permission: Permission | None) -> None:
+        """Sets the permissions of a user, or clears them with None. They apply at once, to open connections, too."""
+        before = self.permissions.get(user_name)
+        if permission is None:
+            if before is not None:
+                del self.permissions[user_name]
+                self.scheduler.drop(PermissionRecord(user_name, self.name, *before))
+        elif permission != before:
+            self.permissions[user_name] = permission
+            self.scheduler.put(PermissionRecord(user_name, self.name, *permission))
+        # Remembered routes have been checked against the old permissions.
+        self.router.forget()
 
     @property
     def tracing(self) -> bool:

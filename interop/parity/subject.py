@@ -21,7 +21,7 @@ from amqpy import app, log, process
 from amqpy.cli import setting_options
 from amqpy.config import Config
 from amqpy.config_sources import load
-from amqpy.core.users import EVERYTHING
+from amqpy.core.permissions import EVERYTHING
 from amqpy.errors import AdministrationError
 
 STDIN = 0

@@ -18,12 +18,14 @@ from amqpy.core.durability.records import (
     UserRecord,
     VhostRecord,
 )
+from amqpy.core.permissions import EVERYTHING
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.users import EVERYTHING, LoginFailed, Permission, hash_password
+from amqpy.core.users import LoginFailed, hash_password
 from amqpy.errors import AdministrationError, AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
 from tests.core.core_harness import FakeClient, arguments, integer, longstr
 from tests.core.recorded import DurableWorld, Store
+from tests.core.slices import sliced
 from tests.strategies import tables
 
 DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)
@@ -329,6 +331,18 @@ def test_users_are_recorded_once_for_each_change() -> None:
     ]
 
 
+def test_permissions_that_are_set_while_a_virtual_host_is_deleted_go_with_it() -> None:
+    with sliced(1):
+        world = world_with()
+        world.broker.administration.delete_vhost("/")
+        assert "/" in world.broker.vhosts, "it takes more than a turn"
+        world.users.set_permissions("guest", "/", "a", "b", "c")
+        world.broker.finish()
+    store = Store()
+    store.apply(world.journal.batch.changes)
+    assert [type(record) for record in store.records()] == [UserRecord]
+
+
 # --- after a restart
 
 
@@ -354,7 +368,8 @@ def test_defaults_are_for_new_brokers_only() -> None:
     world.users.delete_user("guest")
     after = restarted(world, default_pass="other")
     assert [user.name for user in after.users] == ["admin"]
-    assert after.users.log_in("admin", b"secret", from_loopback=True).permissions == {}
+    assert after.users.log_in("admin", b"secret", from_loopback=True).name == "admin"
+    assert after.vhost.permissions == {}
     world.broker.administration.delete_vhost("/")
     after = restarted(world)
     assert after.broker.vhosts == {}
@@ -365,7 +380,8 @@ def test_defaults_are_for_new_brokers_only() -> None:
 
 def test_the_password_of_the_configuration_is_for_a_new_broker_only() -> None:
     after = restarted(world_with(), default_pass="other")
-    assert after.users.log_in("guest", b"guest", from_loopback=True).permissions == {"/": Permission(*EVERYTHING)}
+    assert after.users.log_in("guest", b"guest", from_loopback=True).name == "guest"
+    assert after.vhost.permissions == {"guest": EVERYTHING}
     with pytest.raises(LoginFailed):
         after.users.log_in("guest", b"other", from_loopback=True)
 

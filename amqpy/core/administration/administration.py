@@ -77,8 +77,6 @@ class Administration:
         self._resources = resources
         self._settle = settle
         self._globals: dict[str, Any] = {}
-        self.on_vhost_deleted: list[Callable[[str], None]] = []
-        """Called with the name of a virtual host before it is deleted."""
 
     def vhost(self, name: str) -> Vhost:
         """Finds a virtual host. Raises AdministrationError if it does not exist."""
@@ -316,9 +314,13 @@ class Administration:
         vhost = self.vhost(name)
         if vhost.metadata.protected_from_deletion:
             raise AdministrationError(f"Refusing to delete virtual host '{name}' because it is protected from deletion")
-        for forget in self.on_vhost_deleted:
-            forget(name)
+        self._clear_permissions(vhost, self._events.administrator)
         self._scheduler.jobs.do(self._delete_vhost(vhost, self._events.administrator))
+
+    def _clear_permissions(self, vhost: Vhost, administrator: str) -> None:
+        for user_name in list(vhost.permissions):
+            vhost.set_permission(user_name, None)
+            self._events.tell("permission.deleted", told.of_permission, user_name, vhost.name, administrator)
 
     def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
         # As long as its connections are open, they may declare more.
@@ -331,6 +333,7 @@ class Administration:
                     yield from vhost.take_exchange(exchange, administrator)
         if self._vhosts.pop(vhost.name, None) is None:
             return
+        self._clear_permissions(vhost, administrator)  # those set meanwhile
         self._events.tell("vhost.deleted", told.named, vhost.name, administrator)
         for parameter in list(_parameters_of(vhost)):
             self._forget_parameter(vhost, parameter)

@@ -32,6 +32,7 @@ from amqpy.core.durability.records import (
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
+from amqpy.core.permissions import Permission
 from amqpy.core.queues.delayed_retry import HELD_LEVEL
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.queue import Queue
@@ -49,12 +50,14 @@ def is_new(records: Iterable[Record]) -> bool:
 
 
 def restore(vhosts: Vhosts, administration: Administration, records: Iterable[Record]) -> None:
-    """Restores everything but users and permissions, which `Users` restores. An object that a record refers to comes
+    """Restores everything but users, which `Users` restores. An object that a record refers to comes
     before it (see `records.KEYS`)."""
     for record in records:
         match record:
             case VhostRecord():
                 vhosts.place(record.name, _metadata_of(record))
+            case PermissionRecord(name, vhost, configure, write, read):
+                vhosts[vhost].permissions[name] = Permission(configure, write, read)
             case ParameterRecord(component=component) if component == GLOBAL:
                 administration.place_global_parameter(record.name, json.loads(record.value))
             case ParameterRecord():
