@@ -228,9 +228,11 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
             is_refused = is_refused or len(routed) < len(publish.targets)
         found = (vhost.queues.get(each.name) if each.deleted else each for each in routed)
         targets = [target for target in found if target is not None]
+        publish.exchange.count_published(targets)
+        channel.published += 1
         is_refused = any(target.refusal_fails_commit for target in deliver(targets, publish.message)) or is_refused
-        if publish.mandatory and vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
-            channel.return_message(publish.message)
+        if vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
+            channel.on_unroutable(publish.message, mandatory=publish.mandatory)
         yield 1 + len(targets)
     for verdict, taken in answers:
         in_order = yield from sort(taken, itemgetter(0))

@@ -27,6 +27,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
+from amqpy.core.statistics import Counts
 from amqpy.core.users import User, Users
 from amqpy.errors import (
     AmqpFault,
@@ -100,7 +101,7 @@ class ConnectionSession:
         self.block = ConnectionBlock(self.reader, read_on)
         self._header = b""
         self.heartbeat = Heartbeat(0)
-        self._received = 0
+        self._received = self._receive_count = 0
         self.paused = False
         """True while the transport is not being read, so that silence is not the peer's fault."""
 
@@ -156,12 +157,23 @@ class ConnectionSession:
     def client_can(self, capability: str) -> bool:
         return capability in self.capabilities
 
+    def traffic(self) -> Counts:
+        """The bytes that were received and sent, and in how many calls."""
+        outbox = self.outbox
+        return {
+            "recv_oct": self._received,
+            "recv_cnt": self._receive_count,
+            "send_oct": outbox.total,
+            "send_cnt": outbox.send_count,
+        }
+
     # --- bytes in
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Processes bytes from the peer, up to and including the confirms of its publishes."""
         self.broker.advance(now_ms)
         self._received += len(data)
+        self._receive_count += 1
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
         block, jobs = self.block, self.broker.scheduler.jobs

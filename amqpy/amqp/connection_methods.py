@@ -89,6 +89,7 @@ def on_open(connection: "ConnectionSession", method: Connection.Open) -> None:
     assert user is not None
     vhost = connection.vhost = handshake.enter(broker, user, method.virtual_host)
     vhost.clients[connection] = user.clients[connection] = None
+    vhost.traffic.begin(connection, connection.traffic)
     connection.send(Connection.OpenOk, "")
     connection.state = State.RUNNING
     connection.next_at_ms = connection.heartbeat.next_at_ms(broker.scheduler.now_ms)

@@ -40,6 +40,7 @@ def _leave(connection: "ConnectionSession") -> Steps:
         assert connection.user is not None
         connection.user.clients.pop(connection)
         yield from broker.connection_lost(connection, connection.vhost)
+        connection.vhost.traffic.end(connection)
         connection.vhost = None
         broker.settle()
 

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.consumer import ReturnWay
+from amqpy.core.exchanges import Exchange
 from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
 
@@ -22,6 +23,7 @@ Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
 
 
 class Publish(NamedTuple):
+    exchange: Exchange
     targets: tuple[Target, ...]
     message: Message
     mandatory: bool
@@ -35,8 +37,8 @@ class Transaction:
         self._publishes: deque[Publish] = deque()
         self._answers: Answers = []
 
-    def publish(self, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
-        self._publishes.append(Publish(targets, message, mandatory))
+    def publish(self, exchange: Exchange, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
+        self._publishes.append(Publish(exchange, targets, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
         """Notes deliveries to settle. Those of one kind in a row are settled together, in the order of their tags."""
@@ -48,6 +50,15 @@ class Transaction:
             self._jobs.spend(len(taken))
         else:
             self._jobs.do(_note(noted, taken))
+
+    @property
+    def uncommitted_publishes(self) -> int:
+        return len(self._publishes)
+
+    @property
+    def uncommitted_answers(self) -> int:
+        """The number of deliveries that the commit will acknowledge, reject or requeue."""
+        return sum(len(taken) for _, taken in self._answers)
 
     @property
     def uncommitted_acks(self) -> int:

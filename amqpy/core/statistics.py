@@ -10,8 +10,10 @@ All counters begin at 0 with their object, and with the broker: messages that ar
 Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for what is counted when.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeAlias, TypeVar
+
+Name = TypeVar("Name", str, tuple[str, str])
 
 Counts: TypeAlias = dict[str, int]
 """Counters by RabbitMQ's names."""
@@ -67,11 +69,23 @@ class QueueCounts:
 
 
 class ChannelCounts:
-    """What a channel counts by itself of deliveries and acknowledgements."""
+    """What a channel counts by itself: everything here is rare."""
 
-    __slots__ = ("got", "got_empty", "got_no_ack", "redelivered", "replies", "sent_no_ack", "withdrawn")
+    __slots__ = (
+        "drop_unroutable",
+        "got",
+        "got_empty",
+        "got_no_ack",
+        "redelivered",
+        "replies",
+        "return_unroutable",
+        "sent_no_ack",
+        "withdrawn",
+    )
 
     def __init__(self) -> None:
+        self.drop_unroutable = self.return_unroutable = 0
+        """Messages that no queue took: those that were dropped, and those that were mandatory."""
         self.got = self.got_no_ack = self.got_empty = 0
         self.sent_no_ack = 0
         """Messages sent to consumers without acknowledgement that have left (`Consumer.sent_no_ack`)."""
@@ -97,15 +111,46 @@ def delivery_stats(delivered: int, sent_no_ack: int, counts: QueueCounts | Chann
     }
 
 
-def add(totals: Counts, counts: Mapping[str, int]) -> None:
-    """Adds the counts to the totals."""
+class Totals(Generic[Name]):
+    """The sums of the counters of many objects, with those that are gone. Costs nothing before somebody asks."""
+
+    __slots__ = ("_gone", "_there")
+
+    def __init__(self) -> None:
+        self._there: dict[object, Callable[[], Mapping[Name, int]]] = {}
+        self._gone: dict[Name, int] = {}
+
+    def begin(self, source: object, read: Callable[[], Mapping[Name, int]]) -> None:
+        """Adds an object, whose counters `read` returns."""
+        self._there[source] = read
+
+    def end(self, source: object) -> None:
+        """Keeps the counters of an object that counts no more. May be repeated."""
+        read = self._there.pop(source, None)
+        if read is not None:
+            _add(self._gone, read())
+
+    def sum(self) -> dict[Name, int]:
+        totals = dict(self._gone)
+        for read in self._there.values():
+            _add(totals, read())
+        return totals
+
+
+def _add(totals: dict[Name, int], counts: Mapping[Name, int]) -> None:
     for name, count in counts.items():
         totals[name] = totals.get(name, 0) + count
 
 
-def sum_of(many: Iterable[Mapping[str, int]]) -> Counts:
-    """The sums of counters by name."""
-    totals: Counts = {}
-    for each in many:
-        add(totals, each)
-    return totals
+class BrokerStatistics:
+    """The counters of a whole broker, which outlive its virtual hosts."""
+
+    __slots__ = ("channels", "declared", "queues")
+
+    def __init__(self) -> None:
+        self.channels: Totals[str] = Totals()
+        """Message statistics of all channels."""
+        self.queues: Totals[tuple[str, str]] = Totals()
+        """Counters of all queues, by their type and the name of the counter (`Queue.lasting_stats`)."""
+        self.declared = 0
+        """The times that a queue was declared, new or not."""

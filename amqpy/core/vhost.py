@@ -31,6 +31,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.statistics import BrokerStatistics, Totals
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -55,7 +56,13 @@ class Vhost:
     """The objects of one virtual host."""
 
     def __init__(
-        self, name: str, scheduler: Scheduler, events: Events, profile: Profile, choose: Callable[[int], int]
+        self,
+        name: str,
+        scheduler: Scheduler,
+        events: Events,
+        profile: Profile,
+        choose: Callable[[int], int],
+        statistics: BrokerStatistics,
     ) -> None:
         self.name = name
         self.scheduler = scheduler
@@ -63,6 +70,12 @@ class Vhost:
         self.profile = profile
         self.choose = choose
         """Makes a random number below the one it is given."""
+        self.statistics = statistics
+        """Those of the broker."""
+        self.channel_totals: Totals[str] = Totals()
+        """Message statistics of the channels."""
+        self.traffic: Totals[str] = Totals()
+        """Bytes received from connections and sent to them."""
         self.metadata = Metadata()
         self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
@@ -158,6 +171,7 @@ class Vhost:
 
     def place_queue(self, queue: Queue) -> None:
         self.queues[queue.name] = queue
+        self.statistics.queues.begin(queue, queue.lasting_stats)
         self.policies.apply_to_queue(queue, new=True)
         if queue.owner is not None:
             self.owned.setdefault(queue.owner, {})[queue] = None
@@ -203,6 +217,7 @@ class Vhost:
             del self.owned[queue.owner][queue]
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
+        self.statistics.queues.end(queue)
         self.scheduler.queues_to_drain.pop(queue, None)
         self.scheduler.queues_to_drain_further.pop(queue, None)
         queue.close()

@@ -143,6 +143,14 @@ class Queue(ABC):
         publish = taken + counts.refused + counts.duplicates - counts.of_broker
         return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
 
+    def lasting_stats(self) -> dict[tuple[str, str], int]:
+        """The counters that metrics show by type of queue, and that outlive the queue."""
+        stats = self.message_stats()
+        stats |= {f"dropped_{reason}": count for reason, count in self.counts.dropped.items()}
+        for (strategy, reason), count in self.counts.dead_lettered.items():
+            stats[f"dead_lettered_{strategy}_{reason}"] = count
+        return {(self.type, name): count for name, count in stats.items()}
+
     @property
     def held_count(self) -> int:
         """The number of messages that are neither ready nor unacknowledged: they wait for a retry."""

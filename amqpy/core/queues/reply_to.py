@@ -43,7 +43,9 @@ class ReplyQueue:
             if not self.deleted:
                 self.waiting.append(message)
         elif not self.deleted:
-            self._send(message)
+            unacked = self._unacked
+            unacked.counts.replies += 1
+            self._target.deliver(unacked.next_tag(), False, message)
         return False
 
     def publish_own(self, message: Message) -> bool:
