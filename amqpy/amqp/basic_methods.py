@@ -35,7 +35,7 @@ class ConsumerTarget(DeliveryWriter):
     def cancelled(self) -> None:
         # A channel that is being closed has forgotten it already.
         is_known = self._channel.consumers.pop(self._tag, None) is not None
-        if is_known and self._channel.connection.client_can("consumer_cancel_notify"):
+        if is_known and self._channel.connection.terms.client_can("consumer_cancel_notify"):
             self._channel.reply(Basic.Cancel, self._tag, True)
 
 
@@ -129,7 +129,7 @@ def _get_unexpired(channel: ChannelSession, queue: Queue, *, no_ack: bool) -> St
         _get(channel, queue.name, no_ack=no_ack)
     except ChannelFault as fault:
         # The job may go on in a later turn, where there is no caller to raise it to.
-        fault.method_id = channel.connection.methods.id_of(Basic.Get)
+        fault.method_id = channel.methods.id_of(Basic.Get)
         channel.connection.close_channel(channel.number, fault)
 
 
@@ -245,7 +245,7 @@ def _committed(channel: ChannelSession, *, is_refused: bool) -> None:
         channel.connection.durable_replies.hold_until_durable(len(channel.connection.outbox.chunks))
         channel.reply(Tx.CommitOk)
     elif not channel.closing:
-        fault = PreconditionFailed("partial tx completion", method_id=channel.connection.methods.id_of(Tx.Commit))
+        fault = PreconditionFailed("partial tx completion", method_id=channel.methods.id_of(Tx.Commit))
         channel.connection.close_channel(channel.number, fault)
 
 

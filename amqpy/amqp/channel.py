@@ -5,15 +5,17 @@ arguments, calls the broker, and replies; a fault that it raises closes the chan
 (`connection`).
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from amqpy.amqp.connection_events import of_channel_end
+from amqpy.amqp.content import PUBLISH_METHOD, Content
 from amqpy.amqp.message_properties import Special, inspect
 from amqpy.amqp.transaction import Transaction, all_answered
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import AnnotatedMessage, Message, deliver
-from amqpy.core.ports import Origin
+from amqpy.core.ports import Client, Origin
 from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.routing import Route
 from amqpy.core.statistics import Counts
@@ -21,8 +23,8 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
+    ChannelFault,
     CommandInvalid,
-    FrameFault,
     PreconditionFailed,
     UnexpectedFrame,
     Unimplemented,
@@ -30,31 +32,31 @@ from amqpy.errors import (
 from amqpy.wire.content import (
     IMMEDIATE,
     MANDATORY,
+    PLAIN_HEADER_MAX,
     ContentWriter,
     confirm_frame,
-    read_header,
     split_address,
 )
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
-from amqpy.wire.properties import (
-    FLAGS_AT,
-)
 from amqpy.wire.values import text
 
 if TYPE_CHECKING:
-    from amqpy.amqp.connection import ConnectionSession
+    from amqpy.amqp.durable_replies import DurableReplies
+    from amqpy.amqp.terms import Terms
+    from amqpy.core.broker import Broker
     from amqpy.core.confirms import Confirms
-    from amqpy.core.consumer import Consumer
+    from amqpy.core.consumer import Consumer, Delivery
     from amqpy.core.durability.journal import Batch
     from amqpy.core.portions import Taken
     from amqpy.core.queues.reply_to import ReplyQueue
+    from amqpy.wire.outbox import Outbox
 
-PUBLISH_METHOD, ACK_METHOD = AMQP_0_9_1.id_of(Basic.Publish), AMQP_0_9_1.id_of(Basic.Ack)
+ACK_METHOD = AMQP_0_9_1.id_of(Basic.Ack)
 """Class and method id, which are the same in every version of AMQP."""
 
 NO_ROUTE: Final = 312
-CONTENT_SIZE_MAX: Final = 512 * 1024 * 1024
-"""The largest body size in bytes that a content header may announce (RabbitMQ's hard limit)."""
+HEADERS_MAX: Final = 1000
+"""Valid content headers that are remembered per connection."""
 
 Handler = Callable[["ChannelSession", Any], None]
 HANDLERS: dict[type[Method], Handler] = {}
@@ -70,35 +72,51 @@ def handles(method: type[Method]) -> Callable[[Handler], Handler]:
     return register
 
 
-class _Content:
-    """A method whose content is being received: basic.publish, or one that will be refused."""
+class Connection(Client, Protocol):
+    """The connection of a channel, as its channels need it."""
 
-    __slots__ = ("body", "header", "method_id", "missing", "payload", "size")
+    broker: "Broker"
+    terms: "Terms"
+    outbox: "Outbox"
+    durable_replies: "DurableReplies"
+    channels: "Channels"
+    impersonates: bool
+    """True if its user may put any user's name on messages."""
 
-    def __init__(self, payload: bytes, method_id: tuple[int, int] = PUBLISH_METHOD) -> None:
-        self.payload = payload
-        self.method_id = method_id
-        self.header: bytes | None = None
-        self.size = self.missing = 0
-        self.body: list[bytes | memoryview] = []
+    def wait_until_read(self) -> None:
+        """Stops processing its input until the client has read half of the bytes that may wait for it."""
 
-    def blamed(self, fault: AmqpFault) -> AmqpFault:
-        fault.method_id = self.method_id
-        return fault
+    def close_channel(self, number: int, fault: ChannelFault) -> None:
+        """Closes a channel on a fault."""
+
+
+class Channels(dict[int, "ChannelSession"]):
+    """The channels of a connection by their numbers, and what they share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fast: dict[int, ChannelSession] = {}
+        """Those that can take a whole message or an ack without further checks; none during an alarm."""
+        self.confirming: list[ChannelSession] = []
+        """Those that published in this turn and use publisher confirms."""
+        self.known_headers: dict[bytes, type[Message]] = {}
+        """Valid content headers, and the class of message for each."""
 
 
 class ChannelSession:
     """One open channel. `vhost` and `unacked` are its place in the core."""
 
-    def __init__(self, connection: "ConnectionSession", number: int, vhost: Vhost) -> None:
+    def __init__(self, connection: Connection, number: int, vhost: Vhost) -> None:
+        terms = connection.terms
         self.connection = connection
         self.broker = connection.broker
+        self.methods = terms.methods
         self.vhost = vhost
         self.number = number
         self.routes = vhost.router.remembered(connection.user_name)
         """Routes by the payload of their publish method."""
-        self.writer = ContentWriter(connection.outbox, number, connection.frame_max)
-        self.origin = Origin(connection.peer.name, number, connection.user_name, self.broker.new_pid())
+        self.writer = ContentWriter(connection.outbox, number, terms.frame_max)
+        self.origin = Origin(terms.peer.name, number, connection.user_name, self.broker.new_pid())
         self.unacked = UnackedDeliveries(self.origin)
         self.published = 0
         """Messages published without publisher confirms. `confirms` counts the others."""
@@ -114,10 +132,11 @@ class ChannelSession:
         """The queue declared last, which an empty queue name means."""
         self.closing = False
         """True from our channel.close until close-ok: anything else from the client is ignored."""
-        self._content: _Content | None = None
-        self._totals = (vhost.channel_totals, vhost.statistics.channels)
-        for totals in self._totals:
-            totals.begin(self, self.message_stats)
+        self._content: Content | None = None
+        vhost.begin_channel(self)
+        self._known_headers = connection.channels.known_headers
+        self._user_id = None if connection.impersonates else connection.user_name
+        """The only user's name that messages may have as user id; None if they may have any."""
 
     def message_stats(self) -> Counts:
         """The message statistics: what was published, delivered and acknowledged."""
@@ -132,8 +151,13 @@ class ChannelSession:
             **stats,
         }
 
+    def deliveries(self) -> "Iterable[Delivery]":
+        """The deliveries that are unacknowledged, also those answered in a transaction that goes on."""
+        answered = () if self.transaction is None else self.transaction.answered()
+        return chain(self.unacked.by_tag.values(), answered)
+
     def reply(self, method: type[Method], *values: object) -> None:
-        self.connection.outbox.write(self.connection.methods.encode(self.number, method, *values))
+        self.connection.outbox.write(self.methods.encode(self.number, method, *values))
 
     def reply_after_work(self, method: type[Method], *values: object) -> None:
         """Replies once the jobs that the client's method began are done, and their changes are durable."""
@@ -152,7 +176,7 @@ class ChannelSession:
         """Allows the connection to pass it whole messages and acks directly, unless it is closing, in the middle of a
         message, or publishers are blocked."""
         if not (self.closing or self._content is not None or self.broker.alarms):
-            self.connection.fast_channels[self.number] = self
+            self.connection.channels.fast[self.number] = self
 
     def resume_consumers(self) -> Steps:
         """Resumes the consumers that were blocked because the client did not read: a job."""
@@ -168,13 +192,13 @@ class ChannelSession:
     def on_method(self, payload: bytes) -> None:
         """Takes a method frame. Raises the fault that refuses it."""
         self.expect_method()
-        methods = self.connection.methods
+        methods = self.methods
         method = methods.find(payload)
         if method is None:
             raise CommandInvalid("unimplemented method")
         if method is Basic.Publish:
-            self._content = _Content(payload)
-            self.connection.fast_channels.pop(self.number, None)
+            self._content = Content(payload)
+            self.connection.channels.fast.pop(self.number, None)
             return
         try:
             decoded = methods.decode(method, payload)
@@ -201,73 +225,36 @@ class ChannelSession:
 
     def _on_unserved(self, method: type[Method], payload: bytes) -> None:
         """Refuses a method that a server does not take; one with content when the content has arrived, too."""
-        methods = self.connection.methods
-        if method in methods.with_content:
-            self._content = _Content(payload, methods.id_of(method))
-            self.connection.fast_channels.pop(self.number, None)
+        if method in self.methods.with_content:
+            self._content = Content(payload, self.methods.id_of(method))
+            self.connection.channels.fast.pop(self.number, None)
         elif not self.closing:
             raise CommandInvalid("unimplemented method")
 
     def expect_method(self) -> None:
         """Raises UnexpectedFrame in the middle of a message, which no method may interrupt."""
         if self._content is not None:
-            self._unexpected_in_content()
+            raise self._content.unexpected()
 
     def on_header(self, payload: bytes) -> None:
         """Takes a content header frame. Raises the fault that refuses it."""
         content = self._content
         if content is None:
             raise UnexpectedFrame("expected method frame, got non method frame instead")
-        if content.header is not None:
-            self._unexpected_in_content()
-        if len(payload) < FLAGS_AT + 2:
-            raise FrameFault("content header too short")
-        class_id, weight, size = read_header(payload)
-        wanted, _ = content.method_id
-        if class_id != wanted or weight:
-            raise content.blamed(
-                UnexpectedFrame(
-                    f"expected content header for class {wanted}, got one for class {class_id} instead"
-                    if class_id != wanted
-                    else f"expected content header for class {wanted}, got non content header frame instead"
-                )
-            )
-        if size > CONTENT_SIZE_MAX:
-            reason = f"content body size {size} exceeds maximum allowed size {CONTENT_SIZE_MAX}"
-            raise content.blamed(FrameFault(reason))
-        content.header = payload
-        content.size = content.missing = size
-        if not size:
-            self._finish_content()
+        content.on_header(payload)
+        if content.is_whole:
+            self._finish_content(content)
 
     def on_body(self, payload: bytes | memoryview) -> None:
         """Takes a content body frame. Raises the fault that refuses it."""
         content = self._content
         if content is None:
             raise UnexpectedFrame("expected method frame, got non method frame instead")
-        if content.header is None:
-            self._unexpected_in_content()
-        content.missing -= len(payload)
-        if content.missing < 0:
-            raise content.blamed(FrameFault("content body frame exceeds remaining content size"))
-        # Too large a message is refused when it is complete, as in RabbitMQ; until then there is no need to keep it.
-        if content.size <= self.connection.max_message_size:
-            content.body.append(payload)
-        if not content.missing:
-            self._finish_content()
+        content.on_body(payload, self.broker.max_message_size)
+        if content.is_whole:
+            self._finish_content(content)
 
-    def _unexpected_in_content(self) -> None:
-        content = self._content
-        assert content is not None
-        if content.header is None:
-            reason = f"expected content header for class {content.method_id[0]}, got non content header frame instead"
-        else:
-            reason = "expected content body, got non content body frame instead"
-        raise content.blamed(UnexpectedFrame(reason))
-
-    def _finish_content(self) -> None:
-        content = self._content
-        assert content is not None
+    def _finish_content(self, content: Content) -> None:
         assert content.header is not None
         self._content = None
         if self.closing:
@@ -275,9 +262,9 @@ class ChannelSession:
         if content.method_id != PUBLISH_METHOD:
             raise content.blamed(CommandInvalid("unimplemented method"))
         self.allow_fast_path()
-        if content.size > self.connection.max_message_size:
+        if content.size > self.broker.max_message_size:
             self._check_size(content.size, content.payload)
-        self.publish(content.payload, content.header, b"".join(content.body))
+        self.publish(content.payload, content.header, content.body)
 
     # --- publishing
 
@@ -285,15 +272,16 @@ class ChannelSession:
         """Publishes a message: the payloads of its method and content header frames, and its body."""
         route = self.routes.get(payload)
         special = None
-        connection = self.connection
         try:
-            if len(body) > connection.max_message_size:
+            if len(body) > self.broker.max_message_size:
                 self._check_size(len(body), payload)
             if route is None:
                 route = self._find_route(payload)
-            kind = connection.known_headers.get(header)
+            kind = self._known_headers.get(header)
             if kind is None:
-                kind, special = inspect(self, header)
+                kind, special = inspect(header, self.broker.profile, self._user_id, self.replies)
+                if special is None and len(header) <= PLAIN_HEADER_MAX:
+                    self._remember_header(header, kind)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
@@ -324,7 +312,7 @@ class ChannelSession:
             self.published += 1
         else:
             if not confirms.pending:
-                connection.confirming.append(self)
+                self.connection.channels.confirming.append(self)
             confirms.last_tag += 1
             if refused:
                 confirms.nack(confirms.last_tag)
@@ -378,7 +366,7 @@ class ChannelSession:
         counts.return_unroutable += 1
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
         if self.connection.outbox.overfull:
-            self.connection.block.wait_until_read(self.connection)
+            self.connection.wait_until_read()
 
     def confirm(self, batch: "Batch | None") -> None:
         """Confirms everything published so far: now, or when the batch that holds some of it is durable."""
@@ -406,8 +394,14 @@ class ChannelSession:
     def _check_size(self, size: int, payload: bytes) -> None:
         if payload[-1] & IMMEDIATE:
             raise _in_publish(_immediate_unimplemented())
-        limit = self.connection.max_message_size
+        limit = self.broker.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
+
+    def _remember_header(self, header: bytes, kind: type[Message]) -> None:
+        known = self._known_headers
+        if len(known) >= HEADERS_MAX:
+            known.clear()
+        known[header] = kind
 
     # --- acknowledgements
 
@@ -447,18 +441,17 @@ class ChannelSession:
     def close(self) -> Steps:
         """Leaves the core: removes consumers, requeues unacknowledged messages, rolls back a transaction. A job."""
         self._content = None
-        self.connection.fast_channels.pop(self.number, None)
+        self.connection.channels.fast.pop(self.number, None)
         self.broker.consumer_timeouts.forget(self.unacked)
         consumer_count = len(self.consumers)
         self.consumers.clear()
         return self._leave(consumer_count, was_closing=self.closing)
 
     def _leave(self, consumer_count: int, *, was_closing: bool) -> Steps:
-        for totals in self._totals:
-            totals.end(self)
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
+        self.vhost.end_channel(self)
         yield from self.broker.close_channel(self.vhost, self.unacked, self.roll_back())
         if not was_closing:
             about = (self.origin.pid, self.origin.user, consumer_count, self.broker.profile)

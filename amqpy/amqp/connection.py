@@ -8,131 +8,45 @@ Rules for changes:
 Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
 """
 
-import logging
 import struct
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from amqpy.amqp import basic_methods, connection_events, handshake, sasl, topology_methods  # noqa: F401  (some register their handlers)
+from amqpy.amqp import basic_methods, handshake, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection_block import ConnectionBlock
+from amqpy.amqp.client import AmqpClient
 from amqpy.amqp.connection_methods import TRANSITIONS
-from amqpy.amqp.durable_replies import DurableReplies
-from amqpy.amqp.ending import is_told, leave
-from amqpy.amqp.heartbeat import Heartbeat
-from amqpy.amqp.login import Login
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
-from amqpy.core.broker import Broker
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Verb
 from amqpy.core.statistics import Counts
-from amqpy.core.users import User, Users
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
     ChannelStateFault,
     CommandInvalid,
     ConnectionFault,
-    ConnectionForced,
     FrameFault,
-    LoginRefused,
     NotAllowed,
     UnexpectedFrame,
 )
-from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
-from amqpy.wire.methods import Channel, Connection, Method
-from amqpy.wire.outbox import HIGH, Outbox
-
-if TYPE_CHECKING:
-    from amqpy.config import Config
-    from amqpy.core.message import Message
-    from amqpy.core.vhost import Vhost
-    from amqpy.wire.values import Table
+from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame
+from amqpy.wire.methods import Channel, Connection
+from amqpy.wire.outbox import HIGH
 
 
-class ConnectionSession:
-    """One client's connection. Implements `core.ports.Client` and `server.session.Session`."""
+class ConnectionSession(AmqpClient):
+    """One client's connection, as its transport sees it. Implements `server.session.Session`."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        users: Users,
-        *,
-        from_loopback: bool,
-        log: logging.LoggerAdapter[logging.Logger],
-        wake: Callable[[], object],
-        now_ms: int,
-        peer: connection_events.Peer = connection_events.NO_PEER,
-        read_on: Callable[[], object] = lambda: None,
-    ) -> None:
-        self.broker = broker
-        self.peer = peer
-        self.pid = broker.new_pid()
-        self.connected_at_ms = broker.unix_time_ms()
-        self.mechanism_name = ""
-        self.config: Config = broker.config
-        self.log = log
-        self.outbox = Outbox(wake, broker.resources.unsent_limit)
-        self.state = State.HEADER
-        self.version = handshake.AMQP_0_9_1
-        self.methods = self.version.methods
-        self.user: User | None = None
-        self.impersonates = False
-        self.vhost: Vhost | None = None
-        self.client_properties: Table = {}
-        self.frame_max = self.config.frame_max
-        self.max_message_size = broker.max_message_size
-        self.channels: dict[int, ChannelSession] = {}
-        self.fast_channels: dict[int, ChannelSession] = {}
-        """The channels that can take a whole message or an ack without further checks; none during an alarm."""
-        self.confirming: list[ChannelSession] = []
-        """The channels that published in this turn and use publisher confirms."""
-        self.known_headers: dict[bytes, type[Message]] = {}
-        """Valid content headers, and the class of message for each."""
-        self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
-        self.next_at_ms: int | None = now_ms + self.config.handshake_timeout_ms
-        """The time at which `on_timer` must be called, or None."""
-        self.login = Login(users, sasl.offered(self.config, broker.profile), sasl.LoginContext(peer, from_loopback))
-        self.capabilities: frozenset[str] = frozenset()
-        self.channel_max = self.config.channel_max
-        self.reader = FrameReader(broker.frame_max_floor)
-        self.block = ConnectionBlock(self.reader, read_on)
-        self._header = b""
-        self.heartbeat = Heartbeat(0)
-        self._received = self._receive_count = 0
-        self.paused = False
-        """True while the transport is not being read, so that silence is not the peer's fault."""
-
-    # --- core.ports.Client
-
-    @property
-    def user_name(self) -> str:
-        return self.user.name if self.user else ""
-
-    def may(self, verb: Verb, resource: str) -> bool:
-        return self.user is not None and self.vhost is not None and self.vhost.may(self.user.name, verb, resource)
-
-    @property
-    def channel_count(self) -> int:
-        return len(self.channels)
-
-    def on_alarm(self) -> None:
-        self.block.on_alarm(self)
-
-    def wait_for_work(self) -> None:
-        self.block.wait_for_work(self)
-
-    def work_done(self) -> None:
-        self.block.work_done(self)
-
-    def close(self, text: str) -> None:
-        self.fail(ConnectionForced(text))
-
-    @property
-    def heartbeat_s(self) -> int:
-        return self.heartbeat.interval_s
+    _header = b""
+    """The protocol header, as far as it is there."""
+    _received = 0
+    """Bytes ever received."""
+    _receive_count = 0
+    """The calls in which they were received."""
+    paused = False
+    """True while the transport is not being read, so that silence is not the peer's fault."""
 
     @property
     def is_closed(self) -> bool:
@@ -154,11 +68,7 @@ class ConnectionSession:
     def is_amid_large_frame(self) -> bool:
         return self.reader.is_amid_large_frame
 
-    def client_can(self, capability: str) -> bool:
-        return capability in self.capabilities
-
     def traffic(self) -> Counts:
-        """The bytes that were received and sent, and in how many calls."""
         outbox = self.outbox
         return {
             "recv_oct": self._received,
@@ -189,7 +99,7 @@ class ConnectionSession:
             jobs.client = None
 
     def _hear(self, frames: Iterator[Frame]) -> None:
-        fast_channels = self.fast_channels
+        fast_channels = self.channels.fast
         durable_replies = self.durable_replies
         if durable_replies.journal is not None:
             durable_replies.begin()
@@ -209,7 +119,7 @@ class ConnectionSession:
                         if self.is_closed:
                             return
                         if self.outbox.overfull:
-                            self.block.wait_until_read(self)
+                            self.wait_until_read()
                         if self.block.is_blocked:
                             break
                 except ChannelFault as fault:
@@ -224,13 +134,13 @@ class ConnectionSession:
             self.fail(fault)
             self.finish()
         if self.outbox.size >= HIGH and self.outbox.overfull:
-            self.block.wait_until_read(self)
+            self.wait_until_read()
         if self.block.is_blocked:
             self.block.keep(frames)
         batch = None if durable_replies.journal is None else durable_replies.batch()
-        for channel in self.confirming:
+        for channel in self.channels.confirming:
             channel.confirm(batch)
-        self.confirming.clear()
+        self.channels.confirming.clear()
 
     def _read_protocol_header(self, data: bytes) -> bytes:
         """Reads the protocol header; returns the bytes after it, once it is complete and accepted."""
@@ -245,7 +155,7 @@ class ConnectionSession:
             self.outbox.write(handshake.refusal_of(header, self.broker.profile))
             self.finish()
             return b""
-        self.version, self.methods = version, version.methods
+        self.terms.use_version(version)
         properties = handshake.server_properties(self.config, self.broker.profile, version)
         self.send(Connection.Start, *version.announced, properties, self.login.offered, b"en_US")
         self.state = State.STARTING
@@ -282,23 +192,25 @@ class ConnectionSession:
 
     def _on_channel_frame(self, kind: int, number: int, payload: bytes) -> None:
         channel = self.channels.get(number)
-        method = method_of(self.methods, kind, payload)
+        methods = self.terms.methods
+        method = method_of(methods, kind, payload)
         if channel is None:
-            if len(self.channels) >= self.channel_max > 0:
+            channel_max = self.terms.channel_max
+            if len(self.channels) >= channel_max > 0:
                 raise NotAllowed(
                     f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
-                    f"({self.channel_max})"
+                    f"({channel_max})"
                 )
             if kind != METHOD:
                 raise UnexpectedFrame("expected method frame, got non method frame instead")
             if method is not Channel.Open:
-                raise not_open(self.methods, "expected 'channel.open'", method)
+                raise not_open(methods, "expected 'channel.open'", method)
             self._open_channel(number)
             return
         if kind == METHOD:
             channel.expect_method()
         if method is Channel.Open:
-            raise not_open(self.methods, "second 'channel.open' seen", method)
+            raise not_open(methods, "second 'channel.open' seen", method)
         if method is Channel.CloseOk and channel.closing:
             del self.channels[number]
         elif method is Channel.Close:
@@ -311,7 +223,7 @@ class ConnectionSession:
         elif kind == METHOD:
             channel.on_method(payload)
         else:
-            self.block.note_content(self)
+            self.block.note_content()
             (channel.on_header if kind == HEADER else channel.on_body)(payload)
 
     def _open_channel(self, number: int) -> None:
@@ -320,42 +232,29 @@ class ConnectionSession:
         self.user.check_channel()
         channel = self.channels[number] = ChannelSession(self, number, self.vhost)
         channel.allow_fast_path()
-        supports_cancel_notify = self.client_can("consumer_cancel_notify")
+        supports_cancel_notify = self.terms.client_can("consumer_cancel_notify")
         self.broker.consumer_timeouts.watch(
             channel.unacked, channel.on_timeout, supports_cancel_notify=supports_cancel_notify
         )
         self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
         channel.reply(Channel.OpenOk, b"")
 
-    def close_channel(self, number: int, fault: ChannelFault) -> None:
-        """Closes a channel on a fault; its number stays in use until close-ok."""
-        self.log.error("channel %d: %s", number, fault.reply_text)
-        channel = self.channels[number]
-        channel.confirm(self.durable_replies.batch())
-        steps = channel.close()
-        channel.closing = True
-
-        def close() -> None:
-            channel.reply(Channel.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
-
-        self.broker.scheduler.jobs.do_for(self, steps, close)
-        self.broker.settle()
-
     # --- connection methods
 
     def _on_connection_method(self, payload: bytes) -> None:
-        method = method_of(self.methods, METHOD, payload)
+        methods = self.terms.methods
+        method = method_of(methods, METHOD, payload)
         if method is None:
             raise CommandInvalid("unimplemented method")
         try:
-            decoded = self.methods.decode(method, payload)
+            decoded = methods.decode(method, payload)
             transition = TRANSITIONS[self.state].get(method)
             if transition is not None:
                 transition.handler(self, decoded)
             elif self.state is not State.CLOSING:
                 raise ChannelStateFault(f"unexpected method in connection state {self.state.name.lower()}")
         except AmqpFault as fault:
-            fault.method_id = fault.method_id or self.methods.id_of(method)
+            fault.method_id = fault.method_id or methods.id_of(method)
             raise
 
     # --- time
@@ -383,29 +282,7 @@ class ConnectionSession:
         else:
             self.next_at_ms = self.heartbeat.next_at_ms(self.broker.scheduler.now_ms)
 
-    # --- the end
-
-    def fail(self, fault: ConnectionFault) -> None:
-        """Closes the connection on a fault: with connection.close, or without it where RabbitMQ sends none."""
-        state = self.state
-        if state in {State.CLOSING, State.CLOSED}:
-            return
-        self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
-        leave(self, lambda: self._part(state, fault))
-
-    def _part(self, state: State, fault: ConnectionFault) -> None:
-        self.block.release()
-        if is_told(self, state, fault):
-            self.send(Connection.Close, fault.code, fault.reply_text, *(fault.method_id or (0, 0)))
-            is_refused = isinstance(fault, LoginRefused)
-            self.await_end(handshake.REFUSED_LOGIN_TIMEOUT_MS if is_refused else self.config.close_timeout_ms)
-        else:
-            self.finish()
-
-    def await_end(self, timeout_ms: int) -> None:
-        """Waits for the client to close the transport: it may take our close for an error, even after close-ok."""
-        self.state = State.CLOSING
-        self.next_at_ms = self.broker.scheduler.now_ms + timeout_ms
+    # --- the transport
 
     def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
         """Is called when the transport is lost, with the reason for the log."""
@@ -422,20 +299,9 @@ class ConnectionSession:
 
     def resume_consumers(self) -> None:
         """Resumes the consumers that were blocked because the client did not read."""
-        self.block.note_read(self)
+        self.block.note_read()
         self.broker.scheduler.jobs.do_for(self, self._resume_consumers(), lambda: None)
 
     def _resume_consumers(self) -> Steps:
         for channel in each(self.channels.values()):
             yield from channel.resume_consumers()
-
-    def finish(self) -> None:
-        leave(self, self._end)
-
-    def _end(self) -> None:
-        if self.state is not State.CLOSED:
-            self.broker.events.tell("connection.closed", connection_events.of_connection_end, self)
-        self.state = State.CLOSED
-
-    def send(self, method: type[Method], *values: object) -> None:
-        self.outbox.write(self.methods.encode(0, method, *values))

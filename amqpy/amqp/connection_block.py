@@ -17,14 +17,13 @@ Source: `rabbit_reader`: `publish_received`, `maybe_block`, `control_throttle`, 
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
-from amqpy.amqp.state import State
+from amqpy.amqp.channel import Channels
+from amqpy.amqp.terms import Terms
+from amqpy.core.alarms import Alarms
 from amqpy.wire.frames import Frame, FrameReader
 from amqpy.wire.methods import Connection
-
-if TYPE_CHECKING:
-    from amqpy.amqp.connection import ConnectionSession
+from amqpy.wire.outbox import Outbox
 
 UNREAD = "low on memory"
 """The reason in connection.blocked when too many bytes wait for the client. RabbitMQ has no such reason."""
@@ -34,7 +33,21 @@ class ConnectionBlock:
     """The block of a connection, and an iterator of its queued frames. `read_on` tells the transport that it is no
     longer blocked: with the next bytes, even none, the queued frames are processed."""
 
-    def __init__(self, reader: FrameReader, read_on: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        reader: FrameReader,
+        outbox: Outbox,
+        channels: Channels,
+        terms: Terms,
+        alarms: Alarms,
+        read_on: Callable[[], object],
+    ) -> None:
+        self._reader = reader
+        self._outbox = outbox
+        self._channels = channels
+        self._terms = terms
+        self._alarms = alarms
+        self.read_on = read_on
         self.is_blocked = False
         self._is_blocked = False
         """True if it published during an alarm."""
@@ -46,29 +59,27 @@ class ConnectionBlock:
         """True if the client was sent connection.blocked, or would have been."""
         self.has_backlog = False
         """True while input must be queued here instead of processed."""
-        self.read_on = read_on
-        self._reader = reader
         self._next: Frame | None = None
         self._frames: Iterator[Frame] = iter(())
         self._chunks: deque[bytes] = deque()
 
     # --- alarms
 
-    def note_content(self, connection: "ConnectionSession") -> None:
+    def note_content(self) -> None:
         """Blocks the connection during an alarm. Called before a content frame is processed."""
-        if connection.broker.alarms and not self._is_blocked:
+        if self._alarms and not self._is_blocked:
             self._is_blocked = True
-            self._shut(connection)
+            self._shut()
 
-    def on_alarm(self, connection: "ConnectionSession") -> None:
+    def on_alarm(self) -> None:
         """Unblocks the connection when the last alarm is cleared. During an alarm there are no fast channels."""
-        connection.fast_channels.clear()
-        if connection.broker.alarms:
+        self._channels.fast.clear()
+        if self._alarms:
             return
         self._is_blocked = False
-        if self._is_unread and not connection.outbox.overfull:
+        if self._is_unread and not self._outbox.overfull:
             self._is_unread = False
-        self._open(connection)
+        self._open()
 
     def release(self) -> None:
         """Unblocks the connection when it is closed: the client's close-ok is processed, with its input before that."""
@@ -79,62 +90,62 @@ class ConnectionBlock:
 
     # --- what is not read
 
-    def wait_until_read(self, connection: "ConnectionSession") -> None:
+    def wait_until_read(self) -> None:
         """Blocks the connection until the client has read half of the bytes that may wait for it."""
-        if not self._is_unread and connection.state is State.RUNNING:
+        if not self._is_unread:
             self._is_unread = True
-            self._shut(connection)
+            self._shut()
 
-    def note_read(self, connection: "ConnectionSession") -> None:
+    def note_read(self) -> None:
         """Unblocks the connection if the client has read enough."""
-        if self._is_unread and connection.outbox.size < connection.outbox.limit.size // 2:
+        if self._is_unread and self._outbox.size < self._outbox.limit.size // 2:
             self._is_unread = False
-            self._open(connection)
+            self._open()
 
     # --- work
 
-    def wait_for_work(self, connection: "ConnectionSession") -> None:
+    def wait_for_work(self) -> None:
         """Blocks the connection until `work_done`."""
         self._works = True
-        self._shut(connection)
+        self._shut()
 
-    def work_done(self, connection: "ConnectionSession") -> None:
+    def work_done(self) -> None:
         self._works = False
-        self._open(connection)
+        self._open()
 
     # --- both ways
 
-    def _shut(self, connection: "ConnectionSession") -> None:
+    def _shut(self) -> None:
         """Blocks the connection: there are no fast channels from now on."""
-        connection.fast_channels.clear()
+        self._channels.fast.clear()
         self.is_blocked = self.has_backlog = True
-        self._tell(connection)
+        self._tell()
 
-    def _open(self, connection: "ConnectionSession") -> None:
+    def _open(self) -> None:
         """Unblocks the connection, if nothing blocks it any more."""
-        self._tell(connection)
+        self._tell()
         if self._is_unread or self._works:
             return
-        for channel in connection.channels.values():
+        for channel in self._channels.values():
             channel.allow_fast_path()
         if self.is_blocked and not self._is_blocked:
             self.is_blocked = False
             self.read_on()
 
-    def _tell(self, connection: "ConnectionSession") -> None:
+    def _tell(self) -> None:
         """Sends connection.blocked or unblocked if that changed. Jobs do not count: they are done soon."""
         is_blocked = self._is_blocked or self._is_unread
         if is_blocked == self._was_told:
             return
         self._was_told = is_blocked
-        if not connection.client_can("connection.blocked"):
+        if not self._terms.client_can("connection.blocked"):
             return
         if is_blocked:
-            alarms = connection.broker.alarms
+            alarms = self._alarms
             reason = alarms.reason if alarms else UNREAD
-            connection.outbox.write_ahead(connection.methods.encode(0, Connection.Blocked, reason))
+            self._outbox.write_ahead(self._terms.methods.encode(0, Connection.Blocked, reason))
         else:
-            connection.outbox.write_ahead(connection.methods.encode(0, Connection.Unblocked))
+            self._outbox.write_ahead(self._terms.methods.encode(0, Connection.Unblocked))
 
     # --- queued input
 

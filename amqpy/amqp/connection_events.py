@@ -6,15 +6,12 @@ Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_K
 """
 
 import ipaddress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
-from amqpy.amqp.handshake import connection_name
+from amqpy.amqp.terms import Terms
 from amqpy.core.events.event_properties import ACTOR, erlang_rows
 from amqpy.core.events.events import EventProperties
 from amqpy.profile import Profile
-
-if TYPE_CHECKING:
-    from amqpy.amqp.connection import ConnectionSession
 
 NO_TLS: Final = dict.fromkeys(
     (
@@ -30,31 +27,17 @@ NO_TLS: Final = dict.fromkeys(
 )
 
 
-class Peer(NamedTuple):
-    """The two ends of a transport."""
-
-    name: str = ""
-    """`peer:port -> host:port`"""
-    peer_host: str = ""
-    peer_port: int = 0
-    host: str = ""
-    port: int = 0
-
-
-NO_PEER: Final = Peer()
-
-
-def of_login(connection: "ConnectionSession", user_name: str | None, error: str | None = None) -> EventProperties:
+def of_login(terms: Terms, user_name: str | None, error: str | None = None) -> EventProperties:
     """user.authentication.success; user.authentication.failure with an error, and perhaps without a name."""
-    peer = connection.peer
+    peer = terms.peer
     properties: dict[str, object] = {
         "connection_type": "network",
         "host": erlang_address(peer.host),
         "connection_name": peer.name,
         "peer_host": erlang_address(peer.peer_host),
         "peer_port": peer.peer_port,
-        "protocol": connection.version.number,
-        "auth_mechanism": connection.mechanism_name,
+        "protocol": terms.version.number,
+        "auth_mechanism": terms.mechanism_name,
         "ssl": False,
     }
     if user_name is not None:
@@ -65,11 +48,11 @@ def of_login(connection: "ConnectionSession", user_name: str | None, error: str 
     return properties
 
 
-def of_connection(connection: "ConnectionSession") -> EventProperties:
+def of_connection(terms: Terms, user_name: str, vhost_name: str, node: str, profile: Profile) -> EventProperties:
     """connection.created"""
-    peer = connection.peer
+    peer = terms.peer
     return {
-        **of_connection_end(connection),
+        **of_connection_end(terms, node),
         "type": "network",
         "port": peer.port,
         "peer_port": peer.peer_port,
@@ -77,30 +60,28 @@ def of_connection(connection: "ConnectionSession") -> EventProperties:
         "peer_host": erlang_address(peer.peer_host),
         "ssl": False,
         **NO_TLS,
-        **{
-            name: "" for name in ("peer_cert_serial_number",) if name in connection.broker.profile.more_event_properties
-        },
-        "auth_mechanism": connection.mechanism_name,
-        "protocol": connection.version.number,
-        "user": connection.user_name,
-        "vhost": connection.vhost.name if connection.vhost else "",
-        "timeout": connection.heartbeat_s,
-        "frame_max": connection.frame_max,
-        "channel_max": connection.channel_max,
-        "connected_at": connection.connected_at_ms,
-        ACTOR: connection.user_name,
+        **{name: "" for name in ("peer_cert_serial_number",) if name in profile.more_event_properties},
+        "auth_mechanism": terms.mechanism_name,
+        "protocol": terms.version.number,
+        "user": user_name,
+        "vhost": vhost_name,
+        "timeout": terms.heartbeat_s,
+        "frame_max": terms.frame_max,
+        "channel_max": terms.channel_max,
+        "connected_at": terms.connected_at_ms,
+        ACTOR: user_name,
     }
 
 
-def of_connection_end(connection: "ConnectionSession") -> EventProperties:
+def of_connection_end(terms: Terms, node: str) -> EventProperties:
     """connection.closed"""
-    given_name = connection_name(connection.client_properties)
+    given_name = terms.given_name
     return {
         **({} if given_name is None else {"user_provided_name": given_name}),
-        "name": connection.peer.name,
-        "pid": connection.pid,
-        "node": connection.broker.node,
-        "client_properties": erlang_rows(connection.client_properties),
+        "name": terms.peer.name,
+        "pid": terms.pid,
+        "node": node,
+        "client_properties": erlang_rows(terms.client_properties),
     }
 
 

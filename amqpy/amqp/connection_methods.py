@@ -7,19 +7,17 @@ Source: `rabbit_reader:handle_method0`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from amqpy.amqp import connection_events, handshake
-from amqpy.amqp.ending import leave
+from amqpy.amqp import handshake
+from amqpy.amqp.client import AmqpClient
+from amqpy.amqp.connection_events import of_connection
 from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.state import State
 from amqpy.core.users import IMPERSONATOR
 from amqpy.wire.methods import Connection, Method, table_of
 
-if TYPE_CHECKING:
-    from amqpy.amqp.connection import ConnectionSession
-
-Handler = Callable[["ConnectionSession", Any], None]
+Handler = Callable[[AmqpClient, Any], None]
 
 
 class Transition(NamedTuple):
@@ -45,82 +43,83 @@ def handles(state: State, method: type[Method], *leads_to: State) -> Callable[[H
 
 
 @handles(State.STARTING, Connection.StartOk, State.SECURING, State.TUNING)
-def on_start_ok(connection: "ConnectionSession", method: Connection.StartOk) -> None:
-    connection.client_properties = table_of(method.client_properties)
-    connection.capabilities = handshake.capabilities_of(connection.client_properties) - connection.version.lacks
-    connection.login.choose(method.mechanism)
-    connection.mechanism_name = method.mechanism
-    connection.state = State.SECURING
-    _authenticate(connection, method.response)
+def on_start_ok(client: AmqpClient, method: Connection.StartOk) -> None:
+    terms = client.terms
+    terms.client_properties = table_of(method.client_properties)
+    terms.capabilities = handshake.capabilities_of(terms.client_properties) - terms.version.lacks
+    client.login.choose(method.mechanism)
+    client.state = State.SECURING
+    _authenticate(client, method.response)
 
 
 @handles(State.SECURING, Connection.SecureOk, State.SECURING, State.TUNING)
-def on_secure_ok(connection: "ConnectionSession", method: Connection.SecureOk) -> None:
-    _authenticate(connection, method.response)
+def on_secure_ok(client: AmqpClient, method: Connection.SecureOk) -> None:
+    _authenticate(client, method.response)
 
 
-def _authenticate(connection: "ConnectionSession", response: object) -> None:
+def _authenticate(client: AmqpClient, response: object) -> None:
     assert isinstance(response, bytes), "a long string, whatever pamqp says"
-    answer = connection.login.respond(connection, response)
+    answer = client.login.respond(response)
     if isinstance(answer, bytes):
-        connection.send(Connection.Secure, answer)
+        client.send(Connection.Secure, answer)
         return
-    connection.user = answer
-    connection.impersonates = IMPERSONATOR in answer.tags
-    config = connection.config
-    connection.send(Connection.Tune, config.channel_max, config.frame_max, config.heartbeat)
-    connection.state = State.TUNING
+    client.user = answer
+    client.impersonates = IMPERSONATOR in answer.tags
+    config = client.config
+    client.send(Connection.Tune, config.channel_max, config.frame_max, config.heartbeat)
+    client.state = State.TUNING
 
 
 @handles(State.TUNING, Connection.TuneOk, State.OPENING)
-def on_tune_ok(connection: "ConnectionSession", method: Connection.TuneOk) -> None:
-    config, floor = connection.config, connection.broker.frame_max_floor
+def on_tune_ok(client: AmqpClient, method: Connection.TuneOk) -> None:
+    config, terms, floor = client.config, client.terms, client.broker.frame_max_floor
     handshake.check_tuned("frame_max", method.frame_max, floor=floor, ours=config.frame_max)
     handshake.check_tuned("channel_max", method.channel_max, floor=1, ours=config.channel_max)
-    connection.frame_max = connection.reader.frame_max = method.frame_max or config.frame_max
-    connection.channel_max = method.channel_max
-    connection.heartbeat = Heartbeat(method.heartbeat)
-    connection.state = State.OPENING
+    terms.frame_max = client.reader.frame_max = method.frame_max or config.frame_max
+    terms.channel_max = method.channel_max
+    terms.heartbeat_s = method.heartbeat
+    client.state = State.OPENING
 
 
 @handles(State.OPENING, Connection.Open, State.RUNNING)
-def on_open(connection: "ConnectionSession", method: Connection.Open) -> None:
-    user, broker = connection.user, connection.broker
+def on_open(client: AmqpClient, method: Connection.Open) -> None:
+    user, broker, terms = client.user, client.broker, client.terms
     assert user is not None
-    vhost = connection.vhost = handshake.enter(broker, user, method.virtual_host)
-    vhost.clients[connection] = user.clients[connection] = None
-    vhost.traffic.begin(connection, connection.traffic)
-    connection.send(Connection.OpenOk, "")
-    connection.state = State.RUNNING
-    connection.next_at_ms = connection.heartbeat.next_at_ms(broker.scheduler.now_ms)
-    broker.events.tell("connection.created", connection_events.of_connection, connection)
-    name = handshake.connection_name(connection.client_properties)
-    shown = f", connection name: {name!r}" if name else ""
-    connection.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)
+    vhost = client.vhost = handshake.enter(broker, user, method.virtual_host)
+    vhost.clients[client] = user.clients[client] = None
+    vhost.traffic.begin(client, client.traffic)
+    client.send(Connection.OpenOk, "")
+    client.state = State.RUNNING
+    client.heartbeat = Heartbeat(terms.heartbeat_s)
+    client.next_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
+    about = (terms, user.name, vhost.name, broker.node, broker.profile)
+    broker.events.tell("connection.created", of_connection, *about)
+    shown = f", connection name: {terms.given_name!r}" if terms.given_name else ""
+    client.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)
 
 
 @handles(State.RUNNING, Connection.UpdateSecret, State.RUNNING)
-def on_update_secret(connection: "ConnectionSession", method: Connection.UpdateSecret) -> None:
-    connection.send(Connection.UpdateSecretOk)
+def on_update_secret(client: AmqpClient, method: Connection.UpdateSecret) -> None:
+    client.send(Connection.UpdateSecretOk)
 
 
 @handles(State.RUNNING, Connection.Close, State.RUNNING, State.CLOSING)
-def on_close(connection: "ConnectionSession", method: Connection.Close) -> None:
+def on_close(client: AmqpClient, method: Connection.Close) -> None:
     """Closes the connection for the client. Exclusive queues are deleted before close-ok, to be declared again: if that
     is large work, the state changes only then."""
 
     def close() -> None:
-        connection.send(Connection.CloseOk)
-        connection.await_end(connection.config.close_timeout_ms)
+        client.send(Connection.CloseOk)
+        client.await_end(client.config.close_timeout_ms)
 
-    leave(connection, close)
+    client.leave(close)
 
 
 @handles(State.CLOSING, Connection.Close, State.CLOSING)
-def on_close_again(connection: "ConnectionSession", method: Connection.Close) -> None:
-    connection.send(Connection.CloseOk)
+def on_close_again(client: AmqpClient, method: Connection.Close) -> None:
+    client.send(Connection.CloseOk)
 
 
 @handles(State.CLOSING, Connection.CloseOk, State.CLOSED)
-def on_close_ok(connection: "ConnectionSession", method: Connection.CloseOk) -> None:
-    connection.finish()
+def on_close_ok(client: AmqpClient, method: Connection.CloseOk) -> None:
+    client.finish()

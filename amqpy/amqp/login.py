@@ -3,27 +3,34 @@
 Source: `rabbit_reader:auth_phase`, `auth_fail`.
 """
 
-from typing import TYPE_CHECKING
+import logging
 
-from amqpy.amqp import connection_events
+from amqpy.amqp.connection_events import of_login
 from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
+from amqpy.amqp.terms import Terms
+from amqpy.core.events.events import Events
 from amqpy.core.users import LoginFailed, User, Users
 from amqpy.errors import CommandInvalid, LoginRefused, SyntaxFault
 
-if TYPE_CHECKING:
-    from amqpy.amqp.connection import ConnectionSession
-
 
 class Login:
-    """The login of one connection, which may take several responses.
+    """The login of one connection, which may take several responses."""
 
-    It does not keep its connection: objects that refer to each other are not freed at once.
-    """
-
-    def __init__(self, users: Users, offered: tuple[str, ...], context: LoginContext) -> None:
+    def __init__(
+        self,
+        users: Users,
+        offered: tuple[str, ...],
+        context: LoginContext,
+        terms: Terms,
+        events: Events,
+        log: logging.LoggerAdapter[logging.Logger],
+    ) -> None:
         self._users = users
         self._offered = offered
         self._context = context
+        self._terms = terms
+        self._events = events
+        self._log = log
         self._mechanism: Mechanism | None = None
 
     @property
@@ -36,28 +43,26 @@ class Login:
         if name not in self._offered:
             raise CommandInvalid(f"unknown authentication mechanism '{name}'")
         self._mechanism = MECHANISMS[name](self._users, self._context)
+        self._terms.mechanism_name = name
 
-    def respond(self, connection: "ConnectionSession", response: bytes) -> User | bytes:
-        """Takes a response; returns the user, or the next challenge. `connection` is for events.
+    def respond(self, response: bytes) -> User | bytes:
+        """Takes a response; returns the user, or the next challenge.
 
         Raises LoginRefused, whose text does not give the reason, and SyntaxFault.
         """
         assert self._mechanism is not None
         mechanism = self._mechanism
-        events = connection.broker.events
         try:
             answer = mechanism.respond(response)
         except LoginFailed as failure:
-            connection.log.error("login failed: %s", str(failure))
-            events.tell(
-                "user.authentication.failure", connection_events.of_login, connection, failure.user_name, str(failure)
-            )
+            self._log.error("login failed: %s", str(failure))
+            self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, str(failure))
             raise _refused(mechanism.name) from None
         except SyntaxFault as fault:
-            events.tell("user.authentication.failure", connection_events.of_login, connection, None, fault.text)
+            self._events.tell("user.authentication.failure", of_login, self._terms, None, fault.text)
             raise
         if isinstance(answer, User):
-            events.tell("user.authentication.success", connection_events.of_login, connection, answer.name)
+            self._events.tell("user.authentication.success", of_login, self._terms, answer.name)
             self._mechanism = None
         return answer
 

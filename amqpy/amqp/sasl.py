@@ -7,7 +7,7 @@ Source: `rabbit_auth_mechanism_plain`, `_amqplain`, `_cr_demo`, `_anonymous`.
 
 from typing import NamedTuple
 
-from amqpy.amqp.connection_events import Peer
+from amqpy.amqp.terms import Peer
 from amqpy.config import Config
 from amqpy.core.users import User, Users
 from amqpy.errors import SyntaxFault

@@ -15,6 +15,9 @@ from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amqpy.core.consumer import Delivery
     from amqpy.core.portions import Taken
     from amqpy.core.unacked import Lots
 
@@ -59,6 +62,10 @@ class Transaction:
     def uncommitted_answers(self) -> int:
         """The number of deliveries that the commit will acknowledge, reject or requeue."""
         return sum(len(taken) for _, taken in self._answers)
+
+    def answered(self) -> "Iterator[Delivery]":
+        """The deliveries that the commit will acknowledge, reject or requeue."""
+        return (delivery for _, taken in self._answers for _, delivery in taken)
 
     @property
     def uncommitted_acks(self) -> int:

@@ -20,7 +20,7 @@ Counts: TypeAlias = dict[str, int]
 
 
 class QueueCounts:
-    """What a queue counts by itself: everything here is rare, beside publishing, delivering and acknowledging."""
+    """The counters that a queue keeps itself, of what is rare."""
 
     __slots__ = (
         "dead_lettered",
@@ -69,7 +69,7 @@ class QueueCounts:
 
 
 class ChannelCounts:
-    """What a channel counts by itself: everything here is rare."""
+    """The counters that a channel keeps itself, of what is rare."""
 
     __slots__ = (
         "drop_unroutable",

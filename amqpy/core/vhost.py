@@ -10,11 +10,12 @@ Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
+from amqpy.core.consumer import Delivery
 from amqpy.core.durability import encoding
 from amqpy.core.durability.records import PermissionRecord
 from amqpy.core.events import event_properties
@@ -31,7 +32,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
-from amqpy.core.statistics import BrokerStatistics, Totals
+from amqpy.core.statistics import BrokerStatistics, Counts, Totals
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -50,6 +51,15 @@ PREDECLARED = {
     "amq.match": "headers",
     TRACE_EXCHANGE: "topic",
 }
+
+
+class OpenChannel(Protocol):
+    """A channel, for statistics."""
+
+    def message_stats(self) -> Counts: ...
+
+    def deliveries(self) -> Iterable[Delivery]:
+        """The deliveries that are unacknowledged, also those answered in a transaction that goes on."""
 
 
 class Vhost:
@@ -72,6 +82,7 @@ class Vhost:
         """Makes a random number below the one it is given."""
         self.statistics = statistics
         """Those of the broker."""
+        self.channels: dict[OpenChannel, None] = {}
         self.channel_totals: Totals[str] = Totals()
         """Message statistics of the channels."""
         self.traffic: Totals[str] = Totals()
@@ -149,6 +160,17 @@ class Vhost:
             if not exchange.deleted and self.policies.apply_to_exchange(exchange):
                 self.router.forget()
             yield RULE_UNITS
+
+    def begin_channel(self, channel: OpenChannel) -> None:
+        self.channels[channel] = None
+        self.channel_totals.begin(channel, channel.message_stats)
+        self.statistics.channels.begin(channel, channel.message_stats)
+
+    def end_channel(self, channel: OpenChannel) -> None:
+        """Keeps the counters of a channel that is being closed. May be repeated."""
+        self.channels.pop(channel, None)
+        self.channel_totals.end(channel)
+        self.statistics.channels.end(channel)
 
     # --- messages
 

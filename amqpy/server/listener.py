@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from amqpy.amqp.connection_events import Peer
+from amqpy.amqp.terms import Peer
 from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import trio
 
-from amqpy.amqp.connection_events import Peer
+from amqpy.amqp.terms import Peer
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from amqpy.amqp.connection_events import Peer
 from amqpy.amqp.state import InputState
+from amqpy.amqp.terms import Peer
 from amqpy.core.ports import Client
 from amqpy.errors import ConnectionFault
 from amqpy.wire.outbox import Outbox

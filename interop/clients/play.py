@@ -17,7 +17,7 @@ from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, Broker, Provider
 from interop.clients.library import GUEST, Library, Program, Suite
 from interop.clients.proxy import Proxy
 from interop.clients.report import counts
-from interop.clients.results import LibraryResult, SuiteResult
+from interop.clients.results import LibraryResult, SuiteResult, matching
 from interop.clients.workspace import InstallFailed, Workspace
 from interop.kit.address import STANDARD_PORT
 from interop.kit.program import ProgramFailed
@@ -44,7 +44,7 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
                 if not (quick and suite.slow):
                     with provide(suite.account) as broker:
                         result.suites[suite.name] = play_suite(suite, workspace, broker)
-                    tell(f"{library.name}, {suite.name}: {counts(result.suites[suite.name])}")
+                    tell_suite(f"{library.name}, {suite.name}", suite, result.suites[suite.name], tell)
     except (InstallFailed, ProgramFailed, OSError) as error:
         result.trouble.append(str(error))
     return result
@@ -55,8 +55,19 @@ def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
     tell(f"{title}: {passed} of {len(checks)} checks passed")
     for check in checks:
         if check.outcome != "ok":
-            text = "\n    ".join(check.text.splitlines()[-TEXT_LINES:])
-            tell(f"  {check.outcome}: {check.name}\n    {text}")
+            tell(told(check.name, check.outcome, check.text))
+
+
+def tell_suite(title: str, suite: Suite, result: SuiteResult, tell: Tell) -> None:
+    """How many tests passed, and what those say that failed and were not expected to."""
+    expected = matching(result.failed, [*suite.lacks, *suite.reasons])
+    failed = [told(test, "failed", text) for test, text in result.failed.items() if test not in expected]
+    tell("\n".join([f"{title}: {counts(result)}", *failed]))
+
+
+def told(name: str, outcome: str, text: str) -> str:
+    """A check or test by its outcome, with the last lines of what it says."""
+    return "\n    ".join([f"  {outcome}: {name}", *text.splitlines()[-TEXT_LINES:]])
 
 
 def play_program(program: Program, workspace: Workspace, broker: Broker) -> list[tap.Check]:

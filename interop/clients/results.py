@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ SUBJECT = FOLDER / "amqpy.json"
 class SuiteResult:
     passed: int = 0
     skipped: int = 0
-    failed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Tests by their names, with what the runner says of why."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ def load(path: Path) -> Results:
             folder: LibraryResult(
                 library["version"],
                 {name: list(map(check_from, checks)) for name, checks in library["programs"].items()},
-                {name: SuiteResult(**suite) for name, suite in library["suites"].items()},
+                {name: suite_from(suite) for name, suite in library["suites"].items()},
             )
             for folder, library in saved["libraries"].items()
         },
@@ -79,7 +80,7 @@ def compact(result: LibraryResult) -> dict[str, object]:
     return {
         "version": result.version,
         "programs": {name: list(map(compact_check, checks)) for name, checks in result.programs.items()},
-        "suites": {name: asdict(suite) for name, suite in result.suites.items()},
+        "suites": {name: {**vars(suite), "failed": list(suite.failed)} for name, suite in result.suites.items()},
     }
 
 
@@ -92,6 +93,10 @@ def compact_check(check: Check) -> str | list[str]:
 
 def check_from(saved: str | Sequence[Any]) -> Check:
     return Check(saved, "ok") if isinstance(saved, str) else Check(*saved)
+
+
+def suite_from(saved: dict[str, Any]) -> SuiteResult:
+    return SuiteResult(**{**saved, "failed": dict.fromkeys(saved["failed"], "")})
 
 
 def unexplained(
@@ -111,7 +116,7 @@ def unexplained(
     ]
     for suite in library.suites:
         if found := result.suites.get(suite.name):
-            with_rabbitmq = reference.suites.get(suite.name, SuiteResult()).failed if reference else []
+            with_rabbitmq = reference.suites.get(suite.name, SuiteResult()).failed if reference else {}
             excused = {*with_rabbitmq, *matching(found.failed, [*suite.lacks, *suite.flaky])}
             wrong += [f"{suite.name}: {test}" for test in found.failed if test not in excused]
             if of_amqpy:

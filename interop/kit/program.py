@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ class Program:
         talks: bool = False,
     ) -> None:
         self._log = log
+        self._one_at_a_time = threading.Lock()
         with log.open("ab") as output:
             self._log_starts_at = output.tell()
             self.process = subprocess.Popen(
@@ -89,6 +91,20 @@ class Program:
             if time.monotonic() > deadline:
                 raise self.failure(f"it did not come to {what} within {timeout_s:.0f} s")
             time.sleep(POLL_S)
+
+    def ask(self, line: str) -> str:
+        """Say something to a program that talks; the line that it answers. Raises ProgramFailed if it has ended."""
+        said, heard = self.process.stdin, self.process.stdout
+        assert said is not None
+        assert heard is not None
+        answer = b""
+        with self._one_at_a_time, contextlib.suppress(OSError):  # it has ended, and does not read
+            said.write(line.encode() + b"\n")
+            said.flush()
+            answer = heard.readline()
+        if not answer:
+            raise self.failure("it has ended")
+        return answer.decode().rstrip("\n")
 
     def terminate(self) -> None:
         self.process.terminate()

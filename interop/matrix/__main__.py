@@ -10,9 +10,10 @@ from interop import keeper
 from interop.kit.program import ProgramFailed
 from interop.matrix import features
 from interop.matrix.brokers import STORES, Player, running_amqpy, running_rabbitmq
-from interop.matrix.cells import FEATURES, READERS, SIZES, cells, quick_cells
+from interop.matrix.cells import READERS, SIZES
+from interop.matrix.registry import FEATURES, cells, quick_cells
 from interop.matrix.report import line_of, table
-from interop.matrix.run import Outcome, play_all, purpose_of
+from interop.matrix.run import Outcome, play_all
 from interop.matrix.scene import DEADLINE_S
 from interop.rabbitmq import RabbitMQUnavailable
 
@@ -53,7 +54,7 @@ def main(
         raise click.BadParameter("no feature matches", param_hint="--only")
     if list_only:
         for name in sorted({cell.feature for cell in chosen}):
-            click.echo(f"{name}: {FEATURES[name].purpose.partition(chr(10))[0]}")
+            click.echo(f"{name}: {FEATURES[name].purpose}")
         return
     started = time.monotonic()
     outcomes = []
@@ -95,7 +96,7 @@ def report(outcome: Outcome, *, verbose: bool) -> None:
     if verbose or not outcome.passed:
         click.echo(line_of(outcome))
     if not outcome.passed:
-        click.echo(f"  {purpose_of(outcome.cell)}")
+        click.echo(f"  {FEATURES[outcome.cell.feature].purpose}")
     for complaint in outcome.complaints:
         click.echo("  " + complaint.replace("\n", "\n    "))
     if verbose:

@@ -1,13 +1,6 @@
-"""Cells: a feature, a size and a reader. A feature is a function that plays on a scene, registered by `@feature`."""
+"""Cells: a feature, a size and a reader."""
 
-import fnmatch
-import inspect
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from interop.matrix.scene import Scene
 
 SIZES = {
     "0": 0,
@@ -58,38 +51,3 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.feature}[{self.size_name}, {self.reader}]"
-
-
-@dataclass(frozen=True)
-class Feature:
-    name: str
-    play: Callable[["Scene"], None]
-    purpose: str
-
-
-FEATURES: dict[str, Feature] = {}
-
-
-def feature(function: Callable[["Scene"], None]) -> Callable[["Scene"], None]:
-    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-    if name in FEATURES:
-        raise ValueError(f"two features are called {name}")
-    FEATURES[name] = Feature(name, function, inspect.getdoc(function) or "")
-    return function
-
-
-def cells(only: Sequence[str] = (), sizes: Sequence[str] = (), readers: Sequence[str] = ()) -> Iterator[Cell]:
-    """Those of the features that match one of the patterns, of the sizes and readers named; none named are all."""
-    for name in sorted(FEATURES):
-        if only and not any(fnmatch.fnmatchcase(name, pattern) for pattern in only):
-            continue
-        for size in SIZES:
-            for reader in READERS:
-                if (not sizes or size in sizes) and (not readers or reader in readers):
-                    yield Cell(name, size, reader)
-
-
-def quick_cells() -> Iterator[Cell]:
-    for name in sorted(FEATURES):
-        for reader, size in QUICK.items():
-            yield Cell(name, size, reader)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from interop.kit.process import MEBIBYTE, forget_peak, peak_resident_mib, resident_mib
 from interop.matrix import features
 from interop.matrix.brokers import Player
-from interop.matrix.cells import FEATURES, Cell
-from interop.matrix.scene import Told, play
+from interop.matrix.cells import Cell
+from interop.matrix.registry import play
+from interop.matrix.scene import Told
 from interop.parity.compare import difference
 from interop.parity.connection import Broker
 
@@ -84,7 +85,3 @@ def judged(cell: Cell, told: list[tuple[Player, Told]]) -> Outcome:
 
 def growth_max_mib(cell: Cell) -> float:
     return GROWTH_MIB + GROWTH_FACTOR * cell.many * cell.size / MEBIBYTE
-
-
-def purpose_of(cell: Cell) -> str:
-    return FEATURES[cell.feature].purpose.partition("\n")[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interop.matrix.bodies import runs
-from interop.matrix.cells import ALTERNATING, AT_ONCE, FEATURES, LATE, NEVER, Cell
+from interop.matrix.cells import ALTERNATING, AT_ONCE, LATE, NEVER, Cell
 from interop.matrix.peer import CAPABILITIES, Heard, Peer, quietly_close
 from interop.parity import codec
 from interop.parity.connection import ROOM_FOR_ANYTHING, Broker
@@ -347,16 +347,3 @@ class Scene:
     def told(self) -> dict[str, list[str]]:
         stories = {peer.name: peer.story() for peer in self.peers if peer not in self._loose}
         return stories | {"cell": [*self.notes, *(["what was waited for did not come"] if self.in_vain else [])]}
-
-
-def play(cell: Cell, broker: Broker, deadline_s: float = DEADLINE_S) -> Told:
-    """Play a cell on a broker."""
-    started = time.monotonic()
-    scene = Scene(broker, cell, deadline_s)
-    with scene.ending():
-        FEATURES[cell.feature].play(scene)
-        scene.finish()
-    lines = scene.told()
-    with scene.ending():
-        scene.leave()
-    return Told(lines, tuple(scene.asides), tuple(scene.in_vain), time.monotonic() - started)

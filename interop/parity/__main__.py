@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import click
 
 from interop import keeper
+from interop.kit.program import ProgramFailed
 from interop.parity import scenarios
-from interop.parity.amqpy import AmqpyFailed, running_amqpy
+from interop.parity.amqpy import running_amqpy
 from interop.parity.compare import Outcome, compare_all
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
@@ -75,7 +76,7 @@ def main(
                 alike=alike,
                 version=version,
             )
-    except (RabbitMQUnavailable, AmqpyFailed) as error:
+    except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
     click.echo(

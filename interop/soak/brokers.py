@@ -15,18 +15,7 @@ class Observed(Amqpy):
 
     def census(self) -> tuple[dict[str, int], int]:
         """Its objects by class, and Python's blocks of memory."""
-        process = self.program.process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except OSError:
-            line = b""
-        if not line:
-            raise self.program.failure("amqpy has ended")
-        objects, blocks = json.loads(line)
+        objects, blocks = json.loads(self.program.ask(""))
         return objects, blocks
 
 

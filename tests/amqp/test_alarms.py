@@ -212,10 +212,10 @@ def test_who_opens_during_an_alarm_is_blocked_when_it_publishes() -> None:
     broker.alarms.set("memory")
     client = Publisher.on(broker)
     client.send(Channel.Open(), channel=2)
-    assert client.session.fast_channels == {}
+    assert client.session.channels.fast == {}
     assert names(client.feed(publish_frames("q", b"", channel=2))) == ["Connection.Blocked"]
     broker.alarms.clear("memory")
-    assert sorted(client.session.fast_channels) == [1, 2]
+    assert sorted(client.session.channels.fast) == [1, 2]
 
 
 @pytest.mark.parametrize("body", [b"", b"body"])
@@ -229,7 +229,7 @@ def test_who_is_refused_is_blocked_all_the_same(body: bytes) -> None:
     broker.alarms.clear("memory")
     told += names([*client.received(), *client.heard()])
     assert sorted(told) == ["Channel.Close", "Channel.OpenOk", "Connection.Blocked", "Connection.Unblocked"]
-    assert sorted(client.session.fast_channels) == [2]
+    assert sorted(client.session.channels.fast) == [2]
 
 
 def test_a_blocked_connection_goes_on_being_told() -> None:

@@ -155,8 +155,10 @@ def test_everything_in_one_piece() -> None:
 
 def test_events_name_the_version() -> None:
     for client, number in ((OldClient.login(), "{0,8,0}"), (Client.opened(), "{0,9,1}")):
-        assert of_connection(client.session)["protocol"] == number
-        assert of_login(client.session, "guest")["protocol"] == number
+        session, broker = client.session, client.broker
+        created = of_connection(session.terms, "guest", "/", broker.node, broker.profile)
+        assert created["protocol"] == number
+        assert of_login(session.terms, "guest")["protocol"] == number
 
 
 # --- messages

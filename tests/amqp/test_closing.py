@@ -54,8 +54,8 @@ def assert_gone(client: Client) -> None:
     """Nothing of the client is left in the core."""
     assert remains(client.broker) == {}
     assert not client.session.channels
-    assert not client.session.fast_channels
-    assert not client.session.confirming
+    assert not client.session.channels.fast
+    assert not client.session.channels.confirming
 
 
 # --- connection.close

@@ -6,7 +6,8 @@ import pytest
 from pamqp import commands
 
 from amqpy.amqp.connection import ConnectionSession
-from amqpy.amqp.connection_events import Peer, erlang_address
+from amqpy.amqp.connection_events import erlang_address
+from amqpy.amqp.terms import Peer
 from amqpy.core.broker import Broker
 from tests.amqp.client import HEADER, LOG, OPENING, Client, make_broker, make_users, names, start_ok
 

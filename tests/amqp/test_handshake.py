@@ -265,7 +265,7 @@ def test_tune_ok_within_the_proposal(channel_max: int, frame_max: int) -> None:
     client = tuned()
     assert client.send(Connection.TuneOk(channel_max, frame_max, 0), channel=0) == []
     assert names(client.send(Connection.Open("/"), channel=0)) == ["Connection.OpenOk"]
-    assert client.session.frame_max == frame_max
+    assert client.session.terms.frame_max == frame_max
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,8 @@ def test_a_small_frame_max_of_ours_shuts_nobody_out(profile: str) -> None:
 @switch("max_message_size", 134_217_728, 134_217_728, 16_777_216, 16_777_216)
 def test_the_largest_message(profile: str, expected: int) -> None:
     client = opened(profile)
-    assert client.session.max_message_size == expected
-    assert started(profile, max_message_size=0)[0].session.max_message_size == 0
+    assert client.broker.max_message_size == expected
+    assert started(profile, max_message_size=0)[0].broker.max_message_size == 0
     client.send(Queue.Declare(queue="q", durable=True))
     size = 16_777_217
     received = client.feed(publish_frames("q", bytes(size)))

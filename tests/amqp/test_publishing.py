@@ -202,7 +202,7 @@ def test_a_message_that_is_too_large_is_not_kept() -> None:
         client.feed(raw_frame(3, 1, bytes(100_000)))
     content = client.session.channels[1]._content  # noqa: SLF001 (there is no other way to see what is kept)
     assert content is not None
-    assert content.body == []
+    assert content.body == b""
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -194,7 +194,7 @@ def test_deleting_a_vhost_closes_its_connections() -> None:
 def test_consumers_of_a_deleted_vhost_are_told_first() -> None:
     house = House()
     client = house.log_in()
-    client.session.capabilities = frozenset(("consumer_cancel_notify",))
+    client.session.terms.capabilities = frozenset(("consumer_cancel_notify",))
     client.send(commands.Channel.Open())
     client.send(declare("q"), commands.Basic.Consume(queue="q", consumer_tag="c"))
     house.admin.delete_vhost("/")

@@ -151,7 +151,7 @@ class FakeTarget:
         return [delivery.body for delivery in self.got]
 
 
-class World:
+class CoreHarness:
     """A broker with one virtual host and one client; every operation ends with a `settle`, as in a session."""
 
     def __init__(

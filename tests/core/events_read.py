@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from amqpy.core.message import Message
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, decode_array, decode_table
-from tests.core.core_harness import World
+from tests.core.core_harness import CoreHarness
 
 
 class Told(NamedTuple):
@@ -35,18 +35,18 @@ def plain(field: Field) -> Any:  # noqa: ANN401
 class Listener:
     """A queue of its own that is bound to such an exchange."""
 
-    def __init__(self, world: World, exchange: str, *keys: str) -> None:
-        self._world = world
-        world.queue("listener")
+    def __init__(self, core: CoreHarness, exchange: str, *keys: str) -> None:
+        self._core = core
+        core.queue("listener")
         for key in keys or ("#",):
-            world.bind("listener", exchange, key)
+            core.bind("listener", exchange, key)
         self.take()
 
     def take(self) -> list[Told]:
         """Everything told since the last time, in order."""
-        self._world.broker.settle()
+        self._core.broker.settle()
         taken = []
-        while (message := self._world.fetch("listener")) is not None:
+        while (message := self._core.fetch("listener")) is not None:
             taken.append(read(message))
         return taken
 

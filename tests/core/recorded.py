@@ -8,15 +8,17 @@ from typing import Any
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import is_predeclared
 from amqpy.core.durability.journal import Journal
-from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, Record
+from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, Record, VhostRecord
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
-from tests.core.core_harness import World
+from tests.core.core_harness import CoreHarness
 from tests.fifo import as_fifo
+
+DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_from_deletion=False)
 
 
 class NoMessages:
@@ -28,10 +30,10 @@ class NoMessages:
         return []
 
 
-class DurableWorld(World):
+class DurableHarness(CoreHarness):
     """A broker with a journal and users, new or made from records."""
 
-    def __init__(self, recorded: Sequence[Record] = (), **options: Any) -> None:  # noqa: ANN401 (those of a World)
+    def __init__(self, recorded: Sequence[Record] = (), **options: Any) -> None:  # noqa: ANN401 (those of a CoreHarness)
         self.journal = Journal(NoMessages(), lambda: 0)
         super().__init__(journal=self.journal, recorded=recorded, **options)
         salts = count()
@@ -70,6 +72,22 @@ class Store:
     def records(self) -> list[Record]:
         kinds = list(KEYS)
         return sorted(self._by_key.values(), key=lambda record: kinds.index(type(record)))
+
+
+def core_with(*queues: str, durable: bool = True) -> DurableHarness:
+    """A broker with these queues, of which all is written."""
+    core = DurableHarness()
+    for name in queues:
+        core.queue(name, durable=durable)
+    core.facts()
+    return core
+
+
+def restarted(core: DurableHarness, **options: Any) -> DurableHarness:  # noqa: ANN401 (those of a CoreHarness)
+    """What a broker is like that starts with all that this one ever recorded."""
+    store = Store()
+    store.apply(core.journal.batch.changes)
+    return DurableHarness(store.records(), **options)
 
 
 def durable_state(broker: Broker, users: Users) -> dict[str, object]:

@@ -25,14 +25,14 @@ from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.store.memory import MemoryStore
 from amqpy.store.rows import MessageReader
-from tests.core.core_harness import LOG, UNIX_TIME_MS, World
+from tests.core.core_harness import LOG, UNIX_TIME_MS, CoreHarness
 from tests.fifo import as_fifo
 
 OFFSET_MS = 1_700_000_000_000
 """The Unix time when the first broker started."""
 
 
-class StoredWorld(World):
+class StoredHarness(CoreHarness):
     """A broker on a store; the tests say when a batch is taken, and when it is written."""
 
     def __init__(
@@ -95,7 +95,7 @@ class StoredWorld(World):
         self.store.close(is_clean=True)
         return self.store
 
-    def restart(self, *, is_clean: bool = True, after_ms: int = 0, shift_ms: int = 0) -> "StoredWorld":
+    def restart(self, *, is_clean: bool = True, after_ms: int = 0, shift_ms: int = 0) -> "StoredHarness":
         """A new broker, after a stop or, else, a crash; `after_ms` later, and by a clock that shows `shift_ms` more."""
         if is_clean:
             self.stopped()
@@ -103,14 +103,14 @@ class StoredWorld(World):
             self.store.crash()
         return self._again(self.store, after_ms, shift_ms)
 
-    def would_be(self, *, shift_ms: int = 0) -> "StoredWorld":
+    def would_be(self, *, shift_ms: int = 0) -> "StoredHarness":
         """The broker that there would be after a crash now. This one goes on."""
         store = deepcopy(self.store)
         store.crash()
         return self._again(store, 0, shift_ms)
 
-    def _again(self, store: MemoryStore, after_ms: int, shift_ms: int) -> "StoredWorld":
-        return StoredWorld(
+    def _again(self, store: MemoryStore, after_ms: int, shift_ms: int) -> "StoredHarness":
+        return StoredHarness(
             self.profile,
             store=store,
             now_ms=self.now_ms + after_ms + shift_ms,

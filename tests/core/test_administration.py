@@ -14,8 +14,8 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
-from tests.core.core_harness import LOG, FakeClient, FakeTarget, World, longstr
-from tests.core.recorded import DurableWorld
+from tests.core.core_harness import LOG, CoreHarness, FakeClient, FakeTarget, longstr
+from tests.core.recorded import DurableHarness
 
 
 def refusal(operation: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -32,15 +32,15 @@ def missing(operation: Callable[..., object], *arguments: object) -> str:
     return caught.value.text
 
 
-def admin(world: World) -> Administration:
-    return world.broker.administration
+def admin(core: CoreHarness) -> Administration:
+    return core.broker.administration
 
 
 # --- policies
 
 
 def test_policies_are_listed_in_the_order_in_which_they_are_asked() -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     ask.set_policy("/", "low", "a", {"expires": 1})
     ask.set_policy("/", "high", "b", {"expires": 2}, priority=1, apply_to="queues")
     ask.set_operator_policy("/", "other", "c", {"expires": 3})
@@ -52,10 +52,10 @@ def test_policies_are_listed_in_the_order_in_which_they_are_asked() -> None:
 
 
 def test_a_refused_policy_changes_nothing() -> None:
-    world = World()
-    ask = admin(world)
+    core = CoreHarness()
+    ask = admin(core)
     ask.set_policy("/", "p", "q", {"expires": 1})
-    queue = world.queue("q")
+    queue = core.queue("q")
     assert refusal(ask.set_policy, "/", "p", "q", {"expires": 0})
     assert refusal(ask.set_operator_policy, "/", "p", "q", {"queue-mode": "lazy"})
     assert [each.definition for each in ask.policies("/")] == [{"expires": 1}]
@@ -63,7 +63,7 @@ def test_a_refused_policy_changes_nothing() -> None:
 
 
 def test_what_the_caller_does_with_its_definition_later_is_its_own_affair() -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     definition = {"expires": 1}
     ask.set_policy("/", "p", "", definition)
     definition["expires"] = 2
@@ -71,7 +71,7 @@ def test_what_the_caller_does_with_its_definition_later_is_its_own_affair() -> N
 
 
 def test_policies_and_vhosts_that_are_not_there() -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     ask.set_operator_policy("/", "p", "", {"expires": 1})
     assert missing(ask.clear_policy, "/", "p") == "Parameter does not exist"
     assert missing(ask.clear_operator_policy, "/", "q") == "Parameter does not exist"
@@ -100,7 +100,7 @@ def test_policies_and_vhosts_that_are_not_there() -> None:
 
 
 def test_parameters() -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     ask.add_vhost("other")
     upstream = {"uri": "amqp://localhost"}
     ask.set_parameter("/", "federation-upstream", "up", {"uri": ""})
@@ -131,27 +131,27 @@ def test_parameters() -> None:
     ],
 )
 def test_parameters_that_are_refused(component: str, value: object, text: str) -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     assert refusal(ask.set_parameter, "/", component, "x", value) == text
     assert ask.parameters() == []
 
 
 def test_operator_policies_are_parameters_too_and_policies_only_when_asked_for() -> None:
-    world = World()
-    ask = admin(world)
+    core = CoreHarness()
+    ask = admin(core)
     value = {"pattern": "q", "definition": {"expires": 1}, "priority": 2, "apply-to": "queues"}
     ask.set_parameter("/", "operator_policy", "o", value)
     ask.set_policy("/", "p", "q", {"expires": 3})
-    assert world.queue("q").settings.expires_ms == 1
+    assert core.queue("q").settings.expires_ms == 1
     assert ask.parameters() == [Parameter("/", "operator_policy", "o", value)]
     assert [each.name for each in ask.parameters("/", "policy")] == ["p"]
     assert refusal(ask.clear_parameter, "/", "policy", "p") == "policies may not be cleared using this method"
     ask.clear_parameter("/", "operator_policy", "o")
-    assert world.vhost.queues["q"].settings.expires_ms == 3
+    assert core.vhost.queues["q"].settings.expires_ms == 3
 
 
 def test_global_parameters() -> None:
-    ask = admin(World())
+    ask = admin(CoreHarness())
     ask.set_global_parameter("cluster_name", "a")
     ask.set_global_parameter("cluster_name", {"b": [1]})
     assert ask.global_parameters() == [Parameter(None, None, "cluster_name", {"b": [1]})]
@@ -164,37 +164,37 @@ def test_global_parameters() -> None:
 
 
 def test_a_vhost_full_of_queues_takes_no_more() -> None:
-    world = World()
-    world.queue("before")
-    admin(world).set_vhost_limits("/", {"max-queues": 2})
-    world.queue("last")
-    before = world.snapshot()
+    core = CoreHarness()
+    core.queue("before")
+    admin(core).set_vhost_limits("/", {"max-queues": 2})
+    core.queue("last")
+    before = core.snapshot()
     with pytest.raises(PreconditionFailed) as caught:
-        world.queue("more")
+        core.queue("more")
     assert caught.value.text == "cannot declare queue 'more': queue limit in vhost '/' (2) is reached"
-    assert world.snapshot() == before
-    world.queue("last")  # there is no limit for what is there
-    world.delete_queue("before")
-    world.queue("more")
+    assert core.snapshot() == before
+    core.queue("last")  # there is no limit for what is there
+    core.delete_queue("before")
+    core.queue("more")
 
 
 @pytest.mark.parametrize("limits", [{}, {"max-queues": -1}, {"max-connections": 0}])
 def test_no_limit(limits: dict[str, int]) -> None:
-    world = World()
-    admin(world).set_vhost_limits("/", {"max-queues": 0})
-    admin(world).set_vhost_limits("/", limits)
-    world.queue("q")
+    core = CoreHarness()
+    admin(core).set_vhost_limits("/", {"max-queues": 0})
+    admin(core).set_vhost_limits("/", limits)
+    core.queue("q")
 
 
 def test_limits_are_cleared() -> None:
-    world = World()
-    admin(world).set_vhost_limits("/", {"max-queues": 0})
+    core = CoreHarness()
+    admin(core).set_vhost_limits("/", {"max-queues": 0})
     with pytest.raises(PreconditionFailed, match=r"\(0\) is reached$"):
-        world.queue("q")
-    assert admin(world).parameters() == [Parameter("/", "vhost-limits", "limits", {"max-queues": 0})]
-    admin(world).clear_vhost_limits("/")
-    world.queue("q")
-    assert missing(admin(world).clear_vhost_limits, "/") == "Parameter does not exist"
+        core.queue("q")
+    assert admin(core).parameters() == [Parameter("/", "vhost-limits", "limits", {"max-queues": 0})]
+    admin(core).clear_vhost_limits("/")
+    core.queue("q")
+    assert missing(admin(core).clear_vhost_limits, "/") == "Parameter does not exist"
 
 
 @pytest.mark.parametrize(
@@ -218,56 +218,56 @@ def test_limits_are_cleared() -> None:
     ],
 )
 def test_limits_that_are_none(limits: object, lines: list[str]) -> None:
-    world = World()
+    core = CoreHarness()
     text = "".join(f"{line}\n" for line in lines)
-    assert refusal(admin(world).set_vhost_limits, "/", limits) == f"Validation failed\n\n{text}"
-    assert world.vhost.limits == {}
+    assert refusal(admin(core).set_vhost_limits, "/", limits) == f"Validation failed\n\n{text}"
+    assert core.vhost.limits == {}
 
 
 # --- virtual hosts
 
 
 def test_a_new_vhost_has_what_every_vhost_has() -> None:
-    world = World()
-    admin(world).add_vhost("new", description="d", tags=["a", "b"], default_queue_type="quorum")
-    vhost = world.broker.vhosts["new"]
+    core = CoreHarness()
+    admin(core).add_vhost("new", description="d", tags=["a", "b"], default_queue_type="quorum")
+    vhost = core.broker.vhosts["new"]
     assert vhost.metadata == Metadata("d", ("a", "b"), "quorum")
-    assert vhost.exchanges.keys() == world.vhost.exchanges.keys() - {EVENT_EXCHANGE}
+    assert vhost.exchanges.keys() == core.vhost.exchanges.keys() - {EVENT_EXCHANGE}
     assert vhost.queues == {}
 
 
 def test_adding_a_vhost_again_updates_its_metadata() -> None:
-    world = World()
-    world.queue("q")
-    admin(world).add_vhost("/", description="d", default_queue_type="stream", protected_from_deletion=True)
-    admin(world).add_vhost("/", tags=["t"])
-    assert world.broker.vhosts["/"] is world.vhost
-    assert world.vhost.metadata == Metadata("", ("t",), "stream", protected_from_deletion=True)
-    assert list(world.vhost.queues) == ["q"]
+    core = CoreHarness()
+    core.queue("q")
+    admin(core).add_vhost("/", description="d", default_queue_type="stream", protected_from_deletion=True)
+    admin(core).add_vhost("/", tags=["t"])
+    assert core.broker.vhosts["/"] is core.vhost
+    assert core.vhost.metadata == Metadata("", ("t",), "stream", protected_from_deletion=True)
+    assert list(core.vhost.queues) == ["q"]
 
 
 def test_a_default_queue_type_that_is_none() -> None:
-    world = World()
-    assert refusal(admin(world).add_vhost, "new", default_queue_type="foo") == "Unsupported default queue type"
-    assert "new" not in world.broker.vhosts
+    core = CoreHarness()
+    assert refusal(admin(core).add_vhost, "new", default_queue_type="foo") == "Unsupported default queue type"
+    assert "new" not in core.broker.vhosts
 
 
-def declared_type(world: World, **more: Any) -> object:  # noqa: ANN401
-    name = f"q{len(world.vhost.queues)}"
-    return world.queue(name, **more).arguments.get("x-queue-type")
+def declared_type(core: CoreHarness, **more: Any) -> object:  # noqa: ANN401
+    name = f"q{len(core.vhost.queues)}"
+    return core.queue(name, **more).arguments.get("x-queue-type")
 
 
 @pytest.mark.parametrize("kind", [CLASSIC, QUORUM])
 def test_the_default_queue_type_is_for_queues_that_fit_it(kind: str) -> None:
-    world = World()
-    assert declared_type(world, durable=True) is None
-    admin(world).add_vhost("/", default_queue_type=kind)
-    assert declared_type(world, durable=True) == longstr(kind)
-    assert declared_type(world) == longstr(CLASSIC)
-    assert declared_type(world, durable=True, exclusive=True) == longstr(CLASSIC)
-    assert declared_type(world, durable=True, auto_delete=True) == longstr(CLASSIC)
-    world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
-    world.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
+    core = CoreHarness()
+    assert declared_type(core, durable=True) is None
+    admin(core).add_vhost("/", default_queue_type=kind)
+    assert declared_type(core, durable=True) == longstr(kind)
+    assert declared_type(core) == longstr(CLASSIC)
+    assert declared_type(core, durable=True, exclusive=True) == longstr(CLASSIC)
+    assert declared_type(core, durable=True, auto_delete=True) == longstr(CLASSIC)
+    core.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
+    core.queue("given", durable=True, arguments={"x-queue-type": longstr(CLASSIC)})
 
 
 def test_the_default_queue_type_may_be_a_setting() -> None:
@@ -277,35 +277,35 @@ def test_the_default_queue_type_may_be_a_setting() -> None:
 
 
 def test_a_deleted_vhost_takes_everything_with_it() -> None:
-    world = World()
-    ask = admin(world)
+    core = CoreHarness()
+    ask = admin(core)
     ask.set_policy("/", "p", "", {"expires": 1})
     unacked, target = UnackedDeliveries(), FakeTarget()
-    other, mine = FakeClient("other"), world.queue("mine", exclusive=True)
-    world.vhost.clients = {world.client: None, other: None}
-    world.queue("q")
-    world.exchange("x", "fanout", auto_delete=True)
-    world.bind("q", "x")
-    world.publish("x", "", "a", "b")
-    world.consume("q", unacked, target, prefetch=1)
+    other, mine = FakeClient("other"), core.queue("mine", exclusive=True)
+    core.vhost.clients = {core.client: None, other: None}
+    core.queue("q")
+    core.exchange("x", "fanout", auto_delete=True)
+    core.bind("q", "x")
+    core.publish("x", "", "a", "b")
+    core.consume("q", unacked, target, prefetch=1)
     ask.delete_vhost("/")
-    assert world.broker.vhosts == {}
-    assert (world.vhost.queues, world.vhost.exchanges, world.vhost.owned) == ({}, {}, {})
+    assert core.broker.vhosts == {}
+    assert (core.vhost.queues, core.vhost.exchanges, core.vhost.owned) == ({}, {}, {})
     assert mine.deleted
     assert target.cancellations == 1
-    assert world.client.closed_with == other.closed_with == ["vhost '/' is deleted"]
+    assert core.client.closed_with == other.closed_with == ["vhost '/' is deleted"]
     ask.add_vhost("/")
     assert ask.policies("/") == []
-    assert world.broker.vhosts["/"] is not world.vhost
+    assert core.broker.vhosts["/"] is not core.vhost
 
 
 def test_a_protected_vhost_is_not_deleted() -> None:
-    world = World()
-    ask = admin(world)
+    core = CoreHarness()
+    ask = admin(core)
     ask.set_deletion_protection("/", True)
     text = "Refusing to delete virtual host '/' because it is protected from deletion"
     assert refusal(ask.delete_vhost, "/") == text
-    assert list(world.broker.vhosts) == ["/"]
+    assert list(core.broker.vhosts) == ["/"]
     ask.set_deletion_protection("/", False)
     ask.delete_vhost("/")
 
@@ -313,26 +313,26 @@ def test_a_protected_vhost_is_not_deleted() -> None:
 @pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
 def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
     """A refused one leaves nothing behind; one that is as deep as may be is set, told and recorded."""
-    world = DurableWorld()
-    world.queue("told")
-    world.bind("told", EVENT_EXCHANGE, "#")
-    ask = world.broker.administration
+    core = DurableHarness()
+    core.queue("told")
+    core.bind("told", EVENT_EXCHANGE, "#")
+    ask = core.broker.administration
     value: object = 1
     for _ in range(VALUE_DEPTH_MAX):
         value = wrap(value)
     ask.set_global_parameter("deep", value)
     assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
     too_deep: Any = {"deep": value}
-    before = world.snapshot()
-    world.facts()
+    before = core.snapshot()
+    core.facts()
     for refused in (
         lambda: ask.set_global_parameter("deep", too_deep),
         lambda: ask.set_policy("/", "p", "", {"max-length": too_deep}),
         lambda: ask.set_operator_policy("/", "p", "", {"max-length": too_deep}),
         lambda: ask.set_vhost_limits("/", {"max-queues": too_deep}),
-        lambda: world.users.set_limits("guest", {"max-channels": too_deep}),
+        lambda: core.users.set_limits("guest", {"max-channels": too_deep}),
     ):
         assert refusal(refused) == f"a value may not be nested more than {VALUE_DEPTH_MAX} deep"
-    assert world.snapshot() == before
+    assert core.snapshot() == before
     assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
-    assert world.facts() == []
+    assert core.facts() == []

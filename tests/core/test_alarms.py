@@ -11,21 +11,21 @@ from amqpy.core.broker import Broker
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.errors import AdministrationError
 from amqpy.sizes import Limit
-from tests.core.core_harness import FakeClient, World
+from tests.core.core_harness import CoreHarness, FakeClient
 from tests.core.events_read import Listener
 
 GB = 10**9
 
 
-def with_client() -> tuple[World, FakeClient, Alarms]:
-    world, client = World(), FakeClient()
-    world.broker.vhosts["/"].clients[client] = None
-    return world, client, world.broker.alarms
+def with_client() -> tuple[CoreHarness, FakeClient, Alarms]:
+    core, client = CoreHarness(), FakeClient()
+    core.broker.vhosts["/"].clients[client] = None
+    return core, client, core.broker.alarms
 
 
 def measured(*, used: int = 4 * GB, free: int = 20 * GB, **settings: Any) -> Broker:  # noqa: ANN401
     """A broker that uses so much of 10 GB of memory, and has so much disk."""
-    broker = World(**settings).broker
+    broker = CoreHarness(**settings).broker
     broker.resources.note_memory(used, 10 * GB)
     broker.resources.note_disk(free)
     return broker
@@ -74,14 +74,14 @@ def test_the_reason_names_all_in_one_order() -> None:
 
 
 def test_events_and_log_tell_of_alarms(caplog: pytest.LogCaptureFixture) -> None:
-    world = World(cluster_name="rabbit@a-host")
-    listener = Listener(world, EVENT_EXCHANGE, "alarm.*")
+    core = CoreHarness(cluster_name="rabbit@a-host")
+    listener = Listener(core, EVENT_EXCHANGE, "alarm.*")
     caplog.set_level(logging.WARNING, "amqpy")
     for _ in range(2):
-        world.broker.alarms.set("disk")
-    world.broker.alarms.set("disk", "store")
-    world.broker.alarms.clear("disk", "store")
-    world.broker.alarms.clear("disk")
+        core.broker.alarms.set("disk")
+    core.broker.alarms.set("disk", "store")
+    core.broker.alarms.clear("disk", "store")
+    core.broker.alarms.clear("disk")
     facts = {"source": "disk", "node": "rabbit@a-host"}
     assert listener.facts() == [("alarm.set", facts), ("alarm.cleared", facts)]
     assert caplog.messages == [
@@ -120,13 +120,13 @@ def test_disk_is_short_below_the_limit() -> None:
 
 
 def test_what_is_not_known_is_not_short() -> None:
-    world = World(memory_high_watermark="0", disk_free_limit="1TB")
-    found = world.broker.resources
+    core = CoreHarness(memory_high_watermark="0", disk_free_limit="1TB")
+    found = core.broker.resources
     found.limit_disk(Limit(2 * GB))
     found.limit_memory(Limit(share=0))
-    assert not world.broker.alarms
+    assert not core.broker.alarms
     found.note_memory(1, GB)
-    assert world.broker.alarms.resources == ["memory"]
+    assert core.broker.alarms.resources == ["memory"]
 
 
 def test_without_a_limit_nothing_is_short() -> None:
@@ -134,13 +134,13 @@ def test_without_a_limit_nothing_is_short() -> None:
 
 
 def test_the_monitor_does_not_clear_what_others_say() -> None:
-    world = World()
-    world.broker.alarms.set("disk", "store")
+    core = CoreHarness()
+    core.broker.alarms.set("disk", "store")
     for free in (GB, 0, GB):
-        world.broker.resources.note_disk(free)
-        assert world.broker.alarms
-    world.broker.alarms.clear("disk", "store")
-    assert not world.broker.alarms
+        core.broker.resources.note_disk(free)
+        assert core.broker.alarms
+    core.broker.alarms.clear("disk", "store")
+    assert not core.broker.alarms
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_less_is_free_the_sooner_the_disk_is_measured_again(free: int, inter
 
 def test_limits_and_their_crossing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "amqpy")
-    found = World(cluster_name="rabbit@host").broker.resources
+    found = CoreHarness(cluster_name="rabbit@host").broker.resources
     for used in (1, 2, 5 * GB, 5 * GB, 3):
         found.note_memory(used, 10 * GB)
     for free in (GB, GB, 9, GB):

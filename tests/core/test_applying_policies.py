@@ -12,7 +12,7 @@ from amqpy.core.arguments import POLICY_KEYS, Settings, merged, settings_of
 from amqpy.core.queues.queue import Queue
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field
-from tests.core.core_harness import World, longstr
+from tests.core.core_harness import CoreHarness, longstr
 
 # --- what they come to
 
@@ -56,19 +56,19 @@ def test_a_merge_has_every_key_and_never_more_than_the_operator_allows(
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 def test_the_least_of_argument_and_both_policies_holds(argument: int, ours: int, theirs: int) -> None:
-    world = World()
-    administration = world.broker.administration
+    core = CoreHarness()
+    administration = core.broker.administration
     administration.set_policy("/", "p", "q", {"max-length": ours})
     administration.set_operator_policy("/", "o", "q", {"max-length": theirs})
-    queue = world.queue("q", arguments={"x-max-length": Field("long", argument)})
+    queue = core.queue("q", arguments={"x-max-length": Field("long", argument)})
     assert queue.settings.max_length == min(argument, ours, theirs)
 
 
 def test_a_text_argument_wins_over_a_policy() -> None:
-    world = World()
-    world.broker.administration.set_policy("/", "p", "", {"overflow": "reject-publish"})
-    assert world.queue("q", arguments={"x-overflow": longstr("drop-head")}).settings.overflow == "drop-head"
-    assert world.queue("other").settings.overflow == "reject-publish"
+    core = CoreHarness()
+    core.broker.administration.set_policy("/", "p", "", {"overflow": "reject-publish"})
+    assert core.queue("q", arguments={"x-overflow": longstr("drop-head")}).settings.overflow == "drop-head"
+    assert core.queue("other").settings.overflow == "reject-publish"
 
 
 def test_every_key_of_a_queue_is_in_the_table_of_options() -> None:
@@ -77,13 +77,13 @@ def test_every_key_of_a_queue_is_in_the_table_of_options() -> None:
 
 
 def test_a_size_of_a_group_is_for_quorum_queues_and_the_greatest_holds() -> None:
-    world = World()
-    administration = world.broker.administration
+    core = CoreHarness()
+    administration = core.broker.administration
     administration.set_policy("/", "p", "", {"target-group-size": 5})
     administration.set_operator_policy("/", "o", "", {"target-group-size": 3})
-    quorum = world.queue("q", durable=True, arguments={"x-queue-type": longstr("quorum")})
+    quorum = core.queue("q", durable=True, arguments={"x-queue-type": longstr("quorum")})
     assert (quorum.policy.policy, quorum.policy.definition) == ("p", {"target-group-size": 5})
-    assert world.queue("c").policy.policy is None
+    assert core.queue("c").policy.policy is None
 
 
 # --- live
@@ -104,10 +104,10 @@ class Watched:
 
 
 def test_queues_are_told_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    administration = world.broker.administration
-    queue = world.queue("q")
-    world.queue("other")
+    core = CoreHarness()
+    administration = core.broker.administration
+    queue = core.queue("q")
+    core.queue("other")
     watched = Watched(monkeypatch)
     administration.set_policy("/", "p", "^q$", {"max-length": 5})
     assert (queue.policy.policy, queue.policy.definition, queue.settings.max_length) == ("p", {"max-length": 5}, 5)
@@ -127,33 +127,33 @@ def test_queues_are_told_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_new_queue_is_told_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    world.broker.administration.set_policy("/", "p", "^q", {"expires": 1000}, apply_to="queues")
+    core = CoreHarness()
+    core.broker.administration.set_policy("/", "p", "^q", {"expires": 1000}, apply_to="queues")
     watched = Watched(monkeypatch)
-    assert world.queue("q").settings.expires_ms == 1000
-    assert world.queue("other").settings.expires_ms is None
+    assert core.queue("q").settings.expires_ms == 1000
+    assert core.queue("other").settings.expires_ms is None
     assert watched.told == ["q", "other"]
 
 
 def test_a_policy_gives_an_exchange_its_alternate() -> None:
-    world = World()
-    administration = world.broker.administration
-    world.exchange("main")
-    world.exchange("own", arguments={"alternate-exchange": longstr("second")})
+    core = CoreHarness()
+    administration = core.broker.administration
+    core.exchange("main")
+    core.exchange("own", arguments={"alternate-exchange": longstr("second")})
     for name in ("first", "second"):
-        world.exchange(name, "fanout")
-        world.queue(name)
-        world.bind(name, name)
-    assert world.routed("main") == set()
+        core.exchange(name, "fanout")
+        core.queue(name)
+        core.bind(name, name)
+    assert core.routed("main") == set()
     administration.set_policy("/", "p", "^main$|^own$", {"alternate-exchange": "first"})
-    assert (world.routed("main"), world.routed("own")) == ({"first"}, {"second"})
+    assert (core.routed("main"), core.routed("own")) == ({"first"}, {"second"})
     administration.set_policy("/", "p", "^main$", {"alternate-exchange": "second"}, apply_to="queues")
-    assert world.routed("main") == set()
+    assert core.routed("main") == set()
     administration.set_policy("/", "p", "^main$|^late$", {"alternate-exchange": "second"}, apply_to="exchanges")
-    world.exchange("late")
-    assert (world.routed("main"), world.routed("late")) == ({"second"}, {"second"})
+    core.exchange("late")
+    assert (core.routed("main"), core.routed("late")) == ({"second"}, {"second"})
     administration.clear_policy("/", "p")
-    assert (world.routed("main"), world.routed("own")) == (set(), {"second"})
+    assert (core.routed("main"), core.routed("own")) == (set(), {"second"})
 
 
 changes = st.lists(
@@ -173,41 +173,41 @@ changes = st.lists(
 def test_what_is_set_and_cleared_leaves_no_trace(first: list[Any], second: list[Any]) -> None:
     """Whatever policies there are: setting more and clearing them again leaves everything as it was. And objects
     that are there when policies come are governed as those that come later."""
-    world, later = World(), World()
-    _declare(world)
+    core, later = CoreHarness(), CoreHarness()
+    _declare(core)
     for change in first:
-        _set(world, "1", change)
+        _set(core, "1", change)
         _set(later, "1", change)
-    before = _governed(world)
+    before = _governed(core)
     for change in second:
-        _set(world, "2", change)
+        _set(core, "2", change)
     for kind in ("policies", "operator_policies"):
-        for each in getattr(world.broker.administration, kind)("/"):
+        for each in getattr(core.broker.administration, kind)("/"):
             if each.name.endswith("2"):
                 clear = "clear_policy" if kind == "policies" else "clear_operator_policy"
-                getattr(world.broker.administration, clear)("/", each.name)
-                world.settle()
+                getattr(core.broker.administration, clear)("/", each.name)
+                core.settle()
     _declare(later)
-    assert _governed(world) == before == _governed(later)
+    assert _governed(core) == before == _governed(later)
 
 
-def _declare(world: World) -> None:
+def _declare(core: CoreHarness) -> None:
     for name in ("q1", "q2", "x1"):
-        world.queue(name)
-    world.queue("quorum1", durable=True, arguments={"x-queue-type": longstr("quorum")})
-    world.exchange("x1")
+        core.queue(name)
+    core.queue("quorum1", durable=True, arguments={"x-queue-type": longstr("quorum")})
+    core.exchange("x1")
 
 
-def _set(world: World, mark: str, change: tuple[Any, ...]) -> None:
+def _set(core: CoreHarness, mark: str, change: tuple[Any, ...]) -> None:
     operation, name, pattern, definition, priority, apply_to = change
-    set_it = getattr(world.broker.administration, operation)
+    set_it = getattr(core.broker.administration, operation)
     set_it("/", name + mark, pattern, definition, priority=priority, apply_to=apply_to)
-    world.settle()
+    core.settle()
 
 
-def _governed(world: World) -> dict[object, object]:
-    queues = world.vhost.queues.values()
-    exchanges = world.vhost.exchanges.values()
+def _governed(core: CoreHarness) -> dict[object, object]:
+    queues = core.vhost.queues.values()
+    exchanges = core.vhost.exchanges.values()
     governed: dict[object, object] = {(type(each), each.name): each.policy for each in queues}
     governed |= {(type(each), each.name): each.policy for each in exchanges}
     return governed | {each.name: each.settings for each in queues}

@@ -25,7 +25,7 @@ from amqpy.core.queues.classic import ClassicQueue
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.core_harness import World, arguments, integer, longstr
+from tests.core.core_harness import CoreHarness, arguments, integer, longstr
 
 PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
@@ -184,10 +184,10 @@ def test_the_priority_of_a_consumer(kind: str) -> None:
 
 def difference(first: Table, then: Table) -> str | None:
     """What is told to who declares the queue once more; None: it is the same."""
-    world = World(VERSION)
-    world.queue("q", arguments=first)
+    core = CoreHarness(VERSION)
+    core.queue("q", arguments=first)
     try:
-        world.queue("q", arguments=then)
+        core.queue("q", arguments=then)
     except AmqpFault as fault:
         return fault.text.removeprefix("inequivalent arg ")
     return None
@@ -316,7 +316,7 @@ def test_every_setting_concerns_a_publish_or_is_listed() -> None:
 
 @pytest.mark.parametrize("name", Settings._fields)
 def test_a_setting_that_concerns_a_publish_takes_the_fast_one_away(name: str) -> None:
-    queue = World().queue("q")
+    queue = CoreHarness().queue("q")
     assert isinstance(queue, ClassicQueue)
     assert queue.has_fast_publish
     value: Any = CHANGED.get(name, "reject-publish" if name == "overflow" else 1000)

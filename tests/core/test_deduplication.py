@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from amqpy.core.deduplication import DuplicateCache, deduplication_key
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, table_field
-from tests.core.core_harness import World, content_header, longstr
+from tests.core.core_harness import CoreHarness, content_header, longstr
 from tests.strategies import fields
 
 actions = st.one_of(
@@ -58,15 +58,15 @@ def test_no_header_makes_no_key() -> None:
 # --- the exchange
 
 
-def world_with(**arguments: Field) -> World:
-    world = World()
+def core_with(**arguments: Field) -> CoreHarness:
+    core = CoreHarness()
     named = {"x-cache-size": Field("signedint", 3)} | {
         name.replace("_", "-"): value for name, value in arguments.items()
     }
-    world.exchange("x", "x-message-deduplication", arguments=named)
-    world.queue("q1")
-    world.bind("q1", "x", "key that does not count")
-    return world
+    core.exchange("x", "x-message-deduplication", arguments=named)
+    core.queue("q1")
+    core.bind("q1", "x", "key that does not count")
+    return core
 
 
 def header(value: str | int, **more: Field) -> Table:
@@ -75,57 +75,57 @@ def header(value: str | int, **more: Field) -> Table:
 
 
 def test_a_message_passes_once() -> None:
-    world = world_with()
+    core = core_with()
     values: list[str | int] = ["a", "b", "a", 1, "1", 1, "b"]
     for number, value in enumerate(values):
-        world.publish("x", "k", str(number), headers=header(value))
-    assert world.ready("q1") == ["0", "1", "3", "4"]
-    world.publish("x", "k", "without", "header")
-    assert world.ready("q1")[-2:] == ["without", "header"]
+        core.publish("x", "k", str(number), headers=header(value))
+    assert core.ready("q1") == ["0", "1", "3", "4"]
+    core.publish("x", "k", "without", "header")
+    assert core.ready("q1")[-2:] == ["without", "header"]
 
 
 def test_the_oldest_is_forgotten_first() -> None:
-    world = world_with()
-    passes = [bool(world.routed("x", "k", header(value))) for value in "abca" + "d" + "bcda"]
+    core = core_with()
+    passes = [bool(core.routed("x", "k", header(value))) for value in "abca" + "d" + "bcda"]
     assert passes == [True, True, True, False, True, False, False, False, True]
 
 
 def test_a_duplicate_goes_to_the_alternate() -> None:
-    world = world_with(alternate_exchange=longstr("other"))
-    world.exchange("other", "fanout")
-    world.queue("duplicates")
-    world.bind("duplicates", "other")
+    core = core_with(alternate_exchange=longstr("other"))
+    core.exchange("other", "fanout")
+    core.queue("duplicates")
+    core.bind("duplicates", "other")
     for number in range(3):
-        world.publish("x", "k", str(number), headers=header("a"))
-    assert (world.ready("q1"), world.ready("duplicates")) == (["0"], ["1", "2"])
+        core.publish("x", "k", str(number), headers=header("a"))
+    assert (core.ready("q1"), core.ready("duplicates")) == (["0"], ["1", "2"])
 
 
 def test_a_duplicate_is_unroutable() -> None:
-    world = world_with()
-    assert world.send("x", ("k",), content_header(header("a")))
-    assert not world.send("x", ("k",), content_header(header("a")))
+    core = core_with()
+    assert core.send("x", ("k",), content_header(header("a")))
+    assert not core.send("x", ("k",), content_header(header("a")))
 
 
 @pytest.mark.parametrize("ttl", [Field("signedint", 10), longstr("10")])
 def test_the_time_is_counted_from_the_first(ttl: Field) -> None:
-    world = world_with(x_cache_ttl=ttl)
+    core = core_with(x_cache_ttl=ttl)
     passes = []
     for _ in range(4):
-        passes.append(bool(world.routed("x", "k", header("a"))))
-        world.wait(5)
+        passes.append(bool(core.routed("x", "k", header("a"))))
+        core.wait(5)
     assert passes == [True, False, True, False]
 
 
 def test_a_message_may_have_its_own_time() -> None:
-    world = world_with(x_cache_ttl=Field("signedint", 1000))
+    core = core_with(x_cache_ttl=Field("signedint", 1000))
     short = header("a", x_cache_ttl=Field("signedint", 10))
-    assert world.routed("x", "k", short)
-    world.wait(10)
-    assert world.routed("x", "k", header("a", x_cache_ttl=longstr("no number")))
-    world.wait(999)
-    assert not world.routed("x", "k", short)
-    world.wait(1)
-    assert world.routed("x", "k", short)
+    assert core.routed("x", "k", short)
+    core.wait(10)
+    assert core.routed("x", "k", header("a", x_cache_ttl=longstr("no number")))
+    core.wait(999)
+    assert not core.routed("x", "k", short)
+    core.wait(1)
+    assert core.routed("x", "k", short)
 
 
 SIZE = "Missing or invalid argument, 'x-cache-size' must be an integer greater than 0"
@@ -150,14 +150,14 @@ GOOD = {"x-cache-size": Field("byte", 1)}
     ],
 )
 def test_what_is_no_cache(arguments: Table, text: str) -> None:
-    world = World()
+    core = CoreHarness()
     with pytest.raises(PreconditionFailed) as caught:
-        world.exchange("x", "x-message-deduplication", arguments=arguments)
+        core.exchange("x", "x-message-deduplication", arguments=arguments)
     assert caught.value.text == text
-    assert "x" not in world.vhost.exchanges
+    assert "x" not in core.vhost.exchanges
 
 
 @pytest.mark.parametrize("persistence", ["memory", "disk"])
 def test_what_is_a_cache(persistence: str) -> None:
-    world = world_with(x_cache_size=longstr("2"), x_cache_persistence=longstr(persistence))
-    assert world.routed("x", "k", header("a")) == {"q1"}
+    core = core_with(x_cache_size=longstr("2"), x_cache_persistence=longstr(persistence))
+    assert core.routed("x", "k", header("a")) == {"q1"}

@@ -14,8 +14,8 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import check_properties, headers_of, replace_property
 from amqpy.wire.values import Field, Table, array_field, encode_field, table_field
-from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
-from tests.core.recorded import DurableWorld, Store
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, content_header, integer, longstr
+from tests.core.recorded import DurableHarness, Store
 
 DEPTH = 20_000
 KINDS = ["table", "array"]
@@ -33,8 +33,8 @@ def deep(kind: str, innermost: Field, depth: int = DEPTH) -> Field:
 ONE, TWO = Field("long", 1), Field("long", 2)
 
 
-def fetched(world: World, queue: str) -> Table:
-    message = world.fetch(queue)
+def fetched(core: CoreHarness, queue: str) -> Table:
+    message = core.fetch(queue)
     assert message is not None
     return headers_of(message.header)
 
@@ -62,88 +62,88 @@ def test_a_header_of_an_old_type_at_the_bottom_is_written_anew(kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dead_letters(kind: str) -> None:
-    world = World()
-    world.queue("dead")
-    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    core = CoreHarness()
+    core.queue("dead")
+    core.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
     value = deep(kind, ONE)
     told = table_field({"queue": longstr("q"), "reason": longstr("maxlen"), "count": ONE, "more": value})
     for x_death in (array_field([told]), deep("array", told), array_field([table_field({"queue": value})])):
-        world.publish("", "q", "a", headers={"deep": value, "x-death": x_death})
-        assert fetched(world, "dead")["deep"] == value
+        core.publish("", "q", "a", headers={"deep": value, "x-death": x_death})
+        assert fetched(core, "dead")["deep"] == value
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_redeliveries_of_quorum_queues(kind: str) -> None:
-    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
-    world.publish("", "q", "a", headers={"deep": deep(kind, ONE)})
-    world.consume("q", unacked, target)
-    world.nack(unacked, 1)
+    core, unacked, target = CoreHarness(), UnackedDeliveries(), FakeTarget()
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    core.publish("", "q", "a", headers={"deep": deep(kind, ONE)})
+    core.consume("q", unacked, target)
+    core.nack(unacked, 1)
     again = target.messages[1]
     assert headers_of(again.header) == {"deep": deep(kind, ONE), "x-delivery-count": ONE}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests(kind: str) -> None:
-    world = World()
-    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
+    core = CoreHarness()
+    queue = core.broker.consume_replies(core.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
     named = name_reply_queue(content_header({"deep": deep(kind, ONE)}), queue)
     assert headers_of(named) == {"deep": deep(kind, ONE)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_delayed_messages(kind: str) -> None:
-    world = World()
-    world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
-    world.queue("q")
-    world.bind("q", "x")
-    world.publish("x", "", "a", headers={"deep": deep(kind, ONE), "x-delay": integer(5)})
-    world.advance(5)
-    assert fetched(world, "q") == {"deep": deep(kind, ONE), "x-delay": Field("long", -5)}
+    core = CoreHarness()
+    core.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
+    core.queue("q")
+    core.bind("q", "x")
+    core.publish("x", "", "a", headers={"deep": deep(kind, ONE), "x-delay": integer(5)})
+    core.advance(5)
+    assert fetched(core, "q") == {"deep": deep(kind, ONE), "x-delay": Field("long", -5)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_exchanges_that_look_at_headers(kind: str) -> None:
-    world = World()
+    core = CoreHarness()
     same, other, deeper = deep(kind, ONE), deep(kind, TWO), deep(kind, ONE, DEPTH + 1)
-    world.exchange("headers", "headers")
-    world.exchange("hash", "x-consistent-hash", arguments={"hash-header": longstr("deep")})
-    world.exchange("once", "x-message-deduplication", arguments=arguments(cache_size=9))
+    core.exchange("headers", "headers")
+    core.exchange("hash", "x-consistent-hash", arguments={"hash-header": longstr("deep")})
+    core.exchange("once", "x-message-deduplication", arguments=arguments(cache_size=9))
     for name in ("q1", "q2"):
-        world.queue(name)
-        world.bind(name, "hash", "1")
+        core.queue(name)
+        core.bind(name, "hash", "1")
     for mode in ("all", "any"):
-        world.bind("q1", "headers", "", {"x-match": longstr(mode), "deep": same})
-    world.bind("q1", "once")
-    assert [world.routed("headers", "", {"deep": value}) for value in (same, other, deeper)] == [{"q1"}, set(), set()]
-    assert len(world.routed("hash", "", {"deep": same})) == 1
-    seen = [world.routed("once", "", {"x-deduplication-header": value}) for value in (same, other, same, deeper)]
+        core.bind("q1", "headers", "", {"x-match": longstr(mode), "deep": same})
+    core.bind("q1", "once")
+    assert [core.routed("headers", "", {"deep": value}) for value in (same, other, deeper)] == [{"q1"}, set(), set()]
+    assert len(core.routed("hash", "", {"deep": same})) == 1
+    seen = [core.routed("once", "", {"x-deduplication-header": value}) for value in (same, other, same, deeper)]
     assert seen == [{"q1"}, {"q1"}, set(), {"q1"}]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_queues_that_look_for_duplicates(kind: str) -> None:
-    world = World()
-    world.queue("q", arguments={"x-message-deduplication": Field("bool", True)})
+    core = CoreHarness()
+    core.queue("q", arguments={"x-message-deduplication": Field("bool", True)})
     for value in (ONE, ONE, TWO):
-        world.publish("", "q", "a", headers={"x-deduplication-header": deep(kind, value)})
-    assert world.ready("q") == ["a", "a"]
+        core.publish("", "q", "a", headers={"x-deduplication-header": deep(kind, value)})
+    assert core.ready("q") == ["a", "a"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_arguments_are_kept_and_found_again(kind: str) -> None:
-    world = DurableWorld()
+    core = DurableHarness()
     given = {"deep": deep(kind, ONE), "a": ONE}
-    world.queue("q", durable=True, arguments=given)
-    world.queue("q", durable=True, arguments={"deep": deep(kind, TWO)})
-    world.exchange("x", "fanout", durable=True, arguments=given)
-    world.bind("q", "x", "", given)
-    world.bind("q", "x", "", dict(reversed(given.items())))
-    world.unbind("q", "x", "", {"deep": deep(kind, TWO), "a": ONE})
+    core.queue("q", durable=True, arguments=given)
+    core.queue("q", durable=True, arguments={"deep": deep(kind, TWO)})
+    core.exchange("x", "fanout", durable=True, arguments=given)
+    core.bind("q", "x", "", given)
+    core.bind("q", "x", "", dict(reversed(given.items())))
+    core.unbind("q", "x", "", {"deep": deep(kind, TWO), "a": ONE})
     store = Store()
-    store.apply(world.facts())
-    again = DurableWorld(store.records())
-    assert again.snapshot() == world.snapshot()
+    store.apply(core.facts())
+    again = DurableHarness(store.records())
+    assert again.snapshot() == core.snapshot()
     assert again.routed("x") == {"q"}
     again.unbind("q", "x", "", given)
     assert again.routed("x") == set()
@@ -151,10 +151,10 @@ def test_arguments_are_kept_and_found_again(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_argument_that_is_compared(kind: str) -> None:
-    world = World("rabbitmq-3.10")
+    core = CoreHarness("rabbitmq-3.10")
 
     def declare(value: Field) -> None:
-        world.queue("q", durable=True, arguments=arguments(queue_type="quorum") | {"x-delivery-limit": value})
+        core.queue("q", durable=True, arguments=arguments(queue_type="quorum") | {"x-delivery-limit": value})
 
     declare(deep(kind, ONE))
     declare(deep(kind, ONE))
@@ -166,25 +166,25 @@ def test_an_argument_that_is_compared(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_arguments_that_must_be_something_else(kind: str) -> None:
-    world = World()
-    world.queue("q")
-    world.exchange("x", "headers")
+    core = CoreHarness()
+    core.queue("q")
+    core.exchange("x", "headers")
     with pytest.raises(PreconditionFailed):
-        world.queue("new", arguments={"x-max-length": deep(kind, ONE)})
+        core.queue("new", arguments={"x-max-length": deep(kind, ONE)})
     with pytest.raises(PreconditionFailed):
-        world.exchange("new", "fanout", arguments={"alternate-exchange": deep(kind, ONE)})
+        core.exchange("new", "fanout", arguments={"alternate-exchange": deep(kind, ONE)})
     with pytest.raises(PreconditionFailed) as caught:
-        world.bind("q", "x", "", {"x-match": deep(kind, ONE)})
+        core.bind("q", "x", "", {"x-match": deep(kind, ONE)})
     assert caught.value.text.startswith(f"Invalid x-match field type {kind} (value [{{")
     with pytest.raises(PreconditionFailed):
-        consume(world, {"x-priority": deep(kind, ONE)})
-    consume(world, {"deep": deep(kind, ONE)})
+        consume(core, {"x-priority": deep(kind, ONE)})
+    consume(core, {"deep": deep(kind, ONE)})
 
 
-def consume(world: World, arguments: Table) -> None:
-    world.broker.consume(
-        world.client,
-        world.vhost,
+def consume(core: CoreHarness, arguments: Table) -> None:
+    core.broker.consume(
+        core.client,
+        core.vhost,
         "q",
         UnackedDeliveries(),
         FakeTarget(),
@@ -198,21 +198,21 @@ def consume(world: World, arguments: Table) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_events_and_the_firehose(kind: str) -> None:
-    world = World()
-    world.queue("told")
-    world.broker.administration.trace_on("/")
+    core = CoreHarness()
+    core.queue("told")
+    core.broker.administration.trace_on("/")
     for exchange, key in ((EVENT_EXCHANGE, "queue.created"), (TRACE_EXCHANGE, "publish.#")):
-        world.bind("told", exchange, key)
-    world.queue("q", arguments={"deep": deep(kind, ONE)})
-    world.broker.settle()
-    shown = fetched(world, "told")["arguments"].value
+        core.bind("told", exchange, key)
+    core.queue("q", arguments={"deep": deep(kind, ONE)})
+    core.broker.settle()
+    shown = fetched(core, "told")["arguments"].value
     assert shown.count(b"long,1") == 1
     assert shown.count(kind.encode()) == DEPTH
     message = Message(b"\0\1q", content_header({"deep": deep(kind, ONE)}), b"")
-    assert world.vhost.tracer is not None
-    world.vhost.tracer.published(message, (), UnackedDeliveries().origin)
-    world.broker.settle()
-    assert deep(kind, ONE).value in fetched(world, "told")["properties"].value
+    assert core.vhost.tracer is not None
+    core.vhost.tracer.published(message, (), UnackedDeliveries().origin)
+    core.broker.settle()
+    assert deep(kind, ONE).value in fetched(core, "told")["properties"].value
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,7 +4,7 @@ import pytest
 
 from amqpy.core.consumer import ReturnWay
 from amqpy.core.unacked import UnackedDeliveries
-from tests.core.core_harness import FakeTarget, World, arguments, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, longstr
 from tests.core.invariants import check_invariants
 
 
@@ -15,9 +15,9 @@ def retrying(
     *,
     profile: str = "rabbitmq-4.3",
     **options: int | str | bool,
-) -> World:
-    world = World(profile)
-    world.queue("dead", durable=True)
+) -> CoreHarness:
+    core = CoreHarness(profile)
+    core.queue("dead", durable=True)
     said: dict[str, int | str | bool] = {
         "queue_type": "quorum",
         "delayed_retry_type": kind,
@@ -28,22 +28,22 @@ def retrying(
     }
     if most is not None:
         said["delayed_retry_max"] = most
-    world.queue("q", durable=True, arguments=arguments(**(said | options)))
-    return world
+    core.queue("q", durable=True, arguments=arguments(**(said | options)))
+    return core
 
 
-def delay_of(world: World, unacked: UnackedDeliveries, way: ReturnWay) -> int:
+def delay_of(core: CoreHarness, unacked: UnackedDeliveries, way: ReturnWay) -> int:
     """How long the first message is held when it comes back."""
-    assert world.get("q", unacked) is not None
-    world.nack(unacked, 0, multiple=True, way=way)
-    if world.ready("q"):
+    assert core.get("q", unacked) is not None
+    core.nack(unacked, 0, multiple=True, way=way)
+    if core.ready("q"):
         return 0
-    began_ms, due_ms = world.now_ms, world.broker.next_at_ms()
+    began_ms, due_ms = core.now_ms, core.broker.next_at_ms()
     assert due_ms is not None
-    world.advance(due_ms - began_ms - 1)
-    assert world.ready("q") == []
-    world.advance(1)
-    assert world.ready("q") == ["m"]
+    core.advance(due_ms - began_ms - 1)
+    assert core.ready("q") == []
+    core.advance(1)
+    assert core.ready("q") == ["m"]
     return due_ms - began_ms
 
 
@@ -57,10 +57,10 @@ def delay_of(world: World, unacked: UnackedDeliveries, way: ReturnWay) -> int:
     ],
 )
 def test_the_more_often_it_failed_the_longer_it_waits(way: ReturnWay, delays: list[int]) -> None:
-    world, unacked = retrying(most=500), UnackedDeliveries()
-    world.publish("", "q", "m")
-    assert [delay_of(world, unacked, way) for _ in delays] == delays
-    check_invariants(world.broker, [unacked])
+    core, unacked = retrying(most=500), UnackedDeliveries()
+    core.publish("", "q", "m")
+    assert [delay_of(core, unacked, way) for _ in delays] == delays
+    check_invariants(core.broker, [unacked])
 
 
 @pytest.mark.parametrize(
@@ -69,123 +69,123 @@ def test_the_more_often_it_failed_the_longer_it_waits(way: ReturnWay, delays: li
 def test_after_what_it_waits(kind: str, failed: int, returned: int) -> None:
     delays: dict[ReturnWay, int] = {"reject": failed, "down": failed, "nack": returned, "recover": returned}
     for way, delay in delays.items():
-        world, unacked = retrying(kind), UnackedDeliveries()
-        world.publish("", "q", "m")
-        assert delay_of(world, unacked, way) == delay
+        core, unacked = retrying(kind), UnackedDeliveries()
+        core.publish("", "q", "m")
+        assert delay_of(core, unacked, way) == delay
 
 
 @pytest.mark.parametrize(
     ("least", "most", "delays"), [(0, 500, [0, 0]), (100, None, [100, 100]), (100, 50, [100, 100])]
 )
 def test_odd_bounds(least: int, most: int | None, delays: list[int]) -> None:
-    world, unacked = retrying(least=least, most=most), UnackedDeliveries()
-    world.publish("", "q", "m")
-    assert [delay_of(world, unacked, "reject") for _ in delays] == delays
+    core, unacked = retrying(least=least, most=most), UnackedDeliveries()
+    core.publish("", "q", "m")
+    assert [delay_of(core, unacked, "reject") for _ in delays] == delays
 
 
 @pytest.mark.parametrize(("profile", "delays"), [("rabbitmq-4.0", [0, 0, 0]), ("rabbitmq-4.3", [100, 100, 100])])
 def test_a_nack_without_a_limit(profile: str, delays: list[int]) -> None:
     """With 4.0 the message goes to the end of the queue at once; 4.3 has it wait."""
-    world, unacked = retrying(profile=profile, delivery_limit=-1), UnackedDeliveries()
-    world.publish("", "q", "m")
-    assert [delay_of(world, unacked, way) for way in ("nack", "recover", "reject")] == delays
+    core, unacked = retrying(profile=profile, delivery_limit=-1), UnackedDeliveries()
+    core.publish("", "q", "m")
+    assert [delay_of(core, unacked, way) for way in ("nack", "recover", "reject")] == delays
 
 
 def test_those_that_are_due_stand_first_in_the_order_of_their_time() -> None:
-    world, unacked = retrying(), UnackedDeliveries()
-    world.publish("", "q", *"abcd")
+    core, unacked = retrying(), UnackedDeliveries()
+    core.publish("", "q", *"abcd")
     for _ in "abc":
-        world.get("q", unacked)
+        core.get("q", unacked)
     for tag in (2, 3, 1):
-        world.nack(unacked, tag, way="reject")
-        world.advance(10)
-    assert world.ready("q") == ["d"]
-    world.advance(70)
-    assert world.ready("q") == ["b", "d"]
-    world.advance(1000)
-    assert world.ready("q") == ["b", "c", "a", "d"]
-    check_invariants(world.broker, [unacked])
+        core.nack(unacked, tag, way="reject")
+        core.advance(10)
+    assert core.ready("q") == ["d"]
+    core.advance(70)
+    assert core.ready("q") == ["b", "d"]
+    core.advance(1000)
+    assert core.ready("q") == ["b", "c", "a", "d"]
+    check_invariants(core.broker, [unacked])
 
 
 def test_a_waiting_consumer_gets_it_when_it_is_due() -> None:
-    world, unacked, target = retrying(), UnackedDeliveries(), FakeTarget()
-    world.consume("q", unacked, target)
-    world.publish("", "q", "m")
-    world.nack(unacked, 1, way="reject")
+    core, unacked, target = retrying(), UnackedDeliveries(), FakeTarget()
+    core.consume("q", unacked, target)
+    core.publish("", "q", "m")
+    core.nack(unacked, 1, way="reject")
     assert target.bodies == ["m"]
-    world.advance(100)
+    core.advance(100)
     assert target.bodies == ["m", "m"]
 
 
 def test_over_the_limit_it_dies_at_once() -> None:
-    world, unacked = retrying(delivery_limit=0), UnackedDeliveries()
-    world.publish("", "q", "m")
-    world.get("q", unacked)
-    world.nack(unacked, 1, way="reject")
-    assert world.ready("dead") == ["m"]
-    assert world.broker.next_at_ms() is None
+    core, unacked = retrying(delivery_limit=0), UnackedDeliveries()
+    core.publish("", "q", "m")
+    core.get("q", unacked)
+    core.nack(unacked, 1, way="reject")
+    assert core.ready("dead") == ["m"]
+    assert core.broker.next_at_ms() is None
 
 
 def test_nobody_looks_at_its_time_to_live_while_it_is_held() -> None:
-    world, unacked = retrying(message_ttl=50), UnackedDeliveries()
-    world.publish("", "q", "m")
-    world.get("q", unacked)
-    world.nack(unacked, 1, way="reject")
-    world.advance(99)
-    assert world.ready("dead") == []
-    world.advance(1)
-    assert world.ready("dead") == ["m"]
+    core, unacked = retrying(message_ttl=50), UnackedDeliveries()
+    core.publish("", "q", "m")
+    core.get("q", unacked)
+    core.nack(unacked, 1, way="reject")
+    core.advance(99)
+    assert core.ready("dead") == []
+    core.advance(1)
+    assert core.ready("dead") == ["m"]
 
 
 def test_what_is_held_is_not_ready_but_purged() -> None:
-    world, unacked = retrying(), UnackedDeliveries()
-    world.publish("", "q", "a", "b")
-    world.get("q", unacked)
-    world.nack(unacked, 1, way="reject")
-    assert world.broker.topology.stat(world.vhost.queues["q"])[0] == 1
-    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 2
-    world.advance(1000)
-    assert world.ready("q") == []
-    check_invariants(world.broker, [unacked])
+    core, unacked = retrying(), UnackedDeliveries()
+    core.publish("", "q", "a", "b")
+    core.get("q", unacked)
+    core.nack(unacked, 1, way="reject")
+    assert core.broker.topology.stat(core.vhost.queues["q"])[0] == 1
+    assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 2
+    core.advance(1000)
+    assert core.ready("q") == []
+    check_invariants(core.broker, [unacked])
 
 
 def test_a_deleted_queue_holds_nothing() -> None:
-    world, unacked = retrying(), UnackedDeliveries()
-    world.publish("", "q", "a")
-    world.get("q", unacked)
-    world.nack(unacked, 1, way="reject")
-    world.delete_queue("q")
-    assert world.broker.next_at_ms() is None
-    check_invariants(world.broker, [unacked])
+    core, unacked = retrying(), UnackedDeliveries()
+    core.publish("", "q", "a")
+    core.get("q", unacked)
+    core.nack(unacked, 1, way="reject")
+    core.delete_queue("q")
+    assert core.broker.next_at_ms() is None
+    check_invariants(core.broker, [unacked])
 
 
 def test_what_is_held_counts_towards_the_limit() -> None:
-    world, unacked = retrying(max_length=2), UnackedDeliveries()
-    world.publish("", "q", "a", "b")
-    world.get("q", unacked)
-    world.nack(unacked, 1, way="reject")
-    world.publish("", "q", "c")
-    assert (world.ready("q"), world.ready("dead")) == (["c"], ["b"])
+    core, unacked = retrying(max_length=2), UnackedDeliveries()
+    core.publish("", "q", "a", "b")
+    core.get("q", unacked)
+    core.nack(unacked, 1, way="reject")
+    core.publish("", "q", "c")
+    assert (core.ready("q"), core.ready("dead")) == (["c"], ["b"])
 
 
 def test_a_purge_takes_what_is_held_and_forgets_it() -> None:
     """What deduplicates may come again."""
-    world, unacked = retrying(message_deduplication=True), UnackedDeliveries()
+    core, unacked = retrying(message_deduplication=True), UnackedDeliveries()
     for _ in range(2):
-        world.publish("", "q", "m", headers={"x-deduplication-header": longstr("same")})
-        assert world.get("q", unacked) is not None
-        world.nack(unacked, 0, multiple=True)
-        assert world.ready("q") == []
-        assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 1
-        check_invariants(world.broker, [unacked])
+        core.publish("", "q", "m", headers={"x-deduplication-header": longstr("same")})
+        assert core.get("q", unacked) is not None
+        core.nack(unacked, 0, multiple=True)
+        assert core.ready("q") == []
+        assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 1
+        check_invariants(core.broker, [unacked])
 
 
 def test_letters_that_were_not_sent_go_with_their_queue() -> None:
-    world, unacked = retrying(dead_letter_strategy="at-least-once", overflow="reject-publish"), UnackedDeliveries()
-    world.delete_queue("dead")
-    world.publish("", "q", "m")
-    world.get("q", unacked)
-    world.nack(unacked, 1, requeue=False)
-    assert world.broker.next_at_ms() is not None
-    world.delete_queue("q")
-    assert world.broker.next_at_ms() is None
+    core, unacked = retrying(dead_letter_strategy="at-least-once", overflow="reject-publish"), UnackedDeliveries()
+    core.delete_queue("dead")
+    core.publish("", "q", "m")
+    core.get("q", unacked)
+    core.nack(unacked, 1, requeue=False)
+    assert core.broker.next_at_ms() is not None
+    core.delete_queue("q")
+    assert core.broker.next_at_ms() is None

@@ -11,7 +11,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, Table, array_field, decode_table, encode_table, fields_of, table_field
-from tests.core.core_harness import FakeTarget, World, arguments, content_header, integer, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, content_header, integer, longstr
 from tests.core.events_read import Listener
 
 
@@ -85,43 +85,43 @@ def test_each_value_of_a_binding_is_compared_with_the_last(profile: str, binding
 
 
 def check_matching(profile: str, binding: Table, matching: set[str]) -> None:
-    world = World(profile)
-    world.queue("q")
-    world.exchange("x", "headers")
-    world.bind("q", "x", "", binding)
-    assert {label for label, headers in MESSAGES.items() if world.routed("x", "", headers)} == matching
-    world.unbind("q", "x", "", binding)
-    assert not any(world.routed("x", "", headers) for headers in MESSAGES.values())
+    core = CoreHarness(profile)
+    core.queue("q")
+    core.exchange("x", "headers")
+    core.bind("q", "x", "", binding)
+    assert {label for label, headers in MESSAGES.items() if core.routed("x", "", headers)} == matching
+    core.unbind("q", "x", "", binding)
+    assert not any(core.routed("x", "", headers) for headers in MESSAGES.values())
 
 
 def test_which_bindings_are_the_same() -> None:
-    world = World()
-    world.queue("q")
+    core = CoreHarness()
+    core.queue("q")
     bound = table(("a", 1), ("b", 1), ("a", 2))
-    world.bind("q", "amq.fanout", "", bound)
+    core.bind("q", "amq.fanout", "", bound)
     for other in (table(("a", 2), ("b", 1), ("a", 1)), dict(bound), table(("b", 1), ("a", 2))):
-        world.unbind("q", "amq.fanout", "", other)
-        assert world.routed("amq.fanout") == {"q"}
-    world.unbind("q", "amq.fanout", "", table(("b", 1), ("a", 1), ("a", 2)))
-    assert world.routed("amq.fanout") == set()
+        core.unbind("q", "amq.fanout", "", other)
+        assert core.routed("amq.fanout") == {"q"}
+    core.unbind("q", "amq.fanout", "", table(("b", 1), ("a", 1), ("a", 2)))
+    assert core.routed("amq.fanout") == set()
 
 
 def test_arguments_of_queues() -> None:
-    world = World()
-    world.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", 3)))
-    world.publish("", "q", "a", "b")
-    assert world.ready("q") == ["b"]
-    world.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", "odd")))
+    core = CoreHarness()
+    core.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", 3)))
+    core.publish("", "q", "a", "b")
+    assert core.ready("q") == ["b"]
+    core.queue("q", arguments=table(("x-max-length", 1), ("x-max-length", "odd")))
     for other in (table(("x-max-length", 3), ("x-max-length", 1)), table(("x-max-length", 3))):
         with pytest.raises(PreconditionFailed):
-            world.queue("q", arguments=other)
+            core.queue("q", arguments=other)
     with pytest.raises(PreconditionFailed):
-        world.queue("new", arguments=table(("x-max-length", "odd"), ("x-max-length", 1)))
+        core.queue("new", arguments=table(("x-max-length", "odd"), ("x-max-length", 1)))
 
 
 def test_a_default_type_is_put_behind_them() -> None:
-    world = World("rabbitmq-4")
-    queue = world.queue("q", durable=True, arguments=table(("x-a", 1), ("x-a", 2)))
+    core = CoreHarness("rabbitmq-4")
+    queue = core.queue("q", durable=True, arguments=table(("x-a", 1), ("x-a", 2)))
     shown = [(name, each.value) for name, each in fields_of(queue.arguments)]
     assert shown == [("x-a", 1), ("x-a", 2), ("x-queue-type", "classic")]
 
@@ -138,13 +138,13 @@ def test_the_first_copies_count_and_only_the_first_bcc_is_taken_out() -> None:
 
 
 def test_a_death_changes_the_first_history() -> None:
-    world = World()
-    world.queue("dead")
-    world.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    core = CoreHarness()
+    core.queue("dead")
+    core.queue("q", arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"))
     told = table_field({"count": Field("long", 5), "reason": longstr("maxlen"), "queue": longstr("q")})
     other = array_field([longstr("other")])
-    world.publish("", "q", "m", headers=table(("x-death", array_field([told])), ("b", 1), ("x-death", other), ("b", 2)))
-    letter = world.fetch("dead")
+    core.publish("", "q", "m", headers=table(("x-death", array_field([told])), ("b", 1), ("x-death", other), ("b", 2)))
+    letter = core.fetch("dead")
     assert letter is not None
     shown = list(fields_of(headers_of(letter.header)))
     assert [each for name, each in shown if name == "b"] == [integer(1), integer(2)]
@@ -155,22 +155,22 @@ def test_a_death_changes_the_first_history() -> None:
 
 
 def test_a_redelivery_changes_the_first_count() -> None:
-    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    core, unacked, target = CoreHarness(), UnackedDeliveries(), FakeTarget()
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
     headers = table(("x-delivery-count", "theirs"), ("a", 1), ("x-delivery-count", "second"))
-    world.publish("", "q", "m", headers=headers)
-    world.consume("q", unacked, target)
-    world.nack(unacked, 1)
+    core.publish("", "q", "m", headers=headers)
+    core.consume("q", unacked, target)
+    core.nack(unacked, 1)
     shown = [(name, each.value) for name, each in fields_of(headers_of(target.messages[1].header))]
     assert shown == [("a", 1), ("x-delivery-count", 1), ("x-delivery-count", "second")]
 
 
 def test_events_show_all_of_them() -> None:
-    world = World()
-    listener = Listener(world, EVENT_EXCHANGE, "queue.created", "binding.created")
+    core = CoreHarness()
+    listener = Listener(core, EVENT_EXCHANGE, "queue.created", "binding.created")
     doubled = table(("z", 1), ("a", 1), ("z", 2))
-    world.queue("q", arguments=doubled)
-    world.bind("q", "amq.fanout", "", doubled)
+    core.queue("q", arguments=doubled)
+    core.bind("q", "amq.fanout", "", doubled)
     z1, a1, z2 = '{<<"z">>,signedint,1}', '{<<"a">>,signedint,1}', '{<<"z">>,signedint,2}'
     assert [facts["arguments"] for _, facts in listener.facts()] == [[z1, a1, z2], [a1, z1, z2]]
 

@@ -10,15 +10,15 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.users import Users
 from amqpy.errors import AccessRefused, PreconditionFailed
 from amqpy.wire.values import Field, array_field, decode_array, decode_table, encode_table, table_field
-from tests.core.core_harness import UNIX_TIME_MS, FakeClient, FakeTarget, World, arguments, longstr
+from tests.core.core_harness import UNIX_TIME_MS, CoreHarness, FakeClient, FakeTarget, arguments, longstr
 from tests.core.events_read import Listener
 
 ACTOR = "user_who_performed_action"
 
 
-def listening(*keys: str) -> tuple[World, Listener]:
-    world = World()
-    return world, Listener(world, EVENT_EXCHANGE, *keys)
+def listening(*keys: str) -> tuple[CoreHarness, Listener]:
+    core = CoreHarness()
+    return core, Listener(core, EVENT_EXCHANGE, *keys)
 
 
 def by(actor: str | None, **facts: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -30,32 +30,32 @@ def by(actor: str | None, **facts: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def test_its_exchange_is_for_the_broker_only() -> None:
-    world = World()
+    core = CoreHarness()
     with pytest.raises(AccessRefused):
-        world.publish(EVENT_EXCHANGE, "k", "a")
+        core.publish(EVENT_EXCHANGE, "k", "a")
     with pytest.raises(AccessRefused):
-        world.delete_exchange(EVENT_EXCHANGE)
+        core.delete_exchange(EVENT_EXCHANGE)
 
 
 def test_nobody_is_told_while_nobody_listens() -> None:
-    world = World()
+    core = CoreHarness()
 
     def describe() -> EventProperties:
         raise AssertionError("described for nobody")
 
-    world.broker.events.tell("something.happened", describe)
-    assert not world.broker.events.wanted
-    listener = Listener(world, EVENT_EXCHANGE)
-    assert world.broker.events.wanted
-    world.delete_queue("listener")
-    world.broker.events.tell("something.happened", describe)
+    core.broker.events.tell("something.happened", describe)
+    assert not core.broker.events.wanted
+    listener = Listener(core, EVENT_EXCHANGE)
+    assert core.broker.events.wanted
+    core.delete_queue("listener")
+    core.broker.events.tell("something.happened", describe)
     assert listener is not None
-    assert world.broker.next_at_ms() is None
+    assert core.broker.next_at_ms() is None
 
 
 def test_an_event_is_persistent_empty_and_dated() -> None:
-    world, listener = listening()
-    world.queue("q")
+    core, listener = listening()
+    core.queue("q")
     (told,) = listener.take()
     assert told.properties == {"delivery_mode": 2, "timestamp": UNIX_TIME_MS // 1000}
     assert told.headers["timestamp_in_ms"] == Field("long", UNIX_TIME_MS)
@@ -63,72 +63,72 @@ def test_an_event_is_persistent_empty_and_dated() -> None:
 
 
 def test_events_are_told_when_the_operation_is_settled() -> None:
-    world, _ = listening("queue.*")
+    core, _ = listening("queue.*")
     target = FakeTarget()
-    world.consume("listener", UnackedDeliveries(), target)
-    world.queue("q1")
-    world.queue("q2")
+    core.consume("listener", UnackedDeliveries(), target)
+    core.queue("q1")
+    core.queue("q2")
     assert target.messages == []
-    world.broker.settle()
+    core.broker.settle()
     assert [message.routing_key for message in target.messages] == ["queue.created"] * 2
 
 
 def test_the_routing_key_chooses_events() -> None:
-    world, listener = listening("queue.deleted", "*.created")
-    world.exchange("x")
-    world.queue("q")
-    world.delete_queue("q")
-    world.delete_exchange("x")
+    core, listener = listening("queue.deleted", "*.created")
+    core.exchange("x")
+    core.queue("q")
+    core.delete_queue("q")
+    core.delete_exchange("x")
     assert listener.keys() == ["exchange.created", "queue.created", "queue.deleted"]
 
 
 def test_what_is_refused_is_no_event() -> None:
-    world, listener = listening()
+    core, listener = listening()
     with pytest.raises(PreconditionFailed):
-        world.queue("q", arguments={"x-max-length": longstr("a")})
-    world.queue("q")
-    world.queue("q")
+        core.queue("q", arguments={"x-max-length": longstr("a")})
+    core.queue("q")
+    core.queue("q")
     assert listener.keys() == ["queue.created"]
 
 
 def test_the_end_of_the_last_listener_is_not_told_to_itself() -> None:
-    world, _ = listening()
-    world.delete_queue("listener")
-    assert world.broker.scheduler.deadlines.first_at_ms() is None
-    assert world.vhost.exchanges[EVENT_EXCHANGE].bindings == {}
+    core, _ = listening()
+    core.delete_queue("listener")
+    assert core.broker.scheduler.deadlines.first_at_ms() is None
+    assert core.vhost.exchanges[EVENT_EXCHANGE].bindings == {}
 
 
 def test_events_about_a_listener_go_to_the_others() -> None:
-    world, listener = listening()
-    world.queue("other", auto_delete=True)
-    world.bind("other", EVENT_EXCHANGE, "#")
-    consumer = world.consume("other", UnackedDeliveries(), tag="t")
-    world.cancel(consumer)
+    core, listener = listening()
+    core.queue("other", auto_delete=True)
+    core.bind("other", EVENT_EXCHANGE, "#")
+    consumer = core.consume("other", UnackedDeliveries(), tag="t")
+    core.cancel(consumer)
     keys = ["queue.created", "binding.created", "consumer.created", "consumer.deleted"]
     assert listener.keys() == [*keys, "binding.deleted", "queue.deleted"]
 
 
 def test_a_listener_that_is_full_drops_events_and_that_is_all() -> None:
-    world = World()
-    world.queue("dead")
-    world.queue("full", arguments=arguments(max_length=1, dead_letter_exchange="", dead_letter_routing_key="dead"))
-    world.bind("full", EVENT_EXCHANGE, "#")
-    world.broker.settle()
+    core = CoreHarness()
+    core.queue("dead")
+    core.queue("full", arguments=arguments(max_length=1, dead_letter_exchange="", dead_letter_routing_key="dead"))
+    core.bind("full", EVENT_EXCHANGE, "#")
+    core.broker.settle()
     for number in range(3):
-        world.queue(f"q{number}")
-    world.broker.settle()
-    assert (world.vhost.queues["full"].ready_count, world.vhost.queues["dead"].ready_count) == (1, 3)
+        core.queue(f"q{number}")
+    core.broker.settle()
+    assert (core.vhost.queues["full"].ready_count, core.vhost.queues["dead"].ready_count) == (1, 3)
 
 
 def test_the_default_vhost_may_go_with_its_exchange_and_come_back() -> None:
-    world, _ = listening()
-    world.broker.administration.delete_vhost("/")
-    world.broker.settle()
-    assert not world.broker.events.wanted
-    world.broker.administration.add_vhost("/")
-    world.vhost = world.broker.vhosts["/"]
-    listener = Listener(world, EVENT_EXCHANGE)
-    world.queue("q")
+    core, _ = listening()
+    core.broker.administration.delete_vhost("/")
+    core.broker.settle()
+    assert not core.broker.events.wanted
+    core.broker.administration.add_vhost("/")
+    core.vhost = core.broker.vhosts["/"]
+    listener = Listener(core, EVENT_EXCHANGE)
+    core.queue("q")
     assert listener.keys() == ["queue.created"]
 
 
@@ -136,12 +136,12 @@ def test_the_default_vhost_may_go_with_its_exchange_and_come_back() -> None:
 
 
 def test_queues() -> None:
-    world, listener = listening("queue.*")
-    world.queue("q", durable=True, arguments=arguments(max_length=5, queue_mode="lazy"))
+    core, listener = listening("queue.*")
+    core.queue("q", durable=True, arguments=arguments(max_length=5, queue_mode="lazy"))
     owner = FakeClient("owner")
-    world.queue("own", client=owner, exclusive=True)
-    world.delete_queue("q")
-    world.lose_connection(owner)
+    core.queue("own", client=owner, exclusive=True)
+    core.delete_queue("q")
+    core.lose_connection(owner)
     shown = ['{<<"x-max-length">>,signedint,5}', '{<<"x-queue-mode">>,longstr,<<"lazy">>}']
     kind = {"type": "rabbit_classic_queue"}
     plain = kind | {"auto_delete": False, "exclusive": False, "owner_pid": "", "arguments": []}
@@ -157,24 +157,24 @@ def test_queues() -> None:
 
 
 def test_a_quorum_queue_tells_its_type() -> None:
-    world, listener = listening("queue.*")
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    core, listener = listening("queue.*")
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
     (told,) = listener.take()
     assert told.facts["type"] == "rabbit_quorum_queue"
     assert "owner_pid" not in told.facts
 
 
 def test_a_queue_that_expires_goes_by_itself() -> None:
-    world, listener = listening("queue.deleted")
-    world.queue("q", arguments=arguments(expires=10))
-    world.wait(10)
+    core, listener = listening("queue.deleted")
+    core.queue("q", arguments=arguments(expires=10))
+    core.wait(10)
     assert listener.facts() == [("queue.deleted", by(INTERNAL_USER, name="q", type="rabbit_classic_queue"))]
 
 
 def test_exchanges() -> None:
-    world, listener = listening("exchange.*")
-    world.exchange("x", "headers", durable=True, internal=True, arguments={"alternate-exchange": longstr("a")})
-    world.delete_exchange("x")
+    core, listener = listening("exchange.*")
+    core.exchange("x", "headers", durable=True, internal=True, arguments={"alternate-exchange": longstr("a")})
+    core.delete_exchange("x")
     facts = {
         "name": "x",
         "type": "headers",
@@ -191,12 +191,12 @@ def test_exchanges() -> None:
 
 
 def test_bindings() -> None:
-    world, listener = listening("binding.*", "exchange.deleted")
-    world.queue("q")
-    world.exchange("x", auto_delete=True)
-    world.exchange("y")
-    world.bind("q", "x", "k", {"a": Field("signedint", 1)})
-    world.bind_exchange("y", "x", "e")
+    core, listener = listening("binding.*", "exchange.deleted")
+    core.queue("q")
+    core.exchange("x", auto_delete=True)
+    core.exchange("y")
+    core.bind("q", "x", "k", {"a": Field("signedint", 1)})
+    core.bind_exchange("y", "x", "e")
     to_queue = {
         "source_name": "x",
         "source_kind": "exchange",
@@ -215,8 +215,8 @@ def test_bindings() -> None:
         ("binding.created", by("guest", **to_queue)),
         ("binding.created", by("guest", **to_exchange)),
     ]
-    world.unbind_exchange("y", "x", "e")
-    world.delete_queue("q")
+    core.unbind_exchange("y", "x", "e")
+    core.delete_queue("q")
     assert listener.facts() == [
         ("binding.deleted", by("guest", **to_exchange)),
         ("binding.deleted", by(INTERNAL_USER, **to_queue)),
@@ -225,10 +225,10 @@ def test_bindings() -> None:
 
 
 def test_consumers() -> None:
-    world, listener = listening("consumer.*", "queue.deleted")
-    world.queue("q")
+    core, listener = listening("consumer.*", "queue.deleted")
+    core.queue("q")
     unacked = UnackedDeliveries()
-    first = world.consume("q", unacked, tag="a", no_ack=True, prefetch=3, priority=2)
+    first = core.consume("q", unacked, tag="a", no_ack=True, prefetch=3, priority=2)
     created = {
         "consumer_tag": "a",
         "channel": "",
@@ -240,11 +240,11 @@ def test_consumers() -> None:
     }
     assert listener.facts() == [("consumer.created", by("guest", **created))]
     gone = {"channel": "", "queue": "q"}
-    world.cancel(first)
-    world.consume("q", unacked, tag="b")
-    world.close_channel(unacked)
-    world.consume("q", UnackedDeliveries(), tag="c")
-    world.delete_queue("q")
+    core.cancel(first)
+    core.consume("q", unacked, tag="b")
+    core.close_channel(unacked)
+    core.consume("q", UnackedDeliveries(), tag="c")
+    core.delete_queue("q")
     assert [each for each in listener.facts() if each[0] != "consumer.created"] == [
         ("consumer.deleted", by("", consumer_tag="a", **gone)),
         ("consumer.deleted", by(INTERNAL_USER, consumer_tag="b", **gone)),
@@ -259,10 +259,10 @@ def test_consumers() -> None:
 
 
 def test_policies() -> None:
-    world, listener = listening("policy.*", "queue.policy.*", "parameter.*", "operator.#")
-    ask = world.broker.administration
-    world.queue("q")
-    world.queue("other")
+    core, listener = listening("policy.*", "queue.policy.*", "parameter.*", "operator.#")
+    ask = core.broker.administration
+    core.queue("q")
+    core.queue("other")
     value = {"pattern": "^q", "definition": {"max-length": 5}, "priority": 1, "apply-to": "queues"}
     for _ in range(2):
         ask.set_policy("/", "p", "^q", {"max-length": 5}, priority=1, apply_to="queues")
@@ -277,8 +277,8 @@ def test_policies() -> None:
 
 
 def test_operator_policies_are_parameters_too() -> None:
-    world, listener = listening("policy.*", "parameter.*", "operator.#")
-    ask = world.broker.administration
+    core, listener = listening("policy.*", "parameter.*", "operator.#")
+    ask = core.broker.administration
     ask.set_operator_policy("/", "o", "", {"max-length": 5})
     ask.clear_operator_policy("/", "o")
     value = {"pattern": "", "definition": {"max-length": 5}, "priority": 0, "apply-to": "all"}
@@ -292,16 +292,16 @@ def test_operator_policies_are_parameters_too() -> None:
 
 
 def test_a_queue_that_no_policy_fits_any_more_is_told_of_the_new_one() -> None:
-    world, listener = listening("queue.policy.*")
-    world.queue("q")
-    world.broker.administration.set_policy("/", "p", "q", {"max-length": 5})
-    world.broker.administration.set_policy("/", "p", "x", {"max-length": 5})
+    core, listener = listening("queue.policy.*")
+    core.queue("q")
+    core.broker.administration.set_policy("/", "p", "q", {"max-length": 5})
+    core.broker.administration.set_policy("/", "p", "x", {"max-length": 5})
     assert [facts["pattern"] for _, facts in listener.facts()] == ["q", "x"]
 
 
 def test_parameters() -> None:
-    world, listener = listening("parameter.*")
-    ask = world.broker.administration
+    core, listener = listening("parameter.*")
+    ask = core.broker.administration
     for _ in range(2):
         ask.set_parameter("/", "federation-upstream", "u", {"uri": "amqp://"})
     ask.clear_parameter("/", "federation-upstream", "u")
@@ -318,8 +318,8 @@ def test_parameters() -> None:
 
 
 def test_vhosts() -> None:
-    world, listener = listening("vhost.#", "parameter.*", "policy.*", "queue.deleted")
-    ask = world.broker.administration
+    core, listener = listening("vhost.#", "parameter.*", "policy.*", "queue.deleted")
+    ask = core.broker.administration
     ask.add_vhost("v", description="d", tags=["a", "B"])
     ask.add_vhost("v", default_queue_type="quorum")
     ask.set_vhost_limits("v", {"max-queues": 5})
@@ -349,20 +349,20 @@ def test_vhosts() -> None:
 
 
 def test_the_exchanges_of_a_vhost_come_and_go_with_it() -> None:
-    world, listener = listening("exchange.*", "vhost.*")
-    ask = world.broker.administration
+    core, listener = listening("exchange.*", "vhost.*")
+    ask = core.broker.administration
     ask.add_vhost("v")
     created = listener.keys()
     ask.delete_vhost("v")
     deleted = listener.keys()
-    count = len(world.vhost.exchanges) - 1
+    count = len(core.vhost.exchanges) - 1
     assert created == [*["exchange.created"] * count, "vhost.created"]
     assert deleted == [*["exchange.deleted"] * count, "vhost.deleted"]
 
 
 def test_users() -> None:
-    world, listener = listening("user.#", "permission.*")
-    users = Users(world.broker, lambda: b"salt")
+    core, listener = listening("user.#", "permission.*")
+    users = Users(core.broker, lambda: b"salt")
     listener.take()
     users.add_user("u", "secret", tags=["management"])
     users.set_tags("u", ["administrator", "x"])
@@ -393,22 +393,22 @@ def test_users() -> None:
 
 
 def test_permissions_go_with_their_vhost() -> None:
-    world, listener = listening("permission.deleted")
-    users = Users(world.broker, lambda: b"salt")
-    world.broker.administration.add_vhost("v")
+    core, listener = listening("permission.deleted")
+    users = Users(core.broker, lambda: b"salt")
+    core.broker.administration.add_vhost("v")
     for name in ("one", "two", "three"):
         users.add_user(name)
     for name in ("one", "two"):
         users.set_permissions(name, "v", "", "", "")
-    world.broker.administration.delete_vhost("v")
+    core.broker.administration.delete_vhost("v")
     assert [(facts["user"], facts["vhost"]) for _, facts in listener.facts()] == [("one", "v"), ("two", "v")]
 
 
 def test_who_administers_is_told() -> None:
-    world, listener = listening("vhost.created")
-    with world.broker.events.on_behalf_of("somebody"):
-        world.broker.administration.add_vhost("a")
-    world.broker.administration.add_vhost("b")
+    core, listener = listening("vhost.created")
+    with core.broker.events.on_behalf_of("somebody"):
+        core.broker.administration.add_vhost("a")
+    core.broker.administration.add_vhost("b")
     assert [facts[ACTOR] for _, facts in listener.facts()] == ["somebody", "rmq-cli"]
 
 
@@ -452,7 +452,7 @@ def test_values_may_be_nested_however_deep(wrap: Callable[[Any], Any], kind: str
 
 
 def test_names_that_are_too_long_for_a_field_are_cut() -> None:
-    world, listener = listening("parameter.set")
-    world.broker.administration.set_global_parameter("g", {"ü" * 200: 1})
+    core, listener = listening("parameter.set")
+    core.broker.administration.set_global_parameter("g", {"ü" * 200: 1})
     ((_, facts),) = listener.facts()
     assert list(facts["value"]) == [("ü" * 200).encode()[:255].decode("utf-8", "surrogateescape")]

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
-from tests.core.core_harness import FakeClient, World, longstr
+from tests.core.core_harness import CoreHarness, FakeClient, longstr
 
 QUEUES = ["q1", "q2", "q3"]
 
 
-def world_with(kind: str, profile: str = "rabbitmq-3.13") -> World:
-    world = World(profile)
-    world.exchange("x", kind)
+def core_with(kind: str, profile: str = "rabbitmq-3.13") -> CoreHarness:
+    core = CoreHarness(profile)
+    core.exchange("x", kind)
     for name in QUEUES:
-        world.queue(name)
-    return world
+        core.queue(name)
+    return core
 
 
 def test_the_types_of_exchanges() -> None:
@@ -66,19 +66,19 @@ steps = st.lists(st.tuples(st.booleans(), st.sampled_from(QUEUES), routing_keys)
 @pytest.mark.parametrize("kind", RULES)
 @given(steps=steps, keys=st.lists(routing_keys, min_size=1, max_size=4))
 def test_routing_by_key(kind: str, steps: list[tuple[bool, str, str]], keys: list[str]) -> None:
-    world = world_with(kind)
+    core = core_with(kind)
     bindings: set[tuple[str, str]] = set()
     for binds, queue, pattern in steps:
         if binds:
-            world.bind(queue, "x", pattern)
+            core.bind(queue, "x", pattern)
             bindings.add((queue, pattern))
         else:
-            world.unbind(queue, "x", pattern)
+            core.unbind(queue, "x", pattern)
             bindings.discard((queue, pattern))
         for key in keys:
             expected = {queue for queue, pattern in bindings if RULES[kind](pattern, key)}
-            assert world.routed("x", key) == expected
-    assert len(world.vhost.exchanges["x"].bindings) == len(bindings)
+            assert core.routed("x", key) == expected
+    assert len(core.vhost.exchanges["x"].bindings) == len(bindings)
 
 
 @pytest.mark.parametrize(
@@ -86,21 +86,21 @@ def test_routing_by_key(kind: str, steps: list[tuple[bool, str, str]], keys: lis
     [("*", ["a"], ["", "."]), ("#", ["", "."], []), ("", [""], ["."]), ("*.*", ["."], [""]), ("a.*", ["a."], ["a"])],
 )
 def test_an_empty_key_has_no_words(pattern: str, matching: list[str], other: list[str]) -> None:
-    world = world_with("topic")
-    world.bind("q1", "x", pattern)
-    assert [key for key in matching + other if world.routed("x", key)] == matching
+    core = core_with("topic")
+    core.bind("q1", "x", pattern)
+    assert [key for key in matching + other if core.routed("x", key)] == matching
 
 
 @given(st.lists(st.sampled_from(QUEUES)))
 def test_the_default_exchange_knows_every_queue_by_name(names: list[str]) -> None:
-    world = World()
+    core = CoreHarness()
     for name in names:
-        world.queue(name)
+        core.queue(name)
     for name in QUEUES:
-        assert world.routed("", name) == ({name} & set(names))
+        assert core.routed("", name) == ({name} & set(names))
         if name in names:
-            world.delete_queue(name)
-            assert world.routed("", name) == set()
+            core.delete_queue(name)
+            assert core.routed("", name) == set()
 
 
 # --- by headers
@@ -182,19 +182,19 @@ binding_tables = st.builds(
 def test_routing_by_headers(
     steps: list[tuple[bool, str, Table]], messages: list[Table], exactly: bool, data: st.DataObject
 ) -> None:
-    world = world_with("headers", "rabbitmq-3.13" if exactly else "rabbitmq-3.10")
+    core = core_with("headers", "rabbitmq-3.13" if exactly else "rabbitmq-3.10")
     bindings: list[tuple[str, Table]] = []
     for binds, queue, arguments in steps:
         if binds or not bindings:
-            world.bind(queue, "x", "", arguments)
+            core.bind(queue, "x", "", arguments)
             if (queue, arguments) not in bindings:
                 bindings.append((queue, arguments))
         else:
             bound = bindings.pop(data.draw(st.integers(0, len(bindings) - 1)))
-            world.unbind(bound[0], "x", "", bound[1])
+            core.unbind(bound[0], "x", "", bound[1])
         for headers in messages:
             expected = {queue for queue, arguments in bindings if headers_match(arguments, headers, exactly=exactly)}
-            assert world.routed("x", "ignored", headers) == expected
+            assert core.routed("x", "ignored", headers) == expected
 
 
 ONE = Field("byte", 1)
@@ -225,17 +225,17 @@ ONE = Field("byte", 1)
     ],
 )
 def test_headers_by_example(arguments: Table, headers: Table, matches: bool) -> None:
-    world = world_with("headers")
-    world.bind("q1", "x", "", arguments)
-    assert world.routed("x", "", headers) == ({"q1"} if matches else set())
+    core = core_with("headers")
+    core.bind("q1", "x", "", arguments)
+    assert core.routed("x", "", headers) == ({"q1"} if matches else set())
     assert headers_match(arguments, headers) is matches
 
 
 def test_two_matching_bindings_still_mean_one_message() -> None:
-    world = world_with("headers")
-    world.bind("q1", "x", "1", {"x-match": longstr("any"), "a": ONE, "b": ONE})
-    world.bind("q1", "x", "2", {"a": ONE})
-    assert world.routed("x", "", {"a": ONE, "b": ONE}) == {"q1"}
+    core = core_with("headers")
+    core.bind("q1", "x", "1", {"x-match": longstr("any"), "a": ONE, "b": ONE})
+    core.bind("q1", "x", "2", {"a": ONE})
+    assert core.routed("x", "", {"a": ONE, "b": ONE}) == {"q1"}
 
 
 @pytest.mark.parametrize(
@@ -248,19 +248,19 @@ def test_two_matching_bindings_still_mean_one_message() -> None:
     ],
 )
 def test_an_unknown_way_to_match_headers_is_refused(value: Field, text: str) -> None:
-    world = world_with("headers")
-    before = world.snapshot()
+    core = core_with("headers")
+    before = core.snapshot()
     with pytest.raises(PreconditionFailed) as caught:
-        world.bind("q1", "x", "", {"x-match": value})
+        core.bind("q1", "x", "", {"x-match": value})
     assert caught.value.reply_text == f"PRECONDITION_FAILED - {text}"
-    assert world.snapshot() == before
+    assert core.snapshot() == before
 
 
 @pytest.mark.parametrize("kind", ["direct", "fanout", "topic"])
 def test_other_exchanges_do_not_look_at_the_arguments(kind: str) -> None:
-    world = world_with(kind)
-    world.bind("q1", "x", "k", {"x-match": longstr("some"), "a": ONE})
-    assert world.routed("x", "k") == {"q1"}
+    core = core_with(kind)
+    core.bind("q1", "x", "k", {"x-match": longstr("some"), "a": ONE})
+    assert core.routed("x", "k") == {"q1"}
 
 
 # --- the same binding
@@ -268,41 +268,41 @@ def test_other_exchanges_do_not_look_at_the_arguments(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["direct", "fanout", "headers", "topic"])
 def test_what_makes_two_bindings_the_same(kind: str) -> None:
-    world = world_with(kind)
+    core = core_with(kind)
     arguments = {"a": ONE, "b": longstr("c")}
-    bindings = world.vhost.exchanges["x"].bindings
-    world.bind("q1", "x", "k", arguments)
-    world.bind("q1", "x", "k", dict(reversed(arguments.items())))
+    bindings = core.vhost.exchanges["x"].bindings
+    core.bind("q1", "x", "k", arguments)
+    core.bind("q1", "x", "k", dict(reversed(arguments.items())))
     assert len(bindings) == 1, "the order of arguments does not count"
-    world.bind("q1", "x", "k", arguments | {"a": Field("short", 1)})
-    world.bind("q1", "x", "k", {})
-    world.bind("q1", "x", "l", arguments)
-    world.bind("q2", "x", "k", arguments)
+    core.bind("q1", "x", "k", arguments | {"a": Field("short", 1)})
+    core.bind("q1", "x", "k", {})
+    core.bind("q1", "x", "l", arguments)
+    core.bind("q2", "x", "k", arguments)
     assert len(bindings) == 5
-    world.unbind("q1", "x", "k", dict(reversed(arguments.items())))
+    core.unbind("q1", "x", "k", dict(reversed(arguments.items())))
     assert len(bindings) == 4
-    world.unbind("q1", "x", "k", arguments)
+    core.unbind("q1", "x", "k", arguments)
     assert len(bindings) == 4, "what is not bound is unbound already"
 
 
 def test_unbinding_what_is_not_there_changes_nothing() -> None:
-    world = world_with("direct")
-    world.queue("theirs", client=FakeClient(), exclusive=True)
-    world.bind("q1", "x", "k")
-    before = world.snapshot()
-    world.unbind("q1", "x", "other key")
-    world.unbind("no queue", "x", "k")
-    world.unbind("q1", "no exchange", "k")
-    world.unbind("theirs", "x", "k")
-    world.unbind_exchange("no exchange", "x", "k")
-    world.unbind_exchange("x", "no exchange", "k")
-    world.unbind_exchange("x", "x", "k")
-    assert world.snapshot() == before
+    core = core_with("direct")
+    core.queue("theirs", client=FakeClient(), exclusive=True)
+    core.bind("q1", "x", "k")
+    before = core.snapshot()
+    core.unbind("q1", "x", "other key")
+    core.unbind("no queue", "x", "k")
+    core.unbind("q1", "no exchange", "k")
+    core.unbind("theirs", "x", "k")
+    core.unbind_exchange("no exchange", "x", "k")
+    core.unbind_exchange("x", "no exchange", "k")
+    core.unbind_exchange("x", "x", "k")
+    assert core.snapshot() == before
 
 
 def test_a_type_with_a_dash_is_quoted_once_more() -> None:
-    world = world_with("direct")
+    core = core_with("direct")
     with pytest.raises(PreconditionFailed) as caught:
-        world.exchange("x", "x-random")
+        core.exchange("x", "x-random")
     expected = "inequivalent arg 'type' for exchange 'x' in vhost '/': received ''x-random'' but current is 'direct'"
     assert caught.value.text == expected

@@ -10,7 +10,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.core_harness import FakeTarget, World, content_header, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, content_header, longstr
 from tests.fifo import as_fifo, ready_messages
 
 LONGEST_MS = 4_294_967_295
@@ -20,48 +20,48 @@ def delay(value_ms: int) -> Table:
     return {"x-delay": Field("long", value_ms)}
 
 
-def world_with(inner: str = "direct", **arguments: Field) -> World:
-    world = World()
+def core_with(inner: str = "direct", **arguments: Field) -> CoreHarness:
+    core = CoreHarness()
     named = {name.replace("_", "-"): value for name, value in arguments.items()}
-    world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr(inner), **named})
+    core.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr(inner), **named})
     for name in ("q1", "q2"):
-        world.queue(name)
-    return world
+        core.queue(name)
+    return core
 
 
-def waiting(world: World) -> int:
-    exchange = world.vhost.exchanges["x"]
+def waiting(core: CoreHarness) -> int:
+    exchange = core.vhost.exchanges["x"]
     assert isinstance(exchange, DelayedExchange)
     return len(exchange.waiting)
 
 
-def headers_in(world: World, queue: str) -> list[Table]:
+def headers_in(core: CoreHarness, queue: str) -> list[Table]:
     return [
-        decode_properties(message.header).get("headers", {}) for message in ready_messages(world.vhost.queues[queue])
+        decode_properties(message.header).get("headers", {}) for message in ready_messages(core.vhost.queues[queue])
     ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=30))
 def test_messages_arrive_in_time_and_those_of_one_time_in_order(steps: list[tuple[int, int]]) -> None:
     """Each step waits, and publishes with a delay."""
-    world = world_with()
-    world.bind("q1", "x", "k")
+    core = core_with()
+    core.bind("q1", "x", "k")
     due: list[tuple[int, int]] = []
     now_ms = 0
     for number, (pause_ms, delay_ms) in enumerate(steps):
         now_ms += pause_ms
-        world.wait(pause_ms)
-        world.publish("x", "k", str(number), headers=delay(delay_ms))
+        core.wait(pause_ms)
+        core.publish("x", "k", str(number), headers=delay(delay_ms))
         due.append((now_ms + delay_ms, number))
         arrived = sorted(entry for entry in due if entry[0] <= now_ms)
-        assert sorted(world.ready("q1"), key=int) == sorted((str(number) for _, number in arrived), key=int)
-        assert waiting(world) == len(due) - len(arrived)
-        assert world.broker.next_at_ms() == min((at_ms for at_ms, _ in due if at_ms > now_ms), default=None)
+        assert sorted(core.ready("q1"), key=int) == sorted((str(number) for _, number in arrived), key=int)
+        assert waiting(core) == len(due) - len(arrived)
+        assert core.broker.next_at_ms() == min((at_ms for at_ms, _ in due if at_ms > now_ms), default=None)
     # What did not wait overtakes nothing: it came when it was published.
     order = [str(number) for _, number in sorted(due, key=lambda entry: (entry[0], steps[entry[1]][1] == 0, entry[1]))]
-    world.wait(10)
-    assert world.ready("q1") == order
-    assert waiting(world) == 0
+    core.wait(10)
+    assert core.ready("q1") == order
+    assert waiting(core) == 0
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_messages_arrive_in_time_and_those_of_one_time_in_order(steps: list[tupl
     ],
 )
 def test_forms_of_a_delay(value: Field, expected_ms: int) -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1", headers={"first": longstr("1"), "x-delay": value, "last": longstr("2")})
-    assert world.broker.next_at_ms() == expected_ms
-    world.wait(expected_ms - 1)
-    assert world.ready("q1") == []
-    world.wait(1)
-    (headers,) = headers_in(world, "q1")
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1", headers={"first": longstr("1"), "x-delay": value, "last": longstr("2")})
+    assert core.broker.next_at_ms() == expected_ms
+    core.wait(expected_ms - 1)
+    assert core.ready("q1") == []
+    core.wait(1)
+    (headers,) = headers_in(core, "q1")
     assert list(headers.items()) == [
         ("first", longstr("1")),
         ("x-delay", Field("long", -expected_ms)),
@@ -123,18 +123,18 @@ def test_forms_of_a_delay(value: Field, expected_ms: int) -> None:
     ],
 )
 def test_no_delay(value: Field) -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1", headers={"x-delay": value})
-    assert world.ready("q1") == ["1"]
-    assert repr(headers_in(world, "q1")) == repr([{"x-delay": value}])
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1", headers={"x-delay": value})
+    assert core.ready("q1") == ["1"]
+    assert repr(headers_in(core, "q1")) == repr([{"x-delay": value}])
 
 
 def test_a_message_without_headers_does_not_wait() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1")
-    assert world.ready("q1") == ["1"]
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1")
+    assert core.ready("q1") == ["1"]
 
 
 # --- as another type
@@ -157,39 +157,39 @@ def test_a_message_without_headers_does_not_wait() -> None:
 )
 def test_every_other_type(inner: str, key: str, arguments: Table) -> None:
     assert inner in EXCHANGE_TYPES
-    world = world_with(inner, x_cache_size=Field("signedint", 5))
+    core = core_with(inner, x_cache_size=Field("signedint", 5))
     headers = {"h": longstr("1"), "x-deduplication-header": longstr("once")}
-    world.bind("q1", "x", key, arguments)
-    world.publish("x", "a.b", "1", headers={**headers, **delay(10)})
-    world.wait(9)
-    assert world.ready("q1") == []
-    world.wait(1)
-    assert world.ready("q1") == ["1"]
-    world.unbind("q1", "x", key, arguments)
-    assert world.routed("x", "a.b", headers) == set()
+    core.bind("q1", "x", key, arguments)
+    core.publish("x", "a.b", "1", headers={**headers, **delay(10)})
+    core.wait(9)
+    assert core.ready("q1") == []
+    core.wait(1)
+    assert core.ready("q1") == ["1"]
+    core.unbind("q1", "x", key, arguments)
+    assert core.routed("x", "a.b", headers) == set()
 
 
 def test_arguments_and_bindings_are_the_inner_types_too() -> None:
-    world = world_with("x-consistent-hash")
+    core = core_with("x-consistent-hash")
     with pytest.raises(PreconditionFailed, match="The binding key must be an integer"):
-        world.bind("q1", "x", "k")
+        core.bind("q1", "x", "k")
     with pytest.raises(PreconditionFailed, match="Missing or invalid argument, 'x-cache-size'"):
-        world_with("x-message-deduplication")
+        core_with("x-message-deduplication")
 
 
 def test_a_history_begins_with_the_release() -> None:
-    world = world_with("x-recent-history")
-    world.publish("x", "", "1", headers=delay(10))
-    world.bind("q1", "x")
-    world.broker.settle()
-    assert world.ready("q1") == []
-    world.wait(10)
-    world.bind("q2", "x")
-    world.broker.settle()
-    assert (world.ready("q1"), world.ready("q2")) == (["1"], ["1"])
-    assert world.broker.message_count() == 3
-    world.delete_exchange("x")
-    assert world.broker.message_count() == 2
+    core = core_with("x-recent-history")
+    core.publish("x", "", "1", headers=delay(10))
+    core.bind("q1", "x")
+    core.broker.settle()
+    assert core.ready("q1") == []
+    core.wait(10)
+    core.bind("q2", "x")
+    core.broker.settle()
+    assert (core.ready("q1"), core.ready("q2")) == (["1"], ["1"])
+    assert core.broker.message_count() == 3
+    core.delete_exchange("x")
+    assert core.broker.message_count() == 2
 
 
 @pytest.mark.parametrize(
@@ -211,133 +211,133 @@ def test_a_history_begins_with_the_release() -> None:
     ],
 )
 def test_what_is_no_inner_type(arguments: Table, fault: type[Exception], text: str) -> None:
-    world = World()
+    core = CoreHarness()
     with pytest.raises(fault) as caught:
-        world.exchange("x", "x-delayed-message", arguments=arguments)
+        core.exchange("x", "x-delayed-message", arguments=arguments)
     assert str(caught.value) == text
-    assert "x" not in world.vhost.exchanges
+    assert "x" not in core.vhost.exchanges
 
 
 # --- on the way
 
 
 def test_waiting_counts_as_routed_and_asks_no_alternate() -> None:
-    world = world_with(alternate_exchange=longstr("other"))
-    world.exchange("other", "fanout")
-    world.bind("q2", "other")
-    (admission,) = world.send("x", ("k",), content_header(delay(10)), "1")
+    core = core_with(alternate_exchange=longstr("other"))
+    core.exchange("other", "fanout")
+    core.bind("q2", "other")
+    (admission,) = core.send("x", ("k",), content_header(delay(10)), "1")
     assert not admission.deleted
-    assert world.ready("q2") == []
-    world.wait(10)
-    assert world.ready("q2") == ["1"], "now that nobody is bound, the alternate gets it"
+    assert core.ready("q2") == []
+    core.wait(10)
+    assert core.ready("q2") == ["1"], "now that nobody is bound, the alternate gets it"
 
 
 def test_bindings_count_when_the_time_has_come() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1", headers=delay(10))
-    world.unbind("q1", "x", "k")
-    world.bind("q2", "x", "k")
-    world.wait(10)
-    assert (world.ready("q1"), world.ready("q2")) == ([], ["1"])
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1", headers=delay(10))
+    core.unbind("q1", "x", "k")
+    core.bind("q2", "x", "k")
+    core.wait(10)
+    assert (core.ready("q1"), core.ready("q2")) == ([], ["1"])
 
 
 def test_every_routing_key_is_kept() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.bind("q2", "x", "copy")
-    world.send("x", ("k", "copy"), content_header(delay(10)), "1")
-    world.wait(10)
-    assert (world.ready("q1"), world.ready("q2")) == (["1"], ["1"])
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.bind("q2", "x", "copy")
+    core.send("x", ("k", "copy"), content_header(delay(10)), "1")
+    core.wait(10)
+    assert (core.ready("q1"), core.ready("q2")) == (["1"], ["1"])
 
 
 def test_other_exchanges_pass_messages_on() -> None:
-    world = world_with("fanout")
-    world.exchange("first", "direct")
-    world.exchange("again", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
-    world.bind_exchange("x", "first", "k")
-    world.bind("q1", "first", "k")
-    world.bind_exchange("again", "x")
-    world.bind("q2", "again")
-    world.publish("first", "k", "1", headers=delay(10))
-    assert (world.ready("q1"), world.ready("q2")) == (["1"], [])
-    world.wait(10)
-    assert (world.ready("q1"), world.ready("q2")) == (["1"], ["1"]), "delayed once, not by each"
-    assert headers_in(world, "q1") == [delay(10)]
-    assert headers_in(world, "q2") == [{"x-delay": Field("long", -10)}]
-    message = as_fifo(world.vhost.queues["q2"]).ready.first()
+    core = core_with("fanout")
+    core.exchange("first", "direct")
+    core.exchange("again", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
+    core.bind_exchange("x", "first", "k")
+    core.bind("q1", "first", "k")
+    core.bind_exchange("again", "x")
+    core.bind("q2", "again")
+    core.publish("first", "k", "1", headers=delay(10))
+    assert (core.ready("q1"), core.ready("q2")) == (["1"], [])
+    core.wait(10)
+    assert (core.ready("q1"), core.ready("q2")) == (["1"], ["1"]), "delayed once, not by each"
+    assert headers_in(core, "q1") == [delay(10)]
+    assert headers_in(core, "q2") == [{"x-delay": Field("long", -10)}]
+    message = as_fifo(core.vhost.queues["q2"]).ready.first()
     assert message is not None
     assert message.exchange == "first"
 
 
 def test_the_time_to_live_begins_when_the_delay_ends() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.send("x", ("k",), content_header(delay(100)), "1", ttl_ms=50)
-    world.wait(149)
-    assert world.ready("q1") == ["1"]
-    world.wait(1)
-    assert world.ready("q1") == []
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.send("x", ("k",), content_header(delay(100)), "1", ttl_ms=50)
+    core.wait(149)
+    assert core.ready("q1") == ["1"]
+    core.wait(1)
+    assert core.ready("q1") == []
 
 
 def test_a_consumer_gets_it_at_its_time() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
+    core = core_with()
+    core.bind("q1", "x", "k")
     target = FakeTarget()
-    world.consume("q1", UnackedDeliveries(), target)
-    world.publish("x", "k", "1", "2", headers=delay(10))
-    world.publish("x", "k", "3", headers=delay(5))
-    world.wait(5)
+    core.consume("q1", UnackedDeliveries(), target)
+    core.publish("x", "k", "1", "2", headers=delay(10))
+    core.publish("x", "k", "3", headers=delay(5))
+    core.wait(5)
     assert target.bodies == ["3"]
-    world.wait(5)
+    core.wait(5)
     assert target.bodies == ["3", "1", "2"]
 
 
 def test_messages_go_with_their_exchange() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1", headers=delay(10))
-    targets = world.queues_for("x", "k", delay(10))
-    assert world.broker.message_count() == 1
-    world.delete_exchange("x")
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1", headers=delay(10))
+    targets = core.queues_for("x", "k", delay(10))
+    assert core.broker.message_count() == 1
+    core.delete_exchange("x")
     assert [target.deleted for target in targets] == [True]
-    assert world.broker.next_at_ms() is None
-    assert world.broker.message_count() == 0
-    world.broker.sweep(100)
-    assert not world.broker.scheduler.discarded
-    world.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("direct")})
-    world.bind("q1", "x", "k")
-    world.wait(10)
-    assert world.ready("q1") == []
+    assert core.broker.next_at_ms() is None
+    assert core.broker.message_count() == 0
+    core.broker.sweep(100)
+    assert not core.broker.scheduler.discarded
+    core.exchange("x", "x-delayed-message", arguments={"x-delayed-type": longstr("direct")})
+    core.bind("q1", "x", "k")
+    core.wait(10)
+    assert core.ready("q1") == []
 
 
 # --- many
 
 
 def test_many_due_at_once_leave_a_slice_at_a_time() -> None:
-    world = world_with()
-    world.bind("q1", "x", "k")
+    core = core_with()
+    core.bind("q1", "x", "k")
     bodies = [str(number) for number in range(2 * RELEASED_AT_ONCE + 1)]
-    world.publish("x", "k", *bodies, headers=delay(10))
-    world.broker.advance(10)
-    assert world.ready("q1") == bodies[:RELEASED_AT_ONCE]
-    assert world.broker.next_at_ms() == 11
-    world.broker.settle()
-    assert world.ready("q1") == bodies[:RELEASED_AT_ONCE], "clients are served first"
-    world.broker.advance(11)
-    assert world.ready("q1") == bodies[: 2 * RELEASED_AT_ONCE]
-    world.broker.advance(12)
-    assert world.ready("q1") == bodies
-    assert world.broker.next_at_ms() is None
+    core.publish("x", "k", *bodies, headers=delay(10))
+    core.broker.advance(10)
+    assert core.ready("q1") == bodies[:RELEASED_AT_ONCE]
+    assert core.broker.next_at_ms() == 11
+    core.broker.settle()
+    assert core.ready("q1") == bodies[:RELEASED_AT_ONCE], "clients are served first"
+    core.broker.advance(11)
+    assert core.ready("q1") == bodies[: 2 * RELEASED_AT_ONCE]
+    core.broker.advance(12)
+    assert core.ready("q1") == bodies
+    assert core.broker.next_at_ms() is None
 
 
 def test_what_is_late_still_comes_before_what_is_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delayed, "RELEASED_AT_ONCE", 2)
-    world = world_with()
-    world.bind("q1", "x", "k")
-    world.publish("x", "k", "1", "2", "3", headers=delay(10))
-    world.broker.advance(10)
-    world.publish("x", "k", "4", headers=delay(1))
-    world.broker.advance(11)
-    assert world.ready("q1") == ["1", "2", "3", "4"]
-    assert world.broker.next_at_ms() is None
+    core = core_with()
+    core.bind("q1", "x", "k")
+    core.publish("x", "k", "1", "2", "3", headers=delay(10))
+    core.broker.advance(10)
+    core.publish("x", "k", "4", headers=delay(1))
+    core.broker.advance(11)
+    assert core.ready("q1") == ["1", "2", "3", "4"]
+    assert core.broker.next_at_ms() is None

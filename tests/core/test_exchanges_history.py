@@ -7,22 +7,22 @@ from hypothesis import strategies as st
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.wire.values import Field, Table, array_field, table_field
-from tests.core.core_harness import FakeTarget, World, content_header, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, content_header, longstr
 
 NO_STORE = {"x-recent-history-no-store": Field("bool", True)}
 
 
-def world_with(arguments: Table | None = None) -> World:
-    world = World()
-    world.exchange("x", "x-recent-history", arguments=arguments)
+def core_with(arguments: Table | None = None) -> CoreHarness:
+    core = CoreHarness()
+    core.exchange("x", "x-recent-history", arguments=arguments)
     for name in ("q1", "q2"):
-        world.queue(name)
-    return world
+        core.queue(name)
+    return core
 
 
-def bind(world: World, queue: str, key: str = "") -> None:
-    world.bind(queue, "x", key)
-    world.broker.settle()
+def bind(core: CoreHarness, queue: str, key: str = "") -> None:
+    core.bind(queue, "x", key)
+    core.broker.settle()
 
 
 @given(
@@ -31,7 +31,7 @@ def bind(world: World, queue: str, key: str = "") -> None:
 )
 def test_new_bindings_are_given_the_last_messages(length: int, steps: list[bool | tuple[str, str]]) -> None:
     """A bool is a message, and whether it is stored; a tuple is a binding, made or undone."""
-    world = world_with({"x-recent-history-length": Field("signedint", length)})
+    core = core_with({"x-recent-history-length": Field("signedint", length)})
     history: list[str] = []
     expected: dict[str, list[str]] = {"q1": [], "q2": []}
     bound: set[tuple[str, str]] = set()
@@ -40,80 +40,80 @@ def test_new_bindings_are_given_the_last_messages(length: int, steps: list[bool 
             queue, key = step
             if step in bound:
                 bound.remove(step)
-                world.unbind(queue, "x", key)
+                core.unbind(queue, "x", key)
                 continue
             bound.add(step)
             expected[queue] += history[-length:]
-            bind(world, queue, key)
-            bind(world, queue, key)
+            bind(core, queue, key)
+            bind(core, queue, key)
         else:
-            world.publish("x", "k", str(number), headers=None if step else NO_STORE)
+            core.publish("x", "k", str(number), headers=None if step else NO_STORE)
             history += [str(number)] if step else []
             for queue in {queue for queue, _ in bound}:
                 expected[queue].append(str(number))
-    assert {name: world.ready(name) for name in expected} == expected
+    assert {name: core.ready(name) for name in expected} == expected
 
 
 def test_twenty_are_kept_and_no_more() -> None:
-    world = world_with()
-    world.publish("x", "", *map(str, range(30)))
-    bind(world, "q1")
-    assert world.ready("q1") == [str(number) for number in range(10, 30)]
-    assert world.vhost.exchanges["x"].message_count() == 20
-    assert world.broker.message_count() == 40
+    core = core_with()
+    core.publish("x", "", *map(str, range(30)))
+    bind(core, "q1")
+    assert core.ready("q1") == [str(number) for number in range(10, 30)]
+    assert core.vhost.exchanges["x"].message_count() == 20
+    assert core.broker.message_count() == 40
 
 
 @pytest.mark.parametrize("value", [Field("bool", False), longstr("true"), Field("void", None)])
 def test_only_true_keeps_a_message_out(value: Field) -> None:
-    world = world_with()
-    world.publish("x", "", "1", headers={"x-recent-history-no-store": value})
-    bind(world, "q1")
-    assert world.ready("q1") == ["1"]
+    core = core_with()
+    core.publish("x", "", "1", headers={"x-recent-history-no-store": value})
+    bind(core, "q1")
+    assert core.ready("q1") == ["1"]
 
 
 def test_a_bound_exchange_is_given_the_newest_first() -> None:
-    world = world_with()
-    world.exchange("next", "topic")
-    world.bind("q1", "next", "a.*")
-    world.bind("q2", "next", "c")
-    world.send("x", ("a.1", "c"), content_header(), "1")
-    world.send("x", ("b",), content_header(), "2")
-    world.send("x", ("a.3",), content_header(), "3")
-    world.bind_exchange("next", "x")
-    assert world.ready("q1") == [], "nothing happens before the operation is over"
-    world.broker.settle()
-    assert (world.ready("q1"), world.ready("q2")) == (["3", "1"], ["1"])
+    core = core_with()
+    core.exchange("next", "topic")
+    core.bind("q1", "next", "a.*")
+    core.bind("q2", "next", "c")
+    core.send("x", ("a.1", "c"), content_header(), "1")
+    core.send("x", ("b",), content_header(), "2")
+    core.send("x", ("a.3",), content_header(), "3")
+    core.bind_exchange("next", "x")
+    assert core.ready("q1") == [], "nothing happens before the operation is over"
+    core.broker.settle()
+    assert (core.ready("q1"), core.ready("q2")) == (["3", "1"], ["1"])
 
 
 def test_a_consumer_is_given_them_at_once() -> None:
-    world = world_with()
-    world.publish("x", "", "1", "2")
+    core = core_with()
+    core.publish("x", "", "1", "2")
     target = FakeTarget()
-    world.consume("q1", UnackedDeliveries(), target)
-    bind(world, "q1")
+    core.consume("q1", UnackedDeliveries(), target)
+    bind(core, "q1")
     assert target.bodies == ["1", "2"]
     assert not any(delivery.redelivered for delivery in target.got)
 
 
 def test_the_time_to_live_begins_with_the_replay() -> None:
-    world = world_with()
-    world.send("x", ("k",), content_header(), "1", ttl_ms=100)
-    world.wait(1000)
-    bind(world, "q1")
-    world.wait(99)
-    assert world.ready("q1") == ["1"]
-    world.wait(1)
-    assert world.ready("q1") == []
+    core = core_with()
+    core.send("x", ("k",), content_header(), "1", ttl_ms=100)
+    core.wait(1000)
+    bind(core, "q1")
+    core.wait(99)
+    assert core.ready("q1") == ["1"]
+    core.wait(1)
+    assert core.ready("q1") == []
 
 
 def test_a_deleted_exchange_forgets() -> None:
-    world = world_with()
-    world.publish("x", "", "1")
-    world.delete_exchange("x")
-    assert world.broker.message_count() == 0
-    world.exchange("x", "x-recent-history")
-    bind(world, "q1")
-    assert world.ready("q1") == []
+    core = core_with()
+    core.publish("x", "", "1")
+    core.delete_exchange("x")
+    assert core.broker.message_count() == 0
+    core.exchange("x", "x-recent-history")
+    bind(core, "q1")
+    assert core.ready("q1") == []
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ def test_a_deleted_exchange_forgets() -> None:
 )
 def test_what_is_no_length(value: Field, shown: str) -> None:
     with pytest.raises(PreconditionFailed) as caught:
-        world_with({"x-recent-history-length": value})
+        core_with({"x-recent-history-length": value})
     assert caught.value.text == f"Invalid argument {shown}, 'x-recent-history-length' must be a positive integer"

@@ -13,7 +13,7 @@ from amqpy.core.message import Message
 from amqpy.core.portions import Portions, Taken
 from amqpy.core.unacked import UnackedDeliveries, commands
 from amqpy.store.memory import MemoryStore
-from tests.core.core_harness import FakeTarget, World, arguments, content_header, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.slices import sliced
 
@@ -61,13 +61,13 @@ def in_parts(taken: Taken, *, together: bool) -> list[list[Delivery]]:
     st.booleans(),
 )
 def test_portions_are_in_rabbitmqs_order(owners: list[tuple[int, str | None]], together: bool, small: bool) -> None:
-    world = World()
-    queues = [world.queue(name) for name in ("q2", "q1", "é")]
+    core = CoreHarness()
+    queues = [core.queue(name) for name in ("q2", "q1", "é")]
     unacked = UnackedDeliveries()
     consumers: dict[tuple[int, str], Consumer] = {}
     for number, (pick, tag) in enumerate(owners):
         if tag is not None and (pick, tag) not in consumers:
-            consumers[pick, tag] = world.consume(queues[pick].name, UnackedDeliveries(), tag=tag)
+            consumers[pick, tag] = core.consume(queues[pick].name, UnackedDeliveries(), tag=tag)
         consumer = None if tag is None else consumers[pick, tag]
         unacked.add(queues[pick], number, Message(b"", b"", b""), consumer)
     taken = unacked.take_all()
@@ -82,7 +82,7 @@ def test_portions_are_in_rabbitmqs_order(owners: list[tuple[int, str | None]], t
 
 @given(st.lists(st.booleans(), max_size=20), st.data())
 def test_taking_bit_by_bit_is_taking(answered: list[bool], data: st.DataObject) -> None:
-    queue = World().queue("q")
+    queue = CoreHarness().queue("q")
 
     def unacked_of() -> UnackedDeliveries:
         unacked = UnackedDeliveries()
@@ -107,8 +107,8 @@ def test_taking_bit_by_bit_is_taking(answered: list[bool], data: st.DataObject) 
 
 
 def test_what_is_delivered_while_much_is_put_back() -> None:
-    world, unacked = World(), UnackedDeliveries()
-    queue = world.queue("q")
+    core, unacked = CoreHarness(), UnackedDeliveries()
+    queue = core.queue("q")
     with sliced(1):
         for number in range(5):
             unacked.add(queue, number, Message(b"", b"", b""), None)
@@ -126,18 +126,18 @@ class Scene:
 
     def __init__(self, **options: str | int) -> None:
         with sliced(1):
-            self.world = World()
-        self.queue: Queue = self.world.queue("q", durable=True, arguments=arguments(**options))
+            self.core = CoreHarness()
+        self.queue: Queue = self.core.queue("q", durable=True, arguments=arguments(**options))
         self.unacked, self.target = UnackedDeliveries(), FakeTarget()
-        self.consumer = self.world.consume("q", self.unacked, self.target, prefetch=10)
-        self.world.publish("", "q", *"0123456789abc")
+        self.consumer = self.core.consume("q", self.unacked, self.target, prefetch=10)
+        self.core.publish("", "q", *"0123456789abc")
 
     def turn(self, count: int = 1) -> None:
         for _ in range(count):
-            self.world.broker.work()
+            self.core.broker.work()
 
     def state(self) -> tuple[str, int, int]:
-        return "".join(self.world.ready("q")), self.queue.unacked_count, len(self.unacked.by_tag)
+        return "".join(self.core.ready("q")), self.queue.unacked_count, len(self.unacked.by_tag)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def scene() -> Scene:
 
 def answer(scene: Scene, verdict: str) -> None:
     with sliced(1):
-        broker = scene.world.broker
+        broker = scene.core.broker
         broker.scheduler.jobs.begin_turn()
         taken = scene.unacked.take_many(0, multiple=True)
         assert not isinstance(taken, list)
@@ -173,7 +173,7 @@ def yield_state(scene: Scene) -> None:
 @pytest.mark.parametrize("verdict", ["ack", "drop", "requeue"])
 def test_a_large_answer_ends_as_a_small_one(verdict: str) -> None:
     scene = Scene()
-    scene.world.cancel(scene.consumer)
+    scene.core.cancel(scene.consumer)
     answer(scene, verdict)
     expected = "0123456789abc" if verdict == "requeue" else "abc"
     assert scene.state() == (expected, 0, 0)
@@ -193,16 +193,16 @@ def test_who_comes_after_a_large_channel_gets_all_in_order(options: dict[str, st
     """Not what comes next before what comes back."""
     scene, heir = Scene(**options), FakeTarget()
     with sliced(1):
-        broker = scene.world.broker
-        scene.world.publish("", "q", "d")
-        scene.world.consume("q", UnackedDeliveries(), heir, prefetch=0 if options else 1)
+        broker = scene.core.broker
+        scene.core.publish("", "q", "d")
+        scene.core.consume("q", UnackedDeliveries(), heir, prefetch=0 if options else 1)
         before = heir.bodies
         broker.scheduler.jobs.begin_turn()
-        broker.scheduler.jobs.do(broker.close_channel(scene.world.vhost, scene.unacked, []))
+        broker.scheduler.jobs.do(broker.close_channel(scene.core.vhost, scene.unacked, []))
         broker.settle()
         turns = 0
         while broker.scheduler.jobs:
-            scene.world.broker.work()
+            scene.core.broker.work()
             turns += 1
         assert turns > 10
     expected = "0123456789abcd"
@@ -216,19 +216,19 @@ def test_who_comes_after_a_large_channel_gets_all_in_order(options: dict[str, st
 def test_nobody_gets_anything_while_it_comes_back(scene: Scene) -> None:
     """Only when all is back, in its order; a consumer that waits meanwhile does not wait for ever."""
     with sliced(1):
-        broker, other = scene.world.broker, FakeTarget()
-        scene.world.cancel(scene.consumer)
-        scene.world.get("q", UnackedDeliveries(), no_ack=True), scene.world.get("q", UnackedDeliveries(), no_ack=True)
-        scene.world.get("q", UnackedDeliveries(), no_ack=True)
+        broker, other = scene.core.broker, FakeTarget()
+        scene.core.cancel(scene.consumer)
+        scene.core.get("q", UnackedDeliveries(), no_ack=True), scene.core.get("q", UnackedDeliveries(), no_ack=True)
+        scene.core.get("q", UnackedDeliveries(), no_ack=True)
         broker.scheduler.jobs.begin_turn()
         taken = scene.unacked.take_many(0, multiple=True)
         broker.requeue(taken, "nack")
         for _ in range(15):
             broker.work()
-        assert 0 < len(scene.world.ready("q")) < 10
+        assert 0 < len(scene.core.ready("q")) < 10
         consumer = broker.consume(
-            scene.world.client,
-            scene.world.vhost,
+            scene.core.client,
+            scene.core.vhost,
             "q",
             UnackedDeliveries(),
             other,
@@ -240,7 +240,7 @@ def test_nobody_gets_anything_while_it_comes_back(scene: Scene) -> None:
         )
         broker.settle()
         assert other.got == []
-        scene.world.settle()
+        scene.core.settle()
         assert other.bodies == list("0123456789")
         assert consumer in scene.queue.consumers
 
@@ -252,40 +252,40 @@ def test_a_limit_that_comes_late_drops_all_that_is_too_much(kind: str, dead_lett
 
     def letters(units: int) -> tuple[list[str], list[str]]:
         with sliced(units):
-            world = World()
+            core = CoreHarness()
             options = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead"} if dead_letters else {}
-            world.queue("q", durable=True, arguments=arguments(queue_type=kind, **options))
-            world.queue("dead", arguments=arguments(queue_mode="default"))
-            world.publish("", "q", *"0123456789")
-            administration = world.broker.administration
-            world.broker.scheduler.jobs.begin_turn()
+            core.queue("q", durable=True, arguments=arguments(queue_type=kind, **options))
+            core.queue("dead", arguments=arguments(queue_mode="default"))
+            core.publish("", "q", *"0123456789")
+            administration = core.broker.administration
+            core.broker.scheduler.jobs.begin_turn()
             administration.set_policy("/", "p", "^q$", {"max-length": 3}, apply_to="queues")
-            count = len(world.ready("q"))
-            message = Message(world.route("", "q").address, content_header(), b"a")
-            world.vhost.queues["q"].publish(message)
-            assert len(world.ready("q")) == (count + 1 if units == 1 else 3), "who publishes does not drop the rest"
-            world.settle()
-            world.catch_up()
-            assert world.ready("q") == list("89a")
-            return world.ready("dead"), world.ready("q")
+            count = len(core.ready("q"))
+            message = Message(core.route("", "q").address, content_header(), b"a")
+            core.vhost.queues["q"].publish(message)
+            assert len(core.ready("q")) == (count + 1 if units == 1 else 3), "who publishes does not drop the rest"
+            core.settle()
+            core.catch_up()
+            assert core.ready("q") == list("89a")
+            return core.ready("dead"), core.ready("q")
 
     assert sorted(letters(1)[0]) == sorted(letters(1000)[0]) == (list("01234567") if dead_letters else [])
 
 
 def test_a_purge_where_each_message_must_be_forgotten() -> None:
     with sliced(1):
-        world = World()
-        world.queue("q", arguments=arguments(message_deduplication=True))
+        core = CoreHarness()
+        core.queue("q", arguments=arguments(message_deduplication=True))
         for body in "0123456789":
-            world.publish("", "q", body, headers={"x-deduplication-header": longstr(body)})
-        broker = world.broker
+            core.publish("", "q", body, headers={"x-deduplication-header": longstr(body)})
+        broker = core.broker
         broker.scheduler.jobs.begin_turn()
-        assert broker.topology.purge_queue(world.client, world.vhost, "q") == 10
-        assert 0 < len(world.ready("q")) < 10
-        world.settle()
-        assert world.ready("q") == []
-        world.publish("", "q", "3", headers={"x-deduplication-header": longstr("3")})
-        assert world.ready("q") == ["3"]
+        assert broker.topology.purge_queue(core.client, core.vhost, "q") == 10
+        assert 0 < len(core.ready("q")) < 10
+        core.settle()
+        assert core.ready("q") == []
+        core.publish("", "q", "3", headers={"x-deduplication-header": longstr("3")})
+        assert core.ready("q") == ["3"]
         check_invariants(broker, [])
 
 
@@ -295,15 +295,15 @@ def test_a_binding_that_is_made_again_meanwhile_survives() -> None:
     store = MemoryStore()
     journal = Journal(store, lambda: 0)
     with sliced(1):
-        world = World(journal=journal)
-        world.queue("q", durable=True)
+        core = CoreHarness(journal=journal)
+        core.queue("q", durable=True)
         for number in range(5):
-            world.bind("q", "amq.direct", str(number))
-        world.broker.scheduler.jobs.begin_turn()
-        world.broker.topology.delete_queue(world.client, world.vhost, "q", if_unused=False, if_empty=False)
-        world.queue("q", durable=True)
-        world.bind("q", "amq.direct", "4")
-        world.settle()
+            core.bind("q", "amq.direct", str(number))
+        core.broker.scheduler.jobs.begin_turn()
+        core.broker.topology.delete_queue(core.client, core.vhost, "q", if_unused=False, if_empty=False)
+        core.queue("q", durable=True)
+        core.bind("q", "amq.direct", "4")
+        core.settle()
     batch = journal.take()
     assert batch is not None
     store.append(batch)

@@ -9,66 +9,66 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, Table
-from tests.core.core_harness import FakeClient, FakeTarget, World, longstr
+from tests.core.core_harness import CoreHarness, FakeClient, FakeTarget, longstr
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def core() -> CoreHarness:
+    return CoreHarness()
 
 
 # --- declaring
 
 
-def test_declaring_again_changes_nothing(world: World) -> None:
-    queue = world.queue("q", durable=True, auto_delete=True, arguments={"x-max-length": Field("long", 1)})
-    world.exchange("x", "topic", durable=True, auto_delete=True, internal=True)
-    world.publish("", "q", "a")
-    before = world.snapshot()
-    assert world.queue("q", durable=True, auto_delete=True, arguments={"x-max-length": Field("byte", 1)}) is queue
-    world.exchange("x", "topic", durable=True, auto_delete=True, internal=True)
-    world.exchange("amq.topic", "topic", durable=True)
-    assert world.snapshot() == before
+def test_declaring_again_changes_nothing(core: CoreHarness) -> None:
+    queue = core.queue("q", durable=True, auto_delete=True, arguments={"x-max-length": Field("long", 1)})
+    core.exchange("x", "topic", durable=True, auto_delete=True, internal=True)
+    core.publish("", "q", "a")
+    before = core.snapshot()
+    assert core.queue("q", durable=True, auto_delete=True, arguments={"x-max-length": Field("byte", 1)}) is queue
+    core.exchange("x", "topic", durable=True, auto_delete=True, internal=True)
+    core.exchange("amq.topic", "topic", durable=True)
+    assert core.snapshot() == before
 
 
-def test_a_new_queue_and_exchange_are_as_asked_for(world: World) -> None:
-    queue = world.queue("q", durable=True, auto_delete=True, arguments={"a": longstr("b")})
+def test_a_new_queue_and_exchange_are_as_asked_for(core: CoreHarness) -> None:
+    queue = core.queue("q", durable=True, auto_delete=True, arguments={"a": longstr("b")})
     assert (queue.name, queue.durable, queue.auto_delete, queue.owner) == ("q", True, True, None)
     assert queue.arguments == {"a": longstr("b")}
-    exchange = world.exchange("x", "headers", durable=True, auto_delete=True, internal=True)
+    exchange = core.exchange("x", "headers", durable=True, auto_delete=True, internal=True)
     assert (exchange.name, exchange.type, exchange.durable) == ("x", "headers", True)
     assert (exchange.auto_delete, exchange.internal) == (True, True)
 
 
-def test_an_exclusive_queue_belongs_to_its_connection_and_is_not_durable(world: World) -> None:
-    queue = world.queue("q", exclusive=True, durable=True)
-    assert queue.owner is world.client
+def test_an_exclusive_queue_belongs_to_its_connection_and_is_not_durable(core: CoreHarness) -> None:
+    queue = core.queue("q", exclusive=True, durable=True)
+    assert queue.owner is core.client
     assert not queue.durable
-    assert world.queue("q", exclusive=True, durable=True) is queue
-    assert world.queue("q", exclusive=True) is queue
+    assert core.queue("q", exclusive=True, durable=True) is queue
+    assert core.queue("q", exclusive=True) is queue
 
 
-def test_a_queue_without_a_name_gets_a_new_one(world: World) -> None:
-    names = {world.queue("").name, world.queue("\r\n").name}
+def test_a_queue_without_a_name_gets_a_new_one(core: CoreHarness) -> None:
+    names = {core.queue("").name, core.queue("\r\n").name}
     assert names == {"amq.gen-1", "amq.gen-2"}
 
 
-def test_line_ends_are_dropped_from_names(world: World) -> None:
-    world.exchange("a\r\nb")
-    assert world.queue("c\nd").name == "cd"
-    world.bind("c\r\nd", "\nab", "k\n")
-    assert world.routed("ab", "k\n") == {"cd"}, "keys are not names"
-    assert world.broker.topology.check_queue(world.client, world.vhost, "c\rd").name == "cd"
-    world.broker.topology.check_exchange(world.client, world.vhost, "ab\n")
-    world.exchange("ef")
-    world.bind_exchange("e\nf", "a\nb", "k")
-    world.unbind_exchange("ef\n", "ab\r", "k")
-    world.unbind("c\nd", "ab", "k\n")
-    assert not world.vhost.exchanges["ab"].bindings
-    world.delete_queue("cd\n")
-    world.delete_exchange("ab\r")
-    assert "ab" not in world.vhost.exchanges
-    assert not world.vhost.queues
+def test_line_ends_are_dropped_from_names(core: CoreHarness) -> None:
+    core.exchange("a\r\nb")
+    assert core.queue("c\nd").name == "cd"
+    core.bind("c\r\nd", "\nab", "k\n")
+    assert core.routed("ab", "k\n") == {"cd"}, "keys are not names"
+    assert core.broker.topology.check_queue(core.client, core.vhost, "c\rd").name == "cd"
+    core.broker.topology.check_exchange(core.client, core.vhost, "ab\n")
+    core.exchange("ef")
+    core.bind_exchange("e\nf", "a\nb", "k")
+    core.unbind_exchange("ef\n", "ab\r", "k")
+    core.unbind("c\nd", "ab", "k\n")
+    assert not core.vhost.exchanges["ab"].bindings
+    core.delete_queue("cd\n")
+    core.delete_exchange("ab\r")
+    assert "ab" not in core.vhost.exchanges
+    assert not core.vhost.queues
 
 
 # --- arguments
@@ -133,70 +133,70 @@ def test_every_known_argument_is_compared(names: tuple[str, ...]) -> None:
 # --- deleting and purging
 
 
-def test_deleting_says_how_many_messages_were_lost(world: World) -> None:
+def test_deleting_says_how_many_messages_were_lost(core: CoreHarness) -> None:
     unacked = UnackedDeliveries()
-    world.queue("q")
-    world.publish("", "q", *"abc")
-    world.get("q", unacked)
-    assert world.delete_queue("q") == 2
-    assert world.delete_queue("q") == 0, "what is not there is deleted already"
-    world.delete_exchange("not there")
+    core.queue("q")
+    core.publish("", "q", *"abc")
+    core.get("q", unacked)
+    assert core.delete_queue("q") == 2
+    assert core.delete_queue("q") == 0, "what is not there is deleted already"
+    core.delete_exchange("not there")
 
 
-def test_conditions_of_deleting_are_met(world: World) -> None:
+def test_conditions_of_deleting_are_met(core: CoreHarness) -> None:
     unacked = UnackedDeliveries()
-    world.queue("q")
-    world.publish("", "q", "a")
-    world.get("q", unacked)
-    assert world.delete_queue("q", if_unused=True, if_empty=True) == 0, "what was delivered does not count"
-    world.exchange("x", "fanout")
-    world.exchange("y", "fanout")
-    world.bind_exchange("x", "y")
-    world.delete_exchange("x", if_unused=True)
-    assert "x" not in world.vhost.exchanges
+    core.queue("q")
+    core.publish("", "q", "a")
+    core.get("q", unacked)
+    assert core.delete_queue("q", if_unused=True, if_empty=True) == 0, "what was delivered does not count"
+    core.exchange("x", "fanout")
+    core.exchange("y", "fanout")
+    core.bind_exchange("x", "y")
+    core.delete_exchange("x", if_unused=True)
+    assert "x" not in core.vhost.exchanges
 
 
-def test_a_deleted_queue_tells_its_consumers_and_leaves_the_others(world: World) -> None:
+def test_a_deleted_queue_tells_its_consumers_and_leaves_the_others(core: CoreHarness) -> None:
     unacked, first, second, other = UnackedDeliveries(), FakeTarget(), FakeTarget(), FakeTarget()
-    world.queue("q")
-    world.queue("p")
-    world.consume("q", unacked, first)
-    world.consume("q", UnackedDeliveries(), second)
-    world.consume("p", unacked, other)
-    world.delete_queue("q")
+    core.queue("q")
+    core.queue("p")
+    core.consume("q", unacked, first)
+    core.consume("q", UnackedDeliveries(), second)
+    core.consume("p", unacked, other)
+    core.delete_queue("q")
     assert [each.cancellations for each in (first, second, other)] == [1, 1, 0]
-    world.queue("q")
-    world.publish("", "q", "a")
-    world.publish("", "p", "b")
+    core.queue("q")
+    core.publish("", "q", "a")
+    core.publish("", "p", "b")
     assert [each.bodies for each in (first, second, other)] == [[], [], ["b"]]
 
 
-def test_purging_leaves_what_was_delivered(world: World) -> None:
+def test_purging_leaves_what_was_delivered(core: CoreHarness) -> None:
     unacked = UnackedDeliveries()
-    queue = world.queue("q")
-    world.publish("", "q", *"abcd")
-    world.get("q", unacked)
-    world.get("q", unacked)
-    world.nack(unacked, 1)
-    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 3
-    assert world.broker.topology.purge_queue(world.client, world.vhost, "q") == 0
+    queue = core.queue("q")
+    core.publish("", "q", *"abcd")
+    core.get("q", unacked)
+    core.get("q", unacked)
+    core.nack(unacked, 1)
+    assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 3
+    assert core.broker.topology.purge_queue(core.client, core.vhost, "q") == 0
     assert (queue.ready_count, queue.unacked_count) == (0, 1)
-    world.nack(unacked, 2)
-    assert world.ready("q") == ["b"]
+    core.nack(unacked, 2)
+    assert core.ready("q") == ["b"]
 
 
-def test_messages_are_counted_once_for_each_queue(world: World) -> None:
-    world.exchange("x", "fanout")
+def test_messages_are_counted_once_for_each_queue(core: CoreHarness) -> None:
+    core.exchange("x", "fanout")
     for name in ("q", "p"):
-        world.queue(name)
-        world.bind(name, "x")
-    world.publish("x", "", "a", "b")
-    world.get("q", UnackedDeliveries())
-    world.get("p", UnackedDeliveries(), no_ack=True)
-    assert world.broker.message_count() == 3
+        core.queue(name)
+        core.bind(name, "x")
+    core.publish("x", "", "a", "b")
+    core.get("q", UnackedDeliveries())
+    core.get("p", UnackedDeliveries(), no_ack=True)
+    assert core.broker.message_count() == 3
 
 
-def test_what_was_dropped_is_freed_a_few_at_a_time(world: World) -> None:
+def test_what_was_dropped_is_freed_a_few_at_a_time(core: CoreHarness) -> None:
     freed: list[bytes] = []
 
     class Tracked(Message):
@@ -204,15 +204,15 @@ def test_what_was_dropped_is_freed_a_few_at_a_time(world: World) -> None:
             freed.append(self.body)
 
     for name, count in ("q", 5), ("p", 5):
-        queue = world.queue(name)
+        queue = core.queue(name)
         for number in range(count):
             queue.publish(Tracked(b"", b"", f"{name}{number}".encode()))
-    world.broker.topology.purge_queue(world.client, world.vhost, "q")
-    world.delete_queue("p")
+    core.broker.topology.purge_queue(core.client, core.vhost, "q")
+    core.delete_queue("p")
     assert freed == []
     counts = []
     for _ in range(5):
-        world.broker.sweep(3)
+        core.broker.sweep(3)
         counts.append(len(freed))
     assert counts == [3, 6, 9, 10, 10]
 
@@ -220,49 +220,49 @@ def test_what_was_dropped_is_freed_a_few_at_a_time(world: World) -> None:
 # --- endings
 
 
-def test_an_auto_delete_queue_goes_with_its_last_consumer(world: World) -> None:
-    world.queue("q", auto_delete=True)
-    first = world.consume("q", UnackedDeliveries(), tag="1")
-    second = world.consume("q", UnackedDeliveries(), tag="2")
-    world.cancel(first)
-    assert "q" in world.vhost.queues
-    world.cancel(second)
-    assert "q" not in world.vhost.queues
+def test_an_auto_delete_queue_goes_with_its_last_consumer(core: CoreHarness) -> None:
+    core.queue("q", auto_delete=True)
+    first = core.consume("q", UnackedDeliveries(), tag="1")
+    second = core.consume("q", UnackedDeliveries(), tag="2")
+    core.cancel(first)
+    assert "q" in core.vhost.queues
+    core.cancel(second)
+    assert "q" not in core.vhost.queues
 
 
-def test_an_auto_delete_queue_goes_with_the_channel_of_its_last_consumer(world: World) -> None:
-    world.queue("q", auto_delete=True)
-    world.queue("unused", auto_delete=True)
+def test_an_auto_delete_queue_goes_with_the_channel_of_its_last_consumer(core: CoreHarness) -> None:
+    core.queue("q", auto_delete=True)
+    core.queue("unused", auto_delete=True)
     first, second = UnackedDeliveries(), UnackedDeliveries()
-    world.consume("q", first, tag="1")
-    world.consume("q", first, tag="2")
-    world.consume("q", second, tag="3")
-    world.publish("", "q", *"abc")
-    world.close_channel(first)
-    assert "q" in world.vhost.queues
-    world.close_channel(second)
-    assert list(world.vhost.queues) == ["unused"], "which never had a consumer"
+    core.consume("q", first, tag="1")
+    core.consume("q", first, tag="2")
+    core.consume("q", second, tag="3")
+    core.publish("", "q", *"abc")
+    core.close_channel(first)
+    assert "q" in core.vhost.queues
+    core.close_channel(second)
+    assert list(core.vhost.queues) == ["unused"], "which never had a consumer"
 
 
-def test_exclusive_queues_go_with_their_connection(world: World) -> None:
+def test_exclusive_queues_go_with_their_connection(core: CoreHarness) -> None:
     other = FakeClient()
-    world.exchange("x", "fanout", auto_delete=True)
+    core.exchange("x", "fanout", auto_delete=True)
     for name in ("mine", "mine too"):
-        world.queue(name, exclusive=True)
-        world.bind(name, "x")
-    world.queue("theirs", client=other, exclusive=True)
-    world.queue("shared")
-    world.lose_connection(world.client)
-    assert set(world.vhost.queues) == {"theirs", "shared"}
-    assert "x" not in world.vhost.exchanges
-    world.lose_connection(world.client)
-    world.lose_connection(other)
-    assert set(world.vhost.queues) == {"shared"}
+        core.queue(name, exclusive=True)
+        core.bind(name, "x")
+    core.queue("theirs", client=other, exclusive=True)
+    core.queue("shared")
+    core.lose_connection(core.client)
+    assert set(core.vhost.queues) == {"theirs", "shared"}
+    assert "x" not in core.vhost.exchanges
+    core.lose_connection(core.client)
+    core.lose_connection(other)
+    assert set(core.vhost.queues) == {"shared"}
 
 
-def test_a_deleted_exclusive_queue_is_no_longer_its_connections(world: World) -> None:
-    world.queue("q", exclusive=True)
-    world.delete_queue("q")
-    shared = world.queue("q")
-    world.lose_connection(world.client)
-    assert world.vhost.queues == {"q": shared}
+def test_a_deleted_exclusive_queue_is_no_longer_its_connections(core: CoreHarness) -> None:
+    core.queue("q", exclusive=True)
+    core.delete_queue("q")
+    shared = core.queue("q")
+    core.lose_connection(core.client)
+    assert core.vhost.queues == {"q": shared}

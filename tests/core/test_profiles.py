@@ -9,7 +9,7 @@ from amqpy.core.exchanges import EXCHANGE_TYPES
 from amqpy.errors import AmqpFault, Denied, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, decode_table, encode_field
-from tests.core.core_harness import PERMISSIONS, FakeClient, World, arguments, longstr, refusal
+from tests.core.core_harness import PERMISSIONS, CoreHarness, FakeClient, arguments, longstr, refusal
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -21,8 +21,8 @@ def level(operation: Callable[..., object], *values: object, **more: Any) -> str
     return f"{caught.value.code} {type(caught.value).__mro__[1].__name__}"
 
 
-def declared(world: World, name: str = "q", **more: int | str | bool) -> str | None:
-    return refusal(world.queue, name, durable=True, arguments=arguments(**more))
+def declared(core: CoreHarness, name: str = "q", **more: int | str | bool) -> str | None:
+    return refusal(core.queue, name, durable=True, arguments=arguments(**more))
 
 
 # --- permissions
@@ -30,32 +30,32 @@ def declared(world: World, name: str = "q", **more: int | str | bool) -> str | N
 
 @switch("names_permission", "", "configure ", "configure ", "configure ")
 def test_refusals_name_the_permission(profile: str, expected: str) -> None:
-    world = World(profile)
-    world.client.denied.add(("configure", "q"))
-    assert declared(world) == f"{expected}access to queue 'q' in vhost '/' refused for user 'guest'"
+    core = CoreHarness(profile)
+    core.client.denied.add(("configure", "q"))
+    assert declared(core) == f"{expected}access to queue 'q' in vhost '/' refused for user 'guest'"
 
 
 @switch("passive_needs_permission", False, False, False, True)
 def test_passive_declarations(profile: str, expected: bool) -> None:
-    world = World(profile)
-    topology = world.broker.topology
-    world.queue("q", durable=True)
+    core = CoreHarness(profile)
+    topology = core.broker.topology
+    core.queue("q", durable=True)
     for name, check in {"q": topology.check_queue, "amq.topic": topology.check_exchange}.items():
         stranger = FakeClient("stranger")
         stranger.denied = {(verb, name) for verb in PERMISSIONS}
         kind = "queue" if name == "q" else "exchange"
         text = f"configure access to {kind} '{name}' in vhost '/' refused for user 'stranger'"
-        assert refusal(check, stranger, world.vhost, name) == (text if expected else None)
+        assert refusal(check, stranger, core.vhost, name) == (text if expected else None)
         for verb in PERMISSIONS:
             stranger.denied = {(other, name) for other in PERMISSIONS if other != verb}
-            check(stranger, world.vhost, name)
+            check(stranger, core.vhost, name)
 
 
 @switch("passive_needs_permission", False, False, False, True)
 def test_who_may_do_nothing_does_not_learn_what_is_there(profile: str, expected: bool) -> None:
-    world = World(profile)
-    world.client.denied = {(verb, "no") for verb in PERMISSIONS}
-    assert level(world.broker.topology.check_queue, world.client, world.vhost, "no") == (
+    core = CoreHarness(profile)
+    core.client.denied = {(verb, "no") for verb in PERMISSIONS}
+    assert level(core.broker.topology.check_queue, core.client, core.vhost, "no") == (
         "403 ChannelFault" if expected else "404 ChannelFault"
     )
 
@@ -67,10 +67,10 @@ def test_who_may_do_nothing_does_not_learn_what_is_there(profile: str, expected:
     "unknown_type_closes_channel", "503 ConnectionFault", "406 ChannelFault", "406 ChannelFault", "406 ChannelFault"
 )
 def test_unknown_exchange_types(profile: str, expected: str) -> None:
-    world = World(profile)
-    assert level(world.exchange, "x", "x-new") == expected
+    core = CoreHarness(profile)
+    assert level(core.exchange, "x", "x-new") == expected
     inner = {"x-delayed-type": longstr("x-new")}
-    assert level(world.exchange, "x", "x-delayed-message", arguments=inner) == expected
+    assert level(core.exchange, "x", "x-delayed-message", arguments=inner) == expected
     assert "x-new" not in EXCHANGE_TYPES
 
 
@@ -80,64 +80,64 @@ VOLATILE = "cannot bind or unbind to a volatile (direct reply-to) queue"
 @switch("binds_reply_queues", (True, None), (True, None), (True, None), (False, VOLATILE))
 def test_bindings_of_reply_queues(profile: str, expected: tuple[bool, str | None]) -> None:
     may_try, unbinding = expected
-    world = World(profile)
+    core = CoreHarness(profile)
     name = "amq.rabbitmq.reply-to.abc"
-    bound = refusal(world.bind, name, "amq.direct")
+    bound = refusal(core.bind, name, "amq.direct")
     assert bound == (f"no queue '{name}' in vhost '/'" if may_try else VOLATILE)
-    assert refusal(world.unbind, name, "amq.direct") == unbinding
+    assert refusal(core.unbind, name, "amq.direct") == unbinding
 
 
 @switch("topic_hashes_max", None, None, None, "Topic binding key '#.a.#.#' uses 3 '#' wildcards, at most 2 are allowed")
 def test_topic_keys_with_many_hashes(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    world.queue("q", durable=True)
-    world.bind("q", "amq.topic", "#.#.a#")
-    assert refusal(world.bind, "q", "amq.topic", "#.a.#.#") == expected
-    assert refusal(world.bind_exchange, "amq.fanout", "amq.topic", "#.a.#.#") == expected
-    world.bind("q", "amq.direct", "#.#.#")
-    world.unbind("q", "amq.topic", "#.a.#.#")
+    core = CoreHarness(profile)
+    core.queue("q", durable=True)
+    core.bind("q", "amq.topic", "#.#.a#")
+    assert refusal(core.bind, "q", "amq.topic", "#.a.#.#") == expected
+    assert refusal(core.bind_exchange, "amq.fanout", "amq.topic", "#.a.#.#") == expected
+    core.bind("q", "amq.direct", "#.#.#")
+    core.unbind("q", "amq.topic", "#.a.#.#")
 
 
 @switch("headers_by_type", True, False, False, False)
 def test_headers_of_equal_numbers(profile: str, expected: bool) -> None:
-    world = World(profile)
-    world.queue("q", durable=True)
-    world.bind("q", "amq.headers", "", {"a": Field("byte", 1)})
-    assert bool(world.routed("amq.headers", "", {"a": Field("double", 1.0)})) is expected
-    assert world.routed("amq.headers", "", {"a": Field("long", 1)}) == {"q"}
-    world.unbind("q", "amq.headers", "", {"a": Field("byte", 1)})
-    assert not world.routed("amq.headers", "", {"a": Field("long", 1)})
+    core = CoreHarness(profile)
+    core.queue("q", durable=True)
+    core.bind("q", "amq.headers", "", {"a": Field("byte", 1)})
+    assert bool(core.routed("amq.headers", "", {"a": Field("double", 1.0)})) is expected
+    assert core.routed("amq.headers", "", {"a": Field("long", 1)}) == {"q"}
+    core.unbind("q", "amq.headers", "", {"a": Field("byte", 1)})
+    assert not core.routed("amq.headers", "", {"a": Field("long", 1)})
 
 
 @switch("headers_as_map", True, False, False, False)
 def test_headers_that_come_twice(profile: str, expected: bool) -> None:
     """The first is compared with the first, or the last with any."""
-    world = World(profile)
-    world.queue("q", durable=True)
+    core = CoreHarness(profile)
+    core.queue("q", durable=True)
     one, two = Field("long", 1), Field("long", 2)
-    world.bind("q", "amq.headers", "", {"a": one})
+    core.bind("q", "amq.headers", "", {"a": one})
     twice = decode_table(b"".join(b"\x01a" + encode_field(field) for field in (one, two)))
-    assert bool(world.routed("amq.headers", "", twice)) is expected
-    world.unbind("q", "amq.headers", "", {"a": one})
-    world.bind("q", "amq.headers", "", twice)
-    assert bool(world.routed("amq.headers", "", twice)) is expected
-    world.unbind("q", "amq.headers", "", twice)
-    world.bind("q", "amq.headers", "", {"x-match": longstr("any"), **decode_table(b"\x01b" + encode_field(two))})
-    assert world.routed("amq.headers", "", decode_table(b"\x01b" + encode_field(two))) == {"q"}
+    assert bool(core.routed("amq.headers", "", twice)) is expected
+    core.unbind("q", "amq.headers", "", {"a": one})
+    core.bind("q", "amq.headers", "", twice)
+    assert bool(core.routed("amq.headers", "", twice)) is expected
+    core.unbind("q", "amq.headers", "", twice)
+    core.bind("q", "amq.headers", "", {"x-match": longstr("any"), **decode_table(b"\x01b" + encode_field(two))})
+    assert core.routed("amq.headers", "", decode_table(b"\x01b" + encode_field(two))) == {"q"}
 
 
 @switch("headers_as_map", {"seconds", "number"}, *[{"milliseconds"}] * 3)
 def test_headers_that_are_timestamps(profile: str, expected: set[str]) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     values = {
         "seconds": Field("timestamp", 5),
         "number": Field("long", 5),
         "milliseconds": Field("long", 5000),
     }
     for name, field in values.items():
-        world.queue(name, durable=True)
-        world.bind(name, "amq.headers", "", {"a": field})
-    assert world.routed("amq.headers", "", {"a": Field("timestamp", 5)}) == expected
+        core.queue(name, durable=True)
+        core.bind(name, "amq.headers", "", {"a": field})
+    assert core.routed("amq.headers", "", {"a": Field("timestamp", 5)}) == expected
 
 
 # --- queues
@@ -145,29 +145,29 @@ def test_headers_that_are_timestamps(profile: str, expected: set[str]) -> None:
 
 @switch("transient_queues", True, True, True, True)
 def test_transient_queues(profile: str, expected: bool) -> None:
-    world = World(profile)
-    world.queue("transient")
-    assert ("transient" in world.vhost.queues) is expected
+    core = CoreHarness(profile)
+    core.queue("transient")
+    assert ("transient" in core.vhost.queues) is expected
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_transient_queues_that_are_not_permitted(profile: str) -> None:
-    world = World(profile, deprecated_features_permit_transient_nonexcl_queues=False)
-    world.queue("durable", durable=True)
-    world.queue("exclusive", exclusive=True)
+    core = CoreHarness(profile, deprecated_features_permit_transient_nonexcl_queues=False)
+    core.queue("durable", durable=True)
+    core.queue("exclusive", exclusive=True)
     with pytest.raises(Denied) as caught:
-        world.queue("transient")
+        core.queue("transient")
     assert caught.value.code == 541
     with pytest.raises(Denied):
-        world.queue("q", arguments=QUORUM)
+        core.queue("q", arguments=QUORUM)
     with pytest.raises(PreconditionFailed):
-        world.queue("q", arguments=arguments(queue_type="quorum", max_length="many"))
-    assert world.vhost.queues.keys() == {"durable", "exclusive"}
+        core.queue("q", arguments=arguments(queue_type="quorum", max_length="many"))
+    assert core.vhost.queues.keys() == {"durable", "exclusive"}
 
 
 def test_transient_quorum_queues() -> None:
     with pytest.raises(PreconditionFailed):
-        World("rabbitmq-3.13").queue("q", arguments=QUORUM)
+        CoreHarness("rabbitmq-3.13").queue("q", arguments=QUORUM)
 
 
 @switch(
@@ -178,7 +178,7 @@ def test_transient_quorum_queues() -> None:
     set(),
 )
 def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) -> None:
-    ask = World(profile).broker.administration
+    ask = CoreHarness(profile).broker.administration
     keys = {
         "consumer-timeout": 0,
         "consumer-disconnected-timeout": 5,
@@ -201,7 +201,7 @@ def test_policy_keys_that_older_versions_lack(profile: str, expected: set[str]) 
     ],
 )
 def test_values_of_the_newer_policy_keys(definition: dict[str, object], text: str) -> None:
-    ask = World("rabbitmq-4").broker.administration
+    ask = CoreHarness("rabbitmq-4").broker.administration
     said = refusal(ask.set_policy, "/", "p", "", definition)
     assert said == f"Validation failed\n\n{text}\n"
 
@@ -214,21 +214,21 @@ def test_values_of_the_newer_policy_keys(definition: dict[str, object], text: st
     "of queue type rabbit_classic_queue",
 )
 def test_arguments_of_streams_that_older_versions_lack(profile: str, expected: str | None) -> None:
-    text = declared(World(profile), stream_filter_size_bytes=16)
+    text = declared(CoreHarness(profile), stream_filter_size_bytes=16)
     assert text == (expected and f"invalid arg 'x-stream-filter-size-bytes' for queue 'q' in vhost '/' {expected}")
 
 
 @switch("lacking_options", None, 5, 5, None)
 def test_the_consumer_timeout_of_a_classic_queue(profile: str, expected: int | None) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     if profile != "rabbitmq-4.3":
-        assert world.queue("q", arguments=arguments(consumer_timeout=5)).settings.consumer_timeout_ms == expected
-        assert declared(world, "any", consumer_timeout="what") is None
+        assert core.queue("q", arguments=arguments(consumer_timeout=5)).settings.consumer_timeout_ms == expected
+        assert declared(core, "any", consumer_timeout="what") is None
 
 
 @switch("quorum_options", False, False, False, True)
 def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     values: dict[str, int | str] = {
         "consumer_timeout": 5,
         "consumer_disconnected_timeout": 5,
@@ -239,13 +239,13 @@ def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
     for key, value in values.items():
         argument = f"x-{key.replace('_', '-')}"
         text = f"invalid arg '{argument}' for queue '{key}' in vhost '/' of queue type rabbit_classic_queue"
-        assert declared(world, key, **{key: value}) == (text if expected else None)
-        assert declared(world, f"{key} 2", queue_type="quorum", **{key: value}) is None
+        assert declared(core, key, **{key: value}) == (text if expected else None)
+        assert declared(core, f"{key} 2", queue_type="quorum", **{key: value}) is None
         text = (
             f"inequivalent arg '{argument}' for queue '{key} 2' in vhost '/': "
             f"received none but current is the value '{value}' of type '{'longstr' if value == 'all' else 'signedint'}'"
         )
-        assert declared(world, f"{key} 2", queue_type="quorum") == (text if expected else None)
+        assert declared(core, f"{key} 2", queue_type="quorum") == (text if expected else None)
 
 
 @switch(
@@ -256,7 +256,7 @@ def test_settings_of_quorum_queues_only(profile: str, expected: bool) -> None:
     "invalid arg 'x-consumer-timeout' for queue 'q' in vhost '/': {value_negative,-1}",
 )
 def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None) -> None:
-    assert declared(World(profile), queue_type="quorum", consumer_timeout=-1) == expected
+    assert declared(CoreHarness(profile), queue_type="quorum", consumer_timeout=-1) == expected
 
 
 @switch(
@@ -267,11 +267,11 @@ def test_values_of_settings_of_quorum_queues(profile: str, expected: str | None)
     None,
 )
 def test_settings_that_classic_queues_have_too(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    assert declared(world, queue_leader_locator="balanced") == expected
-    assert declared(world, "q2", queue_leader_locator="here") is not None
+    core = CoreHarness(profile)
+    assert declared(core, queue_leader_locator="balanced") == expected
+    assert declared(core, "q2", queue_leader_locator="here") is not None
     if expected is None:
-        text = declared(world, queue_leader_locator="client-local")
+        text = declared(core, queue_leader_locator="client-local")
         assert text is not None
         assert text.startswith("inequivalent arg 'x-queue-leader-locator'")
 
@@ -279,44 +279,44 @@ def test_settings_that_classic_queues_have_too(profile: str, expected: str | Non
 @switch("not_classic_keys", 1, 1, 2, 2)
 def test_policies_that_classic_queues_do_not_understand(profile: str, expected: int) -> None:
     """How long a queue may become that has a policy with such a key."""
-    world = World(profile)
-    world.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
-    world.queue("q", durable=True)
-    world.publish("", "q", "1", "2")
-    assert world.vhost.queues["q"].ready_count == expected
+    core = CoreHarness(profile)
+    core.broker.administration.set_policy("/", "p", "", {"max-in-memory-length": 1, "max-length": 1})
+    core.queue("q", durable=True)
+    core.publish("", "q", "1", "2")
+    assert core.vhost.queues["q"].ready_count == expected
 
 
 @switch("classic_options", 2, 2, 1, 1)
 def test_policies_that_classic_queues_understand(profile: str, expected: int) -> None:
-    world = World(profile)
-    world.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
-    world.queue("q", durable=True)
-    world.publish("", "q", "1", "2")
-    assert world.vhost.queues["q"].ready_count == expected
+    core = CoreHarness(profile)
+    core.broker.administration.set_policy("/", "p", "", {"queue-leader-locator": "balanced", "max-length": 1})
+    core.queue("q", durable=True)
+    core.publish("", "q", "1", "2")
+    assert core.vhost.queues["q"].ready_count == expected
 
 
 @switch("more_locators", "invalid_queue_locator_arg", "invalid_queue_locator_arg", None, None)
 def test_locators(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    said = declared(world, queue_type="quorum", queue_leader_locator="min-masters")
+    core = CoreHarness(profile)
+    said = declared(core, queue_type="quorum", queue_leader_locator="min-masters")
     assert said == (expected and f"invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': {expected}")
-    assert declared(world, queue_type="quorum", queue_leader_locator="max-masters") is not None
+    assert declared(core, queue_type="quorum", queue_leader_locator="max-masters") is not None
 
 
 @switch("types_that_are_none", set(), {"undefined"}, {"undefined"}, {"undefined", ""})
 def test_a_type_that_is_none(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    taken = {kind for kind in ("undefined", "", "mqtt") if declared(world, f"a {kind}", queue_type=kind) is None}
+    core = CoreHarness(profile)
+    taken = {kind for kind in ("undefined", "", "mqtt") if declared(core, f"a {kind}", queue_type=kind) is None}
     assert taken == expected
-    assert {queue.type for queue in world.vhost.queues.values()} <= {"classic"}
+    assert {queue.type for queue in core.vhost.queues.values()} <= {"classic"}
 
 
 @switch("master_locator_denied", *[None] * 3, "By default, this feature is not permitted anymore")
 def test_the_master_locator(profile: str, expected: str | None) -> None:
-    said = declared(World(profile), queue_master_locator="min-masters")
+    said = declared(CoreHarness(profile), queue_master_locator="min-masters")
     assert (said is None) if expected is None else (expected in str(said))
     allowed, denied = (
-        World(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
+        CoreHarness(profile, deprecated_features_permit_queue_master_locator=permitted) for permitted in (True, False)
     )
     assert declared(allowed, queue_master_locator="min-masters") is None
     said = declared(denied, queue_master_locator="min-masters")
@@ -326,53 +326,53 @@ def test_the_master_locator(profile: str, expected: str | None) -> None:
 
 @switch("limits_come_last", "queue limit", "queue limit", "invalid arg", "invalid arg")
 def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> None:
-    world = World(profile)
-    world.broker.administration.set_vhost_limits("/", {"max-queues": 0})
-    assert expected in str(declared(world, max_length="many"))
-    assert "queue limit" in str(declared(world))
+    core = CoreHarness(profile)
+    core.broker.administration.set_vhost_limits("/", {"max-queues": 0})
+    assert expected in str(declared(core, max_length="many"))
+    assert "queue limit" in str(declared(core))
 
 
 @switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
 def test_a_heavy_binding(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    world.exchange("x", "x-consistent-hash")
-    world.queue("q", durable=True)
-    assert refusal(world.bind, "q", "x", "10000") is None
-    assert refusal(world.bind, "q", "x", "10001") == expected
+    core = CoreHarness(profile)
+    core.exchange("x", "x-consistent-hash")
+    core.queue("q", durable=True)
+    assert refusal(core.bind, "q", "x", "10000") is None
+    assert refusal(core.bind, "q", "x", "10001") == expected
 
 
 @switch("checks_queue_mode", True, True, True, False)
 def test_queue_modes(profile: str, expected: bool) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     text = "invalid arg 'x-queue-mode' for queue 'q' in vhost '/': \"unsupported queue mode 'fast'\""
-    assert declared(world, queue_mode="fast") == (text if expected else None)
-    assert declared(world, "lazy", queue_mode="lazy") is None
-    assert (declared(world, "5", queue_mode=5) is not None) is expected
+    assert declared(core, queue_mode="fast") == (text if expected else None)
+    assert declared(core, "lazy", queue_mode="lazy") is None
+    assert (declared(core, "5", queue_mode=5) is not None) is expected
 
 
 @switch("queue_versions", [1, 2], [1, 2], [1, 2], [2])
 def test_queue_versions(profile: str, expected: list[int]) -> None:
-    world = World(profile)
-    assert [value for value in range(4) if declared(world, f"{value}", queue_version=value) is None] == expected
+    core = CoreHarness(profile)
+    assert [value for value in range(4) if declared(core, f"{value}", queue_version=value) is None] == expected
     for value in {*range(4)} - {*expected}:
         text = f"invalid arg 'x-queue-version' for queue 'q' in vhost '/': \"unsupported queue version '{value}'\""
-        assert declared(world, queue_version=value) == text
+        assert declared(core, queue_version=value) == text
 
 
 @switch("default_type_or_classic", None, "classic", "classic", "classic")
 def test_queues_that_do_not_fit_the_default_type(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    world.broker.administration.add_vhost("/", default_queue_type="quorum")
-    for queue in world.queue("a", exclusive=True), world.queue("b", durable=True, auto_delete=True):
+    core = CoreHarness(profile)
+    core.broker.administration.add_vhost("/", default_queue_type="quorum")
+    for queue in core.queue("a", exclusive=True), core.queue("b", durable=True, auto_delete=True):
         field = queue.arguments.get("x-queue-type")
         assert (field and field.value) == expected
-    assert world.queue("c", durable=True).type == "quorum"
+    assert core.queue("c", durable=True).type == "quorum"
 
 
 @switch("always_names_type", None, None, "classic", "classic")
 def test_queues_without_a_default_type(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    field = world.queue("q", durable=True).arguments.get("x-queue-type")
+    core = CoreHarness(profile)
+    field = core.queue("q", durable=True).arguments.get("x-queue-type")
     assert (field and field.value) == expected
-    assert declared(world) is None
-    assert declared(world, queue_type="classic") is None
+    assert declared(core) is None
+    assert declared(core, queue_type="classic") is None

@@ -4,7 +4,7 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
-from tests.core.core_harness import FakeTarget, World, arguments, refusal
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, refusal
 from tests.core.events_read import Listener
 from tests.fifo import ready_messages
 from tests.profiles import switch
@@ -17,23 +17,23 @@ QUORUM = arguments(queue_type="quorum")
 
 @switch("policies_by_queue_type", False, True, True, True)
 def test_policies_for_one_type_of_queues(profile: str, expected: bool) -> None:
-    ask = World(profile).broker.administration
+    ask = CoreHarness(profile).broker.administration
     refused = refusal(ask.set_policy, "/", "p", "", {"max-length": 1}, apply_to="quorum_queues")
     assert (refused is None) is expected
 
 
 @switch("mirroring", True, True, False, False)
 def test_mirroring(profile: str, expected: bool) -> None:
-    world = World(profile)
-    ask = world.broker.administration
+    core = CoreHarness(profile)
+    ask = core.broker.administration
     text = 'Validation failed\n\n[{<<"ha-mode">>,<<"all">>}] are not recognised policy settings\n'
     assert refusal(ask.set_policy, "/", "p", "", {"ha-mode": "all"}) == (None if expected else text)
-    world.queue("q", durable=True, arguments=QUORUM)
+    core.queue("q", durable=True, arguments=QUORUM)
 
     def consume() -> None:
-        world.broker.consume(
-            world.client,
-            world.vhost,
+        core.broker.consume(
+            core.client,
+            core.vhost,
             "q",
             UnackedDeliveries(),
             FakeTarget(),
@@ -52,8 +52,8 @@ def test_mirroring(profile: str, expected: bool) -> None:
     "operator_keys", set(), {"overflow", "queue-version"}, {"overflow", "queue-version"}, {"overflow", "queue-version"}
 )
 def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    ask = world.broker.administration
+    core = CoreHarness(profile)
+    ask = core.broker.administration
     keys = {"overflow": "reject-publish", "queue-version": 2, "queue-mode": "lazy"}
     for key, value in keys.items():
         refused = refusal(ask.set_operator_policy, "/", key, "", {key: value})
@@ -61,18 +61,18 @@ def test_what_else_operators_may_say(profile: str, expected: set[str]) -> None:
     if expected:
         ask.clear_operator_policy("/", "queue-version")
         ask.set_policy("/", "p", "", {"overflow": "drop-head"})
-        assert world.queue("q", durable=True).settings.overflow == "reject-publish"
+        assert core.queue("q", durable=True).settings.overflow == "reject-publish"
 
 
 @switch("negative_delivery_limit", None, None, 25, 25)
 def test_policies_without_a_delivery_limit(profile: str, expected: int | None) -> None:
-    world = World(profile)
-    ask = world.broker.administration
+    core = CoreHarness(profile)
+    ask = core.broker.administration
     refused = refusal(ask.set_policy, "/", "p", "", {"delivery-limit": -1})
     assert (refused is None) is (expected is not None)
     if expected is not None:
         ask.set_operator_policy("/", "o", "", {"delivery-limit": expected})
-        assert world.queue("q", durable=True, arguments=QUORUM).policy.definition == {"delivery-limit": expected}
+        assert core.queue("q", durable=True, arguments=QUORUM).policy.definition == {"delivery-limit": expected}
 
 
 # --- events
@@ -85,10 +85,10 @@ OF_QUEUES = {"type", "leader", "members"}
 
 @switch("more_event_properties", set(), {"type"}, OF_QUEUES, OF_QUEUES)
 def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
-    world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "queue.*")
-    world.queue("q", durable=True)
-    world.delete_queue("q")
+    core = CoreHarness(profile)
+    listener = Listener(core, EVENT_EXCHANGE, "queue.*")
+    core.queue("q", durable=True)
+    core.delete_queue("q")
     created, deleted = listener.take()
     assert {name: fact for name, fact in created.facts.items() if name in MORE} == {
         name: MORE[name] for name in expected
@@ -98,18 +98,18 @@ def test_what_else_is_told_of_queues(profile: str, expected: set[str]) -> None:
 
 @switch("tells_of_clearing", "parameter.set", "parameter.cleared", "parameter.cleared", "parameter.cleared")
 def test_a_global_parameter_that_goes(profile: str, expected: str) -> None:
-    world = World(profile)
-    world.broker.administration.set_global_parameter("g", 1)
-    listener = Listener(world, EVENT_EXCHANGE, "parameter.*")
-    world.broker.administration.clear_global_parameter("g")
+    core = CoreHarness(profile)
+    core.broker.administration.set_global_parameter("g", 1)
+    listener = Listener(core, EVENT_EXCHANGE, "parameter.*")
+    core.broker.administration.clear_global_parameter("g")
     assert [told.key for told in listener.take()] == [expected]
 
 
 @switch("always_names_type", "undefined", "undefined", "classic", "classic")
 def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expected: str) -> None:
-    world = World(profile)
-    listener = Listener(world, EVENT_EXCHANGE, "vhost.created")
-    world.broker.administration.add_vhost("v")
+    core = CoreHarness(profile)
+    listener = Listener(core, EVENT_EXCHANGE, "vhost.created")
+    core.broker.administration.add_vhost("v")
     (told,) = listener.take()
     assert told.facts["default_queue_type"] == expected
     assert ("default_queue_type" in told.facts["metadata"]) is (expected == "classic")
@@ -119,37 +119,37 @@ def test_the_default_type_that_a_virtual_host_is_told_with(profile: str, expecte
 @switch("returns_in_turn", *[["2", "4", "3", "1"]] * 2, *[["1", "3", "2", "4"]] * 2)
 def test_what_a_channel_gives_back_that_ends(profile: str, expected: list[str]) -> None:
     """Of the consumers `b` and `a`, and of basic.get."""
-    world = World(profile)
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", delivery_limit=5))
+    core = CoreHarness(profile)
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum", delivery_limit=5))
     unacked = UnackedDeliveries()
     for tag, body in (("b", "1"), (None, "2"), ("a", "3")):
         if tag is None:
-            world.publish("", "q", body)
-            world.get("q", unacked)
+            core.publish("", "q", body)
+            core.get("q", unacked)
             continue
-        world.consume("q", unacked, tag=tag, prefetch=1)
-        world.publish("", "q", body)
-    world.publish("", "q", "4")
-    world.get("q", unacked)
-    world.close_channel(unacked)
-    assert world.ready("q") == expected
+        core.consume("q", unacked, tag=tag, prefetch=1)
+        core.publish("", "q", body)
+    core.publish("", "q", "4")
+    core.get("q", unacked)
+    core.close_channel(unacked)
+    assert core.ready("q") == expected
 
 
 @switch("unlimited_waits_first", ["2", "1"], ["2", "1"], ["2", "1"], ["1", "2"])
 def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     limit = {} if PROFILES[profile].quorum_delivery_limit is None else {"delivery_limit": -1}
-    queue = world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
-    world.publish("", "q", "1", "2")
+    queue = core.queue("q", durable=True, arguments=arguments(queue_type="quorum", **limit))
+    core.publish("", "q", "1", "2")
     taken = queue.take(no_ack=False)
     assert taken is not None
     queue.delivered_count += 1
     queue.requeue(taken[0], taken[1], "nack")
-    world.settle()
+    core.settle()
     assert [message.body.decode() for message in ready_messages(queue)] == expected
 
 
 @switch("memory_high_watermark", 0.4, 0.4, 0.6, 0.6)
 def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
-    assert World(profile).broker.resources.memory_limit == Limit(share=expected)
-    assert World(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)
+    assert CoreHarness(profile).broker.resources.memory_limit == Limit(share=expected)
+    assert CoreHarness(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)

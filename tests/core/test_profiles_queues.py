@@ -9,7 +9,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.profile import PROFILES
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, decode_array, decode_table, encode_field, table_field
-from tests.core.core_harness import World, arguments, content_header, longstr, refusal
+from tests.core.core_harness import CoreHarness, arguments, content_header, longstr, refusal
 from tests.fifo import ready_messages
 from tests.profiles import switch
 
@@ -21,16 +21,16 @@ QUORUM = arguments(queue_type="quorum")
 
 def dead_letter(profile: str, headers: Table | None = None) -> dict[str, Any]:
     """The headers of a message that expired."""
-    world = World(profile)
-    world.queue("dead", durable=True)
-    world.queue(
+    core = CoreHarness(profile)
+    core.queue("dead", durable=True)
+    core.queue(
         "q",
         durable=True,
         arguments=arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead"),
     )
-    world.publish("", "q", "m", headers=headers)
-    world.wait(1)
-    return headers_of(world.fetch("dead"))
+    core.publish("", "q", "m", headers=headers)
+    core.wait(1)
+    return headers_of(core.fetch("dead"))
 
 
 def headers_of(message: Message | None) -> dict[str, Any]:
@@ -70,22 +70,22 @@ def test_the_last_death(profile: str, expected: bool) -> None:
     *[["original-expiration 100", "count", "reason", "queue", "time", "exchange", "routing-keys"]] * 3,
 )
 def test_the_order_within_a_death(profile: str, expected: list[str]) -> None:
-    world = World(profile)
-    world.queue(
+    core = CoreHarness(profile)
+    core.queue(
         "q",
         durable=True,
         arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="again"),
     )
-    world.queue(
+    core.queue(
         "again",
         durable=True,
         arguments=arguments(max_length=0, dead_letter_exchange="", dead_letter_routing_key="dead"),
     )
-    world.queue("dead", durable=True)
-    letter = Message(world.route("", "q").address, content_header(expiration="0100"), b"m", None)
-    world.vhost.queues["q"].publish(letter)
-    world.settle()
-    latest, first = deaths(headers_of(world.fetch("dead"))["x-death"])
+    core.queue("dead", durable=True)
+    letter = Message(core.route("", "q").address, content_header(expiration="0100"), b"m", None)
+    core.vhost.queues["q"].publish(letter)
+    core.settle()
+    latest, first = deaths(headers_of(core.fetch("dead"))["x-death"])
     assert [
         f"{name} {field.value}" if name.startswith("original") else name for name, field in first.items()
     ] == expected
@@ -95,32 +95,32 @@ def test_the_order_within_a_death(profile: str, expected: list[str]) -> None:
 
 @switch("keeps_cc", None, "other", "other", "other")
 def test_cc_where_the_routing_key_is_replaced(profile: str, expected: str | None) -> None:
-    world = World(profile)
-    world.queue("dead", durable=True)
-    world.queue(
+    core = CoreHarness(profile)
+    core.queue("dead", durable=True)
+    core.queue(
         "q",
         durable=True,
         arguments=arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead"),
     )
-    world.publish("", "q", "m", headers={"CC": array_field([longstr("other")]), "a": longstr("b")})
-    world.wait(1)
-    headers = headers_of(world.fetch("dead"))
+    core.publish("", "q", "m", headers={"CC": array_field([longstr("other")]), "a": longstr("b")})
+    core.wait(1)
+    headers = headers_of(core.fetch("dead"))
     copies = [field.value for field in decode_array(headers["CC"])] if "CC" in headers else [None]
     assert copies == [expected]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_cc_counts_until_the_routing_key_is_replaced(profile: str) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     for name, key in (("a", "b"), ("b", "c")):
         to_next = arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key=key)
-        world.queue(name, durable=True, arguments=to_next)
-    world.queue("c", durable=True)
+        core.queue(name, durable=True, arguments=to_next)
+    core.queue("c", durable=True)
     header = content_header({"CC": array_field([longstr("other")])})
-    world.vhost.queues["a"].publish(AnnotatedMessage(world.route("", "a").address, header, b"m", more_keys=("other",)))
-    world.wait(1)
-    world.wait(1)
-    latest, first = deaths(headers_of(world.fetch("c"))["x-death"])
+    core.vhost.queues["a"].publish(AnnotatedMessage(core.route("", "a").address, header, b"m", more_keys=("other",)))
+    core.wait(1)
+    core.wait(1)
+    latest, first = deaths(headers_of(core.fetch("c"))["x-death"])
     assert [[key.value for key in decode_array(death["routing-keys"].value)] for death in (latest, first)] == [
         ["b"],
         ["a", "other"],
@@ -129,33 +129,33 @@ def test_cc_counts_until_the_routing_key_is_replaced(profile: str) -> None:
 
 @switch("keeps_cc", ["q", "a", "b"], *[["q", "b", "a"]] * 3)
 def test_a_key_in_both_cc_and_bcc(profile: str, expected: list[str]) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     to_dead = arguments(message_ttl=1, dead_letter_exchange="", dead_letter_routing_key="dead")
-    world.queue("q", durable=True, arguments=to_dead)
-    world.queue("dead", durable=True)
+    core.queue("q", durable=True, arguments=to_dead)
+    core.queue("dead", durable=True)
     header = content_header({"CC": array_field([longstr("a"), longstr("b")])})
     keys = ("a", "b", "a", "c")
-    world.vhost.queues["q"].publish(AnnotatedMessage(world.route("", "q").address, header, b"m", more_keys=keys))
-    world.wait(1)
-    (death,) = deaths(headers_of(world.fetch("dead"))["x-death"])
+    core.vhost.queues["q"].publish(AnnotatedMessage(core.route("", "q").address, header, b"m", more_keys=keys))
+    core.wait(1)
+    (death,) = deaths(headers_of(core.fetch("dead"))["x-death"])
     assert [key.value for key in decode_array(death["routing-keys"].value)] == expected
 
 
 @switch("headers_as_map", "first", "last", "last", "last")
 def test_the_header_that_is_hashed(profile: str, expected: str) -> None:
     """Messages stay together that have the same first value, or the same last one."""
-    world = World(profile)
-    world.exchange("x", "x-consistent-hash", arguments={"hash-header": longstr("h")})
+    core = CoreHarness(profile)
+    core.exchange("x", "x-consistent-hash", arguments={"hash-header": longstr("h")})
     for name in "abcdefgh":
-        world.queue(name, durable=True)
-        world.bind(name, "x", "1")
+        core.queue(name, durable=True)
+        core.bind(name, "x", "1")
 
     def targets(position: str) -> set[str]:
         values = [(0, number) if position == "first" else (number, 0) for number in range(40)]
         found: set[str] = set()
         for pair in values:
             twice = decode_table(b"".join(b"\x01h" + encode_field(Field("long", value)) for value in pair))
-            found |= world.routed("x", "", twice)
+            found |= core.routed("x", "", twice)
         return found
 
     assert len(targets(expected)) == 1
@@ -164,42 +164,42 @@ def test_the_header_that_is_hashed(profile: str, expected: str) -> None:
 
 @switch("turns_x_death", ["c", "a", "b"], ["c", "b", "a"], ["c", "b", "a"], ["c", "b", "a"])
 def test_the_order_of_deaths(profile: str, expected: list[str]) -> None:
-    world = World(profile)
+    core = CoreHarness(profile)
     for name, next_one in ("ab", "bc", "cd"):
-        world.queue(
+        core.queue(
             name,
             durable=True,
             arguments=arguments(message_ttl=0, dead_letter_exchange="", dead_letter_routing_key=next_one),
         )
-    world.queue("d", durable=True)
-    world.publish("", "a", "m")
-    (message,) = ready_messages(world.vhost.queues["d"])
+    core.queue("d", durable=True)
+    core.publish("", "a", "m")
+    (message,) = ready_messages(core.vhost.queues["d"])
     assert [entry["queue"].value for entry in deaths(headers_of(message)["x-death"])] == expected
 
 
 # --- quorum queues
 
 
-def quorum_world(profile: str, **more: int | str | bool) -> World:
+def quorum_world(profile: str, **more: int | str | bool) -> CoreHarness:
     """With a quorum queue `q` and a message in it."""
-    world = World(profile)
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum", **more))
-    world.publish("", "q", "m")
-    return world
+    core = CoreHarness(profile)
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum", **more))
+    core.publish("", "q", "m")
+    return core
 
 
-def bring_back(world: World, way: Any) -> None:  # noqa: ANN401
+def bring_back(core: CoreHarness, way: Any) -> None:  # noqa: ANN401
     unacked = UnackedDeliveries()
-    assert world.get("q", unacked) is not None
-    world.nack(unacked, 1, way=way)
+    assert core.get("q", unacked) is not None
+    core.nack(unacked, 1, way=way)
 
 
 @switch("quorum_delivery_limit", None, None, 20, 20)
 def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected: int | None) -> None:
-    world = quorum_world(profile)
+    core = quorum_world(profile)
     count = 0
-    while world.ready("q") and count < 30:
-        bring_back(world, "reject")
+    while core.ready("q") and count < 30:
+        bring_back(core, "reject")
         count += 1
     assert count == (30 if expected is None else expected + 1)
 
@@ -207,17 +207,17 @@ def test_the_delivery_limit_of_quorum_queues_without_one(profile: str, expected:
 @switch("quorum_counts_nacks", True, True, True, False)
 def test_what_counts_towards_the_delivery_limit(profile: str, expected: bool) -> None:
     for way in ("nack", "recover"):
-        world = quorum_world(profile, delivery_limit=1)
-        bring_back(world, way)
-        bring_back(world, way)
-        assert bool(world.ready("q")) is not expected
+        core = quorum_world(profile, delivery_limit=1)
+        bring_back(core, way)
+        bring_back(core, way)
+        assert bool(core.ready("q")) is not expected
 
 
 @switch("quorum_acquired_count", None, None, None, 1)
 def test_how_often_a_message_was_acquired(profile: str, expected: int | None) -> None:
-    world = quorum_world(profile)
-    bring_back(world, "nack")
-    assert headers_of(world.fetch("q")).get("x-acquired-count") == expected
+    core = quorum_world(profile)
+    bring_back(core, "nack")
+    assert headers_of(core.fetch("q")).get("x-acquired-count") == expected
 
 
 @switch("quorum_get_counts", 0, None, None, None)
@@ -227,31 +227,31 @@ def test_the_delivery_count_of_a_first_get(profile: str, expected: int | None) -
 
 @switch("message_priorities", *[["m", "low", "high"]] * 3, ["high", "m", "low"])
 def test_the_priority_of_messages_in_quorum_queues(profile: str, expected: list[str]) -> None:
-    world = quorum_world(profile)
-    world.publish("", "q", "low", priority=1)
-    world.publish("", "q", "high", priority=9)
+    core = quorum_world(profile)
+    core.publish("", "q", "low", priority=1)
+    core.publish("", "q", "high", priority=9)
     unacked = UnackedDeliveries()
-    found = [got[0].body for _ in range(3) if (got := world.get("q", unacked)) is not None]
+    found = [got[0].body for _ in range(3) if (got := core.get("q", unacked)) is not None]
     assert found == expected
 
 
 @switch("quorum_priorities", "second", "second", "third", "third")
 def test_the_next_single_active_consumer(profile: str, expected: str) -> None:
-    world = quorum_world(profile, single_active_consumer=True)
+    core = quorum_world(profile, single_active_consumer=True)
     channels_unacked = {name: UnackedDeliveries() for name in ("first", "second", "third")}
     first, _, _ = (
-        world.consume("q", unacked, tag=name, priority=5 if name == "third" else 0)
+        core.consume("q", unacked, tag=name, priority=5 if name == "third" else 0)
         for name, unacked in channels_unacked.items()
     )
-    world.ack(channels_unacked["first"], 1)
-    world.cancel(first)
-    world.publish("", "q", "n")
+    core.ack(channels_unacked["first"], 1)
+    core.cancel(first)
+    core.publish("", "q", "n")
     assert [name for name, unacked in channels_unacked.items() if unacked.by_tag] == [expected]
 
 
 @switch("quorum_in_text", *["quorum"] * 3, '<<"quorum">>')
 def test_what_quorum_queues_are_called(profile: str, expected: str) -> None:
-    world = quorum_world(profile, single_active_consumer=True)
-    text = refusal(world.vhost.queues["q"].check_get)
+    core = quorum_world(profile, single_active_consumer=True)
+    text = refusal(core.vhost.queues["q"].check_get)
     assert text is not None
     assert text.endswith(f"are not supported by {expected} queues with single active consumer")

@@ -17,7 +17,7 @@ from amqpy.errors import (
     Unimplemented,
 )
 from amqpy.wire.values import Field
-from tests.core.core_harness import FakeClient, World, longstr
+from tests.core.core_harness import CoreHarness, FakeClient, longstr
 
 LOCKED = (
     "cannot obtain exclusive access to locked queue 'theirs' in vhost '/'. It could be originally declared on "
@@ -31,36 +31,36 @@ unacked = UnackedDeliveries()
 
 
 @pytest.fixture
-def world() -> World:
+def core() -> CoreHarness:
     """One of everything: exchanges and queues of each sort, messages, consumers, and somebody else's queue."""
-    world = World()
-    world.exchange("x", durable=True, arguments={"alternate-exchange": longstr("other")})
-    world.exchange("internal", "fanout", internal=True)
-    world.exchange("auto", "fanout", auto_delete=True)
-    world.queue("q", durable=True, arguments={"x-max-length": Field("long", 10), "mine": longstr("a")})
-    world.queue("used")
-    world.queue("mine", exclusive=True)
-    world.queue("auto", auto_delete=True)
+    core = CoreHarness()
+    core.exchange("x", durable=True, arguments={"alternate-exchange": longstr("other")})
+    core.exchange("internal", "fanout", internal=True)
+    core.exchange("auto", "fanout", auto_delete=True)
+    core.queue("q", durable=True, arguments={"x-max-length": Field("long", 10), "mine": longstr("a")})
+    core.queue("used")
+    core.queue("mine", exclusive=True)
+    core.queue("auto", auto_delete=True)
     them = FakeClient()
-    world.queue("theirs", client=them, exclusive=True)
-    world.broker.topology.bind_queue(them, world.vhost, "theirs", "x", "theirs", {})
-    world.bind("q", "x", "k")
-    world.bind_exchange("internal", "x", "k")
-    world.publish("x", "k", "message", "other message")
-    world.consume("used", UnackedDeliveries())
-    world.queue("reserved-by-one")
-    world.consume("reserved-by-one", UnackedDeliveries(), exclusive=True)
-    return world
+    core.queue("theirs", client=them, exclusive=True)
+    core.broker.topology.bind_queue(them, core.vhost, "theirs", "x", "theirs", {})
+    core.bind("q", "x", "k")
+    core.bind_exchange("internal", "x", "k")
+    core.publish("x", "k", "message", "other message")
+    core.consume("used", UnackedDeliveries())
+    core.queue("reserved-by-one")
+    core.consume("reserved-by-one", UnackedDeliveries(), exclusive=True)
+    return core
 
 
 def declare_exchange(
     name: str, kind: str = "direct", **properties: bool | dict[str, Field]
-) -> Callable[[World], object]:
-    return lambda world: world.exchange(name, kind, **properties)  # type: ignore[arg-type]
+) -> Callable[[CoreHarness], object]:
+    return lambda core: core.exchange(name, kind, **properties)  # type: ignore[arg-type]
 
 
-def declare_queue(name: str, **properties: bool | dict[str, Field]) -> Callable[[World], object]:
-    return lambda world: world.queue(name, **properties)  # type: ignore[arg-type]
+def declare_queue(name: str, **properties: bool | dict[str, Field]) -> Callable[[CoreHarness], object]:
+    return lambda core: core.queue(name, **properties)  # type: ignore[arg-type]
 
 
 def alternate(field: Field) -> dict[str, Field]:
@@ -71,7 +71,7 @@ def inequivalent(name: str, what: str, received: str, current: str) -> str:
     return f"inequivalent arg '{name}' for {what} in vhost '/': received {received} but current is {current}"
 
 
-Refusal = tuple[Callable[[World], object], type[AmqpFault], str]
+Refusal = tuple[Callable[[CoreHarness], object], type[AmqpFault], str]
 
 EXCHANGES: list[Refusal] = [
     (declare_exchange("new", "x-new"), PreconditionFailed, "unknown exchange type 'x-new'"),
@@ -123,24 +123,24 @@ EXCHANGES: list[Refusal] = [
         "invalid type 'long' for arg 'alternate-exchange' in exchange 'new' in vhost '/'",
     ),
     (
-        lambda world: world.broker.topology.check_exchange(world.client, world.vhost, "no"),
+        lambda core: core.broker.topology.check_exchange(core.client, core.vhost, "no"),
         NotFound,
         "no exchange 'no' in vhost '/'",
     ),
-    (lambda world: world.broker.topology.check_exchange(world.client, world.vhost, ""), AccessRefused, ON_DEFAULT),
-    (lambda world: world.delete_exchange(""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.broker.topology.check_exchange(core.client, core.vhost, ""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.delete_exchange(""), AccessRefused, ON_DEFAULT),
     (
-        lambda world: world.delete_exchange("amq.topic"),
+        lambda core: core.delete_exchange("amq.topic"),
         AccessRefused,
         "deletion of system exchange 'amq.topic' in vhost '/' not allowed",
     ),
     (
-        lambda world: world.delete_exchange("amq.nothing"),
+        lambda core: core.delete_exchange("amq.nothing"),
         AccessRefused,
         "deletion of system exchange 'amq.nothing' in vhost '/' not allowed",
     ),
     (
-        lambda world: world.delete_exchange("x", if_unused=True),
+        lambda core: core.delete_exchange("x", if_unused=True),
         PreconditionFailed,
         "exchange 'x' in vhost '/' in use",
     ),
@@ -174,71 +174,71 @@ QUEUES: list[Refusal] = [
         inequivalent("x-overflow", "queue 'used'", "the value 'drop-head' of type 'longstr'", "none"),
     ),
     (
-        lambda world: world.broker.topology.check_queue(world.client, world.vhost, "no"),
+        lambda core: core.broker.topology.check_queue(core.client, core.vhost, "no"),
         NotFound,
         "no queue 'no' in vhost '/'",
     ),
-    (lambda world: world.broker.topology.check_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
-    (lambda world: world.delete_queue("theirs"), ResourceLocked, LOCKED),
-    (lambda world: world.delete_queue("used", if_unused=True), PreconditionFailed, "queue 'used' in vhost '/' in use"),
-    (lambda world: world.delete_queue("q", if_empty=True), PreconditionFailed, "queue 'q' in vhost '/' not empty"),
+    (lambda core: core.broker.topology.check_queue(core.client, core.vhost, "theirs"), ResourceLocked, LOCKED),
+    (lambda core: core.delete_queue("theirs"), ResourceLocked, LOCKED),
+    (lambda core: core.delete_queue("used", if_unused=True), PreconditionFailed, "queue 'used' in vhost '/' in use"),
+    (lambda core: core.delete_queue("q", if_empty=True), PreconditionFailed, "queue 'q' in vhost '/' not empty"),
     (
-        lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "no"),
+        lambda core: core.broker.topology.purge_queue(core.client, core.vhost, "no"),
         NotFound,
         "no queue 'no' in vhost '/'",
     ),
-    (lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "theirs"), ResourceLocked, LOCKED),
+    (lambda core: core.broker.topology.purge_queue(core.client, core.vhost, "theirs"), ResourceLocked, LOCKED),
 ]
 
 BINDINGS: list[Refusal] = [
-    (lambda world: world.bind("q", ""), AccessRefused, ON_DEFAULT),
-    (lambda world: world.unbind("q", ""), AccessRefused, ON_DEFAULT),
-    (lambda world: world.bind("q", "no"), NotFound, "no exchange 'no' in vhost '/'"),
-    (lambda world: world.bind("no", "x"), NotFound, "no queue 'no' in vhost '/'"),
-    (lambda world: world.bind("theirs", "x"), ResourceLocked, LOCKED),
-    (lambda world: world.unbind("theirs", "x", "theirs"), ResourceLocked, LOCKED),
-    (lambda world: world.bind_exchange("", "x"), AccessRefused, ON_DEFAULT),
-    (lambda world: world.bind_exchange("x", ""), AccessRefused, ON_DEFAULT),
-    (lambda world: world.unbind_exchange("", "x"), AccessRefused, ON_DEFAULT),
-    (lambda world: world.unbind_exchange("x", ""), AccessRefused, ON_DEFAULT),
-    (lambda world: world.bind_exchange("no", "x"), NotFound, "no exchange 'no' in vhost '/'"),
-    (lambda world: world.bind_exchange("x", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda core: core.bind("q", ""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.unbind("q", ""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.bind("q", "no"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda core: core.bind("no", "x"), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda core: core.bind("theirs", "x"), ResourceLocked, LOCKED),
+    (lambda core: core.unbind("theirs", "x", "theirs"), ResourceLocked, LOCKED),
+    (lambda core: core.bind_exchange("", "x"), AccessRefused, ON_DEFAULT),
+    (lambda core: core.bind_exchange("x", ""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.unbind_exchange("", "x"), AccessRefused, ON_DEFAULT),
+    (lambda core: core.unbind_exchange("x", ""), AccessRefused, ON_DEFAULT),
+    (lambda core: core.bind_exchange("no", "x"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda core: core.bind_exchange("x", "no"), NotFound, "no exchange 'no' in vhost '/'"),
 ]
 
 MESSAGES: list[Refusal] = [
-    (lambda world: world.publish("no", "k", "m"), NotFound, "no exchange 'no' in vhost '/'"),
+    (lambda core: core.publish("no", "k", "m"), NotFound, "no exchange 'no' in vhost '/'"),
     (
-        lambda world: world.publish("internal", "k", "m"),
+        lambda core: core.publish("internal", "k", "m"),
         AccessRefused,
         "cannot publish to internal exchange 'internal' in vhost '/'",
     ),
     (
-        lambda world: world.publish("amq.rabbitmq.trace", "k", "m"),
+        lambda core: core.publish("amq.rabbitmq.trace", "k", "m"),
         AccessRefused,
         "cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'",
     ),
-    (lambda world: world.consume("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
-    (lambda world: world.consume("theirs", unacked), ResourceLocked, LOCKED),
+    (lambda core: core.consume("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda core: core.consume("theirs", unacked), ResourceLocked, LOCKED),
     (
-        lambda world: world.consume("used", unacked, exclusive=True),
+        lambda core: core.consume("used", unacked, exclusive=True),
         AccessRefused,
         "queue 'used' in vhost '/' in exclusive use",
     ),
     (
-        lambda world: world.consume("reserved-by-one", unacked),
+        lambda core: core.consume("reserved-by-one", unacked),
         AccessRefused,
         "queue 'reserved-by-one' in vhost '/' in exclusive use",
     ),
     (
-        lambda world: world.consume("reserved-by-one", unacked, exclusive=True),
+        lambda core: core.consume("reserved-by-one", unacked, exclusive=True),
         AccessRefused,
         "queue 'reserved-by-one' in vhost '/' in exclusive use",
     ),
-    (lambda world: world.get("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
-    (lambda world: world.get("theirs", unacked), ResourceLocked, LOCKED),
-    (lambda world: world.ack(unacked, 1), PreconditionFailed, "unknown delivery tag 1"),
-    (lambda world: world.ack(unacked, 0), PreconditionFailed, "unknown delivery tag 0"),
-    (lambda world: world.nack(unacked, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
+    (lambda core: core.get("no", unacked), NotFound, "no queue 'no' in vhost '/'"),
+    (lambda core: core.get("theirs", unacked), ResourceLocked, LOCKED),
+    (lambda core: core.ack(unacked, 1), PreconditionFailed, "unknown delivery tag 1"),
+    (lambda core: core.ack(unacked, 0), PreconditionFailed, "unknown delivery tag 0"),
+    (lambda core: core.nack(unacked, 7, multiple=True), PreconditionFailed, "unknown delivery tag 7"),
 ]
 
 CLOSES_CONNECTION = {Unimplemented}
@@ -250,15 +250,17 @@ CLOSES_CONNECTION = {Unimplemented}
     EXCHANGES + QUEUES + BINDINGS + MESSAGES,
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_refusals(world: World, operation: Callable[[World], object], fault: type[AmqpFault], text: str) -> None:
-    before, routes = world.snapshot(), dict(world.vhost.router.remembered("guest"))
+def test_refusals(
+    core: CoreHarness, operation: Callable[[CoreHarness], object], fault: type[AmqpFault], text: str
+) -> None:
+    before, routes = core.snapshot(), dict(core.vhost.router.remembered("guest"))
     with pytest.raises(fault) as caught:
-        operation(world)
+        operation(core)
     assert caught.value.text == text
     assert caught.value.reply_text == f"{fault.name} - {text}"
     assert isinstance(caught.value, ConnectionFault if fault in CLOSES_CONNECTION else ChannelFault)
-    assert world.snapshot() == before
-    assert world.vhost.router.remembered("guest") == routes
+    assert core.snapshot() == before
+    assert core.vhost.router.remembered("guest") == routes
     assert not unacked.by_tag
     assert (unacked.last_tag, len(unacked.consumers)) == (0, 0)
 
@@ -267,7 +269,7 @@ def test_refusals(world: World, operation: Callable[[World], object], fault: typ
 
 Permission = tuple[Verb, str]
 
-GUARDED: list[tuple[Callable[[World], object], list[tuple[Permission, str]]]] = [
+GUARDED: list[tuple[Callable[[CoreHarness], object], list[tuple[Permission, str]]]] = [
     (declare_exchange("new"), [(("configure", "new"), "exchange")]),
     (declare_exchange("x", durable=True, arguments=alternate(longstr("other"))), [(("configure", "x"), "exchange")]),
     (
@@ -278,73 +280,73 @@ GUARDED: list[tuple[Callable[[World], object], list[tuple[Permission, str]]]] = 
         declare_exchange("new", arguments=alternate(longstr(""))),
         [(("configure", "new"), "exchange"), (("read", "new"), "exchange"), (("write", "amq.default"), "exchange")],
     ),
-    (lambda world: world.delete_exchange("x"), [(("configure", "x"), "exchange")]),
-    (lambda world: world.delete_exchange("no"), [(("configure", "no"), "exchange")]),
+    (lambda core: core.delete_exchange("x"), [(("configure", "x"), "exchange")]),
+    (lambda core: core.delete_exchange("no"), [(("configure", "no"), "exchange")]),
     (declare_queue("new"), [(("configure", "new"), "queue")]),
-    (lambda world: world.delete_queue("q"), [(("configure", "q"), "queue")]),
-    (lambda world: world.delete_queue("no"), [(("configure", "no"), "queue")]),
-    (lambda world: world.broker.topology.purge_queue(world.client, world.vhost, "q"), [(("read", "q"), "queue")]),
-    (lambda world: world.bind("q", "x", "new"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
-    (lambda world: world.unbind("q", "x", "k"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
+    (lambda core: core.delete_queue("q"), [(("configure", "q"), "queue")]),
+    (lambda core: core.delete_queue("no"), [(("configure", "no"), "queue")]),
+    (lambda core: core.broker.topology.purge_queue(core.client, core.vhost, "q"), [(("read", "q"), "queue")]),
+    (lambda core: core.bind("q", "x", "new"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
+    (lambda core: core.unbind("q", "x", "k"), [(("write", "q"), "queue"), (("read", "x"), "exchange")]),
     (
-        lambda world: world.bind_exchange("auto", "x", "new"),
+        lambda core: core.bind_exchange("auto", "x", "new"),
         [(("write", "auto"), "exchange"), (("read", "x"), "exchange")],
     ),
     (
-        lambda world: world.unbind_exchange("internal", "x", "k"),
+        lambda core: core.unbind_exchange("internal", "x", "k"),
         [(("write", "internal"), "exchange"), (("read", "x"), "exchange")],
     ),
-    (lambda world: world.publish("x", "new", "m"), [(("write", "x"), "exchange")]),
-    (lambda world: world.publish("", "q", "m"), [(("write", "amq.default"), "exchange")]),
-    (lambda world: world.consume("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
-    (lambda world: world.get("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
+    (lambda core: core.publish("x", "new", "m"), [(("write", "x"), "exchange")]),
+    (lambda core: core.publish("", "q", "m"), [(("write", "amq.default"), "exchange")]),
+    (lambda core: core.consume("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
+    (lambda core: core.get("q", UnackedDeliveries()), [(("read", "q"), "queue")]),
 ]
 
 
 @pytest.mark.parametrize(("operation", "permissions"), GUARDED)
 def test_permissions(
-    world: World, operation: Callable[[World], object], permissions: list[tuple[Permission, str]]
+    core: CoreHarness, operation: Callable[[CoreHarness], object], permissions: list[tuple[Permission, str]]
 ) -> None:
     """Each permission an operation needs is asked for, in this order; without any of them it does nothing."""
-    before = world.snapshot()
+    before = core.snapshot()
     for (verb, resource), kind in permissions:
-        world.client.denied = {(verb, resource)}
+        core.client.denied = {(verb, resource)}
         with pytest.raises(AccessRefused) as caught:
-            operation(world)
+            operation(core)
         assert caught.value.text == f"{verb} access to {kind} '{resource}' in vhost '/' refused for user 'guest'"
-        assert world.snapshot() == before
-    world.client.denied.clear()
-    world.client.asked.clear()
-    operation(world)
-    assert world.client.asked == [permission for permission, _ in permissions]
+        assert core.snapshot() == before
+    core.client.denied.clear()
+    core.client.asked.clear()
+    operation(core)
+    assert core.client.asked == [permission for permission, _ in permissions]
 
 
-def test_permission_is_refused_before_anybody_learns_what_exists(world: World) -> None:
-    world.client.denied = {("write", "no"), ("read", "no"), ("configure", "theirs")}
+def test_permission_is_refused_before_anybody_learns_what_exists(core: CoreHarness) -> None:
+    core.client.denied = {("write", "no"), ("read", "no"), ("configure", "theirs")}
     operations: list[Callable[[], object]] = [
-        lambda: world.publish("no", "k", "m"),
-        lambda: world.consume("no", UnackedDeliveries()),
-        lambda: world.get("no", UnackedDeliveries()),
-        lambda: world.bind("no", "x"),
-        lambda: world.delete_queue("theirs"),
-        lambda: world.queue("theirs"),
+        lambda: core.publish("no", "k", "m"),
+        lambda: core.consume("no", UnackedDeliveries()),
+        lambda: core.get("no", UnackedDeliveries()),
+        lambda: core.bind("no", "x"),
+        lambda: core.delete_queue("theirs"),
+        lambda: core.queue("theirs"),
     ]
     for operation in operations:
         with pytest.raises(AccessRefused):
             operation()
 
 
-def test_a_queue_named_by_the_broker_needs_permission_for_its_name(world: World) -> None:
-    world.client.denied = {("configure", "amq.gen-1")}
-    before = world.snapshot()
+def test_a_queue_named_by_the_broker_needs_permission_for_its_name(core: CoreHarness) -> None:
+    core.client.denied = {("configure", "amq.gen-1")}
+    before = core.snapshot()
     with pytest.raises(AccessRefused, match=r"^configure access to queue 'amq\.gen-1' in vhost '/' refused"):
-        world.queue("")
-    assert world.snapshot() == before
+        core.queue("")
+    assert core.snapshot() == before
 
 
 def test_older_brokers_do_not_name_the_permission() -> None:
-    world = World("rabbitmq-3.10")
-    world.client.denied.add(("configure", "q"))
+    core = CoreHarness("rabbitmq-3.10")
+    core.client.denied.add(("configure", "q"))
     with pytest.raises(AccessRefused) as caught:
-        world.queue("q")
+        core.queue("q")
     assert caught.value.text == "access to queue 'q' in vhost '/' refused for user 'guest'"

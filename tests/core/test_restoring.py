@@ -14,34 +14,34 @@ from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Table
 from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
-from tests.core.stored_harness import StoredWorld, in_store
+from tests.core.stored_harness import StoredHarness, in_store
 
 RETRIES: dict[str, int | str] = {"delayed_retry_type": "all", "delayed_retry_min": 100, "delivery_limit": 5}
 
 
-def stored(profile: str = "rabbitmq-3.13", **options: int | str | bool) -> StoredWorld:
+def stored(profile: str = "rabbitmq-3.13", **options: int | str | bool) -> StoredHarness:
     """A broker with durable queues `q` and `other`."""
-    world = StoredWorld(profile)
-    world.queue("other", durable=True)
-    world.queue("q", durable=True, arguments=arguments(**options))
-    return world
+    core = StoredHarness(profile)
+    core.queue("other", durable=True)
+    core.queue("q", durable=True, arguments=arguments(**options))
+    return core
 
 
-def publish(world: StoredWorld, *bodies: str, persistent: bool = True, **more: Any) -> None:  # noqa: ANN401
-    world.publish("", "q", *bodies, persistent=persistent, **more)
+def publish(core: StoredHarness, *bodies: str, persistent: bool = True, **more: Any) -> None:  # noqa: ANN401
+    core.publish("", "q", *bodies, persistent=persistent, **more)
 
 
-def crashed(world: StoredWorld) -> StoredWorld:
+def crashed(core: StoredHarness) -> StoredHarness:
     """All that was done is durable, and then it crashed."""
-    world.flush()
-    return world.restart(is_clean=False)
+    core.flush()
+    return core.restart(is_clean=False)
 
 
-def flags(world: StoredWorld, queue: str = "q") -> dict[str, bool]:
+def flags(core: StoredHarness, queue: str = "q") -> dict[str, bool]:
     """The messages that wait, and whether they are redelivered."""
     unacked = UnackedDeliveries()
     found = {}
-    while (got := world.get(queue, unacked)) is not None:
+    while (got := core.get(queue, unacked)) is not None:
         found[got[0].body] = got[0].redelivered
     return found
 
@@ -51,70 +51,70 @@ def flags(world: StoredWorld, queue: str = "q") -> dict[str, bool]:
 
 @pytest.mark.parametrize("is_clean", [False, True])
 def test_persistent_messages_of_durable_queues_come_back_in_order(is_clean: bool) -> None:
-    world = stored()
-    world.queue("transient")
-    publish(world, "a")
-    publish(world, "lost", persistent=False)
-    publish(world, "b", "c")
-    world.publish("", "transient", "lost", persistent=True)
-    world.flush()
-    world = world.restart(is_clean=is_clean)
-    assert set(world.vhost.queues) == {"q", "other"}
-    assert world.ready("q") == ["a", "b", "c"]
-    publish(world, "d")
-    assert crashed(world).ready("q") == ["a", "b", "c", "d"]
+    core = stored()
+    core.queue("transient")
+    publish(core, "a")
+    publish(core, "lost", persistent=False)
+    publish(core, "b", "c")
+    core.publish("", "transient", "lost", persistent=True)
+    core.flush()
+    core = core.restart(is_clean=is_clean)
+    assert set(core.vhost.queues) == {"q", "other"}
+    assert core.ready("q") == ["a", "b", "c"]
+    publish(core, "d")
+    assert crashed(core).ready("q") == ["a", "b", "c", "d"]
 
 
 def test_quorum_queues_keep_all_messages() -> None:
-    world = stored(queue_type="quorum")
-    publish(world, "a", persistent=False)
-    assert crashed(world).ready("q") == ["a"]
+    core = stored(queue_type="quorum")
+    publish(core, "a", persistent=False)
+    assert crashed(core).ready("q") == ["a"]
 
 
 def test_what_was_not_written_is_lost() -> None:
-    world = stored()
-    publish(world, "a")
-    world.flush()
-    publish(world, "b")
-    world.take()
-    assert world.restart(is_clean=False).ready("q") == ["a"]
+    core = stored()
+    publish(core, "a")
+    core.flush()
+    publish(core, "b")
+    core.take()
+    assert core.restart(is_clean=False).ready("q") == ["a"]
 
 
 def test_what_was_not_answered_is_where_it_was() -> None:
-    world, unacked = stored(), UnackedDeliveries()
-    publish(world, "a", "b", "c")
+    core, unacked = stored(), UnackedDeliveries()
+    publish(core, "a", "b", "c")
     for _ in range(3):
-        world.get("q", unacked)
-    world.ack(unacked, 2)
-    assert crashed(world).ready("q") == ["a", "c"]
+        core.get("q", unacked)
+    core.ack(unacked, 2)
+    assert crashed(core).ready("q") == ["a", "c"]
 
 
 def test_answers_that_are_not_committed_do_not_count() -> None:
-    world, unacked = stored(), UnackedDeliveries()
-    publish(world, "a")
-    world.get("q", unacked)
+    core, unacked = stored(), UnackedDeliveries()
+    publish(core, "a")
+    core.get("q", unacked)
     unacked.take_all()
-    assert crashed(world).ready("q") == ["a"]
+    assert crashed(core).ready("q") == ["a"]
 
 
 @pytest.mark.parametrize("number", range(5))
 def test_numbers_of_lanes_are_not_given_away_while_a_queue_has_them(number: int) -> None:
     """Also when nothing is in the lane."""
-    world = stored()
+    core = stored()
     names = [f"q{each}" for each in range(5)]
     for name in names:
-        world.queue(name, durable=True)
-        world.publish("", name, "old", persistent=True)
-        world.fetch(name)
-    world.publish("", names[number], "left", persistent=True)
-    world = crashed(world)
-    world.queue("new", durable=True)
+        core.queue(name, durable=True)
+        core.publish("", name, "old", persistent=True)
+        core.fetch(name)
+    core.publish("", names[number], "left", persistent=True)
+    core = crashed(core)
+    core.queue("new", durable=True)
     for name in ("new", *names):
-        world.publish("", name, name, persistent=True)
-    check_invariants(world.broker, [])
-    world = crashed(world)
-    assert [world.ready(name)[-1:] for name in names] == [[name] for name in names]
-    assert world.ready("new") == ["new"]
+        core.publish("", name, name, persistent=True)
+    check_invariants(core.broker, [])
+    core = crashed(core)
+    assert [core.ready(name)[-1:] for name in names] == [[name] for name in names]
+    assert core.ready("new") == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -126,124 +126,124 @@ def test_numbers_of_lanes_are_not_given_away_while_a_queue_has_them(number: int)
     ],
 )
 def test_lanes_of_what_is_not_there_are_closed(record: LaneRecord) -> None:
-    world = stored()
-    world.journal.put(record)
-    world.journal.add(9 << POSITION_BITS, PersistentMessage(b"\0\1q", content_header(persistent=True), b""))
-    world = crashed(world)
-    check_invariants(world.broker, [])
-    world.flush()
-    assert in_store(world.broker) == {}
+    core = stored()
+    core.journal.put(record)
+    core.journal.add(9 << POSITION_BITS, PersistentMessage(b"\0\1q", content_header(persistent=True), b""))
+    core = crashed(core)
+    check_invariants(core.broker, [])
+    core.flush()
+    assert in_store(core.broker) == {}
 
 
 def test_held_messages_go_with_their_queue() -> None:
-    world, unacked = stored("rabbitmq-4", queue_type="quorum", **RETRIES), UnackedDeliveries()
-    publish(world, "a")
-    world.get("q", unacked)
-    world.nack(unacked, 1)
-    world.flush()
-    assert len(in_store(world.broker)) == 1
-    world.delete_queue("q")
-    check_invariants(world.broker, [])
-    world.flush()
-    assert in_store(world.broker) == {}
+    core, unacked = stored("rabbitmq-4", queue_type="quorum", **RETRIES), UnackedDeliveries()
+    publish(core, "a")
+    core.get("q", unacked)
+    core.nack(unacked, 1)
+    core.flush()
+    assert len(in_store(core.broker)) == 1
+    core.delete_queue("q")
+    check_invariants(core.broker, [])
+    core.flush()
+    assert in_store(core.broker) == {}
 
 
 # --- redelivered
 
 
 def test_after_a_crash_anything_may_have_been_delivered() -> None:
-    world = stored()
-    publish(world, "a", "b")
-    assert flags(crashed(world)) == {"a": True, "b": True}
+    core = stored()
+    publish(core, "a", "b")
+    assert flags(crashed(core)) == {"a": True, "b": True}
 
 
 def test_after_a_stop_it_is_known_what_was_delivered() -> None:
-    world, unacked = stored(), UnackedDeliveries()
-    publish(world, "a", "b", "c", "d")
-    world.get("q", unacked)
-    world.get("q", unacked)
-    world.close_channel(unacked)
-    world = world.restart()
-    publish(world, "e")
-    world = world.restart()
-    assert flags(world) == {"a": True, "b": True, "c": False, "d": False, "e": False}
+    core, unacked = stored(), UnackedDeliveries()
+    publish(core, "a", "b", "c", "d")
+    core.get("q", unacked)
+    core.get("q", unacked)
+    core.close_channel(unacked)
+    core = core.restart()
+    publish(core, "e")
+    core = core.restart()
+    assert flags(core) == {"a": True, "b": True, "c": False, "d": False, "e": False}
 
 
 def test_it_is_forgotten_when_the_queue_was_empty() -> None:
-    world = stored()
-    publish(world, *"abcdefgh")
+    core = stored()
+    publish(core, *"abcdefgh")
     unacked = UnackedDeliveries()
     for _ in range(8):
-        world.get("q", unacked)
-    world.close_channel(unacked)
-    world = world.restart()
+        core.get("q", unacked)
+    core.close_channel(unacked)
+    core = core.restart()
     for _ in range(8):
-        assert world.fetch("q") is not None
-    world = world.restart()
-    publish(world, "new")
-    assert flags(world.restart()) == {"new": False}
+        assert core.fetch("q") is not None
+    core = core.restart()
+    publish(core, "new")
+    assert flags(core.restart()) == {"new": False}
 
 
 def test_a_quorum_queue_counts_on() -> None:
-    world, unacked = stored(queue_type="quorum", delivery_limit=2), UnackedDeliveries()
-    publish(world, "m")
+    core, unacked = stored(queue_type="quorum", delivery_limit=2), UnackedDeliveries()
+    publish(core, "m")
     for tag in (1, 2):
-        world.get("q", unacked)
-        world.nack(unacked, tag)
-    world = crashed(world)
+        core.get("q", unacked)
+        core.nack(unacked, tag)
+    core = crashed(core)
     unacked = UnackedDeliveries()
-    message = world.broker.get(world.client, world.vhost, "q", unacked, no_ack=False)
+    message = core.broker.get(core.client, core.vhost, "q", unacked, no_ack=False)
     assert message is not None
     assert headers_of(message[2].header)["x-delivery-count"].value == 2
-    world.nack(unacked, 1)
-    assert world.ready("q") == []
-    assert crashed(world).ready("q") == []
+    core.nack(unacked, 1)
+    assert core.ready("q") == []
+    assert crashed(core).ready("q") == []
 
 
 # --- time
 
 
 def test_times_are_those_of_the_clock_on_the_wall() -> None:
-    world = stored(message_ttl=1000, dead_letter_exchange="", dead_letter_routing_key="other")
-    publish(world, "a")
-    world.flush()
-    world = world.restart(is_clean=False, after_ms=999, shift_ms=-500)
-    world.catch_up()
-    assert world.ready("q") == ["a"]
-    world.advance(1)
-    assert (world.ready("q"), world.ready("other")) == ([], ["a"])
+    core = stored(message_ttl=1000, dead_letter_exchange="", dead_letter_routing_key="other")
+    publish(core, "a")
+    core.flush()
+    core = core.restart(is_clean=False, after_ms=999, shift_ms=-500)
+    core.catch_up()
+    assert core.ready("q") == ["a"]
+    core.advance(1)
+    assert (core.ready("q"), core.ready("other")) == ([], ["a"])
 
 
 def test_what_expired_meanwhile_is_a_dead_letter() -> None:
-    world = stored(message_ttl=1000, dead_letter_exchange="", dead_letter_routing_key="other")
-    publish(world, "a")
-    world.flush()
-    world = world.restart(is_clean=False, after_ms=5000)
-    world.catch_up()
-    assert (world.ready("q"), world.ready("other")) == ([], ["a"])
-    check_invariants(world.broker, [])
+    core = stored(message_ttl=1000, dead_letter_exchange="", dead_letter_routing_key="other")
+    publish(core, "a")
+    core.flush()
+    core = core.restart(is_clean=False, after_ms=5000)
+    core.catch_up()
+    assert (core.ready("q"), core.ready("other")) == ([], ["a"])
+    check_invariants(core.broker, [])
 
 
 def test_delayed_messages_wait_on() -> None:
-    world = stored()
-    world.exchange("later", "x-delayed-message", durable=True, arguments={"x-delayed-type": longstr("fanout")})
-    world.exchange("lost", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
+    core = stored()
+    core.exchange("later", "x-delayed-message", durable=True, arguments={"x-delayed-type": longstr("fanout")})
+    core.exchange("lost", "x-delayed-message", arguments={"x-delayed-type": longstr("fanout")})
     for exchange in ("later", "lost"):
-        world.bind("q", exchange)
+        core.bind("q", exchange)
         for delay_ms, body in ((300, "c"), (100, "a"), (200, "b")):
-            world.send(exchange, ("",), content_header(delayed(delay_ms)), body)
-    world.flush()
-    world = world.restart(is_clean=False, after_ms=150, shift_ms=70)
-    world.queue("q2")
-    world.bind("q2", "later")
-    world.catch_up()
-    assert world.ready("q2") == ["a"]
-    world.advance(50)
-    assert world.ready("q2") == ["a", "b"]
-    world = crashed(world)
-    world.advance(1000)
-    assert world.vhost.exchanges["later"].message_count() == 0
-    check_invariants(world.broker, [])
+            core.send(exchange, ("",), content_header(delayed(delay_ms)), body)
+    core.flush()
+    core = core.restart(is_clean=False, after_ms=150, shift_ms=70)
+    core.queue("q2")
+    core.bind("q2", "later")
+    core.catch_up()
+    assert core.ready("q2") == ["a"]
+    core.advance(50)
+    assert core.ready("q2") == ["a", "b"]
+    core = crashed(core)
+    core.advance(1000)
+    assert core.vhost.exchanges["later"].message_count() == 0
+    check_invariants(core.broker, [])
 
 
 def delayed(milliseconds: int) -> Table:
@@ -254,39 +254,39 @@ def delayed(milliseconds: int) -> Table:
 
 
 def test_each_priority_comes_back_to_its_place() -> None:
-    world = stored(max_priority=5)
+    core = stored(max_priority=5)
     for priority in (1, None, 5, 9, 1):
-        publish(world, f"p{priority}", priority=priority)
-    assert crashed(world).ready("q") == ["p5", "p9", "p1", "p1", "pNone"]
+        publish(core, f"p{priority}", priority=priority)
+    assert crashed(core).ready("q") == ["p5", "p9", "p1", "p1", "pNone"]
 
 
 def test_a_full_queue_drops_what_a_crash_brought_back() -> None:
     """The messages that were not answered count again."""
-    world, unacked = stored(max_length=2, dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
-    publish(world, "a", "b")
-    world.get("q", unacked)
-    publish(world, "c")
-    world = crashed(world)
-    world.catch_up()
-    assert (world.ready("q"), world.ready("other")) == (["b", "c"], ["a"])
+    core, unacked = stored(max_length=2, dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
+    publish(core, "a", "b")
+    core.get("q", unacked)
+    publish(core, "c")
+    core = crashed(core)
+    core.catch_up()
+    assert (core.ready("q"), core.ready("other")) == (["b", "c"], ["a"])
 
 
 @pytest.mark.parametrize("profiles", [("rabbitmq-3.13", "rabbitmq-4"), ("rabbitmq-4", "rabbitmq-3.13")])
 def test_a_quorum_queue_finds_its_messages_with_another_profile(profiles: tuple[str, str]) -> None:
     """One has priorities there, the other has not."""
-    world = stored(profiles[0], queue_type="quorum")
+    core = stored(profiles[0], queue_type="quorum")
     for priority in (None, 0, 7):
-        publish(world, f"p{priority}", priority=priority)
-    world.flush()
-    world.profile = profiles[1]
-    world = world.restart()
-    publish(world, "new")
-    check_invariants(world.broker, [])
+        publish(core, f"p{priority}", priority=priority)
+    core.flush()
+    core.profile = profiles[1]
+    core = core.restart()
+    publish(core, "new")
+    check_invariants(core.broker, [])
     unacked = UnackedDeliveries()
-    world.consume("q", unacked, FakeTarget())
-    check_invariants(world.broker, [unacked])
-    world.ack(unacked, 0, multiple=True)
-    assert crashed(world).ready("q") == []
+    core.consume("q", unacked, FakeTarget())
+    check_invariants(core.broker, [unacked])
+    core.ack(unacked, 0, multiple=True)
+    assert crashed(core).ready("q") == []
 
 
 # --- deduplication
@@ -297,29 +297,29 @@ def marked(marker: str) -> Table:
 
 
 def test_what_is_there_is_not_taken_again_after_a_restart() -> None:
-    world = stored(message_deduplication=True)
-    publish(world, "a", headers=marked("one"))
-    publish(world, "b")
-    world = crashed(world)
-    publish(world, "c", headers=marked("one"))
-    publish(world, "d")
-    publish(world, "e", headers=marked("two"))
-    assert world.ready("q") == ["a", "b", "d", "e"]
-    check_invariants(world.broker, [])
+    core = stored(message_deduplication=True)
+    publish(core, "a", headers=marked("one"))
+    publish(core, "b")
+    core = crashed(core)
+    publish(core, "c", headers=marked("one"))
+    publish(core, "d")
+    publish(core, "e", headers=marked("two"))
+    assert core.ready("q") == ["a", "b", "d", "e"]
+    check_invariants(core.broker, [])
 
 
 def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
-    world = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **RETRIES)
+    core = stored("rabbitmq-4", queue_type="quorum", message_deduplication=True, **RETRIES)
     unacked = UnackedDeliveries()
-    publish(world, "a", headers=marked("one"))
-    world.get("q", unacked)
-    world.nack(unacked, 1)
-    assert world.ready("q") == []
-    world = crashed(world)
-    publish(world, "b", headers=marked("one"))
-    world.advance(100)
-    assert world.ready("q") == ["a"]
-    check_invariants(world.broker, [])
+    publish(core, "a", headers=marked("one"))
+    core.get("q", unacked)
+    core.nack(unacked, 1)
+    assert core.ready("q") == []
+    core = crashed(core)
+    publish(core, "b", headers=marked("one"))
+    core.advance(100)
+    assert core.ready("q") == ["a"]
+    check_invariants(core.broker, [])
 
 
 # --- dead letters
@@ -327,20 +327,20 @@ def test_what_is_held_is_not_taken_again_after_a_restart() -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_dead_letter_is_in_one_place_at_any_moment(moment: str) -> None:
-    world, unacked = stored(dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
-    publish(world, "a")
-    world.flush()
-    world.get("q", unacked)
-    world.broker.reject(unacked.take(1, multiple=False))
+    core, unacked = stored(dead_letter_exchange="", dead_letter_routing_key="other"), UnackedDeliveries()
+    publish(core, "a")
+    core.flush()
+    core.get("q", unacked)
+    core.broker.reject(unacked.take(1, multiple=False))
     if moment == "after":
-        world.broker.settle()
-    world.flush()
-    world = world.restart(is_clean=False)
-    assert (world.ready("q"), world.ready("other")) == ((["a"], []) if moment == "before" else ([], ["a"]))
+        core.broker.settle()
+    core.flush()
+    core = core.restart(is_clean=False)
+    assert (core.ready("q"), core.ready("other")) == ((["a"], []) if moment == "before" else ([], ["a"]))
 
 
 def test_a_letter_that_nobody_took_is_where_it_died() -> None:
-    world = stored(
+    core = stored(
         queue_type="quorum",
         dead_letter_strategy="at-least-once",
         overflow="reject-publish",
@@ -348,11 +348,11 @@ def test_a_letter_that_nobody_took_is_where_it_died() -> None:
         dead_letter_routing_key="missing",
     )
     unacked = UnackedDeliveries()
-    publish(world, "a")
-    world.get("q", unacked)
-    world.nack(unacked, 1, requeue=False)
-    assert world.ready("q") == []
-    assert crashed(world).ready("q") == ["a"]
+    publish(core, "a")
+    core.get("q", unacked)
+    core.nack(unacked, 1, requeue=False)
+    assert core.ready("q") == []
+    assert crashed(core).ready("q") == ["a"]
 
 
 class Littered(MemoryStore):
@@ -364,9 +364,7 @@ class Littered(MemoryStore):
 
 def test_a_new_queue_does_not_get_a_lane_that_is_still_being_deleted() -> None:
     """Its first message would have to wait for that."""
-    world = StoredWorld(store=Littered())
-    world.queue("q", durable=True)
-    publish(world, "a")
-    assert [lane.base >> POSITION_BITS for lane in world.vhost.queues["q"].lanes() if isinstance(lane, PagedFifo)] == [
-        3
-    ]
+    core = StoredHarness(store=Littered())
+    core.queue("q", durable=True)
+    publish(core, "a")
+    assert [lane.base >> POSITION_BITS for lane in core.vhost.queues["q"].lanes() if isinstance(lane, PagedFifo)] == [3]

@@ -10,7 +10,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
 from amqpy.wire.values import Field, Table, array_field
-from tests.core.core_harness import Delivery, FakeTarget, World, content_header, longstr
+from tests.core.core_harness import CoreHarness, Delivery, FakeTarget, content_header, longstr
 
 # --- expiration
 
@@ -82,8 +82,8 @@ def asking(reply_to: str) -> bytes:
 
 
 def test_a_request_gets_the_name_of_its_reply_queue() -> None:
-    world = World()
-    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
+    core = CoreHarness()
+    queue = core.broker.consume_replies(core.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
     assert wants_reply(asking(REPLY_TO))
     assert not wants_reply(asking("other"))
     assert not wants_reply(content_header({"h": longstr(f"{chr(len(REPLY_TO))}{REPLY_TO}")}))
@@ -92,52 +92,52 @@ def test_a_request_gets_the_name_of_its_reply_queue() -> None:
 
 
 def test_a_reply_goes_straight_to_who_asked() -> None:
-    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
-    queue = world.broker.consume_replies(world.vhost, unacked, target, tag="tag")
-    world.broker.check_reply_queue(world.vhost, REPLY_TO)
-    world.broker.check_reply_queue(world.vhost, queue.name)
-    world.publish("", queue.name, "answer", "more")
+    core, unacked, target = CoreHarness(), UnackedDeliveries(), FakeTarget()
+    queue = core.broker.consume_replies(core.vhost, unacked, target, tag="tag")
+    core.broker.check_reply_queue(core.vhost, REPLY_TO)
+    core.broker.check_reply_queue(core.vhost, queue.name)
+    core.publish("", queue.name, "answer", "more")
     assert target.got == [Delivery(1, False, "answer"), Delivery(2, False, "more")]
     assert not unacked.by_tag
-    world.vhost.remove_reply_queue(queue)
-    assert world.routed("", queue.name) == set()
+    core.vhost.remove_reply_queue(queue)
+    assert core.routed("", queue.name) == set()
     queue.publish(Message(b"", b"", b"too late"))
     assert target.bodies == ["answer", "more"]
     with pytest.raises(NotFound) as caught:
-        world.broker.check_reply_queue(world.vhost, queue.name)
+        core.broker.check_reply_queue(core.vhost, queue.name)
     assert caught.value.text == f"no queue '{queue.name}' in vhost '/'"
 
 
 def test_replies_wait_in_order_for_a_client_that_does_not_read() -> None:
-    world, unacked, target = World(), UnackedDeliveries(), FakeTarget()
-    queue = world.broker.consume_replies(world.vhost, unacked, target, tag="tag")
+    core, unacked, target = CoreHarness(), UnackedDeliveries(), FakeTarget()
+    queue = core.broker.consume_replies(core.vhost, unacked, target, tag="tag")
     target.reading = False
-    world.publish("", queue.name, "1", "2")
-    assert (target.got, unacked.last_tag, world.broker.message_count()) == ([], 0, 2)
+    core.publish("", queue.name, "1", "2")
+    assert (target.got, unacked.last_tag, core.broker.message_count()) == ([], 0, 2)
     target.reading = True
-    world.publish("", queue.name, "3")
+    core.publish("", queue.name, "3")
     assert target.got == [], "none overtakes those that wait"
     queue.drain()
     assert target.bodies == ["1", "2", "3"]
-    assert world.broker.message_count() == 0
+    assert core.broker.message_count() == 0
 
 
 def test_replies_that_wait_come_before_the_end_of_their_consumer() -> None:
-    world, target = World(), FakeTarget()
-    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), target, tag="tag")
+    core, target = CoreHarness(), FakeTarget()
+    queue = core.broker.consume_replies(core.vhost, UnackedDeliveries(), target, tag="tag")
     target.reading = False
-    world.publish("", queue.name, "1", "2")
+    core.publish("", queue.name, "1", "2")
     queue.finish()
     assert target.bodies == ["1", "2"]
 
 
 def test_replies_that_wait_go_with_their_channel() -> None:
-    world, target = World(), FakeTarget()
-    queue = world.broker.consume_replies(world.vhost, UnackedDeliveries(), target, tag="tag")
+    core, target = CoreHarness(), FakeTarget()
+    queue = core.broker.consume_replies(core.vhost, UnackedDeliveries(), target, tag="tag")
     target.reading = False
-    world.publish("", queue.name, "1", "2")
-    world.vhost.remove_reply_queue(queue)
-    assert world.broker.message_count() == 0
-    world.broker.sweep(10)
+    core.publish("", queue.name, "1", "2")
+    core.vhost.remove_reply_queue(queue)
+    assert core.broker.message_count() == 0
+    core.broker.sweep(10)
     queue.publish(Message(b"", b"", b"3"))
     assert not queue.waiting

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from amqpy.core.message import Message
 from amqpy.core.unacked import UnackedDeliveries, commands
 from amqpy.errors import PreconditionFailed
-from tests.core.core_harness import World, arguments
+from tests.core.core_harness import CoreHarness, arguments
 
 if TYPE_CHECKING:
     from amqpy.core.consumer import Delivery
@@ -20,7 +20,7 @@ OTHER = st.tuples(st.sampled_from(["owe", "owe", "owe", "pass", "take all", "put
 
 @given(st.lists(TAKE | OTHER, max_size=40))
 def test_unacked_deliveries_are_a_dict_of_tags(steps: list[tuple[str, int, bool]]) -> None:
-    queue = World().queue("q")
+    queue = CoreHarness().queue("q")
     unacked = UnackedDeliveries()
     model: dict[int, Delivery] = {}
     pending: dict[int, Delivery] = {}
@@ -58,7 +58,7 @@ def test_unacked_deliveries_are_a_dict_of_tags(steps: list[tuple[str, int, bool]
 
 def test_answering_one_by_one_and_then_all_the_rest() -> None:
     """Most of what a `multiple` answer spans may be answered already."""
-    queue = World().queue("q")
+    queue = CoreHarness().queue("q")
     unacked = UnackedDeliveries()
     for _ in range(100):
         unacked.add(queue, 0, Message(b"", b"", b""), None)
@@ -71,10 +71,10 @@ def test_answering_one_by_one_and_then_all_the_rest() -> None:
 
 def test_what_comes_back_together_comes_in_the_order_of_its_tags() -> None:
     """An uncommitted answer is undone by the end of the channel, and stands behind what was never answered."""
-    world, unacked = World(), UnackedDeliveries()
-    world.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
-    world.consume("q", unacked)
-    world.publish("", "q", *"abc")
+    core, unacked = CoreHarness(), UnackedDeliveries()
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum"))
+    core.consume("q", unacked)
+    core.publish("", "q", *"abc")
     answered = unacked.take(1, False)
     taken = [*unacked.take_all(), *answered]
     assert [[message.body for _, _, message, _ in portion] for portion in commands(taken, together=True)] == [
@@ -83,14 +83,14 @@ def test_what_comes_back_together_comes_in_the_order_of_its_tags() -> None:
 
 
 def test_portions_of_one_command() -> None:
-    world, unacked = World(), UnackedDeliveries()
-    world.queue("q")
-    world.publish("", "q", *"abcdef")
-    world.get("q", unacked)
-    second = world.consume("q", unacked, tag="second", prefetch=2)
-    world.consume("q", unacked, tag="first", prefetch=2)
-    world.cancel(second)
-    world.get("q", unacked)
+    core, unacked = CoreHarness(), UnackedDeliveries()
+    core.queue("q")
+    core.publish("", "q", *"abcdef")
+    core.get("q", unacked)
+    second = core.consume("q", unacked, tag="second", prefetch=2)
+    core.consume("q", unacked, tag="first", prefetch=2)
+    core.cancel(second)
+    core.get("q", unacked)
     portions = commands(unacked.take_all())
     assert [b"".join(message.body for _, _, message, _ in portion) for portion in portions] == [
         b"a", b"f", b"de", b"bc",

@@ -15,7 +15,9 @@ def library(**suite: Any) -> Library:  # noqa: ANN401
 
 
 def failing(*tests: str) -> LibraryResult:
-    return LibraryResult("1", {"all": [Check("confirms", "ok")]}, {"own tests": SuiteResult(5, 0, list(tests))})
+    return LibraryResult(
+        "1", {"all": [Check("confirms", "ok")]}, {"own tests": SuiteResult(5, 0, dict.fromkeys(tests, ""))}
+    )
 
 
 def test_saved_results_are_found_again_and_others_stay(tmp_path: Path) -> None:
@@ -34,10 +36,11 @@ def test_a_line_is_saved_for_each_library(tmp_path: Path) -> None:
 def test_what_failures_said_is_not_saved(tmp_path: Path) -> None:
     path = tmp_path / "broker.json"
     checks = [Check("confirms", "failed", "a path of this machine"), Check("TLS", "skipped", "there is none")]
-    results.save(path, Results("broker", {"lib": LibraryResult("1", {"all": checks})}))
-    assert results.load(path).libraries["lib"].programs == {
-        "all": [Check("confirms", "failed"), Check("TLS", "skipped", "there is none")]
-    }
+    suites = {"own tests": SuiteResult(failed={"test_get": "a path of this machine"})}
+    results.save(path, Results("broker", {"lib": LibraryResult("1", {"all": checks}, suites)}))
+    saved = results.load(path).libraries["lib"]
+    assert saved.programs == {"all": [Check("confirms", "failed"), Check("TLS", "skipped", "there is none")]}
+    assert saved.suites == {"own tests": SuiteResult(failed={"test_get": ""})}
 
 
 def test_nothing_saved_is_nothing(tmp_path: Path) -> None:

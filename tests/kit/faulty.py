@@ -9,6 +9,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 sys.stdout.write("listening on 127.0.0.1:5\n")
 if how == "bug":
     sys.stdout.write("Traceback (most recent call last):\n")
+if how == "denied":
+    sys.stdout.write("closing connection in state open: INTERNAL_ERROR - Feature `global_qos` is deprecated.\n")
 sys.stdout.write("Server startup complete\n")
 sys.stdout.flush()
 if how not in ("end", "fail"):

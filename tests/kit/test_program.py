@@ -55,6 +55,22 @@ def test_a_log_has_the_lines_of_all_programs_and_each_program_its_own(tmp_path: 
     assert log.read_text() == "one\ntwo\nthree\nhalf a line"
 
 
+def test_a_program_that_talks_answers_line_by_line(tmp_path: Path) -> None:
+    echo = "import sys\nfor line in sys.stdin: print(line.strip()[::-1], flush=True)"
+    program = Program([sys.executable, "-c", echo], tmp_path / "log", talks=True)
+    assert [program.ask("abc"), program.ask("Zoë")] == ["cba", "ëoZ"]
+    program.kill()
+
+
+def test_who_has_ended_answers_nothing(tmp_path: Path) -> None:
+    program = Program([sys.executable, "-c", "exit('no more')"], tmp_path / "log", talks=True)
+    with pytest.raises(ProgramFailed, match=r"has ended(.|\n)*no more"):
+        program.ask("abc")
+    with pytest.raises(ProgramFailed, match="has ended"):  # when it is known already
+        program.ask("abc")
+    program.kill()
+
+
 class Faulty(Amqpy):
     module = ("tests.kit.faulty",)
 
@@ -66,6 +82,12 @@ def test_a_bug_in_the_log_is_no_good_end(tmp_path: Path, how: str) -> None:
         assert broker.port == 5
         with pytest.raises(ProgramFailed, match=r"speaks of a bug(.|\n)*Traceback"):
             getattr(broker, how)()
+
+
+def test_a_feature_that_is_denied_is_no_bug(tmp_path: Path) -> None:
+    with ended(Faulty(tmp_path, ("denied",))) as broker:
+        broker.start()
+        broker.stop()
 
 
 def test_an_exit_code_is_no_good_end(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from interop.matrix import features
 from interop.matrix.__main__ import main
 from interop.matrix.bodies import body, checksum, runs
 from interop.matrix.brokers import Player
-from interop.matrix.cells import AT_ONCE, FEATURES, LATE, NEVER, QUICK, READERS, SIZES, Cell, cells, quick_cells
+from interop.matrix.cells import AT_ONCE, LATE, NEVER, QUICK, READERS, SIZES, Cell
+from interop.matrix.registry import FEATURES, cells, play, quick_cells
 from interop.matrix.report import line_of, table
 from interop.matrix.run import Outcome, growth_max_mib, judged
-from interop.matrix.scene import Told, play
+from interop.matrix.scene import Told
 from interop.parity.amqpy import running_amqpy
 
 CELL = Cell("some.thing", "1K", LATE)

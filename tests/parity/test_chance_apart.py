@@ -7,6 +7,8 @@ from interop.parity.chance.steps import parse
 
 QUORUM = "queue_declare('a1', queue='{}', durable=True, arguments={{'x-queue-type': 'quorum'{}}})"
 CLASSIC = "queue_declare('a1', queue='q2')"
+CLASSIC_TO_Q2 = """queue_declare('a1', queue='q1',
+    arguments={'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'})"""
 TO_Q2 = ", 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'q2'"
 ANYWHERE = ", 'x-dead-letter-exchange': 'x1'"
 
@@ -19,6 +21,8 @@ ANYWHERE = ", 'x-dead-letter-exchange': 'x1'"
         ([QUORUM.format("q1", TO_Q2), CLASSIC], ["3.10.8", "4.0.5", "4.3.6"]),
         ([QUORUM.format("q1", TO_Q2), QUORUM.format("q2", "")], ["3.10.8"]),
         ([QUORUM.format("q1", ANYWHERE)], ["3.10.8"]),
+        ([CLASSIC_TO_Q2, QUORUM.format("q2", "")], ["3.10.8", "4.0.5"]),
+        ([CLASSIC_TO_Q2, CLASSIC], ["3.10.8", "4.0.5", "4.3.6"]),
         ([QUORUM.format("q1", ", 'x-max-length-bytes': 5")], ["3.10.8", "4.0.5"]),
         (
             [QUORUM.format("q1", ""), "basic_publish('a1', routing_key='q1', properties={'priority': 5})"],

@@ -14,7 +14,7 @@ from pamqp.base import Frame as Method
 from pamqp.commands import Channel, Connection
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
-from amqpy.amqp import connection_events
+from amqpy.amqp import terms
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.core.durability.journal import Journal
@@ -162,7 +162,7 @@ class Server:
 
     def accept(self, transport: Transport, name: str) -> None:
         async def serve() -> None:
-            await self.reactor.serve(transport, self.make_session, connection_events.Peer(name), from_loopback=True)
+            await self.reactor.serve(transport, self.make_session, terms.Peer(name), from_loopback=True)
             self._left.set()
             self._left = trio.Event()
 

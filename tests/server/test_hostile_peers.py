@@ -290,5 +290,5 @@ async def test_channels_opened_and_closed_without_end_leave_nothing(autojump_clo
         await peer.ask(Channel.Close(200, "", 0, 0), channel=2)
     (connection,) = server.reactor.connections
     session = session_of(connection)
-    assert list(session.channels) == list(session.fast_channels) == [1]
+    assert list(session.channels) == list(session.channels.fast) == [1]
     assert not server.broker.vhosts["/"].queues["q"].consumers

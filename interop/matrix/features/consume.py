@@ -1,6 +1,6 @@
 """Consumers: credit decides who gets a message, not what waits unread."""
 
-from interop.matrix.cells import feature
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 LESS_TO_WHO_DOES_NOT_READ = (

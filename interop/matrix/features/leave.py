@@ -1,7 +1,7 @@
 """Cancel and close: what was given to who leaves goes back, read or unread, and the rest to others."""
 
-from interop.matrix.cells import feature
 from interop.matrix.peer import Peer
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 

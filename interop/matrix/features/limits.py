@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from interop.matrix.cells import feature
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 

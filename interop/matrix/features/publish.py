@@ -1,6 +1,6 @@
 """Whoever writes first and reads later is read on."""
 
-from interop.matrix.cells import feature
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from interop.matrix.cells import feature
 from interop.matrix.features.consume import single
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 

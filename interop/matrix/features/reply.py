@@ -1,7 +1,7 @@
 """Direct replies: none is ever dropped, however late it is read."""
 
-from interop.matrix.cells import feature
 from interop.matrix.peer import Heard, Peer
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 REPLY_TO = "amq.rabbitmq.reply-to"

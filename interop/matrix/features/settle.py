@@ -1,7 +1,7 @@
 """What comes back, dies, or is committed; the client knows what it was sent, even before it has read it."""
 
-from interop.matrix.cells import feature
 from interop.matrix.peer import Peer
+from interop.matrix.registry import feature
 from interop.matrix.scene import Scene
 
 

@@ -10,7 +10,8 @@ from typing import TextIO
 import click
 
 from interop import keeper
-from interop.parity.amqpy import AmqpyFailed, running_amqpy
+from interop.kit.program import ProgramFailed
+from interop.parity.amqpy import running_amqpy
 from interop.parity.chance.apart import is_taken_over
 from interop.parity.chance.generator import DEFAULT_STEPS, script_of
 from interop.parity.chance.hunt import Finding, Hunt, summary
@@ -73,7 +74,7 @@ def main(
             if len(played) < len(scripts):
                 click.echo(f"{len(scripts) - len(played)} left out: they are about what is not taken over")
             findings = hunted(played, hunt, show=show)
-    except (RabbitMQUnavailable, AmqpyFailed) as error:
+    except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
     sys.exit(any(finding.differs for finding in findings))
 

@@ -12,13 +12,13 @@ HIGH_PRIORITY = 5
 
 def is_taken_over(script: Script, version: str) -> bool:
     """Whether amqpy is to do what RabbitMQ of this version does."""
-    quorum = {
-        str(step["queue"]): step.arguments
-        for step in script
-        if step.action == "queue_declare" and is_quorum(step.arguments)
-    }
-    if within(version, "4.0", "") and any(leads_to(arguments, quorum) for arguments in quorum.values()):
-        return False
+    declared = [(str(step["queue"]), step.arguments) for step in script if step.action == "queue_declare"]
+    quorum = {queue: arguments for queue, arguments in declared if is_quorum(arguments)}
+    for _, arguments in declared if quorum else ():
+        # Quorum queues tell the next one that a dead letter was delivered, all queues do from 4.3 on.
+        since = "4.0" if is_quorum(arguments) else "4.3"
+        if within(version, since, "") and leads_to(arguments, quorum):
+            return False
     if within(version, "4.0", "4.3") and quorum:
         return not any(step.properties.get("priority", 0) >= HIGH_PRIORITY for step in script)
     if within(version, "4.3", "") and quorum:
@@ -33,6 +33,6 @@ def is_taken_over(script: Script, version: str) -> bool:
 
 
 def leads_to(arguments: Mapping[str, Any], queues: Mapping[str, object]) -> bool:
-    """Whether dead letters may come to one of these queues, which takes them for delivered."""
+    """Whether dead letters may come to one of these queues."""
     exchange, key = arguments.get("x-dead-letter-exchange"), arguments.get("x-dead-letter-routing-key")
     return exchange is not None and (exchange != "" or key is None or key in queues)

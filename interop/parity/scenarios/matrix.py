@@ -2,8 +2,8 @@
 compared instead of frames, as bodies are large, and as it is about who got what."""
 
 from interop.matrix import features
-from interop.matrix.cells import FEATURES, Cell, quick_cells
-from interop.matrix.scene import play
+from interop.matrix.cells import Cell
+from interop.matrix.registry import FEATURES, play, quick_cells
 from interop.parity.scenario import scenario
 from interop.parity.script import Overdue, Stage
 
@@ -23,4 +23,4 @@ def cell(stage: Stage, cell: Cell) -> None:
         for line in lines:
             stage.note(f"{who}: {line}")
     if told.in_vain:
-        raise Overdue(f"{FEATURES[cell.feature].purpose.partition(chr(10))[0]}\n" + "\n".join(told.in_vain))
+        raise Overdue("\n".join([FEATURES[cell.feature].purpose, *told.in_vain]))

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from amqpy.core.consumer import Delivery
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
-from tests.core.core_harness import World, arguments, longstr
+from tests.core.core_harness import CoreHarness, arguments, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.counts import check_channel, check_queue
 from tests.core.machine.model import (
@@ -112,10 +112,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = self.make_world()
+        self.core = self.make_core()
         self.model = QueueModel()
         self.log: Log = []
-        watch(self.world.vhost, self.log)
+        watch(self.core.vhost, self.log)
         self.channels_unacked = [UnackedDeliveries() for _ in range(self.channels_count)]
         self.channels = [ModelChannel() for _ in self.channels_unacked]
         self.ends: dict[ModelConsumer, Consumer] = {}
@@ -123,8 +123,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.steps_since_loss = 0
         self.has_policy = False
 
-    def make_world(self) -> World:
-        return World(PROFILE)
+    def make_core(self) -> CoreHarness:
+        return CoreHarness(PROFILE)
 
     # --- judging
 
@@ -137,13 +137,13 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def all_is_as_the_model_says(self) -> None:
         self.steps_since_loss += 1
-        self.world.catch_up()
+        self.core.catch_up()
         self.absorb()
         self.model.check_nothing_is_left()
-        queues = self.world.vhost.queues
+        queues = self.core.vhost.queues
         assert set(queues) == set(self.model.queues)
         for name, queue in self.model.queues.items():
-            assert self.world.ready(name) == [copy.body for copy in queue.in_order()]
+            assert self.core.ready(name) == [copy.body for copy in queue.in_order()]
             assert queues[name].unacked_count == len(queue.owed)
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
             check_queue(queues[name], queue.counts)
@@ -154,7 +154,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
         for target, consumer in self.model.targets.items():
             assert target.cancellations == (consumer in self.model.cancelled)
-        check_invariants(self.world.broker, self.channels_unacked, self.answered())
+        check_invariants(self.core.broker, self.channels_unacked, self.answered())
 
     def answered(self) -> list[Delivery]:
         """In transactions that go on."""
@@ -182,8 +182,8 @@ class QueueMachine(RuleBasedStateMachine):
             queue = self.model.queues[name] = ModelQueue(name, wanted, self.model.now_ms)
         queue.used_at_ms = self.model.now_ms
         arguments = arguments_of(queue.settings)
-        declared = self.world.queue(name, durable=queue.settings.is_durable, arguments=arguments)
-        assert self.world.broker.topology.stat(declared)[0] == len(queue.ready)
+        declared = self.core.queue(name, durable=queue.settings.is_durable, arguments=arguments)
+        assert self.core.broker.topology.stat(declared)[0] == len(queue.ready)
 
     @rule(name=names)
     @destroys
@@ -191,14 +191,14 @@ class QueueMachine(RuleBasedStateMachine):
         queue = self.model.queues.get(name)
         if queue is not None:
             self.model.remove(queue)
-            assert self.world.delete_queue(name) == len(queue.ready)
+            assert self.core.delete_queue(name) == len(queue.ready)
 
     @rule(name=names)
     @destroys
     def purge_queue(self, name: str) -> None:
         queue = self.model.queues.get(name)
         if queue is not None:
-            count = self.world.broker.topology.purge_queue(self.world.client, self.world.vhost, name)
+            count = self.core.broker.topology.purge_queue(self.core.client, self.core.vhost, name)
             assert count == len(queue.ready)
             queue.counts.drop("purged", count)
             queue.ready.clear()
@@ -208,17 +208,17 @@ class QueueMachine(RuleBasedStateMachine):
     def toggle_exchange(self) -> None:
         """The dead letter exchange comes and goes."""
         if "dlx" in self.model.topology.exchanges:
-            self.world.delete_exchange("dlx")
+            self.core.delete_exchange("dlx")
             self.model.topology.delete_exchange("dlx")
         else:
-            self.world.exchange("dlx", "fanout", durable=True)
+            self.core.exchange("dlx", "fanout", durable=True)
             self.model.topology.exchanges["dlx"] = ModelExchange("fanout")
 
     @precondition(lambda self: "dlx" in self.model.topology.exchanges)
     @rule(name=names)
     def bind(self, name: str) -> None:
         if name in self.model.queues:
-            self.world.bind(name, "dlx")
+            self.core.bind(name, "dlx")
             binding = ModelBinding("dlx", is_queue=True, destination=name)
             if binding not in self.model.topology.bindings:
                 self.model.topology.bindings.append(binding)
@@ -228,21 +228,21 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(is_set=st.booleans())
     def change_policy(self, is_set: bool) -> None:
         """A limit that nothing reaches: the queues go over to another FIFO, or back."""
-        administration = self.world.broker.administration
+        administration = self.core.broker.administration
         if is_set:
             definition = {"max-length-bytes": 1_000_000}
-            administration.set_policy(self.world.vhost.name, "p", "", definition)
+            administration.set_policy(self.core.vhost.name, "p", "", definition)
         elif self.has_policy:
-            administration.clear_policy(self.world.vhost.name, "p")
+            administration.clear_policy(self.core.vhost.name, "p")
         self.has_policy = is_set
-        self.world.settle()
+        self.core.settle()
 
     # --- time
 
     @rule(milliseconds=times_ms)
     def wait(self, milliseconds: int) -> None:
         self.model.now_ms += milliseconds
-        self.world.advance(milliseconds)
+        self.core.advance(milliseconds)
 
     # --- messages
 
@@ -276,7 +276,7 @@ class QueueMachine(RuleBasedStateMachine):
             copy = Copy(body, key, priority or 0, marker, expires_at_ms, persistent)
             self.model.letters.append(Letter(copy, exchange))
         headers = None if marker is None else {"x-deduplication-header": longstr(marker)}
-        self.world.publish(
+        self.core.publish(
             exchange, key, *bodies, headers=headers, priority=priority, expiration=expiration, persistent=persistent
         )
 
@@ -285,8 +285,8 @@ class QueueMachine(RuleBasedStateMachine):
         queue, channel = self.model.queues.get(name), self.channels[number]
         if queue is None or (queue.settings.is_quorum and queue.settings.single_active):
             return
-        got = self.world.broker.get(
-            self.world.client, self.world.vhost, name, self.channels_unacked[number], no_ack=no_ack
+        got = self.core.broker.get(
+            self.core.client, self.core.vhost, name, self.channels_unacked[number], no_ack=no_ack
         )
         queue.used_at_ms = self.model.now_ms
         if got is None:
@@ -304,7 +304,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.count_delivery(queue, channel, "get_no_ack" if no_ack else "get", copy)
         if not no_ack:
             self.model.owe(channel, Debt(queue, copy, None))
-        self.world.broker.settle()
+        self.core.broker.settle()
 
     @precondition(lambda self: any(channel.owed for channel in self.channels))
     @rule(pick=picks, tag_pick=picks, multiple=st.booleans(), verdict=st.sampled_from(["ack", "drop", "requeue"]))
@@ -316,9 +316,9 @@ class QueueMachine(RuleBasedStateMachine):
         covered = [each for each in channel.owed if each == tag or (multiple and each < tag)]
         self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict, channel=channel)
         if verdict == "ack":
-            self.world.ack(unacked, tag, multiple=multiple)
+            self.core.ack(unacked, tag, multiple=multiple)
         else:
-            self.world.nack(unacked, tag, multiple=multiple, requeue=verdict == "requeue")
+            self.core.nack(unacked, tag, multiple=multiple, requeue=verdict == "requeue")
 
     # --- consumers
 
@@ -337,7 +337,7 @@ class QueueMachine(RuleBasedStateMachine):
         consumer = ModelConsumer(queue, channel, prefetch, no_ack, priority or 0)
         self.model.targets[target] = consumer
         self.model.subscribe(consumer)
-        self.ends[consumer] = self.world.consume(
+        self.ends[consumer] = self.core.consume(
             name, self.channels_unacked[number], target, no_ack=no_ack, prefetch=prefetch, priority=priority
         )
 
@@ -347,7 +347,7 @@ class QueueMachine(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         consumer = self.model.consumers[pick % len(self.model.consumers)]
         self.model.unsubscribe(consumer)
-        self.world.cancel(self.ends[consumer])
+        self.core.cancel(self.ends[consumer])
 
     @rule(number=channels)
     @destroys
@@ -360,7 +360,7 @@ class QueueMachine(RuleBasedStateMachine):
         for consumer in [each for each in self.model.consumers if each.channel is channel]:
             self.model.unsubscribe(consumer)
         self.model.settle(channel.owed, "requeue", by_end=True)
-        self.world.close_channel(self.channels_unacked[number])
+        self.core.close_channel(self.channels_unacked[number])
         self.absorb()
         self.channels_unacked[number] = UnackedDeliveries()
         self.channels[number] = ModelChannel()

@@ -14,7 +14,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.wire.values import Field, Table, array_field, table_field
 from tests.core.core_harness import FakeClient, arguments, longstr
-from tests.core.recorded import DurableWorld, Store, durable_state
+from tests.core.recorded import DurableHarness, Store, durable_state
 
 if TYPE_CHECKING:
     from amqpy.core.consumer import Consumer
@@ -89,51 +89,51 @@ class RecoveryMachine(RuleBasedStateMachine):
         super().__init__()
         self.store = Store()
         self.start()
-        self.store.apply(self.world.facts())
+        self.store.apply(self.core.facts())
         self.steps_since_loss = 0
 
     def start(self, now_ms: int = 0) -> None:
-        self.world = DurableWorld(self.store.records(), now_ms=now_ms)
-        self.admin = self.world.broker.administration
-        self.clients = [self.world.client, FakeClient()]
+        self.core = DurableHarness(self.store.records(), now_ms=now_ms)
+        self.admin = self.core.broker.administration
+        self.clients = [self.core.client, FakeClient()]
         self.consumers: list[Consumer] = []
 
     def attempt(self, operation: Callable[..., object], *given: object, **options: object) -> None:
         """What is refused records nothing; nor does what is done a second time."""
-        before = self.world.journal.changes_count
+        before = self.core.journal.changes_count
         try:
             operation(*given, **options)
         except (AmqpFault, AdministrationError):
-            assert self.world.journal.changes_count == before
-        self.world.settle()
+            assert self.core.journal.changes_count == before
+        self.core.settle()
 
     def declare(self, vhost: str, operation: Callable[..., object], *given: object, **options: object) -> None:
         """Twice: what is there already is not recorded."""
         if not self.enter(vhost):
             return
         self.attempt(operation, *given, **options)
-        before = self.world.journal.changes_count
+        before = self.core.journal.changes_count
         self.attempt(operation, *given, **options)
-        assert self.world.journal.changes_count == before
+        assert self.core.journal.changes_count == before
 
     def enter(self, vhost: str) -> bool:
-        if vhost not in self.world.broker.vhosts:
+        if vhost not in self.core.broker.vhosts:
             return False
-        self.world.vhost = self.world.broker.vhosts[vhost]
+        self.core.vhost = self.core.broker.vhosts[vhost]
         return True
 
     @invariant()
     def a_restart_changes_nothing_durable(self) -> None:
         self.steps_since_loss += 1
-        self.store.apply(self.world.facts())
-        restarted = DurableWorld(self.store.records(), now_ms=self.world.now_ms)
+        self.store.apply(self.core.facts())
+        restarted = DurableHarness(self.store.records(), now_ms=self.core.now_ms)
         assert restarted.facts() == []
-        assert durable_state(restarted.broker, restarted.users) == durable_state(self.world.broker, self.world.users)
+        assert durable_state(restarted.broker, restarted.users) == durable_state(self.core.broker, self.core.users)
 
     @rule()
     @destroys
     def restart(self) -> None:
-        self.start(self.world.now_ms)
+        self.start(self.core.now_ms)
 
     @rule(
         vhost=vhosts,
@@ -164,21 +164,21 @@ class TopologyMachine(RecoveryMachine):
     def furnish(self) -> None:
         """Something to begin with."""
         for name in ("q1", "q2"):
-            self.attempt(self.world.queue, name, durable=True)
+            self.attempt(self.core.queue, name, durable=True)
         for name in ("x1", "x2"):
-            self.attempt(self.world.exchange, name, "fanout", durable=True, auto_delete=name == "x2")
-            self.attempt(self.world.bind, "q1", name)
+            self.attempt(self.core.exchange, name, "fanout", durable=True, auto_delete=name == "x2")
+            self.attempt(self.core.bind, "q1", name)
 
     def source(self, pick: int) -> str:
         """The name of an exchange that is there; most often of one that was declared."""
-        names = [name for name in self.world.vhost.exchanges if not name.startswith("amq.") and name]
+        names = [name for name in self.core.vhost.exchanges if not name.startswith("amq.") and name]
         return [*names, *names, "amq.fanout", "amq.headers", EVENT_EXCHANGE, TRACE_EXCHANGE][
             pick % (2 * len(names) + 4)
         ]
 
     @rule(name=exchanges, kind=kinds, durable=often, auto_delete=flags, internal=flags, arguments=exchange_arguments)
     def declare_exchange(self, name: str, kind: str, **options: Any) -> None:  # noqa: ANN401
-        self.declare("/", self.world.exchange, name, kind, **options)
+        self.declare("/", self.core.exchange, name, kind, **options)
 
     @rule(
         client=picks,
@@ -189,45 +189,45 @@ class TopologyMachine(RecoveryMachine):
         arguments=queue_arguments,
     )
     def declare_queue(self, client: int, name: str, **options: Any) -> None:  # noqa: ANN401
-        self.declare("/", self.world.queue, name, client=self.clients[client % 2], **options)
+        self.declare("/", self.core.queue, name, client=self.clients[client % 2], **options)
 
-    @precondition(lambda self: self.world.vhost.queues)
+    @precondition(lambda self: self.core.vhost.queues)
     @rule(pick=picks, source_pick=picks, key=keys, arguments=binding_arguments)
     def bind_queue(self, pick: int, source_pick: int, key: str, arguments: Table) -> None:
-        names = list(self.world.vhost.queues)
-        self.declare("/", self.world.bind, names[pick % len(names)], self.source(source_pick), key, arguments)
+        names = list(self.core.vhost.queues)
+        self.declare("/", self.core.bind, names[pick % len(names)], self.source(source_pick), key, arguments)
 
     @rule(pick=picks, source_pick=picks, key=keys, arguments=binding_arguments)
     def bind_exchange(self, pick: int, source_pick: int, key: str, arguments: Table) -> None:
-        self.declare("/", self.world.bind_exchange, self.source(pick), self.source(source_pick), key, arguments)
+        self.declare("/", self.core.bind_exchange, self.source(pick), self.source(source_pick), key, arguments)
 
     @rule(pick=picks)
     @destroys
     def unbind(self, pick: int) -> None:
-        bindings = [each for exchange in self.world.vhost.exchanges.values() for each in exchange.bindings.values()]
+        bindings = [each for exchange in self.core.vhost.exchanges.values() for each in exchange.bindings.values()]
         if bindings:
             binding = bindings[pick % len(bindings)]
-            unbind = self.world.unbind if binding.destination_kind == "queue" else self.world.unbind_exchange
+            unbind = self.core.unbind if binding.destination_kind == "queue" else self.core.unbind_exchange
             self.attempt(unbind, binding.destination.name, binding.source.name, binding.routing_key, binding.arguments)
 
     @rule(name=exchanges, if_unused=seldom)
     @destroys
     def delete_exchange(self, name: str, if_unused: bool) -> None:
-        self.attempt(self.world.delete_exchange, name, if_unused=if_unused)
+        self.attempt(self.core.delete_exchange, name, if_unused=if_unused)
 
     @rule(name=queues, if_unused=seldom)
     @destroys
     def delete_queue(self, name: str, if_unused: bool) -> None:
-        self.attempt(self.world.delete_queue, name, if_unused=if_unused)
+        self.attempt(self.core.delete_queue, name, if_unused=if_unused)
 
-    @precondition(lambda self: self.world.vhost.queues)
+    @precondition(lambda self: self.core.vhost.queues)
     @rule(pick=picks)
     def consume(self, pick: int) -> None:
         """Those that are auto-delete come first."""
-        queues = sorted(self.world.vhost.queues.values(), key=lambda queue: not queue.auto_delete)
+        queues = sorted(self.core.vhost.queues.values(), key=lambda queue: not queue.auto_delete)
         queue = queues[pick % len(queues)]
         if queue.owner is None:
-            self.consumers.append(self.world.consume(queue.name, UnackedDeliveries()))
+            self.consumers.append(self.core.consume(queue.name, UnackedDeliveries()))
 
     @precondition(lambda self: self.consumers)
     @rule(pick=picks)
@@ -235,16 +235,16 @@ class TopologyMachine(RecoveryMachine):
     def cancel(self, pick: int) -> None:
         consumer = self.consumers.pop(pick % len(self.consumers))
         if consumer in consumer.queue.consumers:
-            self.world.cancel(consumer)
+            self.core.cancel(consumer)
 
     @rule(pick=picks)
     @destroys
     def lose_connection(self, pick: int) -> None:
-        self.world.lose_connection(self.clients[pick % 2])
+        self.core.lose_connection(self.clients[pick % 2])
 
     @rule(span_ms=st.sampled_from([1, 10, 60]))
     def wait(self, span_ms: int) -> None:
-        self.world.wait(span_ms)
+        self.core.wait(span_ms)
 
 
 class AdministrationMachine(RecoveryMachine):
@@ -253,10 +253,10 @@ class AdministrationMachine(RecoveryMachine):
     @rule(vhost=vhosts)
     def furnish(self, vhost: str) -> None:
         if self.enter(vhost):
-            self.attempt(self.world.queue, "q1", durable=True)
-            self.attempt(self.world.exchange, "x1", "fanout", durable=True)
-            self.attempt(self.world.bind, "q1", "x1")
-            self.attempt(self.world.bind, "q1", "amq.rabbitmq.event", "#")
+            self.attempt(self.core.queue, "q1", durable=True)
+            self.attempt(self.core.exchange, "x1", "fanout", durable=True)
+            self.attempt(self.core.bind, "q1", "x1")
+            self.attempt(self.core.bind, "q1", "amq.rabbitmq.event", "#")
 
     @rule(vhost=vhosts, name=st.sampled_from(["s1", "s2"]), value=values)
     def set_parameter(self, vhost: str, name: str, value: object) -> None:
@@ -306,37 +306,37 @@ class AdministrationMachine(RecoveryMachine):
 
     @rule(name=users, tags=st.lists(st.sampled_from(["a", "b"]), max_size=2))
     def set_user(self, name: str, tags: list[str]) -> None:
-        known = name in {user.name for user in self.world.users}
-        self.attempt(self.world.users.set_tags if known else self.world.users.add_user, name, tags=tags)
+        known = name in {user.name for user in self.core.users}
+        self.attempt(self.core.users.set_tags if known else self.core.users.add_user, name, tags=tags)
 
     @rule(name=users, password=st.sampled_from(["", "secret"]))
     def change_password(self, name: str, password: str) -> None:
-        self.attempt(self.world.users.change_password, name, password)
+        self.attempt(self.core.users.change_password, name, password)
 
     @rule(name=users, vhost=vhosts, given=st.tuples(patterns, patterns, st.sampled_from([".*", "("])))
     def set_permissions(self, name: str, vhost: str, given: tuple[str, str, str]) -> None:
-        self.declare(vhost, self.world.users.set_permissions, name, vhost, *given)
+        self.declare(vhost, self.core.users.set_permissions, name, vhost, *given)
 
     @rule(name=users, limits=st.dictionaries(st.sampled_from(["max-channels", "max-connections"]), picks))
     def set_user_limits(self, name: str, limits: dict[str, int]) -> None:
-        self.declare("/", self.world.users.set_limits, name, limits)
+        self.declare("/", self.core.users.set_limits, name, limits)
 
     @rule(name=users, limit=st.sampled_from([(), ("max-channels",)]))
     @destroys
     def clear_user_limits(self, name: str, limit: tuple[str, ...]) -> None:
-        self.attempt(self.world.users.clear_limits, name, *limit)
+        self.attempt(self.core.users.clear_limits, name, *limit)
 
     @rule(name=users, vhost=vhosts)
     @destroys
     def clear_permissions(self, name: str, vhost: str) -> None:
-        self.attempt(self.world.users.clear_permissions, name, vhost)
+        self.attempt(self.core.users.clear_permissions, name, vhost)
 
     @rule(name=users)
     @destroys
     def delete_user(self, name: str) -> None:
         """Not the last one: a broker without anybody is a new one."""
-        if len(list(self.world.users)) > 1:
-            self.attempt(self.world.users.delete_user, name)
+        if len(list(self.core.users)) > 1:
+            self.attempt(self.core.users.delete_user, name)
 
 
 TestTopology = TopologyMachine.TestCase

@@ -17,7 +17,7 @@ from amqpy.core.consumer import Delivery
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions
 from amqpy.core.unacked import UnackedDeliveries
-from tests.core.core_harness import FakeClient, FakeTarget, World, arguments
+from tests.core.core_harness import CoreHarness, FakeClient, FakeTarget, arguments
 from tests.core.invariants import check_fifo, check_lines
 from tests.core.slices import sliced
 from tests.fifo import as_fifo
@@ -61,31 +61,31 @@ class Slices(RuleBasedStateMachine):
 
         self.stack.enter_context(sliced(units))
         self.stack.enter_context(patch.object(acknowledgements, "Portions", Watched))
-        self.world = World()
+        self.core = CoreHarness()
         self.options = arguments(queue_type=kind, single_active_consumer=single_active)
         self.in_order = kind == "classic"
         self.clients = [Waiter(str(number)) for number in range(3)]
         self.channels_unacked = [UnackedDeliveries() for _ in self.clients]
-        self.world.exchange("x", "fanout")
+        self.core.exchange("x", "fanout")
         for name in NAMES:
             self.declare(name)
-            self.world.publish("", name, *(self.new_body() for _ in range(8)))
+            self.core.publish("", name, *(self.new_body() for _ in range(8)))
         for number, unacked in enumerate(self.channels_unacked[:2]):
-            self.world.consume(NAMES[number % 2], unacked, prefetch=5)
+            self.core.consume(NAMES[number % 2], unacked, prefetch=5)
 
     def teardown(self) -> None:
-        if hasattr(self, "world"):
-            self.world.settle()
+        if hasattr(self, "core"):
+            self.core.settle()
             for unacked in self.channels_unacked:
-                self.world.close_channel(unacked)
-            self.world.settle()
+                self.core.close_channel(unacked)
+            self.core.settle()
             self.everything_is_somewhere_once()
-            assert not self.world.broker.scheduler.jobs
+            assert not self.core.broker.scheduler.jobs
         self.stack.close()
 
     def declare(self, name: str) -> None:
-        self.world.queue(name, durable=True, arguments=self.options)
-        self.world.bind(name, "x")
+        self.core.queue(name, durable=True, arguments=self.options)
+        self.core.bind(name, "x")
 
     def new_body(self) -> str:
         self.published += 1
@@ -95,7 +95,7 @@ class Slices(RuleBasedStateMachine):
 
     def turn(self, number: int) -> bool:
         """Whether it is a client that may be heard; then its turn begins."""
-        jobs = self.world.broker.scheduler.jobs
+        jobs = self.core.broker.scheduler.jobs
         if self.clients[number].waits:
             return False
         jobs.begin_turn()
@@ -103,26 +103,26 @@ class Slices(RuleBasedStateMachine):
         return True
 
     def end_turn(self) -> None:
-        self.world.broker.scheduler.jobs.client = None
-        self.world.broker.settle()
+        self.core.broker.scheduler.jobs.client = None
+        self.core.broker.settle()
 
     @rule(count=st.integers(1, 4))
     def work(self, count: int) -> None:
         for _ in range(count):
-            self.world.broker.work()
+            self.core.broker.work()
 
     @rule()
     def finish(self) -> None:
-        self.world.settle()
+        self.core.settle()
 
     # --- what clients do
 
     @rule(name=queues, count=st.integers(1, 5))
     def publish(self, name: str, count: int) -> None:
-        queue = self.world.vhost.queues.get(name)
+        queue = self.core.vhost.queues.get(name)
         for _ in range(count if queue else 0):
             assert queue is not None
-            queue.publish(Message(self.world.route("", name).address, self.header(), self.new_body().encode()))
+            queue.publish(Message(self.core.route("", name).address, self.header(), self.new_body().encode()))
         self.end_turn()
 
     def header(self) -> bytes:
@@ -130,10 +130,10 @@ class Slices(RuleBasedStateMachine):
 
     @rule(number=numbers, name=queues, prefetch=st.integers(0, 4))
     def consume(self, number: int, name: str, prefetch: int) -> None:
-        if name in self.world.vhost.queues and self.turn(number):
-            self.world.broker.consume(
+        if name in self.core.vhost.queues and self.turn(number):
+            self.core.broker.consume(
                 self.clients[number],
-                self.world.vhost,
+                self.core.vhost,
                 name,
                 self.channels_unacked[number],
                 FakeTarget(),
@@ -149,7 +149,7 @@ class Slices(RuleBasedStateMachine):
     def cancel(self, number: int) -> None:
         consumers = self.channels_unacked[number].consumers
         if consumers and self.turn(number):
-            self.world.broker.cancel(self.world.vhost, next(iter(consumers)))
+            self.core.broker.cancel(self.core.vhost, next(iter(consumers)))
             self.end_turn()
 
     @precondition(lambda self: any(unacked.by_tag for unacked in self.channels_unacked))
@@ -163,7 +163,7 @@ class Slices(RuleBasedStateMachine):
         if verdict in {"ack", "drop"}:
             self.dropped |= {body_of(owed) for each, owed in unacked.by_tag.items() if each <= tag}
         taken = unacked.take_many(tag, multiple=True)
-        broker = self.world.broker
+        broker = self.core.broker
         if verdict == "ack":
             broker.acknowledge(taken)
         elif verdict == "drop":
@@ -176,40 +176,40 @@ class Slices(RuleBasedStateMachine):
     def close(self, number: int) -> None:
         """And a new channel in its place."""
         if self.turn(number):
-            broker = self.world.broker
-            broker.scheduler.jobs.do(broker.close_channel(self.world.vhost, self.channels_unacked[number], []))
+            broker = self.core.broker
+            broker.scheduler.jobs.do(broker.close_channel(self.core.vhost, self.channels_unacked[number], []))
             self.end_turn()
             self.channels_unacked.append(self.channels_unacked[number])
             self.channels_unacked[number] = UnackedDeliveries()
 
     @rule(number=numbers, name=queues)
     def purge(self, number: int, name: str) -> None:
-        if name in self.world.vhost.queues and self.turn(number):
-            self.dropped.update(self.world.ready(name))
-            self.world.broker.topology.purge_queue(self.clients[number], self.world.vhost, name)
+        if name in self.core.vhost.queues and self.turn(number):
+            self.dropped.update(self.core.ready(name))
+            self.core.broker.topology.purge_queue(self.clients[number], self.core.vhost, name)
             self.end_turn()
 
     @rule(number=numbers, name=queues)
     def delete(self, number: int, name: str) -> None:
-        queue = self.world.vhost.queues.get(name)
+        queue = self.core.vhost.queues.get(name)
         if queue is not None and self.turn(number):
             there = [*(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()), *self.held()]
-            self.dropped.update(self.world.ready(name), (body_of(owed) for owed in there if owed[0] is queue))
-            self.world.broker.topology.delete_queue(
-                self.clients[number], self.world.vhost, name, if_unused=False, if_empty=False
+            self.dropped.update(self.core.ready(name), (body_of(owed) for owed in there if owed[0] is queue))
+            self.core.broker.topology.delete_queue(
+                self.clients[number], self.core.vhost, name, if_unused=False, if_empty=False
             )
             self.end_turn()
 
     @rule(name=queues)
     def declare_again(self, name: str) -> None:
-        if name not in self.world.vhost.queues:
+        if name not in self.core.vhost.queues:
             self.declare(name)
 
     @rule(limit=st.integers(1, 4))
     def limit(self, limit: int) -> None:
         """A policy that lets none expire and drops none: it is only applied to all queues, bit by bit."""
-        self.world.broker.scheduler.jobs.begin_turn()
-        self.world.broker.administration.set_policy("/", "p", ".*", {"max-length": 1000 + limit})
+        self.core.broker.scheduler.jobs.begin_turn()
+        self.core.broker.administration.set_policy("/", "p", ".*", {"max-length": 1000 + limit})
         self.end_turn()
 
     # --- what must hold
@@ -219,20 +219,20 @@ class Slices(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_somewhere_once(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "core"):
             return
         debts = [*(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()), *self.held()]
         unacked = Counter(owed[0] for owed in debts)
         places = Counter(body_of(owed) for owed in debts if not owed[0].deleted)
-        for name, queue in self.world.vhost.queues.items():
-            ready = self.world.ready(name)
+        for name, queue in self.core.vhost.queues.items():
+            ready = self.core.ready(name)
             assert queue.ready_count == len(ready)
             assert queue.unacked_count == unacked[queue]
             if self.in_order:
                 assert ready == sorted(ready)
             check_fifo(as_fifo(queue).ready)
             check_lines(queue)
-            assert queue.is_held <= bool(self.world.broker.scheduler.jobs)
+            assert queue.is_held <= bool(self.core.broker.scheduler.jobs)
             if not queue.is_held:
                 assert not (
                     queue.ready_count

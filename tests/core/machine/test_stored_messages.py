@@ -19,7 +19,7 @@ from amqpy.wire.values import Field
 from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
 from tests.core.machine.test_stored_queues import TINY
-from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.stored_harness import Kept, StoredHarness, check_store, in_store, to_be_kept
 
 RETRYING: dict[str, Any] = {
     "queue_type": "quorum",
@@ -56,7 +56,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.patches = [patch.multiple(paged_fifo, **TINY), patch.object(journal, "RESTING_LANES", 0)]
         for each in self.patches:
             each.start()
-        self.world = StoredWorld("rabbitmq-4")
+        self.core = StoredHarness("rabbitmq-4")
         self.channels_unacked = [UnackedDeliveries(), UnackedDeliveries()]
         self.answered: list[Delivery] = []
         self.count = 0
@@ -68,35 +68,35 @@ class MessageMachine(RuleBasedStateMachine):
             each.stop()
 
     def declare_all(self) -> None:
-        self.world.exchange("x", "fanout", durable=True)
+        self.core.exchange("x", "fanout", durable=True)
         self.declare_exchange()
         for name in QUEUES:
             if name != "sometimes":
                 self.declare(name)
-        self.world.bind("retrying", "x")
+        self.core.bind("retrying", "x")
         self.bind()
 
     def declare_exchange(self) -> None:
-        self.world.exchange("later", "x-delayed-message", durable=True, arguments={"x-delayed-type": longstr("direct")})
+        self.core.exchange("later", "x-delayed-message", durable=True, arguments={"x-delayed-type": longstr("direct")})
 
     def bind(self) -> None:
-        for name in sorted({"plain", "priorities", "once"} & set(self.world.vhost.queues)):
-            self.world.bind(name, "later", name)
+        for name in sorted({"plain", "priorities", "once"} & set(self.core.vhost.queues)):
+            self.core.bind(name, "later", name)
 
     @rule(name=names)
     def declare(self, name: str) -> None:
-        if name not in self.world.vhost.queues:
+        if name not in self.core.vhost.queues:
             is_ours = name == "transient"
-            self.world.queue(name, durable=not is_ours, exclusive=is_ours, arguments=arguments(**QUEUES[name]))
+            self.core.queue(name, durable=not is_ours, exclusive=is_ours, arguments=arguments(**QUEUES[name]))
 
     def debts(self) -> list[Delivery]:
         return [owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()] + self.answered
 
     @invariant()
     def the_store_has_it_all(self) -> None:
-        check_store(self.world.broker, self.debts())
-        self.world.catch_up()
-        check_invariants(self.world.broker, self.channels_unacked, self.answered)
+        check_store(self.core.broker, self.debts())
+        self.core.catch_up()
+        check_invariants(self.core.broker, self.channels_unacked, self.answered)
 
     # --- messages
 
@@ -130,22 +130,22 @@ class MessageMachine(RuleBasedStateMachine):
         header = content_header(headers, **properties)
         for _ in range(count):
             self.count += 1
-            self.world.send(exchange, (name, *copies), header, f"m{self.count}", ttl_ms=ttl_ms)
+            self.core.send(exchange, (name, *copies), header, f"m{self.count}", ttl_ms=ttl_ms)
 
     @rule(milliseconds=st.sampled_from([1, 10, 30, 100, 200_000]))
     def wait(self, milliseconds: int) -> None:
-        self.world.advance(milliseconds)
+        self.core.advance(milliseconds)
 
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom)
     def get(self, name: str, number: int, no_ack: bool) -> None:
-        if name in self.world.vhost.queues:
-            self.world.get(name, self.channels_unacked[number], no_ack=no_ack)
+        if name in self.core.vhost.queues:
+            self.core.get(name, self.channels_unacked[number], no_ack=no_ack)
 
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom, prefetch=st.integers(0, 3))
     def consume(self, name: str, number: int, no_ack: bool, prefetch: int) -> None:
-        queue = self.world.vhost.queues.get(name)
+        queue = self.core.vhost.queues.get(name)
         if queue is not None and not queue.consumers:
-            self.world.consume(name, self.channels_unacked[number], FakeTarget(), no_ack=no_ack, prefetch=prefetch)
+            self.core.consume(name, self.channels_unacked[number], FakeTarget(), no_ack=no_ack, prefetch=prefetch)
 
     @precondition(lambda self: any(unacked.by_tag for unacked in self.channels_unacked))
     @rule(
@@ -157,52 +157,52 @@ class MessageMachine(RuleBasedStateMachine):
         unacked = max(self.channels_unacked, key=lambda unacked: len(unacked.by_tag))
         tag = list(unacked.by_tag)[pick % len(unacked.by_tag)]
         if verdict == "ack":
-            self.world.ack(unacked, tag, multiple=multiple)
+            self.core.ack(unacked, tag, multiple=multiple)
         elif verdict == "drop":
-            self.world.nack(unacked, tag, multiple=multiple, requeue=False)
+            self.core.nack(unacked, tag, multiple=multiple, requeue=False)
         elif verdict == "later":
             # In a transaction.
             self.answered += [owed for _, owed in unacked.take(tag, multiple)]
         else:
-            self.world.nack(unacked, tag, multiple=multiple, way=verdict)  # type: ignore[arg-type]
+            self.core.nack(unacked, tag, multiple=multiple, way=verdict)  # type: ignore[arg-type]
 
     @precondition(lambda self: self.answered)
     @rule()
     def commit(self) -> None:
         taken, self.answered = self.answered, []
-        self.world.broker.acknowledge(list(enumerate(taken)))
-        self.world.broker.settle()
+        self.core.broker.acknowledge(list(enumerate(taken)))
+        self.core.broker.settle()
 
     @rule(name=names, is_whole=st.booleans())
     def empty(self, name: str, is_whole: bool) -> None:
-        if name not in self.world.vhost.queues:
+        if name not in self.core.vhost.queues:
             return
         if is_whole:
-            self.world.delete_queue(name)
+            self.core.delete_queue(name)
         else:
-            self.world.broker.topology.purge_queue(self.world.client, self.world.vhost, name)
+            self.core.broker.topology.purge_queue(self.core.client, self.core.vhost, name)
 
     @rule()
     @precondition(lambda self: self.count > 20)
     def delete_exchange(self) -> None:
-        self.world.delete_exchange("later")
+        self.core.delete_exchange("later")
         self.declare_exchange()
         self.bind()
 
     # --- the store
 
     @rule()
-    @precondition(lambda self: self.world.journal.has_work)
+    @precondition(lambda self: self.core.journal.has_work)
     def take(self) -> None:
-        self.world.take()
-        kept = to_be_kept(self.world.broker, self.debts())
+        self.core.take()
+        kept = to_be_kept(self.core.broker, self.debts())
         self.taken = {key: each for key, each in kept.items() if not each.is_transient}
 
     @rule()
-    @precondition(lambda self: self.world.journal.writing is not None)
+    @precondition(lambda self: self.core.journal.writing is not None)
     def write(self) -> None:
-        self.world.write()
-        found = self.world.would_be(shift_ms=1000).broker
+        self.core.write()
+        found = self.core.would_be(shift_ms=1000).broker
         assert in_store(found, pending=False) == self.taken
         check_store(found, ())
         self.taken = None
@@ -212,14 +212,14 @@ class MessageMachine(RuleBasedStateMachine):
     def restart(self, is_clean: bool, after_ms: int) -> None:
         if is_clean:
             for unacked in self.channels_unacked:
-                self.world.close_channel(unacked)
-            self.world.broker.requeue(list(enumerate(self.answered)), "down")
-            self.world.catch_up()
+                self.core.close_channel(unacked)
+            self.core.broker.requeue(list(enumerate(self.answered)), "down")
+            self.core.catch_up()
         self.channels_unacked = [UnackedDeliveries(), UnackedDeliveries()]
         self.answered = []
         self.taken = None
-        self.world = self.world.restart(is_clean=is_clean, after_ms=after_ms, shift_ms=-7)
-        self.world.catch_up()
+        self.core = self.core.restart(is_clean=is_clean, after_ms=after_ms, shift_ms=-7)
+        self.core.catch_up()
         self.declare_all()
 
 

@@ -15,7 +15,7 @@ from tests.core.machine.counts import ModelCounts
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
-from tests.core.stored_harness import Kept, StoredWorld, check_store, in_store, to_be_kept
+from tests.core.stored_harness import Kept, StoredHarness, check_store, in_store, to_be_kept
 
 TINY: dict[str, Any] = {"WINDOW_MESSAGES": 3, "WINDOW_BYTES": 100, "PAGE_MESSAGES": 2, "PAGE_BYTES": 50}
 
@@ -33,16 +33,16 @@ class StoredQueueMachine(QueueMachine):
         for each in self.patches:
             each.stop()
 
-    def make_world(self) -> StoredWorld:
-        return StoredWorld(PROFILE)
+    def make_core(self) -> StoredHarness:
+        return StoredHarness(PROFILE)
 
     @property
-    def stored(self) -> StoredWorld:
-        return cast("StoredWorld", self.world)
+    def stored(self) -> StoredHarness:
+        return cast("StoredHarness", self.core)
 
     def kept(self) -> dict[int, Kept]:
         debts = [owed for unacked in self.channels_unacked for owed in unacked.by_tag.values()]
-        return {key: kept for key, kept in to_be_kept(self.world.broker, debts).items() if not kept.is_transient}
+        return {key: kept for key, kept in to_be_kept(self.core.broker, debts).items() if not kept.is_transient}
 
     # --- batches
 
@@ -69,7 +69,7 @@ class StoredQueueMachine(QueueMachine):
     def stop_and_start(self) -> None:
         for number in range(len(self.channels)):
             self.leave(number)
-        self.world.catch_up()
+        self.core.catch_up()
         self.absorb()
         self.start_again(is_clean=True)
 
@@ -101,8 +101,8 @@ class StoredQueueMachine(QueueMachine):
             queue.ready = [copy for copy in queue.ready if survives(queue, copy.persistent)]
         kinds = {name: watched(kind, self.log) for name, kind in QUEUE_TYPES.items()}
         with patch.dict(QUEUE_TYPES, kinds):
-            self.world = self.stored.restart(is_clean=is_clean)
-        watch(self.world.vhost, self.log)
+            self.core = self.stored.restart(is_clean=is_clean)
+        watch(self.core.vhost, self.log)
         self.channels_unacked = [UnackedDeliveries() for _ in self.channels_unacked]
         self.channels = [ModelChannel() for _ in self.channels]
 

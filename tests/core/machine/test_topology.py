@@ -53,7 +53,7 @@ class TopologyMachine(QueueMachine):
 
     def expect(self, fault: type[AmqpFault] | None, connection: int, operation: Callable[[], Any]) -> Any:  # noqa: ANN401
         """Runs an operation of a connection that must be refused in this way, or not at all."""
-        self.world.client = self.clients[connection]
+        self.core.client = self.clients[connection]
         with pytest.raises(fault) if fault else nullcontext():
             return operation()
         return None
@@ -69,11 +69,11 @@ class TopologyMachine(QueueMachine):
 
     @invariant()
     def the_topology_is_as_the_model_says(self) -> None:
-        vhost, topology = self.world.vhost, self.model.topology
+        vhost, topology = self.core.vhost, self.model.topology
         assert set(vhost.exchanges) - {"", *PREDECLARED, EVENT_EXCHANGE} == set(topology.exchanges)
         found = [
             ModelBinding(source, kind == "queue", destination, key, bool(arguments))
-            for source, kind, destination, key, arguments in self.world.snapshot()["bindings"]  # type: ignore[attr-defined]
+            for source, kind, destination, key, arguments in self.core.snapshot()["bindings"]  # type: ignore[attr-defined]
         ]
         assert len(found) == len(topology.bindings)
         assert set(found) == set(topology.bindings)
@@ -82,7 +82,7 @@ class TopologyMachine(QueueMachine):
 
     @invariant()
     def remembered_routes_are_right(self) -> None:
-        vhost = self.world.vhost
+        vhost = self.core.vhost
         for client in self.clients:
             for route in vhost.router.remembered(client.user_name).values():
                 if route.targets is None:
@@ -121,7 +121,7 @@ class TopologyMachine(QueueMachine):
             fault = ResourceLocked
         elif queue.auto_delete != auto_delete:
             fault = PreconditionFailed
-        self.expect(fault, connection, lambda: self.world.queue(name, exclusive=exclusive, auto_delete=auto_delete))
+        self.expect(fault, connection, lambda: self.core.queue(name, exclusive=exclusive, auto_delete=auto_delete))
 
     @rule(connection=connections, name=names, if_unused=st.booleans(), if_empty=st.booleans())
     @destroys
@@ -136,7 +136,7 @@ class TopologyMachine(QueueMachine):
                 count = len(queue.ready)
                 self.model.remove(queue)
         deleted = self.expect(
-            fault, connection, lambda: self.world.delete_queue(name, if_unused=if_unused, if_empty=if_empty)
+            fault, connection, lambda: self.core.delete_queue(name, if_unused=if_unused, if_empty=if_empty)
         )
         assert fault or deleted == count
 
@@ -144,7 +144,7 @@ class TopologyMachine(QueueMachine):
     @destroys
     def purge_queue(self, connection: int, name: str) -> None:
         fault = self.queue_fault(connection, name)
-        broker, client, vhost = self.world.broker, self.clients[connection], self.world.vhost
+        broker, client, vhost = self.core.broker, self.clients[connection], self.core.vhost
         count = self.expect(fault, connection, lambda: broker.topology.purge_queue(client, vhost, name))
         if fault is None:
             assert count == len(self.model.queues[name].ready)
@@ -159,7 +159,7 @@ class TopologyMachine(QueueMachine):
         self.expect(
             None if existing == wanted else PreconditionFailed,
             0,
-            lambda: self.world.exchange(name, kind, auto_delete=auto_delete, arguments=arguments),
+            lambda: self.core.exchange(name, kind, auto_delete=auto_delete, arguments=arguments),
         )
 
     @rule(name=exchange_names, if_unused=st.booleans())
@@ -167,7 +167,7 @@ class TopologyMachine(QueueMachine):
     def delete_exchange(self, name: str, if_unused: bool) -> None:
         used = any(binding.source == name for binding in self.model.topology.bindings)
         fault = PreconditionFailed if if_unused and used else None
-        self.expect(fault, 0, lambda: self.world.delete_exchange(name, if_unused=if_unused))
+        self.expect(fault, 0, lambda: self.core.delete_exchange(name, if_unused=if_unused))
         if fault is None and name in self.model.topology.exchanges:
             self.model.topology.delete_exchange(name)
 
@@ -202,12 +202,12 @@ class TopologyMachine(QueueMachine):
             fault = NotFound
         elif to_queue:
             fault = self.queue_fault(connection, queue)
-        world = self.world
+        core = self.core
         operation = {
-            (True, True): world.bind,
-            (True, False): world.unbind,
-            (False, True): world.bind_exchange,
-            (False, False): world.unbind_exchange,
+            (True, True): core.bind,
+            (True, False): core.unbind,
+            (False, True): core.bind_exchange,
+            (False, False): core.unbind_exchange,
         }[to_queue, binds]
         arguments = headers_of(wants_header)
         self.expect(fault, connection, lambda: operation(destination, source, key, arguments))
@@ -232,14 +232,14 @@ class TopologyMachine(QueueMachine):
                 copy = Copy(body, key, 0, None, None, has_header=has_header)
                 self.model.letters.append(Letter(copy, exchange))
         headers = headers_of(has_header)
-        self.expect(fault, connection, lambda: self.world.publish(exchange, key, *bodies, headers=headers))
+        self.expect(fault, connection, lambda: self.core.publish(exchange, key, *bodies, headers=headers))
 
     @rule(number=channels, name=names, no_ack=st.booleans())
     def get(self, number: int, name: str, no_ack: bool) -> None:
         name = self.existing(name)
         connection = number // CHANNELS
         if fault := self.queue_fault(connection, name):
-            self.expect(fault, connection, lambda: self.world.get(name, self.channels_unacked[number]))
+            self.expect(fault, connection, lambda: self.core.get(name, self.channels_unacked[number]))
         else:
             self.expect(None, connection, lambda: super(TopologyMachine, self).get(number, name, no_ack=no_ack))
 
@@ -266,7 +266,7 @@ class TopologyMachine(QueueMachine):
         consumer = self.expect(
             fault,
             connection,
-            lambda: self.world.consume(
+            lambda: self.core.consume(
                 name, self.channels_unacked[number], target, no_ack=no_ack, exclusive=exclusive, prefetch=prefetch
             ),
         )
@@ -289,7 +289,7 @@ class TopologyMachine(QueueMachine):
         waiting = [consumer for consumer in self.model.consumers if not consumer.reading]
         consumer = waiting[pick % len(waiting)]
         self.let_read(consumer, True)
-        self.world.resume(self.ends[consumer])
+        self.core.resume(self.ends[consumer])
 
     def let_read(self, consumer: ModelConsumer, reading: bool) -> None:
         (target,) = [each for each, mine in self.model.targets.items() if mine is consumer]
@@ -298,7 +298,7 @@ class TopologyMachine(QueueMachine):
     @rule(number=channels, limit=st.integers(0, 3))
     def set_global_prefetch(self, number: int, limit: int) -> None:
         self.channels[number].set_limit(limit)
-        self.world.limit(self.channels_unacked[number], limit)
+        self.core.limit(self.channels_unacked[number], limit)
 
     # --- answering
 
@@ -316,9 +316,9 @@ class TopologyMachine(QueueMachine):
         tag = 0 if tag_pick is None else sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = channel.covered(tag, multiple)
         operation: Callable[[], object] = {
-            "ack": lambda: self.world.ack(unacked, tag, multiple=multiple),
-            "drop": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=False),
-            "requeue": lambda: self.world.nack(unacked, tag, multiple=multiple, requeue=True),
+            "ack": lambda: self.core.ack(unacked, tag, multiple=multiple),
+            "drop": lambda: self.core.nack(unacked, tag, multiple=multiple, requeue=False),
+            "requeue": lambda: self.core.nack(unacked, tag, multiple=multiple, requeue=True),
             "later": lambda: self.answer_later(number, tag, multiple=multiple),
         }[verdict]
         answered = {each: channel.owed.pop(each) for each in covered or ()}
@@ -344,10 +344,10 @@ class TopologyMachine(QueueMachine):
         taken = self.take_pending(number)
         if verdict == "ack":
             self.channels_unacked[number].counts.withdrawn -= len(taken)
-            self.world.broker.acknowledge(taken)
+            self.core.broker.acknowledge(taken)
         else:
-            self.world.broker.requeue(taken, "nack")
-        self.world.broker.settle()
+            self.core.broker.requeue(taken, "nack")
+        self.core.broker.settle()
 
     @precondition(lambda self: any(channel.pending for channel in self.channels))
     @rule(pick=picks)
@@ -375,7 +375,7 @@ class TopologyMachine(QueueMachine):
         channel = self.channels[number]
         self.model.settle(channel.owed, "requeue")
         channel.owed = {}
-        self.world.recover(self.channels_unacked[number])
+        self.core.recover(self.channels_unacked[number])
 
     # --- endings
 
@@ -396,7 +396,7 @@ class TopologyMachine(QueueMachine):
             self.leave(number)
         for queue in [each for each in self.model.queues.values() if each.owner == connection]:
             self.model.remove(queue)
-        self.world.lose_connection(self.clients[connection])
+        self.core.lose_connection(self.clients[connection])
         self.clients[connection] = FakeClient(self.clients[connection].user_name)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interop.clients.libraries import amqp091_go
-from interop.clients.libraries.amqp091_go.library import GO
+from interop.clients.libraries.amqp091_go.library import FLAKY, GO
 from interop.clients.library import Installed, Library, Program, Suite
 
 SUCCESSOR = Path(amqp091_go.__path__[0])
@@ -26,6 +26,7 @@ LIBRARY = Library(
             command=(*GO, "test", "-tags", "integration", "-count=1", "-json", "."),
             environment={"AMQP_URL": "{url}"},
             report="go",
+            flaky=FLAKY,
         ),
     ),
 )

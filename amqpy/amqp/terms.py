@@ -1,0 +1,58 @@
+"""The two ends of a connection, and what they agreed on in the handshake.
+
+Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader`: the record `connection`.
+"""
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from amqpy.amqp.handshake import AMQP_0_9_1, Version, connection_name
+
+if TYPE_CHECKING:
+    from amqpy.config import Config
+    from amqpy.wire.values import Table
+
+
+class Peer(NamedTuple):
+    """The two ends of a transport."""
+
+    name: str = ""
+    """`peer:port -> host:port`"""
+    peer_host: str = ""
+    peer_port: int = 0
+    host: str = ""
+    port: int = 0
+
+
+NO_PEER: Final = Peer()
+
+
+class Terms:
+    """The facts about one connection, which the handshake fills in step by step."""
+
+    def __init__(self, peer: Peer, pid: str, connected_at_ms: int, config: "Config") -> None:
+        self.peer = peer
+        self.pid = pid
+        """A name that no other connection or channel ever had."""
+        self.connected_at_ms = connected_at_ms
+        """In the time of Unix."""
+        self.use_version(AMQP_0_9_1)
+        self.client_properties: Table = {}
+        self.capabilities: frozenset[str] = frozenset()
+        """The capabilities of the client that count."""
+        self.mechanism_name = ""
+        self.frame_max = config.frame_max
+        self.channel_max = config.channel_max
+        self.heartbeat_s = 0
+
+    def use_version(self, version: Version) -> None:
+        """Sets the version of AMQP that is spoken, and its methods."""
+        self.version = version
+        self.methods = version.methods
+
+    def client_can(self, capability: str) -> bool:
+        return capability in self.capabilities
+
+    @property
+    def given_name(self) -> str | None:
+        """The name that the application gave the connection; None without one."""
+        return connection_name(self.client_properties)
