@@ -256,6 +256,7 @@ class Broker(Acknowledgements):
             arguments=arguments,
             priority=priority,
         )
+        consumer.prefetch = prefetch
         if vhost.tracer is not None:
             vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)

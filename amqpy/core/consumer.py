@@ -56,6 +56,9 @@ class DeliveryQueue(Protocol):
     def returns_in_turn(self) -> bool:
         """True if a channel that ends requeues in the order in which its consumers began, not in that of their tags."""
 
+    def is_persistent(self, message: Message) -> bool:
+        """True if the message survives a restart there."""
+
     def level_of(self, message: Message) -> int:
         """The priority level of the message; the highest is delivered first."""
 
@@ -91,6 +94,10 @@ class ConsumedQueue(DeliveryQueue, Protocol):
     @property
     def is_patient(self) -> bool:
         """True if a message may as well stay there as wait to be read by the consumer."""
+
+    @property
+    def active_consumer(self) -> "Consumer | None":
+        """The single active consumer, where the queue has one."""
 
     def line_up(self, consumer: "Consumer") -> None:
         """Is told that a consumer that was blocked can take messages."""
@@ -140,6 +147,7 @@ class Consumer:
         "is_blocked",
         "no_ack",
         "number",
+        "prefetch",
         "priority",
         "queue",
         "sent_no_ack",
@@ -170,6 +178,8 @@ class Consumer:
         self.exclusive = exclusive
         self.granted = self.credit = UNLIMITED if no_ack or not prefetch else prefetch
         """Its prefetch, and what is left of it: messages that may be delivered before one is acknowledged."""
+        self.prefetch = 0
+        """The prefetch that basic.qos set; 0 is none."""
         self.arguments = arguments
         self.priority = priority
         self.number = 0

@@ -172,6 +172,9 @@ class _Returned(DeliveryQueue):
     is_held = False
     settled_count = 0
 
+    def is_persistent(self, message: Message) -> bool:
+        return False
+
     def level_of(self, message: Message) -> int:
         return 0
 

@@ -11,12 +11,27 @@ Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for wh
 """
 
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeAlias, TypeVar
+from operator import add
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 Name = TypeVar("Name", str, tuple[str, str])
 
 Counts: TypeAlias = dict[str, int]
 """Counters by RabbitMQ's names."""
+
+
+class Sizes(NamedTuple):
+    """The size of some messages: bytes of their bodies."""
+
+    bytes: int = 0
+    ram_bytes: int = 0
+    """Of those that are in memory."""
+    persistent: int = 0
+    """The number of persistent messages, in a durable queue."""
+    persistent_bytes: int = 0
+
+    def plus(self, other: "Sizes") -> "Sizes":
+        return Sizes(*map(add, self, other))
 
 
 class QueueCounts:

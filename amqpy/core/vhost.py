@@ -161,6 +161,10 @@ class Vhost:
                 self.router.forget()
             yield RULE_UNITS
 
+    def settle_counts(self) -> None:
+        """Brings the counters of its exchanges up to date."""
+        self.router.settle_counts()
+
     def begin_channel(self, channel: OpenChannel) -> None:
         self.channels[channel] = None
         self.channel_totals.begin(channel, channel.message_stats)

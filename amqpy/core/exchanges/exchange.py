@@ -81,6 +81,9 @@ class ExchangeHost(Protocol):
     def publish(self, exchange: "Exchange", message: Message) -> object:
         """Publishes a message of the broker's own."""
 
+    def settle_counts(self) -> None:
+        """Brings the counters of its exchanges up to date."""
+
 
 class Exchange:
     """An exchange of a vhost and the bindings it is the source of."""

@@ -25,6 +25,7 @@ from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
 from amqpy.wire.properties import headers_of
 
@@ -171,6 +172,28 @@ class FifoQueue(Queue):
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, PriorityFifo) else self.ready
+
+    def is_persistent(self, message: Message) -> bool:
+        return self.keeps_all or (self.durable and message.persistent)
+
+    def ready_sizes(self) -> Sizes:
+        sizes = Sizes()
+        for fifo in self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,):
+            sizes = sizes.plus(self._sizes_of(fifo))
+        return sizes
+
+    def _sizes_of(self, fifo: ReadyFifo[Message]) -> Sizes:
+        sizes = [len(message.body) for message in fifo.items_in_memory()]
+        kept = [len(message.body) for message in fifo.items_in_memory() if self.is_persistent(message)]
+        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept))
+        if not isinstance(fifo, PagedFifo):
+            return in_memory
+        on_disk = Sizes(fifo.size - in_memory.bytes, 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
+        return in_memory.plus(on_disk)
+
+    @property
+    def active_consumer(self) -> Consumer | None:
+        return self.dispatch.active
 
     # --- messages in
 

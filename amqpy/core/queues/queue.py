@@ -22,7 +22,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.expiry import QueueExpiry
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.scheduler import Scheduler
-from amqpy.core.statistics import Counts, QueueCounts, delivery_stats
+from amqpy.core.statistics import Counts, QueueCounts, Sizes, delivery_stats
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -143,6 +143,14 @@ class Queue(ABC):
         publish = taken + counts.refused + counts.duplicates - counts.of_broker
         return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
 
+    @abstractmethod
+    def ready_sizes(self) -> Sizes:
+        """The size of the ready messages. It takes long where very many are in memory."""
+
+    @abstractmethod
+    def is_persistent(self, message: Message) -> bool:
+        """True if the message survives a restart here."""
+
     def lasting_stats(self) -> dict[tuple[str, str], int]:
         """The counters that metrics show by type of queue, and that outlive the queue."""
         stats = self.message_stats()
@@ -177,6 +185,11 @@ class Queue(ABC):
         return False
 
     # --- consumers
+
+    @property
+    @abstractmethod
+    def active_consumer(self) -> Consumer | None:
+        """The single active consumer, where the queue has one."""
 
     def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:  # noqa: B027 (a queue may be consumed from)
         """Raises the fault that refuses a consumer of this channel."""
