@@ -295,7 +295,12 @@ class CoreHarness:
         refused = []
         for body in bodies:
             message = kind(route.address, header, body.encode(), expires_at_ms)
-            if deliver(targets_of(self.vhost, route, message, NOBODY), message):
+            targets = targets_of(self.vhost, route, message, NOBODY)
+            if targets is route.targets:
+                route.count += 1
+            else:
+                route.exchange.count_published(targets)
+            if deliver(targets, message):
                 refused.append(body)
         self.settle()
         return refused

@@ -311,6 +311,10 @@ class QueueModel:
             found = self.route(letter.exchange, letter.copy.key, letter.copy.has_header)
             circles = set() if letter.reason in {"", "rejected"} else circles_of(letter.copy.deaths)
             letter.targets = sorted(found - circles)
+            if not letter.reason and letter.exchange:
+                exchange = self.topology.exchanges[letter.exchange]
+                exchange.published_in += 1
+                exchange.published_out += len(letter.targets)
         return letter.targets
 
     def route(self, exchange: str, key: str, has_header: bool) -> set[str]:

@@ -13,7 +13,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
 from tests.core.core_harness import CoreHarness, arguments, longstr
 from tests.core.invariants import check_invariants
-from tests.core.machine.counts import check_channel, check_queue
+from tests.core.machine.counts import check_channel, check_exchange, check_queue, check_sizes
 from tests.core.machine.model import (
     Copy,
     Debt,
@@ -147,6 +147,9 @@ class QueueMachine(RuleBasedStateMachine):
             assert queues[name].unacked_count == len(queue.owed)
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
             check_queue(queues[name], queue.counts)
+            check_sizes(queues[name], self.debts(), queue.ready, queue.owed)
+        for name, exchange in self.model.topology.exchanges.items():
+            check_exchange(self.core.vhost, name, exchange.published_in, exchange.published_out)
         for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
             assert list(unacked.by_tag) == sorted(channel.owed)
             assert unacked.last_tag == channel.last_tag
@@ -155,6 +158,9 @@ class QueueMachine(RuleBasedStateMachine):
         for target, consumer in self.model.targets.items():
             assert target.cancellations == (consumer in self.model.cancelled)
         check_invariants(self.core.broker, self.channels_unacked, self.answered())
+
+    def debts(self) -> list[Delivery]:
+        return [*self.answered(), *(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values())]
 
     def answered(self) -> list[Delivery]:
         """In transactions that go on."""

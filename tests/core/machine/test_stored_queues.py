@@ -90,6 +90,8 @@ class StoredQueueMachine(QueueMachine):
         self.taken = None
         self.model.consumers.clear()
         self.ends.clear()
+        for exchange in self.model.topology.exchanges.values():
+            exchange.published_in = exchange.published_out = 0
         for queue in list(self.model.queues.values()):
             if not queue.settings.is_durable:
                 self.model.remove(queue)
