@@ -44,7 +44,7 @@ def connection(connection: ConnectionSession) -> View:
         **given_name,
         "node": connection.broker.node,
         "type": "network",
-        "protocol": f"AMQP {terms.version.number}",
+        "protocol": _protocol(terms.version.number),
         "host": peer.host,
         "port": peer.port,
         "peer_host": peer.peer_host,
@@ -65,6 +65,12 @@ def connection(connection: ConnectionSession) -> View:
         **connection.traffic(),
         "send_pend": connection.outbox.size,
     }
+
+
+def _protocol(number: str) -> str:
+    """The name of a version of AMQP, of its number as Erlang prints it: `{0,9,1}` is `AMQP 0-9-1`."""
+    parts = number.strip("{}").split(",")
+    return f"AMQP {'-'.join(parts[:2] if parts[2] == '0' else parts)}"
 
 
 def channel(channel: ChannelSession) -> View:

@@ -281,7 +281,11 @@ def remains(broker: Broker) -> dict[str, object]:
                     found[exchange.name] = binding
         found |= {
             name: value
-            for name, value in {"owned": vhost.owned, "dirty": broker.scheduler.queues_to_drain}.items()
+            for name, value in {
+                "channels": vhost.channels,
+                "owned": vhost.owned,
+                "dirty": broker.scheduler.queues_to_drain,
+            }.items()
             if value
         }
     return found
