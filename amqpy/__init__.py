@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from amqpy.config import ConfigError as ConfigError
     from amqpy.config import TcpAddress as TcpAddress
     from amqpy.config import UnixAddress as UnixAddress
+    from amqpy.core.users import Authenticator as Authenticator
+    from amqpy.core.users import Credentials as Credentials
+    from amqpy.core.users import LoginFailed as LoginFailed
     from amqpy.in_thread import run_in_thread as run_in_thread
     from amqpy.store.store import StoreError as StoreError
 
 _HOMES = {
+    "Authenticator": "amqpy.core.users",
     "Config": "amqpy.config",
     "ConfigError": "amqpy.config",
+    "Credentials": "amqpy.core.users",
+    "LoginFailed": "amqpy.core.users",
     "RunningBroker": "amqpy.app",
     "StoreError": "amqpy.store.store",
     "TcpAddress": "amqpy.config",

@@ -26,12 +26,13 @@ from amqpy.config import Config, TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
-from amqpy.core.users import Users
+from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
+from amqpy.server.session import SessionFactory
 from amqpy.store.store import Store
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ async def serve(
     log: logging.Logger | None = None,
     stop: trio.Event | None = None,
     *,
+    authenticator: Authenticator | None = None,
     collects_garbage: bool = False,
     task_status: trio.TaskStatus[RunningBroker] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -99,7 +101,8 @@ async def serve(
     broker once it serves. Raises OSError if it cannot start, and StoreError if the store fails, then or later.
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
-    It logs to `log`, or to the logger `amqpy`. In a process that does nothing else it `collects_garbage`, of all.
+    It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its
+    users. In a process that does nothing else it `collects_garbage`, of all.
     """
     log = log or logging.getLogger(LOGGER)
     stop = trio.Event() if stop is None else stop
@@ -113,7 +116,8 @@ async def serve(
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         try:
-            await _serve_until(stop, listeners, reactor, users, collects_garbage, task_status)
+            make_session = partial(ConnectionSession, broker, users, authenticator=authenticator)
+            await _serve_until(stop, listeners, reactor, users, make_session, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.socket.close()
@@ -134,6 +138,7 @@ async def _serve_until(
     listeners: list[trio.SocketListener],
     reactor: Reactor,
     users: Users,
+    make_session: SessionFactory,
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
@@ -145,7 +150,7 @@ async def _serve_until(
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(listener.serve, listeners, reactor, partial(ConnectionSession, broker, users))
+            accepting.start_soon(listener.serve, listeners, reactor, make_session)
             if data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
             else:

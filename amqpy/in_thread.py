@@ -11,6 +11,7 @@ import trio
 
 from amqpy.app import RunningBroker, serve
 from amqpy.config import Config
+from amqpy.core.users import Authenticator
 
 
 class _Start(Future[RunningBroker]):
@@ -22,9 +23,11 @@ class _Start(Future[RunningBroker]):
 
 
 @contextmanager
-def run_in_thread(config: Config, log: logging.Logger | None = None) -> Iterator[RunningBroker]:
-    """A broker that serves in this context, in a thread of its own. At the end it closes what connections are left,
-    and is waited for.
+def run_in_thread(
+    config: Config, log: logging.Logger | None = None, *, authenticator: Authenticator | None = None
+) -> Iterator[RunningBroker]:
+    """A broker that serves in this context, in a thread of its own, where an `authenticator` is called, too. At the end
+    it closes what connections are left, and is waited for.
 
     Raises OSError or StoreError if it cannot start, and at the end what made it stop before, a lost store for example.
     """
@@ -32,7 +35,7 @@ def run_in_thread(config: Config, log: logging.Logger | None = None) -> Iterator
 
     def run() -> None:
         try:
-            trio.run(partial(serve, config, log, task_status=start))
+            trio.run(partial(serve, config, log, authenticator=authenticator, task_status=start))
         except BaseException as error:  # for the other thread to raise
             if not start.done():
                 start.set_exception(error)

@@ -17,9 +17,10 @@ sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is install
 
 # ruff: noqa: E402 (these need the path above)
 from amqpy.amqp.connection import ConnectionSession
-from amqpy.amqp.connection_methods import TRANSITIONS
+from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
 from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.amqp.sasl import MECHANISMS
+from amqpy.amqp.state import State
 from amqpy.config import SETTINGS, Config, expectation, setting_info
 from amqpy.config_sources import option_name
 from amqpy.core.administration.ignored_policy_keys import FEATURES
@@ -286,6 +287,8 @@ def connection_states() -> str:
     for state, transitions in TRANSITIONS.items():
         for method, transition in transitions.items():
             arrows += [f"{state.name} --> {to.name}: {method_name(method)}" for to in transition.leads_to]
+        if state is State.AUTHENTICATING:
+            arrows += [f"{state.name} --> {to.name}: the authenticator's answer" for to in AUTHENTICATED.leads_to]
     arrows += ["CLOSED --> [*]"]
     return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {arrow}" for arrow in arrows), "```"])
 

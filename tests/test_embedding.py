@@ -17,6 +17,7 @@ from pathlib import Path
 import pika
 import pytest
 import trio
+import trio.lowlevel
 
 import amqpy
 from amqpy import Config, RunningBroker, TcpAddress, UnixAddress
@@ -96,6 +97,25 @@ def test_two_brokers_in_a_process_have_nothing_in_common(tmp_path: Path) -> None
             assert take(one) == b"for one"
             assert take(one) is None
         assert take(other) == b"for other"
+
+
+def test_an_authenticator_decides_who_gets_in() -> None:
+    asked: list[amqpy.Credentials] = []
+
+    async def authenticate(credentials: amqpy.Credentials) -> str:
+        asked.append(credentials)
+        await trio.lowlevel.checkpoint()
+        if credentials.password != b"ticket":
+            raise amqpy.LoginFailed(credentials.user_name, "no ticket")
+        return "guest"
+
+    with amqpy.run_in_thread(Config(port=0), authenticator=authenticate) as broker:
+        ticket = pika.PlainCredentials("stranger", "ticket")
+        with pika.BlockingConnection(pika.ConnectionParameters(port=broker.port, credentials=ticket)) as connection:
+            assert connection.channel().queue_declare("q").method.queue == "q"
+        with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+            connect(broker)
+    assert asked == [("stranger", b"ticket"), ("guest", b"guest")]
 
 
 def test_a_directory_is_not_shared(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def handles(method: type[Method]) -> Callable[[Handler], Handler]:
 
 
 class Connection(Client, Protocol):
-    """The connection of a channel, as its channels need it."""
+    """A connection, as its channels need it."""
 
     broker: "Broker"
     terms: "Terms"

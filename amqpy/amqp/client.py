@@ -24,7 +24,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
 from amqpy.core.statistics import Counts
-from amqpy.core.users import User, Users
+from amqpy.core.users import Authenticator, Credentials, User, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
 from amqpy.wire.frames import FrameReader
 from amqpy.wire.methods import Channel, Connection, Method
@@ -51,6 +51,7 @@ class AmqpClient:
         now_ms: int,
         peer: Peer = NO_PEER,
         read_on: Callable[[], object] = lambda: None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.broker = broker
         self.config = config = broker.config
@@ -59,8 +60,10 @@ class AmqpClient:
         self.next_at_ms: int | None = now_ms + config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
         self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config)
-        context = sasl.LoginContext(peer, from_loopback)
-        self.login = Login(users, sasl.offered(config, broker.profile), context, self.terms, broker.events, log)
+        anonymous = Credentials(config.default_user, config.default_pass.encode())
+        context = sasl.LoginContext(peer, from_loopback, anonymous)
+        offered = sasl.offered(config, broker.profile)
+        self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)
         self.user: User | None = None
         self.impersonates = False
         self.vhost: Vhost | None = None

@@ -15,12 +15,14 @@ from typing import Any
 from amqpy.amqp import basic_methods, handshake, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.client import AmqpClient
-from amqpy.amqp.connection_methods import TRANSITIONS
+from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
+from amqpy.amqp.login import Question
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.statistics import Counts
+from amqpy.core.users import LoginFailed
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -28,6 +30,7 @@ from amqpy.errors import (
     CommandInvalid,
     ConnectionFault,
     FrameFault,
+    LoginRefused,
     NotAllowed,
     UnexpectedFrame,
 )
@@ -57,7 +60,7 @@ class ConnectionSession(AmqpClient):
         if self.state is State.CLOSED:
             return InputState.CLOSED
         if self.block.has_backlog:
-            return InputState.BLOCKED
+            return InputState.AWAITING_LOGIN if self.state is State.AUTHENTICATING else InputState.BLOCKED
         return InputState.STORING if self.durable_replies.stores else InputState.READ
 
     @property
@@ -256,6 +259,22 @@ class ConnectionSession(AmqpClient):
         except AmqpFault as fault:
             fault.method_id = fault.method_id or methods.id_of(method)
             raise
+
+    # --- the login
+
+    @property
+    def login_question(self) -> Question | None:
+        return self.login.question
+
+    def on_login(self, answer: str | LoginFailed, now_ms: int) -> None:
+        """Takes the answer to `login_question`, unless the connection has ended meanwhile."""
+        self.broker.advance(now_ms)
+        if self.state is not State.AUTHENTICATING:
+            return
+        try:
+            AUTHENTICATED.handler(self, answer)
+        except LoginRefused as fault:
+            self.fail(fault)
 
     # --- time
 

@@ -3,6 +3,7 @@ read some of the bytes that wait for it.
 
     running → (content arrives during an alarm)         → blocked → (no alarm is set any more) → running
     running → (a method takes more than one turn)       → blocked → (its jobs are done)        → running
+    login   → (an authenticator is asked)               → blocked → (it has answered)          → tuning
     running → (more bytes wait for it than are allowed) → blocked → (half of them are read)    → running
 
 The frame that blocks the connection is still processed: a message without a body is published, one with a body waits
@@ -54,7 +55,7 @@ class ConnectionBlock:
         self._is_unread = False
         """True if too many bytes wait for its client."""
         self._works = False
-        """True while its jobs go on."""
+        """True while its jobs go on, or an authenticator is asked."""
         self._was_told = False
         """True if the client was sent connection.blocked, or would have been."""
         self.has_backlog = False

@@ -1,7 +1,8 @@
 """The methods of class connection, by the state of the connection: the table that a connection follows.
 
 A method that has no handler in a state is a fault, 504; but a connection that is closing ignores it. Each handler says
-which states it leads to; a fault leads to CLOSING, or to CLOSED where the client is not told.
+which states it leads to; a fault leads to CLOSING, or to CLOSED where the client is not told. In AUTHENTICATING no
+method is handled: it waits.
 
 Source: `rabbit_reader:handle_method0`.
 """
@@ -14,7 +15,7 @@ from amqpy.amqp.client import AmqpClient
 from amqpy.amqp.connection_events import of_connection
 from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.state import State
-from amqpy.core.users import IMPERSONATOR
+from amqpy.core.users import IMPERSONATOR, LoginFailed, User
 from amqpy.wire.methods import Connection, Method, table_of
 
 Handler = Callable[[AmqpClient, Any], None]
@@ -42,7 +43,7 @@ def handles(state: State, method: type[Method], *leads_to: State) -> Callable[[H
     return register
 
 
-@handles(State.STARTING, Connection.StartOk, State.SECURING, State.TUNING)
+@handles(State.STARTING, Connection.StartOk, State.SECURING, State.AUTHENTICATING, State.TUNING)
 def on_start_ok(client: AmqpClient, method: Connection.StartOk) -> None:
     terms = client.terms
     terms.client_properties = table_of(method.client_properties)
@@ -52,7 +53,7 @@ def on_start_ok(client: AmqpClient, method: Connection.StartOk) -> None:
     _authenticate(client, method.response)
 
 
-@handles(State.SECURING, Connection.SecureOk, State.SECURING, State.TUNING)
+@handles(State.SECURING, Connection.SecureOk, State.SECURING, State.AUTHENTICATING, State.TUNING)
 def on_secure_ok(client: AmqpClient, method: Connection.SecureOk) -> None:
     _authenticate(client, method.response)
 
@@ -60,11 +61,28 @@ def on_secure_ok(client: AmqpClient, method: Connection.SecureOk) -> None:
 def _authenticate(client: AmqpClient, response: object) -> None:
     assert isinstance(response, bytes), "a long string, whatever pamqp says"
     answer = client.login.respond(response)
-    if isinstance(answer, bytes):
+    if isinstance(answer, User):
+        _tune(client, answer)
+    elif answer is None:
+        client.state = State.AUTHENTICATING
+        client.block.wait_for_work()
+    else:
         client.send(Connection.Secure, answer)
-        return
-    client.user = answer
-    client.impersonates = IMPERSONATOR in answer.tags
+
+
+def on_login(client: AmqpClient, answer: str | LoginFailed) -> None:
+    """Takes the answer of the authenticator; the handshake goes on. Raises LoginRefused."""
+    client.block.work_done()
+    _tune(client, client.login.conclude(answer))
+
+
+AUTHENTICATED: Final = Transition(on_login, (State.TUNING,))
+"""The way out of AUTHENTICATING."""
+
+
+def _tune(client: AmqpClient, user: User) -> None:
+    client.user = user
+    client.impersonates = IMPERSONATOR in user.tags
     config = client.config
     client.send(Connection.Tune, config.channel_max, config.frame_max, config.heartbeat)
     client.state = State.TUNING

@@ -1,16 +1,27 @@
 """The login of a client, by the mechanism that it chose.
 
-Source: `rabbit_reader:auth_phase`, `auth_fail`.
+The passwords of `Users` are checked at once. With an authenticator the login is a question to it, and what comes of the
+login is said later: the server asks, and has the answer for `conclude`.
+
+Source: `rabbit_reader:auth_phase`, `auth_fail`; `rabbit_access_control:check_user_login`.
 """
 
 import logging
+from typing import NamedTuple
 
 from amqpy.amqp.connection_events import of_login
 from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
 from amqpy.amqp.terms import Terms
 from amqpy.core.events.events import Events
-from amqpy.core.users import LoginFailed, User, Users
+from amqpy.core.users import Authenticator, Credentials, LoginFailed, User, Users
 from amqpy.errors import CommandInvalid, LoginRefused, SyntaxFault
+
+
+class Question(NamedTuple):
+    """A login that an authenticator is to decide."""
+
+    authenticator: Authenticator
+    credentials: Credentials
 
 
 class Login:
@@ -24,6 +35,7 @@ class Login:
         terms: Terms,
         events: Events,
         log: logging.LoggerAdapter[logging.Logger],
+        authenticator: Authenticator | None,
     ) -> None:
         self._users = users
         self._offered = offered
@@ -31,7 +43,10 @@ class Login:
         self._terms = terms
         self._events = events
         self._log = log
+        self._authenticator = authenticator
         self._mechanism: Mechanism | None = None
+        self.question: Question | None = None
+        """The question whose answer is awaited."""
 
     @property
     def offered(self) -> bytes:
@@ -42,31 +57,49 @@ class Login:
         """Sets the mechanism that the client chose. Raises CommandInvalid if it is not offered."""
         if name not in self._offered:
             raise CommandInvalid(f"unknown authentication mechanism '{name}'")
-        self._mechanism = MECHANISMS[name](self._users, self._context)
+        self._mechanism = MECHANISMS[name](self._context)
         self._terms.mechanism_name = name
 
-    def respond(self, response: bytes) -> User | bytes:
-        """Takes a response; returns the user, or the next challenge.
+    def respond(self, response: bytes) -> User | bytes | None:
+        """Takes a response; returns the user, the next challenge, or None: there is a `question`.
 
         Raises LoginRefused, whose text does not give the reason, and SyntaxFault.
         """
         assert self._mechanism is not None
-        mechanism = self._mechanism
         try:
-            answer = mechanism.respond(response)
-        except LoginFailed as failure:
-            self._log.error("login failed: %s", str(failure))
-            self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, str(failure))
-            raise _refused(mechanism.name) from None
+            found = self._mechanism.respond(response)
         except SyntaxFault as fault:
             self._events.tell("user.authentication.failure", of_login, self._terms, None, fault.text)
             raise
-        if isinstance(answer, User):
-            self._events.tell("user.authentication.success", of_login, self._terms, answer.name)
-            self._mechanism = None
-        return answer
+        if isinstance(found, bytes):
+            return found
+        if self._authenticator is not None:
+            self.question = Question(self._authenticator, found)
+            return None
+        try:
+            return self._accept(self._users.log_in(*found, from_loopback=self._context.from_loopback))
+        except LoginFailed as failure:
+            raise self._refuse(failure) from None
 
+    def conclude(self, answer: str | LoginFailed) -> User:
+        """Takes the answer to the question: the name of the user, or why there is none. Raises LoginRefused."""
+        self.question = None
+        if isinstance(answer, LoginFailed):
+            raise self._refuse(answer)
+        try:
+            return self._accept(self._users.admit(answer, from_loopback=self._context.from_loopback))
+        except LoginFailed as failure:
+            raise self._refuse(failure) from None
 
-def _refused(mechanism: str) -> LoginRefused:
-    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-    return LoginRefused(text, method_id=(0, 0))
+    def _accept(self, user: User) -> User:
+        self._events.tell("user.authentication.success", of_login, self._terms, user.name)
+        self._mechanism = None
+        return user
+
+    def _refuse(self, failure: LoginFailed) -> LoginRefused:
+        reason = str(failure)
+        self._log.error("login failed: %s", reason)
+        self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, reason)
+        mechanism = self._terms.mechanism_name
+        text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+        return LoginRefused(text, method_id=(0, 0))

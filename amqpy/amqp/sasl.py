@@ -1,6 +1,7 @@
 """Login mechanisms (SASL).
 
-A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the user.
+A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the
+credentials in them. Whether these are good is not for it to say.
 
 Source: `rabbit_auth_mechanism_plain`, `_amqplain`, `_cr_demo`, `_anonymous`.
 """
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 from amqpy.amqp.terms import Peer
 from amqpy.config import Config
-from amqpy.core.users import User, Users
+from amqpy.core.users import Credentials
 from amqpy.errors import SyntaxFault
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, MalformedValue, decode_table
@@ -21,6 +22,8 @@ class LoginContext(NamedTuple):
     peer: Peer
     from_loopback: bool
     """True if the peer's address is one of this machine's own."""
+    anonymous: Credentials
+    """The credentials of a client that gives none."""
 
 
 def offered(config: Config, profile: Profile) -> tuple[str, ...]:
@@ -33,16 +36,12 @@ class Mechanism:
 
     name: str
 
-    def __init__(self, users: Users, context: LoginContext) -> None:
-        self._users = users
+    def __init__(self, context: LoginContext) -> None:
         self._context = context
 
-    def respond(self, response: bytes) -> User | bytes:
-        """Returns the user, or the next challenge. Raises LoginFailed, or SyntaxFault for a malformed response."""
+    def respond(self, response: bytes) -> Credentials | bytes:
+        """Returns the credentials, or the next challenge. Raises SyntaxFault for a malformed response."""
         raise NotImplementedError
-
-    def _log_in(self, name: bytes, password: bytes) -> User:
-        return self._users.log_in(name.decode(errors="replace"), password, from_loopback=self._context.from_loopback)
 
 
 class Plain(Mechanism):
@@ -50,12 +49,12 @@ class Plain(Mechanism):
 
     name = "PLAIN"
 
-    def respond(self, response: bytes) -> User:
+    def respond(self, response: bytes) -> Credentials:
         parts = response.split(b"\0")
         if len(parts) != 3 or parts[0]:
             # RabbitMQ's text shows the response; ours goes to the log, where no password may.
             raise SyntaxFault("PLAIN response invalid")
-        return self._log_in(parts[1], parts[2])
+        return _credentials(parts[1], parts[2])
 
 
 class AmqPlain(Mechanism):
@@ -63,7 +62,7 @@ class AmqPlain(Mechanism):
 
     name = "AMQPLAIN"
 
-    def respond(self, response: bytes) -> User:
+    def respond(self, response: bytes) -> Credentials:
         try:
             table = decode_table(response)
         except (MalformedValue, IndexError):
@@ -73,7 +72,11 @@ class AmqPlain(Mechanism):
             raise SyntaxFault("AMQPLAIN auth info is missing LOGIN or PASSWORD field")
         if login.kind != "longstr" and password.kind != "longstr":
             raise SyntaxFault("AMQPLAIN auth info uses unsupported type for LOGIN or PASSWORD field")
-        return self._log_in(_raw(login), _raw(password))
+        return _credentials(_raw(login), _raw(password))
+
+
+def _credentials(name: bytes, password: bytes) -> Credentials:
+    return Credentials(name.decode(errors="replace"), password)
 
 
 def _raw(field: Field) -> bytes:
@@ -82,12 +85,13 @@ def _raw(field: Field) -> bytes:
 
 
 class Anonymous(Mechanism):
-    """ANONYMOUS (RFC 4505): any client is the default user. The content of its response is ignored."""
+    """ANONYMOUS (RFC 4505): any client is the default user, if that still has the password of the configuration. The
+    content of its response is ignored."""
 
     name = "ANONYMOUS"
 
-    def respond(self, response: bytes) -> User:
-        return self._users.log_in_anonymously(from_loopback=self._context.from_loopback)
+    def respond(self, response: bytes) -> Credentials:
+        return self._context.anonymous
 
 
 class CrDemo(Mechanism):
@@ -95,18 +99,18 @@ class CrDemo(Mechanism):
 
     name = "RABBIT-CR-DEMO"
 
-    def __init__(self, users: Users, context: LoginContext) -> None:
-        super().__init__(users, context)
+    def __init__(self, context: LoginContext) -> None:
+        super().__init__(context)
         self._login: bytes | None = None
 
-    def respond(self, response: bytes) -> User | bytes:
+    def respond(self, response: bytes) -> Credentials | bytes:
         if self._login is None:
             self._login = response
             return b"Please tell me your password"
         prefix = b"My password is "
         if not response.startswith(prefix):
             raise SyntaxFault("Invalid response")
-        return self._log_in(self._login, response.removeprefix(prefix))
+        return _credentials(self._login, response.removeprefix(prefix))
 
 
 MECHANISMS: dict[str, type[Mechanism]] = {

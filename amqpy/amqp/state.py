@@ -1,7 +1,8 @@
 """The states of a connection, and of its input.
 
-    HEADER → STARTING → (SECURING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
+    HEADER → STARTING → (SECURING) → (AUTHENTICATING) → TUNING → OPENING → RUNNING → CLOSING → CLOSED
 
+AUTHENTICATING: an authenticator has been asked who the client is, and what the client says meanwhile must wait.
 CLOSING: close-ok was sent, or close after an error, and the client is to close the transport, or to send close-ok.
 
 Source: AMQP 0-9-1 section 2.2.4.
@@ -14,6 +15,7 @@ class State(Enum):
     HEADER = auto()
     STARTING = auto()
     SECURING = auto()
+    AUTHENTICATING = auto()
     TUNING = auto()
     OPENING = auto()
     RUNNING = auto()
@@ -29,5 +31,7 @@ class InputState(Enum):
     """To read it, but no faster than the store can write: it publishes what is stored."""
     BLOCKED = auto()
     """To leave most of it where it is: the peer has to wait. What is received is held."""
+    AWAITING_LOGIN = auto()
+    """As BLOCKED, until the session has the answer to its question."""
     CLOSED = auto()
     """Nothing is heard any more."""

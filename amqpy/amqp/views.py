@@ -10,10 +10,11 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import State
 from amqpy.core.views import View, json_of, message_stats
 
-STATES: Final = {
+STATES: Final[dict[State, str]] = {
     State.HEADER: "starting",
     State.STARTING: "starting",
     State.SECURING: "securing",
+    State.AUTHENTICATING: "securing",
     State.TUNING: "tuning",
     State.OPENING: "opening",
     State.RUNNING: "running",

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
 from amqpy.core.administration.validation import check_depth, compile_pattern
@@ -23,12 +23,30 @@ if TYPE_CHECKING:
     from amqpy.core.ports import Client
 
 
+class Credentials(NamedTuple):
+    """The proof of a client that it is a user."""
+
+    user_name: str
+    password: bytes
+
+    def __repr__(self) -> str:
+        # It may get into a log, where no password may.
+        return f"<credentials of {self.user_name!r}>"
+
+
 class LoginFailed(Exception):
     """A failed login. The reason is for our log: the client is not told."""
 
     def __init__(self, user_name: str, reason: str) -> None:
         super().__init__(reason)
         self.user_name = user_name
+
+
+class Authenticator(Protocol):
+    """Checks credentials in place of the passwords of `Users`, and may take its time: it asks a directory, say."""
+
+    async def __call__(self, credentials: Credentials) -> str:
+        """Returns the name of the user whose credentials they are. Raises LoginFailed."""
 
 
 ADMINISTRATOR = "administrator"
@@ -217,14 +235,16 @@ class Users:
         known = (user.password_hash if user else b"") or bytes(36)
         if not hmac.compare_digest(hash_password(password, known[:4]), known) or user is None:
             raise LoginFailed(name, f"user '{name}' - invalid credentials")
+        return self.admit(name, from_loopback=from_loopback)
+
+    def admit(self, name: str, *, from_loopback: bool) -> User:
+        """Finds the user with this name, whose credentials are good. Raises LoginFailed."""
+        user = self._by_name.get(name)
+        if user is None:
+            raise LoginFailed(name, f"user '{name}' - invalid credentials")
         if name in self.loopback_only and not from_loopback:
             raise LoginFailed(name, f"user '{name}' can only connect via localhost")
         return user
-
-    def log_in_anonymously(self, *, from_loopback: bool) -> User:
-        """The default user, if it still has the password of the configuration. Raises LoginFailed."""
-        config = self._broker.config
-        return self.log_in(config.default_user, config.default_pass.encode(), from_loopback=from_loopback)
 
 
 def hash_password(password: bytes, salt: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
     reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends
     writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
+    asker     authenticator → reactor.answer              only while a login waits for one; stops with the reader
 
 A peer that does not read fills its outbox, up to its share of the memory (`core.resources`). From there on it is not
 read either until it has caught up, and is given up when it neither reads nor writes for a while.
@@ -20,8 +21,11 @@ from amqpy.wire.outbox import HIGH, LOW
 if TYPE_CHECKING:
     from collections import deque
 
+    from amqpy.amqp.login import Question
+    from amqpy.core.users import LoginFailed
     from amqpy.server.busy_poll import BusyPoll
     from amqpy.server.flusher import Flusher
+    from amqpy.server.logins import Logins
     from amqpy.server.session import Session
     from amqpy.server.transport import Transport
 
@@ -63,6 +67,7 @@ class Turns(Protocol):
 
     busy_poll: "BusyPoll"
     flusher: "Flusher | None"
+    logins: "Logins"
     to_flush: "list[ConnectionTasks]"
     opened: "deque[ConnectionTasks]"
 
@@ -73,6 +78,8 @@ class Turns(Protocol):
     def turn(self, connection: "ConnectionTasks", data: bytes) -> None: ...
 
     def resume(self, connection: "ConnectionTasks") -> None: ...
+
+    def answer(self, connection: "ConnectionTasks", answer: "str | LoginFailed") -> None: ...
 
     def lost(self, connection: "ConnectionTasks", *reason: str) -> None: ...
 
@@ -107,7 +114,7 @@ class ConnectionTasks:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write_loop)
                 with self._reading:
-                    await self._read_loop()
+                    await self._read_loop(nursery)
                 self._reactor.lost(self)
                 self._ending = True
                 self._write.set()
@@ -129,12 +136,15 @@ class ConnectionTasks:
 
     # --- reading
 
-    async def _read_loop(self) -> None:
+    async def _read_loop(self, nursery: trio.Nursery) -> None:
         session = self.session
         try:
             while (state := session.input_state) is not InputState.CLOSED:
                 if state is InputState.BLOCKED:
                     if not await self._hold():
+                        return
+                elif state is InputState.AWAITING_LOGIN:
+                    if not await self._await_login(nursery):
                         return
                 elif state is InputState.STORING and self._reactor.is_store_behind:
                     if not await self._wait_until_stored():
@@ -181,9 +191,10 @@ class ConnectionTasks:
 
     async def _hold(self) -> bool:
         """Waits as long as the peer has to; False if it is gone before."""
+        state = self.session.input_state
         with trio.CancelScope() as self._holding:
             room = HELD_MAX - self.session.held_size
-            while self.session.input_state is InputState.BLOCKED:
+            while self.session.input_state is state:
                 if room <= 0:
                     await trio.sleep_forever()
                 data = await self._transport.receive_some(room)
@@ -193,6 +204,20 @@ class ConnectionTasks:
                 room -= len(data)
                 self._reactor.turn(self, data)
         return True
+
+    async def _await_login(self, nursery: trio.Nursery) -> bool:
+        """Has the authenticator asked, and lets the peer wait for the answer; False if it is gone before."""
+        question, asking = self.session.login_question, trio.CancelScope()
+        assert question is not None
+        nursery.start_soon(self._ask, question, asking)
+        try:
+            return await self._hold()
+        finally:
+            asking.cancel()
+
+    async def _ask(self, question: "Question", asking: trio.CancelScope) -> None:
+        with asking:
+            self._reactor.answer(self, await self._reactor.logins.ask(question, self.session.log))
 
     async def _wait_until_stored(self) -> bool:
         """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""

@@ -20,10 +20,12 @@ from amqpy.amqp.terms import Peer
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
+from amqpy.core.users import LoginFailed
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.flusher import Flusher
+from amqpy.server.logins import Logins
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import Transport
 from amqpy.store.store import Store, StoreError
@@ -58,6 +60,7 @@ class Reactor:
         self.opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
+        self.logins = Logins()
         self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
@@ -110,6 +113,10 @@ class Reactor:
         """A peer reads again."""
         self.broker.scheduler.jobs.begin_turn()
         self._turn(connection, connection.session.resume_consumers)
+
+    def answer(self, connection: ConnectionTasks, answer: str | LoginFailed) -> None:
+        """An authenticator has answered."""
+        self._turn(connection, connection.session.on_login, answer, now_ms())
 
     def lost(self, connection: ConnectionTasks, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""

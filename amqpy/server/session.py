@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from amqpy.amqp.login import Question
 from amqpy.amqp.state import InputState
 from amqpy.amqp.terms import Peer
 from amqpy.core.ports import Client
+from amqpy.core.users import LoginFailed
 from amqpy.errors import ConnectionFault
 from amqpy.wire.outbox import Outbox
 
@@ -42,7 +44,14 @@ class Session(Client, Protocol):
     def is_amid_large_frame(self) -> bool:
         """It has begun something large, which is only set aside until it is whole."""
 
+    @property
+    def login_question(self) -> Question | None:
+        """The login that an authenticator is to decide, while its input is AWAITING_LOGIN."""
+
     def receive(self, data: bytes, now_ms: int) -> None: ...
+
+    def on_login(self, answer: str | LoginFailed, now_ms: int) -> None:
+        """Takes the answer to `login_question`: the name of the user, or why there is none."""
 
     def on_timer(self, now_ms: int) -> None: ...
 

@@ -67,7 +67,7 @@ class Run:
             peer.call(frames.queue_declare(1, QUEUE, durable=True), 50, 11)
         with self.step("in") as tell:
             window = min(WINDOW_MAX, messages // 20)  # or a tenth would be less than a window, and have no rate
-            publish = PublishAll(self.broker.url, persistent(QUEUE, size), window, messages)
+            publish = PublishAll(self.broker.url, [persistent(QUEUE, size)], window, messages)
             span, marks = alone(publish)
             first, last = marks[9] - span.started_at, marks[99] - marks[89]
             tell(f"{span.total / span.seconds:,.0f} msg/s, window {window:,}")

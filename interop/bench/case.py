@@ -119,6 +119,7 @@ class Load:
     ack_every: int = 0
     prefetch: int = 0
     fanout: int = 1
+    varied: bool = False  # the messages differ in size
 
     @property
     def in_flight(self) -> int:
@@ -134,7 +135,7 @@ def throughput(bench: Bench, load: Load, seconds: float | None = None) -> Number
     before = bench.broker.cpu_seconds()
     published, consumed = run_together(
         Publish(bench.url, load.routes, limits, flow),
-        Consume(bench.url, load.queues, flow, load.ack_every, load.prefetch),
+        Consume(bench.url, load.queues, flow, load.ack_every, load.prefetch, varied=load.varied),
     )
     cpu = bench.broker.cpu_seconds() - before
     return {

@@ -15,7 +15,7 @@ from typing import Any
 from interop.bench import frames, loops
 from interop.bench.case import percentiles
 from interop.bench.crew import Crew, Job
-from interop.bench.frames import Publication
+from interop.bench.frames import Block, Publication
 from interop.bench.jobs import CONSUMER_TAG
 from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits, Span
 
@@ -92,8 +92,8 @@ class Generator:
 @dataclass
 class PublishOnly(Generator):
     def run(self) -> Span:
-        block, size = frames.block([MESSAGE], loops.SEND_BYTES)
-        span = loops.publish([self.connection], [block], size, Limits(self.seconds), self.flow)
+        block = Block([MESSAGE], loops.SEND_BYTES)
+        span = loops.publish([self.connection], [block], Limits(self.seconds), self.flow)
         self.connection.close()
         return span
 
@@ -111,7 +111,7 @@ class ConsumeOnly(Generator):
 @dataclass
 class OneClient(Generator):
     def run(self) -> tuple[Span, Latencies]:
-        result = loops.serve_clients([Client(self.connection, MESSAGE.encode())], self.seconds)
+        result = loops.serve_clients([Client(self.connection, [MESSAGE])], self.seconds)
         self.connection.close()
         return result
 

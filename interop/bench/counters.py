@@ -105,6 +105,51 @@ class DeliveryCounter:
             raise UnexpectedFrames(f"expected delivery {expected}, got {found} with tag {tag}")
 
 
+class VariedDeliveryCounter:
+    """Deliveries of different sizes on one channel: counted by the bytes that each begins with.
+
+    These are the same for all, as long as the names of queue, exchange and consumer have the same lengths: frame
+    start, class and method. In the last delivery of each chunk, the tag must be the number counted.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.start = b""
+        self.rest = b""  # the last delivery, which is not complete
+
+    def feed(self, chunk: memoryview) -> int:
+        """Count one received chunk and return the deliveries that are complete so far."""
+        data = self.rest + chunk
+        if not self.start:
+            if len(data) < METHOD_START.size:
+                self.rest = data
+                return 0
+            if data[7 : METHOD_START.size] != DELIVER:
+                raise UnexpectedFrames(f"expected a delivery, got {describe(data[:300])}")
+            self.start = data[: METHOD_START.size]
+        self.check(data)
+        begun = data.count(self.start)
+        self.rest = self.take(data, begun) if begun else data
+        self.check(self.rest)
+        return self.count
+
+    def check(self, data: bytes) -> None:
+        if data[: METHOD_START.size] != self.start[: len(data)]:
+            raise UnexpectedFrames(f"expected delivery {self.count + 1}, got {describe(data[:300])}")
+
+    def take(self, data: bytes, begun: int) -> bytes:
+        """Count the deliveries that begin in the data, and return what is left: one that is not complete."""
+        last = data.rfind(self.start)
+        tail = data[last:]
+        end_of_tag = METHOD_START.size + 1 + tail[METHOD_START.size] + 8 if len(tail) > METHOD_START.size else 1 << 30
+        if len(tail) >= end_of_tag and int.from_bytes(tail[end_of_tag - 8 : end_of_tag], "big") != self.count + begun:
+            raise UnexpectedFrames(f"expected delivery {self.count + begun}, got {describe(tail[:300])}")
+        size = message_size(tail)
+        is_complete = size is not None and size <= len(tail)
+        self.count += begun if is_complete else begun - 1
+        return tail[size:] if is_complete else tail
+
+
 class ConfirmCounter:
     """The confirms of one channel: how many publishes the broker has taken responsibility for."""
 

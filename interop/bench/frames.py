@@ -1,14 +1,17 @@
 """AMQP 0-9-1 frames as bytes, for the few methods a load generator sends.
 
 Everything here is made before the clock runs. `Publication` gives one message as publish, header and body frames;
-`block` repeats it, so that one `send` carries hundreds. `TagRun` renders runs of frames that differ only in a
-delivery tag: it keeps 256 of them, the lowest tag byte filled in once and for all, and touches the upper bytes with
-one strided assignment each.
+a `Block` repeats it, or many of them in turn, so that one `send` carries hundreds. `TagRun` renders runs of frames that
+differ only in a delivery tag: it keeps 256 of them, the lowest tag byte filled in once and for all, and touches the
+upper bytes with one strided assignment each.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 FRAME_METHOD, FRAME_HEADER, FRAME_BODY = 1, 2, 3
@@ -204,17 +207,32 @@ def deliver(channel: int, consumer_tag: str, delivery_tag: int, message: Publica
     return method(channel, BASIC, 60, start) + b"".join(content(message, channel, FRAME_MAX))
 
 
-def block(publications: list[Publication], bytes_wanted: int) -> tuple[bytes, int]:
-    """Whole rounds of the publications, at least `bytes_wanted` long, and how long each of them is.
+class Block:
+    """Publications as bytes to be sent round and round: whole rounds, at least `bytes_wanted` long."""
 
-    All publications must have the same size, which is what lets the generator know how many it has sent.
-    """
-    encoded = [publication.encode() for publication in publications]
-    size = len(encoded[0])
-    if any(len(each) != size for each in encoded):
-        raise ValueError("publications of different sizes in one block")
-    round_bytes = b"".join(encoded)
-    return round_bytes * -(-bytes_wanted // len(round_bytes)), size
+    def __init__(self, publications: Sequence[Publication], bytes_wanted: int = 0) -> None:
+        encoded = [publication.encode() for publication in publications]
+        one_round = b"".join(encoded)
+        rounds = max(1, -(-bytes_wanted // len(one_round)))
+        self.data = memoryview(one_round * rounds)
+        self.ends = array("q", accumulate(map(len, encoded * rounds)))
+        """The end of each message in the data."""
+
+    def count(self, sent: int) -> int:
+        """The number of whole messages in so many bytes."""
+        rounds, rest = divmod(sent, len(self.data))
+        return rounds * len(self.ends) + bisect_right(self.ends, rest)
+
+    def end_of(self, count: int) -> int:
+        """The bytes of so many messages."""
+        rounds, rest = divmod(count, len(self.ends))
+        return rounds * len(self.data) + (self.ends[rest - 1] if rest else 0)
+
+    def messages(self, first: int, count: int) -> memoryview:
+        """The bytes of up to `count` messages from number `first` on: fewer at the end of a round."""
+        first %= len(self.ends)
+        last = min(first + count, len(self.ends))
+        return self.data[self.ends[first - 1] if first else 0 : self.ends[last - 1]]
 
 
 class TagRun:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from interop.bench import frames, loops
-from interop.bench.frames import Publication
+from interop.bench.frames import Block, Publication
 from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits, Span
 from interop.bench.peer import TIMEOUT_S, Peer
 
@@ -43,15 +43,13 @@ class Publish(Connections):
     until_routed: bool = False  # the end is when the broker has routed everything, not when it is sent
 
     def prepare(self) -> None:
-        made = [frames.block(list(route), loops.SEND_BYTES) for route in self.routes]
-        self.blocks = [block for block, _ in made]
-        self.size = made[0][1]
+        self.blocks = [Block(route, loops.SEND_BYTES) for route in self.routes]
         for _ in self.routes:
             self.connect()
 
     def run(self) -> Span:
         sockets = [peer.socket for peer in self.peers]
-        span = loops.publish(sockets, self.blocks, self.size, self.limits, self.flow)
+        span = loops.publish(sockets, self.blocks, self.limits, self.flow)
         self.flow.target = span.total * self.limits.fanout
         for peer in self.peers:  # a connection that goes with publishes under way may take them with it
             peer.socket.settimeout(TIMEOUT_S)
@@ -71,6 +69,7 @@ class Consume(Connections):
     ack_every: int = 0
     prefetch: int = 0
     seconds: float = 0.0  # 0: until the flow's target
+    varied: bool = False  # deliveries differ in size
     late: bool = False  # subscribe only when the clock runs: the queues, one a connection, are full already
 
     def prepare(self) -> None:
@@ -90,7 +89,7 @@ class Consume(Connections):
         started_at = time.monotonic()
         if self.late:
             self.subscribe()
-        inlets = [Inlet(peer.socket, self.ack_every, peer.received) for peer in self.peers]
+        inlets = [Inlet(peer.socket, self.ack_every, peer.received, varied=self.varied) for peer in self.peers]
         span = loops.consume(inlets, self.flow, self.seconds)
         self.close()
         span.started_at = started_at
@@ -99,18 +98,17 @@ class Consume(Connections):
 
 @dataclass
 class PublishConfirmed(Connections):
-    message: Publication
+    route: Sequence[Publication]
     window: int
     seconds: float
     flow: Flow
 
     def prepare(self) -> None:
         self.connect().call(frames.confirm_select(1), 85, 11)
-        self.size = len(self.message.encode())
+        self.block = Block(self.route, self.window * len(self.route[0].encode()))
 
     def run(self) -> tuple[Span, Latencies]:
-        block = self.message.encode() * self.window
-        result = loops.publish_confirmed(self.peers[0].socket, block, self.size, self.window, self.seconds)
+        result = loops.publish_confirmed(self.peers[0].socket, self.block, self.window, self.seconds)
         self.flow.target = result[0].total
         self.close()
         return result
@@ -120,7 +118,7 @@ class PublishConfirmed(Connections):
 class PublishAll(Connections):
     """A number of messages, with confirms."""
 
-    message: Publication
+    route: Sequence[Publication]
     window: int
     messages: int
 
@@ -128,9 +126,8 @@ class PublishAll(Connections):
         self.connect().call(frames.confirm_select(1), 85, 11)
 
     def run(self) -> "tuple[Span, array[float]]":
-        encoded = self.message.encode()
-        block = encoded * min(self.window, self.messages)
-        result = loops.publish_all(self.peers[0].socket, block, len(encoded), self.window, self.messages)
+        block = Block(self.route, min(self.window, self.messages) * len(self.route[0].encode()))
+        result = loops.publish_all(self.peers[0].socket, block, self.window, self.messages)
         self.close()
         return result
 
@@ -200,15 +197,15 @@ class SmallClients(Connections):
     """Many connections, each with a queue of its own, each with one message on its way."""
 
     queues: Sequence[str]
-    body: bytes
+    routes: Sequence[Sequence[Publication]]
     seconds: float
 
     def prepare(self) -> None:
         self.clients = []
-        for queue in self.queues:
+        for queue, route in zip(self.queues, self.routes, strict=True):
             peer = self.connect()
             peer.consume(queue, CONSUMER_TAG % 0, no_ack=False)
-            self.clients.append(Client(peer.socket, Publication("", queue, self.body).encode()))
+            self.clients.append(Client(peer.socket, route))
 
     def run(self) -> tuple[Span, Latencies]:
         result = loops.serve_clients(self.clients, self.seconds)

@@ -14,9 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import RawArray
 from select import select
+from typing import Protocol
 
 from interop.bench import frames
-from interop.bench.counters import ConfirmCounter, DeliveryCounter, UnexpectedFrames, describe, message_size
+from interop.bench.counters import (
+    ConfirmCounter,
+    DeliveryCounter,
+    UnexpectedFrames,
+    VariedDeliveryCounter,
+    describe,
+    message_size,
+)
+from interop.bench.frames import Block
 
 SEND_BYTES = 64 * 1024
 RECEIVE_BYTES = 256 * 1024
@@ -106,11 +115,10 @@ class Limits:
     fanout: int = 1  # deliveries for each publish
 
 
-def publish(sockets: Sequence[Socket], blocks: Sequence[bytes], size: int, limits: Limits, flow: Flow) -> Span:
-    """Send each socket its block over and over; `size` is one message in any of the blocks."""
-    views = [memoryview(block) for block in blocks]
+def publish(sockets: Sequence[Socket], blocks: Sequence[Block], limits: Limits, flow: Flow) -> Span:
+    """Send each socket its block over and over."""
     sent = [0] * len(sockets)
-    ends = [limits.messages * size or None] * len(sockets)
+    ends = [block.end_of(limits.messages) or None for block in blocks]
     cpu, started_at = time.process_time(), time.monotonic()
     deadline = float("inf") if limits.messages else started_at + limits.seconds
     with selectors.DefaultSelector() as selector:
@@ -120,14 +128,17 @@ def publish(sockets: Sequence[Socket], blocks: Sequence[bytes], size: int, limit
         while selector.get_map():
             if time.monotonic() >= deadline:  # finish the messages begun
                 deadline = float("inf")
-                ends = [-(-count // size) * size for count in sent]
+                ends = [
+                    count if block.end_of(block.count(count)) == count else block.end_of(block.count(count) + 1)
+                    for block, count in zip(blocks, sent, strict=True)
+                ]
             elif limits.in_flight and deadline < float("inf"):
-                ahead = sum(sent) // size * limits.fanout - flow.consumed
+                ahead = sum(map(Block.count, blocks, sent)) * limits.fanout - flow.consumed
                 if ahead > limits.in_flight:
                     time.sleep(CAP_PAUSE_S)
                     continue
             for key, events in selector.select(timeout=0.1):
-                index, view = key.data, views[key.data]
+                index, view = key.data, blocks[key.data].data
                 if events & selectors.EVENT_READ:
                     check_for_refusal(sockets[index])
                 position = sent[index] % len(view)
@@ -139,16 +150,23 @@ def publish(sockets: Sequence[Socket], blocks: Sequence[bytes], size: int, limit
                     sent[index] += sockets[index].send(piece)
                 if sent[index] == end:
                     selector.unregister(sockets[index])
-    return Span(started_at, time.monotonic(), [count // size for count in sent], time.process_time() - cpu)
+    return Span(started_at, time.monotonic(), list(map(Block.count, blocks, sent)), time.process_time() - cpu)
+
+
+class Counter(Protocol):
+    count: int
+
+    def feed(self, chunk: memoryview) -> int:
+        """Count one received chunk and return the deliveries that are complete so far."""
 
 
 class Inlet:
     """A consuming connection: counts deliveries and owes acks."""
 
-    def __init__(self, connection: Socket, ack_every: int, received: bytes = b"") -> None:
+    def __init__(self, connection: Socket, ack_every: int, received: bytes = b"", *, varied: bool = False) -> None:
         self.socket = connection
         self.ack_every = ack_every  # 0: consumes with no-ack; 1: an ack a message; n: a multiple ack every n
-        self.counter = DeliveryCounter()
+        self.counter: Counter = VariedDeliveryCounter() if varied else DeliveryCounter()
         self.acked = 0
         self.run = frames.ack_run()
         self.unsent = b""
@@ -221,13 +239,9 @@ def receive_some(connection: Socket) -> bytes:
     return data
 
 
-def publish_confirmed(
-    connection: Socket, block: bytes, size: int, window: int, seconds: float
-) -> tuple[Span, Latencies]:
+def publish_confirmed(connection: Socket, block: Block, window: int, seconds: float) -> tuple[Span, Latencies]:
     """Publish with at most `window` messages unconfirmed. With a window of 1, each confirm is timed."""
-    view, counter, sent, latencies = memoryview(block), ConfirmCounter(), 0, Latencies()
-    if len(block) < window * size:
-        raise ValueError("the block is smaller than the window")
+    counter, sent, latencies = ConfirmCounter(), 0, Latencies()
     wait_in_the_kernel(connection)
     cpu = time.process_time()
     started_at = now = time.monotonic()
@@ -235,9 +249,7 @@ def publish_confirmed(
     while now < deadline or counter.count < sent:
         room = window - (sent - counter.count) if now < deadline else 0
         asked_at = now
-        if room:
-            connection.sendall(view[: room * size])
-            sent += room
+        sent += send_messages(connection, block, sent, room)
         counter.feed(receive_some(connection))
         now = time.monotonic()
         if window == 1:
@@ -245,17 +257,23 @@ def publish_confirmed(
     return Span(started_at, now, [counter.count], time.process_time() - cpu), latencies
 
 
-def publish_all(connection: Socket, block: bytes, size: int, window: int, messages: int) -> tuple[Span, "array[float]"]:
+def send_messages(connection: Socket, block: Block, first: int, count: int) -> int:
+    """Send `count` messages of the block from number `first` on; returns `count`."""
+    done = 0
+    while done < count:
+        connection.sendall(block.messages(first + done, count - done))
+        done = min(count, done + len(block.ends) - (first + done) % len(block.ends))
+    return count
+
+
+def publish_all(connection: Socket, block: Block, window: int, messages: int) -> tuple[Span, "array[float]"]:
     """Publish so many messages with at most `window` of them unconfirmed; also when each hundredth was confirmed."""
-    view, counter, sent, marks = memoryview(block), ConfirmCounter(), 0, array("d")
+    counter, sent, marks = ConfirmCounter(), 0, array("d")
     wait_in_the_kernel(connection)
     cpu = time.process_time()
     started_at = time.monotonic()
     while counter.count < messages:
-        room = min(window - (sent - counter.count), messages - sent)
-        if room:
-            connection.sendall(view[: room * size])
-            sent += room
+        sent += send_messages(connection, block, sent, min(window - (sent - counter.count), messages - sent))
         counter.feed(receive_some(connection))
         if (hundredths := counter.count * 100 // messages) > len(marks):
             marks.extend([time.monotonic()] * (hundredths - len(marks)))
@@ -351,16 +369,15 @@ def probe(
 class Client:
     """One of many small clients: publishes a message to itself, acks it when it comes, publishes the next."""
 
-    def __init__(self, connection: Socket, publication: bytes) -> None:
+    def __init__(self, connection: Socket, route: Sequence[frames.Publication]) -> None:
         self.socket = connection
-        self.publication = publication
-        self.next = bytearray(frames.ack(1, 0) + publication)
-        self.counter = DeliveryCounter()
+        self.publications = [publication.encode() for publication in route]
+        self.counter = VariedDeliveryCounter()
         self.asked_at = 0.0
 
     def start(self) -> None:
         self.asked_at = time.monotonic()
-        self.socket.sendall(self.publication)
+        self.socket.sendall(self.publications[0])
 
     def turn(self, buffer: memoryview, latencies: Latencies) -> int:
         before = self.counter.count
@@ -370,8 +387,7 @@ class Client:
         now = time.monotonic()
         latencies.add(self.asked_at, now - self.asked_at)
         self.asked_at = now
-        self.next[frames.ACK_TAG_OFFSET : frames.ACK_TAG_OFFSET + 8] = frames.longlong(count)
-        self.socket.send(self.next)
+        self.socket.send(frames.ack(1, count) + self.publications[count % len(self.publications)])
         return 1
 
 

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic, Channel, Connection, Queue
 
-from amqpy.amqp.connection_methods import TRANSITIONS
-from amqpy.amqp.state import State
+from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
+from amqpy.amqp.state import InputState, State
 from amqpy.config import Config
+from amqpy.core.users import LoginFailed
 from amqpy.errors import ChannelFault
 from amqpy.wire.methods import AMQP_0_9_1, Method, method_name
 
 from .client import HEADER, OPENING, Client, content_frames, make_broker, method_frame, names, raw_frame, start_ok
-from .test_handshake import at
+from .test_handshake import at, never
 
 METHODS = {method_name(method): method for method in AMQP_0_9_1}
 ZEROS: dict[str, Any] = {"bit": False, "shortstr": "", "longstr": b"", "table": {}}
@@ -119,6 +120,21 @@ def test_handshake_states_take_their_method_and_no_other(state: State, name: str
 def test_no_channel_before_the_connection_is_open(state: State, name: str) -> None:
     expected = AFTER_HANDSHAKE_FAULT.get(state, 505)
     assert outcome(at(state), inputs(1)[name]) == expected
+
+
+@cases()
+@pytest.mark.parametrize("channel", [0, 1])
+def test_while_an_authenticator_is_asked_everything_waits(channel: int, name: str) -> None:
+    client = at(State.AUTHENTICATING)
+    assert outcome(client, inputs(channel)[name]) == "silence"
+    assert client.session.state is State.AUTHENTICATING
+    # Then it is heard as if it came only now.
+    at_tuning = at(State.TUNING)
+    expected = outcome(at_tuning, inputs(channel)[name])
+    heard = client.answer("guest")
+    assert [each.name for each in heard[:1]] == ["Connection.Tune"]
+    assert client.session.state is at_tuning.session.state
+    assert [each.method.reply_code for each in heard[1:]] == ([expected] if isinstance(expected, int) else [])
 
 
 # --- channel 0 of an open connection
@@ -339,25 +355,53 @@ WORDS = {
 }
 
 
-@given(words=st.lists(st.sampled_from(sorted(WORDS)), max_size=8), goes_on=st.booleans())
-def test_a_connection_follows_its_table(words: list[str], goes_on: bool) -> None:
-    """Whatever the client says, in whatever order: the state after it is one that the table gives, or an end."""
+ANSWERS: dict[str, str | LoginFailed] = {"guest": "guest", "refused": LoginFailed("guest", "why")}
+"""What an authenticator says."""
+
+
+def after(states: set[State], word: str) -> set[State]:
+    """The states that the table allows after this, from any of these."""
+    found = {State.CLOSED} if states == {State.CLOSED} else {State.CLOSING, State.CLOSED}
+    for state in states:
+        transitions = {each.__name__: transition for each, transition in TRANSITIONS[state].items()}
+        transition = transitions.get(type(WORDS[word]).__name__)
+        found |= set() if transition is None else {*transition.leads_to}
+    return found
+
+
+@given(
+    words=st.lists(st.sampled_from(sorted({*WORDS, *ANSWERS})), max_size=8),
+    goes_on=st.booleans(),
+    asks=st.booleans(),
+)
+def test_a_connection_follows_its_table(words: list[str], goes_on: bool, asks: bool) -> None:
+    """Whatever the client says, in whatever order: the state after it is one that the table gives, or an end. While an
+    authenticator is asked it stays as it is; after the answer all that has waited is heard."""
     config = Config(auth_mechanisms=("PLAIN", "RABBIT-CR-DEMO"))
-    session = Client(make_broker(config)).session
+    session = Client(make_broker(config), authenticator=never if asks else None).session
     session.receive(HEADER, 0)
-    way = ["start-ok", "tune-ok", "open"] if goes_on else []
+    way = ["start-ok", *(["guest"] if asks else []), "tune-ok", "open"] if goes_on else []
+    waiting: list[str] = []
     for word in [*way, *words]:
-        before, method = session.state, type(WORDS[word])
-        session.receive(method_frame(WORDS[word], 0), 0)
-        transitions = {each.__name__: transition for each, transition in TRANSITIONS[before].items()}
-        if before is State.CLOSED:
-            assert session.state is State.CLOSED
-        elif (transition := transitions.get(method.__name__)) is not None:
-            assert session.state in {*transition.leads_to, State.CLOSING, State.CLOSED}
+        before = session.state
+        if word in ANSWERS:
+            expected = {before}
+            if before is State.AUTHENTICATING:
+                expected = {*AUTHENTICATED.leads_to, State.CLOSING, State.CLOSED}
+                while waiting:
+                    expected = after(expected, waiting.pop(0))
+            session.on_login(ANSWERS[word], 0)
+            session.receive(b"", 0)
         else:
-            assert session.state in {State.CLOSING, State.CLOSED}
+            session.receive(method_frame(WORDS[word], 0), 0)
+            expected = after({before}, word)
+            if before is State.AUTHENTICATING:
+                expected = {before}
+                waiting.append(word)
+        assert session.state in expected
+        assert (session.input_state is InputState.AWAITING_LOGIN) == (session.state is State.AUTHENTICATING)
 
 
 def test_the_table_leads_everywhere() -> None:
     reached = {to for transitions in TRANSITIONS.values() for each in transitions.values() for to in each.leads_to}
-    assert reached == set(State) - {State.HEADER, State.STARTING}
+    assert reached | {*AUTHENTICATED.leads_to} == set(State) - {State.HEADER, State.STARTING}

@@ -11,6 +11,7 @@ import pytest
 from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue, Tx
 
 from amqpy.amqp import views as amqp_views
+from amqpy.amqp.state import State
 from amqpy.config import Config
 from amqpy.core import views
 from amqpy.core.confirms import Confirms
@@ -449,6 +450,19 @@ def test_a_connection_shows_its_ends_and_its_bytes() -> None:
         "channels": 1,
         "state": "running",
     }
+
+
+def test_the_protocol_of_an_old_client_is_named_as_rabbitmq_does() -> None:
+    client = opened(profile="rabbitmq-3.13", channels=())
+    assert amqp_views.connection(client.session)["protocol"] == "AMQP 0-9-1"
+    old = Client(make_broker(Config(profile="rabbitmq-3.13")))
+    old.feed(b"AMQP\x01\x01\x08\x00")
+    shown = amqp_views.connection(old.session)
+    assert (shown["protocol"], shown["state"]) == ("AMQP 0-8", "starting")
+
+
+def test_every_state_of_a_connection_is_shown() -> None:
+    assert set(amqp_views.STATES) == set(State)
 
 
 def test_bytes_are_counted_as_they_come_and_go() -> None:

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interop.bench import frames
-from interop.bench.counters import ConfirmCounter, DeliveryCounter, UnexpectedFrames, describe, message_size
+from interop.bench.counters import (
+    ConfirmCounter,
+    DeliveryCounter,
+    UnexpectedFrames,
+    VariedDeliveryCounter,
+    describe,
+    message_size,
+)
 from interop.bench.frames import Publication
 
 SMALL = Publication("x", "key", b"0123456789")
@@ -42,6 +49,19 @@ def test_deliveries_are_counted_however_the_stream_is_cut(cuts: list[int]) -> No
     assert counter.count == 20
 
 
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=20), CUTS)
+def test_deliveries_of_any_size_are_counted_however_the_stream_is_cut(sizes: list[int], cuts: list[int]) -> None:
+    sent = [
+        frames.deliver(1, "tag", number, Publication("x", "key", bytes(size))) for number, size in enumerate(sizes, 1)
+    ]
+    ends = [sum(map(len, sent[: index + 1])) for index in range(len(sent))]
+    counter, seen = VariedDeliveryCounter(), 0
+    for chunk in chunks(b"".join(sent), cuts):
+        seen += len(chunk)
+        assert counter.feed(memoryview(chunk)) == sum(end <= seen for end in ends)
+    assert counter.count == len(sizes)
+
+
 def test_bodies_larger_than_the_buffer_are_counted() -> None:
     data, counter = deliveries(3, Publication("", "q", bytes(300_000))), DeliveryCounter()
     for chunk in chunks(data, [65_536]):
@@ -61,6 +81,18 @@ def test_bodies_larger_than_the_buffer_are_counted() -> None:
 )
 def test_what_does_not_belong_is_noticed(wrong: bytes) -> None:
     counter = DeliveryCounter()
+    counter.feed(memoryview(deliveries(2)))
+    with pytest.raises(UnexpectedFrames, match="expected delivery"):
+        counter.feed(memoryview(wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [deliveries(1, first=4), deliveries(1, first=2), frames.qos(1, 0), frames.qos(1, 0) + deliveries(1, first=3)],
+    ids=["lost", "doubled", "another method", "another method before"],
+)
+def test_what_does_not_belong_is_noticed_among_deliveries_of_any_size(wrong: bytes) -> None:
+    counter = VariedDeliveryCounter()
     counter.feed(memoryview(deliveries(2)))
     with pytest.raises(UnexpectedFrames, match="expected delivery"):
         counter.feed(memoryview(wrong))

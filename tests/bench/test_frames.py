@@ -9,7 +9,7 @@ from pamqp.body import ContentBody
 from pamqp.frame import FrameTypes, marshal, unmarshal
 
 from interop.bench import frames
-from interop.bench.frames import Publication
+from interop.bench.frames import Block, Publication
 
 
 def decoded(data: bytes) -> list[FrameTypes]:
@@ -68,16 +68,23 @@ def test_a_large_body_is_cut_at_the_frame_limit() -> None:
 
 def test_a_block_is_whole_rounds_and_long_enough() -> None:
     route = [Publication("x", f"key-{index}", b"abc") for index in range(3)]
-    block, size = frames.block(route, 1000)
-    assert size == len(route[0].encode())
-    assert len(block) >= 1000
-    keys = [frame.routing_key for frame in decoded(block) if isinstance(frame, commands.Basic.Publish)]
-    assert keys == ["key-0", "key-1", "key-2"] * (len(block) // size // 3)
+    block = Block(route, 1000)
+    assert len(block.data) >= 1000
+    keys = [frame.routing_key for frame in decoded(bytes(block.data)) if isinstance(frame, commands.Basic.Publish)]
+    assert keys == ["key-0", "key-1", "key-2"] * (len(block.ends) // 3)
 
 
-def test_a_block_of_unequal_messages_is_refused() -> None:
-    with pytest.raises(ValueError, match="different sizes"):
-        frames.block([Publication("", "a", b""), Publication("", "ab", b"")], 1)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=5), st.integers(0, 30), st.integers(1, 20))
+def test_a_block_knows_where_its_messages_end(sizes: list[int], first: int, count: int) -> None:
+    """However often it goes round."""
+    route = [Publication("", "q", bytes(size)) for size in sizes]
+    block, endless = Block(route), [publication.encode() for publication in route] * 60
+    end = block.end_of(first)
+    assert end == sum(map(len, endless[:first]))
+    assert (block.count(end), block.count(end + 1), block.count(end + len(endless[first]))) == (first, first, first + 1)
+    piece = bytes(block.messages(first, count))
+    assert b"".join(endless[first : first + count]).startswith(piece)
+    assert piece
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 
 from interop.bench import frames, loops
 from interop.bench.counters import UnexpectedFrames
-from interop.bench.frames import Publication
+from interop.bench.frames import Block, Publication
 from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits
 
 MESSAGE = Publication("", "q", b"0123456789")
@@ -29,7 +29,7 @@ Ends = tuple[socket.socket, socket.socket]
 
 def test_a_publisher_sends_the_messages_asked_for(ends: Ends) -> None:
     ours, theirs = ends
-    span = loops.publish([ours], [ENCODED * 4], len(ENCODED), Limits(messages=10), Flow())
+    span = loops.publish([ours], [Block([MESSAGE] * 4)], Limits(messages=10), Flow())
     assert span.counts == [10]
     assert theirs.recv(65_536) == ENCODED * 10
 
@@ -37,7 +37,7 @@ def test_a_publisher_sends_the_messages_asked_for(ends: Ends) -> None:
 def test_a_publisher_that_runs_out_of_time_finishes_its_message(ends: Ends) -> None:
     ours, theirs = ends
     flow = Flow()
-    span = loops.publish([ours], [ENCODED], len(ENCODED), Limits(seconds=0.01, in_flight=20), flow)
+    span = loops.publish([ours], [Block([MESSAGE])], Limits(seconds=0.01, in_flight=20), flow)
     assert span.total > 20
     assert theirs.recv(1 << 20) == ENCODED * span.total
 
@@ -46,7 +46,7 @@ def test_a_publisher_tells_why_it_was_refused(ends: Ends) -> None:
     ours, theirs = ends
     theirs.sendall(frames.method(1, 20, 40, frames.short(404), frames.shortstr("NOT_FOUND"), bytes(4)))
     with pytest.raises(UnexpectedFrames, match=r"channel\.close 404 NOT_FOUND"):
-        loops.publish([ours], [ENCODED], len(ENCODED), Limits(messages=10**9), Flow())
+        loops.publish([ours], [Block([MESSAGE])], Limits(messages=10**9), Flow())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_consumer_counts_and_acks(ends: Ends, ack_every: int, acks: bytes) -> 
 
 def test_a_small_client_acks_and_publishes_again(ends: Ends) -> None:
     ours, theirs = ends
-    client, latencies = Client(ours, ENCODED), Latencies()
+    client, latencies = Client(ours, [MESSAGE]), Latencies()
     client.start()
     assert theirs.recv(65_536) == ENCODED
     delivery = frames.deliver(1, "tag", 1, MESSAGE)
@@ -107,7 +107,7 @@ def test_a_backlog_is_published_within_its_window_and_timed(ends: Ends) -> None:
     ours, theirs = ends
     for tag in (2, 4, 5):
         theirs.sendall(frames.ack(1, tag, multiple=True))
-    span, marks = loops.publish_all(ours, ENCODED * 9, len(ENCODED), 9, 5)
+    span, marks = loops.publish_all(ours, Block([MESSAGE] * 9), 9, 5)
     assert span.counts == [5]
     assert len(marks) == 100
     assert list(marks) == sorted(marks)

@@ -55,6 +55,18 @@ def test_each_step_is_told_with_what_it_led_to() -> None:
     ]
 
 
+def test_a_channel_that_does_not_open_is_a_failure() -> None:
+    opened = itertools.count(1)
+
+    def hang_up_on_the_fourth(frame: Frame) -> Sequence[bytes]:
+        """The first three are those that look at the queue, at time and at the disk."""
+        return [b"" if next(opened) == 4 else method("channel.open-ok", frame.channel)]
+
+    with fake_broker(channel_open=hang_up_on_the_fourth) as broker:
+        performance = perform(scenario_of(parse("confirm_select('a1')\n" + DECLARE)), broker)
+    assert performance.failure == "a1 did not open"
+
+
 def test_what_other_processes_send_is_told_apart() -> None:
     lines = ["basic.return x", "header 1", "body 1", "basic.deliver y", "header 2", "tx.commit-ok", "basic.cancel z"]
     told = told_apart([*(("", line) for line in lines), ("confirms", "basic.ack delivery_tag=1")])

@@ -2,6 +2,7 @@
 
 # isort: off
 from interop.bench.cases import (
+    realistic,
     rates,
     persistence,
     arguments,
@@ -22,6 +23,7 @@ __all__ = [
     "latency",
     "persistence",
     "rates",
+    "realistic",
     "scale",
     "startup",
     "turns",

@@ -44,7 +44,9 @@ def clients_500(bench: Bench) -> Numbers:
     with topology(bench.url) as made:
         made.declare_queues(*queues)
         before = bench.broker.cpu_seconds()
-        ((span, latencies),) = run_together(SmallClients(bench.url, queues, bytes(100), bench.seconds))
+        ((span, latencies),) = run_together(
+            SmallClients(bench.url, queues, [[to_queue(queue, 100)] for queue in queues], bench.seconds)
+        )
         cpu = bench.broker.cpu_seconds() - before
     return {
         "rate": span.total / span.seconds,

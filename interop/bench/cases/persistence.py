@@ -25,7 +25,7 @@ def confirmed(bench: Bench, window: int, size: int, *, consumer: bool) -> Number
         made.declare_queue(QUEUE, {}, durable=True)
         flow = Flow()
         before = bench.broker.cpu_seconds()
-        publish = PublishConfirmed(bench.url, persistent(QUEUE, size), window, bench.seconds, flow)
+        publish = PublishConfirmed(bench.url, [persistent(QUEUE, size)], window, bench.seconds, flow)
         consumers = [Consume(bench.url, [[QUEUE]], flow, ack_every=1, prefetch=1000)] if consumer else []
         (published, latencies), *consumed = run_together(publish, *consumers)
     load_cpu = published.cpu_seconds + sum(span.cpu_seconds for span in consumed)
@@ -93,7 +93,7 @@ def startup_1m(bench: Bench) -> Numbers:
     """A start lasts until a client that could connect has its first reply, with the number of messages in it."""
     with Peer(bench.url) as peer:
         peer.call(frames.queue_declare(1, QUEUE, durable=True), 50, 11)
-    run_together(PublishAll(bench.url, persistent(QUEUE, KEPT_BYTES), 1000, KEPT_MESSAGES))
+    run_together(PublishAll(bench.url, [persistent(QUEUE, KEPT_BYTES)], 1000, KEPT_MESSAGES))
     numbers: Numbers = {}
     for how in ("clean", "killed"):
         bench.broker.restart(kill=how == "killed")

@@ -68,7 +68,7 @@ def confirmed(bench: Bench, window: int) -> Numbers:
         flow = Flow()
         before = bench.broker.cpu_seconds()
         (published, latencies), consumed = run_together(
-            PublishConfirmed(bench.url, to_queue(QUEUE, 100), window, bench.seconds, flow),
+            PublishConfirmed(bench.url, [to_queue(QUEUE, 100)], window, bench.seconds, flow),
             Consume(bench.url, [[QUEUE]], flow),
         )
     numbers = {

@@ -21,7 +21,7 @@ from interop.parity.chance.steps import LABEL, SETTLING, SOON_MS, STANDING, Scri
 from interop.parity.codec import Typed
 from interop.parity.connection import Channel, Connection
 from interop.parity.normalise import natural
-from interop.parity.script import Stage
+from interop.parity.script import Overdue, Stage
 
 CAPABILITIES = {"consumer_cancel_notify": True, "basic.nack": True, "publisher_confirms": True}
 WITNESS_MS = SOON_MS + 100  # on a busy machine, timers of two queues do not go off in their order
@@ -121,6 +121,8 @@ class Play:
             connection.recording = False
             actor = self.actors[label] = Actor(connection.channel(int(label[1:])))
             connection.recording = True
+            if actor.over:  # a broker that is too busy for a handshake in time; the steps would come to nothing
+                raise Overdue(f"{label} did not open")
         return actor
 
     def prepare(self, actor: Actor, step: Step) -> None:

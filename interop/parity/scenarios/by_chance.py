@@ -88,16 +88,6 @@ queue_delete('a1', queue='q1')
 queue_declare('a1', queue='q1')
 tx_commit('b1')
 """,
-    "answered in a transaction and given back by its end": """
-queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
-tx_select('a1')
-basic_publish('a1', routing_key='q1', times=2)
-basic_consume('a1', queue='q1', consumer_tag='t1')
-tx_commit('a1')
-basic_ack('a1')
-queue_bind('a1', queue='q1')
-basic_consume('a1', queue='q1', consumer_tag='t2')
-""",
     "given back by one commit": """
 queue_declare('a1', queue='q1')
 tx_select('a1')

@@ -404,6 +404,21 @@ def transaction(stage: Stage, how: str) -> None:
     channel.drain(queue)
 
 
+@scenario()
+def transaction_ended_by_an_error(stage: Stage) -> None:
+    """What was acknowledged and not committed comes back with the rest, in its order, and is counted once."""
+    channel, queue = filled(stage, 3)
+    channel.call("tx.select")
+    channel.consume(queue)
+    channel.wait_deliveries(3)
+    channel.ack(2)
+    channel.bind(queue, exchange="")
+    stage.until_queue(queue, message_count=3)  # the queue is told of the end by Erlang, after everybody else
+    channel = channel.reopen()
+    channel.consume(queue)
+    channel.wait_deliveries(3)
+
+
 @scenario(
     each={
         "unknown to all": {"x-whatever": 1},
