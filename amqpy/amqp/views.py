@@ -5,6 +5,7 @@ Source: `rabbit_reader`: `CREATION_EVENT_KEYS`, `STATISTICS_KEYS`; `rabbit_chann
 
 from typing import Final
 
+from amqpy.amqp import connection_events
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import State
@@ -22,17 +23,8 @@ STATES: Final[dict[State, str]] = {
     State.CLOSED: "closed",
 }
 
-NO_TLS: Final = dict.fromkeys(
-    (
-        "peer_cert_issuer",
-        "peer_cert_subject",
-        "peer_cert_validity",
-        "ssl_cipher",
-        "ssl_hash",
-        "ssl_key_exchange",
-        "ssl_protocol",
-    )
-)
+NO_TLS: Final = dict.fromkeys(connection_events.NO_TLS)
+"""Where events have empty texts, the API has nulls."""
 
 
 def connection(connection: ConnectionSession) -> View:
