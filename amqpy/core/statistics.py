@@ -10,6 +10,7 @@ All counters begin at 0 with their object, and with the broker: messages that ar
 Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for what is counted when.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from operator import add
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -38,15 +39,20 @@ class QueueCounts:
     """The counters that a queue keeps itself, of what is rare."""
 
     __slots__ = (
-        "dead_lettered",
-        "dropped",
+        "dead_letters",
+        "delivery_limit",
         "duplicates",
+        "expired",
         "got",
         "got_empty",
         "got_no_ack",
+        "maxlen",
         "of_broker",
+        "purged",
         "redelivered",
         "refused",
+        "refused_dead",
+        "rejected",
         "requeued",
         "restored",
         "sent_no_ack",
@@ -62,25 +68,41 @@ class QueueCounts:
         """Deliveries that were returned, wherever the messages went then."""
         self.refused = self.duplicates = 0
         """Messages that were published here and not taken (x-overflow), or dropped as duplicates."""
+        self.refused_dead = 0
+        """The refused messages that are dead letters (reject-publish-dlx)."""
         self.of_broker = 0
         """Messages that the broker itself published here: dead letters, delayed messages, events. RabbitMQ counts those
         of clients only."""
         self.restored = 0
         """Messages that were here when the broker started."""
-        self.dropped: Counts = {}
-        """Messages that were here and dropped or dead-lettered, by reason: expired, maxlen, rejected, delivery_limit,
-        purged."""
-        self.dead_lettered: dict[tuple[str, str], int] = {}
-        """Messages that died, also refused ones, by dead letter strategy (disabled, at_most_once, at_least_once) and
-        reason."""
+        self.expired = self.maxlen = self.rejected = self.delivery_limit = self.purged = 0
+        """Messages that were here and dropped or dead-lettered, by reason."""
+        self.dead_letters: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Messages that were dead-lettered, by strategy (at_most_once, at_least_once) and reason."""
 
-    def drop(self, reason: str, count: int = 1) -> None:
-        """Counts messages that leave the queue in another way than to a client."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + count
+    @property
+    def dropped(self) -> Counts:
+        """The messages that left the queue in another way than to a client, by reason."""
+        reasons = {**self._deaths(), "purged": self.purged}
+        return {reason: count for reason, count in reasons.items() if count}
 
-    def die(self, strategy: str, reason: str) -> None:
-        """Counts a message that was dead-lettered, or would have been if there were an exchange for it."""
-        self.dead_lettered[strategy, reason] = self.dead_lettered.get((strategy, reason), 0) + 1
+    @property
+    def dead_lettered(self) -> dict[tuple[str, str], int]:
+        """The messages that died, also refused ones, by dead letter strategy and reason: `disabled` are those for which
+        there was no exchange."""
+        died = {**self._deaths(), "maxlen": self.maxlen + self.refused_dead}
+        for (_, reason), count in self.dead_letters.items():
+            died[reason] -= count
+        disabled = {("disabled", reason): count for reason, count in died.items() if count}
+        return {**self.dead_letters, **disabled}
+
+    def _deaths(self) -> Counts:
+        return {
+            "expired": self.expired,
+            "maxlen": self.maxlen,
+            "rejected": self.rejected,
+            "delivery_limit": self.delivery_limit,
+        }
 
 
 class ChannelCounts:

@@ -71,7 +71,7 @@ def queue(queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = No
         "head_message_timestamp": _head_timestamp(queue),
         **_lengths(queue.ready_count, queue.unacked_count),
         "messages_ram": queue.in_memory_count + queue.unacked_count,
-        "messages_dropped": {reason: count for reason, count in queue.counts.dropped.items() if count},
+        "messages_dropped": queue.counts.dropped,
         **message_stats(queue.message_stats()),
     }
     return view if unacked_sizes is None else view | _sizes(queue.ready_sizes(), unacked_sizes.get(queue, Sizes()))

@@ -73,6 +73,7 @@ class ClassicQueue(FifoQueue):
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
+                self.counts.refused_dead += 1
                 self.dead_letter(None, message, "maxlen")
             self.counts.refused += 1
             return True

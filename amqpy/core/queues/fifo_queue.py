@@ -233,7 +233,7 @@ class FifoQueue(Queue):
         """Drops or dead-letters an unacknowledged message."""
         self.settled_count += 1
         if not self.deleted:
-            self.counts.drop("rejected")
+            self.counts.rejected += 1
             self.drop(position, message, "rejected")
 
     def settled(self, position: int, message: Message) -> None:
@@ -245,15 +245,14 @@ class FifoQueue(Queue):
         """Drops a message, or dead-letters it: then it is settled once the dead letter is sent."""
         if self.settings.dead_letter_exchange is not None:
             self.forget(message)
+            self.dead_letter(position, message, reason)
         elif self.tracks_settlement:
             self.settled(position, message)
-        self.dead_letter(position, message, reason)
 
     def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
         """Dead-letters a message at the next `settle`, if there is an exchange for it. No position: it was refused."""
-        has_exchange = self.settings.dead_letter_exchange is not None
-        self.counts.die(self.dead_letter_strategy if has_exchange else "disabled", reason)
-        if has_exchange:
+        if self.settings.dead_letter_exchange is not None:
+            self.counts.dead_letters[self.dead_letter_strategy, reason] += 1
             self.scheduler.dead_letters.append((self, position, message, reason))
 
     def dead_lettered(self, position: int | None, message: Message) -> None:
@@ -272,7 +271,7 @@ class FifoQueue(Queue):
         return count
 
     def _clear(self) -> None:
-        self.counts.drop("purged", len(self.ready))
+        self.counts.purged += len(self.ready)
         self.scheduler.discarded.extend(self.ready.clear())
         if self.may_expire:
             self.watch_first()
@@ -287,7 +286,7 @@ class FifoQueue(Queue):
             if not self.ready or not self._parts_singly():
                 break
             position, message, _ = self.ready.pop()
-            self.counts.drop("purged")
+            self.counts.purged += 1
             self.settled(position, message)
             yield 2
         if self.dedup_keys is None:
@@ -342,7 +341,7 @@ class FifoQueue(Queue):
         ):
             position, message, _ = ready.pop()
             taken.append((position, message))
-        self.counts.drop("maxlen", len(taken))
+        self.counts.maxlen += len(taken)
         return taken
 
     def _drop_all(self, dropped: Dropped) -> None:
@@ -404,7 +403,7 @@ class FifoQueue(Queue):
             if count == EXPIRED_MAX:
                 return False
             position, message, _ = ready.pop()
-            self.counts.drop("expired")
+            self.counts.expired += 1
             self.drop(position, message, "expired")
             count += 1
         return False

@@ -137,7 +137,7 @@ class Queue(ABC):
         """The message statistics, derived from where all messages went that came here: see decision 20."""
         counts = self.counts
         sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
-        acked = self.settled_count - counts.requeued - counts.dropped.get("rejected", 0)
+        acked = self.settled_count - counts.requeued - counts.rejected
         gone = acked + sent_no_ack + counts.got_no_ack + sum(counts.dropped.values())
         taken = self.ready_count + self.held_count + self.unacked_count + gone - counts.restored
         publish = taken + counts.refused + counts.duplicates - counts.of_broker

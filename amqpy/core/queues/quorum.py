@@ -228,7 +228,7 @@ class QuorumQueue(FifoQueue):
         patient = way != "down" if counts_nacks else way in {"nack", "recover"}
         back = after_return(message, failed=failed, waits_first=self._limit is not None or not patient)
         if self._limit is not None and back.delivery_count > self._limit:
-            self.counts.drop("delivery_limit")
+            self.counts.delivery_limit += 1
             self.drop(position, message, "delivery_limit")
             return
         if self.tracks_settlement:
@@ -262,7 +262,7 @@ class QuorumQueue(FifoQueue):
             for message in self._delayed_retry.held if self.dedup_keys is not None else ():
                 self.forget(message)
             held_count = self._delayed_retry.discard()
-            self.counts.drop("purged", held_count)
+            self.counts.purged += held_count
             count += held_count
         return count
 
