@@ -289,7 +289,6 @@ def remains(broker: Broker) -> dict[str, object]:
         found |= {
             name: value
             for name, value in {
-                "channels": vhost.channels,
                 "owned": vhost.owned,
                 "dirty": broker.scheduler.queues_to_drain,
             }.items()

@@ -409,6 +409,19 @@ def messages_that_are_purged_were_published() -> Client:
     return client
 
 
+def test_a_commit_that_ends_the_connection_acknowledges_nothing() -> None:
+    client = opened(profile="rabbitmq-4.3")
+    client.send(Queue.Declare(queue="q"), Queue.Declare(queue="gone"))
+    client.publish("q")
+    client.send(Basic.Get(queue="q"), Tx.Select())
+    client.publish("gone")
+    client.send(Queue.Delete(queue="gone"), Basic.Ack(delivery_tag=1))
+    assert names(client.send(Tx.Commit())) == ["Connection.Close"]
+    counted = client.broker.vhosts["/"].channel_totals.sum()
+    assert (counted["get"], counted["ack"], counted["publish"]) == (1, 0, 1)
+    assert client.broker.vhosts["/"].queues["q"].message_stats()["ack"] == 0
+
+
 @pytest.mark.parametrize(("play", "expected"), SCENARIOS, ids=[play.__name__ for play, _ in SCENARIOS])
 def test_statistics_are_those_of_rabbitmq(play: Callable[[], Client], expected: Shown) -> None:
     assert shown(play()) == expected
