@@ -24,7 +24,7 @@ STATES: Final[dict[State, str]] = {
 }
 
 NO_TLS: Final = dict.fromkeys(connection_events.NO_TLS)
-"""Where events have empty texts, the API has nulls."""
+"""The parts of TLS: null in the API, where events have empty texts."""
 
 
 def connection(connection: ConnectionSession) -> View:

@@ -288,10 +288,7 @@ def remains(broker: Broker) -> dict[str, object]:
                     found[exchange.name] = binding
         found |= {
             name: value
-            for name, value in {
-                "owned": vhost.owned,
-                "dirty": broker.scheduler.queues_to_drain,
-            }.items()
+            for name, value in {"owned": vhost.owned, "dirty": broker.scheduler.queues_to_drain}.items()
             if value
         }
     return found
