@@ -305,8 +305,9 @@ class Broker(Acknowledgements):
             mine.got_empty += 1
             return None
         position, message, redelivered = taken
-        counts.redelivered += redelivered
-        mine.redelivered += redelivered
+        if redelivered:
+            counts.redelivered += 1
+            mine.redelivered += 1
         if no_ack:
             counts.got_no_ack += 1
             mine.got_no_ack += 1

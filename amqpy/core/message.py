@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
+from amqpy.core.statistics import QueueCounts
 from amqpy.wire.content import split_address
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Table, text
@@ -156,6 +157,10 @@ class Target(Protocol):
         """The name of a queue; empty for any other target."""
 
     @property
+    def counts(self) -> QueueCounts | None:
+        """The counters of a queue; None for any other target."""
+
+    @property
     def refusal_fails_commit(self) -> bool:
         """True if tx.commit fails when a message is refused here."""
 
@@ -165,9 +170,6 @@ class Target(Protocol):
 
     def publish(self, message: Message) -> bool:
         """Takes the message. True if it was refused."""
-
-    def publish_own(self, message: Message) -> bool:
-        """`publish` for a message that the broker itself publishes."""
 
 
 def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
@@ -180,8 +182,14 @@ def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
 
 
 def deliver_own(targets: Iterable[Target], message: Message) -> list[Target]:
-    """`deliver` for a message that the broker itself publishes."""
-    return [target for target in targets if target.publish_own(message)]
+    """`deliver` for a message that the broker itself publishes: RabbitMQ does not count it as published."""
+    refused = []
+    for target in targets:
+        if target.counts is not None:
+            target.counts.of_broker += 1
+        if target.publish(message):
+            refused.append(target)
+    return refused
 
 
 class MessageView:

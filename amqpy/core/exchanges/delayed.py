@@ -83,6 +83,7 @@ class Admission:
 
     name = ""
     is_reply_queue = False
+    counts = None
 
     def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
         self._room = room
@@ -99,9 +100,6 @@ class Admission:
     def publish(self, message: Message) -> bool:
         self._room.take(message, self._delay_ms)
         return False
-
-    def publish_own(self, message: Message) -> bool:
-        return self.publish(message)
 
 
 class WaitingRoom:

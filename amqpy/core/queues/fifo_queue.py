@@ -46,12 +46,14 @@ class FifoQueue(Queue):
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     keeps_all: ClassVar[bool] = False
     """True if transient messages survive a restart, too."""
-    __slots__ = ("dedup_keys", "dispatch", "expires_at_ms", "is_shrinking", "ready")
+    __slots__ = ("dead_letter_strategy", "dedup_keys", "dispatch", "expires_at_ms", "is_shrinking", "ready")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.ready = self._new_fifo(0)
         self.dispatch = self._new_dispatch()
+        self.dead_letter_strategy = "at_most_once"
+        """The way in which dead letters are sent, in the words of RabbitMQ's metrics."""
         self.is_shrinking = False
         """True while a job drops the messages beyond its length limit bit by bit."""
         self.expires_at_ms: int | None = None
@@ -124,11 +126,6 @@ class FifoQueue(Queue):
             for consumer in self.consumers:
                 consumer.resume()
         self.finish_draining()
-
-    @property
-    def dead_letter_strategy(self) -> str:
-        """The way in which dead letters are sent, in the words of RabbitMQ's metrics."""
-        return "at_most_once"
 
     # --- the FIFO, and its lanes in the store
 

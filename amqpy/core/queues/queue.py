@@ -223,11 +223,6 @@ class Queue(ABC):
         """Takes the message, or returns True: then it is refused (x-overflow). If a consumer is in line, the message
         is delivered at once."""
 
-    def publish_own(self, message: Message) -> bool:
-        """`publish` for a message of the broker's own, which RabbitMQ does not count as published."""
-        self.counts.of_broker += 1
-        return self.publish(message)
-
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """Takes the first message for basic.get: position, message, redelivered; None when there is none."""

@@ -75,6 +75,8 @@ class QuorumQueue(FifoQueue):
     def configure(self, settings: Settings) -> None:
         if settings.overflow == "reject-publish-dlx":
             settings = settings._replace(overflow="drop-head")
+        insists = settings.dead_letter_strategy == "at-least-once" and settings.overflow == "reject-publish"
+        self.dead_letter_strategy = "at_least_once" if insists else "at_most_once"
         super().configure(settings)
         self._limit = self._delivery_limit()
         if settings.retry_type != "disabled" and settings.retry_min_ms:
@@ -242,12 +244,6 @@ class QuorumQueue(FifoQueue):
         self.ready.append(message)
         self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.scheduler.queues_to_drain[self] = None
-
-    @property
-    def dead_letter_strategy(self) -> str:
-        settings = self.settings
-        insists = settings.dead_letter_strategy == "at-least-once" and settings.overflow == "reject-publish"
-        return "at_least_once" if insists else "at_most_once"
 
     def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
         if self.dead_letter_strategy == "at_most_once":

@@ -26,6 +26,7 @@ class ReplyQueue:
     __slots__ = ("_target", "_unacked", "deleted", "name", "tag", "waiting")
 
     is_reply_queue: ClassVar[bool] = True
+    counts: ClassVar[None] = None
     refusal_fails_commit: ClassVar[bool] = False
 
     def __init__(self, name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
@@ -47,9 +48,6 @@ class ReplyQueue:
             unacked.counts.replies += 1
             self._target.deliver(unacked.next_tag(), False, message)
         return False
-
-    def publish_own(self, message: Message) -> bool:
-        return self.publish(message)
 
     def drain(self) -> None:
         """Delivers waiting replies as long as the client can take them."""
