@@ -2,7 +2,7 @@
 
 Nearly everything is derived from what is counted anyway. What a queue was given went somewhere: it is ready,
 unacknowledged, acknowledged or dropped, so that the first number follows from the others, which are known or counted
-where they are rare. A delivery tag is a count, and so is the number of a message that is to be confirmed. Decision 20
+where they are rare. A delivery tag is a count, and so is the number of a message that is to be confirmed. Decision 19
 has the identities, and why each of them holds.
 
 All counters begin at 0 with their object, and with the broker: messages that are restored are not published again.

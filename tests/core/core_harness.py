@@ -377,7 +377,7 @@ class CoreHarness:
         return got and got[2]
 
     def ack(self, unacked: UnackedDeliveries, tag: int, *, multiple: bool = False) -> None:
-        self.broker.acknowledge(unacked.take(tag, multiple))
+        self.broker.acknowledge(unacked.take(tag, multiple), by_consumer=len(unacked.consumers) > 1)
         self.settle()
 
     def nack(

@@ -134,7 +134,7 @@ class Queue(ABC):
         return self.delivered_count - self.settled_count
 
     def message_stats(self) -> Counts:
-        """The message statistics, derived from where all messages went that came here: see decision 20."""
+        """The message statistics, derived from where all messages went that came here: see decision 19."""
         counts = self.counts
         sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
         acked = self.settled_count - counts.requeued - counts.rejected
