@@ -18,7 +18,7 @@ from amqpy.core.ports import Client, Origin
 from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
 from amqpy.core.routing import Route
-from amqpy.core.sender_selected import may_have_copies, take_copies
+from amqpy.core.sender_selected import take_copies
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
@@ -41,13 +41,12 @@ from amqpy.wire.content import (
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
 from amqpy.wire.properties import (
     EXPIRATION_FLAG,
-    HEADERS_FLAG,
     REPLY_TO_FLAG,
     USER_ID_FLAG,
-    check_properties,
     decode_properties,
 )
-from amqpy.wire.values import MalformedValue, text
+from amqpy.wire.scan import COPIES, MALFORMED, delivery_mode_of, judge
+from amqpy.wire.values import text
 
 if TYPE_CHECKING:
     from amqpy.amqp.durable_replies import DurableReplies
@@ -369,26 +368,26 @@ class ChannelSession:
 
     def _inspect(self, header: bytes) -> tuple[type[Message], _Special | None]:
         """Checks the properties of a message, in RabbitMQ's order. Raises the fault that refuses them."""
-        try:
-            flags, delivery_mode = check_properties(header)
-        except (MalformedValue, IndexError):
-            raise SyntaxFault("cannot decode the properties of basic.publish") from None
+        verdict = judge(header)
+        if verdict == MALFORMED:
+            raise SyntaxFault("cannot decode the properties of basic.publish")
+        delivery_mode = delivery_mode_of(verdict)
         more_keys: tuple[str, ...] = ()
         passed_on, ttl_ms = header, None
-        if flags & REPLY_TO_FLAG and wants_reply(header):
+        if verdict & REPLY_TO_FLAG and wants_reply(header):
             if self.replies is None:
                 raise PreconditionFailed("fast reply consumer does not exist")
             passed_on = name_reply_queue(header, self.replies)
         user_comes_last = self.broker.profile.checks_user_id_last
-        if flags & USER_ID_FLAG and not user_comes_last:
+        if verdict & USER_ID_FLAG and not user_comes_last:
             self._check_user_id(decode_properties(header)["user_id"])
-        if flags & EXPIRATION_FLAG:
+        if verdict & EXPIRATION_FLAG:
             ttl_ms = check_expiration(decode_properties(header)["expiration"])
         if delivery_mode not in {None, 1, 2} and not self.broker.profile.any_delivery_mode:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
-        if flags & HEADERS_FLAG and may_have_copies(header):
+        if verdict & COPIES:
             more_keys, passed_on = take_copies(passed_on)
-        if flags & USER_ID_FLAG and user_comes_last:
+        if verdict & USER_ID_FLAG and user_comes_last:
             self._check_user_id(decode_properties(header)["user_id"])
         kind = PersistentMessage if delivery_mode == PERSISTENT else Message
         if more_keys or passed_on is not header or ttl_ms is not None:
