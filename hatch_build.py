@@ -22,7 +22,7 @@ from packaging.tags import sys_tags
 FOLDER = Path("amqpy", "wire")
 
 
-class ScanBuilder(BuildHookInterface):
+class ScanBuilder(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
