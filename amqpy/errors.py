@@ -82,6 +82,10 @@ class UnexpectedFrame(ConnectionFault):
     code, name = 505, "UNEXPECTED_FRAME"
 
 
+class ResourceError(ConnectionFault):
+    code, name = 506, "RESOURCE_ERROR"
+
+
 class NotAllowed(ConnectionFault):
     code, name = 530, "NOT_ALLOWED"
 

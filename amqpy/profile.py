@@ -63,6 +63,9 @@ class Profile:
     deleted_fails_commit: bool = _switch(
         "a message for a queue that is deleted before tx.commit fails it (406), even if there is another of that name"
     )
+    gone_ends_commit: bool = _switch(
+        "a message for a queue of whose name there is none any more ends tx.commit, and the connection (506)"
+    )
     trusts_x_death: bool = _switch("dead-lettering continues the x-death that a publisher sent")
     turns_x_death: bool = _switch("each further death turns round the order of the older ones in x-death")
     plain_deaths: bool = _switch(
@@ -142,6 +145,7 @@ RABBITMQ_3_10 = Profile(
     checks_user_id_last=False,
     any_delivery_mode=False,
     deleted_fails_commit=False,
+    gone_ends_commit=False,
     trusts_x_death=True,
     turns_x_death=True,
     plain_deaths=False,
@@ -232,6 +236,7 @@ RABBITMQ_4_3 = replace(
     types_that_are_none=("undefined", ""),
     master_locator_denied="by default",
     quorum_in_text='<<"quorum">>',
+    gone_ends_commit=True,
     checks_queue_mode=False,
     queue_versions=(2,),
     unlimited_waits_first=True,

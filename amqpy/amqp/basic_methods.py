@@ -9,15 +9,16 @@ from operator import itemgetter
 from amqpy.amqp.channel import ChannelSession as ChannelSession
 from amqpy.amqp.channel import handles
 from amqpy.amqp.topology_methods import named_queue
-from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict
+from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, all_answered, undelivered
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
-from amqpy.core.message import deliver
+from amqpy.core.message import Target, deliver
 from amqpy.core.portions import Taken
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.unacked import Lots, in_lots
-from amqpy.errors import ChannelFault, NotAllowed, PreconditionFailed, Unimplemented
+from amqpy.core.vhost import Vhost
+from amqpy.errors import ChannelFault, NotAllowed, PreconditionFailed, ResourceError, Unimplemented
 from amqpy.wire.content import DeliveryWriter
 from amqpy.wire.methods import Basic, Channel, Confirm, Tx, table_of
 
@@ -172,7 +173,7 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
 
 def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -> None:
     if verdict == "ack":
-        channel.broker.acknowledge(taken)
+        channel.broker.acknowledge(taken, by_consumer=len(channel.consumers) > 1)
     elif verdict == "drop":
         channel.broker.reject(taken)
     else:
@@ -221,6 +222,9 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
     is_refused = False
     while publishes:
         publish = publishes.popleft()
+        if vhost.profile.gone_ends_commit and (queue := _gone(vhost, publish.targets)) is not None:
+            yield from _give_up(channel, queue, publishes, answers)
+            return
         # Bindings applied when it was published. The queue is the one that has the name now, or must still be the same.
         routed = publish.targets
         if vhost.profile.deleted_fails_commit:
@@ -236,6 +240,20 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
         in_order = yield from sort(taken, itemgetter(0))
         _carry_out(channel, verdict, in_lots(in_order, len(taken)))
     channel.broker.scheduler.jobs.then(lambda: _committed(channel, is_refused=is_refused))
+
+
+def _gone(vhost: Vhost, targets: tuple[Target, ...]) -> str | None:
+    """The first queue of whose name there is none any more, if any."""
+    deleted = (each.name for each in targets if each.deleted and not each.is_reply_queue)
+    return next((name for name in deleted if name not in vhost.queues), None)
+
+
+def _give_up(channel: ChannelSession, queue: str, publishes: deque[Publish], answers: Answers) -> Steps:
+    """Ends the connection amid a commit, which has delivered some messages and does no more."""
+    channel.broker.scheduler.discarded.append(publishes)
+    yield from channel.unacked.put_back_many(all_answered(answers))
+    fault = ResourceError(undelivered(channel.vhost.name, queue), channel.methods.id_of(Tx.Commit))
+    channel.broker.scheduler.jobs.then(lambda: channel.connection.fail(fault))
 
 
 def _committed(channel: ChannelSession, *, is_refused: bool) -> None:

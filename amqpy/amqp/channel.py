@@ -25,6 +25,7 @@ from amqpy.errors import (
     AmqpFault,
     ChannelFault,
     CommandInvalid,
+    ConnectionFault,
     PreconditionFailed,
     SyntaxFault,
     UnexpectedFrame,
@@ -107,6 +108,9 @@ class Connection(Client, Protocol):
 
     def close_channel(self, number: int, fault: ChannelFault) -> None:
         """Closes a channel on a fault."""
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """Closes itself on a fault."""
 
 
 class Channels(dict[int, "ChannelSession"]):
@@ -413,7 +417,7 @@ class ChannelSession:
             if self.transaction is not None:
                 self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
             elif multiple:
-                self.broker.acknowledge(self.unacked.take_many(tag, multiple))
+                self.broker.acknowledge(self.unacked.take_many(tag, multiple), by_consumer=len(self.consumers) > 1)
             else:
                 self.broker.acknowledge_one(self.unacked.take_one(tag))
         except AmqpFault as fault:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from amqpy.core.consumer import ReturnWay
 from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
+from amqpy.errors import erlang_text
 
 if TYPE_CHECKING:
     from amqpy.core.portions import Taken
@@ -54,6 +55,33 @@ class Transaction:
         publishes, answers = self._publishes, self._answers
         self._publishes, self._answers = deque(), []
         return publishes, answers
+
+
+def undelivered(vhost: str, queue: str) -> str:
+    """The reason why a message cannot be delivered to a queue that is gone: a term as Erlang prints it in this place,
+    in lines of 80 columns, whose parts are indented by 4.
+
+    Source: `io_lib_pretty`.
+    """
+    parts = [_binary(vhost), "queue", _binary(queue)]
+    resource = f"{{resource,{','.join(parts)}}}"
+    if len(resource) < 40:
+        return f"failed to deliver message: {{not_found,{resource}}}"
+    if len(resource) >= 47:
+        resource, column = "{resource", 42
+        for part, brackets in zip(parts, (1, 1, 2), strict=True):
+            size = len(part) + 1
+            if size + brackets < 80 - column:
+                resource, column = f"{resource},{part}", column + size
+            else:
+                resource += f",\n{' ' * 35}{part}"
+                column = 35 + size if size + brackets < 80 - 36 else 80
+        resource += "}"
+    return f"failed to deliver message: {{not_found,\n{' ' * 31}{resource}}}"
+
+
+def _binary(name: str) -> str:
+    return erlang_text(name.encode("utf-8", "surrogateescape"))
 
 
 def _note(noted: "Taken", lots: "Lots") -> Steps:

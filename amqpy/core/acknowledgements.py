@@ -6,7 +6,7 @@ order and settled bit by bit, to the same effect.
 Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_amqqueue_process:handle_ch_down`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue, ReturnWay
@@ -31,9 +31,11 @@ class Acknowledgements:
     scheduler: Scheduler
     events: Events
 
-    def acknowledge(self, taken: Taken | Lots) -> None:
-        """Settles messages that were acknowledged."""
-        if isinstance(taken, list):
+    def acknowledge(self, taken: Taken | Lots, *, by_consumer: bool = False) -> None:
+        """Settles messages that were acknowledged: if there are several consumers, in their order (`by_consumer`)."""
+        if by_consumer:
+            self._settle_in_portions(taken, Portions(), self._acknowledge_all)
+        elif isinstance(taken, list):
             for _, owed in taken:
                 self.acknowledge_one(owed)
             self.scheduler.jobs.spend(len(taken))
@@ -46,6 +48,10 @@ class Acknowledgements:
                 self.acknowledge_one(owed)
             yield ANSWER_MIN + len(lot)
 
+    def _acknowledge_all(self, portion: Iterable[Delivery]) -> None:
+        for owed in portion:
+            self.acknowledge_one(owed)
+
     def acknowledge_one(self, owed: Delivery) -> None:
         """Settles one message that was acknowledged."""
         queue, position, message, consumer = owed
@@ -57,28 +63,35 @@ class Acknowledgements:
 
     def reject(self, taken: Taken | Lots) -> None:
         """Drops or dead-letters messages that were rejected; of one consumer's, those of a higher priority first."""
-        if not isinstance(taken, list):
-            self.scheduler.jobs.do(self._reject(taken))
-            return
-        if len(taken) == 1:
+        if isinstance(taken, list) and len(taken) == 1:
             self._reject_all((taken[0][1],))
-            return
-        for _ in self._reject((taken,)):
-            pass
-        self.scheduler.jobs.spend(len(taken))
-
-    def _reject(self, lots: Iterable[Taken]) -> Steps:
-        portions = Portions(by_level=True)
-        yield from _sorted_into(portions, lots)
-        while (part := portions.pop()) is not None:
-            self._reject_all(part.deliveries)
-            yield len(part.deliveries)
+        else:
+            self._settle_in_portions(taken, Portions(by_level=True), self._reject_all)
 
     def _reject_all(self, portion: Iterable[Delivery]) -> None:
         for queue, position, message, consumer in portion:
             queue.reject(position, message)
             if consumer is not None:
                 consumer.settled()
+
+    def _settle_in_portions(
+        self, taken: Taken | Lots, portions: Portions, settle: Callable[[Iterable[Delivery]], None]
+    ) -> None:
+        """Settles portion by portion: a consumer may be given the next messages before the others have room."""
+        if not isinstance(taken, list):
+            self.scheduler.jobs.do(self._settle(taken, portions, settle))
+            return
+        for _ in self._settle((taken,), portions, settle):
+            pass
+        self.scheduler.jobs.spend(len(taken))
+
+    def _settle(self, lots: Iterable[Taken], portions: Portions, settle: Callable[[Iterable[Delivery]], None]) -> Steps:
+        yield from _sorted_into(portions, lots)
+        while (part := portions.pop()) is not None:
+            settle(part.deliveries)
+            if part.ends_portion:
+                self._serve(part.deliveries[0][0])
+            yield len(part.deliveries)
 
     def requeue(self, taken: Taken | Lots, way: ReturnWay) -> None:
         """Requeues messages at the next `settle`, so that they are redelivered only after the reply."""

@@ -82,7 +82,10 @@ class Portions:
             return Part(deliveries, ends_portion=is_alone)
         del self._groups[key]
         self._next = next(self._order, None)
-        return Part(deliveries, not self._together or self._next is None or self._next[0] is not key[0])
+        return Part(deliveries, ends_portion=self._next is None or not self._is_of_one_portion(key, self._next))
+
+    def _is_of_one_portion(self, group: _Group, other: _Group) -> bool:
+        return group[0] is other[0] and (self._together or group[1] == other[1])
 
 
 def _place(group: _Group) -> tuple[bytes, bool, bytes, int]:

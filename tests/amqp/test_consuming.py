@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pamqp.commands import Basic, Channel, Queue
+from pamqp.commands import Basic, Channel, Queue, Tx
 
 from amqpy.wire.outbox import HIGH
 
@@ -155,3 +155,27 @@ def test_one_answer_for_each_delivery() -> None:
     client.send(Channel.CloseOk(), Channel.Open())
     (close,) = client.send(Basic.Nack(7, True, True))
     assert (close.method.class_id, close.method.method_id) == (60, 120)
+
+
+ALL = 0
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+@pytest.mark.parametrize(
+    "settle", [Basic.Ack(ALL, multiple=True), Basic.Nack(ALL, multiple=True, requeue=False)], ids=["ack", "nack"]
+)
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_the_first_consumer_is_served_before_the_others_have_room(
+    kind: str, settle: Basic.Ack | Basic.Nack, in_transaction: bool
+) -> None:
+    """All are settled at once, consumer by consumer in the order of their tags."""
+    client = Client.opened(channels=(1, 2))
+    client.send(Queue.Declare(queue="q", durable=True, arguments={"x-queue-type": kind}), Basic.Qos(prefetch_count=2))
+    for tag in "ba":
+        client.send(Basic.Consume(queue="q", consumer_tag=tag))
+        for _ in range(2):
+            assert [each.method.consumer_tag for each in client.publish("q", channel=2)] == [tag]
+    for _ in range(3):
+        assert client.publish("q", channel=2) == []
+    received = client.send(Tx.Select(), settle, Tx.Commit()) if in_transaction else client.send(settle)
+    assert [each.method.consumer_tag for each in received if each.name == "Basic.Deliver"] == ["a", "a", "b"]

@@ -195,6 +195,29 @@ def test_a_commit_for_a_queue_that_is_gone(profile: str, expected: str) -> None:
         assert answer.method.reply_text == "PRECONDITION_FAILED - partial tx completion"
 
 
+@switch("gone_ends_commit", "Tx.CommitOk", "Channel.Close", "Channel.Close", "Connection.Close")
+def test_a_commit_for_a_queue_of_whose_name_there_is_none(profile: str, expected: str) -> None:
+    client = opened(profile)
+    client.send(*(Queue.Declare(queue=name, durable=True) for name in ("q", "other")))
+    client.publish("other", b"0")
+    client.send(Tx.Select(), Basic.Get(queue="other"), Basic.Ack(delivery_tag=1))
+    for number, queue in enumerate(("other", "q", "other"), 1):
+        client.publish(queue, b"%d" % number)
+    client.send(Queue.Delete(queue="q"))
+    (answer,) = client.send(Tx.Commit())
+    assert answer.name == expected
+    observer = Client.opened(client.broker)
+    left = [each.body for each in observer.send(*[Basic.Get(queue="other", no_ack=True)] * 3)]
+    if expected != "Connection.Close":
+        assert left == [b"1", b"3", b""]
+    else:
+        assert left == [b"0", b"1", b""]
+        assert (answer.method.reply_code, answer.method.class_id, answer.method.method_id) == (506, 90, 20)
+        assert answer.method.reply_text == (
+            'RESOURCE_ERROR - failed to deliver message: {not_found,{resource,<<"/">>,queue,<<"q">>}}'
+        )
+
+
 @switch("returns_replies", ["Basic.Return"], ["Basic.Return"], ["Basic.Return"], [])
 def test_a_mandatory_direct_reply(profile: str, expected: list[str]) -> None:
     asker = opened(profile)

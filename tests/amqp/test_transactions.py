@@ -4,6 +4,7 @@ import pytest
 from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue, Tx
 
+from amqpy.amqp.transaction import undelivered
 from amqpy.config import Config
 
 from .client import Client, make_broker, method_frame, names, publish_frames, remains
@@ -166,3 +167,20 @@ def test_a_commit_finds_its_queues_by_name_or_the_same_queue(profile: str, bodie
     client.send(Tx.Commit())
     delivered = client.send(Basic.Consume(queue="q", no_ack=True), channel=2)
     assert [frame.body for frame in delivered if frame.body] == bodies
+
+
+TERM, PART = f"{{not_found,\n{' ' * 31}{{resource,", f"\n{' ' * 35}"
+
+
+@pytest.mark.parametrize(
+    ("vhost", "queue", "term"),
+    [
+        ("v", "q" * 8, '{not_found,{resource,<<"v">>,queue,<<"qqqqqqqq">>}}'),
+        ("v", "q" * 9, TERM + '<<"v">>,queue,<<"qqqqqqqqq">>}}'),
+        ("v", "q" * 16, TERM + f'<<"v">>,queue,{PART}<<"qqqqqqqqqqqqqqqq">>}}}}'),
+        ("v" * 30, "q", TERM + f'{PART}<<"{"v" * 30}">>,queue,{PART}<<"q">>}}}}'),
+        ("v" * 40, "qqqqq", TERM + f'{PART}<<"{"v" * 40}">>,{PART}queue,<<"qqqqq">>}}}}'),
+    ],
+)
+def test_a_queue_that_is_gone_is_told_in_lines_as_erlang_breaks_them(vhost: str, queue: str, term: str) -> None:
+    assert undelivered(vhost, queue) == f"failed to deliver message: {term}"

@@ -12,6 +12,8 @@ from textwrap import indent
 import psutil
 import pytest
 
+from interop.keeper import SIGNALS
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux leads orphans to their keeper")
 
 DEADLINE_S = 30
@@ -31,7 +33,11 @@ class Run:
     """A run that is kept, what it has started in a session of its own, and a folder it has made."""
 
     def __init__(self, command: list[str]) -> None:
-        self.keeper = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # Whoever runs the tests in the background may have had some signals ignored, which would be inherited.
+        before = {each: signal.signal(each, signal.SIG_DFL) for each in SIGNALS}
+        self.keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         assert self.keeper.stdout is not None
         pid, left, made = self.keeper.stdout.readline().split()
         self.process, self.left, self.made = psutil.Process(int(pid)), psutil.Process(int(left)), Path(made)
@@ -82,11 +88,11 @@ def test_a_run_whose_keeper_is_killed_ends_in_order(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_that_of_the_run(code: int) -> None:
-    program = f"{KEPT}{RUN}sys.exit({code})"
+    program = f"{KEPT}{RUN}sys.stdin.read()\nsys.exit({code})"
     run = Run([sys.executable, "-c", program])
+    run.keeper.communicate()
     assert run.keeper.wait(DEADLINE_S) == code
     run.assert_gone()
-    run.keeper.communicate()
 
 
 def test_temporary_files_go_where_they_always_do(tmp_path: Path) -> None:

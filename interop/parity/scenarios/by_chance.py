@@ -54,7 +54,21 @@ queue_delete('b1', queue='q1')
 queue_declare('a1', queue='q1')
 """
 
+FULL_CONSUMERS = """
+queue_declare('a1', queue='q1', durable=True, arguments={{'x-queue-type': '{}'}})
+basic_qos('a1', prefetch_count=2)
+basic_consume('a1', queue='q1', consumer_tag='t2')
+basic_publish('b1', routing_key='q1', times=2)
+basic_consume('a1', queue='q1', consumer_tag='t1')
+basic_publish('b1', routing_key='q1', times=5)
+"""
+
 SCRIPTS = {
+    "acknowledged consumer by consumer": FULL_CONSUMERS.format("classic") + "basic_ack('a1', nth=-1, multiple=True)",
+    "acknowledged consumer by consumer, quorum": FULL_CONSUMERS.format("quorum")
+    + "basic_ack('a1', nth=-1, multiple=True)",
+    "rejected, with room consumer by consumer": FULL_CONSUMERS.format("classic")
+    + "basic_nack('a1', nth=-1, multiple=True, requeue=False)",
     "given back consumer by consumer": SEVERAL_CONSUMERS + "basic_nack('a1', nth=-1, multiple=True, requeue=True)",
     "recovered consumer by consumer": SEVERAL_CONSUMERS + "basic_recover('a1', requeue=True)",
     "rejected consumer by consumer": SEVERAL_GETS_AND_A_CONSUMER
@@ -79,6 +93,33 @@ basic_publish('a1', routing_key='q1')
 basic_get('a1', queue='q1')
 basic_ack('a1')
 channel_close('a1')
+""",
+    "no queue of that name by the time of the commit": """
+queue_declare('a1', queue='q1')
+queue_declare('a1', queue='q2')
+queue_declare('a1', queue='q3')
+exchange_declare('a1', exchange='x1', exchange_type='fanout')
+queue_bind('a1', queue='q1', exchange='x1')
+queue_bind('a1', queue='q2', exchange='x1')
+queue_bind('a1', queue='q3', exchange='x1')
+basic_publish('a1', routing_key='q1')
+tx_select('b1')
+basic_get('b1', queue='q1')
+basic_ack('b1')
+basic_publish('b1', routing_key='q3')
+basic_publish('b1', exchange='x1')
+basic_publish('b1', routing_key='q3')
+queue_delete('a1', queue='q2')
+tx_commit('b1')
+drain('z1', queue='q1')
+drain('z1', queue='q3')
+""",
+    "no quorum queue of that name by the time of the commit": """
+queue_declare('a1', queue='q1', durable=True, arguments={'x-queue-type': 'quorum'})
+tx_select('b1')
+basic_publish('b1', routing_key='q1')
+queue_delete('a1', queue='q1')
+tx_commit('b1')
 """,
     "another queue of that name by the time of the commit": """
 queue_declare('a1', queue='q1')

@@ -49,6 +49,8 @@ class Copy:
     place: tuple[int, int] = (0, 0)
     redelivered: bool = False
     returns: int = 0
+    portion: int = 0
+    """Of the messages that one command requeues: those of a later portion come back after the queue has delivered."""
 
     def is_expired(self, now_ms: int) -> bool:
         return self.expires_at_ms is not None and self.expires_at_ms <= now_ms
@@ -232,7 +234,7 @@ class QueueModel:
         queue, channel = consumer.queue, consumer.channel
         assert consumer in self.consumers, "delivered to a consumer that is gone"
         assert consumer in self.next_consumers(queue), "delivered to a consumer whose turn it is not"
-        copy = self.take(queue)
+        copy = self.take_returned(queue, message.body.decode())
         if copy is not self.entering:
             assert not copy.is_expired(self.now_ms), "delivered too late"
         self.entering = None
@@ -311,6 +313,19 @@ class QueueModel:
         queue.ready.remove(copy)
         return copy
 
+    def take_returned(self, queue: ModelQueue, body: str) -> Copy:
+        """The first message, when all portions up to some are back."""
+        copies = queue.in_order()
+        firsts = (next(copy for copy in copies if copy.portion <= each.portion) for each in copies)
+        copy = next((first for first in firsts if first.body == body), copies[0])
+        queue.ready.remove(copy)
+        return copy
+
+    def all_are_back(self) -> None:
+        for queue in self.queues.values():
+            for copy in queue.ready:
+                copy.portion = 0
+
     def owe(self, channel: ModelChannel, debt: Debt) -> None:
         channel.owed[channel.last_tag] = debt
         debt.queue.owed.append(debt.copy)
@@ -326,11 +341,12 @@ class QueueModel:
     def settle(self, debts: dict[int, Debt], verdict: str, *, by_end: bool = False) -> None:
         """Answers take effect. `by_end`: the channel is closed."""
 
-        def quorum_order(tag: int) -> tuple[bool, str, int]:
+        def order(tag: int) -> tuple[bool, str, int]:
             is_got = debts[tag].consumer is None
             return not is_got, str(tag) if by_end and is_got else "", tag
 
-        for tag in sorted(debts, key=quorum_order if verdict == "requeue" else None):
+        portions: dict[tuple[ModelQueue, int], int] = {}
+        for tag in sorted(debts, key=order if verdict != "ack" else None):
             queue, copy, consumer = debts[tag]
             queue.owed.remove(copy)
             if consumer is not None:
@@ -342,6 +358,8 @@ class QueueModel:
                 self.doomed.append((queue, copy, "rejected"))
             elif verdict == "requeue":
                 copy.redelivered = True
+                portion = queue, tag if consumer is None and not by_end else 0
+                copy.portion = portions.setdefault(portion, len(portions))
                 self.put_back(queue, copy, by_end=by_end)
 
     def put_back(self, queue: ModelQueue, copy: Copy, *, by_end: bool) -> None:

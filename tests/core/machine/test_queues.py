@@ -131,6 +131,7 @@ class QueueMachine(RuleBasedStateMachine):
         for event, *details in self.log:
             getattr(self.model, event)(*details)
         self.log.clear()
+        self.model.all_are_back()
 
     @invariant()
     def all_is_as_the_model_says(self) -> None:
