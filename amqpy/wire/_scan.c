@@ -16,7 +16,6 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
-#include <stdint.h>
 #include <string.h>
 
 enum { FLAGS_AT = 12, PROPERTIES_AT = 14, MODE_SHIFT = 16, COPIES = 1 << 24, MALFORMED = -1, NO_MEMORY = -2 };
@@ -24,9 +23,9 @@ enum { FLAGS_AT = 12, PROPERTIES_AT = 14, MODE_SHIFT = 16, COPIES = 1 << 24, MAL
 /* The kinds of the properties, in the order of their flags, of which the highest is the first. */
 enum kind { SHORTSTR, TABLE, MODE, OCTET, LONGLONG };
 static const unsigned char KINDS[] = {
-    SHORTSTR, SHORTSTR, TABLE, MODE, OCTET,         /* content type and encoding, headers, delivery mode, priority */
+    SHORTSTR, SHORTSTR, TABLE, MODE, OCTET,           /* content type and encoding, headers, delivery mode, priority */
     SHORTSTR, SHORTSTR, SHORTSTR, SHORTSTR, LONGLONG, /* correlation id, reply-to, expiration, message id, timestamp */
-    SHORTSTR, SHORTSTR, SHORTSTR, SHORTSTR,         /* type, user id, app id, cluster id */
+    SHORTSTR, SHORTSTR, SHORTSTR, SHORTSTR,           /* type, user id, app id, cluster id */
 };
 
 /* A table or an array around the one that is read. */
@@ -41,6 +40,24 @@ read_long(const unsigned char *data)
     return (size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3];
 }
 
+/* The octets of a value behind its tag; SIZED if the first four say how many follow. */
+enum { SIZED = -1, UNKNOWN = -2 };
+
+static int
+fixed_size(unsigned char tag)
+{
+    switch (tag) {
+    case 'V': return 0;
+    case 'b': case 'B': case 't': return 1;
+    case 's': case 'u': return 2;
+    case 'I': case 'i': case 'f': return 4;
+    case 'D': return 5;
+    case 'l': case 'L': case 'd': case 'T': return 8;
+    case 'S': case 'x': case 'F': case 'A': return SIZED;
+    default: return UNKNOWN;
+    }
+}
+
 static int
 is_copy_name(const unsigned char *name, size_t size)
 {
@@ -52,8 +69,8 @@ is_copy_name(const unsigned char *name, size_t size)
 static long
 scan_table(const unsigned char *data, size_t at, size_t end)
 {
-    struct container *outer = NULL; /* made when the first value is a container; each takes five octets or more */
-    const size_t most = (end - at) / 5;
+    struct container *outer = NULL; /* made for the first one inside */
+    const size_t most = (end - at) / 5; /* each takes a tag and a size */
     size_t depth = 0;
     int has_names = 1;
     long found = 0, result = MALFORMED;
@@ -78,21 +95,13 @@ scan_table(const unsigned char *data, size_t at, size_t end)
             at += size;
         }
         const unsigned char tag = data[at++];
-        size_t size;
-        switch (tag) {
-        case 'V': size = 0; break;
-        case 'b': case 'B': case 't': size = 1; break;
-        case 's': case 'u': size = 2; break;
-        case 'I': case 'i': case 'f': size = 4; break;
-        case 'D': size = 5; break;
-        case 'l': case 'L': case 'd': case 'T': size = 8; break;
-        case 'S': case 'x': case 'F': case 'A':
-            if (end - at < 4)
-                goto done;
+        const int fixed = fixed_size(tag);
+        size_t size = (size_t)fixed;
+        if (fixed == UNKNOWN || (fixed == SIZED && end - at < 4))
+            break;
+        if (fixed == SIZED) {
             size = read_long(data + at);
             at += 4;
-            break;
-        default: goto done;
         }
         if (size > end - at)
             break;
@@ -110,7 +119,6 @@ scan_table(const unsigned char *data, size_t at, size_t end)
         end = at + size;
         has_names = tag == 'F';
     }
-done:
     PyMem_Free(outer);
     return result;
 }
@@ -123,7 +131,7 @@ judge_header(const unsigned char *data, size_t end)
         return MALFORMED;
     const unsigned flags = (unsigned)data[FLAGS_AT] << 8 | data[FLAGS_AT + 1];
     size_t at = PROPERTIES_AT;
-    long verdict = flags;
+    long verdict = (long)flags;
 
     for (size_t i = 0; i < sizeof KINDS; i++) {
         if (!(flags & 0x8000u >> i))
