@@ -13,6 +13,7 @@ from amqpy.core.arguments import (
     POLICY_KEYS,
     POLICY_ONLY,
     QUEUE_OPTIONS,
+    Option,
     Settings,
     check_consumer_arguments,
     check_queue_arguments,
@@ -27,7 +28,6 @@ from amqpy.profile import PROFILES
 from amqpy.wire.values import INTEGER_KINDS, Field, Table, array_field, table_field
 from tests.core.core_harness import CoreHarness, arguments, integer, longstr
 
-PROFILE = PROFILES["rabbitmq-3.13"]
 WHAT = "queue 'q' in vhost '/'"
 VERSION = "rabbitmq-3.10"
 PROFILE = PROFILES[VERSION]
@@ -259,14 +259,22 @@ OTHERS = {
     for option in QUEUE_OPTIONS
     if option.setting and option.policy is not None and option.merge == "argument"
 }
-WORDS = st.dictionaries(st.sampled_from(sorted(OTHERS)), st.sampled_from(["one", "two"]))
 
 
-@given(WORDS, WORDS, WORDS)
+def values_of(option: Option) -> st.SearchStrategy[object]:
+    is_switch = isinstance(Settings._field_defaults[option.setting or ""], bool)
+    return st.booleans() if is_switch else st.sampled_from(["one", "two"])
+
+
+SAID = st.fixed_dictionaries({}, optional={name: values_of(option) for name, option in OTHERS.items()})
+
+
+@given(SAID, SAID, SAID)
 def test_arguments_win_over_policies(
-    argument: dict[str, str], policy: dict[str, str], operator: dict[str, str]
+    argument: dict[str, object], policy: dict[str, object], operator: dict[str, object]
 ) -> None:
-    settings = settings_of({f"x-{name}": longstr(value) for name, value in argument.items()}, merged(policy, operator))
+    fields = {name: Field("bool" if isinstance(value, bool) else "longstr", value) for name, value in argument.items()}
+    settings = settings_of({f"x-{name}": field for name, field in fields.items()}, merged(policy, operator))
     for name, option in OTHERS.items():
         said = [source[name] for source in (argument, operator, policy) if name in source]
         default = Settings._field_defaults[option.setting or ""]
