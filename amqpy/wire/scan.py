@@ -47,7 +47,7 @@ SIZES: Final = {
 """Octets of a tag and its value, for the values that always have the same size. The others are a tag, four octets of
 size and that many more."""
 _SIZES: Final = bytes(SIZES.get(tag, 0) for tag in range(256))
-_STRINGS: Final = frozenset(b"Sx")
+_LONGSTR, _BINARY = b"Sx"
 CONTAINERS: Final = {ord("F"): True, ord("A"): False}
 """Those that have other values inside, and if these have names."""
 _COPY_NAMES: Final = (b"\x02CC", b"\x03BCC")
@@ -104,13 +104,16 @@ def scan_table(data: bytes, position: int, end: int, *, keyed: bool = True) -> i
                     if size < 4 and data[start:position] in _COPY_NAMES and not outer:
                         found = COPIES
                 tag = data[position]
+                if tag == _LONGSTR:  # as most are
+                    position += 5 + _LONG(data, position + 1)[0]
+                    continue
                 size = _SIZES[tag]
                 if size:
                     position += size
                     continue
                 start = position + 5
                 position = start + _LONG(data, position + 1)[0]
-                if tag in _STRINGS:
+                if tag == _BINARY:
                     continue
                 if position > end or tag not in CONTAINERS:
                     return MALFORMED
