@@ -255,7 +255,9 @@ class QueueModel:
                 self.doomed.append((queue, copy, reason))
         if mine := self.doomed_in(queue, reason):
             in_any_order = queue.settings.is_quorum or queue.settings.max_priority
-            copy = next(each for each in mine if each.body == body)
+            # Of two with the same body, too, a quorum queue over its limit buries the last first.
+            is_turned = reason == "maxlen" and queue.settings.is_quorum
+            copy = next(each for each in (reversed(mine) if is_turned else mine) if each.body == body)
             assert in_any_order or copy is mine[0], "died out of order"
             self.doomed.remove((queue, copy, reason))
         elif reason == "expired":
