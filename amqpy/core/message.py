@@ -166,6 +166,9 @@ class Target(Protocol):
     def publish(self, message: Message) -> bool:
         """Takes the message. True if it was refused."""
 
+    def publish_own(self, message: Message) -> bool:
+        """`publish` for a message that the broker itself publishes."""
+
 
 def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
     """Gives a message to each target; returns those that refused it."""
@@ -174,6 +177,11 @@ def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
         if target.publish(message):
             refused.append(target)  # noqa: PERF401 (a comprehension is one call more, before Python 3.12)
     return refused
+
+
+def deliver_own(targets: Iterable[Target], message: Message) -> list[Target]:
+    """`deliver` for a message that the broker itself publishes."""
+    return [target for target in targets if target.publish_own(message)]
 
 
 class MessageView:

@@ -100,6 +100,9 @@ class Admission:
         self._room.take(message, self._delay_ms)
         return False
 
+    def publish_own(self, message: Message) -> bool:
+        return self.publish(message)
+
 
 class WaitingRoom:
     """The delayed messages of an exchange, by due time, then in the order of publishing (`TimerTarget`)."""

@@ -66,7 +66,7 @@ class Replay:
         now_ms = self._vhost.scheduler.now_ms
         if isinstance(self._destination, Queue):
             for kept in self._history:
-                self._destination.publish(kept.again(now_ms))
+                self._destination.publish_own(kept.again(now_ms))
             return
         for kept in reversed(self._history):
             self._vhost.publish(self._destination, kept.again(now_ms))

@@ -43,18 +43,27 @@ class ReplyQueue:
             if not self.deleted:
                 self.waiting.append(message)
         elif not self.deleted:
-            self._target.deliver(self._unacked.next_tag(), False, message)
+            unacked = self._unacked
+            unacked.counts.replies += 1
+            self._target.deliver(unacked.next_tag(), False, message)
         return False
+
+    def publish_own(self, message: Message) -> bool:
+        return self.publish(message)
 
     def drain(self) -> None:
         """Delivers waiting replies as long as the client can take them."""
         while self.waiting and not self._target.outbox.overfull:
-            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
+            self._send(self.waiting.popleft())
 
     def finish(self) -> None:
         """Delivers all waiting replies, when the consumer is cancelled."""
         while self.waiting:
-            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
+            self._send(self.waiting.popleft())
+
+    def _send(self, message: Message) -> None:
+        self._unacked.counts.replies += 1
+        self._target.deliver(self._unacked.next_tag(), False, message)
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

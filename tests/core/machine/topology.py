@@ -18,6 +18,8 @@ class ModelExchange:
     kind: str
     auto_delete: bool = False
     alternate: str | None = None
+    published_in: int = 0
+    published_out: int = 0
 
     def matches(self, binding: ModelBinding, key: str, has_header: bool) -> bool:
         match self.kind:
