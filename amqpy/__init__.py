@@ -1,4 +1,4 @@
-"""amqpy: a RabbitMQ-compatible AMQP 0-9-1 broker in pure Python.
+"""amqpy: a RabbitMQ-compatible AMQP 0-9-1 broker in Python.
 
 What is named here is for programs that have a broker inside (docs/embedding.md). It is imported when it is first asked
 for: `import amqpy` alone costs next to nothing, and needs no event loop.

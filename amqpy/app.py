@@ -34,6 +34,7 @@ from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
 from amqpy.server.session import SessionFactory
 from amqpy.store.store import Store
+from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.store.sqlite import Sync
@@ -156,6 +157,7 @@ async def _serve_until(
             else:
                 count = broker.message_count()
                 log.info("what is durable is kept in %s; %d messages are there", data_dir, count)
+            log.info("messages are scanned in %s", LANGUAGE)
             addresses = tuple(map(listener.address_of, listeners))
             for address in addresses:
                 log.info("listening on %s", address)

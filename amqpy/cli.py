@@ -61,8 +61,24 @@ config_option = click.option(
 )
 
 
+def tell_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    """Prints the version, and if the part in C is in use, and exits."""
+    if asked:
+        from amqpy.wire.scan import LANGUAGE
+
+        click.echo(f"{context.info_name} {__version__} (scans messages in {LANGUAGE})")
+        context.exit()
+
+
 @click.group(no_args_is_help=False)
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=tell_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """A RabbitMQ-compatible AMQP 0-9-1 broker."""
 

@@ -105,5 +105,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Unknown `AMQPY_*` variables: worth a warning, not an error, since Kubernetes makes some (`AMQPY_SERVICE_HOST`,
     …) in every pod beside a service of that name."""
-    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG"}
+    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG", f"{PREFIX}PURE"}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)

@@ -15,9 +15,12 @@ import pytest
 from amqpy import __version__
 from amqpy.cli import main
 from amqpy.wire.methods import AMQP_0_9_1, Connection
+from tests.wire.twins import JUDGES
 
 COMMAND = [sys.executable, "-m", "amqpy"]
 DEADLINE_S = 30
+AT_BEST = list(JUDGES)[-1]
+"""The language of the scanner that is used unless somebody asks for the other."""
 AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 
 needs_ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
@@ -159,9 +162,23 @@ START = b"\x01\x00\x00"  # a method frame on channel 0, as connection.start is
 # --- usage ---------------------------------------------------------------------------------------
 
 
-def test_the_version_is_the_distributions() -> None:
-    said = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True).stdout
-    assert said == f"amqpy {__version__}\n"
+def version(**variables: str) -> str:
+    command = [*COMMAND, "--version"]
+    return subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=True).stdout
+
+
+def test_the_version_is_the_distributions_and_tells_of_the_part_in_c() -> None:
+    assert version() == f"amqpy {__version__} (scans messages in {AT_BEST})\n"
+    assert version(AMQPY_PURE="1") == f"amqpy {__version__} (scans messages in Python)\n"
+
+
+def test_the_log_tells_of_the_part_in_c() -> None:
+    for variables, language in ({}, AT_BEST), ({"AMQPY_PURE": "1"}, "Python"):
+        with serving("--port", "0", **variables) as broker:
+            broker.ready()
+            assert f"[info] [-] messages are scanned in {language}" in broker.log
+            assert "AMQPY_PURE" not in broker.log
+            broker.stop()
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,7 @@ def test_unknown_variables_are_found_by_our_prefix() -> None:
     environ = {
         "AMQPY_PORT": "1",
         "AMQPY_CONFIG": "f",
+        "AMQPY_PURE": "1",
         "AMQPY_PROT": "1",
         "AMQPY_SERVICE_HOST": "h",
         "HOME": "/",

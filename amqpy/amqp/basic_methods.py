@@ -9,7 +9,7 @@ from operator import itemgetter
 from amqpy.amqp.channel import ChannelSession as ChannelSession
 from amqpy.amqp.channel import handles
 from amqpy.amqp.topology_methods import named_queue
-from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, all_answered, undelivered
+from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, ack_count, all_answered, undelivered
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import Target, deliver
@@ -162,7 +162,7 @@ def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
 
 def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multiple: bool) -> None:
     assert tag is not None
-    taken = channel.unacked.take_many(tag, multiple)
+    taken = channel.unacked.withdraw(tag, multiple)
     if channel.transaction is not None:
         if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
             verdict = "nack"  # the same effect, so both are settled together
@@ -184,7 +184,7 @@ def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
-    channel.broker.requeue(channel.unacked.take_many(0, multiple=True), "recover")
+    channel.broker.requeue(channel.unacked.withdraw(0, multiple=True), "recover")
 
 
 @handles(Basic.Recover)
@@ -232,9 +232,11 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
             is_refused = is_refused or len(routed) < len(publish.targets)
         found = (vhost.queues.get(each.name) if each.deleted else each for each in routed)
         targets = [target for target in found if target is not None]
+        publish.exchange.count_published(targets)
+        channel.published += 1
         is_refused = any(target.refusal_fails_commit for target in deliver(targets, publish.message)) or is_refused
-        if publish.mandatory and vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
-            channel.return_message(publish.message)
+        if vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
+            channel.on_unroutable(publish.message, mandatory=publish.mandatory)
         yield 1 + len(targets)
     for verdict, taken in answers:
         in_order = yield from sort(taken, itemgetter(0))
@@ -251,6 +253,7 @@ def _gone(vhost: Vhost, targets: tuple[Target, ...]) -> str | None:
 def _give_up(channel: ChannelSession, queue: str, publishes: deque[Publish], answers: Answers) -> Steps:
     """Ends the connection amid a commit, which has delivered some messages and does no more."""
     channel.broker.scheduler.discarded.append(publishes)
+    channel.unacked.counts.withdrawn += ack_count(answers)
     yield from channel.unacked.put_back_many(all_answered(answers))
     fault = ResourceError(undelivered(channel.vhost.name, queue), channel.methods.id_of(Tx.Commit))
     channel.broker.scheduler.jobs.then(lambda: channel.connection.fail(fault))

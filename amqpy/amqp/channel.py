@@ -5,20 +5,20 @@ arguments, calls the broker, and replies; a fault that it raises closes the chan
 (`connection`).
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from amqpy.amqp.connection_events import of_channel_end
 from amqpy.amqp.content import PUBLISH_METHOD, Content
+from amqpy.amqp.message_properties import Special, inspect
 from amqpy.amqp.transaction import Transaction, all_answered
-from amqpy.core.argument_validators import check_expiration
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, deliver
+from amqpy.core.message import AnnotatedMessage, Message, deliver
 from amqpy.core.ports import Client, Origin
 from amqpy.core.publishing import find_route, targets_of
-from amqpy.core.queues.reply_to import name_reply_queue, wants_reply
 from amqpy.core.routing import Route
-from amqpy.core.sender_selected import may_have_copies, take_copies
+from amqpy.core.statistics import Counts
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
@@ -27,7 +27,6 @@ from amqpy.errors import (
     CommandInvalid,
     ConnectionFault,
     PreconditionFailed,
-    SyntaxFault,
     UnexpectedFrame,
     Unimplemented,
 )
@@ -40,22 +39,14 @@ from amqpy.wire.content import (
     split_address,
 )
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
-from amqpy.wire.properties import (
-    EXPIRATION_FLAG,
-    HEADERS_FLAG,
-    REPLY_TO_FLAG,
-    USER_ID_FLAG,
-    check_properties,
-    decode_properties,
-)
-from amqpy.wire.values import MalformedValue, text
+from amqpy.wire.values import text
 
 if TYPE_CHECKING:
     from amqpy.amqp.durable_replies import DurableReplies
     from amqpy.amqp.terms import Terms
     from amqpy.core.broker import Broker
     from amqpy.core.confirms import Confirms
-    from amqpy.core.consumer import Consumer
+    from amqpy.core.consumer import Consumer, Delivery
     from amqpy.core.durability.journal import Batch
     from amqpy.core.portions import Taken
     from amqpy.core.queues.reply_to import ReplyQueue
@@ -65,9 +56,6 @@ ACK_METHOD = AMQP_0_9_1.id_of(Basic.Ack)
 """Class and method id, which are the same in every version of AMQP."""
 
 NO_ROUTE: Final = 312
-PERSISTENT: Final = 2
-"""The delivery mode of persistent messages."""
-
 HEADERS_MAX: Final = 1000
 """Valid content headers that are remembered per connection."""
 
@@ -83,14 +71,6 @@ def handles(method: type[Method]) -> Callable[[Handler], Handler]:
         return handler
 
     return register
-
-
-class _Special(NamedTuple):
-    """The parts of a message that few have: a changed content header, more routing keys, a TTL."""
-
-    header: bytes
-    more_keys: tuple[str, ...]
-    ttl_ms: int | None
 
 
 class Connection(Client, Protocol):
@@ -142,6 +122,8 @@ class ChannelSession:
         self.writer = ContentWriter(connection.outbox, number, terms.frame_max)
         self.origin = Origin(terms.peer.name, number, connection.user_name, self.broker.new_pid())
         self.unacked = UnackedDeliveries(self.origin)
+        self.published = 0
+        """Messages published without publisher confirms. `confirms` counts the others."""
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
         self.consumers: dict[str, Consumer] = {}
@@ -155,7 +137,28 @@ class ChannelSession:
         self.closing = False
         """True from our channel.close until close-ok: anything else from the client is ignored."""
         self._content: Content | None = None
+        vhost.begin_channel(self)
         self._known_headers = connection.channels.known_headers
+        self._user_id = None if connection.impersonates else connection.user_name
+        """The only user's name that messages may have as user id; None if they may have any."""
+
+    def message_stats(self) -> Counts:
+        """The message statistics: what was published, delivered and acknowledged."""
+        counts, stats = self.unacked.counts, self.unacked.message_stats()
+        if self.transaction is not None:
+            stats["ack"] -= self.transaction.uncommitted_acks
+        return {
+            "publish": self.published + (0 if self.confirms is None else self.confirms.last_tag),
+            "confirm": 0 if self.confirms is None else self.confirms.confirmed_count,
+            "drop_unroutable": counts.drop_unroutable,
+            "return_unroutable": counts.return_unroutable,
+            **stats,
+        }
+
+    def deliveries(self) -> "Iterable[Delivery]":
+        """The deliveries that are unacknowledged, also those answered in a transaction that goes on."""
+        answered = () if self.transaction is None else self.transaction.answered()
+        return chain(self.unacked.by_tag.values(), answered)
 
     def reply(self, method: type[Method], *values: object) -> None:
         self.connection.outbox.write(self.methods.encode(self.number, method, *values))
@@ -280,27 +283,38 @@ class ChannelSession:
                 route = self._find_route(payload)
             kind = self._known_headers.get(header)
             if kind is None:
-                kind, special = self._inspect(header)
+                kind, special = inspect(header, self.broker.profile, self._user_id, self.replies)
+                if special is None and len(header) <= PLAIN_HEADER_MAX:
+                    self._remember_header(header, kind)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
         if special is None and route.targets is not None and self.transaction is None:
-            message = kind(route.address, header, body)
-            refused = route.deliver(message)
-            if route.is_returned:
-                self.return_message(message)
+            route.count += 1
+            if route.is_unroutable:
+                refused = self._publish_unroutable(route, kind, header, body)
+            else:
+                refused = route.deliver(kind(route.address, header, body))
         else:
             message = self._message(route, kind, header, body, special)
             targets = targets_of(self.vhost, route, message, self.origin)
             if self.transaction is not None:
-                self.transaction.publish(targets, message, route.mandatory)
+                self.transaction.publish(route.exchange, targets, message, route.mandatory)
                 return
+            if targets is route.targets:
+                route.count += 1
+                is_unroutable = route.is_unroutable
+            else:
+                route.exchange.count_published(targets)
+                is_unroutable = self.vhost.router.is_unroutable(targets)
             refused = deliver(targets, message)
-            if route.mandatory and self.vhost.router.is_unroutable(targets):
-                self.return_message(message)
+            if is_unroutable:
+                self.on_unroutable(message, mandatory=route.mandatory)
         confirms = self.confirms
-        if confirms is not None:
+        if confirms is None:
+            self.published += 1
+        else:
             if not confirms.pending:
                 self.connection.channels.confirming.append(self)
             confirms.last_tag += 1
@@ -321,7 +335,7 @@ class ChannelSession:
         return route
 
     def _message(
-        self, route: Route, kind: type[Message], header: bytes, body: bytes, special: _Special | None
+        self, route: Route, kind: type[Message], header: bytes, body: bytes, special: Special | None
     ) -> Message:
         if special is None:
             return kind(route.address, header, body)
@@ -337,7 +351,23 @@ class ChannelSession:
             more_keys=special.more_keys,
         )
 
-    def return_message(self, message: Message) -> None:
+    def _publish_unroutable(self, route: Route, kind: type[Message], header: bytes, body: bytes) -> object:
+        """Publishes a message that no queue takes, but perhaps a client that waits for replies."""
+        if not (route.targets or route.mandatory):
+            self.unacked.counts.drop_unroutable += 1
+            return False
+        message = kind(route.address, header, body)
+        refused = route.deliver(message)
+        self.on_unroutable(message, mandatory=route.mandatory)
+        return refused
+
+    def on_unroutable(self, message: Message, *, mandatory: bool) -> None:
+        """Returns a mandatory message that no queue took; another is dropped. Counts either."""
+        counts = self.unacked.counts
+        if not mandatory:
+            counts.drop_unroutable += 1
+            return
+        counts.return_unroutable += 1
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
         if self.connection.outbox.overfull:
             self.connection.wait_until_read()
@@ -371,44 +401,11 @@ class ChannelSession:
         limit = self.broker.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _inspect(self, header: bytes) -> tuple[type[Message], _Special | None]:
-        """Checks the properties of a message, in RabbitMQ's order. Raises the fault that refuses them."""
-        try:
-            flags, delivery_mode = check_properties(header)
-        except (MalformedValue, IndexError):
-            raise SyntaxFault("cannot decode the properties of basic.publish") from None
-        more_keys: tuple[str, ...] = ()
-        passed_on, ttl_ms = header, None
-        if flags & REPLY_TO_FLAG and wants_reply(header):
-            if self.replies is None:
-                raise PreconditionFailed("fast reply consumer does not exist")
-            passed_on = name_reply_queue(header, self.replies)
-        user_comes_last = self.broker.profile.checks_user_id_last
-        if flags & USER_ID_FLAG and not user_comes_last:
-            self._check_user_id(decode_properties(header)["user_id"])
-        if flags & EXPIRATION_FLAG:
-            ttl_ms = check_expiration(decode_properties(header)["expiration"])
-        if delivery_mode not in {None, 1, 2} and not self.broker.profile.any_delivery_mode:
-            raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
-        if flags & HEADERS_FLAG and may_have_copies(header):
-            more_keys, passed_on = take_copies(passed_on)
-        if flags & USER_ID_FLAG and user_comes_last:
-            self._check_user_id(decode_properties(header)["user_id"])
-        kind = PersistentMessage if delivery_mode == PERSISTENT else Message
-        if more_keys or passed_on is not header or ttl_ms is not None:
-            return kind, _Special(passed_on, more_keys, ttl_ms)
-        if len(header) <= PLAIN_HEADER_MAX:
-            known = self._known_headers
-            if len(known) >= HEADERS_MAX:
-                known.clear()
-            known[header] = kind
-        return kind, None
-
-    def _check_user_id(self, user_id: str) -> None:
-        if user_id != self.connection.user_name and not self.connection.impersonates:
-            raise PreconditionFailed(
-                f"user_id property set to '{user_id}' but authenticated user was '{self.connection.user_name}'"
-            )
+    def _remember_header(self, header: bytes, kind: type[Message]) -> None:
+        known = self._known_headers
+        if len(known) >= HEADERS_MAX:
+            known.clear()
+        known[header] = kind
 
     # --- acknowledgements
 
@@ -429,6 +426,7 @@ class ChannelSession:
         """Forgets the publishes of an open transaction; returns the deliveries settled in it, in any order."""
         if self.transaction is None:
             return []
+        self.unacked.counts.withdrawn += self.transaction.uncommitted_acks
         publishes, answers = self.transaction.end()
         self.broker.scheduler.discarded.append(publishes)
         return all_answered(answers)
@@ -457,6 +455,7 @@ class ChannelSession:
         if self.replies is not None:
             self.vhost.remove_reply_queue(self.replies)
             self.replies = None
+        self.vhost.end_channel(self)
         yield from self.broker.close_channel(self.vhost, self.unacked, self.roll_back())
         if not was_closing:
             about = (self.origin.pid, self.origin.user, consumer_count, self.broker.profile)

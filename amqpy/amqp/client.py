@@ -23,6 +23,7 @@ from amqpy.amqp.terms import NO_PEER, Peer, Terms
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
+from amqpy.core.statistics import Counts
 from amqpy.core.users import Authenticator, Credentials, User, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
 from amqpy.wire.frames import FrameReader
@@ -102,6 +103,10 @@ class AmqpClient:
 
     def close(self, text: str) -> None:
         self.fail(ConnectionForced(text))
+
+    def traffic(self) -> Counts:
+        """The bytes that were received and sent, and the calls in which they were."""
+        raise NotImplementedError
 
     # --- output
 
@@ -186,6 +191,7 @@ class AmqpClient:
         if self.vhost is not None:
             assert self.user is not None
             self.user.clients.pop(self)
+            self.vhost.traffic.end(self)
             yield from self.broker.connection_lost(self, self.vhost)
             self.vhost = None
             self.broker.settle()

@@ -21,6 +21,7 @@ from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
+from amqpy.core.statistics import Counts
 from amqpy.core.users import LoginFailed
 from amqpy.errors import (
     AmqpFault,
@@ -45,6 +46,8 @@ class ConnectionSession(AmqpClient):
     """The protocol header, as far as it is there."""
     _received = 0
     """Bytes ever received."""
+    _receive_count = 0
+    """The calls in which they were received."""
     paused = False
     """True while the transport is not being read, so that silence is not the peer's fault."""
 
@@ -68,12 +71,22 @@ class ConnectionSession(AmqpClient):
     def is_amid_large_frame(self) -> bool:
         return self.reader.is_amid_large_frame
 
+    def traffic(self) -> Counts:
+        outbox = self.outbox
+        return {
+            "recv_oct": self._received,
+            "recv_cnt": self._receive_count,
+            "send_oct": outbox.total,
+            "send_cnt": outbox.send_count,
+        }
+
     # --- bytes in
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Processes bytes from the peer, up to and including the confirms of its publishes."""
         self.broker.advance(now_ms)
         self._received += len(data)
+        self._receive_count += 1
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
         block, jobs = self.block, self.broker.scheduler.jobs

@@ -105,6 +105,7 @@ def on_open(client: AmqpClient, method: Connection.Open) -> None:
     assert user is not None
     vhost = client.vhost = handshake.enter(broker, user, method.virtual_host)
     vhost.clients[client] = user.clients[client] = None
+    vhost.traffic.begin(client, client.traffic)
     client.send(Connection.OpenOk, "")
     client.state = State.RUNNING
     client.heartbeat = Heartbeat(terms.heartbeat_s)

@@ -8,7 +8,7 @@ from typing import Final
 from amqpy.errors import AmqpFault, FrameFault, UnexpectedFrame
 from amqpy.wire.content import read_header
 from amqpy.wire.methods import AMQP_0_9_1, Basic
-from amqpy.wire.properties import FLAGS_AT
+from amqpy.wire.scan import FLAGS_AT
 
 PUBLISH_METHOD = AMQP_0_9_1.id_of(Basic.Publish)
 """Class and method id, which are the same in every version of AMQP."""

@@ -10,11 +10,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.consumer import ReturnWay
+from amqpy.core.exchanges import Exchange
 from amqpy.core.jobs import Jobs, Steps
 from amqpy.core.message import Message, Target
 from amqpy.errors import erlang_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from amqpy.core.consumer import Delivery
     from amqpy.core.portions import Taken
     from amqpy.core.unacked import Lots
 
@@ -23,6 +27,7 @@ Answers: TypeAlias = "list[tuple[Verdict, Taken]]"
 
 
 class Publish(NamedTuple):
+    exchange: Exchange
     targets: tuple[Target, ...]
     message: Message
     mandatory: bool
@@ -36,8 +41,8 @@ class Transaction:
         self._publishes: deque[Publish] = deque()
         self._answers: Answers = []
 
-    def publish(self, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
-        self._publishes.append(Publish(targets, message, mandatory))
+    def publish(self, exchange: Exchange, targets: tuple[Target, ...], message: Message, mandatory: bool) -> None:
+        self._publishes.append(Publish(exchange, targets, message, mandatory))
 
     def answer(self, verdict: Verdict, taken: "Taken | Lots") -> None:
         """Notes deliveries to settle. Those of one kind in a row are settled together, in the order of their tags."""
@@ -50,11 +55,34 @@ class Transaction:
         else:
             self._jobs.do(_note(noted, taken))
 
+    @property
+    def uncommitted_publishes(self) -> int:
+        return len(self._publishes)
+
+    @property
+    def uncommitted_answers(self) -> int:
+        """The number of deliveries that the commit will acknowledge, reject or requeue."""
+        return sum(len(taken) for _, taken in self._answers)
+
+    def answered(self) -> "Iterator[Delivery]":
+        """The deliveries that the commit will acknowledge, reject or requeue."""
+        return (delivery for _, taken in self._answers for _, delivery in taken)
+
+    @property
+    def uncommitted_acks(self) -> int:
+        """The number of deliveries that the commit will acknowledge."""
+        return ack_count(self._answers)
+
     def end(self) -> tuple[deque[Publish], Answers]:
         """Returns everything to be carried out or undone, and starts an empty transaction."""
         publishes, answers = self._publishes, self._answers
         self._publishes, self._answers = deque(), []
         return publishes, answers
+
+
+def ack_count(answers: Answers) -> int:
+    """The number of deliveries acknowledged in a transaction."""
+    return sum(len(taken) for verdict, taken in answers if verdict == "ack")
 
 
 def undelivered(vhost: str, queue: str) -> str:

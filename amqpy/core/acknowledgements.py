@@ -55,7 +55,7 @@ class Acknowledgements:
     def acknowledge_one(self, owed: Delivery) -> None:
         """Settles one message that was acknowledged."""
         queue, position, message, consumer = owed
-        queue.unacked_count -= 1
+        queue.settled_count += 1
         if queue.tracks_settlement:
             queue.settled(position, message)
         if consumer is not None:
@@ -133,7 +133,7 @@ class Acknowledgements:
     def _put_back(self, portion: list[Delivery], way: ReturnWay) -> None:
         for queue, position, message, consumer in portion:
             if queue.deleted:
-                queue.unacked_count -= 1
+                queue.settled_count += 1
             else:
                 queue.requeue(position, message, way)
             if consumer is not None:
@@ -153,7 +153,7 @@ class Acknowledgements:
         if len(unacked.consumers) + len(unacked.by_tag) <= UNITS_AT_ONCE:
             for consumer in list(unacked.consumers):
                 self._dismiss(consumer)
-            self.requeue(unacked.take_all(), "down")
+            self.requeue(unacked.withdraw(0, multiple=True), "down")
         else:
             yield from self._close_bit_by_bit(unacked)
         for queue in each(unused):
@@ -166,7 +166,7 @@ class Acknowledgements:
             consumer.stop()
             leaving.setdefault(consumer.queue, []).append(consumer)
             yield 1
-        rest = unacked.take_many(0, multiple=True)
+        rest = unacked.withdraw(0, multiple=True)
         yield from self._requeue(iter((rest,)) if isinstance(rest, list) else rest, "down", leaving)
         for consumer in each(unacked.consumers):
             self._dismiss(consumer)

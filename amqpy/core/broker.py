@@ -256,6 +256,7 @@ class Broker(Acknowledgements):
             arguments=arguments,
             priority=priority,
         )
+        consumer.prefetch = prefetch
         if vhost.tracer is not None:
             vhost.tracer.attach(consumer)
         queue.add_consumer(consumer)
@@ -298,15 +299,25 @@ class Broker(Acknowledgements):
         read_before = self._read_size
         taken = queue.take(no_ack=no_ack)
         self.scheduler.jobs.spend((self._read_size - read_before) // READ_UNIT)
+        counts, mine = queue.counts, unacked.counts
         if taken is None:
+            counts.got_empty += 1
+            mine.got_empty += 1
             return None
         position, message, redelivered = taken
+        if redelivered:
+            counts.redelivered += 1
+            mine.redelivered += 1
         if no_ack:
+            counts.got_no_ack += 1
+            mine.got_no_ack += 1
             tag = unacked.next_tag()
             if queue.tracks_settlement:
                 queue.settled(position, message)
         else:
-            queue.unacked_count += 1
+            counts.got += 1
+            mine.got += 1
+            queue.delivered_count += 1
             tag = unacked.add(queue, position, message, None)
         message = queue.shown(message, by_get=True)
         if vhost.tracer is not None:

@@ -22,15 +22,25 @@ class Confirm(NamedTuple):
 class Confirms:
     """The publisher confirms of one channel."""
 
-    __slots__ = ("_awaited", "_nacked", "_noted", "_told", "last_tag")
+    __slots__ = ("_awaited", "_nacked", "_noted", "_refused", "_told", "last_tag")
 
     def __init__(self) -> None:
         self.last_tag = 0
         """The number of the last message published."""
-        self._told = self._noted = 0
+        self._told = self._noted = self._refused = 0
         self._nacked: list[int] = []
         self._awaited: deque[tuple[int, int]] = deque()
         """Batches that are not durable yet, and the last tag that waits for each of them."""
+
+    @property
+    def confirmed_count(self) -> int:
+        """The number of messages that were confirmed, and not refused."""
+        return self._told - self._refused
+
+    @property
+    def unconfirmed_count(self) -> int:
+        """The number of messages that were neither confirmed nor refused yet."""
+        return self.last_tag - self._told
 
     @property
     def pending(self) -> bool:
@@ -68,6 +78,7 @@ class Confirms:
         told: list[Confirm] = []
         nacked = [tag for tag in self._nacked if tag <= last]
         self._nacked = self._nacked[len(nacked) :]
+        self._refused += len(nacked)
         for tag in [*nacked, last + 1]:
             run = tag - 1 - self._told
             if run:

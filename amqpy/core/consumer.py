@@ -17,6 +17,7 @@ from amqpy.core.jobs import Steps
 from amqpy.core.message import Message
 from amqpy.core.names import Named
 from amqpy.core.ports import DeliveryTarget, Origin
+from amqpy.core.statistics import ChannelCounts, QueueCounts
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.values import Table
 
@@ -38,7 +39,8 @@ class DeliveryQueue(Protocol):
     """The queue of a delivery, for those who settle it (`queues.queue.Queue`). Compared by identity."""
 
     settings: Settings
-    unacked_count: int
+    settled_count: int
+    """The deliveries that had to be acknowledged and were, or were rejected or requeued."""
     is_held: bool
     """True while a large requeue goes on: nothing is delivered before all of its messages are back."""
     tracks_settlement: bool
@@ -53,6 +55,9 @@ class DeliveryQueue(Protocol):
     @property
     def returns_in_turn(self) -> bool:
         """True if a channel that ends requeues in the order in which its consumers began, not in that of their tags."""
+
+    def is_persistent(self, message: Message) -> bool:
+        """True if the message survives a restart there."""
 
     def level_of(self, message: Message) -> int:
         """The priority level of the message; the highest is delivered first."""
@@ -76,6 +81,10 @@ class DeliveryQueue(Protocol):
 class ConsumedQueue(DeliveryQueue, Protocol):
     """A queue, as its consumers see it (`queues.queue.Queue`)."""
 
+    counts: QueueCounts
+    delivered_count: int
+    """The deliveries that had to be acknowledged."""
+
     @property
     def vhost(self) -> Named: ...
     @property
@@ -85,6 +94,10 @@ class ConsumedQueue(DeliveryQueue, Protocol):
     @property
     def is_patient(self) -> bool:
         """True if a message may as well stay there as wait to be read by the consumer."""
+
+    @property
+    def active_consumer(self) -> "Consumer | None":
+        """The single active consumer, where the queue has one."""
 
     def line_up(self, consumer: "Consumer") -> None:
         """Is told that a consumer that was blocked can take messages."""
@@ -99,6 +112,10 @@ class ConsumedQueue(DeliveryQueue, Protocol):
 class DeliveryCount(Protocol):
     """A channel's unacknowledged deliveries, as its consumers see them (`unacked.UnackedDeliveries`)."""
 
+    counts: ChannelCounts
+    last_tag: int
+    """The last delivery tag. A delivery that need not be acknowledged takes the next one, and nothing else."""
+
     @property
     def origin(self) -> Origin: ...
     @property
@@ -111,9 +128,6 @@ class DeliveryCount(Protocol):
 
     @property
     def consumers(self) -> "dict[Consumer, None]": ...
-
-    def next_tag(self) -> int:
-        """The tag of a delivery that need not be acknowledged."""
 
     def add(self, queue: DeliveryQueue, position: int, message: Message, consumer: "Consumer | None") -> int:
         """Adds a delivery that must be acknowledged; returns its tag."""
@@ -133,8 +147,10 @@ class Consumer:
         "is_blocked",
         "no_ack",
         "number",
+        "prefetch",
         "priority",
         "queue",
+        "sent_no_ack",
         "tag",
         "target",
         "unacked",
@@ -162,11 +178,15 @@ class Consumer:
         self.exclusive = exclusive
         self.granted = self.credit = UNLIMITED if no_ack or not prefetch else prefetch
         """Its prefetch, and what is left of it: messages that may be delivered before one is acknowledged."""
+        self.prefetch = 0
+        """The prefetch that basic.qos set; 0 is none."""
         self.arguments = arguments
         self.priority = priority
         self.number = 0
         """Counts the consumers of a quorum queue, in the order in which they came."""
         self.is_blocked = True
+        self.sent_no_ack = 0
+        """The messages that it was sent, if it need not acknowledge them."""
         self.unsent: deque[int] | None = None
         """Offsets in the stream of bytes to its client of the messages that it got in advance and are not sent yet."""
 
@@ -196,14 +216,19 @@ class Consumer:
     def deliver(self, position: int, message: Message, redelivered: bool, shown: Message | None = None) -> None:
         """Delivers the message: counts it as unacknowledged, or settles it if no_ack, and sends it, or `shown` in its
         place: the message with the queue's own headers."""
+        queue, unacked = self.queue, self.unacked
         if self.no_ack:
-            tag = self.unacked.next_tag()
-            if self.queue.tracks_settlement:
-                self.queue.settled(position, message)
+            self.sent_no_ack += 1
+            tag = unacked.last_tag = unacked.last_tag + 1
+            if queue.tracks_settlement:
+                queue.settled(position, message)
         else:
             self.credit -= 1
-            self.queue.unacked_count += 1
-            tag = self.unacked.add(self.queue, position, message, self)
+            queue.delivered_count += 1
+            tag = unacked.add(queue, position, message, self)
+        if redelivered:
+            queue.counts.redelivered += 1
+            unacked.counts.redelivered += 1
         self.target.deliver(tag, redelivered, message if shown is None else shown)
 
     @property
@@ -215,6 +240,9 @@ class Consumer:
         """Removes its credit for good: settling its unacknowledged messages does not resume it."""
         self.is_blocked = False
         self.stop()
+        self.queue.counts.sent_no_ack += self.sent_no_ack
+        self.unacked.counts.sent_no_ack += self.sent_no_ack
+        self.sent_no_ack = 0
 
     def stop(self) -> None:
         """Removes its credit before it leaves: nothing is delivered to it any more."""

@@ -170,7 +170,10 @@ class _Returned(DeliveryQueue):
     settings = NO_SETTINGS
     tracks_settlement = False
     is_held = False
-    unacked_count = 0
+    settled_count = 0
+
+    def is_persistent(self, message: Message) -> bool:
+        return False
 
     def level_of(self, message: Message) -> int:
         return 0

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
+from amqpy.core.statistics import QueueCounts
 from amqpy.wire.content import split_address
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Table, text
@@ -156,6 +157,10 @@ class Target(Protocol):
         """The name of a queue; empty for any other target."""
 
     @property
+    def counts(self) -> QueueCounts | None:
+        """The counters of a queue; None for any other target."""
+
+    @property
     def refusal_fails_commit(self) -> bool:
         """True if tx.commit fails when a message is refused here."""
 
@@ -173,6 +178,17 @@ def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
     for target in targets:
         if target.publish(message):
             refused.append(target)  # noqa: PERF401 (a comprehension is one call more, before Python 3.12)
+    return refused
+
+
+def deliver_own(targets: Iterable[Target], message: Message) -> list[Target]:
+    """`deliver` for a message that the broker itself publishes: RabbitMQ does not count it as published."""
+    refused = []
+    for target in targets:
+        if target.counts is not None:
+            target.counts.of_broker += 1
+        if target.publish(message):
+            refused.append(target)
     return refused
 
 

@@ -50,6 +50,7 @@ def publish(
     """
     route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
     targets = targets_of(vhost, route, message, origin)
+    route.exchange.count_published(targets)
     return PublishResult(targets, deliver(targets, message), mandatory and vhost.router.is_unroutable(targets))
 
 
@@ -64,7 +65,7 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
         targets = vhost.router.targets_of_all(exchange, routing_key)
         # Where it goes to very many, each message is looked at: what it costs is to be counted.
         if targets is not None and len(targets) <= TARGETS_MAX:
-            route.lead_to(targets, is_returned=mandatory and vhost.router.is_unroutable(targets))
+            route.lead_to(targets, is_unroutable=vhost.router.is_unroutable(targets))
     return route
 
 

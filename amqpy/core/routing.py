@@ -27,7 +27,7 @@ class Route:
     target's own method, so that the most common publish costs no call more.
     """
 
-    __slots__ = ("address", "deliver", "exchange", "is_returned", "mandatory", "routing_key", "targets")
+    __slots__ = ("address", "count", "deliver", "exchange", "is_unroutable", "mandatory", "routing_key", "targets")
 
     def __init__(self, exchange: Exchange, routing_key: str, *, mandatory: bool) -> None:
         self.address = address_of(exchange.name, routing_key)
@@ -36,18 +36,26 @@ class Route:
         self.mandatory = mandatory
         self.targets: tuple[Target, ...] | None = None
         """None if each message must be looked at, because an exchange on the way asks for that."""
-        self.is_returned = False
-        """True if messages of this route go back to the publisher: they are mandatory and have no target."""
+        self.is_unroutable = False
+        """True if messages of this route go back to the publisher if they are mandatory, and else are dropped."""
+        self.count = 0
+        """Messages that were given to the targets and that the exchange has not counted yet."""
         self.deliver: Callable[[Message], object] = _nowhere
 
-    def lead_to(self, targets: tuple[Target, ...], *, is_returned: bool) -> None:
+    def lead_to(self, targets: tuple[Target, ...], *, is_unroutable: bool) -> None:
         """Sets the targets of every message of this route."""
         self.targets = targets
-        self.is_returned = is_returned
+        self.is_unroutable = is_unroutable
         if len(targets) == 1:
             self.deliver = targets[0].publish
         elif targets:
             self.deliver = partial(deliver, targets)
+
+    def settle_count(self) -> None:
+        """Lets the exchange count what went this way."""
+        if self.count and self.targets is not None:
+            self.exchange.count_published(self.targets, self.count)
+            self.count = 0
 
 
 def _nowhere(message: Message) -> bool:
@@ -83,14 +91,21 @@ class Router:
     def remember(self, user_name: str, key: Hashable, route: Route) -> None:
         routes = self._by_user[user_name]
         if len(routes) >= ROUTES_MAX:
+            _settle_counts(routes)
             routes.clear()
         routes[key] = route
 
     def forget(self) -> None:
         """Forgets all routes: something they depend on has changed."""
         for routes in self._by_user.values():
+            _settle_counts(routes)
             routes.clear()
         self._internal.clear()
+
+    def settle_counts(self) -> None:
+        """Brings the counters of all exchanges up to date."""
+        for routes in self._by_user.values():
+            _settle_counts(routes)
 
     def targets_of_all(self, exchange: Exchange, routing_key: str) -> tuple[Target, ...] | None:
         """The targets of every message with this routing key, or None if that depends on the message."""
@@ -142,3 +157,8 @@ class Router:
                     seen.add(destination)
                     work.append(destination)
         return tuple(targets)
+
+
+def _settle_counts(routes: Mapping[Hashable, Route]) -> None:
+    for route in routes.values():
+        route.settle_count()

@@ -11,11 +11,6 @@ from amqpy.wire.properties import header_entries, headers_of, headers_property, 
 from amqpy.wire.values import Field, decode_array, drop_entry
 
 
-def may_have_copies(header: bytes) -> bool:
-    """A quick test: False means that there is neither a CC nor a BCC."""
-    return b"CC" in header
-
-
 def take_copies(header: bytes) -> tuple[tuple[str, ...], bytes]:
     """Returns the additional routing keys, and the content header without BCC. Raises PreconditionFailed."""
     headers = headers_of(header)

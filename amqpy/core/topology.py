@@ -153,6 +153,7 @@ class Topology:
                 raise PreconditionFailed(f"Cannot declare a server-named queue for type rabbit_{kind.value}_queue")
             name = f"amq.gen-{self._new_name()}"
         check_permission(client, vhost, "configure", "queue", name)
+        vhost.statistics.declared += 1
         queue = vhost.queues.get(name)
         if queue is None:
             if not vhost.profile.limits_come_last:

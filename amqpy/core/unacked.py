@@ -19,6 +19,7 @@ from amqpy.core.jobs import LOT, UNITS_AT_ONCE, Steps, sort
 from amqpy.core.message import Message
 from amqpy.core.portions import Portions, Taken
 from amqpy.core.ports import NOBODY, Origin
+from amqpy.core.statistics import ChannelCounts, Counts, delivery_stats
 from amqpy.errors import PreconditionFailed
 
 Lots: TypeAlias = Iterator[Taken]
@@ -28,10 +29,22 @@ Lots: TypeAlias = Iterator[Taken]
 class UnackedDeliveries:
     """One channel's unacknowledged deliveries and its global prefetch limit."""
 
-    __slots__ = ("_lowest", "by_tag", "consumers", "counted", "has_room", "is_busy", "last_tag", "limit", "origin")
+    __slots__ = (
+        "_lowest",
+        "by_tag",
+        "consumers",
+        "counted",
+        "counts",
+        "has_room",
+        "is_busy",
+        "last_tag",
+        "limit",
+        "origin",
+    )
 
     def __init__(self, origin: Origin = NOBODY) -> None:
         self.origin = origin
+        self.counts = ChannelCounts()
         self.last_tag = 0
         self.by_tag: dict[int, Delivery] = {}
         self._lowest = 1
@@ -93,6 +106,19 @@ class UnackedDeliveries:
         self.is_busy = True
         return self._take_lots(last)
 
+    def withdraw(self, tag: int, multiple: bool) -> Taken | Lots:
+        """`take_many` for deliveries that are rejected or requeued: they do not count as acknowledged."""
+        taken = self.take_many(tag, multiple)
+        if not isinstance(taken, list):
+            return self._withdraw_lots(taken)
+        self.counts.withdrawn += len(taken)
+        return taken
+
+    def _withdraw_lots(self, lots: Lots) -> Lots:
+        for lot in lots:
+            self.counts.withdrawn += len(lot)
+            yield lot
+
     def _take_lots(self, last: int) -> Lots:
         by_tag = self.by_tag
         tags: Sequence[int] = range(self._lowest, last + 1)
@@ -118,7 +144,7 @@ class UnackedDeliveries:
         return taken
 
     def put_back(self, taken: Taken) -> None:
-        """Undoes `take`."""
+        """Undoes `withdraw`."""
         for _ in self.put_back_many(taken):
             pass
 
@@ -139,7 +165,17 @@ class UnackedDeliveries:
         whole.update((tag, self.by_tag[tag]) for tag in range(last + 1, self.last_tag + 1) if tag in self.by_tag)
         self.by_tag = whole
         self._lowest = min(self._lowest, next(iter(whole)))
+        self.counts.withdrawn -= len(taken)
         self.is_busy = False
+
+    def message_stats(self) -> Counts:
+        """The message statistics of the channel, but for those of what it published. Acknowledgements in a transaction
+        count before it is committed."""
+        counts = self.counts
+        sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
+        delivered = self.last_tag - sent_no_ack - counts.got_no_ack - counts.replies
+        acked = delivered - len(self.by_tag) - counts.withdrawn
+        return {"ack": acked, **delivery_stats(delivered, sent_no_ack, counts)}
 
     def set_limit(self, limit: int) -> None:
         """Sets the global prefetch limit. If there was none, RabbitMQ counts all deliveries that are unacknowledged."""

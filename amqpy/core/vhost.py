@@ -10,11 +10,12 @@ Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
+from amqpy.core.consumer import Delivery
 from amqpy.core.durability import encoding
 from amqpy.core.durability.records import PermissionRecord
 from amqpy.core.events import event_properties
@@ -23,7 +24,7 @@ from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Destination, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import Message, Target, deliver
+from amqpy.core.message import Message, Target, deliver_own
 from amqpy.core.permissions import Permission
 from amqpy.core.ports import Client, Verb
 from amqpy.core.queues.classic import ClassicQueue
@@ -31,6 +32,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.statistics import BrokerStatistics, Counts, Totals
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -51,11 +53,26 @@ PREDECLARED = {
 }
 
 
+class OpenChannel(Protocol):
+    """A channel, for statistics."""
+
+    def message_stats(self) -> Counts: ...
+
+    def deliveries(self) -> Iterable[Delivery]:
+        """The deliveries that are unacknowledged, also those answered in a transaction that goes on."""
+
+
 class Vhost:
     """The objects of one virtual host."""
 
     def __init__(
-        self, name: str, scheduler: Scheduler, events: Events, profile: Profile, choose: Callable[[int], int]
+        self,
+        name: str,
+        scheduler: Scheduler,
+        events: Events,
+        profile: Profile,
+        choose: Callable[[int], int],
+        statistics: BrokerStatistics,
     ) -> None:
         self.name = name
         self.scheduler = scheduler
@@ -63,6 +80,13 @@ class Vhost:
         self.profile = profile
         self.choose = choose
         """Makes a random number below the one it is given."""
+        self.statistics = statistics
+        """Those of the broker."""
+        self.channels: dict[OpenChannel, None] = {}
+        self.channel_totals: Totals[str] = Totals()
+        """Message statistics of the channels."""
+        self.traffic: Totals[str] = Totals()
+        """Bytes received from connections and sent to them."""
         self.metadata = Metadata()
         self.policies = PolicySet(profile)
         self.parameters: dict[tuple[str, str], Any] = {}
@@ -137,11 +161,26 @@ class Vhost:
                 self.router.forget()
             yield RULE_UNITS
 
+    def settle_counts(self) -> None:
+        """Brings the counters of its exchanges up to date."""
+        self.router.settle_counts()
+
+    def begin_channel(self, channel: OpenChannel) -> None:
+        self.channels[channel] = None
+        self.channel_totals.begin(channel, channel.message_stats)
+        self.statistics.channels.begin(channel, channel.message_stats)
+
+    def end_channel(self, channel: OpenChannel) -> None:
+        """Keeps the counters of a channel that is being closed. May be repeated."""
+        self.channels.pop(channel, None)
+        self.channel_totals.end(channel)
+        self.statistics.channels.end(channel)
+
     # --- messages
 
     def publish(self, exchange: Exchange, message: Message) -> list[Target]:
         """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
-        return deliver(self.router.targets_of(exchange, message), message)
+        return deliver_own(self.router.targets_of(exchange, message), message)
 
     # --- queues and exchanges
 
@@ -158,6 +197,7 @@ class Vhost:
 
     def place_queue(self, queue: Queue) -> None:
         self.queues[queue.name] = queue
+        self.statistics.queues.begin(queue, queue.lasting_stats)
         self.policies.apply_to_queue(queue, new=True)
         if queue.owner is not None:
             self.owned.setdefault(queue.owner, {})[queue] = None
@@ -203,6 +243,7 @@ class Vhost:
             del self.owned[queue.owner][queue]
             if not self.owned[queue.owner]:
                 del self.owned[queue.owner]
+        self.statistics.queues.end(queue)
         self.scheduler.queues_to_drain.pop(queue, None)
         self.scheduler.queues_to_drain_further.pop(queue, None)
         queue.close()

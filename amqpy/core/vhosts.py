@@ -12,6 +12,7 @@ from amqpy.core.events import event_properties
 from amqpy.core.events.events import EVENT_EXCHANGE, Events
 from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.statistics import BrokerStatistics
 from amqpy.core.vhost import Vhost
 from amqpy.core.vhost_metadata import Metadata
 
@@ -22,6 +23,7 @@ class Vhosts(dict[str, Vhost]):
     def __init__(self, config: Config, scheduler: Scheduler, events: Events, choose: Callable[[int], int]) -> None:
         super().__init__()
         self.profile = config.switches
+        self.statistics = BrokerStatistics()
         self._config = config
         self._scheduler = scheduler
         self._events = events
@@ -35,7 +37,7 @@ class Vhosts(dict[str, Vhost]):
 
     def place(self, name: str, metadata: Metadata) -> Vhost:
         """Puts a virtual host in its place that was there before the broker started."""
-        vhost = self[name] = Vhost(name, self._scheduler, self._events, self.profile, self._choose)
+        vhost = self[name] = Vhost(name, self._scheduler, self._events, self.profile, self._choose, self.statistics)
         vhost.metadata = metadata
         if name == self._config.default_vhost:
             self._events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})

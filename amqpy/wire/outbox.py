@@ -45,7 +45,7 @@ class UnsentLimit:
 class Outbox:
     """An append-only queue of bytes-like chunks. `wake` is called when it stops being empty."""
 
-    __slots__ = ("_held_from", "chunks", "held_for", "limit", "size", "total", "wake")
+    __slots__ = ("_held_from", "chunks", "held_for", "limit", "send_count", "size", "total", "wake")
 
     def __init__(self, wake: Callable[[], object], limit: UnsentLimit | None = None) -> None:
         self.chunks: deque[bytes | memoryview] = deque()
@@ -54,6 +54,8 @@ class Outbox:
         """Bytes not yet accepted by the transport, those of a `take` in progress included."""
         self.total = 0
         """Bytes ever accepted by the transport."""
+        self.send_count = 0
+        """The calls in which it accepted them."""
         self.wake = wake
         self.held_for: int | None = None
         """The number that the held chunks wait for (a batch); None if there are none."""
@@ -140,3 +142,4 @@ class Outbox:
     def sent(self, size: int) -> None:
         self.size -= size
         self.total += size
+        self.send_count += 1

@@ -1,7 +1,7 @@
 """The properties of a message, read from the content header that a client sent.
 
 A message keeps its header's bytes; they are decoded when needed (by a headers exchange, the user-id check), and
-checked once on arrival, so that no consumer is sent bytes that its library cannot parse.
+checked once on arrival (`scan.judge`).
 
     class weight body-size flags property...      14 bits of flags say which properties follow, in this order
 
@@ -11,16 +11,8 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 import struct
 from typing import Any, Final
 
-from amqpy.wire.values import (
-    Entries,
-    MalformedValue,
-    Table,
-    canonical,
-    check_table,
-    decode_table,
-    split_table,
-    text,
-)
+from amqpy.wire.scan import FLAGS_AT, KINDS, SHORTSTR, TABLE
+from amqpy.wire.values import Entries, MalformedValue, Table, canonical, decode_table, split_table, text
 
 NAMES: Final = (
     "content_type",
@@ -43,9 +35,6 @@ _LONG = struct.Struct(">I").unpack_from
 _LONGLONG = struct.Struct(">Q").unpack_from
 _HEAD = struct.Struct(">HHQ")
 BASIC_CLASS: Final = 60
-
-FLAGS_AT = 12
-"""The offset of the flags in a content header's payload."""
 
 
 def decode_properties(header: bytes) -> dict[str, Any]:
@@ -78,53 +67,10 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     return found
 
 
-_KINDS = {"headers": "table", "delivery_mode": "mode", "priority": "octet", "timestamp": "longlong"}
-_SHAPES: dict[int, tuple[str, ...]] = {}
-"""The types of the properties for given flags, in order."""
-
-HEADERS_FLAG = 0x8000 >> NAMES.index("headers")
 PRIORITY_FLAG = 0x8000 >> NAMES.index("priority")
 REPLY_TO_FLAG = 0x8000 >> NAMES.index("reply_to")
 EXPIRATION_FLAG = 0x8000 >> NAMES.index("expiration")
 USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
-
-
-def check_properties(header: bytes) -> tuple[int, int | None]:
-    """Checks that `decode_properties` could decode the header, at a tenth of its cost.
-
-    Returns the flags and the delivery mode. Raises MalformedValue or IndexError.
-    """
-    delivery_mode = None
-    flags = header[FLAGS_AT] << 8 | header[FLAGS_AT + 1]
-    shape = _SHAPES.get(flags)
-    if shape is None:
-        shape = _shape(flags)
-    position = FLAGS_AT + 2
-    for kind in shape:
-        if kind == "shortstr":
-            position += 1 + header[position]
-        elif kind == "octet":
-            position += 1
-        elif kind == "mode":
-            delivery_mode = header[position]
-            position += 1
-        elif kind == "longlong":
-            position += 8
-        else:
-            start = position + 4
-            position = start + int.from_bytes(header[position:start], "big")
-            if position > len(header):
-                break
-            check_table(header, start, position)
-    if position != len(header):
-        raise MalformedValue("truncated properties" if position > len(header) else "octets after the properties")
-    return flags, delivery_mode
-
-
-def _shape(flags: int) -> tuple[str, ...]:
-    present = [name for bit, name in enumerate(NAMES) if flags & 0x8000 >> bit]
-    shape = _SHAPES[flags] = tuple(_KINDS.get(name, "shortstr") for name in present)
-    return shape
 
 
 def flags_of(header: bytes) -> int:
@@ -175,16 +121,15 @@ def split_properties(header: bytes) -> dict[str, bytes]:
     flags = flags_of(header)
     position = FLAGS_AT + 2
     parts = {}
-    for bit, name in enumerate(NAMES):
+    for bit, (name, kind) in enumerate(zip(NAMES, KINDS, strict=True)):
         if not flags & 0x8000 >> bit:
             continue
-        kind = _KINDS.get(name, "shortstr")
-        if kind == "shortstr":
+        if kind == SHORTSTR:
             end = position + 1 + header[position]
-        elif kind == "table":
+        elif kind == TABLE:
             end = position + 4 + int.from_bytes(header[position : position + 4], "big")
         else:
-            end = position + (8 if kind == "longlong" else 1)
+            end = position + (8 if name == "timestamp" else 1)
         parts[name] = header[position:end]
         position = end
     return parts

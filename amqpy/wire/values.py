@@ -21,6 +21,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from amqpy.errors import erlang_text
+from amqpy.wire.scan import CONTAINERS, MALFORMED, SIZES, scan_table
 
 
 class Field(NamedTuple):
@@ -139,8 +140,8 @@ def _decode_field(data: bytes, position: int) -> tuple[Field, int]:
     value: bytes | str = raw
     if tag == _LONGSTR:
         value = text(raw)
-    elif tag in _CONTAINERS:
-        value = _checked(raw, keyed=_CONTAINERS[tag])
+    elif tag in CONTAINERS:
+        value = _checked(raw, keyed=CONTAINERS[tag])
     return _new(Field, (_SIZED[tag], value)), end
 
 
@@ -159,10 +160,8 @@ def _decode_odd_field(data: bytes, position: int) -> tuple[Field, int]:
 
 def _checked(content: bytes, *, keyed: bool) -> bytes:
     """Checks the content of a nested table or array; returns it in canonical form."""
-    try:
-        check_table(content, 0, len(content), keyed=keyed)
-    except IndexError:
-        raise MalformedValue("truncated table") from None
+    if scan_table(content, 0, len(content), keyed=keyed) == MALFORMED:
+        raise MalformedValue("malformed table")
     return canonical(content, keyed=keyed)
 
 
@@ -175,45 +174,7 @@ _TAG_OF = {
     **{kind: tag for tag, (kind, _) in _FIXED.items() if tag != ord("L")},
     **{kind: tag for tag, kind in _SIZED.items()},
 }
-_SIZES = {tag: 1 + codec.size for tag, (_, codec) in _FIXED.items()} | {ord("V"): 1, ord("D"): 6}
-"""Octets of a tag and its value, for the values that always have the same size."""
-
-_STRINGS = frozenset(b"Sx")
 _FLOATS = frozenset(b"fd")
-_CONTAINERS = {ord("F"): True, ord("A"): False}
-
-
-def check_table(data: bytes, position: int, end: int, *, keyed: bool = True) -> None:
-    """Checks that `decode_table` could decode data[position:end], at any depth.
-
-    `keyed` is false for the inside of an array. Raises MalformedValue, or IndexError if the data ends too soon.
-    """
-    outer: list[tuple[int, bool]] = []
-    """The ends of the tables and arrays around this one, and if their items have names."""
-    while True:
-        while position < end:
-            if keyed:
-                position += 1 + data[position]
-            tag = data[position]
-            size = _SIZES.get(tag)
-            if size is not None:
-                position += size
-                continue
-            start = position + 5
-            position = start + int.from_bytes(data[position + 1 : start], "big")
-            if tag in _STRINGS:
-                continue
-            if tag not in _CONTAINERS:
-                raise MalformedValue("unknown type")
-            if position > end:
-                break
-            outer.append((end, keyed))
-            position, end, keyed = start, position, _CONTAINERS[tag]
-        if position != end:
-            raise MalformedValue("truncated table")
-        if not outer:
-            return
-        end, keyed = outer.pop()
 
 
 def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
@@ -233,8 +194,8 @@ def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
         yield start, position, ended
         ended = 0
         tag = data[position]
-        size = _SIZES.get(tag) or 5 + int.from_bytes(data[position + 1 : position + 5], "big")
-        inner_keyed = _CONTAINERS.get(tag)
+        size = SIZES.get(tag) or 5 + int.from_bytes(data[position + 1 : position + 5], "big")
+        inner_keyed = CONTAINERS.get(tag)
         if inner_keyed is None:
             position += size
         else:
@@ -261,12 +222,12 @@ Entries: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def split_table(data: bytes) -> Entries:
-    """Splits the content of a table, checked by `check_table`, into its entries."""
+    """Splits the content of a table, checked by `scan_table`, into its entries."""
     entries = []
     position = 0
     while position < len(data):
         start, name_end = position, position + 1 + data[position]
-        size = _SIZES.get(data[name_end])
+        size = SIZES.get(data[name_end])
         if size is None:
             size = 5 + int.from_bytes(data[name_end + 1 : name_end + 5], "big")
         position = name_end + size
@@ -385,7 +346,7 @@ def _content_as_erlang(data: bytes, *, keyed: bool) -> str:
         shown.append("{" if is_first and not ended else ",{")
         if at > start:
             shown.append(f"{erlang_text(data[start + 1 : at])},")
-        is_first = data[at] in _CONTAINERS
+        is_first = data[at] in CONTAINERS
         if is_first:
             depth += 1
             shown.append(f"{_SIZED[data[at]]},[")
@@ -442,7 +403,7 @@ def _comparable_content(data: bytes, *, keyed: bool) -> bytes:
     """The canonical bytes, with each negative zero made positive: both are equal."""
     changed = bytearray()
     for _, at, _ in _walk(data, keyed=keyed):
-        if data[at] in _FLOATS and data[at + 1] == 0x80 and not any(data[at + 2 : at + _SIZES[data[at]]]):
+        if data[at] in _FLOATS and data[at + 1] == 0x80 and not any(data[at + 2 : at + SIZES[data[at]]]):
             changed = changed or bytearray(data)
             changed[at + 1] = 0
     return bytes(changed) or data

@@ -295,7 +295,12 @@ class CoreHarness:
         refused = []
         for body in bodies:
             message = kind(route.address, header, body.encode(), expires_at_ms)
-            if deliver(targets_of(self.vhost, route, message, NOBODY), message):
+            targets = targets_of(self.vhost, route, message, NOBODY)
+            if targets is route.targets:
+                route.count += 1
+            else:
+                route.exchange.count_published(targets)
+            if deliver(targets, message):
                 refused.append(body)
         self.settle()
         return refused
@@ -384,7 +389,7 @@ class CoreHarness:
         requeue: bool = True,
         way: ReturnWay = "nack",
     ) -> None:
-        taken = unacked.take(tag, multiple)
+        taken = unacked.withdraw(tag, multiple)
         if requeue:
             self.broker.requeue(taken, way)
         else:
@@ -392,7 +397,7 @@ class CoreHarness:
         self.settle()
 
     def recover(self, unacked: UnackedDeliveries) -> None:
-        self.broker.requeue(unacked.take_all(), "recover")
+        self.broker.requeue(unacked.withdraw(0, multiple=True), "recover")
         self.settle()
 
     def limit(self, unacked: UnackedDeliveries, limit: int) -> None:

@@ -12,7 +12,8 @@ from amqpy.core.queues.reply_to import name_reply_queue
 from amqpy.core.sender_selected import take_copies
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.properties import check_properties, headers_of, replace_property
+from amqpy.wire.properties import headers_of, replace_property
+from amqpy.wire.scan import judge
 from amqpy.wire.values import Field, Table, array_field, encode_field, table_field
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments, content_header, integer, longstr
 from tests.core.recorded import DurableHarness, Store
@@ -43,7 +44,7 @@ def fetched(core: CoreHarness, queue: str) -> Table:
 def test_messages_are_carried_and_written_anew(kind: str) -> None:
     value = deep(kind, ONE)
     header = content_header({"deep": value, "BCC": array_field([longstr("copy"), value])})
-    check_properties(header)
+    assert judge(header) >= 0
     keys, passed_on = take_copies(header)
     assert keys == ("copy",)
     assert headers_of(passed_on) == {"deep": value}

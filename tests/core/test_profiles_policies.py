@@ -143,7 +143,7 @@ def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> N
     core.publish("", "q", "1", "2")
     taken = queue.take(no_ack=False)
     assert taken is not None
-    queue.unacked_count += 1
+    queue.delivered_count += 1
     queue.requeue(taken[0], taken[1], "nack")
     core.settle()
     assert [message.body.decode() for message in ready_messages(queue)] == expected

@@ -11,7 +11,6 @@ from pamqp.commands import Basic
 
 from amqpy.wire.properties import (
     NAMES,
-    check_properties,
     decode_properties,
     headers_of,
     is_persistent,
@@ -130,24 +129,11 @@ def test_malformed_properties(flags: int, raw: bytes, error: str) -> None:
 
 def test_flags_of_no_property_mean_nothing() -> None:
     assert decode_properties(content_header(0x8003, b"\x01a")) == {"content_type": "a"}
-    assert check_properties(content_header(0x8003, b"\x01a")) == (0x8003, None)
 
 
 def test_a_header_without_flags_is_malformed() -> None:
     with pytest.raises(MalformedValue):
         decode_properties(content_header(0, b"")[:-1])
-
-
-@given(some_properties.map(encoded).flatmap(mangled) | some_properties.map(encoded) | st.binary(max_size=60))
-def test_checking_is_as_strict_as_reading(header: bytes) -> None:
-    try:
-        flags, delivery_mode = check_properties(header)
-    except (MalformedValue, IndexError):
-        with pytest.raises(MalformedValue):
-            decode_properties(header)
-    else:
-        assert decode_properties(header).get("delivery_mode") == delivery_mode
-        assert flags == int.from_bytes(header[12:14], "big")
 
 
 @given(some_properties, st.data())

@@ -17,6 +17,7 @@ from amqpy.wire.values import Field, Table, array_field, table_field
 
 if TYPE_CHECKING:
     from amqpy.core.exchanges import Exchange
+    from amqpy.core.statistics import Counts
 
 EVENT_EXCHANGE: Final = "amq.rabbitmq.event"
 
@@ -42,6 +43,8 @@ class Events:
         self.node = node
         self.administrator = COMMAND_LINE
         """The acting user of administration now."""
+        self.counts: Counts = {}
+        """Events by name, whether they are published or not."""
         self._publisher = publisher
         self._unix_time_ms = unix_time_ms
 
@@ -52,6 +55,7 @@ class Events:
 
     def tell(self, name: str, describe: Callable[P, EventProperties], *about: P.args, **more: P.kwargs) -> None:
         """Publishes an event at the next `settle`. Its properties are built now, and only if anything is bound."""
+        self.counts[name] = self.counts.get(name, 0) + 1
         if self.exchange is None or not self.exchange.bindings:
             return
         now_ms = self._unix_time_ms()

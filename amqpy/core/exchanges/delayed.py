@@ -83,6 +83,7 @@ class Admission:
 
     name = ""
     is_reply_queue = False
+    counts = None
 
     def __init__(self, room: "WaitingRoom", delay_ms: int) -> None:
         self._room = room

@@ -7,7 +7,7 @@ remembered).
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from amqpy.core.arguments import Definition
@@ -81,6 +81,9 @@ class ExchangeHost(Protocol):
     def publish(self, exchange: "Exchange", message: Message) -> object:
         """Publishes a message of the broker's own."""
 
+    def settle_counts(self) -> None:
+        """Brings the counters of its exchanges up to date."""
+
 
 class Exchange:
     """An exchange of a vhost and the bindings it is the source of."""
@@ -110,6 +113,9 @@ class Exchange:
         self.arguments = arguments
         self.policy = NO_POLICY
         self.deleted = False
+        self.published_in = self.published_out = 0
+        """Messages that clients published here, and the copies of them that went to queues. Those of remembered routes
+        are counted later (`Router.settle_counts`)."""
         self.configure({})
         self.bindings: dict[Identity, Binding] = {}
         self.prepare()
@@ -151,6 +157,15 @@ class Exchange:
         called once for each message that is published, and so may keep it.
         """
         raise NotImplementedError
+
+    def count_published(self, targets: Sequence[Target], count: int = 1) -> None:
+        """Counts messages that were published here and went to these targets."""
+        copies = len(targets)
+        for target in targets:
+            if target.is_reply_queue or not target.name:
+                copies -= 1
+        self.published_in += count
+        self.published_out += count * copies
 
     def message_count(self) -> int:
         """The number of messages that this exchange itself keeps."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from amqpy.core.exchanges.exchange import Binding, Destination, ExchangeHost
 from amqpy.core.exchanges.fanout import FanoutExchange
-from amqpy.core.message import DeferredMessage, Keys, MessageView
+from amqpy.core.message import DeferredMessage, Keys, MessageView, deliver_own
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
@@ -66,7 +66,7 @@ class Replay:
         now_ms = self._vhost.scheduler.now_ms
         if isinstance(self._destination, Queue):
             for kept in self._history:
-                self._destination.publish(kept.again(now_ms))
+                deliver_own((self._destination,), kept.again(now_ms))
             return
         for kept in reversed(self._history):
             self._vhost.publish(self._destination, kept.again(now_ms))

@@ -73,9 +73,12 @@ class ClassicQueue(FifoQueue):
         settings = self.settings
         if settings.overflow != "drop-head" and self._would_overflow(message):
             if settings.overflow == "reject-publish-dlx":
+                self.counts.refused_dead += 1
                 self.dead_letter(None, message, "maxlen")
+            self.counts.refused += 1
             return True
         if self.dedup_keys is not None and self._is_duplicate(message):
+            self.counts.duplicates += 1
             return False
         message = self._with_ttl(message)
         if message.expires_at_ms is not None and not self.may_expire:
@@ -158,7 +161,8 @@ class ClassicQueue(FifoQueue):
 
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """Requeues an unacknowledged message at its old position."""
-        self.unacked_count -= 1
+        self.settled_count += 1
+        self.counts.requeued += 1
         self.ready.put_back(position, message)
         if self.dispatch.ready_consumers:
             self.scheduler.queues_to_drain[self] = None

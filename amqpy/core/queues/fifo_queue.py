@@ -25,6 +25,7 @@ from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
 from amqpy.wire.properties import headers_of
 
@@ -45,12 +46,14 @@ class FifoQueue(Queue):
     """True if, of several messages that one publish drops, the last one is dead-lettered first."""
     keeps_all: ClassVar[bool] = False
     """True if transient messages survive a restart, too."""
-    __slots__ = ("dedup_keys", "dispatch", "expires_at_ms", "is_shrinking", "ready")
+    __slots__ = ("dead_letter_strategy", "dedup_keys", "dispatch", "expires_at_ms", "is_shrinking", "ready")
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
         self.ready = self._new_fifo(0)
         self.dispatch = self._new_dispatch()
+        self.dead_letter_strategy = "at_most_once"
+        """The way in which dead letters are sent, in the words of RabbitMQ's metrics."""
         self.is_shrinking = False
         """True while a job drops the messages beyond its length limit bit by bit."""
         self.expires_at_ms: int | None = None
@@ -149,6 +152,7 @@ class FifoQueue(Queue):
         lane = self._new_fifo(record.level) if record.level else self._level_0()
         assert isinstance(lane, PagedFifo)
         lane.restore(record.number, state, delivered_before=delivered_before)
+        self.counts.restored += len(lane)
         if isinstance(self.ready, PriorityFifo):
             self.ready.join(record.level, lane, lane.size)
         for _, message in lane if self.dedup_keys is not None else ():
@@ -165,6 +169,28 @@ class FifoQueue(Queue):
 
     def _level_0(self) -> ReadyFifo[Message]:
         return self.ready.base() if isinstance(self.ready, PriorityFifo) else self.ready
+
+    def is_persistent(self, message: Message) -> bool:
+        return self.keeps_all or (self.durable and message.persistent)
+
+    def ready_sizes(self) -> Sizes:
+        sizes = Sizes()
+        for fifo in self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,):
+            sizes = sizes.plus(self._sizes_of(fifo))
+        return sizes
+
+    def _sizes_of(self, fifo: ReadyFifo[Message]) -> Sizes:
+        sizes = [len(message.body) for message in fifo.items_in_memory()]
+        kept = [len(message.body) for message in fifo.items_in_memory() if self.is_persistent(message)]
+        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept))
+        if not isinstance(fifo, PagedFifo):
+            return in_memory
+        on_disk = Sizes(fifo.size - in_memory.bytes, 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
+        return in_memory.plus(on_disk)
+
+    @property
+    def active_consumer(self) -> Consumer | None:
+        return self.dispatch.active
 
     # --- messages in
 
@@ -202,8 +228,9 @@ class FifoQueue(Queue):
 
     def reject(self, position: int, message: Message) -> None:
         """Drops or dead-letters an unacknowledged message."""
-        self.unacked_count -= 1
+        self.settled_count += 1
         if not self.deleted:
+            self.counts.rejected += 1
             self.drop(position, message, "rejected")
 
     def settled(self, position: int, message: Message) -> None:
@@ -222,6 +249,7 @@ class FifoQueue(Queue):
     def dead_letter(self, position: int | None, message: Message, reason: str) -> None:
         """Dead-letters a message at the next `settle`, if there is an exchange for it. No position: it was refused."""
         if self.settings.dead_letter_exchange is not None:
+            self.counts.dead_letters[self.dead_letter_strategy, reason] += 1
             self.scheduler.dead_letters.append((self, position, message, reason))
 
     def dead_lettered(self, position: int | None, message: Message) -> None:
@@ -240,6 +268,7 @@ class FifoQueue(Queue):
         return count
 
     def _clear(self) -> None:
+        self.counts.purged += len(self.ready)
         self.scheduler.discarded.extend(self.ready.clear())
         if self.may_expire:
             self.watch_first()
@@ -254,6 +283,7 @@ class FifoQueue(Queue):
             if not self.ready or not self._parts_singly():
                 break
             position, message, _ = self.ready.pop()
+            self.counts.purged += 1
             self.settled(position, message)
             yield 2
         if self.dedup_keys is None:
@@ -308,6 +338,7 @@ class FifoQueue(Queue):
         ):
             position, message, _ = ready.pop()
             taken.append((position, message))
+        self.counts.maxlen += len(taken)
         return taken
 
     def _drop_all(self, dropped: Dropped) -> None:
@@ -369,6 +400,7 @@ class FifoQueue(Queue):
             if count == EXPIRED_MAX:
                 return False
             position, message, _ = ready.pop()
+            self.counts.expired += 1
             self.drop(position, message, "expired")
             count += 1
         return False

@@ -43,6 +43,8 @@ class PagedFifo(ReadyFifo[Message]):
         "_record",
         "base",
         "on_disk",
+        "persistent_on_disk",
+        "persistent_size_on_disk",
         "size",
     )
 
@@ -60,6 +62,8 @@ class PagedFifo(ReadyFifo[Message]):
         """Bytes of the bodies of all its messages, in memory or on disk."""
         self.on_disk = 0
         """The number of messages that are not in `never_delivered` or `requeued`."""
+        self.persistent_on_disk = self.persistent_size_on_disk = 0
+        """The number of those that are on disk only and survive a restart, and the bytes of their bodies."""
         self._page: deque[tuple[int, Message]] = deque()
         self._end = 0
         """The position of the next message that is appended."""
@@ -74,6 +78,10 @@ class PagedFifo(ReadyFifo[Message]):
     @property
     def in_memory(self) -> int:
         return len(self.never_delivered) + len(self.requeued) + len(self._page)
+
+    def items_in_memory(self) -> Iterator[Message]:
+        yield from super().items_in_memory()
+        yield from (item for _, item in self._page)
 
     # --- messages in
 
@@ -102,7 +110,10 @@ class PagedFifo(ReadyFifo[Message]):
         else:
             self.on_disk = 1
             self._next = position
-        if not is_kept:
+        if is_kept:
+            self.persistent_on_disk += 1
+            self.persistent_size_on_disk += len(item.body)
+        else:
             self._journal.add(self._key(position), item, transient=True)
 
     def append_and_pop(self, item: Message) -> int:
@@ -140,7 +151,7 @@ class PagedFifo(ReadyFifo[Message]):
         cleared = [*super().clear(), list(self._page)]
         self._page.clear()
         self.front = self._end
-        self.size = self.on_disk = 0
+        self.size = self.on_disk = self.persistent_on_disk = self.persistent_size_on_disk = 0
         return cleared
 
     def close(self) -> None:
@@ -164,8 +175,8 @@ class PagedFifo(ReadyFifo[Message]):
         self.base = number << POSITION_BITS
         self.front = self._next = state.first
         self._end = state.end
-        self.on_disk = state.messages
-        self.size = state.size
+        self.on_disk = self.persistent_on_disk = state.messages
+        self.size = self.persistent_size_on_disk = state.size
         # A lane that was empty begins again; the front of an earlier one does not count.
         self._delivered_before = min(delivered_before, state.end)
         if self.on_disk:
@@ -212,7 +223,10 @@ class PagedFifo(ReadyFifo[Message]):
             raise LookupError(f"{self.on_disk} messages of lane {base >> POSITION_BITS} are not in the store")
         for key, item in found:
             self._page.append((key - base, item))
-            if not (self._keeps_all or (self._keeps_persistent and item.persistent)):
+            if self._keeps_all or (self._keeps_persistent and item.persistent):
+                self.persistent_on_disk -= 1
+                self.persistent_size_on_disk -= len(item.body)
+            else:
                 journal.remove(key)
         self._next = found[-1][0] - base + 1
         if len(found) < PAGE_MESSAGES // 2:

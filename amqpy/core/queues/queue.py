@@ -22,6 +22,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.expiry import QueueExpiry
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.scheduler import Scheduler
+from amqpy.core.statistics import Counts, QueueCounts, Sizes, delivery_stats
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -57,7 +58,9 @@ class Queue(ABC):
         "arguments",
         "auto_delete",
         "consumers",
+        "counts",
         "deleted",
+        "delivered_count",
         "durable",
         "expiry",
         "is_held",
@@ -67,8 +70,8 @@ class Queue(ABC):
         "policy",
         "scheduler",
         "settings",
+        "settled_count",
         "tracks_settlement",
-        "unacked_count",
         "vhost",
     )
 
@@ -95,7 +98,9 @@ class Queue(ABC):
         self.policy = NO_POLICY
         self.expiry: QueueExpiry | None = None
         self.consumers: dict[Consumer, None] = {}
-        self.unacked_count = 0
+        self.counts = QueueCounts()
+        self.delivered_count = self.settled_count = 0
+        """The deliveries that had to be acknowledged, and those of them that were, or were rejected or requeued."""
         self.deleted = False
         self.is_held = False
         self.may_expire = False
@@ -124,6 +129,42 @@ class Queue(ABC):
         return len(self.consumers)
 
     @property
+    def unacked_count(self) -> int:
+        """The number of messages that are unacknowledged."""
+        return self.delivered_count - self.settled_count
+
+    def message_stats(self) -> Counts:
+        """The message statistics, derived from where all messages went that came here: see decision 19."""
+        counts = self.counts
+        sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
+        acked = self.settled_count - counts.requeued - counts.rejected
+        gone = acked + sent_no_ack + counts.got_no_ack + sum(counts.dropped.values())
+        taken = self.ready_count + self.held_count + self.unacked_count + gone - counts.restored
+        publish = taken + counts.refused + counts.duplicates - counts.of_broker
+        return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
+
+    @abstractmethod
+    def ready_sizes(self) -> Sizes:
+        """The size of the ready messages. It takes long where very many are in memory."""
+
+    @abstractmethod
+    def is_persistent(self, message: Message) -> bool:
+        """True if the message survives a restart here."""
+
+    def lasting_stats(self) -> dict[tuple[str, str], int]:
+        """The counters that metrics show by type of queue, and that outlive the queue."""
+        stats = self.message_stats()
+        stats |= {f"dropped_{reason}": count for reason, count in self.counts.dropped.items()}
+        for (strategy, reason), count in self.counts.dead_lettered.items():
+            stats[f"dead_lettered_{strategy}_{reason}"] = count
+        return {(self.type, name): count for name, count in stats.items()}
+
+    @property
+    def held_count(self) -> int:
+        """The number of messages that are neither ready nor unacknowledged: they wait for a retry."""
+        return 0
+
+    @property
     @abstractmethod
     def ready_count(self) -> int:
         """The number of messages that are ready."""
@@ -144,6 +185,11 @@ class Queue(ABC):
         return False
 
     # --- consumers
+
+    @property
+    @abstractmethod
+    def active_consumer(self) -> Consumer | None:
+        """The single active consumer, where the queue has one."""
 
     def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:  # noqa: B027 (a queue may be consumed from)
         """Raises the fault that refuses a consumer of this channel."""

@@ -75,6 +75,8 @@ class QuorumQueue(FifoQueue):
     def configure(self, settings: Settings) -> None:
         if settings.overflow == "reject-publish-dlx":
             settings = settings._replace(overflow="drop-head")
+        insists = settings.dead_letter_strategy == "at-least-once" and settings.overflow == "reject-publish"
+        self.dead_letter_strategy = "at_least_once" if insists else "at_most_once"
         super().configure(settings)
         self._limit = self._delivery_limit()
         if settings.retry_type != "disabled" and settings.retry_min_ms:
@@ -122,8 +124,10 @@ class QuorumQueue(FifoQueue):
             self.finish_draining()
         # RabbitMQ dead-letters at most once, without waiting for a confirm: a dead letter is never refused.
         if self._refuses() and not message.is_dead_letter:
+            self.counts.refused += 1
             return True
         if self.dedup_keys is not None and self._is_duplicate(message):
+            self.counts.duplicates += 1
             return False
         message = self._with_ttl(message)
         if message.expires_at_ms is not None:
@@ -154,6 +158,10 @@ class QuorumQueue(FifoQueue):
         if length is None or (self._delayed_retry is None and self._unrouted is None):
             return length, size
         return max(length - (self._length() - len(self.ready)), 0), size
+
+    @property
+    def held_count(self) -> int:
+        return 0 if self._delayed_retry is None else len(self._delayed_retry)
 
     def _length(self) -> int:
         return len(self.ready) + sum(len(held) for held in (self._delayed_retry, self._unrouted) if held is not None)
@@ -215,12 +223,14 @@ class QuorumQueue(FifoQueue):
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """Requeues an unacknowledged message before all that were never delivered; without a delivery limit at the end,
         so that others are delivered, too. Beyond the limit it is dropped or dead-lettered."""
-        self.unacked_count -= 1
+        self.settled_count += 1
+        self.counts.requeued += 1
         counts_nacks = self.vhost.profile.quorum_counts_nacks
         failed = counts_nacks or way in {"reject", "down"}
         patient = way != "down" if counts_nacks else way in {"nack", "recover"}
         back = after_return(message, failed=failed, waits_first=self._limit is not None or not patient)
         if self._limit is not None and back.delivery_count > self._limit:
+            self.counts.delivery_limit += 1
             self.drop(position, message, "delivery_limit")
             return
         if self.tracks_settlement:
@@ -236,7 +246,7 @@ class QuorumQueue(FifoQueue):
         self.scheduler.queues_to_drain[self] = None
 
     def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
-        if self.settings.dead_letter_strategy != "at-least-once" or self.settings.overflow != "reject-publish":
+        if self.dead_letter_strategy == "at_most_once":
             return False
         self._unrouted = self._unrouted or UnroutedDeadLetters(self, self.scheduler)
         self._unrouted.hold(position, message, reason)
@@ -247,7 +257,9 @@ class QuorumQueue(FifoQueue):
         if self._delayed_retry is not None:
             for message in self._delayed_retry.held if self.dedup_keys is not None else ():
                 self.forget(message)
-            count += self._delayed_retry.discard()
+            held_count = self._delayed_retry.discard()
+            self.counts.purged += held_count
+            count += held_count
         return count
 
     def close(self) -> None:
@@ -275,6 +287,7 @@ class QuorumQueue(FifoQueue):
         """Restores the messages that were held back for a retry from the store."""
         self._delayed_retry = self._delayed_retry or DelayedRetry(self)
         self._delayed_retry.restore(number, entries)
+        self.counts.restored += len(self._delayed_retry)
         for message in self._delayed_retry.held if self.dedup_keys is not None else ():
             self._is_duplicate(message)
 

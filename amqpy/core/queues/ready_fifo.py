@@ -39,6 +39,11 @@ class ReadyFifo(Generic[T]):
         """The number of items in memory; here all of them."""
         return len(self)
 
+    def items_in_memory(self) -> Iterator[T]:
+        """Yields the items in memory, in no order."""
+        yield from self.never_delivered
+        yield from (item for _, item in self.requeued)
+
     def append(self, item: T) -> None:
         self.never_delivered.append(item)
 

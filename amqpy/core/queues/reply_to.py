@@ -26,6 +26,7 @@ class ReplyQueue:
     __slots__ = ("_target", "_unacked", "deleted", "name", "tag", "waiting")
 
     is_reply_queue: ClassVar[bool] = True
+    counts: ClassVar[None] = None
     refusal_fails_commit: ClassVar[bool] = False
 
     def __init__(self, name: str, tag: str, unacked: UnackedDeliveries, target: DeliveryTarget) -> None:
@@ -43,18 +44,24 @@ class ReplyQueue:
             if not self.deleted:
                 self.waiting.append(message)
         elif not self.deleted:
-            self._target.deliver(self._unacked.next_tag(), False, message)
+            unacked = self._unacked
+            unacked.counts.replies += 1
+            self._target.deliver(unacked.next_tag(), False, message)
         return False
 
     def drain(self) -> None:
         """Delivers waiting replies as long as the client can take them."""
         while self.waiting and not self._target.outbox.overfull:
-            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
+            self._send(self.waiting.popleft())
 
     def finish(self) -> None:
         """Delivers all waiting replies, when the consumer is cancelled."""
         while self.waiting:
-            self._target.deliver(self._unacked.next_tag(), False, self.waiting.popleft())
+            self._send(self.waiting.popleft())
+
+    def _send(self, message: Message) -> None:
+        self._unacked.counts.replies += 1
+        self._target.deliver(self._unacked.next_tag(), False, message)
 
 
 _MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from amqpy.core.message import Message
+from tests.core.machine.counts import ModelCounts
 from tests.core.machine.topology import ModelTopology
 from tests.core.machine.watch import History, delivery_count_of, history_of
 
@@ -71,6 +72,7 @@ class ModelQueue:
     positions: int = 0
     deleted: bool = False
     active: "ModelConsumer | None" = None
+    counts: ModelCounts = field(default_factory=ModelCounts)
 
     def next_place(self, level: int) -> tuple[int, int]:
         self.positions += 1
@@ -132,6 +134,7 @@ class ModelChannel:
     owed: dict[int, Debt] = field(default_factory=dict)
     pending: dict[int, Debt] = field(default_factory=dict)
     """What was answered in a transaction that goes on."""
+    counts: ModelCounts = field(default_factory=ModelCounts)
 
     def covered(self, tag: int, multiple: bool) -> list[int] | None:
         """The tags an answer covers, or None if it must be refused."""
@@ -186,6 +189,8 @@ class QueueModel:
         assert letter.targets is not None
         assert name in letter.targets, "published to a queue that it does not lead to"
         letter.targets.remove(name)
+        if not letter.reason:
+            queue.counts.count("publish")
         copy = replace(
             letter.copy,
             expires_at_ms=self.end_of_life(queue, letter.copy),
@@ -242,6 +247,7 @@ class QueueModel:
         self.check_delivery(copy, redelivered, message)
         channel.last_tag += 1
         assert tag == channel.last_tag
+        self.count_delivery(queue, channel, "deliver_no_ack" if consumer.no_ack else "deliver", copy)
         if not consumer.no_ack:
             consumer.owes += 1
             self.owe(channel, Debt(queue, copy, consumer))
@@ -252,6 +258,7 @@ class QueueModel:
             # It drops several at once, and buries the last of them first.
             for copy in queue.excess():
                 queue.ready.remove(copy)
+                queue.counts.drop(reason)
                 self.doomed.append((queue, copy, reason))
         if mine := self.doomed_in(queue, reason):
             in_any_order = queue.settings.is_quorum or queue.settings.max_priority
@@ -262,6 +269,7 @@ class QueueModel:
             self.doomed.remove((queue, copy, reason))
         elif reason == "expired":
             copy = self.take(queue)
+            queue.counts.drop(reason)
             assert copy.is_expired(self.now_ms), "it had time left"
         else:
             assert reason == "maxlen", "nobody wanted that"
@@ -269,6 +277,7 @@ class QueueModel:
                 assert not self.next_consumers(queue), "dropped although a consumer waits"
             assert queue.excess(), "there is room"
             copy = self.take(queue)
+            queue.counts.drop(reason)
         assert copy.body == body
         self.dead_letter(queue, copy, reason)
 
@@ -292,7 +301,9 @@ class QueueModel:
         """A message has died: a letter, if there is an exchange for it."""
         settings = queue.settings
         if settings.dead_letter_exchange is None:
+            queue.counts.die("disabled", reason)
             return
+        queue.counts.die("at_most_once", reason)
         key = copy.key if settings.dead_letter_key is None else settings.dead_letter_key
         deaths = noted(copy.deaths, queue.name, reason)
         dead = Copy(copy.body, key, copy.priority, copy.marker, None, copy.persistent, copy.has_header, deaths)
@@ -303,6 +314,10 @@ class QueueModel:
             found = self.route(letter.exchange, letter.copy.key, letter.copy.has_header)
             circles = set() if letter.reason in {"", "rejected"} else circles_of(letter.copy.deaths)
             letter.targets = sorted(found - circles)
+            if not letter.reason and letter.exchange:
+                exchange = self.topology.exchanges[letter.exchange]
+                exchange.published_in += 1
+                exchange.published_out += len(letter.targets)
         return letter.targets
 
     def route(self, exchange: str, key: str, has_header: bool) -> set[str]:
@@ -314,6 +329,10 @@ class QueueModel:
         copy = queue.in_order()[0]
         queue.ready.remove(copy)
         return copy
+
+    def count_delivery(self, queue: ModelQueue, channel: ModelChannel, kind: str, copy: Copy) -> None:
+        for counts in (queue.counts, channel.counts):
+            counts.count(kind, redelivered=copy.redelivered)
 
     def take_returned(self, queue: ModelQueue, body: str) -> Copy:
         """The first message, when all portions up to some are back."""
@@ -340,8 +359,10 @@ class QueueModel:
         assert history_of(message) == copy.deaths
         assert delivery_count_of(message) == copy.returns
 
-    def settle(self, debts: dict[int, Debt], verdict: str, *, by_end: bool = False) -> None:
-        """Answers take effect. `by_end`: the channel is closed."""
+    def settle(
+        self, debts: dict[int, Debt], verdict: str, *, by_end: bool = False, channel: ModelChannel | None = None
+    ) -> None:
+        """Answers of the channel take effect. `by_end`: it is closed."""
 
         def order(tag: int) -> tuple[bool, str, int]:
             is_got = debts[tag].consumer is None
@@ -354,9 +375,13 @@ class QueueModel:
             if consumer is not None:
                 consumer.owes -= 1
                 consumer.channel.volume = max(consumer.channel.volume - 1, 0)
+            if verdict == "ack" and channel is not None:
+                channel.counts.count("ack")
+                queue.counts.count("ack")
             if queue.deleted:
                 continue
             if verdict == "drop":
+                queue.counts.drop("rejected")
                 self.doomed.append((queue, copy, "rejected"))
             elif verdict == "requeue":
                 copy.redelivered = True
@@ -370,6 +395,7 @@ class QueueModel:
             copy.returns += 1
             limit = settings.delivery_limit
             if limit is not None and copy.returns > limit:
+                queue.counts.drop("delivery_limit")
                 self.doomed.append((queue, copy, "delivery_limit"))
                 return
             stands_first = by_end or limit is not None

@@ -13,6 +13,7 @@ from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Table
 from tests.core.core_harness import CoreHarness, arguments, longstr
 from tests.core.invariants import check_invariants
+from tests.core.machine.counts import check_channel, check_exchange, check_queue, check_sizes
 from tests.core.machine.model import (
     Copy,
     Debt,
@@ -120,6 +121,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.ends: dict[ModelConsumer, Consumer] = {}
         self.published = 0
         self.steps_since_loss = 0
+        self.has_policy = False
 
     def make_core(self) -> CoreHarness:
         return CoreHarness(PROFILE)
@@ -145,13 +147,21 @@ class QueueMachine(RuleBasedStateMachine):
             assert self.core.ready(name) == [copy.body for copy in queue.in_order()]
             assert queues[name].unacked_count == len(queue.owed)
             assert list(queues[name].consumers) == [self.ends[each] for each in self.model.consumers_of(queue)]
+            check_queue(queues[name], queue.counts)
+            check_sizes(queues[name], self.debts(), queue.ready, queue.owed)
+        for name, exchange in self.model.topology.exchanges.items():
+            check_exchange(self.core.vhost, name, exchange.published_in, exchange.published_out)
         for unacked, channel in zip(self.channels_unacked, self.channels, strict=True):
             assert list(unacked.by_tag) == sorted(channel.owed)
             assert unacked.last_tag == channel.last_tag
+            check_channel(unacked, channel.counts)
             assert len(unacked.consumers) == sum(each.channel is channel for each in self.model.consumers)
         for target, consumer in self.model.targets.items():
             assert target.cancellations == (consumer in self.model.cancelled)
         check_invariants(self.core.broker, self.channels_unacked, self.answered())
+
+    def debts(self) -> list[Delivery]:
+        return [*self.answered(), *(owed for unacked in self.channels_unacked for owed in unacked.by_tag.values())]
 
     def answered(self) -> list[Delivery]:
         """In transactions that go on."""
@@ -197,6 +207,7 @@ class QueueMachine(RuleBasedStateMachine):
         if queue is not None:
             count = self.core.broker.topology.purge_queue(self.core.client, self.core.vhost, name)
             assert count == len(queue.ready)
+            queue.counts.drop("purged", count)
             queue.ready.clear()
 
     @rule()
@@ -218,6 +229,20 @@ class QueueMachine(RuleBasedStateMachine):
             binding = ModelBinding("dlx", is_queue=True, destination=name)
             if binding not in self.model.topology.bindings:
                 self.model.topology.bindings.append(binding)
+
+    # --- policies
+
+    @rule(is_set=st.booleans())
+    def change_policy(self, is_set: bool) -> None:
+        """A limit that nothing reaches: the queues go over to another FIFO, or back."""
+        administration = self.core.broker.administration
+        if is_set:
+            definition = {"max-length-bytes": 1_000_000}
+            administration.set_policy(self.core.vhost.name, "p", "", definition)
+        elif self.has_policy:
+            administration.clear_policy(self.core.vhost.name, "p")
+        self.has_policy = is_set
+        self.core.settle()
 
     # --- time
 
@@ -273,6 +298,8 @@ class QueueMachine(RuleBasedStateMachine):
         queue.used_at_ms = self.model.now_ms
         if got is None:
             assert not queue.ready
+            queue.counts.count("get_empty")
+            channel.counts.count("get_empty")
             return
         tag, redelivered, message, left = got
         copy = self.model.take(queue)
@@ -281,6 +308,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.check_delivery(copy, redelivered, message)
         channel.last_tag += 1
         assert tag == channel.last_tag
+        self.model.count_delivery(queue, channel, "get_no_ack" if no_ack else "get", copy)
         if not no_ack:
             self.model.owe(channel, Debt(queue, copy, None))
         self.core.broker.settle()
@@ -293,7 +321,7 @@ class QueueMachine(RuleBasedStateMachine):
         channel, unacked = self.channels[number], self.channels_unacked[number]
         tag = sorted(channel.owed)[tag_pick % len(channel.owed)]
         covered = [each for each in channel.owed if each == tag or (multiple and each < tag)]
-        self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict)
+        self.model.settle({each: channel.owed.pop(each) for each in covered}, verdict, channel=channel)
         if verdict == "ack":
             self.core.ack(unacked, tag, multiple=multiple)
         else:

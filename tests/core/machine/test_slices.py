@@ -6,6 +6,7 @@ was answered stays answered. What each operation leads to is for the other machi
 
 from collections import Counter
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from hypothesis import Phase, settings
@@ -21,6 +22,9 @@ from tests.core.core_harness import CoreHarness, FakeClient, FakeTarget, argumen
 from tests.core.invariants import check_fifo, check_lines
 from tests.core.slices import sliced
 from tests.fifo import as_fifo
+
+if TYPE_CHECKING:
+    from amqpy.core.queues.queue import Queue
 
 NAMES = ("q1", "q2")
 queues = st.sampled_from(NAMES)
@@ -49,6 +53,12 @@ class Slices(RuleBasedStateMachine):
         self.published = 0
         self.dropped: set[str] = set()
         """What a client answered for good, or went with its queue."""
+        self.given: Counter[Queue] = Counter()
+        """Messages by the queue that they were published to."""
+        self.acked: Counter[UnackedDeliveries] = Counter()
+        """Deliveries that were acknowledged, or are being acknowledged, by channel."""
+        self.counted: dict[UnackedDeliveries, int] = {}
+        """Acknowledgements that the channel had counted at the last look."""
 
     @initialize(units=st.integers(1, 3), kind=st.sampled_from(["classic", "quorum"]), single_active=st.booleans())
     def start(self, units: int, kind: str, single_active: bool) -> None:
@@ -70,6 +80,7 @@ class Slices(RuleBasedStateMachine):
         for name in NAMES:
             self.declare(name)
             self.core.publish("", name, *(self.new_body() for _ in range(8)))
+            self.given[self.core.vhost.queues[name]] += 8
         for number, unacked in enumerate(self.channels_unacked[:2]):
             self.core.consume(NAMES[number % 2], unacked, prefetch=5)
 
@@ -80,6 +91,8 @@ class Slices(RuleBasedStateMachine):
                 self.core.close_channel(unacked)
             self.core.settle()
             self.everything_is_somewhere_once()
+            self.counters_are_right()
+            assert Counter(self.counted) == +self.acked
             assert not self.core.broker.scheduler.jobs
         self.stack.close()
 
@@ -122,6 +135,7 @@ class Slices(RuleBasedStateMachine):
         queue = self.core.vhost.queues.get(name)
         for _ in range(count if queue else 0):
             assert queue is not None
+            self.given[queue] += 1
             queue.publish(Message(self.core.route("", name).address, self.header(), self.new_body().encode()))
         self.end_turn()
 
@@ -162,11 +176,14 @@ class Slices(RuleBasedStateMachine):
         tag = sorted(unacked.by_tag)[min(pick, len(unacked.by_tag) - 1)]
         if verdict in {"ack", "drop"}:
             self.dropped |= {body_of(owed) for each, owed in unacked.by_tag.items() if each <= tag}
-        taken = unacked.take_many(tag, multiple=True)
         broker = self.core.broker
         if verdict == "ack":
-            broker.acknowledge(taken)
-        elif verdict == "drop":
+            self.acked[unacked] += sum(each <= tag for each in unacked.by_tag)
+            broker.acknowledge(unacked.take_many(tag, multiple=True))
+            self.end_turn()
+            return
+        taken = unacked.withdraw(tag, multiple=True)
+        if verdict == "drop":
             broker.reject(taken)
         else:
             broker.requeue(taken, "nack" if verdict == "requeue" else "recover")
@@ -242,6 +259,21 @@ class Slices(RuleBasedStateMachine):
         assert set(places.values()) <= {1}, "no message is there twice"
         missing = {f"m{number:04}" for number in range(1, self.published + 1)} - set(places)
         assert missing <= self.dropped, "and none is lost"
+
+    @invariant()
+    def counters_are_right(self) -> None:
+        """All that was published counts at once, acknowledgements when they are carried out, and each only once."""
+        if not hasattr(self, "core"):
+            return
+        for queue in self.core.vhost.queues.values():
+            stats = queue.message_stats()
+            assert stats["publish"] == self.given[queue]
+            assert min(stats.values()) >= 0
+        for unacked in self.channels_unacked:
+            stats = unacked.message_stats()
+            assert self.counted.get(unacked, 0) <= stats["ack"] <= self.acked[unacked]
+            if stats["ack"]:
+                self.counted[unacked] = stats["ack"]
 
 
 def body_of(owed: Delivery) -> str:

@@ -4,6 +4,8 @@ There is no model here: the judge of what a broker does is `test_queues`. This c
 with the brokers that would be there after a crash.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 from unittest.mock import patch
 
@@ -11,13 +13,16 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from amqpy.core.consumer import Delivery
+from amqpy.core.consumer import Delivery, DeliveryQueue
 from amqpy.core.durability import journal
+from amqpy.core.message import Message
 from amqpy.core.queues import paged_fifo
+from amqpy.core.queues.queue import Queue
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.values import Field
 from tests.core.core_harness import FakeTarget, arguments, content_header, longstr
 from tests.core.invariants import check_invariants
+from tests.core.machine.counts import ModelCounts, without_zeros
 from tests.core.machine.test_stored_queues import TINY
 from tests.core.stored_harness import Kept, StoredHarness, check_store, in_store, to_be_kept
 
@@ -50,6 +55,19 @@ picks = st.integers(0, 9)
 seldom = st.integers(0, 9).map(lambda number: number == 7)
 
 
+class CountingTarget(FakeTarget):
+    """The target of a consumer, which counts what it gets."""
+
+    def __init__(self, counts: ModelCounts, kind: str) -> None:
+        super().__init__()
+        self.counts = counts
+        self.kind = kind
+
+    def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
+        super().deliver(tag, redelivered, message)
+        self.counts.count(self.kind, redelivered=redelivered)
+
+
 class MessageMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -61,6 +79,8 @@ class MessageMachine(RuleBasedStateMachine):
         self.answered: list[Delivery] = []
         self.count = 0
         self.taken: dict[int, Kept] | None = None
+        self.counts: dict[DeliveryQueue, ModelCounts] = defaultdict(ModelCounts)
+        """Of each queue that there ever was: what happened, counted when it happened."""
         self.declare_all()
 
     def teardown(self) -> None:
@@ -97,6 +117,8 @@ class MessageMachine(RuleBasedStateMachine):
         check_store(self.core.broker, self.debts())
         self.core.catch_up()
         check_invariants(self.core.broker, self.channels_unacked, self.answered)
+        for queue in self.core.vhost.queues.values():
+            assert without_zeros(queue.message_stats()) == +self.counts[queue].counts
 
     # --- messages
 
@@ -130,7 +152,9 @@ class MessageMachine(RuleBasedStateMachine):
         header = content_header(headers, **properties)
         for _ in range(count):
             self.count += 1
-            self.core.send(exchange, (name, *copies), header, f"m{self.count}", ttl_ms=ttl_ms)
+            for target in self.core.send(exchange, (name, *copies), header, f"m{self.count}", ttl_ms=ttl_ms):
+                if isinstance(target, Queue):
+                    self.counts[target].count("publish")
 
     @rule(milliseconds=st.sampled_from([1, 10, 30, 100, 200_000]))
     def wait(self, milliseconds: int) -> None:
@@ -138,14 +162,18 @@ class MessageMachine(RuleBasedStateMachine):
 
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom)
     def get(self, name: str, number: int, no_ack: bool) -> None:
-        if name in self.core.vhost.queues:
-            self.core.get(name, self.channels_unacked[number], no_ack=no_ack)
+        queue = self.core.vhost.queues.get(name)
+        if queue is not None:
+            got = self.core.get(name, self.channels_unacked[number], no_ack=no_ack)
+            kind = "get_empty" if got is None else "get_no_ack" if no_ack else "get"
+            self.counts[queue].count(kind, redelivered=got is not None and got[0].redelivered)
 
     @rule(name=names, number=st.integers(0, 1), no_ack=seldom, prefetch=st.integers(0, 3))
     def consume(self, name: str, number: int, no_ack: bool, prefetch: int) -> None:
         queue = self.core.vhost.queues.get(name)
         if queue is not None and not queue.consumers:
-            self.core.consume(name, self.channels_unacked[number], FakeTarget(), no_ack=no_ack, prefetch=prefetch)
+            target = CountingTarget(self.counts[queue], "deliver_no_ack" if no_ack else "deliver")
+            self.core.consume(name, self.channels_unacked[number], target, no_ack=no_ack, prefetch=prefetch)
 
     @precondition(lambda self: any(unacked.by_tag for unacked in self.channels_unacked))
     @rule(
@@ -157,6 +185,7 @@ class MessageMachine(RuleBasedStateMachine):
         unacked = max(self.channels_unacked, key=lambda unacked: len(unacked.by_tag))
         tag = list(unacked.by_tag)[pick % len(unacked.by_tag)]
         if verdict == "ack":
+            self.count_acks(owed for each, owed in unacked.by_tag.items() if each == tag or (multiple and each < tag))
             self.core.ack(unacked, tag, multiple=multiple)
         elif verdict == "drop":
             self.core.nack(unacked, tag, multiple=multiple, requeue=False)
@@ -170,8 +199,13 @@ class MessageMachine(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         taken, self.answered = self.answered, []
+        self.count_acks(taken)
         self.core.broker.acknowledge(list(enumerate(taken)))
         self.core.broker.settle()
+
+    def count_acks(self, deliveries: Iterable[Delivery]) -> None:
+        for queue, _, _, _ in deliveries:
+            self.counts[queue].count("ack")
 
     @rule(name=names, is_whole=st.booleans())
     def empty(self, name: str, is_whole: bool) -> None:

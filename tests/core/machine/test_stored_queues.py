@@ -11,6 +11,7 @@ from amqpy.core.durability import journal
 from amqpy.core.queues import paged_fifo
 from amqpy.core.topology import QUEUE_TYPES
 from amqpy.core.unacked import UnackedDeliveries
+from tests.core.machine.counts import ModelCounts
 from tests.core.machine.model import ModelChannel, ModelQueue
 from tests.core.machine.test_queues import PROFILE, QueueMachine, destroys
 from tests.core.machine.watch import watch, watched
@@ -89,11 +90,14 @@ class StoredQueueMachine(QueueMachine):
         self.taken = None
         self.model.consumers.clear()
         self.ends.clear()
+        for exchange in self.model.topology.exchanges.values():
+            exchange.published_in = exchange.published_out = 0
         for queue in list(self.model.queues.values()):
             if not queue.settings.is_durable:
                 self.model.remove(queue)
                 continue
             queue.owed.clear()
+            queue.counts = ModelCounts()
             queue.active = None
             queue.used_at_ms = self.model.now_ms
             queue.ready = [copy for copy in queue.ready if survives(queue, copy.persistent)]

@@ -148,6 +148,7 @@ class TopologyMachine(QueueMachine):
         count = self.expect(fault, connection, lambda: broker.topology.purge_queue(client, vhost, name))
         if fault is None:
             assert count == len(self.model.queues[name].ready)
+            self.model.queues[name].counts.drop("purged", count)
             self.model.queues[name].ready.clear()
 
     @rule(name=exchange_names, kind=kinds, auto_delete=st.booleans(), alternate=st.none() | exchange_names)
@@ -318,24 +319,31 @@ class TopologyMachine(QueueMachine):
             "ack": lambda: self.core.ack(unacked, tag, multiple=multiple),
             "drop": lambda: self.core.nack(unacked, tag, multiple=multiple, requeue=False),
             "requeue": lambda: self.core.nack(unacked, tag, multiple=multiple, requeue=True),
-            "later": lambda: self.pending[number].extend(unacked.take(tag, multiple)),
+            "later": lambda: self.answer_later(number, tag, multiple=multiple),
         }[verdict]
         answered = {each: channel.owed.pop(each) for each in covered or ()}
         if verdict == "later":
             channel.pending |= answered
         else:
-            self.model.settle(answered, verdict)
+            self.model.settle(answered, verdict, channel=channel)
         self.expect(None if covered is not None else PreconditionFailed, number // CHANNELS, operation)
+
+    def answer_later(self, number: int, tag: int, *, multiple: bool) -> None:
+        unacked = self.channels_unacked[number]
+        taken = unacked.take(tag, multiple)
+        unacked.counts.withdrawn += len(taken)
+        self.pending[number].extend(taken)
 
     @precondition(lambda self: any(channel.pending for channel in self.channels))
     @rule(pick=picks, verdict=st.sampled_from(["ack", "requeue"]))
     def commit(self, pick: int, verdict: str) -> None:
         number = self.pick_channel(pick, lambda channel: channel.pending)
         channel = self.channels[number]
-        self.model.settle(channel.pending, verdict)
+        self.model.settle(channel.pending, verdict, channel=channel)
         channel.pending = {}
         taken = self.take_pending(number)
         if verdict == "ack":
+            self.channels_unacked[number].counts.withdrawn -= len(taken)
             self.core.broker.acknowledge(taken)
         else:
             self.core.broker.requeue(taken, "nack")

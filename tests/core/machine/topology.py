@@ -1,7 +1,7 @@
 """Exchanges and bindings, as simple as can be: which queues a message goes to, and what goes when a binding goes."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -18,6 +18,8 @@ class ModelExchange:
     kind: str
     auto_delete: bool = False
     alternate: str | None = None
+    published_in: int = field(default=0, compare=False)
+    published_out: int = field(default=0, compare=False)
 
     def matches(self, binding: ModelBinding, key: str, has_header: bool) -> bool:
         match self.kind:

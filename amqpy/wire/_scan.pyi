@@ -1,0 +1,3 @@
+"""The functions of scan.py, in C (`_scan.c`)."""
+
+def judge(header: bytes, /) -> int: ...
