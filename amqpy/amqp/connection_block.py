@@ -179,6 +179,6 @@ class ConnectionBlock:
             for frame in self._frames:
                 return frame
             if not self._chunks:
-                self.has_backlog = False
+                self.has_backlog = self.is_blocked  # once more, if the last frame has begun more work
                 raise StopIteration
             self._frames = self._reader.feed(self._chunks.popleft())

@@ -205,6 +205,8 @@ class Client:
         """One turn: the bytes in, and whatever the broker then says to this client. If that is large work, it is done
         to its end, and what the client said behind it is heard."""
         self.session.receive(data, self.now_ms)
+        block = self.session.block
+        assert block.has_backlog or not block.is_blocked, "what comes now would overtake what waits"
         self.broker.settle()
         return self.received()
 

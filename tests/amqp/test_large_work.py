@@ -286,3 +286,18 @@ def test_messages_for_very_many_queues_are_counted() -> None:
     assert queue.ready_count == count
     client.finish()
     assert queue.ready_count == 2 * count
+
+
+@pytest.mark.parametrize("span", [2, 3, 4])
+def test_what_waited_may_have_to_wait_again(broker: Broker, span: int) -> None:
+    """Its last frame begins more work: what comes after that is queued behind it, and nothing of it is lost."""
+    client = owing(broker)
+    for tag in range(1, ALL + 1):
+        client.say(Basic.Ack(delivery_tag=tag, multiple=True))
+        if tag % span == 0:
+            broker.work()
+            client.session.receive(b"", client.now_ms)
+            broker.settle()
+    assert client.go_on() == []
+    assert not client.session.is_closed
+    assert broker.vhosts["/"].queues["q"].unacked_count == 0
