@@ -13,8 +13,12 @@ Source: `rabbit_queue_consumers`.
 import heapq
 from collections import deque
 from collections.abc import Mapping
+from typing import Final
 
 from amqpy.core.consumer import Consumer
+
+NOBODY: Final[deque[Consumer]] = deque()
+"""The line of a queue that never had a consumer: a deque of its own is as large as the rest of an idle queue."""
 
 
 class ConsumerDispatch:
@@ -34,7 +38,7 @@ class ConsumerDispatch:
     def __init__(self, consumers: Mapping[Consumer, None]) -> None:
         self.consumers = consumers
         """The consumers of the queue, which adds and removes them before it says so here."""
-        self.ready_consumers: deque[Consumer] = deque()
+        self.ready_consumers = NOBODY
         """The line: the consumers that can take a message, of the highest priority that has any."""
         self.ready_by_priority: dict[int, deque[Consumer]] | None = None
         """The lines by priority, the highest first, once a consumer has one; else None."""
@@ -50,6 +54,8 @@ class ConsumerDispatch:
     def add(self, consumer: Consumer, *, single_active: bool) -> None:
         """Serves a new consumer of the queue, of whose consumers perhaps only one is active at a time."""
         self.has_exclusive_consumer = consumer.exclusive
+        if self.ready_consumers is NOBODY:
+            self.ready_consumers = deque()
         if consumer.priority and self.ready_by_priority is None:
             self.ready_by_priority = {0: self.ready_consumers}
         if self.ready_by_priority is not None and consumer.priority not in self.ready_by_priority:
