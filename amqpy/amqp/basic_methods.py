@@ -6,8 +6,7 @@ Source: AMQP 0-9-1 sections 1.5, 1.8 and 1.9; `rabbit_channel`.
 from collections import deque
 from operator import itemgetter
 
-from amqpy.amqp.channel import ChannelSession as ChannelSession
-from amqpy.amqp.channel import handles
+from amqpy.amqp.channel import ChannelSession, handles
 from amqpy.amqp.topology_methods import named_queue
 from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, ack_count, all_answered, undelivered
 from amqpy.core.confirms import Confirms

@@ -33,7 +33,7 @@ class Acknowledgements:
 
     def acknowledge(self, taken: Taken | Lots, *, by_consumer: bool = False) -> None:
         """Settles messages that were acknowledged: if there are several consumers, in their order (`by_consumer`)."""
-        if by_consumer:
+        if by_consumer and not (isinstance(taken, list) and len(taken) == 1):
             self._settle_in_portions(taken, Portions(), self._acknowledge_all)
         elif isinstance(taken, list):
             for _, owed in taken:

@@ -151,7 +151,9 @@ class Broker(Acknowledgements):
             if scheduler.dead_letters:
                 queue, position, message, reason = scheduler.dead_letters.popleft()
                 vhost, time_s = self.vhosts.get(queue.vhost.name), self.unix_time_ms() // 1000
-                is_sent = vhost is not None and send_dead_letter(vhost, queue, message, reason, time_s, self.profile)
+                is_sent = False
+                if vhost is not None and vhost is queue.vhost:  # and not a new one of that name
+                    is_sent = send_dead_letter(vhost, queue, message, reason, time_s, self.profile)
                 if is_sent or not queue.retry_dead_letter(position, message, reason):
                     queue.dead_lettered(position, message)
                 # A long history takes long to write.

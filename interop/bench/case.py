@@ -1,6 +1,6 @@
 """What a case is: a function from a running broker to numbers, with a word on which numbers matter how.
 
-Most cases are a `Load`, so what measures one is here too.
+Most cases are a `Load`; what measures one is here, and what several cases share.
 """
 
 import math
@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from interop.bench.brokers import Broker
 from interop.bench.crew import run_together
 from interop.bench.frames import PERSISTENT, PERSISTENT_FLAG, Publication
-from interop.bench.jobs import Consume, Publish
+from interop.bench.jobs import Consume, Publish, PublishConfirmed, SmallClients
 from interop.bench.loops import Flow, Limits
+from interop.bench.peer import topology
 
 Numbers = dict[str, float]
+
+SMALL_CLIENTS = 500
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,40 @@ def throughput(bench: Bench, load: Load, seconds: float | None = None) -> Number
         "broker_us": cpu / consumed.total * 1e6,
         "load_us": (published.cpu_seconds + consumed.cpu_seconds) / consumed.total * 1e6,
     }
+
+
+def confirmed(
+    bench: Bench, route: Sequence[Publication], window: int, *, consumer: Callable[[Flow], Consume] | None
+) -> Numbers:
+    """Publisher confirms, on one connection, and a consumer on another, if there is one. With a window of 1 each
+    confirm is timed."""
+    flow = Flow()
+    before = bench.broker.cpu_seconds()
+    publish = PublishConfirmed(bench.url, route, window, bench.seconds, flow)
+    (published, latencies), *consumed = run_together(publish, *([] if consumer is None else [consumer(flow)]))
+    load_cpu = published.cpu_seconds + sum(span.cpu_seconds for span in consumed)
+    numbers = {
+        "rate": published.total / published.seconds,
+        "broker_us": (bench.broker.cpu_seconds() - before) / published.total * 1e6,
+        "load_us": load_cpu / published.total * 1e6,
+    }
+    return numbers | (percentiles(latencies.seconds) if window == 1 else {})
+
+
+def small_clients(bench: Bench, route: Callable[[str, int], Sequence[Publication]]) -> Numbers:
+    """Many connections, each with one message on its way; `route` makes the messages for a queue from a seed."""
+    queues = [f"bench-{index:03d}" for index in range(SMALL_CLIENTS)]
+    with topology(bench.url) as made:
+        made.declare_queues(*queues)
+        routes = [route(queue, seed) for seed, queue in enumerate(queues)]
+        before = bench.broker.cpu_seconds()
+        ((span, latencies),) = run_together(SmallClients(bench.url, queues, routes, bench.seconds))
+        cpu = bench.broker.cpu_seconds() - before
+    return {
+        "rate": span.total / span.seconds,
+        "broker_us": cpu / span.total * 1e6,
+        "load_us": span.cpu_seconds / span.total * 1e6,
+    } | percentiles(latencies.seconds)
 
 
 def to_queue(queue: str, size: int) -> Publication:

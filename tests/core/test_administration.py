@@ -14,7 +14,7 @@ from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.errors import AdministrationError, PreconditionFailed
-from tests.core.core_harness import LOG, CoreHarness, FakeClient, FakeTarget, longstr
+from tests.core.core_harness import LOG, CoreHarness, FakeClient, FakeTarget, arguments, longstr
 from tests.core.recorded import DurableHarness
 
 
@@ -297,6 +297,25 @@ def test_a_deleted_vhost_takes_everything_with_it() -> None:
     ask.add_vhost("/")
     assert ask.policies("/") == []
     assert core.broker.vhosts["/"] is not core.vhost
+
+
+def test_dead_letters_of_a_deleted_virtual_host_do_not_go_to_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = CoreHarness()
+    unacked = UnackedDeliveries()
+    core.queue("q", arguments=arguments(dead_letter_exchange="", dead_letter_routing_key="dead"))
+    core.publish("", "q", "a")
+    core.get("q", unacked)
+    monkeypatch.setattr("amqpy.core.broker.WORK_MAX", 0)  # as if there were too many for this turn
+    core.broker.reject(unacked.take_all())
+    admin(core).delete_vhost("/")
+    admin(core).add_vhost("/")
+    core.vhost = core.broker.vhosts["/"]
+    core.queue("dead")
+    monkeypatch.undo()
+    assert len(core.broker.scheduler.dead_letters) == 1
+    core.settle()
+    assert not core.broker.scheduler.dead_letters
+    assert core.ready("dead") == []
 
 
 def test_a_protected_vhost_is_not_deleted() -> None:

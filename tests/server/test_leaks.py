@@ -17,7 +17,7 @@ from pamqp.common import FieldTable
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.amqp.basic_methods import ConsumerTarget
-from amqpy.amqp.channel import ChannelSession as ChannelSession
+from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.consumer import Consumer
 from amqpy.core.message import Message

@@ -1,14 +1,12 @@
 """How long one message takes, and what many small clients get."""
 
-from interop.bench.case import Bench, Metric, Numbers, case, latency, percentiles, rate, to_queue
+from interop.bench.case import Bench, Metric, Numbers, case, latency, percentiles, rate, small_clients, to_queue
 from interop.bench.crew import run_together
-from interop.bench.jobs import Call, Probe, Respond, SmallClients
+from interop.bench.jobs import Call, Probe, Respond
 from interop.bench.loops import Flow
 from interop.bench.peer import topology
 
 PACED_PER_SECOND = 2000
-SMALL_CLIENTS = 500
-
 
 CALL_RATE = Metric("rate", "calls", "calls/s", ratio_at_least=1)
 
@@ -40,16 +38,4 @@ def paced(bench: Bench) -> Numbers:
     *latency(),
 )
 def clients_500(bench: Bench) -> Numbers:
-    queues = [f"bench-{index:03d}" for index in range(SMALL_CLIENTS)]
-    with topology(bench.url) as made:
-        made.declare_queues(*queues)
-        before = bench.broker.cpu_seconds()
-        ((span, latencies),) = run_together(
-            SmallClients(bench.url, queues, [[to_queue(queue, 100)] for queue in queues], bench.seconds)
-        )
-        cpu = bench.broker.cpu_seconds() - before
-    return {
-        "rate": span.total / span.seconds,
-        "broker_us": cpu / span.total * 1e6,
-        "load_us": span.cpu_seconds / span.total * 1e6,
-    } | percentiles(latencies.seconds)
+    return small_clients(bench, lambda queue, _: [to_queue(queue, 100)])

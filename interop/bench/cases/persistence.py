@@ -5,13 +5,13 @@ classic queue that it was written to a file.
 """
 
 import time
+from functools import partial
 
 from interop.bench import frames
-from interop.bench.case import Bench, Metric, Numbers, case, latency, percentiles, persistent, rate
+from interop.bench.case import Bench, Metric, Numbers, case, confirmed, latency, persistent, rate
 from interop.bench.cases.scale import cpu_percent
 from interop.bench.crew import run_together
-from interop.bench.jobs import Consume, PublishAll, PublishConfirmed
-from interop.bench.loops import Flow
+from interop.bench.jobs import Consume, PublishAll
 from interop.bench.peer import Peer, topology
 
 QUEUE = "bench.durable"
@@ -19,22 +19,12 @@ KEPT_MESSAGES = 1_000_000
 KEPT_BYTES = 100
 
 
-def confirmed(bench: Bench, window: int, size: int, *, consumer: bool) -> Numbers:
-    """Publisher confirms; the consumer, if there is one, acks each message on another connection."""
+def confirms(bench: Bench, window: int, size: int, *, consumer: bool) -> Numbers:
+    """The consumer, if there is one, acks each message."""
     with topology(bench.url) as made:
         made.declare_queue(QUEUE, {}, durable=True)
-        flow = Flow()
-        before = bench.broker.cpu_seconds()
-        publish = PublishConfirmed(bench.url, [persistent(QUEUE, size)], window, bench.seconds, flow)
-        consumers = [Consume(bench.url, [[QUEUE]], flow, ack_every=1, prefetch=1000)] if consumer else []
-        (published, latencies), *consumed = run_together(publish, *consumers)
-    load_cpu = published.cpu_seconds + sum(span.cpu_seconds for span in consumed)
-    numbers = {
-        "rate": published.total / published.seconds,
-        "broker_us": (bench.broker.cpu_seconds() - before) / published.total * 1e6,
-        "load_us": load_cpu / published.total * 1e6,
-    }
-    return numbers | (percentiles(latencies.seconds) if window == 1 else {})
+        acking = partial(Consume, bench.url, [[QUEUE]], ack_every=1, prefetch=1000)
+        return confirmed(bench, [persistent(QUEUE, size)], window, consumer=acking if consumer else None)
 
 
 def register(window: int, size: int, *, consumer: bool) -> None:
@@ -45,7 +35,7 @@ def register(window: int, size: int, *, consumer: bool) -> None:
 
     @case(name, f"{what}, {who}", *metrics, durable=True)
     def run(bench: Bench) -> Numbers:
-        return confirmed(bench, window, size, consumer=consumer)
+        return confirms(bench, window, size, consumer=consumer)
 
 
 for _window in (1, 100, 1000):

@@ -1,6 +1,7 @@
 """Messages per second through the broker: the first cases are what people compare brokers by."""
 
 import random
+from functools import partial
 
 from interop.bench.case import (
     BROKER_CPU,
@@ -10,17 +11,15 @@ from interop.bench.case import (
     Metric,
     Numbers,
     case,
+    confirmed,
     latency,
     one_queue,
-    percentiles,
     rate,
     throughput,
     to_queue,
 )
-from interop.bench.crew import run_together
 from interop.bench.frames import Publication
-from interop.bench.jobs import Consume, PublishConfirmed
-from interop.bench.loops import Flow
+from interop.bench.jobs import Consume
 from interop.bench.peer import topology
 
 QUEUE = "bench"
@@ -61,32 +60,22 @@ def ackeach_1k(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 1000, ack_every=1))
 
 
-def confirmed(bench: Bench, window: int) -> Numbers:
-    """Publisher confirms, while a no-ack consumer on another connection keeps the queue empty."""
+def confirms(bench: Bench, window: int) -> Numbers:
+    """While a no-ack consumer keeps the queue empty."""
     with topology(bench.url) as made:
         made.declare_queues(QUEUE)
-        flow = Flow()
-        before = bench.broker.cpu_seconds()
-        (published, latencies), consumed = run_together(
-            PublishConfirmed(bench.url, [to_queue(QUEUE, 100)], window, bench.seconds, flow),
-            Consume(bench.url, [[QUEUE]], flow),
-        )
-    numbers = {
-        "rate": published.total / published.seconds,
-        "broker_us": (bench.broker.cpu_seconds() - before) / published.total * 1e6,
-        "load_us": (published.cpu_seconds + consumed.cpu_seconds) / published.total * 1e6,
-    }
-    return numbers | (percentiles(latencies.seconds) if window == 1 else {})
+        consumer = partial(Consume, bench.url, [[QUEUE]])
+        return confirmed(bench, [to_queue(QUEUE, 100)], window, consumer=consumer)
 
 
 @case("confirms-1000", "100 B, publisher confirms, window 1000, no-ack consumer", *rate(3))
 def confirms_1000(bench: Bench) -> Numbers:
-    return confirmed(bench, 1000)
+    return confirms(bench, 1000)
 
 
 @case("confirms-1", "100 B, publisher confirms, window 1, no-ack consumer", *rate(3), *latency())
 def confirms_1(bench: Bench) -> Numbers:
-    return confirmed(bench, 1)
+    return confirms(bench, 1)
 
 
 @case("2x2-one-queue", "2 publishers, 2 consumers, 1 queue, 100 B, multiple ack every 100", *rate(3))

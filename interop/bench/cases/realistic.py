@@ -3,20 +3,29 @@
 The CPU of the broker counts as much as the rate: on shared cores it varies less, and it says what a machine can carry.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
-from interop.bench.case import LOAD_CPU, Bench, Load, Metric, Numbers, case, latency, percentiles, throughput
-from interop.bench.crew import run_together
+from interop.bench.case import (
+    LOAD_CPU,
+    Bench,
+    Load,
+    Metric,
+    Numbers,
+    case,
+    confirmed,
+    latency,
+    small_clients,
+    throughput,
+)
 from interop.bench.frames import Publication
-from interop.bench.jobs import Consume, PublishConfirmed, SmallClients
-from interop.bench.loops import Flow
+from interop.bench.jobs import Consume
 from interop.bench.messages import Make, business_event, celery_task, distinct, persistent_event
-from interop.bench.peer import Topology, topology
+from interop.bench.peer import topology
 
 QUEUE = "bench"
 FANOUT_QUEUES = 10
 KEYS = 10_000
-SMALL_CLIENTS = 500
 QUORUM = {"x-queue-type": "quorum"}
 DYING: Mapping[str, int | str | bool] = {
     "x-message-ttl": 0,
@@ -64,45 +73,28 @@ def two_by_two(bench: Bench) -> Numbers:
     return through(bench, Load(routes, [[QUEUE]] * 2, ack_every=100, prefetch=1000, varied=True))
 
 
-def confirmed(
-    bench: Bench, declare: Callable[[Topology], object], make: Make, *, ack_every: int = 0, prefetch: int = 0
-) -> Numbers:
-    """Publisher confirms, window 1000, while a consumer on another connection keeps the queue empty."""
-    with topology(bench.url) as made:
-        declare(made)
-        flow = Flow()
-        before = bench.broker.cpu_seconds()
-        (published, _), consumed = run_together(
-            PublishConfirmed(bench.url, events(make=make), 1000, bench.seconds, flow),
-            Consume(bench.url, [[QUEUE]], flow, ack_every, prefetch, varied=True),
-        )
-        cpu = bench.broker.cpu_seconds() - before
-    return {
-        "rate": published.total / published.seconds,
-        "broker_us": cpu / published.total * 1e6,
-        "load_us": (published.cpu_seconds + consumed.cpu_seconds) / published.total * 1e6,
-    }
-
-
 @case("real-confirms", "distinct messages, publisher confirms, window 1000, no-ack consumer", *beside(cpu=0.1))
 def confirms(bench: Bench) -> Numbers:
-    return confirmed(bench, lambda made: made.declare_queues(QUEUE), business_event)
+    with topology(bench.url) as made:
+        made.declare_queues(QUEUE)
+        return confirmed(bench, events(), 1000, consumer=partial(Consume, bench.url, [[QUEUE]], varied=True))
+
+
+def persistent(bench: Bench, arguments: Mapping[str, int | str | bool]) -> Numbers:
+    with topology(bench.url) as made:
+        made.declare_queue(QUEUE, arguments, durable=True)
+        consumer = partial(Consume, bench.url, [[QUEUE]], ack_every=1, prefetch=1000, varied=True)
+        return confirmed(bench, events(make=persistent_event), 1000, consumer=consumer)
 
 
 @case("real-persist", "distinct persistent messages, confirms, window 1000, one ack each", *beside(), durable=True)
 def persist(bench: Bench) -> Numbers:
-    def declare(made: Topology) -> None:
-        made.declare_queue(QUEUE, {}, durable=True)
-
-    return confirmed(bench, declare, persistent_event, ack_every=1, prefetch=1000)
+    return persistent(bench, {})
 
 
 @case("real-quorum", "the same, through a quorum queue", *beside(), durable=True)
 def quorum(bench: Bench) -> Numbers:
-    def declare(made: Topology) -> None:
-        made.declare_queue(QUEUE, QUORUM, durable=True)
-
-    return confirmed(bench, declare, persistent_event, ack_every=1, prefetch=1000)
+    return persistent(bench, QUORUM)
 
 
 @case("real-celery", "tasks of Celery, durable queue, prefetch 4, one ack each", *beside(), durable=True)
@@ -145,15 +137,7 @@ def topic(bench: Bench) -> Numbers:
 
 @case("real-clients", "500 connections that each publish, consume and ack one at a time", *beside(3), *latency())
 def clients(bench: Bench) -> Numbers:
-    queues = [f"bench-{index:03d}" for index in range(SMALL_CLIENTS)]
-    with topology(bench.url) as made:
-        made.declare_queues(*queues)
-        routes = [distinct(business_event, "", queue, count=20, seed=seed) for seed, queue in enumerate(queues)]
-        before = bench.broker.cpu_seconds()
-        ((span, latencies),) = run_together(SmallClients(bench.url, queues, routes, bench.seconds))
-        cpu = bench.broker.cpu_seconds() - before
-    return {
-        "rate": span.total / span.seconds,
-        "broker_us": cpu / span.total * 1e6,
-        "load_us": span.cpu_seconds / span.total * 1e6,
-    } | percentiles(latencies.seconds)
+    def route(queue: str, seed: int) -> list[Publication]:
+        return distinct(business_event, "", queue, count=20, seed=seed)
+
+    return small_clients(bench, route)
