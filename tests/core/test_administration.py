@@ -76,7 +76,7 @@ def test_policies_and_vhosts_that_are_not_there() -> None:
     assert missing(ask.clear_policy, "/", "p") == "Parameter does not exist"
     assert missing(ask.clear_operator_policy, "/", "q") == "Parameter does not exist"
     nowhere = "Virtual host 'nope' does not exist"
-    for operation, *arguments in (
+    for operation, *given in (
         (ask.set_policy, "p", "(", {}),
         (ask.set_operator_policy, "p", "(", {}),
         (ask.clear_policy, "p"),
@@ -93,7 +93,7 @@ def test_policies_and_vhosts_that_are_not_there() -> None:
         (ask.trace_on,),
         (ask.trace_off,),
     ):
-        assert missing(operation, "nope", *arguments) == nowhere
+        assert missing(operation, "nope", *given) == nowhere
 
 
 # --- parameters
