@@ -354,7 +354,7 @@ class Settings(NamedTuple):
     def concern_publish(self) -> bool:
         """True if a publish must look at them: any that is set does, unless it is one of `NOT_OF_PUBLISH`."""
         pairs = zip(self._fields, self, NO_SETTINGS, strict=True)
-        return any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
+        return self is not NO_SETTINGS and any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
 
 
 NO_SETTINGS = Settings()
@@ -381,6 +381,8 @@ cannot be forgotten on the fast one."""
 
 def settings_of(arguments: Table, policy: Definition, options: Iterable[Option] = QUEUE_OPTIONS) -> Settings:
     """The settings of a queue with these (checked) arguments, under a policy's definition (see `merged`)."""
+    if not arguments and not policy:
+        return NO_SETTINGS
     found: dict[str, Any] = {}
     for option in options:
         if option.setting is None:
@@ -440,6 +442,8 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
 
     `what` is `queue 'q' in vhost '/'`.
     """
+    if not arguments:
+        return default_type
     options = options_of(profile)
     _check_values(what, arguments, (option for option in options if option.name == "queue-type"))
     field = arguments.get("x-queue-type")
@@ -451,6 +455,8 @@ def check_queue_arguments(what: str, arguments: Table, default_type: str, profil
 
 def check_consumer_arguments(what: str, kind: str, arguments: Table, profile: Profile) -> int:
     """Checks a consumer's arguments and returns its priority. Raises PreconditionFailed. `kind` is the queue's type."""
+    if not arguments:
+        return 0
     options = _consumer_options_of(profile)
     _check_values(what, arguments, (option for option in options if kind in option.by))
     _check_foreign(what, kind, arguments, frozenset(option.argument for option in options if kind not in option.by))
