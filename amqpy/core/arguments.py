@@ -353,8 +353,10 @@ class Settings(NamedTuple):
     @property
     def concern_publish(self) -> bool:
         """True if a publish must look at them: any that is set does, unless it is one of `NOT_OF_PUBLISH`."""
+        if self is NO_SETTINGS:
+            return False
         pairs = zip(self._fields, self, NO_SETTINGS, strict=True)
-        return self is not NO_SETTINGS and any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
+        return any(value != default and name not in NOT_OF_PUBLISH for name, value, default in pairs)
 
 
 NO_SETTINGS = Settings()

@@ -118,11 +118,12 @@ class Router:
         """
         if not message.more_keys:
             key = (exchange, message.address)
-            if key not in self._internal:
+            try:
+                targets = self._internal[key]
+            except KeyError:
                 if len(self._internal) >= ROUTES_MAX:
                     self._internal.clear()
-                self._internal[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
-            targets = self._internal[key]
+                targets = self._internal[key] = self._walk(exchange, (message.routing_key,), NO_MESSAGE)
             if targets is not None:
                 return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
