@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import sys
 import threading
 import time
@@ -88,19 +89,40 @@ def choose(names: tuple[str, ...], languages: tuple[str, ...]) -> list[Library]:
 
 
 def runnable(libraries: list[Library], *, quick: bool) -> tuple[list[Library], list[str]]:
-    """The libraries without the suites that cannot be run on this machine, and a line for each of these, with why."""
+    """The libraries, and the suites of them, that can be run on this machine, and a line for each other, with why."""
+    reasons = {library.name: why_not(library, sys.version_info[:2], debian_release()) for library in libraries}
+    left_out = [f"{name}: not run, as {why}" for name, why in reasons.items() if why]
+    libraries = [library for library in libraries if not reasons[library.name]]
     try:
         network.way_in()
     except OSError as error:
-        left_out = [
+        left_out += [
             f"{library.name}, {suite.name}: not run, as it knows no ports but the standard ones: {error}"
             for library in libraries
             for suite in library.suites
             if suite.default_port and not (quick and suite.slow)
         ]
         kept = [tuple(suite for suite in library.suites if not suite.default_port) for library in libraries]
-        return [replace(library, suites=suites) for library, suites in zip(libraries, kept, strict=True)], left_out
-    return libraries, []
+        libraries = [replace(library, suites=suites) for library, suites in zip(libraries, kept, strict=True)]
+    return libraries, left_out
+
+
+def why_not(library: Library, python: tuple[int, int], debian: int | None) -> str | None:
+    """The reason why a library cannot be had here, if there is one."""
+    if library.python_before is not None and python >= library.python_before:
+        return "it cannot be built with Python {}.{} or newer".format(*library.python_before)
+    if library.debian_before is not None and debian is not None and debian >= library.debian_before:
+        return f"Debian {library.debian_before} does not have it any more"
+    return None
+
+
+def debian_release() -> int | None:
+    """The number of Debian's release, None on another system."""
+    try:
+        system = platform.freedesktop_os_release()
+        return int(system["VERSION_ID"]) if system["ID"] == "debian" else None
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 @contextlib.contextmanager

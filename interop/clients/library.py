@@ -118,6 +118,10 @@ class Library:
     build: tuple[tuple[str, ...], ...] = ()
     programs: tuple[Program, ...] = ()
     suites: tuple[Suite, ...] = ()
+    python_before: tuple[int, int] | None = None
+    """It cannot be built with this Python, or a newer one."""
+    debian_before: int | None = None
+    """This release of Debian does not have it any more, nor any newer one."""
     remarks: tuple[str, ...] = ()
     """What a reader of the results must know, one sentence each."""
     folder: str = ""

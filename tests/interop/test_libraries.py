@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from interop.clients import results
+from interop.clients.__main__ import runnable, why_not
 from interop.clients.library import LANGUAGES, Library, Sdist, all_libraries
 from interop.clients.workspace import CLIENTS
 
@@ -64,3 +65,27 @@ def test_every_program_passes_with_both_brokers(library: Library) -> None:
     for path in (results.SUBJECT, results.REFERENCE):
         saved = results.load(path).libraries[library.folder]
         assert not [check for check in saved.checks() if check.outcome == "failed"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "python", "debian", "reason"),
+    [
+        ("pika", (3, 14), 13, None),
+        ("carbon", (3, 11), 12, None),
+        ("carbon", (3, 12), None, "it cannot be built with Python 3.12 or newer"),
+        ("py_amqplib", (3, 13), 12, None),
+        ("py_amqplib", (3, 13), None, None),
+        ("py_amqplib", (3, 11), 13, "Debian 13 does not have it any more"),
+    ],
+)
+def test_what_cannot_be_had_here_is_left_out_with_the_reason(
+    folder: str, python: tuple[int, int], debian: int | None, reason: str | None
+) -> None:
+    assert why_not(LIBRARIES[folder], python, debian) == reason
+
+
+def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interop.clients.__main__.debian_release", lambda: 13)
+    kept, told = runnable([LIBRARIES["py_amqplib"], LIBRARIES["pika"]], quick=True)
+    assert [library.folder for library in kept] == ["pika"]
+    assert "py-amqplib: not run, as Debian 13 does not have it any more" in told

@@ -31,6 +31,7 @@ LIBRARY = Library(
             },
         ),
     ),
+    debian_before=13,
     remarks=(
         "It can't read dead letters: `x-death` is an array, a type that AMQP 0-8 does not have.",
         "What others publish, pika publishes.",
