@@ -1,4 +1,4 @@
-"""The brokers that are measured: amqpy from this tree, amqpy from another commit, RabbitMQ, or any URL."""
+"""The brokers that are measured: amqpy of this tree or of another commit, RabbitMQ, or one that runs already."""
 
 import contextlib
 import io
@@ -12,6 +12,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from interop.kit import brokers
+from interop.kit.address import Address
 from interop.kit.brokers import ROOT, private_amqpy, private_rabbitmq
 from interop.kit.process import cpu_seconds, resident_mib
 from interop.kit.program import POLL_S, START_TIMEOUT_S, ProgramFailed
@@ -24,6 +25,9 @@ without ignore that."""
 
 class Broker:
     """A broker that starts on a new directory whenever it was stopped, and on the same when it is restarted."""
+
+    is_ours = True
+    """It may be started, stopped and killed at will."""
 
     def __init__(self, name: str, make: Make) -> None:
         self.name = name
@@ -87,10 +91,24 @@ class Broker:
         return cpu_seconds(self.pid) if self.pid else math.nan
 
 
-def elsewhere(url: str) -> Broker:
-    """Measured, but its memory is not ours to read, and its end not ours to bring."""
-    broker = brokers.Elsewhere(url)
-    return Broker(broker.name, lambda durable: nullcontext(broker))
+class PeerBroker(Broker):
+    """Somebody else's, who alone may stop it. Its CPU and memory are known if its process is."""
+
+    is_ours = False
+
+    def __init__(self, name: str, address: Address, pid: int | None = None) -> None:
+        super().__init__(name, lambda durable: nullcontext(brokers.Elsewhere(address.url)))
+        self._pid = pid
+
+    def restart(self, *, kill: bool = False) -> None:
+        raise RuntimeError(f"{self.name} was started by somebody else, who alone may restart it")
+
+    def _time(self, start: Callable[[], object]) -> None:
+        """Nothing is started, so there is no time it took."""
+
+    @property
+    def pid(self) -> int | None:
+        return self._pid
 
 
 def rabbitmq() -> Broker:

@@ -1,10 +1,8 @@
-"""What a case is: a function from a running broker to numbers, with a word on which numbers matter how.
+"""What a case is: a function from a running broker to numbers, with a word on which numbers matter how (`metrics`).
 
 Most cases are a `Load`; what measures one is here, and what several cases share.
 """
 
-import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,43 +11,10 @@ from interop.bench.crew import run_together
 from interop.bench.frames import PERSISTENT, PERSISTENT_FLAG, Publication
 from interop.bench.jobs import Consume, Publish, PublishConfirmed, SmallClients
 from interop.bench.loops import Flow, Limits
+from interop.bench.metrics import Metric, Numbers, percentiles
 from interop.bench.peer import topology
 
-Numbers = dict[str, float]
-
 SMALL_CLIENTS = 500
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a case. A target is a bound on amqpy's number or on its ratio to RabbitMQ's."""
-
-    key: str
-    label: str
-    unit: str
-    ratio_at_least: float | None = None
-    ratio_at_most: float | None = None
-    at_most: float | None = None
-    detail: bool = False  # in the JSON, and in the table when asked for
-
-    @property
-    def target(self) -> str:
-        if self.ratio_at_least is not None:
-            return f"≥ {self.ratio_at_least:g} x"
-        if self.ratio_at_most is not None:
-            return f"≤ {self.ratio_at_most:g} x"
-        return f"≤ {self.at_most:g} {self.unit}" if self.at_most is not None else ""
-
-    def met(self, value: float, reference: float) -> bool | None:
-        """Whether amqpy's number is good enough, or None when that cannot be said."""
-        if self.at_most is not None:
-            return None if math.isnan(value) else value <= self.at_most
-        ratio = value / reference if reference else math.nan
-        if math.isnan(ratio) or not self.target:
-            return None
-        if self.ratio_at_least is not None:
-            return ratio >= self.ratio_at_least
-        return ratio <= (self.ratio_at_most or 0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +28,10 @@ class Bench:
     def url(self) -> str:
         return self.broker.url
 
+    def cpu_us(self, before: float, messages: int) -> float:
+        """The broker's CPU time since it was `before` seconds, in microseconds a message."""
+        return (self.broker.cpu_seconds() - before) / messages * 1e6
+
 
 @dataclass(frozen=True)
 class Case:
@@ -72,45 +41,24 @@ class Case:
     run: Callable[[Bench], Numbers]
     fresh: bool  # whether it needs a broker that has done nothing yet
     durable: bool = False  # whether the broker is to keep on disk what is durable
+    starts: bool = False  # whether it measures a start, so that the broker must be ours to start
+
+    @property
+    def is_realistic(self) -> bool:
+        return self.name.startswith("real-")
 
 
 CASES: dict[str, Case] = {}
 
 
 def case(
-    name: str, title: str, *metrics: Metric, fresh: bool = False, durable: bool = False
+    name: str, title: str, *metrics: Metric, fresh: bool = False, durable: bool = False, starts: bool = False
 ) -> Callable[[Callable[[Bench], Numbers]], Callable[[Bench], Numbers]]:
     def register(run: Callable[[Bench], Numbers]) -> Callable[[Bench], Numbers]:
-        CASES[name] = Case(name, title, metrics, run, fresh, durable)
+        CASES[name] = Case(name, title, metrics, run, fresh, durable, starts)
         return run
 
     return register
-
-
-BROKER_CPU = Metric("broker_us", "broker CPU", "µs/msg", detail=True)
-LOAD_CPU = Metric("load_us", "load CPU", "µs/msg", detail=True)
-
-
-def rate(at_least: float = 1.0) -> tuple[Metric, ...]:
-    return Metric("rate", "throughput", "msg/s", ratio_at_least=at_least), BROKER_CPU, LOAD_CPU
-
-
-def latency(prefix: str = "", at_most: float | None = 1.0) -> tuple[Metric, ...]:
-    return (
-        Metric(f"{prefix}p50", f"{prefix}latency p50", "ms"),
-        Metric(f"{prefix}p99", f"{prefix}latency p99", "ms", ratio_at_most=at_most),
-        Metric(f"{prefix}max", f"{prefix}latency max", "ms", detail=True),
-    )
-
-
-def percentiles(seconds: Sequence[float], prefix: str = "") -> Numbers:
-    """In milliseconds."""
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive") if len(seconds) > 1 else [math.nan] * 99
-    return {
-        f"{prefix}p50": cuts[49] * 1000,
-        f"{prefix}p99": cuts[98] * 1000,
-        f"{prefix}max": max(seconds, default=math.nan) * 1000,
-    }
 
 
 @dataclass(frozen=True)
@@ -140,10 +88,10 @@ def throughput(bench: Bench, load: Load, seconds: float | None = None) -> Number
         Publish(bench.url, load.routes, limits, flow),
         Consume(bench.url, load.queues, flow, load.ack_every, load.prefetch, varied=load.varied),
     )
-    cpu = bench.broker.cpu_seconds() - before
+    cpu_us = bench.cpu_us(before, consumed.total)
     return {
         "rate": consumed.total / (consumed.ended_at - published.started_at),
-        "broker_us": cpu / consumed.total * 1e6,
+        "broker_us": cpu_us,
         "load_us": (published.cpu_seconds + consumed.cpu_seconds) / consumed.total * 1e6,
     }
 
@@ -160,7 +108,7 @@ def confirmed(
     load_cpu = published.cpu_seconds + sum(span.cpu_seconds for span in consumed)
     numbers = {
         "rate": published.total / published.seconds,
-        "broker_us": (bench.broker.cpu_seconds() - before) / published.total * 1e6,
+        "broker_us": bench.cpu_us(before, published.total),
         "load_us": load_cpu / published.total * 1e6,
     }
     return numbers | (percentiles(latencies.seconds) if window == 1 else {})
@@ -174,10 +122,10 @@ def small_clients(bench: Bench, route: Callable[[str, int], Sequence[Publication
         routes = [route(queue, seed) for seed, queue in enumerate(queues)]
         before = bench.broker.cpu_seconds()
         ((span, latencies),) = run_together(SmallClients(bench.url, queues, routes, bench.seconds))
-        cpu = bench.broker.cpu_seconds() - before
+        cpu_us = bench.cpu_us(before, span.total)
     return {
         "rate": span.total / span.seconds,
-        "broker_us": cpu / span.total * 1e6,
+        "broker_us": cpu_us,
         "load_us": span.cpu_seconds / span.total * 1e6,
     } | percentiles(latencies.seconds)
 

@@ -13,11 +13,11 @@ from select import select
 from typing import Any
 
 from interop.bench import frames, loops
-from interop.bench.case import percentiles
 from interop.bench.crew import Crew, Job
 from interop.bench.frames import Block, Publication
 from interop.bench.jobs import CONSUMER_TAG
 from interop.bench.loops import Client, Flow, Inlet, Latencies, Limits, Span
+from interop.bench.metrics import percentiles
 
 TAG = CONSUMER_TAG % 0
 MESSAGE = Publication("", "bench", bytes(16))

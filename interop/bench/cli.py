@@ -2,7 +2,6 @@
 becomes slower or faster meanwhile does so for all of them."""
 
 import argparse
-import json
 import os
 import platform
 import shlex
@@ -11,30 +10,21 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
 
 from interop.bench import cases as _registered  # noqa: F401  # importing them is what fills CASES
 from interop.bench import ceiling, report
-from interop.bench.brokers import Broker, amqpy, elsewhere, rabbitmq, rabbitmq_version, source_of
+from interop.bench.brokers import Broker, PeerBroker, amqpy, rabbitmq, rabbitmq_version, source_of
 from interop.bench.case import CASES, Bench, Case
+from interop.bench.options import RunningPeer, parse, product_of, without_passwords
+from interop.bench.report import Results
 from interop.kit.process import allow_many_files, use_two_cores
 from interop.rabbitmq import is_installed
 
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="scripts/bench", description="amqpy beside RabbitMQ, as ratios.")
-    made.add_argument("--list", action="store_true", help="print the cases and end")
-    made.add_argument("--only", metavar="CASE,…", help="only these cases")
-    made.add_argument("--broker", choices=["amqpy", "rabbitmq", "both"], default="both")
-    made.add_argument("--base", metavar="COMMIT", help="also amqpy as it was at this commit")
-    made.add_argument("--url", action="append", default=[], help="also a broker that runs already")
-    made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--seconds", type=float, default=3.0, help="length of one measurement")
-    made.add_argument("--details", action="store_true", help="also the numbers without a target")
-    made.add_argument("--no-ceiling", action="store_true", help="do not measure the load generators first")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write every number of every round")
-    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for docs/performance.md")
-    return made
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def say(text: str = "") -> None:
@@ -43,12 +33,12 @@ def say(text: str = "") -> None:
 
 
 def chosen_cases(only: str | None) -> list[Case]:
-    if not only:
-        return list(CASES.values())
-    unknown = [name for name in only.split(",") if name not in CASES]
+    """In the order in which they are measured and reported: first those with messages as applications send them."""
+    names = only.split(",") if only else list(CASES)
+    unknown = [name for name in names if name not in CASES]
     if unknown:
         raise SystemExit(f"no such case: {', '.join(unknown)}; see --list")
-    return [CASES[name] for name in only.split(",")]
+    return sorted((CASES[name] for name in names), key=lambda case: not case.is_realistic)
 
 
 def chosen_brokers(options: argparse.Namespace, stack: ExitStack) -> list[Broker]:
@@ -62,11 +52,14 @@ def chosen_brokers(options: argparse.Namespace, stack: ExitStack) -> list[Broker
             brokers.append(rabbitmq())
         else:
             say("RabbitMQ is not installed (apt-get install rabbitmq-server): no ratios to it.")
-    return brokers + [elsewhere(url) for url in options.url]
+    return brokers + [PeerBroker(peer.name, peer.address, peer.pid) for peer in options.peer]
 
 
-def measure(case: Case, broker: Broker, seconds: float, results: report.Results) -> None:
+def measure(case: Case, broker: Broker, seconds: float, results: Results) -> bool:
     """One case on one broker. A case that fails leaves a gap, and a broker that is started afresh."""
+    if case.starts and not broker.is_ours:
+        results.skip(case.name, broker.name)
+        return True
     started_at = time.monotonic()
     try:
         if case.fresh:
@@ -76,33 +69,37 @@ def measure(case: Case, broker: Broker, seconds: float, results: report.Results)
     except Exception:
         sys.stderr.write(f"{case.name} on {broker.name} failed:\n{traceback.format_exc()}\n")
         broker.stop()
-        return
+        return False
     results.add(case.name, broker.name, numbers)
     if case.fresh:
         broker.stop()
     main = {metric.key: metric for metric in case.metrics if not metric.detail}
     shown = "  ".join(f"{key} {report.number(numbers[key])} {metric.unit}" for key, metric in main.items())
     say(f"  {case.name:18} {broker.name:10} {shown}  ({time.monotonic() - started_at:.0f} s)")
+    return True
 
 
 def about(arguments: Sequence[str], options: argparse.Namespace, cores: int) -> dict[str, str]:
     return {
-        "command": shlex.join(["scripts/bench", *arguments]),
+        "command": without_passwords(shlex.join(["scripts/bench", *arguments])),
         "machine": f"{cores} cores for broker and load together, {platform.machine()}, {platform.system()}",
         "Python": platform.python_version(),
         "RabbitMQ": rabbitmq_version(),
         "rounds": f"{options.rounds} alternating, {options.seconds:g} s for each measurement",
         "load of the machine at the start": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown",
-    }
+    } | {peer.name: about_peer(peer) for peer in options.peer}
 
 
-def main(arguments: Sequence[str]) -> int:
-    options = parser().parse_args(arguments)
-    cases = chosen_cases(options.only)
-    if options.list:
-        for case in cases:
-            say(f"{case.name:18} {case.title}")
-        return 0
+def about_peer(peer: RunningPeer) -> str:
+    cpu = "its CPU is not known"
+    if peer.pid is not None:
+        cores = len(psutil.Process(peer.pid).cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else "unknown"
+        cpu = f"its process may use {cores} cores"
+    return f"calls itself {product_of(peer)}; ran already, so nothing is started afresh for it; {cpu}"
+
+
+def run(arguments: Sequence[str], options: argparse.Namespace, cases: Sequence[Case]) -> tuple[Results, bool]:
+    """Measure everything; whether it went well."""
     facts = about(arguments, options, use_two_cores())
     allow_many_files()
     with ExitStack() as stack:
@@ -112,18 +109,46 @@ def main(arguments: Sequence[str]) -> int:
             say(f"load alone: {line}")
         for broker in brokers:
             stack.callback(broker.stop)
-        results = report.Results([broker.name for broker in brokers])
+        results = Results([broker.name for broker in brokers], facts, ceilings)
+        went_well = True
         for case in cases:
             for _ in range(options.rounds):
                 for broker in brokers:
-                    measure(case, broker, options.seconds, results)
+                    went_well &= measure(case, broker, options.seconds, results)
+    return results, went_well
+
+
+def show(results: Results, cases: Sequence[Case], options: argparse.Namespace) -> None:
     say()
     say(report.text(results, cases, details=options.details))
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(results, facts, ceilings), indent=1) + "\n")
-    if options.markdown:
-        before = options.markdown.read_text() if options.markdown.exists() else ""
-        options.markdown.write_text(report.page(report.markdown(results, cases, facts, ceilings), before))
-    expected = len(cases) * options.rounds * len(brokers)
-    done = sum(len(rounds) for by_broker in results.rounds.values() for rounds in by_broker.values())
-    return 0 if done == expected else 1
+        results.save(options.json)
+    page: Path | None = options.markdown
+    pictures: Path | None = options.plots or (page and page.with_suffix(""))
+    if pictures:
+        # It takes a second to import, and is not there without the extra `bench`.
+        from interop.bench import page as pages
+        from interop.bench import plots
+
+        if page:
+            pages.write(page, results, cases, pictures)
+        else:
+            plots.draw(results, cases, pictures)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    cases = chosen_cases(options.only)
+    if options.list:
+        for case in cases:
+            say(f"{case.name:18} {case.title}")
+        return 0
+    if options.from_json:
+        try:
+            results, went_well = Results.load(options.from_json), True
+        except report.Unreadable as error:
+            raise SystemExit(str(error)) from None
+    else:
+        results, went_well = run(arguments, options, cases)
+    show(results, cases, options)
+    return 0 if went_well else 1

@@ -31,7 +31,9 @@ def letters(random: Random, size: int) -> str:
     return base64.b64encode(random.randbytes(size)).decode()[:size]
 
 
-def business_event(random: Random, number: int, *, persistent: bool = False) -> tuple[Basic.Properties, bytes]:
+def business_event(
+    random: Random, number: int, *, persistent: bool = False, priority: int | None = None
+) -> tuple[Basic.Properties, bytes]:
     """Some 400 bytes of JSON, half as many or half as many more, with ids, a time and seven headers."""
     headers: dict[str, Any] = {
         "traceparent": f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01",
@@ -45,6 +47,7 @@ def business_event(random: Random, number: int, *, persistent: bool = False) -> 
     properties = Basic.Properties(
         content_type="application/json",
         delivery_mode=2 if persistent else 1,
+        priority=priority,
         correlation_id=an_id(random),
         message_id=an_id(random),
         timestamp=BEGIN + timedelta(seconds=number),
@@ -96,6 +99,11 @@ def celery_task(random: Random, number: int) -> tuple[Basic.Properties, bytes]:
 def persistent_event(random: Random, number: int) -> tuple[Basic.Properties, bytes]:
     """The same as `business_event`, persistent."""
     return business_event(random, number, persistent=True)
+
+
+def prioritised_event(random: Random, number: int) -> tuple[Basic.Properties, bytes]:
+    """The same as `business_event`, with the priorities 0 to 3 in turn."""
+    return business_event(random, number, priority=number % 4)
 
 
 def distinct(make: Make, exchange: str, *keys: str, count: int = DISTINCT, seed: int = 0) -> list[Publication]:

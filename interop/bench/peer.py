@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from pamqp import decode
+
 from interop.bench import frames
 from interop.bench.counters import UnexpectedFrames, describe
 from interop.kit.address import Address
@@ -22,13 +24,20 @@ CLOSE_OK = frames.method(0, 10, 51)
 class Peer:
     """One connection with channel 1 open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         address = Address.parse(url)
-        self.socket = socket.create_connection((address.host, address.port), timeout=TIMEOUT_S)
+        self.socket = socket.create_connection((address.host, address.port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
+        try:
+            self.log_in(address)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def log_in(self, address: Address) -> None:
         self.socket.sendall(frames.PROTOCOL_HEADER)
-        self.expect(10, 10)
+        self.offer = self.expect(10, 10)
         self.socket.sendall(frames.start_ok(address.user, address.password))
         channel_max, frame_max = struct.unpack_from(">HI", self.expect(10, 30))
         if frame_max and frame_max < frames.FRAME_MAX:
@@ -36,6 +45,12 @@ class Peer:
         self.socket.sendall(frames.tune_ok(channel_max, frames.FRAME_MAX))
         self.call(frames.connection_open(address.vhost), 10, 41)
         self.call(frames.channel_open(1), 20, 11)
+
+    @property
+    def product(self) -> str:
+        """The name and version the broker gives itself."""
+        _, properties = decode.field_table(self.offer[2:])
+        return " ".join(str(properties.get(key, "")) for key in ("product", "version")).strip() or "unknown"
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +158,14 @@ class Topology:
 
 @contextlib.contextmanager
 def topology(url: str) -> Iterator[Topology]:
+    """Delete what was declared also after a failure: the next case may be for the same broker. The connection may be
+    gone then, and it is not worth a second complaint if the broker is, too."""
     with Peer(url) as peer:
         made = Topology(peer)
-        yield made
+        try:
+            yield made
+        except Exception:
+            with contextlib.suppress(OSError, UnexpectedFrames), Peer(url, CLOSE_TIMEOUT_S) as made.peer:
+                made.delete()
+            raise
         made.delete()

@@ -1,26 +1,39 @@
-"""Medians, ratios and targets as a table: for the terminal, for docs/performance.md, and everything as JSON."""
+"""Medians, ratios and targets as a table for the terminal, and all numbers as JSON, of which the rest can be made."""
 
+import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
-from interop.bench.case import Case, Metric, Numbers
+from interop.bench.case import Case
+from interop.bench.metrics import SUBJECT, Metric, Numbers, ratio
 
-REFERENCE = "RabbitMQ"
-SUBJECT = "amqpy"
+
+class Unreadable(ValueError):
+    """A file has no results of `scripts/bench --json`."""
 
 
 @dataclass
 class Results:
-    """All rounds of all cases: case name → broker name → one set of numbers for each round."""
+    """One run: all rounds of all cases, by the names of case and broker, and how they came about."""
 
     brokers: Sequence[str]
+    about: dict[str, str] = field(default_factory=dict)
+    ceilings: Sequence[str] = ()
     rounds: dict[str, dict[str, list[Numbers]]] = field(default_factory=dict)
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    """Broker → the cases that start a broker, which this one is not ours to start."""
 
     def add(self, case: str, broker: str, numbers: Numbers) -> None:
         self.rounds.setdefault(case, {}).setdefault(broker, []).append(numbers)
+
+    def skip(self, case: str, broker: str) -> None:
+        skipped = self.skipped.setdefault(broker, [])
+        if case not in skipped:
+            skipped.append(case)
 
     def values(self, case: str, broker: str, key: str) -> list[float]:
         taken = self.rounds.get(case, {}).get(broker, [])
@@ -29,6 +42,42 @@ class Results:
     def median(self, case: str, broker: str, key: str) -> float:
         values = self.values(case, broker, key)
         return statistics.median(values) if values else math.nan
+
+    def medians(self, case: str, key: str) -> Numbers:
+        """Of each broker."""
+        return {name: self.median(case, name, key) for name in self.brokers}
+
+    def save(self, path: Path) -> None:
+        """Write every number of every round; one that is not known is null."""
+        made = {
+            "about": self.about,
+            "ceilings": list(self.ceilings),
+            "brokers": list(self.brokers),
+            "skipped": self.skipped,
+            "rounds": mapped(self.rounds, lambda value: None if math.isnan(value) else value),
+        }
+        path.write_text(json.dumps(made, indent=1, allow_nan=False) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote. Raises Unreadable."""
+        try:
+            made = json.loads(path.read_text("utf-8"))
+            rounds = mapped(made["rounds"], lambda value: math.nan if value is None else float(value))
+            return cls(made["brokers"], made["about"], made["ceilings"], rounds, made.get("skipped", {}))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Unreadable(f"{path} has no results of scripts/bench --json: {error!r}") from None
+
+
+def mapped(rounds: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # from and to what JSON holds
+    """The same rounds with each number changed."""
+    return {
+        case: {
+            broker: [{key: change(value) for key, value in numbers.items()} for numbers in taken]
+            for broker, taken in by_broker.items()
+        }
+        for case, by_broker in rounds.items()
+    }
 
 
 def number(value: float) -> str:
@@ -40,25 +89,31 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def ratios(results: Results) -> list[tuple[str, str]]:
-    """Which broker is compared with which: amqpy with RabbitMQ, and with its base commit."""
-    others = [name for name in results.brokers if name != SUBJECT]
-    return [(SUBJECT, other) for other in others] if SUBJECT in results.brokers else []
+def compared(results: Results) -> list[str]:
+    """The brokers amqpy is compared with: RabbitMQ, its own base commit, and those that ran already."""
+    return [name for name in results.brokers if name != SUBJECT] if SUBJECT in results.brokers else []
 
 
 def header(results: Results) -> list[str]:
-    compared = [f"{subject} / {other}" for subject, other in ratios(results)]
-    return ["", "unit", *results.brokers, *compared, "target", ""]
+    ratios = [f"{SUBJECT} / {other}" for other in compared(results)]
+    return ["", "unit", *results.brokers, *ratios, "target", ""]
 
 
 def row(results: Results, case: Case, metric: Metric) -> list[str]:
-    medians = {name: results.median(case.name, name, metric.key) for name in results.brokers}
+    medians = results.medians(case.name, metric.key)
     cells = [metric.label, metric.unit, *(number(value) for value in medians.values())]
-    for subject, other in ratios(results):
-        ratio = medians[subject] / medians[other] if medians[other] else math.nan
-        cells.append(number(ratio) + (" x" if not math.isnan(ratio) else ""))
-    met = metric.met(medians.get(SUBJECT, math.nan), medians.get(REFERENCE, math.nan))
-    return [*cells, metric.target, {True: "met", False: "missed", None: ""}[met]]
+    for other in compared(results):
+        found = ratio(medians[SUBJECT], medians[other])
+        cells.append(number(found) + (" x" if not math.isnan(found) else ""))
+    return [*cells, *judged(metric, medians)]
+
+
+def judged(metric: Metric, medians: Numbers) -> tuple[str, str]:
+    """The targets that can be judged by these brokers' numbers, and a verdict on each; or all, without a verdict."""
+    verdicts = {target: target.met(medians) for target in metric.targets}
+    known = {target: met for target, met in verdicts.items() if met is not None}
+    texts = "; ".join(target.text(metric.unit) for target in known or verdicts)
+    return texts, "; ".join("met" if met else "missed" for met in known.values())
 
 
 def rows(results: Results, cases: Sequence[Case], *, details: bool) -> Iterator[tuple[Case, list[list[str]]]]:
@@ -66,6 +121,13 @@ def rows(results: Results, cases: Sequence[Case], *, details: bool) -> Iterator[
         if case.name in results.rounds:
             shown = [metric for metric in case.metrics if details or not metric.detail]
             yield case, [row(results, case, metric) for metric in shown]
+
+
+def gaps(results: Results) -> list[str]:
+    return [
+        f"{broker} ran already, and is not ours to start. Not measured: {', '.join(names)}."
+        for broker, names in results.skipped.items()
+    ]
 
 
 def text(results: Results, cases: Sequence[Case], *, details: bool) -> str:
@@ -84,41 +146,6 @@ def text(results: Results, cases: Sequence[Case], *, details: bool) -> str:
     lines = [line(titles)]
     for case, group in groups:
         lines += ["", f"{case.name}: {case.title}", *(line(cells) for cells in group)]
+    for gap in gaps(results):
+        lines += ["", gap]
     return "\n".join(lines) + "\n"
-
-
-NOTES = "\n## Notes\n"
-"""What follows this heading in the page was written by a person and stays."""
-
-
-def page(table: str, before: str) -> str:
-    """The page with a new table and the notes it had."""
-    return table + "".join(before.partition(NOTES)[1:])
-
-
-def markdown(results: Results, cases: Sequence[Case], about: Mapping[str, str], ceilings: Sequence[str]) -> str:
-    titles = ["case", "number", *header(results)[1:-1], "met"]
-    lines = ["# Performance", "", "Made by:", "", "```", about["command"], "```", ""]
-    lines += [f"- {key}: {value}" for key, value in about.items() if key != "command"]
-    lines += ["", "Medians of the rounds. A ratio compares numbers of this one run; a rate alone says little."]
-    if ceilings:
-        lines += ["", "The load generators without a broker:", "", *(f"- {line}" for line in ceilings)]
-    right = ["---:"] * (len(titles) - 5)
-    lines += ["", table_line(titles), table_line(["---", "---", "---", *right, "---", "---"])]
-    for case, group in rows(results, cases, details=False):
-        for index, cells in enumerate(group):
-            lines.append(table_line([f"`{case.name}` {case.title}" if not index else "", *cells]))
-    return "\n".join(lines) + "\n"
-
-
-def table_line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def as_json(results: Results, about: Mapping[str, str], ceilings: Sequence[str]) -> dict[str, Any]:
-    return {
-        "about": dict(about),
-        "ceilings": list(ceilings),
-        "brokers": list(results.brokers),
-        "rounds": results.rounds,
-    }

@@ -1,19 +1,21 @@
-"""What the kernel knows about a broker process. Only Linux tells; elsewhere the numbers are missing (nan)."""
+"""What the kernel knows about a broker process. What only Linux tells is missing elsewhere (nan)."""
 
 import contextlib
 import math
 import os
 from pathlib import Path
 
+import psutil
+
 MEBIBYTE = 1024 * 1024
 
 
 def resident_mib(pid: int) -> float:
+    """Without its children; nan if there is no such process."""
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except OSError:
+        return float(psutil.Process(pid).memory_info().rss / MEBIBYTE)
+    except psutil.NoSuchProcess:
         return math.nan
-    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
 
 
 def peak_resident_mib(pid: int) -> float:
@@ -50,13 +52,29 @@ def disk_mib(folder: Path) -> float:
     return blocks * 512 / MEBIBYTE
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time so far."""
+def is_alive(pid: int) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far, of all threads and of all descendants; nan if there is no such process."""
+    try:
+        process = psutil.Process(pid)
+        total = own_and_ended_children(process)
+        for each in process.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
+                total += own_and_ended_children(each)
+    except psutil.NoSuchProcess:
         return math.nan
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def own_and_ended_children(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def use_two_cores() -> int:

@@ -9,7 +9,13 @@ from pamqp.header import ContentHeader
 from interop.bench import messages
 from interop.bench.messages import Make, distinct
 
-MADE: list[Make] = [messages.business_event, messages.persistent_event, messages.celery_task]
+MADE: list[Make] = [
+    messages.business_event,
+    messages.persistent_event,
+    messages.prioritised_event,
+    messages.celery_task,
+]
+TRANSIENT = (messages.business_event, messages.prioritised_event)
 
 
 def headers_in(data: bytes) -> Iterator[ContentHeader]:
@@ -33,9 +39,14 @@ def test_no_two_messages_are_alike(make: Make) -> None:
 @pytest.mark.parametrize("make", MADE)
 def test_properties_are_as_clients_write_them(make: Make) -> None:
     encoded = b"".join(each.encode() for each in distinct(make, "x", "key", count=20))
-    mode = 1 if make is messages.business_event else 2
+    mode = 1 if make in TRANSIENT else 2
     for header in headers_in(encoded):
         assert header.properties.delivery_mode == mode
         assert header.properties.correlation_id
         assert header.properties.headers
         assert len(header.properties.headers) >= 7
+
+
+def test_priorities_take_turns() -> None:
+    encoded = b"".join(each.encode() for each in distinct(messages.prioritised_event, "x", "key", count=8))
+    assert [header.properties.priority for header in headers_in(encoded)] == [0, 1, 2, 3, 0, 1, 2, 3]

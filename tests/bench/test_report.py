@@ -1,18 +1,21 @@
 """Medians, ratios and targets as they are printed."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from interop.bench.case import CASES, Bench, Case, Metric, Numbers, percentiles
+from interop.bench.case import CASES, Bench, Case
 from interop.bench.cli import chosen_cases
-from interop.bench.report import Results, as_json, markdown, number, text
+from interop.bench.metrics import Metric, Target, at_most, percentiles, ratio_at_least, ratio_at_most
+from interop.bench.report import Results, Unreadable, number, text
 
-RATE = Metric("rate", "throughput", "msg/s", ratio_at_least=3)
-PAUSE = Metric("pause", "longest pause", "ms", at_most=20)
+RATE = Metric("rate", "throughput", "msg/s", [ratio_at_least(3), ratio_at_least(1, "LavinMQ")])
+PAUSE = Metric("pause", "longest pause", "ms", [at_most(20)])
 
 
-def run_nothing(bench: Bench) -> Numbers:
+def run_nothing(bench: Bench) -> dict[str, float]:
     return {}
 
 
@@ -34,35 +37,74 @@ def test_the_middle_round_counts_and_targets_are_judged(results: Results) -> Non
     assert ["longest", "pause", "ms", "21", "-", "-", "≤", "20", "ms", "missed"] in lines
 
 
-def test_the_page_says_how_it_was_made(results: Results) -> None:
-    page = markdown(results, [CASE], {"command": "scripts/bench --only sample", "Python": "3.11"}, ["publish: fast"])
-    assert "scripts/bench --only sample" in page
-    assert "- Python: 3.11" in page
-    assert "- publish: fast" in page
-    table = [line for line in page.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
-    assert "| `sample` a sample | throughput | msg/s | 320 | 100 | 3.2 x | ≥ 3 x | met |" in table
+def test_each_target_has_its_verdict(results: Results) -> None:
+    results.brokers = ["amqpy", "RabbitMQ", "LavinMQ"]
+    results.add("sample", "LavinMQ", {"rate": 400.0})
+    lines = [line.split() for line in text(results, [CASE], details=False).splitlines()]
+    row = "throughput msg/s 320 100 400 3.2 x 0.8 x ≥ 3 x; ≥ 1 x LavinMQ met; missed"
+    assert row.split() in lines
 
 
-def test_every_round_is_in_the_json(results: Results) -> None:
-    made = as_json(results, {"command": "x"}, [])
+def test_a_target_nobody_can_judge_is_shown_without_a_verdict(results: Results) -> None:
+    results.brokers = ["amqpy"]
+    lines = [line.split() for line in text(results, [CASE], details=False).splitlines()]
+    assert ["throughput", "msg/s", "320", "≥", "3", "x;", "≥", "1", "x", "LavinMQ"] in lines
+
+
+def test_a_case_that_was_not_measured_on_a_broker_is_named(results: Results) -> None:
+    for _ in range(2):
+        results.skip("startup", "LavinMQ")
+    assert text(results, [CASE], details=False).endswith(
+        "LavinMQ ran already, and is not ours to start. Not measured: startup.\n"
+    )
+
+
+def test_every_round_is_in_the_json(results: Results, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    results.save(path)
+    made = json.loads(path.read_text("utf-8"))
     assert made["rounds"]["sample"]["amqpy"][1] == {"rate": 350.0, "pause": 30.0}
+    assert made["rounds"]["sample"]["RabbitMQ"] == [{"rate": 100.0, "pause": None}]
+
+
+def test_a_saved_run_says_the_same(results: Results, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    results.about, results.ceilings = {"command": "scripts/bench"}, ["publish: fast"]
+    results.skip("startup", "LavinMQ")
+    results.save(path)
+    loaded = Results.load(path)
+    assert text(loaded, [CASE], details=True) == text(results, [CASE], details=True)
+    assert loaded.about == results.about
+    assert loaded.ceilings == results.ceilings
 
 
 @pytest.mark.parametrize(
-    ("metric", "value", "reference", "met"),
+    "content", ["", "[]", "{}", "<svg/>", '{"brokers": [], "about": {}, "ceilings": [], "rounds": 1}']
+)
+def test_a_file_without_results_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(Unreadable, match=r"run\.json has no results"):
+        Results.load(path)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "reference", "met"),
     [
-        (RATE, 300, 100, True),
-        (RATE, 299, 100, False),
-        (RATE, 300, math.nan, None),
-        (PAUSE, 20, math.nan, True),
-        (PAUSE, math.nan, 1, None),
-        (Metric("p99", "p99", "ms", ratio_at_most=1), 1.1, 1, False),
-        (Metric("p99", "p99", "ms"), 1, 1, None),
+        (ratio_at_least(3), 300, 100, True),
+        (ratio_at_least(3), 299, 100, False),
+        (ratio_at_least(3), 300, math.nan, None),
+        (ratio_at_least(3), 300, 0, None),
+        (at_most(20), 20, math.nan, True),
+        (at_most(20), 21, math.nan, False),
+        (at_most(20), math.nan, 1, None),
+        (ratio_at_most(1), 1.1, 1, False),
+        (ratio_at_most(1), 1, 1, True),
+        (ratio_at_most(1, "LavinMQ"), 1, 1, None),
     ],
 )
-def test_a_target_is_met_missed_or_unknown(metric: Metric, value: float, reference: float, met: bool | None) -> None:
-    assert metric.met(value, reference) is met
+def test_a_target_is_met_missed_or_unknown(target: Target, value: float, reference: float, met: bool | None) -> None:
+    assert target.met({"amqpy": value, "RabbitMQ": reference}) is met
 
 
 @pytest.mark.parametrize(
@@ -88,3 +130,21 @@ def test_every_case_names_each_number_once() -> None:
     for case in chosen_cases(None):
         keys = [metric.key for metric in case.metrics]
         assert len(keys) == len(set(keys)), case.name
+
+
+def test_realistic_cases_come_first() -> None:
+    assert [case.name for case in chosen_cases("noack-16,real-topic,rpc,real-noack")] == [
+        "real-topic",
+        "real-noack",
+        "noack-16",
+        "rpc",
+    ]
+    assert chosen_cases(None)[0].is_realistic
+
+
+def test_cpu_stands_beside_every_rate() -> None:
+    for case in chosen_cases(None):
+        units = [metric.unit for metric in case.metrics if not metric.detail]
+        for unit, following in zip(units, [*units[1:], ""], strict=True):
+            if unit in ("msg/s", "calls/s", "MB/s"):
+                assert following.startswith("µs/"), case.name

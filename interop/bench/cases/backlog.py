@@ -2,10 +2,11 @@
 
 import time
 
-from interop.bench.case import Bench, Metric, Numbers, case, percentiles, to_queue
+from interop.bench.case import Bench, case, to_queue
 from interop.bench.crew import Crew, run_together
 from interop.bench.jobs import Consume, Probe, Publish
 from interop.bench.loops import Flow, Limits
+from interop.bench.metrics import Metric, Numbers, at_most, percentiles, ratio_at_least, ratio_at_most
 from interop.bench.peer import Topology, topology
 
 MESSAGES = 1_000_000
@@ -35,15 +36,17 @@ def drain(url: str, queue: str, count: int) -> float:
 @case(
     "backlog-1m",
     "1,000,000 messages of 100 B in, kept, and out; a ping every 5 ms beside",
-    Metric("in", "in", "msg/s", ratio_at_least=1),
-    Metric("out", "out", "msg/s", ratio_at_least=1),
-    Metric("memory", "memory of the broker at the top", "MiB", ratio_at_most=1),
+    Metric("in", "in", "msg/s", [ratio_at_least(1)]),
+    Metric("in_us", "CPU of the broker", "µs/msg"),
+    Metric("out", "out", "msg/s", [ratio_at_least(1)]),
+    Metric("out_us", "CPU of the broker", "µs/msg"),
+    Metric("memory", "memory of the broker at the top", "MiB", [ratio_at_most(1)]),
     Metric("each", "memory of one message", "B"),
     Metric("after", "memory of the broker afterwards", "MiB", detail=True),
     Metric("quiet_max", "longest ping before", "ms", detail=True),
-    Metric("in_max", "longest ping on the way in", "ms", at_most=PAUSE_MS),
-    Metric("kept_max", "longest ping while kept, at 2,000 msg/s beside", "ms", at_most=PAUSE_MS),
-    Metric("out_max", "longest ping on the way out", "ms", at_most=PAUSE_MS),
+    Metric("in_max", "longest ping on the way in", "ms", [at_most(PAUSE_MS)]),
+    Metric("kept_max", "longest ping while kept, at 2,000 msg/s beside", "ms", [at_most(PAUSE_MS)]),
+    Metric("out_max", "longest ping on the way out", "ms", [at_most(PAUSE_MS)]),
     Metric("in_p99", "ping p99 on the way in", "ms", detail=True),
     Metric("kept_p99", "ping p99 while kept", "ms", detail=True),
     Metric("out_p99", "ping p99 on the way out", "ms", detail=True),
@@ -59,20 +62,26 @@ def backlog_1m(bench: Bench) -> Numbers:
             marks = [time.monotonic()]
             time.sleep(1.0)
             marks.append(time.monotonic())
+            cpu = bench.broker.cpu_seconds()
             seconds_in = fill(bench.url, made, "bench", MESSAGES)
+            in_us = bench.cpu_us(cpu, MESSAGES)
             marks.append(time.monotonic())
             top = bench.broker.resident_mib()
             beside = Probe(bench.url, to_queue("paced", BODY_BYTES), PACED_PER_SECOND, Flow(), bench.seconds)
             run_together(beside)
             marks.append(time.monotonic())
+            cpu = bench.broker.cpu_seconds()
             seconds_out = drain(bench.url, "bench", MESSAGES)
+            out_us = bench.cpu_us(cpu, MESSAGES)
             marks.append(time.monotonic())
             flow.stop()
             (pings,) = pinging.results()
         after = bench.broker.resident_mib()
     numbers = {
         "in": MESSAGES / seconds_in,
+        "in_us": in_us,
         "out": MESSAGES / seconds_out,
+        "out_us": out_us,
         "memory": top,
         "each": (top - before) * 1024 * 1024 / MESSAGES,
         "after": after,

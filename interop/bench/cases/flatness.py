@@ -1,20 +1,19 @@
 """Curves: what one message costs as queues, bindings, connections and backlog grow, relative to the first point.
 
-The cost is the broker's CPU time, which the neighbours on a shared machine change less than the rate; of a broker
-whose CPU time is not known, it is the time on the clock. The message goes the way of `prefetch-100` throughout. On the
-curves of bindings it has one routing key; what many keys cost beside, a broker that remembers routes must tell too, so
-the last number is for messages that go round all the keys bound.
+The cost is the broker's CPU time, which the neighbours on a shared machine change less than the rate. The message goes
+the way of `prefetch-100` throughout. On the curves of bindings it has one routing key; what many keys cost beside, a
+broker that remembers routes must tell too, so the last number is for messages that go round all the keys bound.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from interop.bench.case import Bench, Load, Metric, Numbers, case, one_queue, throughput
+from interop.bench.case import Bench, Load, case, one_queue, throughput
 from interop.bench.cases.backlog import fill
 from interop.bench.cases.scale import idle_connections, idle_queues
 from interop.bench.frames import Publication
+from interop.bench.metrics import MANY_KEYS, Metric, Numbers, at_most, ratio, ratio_at_least
 from interop.bench.peer import Topology, topology
 
 FLAT = 1.25
@@ -28,10 +27,12 @@ BACKLOG: Points = (0, 100_000, 1_000_000)
 
 
 def points(unit: str, counts: Points) -> Iterator[Metric]:
-    yield Metric(f"rate_{counts[0]}", f"at {counts[0]:,} {unit}", "msg/s", ratio_at_least=1)
+    yield Metric(f"rate_{counts[0]}", f"at {counts[0]:,} {unit}", "msg/s", [ratio_at_least(1)])
+    yield Metric(f"us_{counts[0]}", "CPU of the broker", "µs/msg")
     for point in counts[1:]:
         yield Metric(f"rate_{point}", f"at {point:,} {unit}", "msg/s", detail=True)
-        yield Metric(f"cost_{point}", f"CPU cost at {point:,} {unit}", "x first", at_most=FLAT)
+        yield Metric(f"us_{point}", f"CPU at {point:,} {unit}", "µs/msg", detail=True)
+        yield Metric(f"cost_{point}", f"CPU cost at {point:,} {unit}", "x first", [at_most(FLAT)])
 
 
 @dataclass
@@ -44,14 +45,14 @@ class Curve:
     def measure(self, point: int, load: Load) -> None:
         self.measured[point] = throughput(self.bench, load)
 
-    def cost(self, point: int) -> float:
-        numbers = self.measured[point]
-        return 1 / numbers["rate"] if math.isnan(numbers["broker_us"]) else numbers["broker_us"]
+    def cost(self, point: int, first: int) -> float:
+        return ratio(self.measured[point]["broker_us"], self.measured[first]["broker_us"])
 
     def numbers(self) -> Numbers:
         first, *others = self.measured
         rates = {f"rate_{point}": numbers["rate"] for point, numbers in self.measured.items()}
-        return rates | {f"cost_{point}": self.cost(point) / self.cost(first) for point in others}
+        cpu = {f"us_{point}": numbers["broker_us"] for point, numbers in self.measured.items()}
+        return rates | cpu | {f"cost_{point}": self.cost(point, first) for point in others}
 
 
 @case("flat-queues", "flatness: other queues", *points("queues", QUEUES), fresh=True)
@@ -86,18 +87,18 @@ def bindings_curve(bench: Bench, kind: str, pattern: str) -> Numbers:
             curve.measure(count, Load([route[:1]], [["bench"]], ack_every=100, prefetch=1000))
         numbers = curve.numbers()
         curve.measure(0, Load([route], [["bench"]], ack_every=100, prefetch=1000))
-    return numbers | {"cost_keys": curve.cost(0) / curve.cost(BINDINGS[0])}
+    return numbers | {"cost_keys": curve.cost(0, BINDINGS[0])}
 
 
-MANY_KEYS = Metric("cost_keys", f"CPU cost with {BINDINGS[-1]:,} keys in turn", "x first")
+KEYS_COST = Metric("cost_keys", f"CPU cost with {BINDINGS[-1]:,} keys in turn", "x first", [MANY_KEYS])
 
 
-@case("flat-direct", "flatness: bindings of a direct exchange", *points("bindings", BINDINGS), MANY_KEYS, fresh=True)
+@case("flat-direct", "flatness: bindings of a direct exchange", *points("bindings", BINDINGS), KEYS_COST, fresh=True)
 def flat_direct(bench: Bench) -> Numbers:
     return bindings_curve(bench, "direct", "key.{:05d}.end")
 
 
-@case("flat-topic", "flatness: bindings of a topic exchange", *points("bindings", BINDINGS), MANY_KEYS, fresh=True)
+@case("flat-topic", "flatness: bindings of a topic exchange", *points("bindings", BINDINGS), KEYS_COST, fresh=True)
 def flat_topic(bench: Bench) -> Numbers:
     return bindings_curve(bench, "topic", "key.{:05d}.*")
 

@@ -8,10 +8,11 @@ import time
 from functools import partial
 
 from interop.bench import frames
-from interop.bench.case import Bench, Metric, Numbers, case, confirmed, latency, persistent, rate
+from interop.bench.case import Bench, case, confirmed, persistent
 from interop.bench.cases.scale import cpu_percent
 from interop.bench.crew import run_together
 from interop.bench.jobs import Consume, PublishAll
+from interop.bench.metrics import Metric, Numbers, at_most, latency, rate
 from interop.bench.peer import Peer, topology
 
 QUEUE = "bench.durable"
@@ -31,7 +32,7 @@ def register(window: int, size: int, *, consumer: bool) -> None:
     name = f"persist-{window}" + ("-1k" if size == 1000 else "") + ("" if consumer else "-noconsumer")
     what = f"persistent, {'1 KB' if size == 1000 else f'{size} B'}, confirms, window {window}"
     who = "consumer with one ack a message" if consumer else "no consumer"
-    metrics = rate(3 if window == 1000 else 1) + (latency(at_most=None) if window == 1 else ())
+    metrics = rate(3 if window == 1000 else 1) + (latency(bounded=False) if window == 1 else ())
 
     @case(name, f"{what}, {who}", *metrics, durable=True)
     def run(bench: Bench) -> Numbers:
@@ -55,12 +56,13 @@ def answer_seconds(url: str) -> float:
 @case(
     "startup-durable",
     "start-up on an empty data directory, and idle without connections",
-    Metric("start", "exec to connection.start", "ms", at_most=400),
+    Metric("start", "exec to connection.start", "ms", [at_most(400)]),
     Metric("answer", "handshake and first reply", "ms", detail=True),
-    Metric("memory", "idle memory", "MiB", at_most=45),
+    Metric("memory", "idle memory", "MiB", [at_most(45)]),
     Metric("idle_cpu", "idle CPU", "% of a core"),
     fresh=True,
     durable=True,
+    starts=True,
 )
 def startup_durable(bench: Bench) -> Numbers:
     start = bench.broker.start_seconds * 1000
@@ -72,12 +74,13 @@ def startup_durable(bench: Bench) -> Numbers:
 @case(
     "startup-1m",
     "start-up with 1,000,000 persistent messages of 100 B in one queue",
-    Metric("clean", "after a clean stop", "s", at_most=3),
+    Metric("clean", "after a clean stop", "s", [at_most(3)]),
     Metric("clean_memory", "memory then", "MiB"),
-    Metric("killed", "after SIGKILL", "s", at_most=3),
+    Metric("killed", "after SIGKILL", "s", [at_most(3)]),
     Metric("killed_memory", "memory then", "MiB"),
     fresh=True,
     durable=True,
+    starts=True,
 )
 def startup_1m(bench: Bench) -> Numbers:
     """A start lasts until a client that could connect has its first reply, with the number of messages in it."""

@@ -3,23 +3,20 @@
 import random
 from functools import partial
 
-from interop.bench.case import (
-    BROKER_CPU,
-    LOAD_CPU,
-    Bench,
-    Load,
-    Metric,
-    Numbers,
-    case,
-    confirmed,
-    latency,
-    one_queue,
-    rate,
-    throughput,
-    to_queue,
-)
+from interop.bench.case import Bench, Load, case, confirmed, one_queue, throughput, to_queue
 from interop.bench.frames import Publication
 from interop.bench.jobs import Consume
+from interop.bench.metrics import (
+    LOAD_CPU,
+    NEAREST,
+    Metric,
+    Numbers,
+    broker_cpu,
+    latency,
+    rate,
+    ratio_at_least,
+    ratio_at_most,
+)
 from interop.bench.peer import topology
 
 QUEUE = "bench"
@@ -28,6 +25,8 @@ TOPIC_BINDINGS = 10_000
 TOPIC_QUEUES = 100
 LARGE_BODY = 1_000_000
 
+THROUGH_ONE_QUEUE = rate(6, cpu=[ratio_at_most(0.8, NEAREST)])
+
 
 def through_one_queue(bench: Bench, load: Load) -> Numbers:
     with topology(bench.url) as made:
@@ -35,27 +34,27 @@ def through_one_queue(bench: Bench, load: Load) -> Numbers:
         return throughput(bench, load)
 
 
-@case("noack-16", "16 B, no ack", *rate())
+@case("noack-16", "16 B, no ack", *THROUGH_ONE_QUEUE)
 def noack_16(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 16, ack_every=0, prefetch=0))
 
 
-@case("prefetch-100", "100 B, prefetch 1000, multiple ack every 100", *rate(3))
+@case("prefetch-100", "100 B, prefetch 1000, multiple ack every 100", *THROUGH_ONE_QUEUE)
 def prefetch_100(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 100))
 
 
-@case("prefetch-1k", "1 KB, prefetch 1000, multiple ack every 100", *rate(3))
+@case("prefetch-1k", "1 KB, prefetch 1000, multiple ack every 100", *THROUGH_ONE_QUEUE)
 def prefetch_1k(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 1000))
 
 
-@case("ackeach-100", "100 B, prefetch 1000, one ack a message", *rate(3))
+@case("ackeach-100", "100 B, prefetch 1000, one ack a message", *THROUGH_ONE_QUEUE)
 def ackeach_100(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 100, ack_every=1))
 
 
-@case("ackeach-1k", "1 KB, prefetch 1000, one ack a message", *rate(3))
+@case("ackeach-1k", "1 KB, prefetch 1000, one ack a message", *THROUGH_ONE_QUEUE)
 def ackeach_1k(bench: Bench) -> Numbers:
     return through_one_queue(bench, one_queue(QUEUE, 1000, ack_every=1))
 
@@ -93,10 +92,10 @@ def two_by_two_on_two_queues(bench: Bench) -> Numbers:
     return through_one_queue(bench, Load(routes, [[name] for name in names], ack_every=100, prefetch=1000))
 
 
-FANOUT_RATE = Metric("rate", "deliveries", "msg/s", ratio_at_least=1)
+FANOUT_RATE = Metric("rate", "deliveries", "msg/s", [ratio_at_least(1)])
 
 
-@case("fanout-50", "fanout to 50 queues, 100 B, no ack", FANOUT_RATE, BROKER_CPU, LOAD_CPU)
+@case("fanout-50", "fanout to 50 queues, 100 B, no ack", FANOUT_RATE, broker_cpu(), LOAD_CPU)
 def fanout_50(bench: Bench) -> Numbers:
     queues = [f"bench-{index:02d}" for index in range(FANOUT_QUEUES)]
     with topology(bench.url) as made:
@@ -125,10 +124,10 @@ def topic_10000(bench: Bench) -> Numbers:
         return throughput(bench, Load([[Publication("bench.topic", key, bytes(100)) for key in keys]], [queues]))
 
 
-BYTES_RATE = Metric("bytes", "throughput", "MB/s", ratio_at_least=1)
+BYTES_RATE = Metric("bytes", "throughput", "MB/s", [ratio_at_least(1)])
 
 
-@case("bodies-1m", "bodies of 1 MB, prefetch 10, one ack a message", BYTES_RATE, BROKER_CPU, LOAD_CPU)
+@case("bodies-1m", "bodies of 1 MB, prefetch 10, one ack a message", BYTES_RATE, broker_cpu(), LOAD_CPU)
 def bodies_1m(bench: Bench) -> Numbers:
     numbers = through_one_queue(bench, one_queue(QUEUE, LARGE_BODY, ack_every=1, prefetch=10))
     return numbers | {"bytes": numbers["rate"] * LARGE_BODY / 1e6}

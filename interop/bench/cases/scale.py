@@ -4,7 +4,8 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from interop.bench.case import Bench, Metric, Numbers, case, one_queue, rate, throughput
+from interop.bench.case import Bench, case, one_queue, throughput
+from interop.bench.metrics import Metric, Numbers, rate, ratio_at_least, ratio_at_most
 from interop.bench.peer import Peer, topology
 
 IDLE_CONNECTIONS = 1000
@@ -30,16 +31,15 @@ def cpu_percent(bench: Bench) -> float:
     return (bench.broker.cpu_seconds() - before) / (time.monotonic() - started_at) * 100
 
 
-MEMORY = Metric("memory", "memory of the broker", "MiB", ratio_at_most=1)
-BESIDE = rate()
+MEMORY = Metric("memory", "memory of the broker", "MiB", [ratio_at_most(1)])
 
 
 @case(
     "idle-1000",
     "1,000 idle connections with a channel each",
     MEMORY,
-    Metric("each", "memory of one", "KiB", ratio_at_most=1),
-    Metric("opening", "opened", "connections/s", ratio_at_least=1),
+    Metric("each", "memory of one", "KiB", [ratio_at_most(1)]),
+    Metric("opening", "opened", "connections/s", [ratio_at_least(1)]),
     Metric("idle_cpu", "CPU meanwhile", "% of a core"),
     *rate(),
     fresh=True,
@@ -61,8 +61,8 @@ def idle_1000(bench: Bench) -> Numbers:
     "queues-10000",
     "10,000 empty queues",
     MEMORY,
-    Metric("each", "memory of one", "KiB", ratio_at_most=1),
-    Metric("declaring", "declared", "queues/s", ratio_at_least=1),
+    Metric("each", "memory of one", "KiB", [ratio_at_most(1)]),
+    Metric("declaring", "declared", "queues/s", [ratio_at_least(1)]),
     Metric("idle_cpu", "CPU meanwhile", "% of a core"),
     *rate(),
     fresh=True,

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from interop.bench import frames
-from interop.bench.case import Bench, Metric, Numbers, case, to_queue
+from interop.bench.case import Bench, case, to_queue
 from interop.bench.cases.backlog import PAUSE_MS, PINGS_PER_SECOND, fill
 from interop.bench.counters import message_size
 from interop.bench.crew import Crew
 from interop.bench.jobs import CONSUMER_TAG, Probe
 from interop.bench.loops import Flow
+from interop.bench.metrics import Metric, Numbers, at_most
 from interop.bench.peer import Peer, Topology, topology
 
 ANSWERED = 100_000
@@ -137,7 +138,7 @@ WAITS = {
 @case(
     "turns",
     "the longest ping beside one client that does much at once",
-    *(Metric(name, label, "ms", at_most=PAUSE_MS) for name, label in WAITS.items()),
+    *(Metric(name, label, "ms", [at_most(PAUSE_MS)]) for name, label in WAITS.items()),
     *(Metric(f"{name}_s", f"{label}: until it is done", "s", detail=True) for name, label in WAITS.items()),
     fresh=True,
 )
