@@ -11,10 +11,11 @@ Source: AMQP 0-9-1 sections 1.8.3 and 4.2.6.
 """
 
 import struct
-from typing import Protocol
+from collections.abc import Sequence
 
 from amqpy.wire.frames import EMPTY_FRAME_SIZE
 from amqpy.wire.outbox import Outbox
+from amqpy.wire.scan import Content, deliveries
 
 MANDATORY, IMMEDIATE = 1, 2
 
@@ -57,14 +58,6 @@ def read_header(header: bytes) -> tuple[int, int, int]:
 def confirm_frame(channel: int, tag: int, *, multiple: bool, nack: bool) -> bytes:
     """Encodes basic.ack or basic.nack to a publisher."""
     return _CONFIRM(1, channel, 13, _BASIC_NACK if nack else _BASIC_ACK, tag, multiple, 0xCE)
-
-
-class Content(Protocol):
-    """The three encoded parts of a message: see above."""
-
-    address: bytes
-    header: bytes
-    body: bytes
 
 
 class ContentWriter:
@@ -141,6 +134,18 @@ class DeliveryWriter:
             outbox.wake()
         outbox.chunks.append(data)
         outbox.size += len(data)
+
+    def deliver_all(self, tag: int, messages: Sequence[Content]) -> None:
+        """Writes a basic.deliver for each message, with tags from `tag` on."""
+        done, count = 0, len(messages)
+        while done < count:
+            data, written = deliveries(self._prefix, self.writer.channel, tag + done, messages, done, self._copied_max)
+            if written:
+                self.outbox.write(data)
+                done += written
+            else:
+                self.deliver(tag + done, False, messages[done])
+                done += 1
 
     def _make_prefix(self, address_size: int) -> bytes:
         prefix = _FRAME(1, self.writer.channel, len(self._prefix) + 9 + address_size) + self._prefix

@@ -11,7 +11,7 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 import struct
 from typing import Any, Final
 
-from amqpy.wire.scan import FLAGS_AT, KINDS, SHORTSTR, TABLE
+from amqpy.wire.scan import FLAGS_AT, KINDS, REPLY_TO, SHORTSTR, TABLE
 from amqpy.wire.values import Entries, MalformedValue, Table, canonical, decode_table, split_table, text
 
 NAMES: Final = (
@@ -124,7 +124,7 @@ def split_properties(header: bytes) -> dict[str, bytes]:
     for bit, (name, kind) in enumerate(zip(NAMES, KINDS, strict=True)):
         if not flags & 0x8000 >> bit:
             continue
-        if kind == SHORTSTR:
+        if kind in (SHORTSTR, REPLY_TO):
             end = position + 1 + header[position]
         elif kind == TABLE:
             end = position + 4 + int.from_bytes(header[position : position + 4], "big")

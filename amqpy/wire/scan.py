@@ -3,12 +3,17 @@
 Pure Python here; `_scan.c` has the same functions in C, where that could be compiled. Both answer alike to any bytes:
 what is here is the reference, and the tests hold its twin to it. Nothing here knows a broker.
 
+Publishers and consumers say much the same many times in a row, and all of it at once. So what is cut out of the
+received bytes are *runs*: messages with the same method, channel and verdict (`cut_run`), acknowledgements of the same
+channel (`cut_acks`); and the deliveries of a run are written as one buffer (`deliveries`).
+
 A content header is judged once, on arrival, so that no consumer is sent bytes that its library cannot parse. The
 verdict is one number:
 
     bits 0-15   the flags of the properties that are present
     bits 16-23  the delivery mode, 0 without one
     bit 24      the headers name CC or BCC
+    bit 25      the reply-to is the pseudo-queue of direct reply-to
 
 or MALFORMED. Nothing recurses: a client may nest tables as deep as a frame has room for.
 
@@ -17,22 +22,28 @@ Source: AMQP 0-9-1 sections 4.2.5.5 and 4.2.6.1 with RabbitMQ's errata; `rabbit_
 
 import os
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, Protocol, TypeAlias
+
+from amqpy.wire.frames import BODY, FRAME_END, HEAD_SIZE, HEADER, METHOD
 
 FLAGS_AT: Final = 12
 """The offset of the flags in a content header's payload: class, weight and body size come before them."""
 
-SHORTSTR, TABLE, MODE = 0, -1, -2
+SHORTSTR, TABLE, MODE, REPLY_TO = 0, -1, -2, -3
 KINDS: Final = (
     *(SHORTSTR, SHORTSTR, TABLE, MODE, 1),  # content type and encoding, headers, delivery mode, priority
-    *(SHORTSTR, SHORTSTR, SHORTSTR, SHORTSTR, 8),  # correlation id, reply-to, expiration, message id, timestamp
+    *(SHORTSTR, REPLY_TO, SHORTSTR, SHORTSTR, 8),  # correlation id, reply-to, expiration, message id, timestamp
     *(SHORTSTR, SHORTSTR, SHORTSTR, SHORTSTR),  # type, user id, app id, cluster id
 )
 """The kinds of the properties, in the order of their flags. A positive number is that many octets."""
 
 MALFORMED: Final = -1
 COPIES: Final = 1 << 24
+ASKS: Final = 1 << 25
+DIRECT_REPLY_TO: Final = b"\x15amq.rabbitmq.reply-to"
+"""The reply-to of a message that asks for a direct reply, as a short string."""
 MODE_SHIFT: Final = 16
 _MODE_FLAG: Final = 0x8000 >> KINDS.index(MODE)
 
@@ -75,6 +86,11 @@ def judge_in_python(header: bytes) -> int:
             elif kind == MODE:
                 verdict |= header[position] << MODE_SHIFT
                 position += 1
+            elif kind == REPLY_TO:
+                start = position
+                position += 1 + header[position]
+                if header[start:position] == DIRECT_REPLY_TO:
+                    verdict |= ASKS
             else:
                 start = position + 4
                 position = start + _LONG(header, position)[0]
@@ -140,19 +156,182 @@ def _shape(flags: int) -> tuple[int, ...]:
     return shape
 
 
-def _compiled() -> Callable[[bytes], int] | None:
+# --- runs
+
+Run: TypeAlias = tuple[bytes, int, list[bytes], list[bytes]]
+"""Published messages that came in a row: the payload of their method frame, the verdict on their content headers, the
+payloads of these, and the bodies."""
+
+Acks: TypeAlias = tuple[list[int], int]
+"""Acknowledgements that came in a row: their delivery tags, and their bits. One that is `MULTIPLE` comes alone."""
+
+MULTIPLE: Final = 1
+HELD_MAX: Final = 16 * 1024
+"""Octets of a message up to which it is held back while it is not whole."""
+
+_HEAD: Final = struct.Struct(">BHI").unpack_from
+_CONTENT: Final = struct.Struct(">HHQ").unpack_from
+_BASIC: Final = 60
+_ACK: Final = struct.Struct(">11sQBB")
+
+
+def cut_run_in_python(data: bytes, position: int, frame_max: int) -> tuple[int, Run] | int:
+    """Cuts messages out of `data`: the one whose method frame begins at `position`, and those behind it as long as
+    they have the same method frame and verdict. Each is three frames, or two if it has no body.
+
+    Returns the end of the last one, and the run. If there is none: the octets to wait for, where the message is small
+    and good so far, or 0 where its frames are to be looked at one by one.
+    """
+    end = len(data)
+    _, channel, size = _HEAD(data, position)
+    stop = position + HEAD_SIZE + size
+    if size > frame_max or stop >= end or data[stop] != FRAME_END:
+        return 0
+    method = data[position : stop + 1]
+    headers: list[bytes] = []
+    bodies: list[bytes] = []
+    header = same = b""
+    body_size, verdict = 0, MALFORMED
+    at = position
+    while data.startswith(method, at):
+        start = at + len(method)
+        if same and data.startswith(same, start):  # as the last message, up to its body
+            body_start = start + len(same)
+            body_end = body_start + body_size
+            if body_end >= end or data[body_end] != FRAME_END:
+                break
+        else:
+            content = _content(data, start, channel, frame_max)
+            if isinstance(content, int):
+                if bodies or content - position > HELD_MAX:
+                    break
+                return max(content - position, 0)
+            header, body_start, body_end = content
+            found = judge_in_python(header)
+            if bodies and found != verdict:
+                break
+            verdict = found
+            body_size = body_end - body_start
+            same = data[start:body_start]
+        headers.append(header)
+        bodies.append(data[body_start:body_end])
+        at = body_end + 1
+    return (at, (method[HEAD_SIZE:-1], verdict, headers, bodies)) if bodies else 0
+
+
+def _content(data: bytes, position: int, channel: int, frame_max: int) -> tuple[bytes, int, int] | int:
+    """Reads a content header frame and one body frame. Returns the payload of the first, and where that of the second
+    starts and ends. For content that is good so far: the end of what must be there to know more; else 0."""
+    end = len(data)
+    start = position + HEAD_SIZE
+    if start > end:
+        return start
+    kind, number, size = _HEAD(data, position)
+    stop: int = start + size
+    if kind != HEADER or number != channel or not FLAGS_AT + 2 <= size <= frame_max:
+        return 0
+    if stop >= end:
+        return stop + 1
+    class_id, weight, body_size = _CONTENT(data, start)
+    if data[stop] != FRAME_END or class_id != _BASIC or weight or body_size > frame_max:
+        return 0
+    if not body_size:
+        return data[start:stop], stop, stop
+    body_start = stop + 1 + HEAD_SIZE
+    body_end: int = body_start + body_size
+    if body_start > end:
+        return body_start
+    if _HEAD(data, stop + 1) != (BODY, channel, body_size):
+        return 0
+    if body_end >= end:
+        return body_end + 1
+    return (data[start:stop], body_start, body_end) if data[body_end] == FRAME_END else 0
+
+
+def cut_acks_in_python(data: bytes, position: int) -> tuple[int, Acks]:
+    """Cuts acknowledgements out of `data`: the one that begins at `position`, and those behind it as long as they have
+    the same channel and bits and are not `MULTIPLE`. Returns the end of the last one, and all of them: none if the
+    first is not whole, or bad."""
+    size = _ACK.size
+    head = data[position : position + 11]
+    whole = memoryview(data)[position : len(data) - (len(data) - position) % size]
+    tags: list[int] = []
+    bits = 0
+    for its_head, tag, its_bits, last in _ACK.iter_unpack(whole):
+        if its_head != head or last != FRAME_END or (tags and (its_bits != bits or bits & MULTIPLE)):
+            break
+        tags.append(tag)
+        bits = its_bits
+    return position + len(tags) * size, (tags, bits)
+
+
+class Content(Protocol):
+    """The encoded parts of a message (`wire.content`)."""
+
+    @property
+    def address(self) -> bytes: ...
+    @property
+    def header(self) -> bytes: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+_FRAME: Final = struct.Struct(">BHI").pack
+_TAG: Final = struct.Struct(">QB").pack
+_NEXT_FRAME: Final = struct.Struct(">BBHI").pack
+
+
+def deliveries_in_python(
+    opening: bytes, channel: int, tag: int, messages: Sequence[Content], start: int, body_max: int
+) -> tuple[bytes, int]:
+    """Encodes basic.deliver of messages[start:], with delivery tags from `tag` on, as far as no body has more than
+    `body_max` octets. `opening` is class and method id and the consumer tag. Returns the frames, and the number of
+    messages. Raises OverflowError if a channel, a tag or the size of a frame does not fit its place."""
+    parts: list[bytes] = []
+    first = tag
+    address = header = None
+    head = middle = b""
+    size = -1
+    try:
+        for message in islice(messages, start, None):
+            body = message.body
+            if len(body) > body_max:
+                break
+            if message.address is not address:
+                address, header = message.address, None
+                head = _FRAME(METHOD, channel, len(opening) + 9 + len(address)) + opening
+            if message.header is not header or len(body) != size:
+                header, size = message.header, len(body)
+                middle = address + _NEXT_FRAME(FRAME_END, HEADER, channel, len(header)) + header
+                if size:
+                    middle += _NEXT_FRAME(FRAME_END, BODY, channel, size)
+            parts += (head, _TAG(tag, 0), middle, body, b"\xce")
+            tag += 1
+    except struct.error as error:
+        raise OverflowError(str(error)) from None
+    return b"".join(parts), tag - first
+
+
+# --- the functions in use
+
+
+def _uses_c() -> bool:
     if os.environ.get("AMQPY_PURE") == "1":
-        return None
+        return False
     try:
         from amqpy.wire import _scan
+    except ImportError:
+        return False
+    return hasattr(_scan, "cut_run")  # or it was built from older source
 
-        return _scan.judge
-    except (ImportError, AttributeError):  # AttributeError: it was built from older source
-        return None
 
+if _uses_c():
+    from amqpy.wire import _scan
 
-judge: Final = _compiled() or judge_in_python
-"""Judges the payload of a content header: returns the verdict on it, or MALFORMED."""
+    cut_acks, cut_run, deliveries, judge = _scan.cut_acks, _scan.cut_run, _scan.deliveries, _scan.judge
+else:
+    cut_acks, cut_run = cut_acks_in_python, cut_run_in_python
+    deliveries, judge = deliveries_in_python, judge_in_python
 
 LANGUAGE: Final = "Python" if judge is judge_in_python else "C"
 """The language of the functions in use."""

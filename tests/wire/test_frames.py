@@ -1,7 +1,7 @@
 """Frames come out the same however the network cuts the stream."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 import pytest
@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amqpy.errors import FrameFault, erlang_text
-from amqpy.wire.frames import BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame, FrameReader
+from amqpy.wire.frame_reader import ACK, PUBLISH, Frame, FrameReader, split
+from amqpy.wire.frames import ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
+from amqpy.wire.scan import HELD_MAX, MALFORMED, judge
 from tests.strategies import chunked
 
 FRAME_MAX = 4096
@@ -32,20 +34,16 @@ def content_header(body_size: int, properties: bytes = b"\x00\x00", class_id: in
 
 
 def expanded(frames: Iterable[Frame]) -> Iterable[tuple[int, int, bytes]]:
-    """The frames on the wire: a PUBLISH is the three it was made from."""
-    for kind, channel, payload, header, body in frames:
-        if kind == PUBLISH:
-            yield METHOD, channel, payload
-            yield HEADER, channel, header
-            if body:
-                yield BODY, channel, body
+    """The frames on the wire: what is in a run is what it was made from."""
+    for kind, channel, payload in frames:
+        if kind in {PUBLISH, ACK}:
+            yield from split(kind, channel, payload)
         else:
-            assert header == body == b""
             yield kind, channel, payload
 
 
-def read(chunks: Iterable[bytes], frame_max: int = FRAME_MAX) -> Received:
-    reader = FrameReader(frame_max)
+def read(chunks: Iterable[bytes], frame_max: int = FRAME_MAX, waiting: Container[int] = ()) -> Received:
+    reader = FrameReader(frame_max, waiting)
     frames: list[tuple[int, int, bytes]] = []
     try:
         for chunk in chunks:
@@ -131,7 +129,15 @@ def repeated_publishes(draw: st.DrawFn) -> bytes:
     return bytes(stream)
 
 
-some_frames = publishes() | repeated_publishes() | any_frame | oversize | bad_end | st.binary(max_size=9)
+acks = st.builds(
+    lambda channel, tags, bits: b"".join(
+        frame(METHOD, channel, ACK_ID + tag.to_bytes(8, "big") + bytes((bits,))) for tag in tags
+    ),
+    channels,
+    st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4),
+    st.integers(0, 3),
+)
+some_frames = publishes() | repeated_publishes() | acks | any_frame | oversize | bad_end | st.binary(max_size=9)
 streams = st.lists(some_frames, max_size=6).map(b"".join)
 
 
@@ -140,7 +146,12 @@ def test_frames_do_not_depend_on_the_chunks(data: st.DataObject) -> None:
     stream = data.draw(streams)
     expected = read_plainly(stream)
     assert read([stream]) == expected
-    assert read(data.draw(chunked(stream))) == expected
+    chunks = data.draw(chunked(stream))
+    assert read(chunks) == expected
+    held = read(chunks, waiting={0, 1})
+    assert held.fault == expected.fault
+    assert held.frames == expected.frames[: len(held.frames)]
+    assert len(expected.frames) - len(held.frames) <= (0 if held.fault else 2), "at most an unfinished message waits"
 
 
 @given(streams)
@@ -152,8 +163,8 @@ def test_a_frame_is_handed_out_with_its_last_byte() -> None:
     reader = FrameReader(FRAME_MAX)
     stream = frame(METHOD, 3, b"abc")
     assert list(reader.feed(stream[:-1])) == []
-    assert list(reader.feed(stream[-1:] + b"\x01")) == [(METHOD, 3, b"abc", b"", b"")]
-    assert list(reader.feed(stream[1:])) == [(METHOD, 3, b"abc", b"", b"")]
+    assert list(reader.feed(stream[-1:] + b"\x01")) == [(METHOD, 3, b"abc")]
+    assert list(reader.feed(stream[1:])) == [(METHOD, 3, b"abc")]
 
 
 def test_empty_frames() -> None:
@@ -174,13 +185,105 @@ def test_a_whole_message_comes_in_one_piece(size: int, properties: bytes) -> Non
     header, body = content_header(size, properties), b"x" * size
     stream = METHOD_FRAME + frame(HEADER, 1, header) + (frame(BODY, 1, body) if size else b"")
     (message, heartbeat) = FrameReader(FRAME_MAX).feed(stream + HEARTBEAT_FRAME)
-    assert message == (PUBLISH, 1, PUBLISH_PAYLOAD, header, body)
+    assert message == (PUBLISH, 1, (PUBLISH_PAYLOAD, judge(header), [header], [body]))
     assert heartbeat[0] == HEARTBEAT
 
 
-def test_messages_in_one_piece_follow_each_other() -> None:
-    stream = METHOD_FRAME + frame(HEADER, 1, content_header(2)) + frame(BODY, 1, b"ab")
-    assert [kind for kind, *_ in FrameReader(FRAME_MAX).feed(stream * 3)] == [PUBLISH] * 3
+def message_of(
+    body: bytes, properties: bytes = b"\x00\x00", channel: int = 1, payload: bytes = PUBLISH_PAYLOAD
+) -> bytes:
+    return (
+        frame(METHOD, channel, payload)
+        + frame(HEADER, channel, content_header(len(body), properties))
+        + (frame(BODY, channel, body) if body else b"")
+    )
+
+
+def test_messages_in_a_row_are_one_run() -> None:
+    properties = b"\x10\x00\x02"
+    bodies = [b"ab", b"", b"abc", b"de"]
+    ((kind, channel, run),) = FrameReader(FRAME_MAX).feed(b"".join(message_of(body, properties) for body in bodies))
+    headers = [content_header(len(body), properties) for body in bodies]
+    assert (kind, channel, run) == (PUBLISH, 1, (PUBLISH_PAYLOAD, judge(headers[0]), headers, bodies))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        message_of(b"b", b"\x10\x00\x01"),
+        message_of(b"b", b"\x00\x01"),
+        message_of(b"b", channel=2),
+        message_of(b"b", payload=PUBLISH_ID + b"\x00\x00\x00\x01p\x00"),
+        HEARTBEAT_FRAME,
+    ],
+)
+def test_a_run_ends_where_anything_else_comes(other: bytes) -> None:
+    one = message_of(b"a")
+    frames = list(FrameReader(FRAME_MAX).feed(one + other + one))
+    assert [len(payload[2]) if kind == PUBLISH else 0 for kind, _, payload in frames] in ([1, 1, 1], [1, 0, 1])
+    assert read([one + other + one]) == read_plainly(one + other + one)
+
+
+def test_a_malformed_header_is_in_a_run_of_such() -> None:
+    ((_, _, run),) = FrameReader(FRAME_MAX).feed(message_of(b"a", b"\x10\x00") * 2)
+    assert (run[1], len(run[2])) == (MALFORMED, 2)
+
+
+def test_acks_in_a_row_are_one_run_but_for_those_of_many() -> None:
+    def ack(tag: int, bits: int, channel: int = 1) -> bytes:
+        return frame(METHOD, channel, ACK_ID + tag.to_bytes(8, "big") + bytes((bits,)))
+
+    stream = ack(1, 0) + ack(5, 0) + ack(2**64 - 1, 2) + ack(4, 1) + ack(6, 1) + ack(7, 0) + ack(8, 0, channel=2)
+    assert list(FrameReader(FRAME_MAX).feed(stream)) == [
+        (ACK, 1, ([1, 5], 0)),
+        (ACK, 1, ([2**64 - 1], 2)),
+        (ACK, 1, ([4], 1)),
+        (ACK, 1, ([6], 1)),
+        (ACK, 1, ([7], 0)),
+        (ACK, 2, ([8], 0)),
+    ]
+
+
+# --- messages that are not whole yet
+
+
+def test_a_small_message_is_held_back_until_it_is_whole() -> None:
+    reader, stream = FrameReader(FRAME_MAX, {1}), message_of(b"body")
+    for at in range(len(stream) - 1):
+        assert list(reader.feed(stream[at : at + 1])) == []
+    ((kind, _, run),) = reader.feed(stream[-1:])
+    assert (kind, run[3]) == (PUBLISH, [b"body"])
+
+
+def test_what_comes_behind_it_belongs_to_its_run() -> None:
+    reader, stream = FrameReader(FRAME_MAX, {1}), message_of(b"body") * 4
+    first = list(reader.feed(stream[:-100]))
+    second = list(reader.feed(stream[-100:]))
+    assert [len(run[3]) for _, _, run in first + second] == [2, 2]
+
+
+def test_messages_of_a_channel_that_cannot_take_them_are_not_held_back() -> None:
+    reader, stream = FrameReader(FRAME_MAX, {2}), message_of(b"body")
+    assert list(reader.feed(stream[:-1])) == [
+        (METHOD, 1, PUBLISH_PAYLOAD),
+        (HEADER, 1, content_header(4)),
+    ]
+
+
+def test_a_large_message_is_not_held_back() -> None:
+    for size in (HELD_MAX - 100, HELD_MAX):
+        reader = FrameReader(131072, {1})
+        held = not list(reader.feed(message_of(bytes(size))[:-1]))
+        assert held == (size < HELD_MAX)
+
+
+@pytest.mark.parametrize("at", [len(METHOD_FRAME), len(METHOD_FRAME) + 22])
+def test_a_message_that_is_held_back_does_not_hide_what_is_wrong_behind_it(at: int) -> None:
+    """Whoever goes on with something else in the middle of a message waits for our answer."""
+    stream = message_of(b"x" * 1000)[:at] + frame(METHOD, 1, b"\x00\x14\x00\x28")
+    reader = FrameReader(FRAME_MAX, {1})
+    assert list(reader.feed(stream[:at])) == []
+    assert [kind for kind, *_ in reader.feed(stream[at:])][-1] == METHOD
 
 
 def test_a_repeated_message_is_read_as_strictly_as_the_first() -> None:

@@ -11,7 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amqpy.wire.properties import NAMES, decode_properties
-from amqpy.wire.scan import COPIES, MALFORMED, SHAPES_MAX, delivery_mode_of, judge_in_python, shapes
+from amqpy.wire.scan import (
+    ASKS,
+    COPIES,
+    DIRECT_REPLY_TO,
+    MALFORMED,
+    SHAPES_MAX,
+    delivery_mode_of,
+    judge_in_python,
+    shapes,
+)
 from amqpy.wire.values import MalformedValue
 from tests.strategies import mangled
 from tests.wire.test_properties import content_header, encoded, some_properties
@@ -91,7 +100,8 @@ def plainest(header: bytes) -> int:
                 value, data = taken(data, 8 if name == "timestamp" else 1)
                 verdict |= value[0] << 16 if name == "delivery_mode" else 0
             else:
-                data = sized(data, 1)[1]
+                value, data = sized(data, 1)
+                verdict |= ASKS if (name, value) == ("reply_to", b"amq.rabbitmq.reply-to") else 0
     except MalformedValue:
         return MALFORMED
     return MALFORMED if data else verdict
@@ -190,6 +200,18 @@ def test_flags_of_no_property_mean_nothing(judge: Judge) -> None:
 @pytest.mark.parametrize("mode", [None, 0, 1, 2, 255])
 def test_delivery_modes(judge: Judge, mode: int | None) -> None:
     assert delivery_mode_of(judge(encoded({} if mode is None else {"delivery_mode": mode}))) == mode
+
+
+@both_twins
+def test_direct_replies_are_asked_for_by_one_name(judge: Judge) -> None:
+    name = DIRECT_REPLY_TO[1:].decode()
+    assert judge(encoded({"reply_to": name})) == 0x0200 | ASKS
+    assert judge(encoded({"reply_to": name, "delivery_mode": 2, "app_id": "a"})) == 0x1208 | 2 << 16 | ASKS
+    assert judge(encoded({"reply_to": name})[:-1]) == judge(encoded({"reply_to": name}) + b"\0") == MALFORMED
+    for other in (name[:-1], name + ".", name.upper(), ""):
+        assert judge(encoded({"reply_to": other})) == 0x0200
+    for elsewhere in ("correlation_id", "expiration", "type"):
+        assert not judge(encoded({elsewhere: name})) & ASKS
 
 
 @both_twins
