@@ -52,6 +52,26 @@ class Acknowledgements:
         for owed in portion:
             self.acknowledge_one(owed)
 
+    def acknowledge_each(self, unacked: UnackedDeliveries, tags: list[int]) -> None:
+        """Settles messages that were acknowledged one by one. Raises PreconditionFailed at the first unknown tag, when
+        those before it are settled."""
+        waiting: Consumer | None = None
+        count = 0
+        try:
+            for tag in tags:
+                queue, position, message, consumer = unacked.take_one(tag)
+                queue.settled_count += 1
+                if queue.tracks_settlement:
+                    queue.settled(position, message)
+                if consumer is not waiting:
+                    if waiting is not None:
+                        waiting.settled(count)
+                    waiting, count = consumer, 0
+                count += 1
+        finally:
+            if waiting is not None:
+                waiting.settled(count)
+
     def acknowledge_one(self, owed: Delivery) -> None:
         """Settles one message that was acknowledged."""
         queue, position, message, consumer = owed

@@ -10,6 +10,7 @@ Source: `rabbit_queue_consumers`, `rabbit_limiter`.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from amqpy.core.arguments import Settings
@@ -132,6 +133,11 @@ class DeliveryCount(Protocol):
     def add(self, queue: DeliveryQueue, position: int, message: Message, consumer: "Consumer | None") -> int:
         """Adds a delivery that must be acknowledged; returns its tag."""
 
+    def add_all(
+        self, queue: DeliveryQueue, positions: Sequence[int], messages: list[Message], consumer: "Consumer"
+    ) -> int:
+        """Adds deliveries, where there is no limit; returns the tag of the first."""
+
     def make_room(self) -> None:
         """Counts a settled message of a consumer against the limit."""
 
@@ -213,6 +219,13 @@ class Consumer:
             unsent.append(begins_at)
         return True
 
+    def room_for(self, count: int) -> int:
+        """The number of messages, of so many, that it may be given without being looked at again; at most 1 while much
+        waits for its client, or where a limit is shared with other consumers."""
+        if self.unacked.limit or self.target.outbox.size >= HIGH:
+            return 1
+        return min(count, self.credit)
+
     def deliver(self, position: int, message: Message, redelivered: bool, shown: Message | None = None) -> None:
         """Delivers the message: counts it as unacknowledged, or settles it if no_ack, and sends it, or `shown` in its
         place: the message with the queue's own headers."""
@@ -231,6 +244,22 @@ class Consumer:
             unacked.counts.redelivered += 1
         self.target.deliver(tag, redelivered, message if shown is None else shown)
 
+    def deliver_all(self, positions: Sequence[int], messages: list[Message]) -> None:
+        """`deliver` for messages that were never delivered before."""
+        queue, unacked, count = self.queue, self.unacked, len(messages)
+        if self.no_ack:
+            self.sent_no_ack += count
+            tag = unacked.last_tag + 1
+            unacked.last_tag += count
+            if queue.tracks_settlement:
+                for position, message in zip(positions, messages, strict=True):
+                    queue.settled(position, message)
+        else:
+            self.credit -= count
+            queue.delivered_count += count
+            tag = unacked.add_all(queue, positions, messages, self)
+        self.target.deliver_all(tag, messages)
+
     @property
     def unacked_count(self) -> int:
         """The number of its unacknowledged messages, also after it has left."""
@@ -248,11 +277,12 @@ class Consumer:
         """Removes its credit before it leaves: nothing is delivered to it any more."""
         self.credit = GONE - self.unacked_count
 
-    def settled(self) -> None:
-        """Gives back the credit of one of its messages that was settled."""
-        self.credit += 1
+    def settled(self, count: int = 1) -> None:
+        """Gives back the credit of so many of its messages that were settled."""
+        self.credit += count
         if self.unacked.limit:
-            self.unacked.make_room()
+            for _ in range(count):
+                self.unacked.make_room()
         if self.is_blocked:
             self.resume()
 

@@ -1,6 +1,6 @@
 """Messages, and the views that queues and exchanges have of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 from amqpy.core.statistics import QueueCounts
@@ -171,6 +171,9 @@ class Target(Protocol):
     def publish(self, message: Message) -> bool:
         """Takes the message. True if it was refused."""
 
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        """Takes messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
+
 
 def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
     """Gives a message to each target; returns those that refused it."""
@@ -179,6 +182,17 @@ def deliver(targets: Iterable[Target], message: Message) -> list[Target]:
         if target.publish(message):
             refused.append(target)  # noqa: PERF401 (a comprehension is one call more, before Python 3.12)
     return refused
+
+
+def deliver_all(targets: Iterable[Target], messages: list[Message]) -> Collection[int]:
+    """Gives messages to each target in turn; returns the indices of those that one of them refused, in order.
+
+    Nobody is promised an order of what comes out of different queues, so each may take all before the next one.
+    """
+    refused: set[int] = set()
+    for target in targets:
+        refused.update(target.publish_all(messages))
+    return sorted(refused)
 
 
 def deliver_own(targets: Iterable[Target], message: Message) -> list[Target]:

@@ -69,5 +69,10 @@ class DeliveryTarget(Protocol):
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None: ...
 
+    def deliver_all(self, tag: int, messages: list[Message]) -> None:
+        """Delivers messages that were never delivered before, with tags from `tag` on."""
+        for its_tag, message in enumerate(messages, tag):
+            self.deliver(its_tag, False, message)
+
     def cancelled(self) -> None:
         """Is called when the broker cancels the consumer: its queue is gone, or its deliveries timed out."""

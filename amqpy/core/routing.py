@@ -6,12 +6,12 @@ see each message (`per_message`), the queues. Whatever changes the topology or a
 Source: `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import partial
 from typing import Final
 
 from amqpy.core.exchanges import Exchange
-from amqpy.core.message import Keys, Message, MessageView, Target, address_of, deliver
+from amqpy.core.message import Keys, Message, MessageView, Target, address_of, deliver, deliver_all
 
 ROUTES_MAX: Final = 10_000
 """Routes remembered per vhost and user; more (a routing key per message, say) start over."""
@@ -23,11 +23,22 @@ NO_MESSAGE: Final = MessageView(Message(b"", b"", b""))
 class Route:
     """The way of all messages with this exchange, routing key and mandatory flag.
 
-    `deliver` gives a message to the targets, and is true if one of them refused it. With a single target it is that
-    target's own method, so that the most common publish costs no call more.
+    `deliver` gives a message to the targets, and is true if one of them refused it; `deliver_all` gives them several
+    and returns the indices of those refused. With a single target both are that target's own methods, so that the most
+    common publish costs no call more.
     """
 
-    __slots__ = ("address", "count", "deliver", "exchange", "is_unroutable", "mandatory", "routing_key", "targets")
+    __slots__ = (
+        "address",
+        "count",
+        "deliver",
+        "deliver_all",
+        "exchange",
+        "is_unroutable",
+        "mandatory",
+        "routing_key",
+        "targets",
+    )
 
     def __init__(self, exchange: Exchange, routing_key: str, *, mandatory: bool) -> None:
         self.address = address_of(exchange.name, routing_key)
@@ -41,15 +52,16 @@ class Route:
         self.count = 0
         """Messages that were given to the targets and that the exchange has not counted yet."""
         self.deliver: Callable[[Message], object] = _nowhere
+        self.deliver_all: Callable[[list[Message]], Collection[int]] = _all_nowhere
 
     def lead_to(self, targets: tuple[Target, ...], *, is_unroutable: bool) -> None:
         """Sets the targets of every message of this route."""
         self.targets = targets
         self.is_unroutable = is_unroutable
         if len(targets) == 1:
-            self.deliver = targets[0].publish
+            self.deliver, self.deliver_all = targets[0].publish, targets[0].publish_all
         elif targets:
-            self.deliver = partial(deliver, targets)
+            self.deliver, self.deliver_all = partial(deliver, targets), partial(deliver_all, targets)
 
     def settle_count(self) -> None:
         """Lets the exchange count what went this way."""
@@ -60,6 +72,10 @@ class Route:
 
 def _nowhere(message: Message) -> bool:
     return False
+
+
+def _all_nowhere(messages: list[Message]) -> Collection[int]:
+    return ()
 
 
 class Router:

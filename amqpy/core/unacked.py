@@ -10,7 +10,7 @@ Source: AMQP 0-9-1 sections 1.8.3.13 and 3.1.8; `rabbit_channel:collect_acks`, `
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import islice
+from itertools import count, islice, repeat
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -68,6 +68,16 @@ class UnackedDeliveries:
             self.has_room = self.counted < self.limit
             del self.consumers[consumer]
             self.consumers[consumer] = None
+        return tag
+
+    def add_all(
+        self, queue: DeliveryQueue, positions: Sequence[int], messages: list[Message], consumer: Consumer
+    ) -> int:
+        """Adds deliveries, where there is no limit; returns the tag of the first."""
+        tag = self.last_tag + 1
+        self.last_tag += len(messages)
+        deliveries = zip(repeat(queue), positions, messages, repeat(consumer))
+        self.by_tag.update(zip(count(tag), deliveries))
         return tag
 
     def next_tag(self) -> int:

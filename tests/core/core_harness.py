@@ -143,6 +143,10 @@ class FakeTarget:
         self.got.append(Delivery(tag, redelivered, message.body.decode()))
         self.messages.append(message)
 
+    def deliver_all(self, tag: int, messages: list[Message]) -> None:
+        for its_tag, message in enumerate(messages, tag):
+            self.deliver(its_tag, False, message)
+
     def cancelled(self) -> None:
         self.cancellations += 1
 

@@ -126,8 +126,10 @@ def test_a_client_that_does_not_read_gets_nothing(
 
 
 def test_a_client_that_stops_reading_amid_a_backlog_leaves_the_rest(
-    core: CoreHarness, unacked: UnackedDeliveries
+    core: CoreHarness, unacked: UnackedDeliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("amqpy.core.queues.classic.RUN_BYTES", 0)
+
     class Slow(FakeTarget):
         def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
             super().deliver(tag, redelivered, message)

@@ -28,6 +28,11 @@ class SlowRecipient(FakeTarget):
         self.outbox.sent(count * HIGH)
 
 
+@pytest.fixture(autouse=True)
+def _all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amqpy.core.queues.classic.RUN_BYTES", 0)
+
+
 @pytest.fixture
 def core() -> CoreHarness:
     core = CoreHarness()

@@ -4,12 +4,12 @@ import pytest
 
 from amqpy.core.argument_validators import EXPIRY_MAX_MS, check_expiration
 from amqpy.core.message import Message
-from amqpy.core.queues.reply_to import REPLY_TO, name_reply_queue, wants_reply
+from amqpy.core.queues.reply_to import REPLY_TO, name_reply_queue
 from amqpy.core.sender_selected import take_copies
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import NotFound, PreconditionFailed
 from amqpy.wire.properties import REPLY_TO_FLAG, decode_properties, headers_of
-from amqpy.wire.scan import COPIES, judge
+from amqpy.wire.scan import ASKS, COPIES, judge
 from amqpy.wire.values import Field, Table, array_field
 from tests.core.core_harness import CoreHarness, Delivery, FakeTarget, content_header, longstr
 
@@ -85,9 +85,9 @@ def asking(reply_to: str) -> bytes:
 def test_a_request_gets_the_name_of_its_reply_queue() -> None:
     core = CoreHarness()
     queue = core.broker.consume_replies(core.vhost, UnackedDeliveries(), FakeTarget(), tag="tag")
-    assert wants_reply(asking(REPLY_TO))
-    assert not wants_reply(asking("other"))
-    assert not wants_reply(content_header({"h": longstr(f"{chr(len(REPLY_TO))}{REPLY_TO}")}))
+    assert judge(asking(REPLY_TO)) & ASKS
+    assert not judge(asking("other")) & ASKS
+    assert not judge(content_header({"h": longstr(f"{chr(len(REPLY_TO))}{REPLY_TO}")})) & ASKS
     assert decode_properties(name_reply_queue(asking(REPLY_TO), queue)) == {"reply_to": queue.name}
     assert queue.name.startswith(f"{REPLY_TO}.")
 

@@ -11,7 +11,7 @@ Source: rabbitmq-delayed-message-exchange, `rabbit_exchange_type_delayed_message
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from amqpy.core.durability.records import LaneRecord
 from amqpy.core.exchanges.exchange import EXCHANGE_TYPES, Binding, Exchange, exchange_type
@@ -100,6 +100,11 @@ class Admission:
     def publish(self, message: Message) -> bool:
         self._room.take(message, self._delay_ms)
         return False
+
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        for message in messages:
+            self.publish(message)
+        return ()
 
 
 class WaitingRoom:

@@ -6,12 +6,15 @@ a publish act beside that path, in `_admit`.
 Source: AMQP 0-9-1 section 3.1.4; `rabbit_classic_queue`, `rabbit_amqqueue_process`.
 """
 
+from collections import deque
+from collections.abc import Collection
+from itertools import islice
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.consumer import ReturnWay
 from amqpy.core.message import Message
-from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.fifo_queue import RUN_BYTES, RUN_MESSAGES, FifoQueue
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.wire.properties import priority_of
@@ -68,6 +71,37 @@ class ClassicQueue(FifoQueue):
         ready.append(message)
         return False
 
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        """`publish` for messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
+        if self.has_fast_publish:
+            self.ready.extend(messages[self._hand_out(messages) :])
+            return ()
+        settings = self.settings
+        if settings.overflow != "drop-head" or settings.message_ttl_ms == 0 or self.dedup_keys is not None:
+            return super().publish_all(messages)
+        if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+            self.finish_draining()
+        self._admit_all(messages)
+        return ()
+
+    def _hand_out(self, messages: list[Message]) -> int:
+        """Delivers the messages as long as there is a consumer in line and nothing else ready, without keeping them;
+        returns their number."""
+        ready, dispatch = self.ready, self.dispatch
+        if ready.never_delivered or ready.requeued:
+            return 0
+        done, count = 0, len(messages)
+        while done < count and dispatch.ready_consumers:
+            room = dispatch.room_for(count - done)
+            if room > 1:
+                some = messages[done : done + room]
+                self.deal(ready.append_and_pop_all(some), some)
+                done += room
+            elif (consumer := dispatch.next_consumer()) is not None:
+                consumer.deliver(ready.append_and_pop(messages[done]), messages[done], False)
+                done += 1
+        return done
+
     def _admit(self, message: Message) -> bool:
         """`publish` where arguments or policies concern it."""
         settings = self.settings
@@ -82,10 +116,7 @@ class ClassicQueue(FifoQueue):
             return False
         message = self._with_ttl(message)
         if message.expires_at_ms is not None and not self.may_expire:
-            self.may_expire = True
-            if self.consumers:
-                self.end_patience()
-                self.may_expire = True  # also if nothing is ready any more
+            self._expect_expiry()
         ready = self.ready
         dispatch = self.dispatch
         if dispatch.ready_consumers and not ready.never_delivered and not ready.requeued:
@@ -101,6 +132,39 @@ class ClassicQueue(FifoQueue):
         elif self.may_expire:
             self.watch_first()
         return False
+
+    def _admit_all(self, messages: list[Message]) -> None:
+        """`_admit` for messages in a row, none of which is refused."""
+        ttl_ms = self.settings.message_ttl_ms
+        if ttl_ms is not None:
+            at_ms = self.scheduler.now_ms + ttl_ms
+            messages = [message.until(at_ms) for message in messages]
+            if not self.may_expire:
+                self._expect_expiry()
+        rest = messages[self._hand_out(messages) :]
+        if not self._has_room_for(rest):
+            for message in rest:
+                self._admit(message)
+        elif rest:
+            self.ready.extend(rest)
+            if self.may_expire:
+                self.watch_first()
+
+    def _has_room_for(self, messages: list[Message]) -> bool:
+        length, size = self.settings.max_length, self.settings.max_length_bytes
+        if length is not None and len(self.ready) + len(messages) > length:
+            return False
+        if size is None:
+            return True
+        assert isinstance(self.ready, PriorityFifo)
+        return self.ready.size + sum(len(message.body) for message in messages) <= size
+
+    def _expect_expiry(self) -> None:
+        """Is told of the first message that may expire."""
+        self.may_expire = True
+        if self.consumers:
+            self.end_patience()
+            self.may_expire = True  # also if nothing is ready any more
 
     def _note_expiry(self, at_ms: int) -> None:
         """Sets the timer for a message that expires at `at_ms`; if that is now, drops it before the next publish."""
@@ -124,9 +188,15 @@ class ClassicQueue(FifoQueue):
             return
         ready, journal = self.ready, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
-        while (ready.never_delivered or ready.requeued) and (consumer := self.dispatch.next_consumer()) is not None:
-            position, message, returned = ready.pop()
-            consumer.deliver(position, message, returned)
+        dispatch = self.dispatch
+        while (ready.never_delivered or ready.requeued) and dispatch.ready_consumers:
+            count = min(len(ready.never_delivered), RUN_MESSAGES)
+            room = 1 if ready.requeued else dispatch.room_for(count)
+            if room > 1:
+                self.deal(*ready.pop_many(_within_bytes(ready.never_delivered, room)))
+            elif (consumer := dispatch.next_consumer()) is not None:
+                position, message, returned = ready.pop()
+                consumer.deliver(position, message, returned)
             if journal is not None and journal.read_size > read_max:
                 self.scheduler.queues_to_drain_further[self] = None
                 return
@@ -173,3 +243,13 @@ class ClassicQueue(FifoQueue):
     def requeued(self) -> None:
         if self.settings.overflow == "drop-head":
             self.drop_excess()
+
+
+def _within_bytes(messages: deque[Message], count: int) -> int:
+    """The number of messages, up to `count`, that come to `RUN_BYTES`."""
+    size = 0
+    for number, message in enumerate(islice(messages, count), 1):
+        size += len(message.body)
+        if size >= RUN_BYTES:
+            return number
+    return count

@@ -129,6 +129,19 @@ class ConsumerDispatch:
                 line = self._choose_line()
         return None
 
+    def room_for(self, count: int) -> int:
+        """The number of messages, of so many, that those in line may be given by turns without being looked at again;
+        1 if that would be no gain. On one channel the messages of two consumers would not come in their order."""
+        line = self.ready_consumers
+        share = -(-count // len(line))
+        for consumer in line:
+            share = consumer.room_for(share)
+            if share < 2:
+                return 1
+        if len(line) > 1 and len({consumer.unacked for consumer in line}) < len(line):
+            return 1
+        return min(count, share * len(line))
+
     def _choose_line(self) -> deque[Consumer]:
         """Chooses the line of the highest priority that has a consumer, and returns it."""
         assert self.ready_by_priority is not None

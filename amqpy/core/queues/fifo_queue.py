@@ -9,8 +9,8 @@ Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_que
 
 import sys
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, ClassVar, Final, TypeAlias
 
 from amqpy.core.arguments import Settings
 from amqpy.core.consumer import Consumer, DeliveryCount
@@ -34,6 +34,10 @@ EXPIRED_MAX = 100
 
 EXCESS_MAX = 1000
 """Messages beyond a length limit that a queue drops in one go."""
+
+RUN_MESSAGES: Final = 1000
+RUN_BYTES: Final = 64 * 1024
+"""Messages, and bytes of bodies, from which no more are delivered at once: outboxes and limits are looked at again."""
 
 Dropped: TypeAlias = list[tuple[int, Message]]
 """Positions and messages, in the order in which they were taken."""
@@ -220,6 +224,16 @@ class FifoQueue(Queue):
             self.dedup_keys.discard(deduplication_key(headers_of(message.header)))
 
     # --- messages out
+
+    def deal(self, positions: Sequence[int], messages: list[Message]) -> None:
+        """Delivers messages to the consumers in line by turns: they have room for all."""
+        line = self.dispatch.ready_consumers
+        step = len(line)
+        for index, consumer in enumerate(line):
+            some = messages[index::step]
+            if some:
+                consumer.deliver_all(positions[index::step], some)
+        line.rotate(-len(messages))
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""

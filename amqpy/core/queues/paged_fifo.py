@@ -12,7 +12,7 @@ settled messages are missing: `page` has the messages that were read behind such
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from amqpy.core.durability.journal import POSITION_BITS, Journal
@@ -116,12 +116,19 @@ class PagedFifo(ReadyFifo[Message]):
         else:
             self._journal.add(self._key(position), item, transient=True)
 
+    def extend(self, items: list[Message]) -> None:
+        for item in items:
+            self.append(item)
+
     def append_and_pop(self, item: Message) -> int:
         position = self._end
         self.front = self._end = position + 1
         if self._keeps_all or (self._keeps_persistent and item.persistent):
             self._journal.add(self._key(position), item)
         return position
+
+    def append_and_pop_all(self, items: list[Message]) -> Sequence[int]:
+        return [self.append_and_pop(item) for item in items]
 
     def put_back(self, position: int, item: Message) -> None:
         super().put_back(position, item)
@@ -135,6 +142,13 @@ class PagedFifo(ReadyFifo[Message]):
         if self.on_disk and not self.never_delivered and not self.requeued:
             self._turn_page()
         return popped
+
+    def pop_many(self, count: int) -> tuple[Sequence[int], list[Message]]:
+        positions, items = super().pop_many(count)
+        self.size -= sum(len(item.body) for item in items)
+        if self.on_disk and not self.never_delivered:
+            self._turn_page()
+        return positions, items
 
     def settle(self, position: int, item: Message) -> None:
         """Removes a settled message from the store."""

@@ -3,7 +3,8 @@
 Source: `rabbit_priority_queue`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo, T
 
@@ -53,21 +54,43 @@ class PriorityFifo(ReadyFifo[T]):
         self._join(item).append(item)
         self._show_first()
 
+    def extend(self, items: list[T]) -> None:
+        for level, group in groupby(items, self._level_of):
+            some = list(group)
+            self._occupied |= 1 << level
+            self._count += len(some)
+            self.size += sum(map(self._size_of, some))
+            self._level(level).extend(some)
+        self._show_first()
+
     def append_and_pop(self, item: T) -> int:
         return self._level(self._level_of(item)).append_and_pop(item)
+
+    def append_and_pop_all(self, items: list[T]) -> Sequence[int]:
+        return [self.append_and_pop(item) for item in items]
 
     def pop(self) -> tuple[int, T, bool]:
         level = self._occupied.bit_length() - 1
         if level < 0:
             raise IndexError("pop from an empty FIFO")
+        position, item, returned = self._levels[level].pop()
+        self._leave(level, (item,))
+        return position, item, returned
+
+    def pop_many(self, count: int) -> tuple[Sequence[int], list[T]]:
+        level = self._occupied.bit_length() - 1
+        positions, items = self._levels[level].pop_many(count)
+        self._leave(level, items)
+        return positions, items
+
+    def _leave(self, level: int, items: Collection[T]) -> None:
+        """Counts items that were removed."""
         fifo = self._levels[level]
-        position, item, returned = fifo.pop()
-        self._count -= 1
-        self.size -= self._size_of(item)
+        self._count -= len(items)
+        self.size -= sum(map(self._size_of, items))
         if not fifo.never_delivered and not fifo.requeued:
             self._occupied ^= 1 << level
             self._show_first()
-        return position, item, returned
 
     def put_back(self, position: int, item: T) -> None:
         self._join(item).put_back(position, item)

@@ -7,7 +7,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import ClassVar, Protocol
 
 from amqpy.core.arguments import NO_SETTINGS, Settings
@@ -222,6 +222,10 @@ class Queue(ABC):
     def publish(self, message: Message) -> bool:
         """Takes the message, or returns True: then it is refused (x-overflow). If a consumer is in line, the message
         is delivered at once."""
+
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        """`publish` for messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
+        return [index for index, message in enumerate(messages) if self.publish(message)]
 
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:

@@ -8,7 +8,8 @@ Source: `rabbit_quorum_queue`, `rabbit_fifo`, `rabbit_fifo_client`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 from amqpy.core.arguments import QUORUM, Settings
@@ -18,7 +19,7 @@ from amqpy.core.message import Message, after_return
 from amqpy.core.names import queue_text
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
-from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.fifo_queue import RUN_BYTES, RUN_MESSAGES, FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import READ_MAX
@@ -139,6 +140,16 @@ class QuorumQueue(FifoQueue):
         self._refuses()
         return False
 
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        """`publish` for messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
+        if self.dedup_keys is not None or self.settings.message_ttl_ms is not None or self.limits() != (None, None):
+            return super().publish_all(messages)
+        if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
+            self.finish_draining()
+        self.ready.extend(messages)
+        self.drain()
+        return ()
+
     def _refuses(self) -> bool:
         """True if it is over its limit, or was and is not yet below `UNREJECT_SHARE` of it. The message that exceeds
         the limit is still taken."""
@@ -178,18 +189,33 @@ class QuorumQueue(FifoQueue):
             return
         ready, dispatch, journal = self.ready, self.dispatch, self.scheduler.journal
         read_max += 0 if journal is None else journal.read_size
-        while self.drop_expired() and (consumer := dispatch.next_consumer()) is not None:
-            position, message, recovered = ready.pop()
-            redelivered = message.acquired_count > 0 or recovered
-            consumer.deliver(position, message, redelivered, self.shown(message) if redelivered else None)
-            if not consumer.credit:
-                dispatch.rest(consumer)
+        while self.drop_expired() and dispatch.ready_consumers:
+            count = 1 if ready.requeued else self._never_returned(dispatch.room_for(RUN_MESSAGES))
+            if count > 1:
+                self.deal(*ready.pop_many(count))
+            elif (consumer := dispatch.next_consumer()) is not None:
+                position, message, recovered = ready.pop()
+                redelivered = message.acquired_count > 0 or recovered
+                consumer.deliver(position, message, redelivered, self.shown(message) if redelivered else None)
+                if not consumer.credit:
+                    dispatch.rest(consumer)
             if journal is not None and journal.read_size > read_max:
                 self.scheduler.queues_to_drain_further[self] = None
                 return
         if self.settings.overflow == "drop-head":
             self.drop_excess()
         self.watch_first()
+
+    def _never_returned(self, count: int) -> int:
+        """The number of messages at the head, up to `count`, that were never delivered and do not expire, and that come
+        to `RUN_BYTES`."""
+        number = size = 0
+        for message in islice(self.ready.never_delivered, count):
+            if message.acquired_count or message.expires_at_ms is not None or size >= RUN_BYTES:
+                break
+            size += len(message.body)
+            number += 1
+        return number
 
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         while not self.drop_expired() and self.ready:

@@ -24,8 +24,12 @@ class QuorumConsumer(Consumer):
     def can_take(self) -> bool:
         return self.credit > 0 and (self.target.outbox.size < HIGH or self.can_take_in_advance())
 
-    def settled(self) -> None:
-        super().settled()
+    def room_for(self, count: int) -> int:
+        """One less than it may be given: the last one takes it out of the line (`QuorumDispatch.rest`)."""
+        return min(super().room_for(count), self.credit - 1)
+
+    def settled(self, count: int = 1) -> None:
+        super().settled(count)
         if self.credit == GONE:
             self.dispatch.leavers.discard(self)
         elif self.dispatch.retiring is self and not self.unacked_count:

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -47,11 +47,21 @@ class ReadyFifo(Generic[T]):
     def append(self, item: T) -> None:
         self.never_delivered.append(item)
 
+    def extend(self, items: list[T]) -> None:
+        """Appends items."""
+        self.never_delivered.extend(items)
+
     def append_and_pop(self, item: T) -> int:
         """Returns the position of an item that is appended and popped at once. Only for an empty FIFO."""
         position = self.front
         self.front = position + 1
         return position
+
+    def append_and_pop_all(self, items: list[T]) -> Sequence[int]:
+        """`append_and_pop` for items in a row; returns their positions."""
+        first = self.front
+        self.front = first + len(items)
+        return range(first, self.front)
 
     def pop(self) -> tuple[int, T, bool]:
         """Removes the first item; returns its position, the item, and True if it had been put back. Raises IndexError
@@ -63,6 +73,14 @@ class ReadyFifo(Generic[T]):
         position = self.front
         self.front = position + 1
         return position, item, False
+
+    def pop_many(self, count: int) -> tuple[Sequence[int], list[T]]:
+        """Removes the first `count` items of `never_delivered`, where nothing is requeued; returns their positions and
+        them."""
+        first = self.front
+        self.front = first + count
+        pop = self.never_delivered.popleft
+        return range(first, self.front), [pop() for _ in range(count)]
 
     def first(self) -> T | None:
         """The item that `pop` would return, or None."""

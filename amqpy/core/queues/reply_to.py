@@ -9,14 +9,17 @@ Source: `rabbit_direct_reply_to`, `rabbit_channel:maybe_set_fast_reply_to`.
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import ClassVar
 
 from amqpy.core.message import Message
 from amqpy.core.ports import DeliveryTarget
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.wire.properties import decode_properties, replace_property
+from amqpy.wire.properties import replace_property
+from amqpy.wire.scan import DIRECT_REPLY_TO
 
-REPLY_TO = "amq.rabbitmq.reply-to"
+REPLY_TO = DIRECT_REPLY_TO[1:].decode()
+"""The name of the pseudo-queue."""
 
 
 class ReplyQueue:
@@ -49,6 +52,11 @@ class ReplyQueue:
             self._target.deliver(unacked.next_tag(), False, message)
         return False
 
+    def publish_all(self, messages: list[Message]) -> Collection[int]:
+        for message in messages:
+            self.publish(message)
+        return ()
+
     def drain(self) -> None:
         """Delivers waiting replies as long as the client can take them."""
         while self.waiting and not self._target.outbox.overfull:
@@ -62,14 +70,6 @@ class ReplyQueue:
     def _send(self, message: Message) -> None:
         self._unacked.counts.replies += 1
         self._target.deliver(self._unacked.next_tag(), False, message)
-
-
-_MARK = bytes((len(REPLY_TO),)) + REPLY_TO.encode()
-
-
-def wants_reply(header: bytes) -> bool:
-    """True if the reply-to in this content header is the pseudo-queue."""
-    return _MARK in header and decode_properties(header).get("reply_to") == REPLY_TO
 
 
 def name_reply_queue(header: bytes, queue: ReplyQueue) -> bytes:
