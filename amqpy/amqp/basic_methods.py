@@ -146,7 +146,7 @@ def _get(channel: ChannelSession, name: str, *, no_ack: bool) -> None:
 def basic_ack(channel: ChannelSession, method: Basic.Ack) -> None:
     """Handles an ack that is out of place: those on fast channels do not come this far."""
     assert method.delivery_tag is not None
-    channel.on_ack(method.delivery_tag, method.multiple)
+    channel.on_acks(([method.delivery_tag], int(method.multiple)))
 
 
 @handles(Basic.Reject)

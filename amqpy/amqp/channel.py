@@ -5,16 +5,16 @@ arguments, calls the broker, and replies; a fault that it raises closes the chan
 (`connection`).
 """
 
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from amqpy.amqp.connection_events import of_channel_end
 from amqpy.amqp.content import PUBLISH_METHOD, Content
-from amqpy.amqp.message_properties import Special, inspect
+from amqpy.amqp.message_properties import inspect, plain_kind
 from amqpy.amqp.transaction import Transaction, all_answered
 from amqpy.core.jobs import Steps, each
-from amqpy.core.message import AnnotatedMessage, Message, deliver
+from amqpy.core.message import Message, deliver
 from amqpy.core.ports import Client, Origin
 from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.routing import Route
@@ -33,12 +33,12 @@ from amqpy.errors import (
 from amqpy.wire.content import (
     IMMEDIATE,
     MANDATORY,
-    PLAIN_HEADER_MAX,
     ContentWriter,
     confirm_frame,
     split_address,
 )
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method, undecodable
+from amqpy.wire.scan import MULTIPLE, Acks, Run, judge
 from amqpy.wire.values import text
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ ACK_METHOD = AMQP_0_9_1.id_of(Basic.Ack)
 """Class and method id, which are the same in every version of AMQP."""
 
 NO_ROUTE: Final = 312
-HEADERS_MAX: Final = 1000
-"""Valid content headers that are remembered per connection."""
+KINDS_MAX: Final = 1000
+"""Verdicts on content headers that are remembered per connection; applications send a handful."""
 
 Handler = Callable[["ChannelSession", Any], None]
 HANDLERS: dict[type[Method], Handler] = {}
@@ -103,8 +103,8 @@ class Channels(dict[int, "ChannelSession"]):
         """Those that can take a whole message or an ack without further checks; none during an alarm."""
         self.confirming: list[ChannelSession] = []
         """Those that published in this turn and use publisher confirms."""
-        self.known_headers: dict[bytes, type[Message]] = {}
-        """Valid content headers, and the class of message for each."""
+        self.plain_kinds: dict[int, type[Message] | None] = {}
+        """The class of the messages whose content headers have this verdict; None if each must be looked at."""
 
 
 class ChannelSession:
@@ -138,7 +138,7 @@ class ChannelSession:
         """True from our channel.close until close-ok: anything else from the client is ignored."""
         self._content: Content | None = None
         vhost.begin_channel(self)
-        self._known_headers = connection.channels.known_headers
+        self._plain_kinds = connection.channels.plain_kinds
         self._user_id = None if connection.impersonates else connection.user_name
         """The only user's name that messages may have as user id; None if they may have any."""
 
@@ -268,28 +268,50 @@ class ChannelSession:
         self.allow_fast_path()
         if content.size > self.broker.max_message_size:
             self._check_size(content.size, content.payload)
-        self.publish(content.payload, content.header, content.body)
+        self.publish((content.payload, judge(content.header), [content.header], [content.body]))
 
     # --- publishing
 
-    def publish(self, payload: bytes, header: bytes, body: bytes) -> None:
-        """Publishes a message: the payloads of its method and content header frames, and its body."""
-        route = self.routes.get(payload)
-        special = None
+    def publish(self, run: Run) -> Run | None:
+        """Publishes messages. Returns those that are left where the client must wait first."""
+        payload, verdict, headers, bodies = run
         try:
-            if len(body) > self.broker.max_message_size:
-                self._check_size(len(body), payload)
-            if route is None:
-                route = self._find_route(payload)
-            kind = self._known_headers.get(header)
-            if kind is None:
-                kind, special = inspect(header, self.broker.profile, self._user_id, self.replies)
-                if special is None and len(header) <= PLAIN_HEADER_MAX:
-                    self._remember_header(header, kind)
+            kind = self._plain_kinds[verdict]
+        except KeyError:
+            kind = self._note_kind(verdict)
+        if kind is None or self.transaction is not None:
+            return self._publish_each(run)
+        route = self.routes.get(payload) or self._find_route(payload)
+        if route.targets is None or route.is_unroutable:
+            return self._publish_each(run)
+        count = len(bodies)
+        route.count += count
+        refused: Collection[int]
+        if count == 1:
+            refused = (0,) if route.deliver(kind(route.address, headers[0], bodies[0])) else ()
+        else:
+            refused = route.deliver_all([*map(kind, repeat(route.address), headers, bodies)])
+        self._count_published(count, refused)
+        return None
+
+    def _publish_each(self, run: Run) -> Run | None:
+        """`publish` where each message is looked at."""
+        payload, verdict, headers, bodies = run
+        fast = self.connection.channels.fast
+        for index, (header, body) in enumerate(zip(headers, bodies, strict=True), 1):
+            self._publish_one(payload, verdict, header, body)
+            if index < len(bodies) and self.number not in fast:
+                return payload, verdict, headers[index:], bodies[index:]
+        return None
+
+    def _publish_one(self, payload: bytes, verdict: int, header: bytes, body: bytes) -> None:
+        if len(body) > self.broker.max_message_size:
+            self._check_size(len(body), payload)
+        route = self.routes.get(payload) or self._find_route(payload)
+        try:
+            kind, special = inspect(header, verdict, self.broker.profile, self._user_id, self.replies)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
-        except (IndexError, ValueError):
-            raise _in_publish(undecodable(payload)) from None
         if special is None and route.targets is not None and self.transaction is None:
             route.count += 1
             if route.is_unroutable:
@@ -297,7 +319,10 @@ class ChannelSession:
             else:
                 refused = route.deliver(kind(route.address, header, body))
         else:
-            message = self._message(route, kind, header, body, special)
+            if special is None:
+                message = kind(route.address, header, body)
+            else:
+                message = special.message(kind, route.address, body, self.broker.scheduler.now_ms)
             targets = targets_of(self.vhost, route, message, self.origin)
             if self.transaction is not None:
                 self.transaction.publish(route.exchange, targets, message, route.mandatory)
@@ -311,45 +336,46 @@ class ChannelSession:
             refused = deliver(targets, message)
             if is_unroutable:
                 self.on_unroutable(message, mandatory=route.mandatory)
+        self._count_published(1, (0,) if refused else ())
+
+    def _count_published(self, count: int, refused: Collection[int]) -> None:
+        """Counts published messages, of which some were refused: their indices."""
         confirms = self.confirms
         if confirms is None:
-            self.published += 1
-        else:
-            if not confirms.pending:
-                self.connection.channels.confirming.append(self)
-            confirms.last_tag += 1
-            if refused:
-                confirms.nack(confirms.last_tag)
+            self.published += count
+            return
+        if not confirms.pending:
+            self.connection.channels.confirming.append(self)
+        first = confirms.last_tag + 1
+        confirms.last_tag += count
+        for index in refused:
+            confirms.nack(first + index)
+
+    def _note_kind(self, verdict: int) -> type[Message] | None:
+        """Remembers the class of the messages with this verdict, or None if each must be looked at."""
+        kinds = self._plain_kinds
+        if len(kinds) >= KINDS_MAX:
+            kinds.clear()
+        may_be_too_large = self.broker.max_message_size < self.connection.terms.frame_max
+        kind = kinds[verdict] = None if may_be_too_large else plain_kind(verdict, self.broker.profile)
+        return kind
 
     def _find_route(self, payload: bytes) -> Route:
-        """The route of a basic.publish, from now on a remembered one. Raises what refuses it, and IndexError or
-        ValueError for a payload that cannot be decoded."""
-        raw_exchange, raw_key = split_address(payload[6:-1])
-        bits = payload[-1]
-        if bits & IMMEDIATE:
-            raise _immediate_unimplemented()
-        user_name, router = self.connection.user_name, self.vhost.router
-        mandatory = bool(bits & MANDATORY)
-        route = find_route(self.connection, self.vhost, text(raw_exchange), text(raw_key), mandatory=mandatory)
-        router.remember(user_name, payload, route)
+        """The route of a basic.publish, from now on a remembered one. Raises the fault that refuses it."""
+        try:
+            raw_exchange, raw_key = split_address(payload[6:-1])
+            bits = payload[-1]
+            if bits & IMMEDIATE:
+                raise _immediate_unimplemented()
+            exchange, routing_key = text(raw_exchange), text(raw_key)
+            mandatory = bool(bits & MANDATORY)
+            route = find_route(self.connection, self.vhost, exchange, routing_key, mandatory=mandatory)
+        except AmqpFault as fault:
+            raise _in_publish(fault) from None
+        except (IndexError, ValueError):
+            raise _in_publish(undecodable(payload)) from None
+        self.vhost.router.remember(self.connection.user_name, payload, route)
         return route
-
-    def _message(
-        self, route: Route, kind: type[Message], header: bytes, body: bytes, special: Special | None
-    ) -> Message:
-        if special is None:
-            return kind(route.address, header, body)
-        expires_at_ms = None if special.ttl_ms is None else self.broker.scheduler.now_ms + special.ttl_ms
-        if not special.more_keys:
-            return kind(route.address, special.header, body, expires_at_ms)
-        return AnnotatedMessage(
-            route.address,
-            special.header,
-            body,
-            expires_at_ms,
-            persistent=kind.persistent,
-            more_keys=special.more_keys,
-        )
 
     def _publish_unroutable(self, route: Route, kind: type[Message], header: bytes, body: bytes) -> object:
         """Publishes a message that no queue takes, but perhaps a client that waits for replies."""
@@ -401,23 +427,21 @@ class ChannelSession:
         limit = self.broker.max_message_size
         raise _in_publish(PreconditionFailed(f"message size {size} is larger than configured max size {limit}"))
 
-    def _remember_header(self, header: bytes, kind: type[Message]) -> None:
-        known = self._known_headers
-        if len(known) >= HEADERS_MAX:
-            known.clear()
-        known[header] = kind
-
     # --- acknowledgements
 
-    def on_ack(self, tag: int, multiple: bool) -> None:
+    def on_acks(self, acks: Acks) -> None:
         """Takes basic.ack, which like basic.publish comes once per message and so is decoded elsewhere."""
+        tags, bits = acks
+        multiple = bits & MULTIPLE != 0
         try:
             if self.transaction is not None:
-                self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
+                for tag in tags:
+                    self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
             elif multiple:
+                (tag,) = tags
                 self.broker.acknowledge(self.unacked.take_many(tag, multiple), by_consumer=len(self.consumers) > 1)
             else:
-                self.broker.acknowledge_one(self.unacked.take_one(tag))
+                self.broker.acknowledge_each(self.unacked, tags)
         except AmqpFault as fault:
             fault.method_id = ACK_METHOD
             raise

@@ -26,7 +26,7 @@ from amqpy.core.ports import Verb
 from amqpy.core.statistics import Counts
 from amqpy.core.users import Authenticator, Credentials, User, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
-from amqpy.wire.frames import FrameReader
+from amqpy.wire.frame_reader import FrameReader
 from amqpy.wire.methods import Channel, Connection, Method
 from amqpy.wire.outbox import Outbox
 
@@ -68,11 +68,11 @@ class AmqpClient:
         self.impersonates = False
         self.vhost: Vhost | None = None
         """The vhost that it has entered and not left."""
-        self.reader = FrameReader(broker.frame_max_floor)
         self.outbox = Outbox(wake, broker.resources.unsent_limit)
         self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
         self.heartbeat = Heartbeat(0)
         self.channels = Channels()
+        self.reader = FrameReader(broker.frame_max_floor, self.channels.fast)
         self.block = ConnectionBlock(self.reader, self.outbox, self.channels, self.terms, broker.alarms, read_on)
 
     # --- core.ports.Client

@@ -8,7 +8,6 @@ Rules for changes:
 Source: AMQP 0-9-1 section 2.2; `rabbit_reader`, `rabbit_heartbeat`.
 """
 
-import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +33,8 @@ from amqpy.errors import (
     NotAllowed,
     UnexpectedFrame,
 )
-from amqpy.wire.frames import ACK, ACK_ID, BODY, HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD, PUBLISH, Frame
+from amqpy.wire.frame_reader import ACK, PUBLISH, Frame, split
+from amqpy.wire.frames import HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
 from amqpy.wire.methods import Channel, Connection
 from amqpy.wire.outbox import HIGH
 
@@ -107,18 +107,21 @@ class ConnectionSession(AmqpClient):
         if durable_replies.journal is not None:
             durable_replies.begin()
         try:
-            for kind, number, payload, header, body in frames:
+            for kind, number, payload in frames:
                 channel = fast_channels.get(number)
                 try:
                     if channel is not None and kind == PUBLISH:
-                        channel.publish(payload, header, body)
+                        rest = channel.publish(payload)
+                        if rest is not None:
+                            self.block.put_back([(PUBLISH, number, rest)])
+                            break
                     elif channel is not None and kind == ACK:
-                        channel.on_ack(payload, header & 1 != 0)
+                        channel.on_acks(payload)
                     elif self.block.is_blocked:
-                        self.block.put_back((kind, number, payload, header, body))
+                        self.block.put_back([(kind, number, payload)])
                         break
                     else:
-                        self._on_other_frame(kind, number, payload, header, body)
+                        self._on_other_frame(kind, number, payload)
                         if self.is_closed:
                             return
                         if self.outbox.overfull:
@@ -164,18 +167,15 @@ class ConnectionSession(AmqpClient):
         self.state = State.STARTING
         return rest
 
-    def _on_other_frame(self, kind: int, number: int, payload: Any, header: Any, body: bytes) -> None:  # noqa: ANN401
-        """Processes any frame but a message or an ack on a fast channel; those are split into their frames again."""
-        if kind == PUBLISH:
-            self._on_other_frame(METHOD, number, payload, b"", b"")
-            self._on_other_frame(HEADER, number, header, b"", b"")
-            if body and self.block.is_blocked:
-                self.block.put_back((BODY, number, body, b"", b""))
-            elif body:
-                self._on_other_frame(BODY, number, body, b"", b"")
+    def _on_other_frame(self, kind: int, number: int, payload: Any) -> None:  # noqa: ANN401
+        """Processes any frame but messages or acks on a fast channel; those are split into their frames again."""
+        if kind in {PUBLISH, ACK}:
+            frames = split(kind, number, payload)
+            for frame in frames:
+                self._on_other_frame(*frame)
+                if self.block.is_blocked:
+                    self.block.put_back(frames)
             return
-        if kind == ACK:
-            kind, payload = METHOD, ACK_ID + struct.pack(">QB", payload, header)
         stopping = self.state in {State.CLOSING, State.CLOSED}
         if (self.state is State.RUNNING or (number == 0 and not stopping)) and not is_frame(kind, payload):
             raise unknown(kind, payload)

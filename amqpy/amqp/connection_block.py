@@ -17,12 +17,12 @@ Source: `rabbit_reader`: `publish_received`, `maybe_block`, `control_throttle`, 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from amqpy.amqp.channel import Channels
 from amqpy.amqp.terms import Terms
 from amqpy.core.alarms import Alarms
-from amqpy.wire.frames import Frame, FrameReader
+from amqpy.wire.frame_reader import Frame, FrameReader
 from amqpy.wire.methods import Connection
 from amqpy.wire.outbox import Outbox
 
@@ -60,7 +60,7 @@ class ConnectionBlock:
         """True if the client was sent connection.blocked, or would have been."""
         self.has_backlog = False
         """True while input must be queued here instead of processed."""
-        self._next: Frame | None = None
+        self._put_back: deque[Frame] = deque()
         self._frames: Iterator[Frame] = iter(())
         self._chunks: deque[bytes] = deque()
 
@@ -155,9 +155,9 @@ class ConnectionBlock:
         if frames is not self:
             self._frames = frames
 
-    def put_back(self, frame: Frame) -> None:
-        """Puts back a frame, to be processed first."""
-        self._next = frame
+    def put_back(self, frames: Iterable[Frame]) -> None:
+        """Puts back frames, to be processed first."""
+        self._put_back.extendleft(reversed(list(frames)))
 
     def hold(self, data: bytes) -> None:
         """Queues bytes, to be processed after everything else here."""
@@ -172,9 +172,8 @@ class ConnectionBlock:
         return self
 
     def __next__(self) -> Frame:
-        if self._next is not None:
-            frame, self._next = self._next, None
-            return frame
+        if self._put_back:
+            return self._put_back.popleft()
         while True:
             for frame in self._frames:
                 return frame

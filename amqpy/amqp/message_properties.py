@@ -6,16 +6,19 @@ Source: `rabbit_channel`: `check_user_id_header`, `check_expiration_header`, `ma
 from typing import Final, NamedTuple
 
 from amqpy.core.argument_validators import check_expiration
-from amqpy.core.message import Message, PersistentMessage
-from amqpy.core.queues.reply_to import ReplyQueue, name_reply_queue, wants_reply
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage
+from amqpy.core.queues.reply_to import ReplyQueue, name_reply_queue
 from amqpy.core.sender_selected import take_copies
 from amqpy.errors import PreconditionFailed, SyntaxFault
 from amqpy.profile import Profile
-from amqpy.wire.properties import EXPIRATION_FLAG, REPLY_TO_FLAG, USER_ID_FLAG, decode_properties
-from amqpy.wire.scan import COPIES, MALFORMED, delivery_mode_of, judge
+from amqpy.wire.properties import EXPIRATION_FLAG, USER_ID_FLAG, decode_properties
+from amqpy.wire.scan import ASKS, COPIES, MALFORMED, delivery_mode_of
 
 PERSISTENT: Final = 2
 """The delivery mode of persistent messages."""
+
+NOT_PLAIN: Final = COPIES | ASKS | USER_ID_FLAG | EXPIRATION_FLAG
+"""Any of this in a verdict, as in MALFORMED: something in the properties concerns the broker."""
 
 
 class Special(NamedTuple):
@@ -25,19 +28,34 @@ class Special(NamedTuple):
     more_keys: tuple[str, ...]
     ttl_ms: int | None
 
+    def message(self, kind: type[Message], address: bytes, body: bytes, now_ms: int) -> Message:
+        """The message with these parts."""
+        expires_at_ms = None if self.ttl_ms is None else now_ms + self.ttl_ms
+        if not self.more_keys:
+            return kind(address, self.header, body, expires_at_ms)
+        return AnnotatedMessage(
+            address, self.header, body, expires_at_ms, persistent=kind.persistent, more_keys=self.more_keys
+        )
+
+
+def plain_kind(verdict: int, profile: Profile) -> type[Message] | None:
+    """The class of the messages whose content headers have this verdict. None if `inspect` must look at each."""
+    if verdict & NOT_PLAIN or not _is_known_mode(delivery_mode_of(verdict), profile):
+        return None
+    return PersistentMessage if delivery_mode_of(verdict) == PERSISTENT else Message
+
 
 def inspect(
-    header: bytes, profile: Profile, user_name: str | None, replies: ReplyQueue | None
+    header: bytes, verdict: int, profile: Profile, user_name: str | None, replies: ReplyQueue | None
 ) -> tuple[type[Message], Special | None]:
     """Checks the properties of a message, in RabbitMQ's order; `user_name` is the only one that may be in them, None if
     any may, `replies` the channel's reply queue, if it has one. Raises the fault that refuses them."""
-    verdict = judge(header)
     if verdict == MALFORMED:
         raise SyntaxFault("cannot decode the properties of basic.publish")
     delivery_mode = delivery_mode_of(verdict)
     more_keys: tuple[str, ...] = ()
     passed_on, ttl_ms = header, None
-    if verdict & REPLY_TO_FLAG and wants_reply(header):
+    if verdict & ASKS:
         if replies is None:
             raise PreconditionFailed("fast reply consumer does not exist")
         passed_on = name_reply_queue(header, replies)
@@ -46,7 +64,7 @@ def inspect(
         _check_user_id(user_name, decode_properties(header)["user_id"])
     if verdict & EXPIRATION_FLAG:
         ttl_ms = check_expiration(decode_properties(header)["expiration"])
-    if delivery_mode not in {None, 1, 2} and not profile.any_delivery_mode:
+    if not _is_known_mode(delivery_mode, profile):
         raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{delivery_mode}}}")
     if verdict & COPIES:
         more_keys, passed_on = take_copies(passed_on)
@@ -56,6 +74,10 @@ def inspect(
     if more_keys or passed_on is not header or ttl_ms is not None:
         return kind, Special(passed_on, more_keys, ttl_ms)
     return kind, None
+
+
+def _is_known_mode(delivery_mode: int | None, profile: Profile) -> bool:
+    return delivery_mode in {None, 1, 2} or profile.any_delivery_mode
 
 
 def _check_user_id(user_name: str | None, user_id: str) -> None:
