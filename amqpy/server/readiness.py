@@ -58,9 +58,12 @@ class Readiness:
             await busy_poll.until_asleep()
 
     def look(self) -> None:
-        """Has some of those heard who have spoken. The kernel names them by turns, so none is left out."""
+        """Has some of those heard who have spoken, and the rest the next time.
+
+        The kernel names them by turns, and last who has just begun. Those come first, before who never stops.
+        """
         watched = self._watched
-        for descriptor, _ in self._epoll.poll(0, SOCKETS_MAX):
+        for descriptor, _ in reversed(self._epoll.poll(0, SOCKETS_MAX)):
             # What one says can be the end of another, or its own.
             if (entry := watched.get(descriptor)) is not None:
                 hear, task = entry

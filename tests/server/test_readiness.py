@@ -1,8 +1,9 @@
 """One epoll for many sockets: who is heard, in what order, and who is not heard any more."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
-from itertools import pairwise
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from itertools import pairwise, permutations
 
 import pytest
 import trio
@@ -28,6 +29,7 @@ class Line:
         self.scope: trio.CancelScope
         self.has_ended = False
         self.heard: list[bytes] = []
+        self.on_hear: Callable[[], object] = bool
         self._hears = hears
         """After so many times it is over."""
 
@@ -38,6 +40,7 @@ class Line:
 
     def hear(self) -> bool:
         self.heard.append(self.ours.recv(1))
+        self.on_hear()
         return len(self.heard) < self._hears
 
     def close(self) -> None:
@@ -89,12 +92,12 @@ async def test_who_is_cancelled_is_not_heard_any_more(
 ) -> None:
     """Not even if the kernel has named it already, and though its task has not run yet."""
     lines += [Line(), Line()]
-    for line, other in zip(lines, reversed(lines), strict=True):
-        hear = line.hear
-        line.hear = lambda hear=hear, other=other: (other.scope.cancel(), hear())[1]  # type: ignore[method-assign, misc]
+    for line in lines:
         nursery.start_soon(line.watch, readiness)
         line.theirs.send(b"ab")
     await wait_all_tasks_blocked()
+    for line, other in permutations(lines):
+        line.on_hear = other.scope.cancel
     for _ in range(2):
         readiness.look()
     assert sorted(len(line.heard) for line in lines) == [0, 2]
@@ -108,11 +111,10 @@ async def test_who_ends_itself_is_not_heard_any_more(
 ) -> None:
     line = Line(hears=2 if goes_on else 1)
     lines.append(line)
-    hear = line.hear
-    line.hear = lambda: (line.scope.cancel(), hear())[1]  # type: ignore[method-assign]
     nursery.start_soon(line.watch, readiness)
     line.theirs.send(b"ab")
     await wait_all_tasks_blocked()
+    line.on_hear = line.scope.cancel
     for _ in range(2):
         readiness.look()
     await wait_all_tasks_blocked()
@@ -152,6 +154,26 @@ async def test_all_who_speak_have_their_turn(readiness: Readiness, lines: list[L
         readiness.look()
         assert sum(len(line.heard) for line in lines) == turns * SOCKETS_MAX
     assert {len(line.heard) for line in lines} == {1}
+
+
+async def test_who_has_just_begun_is_heard_before_who_never_stops(
+    readiness: Readiness, lines: list[Line], nursery: trio.Nursery
+) -> None:
+    order: list[str] = []
+    for name in ("flood", "other"):
+        line = Line()
+        line.on_hear = partial(order.append, name)
+        lines.append(line)
+        nursery.start_soon(line.watch, readiness)
+    await wait_all_tasks_blocked()
+    flood, other = lines
+    flood.theirs.send(bytes(100))
+    readiness.look()
+    for _ in range(3):
+        other.theirs.send(b"a")
+        readiness.look()
+        readiness.look()
+    assert order == ["flood", *["other", "flood", "flood"] * 3]
 
 
 async def test_everything_else_has_its_turn_as_well(
