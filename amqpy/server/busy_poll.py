@@ -7,9 +7,9 @@ before it goes to sleep. When they do not, it sleeps at once, and an idle broker
 after its delivery counts as an answer too, so a slow stream of acknowledged messages is paid for with processor time.
 The same idea as the kernel's halt polling.
 
-Each round is a checkpoint of Trio's, so every connection gets its turn. A round through the event loop takes longer
-than to ask one socket, though, so where a single peer has been speaking for a while, its connection asks for that
-peer's next words itself (`is_single_peer`), for a few turns in a row.
+Each round is a checkpoint of Trio's and a look at all sockets, so every connection gets its turn. A round through the
+event loop takes longer than to ask one socket, though, so where a single peer has been speaking for a while, its
+connection asks for that peer's next words itself (`is_single_peer`), for a few turns in a row.
 """
 
 import os

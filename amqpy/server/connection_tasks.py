@@ -1,6 +1,7 @@
 """One connection's tasks: a reader that feeds the session, and a writer for what the kernel does not take at once.
 
-    reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends
+    reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends;
+              sleeps while `readiness` does that for it
     writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
     asker     authenticator → reactor.answer              only while a login waits for one; stops with the reader
 
