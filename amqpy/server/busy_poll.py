@@ -7,12 +7,13 @@ before it goes to sleep. When they do not, it sleeps at once, and an idle broker
 after its delivery counts as an answer too, so a slow stream of acknowledged messages is paid for with processor time.
 The same idea as the kernel's halt polling.
 
-Each round is a checkpoint of Trio's, so every connection gets its turn. A round through the event loop takes longer
-than to ask one socket, though, so where a single peer has been speaking for a while, its connection asks for that
-peer's next words itself (`is_single_peer`), for a few turns in a row.
+Each round is a checkpoint of Trio's and a look at all sockets, so every connection gets its turn. A round through the
+event loop takes longer than to ask one socket, though, so where a single peer has been speaking for a while, its
+connection asks for that peer's next words itself (`is_single_peer`), for a few turns in a row.
 """
 
 import os
+from collections.abc import Callable
 
 import trio
 
@@ -37,6 +38,7 @@ class BusyPoll:
         self._turns = 0
         self._in_a_row = 0
         self._lively = trio.Event()
+        self._awake = trio.lowlevel.ParkingLot()
 
     def note(self, speaker: object) -> None:
         now = trio.current_time()
@@ -57,13 +59,21 @@ class BusyPoll:
         if speaker is self._speaker:
             self._speaker = None
 
-    async def run(self) -> None:
-        """Stays awake when it is worth it, until cancelled."""
+    async def run(self, look: Callable[[], object] | None = None) -> None:
+        """Stays awake when it is worth it, until cancelled, and looks each time around."""
         while True:
             await self._lively.wait()
             rounds = 0
             while rounds < ROUNDS:
                 turns = self._turns
                 await trio.lowlevel.checkpoint()
+                if look is not None:
+                    look()
                 rounds = rounds + 1 if turns == self._turns else 0
             self._lively = trio.Event()
+            self._awake.unpark_all()
+
+    async def until_asleep(self) -> None:
+        """Waits while it stays awake; no checkpoint if it does not."""
+        if self._lively.is_set():
+            await self._awake.park()

@@ -1,6 +1,7 @@
 """One connection's tasks: a reader that feeds the session, and a writer for what the kernel does not take at once.
 
-    reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends
+    reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends;
+              sleeps while `readiness` does that for it
     writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
     asker     authenticator → reactor.answer              only while a login waits for one; stops with the reader
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from amqpy.server.busy_poll import BusyPoll
     from amqpy.server.flusher import Flusher
     from amqpy.server.logins import Logins
+    from amqpy.server.readiness import Readiness
     from amqpy.server.session import Session
     from amqpy.server.transport import Transport
 
@@ -68,6 +70,7 @@ class Turns(Protocol):
     busy_poll: "BusyPoll"
     flusher: "Flusher | None"
     logins: "Logins"
+    readiness: "Readiness | None"
     to_flush: "list[ConnectionTasks]"
     opened: "deque[ConnectionTasks]"
 
@@ -95,6 +98,8 @@ class ConnectionTasks:
         self.outbox = self.session.outbox
         self.armed_at_ms: int | None = None
         """The deadline the reactor has for this connection."""
+        self.heard_at = trio.current_time()
+        """The time of the last bytes from the peer."""
         self._reactor = reactor
         self._transport = transport
         self._rest: list[bytes | memoryview] = []
@@ -103,8 +108,6 @@ class ConnectionTasks:
         self._ending = False
         self._resume_at = -1
         """Bytes in the outbox at which the consumers get their turn again; -1 if they need not."""
-        self._heard_at = trio.current_time()
-        """The time of the last bytes from the peer."""
         self._write = trio.Event()
         self._reading = trio.CancelScope()
         self._holding = trio.CancelScope()
@@ -149,17 +152,40 @@ class ConnectionTasks:
                 elif state is InputState.STORING and self._reactor.is_store_behind:
                     if not await self._wait_until_stored():
                         return
-                else:
-                    data = await self._transport.receive_some(self._receive_size)
-                    if not data:
-                        return
-                    self._heard_at = trio.current_time()
-                    self._reactor.turn(self, data)
-                    if len(data) == self._receive_size:
-                        self._adapt(trio.current_time() - self._heard_at)
-                    self._read_on(len(data))
+                elif not await self._listen():
+                    return
         except trio.BrokenResourceError:
             self._broken = True
+
+    async def _listen(self) -> bool:
+        """Hears what the peer says next, and more until it has to wait; False if it is gone."""
+        readiness, descriptor = self._reactor.readiness, self._transport.descriptor
+        if readiness is not None and descriptor is not None:
+            await readiness.watch(descriptor, self._hear_now)
+        elif data := await self._transport.receive_some(self._receive_size):
+            self._hear(data)
+        else:
+            return False
+        return True
+
+    def _hear_now(self) -> bool:
+        """Hears what has arrived; False if the peer has to wait now. Stops the reader if it is gone."""
+        try:
+            data = self._transport.receive_nowait(self._receive_size)
+            if data:
+                self._hear(data)
+            elif data is not None:
+                self.stop()
+        except trio.BrokenResourceError:
+            self._break()
+        state = self.session.input_state
+        return state is InputState.READ or (state is InputState.STORING and not self._reactor.is_store_behind)
+
+    def _hear(self, data: bytes) -> None:
+        self._reactor.turn(self, data)
+        if len(data) == self._receive_size:
+            self._adapt(trio.current_time() - self.heard_at)
+        self._read_on(len(data))
 
     def _adapt(self, seconds: float) -> None:
         """Takes more or less from now on, after a turn with as much as was asked for."""
@@ -200,7 +226,6 @@ class ConnectionTasks:
                 data = await self._transport.receive_some(room)
                 if not data:
                     return False
-                self._heard_at = trio.current_time()
                 room -= len(data)
                 self._reactor.turn(self, data)
         return True
@@ -296,10 +321,10 @@ class ConnectionTasks:
         BrokenResourceError, also when there was no sign of it for too long, and too much waits for it."""
         since = trio.current_time()
         while True:
-            until = max(since, self._heard_at) + STALL_S
+            until = max(since, self.heard_at) + STALL_S
             with trio.move_on_at(until):
                 return await self._transport.send_some(buffers)
-            if self._heard_at + STALL_S <= until:
+            if self.heard_at + STALL_S <= until:
                 if self.outbox.size >= self.outbox.limit.share:
                     self._give_up()
                 since = until

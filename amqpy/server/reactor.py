@@ -26,6 +26,7 @@ from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.flusher import Flusher
 from amqpy.server.logins import Logins
+from amqpy.server.readiness import Readiness, open_readiness
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import Transport
 from amqpy.store.store import Store, StoreError
@@ -61,6 +62,8 @@ class Reactor:
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
         self.logins = Logins()
+        self.readiness: Readiness | None = None
+        """Watches the sockets while `run` runs; None where there is no epoll."""
         self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
         self._earlier = trio.Event()
         self._sleeping_until_ms: int | None = None
@@ -107,7 +110,8 @@ class Reactor:
 
     def turn(self, connection: ConnectionTasks, data: bytes) -> None:
         """Bytes of a peer."""
-        self._turn(connection, connection.session.receive, data, now_ms())
+        connection.heard_at = now = trio.current_time()
+        self._turn(connection, connection.session.receive, data, in_ms(now))
 
     def resume(self, connection: ConnectionTasks) -> None:
         """A peer reads again."""
@@ -251,14 +255,19 @@ class Reactor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
-        async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
-            own.start_soon(self.busy_poll.run)
-            if self.flusher is not None:
-                own.start_soon(self.flusher.run)
-                own.start_soon(self.flusher.run_ahead)
-                self.flusher.note()
-            task_status.started()
-            await self._run_deadlines()
+        with open_readiness() as self.readiness:
+            async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
+                if self.readiness is None:
+                    own.start_soon(self.busy_poll.run)
+                else:
+                    own.start_soon(self.readiness.run, self.busy_poll)
+                    own.start_soon(self.busy_poll.run, self.readiness.look)
+                if self.flusher is not None:
+                    own.start_soon(self.flusher.run)
+                    own.start_soon(self.flusher.run_ahead)
+                    self.flusher.note()
+                task_status.started()
+                await self._run_deadlines()
 
     async def _run_deadlines(self) -> None:
         while True:
@@ -330,5 +339,9 @@ class Reactor:
 
 def now_ms() -> int:
     """The time of the event loop."""
+    return in_ms(trio.current_time())
+
+
+def in_ms(seconds: float) -> int:
     # Rounded, not cut: 1.001 s are 1000.9… ms, and a deadline must be due when its time has come.
-    return round(trio.current_time() * 1000)
+    return round(seconds * 1000)

@@ -24,6 +24,10 @@ FINISH_SIZE = 256 * 1024
 class Transport(Protocol):
     """Both directions of a connection. All but `close` raise trio.BrokenResourceError when it is broken."""
 
+    @property
+    def descriptor(self) -> int | None:
+        """The one that is readable when `receive_nowait` has something; None if that takes more to tell."""
+
     def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Sends what there is room for; returns the number of bytes, 0 without room. Raises BrokenResourceError."""
 
@@ -33,11 +37,11 @@ class Transport(Protocol):
     async def receive_some(self, max_bytes: int) -> bytes:
         """The next bytes, empty at the end. Always a checkpoint."""
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
-        """Receives what has arrived already, perhaps nothing."""
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """Receives what has arrived already: empty at the end, None if there is nothing."""
 
-    def receive_within(self, seconds: float) -> bytes:
-        """Receives what arrives within `seconds`, perhaps nothing, by polling."""
+    def receive_within(self, seconds: float) -> bytes | None:
+        """The same for what arrives within `seconds`, by polling."""
 
     async def finish(self) -> None:
         """Waits until the peer has read all that was sent, as far as that can be told."""
@@ -55,6 +59,7 @@ class SocketTransport:
             # Trio's listener lets the kernel hold 16 KiB that are not on the wire yet: good for those who would rather
             # change their mind late. We have nothing to change, and every refusal costs a turn of the event loop.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 0)
+        self.descriptor = sock.fileno()
         self._socket = sock
         self._likely_more = False
 
@@ -75,40 +80,32 @@ class SocketTransport:
         return self.send_nowait(buffers)
 
     async def receive_some(self, max_bytes: int) -> bytes:
-        """A large buffer is allocated only after a small one was filled: for the many short messages of a quiet peer it
-        would cost more than the rest of the call. A filled buffer also means that there is probably more, so the
-        kernel is asked at once instead of waiting to be told.
-        """
-        size = min(max_bytes, RECEIVE_SIZE)
+        """A filled buffer means that there is probably more, so the kernel is asked at once instead of waiting to be
+        told."""
         if self._likely_more:
-            size = max_bytes
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(self._socket)
-        while True:
-            try:
-                data = self._socket.recv(size)
-            except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._socket)
-            except OSError as error:
-                raise trio.BrokenResourceError(str(error)) from error
-            else:
-                self._likely_more = len(data) >= RECEIVE_SIZE
-                return data
+        while (data := self.receive_nowait(max_bytes)) is None:
+            await trio.lowlevel.wait_readable(self._socket)
+        return data
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """A large buffer is allocated only after a small one was filled: for the many short messages of a quiet peer it
+        would cost more than the rest of the call."""
         try:
-            return self._socket.recv(max_bytes)
+            data = self._socket.recv(max_bytes if self._likely_more else min(max_bytes, RECEIVE_SIZE))
         except BlockingIOError:
-            return b""
+            return None
         except OSError as error:
             raise trio.BrokenResourceError(str(error)) from error
-
-    def receive_within(self, seconds: float) -> bytes:
-        until = time.perf_counter() + seconds
-        while not (data := self.receive_nowait(RECEIVE_SIZE)) and time.perf_counter() < until:
-            pass
         self._likely_more = len(data) >= RECEIVE_SIZE
+        return data
+
+    def receive_within(self, seconds: float) -> bytes | None:
+        until = time.perf_counter() + seconds
+        while (data := self.receive_nowait(RECEIVE_SIZE)) is None and time.perf_counter() < until:
+            pass
         return data
 
     async def finish(self) -> None:

@@ -8,15 +8,29 @@ from trio.testing import MockClock
 
 from amqpy.config import Config
 from amqpy.core.durability.journal import Batch
+from amqpy.server import readiness
 from amqpy.server.flusher import Flusher
 
-from .peer import Server
+from .peer import Joint, Server, by_socket, in_memory
 from .stored_harness import Disk, StoredServer
 
 
 @pytest.fixture
-async def server(autojump_clock: MockClock, nursery: trio.Nursery) -> AsyncIterator[Server]:
+def joint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Joint:
+    """Joins peers with servers: in memory, but for those tests that are `on_sockets_too`."""
+    kind = getattr(request, "param", "memory")
+    if kind == "memory":
+        return in_memory
+    if kind == "epoll" and not readiness.HAS_EPOLL:
+        pytest.skip("this system has no epoll")
+    monkeypatch.setattr(readiness, "HAS_EPOLL", kind == "epoll")
+    return by_socket
+
+
+@pytest.fixture
+async def server(autojump_clock: MockClock, nursery: trio.Nursery, joint: Joint) -> AsyncIterator[Server]:
     server = Server(Config(cluster_name="rabbit@test", strict=True))
+    server.joint = joint
     await nursery.start(server.reactor.run)
     yield server
     await server.hang_up()
@@ -42,8 +56,11 @@ async def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-async def stored(autojump_clock: MockClock, nursery: trio.Nursery, disk: Disk) -> AsyncIterator[StoredServer]:
+async def stored(
+    autojump_clock: MockClock, nursery: trio.Nursery, disk: Disk, joint: Joint
+) -> AsyncIterator[StoredServer]:
     server = StoredServer(disk)
+    server.joint = joint
     await nursery.start(server.reactor.run)
     yield server
     await disk.speed_up()

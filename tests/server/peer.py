@@ -5,10 +5,12 @@ time and is exact. A test asks for that with the fixture `server`.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+import pytest
 import trio
 from pamqp.base import Frame as Method
 from pamqp.commands import Channel, Connection
@@ -20,7 +22,7 @@ from amqpy.config import Config
 from amqpy.core.durability.journal import Journal
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.reactor import Reactor
-from amqpy.server.transport import Transport
+from amqpy.server.transport import SocketTransport, Transport
 from tests.amqp.client import (
     HEADER,
     Received,
@@ -35,6 +37,11 @@ from tests.amqp.client import (
 )
 
 LOG = logging.getLogger("amqpy.tests")
+SOCKETS = ["epoll", "tasks"]
+"""One epoll for all sockets, and each waited for by its own task."""
+
+on_sockets_too = pytest.mark.parametrize("joint", ["memory", *SOCKETS], indirect=True)
+
 DEADLINE_S = 1000
 """Virtual seconds in which an answer must come."""
 
@@ -113,6 +120,8 @@ def session_of(connection: ConnectionTasks) -> ConnectionSession:
 class MemoryTransport:
     """A stream of Trio's for tests as a `Transport`: all that is sent has to wait for the writer task."""
 
+    descriptor = None
+
     def __init__(self, stream: trio.StapledStream[Any, Any]) -> None:
         self._stream = stream
 
@@ -128,11 +137,11 @@ class MemoryTransport:
     async def receive_some(self, max_bytes: int) -> bytes:
         return bytes(await self._stream.receive_some(max_bytes))
 
-    def receive_nowait(self, max_bytes: int) -> bytes:
-        return b""
+    def receive_nowait(self, max_bytes: int) -> None:
+        return None
 
-    def receive_within(self, seconds: float) -> bytes:
-        return b""
+    def receive_within(self, seconds: float) -> None:
+        return None
 
     async def finish(self) -> None:
         """What was sent is there."""
@@ -142,8 +151,30 @@ class MemoryTransport:
         self._stream.receive_stream.close()
 
 
+Joint: TypeAlias = Callable[[], tuple[Transport, trio.abc.Stream]]
+"""Makes the two ends of a connection: ours and the peer's."""
+
+
+def in_memory() -> tuple[Transport, trio.abc.Stream]:
+    ours, theirs = memory_stream_pair()
+    return MemoryTransport(ours), theirs
+
+
+def in_lockstep() -> tuple[Transport, trio.abc.Stream]:
+    ours, theirs = lockstep_stream_pair()
+    return MemoryTransport(ours), theirs
+
+
+def by_socket() -> tuple[Transport, trio.abc.Stream]:
+    """What is sent is there at once, so virtual time is as exact as with streams in memory."""
+    ours, theirs = socket.socketpair()
+    return SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+
+
 class Server:
     """A reactor and its peers."""
+
+    joint: Joint = staticmethod(in_memory)
 
     def __init__(self, config: Config, journal: Journal | None = None) -> None:
         self.broker = make_broker(config, journal)
@@ -154,10 +185,10 @@ class Server:
 
     def connect(self, *, lockstep: bool = False) -> Peer:
         """A new peer. In lockstep, what either side sends has to be read before it can send more."""
-        ours, theirs = lockstep_stream_pair() if lockstep else memory_stream_pair()
-        peer = Peer(theirs)
+        transport, stream = in_lockstep() if lockstep else self.joint()
+        peer = Peer(stream)
         self.peers.append(peer)
-        self.accept(MemoryTransport(ours), f"peer {len(self.peers)}")
+        self.accept(transport, f"peer {len(self.peers)}")
         return peer
 
     def accept(self, transport: Transport, name: str) -> None:

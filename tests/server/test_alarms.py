@@ -12,7 +12,7 @@ from amqpy.server.resource_monitor import MachineGauge, cgroup_limits, monitor_r
 from amqpy.wire.outbox import HIGH
 from tests.amqp.client import method_frame, publish_frames
 
-from .peer import Peer, Server
+from .peer import Peer, Server, on_sockets_too
 
 GB = 10**9
 AWARE = {"connection.blocked": True}
@@ -31,6 +31,7 @@ def alarm(server: Server, *, on: bool) -> None:
     server.reactor.administer(lambda: (alarms.set if on else alarms.clear)("memory"))
 
 
+@on_sockets_too
 async def test_a_publisher_is_not_read_until_the_alarm_is_over(autojump_clock: MockClock, server: Server) -> None:
     peer = await publisher(server)
     alarm(server, on=True)
@@ -60,6 +61,7 @@ async def test_no_more_is_taken_than_tells_of_the_end(autojump_clock: MockClock,
     alarm(server, on=False)
 
 
+@on_sockets_too
 async def test_a_blocked_publisher_that_vanishes_is_noticed(autojump_clock: MockClock, server: Server) -> None:
     peer = await publisher(server)
     await peer.ask(Queue.Declare(queue="mine", exclusive=True))
@@ -90,6 +92,7 @@ async def test_an_alarm_ends_while_the_peer_does_not_read(autojump_clock: MockCl
     assert server.ready("q") == 1
 
 
+@on_sockets_too
 async def test_others_go_on(autojump_clock: MockClock, server: Server) -> None:
     peer, other = await publisher(server), await publisher(server)
     await other.ask(Basic.Consume(queue="q"))
@@ -102,6 +105,7 @@ async def test_others_go_on(autojump_clock: MockClock, server: Server) -> None:
     alarm(server, on=False)
 
 
+@on_sockets_too
 async def test_a_blocked_connection_may_be_silent_for_long(autojump_clock: MockClock, server: Server) -> None:
     peer = await publisher(server, heartbeat_s=10)
     alarm(server, on=True)

@@ -55,6 +55,23 @@ async def test_a_conversation_keeps_awake_for_a_while(mock_clock: MockClock) -> 
     assert ROUNDS <= await rounds_awake(busy_poll) <= ROUNDS + 4
 
 
+async def test_it_looks_around_and_says_when_it_falls_asleep(mock_clock: MockClock, nursery: trio.Nursery) -> None:
+    busy_poll, looks = BusyPoll(), []
+
+    def look() -> None:
+        looks.append(trio.current_time())
+        if len(looks) == 1:
+            busy_poll.note(PEER)
+
+    await busy_poll.until_asleep()
+    await speak(busy_poll, mock_clock, PEER, OTHER, gap_s=GAP_MAX_S / 2)
+    nursery.start_soon(busy_poll.run, look)
+    await busy_poll.until_asleep()
+    assert len(looks) == ROUNDS + 1
+    await wait_all_tasks_blocked()
+    assert len(looks) == ROUNDS + 1
+
+
 async def test_longer_gaps_do_not(mock_clock: MockClock) -> None:
     busy_poll = BusyPoll()
     await speak(busy_poll, mock_clock, PEER, OTHER, PEER, gap_s=GAP_MAX_S * 2)

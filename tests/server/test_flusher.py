@@ -13,7 +13,7 @@ from amqpy.server.transport import SocketTransport
 from amqpy.store.store import StoreFull
 from tests.amqp.client import publish_frames
 
-from .peer import Peer
+from .peer import Peer, on_sockets_too
 from .stored_harness import SOON_S, Disk, StoredServer, acked, publish, publisher_of, says_nothing
 
 # --- syncs
@@ -96,6 +96,7 @@ async def test_an_idle_broker_writes_nothing(autojump_clock: MockClock, stored: 
 # --- a disk that does not keep up
 
 
+@on_sockets_too
 @pytest.mark.parametrize("delivery_mode", [2, 1])
 async def test_who_publishes_too_fast_is_not_read(
     autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch, delivery_mode: int
@@ -130,6 +131,7 @@ async def test_who_publishes_too_fast_is_not_read(
     assert not connection.session.paused
 
 
+@on_sockets_too
 async def test_who_does_not_publish_is_read_although_the_disk_is_behind(
     autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +142,7 @@ async def test_who_does_not_publish_is_read_although_the_disk_is_behind(
     await other.ask(Basic.Qos(prefetch_count=2))
 
 
+@on_sockets_too
 async def test_who_goes_while_it_waits_for_the_disk_is_missed(
     autojump_clock: MockClock, stored: StoredServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from amqpy.config import Config
 from tests.amqp.client import HEADER, OPENING, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
-from .peer import MemoryTransport, Peer, Server, session_of
+from .peer import MemoryTransport, Peer, Server, on_sockets_too, session_of
 
 HANDSHAKE_TIMEOUT_S = Config().handshake_timeout_ms / 1000
 HEARTBEAT_S = 60
@@ -217,6 +217,7 @@ UNREADABLE = [ATTACKS[name][0] for name in ("bad frame end", "oversized frame")]
 """After these nothing can be read any more, and so no close-ok is waited for."""
 
 
+@on_sockets_too
 @pytest.mark.parametrize(("attack", "code"), ATTACKS.values(), ids=ATTACKS)
 async def test_madness_is_answered_with_its_code_and_harms_nobody(
     autojump_clock: MockClock, server: Server, attack: bytes, code: int
@@ -242,6 +243,7 @@ async def test_who_never_says_close_ok_is_dropped_all_the_same(autojump_clock: M
     assert trio.current_time() - began_at == pytest.approx(Config().close_timeout_ms / 1000)
 
 
+@on_sockets_too
 async def test_who_talks_on_after_a_close_is_dropped_at_the_same_time(
     autojump_clock: MockClock, server: Server
 ) -> None:
@@ -269,6 +271,7 @@ async def test_another_protocol_gets_our_header_and_the_end(
     await server.until_gone()
 
 
+@on_sockets_too
 async def test_a_thousand_connections_that_come_to_nothing(autojump_clock: MockClock, server: Server) -> None:
     witness = await server.opened()
     for number in range(1000):

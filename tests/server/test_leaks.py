@@ -25,7 +25,7 @@ from amqpy.core.queues.queue import Queue as CoreQueue
 from amqpy.server.connection_tasks import ConnectionTasks
 from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, raw_frame, start_ok
 
-from .peer import Peer, Server
+from .peer import Peer, Server, on_sockets_too
 
 OF_A_CONNECTION = (ConnectionTasks, ConnectionSession, ChannelSession, ConsumerTarget, Consumer, Message)
 
@@ -104,6 +104,7 @@ async def work(peer: Peer) -> None:
     await wait_all_tasks_blocked()
 
 
+@on_sockets_too
 @pytest.mark.parametrize("end", [close, vanish, fail, break_frames, fall_silent, stop_within_a_frame])
 async def test_a_connection_leaves_no_object(
     autojump_clock: MockClock, server: Server, no_collector: None, end: Ending
@@ -277,6 +278,7 @@ async def test_who_owed_messages_of_a_quorum_queue_leaves_no_object(
     assert living() == before
 
 
+@on_sockets_too
 async def test_messages_are_freed_when_they_are_done_with(
     autojump_clock: MockClock, server: Server, no_collector: None
 ) -> None:
@@ -311,6 +313,7 @@ async def test_messages_are_freed_when_they_are_purged(
     assert living()["Message"] == before
 
 
+@on_sockets_too
 async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: Server) -> None:
     def tasks() -> int:
         return trio.lowlevel.current_statistics().tasks_living
@@ -325,6 +328,7 @@ async def test_tasks_return_to_the_base_line(autojump_clock: MockClock, server: 
         assert tasks() == before
 
 
+@on_sockets_too
 async def test_a_stream_is_let_go(autojump_clock: MockClock, server: Server, no_collector: None) -> None:
     peer = await server.opened()
     (connection,) = server.reactor.connections

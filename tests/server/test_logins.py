@@ -18,7 +18,7 @@ from amqpy.server.connection_tasks import HELD_MAX, RECEIVE_MAX
 from amqpy.server.logins import LOGINS_MAX
 from tests.amqp.client import HEADER, OPENING, method_frame, start_ok
 
-from .peer import Peer, Server, session_of
+from .peer import Peer, Server, on_sockets_too, session_of
 
 HANDSHAKE_TIMEOUT_S = Config().handshake_timeout_ms / 1000
 ASKED_S = 2
@@ -79,6 +79,7 @@ async def start(server: Server, response: str = "\0guest\0guest", *, told: bool 
     return peer
 
 
+@on_sockets_too
 async def test_a_client_gets_in_when_the_directory_says_so(
     autojump_clock: MockClock, server: Server, directory: Directory
 ) -> None:
@@ -90,6 +91,7 @@ async def test_a_client_gets_in_when_the_directory_says_so(
     assert (directory.asked_count, directory.asked_now, directory.cancelled_count) == (1, 0, 0)
 
 
+@on_sockets_too
 async def test_nobody_else_waits_for_it(autojump_clock: MockClock, server: Server, directory: Directory) -> None:
     other = await server.opened()
     peer = await start(server)
@@ -100,6 +102,7 @@ async def test_nobody_else_waits_for_it(autojump_clock: MockClock, server: Serve
     assert trio.current_time() - began_at == pytest.approx(ASKED_S)
 
 
+@on_sockets_too
 async def test_what_comes_behind_a_login_is_heard_after_it(
     autojump_clock: MockClock, server: Server, directory: Directory
 ) -> None:
@@ -138,6 +141,7 @@ async def test_what_comes_behind_a_login_piles_up_at_the_peer(
         nursery.cancel_scope.cancel()
 
 
+@on_sockets_too
 async def test_a_refused_client_is_told_and_has_time_to_read_it(
     autojump_clock: MockClock, server: Server, directory: Directory
 ) -> None:
@@ -172,6 +176,7 @@ async def test_an_authenticator_that_fails_refuses(
     assert server.reactor.internal_errors == 0
 
 
+@on_sockets_too
 async def test_the_handshake_timeout_ends_the_wait(
     autojump_clock: MockClock, server: Server, directory: Directory
 ) -> None:
@@ -184,6 +189,7 @@ async def test_the_handshake_timeout_ends_the_wait(
     assert (directory.asked_now, directory.cancelled_count) == (0, 1)
 
 
+@on_sockets_too
 async def test_of_a_peer_that_is_gone_nobody_is_asked_any_more(
     autojump_clock: MockClock, server: Server, directory: Directory
 ) -> None:

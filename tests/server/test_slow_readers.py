@@ -15,7 +15,7 @@ from amqpy.server.connection_tasks import STALL_S, ConnectionTasks
 from amqpy.wire.outbox import HIGH, SEND_MAX
 from tests.amqp.client import HEADER, OPENING, Transcript, method_frame, names, publish_frames
 
-from .peer import MemoryTransport, Peer, Server, session_of
+from .peer import MemoryTransport, Peer, Server, on_sockets_too, session_of
 from .stored_harness import StoredServer, publish, publisher_of
 
 BODY = bytes(64 * 1024)
@@ -35,6 +35,7 @@ def link_of(server: Server, number: int) -> ConnectionTasks:
     return list(server.reactor.connections)[number]
 
 
+@on_sockets_too
 @pytest.mark.parametrize("size", [len(BODY), 3_000_000])
 async def test_a_consumer_that_does_not_read_gets_no_more_than_its_share(
     autojump_clock: MockClock, server: Server, size: int
@@ -61,6 +62,7 @@ async def test_a_consumer_that_does_not_read_gets_no_more_than_its_share(
         assert len((await slow.expect("Basic.Deliver")).body) == size
 
 
+@on_sockets_too
 async def test_a_consumer_that_reads_again_gets_the_rest(autojump_clock: MockClock, server: Server) -> None:
     slow = await consumer_of(server, "q", no_ack=True)
     publisher = await server.opened()
@@ -135,6 +137,7 @@ async def keep_publishing(peer: Peer) -> None:
             await peer.send(RETURNED)
 
 
+@on_sockets_too
 async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_dropped(
     autojump_clock: MockClock, limited: Server
 ) -> None:
@@ -159,6 +162,7 @@ async def test_a_peer_that_does_not_read_its_answers_is_not_read_and_then_droppe
     await witness.ask(Queue.Declare(queue="own"))
 
 
+@on_sockets_too
 async def test_a_peer_that_catches_up_is_read_again(autojump_clock: MockClock, limited: Server) -> None:
     peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
@@ -185,6 +189,7 @@ async def test_a_peer_that_is_not_read_does_not_miss_its_heartbeats(autojump_clo
         nursery.cancel_scope.cancel()
 
 
+@on_sockets_too
 async def test_a_peer_that_vanishes_while_it_is_not_read(autojump_clock: MockClock, limited: Server) -> None:
     peer = await limited.opened(lockstep=True)
     async with trio.open_nursery() as nursery:
@@ -382,6 +387,7 @@ async def test_a_peer_that_reads_slowly_is_not_dropped(autojump_clock: MockClock
 # --- fairness
 
 
+@on_sockets_too
 async def test_one_connection_that_floods_does_not_take_the_turns_of_others(
     autojump_clock: MockClock, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

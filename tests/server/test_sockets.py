@@ -20,7 +20,9 @@ from amqpy.server import listener
 from amqpy.wire.outbox import HIGH
 from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, remains
 
-from .peer import Peer, Server
+from .peer import SOCKETS, Joint, Peer, Server
+
+pytestmark = pytest.mark.parametrize("joint", SOCKETS, indirect=True)
 
 DEADLINE_S = 30
 DESCRIPTORS = Path("/dev/fd")
@@ -66,7 +68,7 @@ class Listening(Server):
 
 
 @pytest.fixture
-async def server(nursery: trio.Nursery) -> AsyncIterator[Listening]:
+async def server(nursery: trio.Nursery, joint: Joint) -> AsyncIterator[Listening]:
     config = Config(port=0, strict=True, cluster_name="rabbit@test")
     server = Listening(config)
     nursery.start_soon(give_up)

@@ -46,23 +46,27 @@ def store(monkeypatch: pytest.MonkeyPatch) -> FailingStore:
 
 
 async def serve(act: Callable[[Reactor], None]) -> None:
-    """Serves until something fails, or `act` is done and its changes are durable."""
+    """Serves until something fails, or `act` is done and its changes are durable, as those of the start were before."""
     stop = trio.Event()
 
     async def visit() -> None:
         reactor: Reactor = (await nursery.start(app.serve, CONFIG, LOG, stop)).reactor
+        await until_durable(reactor)
         act(reactor)
-        flusher = reactor.flusher
-        assert flusher is not None
-        while flusher.journal.writing is not None or flusher.journal.has_work:
-            if flusher.failure is not None:
-                return
-            await trio.lowlevel.checkpoint()
+        await until_durable(reactor)
         stop.set()
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(visit)
+
+
+async def until_durable(reactor: Reactor) -> None:
+    """Waits until nothing is left to be written, however long that takes if the store is lost."""
+    flusher = reactor.flusher
+    assert flusher is not None
+    while flusher.journal.writing is not None or flusher.journal.has_work:
+        await trio.lowlevel.checkpoint()
 
 
 def add_vhost(reactor: Reactor) -> None:
