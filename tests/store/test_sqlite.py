@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from amqpy.core.durability.journal import Batch
-from amqpy.core.durability.records import LaneRecord, QueueRecord
+from amqpy.core.durability.records import LaneRecord, LaneState, QueueRecord
 from amqpy.store import schema, sqlite, statements
 from amqpy.store.files import SIGHT_MAX
 from amqpy.store.rows import KINDS
@@ -31,6 +31,12 @@ def run(opener: SqliteOpener) -> Iterator[Run]:
     run = Run(opener)
     yield run
     run.close()
+
+
+@pytest.fixture
+def no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message has a row of its own."""
+    monkeypatch.setattr(statements, "RUN_MIN", 10**9)
 
 
 def ask(run: Run, question: str) -> Any:  # noqa: ANN401
@@ -59,7 +65,7 @@ def test_a_newer_version_is_refused(opener: SqliteOpener) -> None:
     other = sqlite3.connect(opener.path)
     other.execute("PRAGMA user_version = 7")
     other.close()
-    with pytest.raises(StoreError, match=r"amqpy.db is of a newer amqpy: its version is 7, this amqpy knows up to 1"):
+    with pytest.raises(StoreError, match=r"amqpy.db is of a newer amqpy: its version is 7, this amqpy knows up to 2"):
         opener.open()
 
 
@@ -98,7 +104,7 @@ def test_a_start_that_was_cut_short_is_made_up_for(opener: SqliteOpener) -> None
 def test_the_format_is_the_one_of_its_version() -> None:
     """Whoever changes a record or a table must also write a migration, and then this test."""
     columns = {kind.table: (kind.key, list(kind.columns)) for kind in KINDS.values()}
-    assert len(schema.MIGRATIONS) == 0
+    assert len(schema.MIGRATIONS) == 1
     assert columns == {
         "vhosts": (("name",), ["name", "description", "tags", "default_queue_type", "protected_from_deletion"]),
         "users": (("name",), ["name", "password_hash", "tags", "limits"]),
@@ -114,6 +120,26 @@ def test_the_format_is_the_one_of_its_version() -> None:
     }
 
 
+def test_messages_of_the_first_version_are_kept(run: Run, opener: SqliteOpener) -> None:
+    """It knew no runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statements, "RUN_MIN", 10**9)
+        run.write(run.batch(by_size([3] * 20), puts=[lane_record(1)]))
+    run.close()
+    with sqlite3.connect(opener.path) as other:
+        for kind, name in ("VIEW", "queue_messages"), ("TABLE", "runs"), ("TABLE", "gone"):
+            other.execute(f"DROP {kind} {name}")
+        other.execute("CREATE VIEW queue_messages AS SELECT key, body FROM messages")
+        other.execute("PRAGMA user_version = 1")
+    other.close()
+    assert run.start().lanes == {1: LaneState(20, 0, 20, 60)}
+    assert ask(run, "PRAGMA user_version") == 2
+    run.write(run.batch({key_of(1, at): message_of(b"new") for at in range(20, 40)}, removed=[key_of(1, 0)]))
+    assert list(run.all(1)) == list(range(1, 40))
+    assert ask(run, "SELECT count(*) FROM messages") == 19
+    assert ask(run, "SELECT sum(bytes) FROM queue_messages WHERE queue = 'q'") == 39 * 3
+
+
 def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.write(run.batch(by_size([1]), puts=[lane_record(1)]))
 
@@ -124,14 +150,14 @@ def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatc
         connection.execute("UPDATE lanes SET owner = 'painted'")
 
     run.close()
-    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, fail])
+    monkeypatch.setattr(SqliteStore, "migrations", [*schema.MIGRATIONS, add_colour, fail])
     with pytest.raises(StoreError, match="no such column"):
         run.opener.open()
-    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, paint])
-    assert ask(run, "PRAGMA user_version") == 1
+    monkeypatch.setattr(SqliteStore, "migrations", [*schema.MIGRATIONS, add_colour, paint])
+    assert ask(run, "PRAGMA user_version") == 2
     loaded = run.start()
     assert loaded.records == [LaneRecord(1, "/", "queue", "painted", 0, 0)]
-    assert ask(run, "PRAGMA user_version") == 3
+    assert ask(run, "PRAGMA user_version") == 4
     assert ask(run, "SELECT count(colour) FROM queues") == 0
     assert list(run.all(1)) == [0]
 
@@ -214,7 +240,7 @@ def test_bodies_of_later_runs_get_numbers_of_their_own(run: Run) -> None:
 # --- garbage and space
 
 
-def test_garbage_is_deleted_bit_by_bit(run: Run) -> None:
+def test_garbage_is_deleted_bit_by_bit(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch(by_size([1] * total)))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total))]))
@@ -228,7 +254,7 @@ def test_garbage_is_deleted_bit_by_bit(run: Run) -> None:
     assert ask(run, "SELECT count(*) FROM garbage") == 0
 
 
-def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Run) -> None:
+def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch(by_size([1] * total)))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total))]))
@@ -239,7 +265,7 @@ def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Ru
     assert after == before + 1000 - (2 * 1000 + sqlite.CLEARED_AT_ONCE)
 
 
-def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run) -> None:
+def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch({**by_size([1] * total), **by_size([1] * 3, lane=2)}, puts=[lane_record(1), lane_record(2)]))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total - 2))]))
@@ -253,7 +279,7 @@ def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run) -> None:
     assert list(run.all(1)) == [total - 1]
 
 
-def test_old_transient_messages_are_deleted_bit_by_bit(run: Run) -> None:
+def test_old_transient_messages_are_deleted_bit_by_bit(run: Run, no_runs: None) -> None:
     total = 10_000
     run.write(run.batch(by_size([1] * total), puts=[lane_record(1)], transient=[key_of(1, at) for at in range(total)]))
     run.crash()
@@ -451,7 +477,7 @@ def test_a_closed_store_refuses_everything(opener: SqliteOpener) -> None:
     refused(run, f"{opener.path} is closed")
 
 
-def test_a_database_that_is_damaged_is_noticed(run: Run, opener: SqliteOpener) -> None:
+def test_a_database_that_is_damaged_is_noticed(run: Run, opener: SqliteOpener, no_runs: None) -> None:
     run.write(run.batch({**by_size([400] * 500), key_of(5, 0): message_of(b"")}, puts=[lane_record(1)]))
     run.close()
     with opener.path.open("r+b") as file:
