@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from amqpy.amqp import handshake, sasl
-from amqpy.amqp.channel import Channels
 from amqpy.amqp.connection_block import ConnectionBlock
 from amqpy.amqp.connection_events import of_connection_end
 from amqpy.amqp.durable_replies import DurableReplies
 from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.login import Login
+from amqpy.amqp.publisher import Channels
 from amqpy.amqp.state import State
 from amqpy.amqp.terms import NO_PEER, Peer, Terms
 from amqpy.core.broker import Broker
@@ -31,6 +31,7 @@ from amqpy.wire.methods import Channel, Connection, Method
 from amqpy.wire.outbox import Outbox
 
 if TYPE_CHECKING:
+    from amqpy.amqp.channel import ChannelSession
     from amqpy.core.vhost import Vhost
 
 CHANNEL_UNITS = 20
@@ -71,7 +72,7 @@ class AmqpClient:
         self.outbox = Outbox(wake, broker.resources.unsent_limit)
         self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
         self.heartbeat = Heartbeat(0)
-        self.channels = Channels()
+        self.channels: Channels[ChannelSession] = Channels()
         self.reader = FrameReader(broker.frame_max_floor, self.channels.fast)
         self.block = ConnectionBlock(self.reader, self.outbox, self.channels, self.terms, broker.alarms, read_on)
 

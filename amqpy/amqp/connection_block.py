@@ -19,7 +19,8 @@ Source: `rabbit_reader`: `publish_received`, `maybe_block`, `control_throttle`, 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from amqpy.amqp.channel import Channels
+from amqpy.amqp.channel import ChannelSession
+from amqpy.amqp.publisher import Channels
 from amqpy.amqp.terms import Terms
 from amqpy.core.alarms import Alarms
 from amqpy.wire.frame_reader import Frame, FrameReader
@@ -38,7 +39,7 @@ class ConnectionBlock:
         self,
         reader: FrameReader,
         outbox: Outbox,
-        channels: Channels,
+        channels: Channels[ChannelSession],
         terms: Terms,
         alarms: Alarms,
         read_on: Callable[[], object],

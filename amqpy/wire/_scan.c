@@ -190,6 +190,7 @@ static PyObject *judge(PyObject *Py_UNUSED(module), PyObject *header)
 
 enum { METHOD = 1, HEADER = 2, BODY = 3, HEAD_SIZE = 7, FRAME_END = 0xCE, AROUND_PAYLOAD = 8 };
 enum { BASIC = 60, HELD_MAX = 16 * 1024 };
+static const unsigned char PUBLISH_ID[] = {0x00, 0x3C, 0x00, 0x28};
 enum { ACK_SIZE = 21, ACK_TAG_AT = 11, ACK_BITS_AT = 19, MULTIPLE = 1, TAG_SIZE = 9 /* and `redelivered` */ };
 
 /* Reads the arguments `data` and `position`, and what is there. Returns -1 with an exception. */
@@ -250,44 +251,61 @@ static size_t read_content(struct octets data, size_t at, unsigned channel, size
     return size == 0 ? stop : read_frame(data, stop, BODY, channel, (size_t)size, (size_t)size, body);
 }
 
+/* Reads the frame of a basic.publish at data[at]; returns the same. */
+static size_t read_publish(struct octets data, size_t at, unsigned channel, size_t frame_max, struct octets *method)
+{
+    const size_t stop = read_frame(data, at, METHOD, channel, sizeof PUBLISH_ID, frame_max, method);
+    return stop > 0 && stop <= data.size && memcmp(method->data, PUBLISH_ID, sizeof PUBLISH_ID) == 0 ? stop : 0;
+}
+
 /* A run that is being cut, up to `stop`; if nothing was, `stop` is what read_content returned. */
 struct run {
-    PyObject *headers, *bodies;
+    PyObject *methods, *headers, *bodies;
     long verdict;
     size_t stop;
 };
 
-/* Cuts messages with the same method frame, of `size` octets at data[at], and verdict. Returns -1 with an exception. */
-static int cut_messages(struct octets data, size_t at, size_t size, size_t frame_max, struct run *run)
+/* Puts the last object of a list at its end once more, if it `is_same`, or else the octets. Returns the same. */
+static int append_octets(PyObject *list, int is_same, struct octets octets)
 {
-    const unsigned char *method = data.data + at;
-    struct octets header = {NULL, 0}, body = {NULL, 0}, last = {NULL, 0};
-    for (; size <= data.size - at && memcmp(data.data + at, method, size) == 0; at = run->stop, last = header) {
-        const size_t stop = read_content(data, at + size, read_short(method + 1), frame_max, &header, &body);
-        const int is_first = last.data == NULL;
+    return append(list, is_same ? Py_XNewRef(PyList_GetItem(list, PyList_Size(list) - 1)) : bytes_of(octets));
+}
+
+static int are_equal(struct octets one, struct octets other)
+{
+    return one.size == other.size && memcmp(one.data, other.data, one.size) == 0;
+}
+
+/* Cuts messages with the same channel and verdict from data[at] on. Returns -1 with an exception. */
+static int cut_messages(struct octets data, size_t at, size_t frame_max, struct run *run)
+{
+    const unsigned channel = read_short(data.data + at + 1);
+    struct octets method, header, body, last_method = {NULL, 0}, last = {NULL, 0};
+    for (int is_first = 1;; is_first = 0, last_method = method, last = header, at = run->stop) {
+        size_t stop = read_publish(data, at, channel, frame_max, &method);
+        if (stop > 0)
+            stop = read_content(data, stop, channel, frame_max, &header, &body);
         if (is_first)
             run->stop = stop;
         if (stop == 0 || stop > data.size)
-            break;
-        const int is_same = header.size == last.size && memcmp(header.data, last.data, last.size) == 0;
-        const long verdict = is_same ? run->verdict : judge_header(header.data, header.size);
+            return 0;
+        const int is_same = !is_first && are_equal(method, last_method), has_same = !is_first && are_equal(header, last);
+        const long verdict = has_same ? run->verdict : judge_header(header.data, header.size);
         if (verdict == NO_MEMORY)
             return -1;
         if (!is_first && verdict != run->verdict)
-            break;
-        PyObject *it = is_same ? Py_XNewRef(PyList_GetItem(run->headers, PyList_Size(run->headers) - 1))
-                               : bytes_of(header);
-        if (append(run->headers, it) < 0 || append(run->bodies, bytes_of(body)) < 0)
+            return 0;
+        if (append_octets(run->methods, is_same, method) < 0 || append_octets(run->headers, has_same, header) < 0
+            || append(run->bodies, bytes_of(body)) < 0)
             return -1;
         run->verdict = verdict;
         run->stop = stop;
     }
-    return 0;
 }
 
 static PyObject *cut_run(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    struct octets data, method;
+    struct octets data;
     size_t position;
     if (read_place(args, count, 3, &data, &position) < 0)
         return NULL;
@@ -295,21 +313,17 @@ static PyObject *cut_run(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     if (PyErr_Occurred())
         return NULL;
     const size_t frame_max = given < PY_SSIZE_T_MAX ? given : PY_SSIZE_T_MAX; /* so that two sizes can be added */
-    const unsigned char *head = data.data + position;
-    const size_t stop = read_frame(data, position, head[0], read_short(head + 1), 0, frame_max, &method);
-    if (stop == 0 || stop > data.size)
-        return PyLong_FromLong(0);
 
     PyObject *result;
-    struct run run = {PyList_New(0), PyList_New(0), MALFORMED, 0};
-    if (run.headers == NULL || run.bodies == NULL
-        || cut_messages(data, position, stop - position, frame_max, &run) < 0)
+    struct run run = {PyList_New(0), PyList_New(0), PyList_New(0), MALFORMED, 0};
+    if (run.methods == NULL || run.headers == NULL || run.bodies == NULL
+        || cut_messages(data, position, frame_max, &run) < 0)
         result = NULL;
     else if (PyList_Size(run.bodies) > 0)
-        result = Py_BuildValue("n(y#lOO)", (Py_ssize_t)run.stop, method.data, (Py_ssize_t)method.size, run.verdict,
-                               run.headers, run.bodies);
+        result = Py_BuildValue("n(OlOO)", (Py_ssize_t)run.stop, run.methods, run.verdict, run.headers, run.bodies);
     else
         result = PyLong_FromSize_t(run.stop > 0 && run.stop - position <= HELD_MAX ? run.stop - position : 0);
+    Py_XDECREF(run.methods);
     Py_XDECREF(run.headers);
     Py_XDECREF(run.bodies);
     return result;

@@ -132,8 +132,8 @@ def split(kind: int, channel: int, payload: Any) -> Iterator[Frame]:  # noqa: AN
         for tag in tags:
             yield METHOD, channel, ACK_ID + _ACK_TAIL(tag, bits)
         return
-    method, _, headers, bodies = payload
-    for header, body in zip(headers, bodies, strict=True):
+    methods, _, headers, bodies = payload
+    for method, header, body in zip(methods, headers, bodies, strict=True):
         yield METHOD, channel, method
         yield HEADER, channel, header
         if body:

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
-from amqpy.wire.frames import BODY, FRAME_END, HEAD_SIZE, HEADER, METHOD
+from amqpy.wire.frames import BODY, FRAME_END, HEAD_SIZE, HEADER, METHOD, PUBLISH_ID
 
 FLAGS_AT: Final = 12
 """The offset of the flags in a content header's payload: class, weight and body size come before them."""
@@ -158,9 +158,9 @@ def _shape(flags: int) -> tuple[int, ...]:
 
 # --- runs
 
-Run: TypeAlias = tuple[bytes, int, list[bytes], list[bytes]]
-"""Published messages that came in a row: the payload of their method frame, the verdict on their content headers, the
-payloads of these, and the bodies."""
+Run: TypeAlias = tuple[list[bytes], int, list[bytes], list[bytes]]
+"""Published messages that came in a row: the payloads of their method frames, the verdict on all of their content
+headers, the payloads of these, and the bodies. Payloads that are the same as the one before are the same object."""
 
 Acks: TypeAlias = tuple[list[int], int]
 """Acknowledgements that came in a row: their delivery tags, and their bits. One that is `MULTIPLE` comes alone."""
@@ -176,24 +176,27 @@ _ACK: Final = struct.Struct(">11sQBB")
 
 
 def cut_run_in_python(data: bytes, position: int, frame_max: int) -> tuple[int, Run] | int:
-    """Cuts messages out of `data`: the one whose method frame begins at `position`, and those behind it as long as
-    they have the same method frame and verdict. Each is three frames, or two if it has no body.
+    """Cuts messages out of `data`: the one that begins at `position`, and those behind it as long as they have the same
+    channel and verdict. Each is three frames, or two if it has no body.
 
     Returns the end of the last one, and the run. If there is none: the octets to wait for, where the message is small
     and good so far, or 0 where its frames are to be looked at one by one.
     """
     end = len(data)
-    _, channel, size = _HEAD(data, position)
-    stop = position + HEAD_SIZE + size
-    if size > frame_max or stop >= end or data[stop] != FRAME_END:
-        return 0
-    method = data[position : stop + 1]
+    _, channel, _ = _HEAD(data, position)
+    method = payload = b""
+    methods: list[bytes] = []
     headers: list[bytes] = []
     bodies: list[bytes] = []
     header = same = b""
     body_size, verdict = 0, MALFORMED
     at = position
-    while data.startswith(method, at):
+    while True:
+        if not (method and data.startswith(method, at)):
+            method = _publish_frame(data, at, channel, frame_max)
+            if not method:
+                break
+            payload = method[HEAD_SIZE:-1]
         start = at + len(method)
         if same and data.startswith(same, start):  # as the last message, up to its body
             body_start = start + len(same)
@@ -213,10 +216,23 @@ def cut_run_in_python(data: bytes, position: int, frame_max: int) -> tuple[int, 
             verdict = found
             body_size = body_end - body_start
             same = data[start:body_start]
+        methods.append(payload)
         headers.append(header)
         bodies.append(data[body_start:body_end])
         at = body_end + 1
-    return (at, (method[HEAD_SIZE:-1], verdict, headers, bodies)) if bodies else 0
+    return (at, (methods, verdict, headers, bodies)) if bodies else 0
+
+
+def _publish_frame(data: bytes, position: int, channel: int, frame_max: int) -> bytes:
+    """The frame that begins at `position`; empty if that is no basic.publish of this channel, or not whole, or bad."""
+    start = position + HEAD_SIZE
+    if not data.startswith(PUBLISH_ID, start):
+        return b""
+    kind, number, size = _HEAD(data, position)
+    stop: int = start + size
+    if kind != METHOD or number != channel or size > frame_max or stop >= len(data) or data[stop] != FRAME_END:
+        return b""
+    return data[position : stop + 1]
 
 
 def _content(data: bytes, position: int, channel: int, frame_max: int) -> tuple[bytes, int, int] | int:

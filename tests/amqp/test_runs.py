@@ -1,6 +1,6 @@
 """Runs change nothing: two brokers hear the same octets, one in runs, the other message by message.
 
-Each consumer has a channel of its own, for what is compared is what each channel is told, in its order: nobody is
+Each channel consumes from one queue, for what is compared is what each channel is told, in its order: nobody is
 promised an order of what comes out of different queues.
 """
 
@@ -34,7 +34,6 @@ QUEUES: dict[str, dict[str, Any]] = {
     "other": {},
     "limited": {"x-max-length": 3, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"},
     "limited in time": {"x-max-length": 2, "x-message-ttl": 10, "x-dead-letter-exchange": "late"},
-    "late": {},
     "refusing": {"x-max-length": 3, "x-overflow": "reject-publish"},
     "small": {"x-max-length-bytes": 30},
     "by priority": {"x-max-priority": 2},
@@ -42,37 +41,41 @@ QUEUES: dict[str, dict[str, Any]] = {
     "single": {"x-single-active-consumer": True},
     "quorum": {"x-queue-type": "quorum"},
     "quorum refusing": {"x-queue-type": "quorum", "x-max-length": 3, "x-overflow": "reject-publish"},
-    "dead": {},
+    "quorum limited": {"x-queue-type": "quorum", "x-max-length": 3},
+    "quorum short lived": {"x-queue-type": "quorum", "x-message-ttl": 10},
 }
-KEYS = [*QUEUES, "none"]
-PROPERTIES: list[dict[str, Any]] = [
+EXCHANGES = ["", "", "amq.fanout", "amq.topic"]
+PLAIN: list[dict[str, Any]] = [
     {},
     {"delivery_mode": 2},
     {"priority": 1, "delivery_mode": 1},
     {"message_id": "some-id", "reply_to": "elsewhere"},
     {"headers": {"h": "value"}, "delivery_mode": 2},
+]
+SPECIAL: list[dict[str, Any]] = [
     {"headers": {"CC": ["other"]}},
     {"expiration": "10"},
     {"user_id": "guest"},
 ]
-PLAINLY, WITH_CONFIRMS, IN_TRANSACTION = PUBLISHING = (1, 2, 3)
-CONSUMING = range(1, 6)
+PUBLISHING = WITHOUT_CONFIRMS, WITH_CONFIRMS, IN_TRANSACTION = 1, 2, 3
+CONSUMING = range(1, 4)
 
+seldom = st.integers(0, 9).map(lambda number: number == 9)
 bodies = st.binary(max_size=12) | st.sampled_from([b"", b"same"])
 
 
 @st.composite
-def rows(draw: st.DrawFn) -> bytes:
-    """Messages alike, in a row."""
-    alike: dict[str, Any] = {
+def rows(draw: st.DrawFn, names: list[str]) -> bytes:
+    """Messages alike, in a row, for a few queues."""
+    alike = {
         "channel": draw(st.sampled_from(PUBLISHING)),
-        "mandatory": draw(st.integers(0, 5)) == 0,
-        **draw(st.sampled_from([{"exchange": ""}, {"exchange": "amq.fanout"}])),
+        "mandatory": draw(seldom),
+        "exchange": draw(st.sampled_from(EXCHANGES)),
+        **(draw(st.sampled_from(SPECIAL)) if draw(seldom) else draw(st.sampled_from(PLAIN))),
     }
-    key = draw(st.sampled_from(KEYS))
-    properties = draw(st.sampled_from(PROPERTIES))
-    contents = draw(st.lists(bodies, min_size=1, max_size=8))
-    return b"".join(publish_frames(key, content, **alike, **properties) for content in contents)
+    keys = st.sampled_from(draw(st.lists(st.sampled_from(names), min_size=1, max_size=2)))
+    contents = draw(st.lists(st.tuples(keys, bodies), min_size=1, max_size=8))
+    return b"".join(publish_frames(key, content, **alike) for key, content in contents)
 
 
 class SingleReader(FrameReader):
@@ -81,9 +84,9 @@ class SingleReader(FrameReader):
     def feed(self, data: bytes) -> Iterator[Frame]:
         for kind, channel, payload in super().feed(data):
             if kind == PUBLISH:
-                method, verdict, headers, contents = payload
-                for header, content in zip(headers, contents, strict=True):
-                    yield kind, channel, (method, verdict, [header], [content])
+                methods, verdict, headers, contents = payload
+                for method, header, content in zip(methods, headers, contents, strict=True):
+                    yield kind, channel, ([method], verdict, [header], [content])
             elif kind == ACK:
                 tags, bits = payload
                 for tag in tags:
@@ -163,34 +166,43 @@ class Runs(RuleBasedStateMachine):
     def say(self, client: int, *methods: Method, channel: int) -> None:
         self.feed(client, b"".join(method_frame(method, channel) for method in methods))
 
-    @initialize(names=st.sets(st.sampled_from(sorted(QUEUES))), bound=st.sets(st.sampled_from(sorted(QUEUES))))
-    def declare(self, names: set[str], bound: set[str]) -> None:
-        for name in sorted(names):
-            self.say(0, Queue.Declare(queue=name, durable=True, arguments=QUEUES[name]), channel=1)
+    @initialize(names=st.lists(st.sampled_from(sorted(QUEUES)), min_size=1, max_size=3, unique=True))
+    def declare(self, names: list[str]) -> None:
+        self.names = names
+        for name in dict.fromkeys([*names, "dead", "late"]):
+            self.say(0, Queue.Declare(queue=name, durable=True, arguments=QUEUES.get(name, {})), channel=1)
         self.say(0, Exchange.Declare(exchange="late", exchange_type="fanout"), channel=1)
-        if "late" in names:
-            self.say(0, Queue.Bind(queue="late", exchange="late"), channel=1)
-        for name in sorted(names & bound):
+        self.say(0, Queue.Bind(queue="late", exchange="late"), channel=1)
+        for name, topic in zip(names, ("#", names[-1], "*"), strict=False):
             self.say(0, Queue.Bind(queue=name, exchange="amq.fanout"), channel=1)
+            self.say(0, Queue.Bind(queue=name, exchange="amq.topic", routing_key=topic), channel=1)
+        # From now on the routes are known.
+        keys = [*names, "none"]
+        self.feed(0, *(publish_frames(key, b"", exchange=name) for name in EXCHANGES for key in keys))
 
-    @rule(data=st.data(), messages=st.lists(rows(), min_size=1, max_size=4).map(b"".join))
-    def publish(self, data: st.DataObject, messages: bytes) -> None:
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def publish(self, data: st.DataObject, count: int) -> None:
+        keys = [*self.names, *self.names, "none"]
+        messages = b"".join(data.draw(rows(keys)) for _ in range(count))
         self.feed(0, *data.draw(chunked(messages)))
 
     @rule(
         client=st.integers(1, 2),
         channel=st.sampled_from(CONSUMING),
-        queue=st.sampled_from(sorted(QUEUES)),
-        no_ack=st.booleans(),
-        prefetch=st.sampled_from([0, 0, 1, 2, 5]),
-        shared=st.booleans(),
+        place=st.integers(0, 3),
+        no_ack=seldom,
+        prefetch=st.sampled_from([0, 1, 2, 5, 5]),
+        shared=seldom,
     )
-    def consume(self, client: int, channel: int, queue: str, no_ack: bool, prefetch: int, shared: bool) -> None:
-        world = self.worlds[0]
-        if queue not in vhost_of(world.broker).queues or world.clients[client].session.channels[channel].consumers:
+    def consume(self, client: int, channel: int, place: int, no_ack: bool, prefetch: int, shared: bool) -> None:
+        """Each channel has one consumer, or two of the same queue."""
+        queue = ([*self.names, "dead"] * 4)[place]
+        there = self.worlds[0].clients[client].session.channels[channel].consumers
+        if len(there) > 1 or any(consumer.queue.name != queue for consumer in there.values()):
             return
         qos = Basic.Qos(prefetch_count=prefetch, global_=shared and not queue.startswith("quorum"))
-        self.say(client, qos, Basic.Consume(queue=queue, no_ack=no_ack, consumer_tag="c"), channel=channel)
+        tag = "second" if there else "first"
+        self.say(client, qos, Basic.Consume(queue=queue, no_ack=no_ack, consumer_tag=tag), channel=channel)
 
     @rule(
         client=st.integers(1, 2),
@@ -222,21 +234,20 @@ class Runs(RuleBasedStateMachine):
 
     @rule(client=st.integers(1, 2), channel=st.sampled_from(CONSUMING))
     def cancel(self, client: int, channel: int) -> None:
-        self.say(client, Basic.Cancel("c"), channel=channel)
+        self.say(client, Basic.Cancel("first"), Basic.Cancel("second"), channel=channel)
 
     @rule(commit=st.booleans())
     def end_transaction(self, commit: bool) -> None:
         self.say(0, Tx.Commit() if commit else Tx.Rollback(), channel=IN_TRANSACTION)
 
-    @rule(queue=st.sampled_from(sorted(QUEUES)))
-    def purge(self, queue: str) -> None:
-        if queue in vhost_of(self.worlds[0].broker).queues:
-            self.say(0, Queue.Purge(queue=queue), channel=1)
+    @rule()
+    def purge(self) -> None:
+        self.say(0, Queue.Purge(queue=self.names[0]), channel=1)
 
     @rule(name=st.sampled_from(["there", "gone"]))
     def publish_to_what_is_not_there(self, name: str) -> None:
         self.say(0, Exchange.Declare(exchange="there"), channel=1)
-        messages = [publish_frames("plain", b"body", exchange=name, channel=2) for _ in range(3)]
+        messages = [publish_frames("key", b"body", exchange=name, channel=2) for _ in range(3)]
         self.feed(0, b"".join(messages))
         if name == "gone":
             self.say(0, Confirm.Select(), channel=2)

@@ -49,7 +49,8 @@ class NotYetThereError(Exception):
 
 
 class Read(NamedTuple):
-    method_frame: bytes
+    channel: int
+    method: bytes
     header: bytes
     body: bytes
     size: int
@@ -65,9 +66,9 @@ def first_message(data: bytes, frame_max: int) -> Read:
         at += size
         return data[at - size : at]
 
-    def payload_of(expected: tuple[int, int] | None, least: int, most: int) -> bytes:
+    def payload_of(expected: tuple[int, int], least: int, most: int) -> bytes:
         kind, channel, size = struct.unpack(">BHI", taken(7))
-        if expected not in {None, (kind, channel)} or not least <= size <= most:
+        if expected != (kind, channel) or not least <= size <= most:
             raise UnusualError
         *payload, end = taken(size + 1)
         if end != 0xCE:
@@ -75,17 +76,18 @@ def first_message(data: bytes, frame_max: int) -> Read:
         return bytes(payload)
 
     try:
-        payload_of(None, 0, frame_max)
+        _, channel, _ = struct.unpack_from(">BHI", data.ljust(7, b"\0"))
+        method = payload_of((1, channel), 4, frame_max)
     except NotYetThereError:
         raise UnusualError from None  # it waits like any other frame
-    method_frame = data[:at]
-    _, channel, _ = struct.unpack_from(">BHI", data)
+    if not method.startswith(b"\x00\x3c\x00\x28"):
+        raise UnusualError
     header = payload_of((2, channel), 14, frame_max)
     class_id, weight, size = struct.unpack_from(">HHQ", header)
     if (class_id, weight) != (60, 0) or size > frame_max:
         raise UnusualError
     body = payload_of((3, channel), size, size) if size else b""
-    return Read(method_frame, header, body, at)
+    return Read(channel, method, header, body, at)
 
 
 def plainest_run(data: bytes, position: int, frame_max: int) -> tuple[int, Run] | int:
@@ -100,14 +102,14 @@ def plainest_run(data: bytes, position: int, frame_max: int) -> tuple[int, Run] 
         except UnusualError:
             break
         first = found[0] if found else it
-        if it.method_frame != first.method_frame or plainest(it.header) != plainest(first.header):
+        if it.channel != first.channel or plainest(it.header) != plainest(first.header):
             break
         found.append(it)
         at += it.size
     if found:
         first = found[0]
         verdict = plainest(first.header)
-        return at, (first.method_frame[7:-1], verdict, [it.header for it in found], [it.body for it in found])
+        return at, ([it.method for it in found], verdict, [it.header for it in found], [it.body for it in found])
     return wait if wait <= HELD_MAX else 0
 
 
@@ -191,7 +193,7 @@ def test_a_row_that_is_cut_anywhere(twin: Twin, row: bytes) -> None:
 def test_a_run_ends_with_the_last_whole_message(twin: Twin, behind: bytes) -> None:
     row = message(b"one") + message(b"") + message(b"3", b"\x00\x00")
     bodies = [b"one", b"", b"3"]
-    run = PUBLISH, 0, [*map(header_of, bodies)], bodies
+    run = [PUBLISH] * len(bodies), 0, [*map(header_of, bodies)], bodies
     assert twin.cut_run(row + behind, 0, FRAME_MAX) == (len(row), run)
     assert twin.cut_run(b"before" + row + behind, 6, FRAME_MAX) == (6 + len(row), run)
 
@@ -233,7 +235,7 @@ def test_every_cut_of_the_first_message_tells_what_to_wait_for(twin: Twin, body:
         wanted = min(end for end in ends if end > size) if size >= len(METHOD_FRAME) else 0
         assert twin.cut_run(whole[:size], 0, FRAME_MAX) == wanted
         assert twin.cut_run(b"......" + whole[:size], 6, FRAME_MAX) == wanted
-    assert twin.cut_run(whole, 0, FRAME_MAX) == (len(whole), (PUBLISH, 0, [header_of(body)], [body]))
+    assert twin.cut_run(whole, 0, FRAME_MAX) == (len(whole), ([PUBLISH], 0, [header_of(body)], [body]))
 
 
 @both_twins
@@ -254,8 +256,11 @@ def test_only_a_small_message_is_waited_for(twin: Twin) -> None:
         (message(b"b", b"\x80\x00\x03abc"), 1),  # another property
         (message(b"b", b"\x10\x00\x02"), 1),  # another mode
         (message(b"b", b"\x00\x00\x00"), 1),  # malformed
-        (frame(1, 1, PUBLISH + b"\x00") + content(b"b"), 1),  # a longer method
-        (frame(1, 1, PUBLISH[:-1] + b"\x01") + content(b"b"), 1),  # another bit
+        (frame(1, 1, PUBLISH + b"\x00") + content(b"b"), 3),  # a longer method
+        (frame(1, 1, PUBLISH[:-1] + b"\x01") + content(b"b"), 3),  # another bit
+        (frame(1, 1, PUBLISH[:3] + b"\x29" + PUBLISH[4:]) + content(b"b"), 1),  # another class and method
+        (frame(1, 1, PUBLISH[:3]) + content(b"b"), 1),  # too short for them
+        (frame(5, 1, PUBLISH) + content(b"b"), 1),  # another kind
         (frame(1, 2, PUBLISH) + content(b"b").replace(b"\x00\x01", b"\x00\x02", 1), 1),  # another channel
         (message(b"b"), 3),
     ],
@@ -273,7 +278,10 @@ def test_malformed_headers_are_a_run_of_their_own(twin: Twin) -> None:
     bad = [b"\x80\x00\x05a", b"\x80\x00", b"\x00\x00more", b"\x80\x00\x05a"]
     row = b"".join(message(b"m", properties) for properties in bad)
     headers = [header_of(b"m", properties) for properties in bad]
-    assert twin.cut_run(row + message(b"m"), 0, FRAME_MAX) == (len(row), (PUBLISH, MALFORMED, headers, [b"m"] * 4))
+    assert twin.cut_run(row + message(b"m"), 0, FRAME_MAX) == (
+        len(row),
+        ([PUBLISH] * 4, MALFORMED, headers, [b"m"] * 4),
+    )
 
 
 @both_twins

@@ -77,7 +77,8 @@ class ClassicQueue(FifoQueue):
             self.ready.extend(messages[self._hand_out(messages) :])
             return ()
         settings = self.settings
-        if settings.overflow != "drop-head" or settings.message_ttl_ms == 0 or self.dedup_keys is not None:
+        may_refuse = settings.overflow != "drop-head" and not self.has_room_for(messages)
+        if may_refuse or settings.message_ttl_ms == 0 or self.dedup_keys is not None:
             return super().publish_all(messages)
         if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
             self.finish_draining()
@@ -142,22 +143,13 @@ class ClassicQueue(FifoQueue):
             if not self.may_expire:
                 self._expect_expiry()
         rest = messages[self._hand_out(messages) :]
-        if not self._has_room_for(rest):
+        if not self.has_room_for(rest):
             for message in rest:
                 self._admit(message)
         elif rest:
             self.ready.extend(rest)
             if self.may_expire:
                 self.watch_first()
-
-    def _has_room_for(self, messages: list[Message]) -> bool:
-        length, size = self.settings.max_length, self.settings.max_length_bytes
-        if length is not None and len(self.ready) + len(messages) > length:
-            return False
-        if size is None:
-            return True
-        assert isinstance(self.ready, PriorityFifo)
-        return self.ready.size + sum(len(message.body) for message in messages) <= size
 
     def _expect_expiry(self) -> None:
         """Is told of the first message that may expire."""

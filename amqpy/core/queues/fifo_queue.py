@@ -328,6 +328,16 @@ class FifoQueue(Queue):
         """The most messages that may be ready, and the most bytes of their bodies; None is no limit."""
         return self.settings.max_length, self.settings.max_length_bytes
 
+    def has_room_for(self, messages: list[Message]) -> bool:
+        """True if the queue is still within its limits with these messages."""
+        length, size = self.limits()
+        if length is not None and len(self.ready) + len(messages) > length:
+            return False
+        if size is None:
+            return True
+        assert isinstance(self.ready, PriorityFifo)
+        return self.ready.size + sum(map(body_size, messages)) <= size
+
     def drop_excess(self) -> None:
         """Drops messages from the head (of the highest priority, as in RabbitMQ) until the queue is within its limits.
 

@@ -142,10 +142,15 @@ class QuorumQueue(FifoQueue):
 
     def publish_all(self, messages: list[Message]) -> Collection[int]:
         """`publish` for messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
-        if self.dedup_keys is not None or self.settings.message_ttl_ms is not None or self.limits() != (None, None):
-            return super().publish_all(messages)
         if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
             self.finish_draining()
+        if self.dedup_keys is not None or self._refuses() or not self.has_room_for(messages):
+            return super().publish_all(messages)
+        ttl_ms = self.settings.message_ttl_ms
+        if ttl_ms is not None:
+            at_ms = self.scheduler.now_ms + max(ttl_ms, 1)
+            messages = [message.until(at_ms) for message in messages]
+            self.may_expire = True
         self.ready.extend(messages)
         self.drain()
         return ()
@@ -169,6 +174,10 @@ class QuorumQueue(FifoQueue):
         if length is None or (self._delayed_retry is None and self._unrouted is None):
             return length, size
         return max(length - (self._length() - len(self.ready)), 0), size
+
+    def has_room_for(self, messages: list[Message]) -> bool:
+        """False also where undelivered dead letters count."""
+        return self._unrouted is None and super().has_room_for(messages)
 
     @property
     def held_count(self) -> int:
@@ -207,11 +216,13 @@ class QuorumQueue(FifoQueue):
         self.watch_first()
 
     def _never_returned(self, count: int) -> int:
-        """The number of messages at the head, up to `count`, that were never delivered and do not expire, and that come
-        to `RUN_BYTES`."""
+        """The number of messages at the head, up to `count`, that were never delivered and are not expired, and that
+        come to `RUN_BYTES`."""
         number = size = 0
+        now_ms = self.scheduler.now_ms
         for message in islice(self.ready.never_delivered, count):
-            if message.acquired_count or message.expires_at_ms is not None or size >= RUN_BYTES:
+            at_ms = message.expires_at_ms
+            if message.acquired_count or (at_ms is not None and at_ms <= now_ms) or size >= RUN_BYTES:
                 break
             size += len(message.body)
             number += 1
