@@ -49,7 +49,7 @@ def main() -> None:
                 store, make, position, size, count, label=f"batches of {size}, removing the last", removing=True
             )
             with busy():
-                position = write(store, make, position, size, count // 10, label=f"{label}, busy")
+                position = write(store, make, position, size, count // 10, label=f"batches of {size}, busy")
         position = write(store, make, position, 10_000, max(0, total - position) // 10_000, label="batches of 10000")
         store.close(is_clean=False)
         store = open_store(Path(directory), sync="full")
