@@ -1,8 +1,10 @@
 """The brokers that are measured: amqpy of this tree or of another commit, RabbitMQ, or one that runs already."""
 
+import compileall
 import contextlib
 import io
 import math
+import shutil
 import subprocess
 import tempfile
 import time
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
+from hatch_build import compiled
 from interop.kit import brokers
 from interop.kit.address import Address
 from interop.kit.brokers import ROOT, private_amqpy, private_rabbitmq
@@ -116,18 +119,23 @@ def rabbitmq() -> Broker:
 
 
 def amqpy(name: str = "amqpy", source: Path = ROOT) -> Broker:
+    compileall.compile_dir(source / "amqpy", quiet=1)  # as whoever installs a package does
     return Broker(name, lambda durable: private_amqpy((), in_memory=not durable, source=source))
 
 
 @contextlib.contextmanager
 def source_of(commit: str) -> Iterator[Path]:
-    """The tree of a commit, unpacked beside: nothing is registered in the repository, so nothing stays behind."""
+    """The tree of a commit, unpacked beside: nothing is registered in the repository, so nothing stays behind. Its part
+    in C is built, if it has one."""
     command = ["git", "-C", str(ROOT), "archive", "--format=zip", commit, "amqpy"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise SystemExit(f"cannot read {commit}: {done.stderr.decode().strip()}")
     with tempfile.TemporaryDirectory(prefix="amqpy-base-") as folder:
         zipfile.ZipFile(io.BytesIO(done.stdout)).extractall(folder)
+        scanner = Path(folder, "amqpy", "wire", "_scan.c")
+        if scanner.exists():
+            shutil.copy(compiled(scanner, folder), scanner.parent)
         yield Path(folder)
 
 

@@ -38,6 +38,7 @@ QUEUES: dict[str, dict[str, Any]] = {
     "small": {"x-max-length-bytes": 30},
     "by priority": {"x-max-priority": 2},
     "short lived": {"x-message-ttl": 10},
+    "keeps nothing": {"x-message-ttl": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"},
     "single": {"x-single-active-consumer": True},
     "quorum": {"x-queue-type": "quorum"},
     "quorum refusing": {"x-queue-type": "quorum", "x-max-length": 3, "x-overflow": "reject-publish"},

@@ -77,12 +77,16 @@ class ClassicQueue(FifoQueue):
             self.ready.extend(messages[self._hand_out(messages) :])
             return ()
         settings = self.settings
-        may_refuse = settings.overflow != "drop-head" and not self.has_room_for(messages)
-        if may_refuse or settings.message_ttl_ms == 0 or self.dedup_keys is not None:
+        if self.dedup_keys is not None or (settings.overflow != "drop-head" and not self.has_room_for(messages)):
             return super().publish_all(messages)
         if self.scheduler.queues_to_drain or self.scheduler.queues_to_drain_further:
             self.finish_draining()
-        self._admit_all(messages)
+        if settings.message_ttl_ms != 0:
+            self._admit_all(messages)
+        elif self.dispatch.ready_consumers or self.ready or self.limits() != (None, None):
+            return super().publish_all(messages)
+        else:
+            self._expire_all(messages)
         return ()
 
     def _hand_out(self, messages: list[Message]) -> int:
@@ -150,6 +154,13 @@ class ClassicQueue(FifoQueue):
             self.ready.extend(rest)
             if self.may_expire:
                 self.watch_first()
+
+    def _expire_all(self, messages: list[Message]) -> None:
+        """`_admit` for messages that expire at once, with nothing before them and nobody to take them."""
+        for message in messages:
+            position = self.ready.append_and_pop(message)
+            self.counts.expired += 1
+            self.drop(position, message, "expired")
 
     def _expect_expiry(self) -> None:
         """Is told of the first message that may expire."""
