@@ -37,6 +37,7 @@ RULES: Final = {
         SELECT first FROM runs WHERE CASE WHEN json_valid(cuts) THEN
             json_array_length(cuts) IS NOT 2 * (last - first + 1) + 1
             OR json_extract(cuts, '$[#-1]') IS NOT length(content)
+            OR (step AND length(address) IS NOT step * (last - first + 1))
             OR (SELECT sum(CASE key % 2 WHEN 0 THEN value ELSE -value END) FROM json_each(cuts)) IS NOT bytes
             ELSE 1 END""",
     "what is gone from {} on was in no run": """

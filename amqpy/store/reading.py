@@ -26,7 +26,7 @@ _GONE: Final = """(
     SELECT json_group_array(json_array(g.first, g.last)) FROM gone AS g WHERE g.first BETWEEN r.first AND r.last
 )"""
 READ_RUNS: Final = f"""
-SELECT r.first, r.last, r.address, r.cuts, r.content, {_GONE} FROM runs AS r
+SELECT r.first, r.last, r.address, r.step, r.cuts, r.content, {_GONE} FROM runs AS r
 WHERE r.first BETWEEN ? AND ? AND r.last >= ? AND (r.transient IS NULL OR r.transient = ?)
 ORDER BY r.first"""
 READ_AHEAD: Final = (
@@ -80,13 +80,13 @@ def read(
 def _from_runs(connection: sqlite3.Connection, first: int, last: int, mark: int) -> Generator[Row, None, None]:
     # The run that has the first message may begin before it.
     with closing(connection.execute(READ_RUNS, (first - first % RUN_MAX, last, first, mark))) as found:
-        for begin, end, address, text, content, gone in found:
+        for begin, end, addresses, step, text, content, gone in found:
+            run = Run(begin, end, left_of(begin, end, json.loads(gone)))
             try:
                 cuts = cuts_of(text, end - begin + 1, len(content))
+                yield from cut(run, addresses, step, cuts, content, first, last)
             except Damaged:
                 raise DamagedMessage(f"run {begin} is not whole") from None
-            run = Run(begin, end, left_of(begin, end, json.loads(gone)))
-            yield from cut(run, address, cuts, content, first, last)
 
 
 class StoredRun(NamedTuple):

@@ -1,8 +1,8 @@
 """Messages in a row as one row of the database: a *run*.
 
 To insert a message and to delete it again costs SQLite 3 µs beside its bytes: values, a record, a cell of a page.
-Messages with one address that came in a row, and have nothing else of their own but header and body, are put end to end
-into one row instead, with the places where these begin beside them. A run lies within one *block* of `RUN_MAX` keys, so
+Messages that came in a row, and have nothing of their own but address, header and body, are put end to end into one row
+instead, with the places where headers and bodies begin beside them. A run lies within one *block* of `RUN_MAX` keys, so
 the run that has a key is found without searching.
 
 A run of which nothing is left is deleted. Until then, what is gone from it is noted as ranges (table `gone`). The
@@ -140,14 +140,21 @@ class Runs:
 # --- rows
 
 
-def to_row(messages: list[Message]) -> tuple[int, str, bytes]:
-    """The bytes of the bodies of a run's messages; the places where headers and bodies begin in its content, and where
-    that ends; and the content."""
+def to_row(messages: list[Message]) -> tuple[bytes, int, int, str, bytes]:
+    """The values of a run of messages: their addresses, and the bytes from one to the next; the bytes of the bodies;
+    the places where headers and bodies begin in its content, and where that ends; and the content.
+
+    An address tells its own size, so that addresses that differ are filled up to the size of the longest. One that all
+    have is there once, and 0 bytes from itself."""
     parts: list[bytes] = []
     for message in messages:
         parts += (message.header, message.body)
     cuts = ",".join(map(str, accumulate(map(len, parts))))
-    return sum(map(len, parts[1::2])), f"[0,{cuts}]", b"".join(parts)
+    address, step = messages[0].address, 0
+    if len({message.address for message in messages}) > 1:
+        step = max([len(message.address) for message in messages])
+        address = b"".join([message.address.ljust(step, b"\0") for message in messages])
+    return address, step, sum(map(len, parts[1::2])), f"[0,{cuts}]", b"".join(parts)
 
 
 class Damaged(ValueError):
@@ -165,10 +172,22 @@ def cuts_of(text: str, count: int, size: int) -> list[int]:
     raise Damaged
 
 
-def cut(run: Run, address: bytes, cuts: list[int], content: bytes, begin: int, end: int) -> Iterator[Row]:
-    """Yields the messages that are left of a run, with keys from `begin` to `end`."""
+def _address_at(addresses: bytes, start: int) -> bytes:
+    """The address that begins there: two short strings. Raises Damaged."""
+    try:
+        middle = start + 1 + addresses[start]
+        return addresses[start : middle + 1 + addresses[middle]]
+    except IndexError:
+        raise Damaged from None
+
+
+def cut(run: Run, addresses: bytes, step: int, cuts: list[int], content: bytes, begin: int, end: int) -> Iterator[Row]:
+    """Yields the messages that are left of a run, with keys from `begin` to `end`. Raises Damaged."""
+    address = addresses
     for at in range(max(begin - run.first, 0), min(end, run.last) - run.first + 1):
         if run.left >> at & 1:
+            if step:
+                address = _address_at(addresses, at * step)
             header, body, stop = cuts[2 * at : 2 * at + 3]
             yield run.first + at, None, None, address, content[header:body], content[body:stop]
 

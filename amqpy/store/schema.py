@@ -46,6 +46,7 @@ CREATE TABLE runs (
     last INTEGER NOT NULL,
     transient INTEGER,
     address BLOB NOT NULL,
+    step INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     cuts TEXT NOT NULL,
     content BLOB NOT NULL
@@ -59,14 +60,19 @@ END;
 _DIGITS: Final = "'0123456789ABCDEF'"
 
 
-def _names_in(address: str) -> str:
-    """The columns of the two names of an address: short strings, whose first octet is their length."""
-    octet = f"hex(substr({address}, 1, 1))"
-    high, low = (f"instr({_DIGITS}, substr({octet}, {at}, 1))" for at in (1, 2))
-    length = f"(16 * {high} + {low} - 17)"
+def _octet_of(blob: str, position: str) -> str:
+    """The octet at a position of a blob, from 1 on, as a number."""
+    high, low = (f"instr({_DIGITS}, substr(hex(substr({blob}, {position}, 1)), {at}, 1))" for at in (1, 2))
+    return f"(16 * {high} + {low} - 17)"
+
+
+def _names_in(blob: str, start: str) -> str:
+    """The columns of the two names of an address that begins behind `start` bytes: each has its length before it."""
+    first = _octet_of(blob, f"1 + {start}")
+    second = _octet_of(blob, f"2 + {start} + {first}")
     return (
-        f"CAST(substr({address}, 2, {length}) AS TEXT) AS exchange,\n"
-        f"    CAST(substr({address}, 3 + {length}) AS TEXT) AS routing_key"
+        f"CAST(substr({blob}, 2 + {start}, {first}) AS TEXT) AS exchange,\n"
+        f"    CAST(substr({blob}, 3 + {start} + {first}, {second}) AS TEXT) AS routing_key"
     )
 
 
@@ -96,7 +102,7 @@ SELECT
     l.owner_kind AS owner_kind,
     l.level AS level,
     m.key & {POSITIONS - 1} AS position,
-    {_names_in("m.address")},
+    {_names_in("m.address", "0")},
     length(coalesce(m.body, b.body)) AS bytes,
     m.expires_at AS expires_at,
     json_extract(m.traces, '$.due_at') AS due_at,
@@ -115,7 +121,7 @@ SELECT
     l.owner_kind,
     l.level,
     {_KEY_IN_RUN} & {POSITIONS - 1},
-    {_names_in("r.address")},
+    {_names_in("r.address", "(c.key / 2 - 1) * r.step")},
     c.value - {_BODY_IN_RUN},
     NULL,
     NULL,

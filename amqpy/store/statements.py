@@ -89,7 +89,7 @@ INSERT_OTHERS: Final = Insertion(
 )
 INSERT_BODIES: Final = Insertion("bodies", ("id", "refs", "body"))
 DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
-INSERT_RUNS: Final = Insertion("runs", ("first", "last", "transient", "address", "bytes", "cuts", "content"))
+INSERT_RUNS: Final = Insertion("runs", ("first", "last", "transient", "address", "step", "bytes", "cuts", "content"))
 INSERT_GONE: Final = Insertion(
     "gone", ("first", "last"), " ON CONFLICT (first) DO UPDATE SET last = max(last, excluded.last)"
 )
@@ -243,7 +243,7 @@ class Added:
         elif self._are_alike(first, messages):
             mark = self._mark if first in self._batch.transient else None
             self._known.add(first, last, (1 << len(messages)) - 1)
-            self._runs += (first, last, mark, messages[0].address, *to_row(messages))
+            self._runs += (first, last, mark, *to_row(messages))
         else:
             middle = (first + last) // 2
             self.row(first, middle)
@@ -255,7 +255,6 @@ class Added:
         notes, transient, bodies = self._batch.due_times, self._batch.transient, self._bodies
         return (
             {type(message) for message in messages} <= PLAIN
-            and len({message.address for message in messages}) == 1
             and {message.expires_at_ms for message in messages} == {None}
             and max([len(message.body) for message in messages]) <= BODY_MAX
             and sum([len(message.header) + len(message.body) for message in messages]) <= BYTES_MAX

@@ -103,6 +103,7 @@ def test_check_of_an_empty_store(data: Path, command: Command) -> None:
         ("UPDATE runs SET cuts = '[0,1]'", f"run {key_of(2, 0)} is not whole"),
         ("UPDATE runs SET cuts = 'x'", f"run {key_of(2, 0)} is not whole"),
         ("UPDATE runs SET content = x'00'", f"run {key_of(2, 0)} is not whole"),
+        ("UPDATE runs SET step = 4", f"run {key_of(2, 0)} is not whole"),
         ("UPDATE runs SET bytes = 7", f"run {key_of(2, 0)} is not whole"),
         ("INSERT INTO gone VALUES (7, 8)", "what is gone from 7 on was in no run"),
     ],

@@ -75,9 +75,8 @@ def test_a_few_have_rows_of_their_own(run: material.Run, count: int, runs: int) 
         message_of(b"x", expires_at_ms=5),
         traced(b"x", delivery_count=1),
         message_of(b"x" * (BODY_MAX + 1)),
-        PersistentMessage(b"\x01x\x05other", message_of(b"x").header, b"x"),
     ],
-    ids=["that expires", "with a history", "large", "with another key"],
+    ids=["that expires", "with a history", "large"],
 )
 def test_one_that_is_not_like_the_others_is_in_no_run(run: material.Run, odd: Message) -> None:
     messages = by_size([5] * 64)
@@ -127,6 +126,21 @@ def test_old_transient_runs_go_bit_by_bit(run: material.Run, monkeypatch: pytest
         left.append(len(stored_runs(run)))
     assert left == [7, 4, 1, 0][: len(left)]
     assert stored_runs(run) == []
+
+
+def keyed(key: bytes, body: bytes) -> Message:
+    return PersistentMessage(b"\x01x%c%b" % (len(key), key), message_of(body).header, body)
+
+
+def test_a_run_may_have_many_routing_keys(run: material.Run) -> None:
+    messages = [keyed(b"k" * (at * 37 % 256), b"%d" % at) for at in range(100)]
+    run.write(run.batch({key_of(1, at): message for at, message in enumerate(messages)}, puts=[lane_record(1)]))
+    assert rows(run) == 0
+    run.crash()
+    assert run.all(1) == {at: look(message) for at, message in enumerate(messages)}
+    run.write(run.batch(removed=[key_of(1, 0), key_of(1, 50)]))
+    names = ask(run, "SELECT position, exchange, routing_key, body FROM queue_messages")
+    assert names == [(at, "x", "k" * (at * 37 % 256), b"%d" % at) for at in range(100) if at not in {0, 50}]
 
 
 # --- what goes
@@ -243,7 +257,7 @@ def test_reading_a_part_of_a_run(run: material.Run) -> None:
         assert [key - key_of(1, 0) for key, _ in found] == list(expected)
 
 
-@pytest.mark.parametrize("damage", ["cuts = '[0,1,2]'", "cuts = 'x'", "cuts = 7", "content = x'00'"])
+@pytest.mark.parametrize("damage", ["cuts = '[0,1,2]'", "cuts = 'x'", "cuts = 7", "content = x'00'", "step = 9"])
 def test_a_run_that_is_not_whole_is_noticed(run: material.Run, opener: SqliteOpener, damage: str) -> None:
     run.write(run.batch(by_size([10] * 20)))
     with sqlite3.connect(opener.path) as other:
@@ -270,20 +284,22 @@ def test_runs_that_are_garbage_are_not_seen(run: material.Run) -> None:
 
 # --- its parts
 
-messages = st.lists(st.builds(message_of, st.binary(max_size=5), persistent=st.booleans()), min_size=1, max_size=9)
+addresses = st.sampled_from([ADDRESS, b"\x00\x00", b"\x00\x02\x00\x00", b"\xff" + b"e" * 255 + b"\x01\xff"])
+messages = st.lists(st.builds(Message, addresses, st.binary(min_size=1, max_size=3), st.binary(max_size=5)), min_size=1)
 
 
 @given(messages, st.sets(st.integers(0, 8)), st.integers(-2, 10), st.integers(-2, 10))
 def test_what_is_cut_is_what_was_put_together(row: list[Message], gone: set[int], begin: int, end: int) -> None:
     first = key_of(1, 100)
-    size, text, content = to_row(row)
+    run_addresses, step, size, text, content = to_row(row)
+    assert bool(step) == (len({message.address for message in row}) > 1)
     assert size == sum(len(message.body) for message in row)
     cuts = cuts_of(text, len(row), len(content))
     left = left_of(first, first + len(row) - 1, [(first + at, first + at) for at in gone])
     run = Run(first, first + len(row) - 1, left)
-    found = list(cut(run, ADDRESS, cuts, content, first + begin, first + end))
+    found = list(cut(run, run_addresses, step, cuts, content, first + begin, first + end))
     assert found == [
-        (first + at, None, None, ADDRESS, message.header, message.body)
+        (first + at, None, None, message.address, message.header, message.body)
         for at, message in enumerate(row)
         if begin <= at <= end and at not in gone
     ]
