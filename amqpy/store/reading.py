@@ -1,4 +1,4 @@
-"""What is read from the database: messages, from rows of their own and from runs, and what is in a lane.
+"""Reading from the database: messages, from rows of their own and from runs, and what is in a lane.
 
 Reading goes on while somebody writes, so all that belongs together is asked for in one statement, or one transaction.
 """

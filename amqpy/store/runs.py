@@ -54,8 +54,8 @@ def _bits(first: int, last: int) -> int:
 
 
 class Runs:
-    """What is left of the runs in the database. A change counts for good once it was committed (`keep`), or not
-    (`forget`)."""
+    """The runs in the database, and what is left of each. A change counts for good once it was committed (`keep`), or
+    not (`forget`)."""
 
     def __init__(self) -> None:
         self._lanes: dict[int, dict[int, tuple[Run, ...]]] = {}

@@ -7,18 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from amqpy.core.durability.journal import Batch
-from amqpy.core.durability.records import LaneRecord, LaneState, QueueRecord
-from amqpy.store import schema, sqlite, statements
+from amqpy.core.durability.records import LaneRecord, QueueRecord
+from amqpy.store import sqlite, statements
 from amqpy.store.files import SIGHT_MAX
-from amqpy.store.rows import KINDS
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
-from tests.store.material import Run, SqliteOpener, by_size, drain, key_of, lane_record, message_of
+from tests.store.material import Run, SqliteOpener, ask, by_size, drain, key_of, lane_record, message_of
 
 
 @pytest.fixture
@@ -39,17 +37,6 @@ def no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "RUN_MIN", 10**9)
 
 
-def ask(run: Run, question: str) -> Any:  # noqa: ANN401
-    """What somebody else sees in the database."""
-    assert isinstance(run.opener, SqliteOpener)
-    other = sqlite3.connect(run.opener.path)
-    try:
-        (answer,) = other.execute(question).fetchone()
-    finally:
-        other.close()
-    return answer
-
-
 # --- the file
 
 
@@ -58,15 +45,6 @@ def test_a_closed_store_is_one_file(opener: SqliteOpener) -> None:
     run.write(run.batch(by_size([1] * 10)))
     run.close()
     assert os.listdir(opener.path.parent) == ["amqpy.db"]
-
-
-def test_a_newer_version_is_refused(opener: SqliteOpener) -> None:
-    Run(opener).close()
-    other = sqlite3.connect(opener.path)
-    other.execute("PRAGMA user_version = 7")
-    other.close()
-    with pytest.raises(StoreError, match=r"amqpy.db is of a newer amqpy: its version is 7, this amqpy knows up to 2"):
-        opener.open()
 
 
 def test_somebody_elses_database_is_refused_and_left_alone(opener: SqliteOpener) -> None:
@@ -99,71 +77,6 @@ def test_a_start_that_was_cut_short_is_made_up_for(opener: SqliteOpener) -> None
     run = Run(opener)
     assert not run.loaded.records
     run.close()
-
-
-def test_the_format_is_the_one_of_its_version() -> None:
-    """Whoever changes a record or a table must also write a migration, and then this test."""
-    columns = {kind.table: (kind.key, list(kind.columns)) for kind in KINDS.values()}
-    assert len(schema.MIGRATIONS) == 1
-    assert columns == {
-        "vhosts": (("name",), ["name", "description", "tags", "default_queue_type", "protected_from_deletion"]),
-        "users": (("name",), ["name", "password_hash", "tags", "limits"]),
-        "permissions": (("user", "vhost"), ["user", "vhost", "configure", "write", "read"]),
-        "parameters": (("vhost", "component", "name"), ["vhost", "component", "name", "value"]),
-        "exchanges": (("vhost", "name"), ["vhost", "name", "type", "auto_delete", "internal", "arguments"]),
-        "queues": (("vhost", "name"), ["vhost", "name", "type", "auto_delete", "arguments"]),
-        "bindings": (
-            ("vhost", "source", "destination_kind", "destination", "routing_key", "arguments"),
-            ["vhost", "source", "destination_kind", "destination", "routing_key", "arguments"],
-        ),
-        "lanes": (("number",), ["number", "vhost", "owner_kind", "owner", "level", "front"]),
-    }
-
-
-def test_messages_of_the_first_version_are_kept(run: Run, opener: SqliteOpener) -> None:
-    """It knew no runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statements, "RUN_MIN", 10**9)
-        run.write(run.batch(by_size([3] * 20), puts=[lane_record(1)]))
-    run.close()
-    with sqlite3.connect(opener.path) as other:
-        for kind, name in ("VIEW", "queue_messages"), ("TABLE", "runs"), ("TABLE", "gone"):
-            other.execute(f"DROP {kind} {name}")
-        other.execute("CREATE VIEW queue_messages AS SELECT key, body FROM messages")
-        other.execute("PRAGMA user_version = 1")
-    other.close()
-    assert run.start().lanes == {1: LaneState(20, 0, 20, 60)}
-    assert ask(run, "PRAGMA user_version") == 2
-    run.write(run.batch({key_of(1, at): message_of(b"new") for at in range(20, 40)}, removed=[key_of(1, 0)]))
-    assert list(run.all(1)) == list(range(1, 40))
-    assert ask(run, "SELECT count(*) FROM messages") == 19
-    assert ask(run, "SELECT sum(bytes) FROM queue_messages WHERE queue = 'q'") == 39 * 3
-
-
-def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.write(run.batch(by_size([1]), puts=[lane_record(1)]))
-
-    def add_colour(connection: sqlite3.Connection) -> None:
-        connection.execute("ALTER TABLE queues ADD COLUMN colour TEXT")
-
-    def paint(connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE lanes SET owner = 'painted'")
-
-    run.close()
-    monkeypatch.setattr(SqliteStore, "migrations", [*schema.MIGRATIONS, add_colour, fail])
-    with pytest.raises(StoreError, match="no such column"):
-        run.opener.open()
-    monkeypatch.setattr(SqliteStore, "migrations", [*schema.MIGRATIONS, add_colour, paint])
-    assert ask(run, "PRAGMA user_version") == 2
-    loaded = run.start()
-    assert loaded.records == [LaneRecord(1, "/", "queue", "painted", 0, 0)]
-    assert ask(run, "PRAGMA user_version") == 4
-    assert ask(run, "SELECT count(colour) FROM queues") == 0
-    assert list(run.all(1)) == [0]
-
-
-def fail(connection: sqlite3.Connection) -> None:
-    connection.execute("SELECT no_such_column")
 
 
 # --- the view
