@@ -64,6 +64,7 @@ class Runs:
         """Those of blocks that the transaction has changed."""
 
     def keep(self) -> None:
+        """Is told that the transaction was committed."""
         for block, runs in self._changed.items():
             number = block >> POSITION_BITS - BLOCK_BITS
             lane = self._lanes.setdefault(number, {})
@@ -76,6 +77,7 @@ class Runs:
         self._changed.clear()
 
     def forget(self) -> None:
+        """Is told that the transaction was rolled back."""
         self._changed.clear()
 
     def _in_block(self, block: int) -> tuple[Run, ...]:
