@@ -171,6 +171,13 @@ def test_a_run_goes_whole_with_several_pieces_of_one_batch(run: material.Run) ->
     assert ask(run, "SELECT * FROM runs") == ask(run, "SELECT * FROM gone") == []
 
 
+def test_the_last_pieces_of_a_run_may_go_in_one_batch(run: material.Run) -> None:
+    run.write(run.batch(by_size([1] * 20)))
+    run.write(run.batch(removed=[key_of(1, 9)]))
+    run.write(run.batch(removed=[key_of(1, at) for at in range(20) if at != 9]))
+    assert ask(run, "SELECT * FROM runs") == ask(run, "SELECT * FROM gone") == []
+
+
 def test_clearing_leaves_the_other_part_of_a_run(run: material.Run) -> None:
     total = 3 * RUN_MAX
     run.write(run.batch(by_size([1] * total), puts=[lane_record(1)]))
@@ -227,7 +234,7 @@ def test_what_could_not_be_written_is_still_known(run: material.Run) -> None:
     assert isinstance(run.store, SqliteStore)
     limit = run.store._writer.execute  # noqa: SLF001 (nobody but SQLite can say that there is no space)
     limit("PRAGMA max_page_count = 1")
-    added = {key_of(1, at): message_of(b"x" * 2000) for at in range(20, 90)}
+    added = {key_of(1, at): message_of(bytes([at]) * 2000) for at in range(20, 90)}
     batch = run.batch(added, removed=[key_of(1, at) for at in range(20) if at != 9])
     for _ in range(2):
         run.store.append(batch)
@@ -236,6 +243,7 @@ def test_what_could_not_be_written_is_still_known(run: material.Run) -> None:
         assert list(run.all(1)) == list(range(20))
     limit(f"PRAGMA max_page_count = {2**30}")
     run.write(batch)
+    assert list(run.all(1)) == [9, *range(20, 90)]
     run.write(run.batch(removed=[key_of(1, 9)]))
     assert run.crash().lanes == {1: LaneState(70, 20, 90, 70 * 2000)}
     assert ask(run, "SELECT * FROM gone") == []
