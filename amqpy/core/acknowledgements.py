@@ -6,7 +6,7 @@ order and settled bit by bit, to the same effect.
 Source: `rabbit_channel`: `ack`, `reject`, `requeue`, `notify_queues`; `rabbit_amqqueue_process:handle_ch_down`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue, ReturnWay
@@ -36,41 +36,41 @@ class Acknowledgements:
         if by_consumer and not (isinstance(taken, list) and len(taken) == 1):
             self._settle_in_portions(taken, Portions(), self._acknowledge_all)
         elif isinstance(taken, list):
-            for _, owed in taken:
-                self.acknowledge_one(owed)
+            self._acknowledge_all([owed for _, owed in taken])
             self.scheduler.jobs.spend(len(taken))
         else:
             self.scheduler.jobs.do(self._acknowledge(taken))
 
     def _acknowledge(self, lots: Lots) -> Steps:
         for lot in lots:
-            for _, owed in lot:
-                self.acknowledge_one(owed)
+            self._acknowledge_all([owed for _, owed in lot])
             yield ANSWER_MIN + len(lot)
 
-    def _acknowledge_all(self, portion: Iterable[Delivery]) -> None:
-        for owed in portion:
-            self.acknowledge_one(owed)
+    def _acknowledge_all(self, portion: Sequence[Delivery]) -> None:
+        """Settles acknowledged messages, at once if they are of one queue and consumer, as most are."""
+        if not portion:
+            return
+        count = len(portion)
+        queues, positions, messages, consumers = zip(*portion, strict=True)
+        queue, consumer = queues[0], consumers[0]
+        if count == 1 or queues.count(queue) < count or consumers.count(consumer) < count:
+            for owed in portion:
+                self.acknowledge_one(owed)
+            return
+        queue.settled_count += count
+        if queue.tracks_settlement:
+            queue.settled_all(positions, messages)
+        if consumer is not None:
+            consumer.settled(count)
 
     def acknowledge_each(self, unacked: UnackedDeliveries, tags: list[int]) -> None:
         """Settles messages that were acknowledged one by one. Raises PreconditionFailed at the first unknown tag, when
         those before it are settled."""
-        waiting: Consumer | None = None
-        count = 0
+        owed: list[Delivery] = []
         try:
-            for tag in tags:
-                queue, position, message, consumer = unacked.take_one(tag)
-                queue.settled_count += 1
-                if queue.tracks_settlement:
-                    queue.settled(position, message)
-                if consumer is not waiting:
-                    if waiting is not None:
-                        waiting.settled(count)
-                    waiting, count = consumer, 0
-                count += 1
+            unacked.take_each(tags, owed)
         finally:
-            if waiting is not None:
-                waiting.settled(count)
+            self._acknowledge_all(owed)
 
     def acknowledge_one(self, owed: Delivery) -> None:
         """Settles one message that was acknowledged."""
@@ -88,14 +88,14 @@ class Acknowledgements:
         else:
             self._settle_in_portions(taken, Portions(by_level=True), self._reject_all)
 
-    def _reject_all(self, portion: Iterable[Delivery]) -> None:
+    def _reject_all(self, portion: Sequence[Delivery]) -> None:
         for queue, position, message, consumer in portion:
             queue.reject(position, message)
             if consumer is not None:
                 consumer.settled()
 
     def _settle_in_portions(
-        self, taken: Taken | Lots, portions: Portions, settle: Callable[[Iterable[Delivery]], None]
+        self, taken: Taken | Lots, portions: Portions, settle: Callable[[Sequence[Delivery]], None]
     ) -> None:
         """Settles portion by portion: a consumer may be given the next messages before the others have room."""
         if not isinstance(taken, list):
@@ -105,7 +105,7 @@ class Acknowledgements:
             pass
         self.scheduler.jobs.spend(len(taken))
 
-    def _settle(self, lots: Iterable[Taken], portions: Portions, settle: Callable[[Iterable[Delivery]], None]) -> Steps:
+    def _settle(self, lots: Iterable[Taken], portions: Portions, settle: Callable[[Sequence[Delivery]], None]) -> Steps:
         yield from _sorted_into(portions, lots)
         while (part := portions.pop()) is not None:
             settle(part.deliveries)

@@ -66,6 +66,9 @@ class DeliveryQueue(Protocol):
     def settled(self, position: int, message: Message) -> None:
         """Forgets a message that was acknowledged, dropped or expired. Called only if `tracks_settlement`."""
 
+    def settled_all(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """`settled` for many."""
+
     def reject(self, position: int, message: Message) -> None:
         """Drops or dead-letters an unacknowledged message."""
 
@@ -252,8 +255,7 @@ class Consumer:
             tag = unacked.last_tag + 1
             unacked.last_tag += count
             if queue.tracks_settlement:
-                for position, message in zip(positions, messages, strict=True):
-                    queue.settled(position, message)
+                queue.settled_all(positions, messages)
         else:
             self.credit -= count
             queue.delivered_count += count

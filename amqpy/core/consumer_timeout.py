@@ -12,7 +12,7 @@ Source: `rabbit_channel:evaluate_consumer_timeout` (3.x); `rabbit_fifo`, `rabbit
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
@@ -179,6 +179,9 @@ class _Returned(DeliveryQueue):
         return 0
 
     def settled(self, position: int, message: Message) -> None:
+        pass
+
+    def settled_all(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
         pass
 
     def reject(self, position: int, message: Message) -> None:

@@ -147,6 +147,15 @@ class UnackedDeliveries:
             raise _unknown(tag)
         return delivery
 
+    def take_each(self, tags: list[int], taken: list[Delivery]) -> None:
+        """`take_one` for several: appends the deliveries to `taken`, up to the first unknown tag, where it raises."""
+        pop, append = self.by_tag.pop, taken.append
+        for tag in tags:
+            try:
+                append(pop(tag))
+            except KeyError:
+                raise _unknown(tag) from None
+
     def take_all(self) -> Taken:
         taken = list(self.by_tag.items())
         self.by_tag = {}

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from amqpy.core.durability.records import QueueRecord
 from amqpy.store import schema
+from amqpy.store.connection import connect, load_records, translate_errors
 from amqpy.store.directory import DATABASE, DirectoryStore, make_file, sync_directory
-from amqpy.store.sqlite import connect, load_records, translate_errors
 from amqpy.store.store import StoreError
 
 PROBLEMS_MAX: Final = 20
@@ -33,6 +33,17 @@ RULES: Final = {
         SELECT id FROM bodies LEFT JOIN (
             SELECT shared, count(*) AS messages FROM messages WHERE shared IS NOT NULL GROUP BY shared
         ) ON shared = id WHERE refs IS NOT messages""",
+    "run {} is not whole": """
+        SELECT first FROM runs WHERE CASE WHEN json_valid(cuts) THEN
+            json_array_length(cuts) IS NOT 2 * (last - first + 1) + 1
+            OR json_extract(cuts, '$[#-1]') IS NOT length(content)
+            OR (step AND length(address) IS NOT step * (last - first + 1))
+            OR (SELECT sum(CASE key % 2 WHEN 0 THEN value ELSE -value END) FROM json_each(cuts)) IS NOT bytes
+            ELSE 1 END""",
+    "what is gone from {} on was in no run": """
+        SELECT first FROM gone AS g WHERE NOT EXISTS (
+            SELECT 1 FROM runs AS r WHERE r.first <= g.first AND g.first <= g.last AND g.last <= r.last
+        )""",
 }
 """Rules that no row may break: the text of the problem, and the query that finds it."""
 

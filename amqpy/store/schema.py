@@ -40,10 +40,59 @@ END;
 CREATE TABLE garbage (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 """
 
-# The length of the exchange's name, which is the first octet of the address.
-_DIGITS = "'0123456789ABCDEF'"
-_HEX = "hex(substr(m.address, 1, 1))"
-_LENGTH = f"(16 * instr({_DIGITS}, substr({_HEX}, 1, 1)) + instr({_DIGITS}, substr({_HEX}, 2, 1)) - 17)"
+RUNS: Final = """
+CREATE TABLE runs (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    transient INTEGER,
+    address BLOB NOT NULL,
+    step INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    cuts TEXT NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE TABLE gone (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TRIGGER forget_gone AFTER DELETE ON runs BEGIN
+    DELETE FROM gone WHERE first BETWEEN old.first AND old.last;
+END;
+"""
+
+_DIGITS: Final = "'0123456789ABCDEF'"
+
+
+def _octet_of(blob: str, position: str) -> str:
+    """The octet at a position of a blob, from 1 on, as a number."""
+    high, low = (f"instr({_DIGITS}, substr(hex(substr({blob}, {position}, 1)), {at}, 1))" for at in (1, 2))
+    return f"(16 * {high} + {low} - 17)"
+
+
+def _names_in(blob: str, start: str) -> str:
+    """The columns of the two names of an address that begins behind `start` bytes: each has its length before it."""
+    first = _octet_of(blob, f"1 + {start}")
+    second = _octet_of(blob, f"2 + {start} + {first}")
+    return (
+        f"CAST(substr({blob}, 2 + {start}, {first}) AS TEXT) AS exchange,\n"
+        f"    CAST(substr({blob}, 3 + {start} + {first}, {second}) AS TEXT) AS routing_key"
+    )
+
+
+_KEY_IN_RUN: Final = "r.first + c.key / 2 - 1"
+_BODY_IN_RUN: Final = "json_extract(r.cuts, '$[' || (c.key - 1) || ']')"
+"""The place where the body begins of the message that ends at `c.value`."""
+
+
+def _is_there(table: str) -> str:
+    return f"({table}.transient IS NULL OR {table}.transient = (SELECT value FROM meta WHERE name = 'run'))"
+
+
+def _is_of_lane(key: str) -> str:
+    return f"{key} BETWEEN l.number << {POSITION_BITS} AND (l.number << {POSITION_BITS}) + {POSITIONS - 1}"
+
+
+def _is_no(table: str, key: str, first: str) -> str:
+    """No range of the table that begins at `first` or later has the key."""
+    return f"NOT EXISTS (SELECT 1 FROM {table} AS g WHERE g.first BETWEEN {first} AND {key} AND g.last >= {key})"
+
 
 VIEW: Final = f"""
 CREATE VIEW queue_messages AS
@@ -53,8 +102,7 @@ SELECT
     l.owner_kind AS owner_kind,
     l.level AS level,
     m.key & {POSITIONS - 1} AS position,
-    CAST(substr(m.address, 2, {_LENGTH}) AS TEXT) AS exchange,
-    CAST(substr(m.address, 3 + {_LENGTH}) AS TEXT) AS routing_key,
+    {_names_in("m.address", "0")},
     length(coalesce(m.body, b.body)) AS bytes,
     m.expires_at AS expires_at,
     json_extract(m.traces, '$.due_at') AS due_at,
@@ -63,11 +111,28 @@ SELECT
     m.key AS key,
     coalesce(m.body, b.body) AS body
 FROM lanes AS l
-CROSS JOIN messages AS m
-    ON m.key BETWEEN l.number << {POSITION_BITS} AND (l.number << {POSITION_BITS}) + {POSITIONS - 1}
+CROSS JOIN messages AS m ON {_is_of_lane("m.key")}
 LEFT JOIN bodies AS b ON b.id = m.shared
-WHERE (m.transient IS NULL OR m.transient = (SELECT value FROM meta WHERE name = 'run'))
-    AND NOT EXISTS (SELECT 1 FROM garbage AS g WHERE m.key BETWEEN g.first AND g.last);
+WHERE {_is_there("m")} AND {_is_no("garbage", "m.key", "0")}
+UNION ALL
+SELECT
+    l.vhost,
+    l.owner,
+    l.owner_kind,
+    l.level,
+    {_KEY_IN_RUN} & {POSITIONS - 1},
+    {_names_in("r.address", "(c.key / 2 - 1) * r.step")},
+    c.value - {_BODY_IN_RUN},
+    NULL,
+    NULL,
+    0,
+    r.transient IS NULL,
+    {_KEY_IN_RUN},
+    substr(r.content, 1 + {_BODY_IN_RUN}, c.value - {_BODY_IN_RUN})
+FROM lanes AS l
+CROSS JOIN runs AS r ON {_is_of_lane("r.first")}
+CROSS JOIN json_each(CASE WHEN json_valid(r.cuts) THEN r.cuts ELSE '[]' END) AS c ON c.key % 2 = 0 AND c.key > 0
+WHERE {_is_there("r")} AND {_is_no("garbage", _KEY_IN_RUN, "0")} AND {_is_no("gone", _KEY_IN_RUN, "r.first")};
 """
 
 
@@ -78,11 +143,29 @@ def table_of(kind: Kind) -> str:
 
 def definition() -> str:
     """The SQL script that sets up an empty database."""
-    return "".join(map(table_of, KINDS.values())) + TABLES + VIEW
+    return "".join(map(table_of, KINDS.values())) + TABLES + RUNS + VIEW
 
 
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: Final[list[Migration]] = []
+
+
+def _add_runs(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP VIEW queue_messages")
+    for statement in _statements(RUNS + VIEW):
+        connection.execute(statement)
+
+
+def _statements(script: str) -> list[str]:
+    found, statement = [], ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            found.append(statement)
+            statement = ""
+    return found
+
+
+MIGRATIONS: Final[list[Migration]] = [_add_runs]
 """The first one migrates version 1 to version 2, and so on. Each runs within a transaction and must not end it."""
 
 
@@ -122,13 +205,3 @@ def prepare(connection: sqlite3.Connection, path: str, migrations: list[Migratio
             migrate(connection)
     connection.execute(f"PRAGMA user_version = {newest}")
     connection.execute("COMMIT")
-
-
-def _statements(script: str) -> list[str]:
-    found, statement = [], ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            found.append(statement)
-            statement = ""
-    return found

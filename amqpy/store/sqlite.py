@@ -16,17 +16,21 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
-from amqpy.core.durability.records import LaneRecord, LaneState, Loaded, Record
+from amqpy.core.durability.records import LaneRecord, Loaded
 from amqpy.core.message import Message
 from amqpy.store import schema
+from amqpy.store.connection import BUSY_S, connect, load_records, translate_errors
 from amqpy.store.files import Files
 from amqpy.store.ranges import Range, Ranges, outside, touched, united
-from amqpy.store.rows import KINDS, MessageReader, to_record
-from amqpy.store.statements import Bodies, of_added, of_changes, of_removed
+from amqpy.store.reading import READ_AHEAD, StoredRun, lane_state, lanes, list_runs, read
+from amqpy.store.rows import MessageReader
+from amqpy.store.runs import Row, Run, Runs
+from amqpy.store.statements import Bodies, of_added, of_changes, of_gone, of_removed
 from amqpy.store.store import StoreError, StoreFull
 
 Sync: TypeAlias = Literal["full", "os", "none"]
@@ -38,13 +42,12 @@ LOG_PAGES: Final = 1024
 LOG_BYTES_MAX: Final = 256 * 2**20
 CACHE_BYTES: Final = 8 * 2**20
 CACHE: Final = f"PRAGMA cache_size = {-CACHE_BYTES // 1024}"
-BUSY_S: Final = 60
-"""Seconds to wait for the lock of another process, such as `sqlite3` writing by hand."""
-STATEMENTS_KEPT: Final = 128
 
 CLEARED_AT_ONCE: Final = 1000
 """Rows that are deleted with a batch. Further ones of a cleared range wait as garbage."""
 TIDIED_AT_ONCE: Final = 4096
+ROWS_A_RUN: Final = 64
+"""Rows that a run counts for when it is deleted: its pages are looked at one by one."""
 READ_AT_ONCE: Final = 500
 READ_BYTES_AT_ONCE: Final = 4 * 2**20
 
@@ -56,27 +59,23 @@ VACUUM_LIVE_MAX_BYTES: Final = 32 * 2**20
 VACUUM_FREE_MIN_BYTES: Final = 64 * 2**20
 """Free space is given back when there is much of it and so little live data that writing it anew is fast."""
 
-FULL_CODES: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
-
 DELETE_SOME: Final = "DELETE FROM messages WHERE key IN (SELECT key FROM messages WHERE key BETWEEN ? AND ? LIMIT ?)"
+DELETE_SOME_RUNS: Final = (
+    "DELETE FROM runs WHERE first IN (SELECT first FROM runs WHERE first BETWEEN ?1 AND ?2 AND last <= ?2 LIMIT ?3)"
+)
 DELETE_SOME_TRANSIENT: Final = (
     "DELETE FROM messages WHERE key IN (SELECT key FROM messages INDEXED BY transient_messages "
     "WHERE transient < ? LIMIT ?)"
 )
-READ: Final = """
-SELECT m.key, m.expires_at, m.traces, m.address, m.header,
-    CASE WHEN m.shared IS NULL THEN m.body ELSE (SELECT b.body FROM bodies AS b WHERE b.id = m.shared) END
-FROM messages AS m
-WHERE m.key BETWEEN ? AND ? AND (m.transient IS NULL OR m.transient = ?)
-ORDER BY m.key LIMIT ?"""
 FILL: Final = "INSERT INTO messages (key, address, header, body) VALUES (-1, x'', x'', zeroblob(?))"
-READ_AHEAD: Final = """
-SELECT count(substr(body, -1)) FROM (SELECT body FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?)"""
-"""Makes the operating system read the messages into its cache, in one statement, beside other threads."""
-COUNT: Final = """
-SELECT count(*), min(key), coalesce(sum(
-    CASE WHEN shared IS NULL THEN length(body) ELSE (SELECT length(b.body) FROM bodies AS b WHERE b.id = shared) END
-), 0) FROM messages WHERE key BETWEEN ? AND ? AND transient IS NULL"""
+
+
+class OldTransients(NamedTuple):
+    """Transient messages of an earlier run of the broker that may still be there."""
+
+    rows: bool
+    """True if any may have rows of their own."""
+    runs: tuple[Run, ...]
 
 
 class SqliteStore:
@@ -93,10 +92,10 @@ class SqliteStore:
         self._synced = 0
         self._run = 0
         self._last_body = 0
+        self._runs = Runs()
         self._garbage: Ranges = ()
         """The content of the table of this name."""
-        self._old_transients = False
-        """True if there may be transient messages of an earlier run."""
+        self._old = OldTransients(False, ())
         self._vacuum_failed = False
         self._has_room = sync != "full"
         """True if the log's file has its full length: a sync is faster when no file grows."""
@@ -146,11 +145,15 @@ class SqliteStore:
             records = load_records(self._writer)
             known = {record.number for record in records if isinstance(record, LaneRecord)}
             garbage = list(execute("SELECT first, last FROM garbage"))
-            lanes, orphans = {}, set()
-            for number, end in self._lanes():
+            runs: dict[int, list[StoredRun]] = {}
+            for stored in list_runs(self._writer):
+                if any(outside(united(garbage), stored.run.first, stored.run.last)):
+                    runs.setdefault(stored.run.first >> POSITION_BITS, []).append(stored)
+            states, orphans = {}, set()
+            for number, end in lanes(self._writer):
                 first = number << POSITION_BITS
                 if number in known:
-                    lanes[number] = self._state(first, end, united(garbage))
+                    states[number] = lane_state(self._writer, first, end, united(garbage), runs.get(number, []))
                 else:
                     garbage.append((first, end - 1))
                     orphans.add(number)
@@ -163,34 +166,14 @@ class SqliteStore:
             (last_body,) = execute("SELECT coalesce(max(id), 0) FROM bodies").fetchone()
             execute("COMMIT")
             self._garbage, self._run, self._last_body = united(garbage), run, last_body
-            self._old_transients = bool(transients)
+            there = [stored for number in states for stored in runs.get(number, ())]
+            self._old = OldTransients(bool(transients), tuple(stored.run for stored in there if stored.is_transient))
+            self._runs = Runs()
+            for stored in there:
+                self._runs.add(*stored.run)
+            self._runs.keep()
             self._files = Files(self.path)
-        return Loaded(records, lanes, bool(was["is_clean"]), frozenset(orphans))
-
-    def _lanes(self) -> Iterator[Range]:
-        """Yields the numbers of lanes that have rows, and the keys after their last ones."""
-        key = 0
-        while True:
-            row = self._writer.execute(
-                "SELECT key FROM messages WHERE key >= ? ORDER BY key LIMIT 1", (key,)
-            ).fetchone()
-            if row is None:
-                return
-            number = row[0] >> POSITION_BITS
-            key = (number + 1) << POSITION_BITS
-            (last,) = self._writer.execute("SELECT max(key) FROM messages WHERE key < ?", (key,)).fetchone()
-            yield number, last + 1
-
-    def _state(self, first: int, end: int, garbage: Ranges) -> LaneState:
-        messages = size = 0
-        begin = end
-        for part in outside(garbage, first, end - 1):
-            count, key, bodies_size = self._writer.execute(COUNT, part).fetchone()
-            if count:
-                begin = min(begin, key)
-            messages += count
-            size += bodies_size
-        return LaneState(messages, begin - first, end - first, size)
+        return Loaded(records, states, bool(was["is_clean"]), frozenset(orphans))
 
     # --- writing
 
@@ -208,7 +191,7 @@ class SqliteStore:
                 self._checkpoint("PASSIVE")
         with self._write_guard("write to"):
             self._check_files()
-            if len(pending) > 1 or pending[0].changes or pending[0].cleared or self._garbage or self._old_transients:
+            if len(pending) > 1 or pending[0].changes or pending[0].cleared or self._garbage or any(self._old):
                 self._write(pending)
             else:
                 self._write_messages(pending[0])
@@ -220,7 +203,7 @@ class SqliteStore:
         others."""
         execute = self._writer.execute
         bodies = Bodies(batch.added.values(), self._last_body)
-        statements = [*of_removed(batch.removed), *of_added(batch, bodies, self._run)]
+        statements = [*of_removed(batch.removed, self._runs), *of_added(batch, bodies, self._runs, self._run)]
         if len(statements) == 1:
             execute(*statements[0])
         elif statements:
@@ -228,6 +211,7 @@ class SqliteStore:
             for statement in statements:
                 execute(*statement)
             execute("COMMIT")
+        self._runs.keep()
         self._last_body = bodies.last_number
 
     def _write(self, pending: list[Batch]) -> None:
@@ -241,26 +225,32 @@ class SqliteStore:
             for statement in of_changes(batch.changes):
                 execute(*statement)
             garbage = self._clear(batch.cleared, garbage)
-            for statement in of_removed(batch.removed):
+            for statement in of_removed(batch.removed, self._runs):
                 execute(*statement)
             garbage = self._make_room(batch.added, garbage)
             bodies = Bodies(batch.added.values(), last_body)
-            for statement in of_added(batch, bodies, self._run):
+            for statement in of_added(batch, bodies, self._runs, self._run):
                 execute(*statement)
             last_body = bodies.last_number
-        garbage, old_transients = self._delete_some(garbage, rows)
+        garbage, old = self._delete_some(garbage, rows)
         if garbage != self._garbage:
             self._write_garbage(garbage)
         execute("COMMIT")
-        self._last_body, self._garbage, self._old_transients = last_body, garbage, old_transients
+        self._runs.keep()
+        self._last_body, self._garbage, self._old = last_body, garbage, old
 
     def _clear(self, cleared: list[Range], garbage: Ranges) -> Ranges:
         """Deletes cleared ranges of few rows; returns the garbage with the others."""
-        left = [
-            (first, last)
-            for first, last in united(cleared)
-            if self._writer.execute(DELETE_SOME, (first, last, CLEARED_AT_ONCE)).rowcount == CLEARED_AT_ONCE
-        ]
+        execute = self._writer.execute
+        left: list[Range] = []
+        dead: list[int] = []
+        gone: list[Range] = []
+        for each in united(cleared):
+            self._runs.remove(*each, dead, gone, clears=True)
+            if not self._delete(each, CLEARED_AT_ONCE):
+                left.append(each)
+        for statement in of_gone(gone, dead):
+            execute(*statement)
         return united((*garbage, *left)) if left else garbage
 
     def _make_room(self, added: Iterable[int], garbage: Ranges) -> Ranges:
@@ -268,27 +258,39 @@ class SqliteStore:
         This may take long, and is rare: lanes are used again after they were unused for long."""
         for first, last in touched(garbage, added):
             self._writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (first, last))
+            self._writer.execute("DELETE FROM runs WHERE first >= ? AND last <= ?", (first, last))
             garbage = tuple(each for each in garbage if each != (first, last))
         return garbage
 
-    def _delete_some(self, garbage: Ranges, rows: int) -> tuple[Ranges, bool]:
-        """Deletes some garbage; returns what is left of it, and if there may be old transient messages."""
-        execute = self._writer.execute
-        old_transients = self._old_transients
+    def _delete_some(self, garbage: Ranges, rows: int) -> tuple[Ranges, OldTransients]:
+        """Deletes some garbage; returns what is left of it, and of old transient messages."""
+        old = self._old
         if garbage:
-            deleted = execute(DELETE_SOME, (*garbage[0], rows)).rowcount
-            if deleted < rows:
+            if self._delete(garbage[0], rows):
                 garbage = garbage[1:]
-        elif old_transients:
-            old_transients = execute(DELETE_SOME_TRANSIENT, (self._run, rows)).rowcount == rows
-        return garbage, old_transients
+        elif any(old):
+            count = max(1, rows // ROWS_A_RUN)
+            dead: list[int] = []
+            for run in old.runs[:count]:
+                self._runs.remove(run.first, run.last, dead, [])
+            for statement in of_gone((), dead):
+                self._writer.execute(*statement)
+            has_more = old.rows and self._writer.execute(DELETE_SOME_TRANSIENT, (self._run, rows)).rowcount == rows
+            old = OldTransients(has_more, old.runs[count:])
+        return garbage, old
+
+    def _delete(self, which: Range, rows: int) -> bool:
+        """Deletes so many rows, and as many in runs. True if that was all."""
+        count = self._writer.execute(DELETE_SOME, (*which, rows)).rowcount
+        runs = max(1, rows // ROWS_A_RUN)
+        return self._writer.execute(DELETE_SOME_RUNS, (*which, runs)).rowcount < runs and count < rows
 
     def _write_garbage(self, garbage: Ranges) -> None:
         self._writer.execute("DELETE FROM garbage")
         self._writer.executemany("INSERT INTO garbage VALUES (?, ?)", garbage)
 
     def tidy(self) -> bool:
-        is_busy = bool(self._garbage or self._old_transients)
+        is_busy = bool(self._garbage) or any(self._old)
         try:
             with self._write_guard("write to"):
                 self._check_files()
@@ -379,7 +381,8 @@ class SqliteStore:
     def read_ahead(self, first: int, last: int) -> None:
         if self._waited and self._broken is None:
             with translate_errors(self.path, "read"):
-                self._prefetcher.execute(READ_AHEAD, (first, last, AHEAD_MESSAGES)).fetchone()
+                for statement in READ_AHEAD:
+                    self._prefetcher.execute(statement, (first, last, AHEAD_MESSAGES)).fetchone()
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
         reader = MessageReader(unix_offset_ms)
@@ -391,20 +394,18 @@ class SqliteStore:
                 yield key - begin, message, reader.due_at_ms(traces)
             first = rows[-1][0] + 1
 
-    def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Any]:
-        found: list[Any] = []
+    def _rows(self, first: int, last: int, count_max: int, size_max: int) -> list[Row]:
+        found: list[Row] = []
         self._check_usable()
         with translate_errors(self.path, "read"):
             for from_, to in outside(self._garbage, first, last):
-                cursor = self._reader.execute(READ, (from_, to, self._run, count_max - len(found)))
-                for row in cursor:
-                    if row[5] is None:
-                        raise StoreError(f"{self.path} is damaged: message {row[0]} has no body")
-                    found.append(row)
-                    size_max -= len(row[5])
-                    if size_max <= 0:
-                        break
-                cursor.close()
+                room = count_max - len(found)
+                with closing(read(self._reader, from_, to, self._run, room)) as rows:
+                    for row in islice(rows, room):
+                        found.append(row)
+                        size_max -= len(row[5])
+                        if size_max <= 0:
+                            break
                 if size_max <= 0 or len(found) == count_max:
                     break
         return found
@@ -422,6 +423,7 @@ class SqliteStore:
             if self._writer.in_transaction:
                 with suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")
+            self._runs.forget()
             if isinstance(error, StoreFull):
                 # The log may begin anew, and have room for deletions.
                 with suppress(sqlite3.Error):
@@ -437,37 +439,3 @@ class SqliteStore:
     def _check_files(self) -> None:
         if self._files is not None:
             self._files.check()
-
-
-@contextmanager
-def translate_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turns SQLite's errors into StoreError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        text = f"cannot {doing} {path}: {error} ({name})"
-        if getattr(error, "sqlite_errorcode", None) in FULL_CODES:
-            raise StoreFull(text) from error
-        raise StoreError(text) from error
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Opens an existing database, for one thread at a time. Raises sqlite3.Error."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=BUSY_S,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=STATEMENTS_KEPT,
-    )
-
-
-def load_records(connection: sqlite3.Connection) -> list[Record]:
-    """Loads the records, those of each kind in the order in which they were first put."""
-    return [
-        to_record(kind, list(row))
-        for kind in KINDS.values()
-        for row in connection.execute(f"SELECT {', '.join(kind.columns)} FROM {kind.table} ORDER BY id")
-    ]

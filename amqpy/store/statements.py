@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 from amqpy.core.durability.journal import Batch
 from amqpy.core.durability.records import Change, Put, Record
 from amqpy.core.message import Message, PersistentMessage
-from amqpy.store.ranges import runs
+from amqpy.store.ranges import Range, runs
 from amqpy.store.rows import KINDS, Value, expiry_of, to_values, traces_of
+from amqpy.store.runs import BODY_MAX, BYTES_MAX, RUN_MAX, RUN_MIN, Runs, to_row
 
 Statement: TypeAlias = tuple[str, Sequence[Value]]
 
@@ -25,6 +26,9 @@ TERMS_MAX: Final = 64
 """The most conditions in one statement: SQLite limits the depth of an expression."""
 RANGE_MIN: Final = 4
 """The least number of consecutive keys that are deleted as a range."""
+
+PLAIN: Final = {Message, PersistentMessage}
+"""The classes of messages without notes of the broker."""
 
 SHARED_BODY_MIN_BYTES: Final = 512
 """The least size of a shared body. Smaller ones are stored with each message: a row of their own costs as much."""
@@ -85,6 +89,11 @@ INSERT_OTHERS: Final = Insertion(
 )
 INSERT_BODIES: Final = Insertion("bodies", ("id", "refs", "body"))
 DELETE_KEYS: Final = Form("DELETE FROM messages WHERE key IN (", "?", ")")
+INSERT_RUNS: Final = Insertion("runs", ("first", "last", "transient", "address", "step", "bytes", "cuts", "content"))
+INSERT_GONE: Final = Insertion(
+    "gone", ("first", "last"), " ON CONFLICT (first) DO UPDATE SET last = max(last, excluded.last)"
+)
+DELETE_RUNS: Final = Form("DELETE FROM runs WHERE first IN (", "?", ")")
 DELETE_RANGES: Final = Form("DELETE FROM messages WHERE ", "key BETWEEN ? AND ?", separator=" OR ", rows_max=TERMS_MAX)
 
 
@@ -134,16 +143,28 @@ def _of_similar_changes(record: type[Record], changes: list[Change]) -> Iterator
 # --- messages
 
 
-def of_removed(keys: Iterable[int]) -> Iterator[Statement]:
+def of_removed(keys: Iterable[int], known: Runs) -> Iterator[Statement]:
     ranges: list[Value] = []
     single: list[Value] = []
+    dead: list[int] = []
+    gone: list[Range] = []
     for first, last in runs(sorted(set(keys))):
-        if last - first + 1 < RANGE_MIN:
+        count = last - first + 1
+        if known.remove(first, last, dead, gone) == count:
+            continue
+        if count < RANGE_MIN:
             single += range(first, last + 1)
         else:
             ranges += (first, last)
+    yield from of_gone(gone, dead)
     yield from DELETE_RANGES.statements(ranges)
     yield from DELETE_KEYS.statements(single)
+
+
+def of_gone(gone: Iterable[Range], dead: list[int]) -> Iterator[Statement]:
+    """Yields the statements that note what is gone from runs, and delete those of which nothing is left."""
+    yield from INSERT_GONE.statements([key for each in gone for key in each])
+    yield from DELETE_RUNS.statements(dead)
 
 
 class Bodies:
@@ -167,6 +188,9 @@ class Bodies:
     def __bool__(self) -> bool:
         return bool(self._shared)
 
+    def are_shared(self, body: bytes) -> bool:
+        return id(body) in self._shared
+
     def refer(self, body: bytes) -> int | None:
         """Adds a reference to a shared body and returns its number; None for a body that is not shared."""
         found = self._shared.get(id(body))
@@ -184,28 +208,79 @@ class Bodies:
         return INSERT_BODIES.statements(values)
 
 
-def of_added(batch: Batch, bodies: Bodies, run: int) -> Iterator[Statement]:
-    """Yields the statements that insert a batch's messages. Transient ones are marked with the number of the run."""
-    plain: list[Value] = []
-    others: list[Value] = []
-    notes, transient, offset_ms = batch.due_times, batch.transient, batch.unix_offset_ms
-    all_simple = not (notes or transient or bodies)
-    for key, message in batch.added.items():
-        kind = type(message)
-        if all_simple and (kind is PersistentMessage or kind is Message) and message.expires_at_ms is None:
-            plain += (key, message.address, message.header, message.body)
-            continue
-        number = bodies.refer(message.body)
-        others += (
-            key,
-            message.address,
-            message.header,
-            message.body if number is None else None,
-            number,
-            expiry_of(message, offset_ms),
-            run if key in transient else None,
-            traces_of(message, notes.get(key), offset_ms),
+def of_added(batch: Batch, bodies: Bodies, known: Runs, mark: int) -> Iterator[Statement]:
+    """Yields the statements that insert a batch's messages. Transient ones are marked with `mark`, the number of the
+    broker's run. Raises KeyTaken."""
+    added = Added(batch, bodies, known, mark)
+    for first, last in runs(sorted(batch.added)):
+        for block in range(first - first % RUN_MAX, last + 1, RUN_MAX):
+            added.row(max(first, block), min(last, block + RUN_MAX - 1))
+    yield from added.statements()
+
+
+class KeyTaken(ValueError):
+    """A message is to be added where one is."""
+
+
+class Added:
+    """The values of the rows of a batch's messages."""
+
+    def __init__(self, batch: Batch, bodies: Bodies, known: Runs, mark: int) -> None:
+        self._batch = batch
+        self._bodies = bodies
+        self._known = known
+        self._mark = mark
+        self._plain: list[Value] = []
+        self._others: list[Value] = []
+        self._runs: list[Value] = []
+
+    def row(self, first: int, last: int) -> None:
+        """Adds messages of one block, in a row: as a run if they are many and alike, else each half by itself."""
+        messages = [self._batch.added[key] for key in range(first, last + 1)]
+        if len(messages) < RUN_MIN:
+            for key, message in enumerate(messages, first):
+                self._single(key, message)
+        elif self._are_alike(first, messages):
+            mark = self._mark if first in self._batch.transient else None
+            self._known.add(first, last, (1 << len(messages)) - 1)
+            self._runs += (first, last, mark, *to_row(messages))
+        else:
+            middle = (first + last) // 2
+            self.row(first, middle)
+            self.row(middle + 1, last)
+
+    def _are_alike(self, first: int, messages: list[Message]) -> bool:
+        """True if the messages differ in nothing but their bytes, and these are not too many."""
+        keys = range(first, first + len(messages))
+        notes, transient, bodies = self._batch.due_times, self._batch.transient, self._bodies
+        return (
+            {type(message) for message in messages} <= PLAIN
+            and {message.expires_at_ms for message in messages} == {None}
+            and max([len(message.body) for message in messages]) <= BODY_MAX
+            and sum([len(message.header) + len(message.body) for message in messages]) <= BYTES_MAX
+            and (not notes or notes.keys().isdisjoint(keys))
+            and (not transient or transient.isdisjoint(keys) or transient.issuperset(keys))
+            and not (bodies and any(bodies.are_shared(message.body) for message in messages))
+            and self._known.are_free(first, keys[-1])
         )
-    yield from bodies.statements()
-    yield from INSERT_PLAIN.statements(plain)
-    yield from INSERT_OTHERS.statements(others)
+
+    def _single(self, key: int, message: Message) -> None:
+        """Adds a message with a row of its own."""
+        if self._known.has(key):
+            raise KeyTaken(f"UNIQUE constraint failed: message {key} is in a run")
+        batch, is_transient = self._batch, key in self._batch.transient
+        expires_at = expiry_of(message, batch.unix_offset_ms)
+        traces = traces_of(message, batch.due_times.get(key), batch.unix_offset_ms)
+        number = self._bodies.refer(message.body)
+        if expires_at is None and traces is None and number is None and not is_transient:
+            self._plain += (key, message.address, message.header, message.body)
+            return
+        body = message.body if number is None else None
+        mark = self._mark if is_transient else None
+        self._others += (key, message.address, message.header, body, number, expires_at, mark, traces)
+
+    def statements(self) -> Iterator[Statement]:
+        yield from self._bodies.statements()
+        yield from INSERT_PLAIN.statements(self._plain)
+        yield from INSERT_OTHERS.statements(self._others)
+        yield from INSERT_RUNS.statements(self._runs)

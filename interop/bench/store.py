@@ -1,6 +1,6 @@
 """What the store costs by itself, without broker and clients:
 
-    .venv/bin/python -m interop.bench.store [MESSAGES]
+    .venv/bin/python -m interop.bench.store [MESSAGES] [--realistic]
 
 Batches are written as the broker writes them, alone and beside a thread that keeps the interpreter busy, as an event
 loop does. Then the store is opened again as after a crash, read, and emptied. CPU is that of the thread that writes.
@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
+from random import Random
 
 from amqpy.core.durability.journal import POSITION_BITS, Batch
 from amqpy.core.durability.records import LaneRecord, Put
@@ -20,6 +22,7 @@ from amqpy.core.message import PersistentMessage
 from amqpy.store.directory import open_store
 from amqpy.store.store import Store
 from amqpy.wire.properties import content_header
+from interop.bench.messages import DISTINCT, persistent_event
 
 LANE = 1 << POSITION_BITS
 LANE_END = (2 << POSITION_BITS) - 1
@@ -29,7 +32,9 @@ BODY_BYTES = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the store costs by itself.")
     parser.add_argument("messages", nargs="?", type=int, default=1_000_000)
-    total = parser.parse_args().messages
+    parser.add_argument("--realistic", action="store_true", help="messages as applications send them")
+    options = parser.parse_args()
+    total, make = options.messages, realistic() if options.realistic else alike()
     with tempfile.TemporaryDirectory() as directory:
         store = open_store(Path(directory), sync="full")
         store.load()
@@ -39,11 +44,13 @@ def main() -> None:
         store.sync()
         position = 0
         for size, count in (1, 1000), (100, 200), (1000, 100):
-            position = write(store, position, size, count, label=f"batches of {size}")
-            position = write(store, position, size, count, label=f"batches of {size}, removing the last", removing=True)
+            position = write(store, make, position, size, count, label=f"batches of {size}")
+            position = write(
+                store, make, position, size, count, label=f"batches of {size}, removing the last", removing=True
+            )
             with busy():
-                position = write(store, position, size, count // 10, label=f"batches of {size}, busy")
-        position = write(store, position, 10_000, max(0, total - position) // 10_000, label="batches of 10000")
+                position = write(store, make, position, size, count // 10, label=f"batches of {size}, busy")
+        position = write(store, make, position, 10_000, max(0, total - position) // 10_000, label="batches of 10000")
         store.close(is_clean=False)
         store = open_store(Path(directory), sync="full")
         measured(f"load {position} messages", 1, store.load)
@@ -56,7 +63,33 @@ def main() -> None:
         store.close(is_clean=True)
 
 
-def write(store: Store, position: int, size: int, count: int, *, label: str, removing: bool = False) -> int:
+def alike() -> Iterator[PersistentMessage]:
+    header = content_header(BODY_BYTES, {"delivery_mode": b"\x02"})
+    while True:
+        # A body of its own, as if it came from a client.
+        yield PersistentMessage(b"\x00\x01q", header, bytes(bytearray(BODY_BYTES)))
+
+
+def realistic() -> Iterator[PersistentMessage]:
+    random = Random(0)
+    made = []
+    for number in range(DISTINCT):
+        properties, body = persistent_event(random, number)
+        header = content_header(len(body), {})[:12] + properties.marshal()
+        made.append(PersistentMessage(b"\x00\x01q", header, body))
+    return cycle(made)
+
+
+def write(
+    store: Store,
+    make: Iterator[PersistentMessage],
+    position: int,
+    size: int,
+    count: int,
+    *,
+    label: str,
+    removing: bool = False,
+) -> int:
     """The position after the last one."""
     batches: list[Batch] = []
     for _ in range(count):
@@ -64,10 +97,7 @@ def write(store: Store, position: int, size: int, count: int, *, label: str, rem
         if removing and batches:
             batch.removed = list(batches[-1].added)
         for key in range(LANE + position, LANE + position + size):
-            body = bytes(bytearray(BODY_BYTES))  # one of its own, as if it came from a client
-            batch.added[key] = PersistentMessage(
-                b"\x00\x01q", content_header(BODY_BYTES, {"delivery_mode": b"\x02"}), body
-            )
+            batch.added[key] = next(make)
         position += size
         batches.append(batch)
 

@@ -171,6 +171,34 @@ def test_somebody_may_wait_for_an_empty_batch(journal: Journal) -> None:
     assert client.told == [1]
 
 
+def test_many_are_added_as_if_they_came_one_by_one(journal: Journal, store: MemoryStore) -> None:
+    singly, messages = Journal(store, lambda: OFFSET_MS), [message("x" * size) for size in (3, 0, 7)]
+    for first, transient in (FIRST, False), (FIRST + 3, True):
+        journal.add_all(first, messages, 10, transient=transient)
+        for key, each in enumerate(messages, first):
+            singly.add(key, each, transient=transient)
+    assert journal.batch.added == singly.batch.added
+    assert journal.batch.transient == singly.batch.transient
+    assert journal.size == singly.size == 6 * OVERHEAD + 20
+    assert (journal.added_count, journal.overflow_count) == (singly.added_count, singly.overflow_count) == (3, 3)
+
+
+@pytest.mark.parametrize("gathered", [0, 2, 5])
+def test_many_are_removed_as_if_they_went_one_by_one(journal: Journal, store: MemoryStore, gathered: int) -> None:
+    """The last of five messages are in the batch that gathers, so many of them."""
+    singly = Journal(store, lambda: OFFSET_MS)
+    keys = [FIRST + at for at in (4, 0, 3, 1)]
+    for each in (journal, singly):
+        for at in range(5 - gathered, 5):
+            each.add(FIRST + at, message("x" * at))
+    journal.remove_all(keys)
+    for key in keys:
+        singly.remove(key)
+    assert journal.batch.added.keys() == singly.batch.added.keys()
+    assert journal.batch.removed == singly.batch.removed
+    assert journal.size == singly.size
+
+
 # --- lanes
 
 

@@ -100,6 +100,26 @@ class LaneMachine(RuleBasedStateMachine):
             self.lane.append(item)
             self.count += 1
 
+    @rule(kinds=st.lists(st.booleans(), max_size=6), alike=st.booleans(), size=st.sampled_from([0, 0, 20, 40, 200]))
+    def extend(self, kinds: list[bool], alike: bool, size: int) -> None:
+        if alike:
+            kinds = kinds[:1] * len(kinds)
+        items = [message(f"m{self.count + at}".ljust(size, "."), persistent=kind) for at, kind in enumerate(kinds)]
+        self.ready += [Held(self.lane._end + at, item, False) for at, item in enumerate(items)]
+        self.lane.extend(items)
+        self.count += len(items)
+
+    @precondition(lambda self: self.count and not self.ready)
+    @rule(kinds=st.lists(st.booleans(), max_size=4), alike=st.booleans())
+    def append_and_pop_all(self, kinds: list[bool], alike: bool) -> None:
+        if alike:
+            kinds = kinds[:1] * len(kinds)
+        items = [message(f"m{self.count + at}", persistent=kind) for at, kind in enumerate(kinds)]
+        held = [Held(self.lane._end + at, item, False) for at, item in enumerate(items)]
+        assert list(self.lane.append_and_pop_all(items)) == [each.position for each in held]
+        self.popped += held
+        self.count += len(items)
+
     @precondition(lambda self: self.count and not self.ready)
     @rule(persistent=st.booleans())
     def append_and_pop(self, persistent: bool) -> None:
@@ -119,6 +139,21 @@ class LaneMachine(RuleBasedStateMachine):
             assert type(item) is type(held.message)
             assert position == held.position
             self.popped.append(held._replace(message=item))
+
+    @precondition(lambda self: self.count and self.lane.never_delivered and not self.lane.requeued)
+    @rule(count=st.integers(1, 4))
+    def pop_many(self, count: int) -> None:
+        count = min(count, len(self.lane.never_delivered))
+        held, self.ready = self.ready[:count], self.ready[count:]
+        positions, items = self.lane.pop_many(count)
+        assert [*zip(positions, [item.body for item in items], strict=True)] == [(at.position, at.body) for at in held]
+        self.popped += [each._replace(message=item) for each, item in zip(held, items, strict=True)]
+
+    @precondition(lambda self: self.popped)
+    @rule(picks=st.lists(st.integers(0, 9), max_size=5))
+    def settle_all(self, picks: list[int]) -> None:
+        held = [self.popped.pop(pick % len(self.popped)) for pick in picks if self.popped]
+        self.lane.settle_all([each.position for each in held], [each.message for each in held])
 
     @precondition(lambda self: self.popped)
     @rule(pick=st.integers(0, 9))

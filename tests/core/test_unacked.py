@@ -56,6 +56,26 @@ def test_unacked_deliveries_are_a_dict_of_tags(steps: list[tuple[str, int, bool]
         assert unacked.last_tag == count
 
 
+@pytest.mark.parametrize("tags", [[], [2], [3, 1, 2], [1, 9, 2], [2, 2], [9]])
+def test_several_are_taken_up_to_the_first_unknown_tag(tags: list[int]) -> None:
+    queue = CoreHarness().queue("q")
+    unacked = UnackedDeliveries()
+    owed = [(queue, at, Message(b"", b"", b""), None) for at in range(3)]
+    for each in owed:
+        unacked.add(*each)
+    known = list(dict.fromkeys(tags))
+    known = known[: known.index(9)] if 9 in known else known
+    taken: list[Delivery] = []
+    if known == tags:
+        unacked.take_each(tags, taken)
+    else:
+        with pytest.raises(PreconditionFailed) as caught:
+            unacked.take_each(tags, taken)
+        assert caught.value.text == f"unknown delivery tag {tags[len(known)]}"
+    assert taken == [owed[tag - 1] for tag in known]
+    assert list(unacked.by_tag) == [tag for tag in (1, 2, 3) if tag not in known]
+
+
 def test_answering_one_by_one_and_then_all_the_rest() -> None:
     """Most of what a `multiple` answer spans may be answered already."""
     queue = CoreHarness().queue("q")

@@ -1,10 +1,11 @@
 """What the tests of stores are made of: batches, messages, and a store that can be left in any way and opened again."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from amqpy.core.durability.journal import POSITION_BITS, Batch, DueTime
 from amqpy.core.durability.records import Drop, LaneRecord, Loaded, Put, Record
@@ -182,3 +183,14 @@ def drain(store: Store) -> int:
     """Tidies until nothing is left to do; in how many steps."""
     steps: Iterator[int] = count(1)
     return next(step for step in steps if not store.tidy())
+
+
+def ask(run: Run, question: str) -> Any:  # noqa: ANN401
+    """What somebody else sees in the database."""
+    assert isinstance(run.opener, SqliteOpener)
+    other = sqlite3.connect(run.opener.path)
+    try:
+        (answer,) = other.execute(question).fetchone()
+    finally:
+        other.close()
+    return answer

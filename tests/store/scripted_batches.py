@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from amqpy.core.durability.journal import Batch
 from amqpy.core.durability.records import Drop, LaneRecord, Put, QueueRecord, Record
+from amqpy.store.runs import RUN_MIN
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.store.material import key_of, lane_record, look, message_of, traced
@@ -63,6 +64,12 @@ def batches(seed: int, *, size_max: int = 3000) -> Iterator[Batch]:
             message = message_of(body) if chance.random() < 0.8 else traced(body, delivery_count=number)
             for lane in chance.sample(sorted(ends), chance.choice([1, 1, 2, 3])):
                 batch.added[key_of(lane, ends[lane])] = message
+                ends[lane] += 1
+        if chance.random() < 0.3:
+            # So many in a row that they are a run.
+            lane = chance.choice(sorted(ends))
+            for _ in range(chance.randrange(RUN_MIN, 5 * RUN_MIN)):
+                batch.added[key_of(lane, ends[lane])] = message_of(chance.randbytes(60))
                 ends[lane] += 1
         there |= batch.added.keys()
         yield batch

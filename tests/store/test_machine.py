@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from amqpy.core.durability.journal import POSITION_BITS, Batch
 from amqpy.core.durability.records import KEYS, BindingRecord, LaneRecord, QueueRecord, Record
 from amqpy.core.message import Message
-from amqpy.store import sqlite
+from amqpy.store import reading, runs, sqlite, statements
 from tests.store.material import MemoryOpener, Opener, Run, SqliteOpener, key_of, lane_record, look, message_of, traced
 
 LANES = (1, 2, 3)
@@ -33,6 +33,12 @@ messages = st.one_of(
     ),
     st.builds(message_of, st.just(FANOUT)),
     st.builds(traced, st.binary(max_size=3), delivery_count=st.integers(0, 2), more_keys=st.lists(names).map(tuple)),
+)
+rows = st.builds(
+    lambda first, message, count: {first + at: message_of(b"%d" % at, persistent=message) for at in range(count)},
+    keys,
+    st.booleans(),
+    st.integers(2, 9),
 )
 
 
@@ -76,6 +82,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.patches = [
             mock.patch.object(sqlite, name, 2) for name in ("CLEARED_AT_ONCE", "TIDIED_AT_ONCE", "READ_AT_ONCE")
         ]
+        small = {"RUN_MAX": 4, "RUN_MIN": 2, "BLOCK_BITS": 2}
+        self.patches += [
+            mock.patch.object(module, name, value)
+            for module in (runs, reading, statements)
+            for name, value in small.items()
+            if hasattr(module, name)
+        ]
         for patch in self.patches:
             patch.start()
         self.run = Run(self.make_opener())
@@ -85,7 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
         raise NotImplementedError
 
     @rule(
-        added=st.dictionaries(keys, messages, max_size=8),
+        added=st.dictionaries(keys, messages, max_size=8) | rows,
         transient=st.sets(keys, max_size=4),
         removed=st.lists(keys, max_size=6),
         cleared=st.lists(st.tuples(keys, keys).map(sorted).map(tuple), max_size=2),

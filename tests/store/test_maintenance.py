@@ -100,9 +100,16 @@ def test_check_of_an_empty_store(data: Path, command: Command) -> None:
         ("DELETE FROM bodies", f"message {key_of(2, 50)} has no body"),
         ("INSERT INTO bodies VALUES (9, 1, x'00')", "body 9 counts its messages wrongly"),
         (f"UPDATE messages SET body = NULL WHERE key = {key_of(1, 3)}", f"message {key_of(1, 3)} has no body"),
+        ("UPDATE runs SET cuts = '[0,1]'", f"run {key_of(2, 0)} is not whole"),
+        ("UPDATE runs SET cuts = 'x'", f"run {key_of(2, 0)} is not whole"),
+        ("UPDATE runs SET content = x'00'", f"run {key_of(2, 0)} is not whole"),
+        ("UPDATE runs SET step = 4", f"run {key_of(2, 0)} is not whole"),
+        ("UPDATE runs SET bytes = 7", f"run {key_of(2, 0)} is not whole"),
+        ("INSERT INTO gone VALUES (7, 8)", "what is gone from 7 on was in no run"),
     ],
 )
 def test_check_finds_what_must_not_be(run: Run, data: Path, command: Command, damage: str, problem: str) -> None:
+    run.write(run.batch(by_size([5] * 20, lane=2)))
     run.close()
     with sqlite3.connect(data / DATABASE) as other:
         other.execute(damage)

@@ -7,18 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from amqpy.core.durability.journal import Batch
 from amqpy.core.durability.records import LaneRecord, QueueRecord
-from amqpy.store import schema, sqlite, statements
+from amqpy.store import sqlite, statements
 from amqpy.store.files import SIGHT_MAX
-from amqpy.store.rows import KINDS
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
-from tests.store.material import Run, SqliteOpener, by_size, drain, key_of, lane_record, message_of
+from tests.store.material import Run, SqliteOpener, ask, by_size, drain, key_of, lane_record, message_of
 
 
 @pytest.fixture
@@ -33,15 +31,10 @@ def run(opener: SqliteOpener) -> Iterator[Run]:
     run.close()
 
 
-def ask(run: Run, question: str) -> Any:  # noqa: ANN401
-    """What somebody else sees in the database."""
-    assert isinstance(run.opener, SqliteOpener)
-    other = sqlite3.connect(run.opener.path)
-    try:
-        (answer,) = other.execute(question).fetchone()
-    finally:
-        other.close()
-    return answer
+@pytest.fixture
+def no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message has a row of its own."""
+    monkeypatch.setattr(statements, "RUN_MIN", 10**9)
 
 
 # --- the file
@@ -52,15 +45,6 @@ def test_a_closed_store_is_one_file(opener: SqliteOpener) -> None:
     run.write(run.batch(by_size([1] * 10)))
     run.close()
     assert os.listdir(opener.path.parent) == ["amqpy.db"]
-
-
-def test_a_newer_version_is_refused(opener: SqliteOpener) -> None:
-    Run(opener).close()
-    other = sqlite3.connect(opener.path)
-    other.execute("PRAGMA user_version = 7")
-    other.close()
-    with pytest.raises(StoreError, match=r"amqpy.db is of a newer amqpy: its version is 7, this amqpy knows up to 1"):
-        opener.open()
 
 
 def test_somebody_elses_database_is_refused_and_left_alone(opener: SqliteOpener) -> None:
@@ -93,51 +77,6 @@ def test_a_start_that_was_cut_short_is_made_up_for(opener: SqliteOpener) -> None
     run = Run(opener)
     assert not run.loaded.records
     run.close()
-
-
-def test_the_format_is_the_one_of_its_version() -> None:
-    """Whoever changes a record or a table must also write a migration, and then this test."""
-    columns = {kind.table: (kind.key, list(kind.columns)) for kind in KINDS.values()}
-    assert len(schema.MIGRATIONS) == 0
-    assert columns == {
-        "vhosts": (("name",), ["name", "description", "tags", "default_queue_type", "protected_from_deletion"]),
-        "users": (("name",), ["name", "password_hash", "tags", "limits"]),
-        "permissions": (("user", "vhost"), ["user", "vhost", "configure", "write", "read"]),
-        "parameters": (("vhost", "component", "name"), ["vhost", "component", "name", "value"]),
-        "exchanges": (("vhost", "name"), ["vhost", "name", "type", "auto_delete", "internal", "arguments"]),
-        "queues": (("vhost", "name"), ["vhost", "name", "type", "auto_delete", "arguments"]),
-        "bindings": (
-            ("vhost", "source", "destination_kind", "destination", "routing_key", "arguments"),
-            ["vhost", "source", "destination_kind", "destination", "routing_key", "arguments"],
-        ),
-        "lanes": (("number",), ["number", "vhost", "owner_kind", "owner", "level", "front"]),
-    }
-
-
-def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.write(run.batch(by_size([1]), puts=[lane_record(1)]))
-
-    def add_colour(connection: sqlite3.Connection) -> None:
-        connection.execute("ALTER TABLE queues ADD COLUMN colour TEXT")
-
-    def paint(connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE lanes SET owner = 'painted'")
-
-    run.close()
-    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, fail])
-    with pytest.raises(StoreError, match="no such column"):
-        run.opener.open()
-    monkeypatch.setattr(SqliteStore, "migrations", [add_colour, paint])
-    assert ask(run, "PRAGMA user_version") == 1
-    loaded = run.start()
-    assert loaded.records == [LaneRecord(1, "/", "queue", "painted", 0, 0)]
-    assert ask(run, "PRAGMA user_version") == 3
-    assert ask(run, "SELECT count(colour) FROM queues") == 0
-    assert list(run.all(1)) == [0]
-
-
-def fail(connection: sqlite3.Connection) -> None:
-    connection.execute("SELECT no_such_column")
 
 
 # --- the view
@@ -214,7 +153,7 @@ def test_bodies_of_later_runs_get_numbers_of_their_own(run: Run) -> None:
 # --- garbage and space
 
 
-def test_garbage_is_deleted_bit_by_bit(run: Run) -> None:
+def test_garbage_is_deleted_bit_by_bit(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch(by_size([1] * total)))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total))]))
@@ -228,7 +167,7 @@ def test_garbage_is_deleted_bit_by_bit(run: Run) -> None:
     assert ask(run, "SELECT count(*) FROM garbage") == 0
 
 
-def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Run) -> None:
+def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch(by_size([1] * total)))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total))]))
@@ -239,7 +178,7 @@ def test_garbage_goes_with_later_batches_faster_than_they_bring_messages(run: Ru
     assert after == before + 1000 - (2 * 1000 + sqlite.CLEARED_AT_ONCE)
 
 
-def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run) -> None:
+def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run, no_runs: None) -> None:
     total = 20_000
     run.write(run.batch({**by_size([1] * total), **by_size([1] * 3, lane=2)}, puts=[lane_record(1), lane_record(2)]))
     run.write(run.batch(cleared=[(key_of(1, 0), key_of(1, total - 2))]))
@@ -253,7 +192,7 @@ def test_garbage_outlives_a_crash_in_the_middle_of_tidying(run: Run) -> None:
     assert list(run.all(1)) == [total - 1]
 
 
-def test_old_transient_messages_are_deleted_bit_by_bit(run: Run) -> None:
+def test_old_transient_messages_are_deleted_bit_by_bit(run: Run, no_runs: None) -> None:
     total = 10_000
     run.write(run.batch(by_size([1] * total), puts=[lane_record(1)], transient=[key_of(1, at) for at in range(total)]))
     run.crash()
@@ -451,7 +390,7 @@ def test_a_closed_store_refuses_everything(opener: SqliteOpener) -> None:
     refused(run, f"{opener.path} is closed")
 
 
-def test_a_database_that_is_damaged_is_noticed(run: Run, opener: SqliteOpener) -> None:
+def test_a_database_that_is_damaged_is_noticed(run: Run, opener: SqliteOpener, no_runs: None) -> None:
     run.write(run.batch({**by_size([400] * 500), key_of(5, 0): message_of(b"")}, puts=[lane_record(1)]))
     run.close()
     with opener.path.open("r+b") as file:

@@ -8,7 +8,7 @@ are not in memory, so that queues need not know whether they are on disk already
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 from amqpy.core.durability.records import Change, Drop, LaneRecord, Put, Record
@@ -197,12 +197,36 @@ class Journal:
         if note is not None:
             batch.due_times[key] = note
 
+    def add_all(self, first: int, messages: list[Message], size: int, *, transient: bool = False) -> None:
+        """Adds messages whose keys follow one another from `first` on, and whose bodies have `size` bytes."""
+        batch, count = self.batch, len(messages)
+        keys = range(first, first + count)
+        batch.added.update(zip(keys, messages, strict=True))
+        self.size += size + OVERHEAD * count
+        if transient:
+            batch.transient.update(keys)
+            self.overflow_count += count
+        else:
+            self.added_count += count
+
     def remove(self, key: int) -> None:
         message = self.batch.added.pop(key, None)
         if message is None:
             self.batch.removed.append(key)
         else:
             self.size -= len(message.body) + OVERHEAD
+
+    def remove_all(self, keys: Sequence[int]) -> None:
+        """`remove` for many."""
+        added, removed = self.batch.added, self.batch.removed
+        if not added:
+            removed += keys
+            return
+        found = [added.pop(key, None) for key in keys]
+        there = [message for message in found if message is not None]
+        self.size -= sum([len(message.body) for message in there]) + OVERHEAD * len(there)
+        if len(there) < len(found):
+            removed += [key for key, message in zip(keys, found, strict=True) if message is None]
 
     def clear(self, first: int, last: int) -> None:
         """Removes all messages with keys from `first` to `last`."""

@@ -252,6 +252,12 @@ class FifoQueue(Queue):
         self.forget(message)
         self.ready.settle(position, message)
 
+    def settled_all(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        if self.dedup_keys is not None:
+            for message in messages:
+                self.forget(message)
+        self.ready.settle_all(positions, messages)
+
     def drop(self, position: int, message: Message, reason: str) -> None:
         """Drops a message, or dead-letters it: then it is settled once the dead letter is sent."""
         if self.settings.dead_letter_exchange is not None:

@@ -117,8 +117,44 @@ class PagedFifo(ReadyFifo[Message]):
             self._journal.add(self._key(position), item, transient=True)
 
     def extend(self, items: list[Message]) -> None:
-        for item in items:
-            self.append(item)
+        are_kept = self._are_kept(items)
+        count, size = len(items), sum([len(item.body) for item in items])
+        if are_kept is None or not (self.on_disk or self._has_room_for(count, size)):
+            for item in items:
+                self.append(item)
+            return
+        position = self._end
+        self._end = position + count
+        self.size += size
+        if self.on_disk:
+            self.on_disk += count
+            if are_kept:
+                self.persistent_on_disk += count
+                self.persistent_size_on_disk += size
+        else:
+            if not self.never_delivered:
+                self.front = position
+            self.never_delivered.extend(items)
+        if are_kept or self.on_disk:
+            self._journal.add_all(self._key(position), items, size, transient=not are_kept)
+
+    def _are_kept(self, items: list[Message]) -> bool | None:
+        """True if all are kept in the store, False if none is; None if they differ, or there are none."""
+        if not items:
+            return None
+        if self._keeps_all or not self._keeps_persistent:
+            return self._keeps_all
+        count = len([None for item in items if item.persistent])
+        return None if 0 < count < len(items) else count > 0
+
+    def _has_room_for(self, count: int, size: int) -> bool:
+        """True if so many messages with bodies of `size` bytes all stay in memory when they are appended."""
+        fresh = self.never_delivered
+        return (
+            len(fresh) + count <= WINDOW_MESSAGES
+            and self.size + size <= WINDOW_BYTES
+            and (not fresh or self.front + len(fresh) == self._end)
+        )
 
     def append_and_pop(self, item: Message) -> int:
         position = self._end
@@ -128,7 +164,14 @@ class PagedFifo(ReadyFifo[Message]):
         return position
 
     def append_and_pop_all(self, items: list[Message]) -> Sequence[int]:
-        return [self.append_and_pop(item) for item in items]
+        are_kept = self._are_kept(items)
+        if are_kept is None:
+            return [self.append_and_pop(item) for item in items]
+        position = self._end
+        self.front = self._end = position + len(items)
+        if are_kept:
+            self._journal.add_all(self._key(position), items, sum([len(item.body) for item in items]))
+        return range(position, self._end)
 
     def put_back(self, position: int, item: Message) -> None:
         super().put_back(position, item)
@@ -145,7 +188,7 @@ class PagedFifo(ReadyFifo[Message]):
 
     def pop_many(self, count: int) -> tuple[Sequence[int], list[Message]]:
         positions, items = super().pop_many(count)
-        self.size -= sum(len(item.body) for item in items)
+        self.size -= sum([len(item.body) for item in items])
         if self.on_disk and not self.never_delivered:
             self._turn_page()
         return positions, items
@@ -154,6 +197,14 @@ class PagedFifo(ReadyFifo[Message]):
         """Removes a settled message from the store."""
         if self._keeps_all or (self._keeps_persistent and item.persistent):
             self._journal.remove(self.base + position)
+
+    def settle_all(self, positions: Sequence[int], items: Sequence[Message]) -> None:
+        base = self.base
+        if self._keeps_all:
+            self._journal.remove_all([base + position for position in positions])
+        elif self._keeps_persistent:
+            kept = [base + position for position, item in zip(positions, items, strict=True) if item.persistent]
+            self._journal.remove_all(kept)
 
     def clear(self) -> Cleared:
         """Removes all messages and returns those in memory. Requeued ones are removed from the store one by one."""

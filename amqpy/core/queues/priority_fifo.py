@@ -99,6 +99,13 @@ class PriorityFifo(ReadyFifo[T]):
     def settle(self, position: int, item: T) -> None:
         self._level(self._level_of(item)).settle(position, item)
 
+    def settle_all(self, positions: Sequence[int], items: Sequence[T]) -> None:
+        start = 0
+        for level, group in groupby(items, self._level_of):
+            end = start + sum(1 for _ in group)
+            self._level(level).settle_all(positions[start:end], items[start:end])
+            start = end
+
     @property
     def has_requeued(self) -> bool:
         return any(fifo.requeued for fifo in self._levels.values())

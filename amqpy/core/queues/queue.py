@@ -7,7 +7,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import ClassVar, Protocol
 
 from amqpy.core.arguments import NO_SETTINGS, Settings
@@ -253,6 +253,10 @@ class Queue(ABC):
     @abstractmethod
     def settled(self, position: int, message: Message) -> None:
         """Forgets a message that was acknowledged, dropped or expired. Called only if `tracks_settlement`."""
+
+    @abstractmethod
+    def settled_all(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """`settled` for many."""
 
     @abstractmethod
     def level_of(self, message: Message) -> int:

@@ -94,6 +94,9 @@ class ReadyFifo(Generic[T]):
     def settle(self, position: int, item: T) -> None:
         """Is told that an item that was popped will not be put back."""
 
+    def settle_all(self, positions: Sequence[int], items: Sequence[T]) -> None:
+        """`settle` for many."""
+
     @property
     def has_requeued(self) -> bool:
         """True if any requeued item is there."""
