@@ -4,6 +4,7 @@ Exit codes: 0 after an orderly stop, 2 for something wrong in what was asked (op
 something the machine refused (a taken port, a directory that cannot be written).
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,7 +106,11 @@ def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
     except ConfigError as error:
         raise click.UsageError(str(error)) from None
 
-    from amqpy import log, process  # after the settings are known to be good, and not for --help
+    gc.disable()  # what is loaded now stays, and need not be searched again and again
+    try:
+        from amqpy import log, process  # after the settings are known to be good, and not for --help
+    finally:
+        gc.enable()
 
     logger = log.configure(config.log_level)
     for variable in unknown_variables(os.environ):
