@@ -123,6 +123,7 @@ def exchanges_and_queues(stage: Stage) -> None:
         channel.publish(exchange, key, key.encode())
     channel.call("queue.unbind", queue=queue, exchange=exchange, routing_key="a.#", arguments={"x": 1})
     channel.publish(exchange, "a.b", b"lost")
+    channel.until_queue(queue, message_count=2)
     channel.declare(queue, passive=True)
     channel.call("queue.purge", queue=queue)
     channel.call("queue.unbind", queue=queue, exchange=exchange, routing_key="b")
