@@ -21,8 +21,9 @@ from amqpy.store.ranges import Range
 BLOCK_BITS: Final = 8
 RUN_MAX: Final = 1 << BLOCK_BITS
 """The most messages of a run: so many are read for one of them."""
-RUN_MIN: Final = 8
-"""The least messages of a run. Fewer cost no more as rows."""
+RUN_MIN: Final = 32
+"""The least messages of a run. From 8 on it costs less time than rows, but each run is also known by heart, with 200
+bytes of memory, and a backlog may be as large as the disk."""
 BYTES_MAX: Final = 256 * 1024
 """The most bytes of the content of a run."""
 BODY_MAX: Final = 16 * 1024

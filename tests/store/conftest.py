@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.material import MemoryOpener, Opener, Run, SqliteOpener
+from amqpy.store import statements
+from tests.store.material import FEW, MemoryOpener, Opener, Run, SqliteOpener
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -18,3 +19,9 @@ def run(opener: Opener) -> Iterator[Run]:
     run = Run(opener)
     yield run
     run.close()
+
+
+@pytest.fixture
+def few_are_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that tests of runs need few messages."""
+    monkeypatch.setattr(statements, "RUN_MIN", FEW)

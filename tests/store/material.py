@@ -20,6 +20,9 @@ NOW_MS = 1_700_000_000_000
 
 TRACES = ("persistent", "more_keys", "is_dead_letter", "delivery_count", "acquired_count", "waits_first")
 
+FEW = 8
+"""The least messages of a run where `few_are_a_run`."""
+
 
 def key_of(lane: int, position: int) -> int:
     return lane << POSITION_BITS | position

@@ -39,6 +39,9 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+pytestmark = pytest.mark.usefixtures("few_are_a_run")
+
+
 @pytest.fixture
 def run(data: Path) -> Iterator[Run]:
     run = run_of(data)

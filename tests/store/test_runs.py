@@ -1,7 +1,6 @@
 """Messages in a row, in one row of the database."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from amqpy.core.durability.journal import POSITION_BITS
 from amqpy.core.durability.records import LaneState
 from amqpy.core.message import Message, PersistentMessage
 from amqpy.store import sqlite, statements
-from amqpy.store.runs import BODY_MAX, BYTES_MAX, RUN_MAX, RUN_MIN, Damaged, Run, Runs, cut, cuts_of, left_of, to_row
+from amqpy.store.runs import BODY_MAX, BYTES_MAX, RUN_MAX, Damaged, Run, Runs, cut, cuts_of, left_of, to_row
 from amqpy.store.sqlite import SqliteStore
 from amqpy.store.store import StoreError, StoreFull
 from tests.store import material
@@ -22,16 +21,12 @@ from tests.store.material import SqliteOpener, by_size, key_of, lane_record, loo
 ADDRESS = b"\x01x\x03key"
 
 
+pytestmark = pytest.mark.usefixtures("few_are_a_run")
+
+
 @pytest.fixture
 def opener(tmp_path: Path) -> SqliteOpener:
     return SqliteOpener(tmp_path)
-
-
-@pytest.fixture
-def run(opener: SqliteOpener) -> Iterator[material.Run]:
-    run = material.Run(opener)
-    yield run
-    run.close()
 
 
 def ask(run: material.Run, question: str) -> list[tuple[Any, ...]]:
@@ -63,7 +58,7 @@ def test_many_in_a_row_are_runs_that_end_at_the_same_places(run: material.Run) -
     assert run.all(1) == {at: look(message_of(b"%d" % at)) for at in range(200, 600)}
 
 
-@pytest.mark.parametrize(("count", "runs"), [(RUN_MIN - 1, 0), (RUN_MIN, 1)])
+@pytest.mark.parametrize(("count", "runs"), [(material.FEW - 1, 0), (material.FEW, 1)])
 def test_a_few_have_rows_of_their_own(run: material.Run, count: int, runs: int) -> None:
     run.write(run.batch(by_size([5] * count)))
     assert (len(stored_runs(run)), rows(run)) == (runs, 0 if runs else count)
@@ -83,7 +78,7 @@ def test_one_that_is_not_like_the_others_is_in_no_run(run: material.Run, odd: Me
     messages[key_of(1, 40)] = odd
     run.write(run.batch(messages, puts=[lane_record(1)]))
     assert not any(first <= 40 <= last for first, last in stored_runs(run))
-    assert rows(run) <= RUN_MIN
+    assert rows(run) <= material.FEW
     run.crash()
     assert run.all(1) == {at: look(messages[key_of(1, at)]) for at in range(64)}
 

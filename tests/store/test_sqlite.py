@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.store.material import Run, SqliteOpener, ask, by_size, drain, key_of,
 @pytest.fixture
 def opener(tmp_path: Path) -> SqliteOpener:
     return SqliteOpener(tmp_path)
-
-
-@pytest.fixture
-def run(opener: SqliteOpener) -> Iterator[Run]:
-    run = Run(opener)
-    yield run
-    run.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Versions of the database: what each is, and how an older one becomes the newest."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from tests.store.material import Run, SqliteOpener, ask, by_size, key_of, lane_r
 @pytest.fixture
 def opener(tmp_path: Path) -> SqliteOpener:
     return SqliteOpener(tmp_path)
-
-
-@pytest.fixture
-def run(opener: SqliteOpener) -> Iterator[Run]:
-    run = Run(opener)
-    yield run
-    run.close()
 
 
 def test_a_newer_version_is_refused(opener: SqliteOpener) -> None:
@@ -68,10 +60,10 @@ def test_messages_of_the_first_version_are_kept(run: Run, opener: SqliteOpener) 
     other.close()
     assert run.start().lanes == {1: LaneState(20, 0, 20, 60)}
     assert ask(run, "PRAGMA user_version") == 2
-    run.write(run.batch({key_of(1, at): message_of(b"new") for at in range(20, 40)}, removed=[key_of(1, 0)]))
-    assert list(run.all(1)) == list(range(1, 40))
+    run.write(run.batch({key_of(1, at): message_of(b"new") for at in range(20, 60)}, removed=[key_of(1, 0)]))
+    assert list(run.all(1)) == list(range(1, 60))
     assert ask(run, "SELECT count(*) FROM messages") == 19
-    assert ask(run, "SELECT sum(bytes) FROM queue_messages WHERE queue = 'q'") == 39 * 3
+    assert ask(run, "SELECT sum(bytes) FROM queue_messages WHERE queue = 'q'") == 59 * 3
 
 
 def test_older_versions_are_brought_up_to_date_step_by_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
