@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amqpy.config import Config as Config
     from amqpy.config import ConfigError as ConfigError
     from amqpy.config import TcpAddress as TcpAddress
+    from amqpy.config import TlsAddress as TlsAddress
     from amqpy.config import UnixAddress as UnixAddress
     from amqpy.core.users import Authenticator as Authenticator
     from amqpy.core.users import Credentials as Credentials
@@ -31,6 +32,7 @@ _HOMES = {
     "RunningBroker": "amqpy.app",
     "StoreError": "amqpy.store.store",
     "TcpAddress": "amqpy.config",
+    "TlsAddress": "amqpy.config",
     "UnixAddress": "amqpy.config",
     "run_in_thread": "amqpy.in_thread",
     "serve": "amqpy.app",

@@ -35,6 +35,15 @@ class TcpAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsAddress(TcpAddress):
+    """An address for connections in TLS."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"amqps://{super().__str__()}"
+
+
 class UnixAddress(NamedTuple):
     path: str
 
@@ -42,21 +51,31 @@ class UnixAddress(NamedTuple):
         return f"unix:{self.path}"
 
 
+PORTS = {"amqp": 5672, "amqps": 5671}
+"""The port of an address that is a URL without one. `amqps` is AMQP in TLS."""
+
+
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT`, `amqps://HOST[:PORT]`, `amqp://HOST[:PORT]` or `unix:PATH`. Raises
+    ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
-    host, _, port_text = text.rpartition(":")
+    scheme, is_url, rest = text.rpartition("://")
+    if is_url and scheme not in PORTS:
+        raise ValueError("no such scheme")
+    if is_url and (":" not in rest or rest.endswith("]")):
+        rest += f":{PORTS[scheme]}"
+    host, _, port_text = rest.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
-    if not host.strip("[]") or bracketed != (":" in host):
+    if not host.strip("[]") or bracketed != (":" in host) or set("/@") & set(host):
         raise ValueError("no host")
     port = parse_integer(port_text)
     if not 0 <= port <= UINT16_MAX:
         raise ValueError("no such port")
-    return TcpAddress(host.strip("[]"), port)
+    return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
 
 
 @dataclass(slots=True, frozen=True)
@@ -108,7 +127,7 @@ class Config:
         (),
         SettingInfo(
             "Addresses to listen on instead of `host` and `port`.",
-            form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
+            form=("HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH", parse_address),
             option="ADDRESS",
         ),
     )
@@ -174,8 +193,66 @@ class Config:
         (),
         SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
-            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
+            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL", "RABBIT-CR-DEMO"),
         ),
+    )
+
+    tls_cert: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Files with a certificate and what leads to its authority, in PEM. Of several, a client gets the one for "
+            "the name that it asks for, or the first.",
+            option="FILE",
+        ),
+    )
+    tls_key: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Files with the keys, one for each certificate; by default they are with the certificates.", option="FILE"
+        ),
+    )
+    tls_key_password: str | None = setting(None, SettingInfo("The password of encrypted keys.", secret=True))
+    tls_ca: str | None = setting(
+        None, SettingInfo("A file with the authorities that certificates of clients must come from.", option="FILE")
+    )
+    tls_crl: str | None = setting(None, SettingInfo("A file with certificates of clients that were revoked."))
+    tls_verify: str = setting(
+        "verify_none",
+        SettingInfo(
+            "`verify_peer` asks clients for a certificate, and refuses those with a bad one.",
+            choices=("verify_none", "verify_peer"),
+            option="HOW",
+        ),
+    )
+    tls_fail_if_no_peer_cert: bool = setting(
+        False, SettingInfo("With `verify_peer`, also refuse clients without a certificate.", option="")
+    )
+    tls_versions: tuple[str, ...] = setting(
+        ("tlsv1.3", "tlsv1.2"),
+        SettingInfo("The versions of TLS that are spoken.", low=1, choices=("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1")),
+    )
+    tls_ciphers: str | None = setting(
+        None, SettingInfo("The cipher suites up to TLS 1.2, as OpenSSL lists them; by default Python's choice.", low=1)
+    )
+    tls_handshake_timeout_ms: int = setting(
+        5_000, SettingInfo("How long the handshake of TLS may take.", low=1, high=INT32_MAX)
+    )
+    ssl_cert_login_from: str = setting(
+        "distinguished_name",
+        SettingInfo(
+            "The user's name for EXTERNAL, in the client's certificate.",
+            choices=("distinguished_name", "common_name", "subject_alternative_name", "subject_alt_name"),
+        ),
+    )
+    ssl_cert_login_san_type: str = setting(
+        "dns",
+        SettingInfo(
+            "The type of the subject alternative name that is the user's.",
+            choices=("dns", "ip", "email", "uri", "other_name"),
+        ),
+    )
+    ssl_cert_login_san_index: int = setting(
+        0, SettingInfo("Of several such names, the one to take, from 0 on.", low=0, high=UINT16_MAX)
     )
 
     frame_max: int = setting(
