@@ -22,7 +22,8 @@ from urllib.parse import quote
 import trio
 
 from amqpy.amqp.connection import ConnectionSession
-from amqpy.config import Config, TcpAddress, UnixAddress
+from amqpy.config import Config
+from amqpy.config_values import TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker

@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from amqpy.config import PREFIX, SETTINGS, ConfigError, setting_info
-from amqpy.config_sources import load, option_name, unknown_variables
+from amqpy.config import SETTINGS
+from amqpy.config_sources import PREFIX, load, option_name, unknown_variables
+from amqpy.config_values import ConfigError, setting_info
 from amqpy.version import __version__
 
 Command = Callable[..., Any]

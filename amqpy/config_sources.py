@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amqpy.config import KINDS, PREFIX, SETTINGS, Config, ConfigError, SettingInfo, check, expectation, setting_info
+from amqpy.config import SETTINGS, Config
+from amqpy.config_values import KINDS, ConfigError, SettingInfo, check, expectation, setting_info
+
+PREFIX = "AMQPY_"
 
 
 class SourcedValue(NamedTuple):

@@ -14,7 +14,8 @@ from pathlib import Path
 import trio
 
 from amqpy.amqp.terms import Peer
-from amqpy.config import Config, TcpAddress, UnixAddress
+from amqpy.config import Config
+from amqpy.config_values import TcpAddress, UnixAddress
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import SocketTransport
