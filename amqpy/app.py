@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import trio
 
+from amqpy import exposure
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.config_values import TcpAddress, UnixAddress
@@ -162,6 +163,8 @@ async def _serve_until(
             addresses = tuple(map(listener.address_of, listeners))
             for address in addresses:
                 log.info("listening on %s", address)
+            for note in exposure.notes(broker.config, addresses):
+                log.log(note.level, "%s", note.text)
             log.info(STARTED)
             ask_to_stop = partial(token.run_sync_soon, stop.set)
             task_status.started(RunningBroker(broker.config, addresses, reactor, users, ask_to_stop))

@@ -4,17 +4,30 @@
 never its value, which may be a password.
 """
 
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field
 from typing import Any, NamedTuple, TypeVar
+
+from amqpy.rabbitmq_conf import Entry
 
 T = TypeVar("T")
 
 UINT16_MAX = 65_535
+INT32_MAX = 2_147_483_647
+PATTERN_MAX = 4096
 
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the text is one line for the person who set it."""
+
+
+class Note(NamedTuple):
+    """Something about the settings, for the log, that is not wrong."""
+
+    level: int
+    text: str
 
 
 class TcpAddress(NamedTuple):
@@ -49,6 +62,18 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
     return TcpAddress(host.strip("[]"), port)
 
 
+def parse_pattern(text: str) -> re.Pattern[str]:
+    """Compiles a regular expression, with the limits of the core's. Raises ValueError."""
+    if len(text) > PATTERN_MAX:
+        raise ValueError("too large")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            return re.compile(text)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
 @dataclass(slots=True, frozen=True)
 class SettingInfo:
     """The metadata of a setting beside its type and default."""
@@ -63,9 +88,13 @@ class SettingInfo:
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image for the same setting."""
+    """The variable of RabbitMQ, or of its container image, for the same setting."""
+    rabbitmq_keys: tuple[str, ...] = ()
+    """The keys of rabbitmq.conf for the same setting; `*` is any name."""
+    rabbitmq_form: tuple[str, Callable[[Sequence[Entry]], object]] | None = None
+    """What these keys take, where that differs from what the setting takes (rabbitmq_forms.py)."""
     secret: bool = False
-    """Kept out of repr, and so out of every log."""
+    """Kept out of repr, and so out of every log, and out of `amqpy config show`."""
 
 
 def setting(default: T, about: SettingInfo) -> T:
@@ -148,8 +177,13 @@ def expectation(setting: "Field[Any]") -> str:
 
 
 def check(setting: "Field[Any]", value: object, label: str) -> None:
-    if not (KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)):
+    """Raises ConfigError, with a label for the value, if the setting does not take it."""
+    if not takes(setting, value):
         raise ConfigError(f"{label} must be {expectation(setting)}")
+
+
+def takes(setting: "Field[Any]", value: object) -> bool:
+    return KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)
 
 
 def fits(it: SettingInfo, value: object) -> bool:
