@@ -2,110 +2,31 @@
 
 A setting is one field of `Config`. Its command line option, its `AMQPY_*` variable, its key in the TOML file,
 its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
-line here and nothing anywhere else.
+line here and nothing anywhere else. What values settings take, and how these are checked, is in config_values.py.
 
-Sources are read in the order of their precedence: defaults, file, environment, command line. An error text has the
-name that the setting has in its source and never its value, which may be a password.
+Sources are read in the order of their precedence: defaults, file, environment, command line.
 """
 
-from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any
 
+from amqpy import rabbitmq_forms as forms
+from amqpy.config_values import (
+    INT32_MAX,
+    UINT16_MAX,
+    SettingInfo,
+    TcpAddress,
+    UnixAddress,
+    check,
+    parse_address,
+    parse_pattern,
+    setting,
+)
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
-T = TypeVar("T")
-
-PREFIX = "AMQPY_"
 SHORTSTR_BYTES_MAX = 255
-UINT16_MAX = 65_535
-INT32_MAX = 2_147_483_647
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be used; the text is one line for the person who set it."""
-
-
-class TcpAddress(NamedTuple):
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class TlsAddress(TcpAddress):
-    """An address for connections in TLS."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return f"amqps://{super().__str__()}"
-
-
-class UnixAddress(NamedTuple):
-    path: str
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-PORTS = {"amqp": 5672, "amqps": 5671}
-"""The port of an address that is a URL without one. `amqps` is AMQP in TLS."""
-
-
-def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """Parses `HOST:PORT`, `[IPV6]:PORT`, `amqps://HOST[:PORT]`, `amqp://HOST[:PORT]` or `unix:PATH`. Raises
-    ValueError."""
-    if text.startswith("unix:"):
-        if path := text.removeprefix("unix:"):
-            return UnixAddress(path)
-        raise ValueError("a unix socket needs a path")
-    scheme, is_url, rest = text.rpartition("://")
-    if is_url and scheme not in PORTS:
-        raise ValueError("no such scheme")
-    if is_url and (":" not in rest or rest.endswith("]")):
-        rest += f":{PORTS[scheme]}"
-    host, _, port_text = rest.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
-    if not host.strip("[]") or bracketed != (":" in host) or set("/@") & set(host):
-        raise ValueError("no host")
-    port = parse_integer(port_text)
-    if not 0 <= port <= UINT16_MAX:
-        raise ValueError("no such port")
-    return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
-
-
-@dataclass(slots=True, frozen=True)
-class SettingInfo:
-    """The metadata of a setting beside its type and default."""
-
-    doc: str
-    low: int | None = None
-    high: int | None = None
-    """Bounds of an integer; of a text, bounds of its length in bytes."""
-    choices: tuple[str, ...] = ()
-    form: tuple[str, Callable[[str], object]] | None = None
-    """For a text, or each item of a list: its description, and the function that raises ValueError if it is invalid."""
-    option: str | None = None
-    """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
-    rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image for the same setting."""
-    secret: bool = False
-    """Kept out of repr, and so out of every log."""
-
-
-def setting(default: T, about: SettingInfo) -> T:
-    """A field of `Config`."""
-    return field(default=default, repr=not about.secret, metadata={"about": about})
-
-
-def setting_info(setting: "Field[Any]") -> SettingInfo:
-    told = setting.metadata["about"]
-    assert isinstance(told, SettingInfo)
-    return told
+PATTERN = ("a regular expression", parse_pattern)
 
 
 @dataclass(slots=True, frozen=True)
@@ -129,6 +50,8 @@ class Config:
             "Addresses to listen on instead of `host` and `port`.",
             form=("HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH", parse_address),
             option="ADDRESS",
+            rabbitmq_keys=("listeners.tcp", "listeners.tcp.*", "listeners.ssl", "listeners.ssl.*"),
+            rabbitmq_form=forms.LISTENERS,
         ),
     )
     data_dir: str | None = setting(
@@ -150,6 +73,17 @@ class Config:
             "The least level that is logged.",
             choices=("debug", "info", "warning", "error"),
             option="LEVEL",
+            rabbitmq_keys=("log.console.level", "log.default.level", "log.connection.level", "log.file.level"),
+            rabbitmq_form=forms.LEVEL,
+        ),
+    )
+    log_format: str = setting(
+        "text",
+        SettingInfo(
+            "The form of a line of the log.",
+            choices=("text", "json"),
+            rabbitmq_keys=("log.console.formatter",),
+            rabbitmq_form=forms.LOG_FORMAT,
         ),
     )
     strict: bool = setting(
@@ -164,11 +98,18 @@ class Config:
             low=1,
             high=SHORTSTR_BYTES_MAX,
             rabbitmq_variable="RABBITMQ_DEFAULT_USER",
+            rabbitmq_keys=("default_user",),
         ),
     )
     default_pass: str = setting(
         "guest",
-        SettingInfo("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
+        SettingInfo(
+            "The default user's password.",
+            secret=True,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PASS",
+            rabbitmq_keys=("default_pass",),
+            rabbitmq_form=forms.PASSWORD,
+        ),
     )
     default_vhost: str = setting(
         "/",
@@ -177,6 +118,43 @@ class Config:
             low=1,
             high=SHORTSTR_BYTES_MAX,
             rabbitmq_variable="RABBITMQ_DEFAULT_VHOST",
+            rabbitmq_keys=("default_vhost",),
+        ),
+    )
+    default_user_tags: tuple[str, ...] = setting(
+        ("administrator",),
+        SettingInfo(
+            "The default user's tags.",
+            rabbitmq_variable="RABBITMQ_DEFAULT_USER_TAGS",
+            rabbitmq_keys=("default_user_tags.*",),
+            rabbitmq_form=forms.NAMES,
+        ),
+    )
+    default_permissions_configure: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may declare and delete in the default virtual host.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_CONFIGURE",
+            rabbitmq_keys=("default_permissions.configure",),
+        ),
+    )
+    default_permissions_write: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may publish to there.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_WRITE",
+            rabbitmq_keys=("default_permissions.write",),
+        ),
+    )
+    default_permissions_read: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may consume from there.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_READ",
+            rabbitmq_keys=("default_permissions.read",),
         ),
     )
     default_queue_type: str = setting(
@@ -184,16 +162,24 @@ class Config:
         SettingInfo(
             "The type of queues that are declared without one, in virtual hosts that have no default of their own.",
             choices=("classic", "quorum", "stream"),
+            rabbitmq_keys=("default_queue_type",),
+            rabbitmq_form=forms.QUEUE_TYPE,
         ),
     )
     loopback_users: tuple[str, ...] = setting(
-        ("guest",), SettingInfo("Users that may connect from a loopback address only.")
+        ("guest",),
+        SettingInfo(
+            "Users that may connect from a loopback address only.",
+            rabbitmq_keys=("loopback_users", "loopback_users.*"),
+            rabbitmq_form=forms.NAMES,
+        ),
     )
     auth_mechanisms: tuple[str, ...] = setting(
         (),
         SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
             choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL", "RABBIT-CR-DEMO"),
+            rabbitmq_keys=("auth_mechanisms.*",),
         ),
     )
 
@@ -203,17 +189,35 @@ class Config:
             "Files with a certificate and what leads to its authority, in PEM. Of several, a client gets the one for "
             "the name that it asks for, or the first.",
             option="FILE",
+            rabbitmq_keys=("ssl_options.certfile",),
+            rabbitmq_form=forms.ONE_FILE,
         ),
     )
     tls_key: tuple[str, ...] = setting(
         (),
         SettingInfo(
-            "Files with the keys, one for each certificate; by default they are with the certificates.", option="FILE"
+            "Files with the keys, one for each certificate; by default they are with the certificates.",
+            option="FILE",
+            rabbitmq_keys=("ssl_options.keyfile",),
+            rabbitmq_form=forms.ONE_FILE,
         ),
     )
-    tls_key_password: str | None = setting(None, SettingInfo("The password of encrypted keys.", secret=True))
+    tls_key_password: str | None = setting(
+        None,
+        SettingInfo(
+            "The password of encrypted keys.",
+            secret=True,
+            rabbitmq_keys=("ssl_options.password",),
+            rabbitmq_form=forms.PASSWORD,
+        ),
+    )
     tls_ca: str | None = setting(
-        None, SettingInfo("A file with the authorities that certificates of clients must come from.", option="FILE")
+        None,
+        SettingInfo(
+            "A file with the authorities that certificates of clients must come from.",
+            option="FILE",
+            rabbitmq_keys=("ssl_options.cacertfile",),
+        ),
     )
     tls_crl: str | None = setting(None, SettingInfo("A file with certificates of clients that were revoked."))
     tls_verify: str = setting(
@@ -222,26 +226,51 @@ class Config:
             "`verify_peer` asks clients for a certificate, and refuses those with a bad one.",
             choices=("verify_none", "verify_peer"),
             option="HOW",
+            rabbitmq_keys=("ssl_options.verify",),
         ),
     )
     tls_fail_if_no_peer_cert: bool = setting(
-        False, SettingInfo("With `verify_peer`, also refuse clients without a certificate.", option="")
+        False,
+        SettingInfo(
+            "With `verify_peer`, also refuse clients without a certificate.",
+            option="",
+            rabbitmq_keys=("ssl_options.fail_if_no_peer_cert",),
+        ),
     )
     tls_versions: tuple[str, ...] = setting(
         ("tlsv1.3", "tlsv1.2"),
-        SettingInfo("The versions of TLS that are spoken.", low=1, choices=("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1")),
+        SettingInfo(
+            "The versions of TLS that are spoken.",
+            low=1,
+            choices=("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1"),
+            rabbitmq_keys=("ssl_options.versions.*",),
+        ),
     )
     tls_ciphers: str | None = setting(
-        None, SettingInfo("The cipher suites up to TLS 1.2, as OpenSSL lists them; by default Python's choice.", low=1)
+        None,
+        SettingInfo(
+            "The cipher suites up to TLS 1.2, as OpenSSL lists them; by default Python's choice.",
+            low=1,
+            rabbitmq_keys=("ssl_options.ciphers.*",),
+            rabbitmq_form=forms.CIPHERS,
+        ),
     )
     tls_handshake_timeout_ms: int = setting(
-        5_000, SettingInfo("How long the handshake of TLS may take.", low=1, high=INT32_MAX)
+        5_000,
+        SettingInfo(
+            "How long the handshake of TLS may take.",
+            low=1,
+            high=INT32_MAX,
+            rabbitmq_keys=("ssl_handshake_timeout",),
+            rabbitmq_form=forms.MILLISECONDS,
+        ),
     )
     ssl_cert_login_from: str = setting(
         "distinguished_name",
         SettingInfo(
             "The user's name for EXTERNAL, in the client's certificate.",
             choices=("distinguished_name", "common_name", "subject_alternative_name", "subject_alt_name"),
+            rabbitmq_keys=("ssl_cert_login_from",),
         ),
     )
     ssl_cert_login_san_type: str = setting(
@@ -249,26 +278,56 @@ class Config:
         SettingInfo(
             "The type of the subject alternative name that is the user's.",
             choices=("dns", "ip", "email", "uri", "other_name"),
+            rabbitmq_keys=("ssl_cert_login_san_type",),
         ),
     )
     ssl_cert_login_san_index: int = setting(
-        0, SettingInfo("Of several such names, the one to take, from 0 on.", low=0, high=UINT16_MAX)
+        0,
+        SettingInfo(
+            "Of several such names, the one to take, from 0 on.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("ssl_cert_login_san_index",),
+        ),
     )
 
     frame_max: int = setting(
-        131_072, SettingInfo("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
+        131_072,
+        SettingInfo(
+            "The largest frame, proposed to the client.",
+            low=4096,
+            high=INT32_MAX,
+            rabbitmq_keys=("frame_max",),
+            rabbitmq_form=forms.BYTESIZE,
+        ),
     )
     channel_max: int = setting(
         2047,
-        SettingInfo("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
+        SettingInfo(
+            "Channels a connection may open, proposed to the client; 0 is no limit.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("channel_max",),
+        ),
     )
     heartbeat: int = setting(
         60,
-        SettingInfo("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
+        SettingInfo(
+            "Seconds between heartbeats, proposed to the client; 0 is none.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("heartbeat",),
+        ),
     )
     handshake_timeout_ms: int = setting(
         10_000,
-        SettingInfo("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
+        SettingInfo(
+            "How long a peer may take from TCP accept to an open connection.",
+            low=1,
+            high=INT32_MAX,
+            rabbitmq_keys=("handshake_timeout",),
+            rabbitmq_form=forms.MILLISECONDS,
+        ),
     )
     close_timeout_ms: int = setting(
         30_000,
@@ -281,6 +340,8 @@ class Config:
             form=("a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`", parse_watermark),
             option="LIMIT",
             rabbitmq_variable="RABBITMQ_VM_MEMORY_HIGH_WATERMARK",
+            rabbitmq_keys=("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
+            rabbitmq_form=forms.LIMIT,
         ),
     )
     disk_free_limit: str = setting(
@@ -289,10 +350,18 @@ class Config:
             "How much space must be free where the data directory is, or publishers are blocked.",
             form=("a size (`50MB`), a multiple of the memory (`1.5`) or `none`", parse_limit),
             option="LIMIT",
+            rabbitmq_keys=("disk_free_limit.absolute", "disk_free_limit.relative"),
+            rabbitmq_form=forms.LIMIT,
         ),
     )
     max_message_size: int | None = setting(
-        None, SettingInfo("The largest message body; by default the profile's.", low=0, high=536_870_912)
+        None,
+        SettingInfo(
+            "The largest message body; by default the profile's.",
+            low=0,
+            high=536_870_912,
+            rabbitmq_keys=("max_message_size",),
+        ),
     )
 
     consumer_timeout_ms: int | None = setting(
@@ -301,11 +370,18 @@ class Config:
             "How long a consumer may take to acknowledge a delivery before its channel is closed; no limit by default.",
             low=1,
             high=INT32_MAX,
+            rabbitmq_keys=("consumer_timeout",),
+            rabbitmq_form=forms.MILLISECONDS_OR_NONE,
         ),
     )
     product: str = setting(
         "RabbitMQ",
-        SettingInfo("The product reported to clients: libraries switch features by it.", low=1),
+        SettingInfo(
+            "The product reported to clients: libraries switch features by it.",
+            low=1,
+            rabbitmq_variable="RABBITMQ_PRODUCT_NAME",
+            rabbitmq_keys=("product.name",),
+        ),
     )
     profile: str = setting(
         "rabbitmq-3.13",
@@ -315,27 +391,40 @@ class Config:
     )
     deprecated_features_permit_transient_nonexcl_queues: bool | None = setting(
         None,
-        SettingInfo("Permits queues that are neither durable nor exclusive; by default as the profile does."),
+        SettingInfo(
+            "Permits queues that are neither durable nor exclusive; by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.transient_nonexcl_queues",),
+        ),
     )
     deprecated_features_permit_queue_master_locator: bool | None = setting(
         None,
-        SettingInfo("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
+        SettingInfo(
+            "Permits the argument `x-queue-master-locator` of queues; by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.queue_master_locator",),
+        ),
     )
     deprecated_features_permit_global_qos: bool | None = setting(
         None,
         SettingInfo(
-            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."
+            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.global_qos",),
         ),
     )
     version: str | None = setting(
         None,
         SettingInfo(
             "The version reported to clients: kombu, Spring and NServiceBus switch features by it. "
-            "By default the profile's."
+            "By default the profile's.",
+            rabbitmq_variable="RABBITMQ_PRODUCT_VERSION",
+            rabbitmq_keys=("product.version",),
         ),
     )
     cluster_name: str | None = setting(
-        None, SettingInfo("The cluster name reported to clients; by default `rabbit@` and the host's name.")
+        None,
+        SettingInfo(
+            "The cluster name reported to clients; by default `rabbit@` and the host's name.",
+            rabbitmq_keys=("cluster_name",),
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -346,6 +435,11 @@ class Config:
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
         """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
+
+    @property
+    def default_permissions(self) -> tuple[str, str, str]:
+        """The patterns for `configure`, `write` and `read`."""
+        return self.default_permissions_configure, self.default_permissions_write, self.default_permissions_read
 
     @property
     def switches(self) -> Profile:
@@ -371,108 +465,3 @@ class Config:
 
 
 SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in fields(Config)}
-
-
-# --- the kinds of values -------------------------------------------------------------------------
-
-
-class Kind(NamedTuple):
-    noun: str
-    accepts: Callable[[object], bool]
-    parse: Callable[[str], object]
-    """Parses text from the command line or the environment. Raises ValueError."""
-
-
-def parse_integer(text: str) -> int:
-    # int() alone would take "5_672", " 5672" and digits of every script.
-    if not (text.removeprefix("-").isdecimal() and text.isascii()):
-        raise ValueError("not an integer")
-    return int(text)
-
-
-def parse_boolean(text: str) -> bool:
-    meanings = {"true": True, "yes": True, "on": True, "1": True}
-    meanings |= {"false": False, "no": False, "off": False, "0": False}
-    try:
-        return meanings[text.lower()]
-    except KeyError:
-        raise ValueError("not a boolean") from None
-
-
-def parse_list(text: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in text.split(",") if item.strip())
-
-
-def is_list_of_texts(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-
-
-KINDS: dict[object, Kind] = {
-    bool: Kind("true or false", lambda value: isinstance(value, bool), parse_boolean),
-    bool | None: Kind(
-        "true or false",
-        lambda value: value is None or isinstance(value, bool),
-        lambda text: parse_boolean(text) if text else None,
-    ),
-    int: Kind("an integer", lambda value: isinstance(value, int) and not isinstance(value, bool), parse_integer),
-    str: Kind("a text", lambda value: isinstance(value, str), str),
-    int | None: Kind(
-        "an integer",
-        lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
-        lambda text: parse_integer(text) if text else None,
-    ),
-    str | None: Kind("a text", lambda value: value is None or isinstance(value, str), lambda text: text or None),
-    tuple[str, ...]: Kind("a list of texts", is_list_of_texts, parse_list),
-}
-
-
-def expectation(setting: "Field[Any]") -> str:
-    """A description of the values a setting takes, for its documentation and its error text."""
-    it, kind = setting_info(setting), KINDS[setting.type]
-    if it.choices:
-        amount = "one or more" if setting.type == tuple[str, ...] else "one"
-        return f"{amount} of {', '.join(it.choices)}"
-    if it.form:
-        return f"a list of {it.form[0]}" if setting.type == tuple[str, ...] else it.form[0]
-    if setting.type in {int, int | None}:
-        return f"{kind.noun} from {it.low} to {it.high}"
-    if it.high is not None:
-        return f"{kind.noun} of {it.low} to {it.high} bytes"
-    return f"{kind.noun}, not empty" if it.low else kind.noun
-
-
-def check(setting: "Field[Any]", value: object, label: str) -> None:
-    if not (KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)):
-        raise ConfigError(f"{label} must be {expectation(setting)}")
-
-
-def fits(it: SettingInfo, value: object) -> bool:
-    if value is None:
-        return True
-    items = value if isinstance(value, tuple) else (value,)
-    if it.choices and not set(items) <= set(it.choices):
-        return False
-    if it.form and not all(passes(it.form[1], item) for item in items):
-        return False
-    size = amount(value)
-    return (it.low is None or size >= it.low) and (it.high is None or size <= it.high)
-
-
-def amount(value: object) -> int:
-    """The number that `low` and `high` bound: an integer, or the length of a text or a list."""
-    match value:
-        case int():
-            return value
-        case str():
-            return len(value.encode(errors="surrogatepass"))  # the environment may hold undecodable bytes
-        case tuple():
-            return len(value)
-    return 0
-
-
-def passes(parse: Callable[[str], object], item: str) -> bool:
-    try:
-        parse(item)
-    except ValueError:
-        return False
-    return True

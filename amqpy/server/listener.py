@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from amqpy.amqp.terms import Peer
-from amqpy.config import Config, TcpAddress, TlsAddress, UnixAddress
+from amqpy.config import Config
+from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import SocketTransport, Transport

@@ -33,7 +33,7 @@ DISK_FREE = 10**12
 def main(**options: object) -> None:
     """Run the broker until SIGINT, SIGTERM or the end of the input."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}, None))
+    trio.run(serve, load(given, {}))
 
 
 async def serve(config: Config) -> None:
