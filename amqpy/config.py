@@ -10,6 +10,7 @@ name that the setting has in its source and never its value, which may be a pass
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, replace
+from ipaddress import ip_network
 from typing import Any, NamedTuple, TypeVar
 
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
@@ -21,6 +22,7 @@ PREFIX = "AMQPY_"
 SHORTSTR_BYTES_MAX = 255
 UINT16_MAX = 65_535
 INT32_MAX = 2_147_483_647
+RATE_MAX = 100_000
 
 
 class ConfigError(ValueError):
@@ -216,6 +218,63 @@ class Config:
     )
     max_message_size: int | None = setting(
         None, SettingInfo("The largest message body; by default the profile's.", low=0, high=536_870_912)
+    )
+
+    connection_max: int | None = setting(
+        None, SettingInfo("Connections that may be open; no limit by default.", low=0, high=INT32_MAX)
+    )
+    connection_max_per_address: int = setting(
+        0,
+        SettingInfo(
+            "Connections from one address, but for loopback ones, open or not; 0 is no limit.", low=0, high=INT32_MAX
+        ),
+    )
+    pending_connection_max: int = setting(
+        4096, SettingInfo("Connections that are not open yet; 0 is no limit.", low=0, high=INT32_MAX)
+    )
+    pending_connection_max_per_address: int = setting(
+        512,
+        SettingInfo(
+            "Connections from one address, but for loopback ones, that are not open yet; 0 is no limit.",
+            low=0,
+            high=INT32_MAX,
+        ),
+    )
+    connection_rate_max: int = setting(
+        0, SettingInfo("New connections in a second; 0 is no limit.", low=0, high=RATE_MAX)
+    )
+    connection_rate_max_per_address: int = setting(
+        0,
+        SettingInfo(
+            "New connections in a second from one address, but for loopback ones; 0 is no limit.", low=0, high=RATE_MAX
+        ),
+    )
+    login_failure_max_per_address: int = setting(
+        100,
+        SettingInfo(
+            "Failed logins in a minute from one address, but for loopback ones, after which it is refused; 0 is no "
+            "limit.",
+            low=0,
+            high=RATE_MAX,
+        ),
+    )
+    channel_max_per_node: int | None = setting(
+        None,
+        SettingInfo("Channels that all connections together may open; no limit by default.", low=1, high=INT32_MAX),
+    )
+    consumer_max_per_channel: int | None = setting(
+        None, SettingInfo("Consumers that a channel may have; no limit by default.", low=1, high=INT32_MAX)
+    )
+    proxy_protocol: bool = setting(
+        False,
+        SettingInfo("Connections begin with a header of the PROXY protocol, and are refused without one."),
+    )
+    proxy_trusted: tuple[str, ...] = setting(
+        ("127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
+        SettingInfo(
+            "Proxies whose headers are believed, beside those on unix sockets; others are refused.",
+            form=("addresses or networks (`10.0.0.0/8`)", ip_network),
+        ),
     )
 
     consumer_timeout_ms: int | None = setting(

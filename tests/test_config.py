@@ -28,6 +28,7 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "profile": ("rabbitmq-4", "rabbitmq-4"),
     "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
     "log_level": ("error", "error"),
+    "proxy_trusted": ("192.0.2.0/24,::1", ("192.0.2.0/24", "::1")),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
     "memory_high_watermark": ("40%", "40%"),
     "disk_free_limit": ("2GiB", "2GiB"),

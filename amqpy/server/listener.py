@@ -4,7 +4,6 @@ Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a list
 """
 
 import contextlib
-import ipaddress
 import os
 import socket
 import stat
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import trio
 
-from amqpy.amqp.terms import Peer
 from amqpy.config import Config, TcpAddress, UnixAddress
+from amqpy.server.admission import Visit
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import SocketTransport
@@ -51,19 +50,17 @@ async def serve(listeners: list[trio.SocketListener], reactor: Reactor, make_ses
 
 async def serve_socket(reactor: Reactor, make_session: SessionFactory, stream: trio.SocketStream) -> None:
     """A connection that was accepted."""
+    entrance = reactor.entrance
+    visit = Visit(entrance.admission)
     try:
-        peer, host = stream.socket.getpeername(), stream.socket.getsockname()
-    except OSError:
-        # Gone before we looked.
-        await trio.aclose_forcefully(stream)
-        return
-    if isinstance(peer, tuple):
-        ends = Peer(f"{TcpAddress(*peer[:2])} -> {TcpAddress(*host[:2])}", peer[0], peer[1], host[0], host[1])
-        from_loopback = _is_loopback(peer[0])
-    else:
-        ends, from_loopback = Peer(f"unix -> {host!s}"), True
-    transport = SocketTransport(socket.socket(fileno=stream.socket.detach()))
-    await reactor.serve(transport, make_session, ends, from_loopback=from_loopback)
+        with stream.socket as sock:
+            if (origin := await entrance.admit(sock, visit)) is None:
+                return
+            transport = SocketTransport(socket.socket(fileno=sock.detach()))
+        start = partial(make_session, on_entry=partial(entrance.note_entry, visit))
+        await reactor.serve(transport, start, origin.ends, from_loopback=origin.from_loopback)
+    finally:
+        entrance.leave(visit)
 
 
 def address_of(listener: trio.SocketListener) -> TcpAddress | UnixAddress:
@@ -114,7 +111,3 @@ def _remove_socket(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
