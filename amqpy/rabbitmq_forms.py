@@ -91,6 +91,10 @@ def milliseconds_or_none(text: str) -> int | None:
     return None if text in {"infinity", "undefined"} else parse_integer(text)
 
 
+def number_or_none(text: str) -> int | None:
+    return None if text == "infinity" else parse_integer(text)
+
+
 def bytesize(text: str) -> int:
     """The bytes of `131072` or `128KB`, whose units are powers of 1024."""
     found = re.fullmatch(r"([0-9]+)([a-zA-Z]*)", text)
@@ -152,6 +156,7 @@ LOG_FORMAT: Form = ("plaintext or json", single(log_format))
 BYTESIZE: Form = ("bytes, or a number with KB, MB or GB", single(bytesize))
 MILLISECONDS: Form = ("milliseconds from 1 on, or infinity", single(milliseconds))
 MILLISECONDS_OR_NONE: Form = ("milliseconds from 1 on, or infinity", single(milliseconds_or_none))
+NUMBER_OR_NONE: Form = ("a number, or infinity", single(number_or_none))
 QUEUE_TYPE: Form = ("classic, quorum or stream", single(queue_type))
 ONE_FILE: Form = ("a file", in_order)
 CIPHERS: Form = ("cipher suites up to TLS 1.2", ciphers)

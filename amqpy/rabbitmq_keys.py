@@ -48,7 +48,6 @@ REFUSED = {
     "password_hashing_module": Refusal(NOT_YET, ("rabbit_password_hashing_sha256",)),
     "credential_validator.validation_backend": Refusal(NOT_YET, ("rabbit_credential_validator_accept_everything",)),
     "credential_validator.**": Refusal(NOT_YET),
-    "proxy_protocol": Refusal(NOT_YET, ("false",)),
     "load_definitions": Refusal(NO_DEFINITIONS),
     "definitions.**": Refusal(NO_DEFINITIONS),
     "management.load_definitions": Refusal(NO_DEFINITIONS),
@@ -58,13 +57,10 @@ REFUSED = {
     "runtime_parameters.limits.*": Refusal(NO_LIMIT),
     **dict.fromkeys(
         (
-            "connection_max",
             "max_connections",
             "ranch_connection_max",
             "max_channels_per_connection",
-            "channel_max_per_node",
             "channel_tx_message_max",
-            "consumer_max_per_channel",
             "vhost_max",
             "cluster_queue_limit",
             "cluster_exchange_limit",

@@ -34,6 +34,7 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "ssl_cert_login_san_type": ("email", "email"),
     "log_level": ("error", "error"),
     "log_format": ("json", "json"),
+    "proxy_trusted": ("192.0.2.0/24,::1", ("192.0.2.0/24", "::1")),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
     "memory_high_watermark": ("40%", "40%"),
     "disk_free_limit": ("2GiB", "2GiB"),

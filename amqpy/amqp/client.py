@@ -52,6 +52,7 @@ class AmqpClient:
         now_ms: int,
         peer: Peer = NO_PEER,
         read_on: Callable[[], object] = lambda: None,
+        on_entry: Callable[[bool], object] = lambda has_entered: None,
         authenticator: Authenticator | None = None,
     ) -> None:
         self.broker = broker
@@ -64,6 +65,7 @@ class AmqpClient:
         context = sasl.LoginContext(peer, from_loopback, config)
         offered = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
         self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)
+        self.on_entry = on_entry
         self.user: User | None = None
         self.impersonates = False
         self.vhost: Vhost | None = None
@@ -141,6 +143,8 @@ class AmqpClient:
         if state in {State.CLOSING, State.CLOSED}:
             return
         self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
+        if isinstance(fault, LoginRefused):
+            self.on_entry(False)
         self.leave(lambda: self._part(state, fault))
 
     def _part(self, state: State, fault: ConnectionFault) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.checks import check_connection_limit
+from amqpy.core.checks import check_connection_limit, check_node_connection_limit
 from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
@@ -124,6 +124,7 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
 
 def enter(broker: Broker, user: User, name: str) -> Vhost:
     """Finds a virtual host and checks that the user may connect to it. Raises NotAllowed, in RabbitMQ's order."""
+    check_node_connection_limit(broker.vhosts.values(), broker.config.connection_max)
     vhost = broker.vhosts.get(name)
     if vhost is None:
         raise NotAllowed(f"vhost {name} not found")

@@ -4,7 +4,6 @@ Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a list
 """
 
 import contextlib
-import ipaddress
 import os
 import socket
 import stat
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from amqpy.amqp.terms import Peer
 from amqpy.config import Config
 from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.server.admission import Visit
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import SocketTransport, Transport
@@ -81,25 +80,24 @@ async def serve_socket(
     reactor: Reactor, make_session: SessionFactory, handshakes: "TlsHandshakes | None", stream: trio.SocketStream
 ) -> None:
     """A connection that was accepted: in TLS with `handshakes`."""
+    entrance = reactor.entrance
+    visit = Visit(entrance.admission)
     try:
-        peer, host = stream.socket.getpeername(), stream.socket.getsockname()
-    except OSError:
-        # Gone before we looked.
-        await trio.aclose_forcefully(stream)
-        return
-    if isinstance(peer, tuple):
-        ends = Peer(f"{TcpAddress(*peer[:2])} -> {TcpAddress(*host[:2])}", peer[0], peer[1], host[0], host[1])
-        from_loopback = _is_loopback(peer[0])
-    else:
-        ends, from_loopback = Peer(f"unix -> {host!s}"), True
-    transport: Transport = SocketTransport(socket.socket(fileno=stream.socket.detach()))
-    if handshakes is not None:
-        secured = await handshakes.secure(transport, ends.name)
-        if secured is None:
-            return
-        transport, facts = secured
-        ends = ends._replace(tls=facts)
-    await reactor.serve(transport, make_session, ends, from_loopback=from_loopback)
+        with stream.socket as sock:
+            if (origin := await entrance.admit(sock, visit)) is None:
+                return
+            transport: Transport = SocketTransport(socket.socket(fileno=sock.detach()))
+        ends = origin.ends
+        if handshakes is not None:
+            secured = await handshakes.secure(transport, ends.name)
+            if secured is None:
+                return
+            transport, facts = secured
+            ends = ends._replace(tls=facts)
+        start = partial(make_session, on_entry=partial(entrance.note_entry, visit))
+        await reactor.serve(transport, start, ends, from_loopback=origin.from_loopback)
+    finally:
+        entrance.leave(visit)
 
 
 async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
@@ -144,7 +142,3 @@ def _remove_socket(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

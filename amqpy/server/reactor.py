@@ -24,6 +24,7 @@ from amqpy.core.users import LoginFailed
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
+from amqpy.server.entrance import Entrance
 from amqpy.server.flusher import Flusher
 from amqpy.server.logins import Logins
 from amqpy.server.readiness import Readiness, open_readiness
@@ -62,6 +63,7 @@ class Reactor:
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
         self.logins = Logins()
+        self.entrance = Entrance(broker.config, log, now_ms)
         self.readiness: Readiness | None = None
         """Watches the sockets while `run` runs; None where there is no epoll."""
         self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
@@ -257,6 +259,7 @@ class Reactor:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
         with open_readiness() as self.readiness:
             async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
+                own.start_soon(self.entrance.refusals.run)
                 if self.readiness is None:
                     own.start_soon(self.busy_poll.run)
                 else:

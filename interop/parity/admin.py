@@ -34,6 +34,7 @@ UNDONE_BY: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "add_vhost": ("delete_vhost", ("name",)),
     "add_user": ("delete_user", ("name",)),
     "trace_on": ("trace_off", ("vhost",)),
+    "set_setting": ("clear_setting", ("name",)),
 }
 
 # What a limit of the whole broker is when nobody has set it: RabbitMQ 3.10's defaults.
@@ -144,6 +145,13 @@ class Admin:
 
     def set_disk_free_limit(self, absolute: str) -> str:
         return self.perform("set_disk_free_limit", absolute=absolute)
+
+    def set_setting(self, name: str, value: bool | int) -> str:
+        """Change a setting of rabbitmq.conf that RabbitMQ reads each time it needs it."""
+        return self.perform("set_setting", name=name, value=value)
+
+    def clear_setting(self, name: str) -> str:
+        return self.perform("clear_setting", name=name)
 
     # Users
 

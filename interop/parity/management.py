@@ -144,9 +144,16 @@ def memory_high_watermark(given: Arguments) -> list[str]:
     return ["absolute", given["absolute"]] if "absolute" in given else [str(given["fraction"])]
 
 
+def term(value: bool | int) -> str:
+    """The value as Erlang writes it."""
+    return str(value).lower()
+
+
 COMMANDS: Mapping[str, Callable[[Arguments], list[str]]] = {
     "set_memory_high_watermark": lambda given: ["set_vm_memory_high_watermark", *memory_high_watermark(given)],
     "set_disk_free_limit": lambda given: ["set_disk_free_limit", given["absolute"]],
+    "set_setting": lambda given: ["eval", f"application:set_env(rabbit, {given['name']}, {term(given['value'])})."],
+    "clear_setting": lambda given: ["eval", f"application:unset_env(rabbit, {given['name']})."],
 }
 """What there is no request for, as arguments of rabbitmqctl."""
 

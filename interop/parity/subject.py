@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,10 +20,12 @@ import trio
 
 from amqpy import app, log, process
 from amqpy.cli import setting_options
-from amqpy.config import Config
+from amqpy.config import SETTINGS, Config
 from amqpy.config_sources import load
 from amqpy.core.permissions import EVERYTHING
 from amqpy.errors import AdministrationError
+from amqpy.server.entrance import Entrance
+from amqpy.server.reactor import now_ms
 
 STDIN = 0
 DISK_FREE = 10**12
@@ -90,6 +93,15 @@ class Administrator:
         broker = self._reactor.broker
         broker.resources.note_disk(DISK_FREE)
         broker.administration.set_disk_free_limit(absolute)
+
+    def set_setting(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever it takes
+        """The broker reads its settings when it needs them, as RabbitMQ; its entrance is made of them."""
+        broker = self._reactor.broker
+        broker.config = replace(broker.config, **{name: value})
+        self._reactor.entrance = Entrance(broker.config, self._reactor.log, now_ms)
+
+    def clear_setting(self, name: str) -> None:
+        self.set_setting(name, SETTINGS[name].default)
 
     def add_vhost(self, name: str, **metadata: Any) -> None:  # noqa: ANN401
         """Whoever makes a virtual host gets every permission in it, as over RabbitMQ's HTTP API."""

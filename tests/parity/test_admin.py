@@ -11,7 +11,7 @@ import pytest
 from interop.parity.admin import UNDONE_BY, Admin, NoDoor
 from interop.parity.amqpy import running_amqpy
 from interop.parity.compare import compare
-from interop.parity.management import REQUESTS, Management
+from interop.parity.management import COMMANDS, REQUESTS, Management
 from interop.parity.scenario import Scenario
 from interop.parity.script import Broker, Stage
 from tests.parity.fake_broker import fake_broker
@@ -156,7 +156,7 @@ def test_an_answer_that_is_no_refusal_is_a_failure(api: FakeApi) -> None:
 
 
 def test_what_makes_undone_can_be_requested() -> None:
-    assert {*UNDONE_BY, *(undo for undo, _ in UNDONE_BY.values())} <= REQUESTS.keys()
+    assert {*UNDONE_BY, *(undo for undo, _ in UNDONE_BY.values())} <= REQUESTS.keys() | COMMANDS.keys()
 
 
 # amqpy's door
