@@ -48,9 +48,9 @@ class Config:
         (),
         SettingInfo(
             "Addresses to listen on instead of `host` and `port`.",
-            form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
+            form=("HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH", parse_address),
             option="ADDRESS",
-            rabbitmq_keys=("listeners.tcp", "listeners.tcp.*"),
+            rabbitmq_keys=("listeners.tcp", "listeners.tcp.*", "listeners.ssl", "listeners.ssl.*"),
             rabbitmq_form=forms.LISTENERS,
         ),
     )
@@ -178,8 +178,116 @@ class Config:
         (),
         SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
-            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
+            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL", "RABBIT-CR-DEMO"),
             rabbitmq_keys=("auth_mechanisms.*",),
+        ),
+    )
+
+    tls_cert: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Files with a certificate and what leads to its authority, in PEM. Of several, a client gets the one for "
+            "the name that it asks for, or the first.",
+            option="FILE",
+            rabbitmq_keys=("ssl_options.certfile",),
+            rabbitmq_form=forms.ONE_FILE,
+        ),
+    )
+    tls_key: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Files with the keys, one for each certificate; by default they are with the certificates.",
+            option="FILE",
+            rabbitmq_keys=("ssl_options.keyfile",),
+            rabbitmq_form=forms.ONE_FILE,
+        ),
+    )
+    tls_key_password: str | None = setting(
+        None,
+        SettingInfo(
+            "The password of encrypted keys.",
+            secret=True,
+            rabbitmq_keys=("ssl_options.password",),
+            rabbitmq_form=forms.PASSWORD,
+        ),
+    )
+    tls_ca: str | None = setting(
+        None,
+        SettingInfo(
+            "A file with the authorities that certificates of clients must come from.",
+            option="FILE",
+            rabbitmq_keys=("ssl_options.cacertfile",),
+        ),
+    )
+    tls_crl: str | None = setting(None, SettingInfo("A file with certificates of clients that were revoked."))
+    tls_verify: str = setting(
+        "verify_none",
+        SettingInfo(
+            "`verify_peer` asks clients for a certificate, and refuses those with a bad one.",
+            choices=("verify_none", "verify_peer"),
+            option="HOW",
+            rabbitmq_keys=("ssl_options.verify",),
+        ),
+    )
+    tls_fail_if_no_peer_cert: bool = setting(
+        False,
+        SettingInfo(
+            "With `verify_peer`, also refuse clients without a certificate.",
+            option="",
+            rabbitmq_keys=("ssl_options.fail_if_no_peer_cert",),
+        ),
+    )
+    tls_versions: tuple[str, ...] = setting(
+        ("tlsv1.3", "tlsv1.2"),
+        SettingInfo(
+            "The versions of TLS that are spoken.",
+            low=1,
+            choices=("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1"),
+            rabbitmq_keys=("ssl_options.versions.*",),
+        ),
+    )
+    tls_ciphers: str | None = setting(
+        None,
+        SettingInfo(
+            "The cipher suites up to TLS 1.2, as OpenSSL lists them; by default Python's choice.",
+            low=1,
+            rabbitmq_keys=("ssl_options.ciphers.*",),
+            rabbitmq_form=forms.CIPHERS,
+        ),
+    )
+    tls_handshake_timeout_ms: int = setting(
+        5_000,
+        SettingInfo(
+            "How long the handshake of TLS may take.",
+            low=1,
+            high=INT32_MAX,
+            rabbitmq_keys=("ssl_handshake_timeout",),
+            rabbitmq_form=forms.MILLISECONDS,
+        ),
+    )
+    ssl_cert_login_from: str = setting(
+        "distinguished_name",
+        SettingInfo(
+            "The user's name for EXTERNAL, in the client's certificate.",
+            choices=("distinguished_name", "common_name", "subject_alternative_name", "subject_alt_name"),
+            rabbitmq_keys=("ssl_cert_login_from",),
+        ),
+    )
+    ssl_cert_login_san_type: str = setting(
+        "dns",
+        SettingInfo(
+            "The type of the subject alternative name that is the user's.",
+            choices=("dns", "ip", "email", "uri", "other_name"),
+            rabbitmq_keys=("ssl_cert_login_san_type",),
+        ),
+    )
+    ssl_cert_login_san_index: int = setting(
+        0,
+        SettingInfo(
+            "Of several such names, the one to take, from 0 on.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("ssl_cert_login_san_index",),
         ),
     )
 

@@ -243,7 +243,7 @@ def converted(name: str, entries: Sequence[Entry]) -> object:
 
 
 def usual_form(name: str) -> Convert:
-    """How a setting's value is made of entries whose form is that of the setting."""
+    """Makes the function for entries whose form is that of the setting."""
     kind = SETTINGS[name].type
     if kind == tuple[str, ...]:
         return in_order

@@ -1,4 +1,4 @@
-"""What a setting is, and the kinds of values that settings have: parsed from text, checked and described.
+"""Settings, and the kinds of values that they have: parsed from text, checked and described.
 
 `Config` (config.py) is the table of the settings. An error text has the name that a setting has in its source and
 never its value, which may be a password.
@@ -38,6 +38,15 @@ class TcpAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsAddress(TcpAddress):
+    """An address for connections in TLS."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"amqps://{super().__str__()}"
+
+
 class UnixAddress(NamedTuple):
     path: str
 
@@ -45,21 +54,31 @@ class UnixAddress(NamedTuple):
         return f"unix:{self.path}"
 
 
+PORTS = {"amqp": 5672, "amqps": 5671}
+"""The port of an address that is a URL without one. `amqps` is AMQP in TLS."""
+
+
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT`, `amqps://HOST[:PORT]`, `amqp://HOST[:PORT]` or `unix:PATH`. Raises
+    ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
-    host, _, port_text = text.rpartition(":")
+    scheme, is_url, rest = text.rpartition("://")
+    if is_url and scheme not in PORTS:
+        raise ValueError("no such scheme")
+    if is_url and (":" not in rest or rest.endswith("]")):
+        rest += f":{PORTS[scheme]}"
+    host, _, port_text = rest.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
-    if not host.strip("[]") or bracketed != (":" in host):
+    if not host.strip("[]") or bracketed != (":" in host) or set("/@") & set(host):
         raise ValueError("no host")
     port = parse_integer(port_text)
     if not 0 <= port <= UINT16_MAX:
         raise ValueError("no such port")
-    return TcpAddress(host.strip("[]"), port)
+    return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
 
 
 def parse_pattern(text: str) -> re.Pattern[str]:
@@ -92,7 +111,7 @@ class SettingInfo:
     rabbitmq_keys: tuple[str, ...] = ()
     """The keys of rabbitmq.conf for the same setting; `*` is any name."""
     rabbitmq_form: tuple[str, Callable[[Sequence[Entry]], object]] | None = None
-    """What these keys take, where that differs from what the setting takes (rabbitmq_forms.py)."""
+    """The values that these keys take, where they differ from those of the setting (rabbitmq_forms.py)."""
     secret: bool = False
     """Kept out of repr, and so out of every log, and out of `amqpy config show`."""
 

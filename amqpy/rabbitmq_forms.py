@@ -137,6 +137,13 @@ def password(text: str) -> str:
     return text
 
 
+def ciphers(entries: Sequence[Entry]) -> str:
+    """OpenSSL's list of cipher suites. Those of TLS 1.3 cannot be chosen, and all of them are spoken."""
+    if not (names := [entry.value for entry in entries if not entry.value.startswith("TLS_")]):
+        raise ValueError("those of TLS 1.3 cannot be chosen")
+    return ":".join(names)
+
+
 LISTENERS: Form = ("a port, ADDRESS:PORT or none", listeners)
 NAMES: Form = ("true or false for each name", names_that_are_true)
 LIMIT: Form = ("a size, or a number such as 0.4 relative to the memory", limit)
@@ -146,4 +153,6 @@ BYTESIZE: Form = ("bytes, or a number with KB, MB or GB", single(bytesize))
 MILLISECONDS: Form = ("milliseconds from 1 on, or infinity", single(milliseconds))
 MILLISECONDS_OR_NONE: Form = ("milliseconds from 1 on, or infinity", single(milliseconds_or_none))
 QUEUE_TYPE: Form = ("classic, quorum or stream", single(queue_type))
+ONE_FILE: Form = ("a file", in_order)
+CIPHERS: Form = ("cipher suites up to TLS 1.2", ciphers)
 PASSWORD: Form = ("a text that is not encrypted", single(password))

@@ -18,7 +18,6 @@ from amqpy.config import SETTINGS
 from amqpy.config_values import setting_info
 
 NOT_YET = "amqpy does not support it yet"
-NO_TLS = "TLS is not supported yet"
 NO_DEFINITIONS = "definitions are not supported yet"
 NO_LIMIT = "this limit is not supported yet"
 
@@ -32,14 +31,12 @@ class Refusal(NamedTuple):
 INTERNAL = Refusal("only the internal one is supported yet", ("internal", "rabbit_auth_backend_internal"))
 
 REFUSED = {
-    "listeners.ssl": Refusal(NO_TLS, ("none",)),
-    "listeners.ssl.*": Refusal(NO_TLS),
-    "ssl_options": Refusal(NO_TLS, ("none",)),
-    "ssl_options.**": Refusal(NO_TLS),
-    "ssl_handshake_timeout": Refusal(NO_TLS),
-    "ssl_cert_login_*": Refusal(NO_TLS),
-    "ssl_allow_poodle_attack": Refusal(NO_TLS, ("false",)),
-    "trust_store.**": Refusal(NO_TLS),
+    "ssl_options": Refusal(NOT_YET, ("none",)),
+    "ssl_options.honor_cipher_order": Refusal("the broker's order of ciphers counts", ("true",)),
+    "ssl_options.honor_ecc_order": Refusal("the broker's order of ciphers counts", ("true",)),
+    "ssl_options.crl_check": Refusal("revoked certificates are named in the setting tls_crl", ("false",)),
+    "ssl_allow_poodle_attack": Refusal("SSL 3.0 is not spoken", ("false",)),
+    "trust_store.**": Refusal("certificates are trusted by their authority, tls_ca"),
     "auth_backends.*": INTERNAL,
     "auth_backends.*.authn": INTERNAL,
     "auth_backends.*.authz": INTERNAL,
@@ -109,6 +106,9 @@ IGNORED = (
     *(f"log.{category}.level" for category in LOG_CATEGORIES),
     *(f"log.{category}.file" for category in LOG_CATEGORIES),
     *(f"log.{category}.rotation.*" for category in LOG_CATEGORIES),
+    # TLS: renegotiation is off, chains may be as long as they are, and errors are in the log in any case.
+    *("ssl_options.client_renegotiation", "ssl_options.secure_renegotiate", "ssl_options.reuse_sessions"),
+    *("ssl_options.depth", "ssl_options.dhfile", "ssl_options.log_alert", "ssl_options.log_level"),
     # Plugins, whose listeners are not there.
     *("management.**", "management_agent.**", "http_dispatch.**", "prometheus.**", "mqtt.**", "web_mqtt.**"),
     *("stomp.**", "web_stomp.**", "stream.**", "amqp1_0.**", "amqp_client.**", "amqp10_client.**", "shovel.**"),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from amqpy.config import SETTINGS
 from amqpy.config_values import setting_info
 from amqpy.rabbitmq_forms import LEVELS, level
-from amqpy.rabbitmq_keys import NO_DEFINITIONS, NO_TLS, NOT_YET, Refusal
+from amqpy.rabbitmq_keys import NO_DEFINITIONS, NOT_YET, Refusal
 
 PREFIX = "RABBITMQ_"
 FILE_SUFFIX = "_FILE"
@@ -89,8 +89,8 @@ WEAK_VARIABLES = (
 """These say only what is the default: a file takes precedence over them."""
 
 REFUSED = {
-    "RABBITMQ_SSL_*": Refusal(NO_TLS),
-    "RABBITMQ_MANAGEMENT_SSL_*": Refusal(NO_TLS),
+    "RABBITMQ_SSL_*": Refusal("RabbitMQ's image takes it no more; use ssl_options in rabbitmq.conf, or AMQPY_TLS_CERT"),
+    "RABBITMQ_MANAGEMENT_SSL_*": Refusal(NOT_YET),
     "RABBITMQ_HASHED_PASSWORD": Refusal(NOT_YET),
     "RABBITMQ_LOAD_DEFINITIONS": Refusal(NO_DEFINITIONS, ("no", "false")),
     "RABBITMQ_ENABLE_LDAP": Refusal("amqpy does not ask LDAP servers", ("no", "false")),

@@ -82,7 +82,10 @@ def test_the_log_tells_of_the_part_in_c() -> None:
         (["serve", "--port", "http"], "--port must be an integer from 0 to 65535"),
         (["serve", "--port", "65536"], "--port must be an integer from 0 to 65535"),
         (["serve", "--host", ""], "--host must be a text, not empty"),
-        (["serve", "--listen", "5672"], "--listen must be a list of HOST:PORT, [IPV6]:PORT or unix:PATH"),
+        (
+            ["serve", "--listen", "5672"],
+            "--listen must be a list of HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH",
+        ),
         (["serve", "--log-level", "loud"], "--log-level must be one of debug, info, warning, error"),
         (["serve", "--memory", "--data-dir", "d"], "--memory and --data-dir exclude each other"),
         (

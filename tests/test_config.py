@@ -10,7 +10,7 @@ import pytest
 from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config
 from amqpy.config_sources import load, unknown_variables
-from amqpy.config_values import ConfigError, TcpAddress, UnixAddress, parse_address, setting_info
+from amqpy.config_values import ConfigError, TcpAddress, TlsAddress, UnixAddress, parse_address, setting_info
 
 # One text and its value for every kind of setting, none of them a default.
 OTHERS: dict[object, tuple[str, object]] = {
@@ -27,7 +27,11 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "sync": ("os", "os"),
     "default_queue_type": ("quorum", "quorum"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
-    "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
+    "listen": ("127.0.0.1:1,[::1]:2,amqps://host", ("127.0.0.1:1", "[::1]:2", "amqps://host")),
+    "tls_verify": ("verify_peer", "verify_peer"),
+    "tls_versions": ("tlsv1.3", ("tlsv1.3",)),
+    "ssl_cert_login_from": ("common_name", "common_name"),
+    "ssl_cert_login_san_type": ("email", "email"),
     "log_level": ("error", "error"),
     "log_format": ("json", "json"),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
@@ -152,8 +156,8 @@ def test_our_own_variable_wins_over_rabbitmqs() -> None:
         ("AMQPY_FRAME_MAX", "4095", "an integer from 4096 to 2147483647"),
         ("AMQPY_STRICT", "maybe", "true or false"),
         ("AMQPY_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
-        ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT or unix:PATH"),
-        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN, ANONYMOUS, RABBIT-CR-DEMO"),
+        ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH"),
+        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN, ANONYMOUS, EXTERNAL, RABBIT-CR-DEMO"),
         ("AMQPY_HOST", "", "a text, not empty"),
         ("RABBITMQ_DEFAULT_USER", "", "a text of 1 to 255 bytes"),
         ("RABBITMQ_DEFAULT_VHOST", "ü" * 128, "a text of 1 to 255 bytes"),
@@ -241,9 +245,32 @@ def test_an_address_is_read_and_written_alike(text: str, address: TcpAddress | U
 
 
 @pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("amqps://host", TlsAddress("host", 5671)),
+        ("amqps://[::1]", TlsAddress("::1", 5671)),
+        ("amqps://host:1", TlsAddress("host", 1)),
+        ("amqps://[::1]:1", TlsAddress("::1", 1)),
+        ("amqp://host", TcpAddress("host", 5672)),
+        ("amqp://[::1]:1", TcpAddress("::1", 1)),
+    ],
+)
+def test_an_address_may_be_a_url(text: str, address: TcpAddress) -> None:
+    assert (parse_address(text), type(parse_address(text))) == (address, type(address))
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
+        "amqps://",
+        "amqps://:5671",
+        "amqps://host:",
+        "amqps://::1",
+        "amqps://user@host/",
+        "http://host:80",
+        "://host:80",
         "5672",
         ":5672",
         "localhost",

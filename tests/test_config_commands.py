@@ -70,9 +70,9 @@ def test_check_tells_what_is_to_be_said(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("command", ["check", "show"])
 def test_what_is_wrong_is_one_line_and_code_2(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "rabbitmq.conf"
-    file.write_text("\nssl_options.verify = verify_peer\n")
+    file.write_text("\nssl_options.crl_check = peer\n")
     assert main(["config", command, "--config", str(file)]) == 2
-    problem = f"amqpy: {file}:2: ssl_options.verify: TLS is not supported yet\n"
+    problem = f"amqpy: {file}:2: ssl_options.crl_check: revoked certificates are named in the setting tls_crl\n"
     assert capsys.readouterr() == ("", problem)
 
 

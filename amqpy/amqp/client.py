@@ -24,7 +24,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Verb
 from amqpy.core.statistics import Counts
-from amqpy.core.users import Authenticator, Credentials, User, Users
+from amqpy.core.users import Authenticator, User, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
 from amqpy.wire.frame_reader import FrameReader
 from amqpy.wire.methods import Channel, Connection, Method
@@ -61,9 +61,8 @@ class AmqpClient:
         self.next_at_ms: int | None = now_ms + config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
         self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config)
-        anonymous = Credentials(config.default_user, config.default_pass.encode())
-        context = sasl.LoginContext(peer, from_loopback, anonymous)
-        offered = sasl.offered(config, broker.profile)
+        context = sasl.LoginContext(peer, from_loopback, config)
+        offered = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
         self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)
         self.user: User | None = None
         self.impersonates = False

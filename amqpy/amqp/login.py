@@ -10,7 +10,7 @@ import logging
 from typing import NamedTuple
 
 from amqpy.amqp.connection_events import of_login
-from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
+from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism, ProvenName
 from amqpy.amqp.terms import Terms
 from amqpy.core.events.events import Events
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, User, Users
@@ -71,8 +71,12 @@ class Login:
         except SyntaxFault as fault:
             self._events.tell("user.authentication.failure", of_login, self._terms, None, fault.text)
             raise
+        except LoginFailed as failure:
+            raise self._refuse(failure) from None
         if isinstance(found, bytes):
             return found
+        if isinstance(found, ProvenName):
+            return self.conclude(found.user_name)
         if self._authenticator is not None:
             self.question = Question(self._authenticator, found)
             return None
@@ -98,7 +102,7 @@ class Login:
 
     def _refuse(self, failure: LoginFailed) -> LoginRefused:
         reason = str(failure)
-        self._log.error("login failed: %s", reason)
+        self._log.error("%s login refused: %s", self._terms.mechanism_name, reason)
         self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, reason)
         mechanism = self._terms.mechanism_name
         text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
