@@ -117,31 +117,34 @@ def from_environment(environ: Mapping[str, str]) -> Iterator[SourcedValue]:
     """Yields the values of variables; of those for the same setting, the one that takes precedence is the first."""
     for name, setting in SETTINGS.items():
         for variable in (PREFIX + name.upper(), setting_info(setting).rabbitmq_variable):
-            if variable is not None and (text := text_of(variable, environ)) is not None:
-                yield SourcedValue(name, parsed(name, text, variable), variable)
+            if variable is not None and (found := text_of(variable, environ)) is not None:
+                label, text = found
+                yield SourcedValue(name, parsed(name, text, label), label)
     yield from from_variables(rabbitmq_variables.VARIABLES, environ)
 
 
 def from_variables(variables: Iterable[Variable], environ: Mapping[str, str]) -> Iterator[SourcedValue]:
     for variable in variables:
-        if text := text_of(variable.name, environ):
+        label, text = text_of(variable.name, environ) or ("", "")
+        if text:
             try:
                 converted = variable.convert(text, environ)
             except ValueError:
-                raise ConfigError(f"{variable.name} must be {expectation(SETTINGS[variable.setting])}") from None
+                raise ConfigError(f"{label} must be {expectation(SETTINGS[variable.setting])}") from None
             if converted is not None:
-                value = parsed(variable.setting, converted, variable.name)
-                yield SourcedValue(variable.setting, value, variable.name)
+                yield SourcedValue(variable.setting, parsed(variable.setting, converted, label), label)
 
 
-def text_of(variable: str, environ: Mapping[str, str]) -> str | None:
-    """The variable's text, or that of the file that another one names which ends in `_FILE`. Raises ConfigError."""
-    text, path = environ.get(variable), environ.get(variable + FILE_SUFFIX)
+def text_of(variable: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable's name and text; or the name of another one, which ends in `_FILE`, and the text of the file that it
+    names. Raises ConfigError."""
+    label = variable + FILE_SUFFIX
+    text, path = environ.get(variable), environ.get(label)
     if path is None:
-        return text
+        return None if text is None else (variable, text)
     if text is not None:
-        raise ConfigError(f"{variable} and {variable}{FILE_SUFFIX} exclude each other")
-    return config_files.text_of(Path(path), f"{variable}{FILE_SUFFIX}: ").rstrip("\r\n")
+        raise ConfigError(f"{variable} and {label} exclude each other")
+    return label, config_files.text_of(Path(path), f"{label}: ").rstrip("\r\n")
 
 
 def notes_on_variables(environ: Mapping[str, str]) -> Iterator[Note]:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from amqpy.config import SETTINGS, Config
-from amqpy.config_values import Note, TcpAddress, UnixAddress
+from amqpy.config_values import Note, TcpAddress, TlsAddress, UnixAddress
 
 
 def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iterator[Note]:
@@ -22,7 +22,7 @@ def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iter
         text = f"{config.default_user} may log in from other machines with the password that everybody knows"
         yield Note(logging.WARNING, text)
     for address in exposed:
-        if not str(address).startswith("amqps://"):
+        if not isinstance(address, TlsAddress):
             yield Note(logging.WARNING, f"{address} has no TLS: who is on the way can read passwords and messages")
 
 

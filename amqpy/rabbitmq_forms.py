@@ -107,9 +107,9 @@ def limit(entries: Sequence[Entry]) -> str:
     """A limit that is `absolute`, or `relative` to the memory, which counts if both are there."""
     for entry in reversed(entries):  # sorted: `relative` is the last
         if entry.key[-1] == "relative":
-            if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", entry.value):
+            if not re.fullmatch(r"[0-9]+\.[0-9]+", entry.value):  # without a point RabbitMQ refuses it, too
                 raise ValueError("not a number")
-            return entry.value if "." in entry.value else f"{entry.value}.0"  # a share, and not so many bytes
+            return entry.value
         # A byte or none is a size, and not the share that `1` is in a setting.
         return entry.value if parse_size(entry.value) > 1 else "0"
     raise AssertionError("a setting has a value if it has an entry")
@@ -150,7 +150,7 @@ def ciphers(entries: Sequence[Entry]) -> str:
 
 LISTENERS: Form = ("a port, ADDRESS:PORT or none", listeners)
 NAMES: Form = ("true or false for each name", names_that_are_true)
-LIMIT: Form = ("a size, or a number relative to the memory", limit)
+LIMIT: Form = ("a size, or a number such as 0.4 relative to the memory", limit)
 LEVEL: Form = (f"one of {', '.join((*LEVELS, *LEVEL_OF))}", least_level)
 LOG_FORMAT: Form = ("plaintext or json", single(log_format))
 BYTESIZE: Form = ("bytes, or a number with KB, MB or GB", single(bytesize))

@@ -313,7 +313,7 @@ def connection_states() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "refused_keys": refused_keys,
-    "ignored_keys": lambda: names(rabbitmq_keys.IGNORED),
+    "ignored_keys": lambda: names(key for key in rabbitmq_keys.IGNORED if key not in rabbitmq_keys.setting_keys()),
     "methods": methods,
     "exchange_types": lambda: names(EXCHANGE_TYPES),
     "mechanisms": lambda: names(MECHANISMS),

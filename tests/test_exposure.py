@@ -37,6 +37,12 @@ def test_others_can_reach_it(address: str) -> None:
     assert warnings(listen=("127.0.0.1:1", address)) == [f"{address} has {WITHOUT_TLS}"]
 
 
+def test_tls_is_no_worry() -> None:
+    listen = ("amqps://0.0.0.0:1", "amqps://[::]:1")
+    assert warnings(listen=listen, tls_cert=("cert.pem",)) == []
+    assert warnings(listen=listen, tls_cert=("cert.pem",), loopback_users=()) == [KNOWN]
+
+
 def test_everybody_knows_the_password_of_guest() -> None:
     everywhere = {"host": "0.0.0.0", "port": 1}
     assert warnings(**everywhere, loopback_users=()) == [KNOWN, f"0.0.0.0:1 has {WITHOUT_TLS}"]

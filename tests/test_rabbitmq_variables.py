@@ -87,12 +87,19 @@ def test_a_variable_may_name_a_file_with_the_value(name: str, tmp_path: Path) ->
     (tmp_path / "secret").write_text("s3 cret\r\n\n")
     found = read(environ={f"{name}_FILE": str(tmp_path / "secret")})
     assert found.config.default_pass == "s3 cret"
+    assert found.sources == {"default_pass": f"{name}_FILE"}
     assert found.notes == []
 
 
 def test_a_variable_and_its_file_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match=r"^RABBITMQ_DEFAULT_PASS and RABBITMQ_DEFAULT_PASS_FILE exclude each other$"):
         load(environ={"RABBITMQ_DEFAULT_PASS": "a", "RABBITMQ_DEFAULT_PASS_FILE": "b"})
+
+
+def test_a_wrong_value_in_a_file_of_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("x")
+    with pytest.raises(ConfigError, match=r"^AMQPY_PORT_FILE must be an integer from 0 to 65535$"):
+        load(environ={"AMQPY_PORT_FILE": str(tmp_path / "port")})
 
 
 def test_a_file_of_a_variable_that_cannot_be_read(tmp_path: Path) -> None:
