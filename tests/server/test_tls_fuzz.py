@@ -5,6 +5,7 @@ records are spoilt and how, and how it ends. Whatever it was: the connection end
 line, and others are served.
 """
 
+import contextlib
 import logging
 import ssl
 import struct
@@ -15,7 +16,7 @@ from random import Random
 
 import pytest
 import trio
-from pamqp.commands import Channel, Connection, Queue
+from pamqp.commands import Basic, Channel, Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.amqp import terms
@@ -295,3 +296,24 @@ async def test_whatever_is_spoilt(
     assert descriptors() == open_before
     assert min(sorts[sort] for sort in SORTS) > 0, sorts
     await witness.ask(Queue.Declare(queue="witness", exclusive=True))
+
+
+@pytest.mark.parametrize("joint", ["tls"], indirect=True)
+@pytest.mark.parametrize("last_words", [b"", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_who_breaks_off_while_much_waits_and_then_reads(server: Server, last_words: bytes) -> None:
+    """What waits for room in the socket cannot be encrypted any more once there is some."""
+    peer, witness = await server.opened(), await server.opened()
+    await peer.ask(Queue.Declare(queue="q"))
+    await peer.ask(Basic.Consume(queue="q", no_ack=True))
+    for _ in range(20):
+        await witness.publish("q", bytes(500_000))
+    await witness.ask(Basic.Qos(prefetch_count=1))
+    assert isinstance(peer.stream, trio.SSLStream)
+    raw = peer.stream.transport_stream
+    await (raw.send_all(last_words) if last_words else raw.send_eof())
+    await wait_all_tasks_blocked()
+    with contextlib.suppress(trio.BrokenResourceError):
+        while await raw.receive_some():
+            pass
+    await server.until_gone(1)
+    await witness.ask(Queue.Delete(queue="q"))
