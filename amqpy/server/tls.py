@@ -27,7 +27,7 @@ ANSWERS_MAX = 64 * 1024
 """Bytes that OpenSSL may want to send of itself, to a peer that does not read: for every key that it is asked to
 update, for example."""
 
-UNEXPECTED_MESSAGE = bytes.fromhex("1503010002020a")
+UNEXPECTED_MESSAGE = bytes.fromhex("1503030002020a")
 """The alert for a peer that does not speak TLS, to which OpenSSL says nothing."""
 
 
