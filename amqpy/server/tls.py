@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeAlias
 
 import trio
 
@@ -26,12 +27,15 @@ ANSWERS_MAX = 64 * 1024
 """Bytes that OpenSSL may want to send of itself, to a peer that does not read: for every key that it is asked to
 update, for example."""
 
-UNEXPECTED_MESSAGE = bytes.fromhex("1503010002020a")
+UNEXPECTED_MESSAGE = bytes.fromhex("1503030002020a")
 """The alert for a peer that does not speak TLS, to which OpenSSL says nothing."""
 
 
 NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"})
 """OpenSSL's reasons for that."""
+
+
+Log: TypeAlias = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class HandshakeFailed(Exception):
@@ -41,8 +45,9 @@ class HandshakeFailed(Exception):
 class TlsTransport:
     """The server's side of a TLS connection, over another transport. Call `do_handshake` first."""
 
-    def __init__(self, inner: Transport, context: ssl.SSLContext) -> None:
+    def __init__(self, inner: Transport, context: ssl.SSLContext, log: Log) -> None:
         self._inner = inner
+        self._log = log
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -127,12 +132,17 @@ class TlsTransport:
             self._is_ended = True
         except ssl.SSLError as error:
             self._flush()
-            raise trio.BrokenResourceError(f"TLS: {reason_of(error)}") from error
+            raise self._broken(reason_of(error)) from error
         if self._outgoing.pending:
             self._flush()
             if self._outgoing.pending > ANSWERS_MAX:
-                raise trio.BrokenResourceError("TLS: the client does not read what it asks for")
+                raise self._broken("the client does not read what it asks for")
         return b"".join(records) if records or self._is_ended else None
+
+    def _broken(self, reason: str) -> trio.BrokenResourceError:
+        """Tells the log why, for whoever gets the error takes it for a client that is gone."""
+        self._log.warning("TLS failed: %s", reason)
+        return trio.BrokenResourceError(f"TLS: {reason}")
 
     # --- sending
 
@@ -142,11 +152,15 @@ class TlsTransport:
         if not self._flush():
             return 0
         ahead, size = self._encrypted_ahead, 0
-        for buffer in buffers:
-            size += len(buffer)
-            for start in range(ahead, len(buffer), RECORD_SIZE):
-                self._tls.write(memoryview(buffer)[start : start + RECORD_SIZE])
-            ahead = max(ahead - len(buffer), 0)
+        try:
+            for buffer in buffers:
+                size += len(buffer)
+                for start in range(ahead, len(buffer), RECORD_SIZE):
+                    self._tls.write(memoryview(buffer)[start : start + RECORD_SIZE])
+                ahead = max(ahead - len(buffer), 0)
+        except ssl.SSLError as error:
+            # Something that was received has put an end to both directions.
+            raise trio.BrokenResourceError("TLS: nothing can be sent any more") from error
         self._encrypted_ahead = 0 if self._flush() else 1
         return size - self._encrypted_ahead
 
@@ -199,10 +213,8 @@ class TlsHandshakes:
 
     async def secure(self, inner: Transport, name: str) -> tuple[TlsTransport, TlsFacts] | None:
         """Does the handshake of a connection; None, and the connection is closed, if it fails or takes too long."""
-        transport, log = (
-            TlsTransport(inner, self.certificates.context),
-            logging.LoggerAdapter(self._log, {"connection": name}),
-        )
+        log = logging.LoggerAdapter(self._log, {"connection": name})
+        transport = TlsTransport(inner, self.certificates.context, log)
         try:
             with trio.fail_after(self._timeout_s):
                 return transport, await transport.do_handshake(self._turns)
@@ -221,7 +233,7 @@ class TlsHandshakes:
 
 def reason_of(error: ssl.SSLError) -> str:
     """The reason of an error in words, for the log."""
-    reason = error.reason or str(error)
+    reason = error.reason or str(error).partition(" (")[0].rpartition("] ")[2]
     if reason in NO_TLS:
         return "the client does not speak TLS"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -5,7 +5,8 @@ from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 STANDARD_PORT = 5672
-STANDARD_PORTS = {"amqp": STANDARD_PORT, "amqps": 5671}
+STANDARD_TLS_PORT = 5671
+STANDARD_PORTS = {"amqp": STANDARD_PORT, "amqps": STANDARD_TLS_PORT}
 
 
 @dataclass(frozen=True)

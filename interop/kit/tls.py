@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 
 from interop.rabbitmq import free_ports
 
 HOSTS = ("localhost", "127.0.0.1")
 RECORD_SIZE = 16 * 1024
+PKCS12_PASSWORD = "interop"
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,21 @@ class Tls:
     server: Path
     """Certificate and key."""
     client: Path
+    """The same of a client."""
     port: int
     asks_for_certificates: bool = False
+    needs_certificates: bool = False
+
+    @property
+    def client_pkcs12(self) -> Path:
+        """The client's once more, in the form that Java reads."""
+        return self.client.with_suffix(".p12")
 
     def amqpy_options(self) -> list[str]:
         options = ["--listen", f"amqps://127.0.0.1:{self.port}", "--tls-cert", str(self.server)]
         if self.asks_for_certificates:
             options += ["--tls-ca", str(self.authority), "--tls-verify", "verify_peer"]
-        return options
+        return [*options, "--tls-fail-if-no-peer-cert"] if self.needs_certificates else options
 
     def rabbitmq_conf(self) -> Iterator[str]:
         yield f"listeners.ssl.local = 127.0.0.1:{self.port}"
@@ -40,18 +51,42 @@ class Tls:
         yield "ssl_options.versions.1 = tlsv1.3"
         yield "ssl_options.versions.2 = tlsv1.2"
         yield f"ssl_options.verify = {'verify_peer' if self.asks_for_certificates else 'verify_none'}"
-        yield "ssl_options.fail_if_no_peer_cert = false"
+        yield f"ssl_options.fail_if_no_peer_cert = {str(self.needs_certificates).lower()}"
 
 
-def make_tls(folder: Path, *, asks_for_certificates: bool = False) -> Tls:
-    """Writes an authority, and what it issues for a broker on loopback and for a client, into a folder."""
-    authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    files = {name: folder / f"{name}.pem" for name in ("authority", "server", "client")}
-    authority.cert_pem.write_to_path(files["authority"])
-    for name, identities, common_name in (("server", HOSTS, None), ("client", ("client.example",), "client")):
-        issued = authority.issue_cert(*identities, common_name=common_name, key_type=trustme.KeyType.ECDSA)
-        issued.private_key_and_cert_chain_pem.write_to_path(files[name])
-    return Tls(**files, port=free_ports(1)[0], asks_for_certificates=asks_for_certificates)
+def make_authority() -> trustme.CA:
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+def make_tls(
+    folder: Path, *, asks_for_certificates: bool = False, client: str = "client", authority: trustme.CA | None = None
+) -> Tls:
+    """Writes an authority (a new one, if none is given), and what it issues for a broker on loopback and for a client
+    of this name, into a folder."""
+    authority = authority or make_authority()
+    tls = Tls(
+        authority=folder / "authority.pem",
+        server=folder / "server.pem",
+        client=folder / "client.pem",
+        port=free_ports(1)[0],
+        asks_for_certificates=asks_for_certificates,
+    )
+    servers = authority.issue_cert(*HOSTS, key_type=trustme.KeyType.ECDSA)
+    clients = authority.issue_cert("client.example", common_name=client, key_type=trustme.KeyType.ECDSA)
+    authority.cert_pem.write_to_path(tls.authority)
+    servers.private_key_and_cert_chain_pem.write_to_path(tls.server)
+    clients.private_key_and_cert_chain_pem.write_to_path(tls.client)
+    tls.client_pkcs12.write_bytes(as_pkcs12(clients))
+    return tls
+
+
+def as_pkcs12(issued: trustme.LeafCert) -> bytes:
+    """The certificate and its key, under `PKCS12_PASSWORD`."""
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    certificate = x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())
+    password = BestAvailableEncryption(PKCS12_PASSWORD.encode())
+    return pkcs12.serialize_key_and_certificates(b"client", key, certificate, None, password)
 
 
 class TlsSocket(ssl.SSLSocket):

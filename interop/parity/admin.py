@@ -175,6 +175,12 @@ class Admin:
     def clear_user_limits(self, user: str) -> str:
         return self.perform("clear_user_limits", user=user)
 
+    # Connections
+
+    def look_at_connection(self, peer_port: int) -> str:
+        """The connection of a client, by its port, as the API shows it: JSON."""
+        return self._door.perform("look_at_connection", {"peer_port": peer_port})
+
     def _own(self, label: str) -> str:
         return f"{label}.{self._run_id}"
 

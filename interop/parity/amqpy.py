@@ -7,6 +7,7 @@ from typing import Any
 
 from interop.kit.brokers import Amqpy, ended, private_folder
 from interop.parity.connection import Broker
+from interop.parity.listening import Listening, Secured
 
 
 class Subject(Amqpy):
@@ -21,13 +22,20 @@ class Subject(Amqpy):
 
 
 @contextlib.contextmanager
-def running_amqpy(*, profile: str = "rabbitmq-3.10") -> Iterator[Broker]:
+def running_amqpy(
+    *, profile: str = "rabbitmq-3.10", listening: Listening | None = None, secured: Secured | None = None
+) -> Iterator[Broker]:
     """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections.
 
     It ends at the first bug: that raises ProgramFailed at the end, even if every frame was right until then.
     """
-    options = ("--strict", "--profile", profile)
-    with private_folder() as folder, ended(Subject(folder, options)) as amqpy:
-        amqpy.start()
-        yield Broker.at(amqpy.address.url, amqpy)
-        amqpy.stop()
+    options: tuple[str, ...] = ("--strict", "--profile", profile)
+    with private_folder() as folder:
+        if listening is not None:
+            config = folder / "amqpy.toml"
+            config.write_text(listening.amqpy_toml())
+            options += ("--config", str(config))
+        with ended(Subject(folder, options, tls=secured.tls if secured else None)) as amqpy:
+            amqpy.start()
+            yield Broker.at(amqpy.address.url, amqpy, secured)
+            amqpy.stop()

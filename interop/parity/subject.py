@@ -13,13 +13,16 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 import trio
 
 from amqpy import app, log, process
-from amqpy.cli import setting_options
+from amqpy.amqp import views
+from amqpy.amqp.connection import ConnectionSession
+from amqpy.cli import config_option, setting_options
 from amqpy.config import SETTINGS, Config
 from amqpy.config_sources import load
 from amqpy.core.permissions import EVERYTHING
@@ -33,10 +36,11 @@ DISK_FREE = 10**12
 
 @click.command()
 @setting_options
-def main(**options: object) -> None:
+@config_option
+def main(config_file: Path | None, **options: object) -> None:
     """Run the broker until SIGINT, SIGTERM or the end of the input."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}))
+    trio.run(serve, load(given, {}, config_file))
 
 
 async def serve(config: Config) -> None:
@@ -80,13 +84,12 @@ class Administrator:
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:
             act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
-            self._reactor.administer(lambda: act(**arguments), self._operator)
+            return self._reactor.administer(lambda: act(**arguments), self._operator) or "ok"
         except AdministrationError as refusal:
             return "not found" if refusal.missing else refusal.text  # over HTTP, 404 has no text of its own
         except Exception:
             # Whoever compares transcripts shall see what went wrong; the broker goes on.
             return traceback.format_exc(limit=-3)
-        return "ok"
 
     def set_disk_free_limit(self, absolute: str) -> None:
         """The broker is told of a disk: without a data directory it has none, and a real one changes."""
@@ -102,6 +105,12 @@ class Administrator:
 
     def clear_setting(self, name: str) -> None:
         self.set_setting(name, SETTINGS[name].default)
+
+    def look_at_connection(self, peer_port: int) -> str:
+        for each in self._reactor.connections:
+            if isinstance(each.session, ConnectionSession) and each.session.terms.peer.peer_port == peer_port:
+                return json.dumps(views.connection(each.session))
+        raise AdministrationError(f"no connection from {peer_port}")
 
     def add_vhost(self, name: str, **metadata: Any) -> None:  # noqa: ANN401
         """Whoever makes a virtual host gets every permission in it, as over RabbitMQ's HTTP API."""

@@ -29,8 +29,15 @@ def joint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Jo
 
 
 @pytest.fixture
-async def server(autojump_clock: MockClock, nursery: trio.Nursery, joint: Joint) -> AsyncIterator[Server]:
-    server = Server(Config(cluster_name="rabbit@test", strict=True))
+def config() -> Config:
+    return Config(cluster_name="rabbit@test", strict=True)
+
+
+@pytest.fixture
+async def server(
+    autojump_clock: MockClock, nursery: trio.Nursery, joint: Joint, config: Config
+) -> AsyncIterator[Server]:
+    server = Server(config)
     server.joint = joint
     await nursery.start(server.reactor.run)
     yield server

@@ -176,7 +176,7 @@ def by_socket() -> tuple[Transport, trio.abc.Stream]:
 def by_tls() -> tuple[Transport, trio.abc.Stream]:
     transport, stream = by_socket()
     encrypted = trio.SSLStream(stream, client_context(), server_hostname=HOST, https_compatible=True)
-    return TlsTransport(transport, server_context()), encrypted
+    return TlsTransport(transport, server_context(), LOG), encrypted
 
 
 class Server:

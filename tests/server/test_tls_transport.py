@@ -1,5 +1,6 @@
 """The transport in TLS, byte by byte: what it receives, what it sends, and what it says is sent."""
 
+import logging
 import ssl
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from amqpy.server.tls import ANSWERS_MAX, HandshakeFailed, TlsTransport
 from tests.certificates import HOST, client_context, server_context
+
+LOG = logging.getLogger("amqpy.tests")
 
 
 class Line:
@@ -54,7 +57,7 @@ class Joined:
 
     def __init__(self) -> None:
         self.line = Line()
-        self.transport = TlsTransport(self.line, server_context())
+        self.transport = TlsTransport(self.line, server_context(), LOG)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = client_context().wrap_bio(self._incoming, self._outgoing, server_hostname=HOST)
 
@@ -159,6 +162,30 @@ async def test_what_cannot_be_decrypted_breaks_the_connection_and_the_client_is_
         pair.transport.receive_nowait(100)
     with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
         pair.read()
+
+
+@pytest.mark.parametrize("spoilt", [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("1603030000")])
+async def test_who_waits_for_room_to_send_is_told_of_that(spoilt: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    pair = await joined()
+    pair.line.room = 10
+    assert pair.transport.send_nowait([b"no room"]) < len(b"no room")
+    pair.line.arrived.append(spoilt)
+    with pytest.raises(trio.BrokenResourceError):
+        pair.transport.receive_nowait(100)
+    pair.line.room = 1 << 30
+    with pytest.raises(trio.BrokenResourceError):
+        pair.transport.send_nowait([b"m", b"and more"])
+    assert [each.getMessage().partition(":")[0] for each in caplog.records] == ["TLS failed"]
+
+
+async def test_nothing_can_be_sent_after_an_end_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    pair = await joined(b"x")
+    assert await pair.transport.receive_some(100) == b"x"
+    pair.line.arrived.append(b"")
+    assert pair.transport.receive_nowait(100) == b""
+    with pytest.raises(trio.BrokenResourceError):
+        pair.transport.send_nowait([b"are you there?"])
+    assert not caplog.messages
 
 
 pieces = st.lists(st.binary(min_size=1, max_size=70_000) | st.binary(min_size=1, max_size=9), min_size=1, max_size=6)
