@@ -31,6 +31,7 @@ from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
+from amqpy.server.questions import InLine
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
 from amqpy.server.session import SessionFactory
@@ -38,6 +39,7 @@ from amqpy.store.store import Store
 from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
+    from amqpy.auth.backends import Backends
     from amqpy.store.sqlite import Sync
 
 # RabbitMQ's words: tools that wait for a broker to be up look for them in its log.
@@ -104,7 +106,7 @@ async def serve(
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
     It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its
-    users. In a process that does nothing else it `collects_garbage`, of all.
+    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all.
     """
     log = log or logging.getLogger(LOGGER)
     stop = trio.Event() if stop is None else stop
@@ -113,13 +115,15 @@ async def serve(
     is_clean = False
     try:
         broker, users = make_broker(config, store, log)
+        backends = None if authenticator else make_backends(config, users, log)
         reactor = Reactor(broker, log=log)
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         try:
-            make_session = partial(ConnectionSession, broker, users, authenticator=authenticator)
-            await _serve_until(stop, listeners, reactor, users, make_session, collects_garbage, task_status)
+            asked = InLine(authenticator) if authenticator else backends
+            make_session = partial(ConnectionSession, broker, users, authenticator=asked)
+            await _serve_until(stop, listeners, reactor, users, make_session, backends, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.socket.close()
@@ -141,6 +145,7 @@ async def _serve_until(
     reactor: Reactor,
     users: Users,
     make_session: SessionFactory,
+    backends: "Backends | None",
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
@@ -148,6 +153,8 @@ async def _serve_until(
     data_dir = broker.config.data_dir
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
+        if backends is not None:
+            await connections.start(backends.run)
         if collects_garbage:
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
@@ -177,6 +184,15 @@ def store_of(config: Config, directory: str) -> Store:
     from amqpy.store.directory import open_store  # without a directory nobody needs SQLite
 
     return open_store(Path(directory), sync=cast("Sync", config.sync))
+
+
+def make_backends(config: Config, users: Users, log: logging.Logger) -> "Backends | None":
+    """The back ends in the settings, or None if there is only the broker's own. Raises OSError."""
+    if config.backends_used == {"internal"}:
+        return None
+    from amqpy.auth.backends import Backends  # which few brokers need
+
+    return Backends(config, users, log)
 
 
 def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tuple[Broker, Users]:

@@ -10,6 +10,7 @@ Sources are read in the order of their precedence: defaults, file, environment, 
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
+from amqpy.config_auth import AuthSettings
 from amqpy.config_values import UINT16_MAX, SettingInfo, TcpAddress, UnixAddress, check, parse_address, setting
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
@@ -19,7 +20,7 @@ INT32_MAX = 2_147_483_647
 
 
 @dataclass(slots=True, frozen=True)
-class Config:
+class Config(AuthSettings):
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
     host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
@@ -193,6 +194,7 @@ class Config:
     def __post_init__(self) -> None:
         for each in fields(self):
             check(each, getattr(self, each.name), each.name)
+        self.check_backends()
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
@@ -222,4 +224,10 @@ class Config:
         )
 
 
-SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in fields(Config)}
+def _in_order() -> "list[Field[Any]]":
+    """The settings as they are documented: those of back ends last, although a dataclass has inherited ones first."""
+    inherited = {each.name for each in fields(AuthSettings)}
+    return sorted(fields(Config), key=lambda setting: setting.name in inherited)
+
+
+SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in _in_order()}
