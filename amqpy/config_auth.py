@@ -63,6 +63,17 @@ def parse_web_address(text: str) -> str:
     return text
 
 
+def parse_key_address(text: str) -> str:
+    """Checks an address that keys may be fetched from. Raises ValueError."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(parse_web_address(text))
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("whoever is on the way could give other keys")
+    return text
+
+
+KEY_ADDRESS = ("an address of HTTPS, or of HTTP on this machine", parse_key_address)
 WEB_ADDRESS = ("an address of HTTP", parse_web_address)
 
 
@@ -126,10 +137,10 @@ class AuthSettings:
         SettingInfo(
             "The issuer of tokens: others' are refused. Without `auth_oauth2_jwks_uri` its keys are found by its "
             "`.well-known/openid-configuration`.",
-            form=WEB_ADDRESS,
+            form=KEY_ADDRESS,
         ),
     )
-    auth_oauth2_jwks_uri: str | None = setting(None, SettingInfo("The address of the issuer's keys.", form=WEB_ADDRESS))
+    auth_oauth2_jwks_uri: str | None = setting(None, SettingInfo("The address of the issuer's keys.", form=KEY_ADDRESS))
     auth_oauth2_https_cacertfile: str | None = setting(
         None, SettingInfo("The authorities that sign certificates of the issuer; by default the system's.")
     )

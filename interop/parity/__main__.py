@@ -10,8 +10,9 @@ import click
 
 from interop import keeper
 from interop.kit.program import ProgramFailed
-from interop.parity import scenarios
+from interop.parity import back_ends, scenarios
 from interop.parity.amqpy import running_amqpy
+from interop.parity.back_ends import BackEnds
 from interop.parity.compare import Outcome, compare_all
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
@@ -28,6 +29,8 @@ PLUGINS = [
     "rabbitmq_sharding",
 ]
 """What the scenarios need of RabbitMQ that it does not do without plugins."""
+
+NO_BACK_ENDS = BackEnds("", "")
 
 
 @click.command()
@@ -64,12 +67,17 @@ def main(
         return
     try:
         with contextlib.ExitStack() as running:
-            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq))
+            # What both brokers must be started with is not for brokers that run already.
+            has_back_ends = not (rabbitmq or reference or subject)
+            settings = running.enter_context(back_ends.serving()) if has_back_ends else NO_BACK_ENDS
+            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq, settings))
             version = version_of(expected)
-            shown = known(subject, subject_admin) or running.enter_context(running_amqpy(profile=profile_for(version)))
+            shown = known(subject, subject_admin) or running.enter_context(
+                running_amqpy(profile=profile_for(version), settings=settings.toml)
+            )
             started = time.monotonic()
             outcomes = compare_all(
-                [each for each in chosen if each.is_for(version)],
+                [each for each in chosen if each.is_for(version) and (has_back_ends or not is_of_back_ends(each))],
                 expected,
                 shown if alike else comparable(shown, version),
                 lambda outcome: report(outcome, verbose=verbose, show=show),
@@ -92,8 +100,9 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
 
 
 @contextlib.contextmanager
-def reference_broker(version: str | None) -> Iterator[Broker]:
-    with running_rabbitmq(version=version, plugins=PLUGINS) as rabbitmq:
+def reference_broker(version: str | None, settings: BackEnds) -> Iterator[Broker]:
+    plugins = [*PLUGINS, *(back_ends.PLUGINS if settings.rabbitmq_conf else ())]
+    with running_rabbitmq(version=version, plugins=plugins, extra_config=settings.rabbitmq_conf) as rabbitmq:
         assert rabbitmq.management_url is not None
         yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control))
 
@@ -101,6 +110,10 @@ def reference_broker(version: str | None) -> Iterator[Broker]:
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     # Square brackets name the case of a scenario, they are no character set.
     return not patterns or any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+
+
+def is_of_back_ends(scenario: Scenario) -> bool:
+    return scenario.name.startswith("back_ends.")
 
 
 def first_line(scenario: Scenario) -> str:

@@ -21,13 +21,15 @@ class Subject(Amqpy):
 
 
 @contextlib.contextmanager
-def running_amqpy(*, profile: str = "rabbitmq-3.10") -> Iterator[Broker]:
-    """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections.
+def running_amqpy(*, profile: str = "rabbitmq-3.10", settings: str = "") -> Iterator[Broker]:
+    """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections. `settings` are lines of TOML.
 
     It ends at the first bug: that raises ProgramFailed at the end, even if every frame was right until then.
     """
-    options = ("--strict", "--profile", profile)
-    with private_folder() as folder, ended(Subject(folder, options)) as amqpy:
-        amqpy.start()
-        yield Broker.at(amqpy.address.url, amqpy)
-        amqpy.stop()
+    with private_folder() as folder:
+        (folder / "settings.toml").write_text(settings)
+        options = ("--strict", "--profile", profile, "--config", str(folder / "settings.toml"))
+        with ended(Subject(folder, options)) as amqpy:
+            amqpy.start()
+            yield Broker.at(amqpy.address.url, amqpy)
+            amqpy.stop()

@@ -12,13 +12,14 @@ import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import trio
 
 from amqpy import app, log, process
-from amqpy.cli import setting_options
+from amqpy.cli import config_option, setting_options
 from amqpy.config import Config
 from amqpy.config_sources import load
 from amqpy.core.permissions import EVERYTHING
@@ -30,10 +31,11 @@ DISK_FREE = 10**12
 
 @click.command()
 @setting_options
-def main(**options: object) -> None:
+@config_option
+def main(*, config_file: Path | None, **options: object) -> None:
     """Run the broker until SIGINT, SIGTERM or the end of the input."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}, None))
+    trio.run(serve, load(given, {}, config_file))
 
 
 async def serve(config: Config) -> None:

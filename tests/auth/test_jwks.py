@@ -86,6 +86,7 @@ async def test_keys_are_found_by_the_issuers_configuration(autojump_clock: MockC
         {"jwks_uri": SET_URL},
         {"issuer": ISSUER},
         {"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"},
+        {"issuer": ISSUER, "jwks_uri": "http://issuer.example/keys"},
         {"issuer": ISSUER, "jwks_uri": 5},
         [],
         b"not json",
