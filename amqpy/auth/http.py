@@ -104,18 +104,14 @@ class HttpBackend:
         self._log = log
 
     async def log_in(self, credentials: Credentials) -> tuple[str, tuple[str, ...], Rights]:
-        name, password = credentials
-        tags = await self._tags(name, (("username", name), ("password", password)))
-        return name, tags, HttpRights(self._service, name, tags, self._log)
+        tags, rights = await self.authorize(credentials.user_name, credentials)
+        return credentials.user_name, tags, rights
 
     async def authorize(self, name: str, credentials: Credentials) -> tuple[tuple[str, ...], Rights]:
-        tags = await self._tags(name, (("username", name),))
-        return tags, HttpRights(self._service, name, tags, self._log)
-
-    async def _tags(self, name: str, fields: Fields) -> tuple[str, ...]:
-        reply = await self._service.ask("user", fields)
+        # RabbitMQ asks with the password here, too.
+        reply = await self._service.ask("user", (("username", name), ("password", credentials.password)))
         if isinstance(reply, Allowed):
-            return reply.tags
+            return reply.tags, HttpRights(self._service, name, self._log)
         if isinstance(reply, BackendError):
             raise LoginFailed(name, f"{NAME} failed authenticating {name}: {reply.error}")
         raise LoginFailed(name, "Denied by the backing HTTP service")
@@ -133,10 +129,10 @@ class HttpRights:
 
     expires_at_s = None
 
-    def __init__(self, service: Service, name: str, tags: tuple[str, ...], log: logging.Logger) -> None:
+    def __init__(self, service: Service, name: str, log: logging.Logger) -> None:
         self._service = service
         self._name = name
-        self._tags = " ".join(tags)
+        self._tags = ""
         self._log = log
         self._decisions: dict[Matter, Verdict] = {}
 
@@ -176,6 +172,9 @@ class HttpRights:
 
     def renewal(self, secret: bytes) -> Question | None:
         return None
+
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        self._tags = " ".join(tags)
 
     def forget(self) -> None:
         self._decisions.clear()

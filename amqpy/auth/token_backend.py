@@ -108,5 +108,8 @@ class TokenRights:
         self._token = token
         return token.scopes.tags
 
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        """Does not care."""
+
     def forget(self) -> None:
         """Has nothing to forget: a token says everything itself."""

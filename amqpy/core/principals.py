@@ -56,6 +56,9 @@ class Rights(Protocol):
         """A question that replaces the credentials by new ones, and raises LoginFailed; None if there are none that
         could expire."""
 
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        """Takes note of all tags of the user, which may come from several back ends."""
+
     def forget(self) -> None:
         """Forgets what was asked, to ask again. Nothing that is decided within a turn is remembered here."""
 
@@ -107,8 +110,8 @@ class BackendUser:
         self, name: str, tags: tuple[str, ...], rights: Sequence[Rights], account: Account | None = None
     ) -> None:
         self.name = name
-        self.tags = tags
         self._rights = tuple(rights)
+        self.note_tags(tags)
         self._account = account or Unlimited()
         self.clients = self._account.clients
 
@@ -140,7 +143,12 @@ class BackendUser:
         for question in questions:
             tags = await question.ask(question.about)
             if isinstance(tags, tuple):
-                self.tags = tags
+                self.note_tags(tags)
+
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        self.tags = tags
+        for each in self._rights:
+            each.note_tags(tags)
 
     def forget(self) -> None:
         for each in self._rights:

@@ -94,6 +94,9 @@ class User:
     def renewal(self, secret: bytes) -> Question | None:
         return None
 
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        pass
+
     def forget(self) -> None:
         pass
 

@@ -46,6 +46,9 @@ class Oracle:
     def renewal(self, secret: bytes) -> Question | None:
         return None if self.expires_at_s is None else Question(self.ask, Credentials("bob", secret))
 
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        pass
+
     def forget(self) -> None:
         self.decisions.clear()
 

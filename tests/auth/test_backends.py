@@ -30,6 +30,7 @@ class House:
         self.broker = make_broker()
         self.users = Users(self.broker, lambda: b"salt")
         self.users.add_user("bob", "secret", tags=["management"])
+        self.users.add_user("carol", "http", tags=["management"])
         self.users.set_permissions("bob", "/", "", "", "bobs")
         config = Config(
             auth_backends=backends,
@@ -172,20 +173,26 @@ async def test_authentication_by_one_and_authorization_by_the_broker(tmp_path: P
 
 async def test_authentication_by_the_broker_and_authorization_by_another(tmp_path: Path) -> None:
     house = House(tmp_path, "internal/http")
-    user = await house.log_in("bob", b"secret")
+    house.service.name = "carol"
+    user = await house.log_in("carol", b"http")
     assert isinstance(user, BackendUser)
     assert user.tags == ("management", "monitoring")
-    assert house.service.asked == [("user", {"username": "bob"})]
-    with pytest.raises(Undecided):
+    assert house.service.asked == [("user", {"username": "carol", "password": b"http"})]
+    with pytest.raises(Undecided) as undecided:
         user.may_enter(house.vhost, "")
+    question = undecided.value.question
+    await question.ask(question.about)
+    assert house.service.asked[1][1]["tags"] == "management monitoring"
     house.service.allows.clear()
-    assert await house.refusal("bob", b"secret") == "Denied by the backing HTTP service"
-    assert await house.refusal("bob", b"x") == "user 'bob' - invalid credentials"
+    assert await house.refusal("carol", b"http") == "Denied by the backing HTTP service"
+    assert await house.refusal("carol", b"x") == "user 'carol' - invalid credentials"
 
 
 async def test_all_who_authorize_must_agree(tmp_path: Path) -> None:
     house = House(tmp_path, "internal/internal+http")
-    user = await house.log_in("bob", b"secret")
+    house.service.name = "carol"
+    house.users.set_permissions("carol", "/", "", "", "bobs")
+    user = await house.log_in("carol", b"http")
     assert isinstance(user, BackendUser)
     assert not user.may(house.vhost, "read", "queue", "q"), "the first refuses, and the second is not asked"
     with pytest.raises(Undecided) as undecided:

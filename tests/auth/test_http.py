@@ -61,8 +61,9 @@ async def decided(rights: HttpRights, ask: str, *arguments: str) -> Verdict:
 async def all_questions(web: FakeWeb, config: Config = CONFIG) -> None:
     backend = HttpBackend(WebService(config, web), LOG)
     web.answer = Answer(200, b"allow administrator b")
-    _, _, rights = await backend.log_in(Credentials("bob & co", b"p+\xff %"))
+    _, tags, rights = await backend.log_in(Credentials("bob & co", b"p+\xff %"))
     assert isinstance(rights, HttpRights)
+    rights.note_tags(tags)
     web.answer = Answer(200, b"allow")
     assert await decided(rights, "may_enter", "::1")
     assert await decided(rights, "may", "write", "exchange", "amq.default")
@@ -94,14 +95,16 @@ async def test_requests_by_post() -> None:
     assert web.asked == [(address, query.encode()) for address, query in zip(addresses, QUERIES, strict=True)]
 
 
-async def test_of_whom_another_one_has_authenticated_only_the_name_is_told() -> None:
+async def test_who_is_only_authorized_is_asked_about_like_anybody() -> None:
     web = FakeWeb(body=b"allow management")
-    tags, rights = await HttpBackend(WebService(CONFIG, web), LOG).authorize("bob", Credentials("bob", b"secret"))
+    tags, rights = await HttpBackend(WebService(CONFIG, web), LOG).authorize("bob", Credentials("x", b"secret"))
     assert tags == ("management",)
-    assert parse_qsl(urlsplit(web.asked[0][0]).query) == [("username", "bob")]
+    assert parse_qsl(urlsplit(web.asked[0][0]).query) == [("username", "bob"), ("password", "secret")]
     web.answer = Answer(200, b"allow")
     assert isinstance(rights, HttpRights)
+    rights.note_tags(("of another", "management"))
     assert await decided(rights, "may_enter", "") is True
+    assert ("tags", "of another management") in parse_qsl(urlsplit(web.asked[1][0]).query)
 
 
 # --- answers
@@ -174,7 +177,7 @@ async def test_a_login_that_fails(answer: Answer | str, reason: str) -> None:
 
 async def test_a_decision_is_remembered_until_it_is_forgotten() -> None:
     web = FakeWeb()
-    rights = HttpRights(WebService(CONFIG, web), "bob", (), LOG)
+    rights = HttpRights(WebService(CONFIG, web), "bob", LOG)
     assert await decided(rights, "may", "read", "queue", "q") is True
     web.answer = Answer(200, b"deny")
     assert rights.may(VHOST, "read", "queue", "q") is True
@@ -186,7 +189,7 @@ async def test_a_decision_is_remembered_until_it_is_forgotten() -> None:
 
 async def test_an_error_refuses_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     web = FakeWeb(500, b"oh")
-    verdict = await decided(HttpRights(WebService(CONFIG, web), "bob", (), LOG), "may_enter", "::1")
+    verdict = await decided(HttpRights(WebService(CONFIG, web), "bob", LOG), "may_enter", "::1")
     assert isinstance(verdict, BackendError)
     assert verdict.error == '{500,"oh"}'
     assert "user 'bob', backend rabbit_auth_backend_http returned an error" in caplog.text
@@ -194,7 +197,7 @@ async def test_an_error_refuses_and_is_logged(caplog: pytest.LogCaptureFixture) 
 
 async def test_decisions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "DECISIONS_MAX", 3)
-    rights = HttpRights(WebService(CONFIG, FakeWeb()), "bob", (), LOG)
+    rights = HttpRights(WebService(CONFIG, FakeWeb()), "bob", LOG)
     for number in range(5):
         assert await decided(rights, "may", "read", "queue", f"q{number}")
     assert rights.may(VHOST, "read", "queue", "q4")
