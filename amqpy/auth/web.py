@@ -50,7 +50,6 @@ class Web:
         self._transport = httpx.AsyncHTTPTransport(
             verify=ssl.create_default_context(cafile=ca_file),
             limits=httpx.Limits(max_connections=REQUESTS_MAX),
-            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,9 @@ from pamqp.commands import Basic, Channel, Confirm, Connection, Exchange, Queue,
 
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.timers import RECHECK_MS
+from amqpy.core import broker
 from amqpy.core.ports import BackendError, Verdict
+from amqpy.core.queues import fifo_queue
 from amqpy.errors import ConnectionForced
 from tests.amqp.asking import ENTRY, WRITE, Asking, Oracle, permission, said
 from tests.amqp.client import OPENING, method_frame, names, publish_frames, remains
@@ -135,9 +137,27 @@ def test_a_made_name_is_asked_for_once() -> None:
 def test_a_get_from_a_queue_that_may_expire() -> None:
     client = Asking().work()
     client.send(Queue.Declare(queue="q", arguments={"x-message-ttl": 1000}))
+    client.publish("q")
     client.decide_all()
+    assert client.broker.vhosts["/"].queues["q"].may_expire
     client.send(Basic.Get(queue="q"))
-    assert names(client.decide(permission("read", "q"))) == ["Basic.GetEmpty"]
+    assert names(client.decide(permission("read", "q"))) == ["Basic.GetOk"]
+
+
+def test_a_get_that_has_much_to_do_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What expired is dropped by a job, which could not be done again."""
+    monkeypatch.setattr(fifo_queue, "EXPIRED_MAX", 1)
+    monkeypatch.setattr(broker, "WORK_MAX", 1)
+    client = Asking().work()
+    client.send(Queue.Declare(queue="q"))
+    for _ in range(5):
+        client.publish("q", expiration="1000")
+        client.decide_all()
+    client.broker.scheduler.jobs.units_at_once = 1
+    client.now_ms = 1000
+    client.send(Basic.Get(queue="q"))
+    client.oracle.denied[permission("read", "q")] = False
+    assert said(client.decide(permission("read", "q")))[0] == 403
 
 
 BINDING = [permission("write", "q"), permission("read", "amq.direct", "exchange")]
@@ -244,6 +264,18 @@ def test_an_alarm_that_is_set_meanwhile() -> None:
     client.broker.alarms.clear("memory")
     client.feed(b"")
     assert bodies(client, "q") == [b"0"]
+
+
+def test_an_alarm_that_is_cleared_meanwhile_does_not_end_the_wait() -> None:
+    client = declared("q")
+    client.broker.alarms.set("memory")
+    client.send(Queue.Declare(queue="p"), Queue.Declare(queue="r"))
+    question = client.session.question
+    client.broker.alarms.clear("memory")
+    client.feed(b"")
+    assert client.session.question is question is not None
+    assert set(client.broker.vhosts["/"].queues) == {"q"}
+    assert names(client.decide(permission("configure", "p"), permission("configure", "r"))) == ["Queue.DeclareOk"] * 2
 
 
 # --- the end of a question
