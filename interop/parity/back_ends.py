@@ -13,7 +13,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -40,7 +40,7 @@ def private_key(name: str = "ours") -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def token(*scopes: str, key: str = "ours", key_id: str | None = KEY_ID, **changes: object) -> str:
+def token(*scopes: str, key: str = "ours", key_id: str | None = KEY_ID, **changes: Any) -> str:  # noqa: ANN401 (what JSON can say)
     """A token with these scopes, which is good but for what is changed; what is changed to None is left out."""
     claims = {
         "aud": AUDIENCE,
