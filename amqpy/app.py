@@ -32,12 +32,14 @@ from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
+from amqpy.server.questions import InLine
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
 from amqpy.store.store import Store
 from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
+    from amqpy.auth.backends import Backends
     from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
@@ -108,7 +110,7 @@ async def serve(
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
     It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its
-    users. In a process that does nothing else it `collects_garbage`, of all.
+    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all.
     """
     log = log or logging.getLogger(LOGGER)
     stop = trio.Event() if stop is None else stop
@@ -118,17 +120,19 @@ async def serve(
     try:
         tls = make_tls(config, log)
         broker, users = make_broker(config, store, log)
+        backends = None if authenticator else make_backends(config, users, log)
         reactor = Reactor(broker, log=log)
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         try:
-            make_session = partial(ConnectionSession, broker, users, authenticator=authenticator)
+            asked = InLine(authenticator) if authenticator else backends
+            make_session = partial(ConnectionSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
             running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls)
-            await _serve_until(stop, running, accept, collects_garbage, task_status)
+            await _serve_until(stop, running, accept, backends, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.close()
@@ -148,6 +152,7 @@ async def _serve_until(
     stop: trio.Event,
     running: RunningBroker,
     accept: Callable[[], Awaitable[None]],
+    backends: "Backends | None",
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
@@ -155,6 +160,8 @@ async def _serve_until(
     broker, log = reactor.broker, reactor.log
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
+        if backends is not None:
+            await connections.start(backends.run)
         if collects_garbage:
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
@@ -198,6 +205,15 @@ def store_of(config: Config, directory: str) -> Store:
     from amqpy.store.directory import open_store  # without a directory nobody needs SQLite
 
     return open_store(Path(directory), sync=cast("Sync", config.sync))
+
+
+def make_backends(config: Config, users: Users, log: logging.Logger) -> "Backends | None":
+    """The back ends in the settings, or None if there is only the broker's own. Raises OSError."""
+    if config.backends_used == {"internal"}:
+        return None
+    from amqpy.auth.backends import Backends  # which few brokers need
+
+    return Backends(config, users, log)
 
 
 def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tuple[Broker, Users]:

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
 from amqpy import rabbitmq_forms as forms
+from amqpy.config_auth import AuthSettings
 from amqpy.config_limits import LimitSettings
 from amqpy.config_tls import TlsSettings
 from amqpy.config_values import (
@@ -32,7 +33,7 @@ PATTERN = ("a regular expression", parse_pattern)
 
 
 @dataclass(frozen=True)
-class Config(TlsSettings, LimitSettings):
+class Config(TlsSettings, AuthSettings, LimitSettings):
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
     host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
@@ -324,6 +325,7 @@ class Config(TlsSettings, LimitSettings):
     def __post_init__(self) -> None:
         for each in fields(self):
             check(each, getattr(self, each.name), each.name)
+        self.check_backends()
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
@@ -361,7 +363,8 @@ class Config(TlsSettings, LimitSettings):
 def _in_order() -> "list[Field[Any]]":
     """The settings as they are documented: those of a subject behind those of the broker, although a dataclass has
     inherited ones first."""
-    inherited = {each.name: place for place, each in enumerate([*fields(TlsSettings), *fields(LimitSettings)], 1)}
+    subjects = (TlsSettings, AuthSettings, LimitSettings)
+    inherited = {each.name: place for place, subject in enumerate(subjects, 1) for each in fields(subject)}
     return sorted(fields(Config), key=lambda setting: inherited.get(setting.name, 0))
 
 

@@ -29,6 +29,10 @@ class Profile:
     memory_high_watermark: float = _switch("share of the memory from which publishers are blocked, unless it is set")
     names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
     passive_needs_permission: bool = _switch("a passive declaration needs some permission: to configure, write or read")
+    token_needs_expiry: bool = _switch("a token without `exp` is refused, unless that is set")
+    client_id_first: bool = _switch(
+        "the user's name is in the claim `client_id` of a token before `sub`; else after it"
+    )
     unknown_type_closes_channel: bool = _switch(
         "an unknown exchange type closes the channel (406), not the connection (503)"
     )
@@ -113,6 +117,8 @@ RABBITMQ_3_10 = Profile(
     memory_high_watermark=0.4,
     names_permission=False,
     passive_needs_permission=False,
+    token_needs_expiry=False,
+    client_id_first=True,
     unknown_type_closes_channel=False,
     transient_queues=True,
     global_qos=True,
@@ -172,6 +178,7 @@ RABBITMQ_3_13 = replace(
     RABBITMQ_3_10,
     version="3.13.7",
     names_permission=True,
+    client_id_first=False,
     unknown_type_closes_channel=True,
     headers_by_type=True,
     headers_as_map=True,
@@ -220,6 +227,7 @@ RABBITMQ_4_3 = replace(
     mechanisms=("AMQPLAIN", "PLAIN", "ANONYMOUS"),
     frame_max_floor=8192,
     passive_needs_permission=True,
+    token_needs_expiry=True,
     global_qos=False,
     topic_hashes_max=2,
     hash_weight_max=10_000,

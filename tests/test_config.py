@@ -22,6 +22,7 @@ OTHERS: dict[object, tuple[str, object]] = {
     str | None: ("other", "other"),
     tuple[str, ...]: ("one, two", ("one", "two")),
 }
+WEB = "https://localhost/auth"
 # The settings that do not take any value of their kind.
 PARTICULAR: dict[str, tuple[str, object]] = {
     "sync": ("os", "os"),
@@ -38,6 +39,16 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
     "memory_high_watermark": ("40%", "40%"),
     "disk_free_limit": ("2GiB", "2GiB"),
+    "auth_backends": ("cache,internal/internal", ("cache", "internal/internal")),
+    "auth_http_http_method": ("post", "post"),
+    **{f"auth_http_{path}_path": (WEB, WEB) for path in ("user", "vhost", "resource", "topic")},
+    "auth_cache_cached_backend": ("http/internal", "http/internal"),
+    "auth_oauth2_issuer": (WEB, WEB),
+    "auth_oauth2_jwks_uri": (WEB, WEB),
+    "auth_oauth2_signing_keys": ("a=b", ("a=b",)),
+    "auth_oauth2_algorithms": ("RS256, ES256", ("RS256", "ES256")),
+    "auth_oauth2_scope_aliases": ("a=b c", ("a=b c",)),
+    "auth_oauth2_leeway_s": ("30", 30),
 }
 
 

@@ -9,6 +9,7 @@ from operator import itemgetter
 from amqpy.amqp.channel import ChannelSession, handles
 from amqpy.amqp.topology_methods import named_queue
 from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, ack_count, all_answered, undelivered
+from amqpy.core.checks import check_permission
 from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import Target, deliver
@@ -121,6 +122,8 @@ def basic_get(channel: ChannelSession, method: Basic.Get) -> None:
     name = named_queue(channel, method.queue)
     queue = channel.vhost.queues.get(name)
     if queue is not None and queue.may_expire:
+        # Now, because a job cannot be done again if that must be asked for.
+        check_permission(channel.connection, channel.vhost, "read", "queue", name)
         channel.broker.scheduler.jobs.do(_get_unexpired(channel, queue, no_ack=method.no_ack))
     else:
         _get(channel, name, no_ack=method.no_ack)

@@ -14,6 +14,7 @@ from amqpy.amqp.content import PUBLISH_METHOD, Content
 from amqpy.amqp.publisher import Connection, Publisher
 from amqpy.amqp.transaction import all_answered
 from amqpy.core.jobs import Steps, each
+from amqpy.core.principals import Undecided
 from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
@@ -22,6 +23,7 @@ from amqpy.errors import (
     PreconditionFailed,
     UnexpectedFrame,
 )
+from amqpy.wire.frame_reader import PUBLISH
 from amqpy.wire.methods import AMQP_0_9_1, Basic, Method
 from amqpy.wire.scan import MULTIPLE, Acks, judge
 
@@ -187,7 +189,12 @@ class ChannelSession(Publisher):
         self.allow_fast_path()
         if content.size > self.broker.max_message_size:
             self.check_size(content.size, content.payload)
-        self.publish(([content.payload], judge(content.header), [content.header], [content.body]))
+        run = ([content.payload], judge(content.header), [content.header], [content.body])
+        try:
+            self.publish(run)
+        except Undecided as pending:
+            pending.again = (PUBLISH, self.number, run)
+            raise
 
     # --- acknowledgements
 

@@ -8,8 +8,8 @@ Source: `rabbit_reader`: `terminate`, `handle_exception`, `handle_method0` of co
 """
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
 
 from amqpy.amqp import handshake, sasl
 from amqpy.amqp.connection_block import ConnectionBlock
@@ -20,12 +20,14 @@ from amqpy.amqp.login import Login
 from amqpy.amqp.publisher import Channels
 from amqpy.amqp.state import State
 from amqpy.amqp.terms import NO_PEER, Peer, Terms
+from amqpy.amqp.timers import Timers
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Verb
+from amqpy.core.ports import Kind, Verb, Verdict
+from amqpy.core.principals import Principal, Question, Undecided
 from amqpy.core.statistics import Counts
-from amqpy.core.users import Authenticator, User, Users
-from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
+from amqpy.core.users import Authenticator, Users
+from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, InternalFault, LoginRefused, NotAllowed
 from amqpy.wire.frame_reader import FrameReader
 from amqpy.wire.methods import Channel, Connection, Method
 from amqpy.wire.outbox import Outbox
@@ -66,8 +68,15 @@ class AmqpClient:
         offered = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
         self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)
         self.on_entry = on_entry
-        self.user: User | None = None
+        self.user: Principal | None = None
         self.impersonates = False
+        self.made_name = ""
+        self.question: Question | None = None
+        """The question whose answer is awaited."""
+        self._conclude: Callable[[Any], object] = _ignore
+        """Takes the answer."""
+        self.timers = Timers()
+        """The times at which something is due while it is RUNNING."""
         self.vhost: Vhost | None = None
         """The vhost that it has entered and not left."""
         self.outbox = Outbox(wake, broker.resources.unsent_limit)
@@ -87,8 +96,17 @@ class AmqpClient:
     def user_name(self) -> str:
         return self.user.name if self.user else ""
 
-    def may(self, verb: Verb, resource: str) -> bool:
-        return self.user is not None and self.vhost is not None and self.vhost.may(self.user.name, verb, resource)
+    @property
+    def user_key(self) -> Hashable:
+        return self.user.key if self.user else ""
+
+    def may(self, verb: Verb, kind: Kind, name: str) -> Verdict:
+        user, vhost = self.user, self.vhost
+        return user is not None and vhost is not None and user.may(vhost, verb, kind, name)
+
+    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> Verdict:
+        user, vhost = self.user, self.vhost
+        return user is not None and vhost is not None and user.may_use_topic(vhost, verb, exchange, routing_key)
 
     @property
     def channel_count(self) -> int:
@@ -109,6 +127,53 @@ class AmqpClient:
     def traffic(self) -> Counts:
         """The bytes that were received and sent, and the calls in which they were."""
         raise NotImplementedError
+
+    # --- questions
+
+    def ask(self, question: Question, conclude: Callable[[Any], object]) -> None:
+        """Has somebody asked, and stops processing its input until `conclude` has been called with the answer: what
+        `question.ask` returned or raised. Who is closed before that is not told."""
+        self.question, self._conclude = question, conclude
+        self.block.wait_for_answer()
+
+    def take_answer(self, answer: object) -> None:
+        """Takes the answer to `question`, if it is still awaited. Raises the fault that comes of it."""
+        conclude, self._conclude = self._conclude, _ignore
+        if self.question is not None:
+            self.question = None
+            self.block.answered()
+            conclude(answer)
+
+    def drop_question(self) -> None:
+        """Forgets the question: nobody waits for the answer any more."""
+        self.question, self._conclude = None, _ignore
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Does something outside of a frame that may need a permission which must be asked for; again, then."""
+        try:
+            act()
+        except Undecided as pending:
+            self.ask(pending.question, lambda answer: self._attempt_again(act, answer))
+
+    def _attempt_again(self, act: Callable[[], object], answer: object) -> None:
+        self.note_decision(answer)
+        self.attempt(act)
+
+    def note_decision(self, answer: object) -> None:
+        """Takes the answer about a permission: what waits for it is done again, and finds it decided. Raises
+        InternalFault if it is not."""
+        if isinstance(answer, Exception):
+            raise InternalFault("internal error")
+        if self.state is State.RUNNING:
+            self.timers.note_answer(self.broker.scheduler.now_ms)
+            self.next_at_ms = self.timers.next_at_ms
+
+    def forget_rights(self) -> None:
+        """Has permissions checked again that were checked before, as far as they are not the broker's own."""
+        assert self.user is not None
+        assert self.vhost is not None
+        self.user.forget()
+        self.vhost.router.forget_user(self.user.key, for_good=False)
 
     # --- output
 
@@ -184,6 +249,7 @@ class AmqpClient:
         if self.state is not State.CLOSED:
             self.state = State.CLOSING
         self.next_at_ms = None
+        self.drop_question()
         self.broker.scheduler.jobs.do_for(self, self._leave(), then)
 
     def _leave(self) -> Steps:
@@ -195,7 +261,13 @@ class AmqpClient:
         if self.vhost is not None:
             assert self.user is not None
             self.user.clients.pop(self)
+            if self.user.key != self.user.name:  # nobody else has these routes
+                self.vhost.router.forget_user(self.user.key, for_good=True)
             self.vhost.traffic.end(self)
             yield from self.broker.connection_lost(self, self.vhost)
             self.vhost = None
             self.broker.settle()
+
+
+def _ignore(answer: object) -> None:
+    """Stands for what takes an answer while none is awaited."""

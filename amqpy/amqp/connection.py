@@ -14,23 +14,22 @@ from typing import Any
 from amqpy.amqp import basic_methods, handshake, topology_methods  # noqa: F401  (some register their handlers)
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.client import AmqpClient
-from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
-from amqpy.amqp.login import Question
+from amqpy.amqp.connection_methods import TRANSITIONS
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
 from amqpy.core.checks import check_node_channel_limit
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
+from amqpy.core.principals import Undecided
 from amqpy.core.statistics import Counts
-from amqpy.core.users import LoginFailed
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
     ChannelStateFault,
     CommandInvalid,
     ConnectionFault,
+    ConnectionForced,
     FrameFault,
-    LoginRefused,
     NotAllowed,
     UnexpectedFrame,
 )
@@ -61,7 +60,7 @@ class ConnectionSession(AmqpClient):
         if self.state is State.CLOSED:
             return InputState.CLOSED
         if self.block.has_backlog:
-            return InputState.AWAITING_LOGIN if self.state is State.AUTHENTICATING else InputState.BLOCKED
+            return InputState.BLOCKED if self.question is None else InputState.AWAITING_ANSWER
         return InputState.STORING if self.durable_replies.stores else InputState.READ
 
     @property
@@ -129,6 +128,10 @@ class ConnectionSession(AmqpClient):
                             self.wait_until_read()
                         if self.block.is_blocked:
                             break
+                except Undecided as pending:
+                    self.block.put_back([pending.again or (kind, number, payload)])
+                    self.ask(pending.question, self.note_decision)
+                    break
                 except ChannelFault as fault:
                     self.close_channel(number, fault)
                 except ConnectionFault as fault:
@@ -172,10 +175,14 @@ class ConnectionSession(AmqpClient):
         """Processes any frame but messages or acks on a fast channel; those are split into their frames again."""
         if kind in {PUBLISH, ACK}:
             frames = split(kind, number, payload)
-            for frame in frames:
-                self._on_other_frame(*frame)
-                if self.block.is_blocked:
-                    self.block.put_back(frames)
+            try:
+                for frame in frames:
+                    self._on_other_frame(*frame)
+                    if self.block.is_blocked:
+                        self.block.put_back(frames)
+            except Undecided:
+                self.block.put_back(frames)
+                raise
             return
         stopping = self.state in {State.CLOSING, State.CLOSED}
         if (self.state is State.RUNNING or (number == 0 and not stopping)) and not is_frame(kind, payload):
@@ -263,20 +270,14 @@ class ConnectionSession(AmqpClient):
             fault.method_id = fault.method_id or methods.id_of(method)
             raise
 
-    # --- the login
+    # --- questions
 
-    @property
-    def login_question(self) -> Question | None:
-        return self.login.question
-
-    def on_login(self, answer: str | LoginFailed, now_ms: int) -> None:
-        """Takes the answer to `login_question`, unless the connection has ended meanwhile."""
+    def on_answer(self, answer: object, now_ms: int) -> None:
+        """Takes the answer to `question`, unless the connection has ended meanwhile."""
         self.broker.advance(now_ms)
-        if self.state is not State.AUTHENTICATING:
-            return
         try:
-            AUTHENTICATED.handler(self, answer)
-        except LoginRefused as fault:
+            self.take_answer(answer)
+        except ConnectionFault as fault:
             self.fail(fault)
 
     # --- time
@@ -293,7 +294,20 @@ class ConnectionSession(AmqpClient):
             self.log.warning("handshake timeout in state %s", self.state.name.lower())
             self.finish()
         else:
+            self._on_running_timer()
+
+    def _on_running_timer(self) -> None:
+        timers, now_ms = self.timers, self.broker.scheduler.now_ms
+        if timers.expire_at_ms is not None and timers.expire_at_ms <= now_ms:
+            self.fail(ConnectionForced("credential expired"))
+            return
+        if timers.recheck_at_ms is not None and timers.recheck_at_ms <= now_ms:
+            timers.recheck_at_ms = None
+            self.forget_rights()
+        if timers.beat_at_ms is not None and timers.beat_at_ms <= now_ms:
             self._beat()
+        if self.state is State.RUNNING:
+            self.next_at_ms = timers.next_at_ms
 
     def _beat(self) -> None:
         if self.heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
@@ -302,7 +316,7 @@ class ConnectionSession(AmqpClient):
             self.log.error("missed heartbeats from client, timeout: %ds", self.heartbeat.interval_s)
             self.finish()
         else:
-            self.next_at_ms = self.heartbeat.next_at_ms(self.broker.scheduler.now_ms)
+            self.timers.beat_at_ms = self.heartbeat.next_at_ms(self.broker.scheduler.now_ms)
 
     # --- the transport
 
@@ -317,6 +331,7 @@ class ConnectionSession(AmqpClient):
 
     def detach(self) -> None:
         """Drops the callbacks to the transport, which is gone: they were the last cycles of references."""
+        self.drop_question()
         self.outbox.wake = self.block.read_on = lambda: None
 
     def resume_consumers(self) -> None:

@@ -4,6 +4,7 @@ read some of the bytes that wait for it.
     running → (content arrives during an alarm)         → blocked → (no alarm is set any more) → running
     running → (a method takes more than one turn)       → blocked → (its jobs are done)        → running
     login   → (an authenticator is asked)               → blocked → (it has answered)          → tuning
+    running → (a permission must be asked for)          → blocked → (there is an answer)       → running
     running → (more bytes wait for it than are allowed) → blocked → (half of them are read)    → running
 
 The frame that blocks the connection is still processed: a message without a body is published, one with a body waits
@@ -56,7 +57,9 @@ class ConnectionBlock:
         self._is_unread = False
         """True if too many bytes wait for its client."""
         self._works = False
-        """True while its jobs go on, or an authenticator is asked."""
+        """True while its jobs go on."""
+        self._asks = False
+        """True while somebody is asked something for it."""
         self._was_told = False
         """True if the client was sent connection.blocked, or would have been."""
         self.has_backlog = False
@@ -85,7 +88,7 @@ class ConnectionBlock:
 
     def release(self) -> None:
         """Unblocks the connection when it is closed: the client's close-ok is processed, with its input before that."""
-        self._is_blocked = self._is_unread = self._was_told = False
+        self._is_blocked = self._is_unread = self._was_told = self._asks = False
         if self.is_blocked and not self._works:
             self.is_blocked = False
             self.read_on()
@@ -115,6 +118,17 @@ class ConnectionBlock:
         self._works = False
         self._open()
 
+    # --- questions
+
+    def wait_for_answer(self) -> None:
+        """Blocks the connection until `answered`."""
+        self._asks = True
+        self._shut()
+
+    def answered(self) -> None:
+        self._asks = False
+        self._open()
+
     # --- both ways
 
     def _shut(self) -> None:
@@ -126,7 +140,7 @@ class ConnectionBlock:
     def _open(self) -> None:
         """Unblocks the connection, if nothing blocks it any more."""
         self._tell()
-        if self._is_unread or self._works:
+        if self._is_unread or self._works or self._asks:
             return
         for channel in self._channels.values():
             channel.allow_fast_path()

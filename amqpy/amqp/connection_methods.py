@@ -15,8 +15,13 @@ from amqpy.amqp.client import AmqpClient
 from amqpy.amqp.connection_events import of_connection
 from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.state import State
-from amqpy.core.users import IMPERSONATOR, LoginFailed, User
-from amqpy.wire.methods import Connection, Method, table_of
+from amqpy.core.checks import check_entry, check_permission
+from amqpy.core.jobs import Steps, each
+from amqpy.core.principals import Principal, Question, Undecided
+from amqpy.core.users import IMPERSONATOR, LoginFailed
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AccessRefused, NotAllowed
+from amqpy.wire.methods import AMQP_0_9_1, Connection, Method, table_of
 
 Handler = Callable[[AmqpClient, Any], None]
 
@@ -61,18 +66,17 @@ def on_secure_ok(client: AmqpClient, method: Connection.SecureOk) -> None:
 def _authenticate(client: AmqpClient, response: object) -> None:
     assert isinstance(response, bytes), "a long string, whatever pamqp says"
     answer = client.login.respond(response)
-    if isinstance(answer, User):
-        _tune(client, answer)
-    elif answer is None:
+    if isinstance(answer, Question):
         client.state = State.AUTHENTICATING
-        client.block.wait_for_work()
-    else:
+        client.ask(answer, lambda answer: AUTHENTICATED.handler(client, answer))
+    elif isinstance(answer, bytes):
         client.send(Connection.Secure, answer)
+    else:
+        _tune(client, answer)
 
 
-def on_login(client: AmqpClient, answer: str | LoginFailed) -> None:
+def on_login(client: AmqpClient, answer: str | Principal | LoginFailed) -> None:
     """Takes the answer of the authenticator; the handshake goes on. Raises LoginRefused."""
-    client.block.work_done()
     _tune(client, client.login.conclude(answer))
 
 
@@ -80,7 +84,7 @@ AUTHENTICATED: Final = Transition(on_login, (State.TUNING,))
 """The way out of AUTHENTICATING."""
 
 
-def _tune(client: AmqpClient, user: User) -> None:
+def _tune(client: AmqpClient, user: Principal) -> None:
     client.user = user
     client.impersonates = IMPERSONATOR in user.tags
     config = client.config
@@ -103,23 +107,83 @@ def on_tune_ok(client: AmqpClient, method: Connection.TuneOk) -> None:
 def on_open(client: AmqpClient, method: Connection.Open) -> None:
     user, broker, terms = client.user, client.broker, client.terms
     assert user is not None
-    vhost = client.vhost = handshake.enter(broker, user, method.virtual_host)
+    vhost = client.vhost = handshake.enter(broker, user, method.virtual_host, terms.peer.peer_host)
     vhost.clients[client] = user.clients[client] = None
     vhost.traffic.begin(client, client.traffic)
     client.send(Connection.OpenOk, "")
     client.state = State.RUNNING
     client.on_entry(True)
     client.heartbeat = Heartbeat(terms.heartbeat_s)
-    client.next_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
+    client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
+    _note_expiry(client)
     about = (terms, user.name, vhost.name, broker.node, broker.profile)
     broker.events.tell("connection.created", of_connection, *about)
     shown = f", connection name: {terms.given_name!r}" if terms.given_name else ""
     client.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)
 
 
+def _note_expiry(client: AmqpClient) -> None:
+    assert client.user is not None
+    broker = client.broker
+    client.timers.set_expiry(client.user.expires_at_s, broker.unix_time_ms(), broker.scheduler.now_ms)
+    client.next_at_ms = client.timers.next_at_ms
+
+
 @handles(State.RUNNING, Connection.UpdateSecret, State.RUNNING)
 def on_update_secret(client: AmqpClient, method: Connection.UpdateSecret) -> None:
-    client.send(Connection.UpdateSecretOk)
+    """Renews credentials that can expire; any secret will do for others. Raises NotAllowed, perhaps in a later turn."""
+    secret: object = method.new_secret
+    assert client.user is not None
+    assert isinstance(secret, bytes), "a long string, whatever pamqp says"
+    question = client.user.renewal(secret)
+    if question is None:
+        client.send(Connection.UpdateSecretOk)
+    else:
+        client.ask(question, lambda answer: _on_renewal(client, method.reason, answer))
+
+
+def _on_renewal(client: AmqpClient, reason: str | None, answer: object) -> None:
+    user = client.user
+    assert user is not None
+    if isinstance(answer, Exception):
+        client.log.error("secret update was refused for user '%s': %s", user.name, answer)
+        raise NotAllowed("New secret was refused by one of the backends", AMQP_0_9_1.id_of(Connection.UpdateSecret))
+    client.impersonates = IMPERSONATOR in user.tags
+    for channel in client.channels.values():
+        channel.note_tags()
+    client.forget_rights()
+    _note_expiry(client)
+    client.attempt(lambda: _on_renewed(client, reason))
+
+
+def _on_renewed(client: AmqpClient, reason: str | None) -> None:
+    """Accepts the new secret, unless its user may not be connected any more. Raises NotAllowed or Undecided."""
+    user, vhost = client.user, client.vhost
+    assert user is not None
+    assert vhost is not None
+    check_entry(user, vhost, client.terms.peer.peer_host)
+
+    def accept() -> None:
+        client.send(Connection.UpdateSecretOk)
+        client.log.info("user '%s' updated secret, reason: %s", user.name, reason)
+
+    client.broker.scheduler.jobs.do_for(client, _recheck_consumers(client, vhost), accept)
+
+
+def _recheck_consumers(client: AmqpClient, vhost: Vhost) -> Steps:
+    """Closes the channels with a consumer that may not read its queue any more: a job."""
+    for number, channel in each(client.channels.items()):
+        for consumer in each(channel.consumers.values()):
+            yield 1
+            if channel.closing:
+                break
+            try:
+                check_permission(client, vhost, "read", "queue", consumer.queue.name)
+            except AccessRefused as fault:
+                fault.method_id = (0, 0)
+                client.close_channel(number, fault)
+            except Undecided:
+                pass  # a back end that is asked for each permission notices by itself
 
 
 @handles(State.RUNNING, Connection.Close, State.RUNNING, State.CLOSING)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.checks import check_connection_limit, check_node_connection_limit
-from amqpy.core.users import User
+from amqpy.core.checks import check_connection_limit, check_entry, check_node_connection_limit
+from amqpy.core.principals import Principal
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
 from amqpy.profile import Profile
@@ -122,14 +122,14 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
         raise NotAllowed(text, method_id=TUNE_METHOD)
 
 
-def enter(broker: Broker, user: User, name: str) -> Vhost:
-    """Finds a virtual host and checks that the user may connect to it. Raises NotAllowed, in RabbitMQ's order."""
+def enter(broker: Broker, user: Principal, name: str, peer_host: str) -> Vhost:
+    """Finds a virtual host and checks that the user may connect to it. Raises NotAllowed, in RabbitMQ's order, or
+    Undecided."""
     check_node_connection_limit(broker.vhosts.values(), broker.config.connection_max)
     vhost = broker.vhosts.get(name)
     if vhost is None:
         raise NotAllowed(f"vhost {name} not found")
     check_connection_limit(vhost, user.name)
     user.check_connection()
-    if user.name not in vhost.permissions:
-        raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
+    check_entry(user, vhost, peer_host)
     return vhost

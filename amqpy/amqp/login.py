@@ -1,27 +1,20 @@
 """The login of a client, by the mechanism that it chose.
 
 The passwords of `Users` are checked at once. With an authenticator the login is a question to it, and what comes of the
-login is said later: the server asks, and has the answer for `conclude`.
+login is said later: the server asks, and `conclude` takes the answer.
 
 Source: `rabbit_reader:auth_phase`, `auth_fail`; `rabbit_access_control:check_user_login`.
 """
 
 import logging
-from typing import NamedTuple
 
 from amqpy.amqp.connection_events import of_login
 from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism, ProvenName
 from amqpy.amqp.terms import Terms
 from amqpy.core.events.events import Events
-from amqpy.core.users import Authenticator, Credentials, LoginFailed, User, Users
+from amqpy.core.principals import Principal, Question
+from amqpy.core.users import Authenticator, LoginFailed, Users
 from amqpy.errors import CommandInvalid, LoginRefused, SyntaxFault
-
-
-class Question(NamedTuple):
-    """A login that an authenticator is to decide."""
-
-    authenticator: Authenticator
-    credentials: Credentials
 
 
 class Login:
@@ -45,8 +38,6 @@ class Login:
         self._log = log
         self._authenticator = authenticator
         self._mechanism: Mechanism | None = None
-        self.question: Question | None = None
-        """The question whose answer is awaited."""
 
     @property
     def offered(self) -> bytes:
@@ -60,8 +51,8 @@ class Login:
         self._mechanism = MECHANISMS[name](self._context)
         self._terms.mechanism_name = name
 
-    def respond(self, response: bytes) -> User | bytes | None:
-        """Takes a response; returns the user, the next challenge, or None: there is a `question`.
+    def respond(self, response: bytes) -> Principal | bytes | Question:
+        """Takes a response; returns the user, the next challenge, or a question that decides.
 
         Raises LoginRefused, whose text does not give the reason, and SyntaxFault.
         """
@@ -78,24 +69,27 @@ class Login:
         if isinstance(found, ProvenName):
             return self.conclude(found.user_name)
         if self._authenticator is not None:
-            self.question = Question(self._authenticator, found)
-            return None
+            return Question(self._authenticator, found)
         try:
             return self._accept(self._users.log_in(*found, from_loopback=self._context.from_loopback))
         except LoginFailed as failure:
             raise self._refuse(failure) from None
 
-    def conclude(self, answer: str | LoginFailed) -> User:
-        """Takes the answer to the question: the name of the user, or why there is none. Raises LoginRefused."""
-        self.question = None
+    def conclude(self, answer: str | Principal | LoginFailed) -> Principal:
+        """Takes the answer to the question: the user, or the name of one of the broker's, or why there is none. Raises
+        LoginRefused."""
         if isinstance(answer, LoginFailed):
             raise self._refuse(answer)
+        from_loopback = self._context.from_loopback
         try:
-            return self._accept(self._users.admit(answer, from_loopback=self._context.from_loopback))
+            if isinstance(answer, str):
+                return self._accept(self._users.admit(answer, from_loopback=from_loopback))
+            self._users.check_loopback(answer.name, from_loopback=from_loopback)
+            return self._accept(answer)
         except LoginFailed as failure:
             raise self._refuse(failure) from None
 
-    def _accept(self, user: User) -> User:
+    def _accept(self, user: Principal) -> Principal:
         self._events.tell("user.authentication.success", of_login, self._terms, user.name)
         self._mechanism = None
         return user

@@ -6,7 +6,7 @@ published at once, unless something in their properties or on their way must be 
 Source: `rabbit_channel`: basic.publish, `send_confirms_and_nacks`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
@@ -14,12 +14,14 @@ from amqpy.amqp.content import PUBLISH_METHOD
 from amqpy.amqp.message_properties import inspect, plain_kind
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.ports import Client, Origin
+from amqpy.core.principals import Undecided
 from amqpy.core.publishing import find_route, targets_of
 from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AmqpFault, ChannelFault, ConnectionFault, PreconditionFailed, Unimplemented
 from amqpy.wire.content import IMMEDIATE, MANDATORY, ContentWriter, confirm_frame, split_address
+from amqpy.wire.frame_reader import PUBLISH
 from amqpy.wire.methods import undecodable
 from amqpy.wire.scan import Run
 from amqpy.wire.values import text
@@ -51,6 +53,10 @@ class Connection(Client, Protocol):
     channels: "Channels[Any]"
     impersonates: bool
     """True if its user may put any user's name on messages."""
+
+    @property
+    def user_key(self) -> Hashable:
+        """The `Principal.key` of its user."""
 
     def wait_until_read(self) -> None:
         """Stops processing its input until the client has read half of the bytes that may wait for it."""
@@ -84,7 +90,7 @@ class Publisher:
         self.broker = connection.broker
         self.vhost = vhost
         self.number = number
-        self.routes = vhost.router.remembered(connection.user_name)
+        self.routes = vhost.router.remembered(connection.user_key)
         """Routes by the payload of their publish method."""
         self.writer = ContentWriter(connection.outbox, number, terms.frame_max)
         self.origin = Origin(terms.peer.name, number, connection.user_name, self.broker.new_pid())
@@ -98,11 +104,17 @@ class Publisher:
         self.closing = False
         """True from our channel.close until close-ok: anything else from the client is ignored."""
         self._plain_kinds = connection.channels.plain_kinds
-        self._user_id = None if connection.impersonates else connection.user_name
+        self._user_id: str | None = None
         """The only user's name that messages may have as user id; None if they may have any."""
+        self.note_tags()
+
+    def note_tags(self) -> None:
+        """Applies the tags of its user, which are new or have changed."""
+        self._user_id = None if self.connection.impersonates else self.connection.user_name
 
     def publish(self, run: Run) -> Run | None:
-        """Publishes messages. Returns those that are left where the client must wait first."""
+        """Publishes messages. Returns those that are left where the client must wait first. Raises Undecided: then none
+        is published, or those before the ones to be published again."""
         methods, verdict, headers, bodies = run
         try:
             kind = self._plain_kinds[verdict]
@@ -161,7 +173,12 @@ class Publisher:
         methods, verdict, headers, bodies = run
         fast = self.connection.channels.fast
         for index, (payload, header, body) in enumerate(zip(methods, headers, bodies, strict=True), 1):
-            self._publish_one(payload, verdict, header, body)
+            try:
+                self._publish_one(payload, verdict, header, body)
+            except Undecided as pending:
+                rest = index - 1
+                pending.again = (PUBLISH, self.number, (methods[rest:], verdict, headers[rest:], bodies[rest:]))
+                raise
             if index < len(bodies) and self.number not in fast:
                 return methods[index:], verdict, headers[index:], bodies[index:]
         return None
@@ -236,7 +253,7 @@ class Publisher:
             raise _in_publish(fault) from None
         except (IndexError, ValueError):
             raise _in_publish(undecodable(payload)) from None
-        self.vhost.router.remember(self.connection.user_name, payload, route)
+        self.vhost.router.remember(self.connection.user_key, payload, route)
         return route
 
     def _publish_unroutable(self, route: Route, kind: type[Message], header: bytes, body: bytes) -> object:

@@ -31,7 +31,7 @@ class InputState(Enum):
     """To read it, but no faster than the store can write: it publishes what is stored."""
     BLOCKED = auto()
     """To leave most of it where it is: the peer has to wait. What is received is held."""
-    AWAITING_LOGIN = auto()
+    AWAITING_ANSWER = auto()
     """As BLOCKED, until the session has the answer to its question."""
     CLOSED = auto()
     """Nothing is heard any more."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from amqpy.core.administration.limits import MAX_CONNECTIONS, MAX_QUEUES, reached
 from amqpy.core.exchanges import Exchange
 from amqpy.core.names import exchange_text, queue_text
-from amqpy.core.ports import Actor, Client, Verb
+from amqpy.core.ports import Actor, BackendError, Client, Kind, Verb, Verdict
+from amqpy.core.principals import Principal
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotAllowed, NotFound, PreconditionFailed, ResourceLocked
@@ -23,20 +24,47 @@ def stripped(name: str) -> str:
     return name.replace("\n", "").replace("\r", "")
 
 
-def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: str, name: str) -> None:
+def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: Kind, name: str) -> None:
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if not actor.may(verb, resource):
-        named = f"{verb} " if vhost.profile.names_permission else ""
-        raise AccessRefused(
-            f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{actor.user_name}'"
-        )
+    verdict = actor.may(verb, kind, resource)
+    if not verdict:
+        what = f"access to {kind} '{resource}' in vhost '{vhost.name}'"
+        raise _refused(actor, vhost, verb, what, verdict)
 
 
-def check_passive_permission(actor: Actor, vhost: Vhost, kind: str, name: str) -> None:
+def check_entry(user: Principal, vhost: Vhost, peer_host: str) -> None:
+    """Raises NotAllowed if the user may not connect to the virtual host."""
+    verdict = user.may_enter(vhost, peer_host)
+    if not verdict:
+        raise NotAllowed(f"access to vhost '{vhost.name}' refused for user '{user.name}'{_reason(verdict)}")
+
+
+def check_passive_permission(actor: Actor, vhost: Vhost, kind: Kind, name: str) -> None:
     """Checks a passive declaration: by profile it needs any one permission on the resource, or none."""
     resource = name or DEFAULT_EXCHANGE_RESOURCE
-    if vhost.profile.passive_needs_permission and not (actor.may("read", resource) or actor.may("write", resource)):
+    if vhost.profile.passive_needs_permission and not (
+        actor.may("read", kind, resource) or actor.may("write", kind, resource)
+    ):
         check_permission(actor, vhost, "configure", kind, name)
+
+
+def check_topic_permission(actor: Actor, vhost: Vhost, verb: Verb, exchange: Exchange, routing_key: str) -> None:
+    """Checks the routing key of a publish (write) or a binding (read), beyond the permission on the exchange."""
+    if exchange.type != "topic":
+        return
+    verdict = actor.may_use_topic(verb, exchange.name, routing_key)
+    if not verdict:
+        what = f"access to topic '{routing_key}' in {exchange_text(vhost, exchange.name)}"
+        raise _refused(actor, vhost, verb, what, verdict)
+
+
+def _refused(actor: Actor, vhost: Vhost, verb: Verb, what: str, verdict: Verdict) -> AccessRefused:
+    named = f"{verb} " if vhost.profile.names_permission else ""
+    return AccessRefused(f"{named}{what} refused for user '{actor.user_name}'{_reason(verdict)}")
+
+
+def _reason(verdict: Verdict) -> str:
+    return str(verdict) if isinstance(verdict, BackendError) else ""
 
 
 def check_not_default(exchange: str) -> None:

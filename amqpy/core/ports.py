@@ -10,6 +10,26 @@ from amqpy.core.message import Message
 from amqpy.wire.outbox import Outbox
 
 Verb: TypeAlias = Literal["configure", "write", "read"]
+Kind: TypeAlias = Literal["queue", "exchange"]
+
+
+class BackendError:
+    """A refusal by a back end that could not decide. False, like any refusal; its text is a part of the reply."""
+
+    def __init__(self, backend: str, error: str) -> None:
+        self.backend = backend
+        """The name that RabbitMQ has for it."""
+        self.error = error
+        """The error as an Erlang term."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __str__(self) -> str:
+        return f", backend {self.backend} returned an error: {self.error}"
+
+
+Verdict: TypeAlias = bool | BackendError
 
 
 class Origin(NamedTuple):
@@ -32,12 +52,20 @@ class Actor(Protocol):
     @property
     def user_name(self) -> str: ...
 
-    def may(self, verb: Verb, resource: str) -> bool:
-        """True if its user has this permission on an exchange or a queue of its vhost."""
+    def may(self, verb: Verb, kind: Kind, name: str) -> Verdict:
+        """True if its user has this permission on an exchange or a queue of its vhost. Raises `principals.Undecided` if
+        that must be asked for."""
+
+    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> Verdict:
+        """True if its user may publish to a topic exchange of its vhost with this routing key, or bind with it. Raises
+        Undecided."""
 
 
 class Client(Actor, Protocol):
     """A connection, as the core sees it. Compared by identity: it owns exclusive queues."""
+
+    made_name: str
+    """The name made for a queue that it has not been able to declare yet, or nothing."""
 
     @property
     def pid(self) -> str:

@@ -11,7 +11,7 @@ Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from amqpy.core.checks import check_permission, find_exchange
+from amqpy.core.checks import check_permission, check_topic_permission, find_exchange
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.names import exchange_text
 from amqpy.core.ports import NOBODY, Actor, Origin
@@ -60,6 +60,7 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
     exchange = find_exchange(vhost, exchange_name)
     if exchange.internal:
         raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, exchange_name)}")
+    check_topic_permission(actor, vhost, "write", exchange, routing_key)
     route = Route(exchange, routing_key, mandatory=mandatory)
     if not vhost.tracing:
         targets = vhost.router.targets_of_all(exchange, routing_key)

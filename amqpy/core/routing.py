@@ -93,19 +93,20 @@ class Router:
         self._queues = queues
         self._reply_queues = reply_queues
         self._returns_replies = returns_replies
-        self._by_user: dict[str, dict[Hashable, Route]] = {}
+        self._by_user: dict[Hashable, dict[Hashable, Route]] = {}
+        """By `Principal.key`: all of one key have the same permissions."""
         self._internal: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
         """Targets of messages that the broker itself publishes, by exchange and address."""
 
-    def remembered(self, user_name: str) -> dict[Hashable, Route]:
+    def remembered(self, user: Hashable) -> dict[Hashable, Route]:
         """The routes remembered for a user, by what a front end recognises a publish by (see `remember`).
 
         The dict stays the same one for good and is emptied when the topology or a permission changes.
         """
-        return self._by_user.setdefault(user_name, {})
+        return self._by_user.setdefault(user, {})
 
-    def remember(self, user_name: str, key: Hashable, route: Route) -> None:
-        routes = self._by_user[user_name]
+    def remember(self, user: Hashable, key: Hashable, route: Route) -> None:
+        routes = self._by_user[user]
         if len(routes) >= ROUTES_MAX:
             _settle_counts(routes)
             routes.clear()
@@ -117,6 +118,14 @@ class Router:
             _settle_counts(routes)
             routes.clear()
         self._internal.clear()
+
+    def forget_user(self, user: Hashable, *, for_good: bool) -> None:
+        """Forgets a user's routes: its permissions have changed, or it has left `for_good`."""
+        routes = self._by_user.get(user, {})
+        _settle_counts(routes)
+        routes.clear()
+        if for_good:
+            self._by_user.pop(user, None)
 
     def settle_counts(self) -> None:
         """Brings the counters of all exchanges up to date."""

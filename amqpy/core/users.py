@@ -6,7 +6,7 @@ Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`.
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
@@ -17,10 +17,12 @@ from amqpy.core.durability.records import Record, UserRecord
 from amqpy.core.durability.recovery import is_new
 from amqpy.core.events import event_properties
 from amqpy.core.permissions import Permission
+from amqpy.core.principals import Principal, Question
 from amqpy.errors import AdministrationError, NotAllowed
 
 if TYPE_CHECKING:
-    from amqpy.core.ports import Client
+    from amqpy.core.ports import Client, Kind, Verb
+    from amqpy.core.vhost import Vhost
 
 
 class Credentials(NamedTuple):
@@ -45,8 +47,9 @@ class LoginFailed(Exception):
 class Authenticator(Protocol):
     """Checks credentials in place of the passwords of `Users`, and may take its time: it asks a directory, say."""
 
-    async def __call__(self, credentials: Credentials) -> str:
-        """Returns the name of the user whose credentials they are. Raises LoginFailed."""
+    async def __call__(self, credentials: Credentials) -> str | Principal:
+        """Returns the name of the broker's user whose credentials they are, or a user whose rights are not the
+        broker's to say. Raises LoginFailed."""
 
 
 ADMINISTRATOR = "administrator"
@@ -56,7 +59,7 @@ IMPERSONATOR = "impersonator"
 
 
 class User:
-    """A user that can log in."""
+    """A user of the broker's own, that can log in. A `Principal`."""
 
     def __init__(self, name: str, password_hash: bytes) -> None:
         self.name = name
@@ -68,6 +71,34 @@ class User:
 
     def record(self) -> UserRecord:
         return UserRecord(self.name, self.password_hash, as_json(self.tags), as_json(self.limits))
+
+    # --- core.principals.Principal
+
+    @property
+    def key(self) -> Hashable:
+        return self.name
+
+    def may_enter(self, vhost: "Vhost", peer_host: str) -> bool:
+        return self.name in vhost.permissions
+
+    def may(self, vhost: "Vhost", verb: "Verb", kind: "Kind", name: str) -> bool:
+        return vhost.may(self.name, verb, name)
+
+    def may_use_topic(self, vhost: "Vhost", verb: "Verb", exchange: str, routing_key: str) -> bool:
+        return True
+
+    @property
+    def expires_at_s(self) -> None:
+        return None
+
+    def renewal(self, secret: bytes) -> Question | None:
+        return None
+
+    def note_tags(self, tags: tuple[str, ...]) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
 
     def check_connection(self) -> None:
         """Raises NotAllowed if the user has as many connections as allowed."""
@@ -242,9 +273,16 @@ class Users:
         user = self._by_name.get(name)
         if user is None:
             raise LoginFailed(name, f"user '{name}' - invalid credentials")
+        self.check_loopback(name, from_loopback=from_loopback)
+        return user
+
+    def check_loopback(self, name: str, *, from_loopback: bool) -> None:
+        """Checks that a user of this name, the broker's or not, may connect from there. Raises LoginFailed."""
         if name in self.loopback_only and not from_loopback:
             raise LoginFailed(name, f"user '{name}' can only connect via localhost")
-        return user
+
+    def find(self, name: str) -> User | None:
+        return self._by_name.get(name)
 
 
 def hash_password(password: bytes, salt: bytes) -> bytes:

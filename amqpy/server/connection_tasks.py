@@ -3,7 +3,7 @@
     reader    receive → reactor.turn → receive …          stops at the end of the conversation, however it ends;
               sleeps while `readiness` does that for it
     writer    sleeps; finishes what `flush` could not send, then gives the consumers their turn again
-    asker     authenticator → reactor.answer              only while a login waits for one; stops with the reader
+    asker     question → reactor.answer                   only while the session waits for one; stops with the reader
 
 A peer that does not read fills its outbox, up to its share of the memory (`core.resources`). From there on it is not
 read either until it has caught up, and is given up when it neither reads nor writes for a while.
@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from amqpy.amqp.state import InputState
+from amqpy.server.questions import answer_to
 from amqpy.wire.outbox import HIGH, LOW
 
 if TYPE_CHECKING:
     from collections import deque
 
-    from amqpy.amqp.login import Question
-    from amqpy.core.users import LoginFailed
+    from amqpy.core.principals import Question
     from amqpy.server.busy_poll import BusyPoll
     from amqpy.server.flusher import Flusher
-    from amqpy.server.logins import Logins
     from amqpy.server.readiness import Readiness
     from amqpy.server.session import Session
     from amqpy.server.transport import Transport
@@ -69,7 +68,6 @@ class Turns(Protocol):
 
     busy_poll: "BusyPoll"
     flusher: "Flusher | None"
-    logins: "Logins"
     readiness: "Readiness | None"
     to_flush: "list[ConnectionTasks]"
     opened: "deque[ConnectionTasks]"
@@ -82,7 +80,7 @@ class Turns(Protocol):
 
     def resume(self, connection: "ConnectionTasks") -> None: ...
 
-    def answer(self, connection: "ConnectionTasks", answer: "str | LoginFailed") -> None: ...
+    def answer(self, connection: "ConnectionTasks", answer: object) -> None: ...
 
     def lost(self, connection: "ConnectionTasks", *reason: str) -> None: ...
 
@@ -146,8 +144,8 @@ class ConnectionTasks:
                 if state is InputState.BLOCKED:
                     if not await self._hold():
                         return
-                elif state is InputState.AWAITING_LOGIN:
-                    if not await self._await_login(nursery):
+                elif state is InputState.AWAITING_ANSWER:
+                    if not await self._await_answer(nursery):
                         return
                 elif state is InputState.STORING and self._reactor.is_store_behind:
                     if not await self._wait_until_stored():
@@ -231,9 +229,9 @@ class ConnectionTasks:
                 self._reactor.turn(self, data)
         return True
 
-    async def _await_login(self, nursery: trio.Nursery) -> bool:
-        """Has the authenticator asked, and lets the peer wait for the answer; False if it is gone before."""
-        question, asking = self.session.login_question, trio.CancelScope()
+    async def _await_answer(self, nursery: trio.Nursery) -> bool:
+        """Has the question asked, and lets the peer wait for the answer; False if it is gone before."""
+        question, asking = self.session.question, trio.CancelScope()
         assert question is not None
         nursery.start_soon(self._ask, question, asking)
         try:
@@ -243,7 +241,7 @@ class ConnectionTasks:
 
     async def _ask(self, question: "Question", asking: trio.CancelScope) -> None:
         with asking:
-            self._reactor.answer(self, await self._reactor.logins.ask(question, self.session.log))
+            self._reactor.answer(self, await answer_to(question, self.session.log))
 
     async def _wait_until_stored(self) -> bool:
         """Lets a peer wait that publishes faster than the store can write, then be heard; False if it is gone."""

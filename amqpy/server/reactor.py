@@ -20,13 +20,11 @@ from amqpy.amqp.terms import Peer
 from amqpy.core.broker import Broker
 from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.structures import DeadlineHeap
-from amqpy.core.users import LoginFailed
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.entrance import Entrance
 from amqpy.server.flusher import Flusher
-from amqpy.server.logins import Logins
 from amqpy.server.readiness import Readiness, open_readiness
 from amqpy.server.session import SessionFactory
 from amqpy.server.transport import Transport
@@ -62,7 +60,6 @@ class Reactor:
         self.opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
-        self.logins = Logins()
         self.entrance = Entrance(broker.config, log, now_ms)
         self.readiness: Readiness | None = None
         """Watches the sockets while `run` runs; None where there is no epoll."""
@@ -120,9 +117,10 @@ class Reactor:
         self.broker.scheduler.jobs.begin_turn()
         self._turn(connection, connection.session.resume_consumers)
 
-    def answer(self, connection: ConnectionTasks, answer: str | LoginFailed) -> None:
-        """An authenticator has answered."""
-        self._turn(connection, connection.session.on_login, answer, now_ms())
+    def answer(self, connection: ConnectionTasks, answer: object) -> None:
+        """There is an answer to what a session has asked."""
+        self.broker.scheduler.jobs.begin_turn()
+        self._turn(connection, connection.session.on_answer, answer, now_ms())
 
     def lost(self, connection: ConnectionTasks, *reason: str) -> None:
         """A peer is gone, or done; or we have given it up, for a reason."""

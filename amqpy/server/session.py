@@ -9,11 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from amqpy.amqp.login import Question
 from amqpy.amqp.state import InputState
 from amqpy.amqp.terms import Peer
 from amqpy.core.ports import Client
-from amqpy.core.users import LoginFailed
+from amqpy.core.principals import Question
 from amqpy.errors import ConnectionFault
 from amqpy.wire.outbox import Outbox
 
@@ -25,6 +24,8 @@ class Session(Client, Protocol):
     log: logging.LoggerAdapter[logging.Logger]
     next_at_ms: int | None
     """The time at which `on_timer` must be called, or None."""
+    question: Question | None
+    """The question to be asked while its input is AWAITING_ANSWER."""
     paused: bool
     """The transport is not being read, so silence is not the peer's fault."""
 
@@ -44,14 +45,10 @@ class Session(Client, Protocol):
     def is_amid_large_frame(self) -> bool:
         """It has begun something large, which is only set aside until it is whole."""
 
-    @property
-    def login_question(self) -> Question | None:
-        """The login that an authenticator is to decide, while its input is AWAITING_LOGIN."""
-
     def receive(self, data: bytes, now_ms: int) -> None: ...
 
-    def on_login(self, answer: str | LoginFailed, now_ms: int) -> None:
-        """Takes the answer to `login_question`: the name of the user, or why there is none."""
+    def on_answer(self, answer: object, now_ms: int) -> None:
+        """Takes the answer to `question`: what came of asking, which may be an Exception."""
 
     def on_timer(self, now_ms: int) -> None: ...
 

@@ -11,8 +11,9 @@ import click
 
 from interop import keeper
 from interop.kit.program import ProgramFailed
-from interop.parity import scenarios
+from interop.parity import back_ends, scenarios
 from interop.parity.amqpy import running_amqpy
+from interop.parity.back_ends import BackEnds
 from interop.parity.compare import Outcome, compare_all
 from interop.parity.listening import Listening, Secured, two_listeners
 from interop.parity.management import Management
@@ -33,6 +34,8 @@ PLUGINS = [
 
 EXTERNAL = "rabbitmq_auth_mechanism_ssl"
 """The plugin with the login mechanism of this name."""
+
+NO_BACK_ENDS = BackEnds("", "")
 
 
 @click.command()
@@ -70,12 +73,21 @@ def main(
         return
     try:
         with contextlib.ExitStack() as running:
-            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq))
+            # What both brokers must be started with is not for brokers that run already.
+            has_back_ends = not (rabbitmq or reference or subject)
+            settings = running.enter_context(back_ends.serving()) if has_back_ends else NO_BACK_ENDS
+            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq, settings))
             version = version_of(expected)
-            shown = known(subject, subject_admin) or running.enter_context(running_amqpy(profile=profile_for(version)))
+            shown = known(subject, subject_admin) or running.enter_context(
+                running_amqpy(profile=profile_for(version), settings=settings.toml)
+            )
             started = time.monotonic()
             outcomes = compare_all(
-                [each for each in chosen if each.is_for(version) and each.listening is None],
+                [
+                    each
+                    for each in chosen
+                    if each.is_for(version) and each.listening is None and (has_back_ends or not is_of_back_ends(each))
+                ],
                 expected,
                 shown if alike else comparable(shown, version),
                 tell,
@@ -103,7 +115,7 @@ def compare_in_tls(chosen: list[Scenario], tell: Callable[[Outcome], None], vers
     for listening in dict.fromkeys(each.listening for each in chosen if each.listening):
         with (
             two_listeners(listening) as (theirs, ours),
-            reference_broker(None, listening, theirs) as expected,
+            reference_broker(None, NO_BACK_ENDS, listening, theirs) as expected,
             running_amqpy(profile=profile_for(version), listening=listening, secured=ours) as shown,
         ):
             scenarios = [each for each in chosen if each.listening == listening]
@@ -118,11 +130,14 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
 
 @contextlib.contextmanager
 def reference_broker(
-    version: str | None, listening: Listening | None = None, secured: Secured | None = None
+    version: str | None, back_end: BackEnds, listening: Listening | None = None, secured: Secured | None = None
 ) -> Iterator[Broker]:
-    settings = [*listening.rabbitmq_conf(), *secured.tls.rabbitmq_conf()] if listening and secured else []
-    # Not always: with the plugin, RabbitMQ offers mechanisms in another order.
-    plugins = [*PLUGINS, EXTERNAL] if listening else PLUGINS
+    settings = [back_end.rabbitmq_conf]
+    plugins = [*PLUGINS, *(back_ends.PLUGINS if back_end.rabbitmq_conf else ())]
+    if listening and secured:
+        settings += [*listening.rabbitmq_conf(), *secured.tls.rabbitmq_conf()]
+        # Not always: with the plugin, RabbitMQ offers mechanisms in another order.
+        plugins.append(EXTERNAL)
     with running_rabbitmq(version=version, plugins=plugins, extra_config="\n".join(settings)) as rabbitmq:
         assert rabbitmq.management_url is not None
         yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control), secured)
@@ -131,6 +146,10 @@ def reference_broker(
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
     # Square brackets name the case of a scenario, they are no character set.
     return not patterns or any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+
+
+def is_of_back_ends(scenario: Scenario) -> bool:
+    return scenario.name.startswith("back_ends.")
 
 
 def first_line(scenario: Scenario) -> str:

@@ -23,18 +23,20 @@ class Subject(Amqpy):
 
 @contextlib.contextmanager
 def running_amqpy(
-    *, profile: str = "rabbitmq-3.10", listening: Listening | None = None, secured: Secured | None = None
+    *,
+    profile: str = "rabbitmq-3.10",
+    settings: str = "",
+    listening: Listening | None = None,
+    secured: Secured | None = None,
 ) -> Iterator[Broker]:
-    """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections.
+    """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections. `settings` are lines of TOML.
 
     It ends at the first bug: that raises ProgramFailed at the end, even if every frame was right until then.
     """
-    options: tuple[str, ...] = ("--strict", "--profile", profile)
     with private_folder() as folder:
-        if listening is not None:
-            config = folder / "amqpy.toml"
-            config.write_text(listening.amqpy_toml())
-            options += ("--config", str(config))
+        config = folder / "amqpy.toml"
+        config.write_text(settings + (listening.amqpy_toml() if listening else ""))
+        options = ("--strict", "--profile", profile, "--config", str(config))
         with ended(Subject(folder, options, tls=secured.tls if secured else None)) as amqpy:
             amqpy.start()
             yield Broker.at(amqpy.address.url, amqpy, secured)

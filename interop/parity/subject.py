@@ -37,10 +37,10 @@ DISK_FREE = 10**12
 @click.command()
 @setting_options
 @config_option
-def main(config_file: Path | None, **options: object) -> None:
+def main(*, config_files: Sequence[Path], **options: object) -> None:
     """Run the broker until SIGINT, SIGTERM or the end of the input."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}, config_file))
+    trio.run(serve, load(given, {}, config_files))
 
 
 async def serve(config: Config) -> None:

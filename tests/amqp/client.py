@@ -23,7 +23,7 @@ from amqpy.amqp.terms import NO_PEER, Peer
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
-from amqpy.core.users import Authenticator, LoginFailed, Users
+from amqpy.core.users import Authenticator, Users
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import AMQP_0_9_1, Access
 from tests.fifo import as_fifo
@@ -216,9 +216,9 @@ class Client:
     def send(self, *methods: Method, channel: int = 1) -> list[Received]:
         return self.feed(b"".join(method_frame(method, channel) for method in methods))
 
-    def answer(self, answer: str | LoginFailed) -> list[Received]:
-        """The answer of the authenticator comes, and what the client said meanwhile is heard."""
-        self.session.on_login(answer, self.now_ms)
+    def answer(self, answer: object) -> list[Received]:
+        """The answer to the session's question comes, and what the client said meanwhile is heard."""
+        self.session.on_answer(answer, self.now_ms)
         return self.feed(b"")
 
     def publish(self, routing_key: str, payload: bytes = b"hello", **more: Any) -> list[Received]:  # noqa: ANN401

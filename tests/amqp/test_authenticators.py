@@ -39,11 +39,11 @@ def asking(
 
 def test_a_login_waits_for_its_answer_and_goes_on() -> None:
     client = asking("\0somebody\0secret")
-    assert client.session.login_question == (never, Credentials("somebody", b"secret"))
-    assert "secret" not in repr(client.session.login_question)
-    assert client.input_state() is InputState.AWAITING_LOGIN
+    assert client.session.question == (never, Credentials("somebody", b"secret"))
+    assert "secret" not in repr(client.session.question)
+    assert client.input_state() is InputState.AWAITING_ANSWER
     assert names(client.answer("reader")) == ["Connection.Tune"]
-    assert client.session.login_question is None
+    assert client.session.question is None
     assert client.input_state() is InputState.READ
     assert names(client.send(*OPENING[1:], channel=0)) == ["Connection.OpenOk"]
     assert client.session.user_name == "reader"
@@ -66,7 +66,7 @@ def test_after_a_challenge() -> None:
     assert names(client.send(start_ok("guest", "RABBIT-CR-DEMO"), channel=0)) == ["Connection.Secure"]
     assert client.session.state is State.SECURING
     assert client.send(Connection.SecureOk("My password is secret"), channel=0) == []
-    assert client.session.login_question == (never, Credentials("guest", b"secret"))
+    assert client.session.question == (never, Credentials("guest", b"secret"))
     assert names(client.answer("guest")) == ["Connection.Tune"]
 
 
@@ -77,7 +77,7 @@ def test_of_an_anonymous_client_the_default_user_is_asked() -> None:
     )
     client.feed(HEADER)
     client.send(start_ok("", "ANONYMOUS"), channel=0)
-    assert client.session.login_question == (never, Credentials("d", b"p"))
+    assert client.session.question == (never, Credentials("d", b"p"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from pamqp.commands import Basic, Channel, Connection, Exchange, Queue, Tx
 
 from amqpy.amqp.state import State
+from amqpy.auth.token_backend import rules_of
 from amqpy.config import Config
 from amqpy.profile import PROFILES, documented
 from tests.amqp.client import HEADER, Client, Received, make_broker, make_users, names, publish_frames, start_ok
@@ -304,3 +305,21 @@ def test_a_consumer_that_takes_too_long(profile: str, expected: str) -> None:
         client.now_ms = now_ms
         received += client.feed(b"")
     assert names(received) == [expected]
+
+
+# --- tokens
+
+
+@switch("token_needs_expiry", False, False, False, True)
+def test_tokens_without_expiry(profile: str, expected: bool) -> None:
+    assert rules_of(Config(profile=profile)).requires_expiry == expected
+    for required in True, False:
+        assert rules_of(Config(profile=profile, auth_oauth2_require_exp=required)).requires_expiry == required
+
+
+@switch("client_id_first", True, False, False, False)
+def test_the_name_of_a_token(profile: str, expected: bool) -> None:
+    names = ("client_id", "sub") if expected else ("sub", "client_id")
+    assert rules_of(Config(profile=profile)).name_claims == names
+    preferred = rules_of(Config(profile=profile, auth_oauth2_preferred_username_claims=("email",)))
+    assert preferred.name_claims == ("email", *names)

@@ -390,7 +390,7 @@ def test_a_connection_follows_its_table(words: list[str], goes_on: bool, asks: b
                 expected = {*AUTHENTICATED.leads_to, State.CLOSING, State.CLOSED}
                 while waiting:
                     expected = after(expected, waiting.pop(0))
-            session.on_login(ANSWERS[word], 0)
+            session.on_answer(ANSWERS[word], 0)
             session.receive(b"", 0)
         else:
             session.receive(method_frame(WORDS[word], 0), 0)
@@ -399,7 +399,7 @@ def test_a_connection_follows_its_table(words: list[str], goes_on: bool, asks: b
                 expected = {before}
                 waiting.append(word)
         assert session.state in expected
-        assert (session.input_state is InputState.AWAITING_LOGIN) == (session.state is State.AUTHENTICATING)
+        assert (session.input_state is InputState.AWAITING_ANSWER) == (session.state is State.AUTHENTICATING)
 
 
 def test_the_table_leads_everywhere() -> None:

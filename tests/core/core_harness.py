@@ -17,7 +17,7 @@ from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import Record
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target, address_of, deliver
-from amqpy.core.ports import NOBODY, Verb
+from amqpy.core.ports import NOBODY, Kind, Verb
 from amqpy.core.publishing import find_route, publish, targets_of
 from amqpy.core.queues.queue import Queue
 from amqpy.core.routing import Route
@@ -88,16 +88,21 @@ class FakeClient:
         self.user_name = user_name
         self.denied: set[tuple[Verb, str]] = set()
         self.asked: list[tuple[Verb, str]] = []
+        self.denied_topics: set[tuple[Verb, str, str]] = set()
         self.closed_with: list[str] = []
         self.alarms_told = 0
+        self.made_name = ""
 
     @property
     def pid(self) -> str:
         return f"<{self.user_name}>"
 
-    def may(self, verb: Verb, resource: str) -> bool:
-        self.asked.append((verb, resource))
-        return (verb, resource) not in self.denied
+    def may(self, verb: Verb, kind: Kind, name: str) -> bool:
+        self.asked.append((verb, name))
+        return (verb, name) not in self.denied
+
+    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> bool:
+        return (verb, exchange, routing_key) not in self.denied_topics
 
     @property
     def channel_count(self) -> int:

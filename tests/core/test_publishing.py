@@ -17,8 +17,11 @@ class Writer:
     def __init__(self, *exchanges: str) -> None:
         self.exchanges = exchanges
 
-    def may(self, verb: str, resource: str) -> bool:
-        return verb == "write" and resource in self.exchanges
+    def may(self, verb: str, kind: str, name: str) -> bool:
+        return verb == "write" and name in self.exchanges
+
+    def may_use_topic(self, verb: str, exchange: str, routing_key: str) -> bool:
+        return True
 
 
 WRITER = Writer("amq.default", "amq.fanout", "internal", "missing")

@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from amqpy.config import Config
 from amqpy.core.users import Credentials, LoginFailed
 from amqpy.server.connection_tasks import HELD_MAX, RECEIVE_MAX
-from amqpy.server.logins import LOGINS_MAX
+from amqpy.server.questions import LOGINS_MAX, InLine
 from tests.amqp.client import HEADER, OPENING, method_frame, start_ok
 
 from .peer import Peer, Server, on_sockets_too, session_of
@@ -66,7 +66,7 @@ class Directory:
 @pytest.fixture
 def directory(server: Server) -> Directory:
     directory = Directory()
-    server.make_session = partial(server.make_session, authenticator=directory)
+    server.make_session = partial(server.make_session, authenticator=InLine(directory))
     return directory
 
 

@@ -1,0 +1,1 @@
+"""Back ends: tokens, keys, a web service, and the chains of them."""
