@@ -88,7 +88,7 @@ class Vhost:
         self.traffic: Totals[str] = Totals()
         """Bytes received from connections and sent to them."""
         self.metadata = Metadata()
-        self.policies = PolicySet(profile)
+        self.policies = PolicySet(profile, scheduler.jobs.spend)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.permissions: dict[str, Permission] = {}
