@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypeVar
 
+from amqpy.patterns import compile_pattern
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
@@ -170,6 +171,27 @@ class Config:
     loopback_users: tuple[str, ...] = setting(
         ("guest",), SettingInfo("Users that may connect from a loopback address only.")
     )
+    password_hashing: str = setting(
+        "sha256",
+        SettingInfo("The algorithm that new passwords are hashed with.", choices=("sha256", "sha512")),
+    )
+    credential_validator: str = setting(
+        "accept_everything",
+        SettingInfo(
+            "What a password must be like when an administrator sets it.",
+            choices=("accept_everything", "min_password_length", "password_regexp"),
+        ),
+    )
+    credential_validator_min_length: int = setting(
+        5, SettingInfo("The least bytes of a password, for `min_password_length`.", low=0, high=INT32_MAX)
+    )
+    credential_validator_regexp: str | None = setting(
+        None,
+        SettingInfo(
+            "What is searched for in a password, for `password_regexp`.",
+            form=("a regular expression", compile_pattern),
+        ),
+    )
     auth_mechanisms: tuple[str, ...] = setting(
         (),
         SettingInfo(
@@ -264,6 +286,8 @@ class Config:
     def __post_init__(self) -> None:
         for each in fields(self):
             check(each, getattr(self, each.name), each.name)
+        if self.credential_validator == "password_regexp" and self.credential_validator_regexp is None:
+            raise ConfigError("credential_validator_regexp must be set for credential_validator password_regexp")
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:

@@ -28,6 +28,7 @@ class Profile:
     max_message_size: int = _switch("largest message body, unless it is set")
     memory_high_watermark: float = _switch("share of the memory from which publishers are blocked, unless it is set")
     names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
+    judges_copies: bool = _switch("topic permissions count for the routing keys in `CC` and `BCC`, too")
     passive_needs_permission: bool = _switch("a passive declaration needs some permission: to configure, write or read")
     unknown_type_closes_channel: bool = _switch(
         "an unknown exchange type closes the channel (406), not the connection (503)"
@@ -112,6 +113,7 @@ RABBITMQ_3_10 = Profile(
     max_message_size=128 * MIB,
     memory_high_watermark=0.4,
     names_permission=False,
+    judges_copies=False,
     passive_needs_permission=False,
     unknown_type_closes_channel=False,
     transient_queues=True,
@@ -198,6 +200,7 @@ RABBITMQ_4_0 = replace(
     offers_amqp_1=True,
     serves_amqp_0_8=False,
     max_message_size=16 * MIB,
+    judges_copies=True,
     memory_high_watermark=0.6,
     classic_options=("queue-leader-locator",),
     not_classic_keys=("max-in-memory-length", "max-in-memory-bytes"),

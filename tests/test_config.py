@@ -25,6 +25,8 @@ OTHERS: dict[object, tuple[str, object]] = {
 PARTICULAR: dict[str, tuple[str, object]] = {
     "sync": ("os", "os"),
     "default_queue_type": ("quorum", "quorum"),
+    "password_hashing": ("sha512", "sha512"),
+    "credential_validator": ("min_password_length", "min_password_length"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
     "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
     "log_level": ("error", "error"),

@@ -22,7 +22,7 @@ from amqpy.amqp.state import State
 from amqpy.amqp.terms import NO_PEER, Peer, Terms
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Verb
+from amqpy.core.ports import TopicVerb, Verb
 from amqpy.core.statistics import Counts
 from amqpy.core.users import Authenticator, Credentials, User, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, LoginRefused, NotAllowed
@@ -88,6 +88,11 @@ class AmqpClient:
 
     def may(self, verb: Verb, resource: str) -> bool:
         return self.user is not None and self.vhost is not None and self.vhost.may(self.user.name, verb, resource)
+
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> bool:
+        if self.user is None or self.vhost is None:
+            return False
+        return self.vhost.may_use_topic(self.user.name, verb, exchange, routing_key)
 
     @property
     def channel_count(self) -> int:

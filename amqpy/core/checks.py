@@ -6,8 +6,9 @@ Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with
 
 from amqpy.core.administration.limits import MAX_CONNECTIONS, MAX_QUEUES, reached
 from amqpy.core.exchanges import Exchange
+from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.names import exchange_text, queue_text
-from amqpy.core.ports import Actor, Client, Verb
+from amqpy.core.ports import Actor, Client, TopicVerb, Verb
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, NotAllowed, NotFound, PreconditionFailed, ResourceLocked
@@ -27,6 +28,16 @@ def check_permission(actor: Actor, vhost: Vhost, verb: Verb, kind: str, name: st
         named = f"{verb} " if vhost.profile.names_permission else ""
         raise AccessRefused(
             f"{named}access to {kind} '{resource}' in vhost '{vhost.name}' refused for user '{actor.user_name}'"
+        )
+
+
+def check_topic_permission(actor: Actor, vhost: Vhost, verb: TopicVerb, exchange: Exchange, routing_key: str) -> None:
+    """Checks a routing key at a topic exchange: to write it is to publish with it, to read it is to bind with it."""
+    if exchange.type == TopicExchange.type and not actor.may_use_topic(verb, exchange.name, routing_key):
+        named = f"{verb} " if vhost.profile.names_permission else ""
+        raise AccessRefused(
+            f"{named}access to topic '{routing_key}' in {exchange_text(vhost, exchange.name)} "
+            f"refused for user '{actor.user_name}'"
         )
 
 

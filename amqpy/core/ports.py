@@ -10,6 +10,7 @@ from amqpy.core.message import Message
 from amqpy.wire.outbox import Outbox
 
 Verb: TypeAlias = Literal["configure", "write", "read"]
+TopicVerb: TypeAlias = Literal["write", "read"]
 
 
 class Origin(NamedTuple):
@@ -34,6 +35,10 @@ class Actor(Protocol):
 
     def may(self, verb: Verb, resource: str) -> bool:
         """True if its user has this permission on an exchange or a queue of its vhost."""
+
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> bool:
+        """True if its user may publish (write) or bind (read) with a routing key at a topic exchange of its vhost,
+        where the user has the permission already."""
 
 
 class Client(Actor, Protocol):

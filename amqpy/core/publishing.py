@@ -8,10 +8,10 @@ delayed messages, events) needs no permission and is not returned: `Vhost.publis
 Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from amqpy.core.checks import check_permission, find_exchange
+from amqpy.core.checks import check_permission, check_topic_permission, find_exchange
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.names import exchange_text
 from amqpy.core.ports import NOBODY, Actor, Origin
@@ -49,6 +49,7 @@ def publish(
     Raises AccessRefused without the permission to write and for an internal exchange, NotFound without the exchange.
     """
     route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
+    check_copies(actor, vhost, route, message.more_keys)
     targets = targets_of(vhost, route, message, origin)
     route.exchange.count_published(targets)
     return PublishResult(targets, deliver(targets, message), mandatory and vhost.router.is_unroutable(targets))
@@ -60,6 +61,7 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
     exchange = find_exchange(vhost, exchange_name)
     if exchange.internal:
         raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, exchange_name)}")
+    check_topic_permission(actor, vhost, "write", exchange, routing_key)
     route = Route(exchange, routing_key, mandatory=mandatory)
     if not vhost.tracing:
         targets = vhost.router.targets_of_all(exchange, routing_key)
@@ -67,6 +69,13 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
         if targets is not None and len(targets) <= TARGETS_MAX:
             route.lead_to(targets, is_unroutable=vhost.router.is_unroutable(targets))
     return route
+
+
+def check_copies(actor: Actor, vhost: Vhost, route: Route, more_keys: Iterable[str]) -> None:
+    """Checks the routing keys in CC and BCC, by profile. Raises AccessRefused."""
+    if vhost.profile.judges_copies:
+        for routing_key in more_keys:
+            check_topic_permission(actor, vhost, "write", route.exchange, routing_key)
 
 
 def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> tuple[Target, ...]:

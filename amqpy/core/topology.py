@@ -15,6 +15,7 @@ from amqpy.core.checks import (
     check_passive_permission,
     check_permission,
     check_queue_limit,
+    check_topic_permission,
     find_exchange,
     find_queue,
     locked,
@@ -248,7 +249,7 @@ class Topology:
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
         """Binds a queue to an exchange (queue.bind)."""
-        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange, routing_key)
         source = find_exchange(vhost, exchange)
         binding = Binding(source, find_queue(vhost, queue), routing_key, arguments)
         source.check_binding(binding)
@@ -259,14 +260,14 @@ class Topology:
         self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str, arguments: Table
     ) -> None:
         """Removes a binding of a queue, if it exists (queue.unbind)."""
-        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange)
+        queue, exchange = self._check_queue_binding(client, vhost, queue, exchange, routing_key)
         self._unbind(client, vhost, exchange, vhost.queues.get(queue), routing_key, arguments)
 
     def bind_exchange(
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
         """Binds an exchange to another one (exchange.bind)."""
-        destination, source = self._check_exchange_binding(client, vhost, destination, source)
+        destination, source = self._check_exchange_binding(client, vhost, destination, source, routing_key)
         exchange = find_exchange(vhost, source)
         binding = Binding(exchange, find_exchange(vhost, destination), routing_key, arguments)
         exchange.check_binding(binding)
@@ -276,25 +277,35 @@ class Topology:
         self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str, arguments: Table
     ) -> None:
         """Removes a binding of an exchange, if it exists (exchange.unbind)."""
-        destination, source = self._check_exchange_binding(client, vhost, destination, source)
+        destination, source = self._check_exchange_binding(client, vhost, destination, source, routing_key)
         self._unbind(client, vhost, source, vhost.exchanges.get(destination), routing_key, arguments)
 
-    def _check_queue_binding(self, client: Client, vhost: Vhost, queue: str, exchange: str) -> tuple[str, str]:
+    def _check_queue_binding(
+        self, client: Client, vhost: Vhost, queue: str, exchange: str, routing_key: str
+    ) -> tuple[str, str]:
         queue, exchange = stripped(queue), stripped(exchange)
         if queue.startswith(f"{REPLY_TO}.") and not vhost.profile.binds_reply_queues:
             raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
         check_permission(client, vhost, "write", "queue", queue)
         check_not_default(exchange)
-        check_permission(client, vhost, "read", "exchange", exchange)
+        self._check_source(client, vhost, exchange, routing_key)
         return queue, exchange
 
-    def _check_exchange_binding(self, client: Client, vhost: Vhost, destination: str, source: str) -> tuple[str, str]:
+    def _check_exchange_binding(
+        self, client: Client, vhost: Vhost, destination: str, source: str, routing_key: str
+    ) -> tuple[str, str]:
         destination, source = stripped(destination), stripped(source)
         check_permission(client, vhost, "write", "exchange", destination)
         check_not_default(destination)
         check_not_default(source)
-        check_permission(client, vhost, "read", "exchange", source)
+        self._check_source(client, vhost, source, routing_key)
         return destination, source
+
+    def _check_source(self, client: Client, vhost: Vhost, source: str, routing_key: str) -> None:
+        check_permission(client, vhost, "read", "exchange", source)
+        exchange = vhost.exchanges.get(source)
+        if exchange is not None:
+            check_topic_permission(client, vhost, "read", exchange, routing_key)
 
     def _unbind(
         self,
