@@ -100,6 +100,10 @@ class Profile:
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
+    tells_of_topics: bool = _switch(
+        "the end of a topic permission for one exchange is told as `topic.permission.deleted`; else as "
+        "`permission.deleted`"
+    )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
 
@@ -166,6 +170,7 @@ RABBITMQ_3_10 = Profile(
     mirroring=True,
     more_event_properties=(),
     tells_of_clearing=False,
+    tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
 )
@@ -190,6 +195,7 @@ RABBITMQ_3_13 = replace(
     policies_by_queue_type=True,
     more_event_properties=("type", "consumer_count"),
     tells_of_clearing=True,
+    tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
 )
 

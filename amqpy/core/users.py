@@ -242,15 +242,13 @@ class Users:
         self._events.tell("topic.permission.created", event_properties.of_topic_permission, *about)
 
     def clear_topic_permissions(self, name: str, vhost: str, exchange: str | None = None) -> None:
-        """Clears a user's permissions for routing keys at one exchange, or at all.
-
-        In RabbitMQ the end of one is told as that of a permission.
-        """
+        """Clears a user's permissions for routing keys at one exchange, or at all."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
         for each in list(where.topic_permissions.get(name, ())) if exchange is None else [exchange]:
             where.set_topic_permission(name, each, None)
-        event = "topic.permission.deleted" if exchange is None else "permission.deleted"
+        is_told_so = exchange is None or self._broker.profile.tells_of_topics
+        event = "topic.permission.deleted" if is_told_so else "permission.deleted"
         self._events.tell(event, event_properties.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:

@@ -404,7 +404,7 @@ def test_topic_permissions() -> None:
     whose = {"user": "guest", "vhost": "/", ACTOR: "rmq-cli"}
     assert listener.facts() == [
         ("topic.permission.created", whose | {"exchange": "amq.topic", "write": "a", "read": "b"}),
-        ("permission.deleted", whose),
+        ("topic.permission.deleted", whose),
         ("topic.permission.deleted", whose),
     ]
 

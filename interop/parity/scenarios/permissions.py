@@ -166,7 +166,7 @@ def topic_copies(stage: Stage, header: str) -> None:
         channel.sync()
 
 
-@scenario()
+@scenario(before="4.0")
 def topic_copies_and_other_faults(stage: Stage) -> None:
     """Which of several faults of a message is told."""
     user, exchange, _ = topics(stage, write="^a", read="")
