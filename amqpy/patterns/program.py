@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from amqpy.patterns.octets import FOLDED, NEWLINE, WORD
 
 STEPS_MAX: Final = 100_000
-"""Instructions that one search may execute: some 20 milliseconds. RabbitMQ 4.3 allows 50,000 larger ones."""
+"""Instructions that one search may execute: some 15 milliseconds. RabbitMQ 4.3 allows 50,000 larger ones."""
 
 UNIT: Final = 8
 """Instructions that take a microsecond or two."""
