@@ -19,6 +19,8 @@ STEPS_MAX: Final = 100_000
 
 UNIT: Final = 8
 """Instructions that take a microsecond or two."""
+FREE_UNITS: Final = 10
+"""The work of a usual search. It is part of the work of whoever searches, and not counted."""
 
 Instruction: TypeAlias = tuple[int, Any, Any]
 Captures: TypeAlias = tuple[int | None, ...]
@@ -69,7 +71,8 @@ class Program:
         except _TooManySteps:
             return False
         finally:
-            if spend is not None and (units := (STEPS_MAX - search.steps) // UNIT):
+            units = (STEPS_MAX - search.steps) // UNIT
+            if spend is not None and units > FREE_UNITS:
                 spend(units)
 
 

@@ -231,3 +231,5 @@ def test_a_search_that_was_little_work_is_not_counted() -> None:
     assert work("^a", "ab") == 0
     assert work(".*", "a" * 255) == 0
     assert work("^app\\..*", "app." + "a" * 251) == 0
+    assert work("orders", "app.orders.created") == 0
+    assert work("orders", "a" * 255) > 0
