@@ -106,7 +106,8 @@ async def serve(
     task_status: trio.TaskStatus[RunningBroker] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `stop` is set or the broker is told to stop, then drains. Whoever started this as a task gets the
-    broker once it serves. Raises OSError if it cannot start, and StoreError if the store fails, then or later.
+    broker once it serves. Raises OSError or ConfigError if it cannot start, and StoreError if the store fails, then or
+    later.
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
     It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its

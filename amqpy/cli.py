@@ -212,12 +212,12 @@ def store_directory(data_dir: str | None, config_files: Sequence[Path]) -> Path:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turns errors of the store into the command's error text, of one line."""
+    """Turns errors of settings and the store into the command's error text, of one line."""
     from amqpy.store.store import StoreError
 
     try:
         yield
-    except (OSError, StoreError) as error:
+    except (OSError, ConfigError, StoreError) as error:
         raise click.ClickException(str(error)) from None
 
 

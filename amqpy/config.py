@@ -17,19 +17,20 @@ from amqpy.config_tls import TlsSettings
 from amqpy.config_values import (
     INT32_MAX,
     UINT16_MAX,
+    ConfigError,
     SettingInfo,
     TcpAddress,
     UnixAddress,
     check,
     parse_address,
-    parse_pattern,
     setting,
 )
+from amqpy.patterns import compile_pattern
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
 SHORTSTR_BYTES_MAX = 255
-PATTERN = ("a regular expression", parse_pattern)
+PATTERN = ("a regular expression", compile_pattern)
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,27 @@ class Config(TlsSettings, AuthSettings, LimitSettings):
             "Users that may connect from a loopback address only.",
             rabbitmq_keys=("loopback_users", "loopback_users.*"),
             rabbitmq_form=forms.NAMES,
+        ),
+    )
+    password_hashing: str = setting(
+        "sha256",
+        SettingInfo("The algorithm that new passwords are hashed with.", choices=("sha256", "sha512")),
+    )
+    credential_validator: str = setting(
+        "accept_everything",
+        SettingInfo(
+            "What a password must be like when an administrator sets it.",
+            choices=("accept_everything", "min_password_length", "password_regexp"),
+        ),
+    )
+    credential_validator_min_length: int = setting(
+        5, SettingInfo("The least bytes of a password, for `min_password_length`.", low=0, high=INT32_MAX)
+    )
+    credential_validator_regexp: str | None = setting(
+        None,
+        SettingInfo(
+            "What is searched for in a password, for `password_regexp`.",
+            form=PATTERN,
         ),
     )
     auth_mechanisms: tuple[str, ...] = setting(
@@ -326,6 +348,8 @@ class Config(TlsSettings, AuthSettings, LimitSettings):
         for each in fields(self):
             check(each, getattr(self, each.name), each.name)
         self.check_backends()
+        if self.credential_validator == "password_regexp" and self.credential_validator_regexp is None:
+            raise ConfigError("credential_validator_regexp must be set for credential_validator password_regexp")
 
     @property
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:

@@ -4,8 +4,6 @@
 never its value, which may be a password.
 """
 
-import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +14,6 @@ T = TypeVar("T")
 
 UINT16_MAX = 65_535
 INT32_MAX = 2_147_483_647
-PATTERN_MAX = 4096
 
 
 class ConfigError(ValueError):
@@ -79,18 +76,6 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
     if not 0 <= port <= UINT16_MAX:
         raise ValueError("no such port")
     return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
-
-
-def parse_pattern(text: str) -> re.Pattern[str]:
-    """Compiles a regular expression, with the limits of the core's. Raises ValueError."""
-    if len(text) > PATTERN_MAX:
-        raise ValueError("too large")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)
-            return re.compile(text)
-    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from None
 
 
 @dataclass(slots=True, frozen=True)

@@ -28,6 +28,7 @@ class Profile:
     max_message_size: int = _switch("largest message body, unless it is set")
     memory_high_watermark: float = _switch("share of the memory from which publishers are blocked, unless it is set")
     names_permission: bool = _switch("refusals name the permission that is missing: `configure access to …`")
+    judges_copies: bool = _switch("topic permissions count for the routing keys in `CC` and `BCC`, too")
     passive_needs_permission: bool = _switch("a passive declaration needs some permission: to configure, write or read")
     token_needs_expiry: bool = _switch("a token without `exp` is refused, unless that is set")
     client_id_first: bool = _switch(
@@ -103,6 +104,10 @@ class Profile:
     tells_of_clearing: bool = _switch(
         "clearing a global parameter is told as `parameter.cleared`; else as `parameter.set`"
     )
+    tells_of_topics: bool = _switch(
+        "the end of a topic permission for one exchange is told as `topic.permission.deleted`; else as "
+        "`permission.deleted`"
+    )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
 
@@ -116,6 +121,7 @@ RABBITMQ_3_10 = Profile(
     max_message_size=128 * MIB,
     memory_high_watermark=0.4,
     names_permission=False,
+    judges_copies=False,
     passive_needs_permission=False,
     token_needs_expiry=False,
     client_id_first=True,
@@ -170,6 +176,7 @@ RABBITMQ_3_10 = Profile(
     mirroring=True,
     more_event_properties=(),
     tells_of_clearing=False,
+    tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
 )
@@ -195,6 +202,7 @@ RABBITMQ_3_13 = replace(
     policies_by_queue_type=True,
     more_event_properties=("type", "consumer_count"),
     tells_of_clearing=True,
+    tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
 )
 
@@ -205,6 +213,7 @@ RABBITMQ_4_0 = replace(
     offers_amqp_1=True,
     serves_amqp_0_8=False,
     max_message_size=16 * MIB,
+    judges_copies=True,
     memory_high_watermark=0.6,
     classic_options=("queue-leader-locator",),
     not_classic_keys=("max-in-memory-length", "max-in-memory-bytes"),

@@ -27,6 +27,8 @@ WEB = "https://localhost/auth"
 PARTICULAR: dict[str, tuple[str, object]] = {
     "sync": ("os", "os"),
     "default_queue_type": ("quorum", "quorum"),
+    "password_hashing": ("sha512", "sha512"),
+    "credential_validator": ("min_password_length", "min_password_length"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
     "listen": ("127.0.0.1:1,[::1]:2,amqps://host", ("127.0.0.1:1", "[::1]:2", "amqps://host")),
     "tls_verify": ("verify_peer", "verify_peer"),

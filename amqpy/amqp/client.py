@@ -23,7 +23,7 @@ from amqpy.amqp.terms import NO_PEER, Peer, Terms
 from amqpy.amqp.timers import Timers
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Kind, Verb, Verdict
+from amqpy.core.ports import Kind, TopicVerb, Verb, Verdict
 from amqpy.core.principals import Principal, Question, Undecided
 from amqpy.core.statistics import Counts
 from amqpy.core.users import Authenticator, Users
@@ -104,7 +104,7 @@ class AmqpClient:
         user, vhost = self.user, self.vhost
         return user is not None and vhost is not None and user.may(vhost, verb, kind, name)
 
-    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> Verdict:
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> Verdict:
         user, vhost = self.user, self.vhost
         return user is not None and vhost is not None and user.may_use_topic(vhost, verb, exchange, routing_key)
 

@@ -15,7 +15,7 @@ from amqpy.amqp.message_properties import inspect, plain_kind
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.ports import Client, Origin
 from amqpy.core.principals import Undecided
-from amqpy.core.publishing import find_route, targets_of
+from amqpy.core.publishing import check_copies, find_route, targets_of
 from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
@@ -189,6 +189,8 @@ class Publisher:
         route = self.routes.get(payload) or self._find_route(payload)
         try:
             kind, special = inspect(header, verdict, self.broker.profile, self._user_id, self.replies)
+            if special is not None:
+                check_copies(self.connection, self.vhost, route, special.more_keys)
         except AmqpFault as fault:
             raise _in_publish(fault) from None
         if special is None and route.targets is not None and self.transaction is None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from amqpy.core.administration.limits import MAX_CONNECTIONS, MAX_QUEUES, reached
 from amqpy.core.exchanges import Exchange
+from amqpy.core.exchanges.topic import TopicExchange
 from amqpy.core.names import exchange_text, queue_text
-from amqpy.core.ports import Actor, BackendError, Client, Kind, Verb, Verdict
+from amqpy.core.ports import Actor, BackendError, Client, Kind, TopicVerb, Verb, Verdict
 from amqpy.core.principals import Principal
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
@@ -48,9 +49,9 @@ def check_passive_permission(actor: Actor, vhost: Vhost, kind: Kind, name: str) 
         check_permission(actor, vhost, "configure", kind, name)
 
 
-def check_topic_permission(actor: Actor, vhost: Vhost, verb: Verb, exchange: Exchange, routing_key: str) -> None:
+def check_topic_permission(actor: Actor, vhost: Vhost, verb: TopicVerb, exchange: Exchange, routing_key: str) -> None:
     """Checks the routing key of a publish (write) or a binding (read), beyond the permission on the exchange."""
-    if exchange.type != "topic":
+    if exchange.type != TopicExchange.type:
         return
     verdict = actor.may_use_topic(verb, exchange.name, routing_key)
     if not verdict:

@@ -10,6 +10,7 @@ from amqpy.core.message import Message
 from amqpy.wire.outbox import Outbox
 
 Verb: TypeAlias = Literal["configure", "write", "read"]
+TopicVerb: TypeAlias = Literal["write", "read"]
 Kind: TypeAlias = Literal["queue", "exchange"]
 
 
@@ -56,9 +57,9 @@ class Actor(Protocol):
         """True if its user has this permission on an exchange or a queue of its vhost. Raises `principals.Undecided` if
         that must be asked for."""
 
-    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> Verdict:
-        """True if its user may publish to a topic exchange of its vhost with this routing key, or bind with it. Raises
-        Undecided."""
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> Verdict:
+        """True if its user may publish (write) or bind (read) with a routing key at a topic exchange of its vhost,
+        where the user has the permission already. Raises Undecided."""
 
 
 class Client(Actor, Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from amqpy.core.ports import Client, Kind, Verb, Verdict
+    from amqpy.core.ports import Client, Kind, TopicVerb, Verb, Verdict
     from amqpy.core.vhost import Vhost
 
 
@@ -45,7 +45,7 @@ class Rights(Protocol):
     def may(self, vhost: "Vhost", verb: "Verb", kind: "Kind", name: str) -> "Verdict":
         """True if it has this permission on a queue or an exchange."""
 
-    def may_use_topic(self, vhost: "Vhost", verb: "Verb", exchange: str, routing_key: str) -> "Verdict":
+    def may_use_topic(self, vhost: "Vhost", verb: "TopicVerb", exchange: str, routing_key: str) -> "Verdict":
         """True if it may publish to a topic exchange with this routing key (write), or bind with it (read)."""
 
     @property
@@ -126,7 +126,7 @@ class BackendUser:
     def may(self, vhost: "Vhost", verb: "Verb", kind: "Kind", name: str) -> "Verdict":
         return _all(each.may(vhost, verb, kind, name) for each in self._rights)
 
-    def may_use_topic(self, vhost: "Vhost", verb: "Verb", exchange: str, routing_key: str) -> "Verdict":
+    def may_use_topic(self, vhost: "Vhost", verb: "TopicVerb", exchange: str, routing_key: str) -> "Verdict":
         return _all(each.may_use_topic(vhost, verb, exchange, routing_key) for each in self._rights)
 
     @property

@@ -8,7 +8,7 @@ delayed messages, events) needs no permission and is not returned: `Vhost.publis
 Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from amqpy.core.checks import check_permission, check_topic_permission, find_exchange
@@ -49,6 +49,7 @@ def publish(
     Raises AccessRefused without the permission to write and for an internal exchange, NotFound without the exchange.
     """
     route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
+    check_copies(actor, vhost, route, message.more_keys)
     targets = targets_of(vhost, route, message, origin)
     route.exchange.count_published(targets)
     return PublishResult(targets, deliver(targets, message), mandatory and vhost.router.is_unroutable(targets))
@@ -68,6 +69,13 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
         if targets is not None and len(targets) <= TARGETS_MAX:
             route.lead_to(targets, is_unroutable=vhost.router.is_unroutable(targets))
     return route
+
+
+def check_copies(actor: Actor, vhost: Vhost, route: Route, more_keys: Iterable[str]) -> None:
+    """Checks the routing keys in CC and BCC, by profile. Raises AccessRefused."""
+    if vhost.profile.judges_copies:
+        for routing_key in more_keys:
+            check_topic_permission(actor, vhost, "write", route.exchange, routing_key)
 
 
 def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> tuple[Target, ...]:

@@ -290,9 +290,7 @@ class Topology:
             raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
         check_permission(client, vhost, "write", "queue", queue)
         check_not_default(exchange)
-        check_permission(client, vhost, "read", "exchange", exchange)
-        if exchange in vhost.exchanges:
-            check_topic_permission(client, vhost, "read", vhost.exchanges[exchange], routing_key)
+        self._check_source(client, vhost, exchange, routing_key)
         return queue, exchange
 
     def _check_exchange_binding(
@@ -302,10 +300,14 @@ class Topology:
         check_permission(client, vhost, "write", "exchange", destination)
         check_not_default(destination)
         check_not_default(source)
-        check_permission(client, vhost, "read", "exchange", source)
-        if source in vhost.exchanges:
-            check_topic_permission(client, vhost, "read", vhost.exchanges[source], routing_key)
+        self._check_source(client, vhost, source, routing_key)
         return destination, source
+
+    def _check_source(self, client: Client, vhost: Vhost, source: str, routing_key: str) -> None:
+        check_permission(client, vhost, "read", "exchange", source)
+        exchange = vhost.exchanges.get(source)
+        if exchange is not None:
+            check_topic_permission(client, vhost, "read", exchange, routing_key)
 
     def _unbind(
         self,

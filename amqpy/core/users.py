@@ -1,14 +1,13 @@
 """Users, their passwords, tags and limits. Their permissions are those of the virtual hosts (`Vhost.permissions`).
 
-Source: `rabbit_auth_backend_internal`, `rabbit_password_hashing_sha256`.
+Source: `rabbit_auth_backend_internal`.
 """
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from amqpy.config_values import ConfigError
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
 from amqpy.core.administration.validation import check_depth, compile_pattern
 from amqpy.core.broker import Broker
@@ -16,12 +15,13 @@ from amqpy.core.durability.encoding import as_json
 from amqpy.core.durability.records import Record, UserRecord
 from amqpy.core.durability.recovery import is_new
 from amqpy.core.events import event_properties
-from amqpy.core.permissions import Permission
+from amqpy.core.passwords import NO_PASSWORD, Password, hash_password, imported, is_password, validator_of
+from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.principals import Principal, Question
 from amqpy.errors import AdministrationError, NotAllowed
 
 if TYPE_CHECKING:
-    from amqpy.core.ports import Client, Kind, Verb
+    from amqpy.core.ports import Client, Kind, TopicVerb, Verb
     from amqpy.core.vhost import Vhost
 
 
@@ -61,16 +61,17 @@ IMPERSONATOR = "impersonator"
 class User:
     """A user of the broker's own, that can log in. A `Principal`."""
 
-    def __init__(self, name: str, password_hash: bytes) -> None:
+    def __init__(self, name: str, password: Password) -> None:
         self.name = name
-        self.password_hash = password_hash
+        self.password = password
         self.tags: tuple[str, ...] = ()
         self.limits: dict[str, int] = {}
         self.clients: dict[Client, None] = {}
         """The open connections of this user."""
 
     def record(self) -> UserRecord:
-        return UserRecord(self.name, self.password_hash, as_json(self.tags), as_json(self.limits))
+        tags, limits = as_json(self.tags), as_json(self.limits)
+        return UserRecord(self.name, self.password.hash, tags, limits, self.password.algorithm)
 
     # --- core.principals.Principal
 
@@ -84,8 +85,8 @@ class User:
     def may(self, vhost: "Vhost", verb: "Verb", kind: "Kind", name: str) -> bool:
         return vhost.may(self.name, verb, name)
 
-    def may_use_topic(self, vhost: "Vhost", verb: "Verb", exchange: str, routing_key: str) -> bool:
-        return True
+    def may_use_topic(self, vhost: "Vhost", verb: "TopicVerb", exchange: str, routing_key: str) -> bool:
+        return vhost.may_use_topic(self.name, verb, exchange, routing_key)
 
     @property
     def expires_at_s(self) -> None:
@@ -124,7 +125,7 @@ class Users:
     """All users of a broker, and the operations of an administrator on them. `new_salt` makes four random bytes.
 
     `recorded` are the records that the broker was made from. A new broker has the default user, with every permission
-    on the default vhost.
+    on the default vhost. Raises ConfigError if that user's password is not valid.
     """
 
     def __init__(self, broker: Broker, new_salt: Callable[[], bytes], recorded: Sequence[Record] = ()) -> None:
@@ -133,18 +134,24 @@ class Users:
         self._events = broker.events
         self._scheduler = broker.scheduler
         self._new_salt = new_salt
+        self._hashing = config.password_hashing
+        self._error_in = validator_of(config)
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
         self._restore(recorded)
         if is_new(recorded):
-            self.add_user(config.default_user, config.default_pass, tags=config.default_user_tags)
+            try:
+                self.add_user(config.default_user, config.default_pass, tags=config.default_user_tags)
+            except AdministrationError as error:
+                raise ConfigError(f"default_pass: {error.text}") from None
             self.set_permissions(config.default_user, config.default_vhost, *config.default_permissions)
 
     def _restore(self, recorded: Iterable[Record]) -> None:
         """Restores users from records, without events and checks."""
         for record in recorded:
             if isinstance(record, UserRecord):
-                user = self._by_name[record.name] = User(record.name, record.password_hash)
+                password = Password(record.password_hash, record.hashing_algorithm)
+                user = self._by_name[record.name] = User(record.name, password)
                 user.tags = tuple(json.loads(record.tags))
                 user.limits = json.loads(record.limits)
 
@@ -161,13 +168,27 @@ class Users:
     # --- administration
 
     def add_user(
-        self, name: str, password: str = "", *, tags: Iterable[str] = (), password_hash: bytes | None = None
+        self,
+        name: str,
+        password: str | None = None,
+        *,
+        tags: Iterable[str] = (),
+        password_hash: str | bytes | None = None,
+        hashing_algorithm: str | None = None,
     ) -> None:
-        """Adds a user without any permission. Without a password or the hash of one it cannot log in."""
+        """Adds a user without any permission. Without a password or the hash of one it cannot log in with any.
+
+        A hash is that of `hashing_algorithm`, or else of the setting `password_hashing`; a text is in base64.
+        """
         if name in self._by_name:
             raise AdministrationError(f'User "{name}" already exists')
-        hashed = self._hash(password) if password_hash is None else password_hash
-        user = self._by_name[name] = User(name, hashed)
+        if password is not None and password_hash is not None:
+            raise AdministrationError("both_password_and_password_hash_are_provided")
+        if password_hash is not None:
+            kept = imported(password_hash, hashing_algorithm or self._hashing)
+        else:
+            kept = NO_PASSWORD if password is None else self._hashed(password)
+        user = self._by_name[name] = User(name, kept)
         user.tags = tuple(tags)
         self._scheduler.put(user.record())
         self._events.tell("user.created", event_properties.named, name, self._events.administrator)
@@ -179,6 +200,8 @@ class Users:
         user = self.user(name)
         for vhost in self._broker.vhosts.values():
             vhost.set_permission(name, None)
+            for exchange in list(vhost.topic_permissions.get(name, ())):
+                vhost.set_topic_permission(name, exchange, None)
         del self._by_name[name]
         self._scheduler.drop(user.record())
         self._events.tell("user.deleted", event_properties.named, name, self._events.administrator)
@@ -186,13 +209,33 @@ class Users:
             client.close(f"user '{name}' is deleted")
 
     def change_password(self, name: str, password: str) -> None:
-        """Changes the password for future logins. With an empty one the user cannot log in."""
+        """Changes the password for future logins. Nobody can log in with an empty one."""
         user = self.user(name)
-        before, user.password_hash = user.password_hash, self._hash(password)
-        if user.password_hash != before:
+        self._keep_password(user, self._hashed(password))
+        self._events.tell("user.password.changed", event_properties.named, name, self._events.administrator)
+
+    def change_password_hash(self, name: str, password_hash: str | bytes, hashing_algorithm: str | None = None) -> None:
+        """Changes the password to one of which only the hash is known; see `add_user`. RabbitMQ tells no event."""
+        user = self.user(name)
+        self._keep_password(user, imported(password_hash, hashing_algorithm or self._hashing))
+
+    def clear_password(self, name: str) -> None:
+        """Takes the password away: the user cannot log in with any."""
+        user = self.user(name)
+        self._keep_password(user, NO_PASSWORD)
+        self._events.tell("user.password.cleared", event_properties.named, name, self._events.administrator)
+
+    def _keep_password(self, user: User, password: Password) -> None:
+        before, user.password = user.password, password
+        if password != before:
             self._scheduler.put(user.record())
-        event = "user.password.changed" if password else "user.password.cleared"
-        self._events.tell(event, event_properties.named, name, self._events.administrator)
+
+    def _hashed(self, password: str) -> Password:
+        """Hashes a password that an administrator chose. Raises AdministrationError if the validator refuses it."""
+        if (error := self._error_in(password)) is not None:
+            raise AdministrationError(error)
+        octets = password.encode("utf-8", "surrogatepass")
+        return Password(hash_password(octets, self._new_salt(), self._hashing), self._hashing)
 
     def set_tags(self, name: str, tags: Iterable[str]) -> None:
         """Sets the tags for future logins."""
@@ -206,22 +249,38 @@ class Users:
         """Sets a user's permissions on a vhost. They apply at once, to open connections too."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        for pattern in (configure, write, read):
-            try:
-                compile_pattern(pattern)
-            except ValueError as error:
-                raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
+        _check_patterns(configure, write, read)
         permission = Permission(configure, write, read)
         where.set_permission(name, permission)
         administrator = self._events.administrator
         self._events.tell(
-            "permission.created", event_properties.of_permission, name, vhost, administrator, permission._asdict()
+            "permission.created", event_properties.of_permission, name, vhost, administrator, permission.patterns
         )
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         self.user(name)
         self._broker.administration.vhost(vhost).set_permission(name, None)
         self._events.tell("permission.deleted", event_properties.of_permission, name, vhost, self._events.administrator)
+
+    def set_topic_permissions(self, name: str, vhost: str, exchange: str, write: str, read: str) -> None:
+        """Sets a user's permissions for routing keys at a topic exchange, which need not exist. They apply at once."""
+        self.user(name)
+        where = self._broker.administration.vhost(vhost)
+        _check_patterns(write, read)
+        permission = TopicPermission(write, read)
+        where.set_topic_permission(name, exchange, permission)
+        about = (name, vhost, self._events.administrator, exchange, permission.patterns)
+        self._events.tell("topic.permission.created", event_properties.of_topic_permission, *about)
+
+    def clear_topic_permissions(self, name: str, vhost: str, exchange: str | None = None) -> None:
+        """Clears a user's permissions for routing keys at one exchange, or at all."""
+        self.user(name)
+        where = self._broker.administration.vhost(vhost)
+        for each in list(where.topic_permissions.get(name, ())) if exchange is None else [exchange]:
+            where.set_topic_permission(name, each, None)
+        is_told_so = exchange is None or self._broker.profile.tells_of_topics
+        event = "topic.permission.deleted" if is_told_so else "permission.deleted"
+        self._events.tell(event, event_properties.of_permission, name, vhost, self._events.administrator)
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Sets limits, and keeps others as they are. Existing connections and channels stay."""
@@ -246,9 +305,6 @@ class Users:
         if limits != before:
             self._scheduler.put(user.record())
 
-    def _hash(self, password: str) -> bytes:
-        return hash_password(password.encode(), self._new_salt()) if password else b""
-
     # --- logging in
 
     def log_in(self, name: str, password: bytes, *, from_loopback: bool) -> User:
@@ -263,8 +319,7 @@ class Users:
                 "Alternatively change the password for the user to be non-blank.",
             )
         # An unknown user costs the same hash, so that the time taken does not tell which users exist.
-        known = (user.password_hash if user else b"") or bytes(36)
-        if not hmac.compare_digest(hash_password(password, known[:4]), known) or user is None:
+        if not is_password(password, user.password if user else NO_PASSWORD) or user is None:
             raise LoginFailed(name, f"user '{name}' - invalid credentials")
         return self.admit(name, from_loopback=from_loopback)
 
@@ -285,6 +340,10 @@ class Users:
         return self._by_name.get(name)
 
 
-def hash_password(password: bytes, salt: bytes) -> bytes:
-    """Hashes a password as RabbitMQ stores it: the salt and the SHA-256 of salt and password."""
-    return salt + hashlib.sha256(salt + password).digest()
+def _check_patterns(*patterns: str) -> None:
+    """Raises AdministrationError for the first that is no regular expression."""
+    for pattern in patterns:
+        try:
+            compile_pattern(pattern)
+        except ValueError as error:
+            raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None

@@ -17,7 +17,7 @@ from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.consumer import Delivery
 from amqpy.core.durability import encoding
-from amqpy.core.durability.records import PermissionRecord
+from amqpy.core.durability.records import PermissionRecord, TopicPermissionRecord
 from amqpy.core.events import event_properties
 from amqpy.core.events.events import INTERNAL_USER, Events
 from amqpy.core.events.tracing import TRACE_EXCHANGE, Tracer
@@ -25,8 +25,8 @@ from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Destination, Exchange
 from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Message, Target, deliver_own
-from amqpy.core.permissions import Permission
-from amqpy.core.ports import Client, Verb
+from amqpy.core.permissions import Permission, TopicPermission
+from amqpy.core.ports import Client, TopicVerb, Verb
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
@@ -88,11 +88,13 @@ class Vhost:
         self.traffic: Totals[str] = Totals()
         """Bytes received from connections and sent to them."""
         self.metadata = Metadata()
-        self.policies = PolicySet(profile)
+        self.policies = PolicySet(profile, scheduler.jobs.spend)
         self.parameters: dict[tuple[str, str], Any] = {}
         """Values that an administrator set, by component and name."""
         self.permissions: dict[str, Permission] = {}
         """The permissions by the names of users. Who has none here may not connect to it."""
+        self.topic_permissions: dict[str, dict[str, TopicPermission]] = {}
+        """Those of users that have any, by the names of exchanges, which need not exist."""
         self.tracer: Tracer | None = None
         """Copies all messages while tracing is on, else None."""
         self.clients: dict[Client, None] = {}
@@ -115,7 +117,16 @@ class Vhost:
     def may(self, user_name: str, verb: Verb, resource: str) -> bool:
         """True if the user has this permission on a queue or an exchange."""
         permission = self.permissions.get(user_name)
-        return permission is not None and permission.allows(verb, resource)
+        return permission is not None and permission.allows(verb, resource, self.scheduler.jobs.spend)
+
+    def may_use_topic(self, user_name: str, verb: TopicVerb, exchange: str, routing_key: str) -> bool:
+        """True if the user may use the routing key at a topic exchange: without a topic permission any."""
+        of_user = self.topic_permissions.get(user_name)
+        permission = None if of_user is None else of_user.get(exchange)
+        if permission is None:
+            return True
+        variables = {"username": user_name, "vhost": self.name}
+        return permission.allows(verb, routing_key, variables, self.scheduler.jobs.spend)
 
     def set_permission(self, user_name: str, permission: Permission | None) -> None:
         """Sets the permissions of a user, or clears them with None. They apply at once, to open connections, too."""
@@ -123,11 +134,26 @@ class Vhost:
         if permission is None:
             if before is not None:
                 del self.permissions[user_name]
-                self.scheduler.drop(PermissionRecord(user_name, self.name, *before))
+                self.scheduler.drop(PermissionRecord(user_name, self.name, *before.patterns.values()))
         elif permission != before:
             self.permissions[user_name] = permission
-            self.scheduler.put(PermissionRecord(user_name, self.name, *permission))
+            self.scheduler.put(PermissionRecord(user_name, self.name, *permission.patterns.values()))
         # Remembered routes have been checked against the old permissions.
+        self.router.forget()
+
+    def set_topic_permission(self, user_name: str, exchange: str, permission: TopicPermission | None) -> None:
+        """Sets the topic permission of a user on an exchange, or clears it with None. It applies at once, too."""
+        of_user = self.topic_permissions.setdefault(user_name, {})
+        before = of_user.pop(exchange, None) if permission is None else of_user.get(exchange)
+        if permission is None:
+            if before is not None:
+                patterns = before.patterns.values()
+                self.scheduler.drop(TopicPermissionRecord(user_name, self.name, exchange, *patterns))
+        elif permission != before:
+            of_user[exchange] = permission
+            self.scheduler.put(TopicPermissionRecord(user_name, self.name, exchange, *permission.patterns.values()))
+        if not of_user:
+            del self.topic_permissions[user_name]
         self.router.forget()
 
     @property

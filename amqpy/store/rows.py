@@ -5,6 +5,7 @@ become Unix time, because the broker's own clock starts anew with each run.
 """
 
 import json
+import re
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 from amqpy.core.durability.journal import DueTime
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
 
 
 def _kind(record: type[Record]) -> Kind:
-    name = record.__name__.removesuffix("Record").lower()
+    name = re.sub("(?<=[a-z])(?=[A-Z])", "_", record.__name__.removesuffix("Record")).lower()
     columns, bools = {}, []
     for at, (field, hint) in enumerate(record.__annotations__.items()):
         kinds = set(get_args(hint) or (hint,))

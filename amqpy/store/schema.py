@@ -155,6 +155,15 @@ def _add_runs(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_topic_permissions(connection: sqlite3.Connection) -> None:
+    # All passwords were hashed by the same algorithm until then.
+    connection.execute("ALTER TABLE users ADD COLUMN hashing_algorithm TEXT NOT NULL DEFAULT 'sha256'")
+    connection.execute(
+        "CREATE TABLE topic_permissions (id INTEGER PRIMARY KEY, user TEXT NOT NULL, vhost TEXT NOT NULL, "
+        "exchange TEXT NOT NULL, write TEXT NOT NULL, read TEXT NOT NULL, UNIQUE (user, vhost, exchange))"
+    )
+
+
 def _statements(script: str) -> list[str]:
     found, statement = [], ""
     for line in script.splitlines(keepends=True):
@@ -165,7 +174,7 @@ def _statements(script: str) -> list[str]:
     return found
 
 
-MIGRATIONS: Final[list[Migration]] = [_add_runs]
+MIGRATIONS: Final[list[Migration]] = [_add_runs, _add_topic_permissions]
 """The first one migrates version 1 to version 2, and so on. Each runs within a transaction and must not end it."""
 
 

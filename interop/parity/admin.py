@@ -161,6 +161,18 @@ class Admin:
         self.perform("add_user", name=name, password=password, tags=tags)
         return name
 
+    def add_user_by_hash(self, password_hash: str, algorithm: str | None = None, *, label: str = "u") -> str:
+        """The same with the hash of a password, in base64; RabbitMQ has names for the algorithms."""
+        name, algorithms = self._own(label), {} if algorithm is None else {"hashing_algorithm": algorithm}
+        self.perform("add_user", name=name, password_hash=password_hash, tags=(), **algorithms)
+        return name
+
+    def change_password(self, user: str, password: str) -> str:
+        return self.perform("change_password", user=user, password=password)
+
+    def clear_password(self, user: str) -> str:
+        return self.perform("clear_password", user=user)
+
     def delete_user(self, name: str) -> str:
         return self.perform("delete_user", name=name)
 
@@ -168,6 +180,14 @@ class Admin:
         self, user: str, vhost: str, *, configure: str = ".*", write: str = ".*", read: str = ".*"
     ) -> str:
         return self.perform("set_permissions", vhost=vhost, user=user, configure=configure, write=write, read=read)
+
+    def set_topic_permissions(self, user: str, vhost: str, *, exchange: str, write: str, read: str) -> str:
+        given = {"exchange": exchange, "write": write, "read": read}
+        return self.perform("set_topic_permissions", vhost=vhost, user=user, **given)
+
+    def clear_topic_permissions(self, user: str, vhost: str, exchange: str | None = None) -> str:
+        where = {} if exchange is None else {"exchange": exchange}
+        return self.perform("clear_topic_permissions", vhost=vhost, user=user, **where)
 
     def set_user_limits(self, user: str, **limits: Any) -> str:  # noqa: ANN401
         return self.perform("set_user_limits", user=user, limits=dashed(limits))

@@ -123,7 +123,7 @@ class Connection:
         password: str | None = None,
         **tuning: int,
     ) -> None:
-        user, password = user or self.broker.user, password or self.broker.password
+        user, password = user or self.broker.user, self.broker.password if password is None else password
         self.send_bytes(self.version.header)
         self.wait("connection.start")
         self.send(

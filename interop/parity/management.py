@@ -141,12 +141,32 @@ def trace(given: Arguments, *, on: bool) -> Iterator[Request]:
 
 
 def add_user(given: Arguments) -> Iterator[Request]:
-    yield "PUT", path("users", given["name"]), {"password": given["password"], "tags": ",".join(given["tags"])}
+    proof = {key: given[key] for key in ("password", "password_hash", "hashing_algorithm") if key in given}
+    yield "PUT", path("users", given["name"]), proof | {"tags": ",".join(given["tags"])}
+
+
+def change_password(given: Arguments) -> Iterator[Request]:
+    """To change a user is to say all of it again."""
+    yield "PUT", path("users", given["user"]), {"password": given["password"], "tags": ""}
+
+
+def clear_password(given: Arguments) -> Iterator[Request]:
+    yield "PUT", path("users", given["user"]), {"password_hash": "", "tags": ""}
 
 
 def set_permissions(given: Arguments) -> Iterator[Request]:
     content = {key: given[key] for key in ("configure", "write", "read")}
     yield "PUT", path("permissions", given["vhost"], given["user"]), content
+
+
+def set_topic_permissions(given: Arguments) -> Iterator[Request]:
+    content = {key: given[key] for key in ("exchange", "write", "read")}
+    yield "PUT", path("topic-permissions", given["vhost"], given["user"]), content
+
+
+def clear_topic_permissions(given: Arguments) -> Iterator[Request]:
+    where = [given["exchange"]] if "exchange" in given else []
+    yield "DELETE", path("topic-permissions", given["vhost"], given["user"], *where), None
 
 
 def set_user_limits(given: Arguments) -> Iterator[Request]:
@@ -198,7 +218,11 @@ REQUESTS: Mapping[str, Callable[[Arguments], Iterator[Request]]] = {
     "trace_off": lambda given: trace(given, on=False),
     "add_user": add_user,
     "delete_user": clear("users", "name"),
+    "change_password": change_password,
+    "clear_password": clear_password,
     "set_permissions": set_permissions,
+    "set_topic_permissions": set_topic_permissions,
+    "clear_topic_permissions": clear_topic_permissions,
     "set_user_limits": set_user_limits,
     "clear_user_limits": clear_user_limits,
 }

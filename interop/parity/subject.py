@@ -117,14 +117,26 @@ class Administrator:
         self._reactor.broker.administration.add_vhost(name, **metadata)
         self._users.set_permissions(self._operator, name, *EVERYTHING)
 
-    def add_user(self, name: str, password: str, tags: Sequence[str]) -> None:
-        self._users.add_user(name, password, tags=tags)
+    def add_user(self, name: str, **given: Any) -> None:  # noqa: ANN401
+        self._users.add_user(name, **given)
+
+    def change_password(self, user: str, password: str) -> None:
+        self._users.change_password(user, password)
+
+    def clear_password(self, user: str) -> None:
+        self._users.clear_password(user)
 
     def delete_user(self, name: str) -> None:
         self._users.delete_user(name)
 
     def set_permissions(self, vhost: str, user: str, configure: str, write: str, read: str) -> None:
         self._users.set_permissions(user, vhost, configure, write, read)
+
+    def set_topic_permissions(self, vhost: str, user: str, exchange: str, write: str, read: str) -> None:
+        self._users.set_topic_permissions(user, vhost, exchange, write, read)
+
+    def clear_topic_permissions(self, vhost: str, user: str, exchange: str | None = None) -> None:
+        self._users.clear_topic_permissions(user, vhost, exchange)
 
     def set_user_limits(self, user: str, limits: dict[str, int]) -> None:
         self._users.set_limits(user, limits)

@@ -7,8 +7,10 @@ import pytest
 from pamqp import commands
 from pamqp.base import Frame as Method
 
+from amqpy.config import Config
+from amqpy.core.passwords import hash_password
 from amqpy.core.permissions import EVERYTHING, Permission
-from amqpy.core.users import Users, hash_password
+from amqpy.core.users import Users
 from amqpy.errors import AdministrationError
 from tests.amqp.client import HEADER, Client, Received, make_broker, names, remains, start_ok
 
@@ -23,8 +25,8 @@ class Guest(Client):
 class House:
     """A broker, its users, and clients of theirs."""
 
-    def __init__(self) -> None:
-        self.broker = make_broker()
+    def __init__(self, profile: str = Config().profile) -> None:
+        self.broker = make_broker(Config(cluster_name="rabbit@test", profile=profile))
         self.users = Users(self.broker, lambda: b"salt")
         self.admin = self.broker.administration
 
@@ -263,6 +265,41 @@ def test_what_was_permitted_to_a_deleted_user_is_not_to_one_of_that_name() -> No
     assert said(close)[0] == 403
 
 
+def test_topic_permissions_close_the_channel_in_the_method_that_they_refuse() -> None:
+    house = House()
+    house.add("other")
+    house.users.set_topic_permissions("other", "/", "amq.topic", write="^a", read="^b")
+    text = "ACCESS_REFUSED - {} access to topic '{}' in exchange 'amq.topic' in vhost '/' refused for user 'other'"
+    topic: dict[str, Any] = {"exchange": "amq.topic", "routing_key": "c"}
+    ends: dict[str, Any] = {"source": "amq.topic", "destination": "amq.fanout", "routing_key": "c"}
+    client = house.work("other")
+    client.send(declare("q"))
+    for method in (
+        commands.Queue.Bind(queue="q", **topic),
+        commands.Queue.Unbind(queue="q", **topic),
+        commands.Exchange.Bind(**ends),
+        commands.Exchange.Unbind(**ends),
+    ):
+        *_, close = house.work("other").send(method)
+        assert said(close) == (403, text.format("read", "c"))
+        assert (close.method.class_id, close.method.method_id) == divmod(method.index, 1 << 16)
+    assert client.publish("a", exchange="amq.topic") == []
+    (close,) = client.publish("c", exchange="amq.topic")
+    assert said(close) == (403, text.format("write", "c"))
+    assert (close.method.class_id, close.method.method_id) == (60, 40)
+
+
+def test_topic_permissions_for_copies_in_version_4() -> None:
+    house = House("rabbitmq-4.0")
+    house.users.set_topic_permissions("guest", "/", "amq.topic", write="^a", read="")
+    for name in ("CC", "BCC"):
+        client = house.work()
+        assert client.publish("a", exchange="amq.topic", headers={name: ["ab"]}) == []
+        (close,) = client.publish("a", exchange="amq.topic", headers={name: ["ab", "c"]})
+        assert said(close)[1].startswith("ACCESS_REFUSED - write access to topic 'c' in exchange 'amq.topic'")
+        assert (close.method.class_id, close.method.method_id) == (60, 40)
+
+
 def test_an_impersonator_may_put_any_name_on_messages() -> None:
     house = House()
     house.add("other", tags=["impersonator"])
@@ -281,9 +318,10 @@ def test_passwords() -> None:
     house.users.change_password("other", "new")
     assert said(house.log_in("other").last)[0] == 403
     assert house.log_in("other", "new").last.name == "Connection.OpenOk"
-    house.users.change_password("other", "")
-    for password in ("", "new", "other"):
-        assert said(house.log_in("other", password).last)[0] == 403
+    for clear in partial(house.users.change_password, "other", ""), partial(house.users.clear_password, "other"):
+        clear()
+        for password in ("", "new", "other"):
+            assert said(house.log_in("other", password).last)[0] == 403
     house.users.add_user("hashed", password_hash=hash_password(b"known", b"1234"))
     house.users.set_permissions("hashed", "/", "", "", "")
     assert house.log_in("hashed", "known").last.name == "Connection.OpenOk"
@@ -305,13 +343,22 @@ def test_users_and_vhosts_that_are_not_there() -> None:
         (users.set_tags, ["x"]),
         (users.set_permissions, "nope", "(", "", ""),
         (users.clear_permissions, "nope"),
+        (users.set_topic_permissions, "nope", "x", "(", ""),
+        (users.clear_topic_permissions, "nope"),
+        (users.change_password_hash, "?"),
+        (users.clear_password,),
         (users.set_limits, {"x": 1}),
         (users.clear_limits,),
     ):
         with pytest.raises(AdministrationError) as caught:
             operation("nope", *arguments)
         assert (caught.value.text, caught.value.missing) == ('User "nope" does not exist', True)
-    for operation, *arguments in ((users.set_permissions, "(", "", ""), (users.clear_permissions,)):
+    for operation, *arguments in (
+        (users.set_permissions, "(", "", ""),
+        (users.clear_permissions,),
+        (users.set_topic_permissions, "x", "(", ""),
+        (users.clear_topic_permissions, "x"),
+    ):
         with pytest.raises(AdministrationError) as caught:
             operation("guest", "nope", *arguments)
         assert (caught.value.text, caught.value.missing) == ("Virtual host 'nope' does not exist", True)
@@ -327,4 +374,4 @@ def test_what_is_refused_changes_nothing() -> None:
     with pytest.raises(AdministrationError) as caught:
         users.set_permissions("guest", "/", "", "(", "")
     assert caught.value.text == """Invalid regular expression '(': {"missing )",1}"""
-    assert house.broker.vhosts["/"].permissions == {"guest": EVERYTHING}
+    assert house.broker.vhosts["/"].permissions == {"guest": Permission(*EVERYTHING)}

@@ -17,7 +17,7 @@ from amqpy.core.durability.journal import Journal
 from amqpy.core.durability.records import Record
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessage, Target, address_of, deliver
-from amqpy.core.ports import NOBODY, Kind, Verb
+from amqpy.core.ports import NOBODY, Kind, TopicVerb, Verb
 from amqpy.core.publishing import find_route, publish, targets_of
 from amqpy.core.queues.queue import Queue
 from amqpy.core.routing import Route
@@ -88,7 +88,8 @@ class FakeClient:
         self.user_name = user_name
         self.denied: set[tuple[Verb, str]] = set()
         self.asked: list[tuple[Verb, str]] = []
-        self.denied_topics: set[tuple[Verb, str, str]] = set()
+        self.denied_topics: set[tuple[TopicVerb, str, str]] = set()
+        self.asked_topics: list[tuple[TopicVerb, str, str]] = []
         self.closed_with: list[str] = []
         self.alarms_told = 0
         self.made_name = ""
@@ -101,7 +102,8 @@ class FakeClient:
         self.asked.append((verb, name))
         return (verb, name) not in self.denied
 
-    def may_use_topic(self, verb: Verb, exchange: str, routing_key: str) -> bool:
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> bool:
+        self.asked_topics.append((verb, exchange, routing_key))
         return (verb, exchange, routing_key) not in self.denied_topics
 
     @property

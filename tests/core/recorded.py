@@ -96,7 +96,7 @@ def durable_state(broker: Broker, users: Users) -> dict[str, object]:
         "vhosts": {name: _state_of_vhost(vhost) for name, vhost in broker.vhosts.items()},
         "order of vhosts": list(broker.vhosts),
         "global parameters": _shown(broker.administration.global_parameters()),
-        "users": [(user.name, user.password_hash, user.tags, list(user.limits.items())) for user in users],
+        "users": [(user.name, user.password, user.tags, list(user.limits.items())) for user in users],
         "events": broker.events.exchange is not None and broker.events.exchange.vhost.name in broker.vhosts,
     }
 
@@ -107,6 +107,11 @@ def _state_of_vhost(vhost: Vhost) -> dict[str, object]:
     return {
         "metadata": vhost.metadata,
         "permissions": list(vhost.permissions.items()),
+        "topic permissions": sorted(
+            (user, exchange, *permission.patterns.values())
+            for user, of_user in vhost.topic_permissions.items()
+            for exchange, permission in of_user.items()
+        ),
         "parameters": _shown((*key, value) for key, value in vhost.parameters.items()),
         "policies": _shown(vhost.policies.policies),
         "operator policies": _shown(vhost.policies.operator_policies),

@@ -368,6 +368,8 @@ def test_users() -> None:
     users.set_tags("u", ["administrator", "x"])
     users.change_password("u", "other")
     users.change_password("u", "")
+    users.change_password_hash("u", bytes(36))
+    users.clear_password("u")
     users.set_permissions("u", "/", "a", "b", "")
     users.clear_permissions("u", "/")
     users.set_limits("u", {"max-channels": 1})
@@ -381,7 +383,7 @@ def test_users() -> None:
         ("user.created", user),
         ("user.tags.set", user | {"tags": ["management"]}),
         ("user.tags.set", user | {"tags": ["administrator", "x"]}),
-        ("user.password.changed", user),
+        *[("user.password.changed", user)] * 2,
         ("user.password.cleared", user),
         ("permission.created", permission | {"configure": "a", "write": "b", "read": ""}),
         ("permission.deleted", permission),
@@ -392,16 +394,34 @@ def test_users() -> None:
     ]
 
 
+def test_topic_permissions() -> None:
+    core, listener = listening("topic.permission.*", "permission.*")
+    users = Users(core.broker, lambda: b"salt")
+    listener.take()
+    users.set_topic_permissions("guest", "/", "amq.topic", "a", "b")
+    users.clear_topic_permissions("guest", "/", "amq.topic")
+    users.clear_topic_permissions("guest", "/")
+    whose = {"user": "guest", "vhost": "/", ACTOR: "rmq-cli"}
+    assert listener.facts() == [
+        ("topic.permission.created", whose | {"exchange": "amq.topic", "write": "a", "read": "b"}),
+        ("topic.permission.deleted", whose),
+        ("topic.permission.deleted", whose),
+    ]
+
+
 def test_permissions_go_with_their_vhost() -> None:
-    core, listener = listening("permission.deleted")
+    core, listener = listening("permission.deleted", "topic.permission.deleted")
     users = Users(core.broker, lambda: b"salt")
     core.broker.administration.add_vhost("v")
     for name in ("one", "two", "three"):
         users.add_user(name)
     for name in ("one", "two"):
         users.set_permissions(name, "v", "", "", "")
+    for exchange in ("x", "y"):
+        users.set_topic_permissions("three", "v", exchange, "", "")
     core.broker.administration.delete_vhost("v")
-    assert [(facts["user"], facts["vhost"]) for _, facts in listener.facts()] == [("one", "v"), ("two", "v")]
+    gone = [("one", "v"), ("two", "v"), ("three", "v"), ("three", "v")]
+    assert [(facts["user"], facts["vhost"]) for _, facts in listener.facts()] == gone
 
 
 def test_who_administers_is_told() -> None:

@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 
 from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.core.message import AnnotatedMessage, address_of
+from amqpy.core.publishing import publish
 from amqpy.errors import AmqpFault, Denied, PreconditionFailed
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, decode_table, encode_field
-from tests.core.core_harness import PERMISSIONS, CoreHarness, FakeClient, arguments, longstr, refusal
+from tests.core.core_harness import (
+    PERMISSIONS,
+    CoreHarness,
+    FakeClient,
+    arguments,
+    content_header,
+    longstr,
+    refusal,
+)
 from tests.profiles import switch
 
 QUORUM = arguments(queue_type="quorum")
@@ -58,6 +68,18 @@ def test_who_may_do_nothing_does_not_learn_what_is_there(profile: str, expected:
     assert level(core.broker.topology.check_queue, core.client, core.vhost, "no") == (
         "403 ChannelFault" if expected else "404 ChannelFault"
     )
+
+
+@switch("judges_copies", None, None, "b", "b")
+def test_topic_permissions_for_copies(profile: str, expected: str | None) -> None:
+    core = CoreHarness(profile)
+    core.client.denied_topics = {("write", "amq.topic", "b"), ("write", "amq.direct", "c")}
+    for exchange, keys in {"amq.topic": ("a", "b"), "amq.direct": ("a", "c")}.items():
+        message = AnnotatedMessage(address_of(exchange, "k"), content_header(), b"m", more_keys=keys)
+        refused = refusal(publish, core.client, core.vhost, exchange, "k", message)
+        where = "in exchange 'amq.topic' in vhost '/' refused for user 'guest'"
+        text = f"write access to topic '{expected}' {where}" if expected and exchange == "amq.topic" else None
+        assert refused == text
 
 
 # --- exchanges

@@ -2,6 +2,7 @@
 
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.users import Users
 from amqpy.profile import PROFILES
 from amqpy.sizes import Limit
 from tests.core.core_harness import CoreHarness, FakeTarget, arguments, refusal
@@ -103,6 +104,17 @@ def test_a_global_parameter_that_goes(profile: str, expected: str) -> None:
     listener = Listener(core, EVENT_EXCHANGE, "parameter.*")
     core.broker.administration.clear_global_parameter("g")
     assert [told.key for told in listener.take()] == [expected]
+
+
+@switch("tells_of_topics", "permission", "topic.permission", "topic.permission", "topic.permission")
+def test_a_topic_permission_that_goes(profile: str, expected: str) -> None:
+    core = CoreHarness(profile)
+    users = Users(core.broker, lambda: b"salt")
+    users.set_topic_permissions("guest", "/", "x", "", "")
+    listener = Listener(core, EVENT_EXCHANGE, "#.deleted")
+    users.clear_topic_permissions("guest", "/", "x")
+    users.clear_topic_permissions("guest", "/")
+    assert listener.keys() == [f"{expected}.deleted", "topic.permission.deleted"]
 
 
 @switch("always_names_type", "undefined", "undefined", "classic", "classic")

@@ -101,20 +101,24 @@ def test_a_virtual_host_takes_all_with_it() -> None:
 def test_users_are_recorded_once_for_each_change() -> None:
     core = core_with()
     users = core.users
-    users.add_user("u", password_hash=b"hash", tags=["a", "b"])
-    record = UserRecord("u", b"hash", '["a","b"]', "{}")
+    users.add_user("u", password_hash=bytes(36), tags=["a", "b"])
+    record = UserRecord("u", bytes(36), '["a","b"]', "{}", "sha256")
     users.set_tags("u", ["a", "b"])
     users.set_tags("u", [])
     users.set_limits("u", {"max-channels": 1})
     users.set_limits("u", {"max-channels": 1})
     users.clear_limits("u")
     users.clear_limits("u")
-    users.change_password("u", "")
+    users.change_password_hash("u", bytes(36))
+    users.change_password_hash("u", bytes(20), "md5")
+    users.clear_password("u")
+    users.clear_password("u")
     assert core.facts() == [
         Put(record),
         Put(record._replace(tags="[]")),
         Put(record._replace(tags="[]", limits='{"max-channels":1}')),
         Put(record._replace(tags="[]")),
+        Put(record._replace(tags="[]", password_hash=bytes(20), hashing_algorithm="md5")),
         Put(record._replace(tags="[]", password_hash=b"")),
     ]
     users.set_permissions("u", "/", "a", "b", "c")

@@ -16,9 +16,10 @@ from amqpy.core.durability.records import (
     QueueRecord,
     UserRecord,
 )
-from amqpy.core.permissions import EVERYTHING
+from amqpy.core.passwords import hash_password
+from amqpy.core.permissions import EVERYTHING, Permission
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.users import LoginFailed, hash_password
+from amqpy.core.users import LoginFailed
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.wire.values import Field, Table, encode_table
 from tests.core.core_harness import FakeClient, arguments, integer, longstr
@@ -42,7 +43,7 @@ def binding_record(source: str, destination: str, key: str = "", **more: Any) ->
 
 
 def test_a_new_broker_records_its_defaults() -> None:
-    guest = UserRecord("guest", hash_password(b"guest", bytes(4)), '["administrator"]', "{}")
+    guest = UserRecord("guest", hash_password(b"guest", bytes(4)), '["administrator"]', "{}", "sha256")
     assert DurableHarness().facts() == [
         Put(DEFAULT_VHOST),
         Put(guest),
@@ -235,7 +236,7 @@ def test_defaults_are_for_new_brokers_only() -> None:
 def test_the_password_of_the_configuration_is_for_a_new_broker_only() -> None:
     after = restarted(core_with(), default_pass="other")
     assert after.users.log_in("guest", b"guest", from_loopback=True).name == "guest"
-    assert after.vhost.permissions == {"guest": EVERYTHING}
+    assert after.vhost.permissions == {"guest": Permission(*EVERYTHING)}
     with pytest.raises(LoginFailed):
         after.users.log_in("guest", b"other", from_loopback=True)
 

@@ -12,6 +12,7 @@ from amqpy.core.durability.records import (
     PermissionRecord,
     QueueRecord,
     Record,
+    TopicPermissionRecord,
     UserRecord,
     VhostRecord,
 )
@@ -25,9 +26,11 @@ LANE = key_of(1, 0), key_of(2, 0) - 1
 RECORDS: list[Record] = [
     VhostRecord("/", "", "[]", None, False),
     VhostRecord("späť\x00\n", "d", '["a"]', "quorum", True),
-    UserRecord("guest", b"\x00\xff", '["administrator"]', "{}"),
-    UserRecord("", b"", "[]", '{"max-channels": 1}'),
+    UserRecord("guest", b"\x00\xff", '["administrator"]', "{}", "sha512"),
+    UserRecord("", b"", "[]", '{"max-channels": 1}', "sha256"),
     PermissionRecord("guest", "/", ".*", "^$", ""),
+    TopicPermissionRecord("guest", "/", "amq.topic", "^{username}", ""),
+    TopicPermissionRecord("guest", "/", "x", "", "\udcff"),
     ParameterRecord("/", "policy", "p", '{"a": 1}'),
     ParameterRecord("", "global", "cluster_name", '"x"'),
     ExchangeRecord("/", "x", "topic", True, False, b"\x00\x00"),
@@ -85,12 +88,13 @@ def test_records_are_dropped_by_their_keys_alone(run: Run) -> None:
         VhostRecord("/", "other", "", "x", True),
         PermissionRecord("guest", "/", "", "", ""),
         PermissionRecord("guest", "elsewhere", "", "", ""),
+        TopicPermissionRecord("guest", "/", "x", "a", "b"),
         QueueRecord("/", "\udcff\udc80q", "", False, b""),
         BindingRecord("/", "x", "queue", "q", "a.#", b"\x01"),
         LaneRecord(1, "", "", "", 0, 0),
     ]
     run.write(run.batch(drops=drops))
-    gone = {RECORDS[0], RECORDS[4], RECORDS[10], RECORDS[12], RECORDS[15]}
+    gone = {RECORDS[0], RECORDS[4], RECORDS[6], RECORDS[12], RECORDS[14], RECORDS[17]}
     assert run.crash().records == [record for record in RECORDS if record not in gone]
 
 

@@ -321,6 +321,11 @@ class Administration:
         for user_name in list(vhost.permissions):
             vhost.set_permission(user_name, None)
             self._events.tell("permission.deleted", told.of_permission, user_name, vhost.name, administrator)
+        for user_name, of_user in list(vhost.topic_permissions.items()):
+            for exchange in list(of_user):
+                vhost.set_topic_permission(user_name, exchange, None)
+                about = (user_name, vhost.name, administrator)
+                self._events.tell("topic.permission.deleted", told.of_permission, *about)
 
     def _delete_vhost(self, vhost: Vhost, administrator: str) -> Steps:
         # As long as its connections are open, they may declare more.

@@ -10,9 +10,8 @@ Source: `rabbit_policy`, `rabbit_policies`, `rabbit_amqqueue:is_policy_applicabl
 `rabbit_federation_parameters`, `rabbit_sharding_policy_validator`, `rabbit_queue_location_validator`.
 """
 
-import re
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +42,7 @@ from amqpy.core.arguments import (
 from amqpy.core.effective_policy import NO_POLICY, EffectivePolicy
 from amqpy.core.exchanges import Exchange
 from amqpy.core.queues.queue import Queue
+from amqpy.patterns import Program, restored_pattern
 from amqpy.profile import Profile
 
 EXCHANGE: Final = "exchange"
@@ -173,7 +173,7 @@ class _Rule(NamedTuple):
     rank: float
     name: str
     policy: Policy
-    pattern: re.Pattern[str]
+    pattern: Program
     kinds: frozenset[str]
     """The queue types it applies to, and EXCHANGE."""
 
@@ -190,11 +190,14 @@ def _types_of(profile: Profile) -> Mapping[str, frozenset[str]]:
 
 
 class Policies:
-    """The policies of one kind in a virtual host."""
+    """The policies of one kind in a virtual host. `spend` is told the units of work that long searches take."""
 
-    def __init__(self, types: Mapping[str, frozenset[str]] = _TYPES) -> None:
+    def __init__(
+        self, types: Mapping[str, frozenset[str]] = _TYPES, spend: Callable[[int], object] | None = None
+    ) -> None:
         self._rules: list[_Rule] = []
         self._types = types
+        self._spend = spend
 
     def __iter__(self) -> Iterator[Policy]:
         """Yields the policies in the order of matching."""
@@ -202,7 +205,7 @@ class Policies:
 
     def copy(self) -> "Policies":
         """A copy that does not change with these."""
-        copied = Policies(self._types)
+        copied = Policies(self._types, self._spend)
         copied._rules = list(self._rules)
         return copied
 
@@ -215,7 +218,7 @@ class Policies:
         kinds = APPLY_TO[policy.apply_to]
         for key in policy.definition:
             kinds = kinds & (self._types.get(key, kinds) | {EXCHANGE})
-        insort(self._rules, _Rule(-policy.priority, policy.name, policy, compile_pattern(policy.pattern), kinds))
+        insort(self._rules, _Rule(-policy.priority, policy.name, policy, restored_pattern(policy.pattern), kinds))
 
     def remove(self, name: str) -> None:
         self._rules = [rule for rule in self._rules if rule.name != name]
@@ -223,7 +226,7 @@ class Policies:
     def match(self, kind: str, name: str) -> Policy | None:
         """The policy that applies to a queue of this type, or to an EXCHANGE; None if none does."""
         for rule in self._rules:
-            if kind in rule.kinds and rule.pattern.search(name):
+            if kind in rule.kinds and rule.pattern.search(name, self._spend):
                 return rule.policy
         return None
 
@@ -231,10 +234,10 @@ class Policies:
 class PolicySet:
     """Both kinds of policies of a virtual host."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, spend: Callable[[int], object]) -> None:
         types = _types_of(profile)
-        self.policies = Policies(types)
-        self.operator_policies = Policies(types)
+        self.policies = Policies(types, spend)
+        self.operator_policies = Policies(types, spend)
 
     def apply_to_queue(self, queue: Queue, *, new: bool = False) -> None:
         """Configures the queue, if it is new or its merged definition has changed."""

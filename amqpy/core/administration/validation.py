@@ -5,12 +5,12 @@ Values are JSON as Python has it; RabbitMQ shows them as Erlang terms. All error
 Source: `rabbit_parameter_validation`, `rabbit_runtime_parameters:format_error`.
 """
 
-import re
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
-from amqpy.errors import AdministrationError, erlang_text
+from amqpy.errors import AdministrationError, erlang_text, escaped
+from amqpy.patterns import PatternError, Program
+from amqpy.patterns import compile_pattern as compile_any
 from amqpy.wire.values import erlang_float
 
 ErrorFinder: TypeAlias = Callable[[str, Any], str | None]
@@ -89,41 +89,13 @@ def text(key: str, value: object) -> str | None:
 
 # --- regular expressions
 
-PATTERN_MAX = 4096
-"""The most characters of a regular expression."""
 
-_PCRE = {
-    "missing ), unterminated subpattern": "missing )",
-    "unterminated character set": "missing terminating ] for character class",
-    "bad escape (end of pattern)": r"\\ at end of pattern",
-    "unbalanced parenthesis": "unmatched parentheses",
-    "multiple repeat": "nothing to repeat",
-    "min repeat greater than max repeat": "numbers out of order in {} quantifier",
-    "look-behind requires fixed-width pattern": "lookbehind assertion is not fixed length",
-}
-"""Erlang's error texts for Python's. Any other error has Python's text."""
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> Program:
     """Compiles a regular expression. Raises ValueError with the Erlang term of the error and its place."""
-    if len(pattern) > PATTERN_MAX:
-        raise ValueError('{"regular expression is too large",0}')
     try:
-        with warnings.catch_warnings():
-            # `[[:alpha:]]` and the like are something else in Python: better no policy than the wrong one.
-            warnings.simplefilter("error", FutureWarning)
-            return re.compile(pattern)
-    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
-        raise ValueError(_pattern_error(pattern, error)) from None
-
-
-def _pattern_error(pattern: str, error: Exception) -> str:
-    words, at = getattr(error, "msg", str(error)), getattr(error, "pos", None)
-    if words.startswith("bad character range ") and at is not None:
-        words, at = "range out of order in character class", at + len(words) - len("bad character range ") - 1
-    unfinished = words.startswith(("missing )", "unterminated", "bad escape (end"))
-    where = len(pattern) if unfinished or at is None else at
-    return f'{{"{_PCRE.get(words, words)}",{where}}}'
+        return compile_any(pattern)
+    except PatternError as error:
+        raise ValueError(f'{{"{escaped(error.text)}",{error.at}}}') from None
 
 
 # --- JSON values as Erlang terms

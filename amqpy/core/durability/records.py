@@ -24,12 +24,22 @@ class UserRecord(NamedTuple):
     """A JSON array."""
     limits: str
     """A JSON object."""
+    hashing_algorithm: str
+    """The one of the password hash, as `passwords.ALGORITHMS` has it."""
 
 
 class PermissionRecord(NamedTuple):
     user: str
     vhost: str
     configure: str
+    write: str
+    read: str
+
+
+class TopicPermissionRecord(NamedTuple):
+    user: str
+    vhost: str
+    exchange: str
     write: str
     read: str
 
@@ -88,6 +98,7 @@ Record: TypeAlias = (
     VhostRecord
     | UserRecord
     | PermissionRecord
+    | TopicPermissionRecord
     | ParameterRecord
     | ExchangeRecord
     | QueueRecord
@@ -99,6 +110,7 @@ KEYS: Final[dict[type[Record], int]] = {
     VhostRecord: 1,
     UserRecord: 1,
     PermissionRecord: 2,
+    TopicPermissionRecord: 3,
     ParameterRecord: 3,
     ExchangeRecord: 2,
     QueueRecord: 2,

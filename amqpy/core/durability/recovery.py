@@ -26,13 +26,14 @@ from amqpy.core.durability.records import (
     PermissionRecord,
     QueueRecord,
     Record,
+    TopicPermissionRecord,
     UserRecord,
     VhostRecord,
 )
 from amqpy.core.exchanges import EXCHANGE_TYPES, Binding, Exchange
 from amqpy.core.exchanges.delayed import DelayedExchange
 from amqpy.core.message import Message
-from amqpy.core.permissions import Permission
+from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.queues.delayed_retry import HELD_LEVEL
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.queue import Queue
@@ -58,6 +59,9 @@ def restore(vhosts: Vhosts, administration: Administration, records: Iterable[Re
                 vhosts.place(record.name, _metadata_of(record))
             case PermissionRecord(name, vhost, configure, write, read):
                 vhosts[vhost].permissions[name] = Permission(configure, write, read)
+            case TopicPermissionRecord(name, vhost, exchange, write, read):
+                of_user = vhosts[vhost].topic_permissions.setdefault(name, {})
+                of_user[exchange] = TopicPermission(write, read)
             case ParameterRecord(component=component) if component == GLOBAL:
                 administration.place_global_parameter(record.name, json.loads(record.value))
             case ParameterRecord():

@@ -190,8 +190,15 @@ def of_tags(name: str, tags: tuple[str, ...], actor: str) -> EventProperties:
 
 
 def of_permission(user: str, vhost: str, actor: str, patterns: Mapping[str, str] | None = None) -> EventProperties:
-    """permission.created; permission.deleted without patterns"""
+    """permission.created; permission.deleted and topic.permission.deleted without patterns"""
     return {"user": user, "vhost": vhost, **(patterns or {}), ACTOR: actor}
+
+
+def of_topic_permission(
+    user: str, vhost: str, actor: str, exchange: str, patterns: Mapping[str, str]
+) -> EventProperties:
+    """topic.permission.created"""
+    return {"exchange": exchange, "user": user, "vhost": vhost, **patterns, ACTOR: actor}
 
 
 def of_alarm(resource: str, node: str) -> EventProperties:

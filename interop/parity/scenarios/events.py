@@ -250,6 +250,21 @@ def users(stage: Stage) -> None:
     watched.note("user.deleted", in_order=False)
 
 
+@scenario()
+def topic_permissions(stage: Stage) -> None:
+    """They come, change, and go: one, all, and with their virtual host."""
+    watched, admin = Watched(stage, "topic.permission.*", "permission.deleted", "vhost.deleted"), stage.admin
+    user, vhost, exchange = admin.add_user(), admin.add_vhost(), stage.name("x")
+    for write in ("^a", ""):
+        admin.set_topic_permissions(user, vhost, exchange=exchange, write=write, read="b$")
+    admin.clear_topic_permissions(user, vhost, exchange)
+    for clear in (admin.clear_topic_permissions, lambda user, vhost: admin.delete_vhost(vhost)):
+        for name in (exchange, "y"):
+            admin.set_topic_permissions(user, vhost, exchange=name, write="", read="")
+        clear(user, vhost)
+    watched.note("vhost.deleted", in_order=False)
+
+
 @scenario(each={"policy": False, "operator policy": True})
 def policies(stage: Stage, operator: bool) -> None:
     """policy.set and policy.cleared; and for each queue it changes something for, queue.policy.*."""

@@ -309,13 +309,25 @@ class AdministrationMachine(RecoveryMachine):
         known = name in {user.name for user in self.core.users}
         self.attempt(self.core.users.set_tags if known else self.core.users.add_user, name, tags=tags)
 
-    @rule(name=users, password=st.sampled_from(["", "secret"]))
-    def change_password(self, name: str, password: str) -> None:
-        self.attempt(self.core.users.change_password, name, password)
+    @rule(name=users, password=st.sampled_from(["", "secret", None]))
+    def change_password(self, name: str, password: str | None) -> None:
+        if password is None:
+            self.attempt(self.core.users.clear_password, name)
+        else:
+            self.attempt(self.core.users.change_password, name, password)
 
     @rule(name=users, vhost=vhosts, given=st.tuples(patterns, patterns, st.sampled_from([".*", "("])))
     def set_permissions(self, name: str, vhost: str, given: tuple[str, str, str]) -> None:
         self.declare(vhost, self.core.users.set_permissions, name, vhost, *given)
+
+    @rule(name=users, vhost=vhosts, exchange=exchanges, given=st.tuples(patterns, st.sampled_from([".*", "("])))
+    def set_topic_permissions(self, name: str, vhost: str, exchange: str, given: tuple[str, str]) -> None:
+        self.declare(vhost, self.core.users.set_topic_permissions, name, vhost, exchange, *given)
+
+    @rule(name=users, vhost=vhosts, exchange=st.one_of(exchanges, st.none()))
+    @destroys
+    def clear_topic_permissions(self, name: str, vhost: str, exchange: str | None) -> None:
+        self.attempt(self.core.users.clear_topic_permissions, name, vhost, exchange)
 
     @rule(name=users, limits=st.dictionaries(st.sampled_from(["max-channels", "max-connections"]), picks))
     def set_user_limits(self, name: str, limits: dict[str, int]) -> None:
