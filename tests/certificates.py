@@ -85,6 +85,28 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
+def rewritten(before: bytes, after: bytes) -> trustme.LeafCert:
+    """A certificate of `app`, and for `app.example`, in which these bytes stand for others, signed as it is then."""
+    signing = serialization.load_pem_private_key(authority(OURS).private_key_pem.bytes(), None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
+    made = authority(OURS).issue_cert("app.example", common_name="app", **issue_options)
+    content = x509.load_pem_x509_certificate(made.cert_chain_pems[0].bytes()).tbs_certificate_bytes
+    assert content.count(before) == 1
+    content = content.replace(before, after)
+    signature = signing.sign(content, ec.ECDSA(hashes.SHA256()))
+    raw = in_der(0x30, content + in_der(0x30, ECDSA_WITH_SHA256) + in_der(3, b"\0" + signature))
+    in_pem = ssl.DER_cert_to_PEM_cert(raw).encode()
+    return trustme.LeafCert(made.private_key_pem.bytes(), in_pem, [])
+
+
+ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
+
+
+def in_der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes((tag, *((size,) if size < 128 else (0x82, size >> 8, size & 255)))) + content
+
+
 def with_name(*parts: list[x509.NameAttribute[str]], san: list[x509.GeneralName] | None = None) -> bytes:
     """A certificate in DER for a subject of these parts (attributes that stand together), signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())

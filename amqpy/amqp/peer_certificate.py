@@ -41,21 +41,17 @@ class PeerCertificate:
     """An X.509 certificate that was verified."""
 
     def __init__(self, raw: bytes) -> None:
-        self._certificate = x509.load_der_x509_certificate(raw)
-
-    @property
-    def subject(self) -> str:
-        return distinguished_name(self._certificate.subject)
-
-    @property
-    def issuer(self) -> str:
-        return distinguished_name(self._certificate.issuer)
-
-    @property
-    def validity(self) -> str:
-        """`2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z`"""
+        """Takes a certificate in DER. Raises ValueError if it cannot be read: whoever verified it looked for no names
+        in it, and later there would be nobody to refuse it."""
+        try:
+            self._certificate = x509.load_der_x509_certificate(raw)
+        except x509.InvalidVersion as error:
+            raise ValueError(str(error)) from error
+        self.subject = distinguished_name(self._certificate.subject)
+        self.issuer = distinguished_name(self._certificate.issuer)
         first, last = self._certificate.not_valid_before_utc, self._certificate.not_valid_after_utc
-        return f"{first:%Y-%m-%dT%H:%M:%SZ} - {last:%Y-%m-%dT%H:%M:%SZ}"
+        self.validity = f"{first:%Y-%m-%dT%H:%M:%SZ} - {last:%Y-%m-%dT%H:%M:%SZ}"
+        """`2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z`"""
 
     @property
     def serial_number(self) -> int:
@@ -74,7 +70,7 @@ class PeerCertificate:
     def _alternative_names(self, kind: str) -> Iterator[str]:
         try:
             names = self._certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (x509.ExtensionNotFound, ValueError):
+        except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
             return
         for name in names:
             match name:

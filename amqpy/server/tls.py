@@ -82,7 +82,11 @@ class TlsTransport:
         await self._send_all()
         name, version, _ = self._tls.cipher() or ("", "", 0)
         raw = self._tls.getpeercert(binary_form=True)
-        return TlsFacts(version.lower(), suite_of(name), None if raw is None else PeerCertificate(raw))
+        try:
+            certificate = None if raw is None else PeerCertificate(raw)
+        except ValueError as error:
+            raise HandshakeFailed(f"the client's certificate is refused: it cannot be read: {error}") from None
+        return TlsFacts(version.lower(), suite_of(name), certificate)
 
     # --- receiving
 

@@ -34,6 +34,7 @@ def tell(text: str) -> None:
 @click.option("--rabbitmq", is_flag=True, help="Try a private RabbitMQ, started for this run.")
 @click.option("--only", metavar="NAME", multiple=True, help="Only this library; may be given more than once.")
 @click.option("--language", metavar="NAME", multiple=True, help="Only libraries for this language.")
+@click.option("--part", metavar="NAME", multiple=True, help="Only this program, or these tests; of any library.")
 @click.option("--quick", is_flag=True, help="Without programs and tests that are slow or not in a package registry.")
 @click.option("--jobs", default=2 * (os.cpu_count() or 1), show_default=True, help="How many libraries at a time.")
 @click.option("--save", is_flag=True, help="Keep the results in interop/clients/results, for docs/interop.md.")
@@ -43,6 +44,7 @@ def main(
     rabbitmq: bool,
     only: tuple[str, ...],
     language: tuple[str, ...],
+    part: tuple[str, ...],
     quick: bool,
     jobs: int,
     save: bool,
@@ -52,7 +54,7 @@ def main(
 
     Ends with code 1 if something fails that does not fail with RabbitMQ (by its saved results) as well.
     """
-    chosen = choose(only, language)
+    chosen = parts_of(choose(only, language), part)
     if listing:
         for library in chosen:
             print(f"{library.folder:24} {library.name} ({library.language}): {library.about}")
@@ -86,6 +88,23 @@ def choose(names: tuple[str, ...], languages: tuple[str, ...]) -> list[Library]:
         if (not names or library.folder in names or library.name in names)
         and (not languages or library.language in languages)
     ]
+
+
+def parts_of(libraries: list[Library], names: tuple[str, ...]) -> list[Library]:
+    """The libraries with only those of their programs and suites that have these names; with all if there are none."""
+    if not names:
+        return libraries
+    cut = [
+        replace(
+            library,
+            programs=tuple(program for program in library.programs if program.name in names),
+            suites=tuple(suite for suite in library.suites if suite.name in names),
+        )
+        for library in libraries
+    ]
+    if not (kept := [library for library in cut if library.programs or library.suites]):
+        raise click.UsageError(f"no library has a part {', '.join(names)}")
+    return kept
 
 
 def runnable(libraries: list[Library], *, quick: bool) -> tuple[list[Library], list[str]]:

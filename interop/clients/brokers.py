@@ -3,9 +3,8 @@
 import contextlib
 import json
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pamqp.frame
 import pamqp.header
@@ -14,11 +13,14 @@ from pamqp.commands import Connection
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
 from interop.kit.address import Address
-from interop.kit.brokers import LOOPBACK, private_amqpy
+from interop.kit.brokers import LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.tls import Tls, make_tls
 from interop.rabbitmq import MANAGEMENT, RabbitMQ, running_rabbitmq
 
 ANSWER_TIMEOUT_S = 10.0
 STANDARD_MANAGEMENT_PORT = 15672
+MECHANISMS = ("PLAIN", "AMQPLAIN", "EXTERNAL")
+EXTERNAL_PLUGIN = "rabbitmq_auth_mechanism_ssl"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,14 @@ class Broker:
     address: Address
     management_port: int = 0
     """Of its HTTP API; 0: it has none."""
+    tls: Tls | None = None
+    """How to come in TLS, if that is known."""
+
+    @property
+    def tls_address(self) -> Address:
+        """By name, as not every client finds an address in a certificate."""
+        assert self.tls is not None
+        return replace(self.address, host="localhost", port=self.tls.port, tls=True)
 
 
 Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
@@ -41,13 +51,20 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
 
     Raises `ProgramFailed` at the end if its log speaks of a bug or it does not stop in good order.
     """
-    with tempfile.NamedTemporaryFile("w", prefix="amqpy-interop-", suffix=".toml") as config:
-        settings = {"user": account.user, "pass": account.password, "vhost": account.vhost}
-        config.writelines(f"default_{name} = {json.dumps(value)}\n" for name, value in settings.items())
-        config.flush()
-        with private_amqpy(("--strict", "--config", config.name)) as amqpy:
+    settings = {
+        "default_user": account.user,
+        "default_pass": account.password,
+        "default_vhost": account.vhost,
+        "auth_mechanisms": MECHANISMS,
+        "ssl_cert_login_from": "common_name",
+    }
+    with private_folder() as folder:
+        config = folder / "amqpy.toml"
+        config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+        tls = make_tls(folder, asks_for_certificates=True, client=account.user)
+        with ended(Amqpy(folder, ("--strict", "--config", str(config)), tls=tls)) as amqpy:
             amqpy.start()
-            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port))
+            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port), tls=tls)
             amqpy.stop()
 
 
@@ -58,14 +75,18 @@ def address_for(account: Account, port: int) -> Address:
 @contextlib.contextmanager
 def one_rabbitmq() -> Iterator[Provider]:
     """A private RabbitMQ with its management API for all libraries: starting one takes seconds."""
-    with running_rabbitmq(plugins=[MANAGEMENT]) as rabbitmq:
+    mechanisms = (f"auth_mechanisms.{number} = {name}" for number, name in enumerate(MECHANISMS, 1))
+    with contextlib.ExitStack() as opened:
+        tls = make_tls(opened.enter_context(private_folder()), asks_for_certificates=True, client=GUEST.user)
+        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, "ssl_cert_login_from = common_name"])
+        rabbitmq = opened.enter_context(running_rabbitmq(plugins=[MANAGEMENT, EXTERNAL_PLUGIN], extra_config=config))
         title = title_of(LOOPBACK, rabbitmq.port)
 
         def provide(account: Account) -> contextlib.AbstractContextManager[Broker]:
             if account != GUEST:
                 let_in(account, rabbitmq)
             address = address_for(account, rabbitmq.port)
-            return contextlib.nullcontext(Broker(title, address, rabbitmq.management_port or 0))
+            return contextlib.nullcontext(Broker(title, address, rabbitmq.management_port or 0, tls))
 
         yield provide
 

@@ -35,7 +35,11 @@ class Program:
     - `AMQP_URL`: the broker, by way of a proxy that only this program uses;
     - `INTEROP_CONTROL`: a port on 127.0.0.1 where the proxy obeys: see `proxy.py`;
     - `INTEROP_PREFIX`: what the names of all its queues and exchanges begin with, different in every run;
-    - `INTEROP_LIBRARY`: the folder where the library and its tools were installed.
+    - `INTEROP_LIBRARY`: the folder where the library and its tools were installed;
+    - `AMQPS_URL`: the broker in TLS, straight. It asks for a certificate, and takes who has none;
+    - `INTEROP_AUTHORITY`, `INTEROP_CERTIFICATE`: files in PEM. The one is the authority of the broker's certificate,
+      the other has the client's, whose common name is the user's, and its key;
+    - `INTEROP_PKCS12`: the client's once more, in the form that Java reads, under the password `interop`.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Program:
     timeout_s: float = 120.0
     slow: bool = False
     """Left out of the slice that continuous integration runs."""
+    tls: bool = False
+    """Left out with a broker of which only a URL is known: it needs one in TLS, and the client's certificate."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,8 @@ class Suite:
     """The tests that a library publishes for itself.
 
     They run in a fresh copy of `source`. In `command`, in `prepare` and in the values of `environment`, `{url}`,
-    `{host}`, `{port}` and `{management_port}` (0 if the broker has no management API) stand for those of the broker.
+    `{host}`, `{port}`, `{tls_port}` and `{management_port}` (0 if the broker has no TLS, no management API) stand for
+    those of the broker; `{authority}` and `{certificate}` for the files that `Program` tells of.
     """
 
     source: Sdist | Checkout | Installed
@@ -85,12 +92,15 @@ class Suite:
     overlay: Mapping[str, str] = field(default_factory=dict)
     """Files beside `library.py`, and where they are put in the copy: settings, not changes of the tests."""
     default_port: bool = False
-    """They know no other addresses than localhost:5672 and 15672: in a network of their own, these are the broker."""
+    """They know no other ports than 5672, 5671 and 15672 of localhost: in a network of their own, they are the
+    broker's."""
     account: Account = GUEST
     """As whom they come: the broker has this as its default user."""
     timeout_s: float = 900.0
     slow: bool = False
     """Left out of the slice that continuous integration runs."""
+    tls: bool = False
+    """As of a program."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Patterns (as of file names) of tests that need what amqpy does not have yet, and what that is. They must fail."""
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,9 @@ from interop.clients.proxy import Proxy
 from interop.clients.report import counts
 from interop.clients.results import LibraryResult, SuiteResult, matching
 from interop.clients.workspace import InstallFailed, Workspace
-from interop.kit.address import STANDARD_PORT
+from interop.kit import proxy
+from interop.kit.address import STANDARD_PORT, STANDARD_TLS_PORT, Address
+from interop.kit.brokers import LOOPBACK
 from interop.kit.program import ProgramFailed
 
 TEXT_LINES = 12
@@ -37,17 +39,22 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
             result.version = workspace.version()
             with provide(GUEST) as broker:
                 for program in library.programs:
-                    if not (quick and program.slow):
+                    if not is_left_out(program, broker, quick=quick):
                         result.programs[program.name] = play_program(program, workspace, broker)
                         tell_checks(f"{library.name}, {program.name}", result.programs[program.name], tell)
             for suite in library.suites:
-                if not (quick and suite.slow):
-                    with provide(suite.account) as broker:
-                        result.suites[suite.name] = play_suite(suite, workspace, broker)
-                    tell_suite(f"{library.name}, {suite.name}", suite, result.suites[suite.name], tell)
+                with provide(suite.account) as broker:
+                    if is_left_out(suite, broker, quick=quick):
+                        continue
+                    result.suites[suite.name] = play_suite(suite, workspace, broker)
+                tell_suite(f"{library.name}, {suite.name}", suite, result.suites[suite.name], tell)
     except (InstallFailed, ProgramFailed, OSError) as error:
         result.trouble.append(str(error))
     return result
+
+
+def is_left_out(part: Program | Suite, broker: Broker, *, quick: bool) -> bool:
+    return (quick and part.slow) or (part.tls and broker.tls is None)
 
 
 def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
@@ -76,6 +83,7 @@ def play_program(program: Program, workspace: Workspace, broker: Broker) -> list
             "AMQP_URL": proxy.address.url,
             "INTEROP_CONTROL": str(proxy.control_port),
             "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
+            **tls_environment(broker),
         }
         log = workspace.folder / f"{program.name}.log"
         command = Command(program.command, workspace.programs, workspace.environment(environment), log)
@@ -87,6 +95,19 @@ def play_program(program: Program, workspace: Workspace, broker: Broker) -> list
         tap.Check(check.name, check.outcome, check.text or f"see {log}") if check.outcome == "failed" else check
         for check in checks
     ]
+
+
+def tls_environment(broker: Broker) -> dict[str, str]:
+    """What programs are told of the broker's TLS."""
+    tls = broker.tls
+    if tls is None:
+        return {}
+    return {
+        "AMQPS_URL": broker.tls_address.url,
+        "INTEROP_AUTHORITY": str(tls.authority),
+        "INTEROP_CERTIFICATE": str(tls.client),
+        "INTEROP_PKCS12": str(tls.client_pkcs12),
+    }
 
 
 def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResult:
@@ -117,18 +138,26 @@ def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResul
 @contextlib.contextmanager
 def broker_as_expected(suite: Suite, broker: Broker) -> Iterator[tuple[Mapping[str, object], tuple[str, ...]]]:
     """What stands for the broker's address in the texts of a suite, and what comes before its command."""
+    tls = broker.tls
+    files = {"authority": tls.authority, "certificate": tls.client} if tls else {}
+    to = broker.address
     if not suite.default_port:
-        to = broker.address
-        yield {"url": to.url, "host": to.host, "port": to.port, "management_port": broker.management_port}, ()
+        ports = {"port": to.port, "tls_port": tls.port if tls else 0, "management_port": broker.management_port}
+        yield {"url": to.url, "host": to.host, **ports, **files}, ()
         return
-    here = replace(broker.address, host="127.0.0.1", port=STANDARD_PORT)
-    leads: dict[int, network.Lead] = {STANDARD_PORT: partial(Proxy, broker.address)}
+    leads: dict[int, network.Lead] = {STANDARD_PORT: partial(Proxy, to)}
+    if tls:
+        leads[STANDARD_TLS_PORT] = straight_to(broker.tls_address)
     if broker.management_port:
-        to_management = replace(broker.address, port=broker.management_port)
-        leads[STANDARD_MANAGEMENT_PORT] = partial(Proxy, to_management)
-    ports = {"port": STANDARD_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
+        leads[STANDARD_MANAGEMENT_PORT] = straight_to(replace(to, port=broker.management_port))
+    ports = {"port": STANDARD_PORT, "tls_port": STANDARD_TLS_PORT, "management_port": STANDARD_MANAGEMENT_PORT}
     with network.leading_out(leads) as prefix:
-        yield {"url": here.url, "host": "localhost", **ports}, prefix
+        yield {"url": replace(to, host=LOOPBACK, port=STANDARD_PORT).url, "host": "localhost", **ports, **files}, prefix
+
+
+def straight_to(address: Address) -> network.Lead:
+    """For what is no AMQP that could be read on the way."""
+    return lambda listening: proxy.Proxy(address, proxy.Pair, clients=listening)
 
 
 class Interrupted(Exception):

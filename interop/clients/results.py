@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,22 @@ def load(path: Path) -> Results:
 
 
 def save(path: Path, results: Results) -> None:
-    """Write new results over older ones of the same libraries, a line for each library; others stay.
+    """Write new results over older ones of the same programs and suites, a line for each library; others stay, but not
+    those of another version of the library.
 
     Without what failures said: that is about one run on one machine.
     """
-    together = {**load(path).libraries, **results.libraries}
+    earlier = load(path).libraries
+    together = earlier | {folder: joined(earlier.get(folder), new) for folder, new in results.libraries.items()}
     lines = ",\n".join(f"{as_json(folder)}: {as_json(compact(result))}" for folder, result in sorted(together.items()))
     path.parent.mkdir(exist_ok=True)
     path.write_text(f'{{"broker": {as_json(results.broker)}, "libraries": {{\n{lines}\n}}}}\n', "utf-8")
+
+
+def joined(earlier: LibraryResult | None, new: LibraryResult) -> LibraryResult:
+    if earlier is None or earlier.version != new.version:
+        return new
+    return replace(new, programs=earlier.programs | new.programs, suites=earlier.suites | new.suites)
 
 
 def as_json(value: object) -> str:

@@ -84,12 +84,13 @@ class Administrator:
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:
             act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
-            return self._reactor.administer(lambda: act(**arguments), self._operator) or "ok"
+            answer = self._reactor.administer(lambda: act(**arguments), self._operator)
         except AdministrationError as refusal:
             return "not found" if refusal.missing else refusal.text  # over HTTP, 404 has no text of its own
         except Exception:
             # Whoever compares transcripts shall see what went wrong; the broker goes on.
             return traceback.format_exc(limit=-3)
+        return answer if isinstance(answer, str) else "ok"
 
     def set_disk_free_limit(self, absolute: str) -> None:
         """The broker is told of a disk: without a data directory it has none, and a real one changes."""

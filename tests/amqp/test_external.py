@@ -1,6 +1,7 @@
 """EXTERNAL: the user whose name is in the client's certificate; and what events and views say of TLS."""
 
 import ipaddress
+import ssl
 
 import pytest
 from cryptography import x509
@@ -11,7 +12,7 @@ from amqpy.amqp import views
 from amqpy.amqp.peer_certificate import PeerCertificate
 from amqpy.amqp.terms import CipherSuite, Peer, TlsFacts, suite_of
 from amqpy.config import Config
-from tests.certificates import with_name
+from tests.certificates import rewritten, with_name
 
 from .client import HEADER, OPENING, Client, make_broker, make_users, names, start_ok
 
@@ -179,6 +180,12 @@ ALTERNATIVES: list[x509.GeneralName] = [
 @pytest.mark.parametrize("source", ["subject_alternative_name", "subject_alt_name"])
 def test_alternative_names(kind: str, index: int, name: str | None, source: str) -> None:
     assert certificate(san=ALTERNATIVES).login_name(source, kind, index) == name
+
+
+@pytest.mark.parametrize("spoilt", [b"\x82\x0b\xff\xfep.example", b"\xa3\x0bapp.example", b"\x99\x0bapp.example"])
+def test_alternative_names_that_cannot_be_read_are_none(spoilt: bytes) -> None:
+    pem = rewritten(b"\x82\x0bapp.example", spoilt).cert_chain_pems[0].bytes().decode()
+    assert PeerCertificate(ssl.PEM_cert_to_DER_cert(pem)).login_name("subject_alternative_name", "dns", 0) is None
 
 
 def test_several_common_names_are_one_name() -> None:

@@ -1,14 +1,23 @@
 """What is said of the libraries holds together with what was saved of them."""
 
 import re
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+from cryptography.x509.oid import NameOID
 
 from interop.clients import results
-from interop.clients.__main__ import runnable, why_not
+from interop.clients.__main__ import parts_of, runnable, why_not
+from interop.clients.brokers import Broker
 from interop.clients.library import LANGUAGES, Library, Sdist, all_libraries
+from interop.clients.play import is_left_out, tls_environment
 from interop.clients.workspace import CLIENTS
+from interop.kit.address import Address
+from interop.kit.tls import make_tls
 
 LIBRARIES = {library.folder: library for library in all_libraries()}
 
@@ -89,3 +98,36 @@ def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, told = runnable([LIBRARIES["py_amqplib"], LIBRARIES["pika"]], quick=True)
     assert [library.folder for library in kept] == ["pika"]
     assert "py-amqplib: not run, as Debian 13 does not have it any more" in told
+
+
+def test_parts_are_chosen_by_name() -> None:
+    chosen = parts_of([LIBRARIES["pika"], LIBRARIES["carbon"], LIBRARIES["kombu"]], ("TLS", "own tests"))
+    parts = {
+        library.folder: [*(program.name for program in library.programs), *(suite.name for suite in library.suites)]
+        for library in chosen
+    }
+    assert parts == {"pika": ["TLS", "own tests"], "kombu": ["TLS", "own tests"]}
+
+
+def test_without_a_choice_all_parts_are_chosen() -> None:
+    assert parts_of([LIBRARIES["pika"]], ()) == [LIBRARIES["pika"]]
+
+
+def test_what_needs_a_certificate_is_left_out_where_there_is_none() -> None:
+    somewhere = Broker("a broker", Address("127.0.0.1", 5672))
+    left_out = [each.name for each in LIBRARIES["pika"].programs if is_left_out(each, somewhere, quick=False)]
+    assert left_out == ["TLS"]
+
+
+def test_programs_are_told_of_tls(tmp_path: Path) -> None:
+    tls = make_tls(tmp_path, asks_for_certificates=True, client="app")
+    broker = Broker("a broker", Address("127.0.0.1", 5672, "app"), tls=tls)
+    told = tls_environment(broker)
+    assert told["AMQPS_URL"] == f"amqps://app:guest@localhost:{tls.port}/%2F"
+    trusting = ssl.create_default_context(cafile=told["INTEROP_AUTHORITY"])
+    trusting.load_cert_chain(told["INTEROP_CERTIFICATE"])
+    in_pem = x509.load_pem_x509_certificate(Path(told["INTEROP_CERTIFICATE"]).read_bytes())
+    key, in_pkcs12, _ = load_key_and_certificates(Path(told["INTEROP_PKCS12"]).read_bytes(), b"interop")
+    assert key is not None
+    assert in_pem == in_pkcs12
+    assert in_pem.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "app"

@@ -27,6 +27,24 @@ def test_saved_results_are_found_again_and_others_stay(tmp_path: Path) -> None:
     assert results.load(path) == Results("broker 2", {"lib": failing(), "other": failing("x")})
 
 
+def test_parts_are_saved_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "broker.json"
+    whole = failing("a")
+    part = LibraryResult("1", {"TLS": [Check("TLS", "ok")]})
+    results.save(path, Results("broker", {"lib": whole}))
+    results.save(path, Results("broker", {"lib": part}))
+    together = LibraryResult("1", whole.programs | part.programs, whole.suites)
+    assert results.load(path).libraries["lib"] == together
+
+
+def test_parts_of_other_versions_do_not_stay(tmp_path: Path) -> None:
+    path = tmp_path / "broker.json"
+    part = LibraryResult("2", {"TLS": [Check("TLS", "ok")]})
+    results.save(path, Results("broker", {"lib": failing("a")}))
+    results.save(path, Results("broker", {"lib": part}))
+    assert results.load(path).libraries["lib"] == part
+
+
 def test_a_line_is_saved_for_each_library(tmp_path: Path) -> None:
     path = tmp_path / "broker.json"
     results.save(path, Results("broker 1", {"other": failing("x"), "lib": failing("a")}))

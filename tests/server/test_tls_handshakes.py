@@ -17,7 +17,7 @@ from amqpy.config import Config
 from amqpy.server.certificates import Certificates, utc_now
 from amqpy.server.tls import TlsHandshakes, TlsTransport
 from amqpy.server.transport import SocketTransport
-from tests.certificates import HOST, client_context, expired, issued, not_yet_valid, write, write_authority
+from tests.certificates import HOST, client_context, expired, issued, not_yet_valid, rewritten, write, write_authority
 
 LOG = logging.getLogger("amqpy.tests")
 
@@ -115,6 +115,26 @@ async def test_bad_certificates(
     ended = await shake_hands(door, certificate(), minimum_version=version, maximum_version=version)
     assert alert in ended
     assert log_of(caplog) == [f"TLS handshake failed: the client's certificate is refused: {reason}"]
+    assert not door.came_in
+
+
+@asks_for_certificates
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\x0c\x03app", b"\x14\x03\xe9pp"),
+        (b"\x0c\x03app", b"\x13\x03\xff\xfep"),
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+    ],
+    ids=["Latin-1", "not printable", "an unknown version"],
+)
+async def test_certificates_that_cannot_be_read(
+    door: Door, before: bytes, after: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OpenSSL takes them, who looks for no names in them."""
+    await shake_hands(door, rewritten(before, after))
+    (line,) = log_of(caplog)
+    assert line.startswith("TLS handshake failed: the client's certificate is refused: it cannot be read: ")
     assert not door.came_in
 
 

@@ -26,6 +26,10 @@ struct check {
 static jmp_buf check_failed;
 static char check_fault[256];
 
+/* Of the bodies that programs send in TLS: a record has 16,384 octets at most.
+ */
+#define TLS_SIZES {0, 1, 16384, 100000, 1000000}
+
 /* Fails the check that is being run unless the condition is met. */
 #define require(condition) require_at(condition, #condition, __FILE__, __LINE__)
 

@@ -11,6 +11,9 @@ import { connect } from "node:net";
 
 export const AMQP_URL =
   process.env.AMQP_URL ?? "amqp://guest:guest@127.0.0.1:5672/%2F";
+export const AMQPS_URL = process.env.AMQPS_URL;
+/** Of the bodies that programs send in TLS: a record has 16,384 octets at most. */
+export const TLS_SIZES = [0, 1, 16_384, 100_000, 1_000_000];
 const PREFIX = process.env.INTEROP_PREFIX ?? "interop";
 const EVENT_DEADLINE_MS = 20_000;
 const CHECK_DEADLINE_MS = 60_000;

@@ -17,6 +17,12 @@ import traceback
 URL = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
 PREFIX = os.environ.get("INTEROP_PREFIX", "interop")
 
+AMQPS_URL = os.environ.get("AMQPS_URL")
+AUTHORITY = os.environ.get("INTEROP_AUTHORITY")
+CERTIFICATE = os.environ.get("INTEROP_CERTIFICATE")
+TLS_SIZES = (0, 1, 16_384, 100_000, 1_000_000)
+"""Of the bodies that programs send in TLS: a record has 16,384 octets at most."""
+
 _checks = []
 
 

@@ -326,6 +326,35 @@ def alternative_other_name(stage: Stage) -> None:
     come_in(stage, stage.secured.issue(subject_of(stage), alternatives(stage)), user)
 
 
+OCTETS = "octet"
+"""With a dot and a run's number, these are 16 octets."""
+
+
+@scenario(
+    listening=Listening(login_from="subject_alternative_name", san_type="ip"),
+    each=["as its octets", "as its text"],
+    differs={
+        case: Differs("RabbitMQ takes the octets for the name", [theirs], [ours])
+        for case, theirs, ours in (
+            ("as its octets", "connection.tune", "connection.close"),
+            ("as its text", "connection.close", "connection.tune"),
+        )
+    },
+)
+def alternative_ip_address(stage: Stage, case: str) -> None:
+    """The address is the name, but in which form?"""
+    if case == "as its octets":
+        address = ipaddress.ip_address(stage.admin.add_user(OCTETS).encode())
+    else:
+        address = ipaddress.ip_address("2001:db8::7")
+        stage.admin.perform("add_user", name=str(address), password="secret", tags=())
+    connection = greeted(stage, stage.secured.issue(subject_of(stage), [x509.IPAddress(address)]))
+    connection.recording = False
+    start_ok(connection, "EXTERNAL", b"", TOLD)
+    (reply,) = connection.wait("connection.tune")
+    stage.note(reply.method if reply else "nothing")
+
+
 # --- what is told
 
 TLS_FACTS = ("ssl", "ssl_protocol", "ssl_key_exchange", "ssl_cipher", "ssl_hash")

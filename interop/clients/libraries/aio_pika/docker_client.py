@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 BROKER = urlsplit(os.environ["AMQP_URL"])
+TLS_PORT = int(os.environ.get("AMQPS_PORT", "5671"))
 
 
 class DockerNotAvailableError(Exception):
@@ -32,7 +33,7 @@ class DockerClient:
         self._host = docker_host_info.container_host
 
     def run(self, image, ports, environment=None):
-        return ContainerInfo(image, {"5672/tcp": BROKER.port, "5671/tcp": 5671}, self._host)
+        return ContainerInfo(image, {"5672/tcp": BROKER.port, "5671/tcp": TLS_PORT}, self._host)
 
     def kill(self, container_id):
         pass

@@ -12,6 +12,7 @@ LIBRARY = Library(
         Program("errors", ("python", "errors.py")),
         Program("robust", ("python", "robust.py")),
         Program("patterns", ("python", "patterns.py")),
+        Program("TLS", ("python", "tls.py"), tls=True),
     ),
     suites=(
         Suite(
@@ -39,6 +40,15 @@ LIBRARY = Library(
                 ),
             },
         ),
+        Suite(
+            name="own tests, TLS",
+            source=Sdist("aio-pika==10.2.1"),
+            command=("python", "-m", "pytest", "tests/test_amqps.py", "--junit-xml=junit.xml"),
+            environment={"AMQP_URL": "{url}", "AMQPS_PORT": "{tls_port}"},
+            overlay={"docker_client.py": "tests/docker_client.py"},
+            slow=True,
+            tls=True,
+        ),
     ),
-    remarks=("Its own tests are run without those that need TLS or start and stop brokers in containers.",),
+    remarks=("Its own tests are run without those that start and stop brokers in containers.",),
 )

@@ -14,4 +14,5 @@ def amqp_direct_url():
 
 @pytest.fixture(scope="session")
 def rabbitmq_container(amqp_direct_url):
-    return SimpleNamespace(ports={"5672/tcp": amqp_direct_url.port, "5671/tcp": 5671})
+    tls_port = int(os.environ.get("AMQPS_PORT", "5671"))
+    return SimpleNamespace(ports={"5672/tcp": amqp_direct_url.port, "5671/tcp": tls_port})

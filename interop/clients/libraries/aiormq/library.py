@@ -2,6 +2,17 @@
 
 from interop.clients.library import Library, Program, Sdist, Suite
 
+FLAKY = {
+    "*::test_confirm_multiple[[]*": "allows 200 ms for ten confirms, which is not enough on a busy machine",
+    "*::test_closing_waiter_cancellation[[]*-connection-True]": (
+        "a race in aiormq: the broker's close-ok can hide the error that the connection is closed with"
+    ),
+    "*::test_connection_close_during_publish_drain[[]*": (
+        "a race in aiormq: closing can end a publish with a bare `Exception` instead of its reason"
+    ),
+}
+IN_TLS = "amqps or test_ssl_context or test_ssl_verification"
+
 LIBRARY = Library(
     name="aiormq",
     language="Python",
@@ -17,21 +28,27 @@ LIBRARY = Library(
             source=Sdist("aiormq==7.2.4"),
             command=(
                 *("python", "-m", "pytest", "tests", "--junit-xml=junit.xml"),
-                *("-k", "not amqps and not test_ssl_context and not test_ssl_verification"),
+                *("-k", f"not ({IN_TLS})"),
             ),
             environment={"AMQP_URL": "{url}"},
             overlay={"broker_fixtures.py": "conftest.py"},
             slow=True,
-            flaky={
-                "*::test_confirm_multiple[[]*": "allows 200 ms for ten confirms, which is not enough on a busy machine",
-                "*::test_closing_waiter_cancellation[[]*-connection-True]": (
-                    "a race in aiormq: the broker's close-ok can hide the error that the connection is closed with"
-                ),
-                "*::test_connection_close_during_publish_drain[[]*": (
-                    "a race in aiormq: closing can end a publish with a bare `Exception` instead of its reason"
-                ),
-            },
+            flaky=FLAKY,
+        ),
+        Suite(
+            name="own tests, TLS",
+            source=Sdist("aiormq==7.2.4"),
+            prepare=(
+                ("cp", "{authority}", "tests/certs/ca.pem"),
+                ("cp", "{certificate}", "tests/certs/client.pem"),
+                ("cp", "{certificate}", "tests/certs/client.key"),
+            ),
+            command=("python", "-m", "pytest", "tests", "--junit-xml=junit.xml", "-k", IN_TLS),
+            environment={"AMQP_URL": "{url}", "AMQPS_PORT": "{tls_port}"},
+            overlay={"broker_fixtures.py": "conftest.py"},
+            slow=True,
+            tls=True,
+            flaky=FLAKY,
         ),
     ),
-    remarks=("Its own tests are run without those that need TLS.",),
 )

@@ -16,8 +16,8 @@ LIBRARY = Library(
     language="Go",
     about="RabbitMQ's own client for Go",
     apt=("golang-github-rabbitmq-amqp091-go-dev", "golang-go"),
-    build=((*GO, "build", "-o", "program", "."),),
-    programs=(Program("program", ("./program",)),),
+    build=((*GO, "build", "-o", "program", "."), (*GO, "build", "-tags", "tls", "-o", "tls", ".")),
+    programs=(Program("program", ("./program",)), Program("TLS", ("./tls",), tls=True)),
     suites=(
         Suite(
             source=Installed(SOURCES),

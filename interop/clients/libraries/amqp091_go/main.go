@@ -1,3 +1,5 @@
+//go:build !tls
+
 // github.com/rabbitmq/amqp091-go.
 package main
 

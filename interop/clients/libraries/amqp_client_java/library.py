@@ -9,6 +9,9 @@ LIBRARY = Library(
     language="Java",
     about="RabbitMQ's own client for Java, with automatic recovery",
     apt=("librabbitmq-client-java", "default-jdk-headless", "libslf4j-java"),
-    build=(("javac", "-Xlint:all", "-cp", JARS, "-sourcepath", ".", "Program.java"),),
-    programs=(Program("program", ("java", "-cp", f".:{JARS}", "Program")),),
+    build=(("javac", "-Xlint:all", "-cp", JARS, "-sourcepath", ".", "Program.java", "Tls.java"),),
+    programs=(
+        Program("program", ("java", "-cp", f".:{JARS}", "Program")),
+        Program("TLS", ("java", "-cp", f".:{JARS}", "Tls"), tls=True),
+    ),
 )

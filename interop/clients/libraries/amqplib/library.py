@@ -7,8 +7,9 @@ LIBRARY = Library(
     language="Node",
     about="the client for Node that most others build upon",
     npm=("amqplib@2.3.1",),
-    programs=tuple(
-        Program(name, ("node", f"{name}.mjs")) for name in ("promises", "publishing", "failures", "callbacks")
+    programs=(
+        *(Program(name, ("node", f"{name}.mjs")) for name in ("promises", "publishing", "failures", "callbacks")),
+        Program("TLS", ("node", "tls.mjs"), tls=True),
     ),
     suites=(
         Suite(

@@ -4,6 +4,8 @@ from interop.clients.library import Account, Checkout, Library, Program, Suite
 
 ANOTHER_USER = "a second user, guest, which nobody can make without the management API"
 
+ACCOUNT = Account("bunny_gem", "bunny_password", "bunny_testbed")
+
 LIBRARY = Library(
     name="Bunny",
     language="Ruby",
@@ -25,7 +27,7 @@ LIBRARY = Library(
             overlay={"bundler.rb": "settings/bundler.rb"},
             environment={"CI": "true"},
             default_port=True,
-            account=Account("bunny_gem", "bunny_password", "bunny_testbed"),
+            account=ACCOUNT,
             slow=True,
             lacks={
                 "*connection_spec::* initialized via connection URI handles amqp:// URIs w/o path part": ANOTHER_USER,
@@ -36,6 +38,24 @@ LIBRARY = Library(
             reasons={
                 "*read_only_consumer_spec::*": "comes as a third user, who may only read; the runner makes one user"
             },
+        ),
+        Suite(
+            name="own tests, TLS",
+            source=Checkout("https://github.com/ruby-amqp/bunny", "2.19.0"),
+            prepare=(
+                ("cp", "{authority}", "spec/tls/ca_certificate.pem"),
+                ("cp", "{certificate}", "spec/tls/client_certificate.pem"),
+                ("cp", "{certificate}", "spec/tls/client_key.pem"),
+            ),
+            command=(
+                *("rspec", "-I", "settings", "--format", "RspecJunitFormatter", "--out", "junit.xml"),
+                "spec/higher_level_api/integration/tls_connection_spec.rb",
+            ),
+            overlay={"bundler.rb": "settings/bundler.rb"},
+            default_port=True,
+            account=ACCOUNT,
+            slow=True,
+            tls=True,
         ),
     ),
 )

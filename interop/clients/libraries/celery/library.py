@@ -34,9 +34,12 @@ LIBRARY = Library(
         "pydantic==2.14.3",
     ),
     apt=("redis-tools",),
-    programs=tuple(
-        Program(name, ("python", f"{name}.py"), timeout_s=300)
-        for name in ("calls", "canvas", "delivery", "routing", "pools", "control", "quorum", "recovery")
+    programs=(
+        *(
+            Program(name, ("python", f"{name}.py"), timeout_s=300)
+            for name in ("calls", "canvas", "delivery", "routing", "pools", "control", "quorum", "recovery")
+        ),
+        Program("TLS", ("python", "tls.py"), tls=True),
     ),
     suites=(
         Suite(

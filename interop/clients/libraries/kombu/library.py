@@ -11,6 +11,7 @@ LIBRARY = Library(
         Program("messaging", ("python", "messaging.py")),
         Program("patterns", ("python", "patterns.py")),
         Program("recovery", ("python", "recovery.py")),
+        Program("TLS", ("python", "tls.py"), tls=True),
     ),
     suites=(
         Suite(

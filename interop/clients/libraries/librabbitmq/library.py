@@ -10,6 +10,6 @@ LIBRARY = Library(
     language="C",
     about="the client for C, under many other tools",
     apt=("librabbitmq-dev", "gcc", "libc6-dev"),
-    build=tuple((*CC, name, f"{name}.c", "-lrabbitmq") for name in NAMES),
-    programs=tuple(Program(name, (f"./{name}",)) for name in NAMES),
+    build=tuple((*CC, name, f"{name}.c", "-lrabbitmq") for name in (*NAMES, "tls")),
+    programs=(*(Program(name, (f"./{name}",)) for name in NAMES), Program("TLS", ("./tls",), tls=True)),
 )

@@ -24,6 +24,7 @@ LIBRARY = Library(
         Program("GeventConnection", ("python", "gevent_adapter.py")),
         Program("TwistedProtocolConnection", ("python", "twisted_adapter.py")),
         Program("TwistedProtocolConnection, errors", ("python", "twisted_errors.py")),
+        Program("TLS", ("python", "tls.py"), tls=True),
     ),
     suites=(
         Suite(
@@ -37,9 +38,23 @@ LIBRARY = Library(
                 ),
             },
         ),
+        Suite(
+            name="own tests, TLS",
+            source=Checkout("https://github.com/pika/pika", "1.4.4"),
+            prepare=(
+                ("cp", "{authority}", "testdata/certs/ca_certificate.pem"),
+                ("cp", "{certificate}", "testdata/certs/client_certificate.pem"),
+                ("cp", "{certificate}", "testdata/certs/client_key.pem"),
+            ),
+            command=("python", "-m", "pytest", "-q", "--junit-xml=junit.xml", "--use-tls", TESTS[0]),
+            default_port=True,
+            slow=True,
+            tls=True,
+        ),
     ),
     remarks=(
-        "of pika's acceptance tests those that need no broker are left out, and those for TLS and kqueue are skipped",
+        "of pika's acceptance tests those that need no broker are left out, and those for kqueue are skipped",
+        "of pika's acceptance tests those for BlockingConnection and Twisted have no way to use TLS",
         "TwistedProtocolConnection does not tell why the broker closed a connection; programs can't check it there",
     ),
 )
