@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from amqpy.config import Config as Config
     from amqpy.config_values import ConfigError as ConfigError
     from amqpy.config_values import TcpAddress as TcpAddress
+    from amqpy.config_values import TlsAddress as TlsAddress
     from amqpy.config_values import UnixAddress as UnixAddress
     from amqpy.core.users import Authenticator as Authenticator
     from amqpy.core.users import Credentials as Credentials
@@ -31,6 +32,7 @@ _HOMES = {
     "RunningBroker": "amqpy.app",
     "StoreError": "amqpy.store.store",
     "TcpAddress": "amqpy.config_values",
+    "TlsAddress": "amqpy.config_values",
     "UnixAddress": "amqpy.config_values",
     "run_in_thread": "amqpy.in_thread",
     "serve": "amqpy.app",

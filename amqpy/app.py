@@ -11,7 +11,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +21,10 @@ from urllib.parse import quote
 
 import trio
 
+from amqpy import exposure
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress, UnixAddress
+from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
@@ -34,12 +35,12 @@ from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.questions import InLine
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
-from amqpy.server.session import SessionFactory
 from amqpy.store.store import Store
 from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.auth.backends import Backends
+    from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
 # RabbitMQ's words: tools that wait for a broker to be up look for them in its log.
@@ -62,10 +63,12 @@ class RunningBroker:
     """All connections; its `administer` calls operations of an administrator. Not for other threads."""
     users: Users
     ask_to_stop: Callable[[], None]
+    tls: "TlsHandshakes | None" = None
+    """Its `certificates` can be read anew. None if no address is for TLS."""
 
     @property
     def port(self) -> int:
-        """Of the first TCP address. Raises LookupError if there is none."""
+        """Of the first TCP address, of those without TLS if there are any. Raises LookupError if there is none."""
         return self._tcp_address.port
 
     @property
@@ -74,17 +77,18 @@ class RunningBroker:
         LookupError if there is none: for unix sockets, there is no form of a URL that all clients know."""
         host, port = self._tcp_address
         address, config = TcpAddress(ANY_HOST.get(host, host), port), self.config
+        scheme = "amqps" if isinstance(self._tcp_address, TlsAddress) else "amqp"
         user, password, vhost = (
             quote(each, "") for each in (config.default_user, config.default_pass, config.default_vhost)
         )
-        return f"amqp://{user}:{password}@{address}/{vhost}"
+        return f"{scheme}://{user}:{password}@{address}/{vhost}"
 
     @property
     def _tcp_address(self) -> TcpAddress:
-        for address in self.addresses:
-            if isinstance(address, TcpAddress):
-                return address
-        raise LookupError("the broker listens on no TCP address")
+        found = [address for address in self.addresses if isinstance(address, TcpAddress)]
+        if not found:
+            raise LookupError("the broker listens on no TCP address")
+        return min(found, key=lambda address: isinstance(address, TlsAddress))
 
     def stop(self) -> None:
         """Begins its orderly end, and does not wait for it. May be called by any thread, and more than once."""
@@ -114,6 +118,7 @@ async def serve(
     store = None if config.data_dir is None else store_of(config, config.data_dir)
     is_clean = False
     try:
+        tls = make_tls(config, log)
         broker, users = make_broker(config, store, log)
         backends = None if authenticator else make_backends(config, users, log)
         reactor = Reactor(broker, log=log)
@@ -123,10 +128,14 @@ async def serve(
         try:
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
-            await _serve_until(stop, listeners, reactor, users, make_session, backends, collects_garbage, task_status)
+            accept = partial(listener.serve, listeners, reactor, make_session, tls)
+            addresses = tuple(each.address for each in listeners)
+            ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls)
+            await _serve_until(stop, running, accept, backends, collects_garbage, task_status)
         finally:
             for each in listeners:
-                each.socket.close()
+                each.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure
@@ -141,16 +150,14 @@ async def serve(
 
 async def _serve_until(
     stop: trio.Event,
-    listeners: list[trio.SocketListener],
-    reactor: Reactor,
-    users: Users,
-    make_session: SessionFactory,
+    running: RunningBroker,
+    accept: Callable[[], Awaitable[None]],
     backends: "Backends | None",
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
 ) -> None:
-    broker, log, token = reactor.broker, reactor.log, trio.lowlevel.current_trio_token()
-    data_dir = broker.config.data_dir
+    reactor, data_dir = running.reactor, running.config.data_dir
+    broker, log = reactor.broker, reactor.log
     async with trio.open_nursery() as connections:
         await connections.start(reactor.run)
         if backends is not None:
@@ -159,24 +166,38 @@ async def _serve_until(
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(listener.serve, listeners, reactor, make_session)
+            accepting.start_soon(accept)
+            if running.tls is not None:
+                accepting.start_soon(running.tls.certificates.watch)
             if data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
             else:
                 count = broker.message_count()
                 log.info("what is durable is kept in %s; %d messages are there", data_dir, count)
             log.info("messages are scanned in %s", LANGUAGE)
-            addresses = tuple(map(listener.address_of, listeners))
-            for address in addresses:
+            for address in running.addresses:
                 log.info("listening on %s", address)
+            for note in exposure.notes(broker.config, running.addresses):
+                log.log(note.level, "%s", note.text)
             log.info(STARTED)
-            ask_to_stop = partial(token.run_sync_soon, stop.set)
-            task_status.started(RunningBroker(broker.config, addresses, reactor, users, ask_to_stop))
+            task_status.started(running)
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
         await reactor.drain(SHUTDOWN)
         connections.cancel_scope.cancel()
+
+
+def make_tls(config: Config, log: logging.Logger) -> "TlsHandshakes | None":
+    """TLS for the addresses that ask for it; None if none does. Raises OSError."""
+    if not any(isinstance(each, TlsAddress) for each in config.addresses):
+        return None
+    try:
+        from amqpy.server.certificates import Certificates, utc_now
+        from amqpy.server.tls import TlsHandshakes
+    except ModuleNotFoundError as error:
+        raise OSError(f"TLS needs the package {error.name}: pip install 'amqpy-broker[tls]'") from None
+    return TlsHandshakes(Certificates(config, log, utc_now), config.tls_handshake_timeout_ms / 1000, log)
 
 
 def store_of(config: Config, directory: str) -> Store:

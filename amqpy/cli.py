@@ -5,16 +5,19 @@ something the machine refused (a taken port, a directory that cannot be written)
 """
 
 import gc
+import json
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from amqpy import exposure, log
 from amqpy.config import SETTINGS
-from amqpy.config_sources import PREFIX, load, option_name, unknown_variables
+from amqpy.config_sources import PREFIX, Settings, option_name, read
 from amqpy.config_values import ConfigError, setting_info
 from amqpy.version import __version__
 
@@ -55,12 +58,38 @@ def setting_options(command: Command) -> Command:
 
 config_option = click.option(
     "--config",
-    "config_file",
+    "config_files",
     metavar="FILE",
     envvar=f"{PREFIX}CONFIG",
     type=click.Path(path_type=Path),
-    help="Read settings from a TOML file.",
+    multiple=True,
+    help="Read settings from a TOML file, a rabbitmq.conf or a directory of such. More than once: the last one wins.",
 )
+
+
+def serve_options(command: Command) -> Command:
+    """Adds the options that say what a broker is like."""
+    memory = click.option("--memory", is_flag=True, help="Keep everything in memory, whatever weaker places say.")
+    return setting_options(memory(config_option(command)))
+
+
+def settings_of(memory: bool, config_files: Sequence[Path], options: Mapping[str, object]) -> Settings:
+    """The settings of all sources, with these options of the command."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if memory and "data_dir" in given:
+        raise click.UsageError("--memory and --data-dir exclude each other")
+    if "listen" in given and given.keys() & {"host", "port"}:
+        raise click.UsageError("--listen replaces --host and --port: give one or the other")
+    if memory:
+        given["data_dir"] = None
+    return read_settings(given, config_files)
+
+
+def read_settings(given: Mapping[str, object], config_files: Sequence[Path]) -> Settings:
+    try:
+        return read(given, os.environ, config_files)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def tell_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
@@ -86,39 +115,77 @@ def cli() -> None:
 
 
 @cli.command()
-@setting_options
-@click.option("--memory", is_flag=True, help="Keep everything in memory, whatever weaker places say.")
-@config_option
-def serve(*, memory: bool, config_file: Path | None, **options: object) -> int:
+@serve_options
+def serve(*, memory: bool, config_files: Sequence[Path], **options: object) -> int:
     """Run the broker until SIGINT or SIGTERM.
 
-    Every setting can also be given as a variable (AMQPY_PORT, …) or as a key of the TOML file; an option wins
-    over a variable, a variable over the file.
+    Every setting can also be given as a variable (AMQPY_PORT, …) or as a key of a file; an option wins over a
+    variable, a variable over a file.
     """
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if memory and "data_dir" in given:
-        raise click.UsageError("--memory and --data-dir exclude each other")
-    if "listen" in given and given.keys() & {"host", "port"}:
-        raise click.UsageError("--listen replaces --host and --port: give one or the other")
-    if memory:
-        given["data_dir"] = None
-    try:
-        config = load(given, os.environ, config_file)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
-
+    settings = settings_of(memory, config_files, options)
     gc.disable()  # what is loaded now stays, and need not be searched again and again
     try:
-        from amqpy import log, process  # after the settings are known to be good, and not for --help
+        from amqpy import process  # after the settings are known to be good, and not for --help
     finally:
         gc.enable()
 
-    logger = log.configure(config.log_level)
-    for variable in unknown_variables(os.environ):
-        logger.warning("%s is not a setting and has no effect", variable)
+    logger = log.configure(settings.config.log_level, settings.config.log_format)
+    for note in settings.notes:
+        logger.log(note.level, "%s", note.text)
     with refusals():
-        process.run(config, logger)
+        process.run(settings.config, logger)
     return 0
+
+
+# --- the settings
+
+
+@cli.group()
+def config() -> None:
+    """Look at the settings that `amqpy serve` would have, given the same files, variables and options."""
+
+
+@config.command("check")
+@serve_options
+def check_config(*, memory: bool, config_files: Sequence[Path], **options: object) -> None:
+    """Tell if the settings are good, and what is to be said about them."""
+    settings = settings_of(memory, config_files, options)
+    for note in (*settings.notes, *exposure.notes(settings.config, settings.config.addresses)):
+        click.echo(f"{logging.getLevelName(note.level).lower()}: {log.printable(note.text)}")
+    click.echo(f"the settings are good; {len(settings.sources)} are not left at their defaults")
+
+
+@config.command("show")
+@click.option("--all", "everything", is_flag=True, help="Show those that are left at their defaults, too.")
+@serve_options
+def show_config(*, everything: bool, memory: bool, config_files: Sequence[Path], **options: object) -> None:
+    """Show which settings are set, to what, and where."""
+    settings = settings_of(memory, config_files, options)
+    rows = [
+        (name, shown(name, getattr(settings.config, name)), settings.sources.get(name, "the default"))
+        for name in SETTINGS
+        if everything or name in settings.sources
+    ]
+    echo_table([("setting", "value", "source"), *rows])
+
+
+def shown(name: str, value: object) -> str:
+    """A value as TOML has it, or nothing if it is not set; none of a secret."""
+    if setting_info(SETTINGS[name]).secret:
+        return "(hidden)"
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def echo_table(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> None:
+    """Prints a table, whose columns are aligned to the left, or to the right if they have numbers."""
+    printable = [[log.printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*printable, strict=True)]
+    for row in printable:
+        cells = [
+            cell.rjust(width) if at in numbers else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells).rstrip())
 
 
 # --- the store
@@ -134,11 +201,8 @@ def store_options(command: Command) -> Command:
     return click.option("--data-dir", metavar="DIR", help="The directory of the store.")(config_option(command))
 
 
-def store_directory(data_dir: str | None, config_file: Path | None) -> Path:
-    try:
-        config = load({} if data_dir is None else {"data_dir": data_dir}, os.environ, config_file)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+def store_directory(data_dir: str | None, config_files: Sequence[Path]) -> Path:
+    config = read_settings({} if data_dir is None else {"data_dir": data_dir}, config_files).config
     if config.data_dir is None:
         raise click.UsageError("which store? give --data-dir")
     # SQLite reads this once: where it puts its temporary files, which may be as large as the store.
@@ -159,22 +223,19 @@ def refusals() -> Iterator[None]:
 
 @store.command()
 @store_options
-def check(*, data_dir: str | None, config_file: Path | None) -> int:
+def check(*, data_dir: str | None, config_files: Sequence[Path]) -> int:
     """Read the whole store and tell what is in it, and what is wrong with it.
 
     A broker may be running meanwhile.
     """
-    directory = store_directory(data_dir, config_file)
-    from amqpy.log import printable
+    directory = store_directory(data_dir, config_files)
     from amqpy.store import maintenance
 
     with refusals():
         report = maintenance.check(directory)
-    rows = [("vhost", "queue", "messages", "bytes")]
-    rows += [(printable(row.vhost), printable(row.queue), str(row.messages), str(row.size)) for row in report.queues]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for vhost, queue, messages, size in rows if len(rows) > 1 else []:
-        click.echo(f"{vhost:{widths[0]}}  {queue:{widths[1]}}  {messages:>{widths[2]}}  {size:>{widths[3]}}")
+    rows = [(row.vhost, row.queue, str(row.messages), str(row.size)) for row in report.queues]
+    if rows:
+        echo_table([("vhost", "queue", "messages", "bytes"), *rows], numbers=(2, 3))
     for problem in report.problems:
         click.echo(f"amqpy: {problem}", err=True)
     click.echo(f"{len(report.queues)} durable queues, {len(report.problems)} problems")
@@ -183,12 +244,12 @@ def check(*, data_dir: str | None, config_file: Path | None) -> int:
 
 @store.command()
 @store_options
-def compact(*, data_dir: str | None, config_file: Path | None) -> None:
+def compact(*, data_dir: str | None, config_files: Sequence[Path]) -> None:
     """Write the store anew, as small as it can be.
 
     No broker may be running. For a while it takes the space of the new store, too.
     """
-    directory = store_directory(data_dir, config_file)
+    directory = store_directory(data_dir, config_files)
     from amqpy.store import maintenance
 
     with refusals():
@@ -199,12 +260,12 @@ def compact(*, data_dir: str | None, config_file: Path | None) -> None:
 @store.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @store_options
-def backup(*, file: Path, data_dir: str | None, config_file: Path | None) -> None:
+def backup(*, file: Path, data_dir: str | None, config_files: Sequence[Path]) -> None:
     """Copy the store, as it is at this moment, to FILE, which must not be there yet.
 
     A broker may be running meanwhile. To use the copy, put it as amqpy.db into an empty data directory.
     """
-    directory = store_directory(data_dir, config_file)
+    directory = store_directory(data_dir, config_files)
     from amqpy.store import maintenance
 
     with refusals():

@@ -10,17 +10,30 @@ Sources are read in the order of their precedence: defaults, file, environment, 
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
+from amqpy import rabbitmq_forms as forms
 from amqpy.config_auth import AuthSettings
-from amqpy.config_values import UINT16_MAX, SettingInfo, TcpAddress, UnixAddress, check, parse_address, setting
+from amqpy.config_limits import LimitSettings
+from amqpy.config_tls import TlsSettings
+from amqpy.config_values import (
+    INT32_MAX,
+    UINT16_MAX,
+    SettingInfo,
+    TcpAddress,
+    UnixAddress,
+    check,
+    parse_address,
+    parse_pattern,
+    setting,
+)
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
 from amqpy.sizes import parse_limit, parse_watermark
 
 SHORTSTR_BYTES_MAX = 255
-INT32_MAX = 2_147_483_647
+PATTERN = ("a regular expression", parse_pattern)
 
 
-@dataclass(slots=True, frozen=True)
-class Config(AuthSettings):
+@dataclass(frozen=True)
+class Config(TlsSettings, AuthSettings, LimitSettings):
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
     host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
@@ -38,8 +51,10 @@ class Config(AuthSettings):
         (),
         SettingInfo(
             "Addresses to listen on instead of `host` and `port`.",
-            form=("HOST:PORT, [IPV6]:PORT or unix:PATH", parse_address),
+            form=("HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH", parse_address),
             option="ADDRESS",
+            rabbitmq_keys=("listeners.tcp", "listeners.tcp.*", "listeners.ssl", "listeners.ssl.*"),
+            rabbitmq_form=forms.LISTENERS,
         ),
     )
     data_dir: str | None = setting(
@@ -61,6 +76,17 @@ class Config(AuthSettings):
             "The least level that is logged.",
             choices=("debug", "info", "warning", "error"),
             option="LEVEL",
+            rabbitmq_keys=("log.console.level", "log.default.level", "log.connection.level", "log.file.level"),
+            rabbitmq_form=forms.LEVEL,
+        ),
+    )
+    log_format: str = setting(
+        "text",
+        SettingInfo(
+            "The form of a line of the log.",
+            choices=("text", "json"),
+            rabbitmq_keys=("log.console.formatter",),
+            rabbitmq_form=forms.LOG_FORMAT,
         ),
     )
     strict: bool = setting(
@@ -75,11 +101,18 @@ class Config(AuthSettings):
             low=1,
             high=SHORTSTR_BYTES_MAX,
             rabbitmq_variable="RABBITMQ_DEFAULT_USER",
+            rabbitmq_keys=("default_user",),
         ),
     )
     default_pass: str = setting(
         "guest",
-        SettingInfo("The default user's password.", secret=True, rabbitmq_variable="RABBITMQ_DEFAULT_PASS"),
+        SettingInfo(
+            "The default user's password.",
+            secret=True,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PASS",
+            rabbitmq_keys=("default_pass",),
+            rabbitmq_form=forms.PASSWORD,
+        ),
     )
     default_vhost: str = setting(
         "/",
@@ -88,6 +121,43 @@ class Config(AuthSettings):
             low=1,
             high=SHORTSTR_BYTES_MAX,
             rabbitmq_variable="RABBITMQ_DEFAULT_VHOST",
+            rabbitmq_keys=("default_vhost",),
+        ),
+    )
+    default_user_tags: tuple[str, ...] = setting(
+        ("administrator",),
+        SettingInfo(
+            "The default user's tags.",
+            rabbitmq_variable="RABBITMQ_DEFAULT_USER_TAGS",
+            rabbitmq_keys=("default_user_tags.*",),
+            rabbitmq_form=forms.NAMES,
+        ),
+    )
+    default_permissions_configure: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may declare and delete in the default virtual host.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_CONFIGURE",
+            rabbitmq_keys=("default_permissions.configure",),
+        ),
+    )
+    default_permissions_write: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may publish to there.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_WRITE",
+            rabbitmq_keys=("default_permissions.write",),
+        ),
+    )
+    default_permissions_read: str = setting(
+        ".*",
+        SettingInfo(
+            "What the default user may consume from there.",
+            form=PATTERN,
+            rabbitmq_variable="RABBITMQ_DEFAULT_PERMISSIONS_READ",
+            rabbitmq_keys=("default_permissions.read",),
         ),
     )
     default_queue_type: str = setting(
@@ -95,33 +165,64 @@ class Config(AuthSettings):
         SettingInfo(
             "The type of queues that are declared without one, in virtual hosts that have no default of their own.",
             choices=("classic", "quorum", "stream"),
+            rabbitmq_keys=("default_queue_type",),
+            rabbitmq_form=forms.QUEUE_TYPE,
         ),
     )
     loopback_users: tuple[str, ...] = setting(
-        ("guest",), SettingInfo("Users that may connect from a loopback address only.")
+        ("guest",),
+        SettingInfo(
+            "Users that may connect from a loopback address only.",
+            rabbitmq_keys=("loopback_users", "loopback_users.*"),
+            rabbitmq_form=forms.NAMES,
+        ),
     )
     auth_mechanisms: tuple[str, ...] = setting(
         (),
         SettingInfo(
             "The SASL mechanisms offered, in this order; by default the profile's.",
-            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "RABBIT-CR-DEMO"),
+            choices=("PLAIN", "AMQPLAIN", "ANONYMOUS", "EXTERNAL", "RABBIT-CR-DEMO"),
+            rabbitmq_keys=("auth_mechanisms.*",),
         ),
     )
 
     frame_max: int = setting(
-        131_072, SettingInfo("The largest frame, proposed to the client.", low=4096, high=INT32_MAX)
+        131_072,
+        SettingInfo(
+            "The largest frame, proposed to the client.",
+            low=4096,
+            high=INT32_MAX,
+            rabbitmq_keys=("frame_max",),
+            rabbitmq_form=forms.BYTESIZE,
+        ),
     )
     channel_max: int = setting(
         2047,
-        SettingInfo("Channels a connection may open, proposed to the client; 0 is no limit.", low=0, high=UINT16_MAX),
+        SettingInfo(
+            "Channels a connection may open, proposed to the client; 0 is no limit.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("channel_max",),
+        ),
     )
     heartbeat: int = setting(
         60,
-        SettingInfo("Seconds between heartbeats, proposed to the client; 0 is none.", low=0, high=UINT16_MAX),
+        SettingInfo(
+            "Seconds between heartbeats, proposed to the client; 0 is none.",
+            low=0,
+            high=UINT16_MAX,
+            rabbitmq_keys=("heartbeat",),
+        ),
     )
     handshake_timeout_ms: int = setting(
         10_000,
-        SettingInfo("How long a peer may take from TCP accept to an open connection.", low=1, high=INT32_MAX),
+        SettingInfo(
+            "How long a peer may take from TCP accept to an open connection.",
+            low=1,
+            high=INT32_MAX,
+            rabbitmq_keys=("handshake_timeout",),
+            rabbitmq_form=forms.MILLISECONDS,
+        ),
     )
     close_timeout_ms: int = setting(
         30_000,
@@ -134,6 +235,8 @@ class Config(AuthSettings):
             form=("a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`", parse_watermark),
             option="LIMIT",
             rabbitmq_variable="RABBITMQ_VM_MEMORY_HIGH_WATERMARK",
+            rabbitmq_keys=("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
+            rabbitmq_form=forms.LIMIT,
         ),
     )
     disk_free_limit: str = setting(
@@ -142,10 +245,18 @@ class Config(AuthSettings):
             "How much space must be free where the data directory is, or publishers are blocked.",
             form=("a size (`50MB`), a multiple of the memory (`1.5`) or `none`", parse_limit),
             option="LIMIT",
+            rabbitmq_keys=("disk_free_limit.absolute", "disk_free_limit.relative"),
+            rabbitmq_form=forms.LIMIT,
         ),
     )
     max_message_size: int | None = setting(
-        None, SettingInfo("The largest message body; by default the profile's.", low=0, high=536_870_912)
+        None,
+        SettingInfo(
+            "The largest message body; by default the profile's.",
+            low=0,
+            high=536_870_912,
+            rabbitmq_keys=("max_message_size",),
+        ),
     )
 
     consumer_timeout_ms: int | None = setting(
@@ -154,11 +265,18 @@ class Config(AuthSettings):
             "How long a consumer may take to acknowledge a delivery before its channel is closed; no limit by default.",
             low=1,
             high=INT32_MAX,
+            rabbitmq_keys=("consumer_timeout",),
+            rabbitmq_form=forms.MILLISECONDS_OR_NONE,
         ),
     )
     product: str = setting(
         "RabbitMQ",
-        SettingInfo("The product reported to clients: libraries switch features by it.", low=1),
+        SettingInfo(
+            "The product reported to clients: libraries switch features by it.",
+            low=1,
+            rabbitmq_variable="RABBITMQ_PRODUCT_NAME",
+            rabbitmq_keys=("product.name",),
+        ),
     )
     profile: str = setting(
         "rabbitmq-3.13",
@@ -168,27 +286,40 @@ class Config(AuthSettings):
     )
     deprecated_features_permit_transient_nonexcl_queues: bool | None = setting(
         None,
-        SettingInfo("Permits queues that are neither durable nor exclusive; by default as the profile does."),
+        SettingInfo(
+            "Permits queues that are neither durable nor exclusive; by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.transient_nonexcl_queues",),
+        ),
     )
     deprecated_features_permit_queue_master_locator: bool | None = setting(
         None,
-        SettingInfo("Permits the argument `x-queue-master-locator` of queues; by default as the profile does."),
+        SettingInfo(
+            "Permits the argument `x-queue-master-locator` of queues; by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.queue_master_locator",),
+        ),
     )
     deprecated_features_permit_global_qos: bool | None = setting(
         None,
         SettingInfo(
-            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does."
+            "Permits a prefetch for a whole channel (`basic.qos` with `global`); by default as the profile does.",
+            rabbitmq_keys=("deprecated_features.permit.global_qos",),
         ),
     )
     version: str | None = setting(
         None,
         SettingInfo(
             "The version reported to clients: kombu, Spring and NServiceBus switch features by it. "
-            "By default the profile's."
+            "By default the profile's.",
+            rabbitmq_variable="RABBITMQ_PRODUCT_VERSION",
+            rabbitmq_keys=("product.version",),
         ),
     )
     cluster_name: str | None = setting(
-        None, SettingInfo("The cluster name reported to clients; by default `rabbit@` and the host's name.")
+        None,
+        SettingInfo(
+            "The cluster name reported to clients; by default `rabbit@` and the host's name.",
+            rabbitmq_keys=("cluster_name",),
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -200,6 +331,11 @@ class Config(AuthSettings):
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
         """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
+
+    @property
+    def default_permissions(self) -> tuple[str, str, str]:
+        """The patterns for `configure`, `write` and `read`."""
+        return self.default_permissions_configure, self.default_permissions_write, self.default_permissions_read
 
     @property
     def switches(self) -> Profile:
@@ -225,9 +361,11 @@ class Config(AuthSettings):
 
 
 def _in_order() -> "list[Field[Any]]":
-    """The settings as they are documented: those of back ends last, although a dataclass has inherited ones first."""
-    inherited = {each.name for each in fields(AuthSettings)}
-    return sorted(fields(Config), key=lambda setting: setting.name in inherited)
+    """The settings as they are documented: those of a subject behind those of the broker, although a dataclass has
+    inherited ones first."""
+    subjects = (TlsSettings, AuthSettings, LimitSettings)
+    inherited = {each.name: place for place, subject in enumerate(subjects, 1) for each in fields(subject)}
+    return sorted(fields(Config), key=lambda setting: inherited.get(setting.name, 0))
 
 
 SETTINGS: dict[str, "Field[Any]"] = {each.name: each for each in _in_order()}

@@ -77,7 +77,7 @@ KEY_ADDRESS = ("an address of HTTPS, or of HTTP on this machine", parse_key_addr
 WEB_ADDRESS = ("an address of HTTP", parse_web_address)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)  # without slots, or they could not be joined
 class AuthSettings:
     """The part of `Config` about authentication and authorization by back ends."""
 

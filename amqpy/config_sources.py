@@ -1,14 +1,23 @@
-"""The sources of settings: a TOML file, the environment, the command line; the later one takes precedence.
+"""The sources of settings, each of which takes precedence over those before it: RabbitMQ's `rabbitmq.conf`, TOML
+files, the environment, the command line.
+
+What RabbitMQ understands and amqpy does not is refused, or named once in the log (rabbitmq_keys.py).
 
 Source: RabbitMQ's `rabbitmq.conf` and environment variables for the names.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amqpy import config_files, rabbitmq_keys, rabbitmq_variables
 from amqpy.config import SETTINGS, Config
-from amqpy.config_values import KINDS, ConfigError, SettingInfo, check, expectation, setting_info
+from amqpy.config_values import KINDS, ConfigError, Note, SettingInfo, check, expectation, setting_info, takes
+from amqpy.rabbitmq_conf import Entry
+from amqpy.rabbitmq_forms import Convert, boolean, in_order, single
+from amqpy.rabbitmq_variables import FILE_SUFFIX, Variable
 
 PREFIX = "AMQPY_"
 
@@ -17,25 +26,64 @@ class SourcedValue(NamedTuple):
     name: str
     value: object
     label: str
-    """Its name in its source: `--port`, `AMQPY_PORT`, `broker.toml: port`."""
+    """Its name in its source: `--port`, `AMQPY_PORT`, `broker.toml: port`, `rabbitmq.conf:7: heartbeat`."""
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of {self.label}>"  # without the value, which may be a password
+
+
+class Settings(NamedTuple):
+    """The settings of all sources together."""
+
+    config: Config
+    sources: Mapping[str, str]
+    """Labels of the sources, by the names of the settings that are not left at their defaults."""
+    notes: Sequence[Note]
 
 
 def load(
     options: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
 ) -> Config:
     """Loads the settings from all sources. Raises ConfigError."""
-    values: dict[str, Any] = {}
-    for place in (from_file(file), from_environment(environ or {}), from_options(options or {})):
-        given: dict[str, object] = {}
-        for name, value, label in place:
-            check(SETTINGS[name], value, label)
-            given[name] = value
-        if given.keys() & {"host", "port"}:
+    return read(options, environ, files).config
+
+
+def read(
+    options: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    files: Sequence[Path] = (),
+) -> Settings:
+    """Loads the settings from all sources, and remembers which is from where. Without `files`, those are read that
+    RabbitMQ's variables name. Raises ConfigError."""
+    environ = environ or {}
+    for refusal in rabbitmq_variables.refusals(environ):
+        raise ConfigError(refusal)
+    entries, tables = config_files.read(files or config_files.named_by(environ), environ)
+    values: dict[str, SourcedValue] = {}
+    for place in (
+        from_variables(rabbitmq_variables.WEAK_VARIABLES, environ),
+        from_conf(entries),
+        *(from_toml(path, table) for path, table in tables),
+        from_environment(environ),
+        from_options(options or {}),
+    ):
+        given: dict[str, SourcedValue] = {}
+        for each in place:
+            check(SETTINGS[each.name], each.value, each.label)
+            given.setdefault(each.name, each)
+        if any(replaces_listen(each) for each in given.values()):
             values.pop("listen", None)  # or a --port would be lost to a `listen` of lower precedence
         values |= given
-    return Config(**values)
+    fields: dict[str, Any] = {name: each.value for name, each in values.items()}
+    notes = [*notes_on_conf(entries), *notes_on_variables(environ)]
+    return Settings(Config(**fields), {name: each.label for name, each in values.items()}, notes)
+
+
+def replaces_listen(value: SourcedValue) -> bool:
+    """Tells if this is the one address. RabbitMQ's variables say only what holds without listeners in the file."""
+    return value.name in {"host", "port"} and not value.label.startswith(rabbitmq_variables.PREFIX)
 
 
 def from_options(options: Mapping[str, object]) -> Iterator[SourcedValue]:
@@ -44,12 +92,8 @@ def from_options(options: Mapping[str, object]) -> Iterator[SourcedValue]:
         yield SourcedValue(name, parsed(name, value, label) if isinstance(value, str) else value, label)
 
 
-def from_environment(environ: Mapping[str, str]) -> Iterator[SourcedValue]:
-    for name, setting in SETTINGS.items():
-        for variable in (PREFIX + name.upper(), setting_info(setting).rabbitmq_variable):
-            if variable is not None and variable in environ:
-                yield SourcedValue(name, parsed(name, environ[variable], variable), variable)
-                break
+def option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def parsed(name: str, text: str, label: str) -> object:
@@ -59,22 +103,74 @@ def parsed(name: str, text: str, label: str) -> object:
         raise ConfigError(f"{label} must be {expectation(SETTINGS[name])}") from None
 
 
-def from_file(path: Path | None) -> Iterator[SourcedValue]:
-    if path is None:
-        return
-    import tomllib  # most starts have no file
+def suggestion(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
 
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both
-        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+# --- the environment
+
+
+def from_environment(environ: Mapping[str, str]) -> Iterator[SourcedValue]:
+    """Yields the values of variables; of those for the same setting, the one that takes precedence is the first."""
+    for name, setting in SETTINGS.items():
+        for variable in (PREFIX + name.upper(), setting_info(setting).rabbitmq_variable):
+            if variable is not None and (found := text_of(variable, environ)) is not None:
+                label, text = found
+                yield SourcedValue(name, parsed(name, text, label), label)
+    yield from from_variables(rabbitmq_variables.VARIABLES, environ)
+
+
+def from_variables(variables: Iterable[Variable], environ: Mapping[str, str]) -> Iterator[SourcedValue]:
+    for variable in variables:
+        label, text = text_of(variable.name, environ) or ("", "")
+        if text:
+            try:
+                converted = variable.convert(text, environ)
+            except ValueError:
+                raise ConfigError(f"{label} must be {expectation(SETTINGS[variable.setting])}") from None
+            if converted is not None:
+                yield SourcedValue(variable.setting, parsed(variable.setting, converted, label), label)
+
+
+def text_of(variable: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variable's name and text; or the name of another one, which ends in `_FILE`, and the text of the file that it
+    names. Raises ConfigError."""
+    label = variable + FILE_SUFFIX
+    text, path = environ.get(variable), environ.get(label)
+    if path is None:
+        return None if text is None else (variable, text)
+    if text is not None:
+        raise ConfigError(f"{variable} and {label} exclude each other")
+    return label, config_files.text_of(Path(path), f"{label}: ").rstrip("\r\n")
+
+
+def notes_on_variables(environ: Mapping[str, str]) -> Iterator[Note]:
+    if names := rabbitmq_variables.without_meaning(environ):
+        yield Note(logging.INFO, f"without a meaning here: {', '.join(names)}")
+    for name in unknown_variables(environ):
+        yield Note(logging.WARNING, f"{name} is not a setting and has no effect")
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Unknown `AMQPY_*` variables: worth a warning, not an error, since Kubernetes makes some (`AMQPY_SERVICE_HOST`,
+    …) in every pod beside a service of that name."""
+    names = [PREFIX + name.upper() for name in SETTINGS]
+    known = {f"{PREFIX}CONFIG", f"{PREFIX}PURE", *names, *(name + FILE_SUFFIX for name in names)}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
+# --- a TOML file
+
+
+def from_toml(path: Path, table: Mapping[str, object]) -> Iterator[SourcedValue]:
     for told, value in entries_of(table):
         name = told.replace(".", "_")
         if name not in SETTINGS:
             raise ConfigError(f"{path}: unknown setting {told!r}{suggestion(name, SETTINGS)}")
-        yield SourcedValue(name, from_toml(value, setting_info(SETTINGS[name])), f"{path}: {told}")
+        yield SourcedValue(name, without_toml(value, setting_info(SETTINGS[name])), f"{path}: {told}")
 
 
 def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
@@ -86,7 +182,7 @@ def entries_of(table: Mapping[str, object], above: str = "") -> Iterator[tuple[s
             yield above + name, value
 
 
-def from_toml(value: object, it: SettingInfo) -> object:
+def without_toml(value: object, it: SettingInfo) -> object:
     """Converts a TOML value: a list to a tuple, and a number to text where the setting is a text with a form."""
     if isinstance(value, list):
         return tuple(value)
@@ -94,19 +190,83 @@ def from_toml(value: object, it: SettingInfo) -> object:
     return str(value) if is_number and it.form else value
 
 
-def option_name(name: str) -> str:
-    return "--" + name.replace("_", "-")
+# --- rabbitmq.conf
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
+def from_conf(entries: Iterable[Entry]) -> Iterator[SourcedValue]:
+    """Yields the values of settings that have keys of rabbitmq.conf. Raises ConfigError for keys that are refused."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        pattern = rabbitmq_keys.find(rabbitmq_keys.setting_keys(), entry.key)
+        if pattern is not None:
+            found.setdefault(rabbitmq_keys.setting_keys()[pattern], []).append(entry)
+        else:
+            check_entry(entry)
+    for name, mine in found.items():
+        mine.sort(key=by_number)
+        label = mine[0].label if len(mine) == 1 else f"{mine[0].label} and {len(mine) - 1} more"
+        value = converted(name, mine)
+        yield SourcedValue(name, without_ipv6(value) if name == "listen" and not has_ipv6() else value, label)
 
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+
+def check_entry(entry: Entry) -> None:
+    """Raises ConfigError for a key that is no setting's, and must not be ignored."""
+    pattern = rabbitmq_keys.find(rabbitmq_keys.REFUSED, entry.key)
+    if pattern is not None:
+        refusal = rabbitmq_keys.REFUSED[pattern]
+        if entry.value not in refusal.harmless:
+            raise ConfigError(f"{entry.label}: {refusal.reason}")
+    elif rabbitmq_keys.find(rabbitmq_keys.IGNORED, entry.key) is None:
+        close = suggestion(entry.name, rabbitmq_keys.known_keys())
+        raise ConfigError(f"{entry.where}: unknown key {entry.name!r}{close}")
 
 
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Unknown `AMQPY_*` variables: worth a warning, not an error, since Kubernetes makes some (`AMQPY_SERVICE_HOST`,
-    …) in every pod beside a service of that name."""
-    known = {PREFIX + name.upper() for name in SETTINGS} | {f"{PREFIX}CONFIG", f"{PREFIX}PURE"}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+def by_number(entry: Entry) -> list[tuple[int, str]]:
+    """Sorts keys so that `auth_mechanisms.10` is behind `auth_mechanisms.9`."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in entry.key]
+
+
+def converted(name: str, entries: Sequence[Entry]) -> object:
+    """The setting's value, made of the entries of its keys. Raises ConfigError with the entry that is wrong."""
+    noun, convert = setting_info(SETTINGS[name]).rabbitmq_form or (expectation(SETTINGS[name]), usual_form(name))
+
+    def is_good(some: Sequence[Entry]) -> bool:
+        try:
+            return takes(SETTINGS[name], convert(some))
+        except ValueError:
+            return False
+
+    if is_good(entries):
+        return convert(entries)
+    wrong = next((entry for entry in entries if not is_good([entry])), entries[-1])
+    raise ConfigError(f"{wrong.label} must be {noun}")
+
+
+def usual_form(name: str) -> Convert:
+    """Makes the function for entries whose form is that of the setting."""
+    kind = SETTINGS[name].type
+    if kind == tuple[str, ...]:
+        return in_order
+    return single(boolean if kind in {bool, bool | None} else KINDS[kind].parse)
+
+
+def without_ipv6(addresses: object) -> object:
+    """Of all interfaces (a port alone), those that a system has whose kernel was started without IPv6."""
+    assert isinstance(addresses, tuple)
+    return tuple(each for each in addresses if f"0.0.0.0:{each.removeprefix('[::]:')}" not in addresses)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def notes_on_conf(entries: Iterable[Entry]) -> Iterator[Note]:
+    for entry in entries:
+        if entry.is_cut:
+            yield Note(logging.WARNING, f"{entry.label} ends before a #; 'in quotes' that would be part of it")
+    if names := sorted(entry.name for entry in entries if not rabbitmq_keys.has_meaning(entry.key)):
+        yield Note(logging.INFO, f"without a meaning here: {', '.join(names)}")

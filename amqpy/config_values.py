@@ -1,20 +1,33 @@
-"""What a setting is, and the kinds of values that settings have: parsed from text, checked and described.
+"""Settings, and the kinds of values that they have: parsed from text, checked and described.
 
 `Config` (config.py) is the table of the settings. An error text has the name that a setting has in its source and
 never its value, which may be a password.
 """
 
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field
 from typing import Any, NamedTuple, TypeVar
+
+from amqpy.rabbitmq_conf import Entry
 
 T = TypeVar("T")
 
 UINT16_MAX = 65_535
+INT32_MAX = 2_147_483_647
+PATTERN_MAX = 4096
 
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the text is one line for the person who set it."""
+
+
+class Note(NamedTuple):
+    """Something about the settings, for the log, that is not wrong."""
+
+    level: int
+    text: str
 
 
 class TcpAddress(NamedTuple):
@@ -25,6 +38,15 @@ class TcpAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class TlsAddress(TcpAddress):
+    """An address for connections in TLS."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"amqps://{super().__str__()}"
+
+
 class UnixAddress(NamedTuple):
     path: str
 
@@ -32,21 +54,43 @@ class UnixAddress(NamedTuple):
         return f"unix:{self.path}"
 
 
+PORTS = {"amqp": 5672, "amqps": 5671}
+"""The port of an address that is a URL without one. `amqps` is AMQP in TLS."""
+
+
 def parse_address(text: str) -> TcpAddress | UnixAddress:
-    """Parses `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`. Raises ValueError."""
+    """Parses `HOST:PORT`, `[IPV6]:PORT`, `amqps://HOST[:PORT]`, `amqp://HOST[:PORT]` or `unix:PATH`. Raises
+    ValueError."""
     if text.startswith("unix:"):
         if path := text.removeprefix("unix:"):
             return UnixAddress(path)
         raise ValueError("a unix socket needs a path")
-    host, _, port_text = text.rpartition(":")
+    scheme, is_url, rest = text.rpartition("://")
+    if is_url and scheme not in PORTS:
+        raise ValueError("no such scheme")
+    if is_url and (":" not in rest or rest.endswith("]")):
+        rest += f":{PORTS[scheme]}"
+    host, _, port_text = rest.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     # An IPv6 address without brackets is refused: it cannot be told where it ends and the port begins.
-    if not host.strip("[]") or bracketed != (":" in host):
+    if not host.strip("[]") or bracketed != (":" in host) or set("/@") & set(host):
         raise ValueError("no host")
     port = parse_integer(port_text)
     if not 0 <= port <= UINT16_MAX:
         raise ValueError("no such port")
-    return TcpAddress(host.strip("[]"), port)
+    return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
+
+
+def parse_pattern(text: str) -> re.Pattern[str]:
+    """Compiles a regular expression, with the limits of the core's. Raises ValueError."""
+    if len(text) > PATTERN_MAX:
+        raise ValueError("too large")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            return re.compile(text)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,9 +107,13 @@ class SettingInfo:
     option: str | None = None
     """The command line option's metavar, for the few settings that have an option (`""`: a plain flag)."""
     rabbitmq_variable: str | None = None
-    """The variable of RabbitMQ's container image for the same setting."""
+    """The variable of RabbitMQ, or of its container image, for the same setting."""
+    rabbitmq_keys: tuple[str, ...] = ()
+    """The keys of rabbitmq.conf for the same setting; `*` is any name."""
+    rabbitmq_form: tuple[str, Callable[[Sequence[Entry]], object]] | None = None
+    """The values that these keys take, where they differ from those of the setting (rabbitmq_forms.py)."""
     secret: bool = False
-    """Kept out of repr, and so out of every log."""
+    """Kept out of repr, and so out of every log, and out of `amqpy config show`."""
 
 
 def setting(default: T, about: SettingInfo) -> T:
@@ -148,8 +196,13 @@ def expectation(setting: "Field[Any]") -> str:
 
 
 def check(setting: "Field[Any]", value: object, label: str) -> None:
-    if not (KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)):
+    """Raises ConfigError, with a label for the value, if the setting does not take it."""
+    if not takes(setting, value):
         raise ConfigError(f"{label} must be {expectation(setting)}")
+
+
+def takes(setting: "Field[Any]", value: object) -> bool:
+    return KINDS[setting.type].accepts(value) and fits(setting_info(setting), value)
 
 
 def fits(it: SettingInfo, value: object) -> bool:

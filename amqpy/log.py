@@ -1,4 +1,4 @@
-"""One line per event on stderr: time, level, connection, message.
+"""One line per event on stderr: time, level, connection, message; or a JSON object with these.
 
     2026-01-31T12:00:00.250Z [info] [127.0.0.1:50412 -> 127.0.0.1:5672] connection closed
 
@@ -7,6 +7,7 @@ adds it). Peers choose some of the text (names, reply texts, client properties),
 or steer a terminal is escaped here, at the one place every line passes.
 """
 
+import json
 import logging
 import sys
 import time
@@ -16,10 +17,10 @@ TRIO_ACCEPT = "trio.serve_listeners"
 """Trio's logger for a failed accept (no file descriptor is left, say): every tenth of a second until one succeeds."""
 
 
-def configure(level: str) -> logging.Logger:
-    """The broker's logger, writing to stderr from `level` on."""
+def configure(level: str, form: str = "text") -> logging.Logger:
+    """The broker's logger, writing to stderr from `level` on, as `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(JsonFormatter() if form == "json" else LineFormatter())
     for name in LOGGER, TRIO_ACCEPT:
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
@@ -38,6 +39,21 @@ class LineFormatter(logging.Formatter):
         # A traceback keeps its lines, indented: only a line that begins with a time begins an event.
         trace = self.formatException(record.exc_info).splitlines()
         return "\n    ".join([line, *map(printable, trace)])
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line, with RabbitMQ's names where it has one: `time`, `level`, `msg`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": timestamp(record),
+            "level": record.levelname.lower(),
+            "connection": str(getattr(record, "connection", "-")),
+            "msg": record.getMessage(),
+        }
+        if record.exc_info and record.name != TRIO_ACCEPT:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields)  # which escapes all that is not ASCII
 
 
 def timestamp(record: logging.LogRecord) -> str:

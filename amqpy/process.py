@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from amqpy.app import serve
+from amqpy.app import RunningBroker, serve
 from amqpy.store.store import StoreError
 
 if TYPE_CHECKING:
@@ -33,7 +33,16 @@ def run(config: "Config", log: "logging.Logger") -> None:
 
 async def _run_until_signal(config: "Config", log: "logging.Logger") -> None:
     with stop_signals() as stop:
-        await serve(config, log, stop, collects_garbage=True)
+        await serve(config, log, stop, collects_garbage=True, task_status=_Started())
+
+
+class _Started:
+    """A `trio.TaskStatus`: once the broker serves with TLS, SIGHUP has it read its certificates anew."""
+
+    def started(self, value: RunningBroker | None = None) -> None:
+        if value is not None and value.tls is not None and hasattr(signal, "SIGHUP"):
+            token, reload = trio.lowlevel.current_trio_token(), value.tls.certificates.reload
+            signal.signal(signal.SIGHUP, lambda number, frame: token.run_sync_soon(reload))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is installed
 
 # ruff: noqa: E402 (these need the path above)
+from amqpy import rabbitmq_keys, rabbitmq_variables
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
 from amqpy.amqp.handshake import CAPABILITIES
@@ -79,7 +80,7 @@ def settings() -> str:
     for name, setting in SETTINGS.items():
         told = setting_info(setting)
         others = [option_name(name)] if told.option is not None else []
-        others += [told.rabbitmq_variable] if told.rabbitmq_variable else []
+        others += rabbitmq_variables.names_of(name)
         rows.append(
             [
                 f"`{name}`",
@@ -87,9 +88,24 @@ def settings() -> str:
                 expectation(setting),
                 told.doc,
                 ", ".join(f"`{other}`" for other in others),
+                ", ".join(f"`{key}`" for key in told.rabbitmq_keys),
             ]
         )
-    return table(["Setting", "Default", "Takes", "Meaning", "Also"], rows)
+    return table(["Setting", "Default", "Takes", "Meaning", "Also", "In rabbitmq.conf"], rows)
+
+
+def refused_keys() -> str:
+    """The keys and variables of RabbitMQ that are refused, and why."""
+    rows: dict[rabbitmq_keys.Refusal, list[str]] = {}
+    for name, refusal in (rabbitmq_keys.REFUSED | rabbitmq_variables.REFUSED).items():
+        rows.setdefault(refusal, []).append(f"`{name}`")
+    return table(
+        ["Refused", "Unless it is", "Because"],
+        [
+            [", ".join(keys), " or ".join(f"`{value}`" for value in refusal.harmless), refusal.reason]
+            for refusal, keys in rows.items()
+        ],
+    )
 
 
 def in_toml(value: object) -> str:
@@ -296,6 +312,8 @@ def connection_states() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
+    "refused_keys": refused_keys,
+    "ignored_keys": lambda: names(key for key in rabbitmq_keys.IGNORED if key not in rabbitmq_keys.setting_keys()),
     "methods": methods,
     "exchange_types": lambda: names(EXCHANGE_TYPES),
     "mechanisms": lambda: names(MECHANISMS),

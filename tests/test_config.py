@@ -1,6 +1,6 @@
 """Where settings come from, which of them wins, and how a wrong one is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config
 from amqpy.config_sources import load, unknown_variables
-from amqpy.config_values import ConfigError, TcpAddress, UnixAddress, parse_address, setting_info
+from amqpy.config_values import ConfigError, TcpAddress, TlsAddress, UnixAddress, parse_address, setting_info
 
 # One text and its value for every kind of setting, none of them a default.
 OTHERS: dict[object, tuple[str, object]] = {
@@ -28,8 +28,14 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "sync": ("os", "os"),
     "default_queue_type": ("quorum", "quorum"),
     "profile": ("rabbitmq-4", "rabbitmq-4"),
-    "listen": ("127.0.0.1:1,[::1]:2", ("127.0.0.1:1", "[::1]:2")),
+    "listen": ("127.0.0.1:1,[::1]:2,amqps://host", ("127.0.0.1:1", "[::1]:2", "amqps://host")),
+    "tls_verify": ("verify_peer", "verify_peer"),
+    "tls_versions": ("tlsv1.3", ("tlsv1.3",)),
+    "ssl_cert_login_from": ("common_name", "common_name"),
+    "ssl_cert_login_san_type": ("email", "email"),
     "log_level": ("error", "error"),
+    "log_format": ("json", "json"),
+    "proxy_trusted": ("192.0.2.0/24,::1", ("192.0.2.0/24", "::1")),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
     "memory_high_watermark": ("40%", "40%"),
     "disk_free_limit": ("2GiB", "2GiB"),
@@ -59,10 +65,10 @@ def toml(directory: Path, text: str) -> Path:
 def refusal(
     options: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
 ) -> str:
     with pytest.raises(ConfigError) as refused:
-        load(options, environ, file)
+        load(options, environ, files)
     text = str(refused.value)
     assert "\n" not in text
     return text
@@ -82,17 +88,17 @@ def test_every_setting_can_be_a_variable(name: str) -> None:
 def test_every_setting_can_be_a_key_of_the_file(name: str, tmp_path: Path) -> None:
     value = other(name)[1]
     literal = {True: "true"}.get(value) or repr(list(value) if isinstance(value, tuple) else value)
-    assert load(file=toml(tmp_path, f"{name} = {literal}")) == replace(Config(), **{name: value})
+    assert load(files=[toml(tmp_path, f"{name} = {literal}")]) == replace(Config(), **{name: value})
 
 
 def test_names_with_dots_are_those_of_rabbitmq(tmp_path: Path) -> None:
     text = (
         "deprecated_features.permit.global_qos = true\n[deprecated_features.permit]\ntransient_nonexcl_queues = false"
     )
-    assert load(file=toml(tmp_path, text.partition("\n")[0])) == replace(
+    assert load(files=[toml(tmp_path, text.partition("\n")[0])]) == replace(
         Config(), deprecated_features_permit_global_qos=True
     )
-    assert load(file=toml(tmp_path, text.partition("\n")[2])) == replace(
+    assert load(files=[toml(tmp_path, text.partition("\n")[2])]) == replace(
         Config(), deprecated_features_permit_transient_nonexcl_queues=False
     )
 
@@ -107,12 +113,12 @@ def test_names_with_dots_are_those_of_rabbitmq(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_dots(text: str, complaint: str, tmp_path: Path) -> None:
-    assert complaint in refusal(file=toml(tmp_path, text))
+    assert complaint in refusal(files=[toml(tmp_path, text)])
 
 
 @pytest.mark.parametrize("literal", ["0.4", "1", "0", "'0.4'", "2000000000"])
 def test_a_limit_in_the_file_may_be_a_number(literal: str, tmp_path: Path) -> None:
-    config = load(file=toml(tmp_path, f"memory_high_watermark = {literal}"))
+    config = load(files=[toml(tmp_path, f"memory_high_watermark = {literal}")])
     assert config.memory_high_watermark == literal.strip("'")
 
 
@@ -120,13 +126,13 @@ def test_a_limit_in_the_file_may_be_a_number(literal: str, tmp_path: Path) -> No
 def test_what_is_no_limit_is_refused(literal: str, tmp_path: Path) -> None:
     file = toml(tmp_path, f"memory_high_watermark = {literal}")
     expected = "a share of the memory (`0.4`, `40%`), a size (`2GiB`) or `none`"
-    assert refusal(file=file) == f"{file}: memory_high_watermark must be {expected}"
+    assert refusal(files=[file]) == f"{file}: memory_high_watermark must be {expected}"
 
 
 def test_option_wins_over_variable_over_file_over_default(tmp_path: Path) -> None:
     file = toml(tmp_path, "heartbeat = 1\nchannel_max = 1\nport = 1")
     environ = {"AMQPY_CHANNEL_MAX": "2", "AMQPY_PORT": "2"}
-    config = load({"port": "3"}, environ, file)
+    config = load({"port": "3"}, environ, [file])
     assert (config.heartbeat, config.channel_max, config.port) == (1, 2, 3)
     assert config.frame_max == Config().frame_max
 
@@ -162,8 +168,8 @@ def test_our_own_variable_wins_over_rabbitmqs() -> None:
         ("AMQPY_FRAME_MAX", "4095", "an integer from 4096 to 2147483647"),
         ("AMQPY_STRICT", "maybe", "true or false"),
         ("AMQPY_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
-        ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT or unix:PATH"),
-        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN, ANONYMOUS, RABBIT-CR-DEMO"),
+        ("AMQPY_LISTEN", "5672", "a list of HOST:PORT, [IPV6]:PORT, amqps://HOST:PORT or unix:PATH"),
+        ("AMQPY_AUTH_MECHANISMS", "PLAIN,MAGIC", "one or more of PLAIN, AMQPLAIN, ANONYMOUS, EXTERNAL, RABBIT-CR-DEMO"),
         ("AMQPY_HOST", "", "a text, not empty"),
         ("RABBITMQ_DEFAULT_USER", "", "a text of 1 to 255 bytes"),
         ("RABBITMQ_DEFAULT_VHOST", "ü" * 128, "a text of 1 to 255 bytes"),
@@ -189,14 +195,14 @@ def test_a_wrong_variable_is_refused_by_its_own_name(variable: str, text: str, e
 )
 def test_a_wrong_type_in_the_file_is_refused_by_file_and_key(line: str, expected: str, tmp_path: Path) -> None:
     file = toml(tmp_path, line)
-    assert refusal(file=file) == f"{file}: {expected}"
+    assert refusal(files=[file]) == f"{file}: {expected}"
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) -> None:
     file = toml(tmp_path, "prot = 5672")
-    assert refusal(file=file) == f"{file}: unknown setting 'prot'; did you mean 'port'?"
+    assert refusal(files=[file]) == f"{file}: unknown setting 'prot'; did you mean 'port'?"
     file = toml(tmp_path, "zzzzzz = 1")
-    assert refusal(file=file) == f"{file}: unknown setting 'zzzzzz'"
+    assert refusal(files=[file]) == f"{file}: unknown setting 'zzzzzz'"
 
 
 def test_a_wrong_value_is_refused_even_where_a_stronger_place_wins() -> None:
@@ -204,20 +210,22 @@ def test_a_wrong_value_is_refused_even_where_a_stronger_place_wins() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert refusal(file=tmp_path / "none.toml").startswith(f"cannot read {tmp_path / 'none.toml'}: ")
-    assert refusal(file=tmp_path).startswith(f"cannot read {tmp_path}: ")
+    assert refusal(files=[tmp_path / "none.toml"]).startswith(f"cannot read {tmp_path / 'none.toml'}: ")
+    assert refusal(files=[tmp_path]) == f"no file in {tmp_path} ends in .conf"
+    (tmp_path / "large.conf").write_bytes(b"#" * 1_000_001)
+    assert refusal(files=[tmp_path]) == f"{tmp_path / 'large.conf'} has more than 1000000 bytes"
 
 
 def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     file = toml(tmp_path, "port: 5672")
-    assert refusal(file=file).startswith(f"{file} is not a TOML file: ")
+    assert refusal(files=[file]).startswith(f"{file} is not a TOML file: ")
     file.write_bytes(b'host = "\xff"')
-    assert refusal(file=file).startswith(f"{file} is not a TOML file: ")
+    assert refusal(files=[file]).startswith(f"{file} is not a TOML file: ")
 
 
 def test_a_port_replaces_the_listen_of_a_weaker_place_only(tmp_path: Path) -> None:
     file = toml(tmp_path, 'listen = ["unix:/run/amqp"]')
-    assert load({"port": "1"}, file=file).addresses == (TcpAddress("127.0.0.1", 1),)
+    assert load({"port": "1"}, files=[file]).addresses == (TcpAddress("127.0.0.1", 1),)
     assert load({"listen": ("unix:/a",)}, {"AMQPY_PORT": "1"}).addresses == (UnixAddress("/a"),)
     assert load(environ={"AMQPY_LISTEN": "unix:/a", "AMQPY_PORT": "1"}).addresses == (UnixAddress("/a"),)
 
@@ -230,7 +238,7 @@ def test_a_config_made_in_code_is_checked_too() -> None:
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
     assert "hunter2" not in repr(Config(default_pass="hunter2"))
     file = toml(tmp_path, 'default_pass = ["hunter2"]')
-    assert "hunter2" not in refusal(file=file)
+    assert "hunter2" not in refusal(files=[file])
 
 
 @pytest.mark.parametrize(
@@ -249,9 +257,32 @@ def test_an_address_is_read_and_written_alike(text: str, address: TcpAddress | U
 
 
 @pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("amqps://host", TlsAddress("host", 5671)),
+        ("amqps://[::1]", TlsAddress("::1", 5671)),
+        ("amqps://host:1", TlsAddress("host", 1)),
+        ("amqps://[::1]:1", TlsAddress("::1", 1)),
+        ("amqp://host", TcpAddress("host", 5672)),
+        ("amqp://[::1]:1", TcpAddress("::1", 1)),
+    ],
+)
+def test_an_address_may_be_a_url(text: str, address: TcpAddress) -> None:
+    assert (parse_address(text), type(parse_address(text))) == (address, type(address))
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
+        "amqps://",
+        "amqps://:5671",
+        "amqps://host:",
+        "amqps://::1",
+        "amqps://user@host/",
+        "http://host:80",
+        "://host:80",
         "5672",
         ":5672",
         "localhost",

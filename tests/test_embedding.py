@@ -21,6 +21,7 @@ import trio.lowlevel
 
 import amqpy
 from amqpy import Config, RunningBroker, TcpAddress, UnixAddress
+from amqpy.server.listener import Listener
 from amqpy.store.sqlite import SqliteStore
 
 DEADLINE_S = 30
@@ -253,10 +254,10 @@ async def test_a_start_that_is_cancelled_leaves_no_listener(monkeypatch: pytest.
     async def hang(*arguments: object, task_status: trio.TaskStatus[None]) -> None:
         await trio.sleep_forever()
 
-    async def open_listeners(config: Config) -> list[trio.SocketListener]:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        ports.append(listeners[0].socket.getsockname()[1])
-        return listeners
+    async def open_listeners(config: Config) -> list[Listener]:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        ports.append(listener.socket.getsockname()[1])
+        return [Listener(listener, tls=False)]
 
     monkeypatch.setattr("amqpy.app.monitor_resources", hang)
     monkeypatch.setattr("amqpy.app.listener.open_listeners", open_listeners)

@@ -1,12 +1,13 @@
 """The form of a log line, whatever a peer put into it."""
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
 
 import pytest
 
-from amqpy.log import TRIO_ACCEPT, LineFormatter, printable
+from amqpy.log import TRIO_ACCEPT, JsonFormatter, LineFormatter, printable
 
 
 def line(message: str, *arguments: object, extra: Mapping[str, object] | None = None) -> str:
@@ -56,3 +57,20 @@ def test_a_failed_accept_is_one_line() -> None:
     except OSError:
         record = logging.LogRecord(TRIO_ACCEPT, logging.ERROR, "file", 1, "retrying", None, sys.exc_info())
     assert LineFormatter().format(record).endswith("[error] [-] retrying")
+
+
+def test_json_has_the_same_on_one_line() -> None:
+    try:
+        raise ValueError("bad\nluck")
+    except ValueError:
+        record = logging.LogRecord("amqpy", logging.ERROR, "file", 1, "a %s\n\x1b", ("bug",), sys.exc_info())
+    record.connection = "ä -> b"
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert "\n" not in line
+    found = json.loads(line)
+    assert (found["level"], found["connection"], found["msg"]) == ("error", "ä -> b", "a bug\n\x1b")
+    assert found["time"].endswith("Z")
+    assert found["traceback"].endswith("ValueError: bad\nluck")
+    record.exc_info = None
+    assert "traceback" not in json.loads(JsonFormatter().format(record))

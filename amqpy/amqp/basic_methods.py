@@ -64,6 +64,9 @@ def basic_consume(channel: ChannelSession, method: Basic.Consume) -> None:
     tag = method.consumer_tag
     if tag in channel.consumers:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    consumer_max = channel.broker.config.consumer_max_per_channel
+    if consumer_max is not None and len(channel.consumers) >= consumer_max:
+        raise NotAllowed(f"reached maximum ({consumer_max}) of consumers per channel")
     if method.queue == REPLY_TO:
         _consume_replies(channel, method)
         return

@@ -26,7 +26,7 @@ from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Kind, Verb, Verdict
 from amqpy.core.principals import Principal, Question, Undecided
 from amqpy.core.statistics import Counts
-from amqpy.core.users import Authenticator, Credentials, Users
+from amqpy.core.users import Authenticator, Users
 from amqpy.errors import ChannelFault, ConnectionFault, ConnectionForced, InternalFault, LoginRefused, NotAllowed
 from amqpy.wire.frame_reader import FrameReader
 from amqpy.wire.methods import Channel, Connection, Method
@@ -54,6 +54,7 @@ class AmqpClient:
         now_ms: int,
         peer: Peer = NO_PEER,
         read_on: Callable[[], object] = lambda: None,
+        on_entry: Callable[[bool], object] = lambda has_entered: None,
         authenticator: Authenticator | None = None,
     ) -> None:
         self.broker = broker
@@ -63,10 +64,10 @@ class AmqpClient:
         self.next_at_ms: int | None = now_ms + config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
         self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config)
-        anonymous = Credentials(config.default_user, config.default_pass.encode())
-        context = sasl.LoginContext(peer, from_loopback, anonymous)
-        offered = sasl.offered(config, broker.profile)
+        context = sasl.LoginContext(peer, from_loopback, config)
+        offered = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
         self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)
+        self.on_entry = on_entry
         self.user: Principal | None = None
         self.impersonates = False
         self.made_name = ""
@@ -207,6 +208,8 @@ class AmqpClient:
         if state in {State.CLOSING, State.CLOSED}:
             return
         self.log.error("closing connection in state %s: %s", state.name.lower(), fault.reply_text)
+        if isinstance(fault, LoginRefused):
+            self.on_entry(False)
         self.leave(lambda: self._part(state, fault))
 
     def _part(self, state: State, fault: ConnectionFault) -> None:

@@ -17,6 +17,7 @@ from amqpy.amqp.client import AmqpClient
 from amqpy.amqp.connection_methods import TRANSITIONS
 from amqpy.amqp.state import InputState, State
 from amqpy.amqp.unexpected import is_frame, method_of, not_open, unexpected, unknown
+from amqpy.core.checks import check_node_channel_limit
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.principals import Undecided
@@ -240,6 +241,8 @@ class ConnectionSession(AmqpClient):
         assert self.user is not None
         assert self.vhost is not None
         self.user.check_channel()
+        broker = self.broker
+        check_node_channel_limit(broker.vhosts.values(), broker.config.channel_max_per_node, broker.node)
         channel = self.channels[number] = ChannelSession(self, number, self.vhost)
         channel.allow_fast_path()
         supports_cancel_notify = self.terms.client_can("consumer_cancel_notify")

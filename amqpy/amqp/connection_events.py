@@ -8,23 +8,30 @@ Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_K
 import ipaddress
 from typing import Final
 
-from amqpy.amqp.terms import Terms
+from amqpy.amqp.terms import CipherSuite, Peer, Terms, TlsFacts
 from amqpy.core.events.event_properties import ACTOR, erlang_rows
 from amqpy.core.events.events import EventProperties
 from amqpy.profile import Profile
 
-NO_TLS: Final = dict.fromkeys(
-    (
-        "peer_cert_subject",
-        "peer_cert_issuer",
-        "peer_cert_validity",
-        "ssl_protocol",
-        "ssl_key_exchange",
-        "ssl_cipher",
-        "ssl_hash",
-    ),
-    "",
-)
+
+def of_tls(peer: Peer) -> dict[str, str]:
+    """The facts about a connection's TLS, empty without it, or without a certificate of the client."""
+    tls = peer.tls or NO_TLS
+    suite, certificate = tls.suite, tls.certificate
+    return {
+        "peer_cert_subject": "" if certificate is None else certificate.subject,
+        "peer_cert_issuer": "" if certificate is None else certificate.issuer,
+        "peer_cert_validity": "" if certificate is None else certificate.validity,
+        "ssl_protocol": tls.protocol,
+        "ssl_key_exchange": suite.key_exchange,
+        "ssl_cipher": suite.cipher,
+        "ssl_hash": suite.hash,
+    }
+
+
+NO_TLS: Final = TlsFacts("", CipherSuite(), None)
+OF_TLS_AT_LOGIN: Final = ("ssl_protocol", "ssl_cipher", "peer_cert_issuer", "peer_cert_subject", "peer_cert_validity")
+"""The facts about TLS that events about logins have, if there are any."""
 
 
 def of_login(terms: Terms, user_name: str | None, error: str | None = None) -> EventProperties:
@@ -38,8 +45,11 @@ def of_login(terms: Terms, user_name: str | None, error: str | None = None) -> E
         "peer_port": peer.peer_port,
         "protocol": terms.version.number,
         "auth_mechanism": terms.mechanism_name,
-        "ssl": False,
+        "ssl": peer.tls is not None,
     }
+    if peer.tls is not None:
+        facts = of_tls(peer)
+        properties |= {name: facts[name] for name in OF_TLS_AT_LOGIN if facts[name]}
     if user_name is not None:
         properties["name"] = user_name
     if error is not None:
@@ -58,8 +68,8 @@ def of_connection(terms: Terms, user_name: str, vhost_name: str, node: str, prof
         "peer_port": peer.peer_port,
         "host": erlang_address(peer.host),
         "peer_host": erlang_address(peer.peer_host),
-        "ssl": False,
-        **NO_TLS,
+        "ssl": peer.tls is not None,
+        **of_tls(peer),
         **{name: "" for name in ("peer_cert_serial_number",) if name in profile.more_event_properties},
         "auth_mechanism": terms.mechanism_name,
         "protocol": terms.version.number,

@@ -112,6 +112,7 @@ def on_open(client: AmqpClient, method: Connection.Open) -> None:
     vhost.traffic.begin(client, client.traffic)
     client.send(Connection.OpenOk, "")
     client.state = State.RUNNING
+    client.on_entry(True)
     client.heartbeat = Heartbeat(terms.heartbeat_s)
     client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
     _note_expiry(client)

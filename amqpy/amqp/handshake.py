@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.checks import check_connection_limit, check_entry
+from amqpy.core.checks import check_connection_limit, check_entry, check_node_connection_limit
 from amqpy.core.principals import Principal
 from amqpy.core.vhost import Vhost
 from amqpy.errors import NotAllowed
@@ -125,6 +125,7 @@ def check_tuned(name: str, value: int, *, floor: int, ours: int) -> None:
 def enter(broker: Broker, user: Principal, name: str, peer_host: str) -> Vhost:
     """Finds a virtual host and checks that the user may connect to it. Raises NotAllowed, in RabbitMQ's order, or
     Undecided."""
+    check_node_connection_limit(broker.vhosts.values(), broker.config.connection_max)
     vhost = broker.vhosts.get(name)
     if vhost is None:
         raise NotAllowed(f"vhost {name} not found")

@@ -9,7 +9,7 @@ Source: `rabbit_reader:auth_phase`, `auth_fail`; `rabbit_access_control:check_us
 import logging
 
 from amqpy.amqp.connection_events import of_login
-from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
+from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism, ProvenName
 from amqpy.amqp.terms import Terms
 from amqpy.core.events.events import Events
 from amqpy.core.principals import Principal, Question
@@ -62,8 +62,12 @@ class Login:
         except SyntaxFault as fault:
             self._events.tell("user.authentication.failure", of_login, self._terms, None, fault.text)
             raise
+        except LoginFailed as failure:
+            raise self._refuse(failure) from None
         if isinstance(found, bytes):
             return found
+        if isinstance(found, ProvenName):
+            return self.conclude(found.user_name)
         if self._authenticator is not None:
             return Question(self._authenticator, found)
         try:
@@ -92,7 +96,7 @@ class Login:
 
     def _refuse(self, failure: LoginFailed) -> LoginRefused:
         reason = str(failure)
-        self._log.error("login failed: %s", reason)
+        self._log.error("%s login refused: %s", self._terms.mechanism_name, reason)
         self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, reason)
         mechanism = self._terms.mechanism_name
         text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."

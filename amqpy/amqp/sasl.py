@@ -3,14 +3,14 @@
 A mechanism is a class in `MECHANISMS`; it gets the client's responses one by one and returns a challenge or the
 credentials in them. Whether these are good is not for it to say.
 
-Source: `rabbit_auth_mechanism_plain`, `_amqplain`, `_cr_demo`, `_anonymous`.
+Source: `rabbit_auth_mechanism_plain`, `_amqplain`, `_cr_demo`, `_anonymous`, `_ssl`.
 """
 
 from typing import NamedTuple
 
 from amqpy.amqp.terms import Peer
 from amqpy.config import Config
-from amqpy.core.users import Credentials
+from amqpy.core.users import Credentials, LoginFailed
 from amqpy.errors import SyntaxFault
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, MalformedValue, decode_table
@@ -22,13 +22,19 @@ class LoginContext(NamedTuple):
     peer: Peer
     from_loopback: bool
     """True if the peer's address is one of this machine's own."""
-    anonymous: Credentials
-    """The credentials of a client that gives none."""
+    config: Config
 
 
-def offered(config: Config, profile: Profile) -> tuple[str, ...]:
-    """The names of the mechanisms that are offered, in order."""
-    return config.auth_mechanisms or profile.mechanisms
+class ProvenName(NamedTuple):
+    """The name of a user that needs no password: something else has proved it."""
+
+    user_name: str
+
+
+def offered(config: Config, profile: Profile, *, in_tls: bool) -> tuple[str, ...]:
+    """The names of the mechanisms that are offered, in order: EXTERNAL in TLS only."""
+    names = config.auth_mechanisms or profile.mechanisms
+    return names if in_tls else tuple(name for name in names if name != External.name)
 
 
 class Mechanism:
@@ -39,8 +45,9 @@ class Mechanism:
     def __init__(self, context: LoginContext) -> None:
         self._context = context
 
-    def respond(self, response: bytes) -> Credentials | bytes:
-        """Returns the credentials, or the next challenge. Raises SyntaxFault for a malformed response."""
+    def respond(self, response: bytes) -> Credentials | ProvenName | bytes:
+        """Returns the credentials, or the next challenge. Raises SyntaxFault for a malformed response, and LoginFailed
+        if there can be no credentials."""
         raise NotImplementedError
 
 
@@ -91,7 +98,25 @@ class Anonymous(Mechanism):
     name = "ANONYMOUS"
 
     def respond(self, response: bytes) -> Credentials:
-        return self._context.anonymous
+        config = self._context.config
+        return Credentials(config.default_user, config.default_pass.encode())
+
+
+class External(Mechanism):
+    """EXTERNAL: the client's certificate says who it is. The content of its response is ignored."""
+
+    name = "EXTERNAL"
+
+    def respond(self, response: bytes) -> ProvenName:
+        config, tls = self._context.config, self._context.peer.tls
+        if tls is None or tls.certificate is None:
+            raise LoginFailed("", "connection peer presented no TLS (x.509) certificate")
+        name = tls.certificate.login_name(
+            config.ssl_cert_login_from, config.ssl_cert_login_san_type, config.ssl_cert_login_san_index
+        )
+        if name is None:
+            raise LoginFailed("", "no name found")
+        return ProvenName(name)
 
 
 class CrDemo(Mechanism):
@@ -114,5 +139,5 @@ class CrDemo(Mechanism):
 
 
 MECHANISMS: dict[str, type[Mechanism]] = {
-    mechanism.name: mechanism for mechanism in (Plain, AmqPlain, Anonymous, CrDemo)
+    mechanism.name: mechanism for mechanism in (Plain, AmqPlain, Anonymous, External, CrDemo)
 }

@@ -8,8 +8,42 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from amqpy.amqp.handshake import AMQP_0_9_1, Version, connection_name
 
 if TYPE_CHECKING:
+    from amqpy.amqp.peer_certificate import PeerCertificate
     from amqpy.config import Config
     from amqpy.wire.values import Table
+
+
+class CipherSuite(NamedTuple):
+    """A cipher suite by its parts, under Erlang's names."""
+
+    key_exchange: str = ""
+    cipher: str = ""
+    hash: str = ""
+
+
+def suite_of(name: str) -> CipherSuite:
+    """The parts of a cipher suite that OpenSSL calls by this name: `TLS_AES_256_GCM_SHA384`,
+    `ECDHE-RSA-AES128-GCM-SHA256`, `AES256-SHA`."""
+    key_exchange, rest = "any", name.removeprefix("TLS_").replace("_", "-")
+    if not name.startswith("TLS_"):
+        exchange, sign, rest = name.rpartition("-AES") if "-AES" in name else name.rpartition("-CHACHA")
+        rest = sign.lstrip("-") + rest
+        key_exchange = exchange.lower().replace("-", "_") or "rsa"
+    cipher, _, mac = rest.rpartition("-") if "POLY1305" not in rest else ("CHACHA20-POLY1305", "", "")
+    cipher = cipher.lower().replace("-", "_").replace("aes128", "aes_128").replace("aes256", "aes_256")
+    if "gcm" in cipher or "ccm" in cipher or not mac:
+        return CipherSuite(key_exchange, cipher, "aead")
+    return CipherSuite(key_exchange, f"{cipher}_cbc", mac.lower())
+
+
+class TlsFacts(NamedTuple):
+    """The facts about the TLS of a connection, known after its handshake."""
+
+    protocol: str
+    """`tlsv1.3`"""
+    suite: CipherSuite
+    certificate: "PeerCertificate | None"
+    """The client's, if it was asked for one and has one; then it is good."""
 
 
 class Peer(NamedTuple):
@@ -21,6 +55,8 @@ class Peer(NamedTuple):
     peer_port: int = 0
     host: str = ""
     port: int = 0
+    tls: TlsFacts | None = None
+    """None without TLS."""
 
 
 NO_PEER: Final = Peer()

@@ -23,9 +23,6 @@ STATES: Final[dict[State, str]] = {
     State.CLOSED: "closed",
 }
 
-NO_TLS: Final = dict.fromkeys(connection_events.NO_TLS)
-"""The parts of TLS: null in the API, where events have empty texts."""
-
 
 def connection(connection: ConnectionSession) -> View:
     terms, peer = connection.terms, connection.terms.peer
@@ -42,8 +39,9 @@ def connection(connection: ConnectionSession) -> View:
         "port": peer.port,
         "peer_host": peer.peer_host,
         "peer_port": peer.peer_port,
-        "ssl": False,
-        **NO_TLS,
+        "ssl": peer.tls is not None,
+        # What is not there is null in the API, where events have an empty text.
+        **{name: fact or None for name, fact in connection_events.of_tls(peer).items()},
         "auth_mechanism": terms.mechanism_name,
         "user": connection.user_name,
         "user_who_performed_action": connection.user_name,

@@ -4,6 +4,8 @@ Source: `rabbit_channel:check_*`, `rabbit_access_control`, `rabbit_amqqueue:with
 `rabbit_vhost_limit`.
 """
 
+from collections.abc import Iterable
+
 from amqpy.core.administration.limits import MAX_CONNECTIONS, MAX_QUEUES, reached
 from amqpy.core.exchanges import Exchange
 from amqpy.core.names import exchange_text, queue_text
@@ -112,6 +114,24 @@ def check_queue_limit(vhost: Vhost, name: str) -> None:
     if reached(limits, MAX_QUEUES, len(vhost.queues)):
         raise PreconditionFailed(
             f"cannot declare queue '{name}': queue limit in vhost '{vhost.name}' ({limits[MAX_QUEUES]}) is reached"
+        )
+
+
+def check_node_connection_limit(vhosts: Iterable[Vhost], limit: int | None) -> None:
+    """Raises NotAllowed if as many connections are open as allowed.
+
+    RabbitMQ counts those that have not logged in, too; here nobody who cannot log in takes the place of another.
+    """
+    if limit is not None and sum(len(vhost.clients) for vhost in vhosts) >= limit:
+        raise NotAllowed(f"connection refused: node connection limit ({limit}) is reached")
+
+
+def check_node_channel_limit(vhosts: Iterable[Vhost], limit: int | None, node: str) -> None:
+    """Raises NotAllowed if all connections together have as many channels as allowed."""
+    # Counted only if there is a limit, so that no counter has to be maintained.
+    if limit is not None and sum(client.channel_count for vhost in vhosts for client in vhost.clients) >= limit:
+        raise NotAllowed(
+            f"number of channels opened on node '{node}' has reached the maximum allowed limit of ({limit})"
         )
 
 

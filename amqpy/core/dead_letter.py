@@ -32,7 +32,7 @@ from amqpy.wire.values import (
     encode_table,
     entries_of,
     join_table,
-    replace_entry,
+    replace_entries,
     split_table,
     text,
 )
@@ -98,7 +98,8 @@ def _letter_of(
     headers = header_entries(properties)
     expiration = properties.pop("expiration", None)
     exchange, key = map(text, split_address(message.address))
-    copies = keys_in(_field(headers, b"CC")) if headers else []
+    first = dict(reversed(headers))
+    copies = keys_in(decode_table(first[b"CC"])["CC"]) if b"CC" in first else []
     death = _Death(
         reason,
         queue.name,
@@ -107,7 +108,7 @@ def _letter_of(
         _keys_of(key, message.more_keys, copies) if profile.keeps_cc else (key, *copies),
         None if expiration is None else text(expiration[1:]),
     )
-    history = _entry(headers, b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
+    history = first.get(b"x-death") if message.is_dead_letter or profile.trusts_x_death else None
     if history is None:
         noted = _first_noted(death, profile.notes_last_death, profile.plain_deaths)
     else:
@@ -116,8 +117,7 @@ def _letter_of(
     if new_key is not None:
         key = new_key
     if headers:
-        for name, entry in noted.entries:
-            replace_entry(headers, name, entry)
+        replace_entries(headers, noted.entries)
         if new_key is not None and not profile.keeps_cc:
             drop_entry(headers, b"CC")
         properties["headers"] = headers_property(join_table(headers))
@@ -241,7 +241,7 @@ def _grouped(deaths: list[bytes], *, turned: bool) -> list[bytes]:
     for members in groups.values():
         first = members[0]
         if not _read(first).is_counted:
-            _, count = _count(len(members))
+            [(_, count)] = _count(len(members))
             first = count + first
         grouped.append(first)
     return grouped[::-1] if turned else grouped
@@ -257,15 +257,14 @@ def _counted(deaths: list[bytes], death: _Death, *, is_plain: bool) -> list[byte
         count = decode_table(known).get("count")
         number = count.value if count is not None and count.kind in INTEGER_KINDS else 0
         entries = split_table(known)
-        replace_entry(entries, *_count(number + 1))
+        replace_entries(entries, _count(number + 1))
     others = [each for each in deaths if _read(each).place != place]
     latest = b"".join([entry for _, entry in entries]) if is_plain else join_table(entries)
     return [latest, *others]
 
 
-def _count(number: int) -> tuple[bytes, bytes]:
-    [entry] = entries_of({"count": Field("long", _as_long(number))})
-    return entry
+def _count(number: int) -> Entries:
+    return entries_of({"count": Field("long", _as_long(number))})
 
 
 def _is_cycle(queue_name: str, deaths: list[bytes]) -> bool:
@@ -277,15 +276,6 @@ def _is_cycle(queue_name: str, deaths: list[bytes]) -> bool:
         if told.queue == queue_name:
             return True
     return False
-
-
-def _field(headers: Entries, name: bytes) -> Field | None:
-    entry = _entry(headers, name)
-    return None if entry is None else decode_table(entry)[text(name)]
-
-
-def _entry(headers: Entries, name: bytes) -> bytes | None:
-    return next((entry for each, entry in headers if each == name), None)
 
 
 def _as_long(number: int) -> int:

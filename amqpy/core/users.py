@@ -16,7 +16,7 @@ from amqpy.core.durability.encoding import as_json
 from amqpy.core.durability.records import Record, UserRecord
 from amqpy.core.durability.recovery import is_new
 from amqpy.core.events import event_properties
-from amqpy.core.permissions import EVERYTHING, Permission
+from amqpy.core.permissions import Permission
 from amqpy.core.principals import Principal, Question
 from amqpy.errors import AdministrationError, NotAllowed
 
@@ -137,8 +137,8 @@ class Users:
         self.loopback_only = frozenset(config.loopback_users)
         self._restore(recorded)
         if is_new(recorded):
-            self.add_user(config.default_user, config.default_pass, tags=[ADMINISTRATOR])
-            self.set_permissions(config.default_user, config.default_vhost, *EVERYTHING)
+            self.add_user(config.default_user, config.default_pass, tags=config.default_user_tags)
+            self.set_permissions(config.default_user, config.default_vhost, *config.default_permissions)
 
     def _restore(self, recorded: Iterable[Record]) -> None:
         """Restores users from records, without events and checks."""

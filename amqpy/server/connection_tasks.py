@@ -177,7 +177,8 @@ class ConnectionTasks:
         except trio.BrokenResourceError:
             self._break()
         state = self.session.input_state
-        return state is InputState.READ or (state is InputState.STORING and not self._reactor.is_store_behind)
+        may_speak = state is InputState.READ or (state is InputState.STORING and not self._reactor.is_store_behind)
+        return may_speak and self._transport.descriptor is not None
 
     def _hear(self, data: bytes) -> None:
         self._reactor.turn(self, data)
@@ -249,10 +250,14 @@ class ConnectionTasks:
         self.session.paused = True
         ahead, is_gone = bytearray(), False
         with flusher.catching_up():
-            while len(ahead) < HELD_MAX and not is_gone:
-                data = await self._transport.receive_some(HELD_MAX - len(ahead))
-                is_gone = not data
-                ahead += data
+            try:
+                while len(ahead) < HELD_MAX and not is_gone:
+                    data = await self._transport.receive_some(HELD_MAX - len(ahead))
+                    is_gone = not data
+                    ahead += data
+            except trio.BrokenResourceError:
+                # What came before is heard all the same.
+                self._broken = is_gone = True
             if not is_gone:
                 await trio.sleep_forever()
         self.session.paused = False

@@ -4,73 +4,100 @@ Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a list
 """
 
 import contextlib
-import ipaddress
 import os
 import socket
 import stat
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from amqpy.amqp.terms import Peer
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress, UnixAddress
+from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.server.admission import Visit
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory
-from amqpy.server.transport import SocketTransport
+from amqpy.server.transport import SocketTransport, Transport
+
+if TYPE_CHECKING:
+    from amqpy.server.tls import TlsHandshakes
 
 BACKLOG = 1024
 
 
-async def open_listeners(config: Config) -> list[trio.SocketListener]:
+class Listener(NamedTuple):
+    """A socket that listens, and what its connections begin with."""
+
+    accepting: trio.SocketListener
+    tls: bool
+
+    @property
+    def address(self) -> TcpAddress | UnixAddress:
+        """The address it listens on, as the kernel knows it: with a real port."""
+        address = self.accepting.socket.getsockname()
+        if isinstance(address, str):
+            return UnixAddress(address)
+        return (TlsAddress if self.tls else TcpAddress)(*address[:2])
+
+    def close(self) -> None:
+        self.accepting.socket.close()
+
+
+async def open_listeners(config: Config) -> list[Listener]:
     """Listens on every address, or on none. Raises OSError with a line for the operator."""
-    listeners: list[trio.SocketListener] = []
+    listeners: list[Listener] = []
     try:
         for address in config.addresses:
-            listeners += await _open(address)
+            listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await _open(address)]
     except OSError:
         for listener in listeners:
-            await listener.aclose()
+            listener.close()
         raise
     return listeners
 
 
-async def serve(listeners: list[trio.SocketListener], reactor: Reactor, make_session: SessionFactory) -> None:
+async def serve(
+    listeners: list[Listener], reactor: Reactor, make_session: SessionFactory, handshakes: "TlsHandshakes | None" = None
+) -> None:
     """Accepts connections until cancelled; each is a session of its own, and lives on in the reactor's nursery.
 
     `serve_listeners` goes on when the process runs out of file descriptors for a while.
     """
     async with contextlib.AsyncExitStack() as stack:
         for listener in listeners:
-            address = listener.socket.getsockname()
-            if isinstance(address, str):
-                stack.callback(_remove_socket, Path(address))
-        handler = partial(serve_socket, reactor, make_session)
-        await trio.serve_listeners(handler, listeners, handler_nursery=reactor.nursery)
+            if isinstance(listener.address, UnixAddress):
+                stack.callback(_remove_socket, Path(listener.address.path))
+        accepting = await stack.enter_async_context(trio.open_nursery())
+        for listener in listeners:
+            handler = partial(serve_socket, reactor, make_session, handshakes if listener.tls else None)
+            accepting.start_soon(
+                partial(trio.serve_listeners, handler, [listener.accepting], handler_nursery=reactor.nursery)
+            )
 
 
-async def serve_socket(reactor: Reactor, make_session: SessionFactory, stream: trio.SocketStream) -> None:
-    """A connection that was accepted."""
+async def serve_socket(
+    reactor: Reactor, make_session: SessionFactory, handshakes: "TlsHandshakes | None", stream: trio.SocketStream
+) -> None:
+    """A connection that was accepted: in TLS with `handshakes`."""
+    entrance = reactor.entrance
+    visit = Visit(entrance.admission)
     try:
-        peer, host = stream.socket.getpeername(), stream.socket.getsockname()
-    except OSError:
-        # Gone before we looked.
-        await trio.aclose_forcefully(stream)
-        return
-    if isinstance(peer, tuple):
-        ends = Peer(f"{TcpAddress(*peer[:2])} -> {TcpAddress(*host[:2])}", peer[0], peer[1], host[0], host[1])
-        from_loopback = _is_loopback(peer[0])
-    else:
-        ends, from_loopback = Peer(f"unix -> {host!s}"), True
-    transport = SocketTransport(socket.socket(fileno=stream.socket.detach()))
-    await reactor.serve(transport, make_session, ends, from_loopback=from_loopback)
-
-
-def address_of(listener: trio.SocketListener) -> TcpAddress | UnixAddress:
-    """The address it listens on, as the kernel knows it: with a real port."""
-    address = listener.socket.getsockname()
-    return UnixAddress(address) if isinstance(address, str) else TcpAddress(*address[:2])
+        with stream.socket as sock:
+            if (origin := await entrance.admit(sock, visit)) is None:
+                return
+            transport: Transport = SocketTransport(socket.socket(fileno=sock.detach()))
+        ends = origin.ends
+        if handshakes is not None:
+            secured = await handshakes.secure(transport, ends.name)
+            if secured is None:
+                return
+            transport, facts = secured
+            ends = ends._replace(tls=facts)
+        start = partial(make_session, on_entry=partial(entrance.note_entry, visit))
+        await reactor.serve(transport, start, ends, from_loopback=origin.from_loopback)
+    finally:
+        entrance.leave(visit)
 
 
 async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
@@ -115,7 +142,3 @@ def _remove_socket(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -23,6 +23,7 @@ from amqpy.core.structures import DeadlineHeap
 from amqpy.errors import AdministrationError, ConnectionForced, InternalFault
 from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
+from amqpy.server.entrance import Entrance
 from amqpy.server.flusher import Flusher
 from amqpy.server.readiness import Readiness, open_readiness
 from amqpy.server.session import SessionFactory
@@ -59,6 +60,7 @@ class Reactor:
         self.opened: deque[ConnectionTasks] = deque()
         """Connections that had to wait: what their peers said meanwhile is still to be heard."""
         self.busy_poll = BusyPoll()
+        self.entrance = Entrance(broker.config, log, now_ms)
         self.readiness: Readiness | None = None
         """Watches the sockets while `run` runs; None where there is no epoll."""
         self._deadlines: DeadlineHeap[ConnectionTasks] = DeadlineHeap()
@@ -255,6 +257,7 @@ class Reactor:
         """Runs the connections' tasks, and what is due when it is due, until cancelled."""
         with open_readiness() as self.readiness:
             async with trio.open_nursery() as own, trio.open_nursery() as self.nursery:
+                own.start_soon(self.entrance.refusals.run)
                 if self.readiness is None:
                     own.start_soon(self.busy_poll.run)
                 else:

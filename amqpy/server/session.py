@@ -70,7 +70,8 @@ class Session(Client, Protocol):
 
 class SessionFactory(Protocol):
     """Begins a conversation. `wake` is called when the outbox stops being empty, `read_on` when the peer had to wait
-    and need not any more: with the next bytes, even none, what it said meanwhile is heard."""
+    and need not any more: with the next bytes, even none, what it said meanwhile is heard. `on_entry` is called with
+    True when the peer has logged in and entered, and with False when a login failed."""
 
     def __call__(
         self,
@@ -80,5 +81,6 @@ class SessionFactory(Protocol):
         log: logging.LoggerAdapter[logging.Logger],
         wake: Callable[[], object],
         read_on: Callable[[], object],
+        on_entry: Callable[[bool], object] = ...,
         now_ms: int,
     ) -> Session: ...

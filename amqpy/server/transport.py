@@ -26,7 +26,7 @@ class Transport(Protocol):
 
     @property
     def descriptor(self) -> int | None:
-        """The one that is readable when `receive_nowait` has something; None if that takes more to tell."""
+        """The one that is readable when `receive_nowait` has something; None if it does not tell that now."""
 
     def send_nowait(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Sends what there is room for; returns the number of bytes, 0 without room. Raises BrokenResourceError."""

@@ -50,7 +50,7 @@ static size_t read_long(const unsigned char *data) { return (size_t)read_number(
 
 /* --- judge */
 
-enum { BODY_SIZE_AT = 4, FLAGS_AT = 12, PROPERTIES_AT = 14 };
+enum { BASIC = 60, BODY_SIZE_AT = 4, FLAGS_AT = 12, PROPERTIES_AT = 14 };
 enum { MODE_SHIFT = 16, COPIES = 1 << 24, ASKS = 1 << 25, MALFORMED = -1, NO_MEMORY = -2 };
 
 static const char DIRECT_REPLY_TO[] = "amq.rabbitmq.reply-to";
@@ -188,8 +188,7 @@ static PyObject *judge(PyObject *Py_UNUSED(module), PyObject *header)
 
 /* --- runs */
 
-enum { METHOD = 1, HEADER = 2, BODY = 3, HEAD_SIZE = 7, FRAME_END = 0xCE, AROUND_PAYLOAD = 8 };
-enum { BASIC = 60, HELD_MAX = 16 * 1024 };
+enum { METHOD = 1, HEADER = 2, BODY = 3, HEAD_SIZE = 7, FRAME_END = 0xCE, AROUND_PAYLOAD = 8, HELD_MAX = 16384 };
 static const unsigned char PUBLISH_ID[] = {0x00, 0x3C, 0x00, 0x28};
 enum { ACK_SIZE = 21, ACK_TAG_AT = 11, ACK_BITS_AT = 19, MULTIPLE = 1, TAG_SIZE = 9 /* and `redelivered` */ };
 
@@ -214,11 +213,6 @@ static int append(PyObject *list, PyObject *object)
     const int result = object == NULL ? -1 : PyList_Append(list, object);
     Py_XDECREF(object);
     return result;
-}
-
-static PyObject *bytes_of(struct octets octets)
-{
-    return PyBytes_FromStringAndSize((const char *)octets.data, (Py_ssize_t)octets.size);
 }
 
 /* Reads the frame at data[at], of this kind and channel, with a payload of `least` to `most` octets. Returns its end:
@@ -251,13 +245,6 @@ static size_t read_content(struct octets data, size_t at, unsigned channel, size
     return size == 0 ? stop : read_frame(data, stop, BODY, channel, (size_t)size, (size_t)size, body);
 }
 
-/* Reads the frame of a basic.publish at data[at]; returns the same. */
-static size_t read_publish(struct octets data, size_t at, unsigned channel, size_t frame_max, struct octets *method)
-{
-    const size_t stop = read_frame(data, at, METHOD, channel, sizeof PUBLISH_ID, frame_max, method);
-    return stop > 0 && stop <= data.size && memcmp(method->data, PUBLISH_ID, sizeof PUBLISH_ID) == 0 ? stop : 0;
-}
-
 /* A run that is being cut, up to `stop`; if nothing was, `stop` is what read_content returned. */
 struct run {
     PyObject *methods, *headers, *bodies;
@@ -268,7 +255,8 @@ struct run {
 /* Puts the last object of a list at its end once more, if it `is_same`, or else the octets. Returns the same. */
 static int append_octets(PyObject *list, int is_same, struct octets octets)
 {
-    return append(list, is_same ? Py_XNewRef(PyList_GetItem(list, PyList_Size(list) - 1)) : bytes_of(octets));
+    return append(list, is_same ? Py_XNewRef(PyList_GetItem(list, PyList_Size(list) - 1))
+                                : PyBytes_FromStringAndSize((const char *)octets.data, (Py_ssize_t)octets.size));
 }
 
 static int are_equal(struct octets one, struct octets other)
@@ -282,21 +270,21 @@ static int cut_messages(struct octets data, size_t at, size_t frame_max, struct 
     const unsigned channel = read_short(data.data + at + 1);
     struct octets method, header, body, last_method = {NULL, 0}, last = {NULL, 0};
     for (int is_first = 1;; is_first = 0, last_method = method, last = header, at = run->stop) {
-        size_t stop = read_publish(data, at, channel, frame_max, &method);
-        if (stop > 0)
-            stop = read_content(data, stop, channel, frame_max, &header, &body);
+        size_t stop = read_frame(data, at, METHOD, channel, sizeof PUBLISH_ID, frame_max, &method);
+        const int is_publish = stop > 0 && stop <= data.size && !memcmp(method.data, PUBLISH_ID, sizeof PUBLISH_ID);
+        stop = is_publish ? read_content(data, stop, channel, frame_max, &header, &body) : 0;
         if (is_first)
             run->stop = stop;
         if (stop == 0 || stop > data.size)
             return 0;
-        const int is_same = !is_first && are_equal(method, last_method), has_same = !is_first && are_equal(header, last);
+        const int is_same = are_equal(method, last_method), has_same = are_equal(header, last);
         const long verdict = has_same ? run->verdict : judge_header(header.data, header.size);
         if (verdict == NO_MEMORY)
             return -1;
         if (!is_first && verdict != run->verdict)
             return 0;
         if (append_octets(run->methods, is_same, method) < 0 || append_octets(run->headers, has_same, header) < 0
-            || append(run->bodies, bytes_of(body)) < 0)
+            || append_octets(run->bodies, 0, body) < 0)
             return -1;
         run->verdict = verdict;
         run->stop = stop;
@@ -313,7 +301,6 @@ static PyObject *cut_run(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     if (PyErr_Occurred())
         return NULL;
     const size_t frame_max = given < PY_SSIZE_T_MAX ? given : PY_SSIZE_T_MAX; /* so that two sizes can be added */
-
     PyObject *result;
     struct run run = {PyList_New(0), PyList_New(0), PyList_New(0), MALFORMED, 0};
     if (run.methods == NULL || run.headers == NULL || run.bodies == NULL
@@ -504,8 +491,7 @@ static PyMethodDef methods[] = {
 
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "amqpy.wire._scan",
+    PyModuleDef_HEAD_INIT, .m_name = "amqpy.wire._scan",
     .m_doc = PyDoc_STR("The functions of amqpy.wire.scan, in C."),
     .m_methods = methods,
     .m_slots = slots,

@@ -9,6 +9,7 @@ Source: AMQP 0-9-1 section 4.2.6.1; `rabbit_framing_amqp_0_9_1:decode_properties
 """
 
 import struct
+from functools import lru_cache
 from typing import Any, Final
 
 from amqpy.wire.scan import FLAGS_AT, KINDS, REPLY_TO, SHORTSTR, TABLE
@@ -67,10 +68,11 @@ def decode_properties(header: bytes) -> dict[str, Any]:
     return found
 
 
-PRIORITY_FLAG = 0x8000 >> NAMES.index("priority")
-REPLY_TO_FLAG = 0x8000 >> NAMES.index("reply_to")
-EXPIRATION_FLAG = 0x8000 >> NAMES.index("expiration")
-USER_ID_FLAG = 0x8000 >> NAMES.index("user_id")
+_FLAG_OF: Final = {name: 0x8000 >> bit for bit, name in enumerate(NAMES)}
+PRIORITY_FLAG = _FLAG_OF["priority"]
+REPLY_TO_FLAG = _FLAG_OF["reply_to"]
+EXPIRATION_FLAG = _FLAG_OF["expiration"]
+USER_ID_FLAG = _FLAG_OF["user_id"]
 
 
 def flags_of(header: bytes) -> int:
@@ -116,14 +118,17 @@ def is_persistent(header: bytes) -> bool:
     return header[position] == 2
 
 
+@lru_cache(maxsize=1024)
+def _present(flags: int) -> list[tuple[str, int]]:
+    """The names and kinds of the properties that these flags announce, in order."""
+    return [(name, kind) for name, kind in zip(NAMES, KINDS, strict=True) if flags & _FLAG_OF[name]]
+
+
 def split_properties(header: bytes) -> dict[str, bytes]:
     """Splits a header into the bytes of each property that is present, with its length, in order."""
-    flags = flags_of(header)
     position = FLAGS_AT + 2
     parts = {}
-    for bit, (name, kind) in enumerate(zip(NAMES, KINDS, strict=True)):
-        if not flags & 0x8000 >> bit:
-            continue
+    for name, kind in _present(flags_of(header)):
         if kind in (SHORTSTR, REPLY_TO):
             end = position + 1 + header[position]
         elif kind == TABLE:
@@ -138,10 +143,9 @@ def split_properties(header: bytes) -> dict[str, bytes]:
 def join_properties(header: bytes, parts: dict[str, bytes]) -> bytes:
     """The header with these properties instead of its own."""
     flags = 0
-    for bit, name in enumerate(NAMES):
-        if name in parts:
-            flags |= 0x8000 >> bit
-    ordered = [parts[name] for name in NAMES if name in parts]
+    for name in parts:
+        flags |= _FLAG_OF[name]
+    ordered = [parts[name] for name, _ in _present(flags)]
     return b"".join((header[:FLAGS_AT], flags.to_bytes(2, "big"), *ordered))
 
 
@@ -167,4 +171,4 @@ def headers_property(table: bytes) -> bytes:
 def header_entries(parts: dict[str, bytes]) -> Entries:
     """The entries of the headers property, to be changed, in the form in which RabbitMQ encodes changed headers."""
     raw = parts.get("headers")
-    return [] if raw is None else split_table(canonical(raw[4:]))
+    return [] if raw is None else split_table(raw[4:])

@@ -175,6 +175,9 @@ _TAG_OF = {
     **{kind: tag for tag, kind in _SIZED.items()},
 }
 _FLOATS = frozenset(b"fd")
+_BOOL = ord("t")
+_RECODED = frozenset(b"LtFA")
+"""The types of values that may not be as RabbitMQ encodes them (see `canonical`)."""
 
 
 def _walk(data: bytes, *, keyed: bool) -> Iterator[tuple[int, int, int]]:
@@ -222,16 +225,20 @@ Entries: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def split_table(data: bytes) -> Entries:
-    """Splits the content of a table, checked by `scan_table`, into its entries."""
+    """Splits the content of a table, checked by `scan_table`, into its entries, in canonical form."""
     entries = []
-    position = 0
-    while position < len(data):
+    position, end = 0, len(data)
+    while position < end:
         start, name_end = position, position + 1 + data[position]
-        size = SIZES.get(data[name_end])
+        tag = data[name_end]
+        size = SIZES.get(tag)
         if size is None:
             size = 5 + int.from_bytes(data[name_end + 1 : name_end + 5], "big")
         position = name_end + size
-        entries.append((data[start + 1 : name_end], data[start:position]))
+        entry = data[start:position]
+        if tag in _RECODED and (tag != _BOOL or data[name_end + 1] > 1):
+            entry = canonical(entry)
+        entries.append((data[start + 1 : name_end], entry))
     return entries
 
 
@@ -266,13 +273,15 @@ def entries_of(table: Table) -> Entries:
     return entries
 
 
-def replace_entry(entries: Entries, name: bytes, entry: bytes) -> None:
-    """Replaces the first entry of that name, or adds one."""
-    for position, (each, _) in enumerate(entries):
-        if each == name:
-            entries[position] = name, entry
-            return
-    entries.append((name, entry))
+def replace_entries(entries: Entries, new: Entries) -> None:
+    """Puts each new entry in the place of the first one of its name, or behind all others."""
+    first = {entries[place][0]: place for place in range(len(entries) - 1, -1, -1)}
+    for entry in new:
+        place = first.get(entry[0])
+        if place is None:
+            entries.append(entry)
+        else:
+            entries[place] = entry
 
 
 def drop_entry(entries: Entries, name: bytes) -> None:
@@ -285,7 +294,7 @@ def drop_entry(entries: Entries, name: bytes) -> None:
 
 def join_table(entries: Entries) -> bytes:
     """Joins entries to a table's content in the order of their names, as RabbitMQ has it after every change."""
-    return b"".join(entry for _, entry in sorted(entries, key=itemgetter(0)))
+    return b"".join([entry for _, entry in sorted(entries, key=itemgetter(0))])
 
 
 def encode_table(table: Table) -> bytes:

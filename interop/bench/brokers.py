@@ -21,9 +21,9 @@ from interop.kit.process import cpu_seconds, resident_mib
 from interop.kit.program import POLL_S, START_TIMEOUT_S, ProgramFailed
 from interop.rabbitmq import answers_amqp
 
-Make = Callable[[bool], contextlib.AbstractContextManager[brokers.Broker]]
-"""A broker that is not started yet, and may be on disk: it is to keep there what is durable. Brokers that cannot do
-without ignore that."""
+Make = Callable[[bool, bool], contextlib.AbstractContextManager[brokers.Broker]]
+"""A broker that is not started yet. The first tells if it is to keep on disk what is durable, which brokers that cannot
+do without ignore; the second, if it is to listen for TLS, too."""
 
 
 class Broker:
@@ -37,15 +37,15 @@ class Broker:
         self.start_seconds = math.nan
         self._make = make
         self._made: brokers.Broker | None = None
-        self._durable = False
+        self._durable = self._tls = False
         self._home = ExitStack()
 
-    def start(self, *, durable: bool = False) -> None:
-        if durable != self._durable:
+    def start(self, *, durable: bool = False, tls: bool = False) -> None:
+        if (durable, tls) != (self._durable, self._tls):
             self.stop()
-        self._durable = durable
+        self._durable, self._tls = durable, tls
         if self._made is None:
-            self._made = self._home.enter_context(self._make(durable))
+            self._made = self._home.enter_context(self._make(durable, tls))
             self._time(self._made.start)
 
     def restart(self, *, kill: bool = False) -> None:
@@ -80,6 +80,10 @@ class Broker:
         return self._broker.address.url
 
     @property
+    def tls_url(self) -> str:
+        return self._broker.tls_address.url
+
+    @property
     def pid(self) -> int | None:
         return (self._made.pid if self._made else 0) or None
 
@@ -100,7 +104,7 @@ class PeerBroker(Broker):
     is_ours = False
 
     def __init__(self, name: str, address: Address, pid: int | None = None) -> None:
-        super().__init__(name, lambda durable: nullcontext(brokers.Elsewhere(address.url)))
+        super().__init__(name, lambda durable, tls: nullcontext(brokers.Elsewhere(address.url)))
         self._pid = pid
 
     def restart(self, *, kill: bool = False) -> None:
@@ -115,12 +119,12 @@ class PeerBroker(Broker):
 
 
 def rabbitmq() -> Broker:
-    return Broker("RabbitMQ", lambda durable: private_rabbitmq())
+    return Broker("RabbitMQ", lambda durable, tls: private_rabbitmq(tls=tls))
 
 
 def amqpy(name: str = "amqpy", source: Path = ROOT) -> Broker:
     compileall.compile_dir(source / "amqpy", quiet=1)  # as whoever installs a package does
-    return Broker(name, lambda durable: private_amqpy((), in_memory=not durable, source=source))
+    return Broker(name, lambda durable, tls: private_amqpy((), in_memory=not durable, source=source, tls=tls))
 
 
 @contextlib.contextmanager

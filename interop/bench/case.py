@@ -23,10 +23,11 @@ class Bench:
 
     broker: Broker
     seconds: float
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return self.broker.url
+        return self.broker.tls_url if self.tls else self.broker.url
 
     def cpu_us(self, before: float, messages: int) -> float:
         """The broker's CPU time since it was `before` seconds, in microseconds a message."""
@@ -42,6 +43,7 @@ class Case:
     fresh: bool  # whether it needs a broker that has done nothing yet
     durable: bool = False  # whether the broker is to keep on disk what is durable
     starts: bool = False  # whether it measures a start, so that the broker must be ours to start
+    tls: bool = False  # whether it connects in TLS, so that the broker must be ours to give a certificate
 
     @property
     def is_realistic(self) -> bool:
@@ -52,10 +54,16 @@ CASES: dict[str, Case] = {}
 
 
 def case(
-    name: str, title: str, *metrics: Metric, fresh: bool = False, durable: bool = False, starts: bool = False
+    name: str,
+    title: str,
+    *metrics: Metric,
+    fresh: bool = False,
+    durable: bool = False,
+    starts: bool = False,
+    tls: bool = False,
 ) -> Callable[[Callable[[Bench], Numbers]], Callable[[Bench], Numbers]]:
     def register(run: Callable[[Bench], Numbers]) -> Callable[[Bench], Numbers]:
-        CASES[name] = Case(name, title, metrics, run, fresh, durable, starts)
+        CASES[name] = Case(name, title, metrics, run, fresh, durable, starts, tls)
         return run
 
     return register

@@ -57,15 +57,15 @@ def chosen_brokers(options: argparse.Namespace, stack: ExitStack) -> list[Broker
 
 def measure(case: Case, broker: Broker, seconds: float, results: Results) -> bool:
     """One case on one broker. A case that fails leaves a gap, and a broker that is started afresh."""
-    if case.starts and not broker.is_ours:
+    if (case.starts or case.tls) and not broker.is_ours:
         results.skip(case.name, broker.name)
         return True
     started_at = time.monotonic()
     try:
         if case.fresh:
             broker.stop()
-        broker.start(durable=case.durable)
-        numbers = case.run(Bench(broker, seconds))
+        broker.start(durable=case.durable, tls=case.tls)
+        numbers = case.run(Bench(broker, seconds, case.tls))
     except Exception:
         sys.stderr.write(f"{case.name} on {broker.name} failed:\n{traceback.format_exc()}\n")
         broker.stop()
@@ -115,14 +115,14 @@ def run(arguments: Sequence[str], options: argparse.Namespace, cases: Sequence[C
             for _ in range(options.rounds):
                 for broker in brokers:
                     went_well &= measure(case, broker, options.seconds, results)
+            if options.json:  # what is measured is not lost if it ends here
+                results.save(options.json)
     return results, went_well
 
 
 def show(results: Results, cases: Sequence[Case], options: argparse.Namespace) -> None:
     say()
     say(report.text(results, cases, details=options.details))
-    if options.json:
-        results.save(options.json)
     page: Path | None = options.markdown
     pictures: Path | None = options.plots or (page and page.with_suffix(""))
     if pictures:
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if options.from_json:
         try:
-            results, went_well = Results.load(options.from_json), True
+            results, went_well = Results.joined(list(map(Results.load, options.from_json))), True
         except report.Unreadable as error:
             raise SystemExit(str(error)) from None
     else:

@@ -80,8 +80,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--from-json",
         type=Path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="measure nothing: table, page and pictures of a run saved by --json",
+        help="measure nothing: table, page and pictures of a run saved by --json, or of several with different cases",
     )
     made.add_argument("--markdown", type=Path, metavar="FILE", help="write docs/performance.md, with pictures")
     made.add_argument(

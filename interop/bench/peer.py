@@ -14,6 +14,7 @@ from pamqp import decode
 from interop.bench import frames
 from interop.bench.counters import UnexpectedFrames, describe
 from interop.kit.address import Address
+from interop.kit.tls import in_tls
 
 TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 10.0
@@ -30,6 +31,8 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         try:
+            if address.tls:
+                self.socket = in_tls(self.socket)
             self.log_in(address)
         except BaseException:
             self.socket.close()

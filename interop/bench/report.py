@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -67,6 +67,27 @@ class Results:
             return cls(made["brokers"], made["about"], made["ceilings"], rounds, made.get("skipped", {}))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Unreadable(f"{path} has no results of scripts/bench --json: {error!r}") from None
+
+    @classmethod
+    def joined(cls, runs: "Sequence[Results]") -> "Results":
+        """The cases of several runs. Raises Unreadable if two have measured the same, or not the same brokers."""
+        first = runs[0]
+        measured = [case for run in runs for case in run.rounds]
+        if len(set(measured)) < len(measured) or any(list(run.brokers) != list(first.brokers) for run in runs):
+            raise Unreadable("these runs do not belong together: they have cases in common, or other brokers")
+        about = {key: told(run.about.get(key, "") for run in runs) for key in first.about}
+        about["command"] = "\n".join(run.about["command"] for run in runs)
+        made = cls(first.brokers, about, first.ceilings)
+        for run in runs:
+            made.rounds |= run.rounds
+            for broker, cases in run.skipped.items():
+                made.skipped.setdefault(broker, []).extend(cases)
+        return made
+
+
+def told(values: Iterable[str]) -> str:
+    """What all say, or what each says in turn."""
+    return "; ".join(dict.fromkeys(values))
 
 
 def mapped(rounds: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401  # from and to what JSON holds

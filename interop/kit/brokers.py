@@ -15,6 +15,7 @@ from typing import TypeVar
 from interop import rabbitmq
 from interop.kit.address import Address
 from interop.kit.program import START_TIMEOUT_S, Program, ProgramFailed, end_of
+from interop.kit.tls import Tls, make_tls
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -29,6 +30,8 @@ class Broker:
     name: str
     port = 0
     """Known when it was started once."""
+    tls: Tls | None = None
+    """Its listener for TLS, if it has one."""
     pid = 0
     """Of its process, while it runs and if it is ours."""
     data_dir: Path | None = None
@@ -41,6 +44,11 @@ class Broker:
     @property
     def address(self) -> Address:
         return Address(LOOPBACK, self.port)
+
+    @property
+    def tls_address(self) -> Address:
+        assert self.tls is not None
+        return Address(LOOPBACK, self.tls.port, tls=True)
 
     def start(self) -> float:
         """Start, and wait until it accepts connections; how many seconds that took."""
@@ -83,9 +91,11 @@ class Amqpy(Broker):
         in_memory: bool = False,
         source: Path = ROOT,
         environment: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """`folder`: for its log and, without another `data_dir`, its data. `source`: the tree it is run from."""
         self.name = "amqpy"
+        self.tls = tls
         self.data_dir = None if in_memory else (data_dir or folder / "data").absolute()
         self._options = options
         self._source = source
@@ -106,7 +116,8 @@ class Amqpy(Broker):
 
     def launch(self) -> Program:
         """Start it, and wait for nothing."""
-        command = [sys.executable, "-m", *self.module, "--host", LOOPBACK, "--port", str(self.port)]
+        command = [sys.executable, "-m", *self.module, "--listen", f"{LOOPBACK}:{self.port}"]
+        command += self.tls.amqpy_options() if self.tls else []
         command += ["--data-dir", str(self.data_dir)] if self.data_dir else ["--memory"]
         command += self._options
         self._program = Program(command, self._log, cwd=self._source, environment=self._environment, talks=self.talks)
@@ -167,8 +178,9 @@ class RabbitMQ(Broker):
     has_delays = False
     is_strict = False
 
-    def __init__(self, node: rabbitmq.Node) -> None:
+    def __init__(self, node: rabbitmq.Node, tls: Tls | None = None) -> None:
         self._node = node
+        self.tls = tls
         self.port = node.port
         self.data_dir = node.data_dir
         self._serving = ExitStack()
@@ -245,17 +257,20 @@ def private_amqpy(
     data_dir: Path | None = None,
     in_memory: bool = False,
     source: Path = ROOT,
+    tls: bool = False,
 ) -> Iterator[Amqpy]:
     """An amqpy that is not started yet, on a directory of its own or on `data_dir`, which stays."""
-    with (
-        private_folder() as folder,
-        ended(Amqpy(folder, options, data_dir=data_dir, in_memory=in_memory, source=source)) as amqpy,
-    ):
-        yield amqpy
+    with private_folder() as folder:
+        made = make_tls(folder) if tls else None
+        with ended(Amqpy(folder, options, data_dir=data_dir, in_memory=in_memory, source=source, tls=made)) as amqpy:
+            yield amqpy
 
 
 @contextlib.contextmanager
-def private_rabbitmq() -> Iterator[RabbitMQ]:
+def private_rabbitmq(*, tls: bool = False) -> Iterator[RabbitMQ]:
     """A RabbitMQ that is not started yet."""
-    with rabbitmq.private_node() as node, ended(RabbitMQ(node)) as broker:
-        yield broker
+    with private_folder() as folder:
+        made = make_tls(folder) if tls else None
+        extra_config = "\n".join(made.rabbitmq_conf()) if made else ""
+        with rabbitmq.private_node(extra_config=extra_config) as node, ended(RabbitMQ(node, made)) as broker:
+            yield broker

@@ -2,9 +2,10 @@
 
 import contextlib
 import fnmatch
+import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
@@ -14,6 +15,7 @@ from interop.parity import back_ends, scenarios
 from interop.parity.amqpy import running_amqpy
 from interop.parity.back_ends import BackEnds
 from interop.parity.compare import Outcome, compare_all
+from interop.parity.listening import Listening, Secured, two_listeners
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
 from interop.parity.script import Broker
@@ -29,6 +31,9 @@ PLUGINS = [
     "rabbitmq_sharding",
 ]
 """What the scenarios need of RabbitMQ that it does not do without plugins."""
+
+EXTERNAL = "rabbitmq_auth_mechanism_ssl"
+"""The plugin with the login mechanism of this name."""
 
 NO_BACK_ENDS = BackEnds("", "")
 
@@ -58,6 +63,7 @@ def main(
 ) -> None:
     """Play scenarios against two brokers and compare every frame received."""
     scenarios.load()
+    tell = functools.partial(report, verbose=verbose, show=show)
     chosen = [each for name, each in sorted(SCENARIOS.items()) if matches(name, only)]
     if not chosen:
         raise click.BadParameter("no scenario matches", param_hint="--only")
@@ -77,13 +83,22 @@ def main(
             )
             started = time.monotonic()
             outcomes = compare_all(
-                [each for each in chosen if each.is_for(version) and (has_back_ends or not is_of_back_ends(each))],
+                [
+                    each
+                    for each in chosen
+                    if each.is_for(version) and each.listening is None and (has_back_ends or not is_of_back_ends(each))
+                ],
                 expected,
                 shown if alike else comparable(shown, version),
-                lambda outcome: report(outcome, verbose=verbose, show=show),
+                tell,
                 alike=alike,
                 version=version,
             )
+        in_tls = [each for each in chosen if each.is_for(version) and each.listening is not None]
+        if in_tls and (reference or subject or rabbitmq):
+            click.echo(f"{len(in_tls)} left out: they need brokers of their own, and the installed RabbitMQ")
+        else:
+            outcomes += compare_in_tls(in_tls, tell, version)
     except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
@@ -94,17 +109,38 @@ def main(
     sys.exit(1 if failed else 0)
 
 
+def compare_in_tls(chosen: list[Scenario], tell: Callable[[Outcome], None], version: str) -> list[Outcome]:
+    """Compare scenarios that want a certain way of listening, with two brokers for each of these ways."""
+    outcomes = []
+    for listening in dict.fromkeys(each.listening for each in chosen if each.listening):
+        with (
+            two_listeners(listening) as (theirs, ours),
+            reference_broker(None, NO_BACK_ENDS, listening, theirs) as expected,
+            running_amqpy(profile=profile_for(version), listening=listening, secured=ours) as shown,
+        ):
+            scenarios = [each for each in chosen if each.listening == listening]
+            outcomes += compare_all(scenarios, expected, comparable(shown, version), tell, version=version)
+    return outcomes
+
+
 def known(url: str | None, admin_url: str | None) -> Broker | None:
     """The broker somebody else runs, if any."""
     return Broker.at(url, Management(admin_url) if admin_url else None) if url else None
 
 
 @contextlib.contextmanager
-def reference_broker(version: str | None, settings: BackEnds) -> Iterator[Broker]:
-    plugins = [*PLUGINS, *(back_ends.PLUGINS if settings.rabbitmq_conf else ())]
-    with running_rabbitmq(version=version, plugins=plugins, extra_config=settings.rabbitmq_conf) as rabbitmq:
+def reference_broker(
+    version: str | None, back_end: BackEnds, listening: Listening | None = None, secured: Secured | None = None
+) -> Iterator[Broker]:
+    settings = [back_end.rabbitmq_conf]
+    plugins = [*PLUGINS, *(back_ends.PLUGINS if back_end.rabbitmq_conf else ())]
+    if listening and secured:
+        settings += [*listening.rabbitmq_conf(), *secured.tls.rabbitmq_conf()]
+        # Not always: with the plugin, RabbitMQ offers mechanisms in another order.
+        plugins.append(EXTERNAL)
+    with running_rabbitmq(version=version, plugins=plugins, extra_config="\n".join(settings)) as rabbitmq:
         assert rabbitmq.management_url is not None
-        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control))
+        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control), secured)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

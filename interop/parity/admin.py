@@ -34,6 +34,7 @@ UNDONE_BY: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "add_vhost": ("delete_vhost", ("name",)),
     "add_user": ("delete_user", ("name",)),
     "trace_on": ("trace_off", ("vhost",)),
+    "set_setting": ("clear_setting", ("name",)),
 }
 
 # What a limit of the whole broker is when nobody has set it: RabbitMQ 3.10's defaults.
@@ -145,6 +146,13 @@ class Admin:
     def set_disk_free_limit(self, absolute: str) -> str:
         return self.perform("set_disk_free_limit", absolute=absolute)
 
+    def set_setting(self, name: str, value: bool | int) -> str:
+        """Change a setting of rabbitmq.conf that RabbitMQ reads each time it needs it."""
+        return self.perform("set_setting", name=name, value=value)
+
+    def clear_setting(self, name: str) -> str:
+        return self.perform("clear_setting", name=name)
+
     # Users
 
     def add_user(self, label: str = "u", password: str = "secret", *, tags: Sequence[str] = ()) -> str:
@@ -166,6 +174,12 @@ class Admin:
 
     def clear_user_limits(self, user: str) -> str:
         return self.perform("clear_user_limits", user=user)
+
+    # Connections
+
+    def look_at_connection(self, peer_port: int) -> str:
+        """The connection of a client, by its port, as the API shows it: JSON."""
+        return self._door.perform("look_at_connection", {"peer_port": peer_port})
 
     def _own(self, label: str) -> str:
         return f"{label}.{self._run_id}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from interop.kit.brokers import Amqpy, ended, private_folder
 from interop.parity.connection import Broker
+from interop.parity.listening import Listening, Secured
 
 
 class Subject(Amqpy):
@@ -21,15 +22,22 @@ class Subject(Amqpy):
 
 
 @contextlib.contextmanager
-def running_amqpy(*, profile: str = "rabbitmq-3.10", settings: str = "") -> Iterator[Broker]:
+def running_amqpy(
+    *,
+    profile: str = "rabbitmq-3.10",
+    settings: str = "",
+    listening: Listening | None = None,
+    secured: Secured | None = None,
+) -> Iterator[Broker]:
     """An amqpy that keeps what is durable, as RabbitMQ does, and accepts connections. `settings` are lines of TOML.
 
     It ends at the first bug: that raises ProgramFailed at the end, even if every frame was right until then.
     """
     with private_folder() as folder:
-        (folder / "settings.toml").write_text(settings)
-        options = ("--strict", "--profile", profile, "--config", str(folder / "settings.toml"))
-        with ended(Subject(folder, options)) as amqpy:
+        config = folder / "amqpy.toml"
+        config.write_text(settings + (listening.amqpy_toml() if listening else ""))
+        options = ("--strict", "--profile", profile, "--config", str(config))
+        with ended(Subject(folder, options, tls=secured.tls if secured else None)) as amqpy:
             amqpy.start()
-            yield Broker.at(amqpy.address.url, amqpy)
+            yield Broker.at(amqpy.address.url, amqpy, secured)
             amqpy.stop()

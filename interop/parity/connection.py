@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import time
 from collections import defaultdict
@@ -14,6 +15,7 @@ from interop.parity import codec
 from interop.parity.admin import Door, NoDoor
 from interop.parity.codec import Frame
 from interop.parity.inbox import Inbox, Incoming
+from interop.parity.listening import Secured
 
 WAIT_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.02
@@ -40,9 +42,16 @@ class Broker:
     password: str
     door: Door = field(default_factory=NoDoor)
     view: Callable[[Frame], Frame] = as_it_came
+    secured: Secured | None = None
+
+    @property
+    def secured_port(self) -> int:
+        """Where it listens for TLS, for scenarios that ask for that."""
+        assert self.secured is not None
+        return self.secured.tls.port
 
     @classmethod
-    def at(cls, url: str, door: Door | None = None) -> "Broker":
+    def at(cls, url: str, door: Door | None = None, secured: Secured | None = None) -> "Broker":
         parts = urlsplit(url)
         return cls(
             host=parts.hostname or "127.0.0.1",
@@ -50,20 +59,34 @@ class Broker:
             user=unquote(parts.username or "guest"),
             password=unquote(parts.password or "guest"),
             door=door or NoDoor(),
+            secured=secured,
         )
+
+
+def dialled(broker: Broker, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """A socket that is connected, and with `tls` has shaken hands. Raises ssl.SSLError if it does not come to that."""
+    port = broker.port if tls is None else broker.secured_port
+    connected = socket.create_connection((broker.host, port), timeout=WAIT_TIMEOUT_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connected if tls is None else tls.wrap_socket(connected, server_hostname=broker.host)
 
 
 class Connection:
     """A raw connection: sends anything, keeps everything it receives."""
 
     def __init__(
-        self, broker: Broker, *, confirms_apart: bool = False, version: codec.Version = codec.AMQP_0_9_1
+        self,
+        broker: Broker,
+        *,
+        confirms_apart: bool = False,
+        version: codec.Version = codec.AMQP_0_9_1,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """With `tls`, to the broker's listener for that."""
         self.broker = broker
         self.version = version
         self.confirms_apart = confirms_apart
-        self.socket = socket.create_connection((self.broker.host, self.broker.port), timeout=WAIT_TIMEOUT_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = dialled(broker, tls)
         self.recording = True
         self.polite = True  # answers close with close-ok, as every client must; scenarios may choose otherwise
         self.ended = False  # no more bytes will come

@@ -6,11 +6,13 @@ import http.client
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 TIMEOUT_S = 30.0
+POLL_INTERVAL_S = 0.1
 
 ERLANG_LINE_BREAK = re.compile(r",\n +")
 
@@ -46,30 +48,47 @@ class Management:
         if operation in COMMANDS:
             refusal = self._control(*COMMANDS[operation](arguments))
             return refusal.removeprefix("Error (argument validation): ") or "ok"
+        if operation == "look_at_connection":
+            return self._look_at_connection(**arguments)
         with self._one_at_a_time:
             reasons = (self._refusal(*request) for request in REQUESTS[operation](arguments))
             return next((reason for reason in reasons if reason is not None), "ok")
 
+    def _look_at_connection(self, peer_port: int) -> str:
+        """The API learns of it a little later than the client."""
+        give_up_at = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < give_up_at:
+            _, text = self._answer("GET", "connections", None)
+            for row in json.loads(text):
+                if row.get("peer_port") == peer_port:
+                    return json.dumps(row)
+            time.sleep(POLL_INTERVAL_S)
+        raise AssertionError(f"no connection from {peer_port} is shown")
+
     def _refusal(self, method: str, path: str, content: object) -> str | None:
         """Why the request was not granted, or None if it was."""
+        status, text = self._answer(method, path, content)
+        if status < 300:
+            return None
+        if status == http.client.NOT_FOUND and method == "DELETE":
+            return "not found"
+        if status == http.client.INTERNAL_SERVER_ERROR and not text:
+            return "crashed"
+        if status != http.client.BAD_REQUEST:
+            raise AssertionError(f"{method} {path}: {status} {text}")
+        return plain(str(json.loads(text)["reason"]))
+
+    def _answer(self, method: str, path: str, content: object) -> tuple[int, str]:
+        """Status and text."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
             body = None if content is None else json.dumps(content)
             connection.request(method, f"/api/{path}", body=body, headers=headers)
             response = connection.getresponse()
-            text = response.read().decode()
+            return response.status, response.read().decode()
         finally:
             connection.close()
-        if response.status < 300:
-            return None
-        if response.status == http.client.NOT_FOUND and method == "DELETE":
-            return "not found"
-        if response.status == http.client.INTERNAL_SERVER_ERROR and not text:
-            return "crashed"
-        if response.status != http.client.BAD_REQUEST:
-            raise AssertionError(f"{method} {path}: {response.status} {text}")
-        return plain(str(json.loads(text)["reason"]))
 
 
 def plain(reason: str) -> str:
@@ -144,9 +163,16 @@ def memory_high_watermark(given: Arguments) -> list[str]:
     return ["absolute", given["absolute"]] if "absolute" in given else [str(given["fraction"])]
 
 
+def term(value: bool | int) -> str:
+    """The value as Erlang writes it."""
+    return str(value).lower()
+
+
 COMMANDS: Mapping[str, Callable[[Arguments], list[str]]] = {
     "set_memory_high_watermark": lambda given: ["set_vm_memory_high_watermark", *memory_high_watermark(given)],
     "set_disk_free_limit": lambda given: ["set_disk_free_limit", given["absolute"]],
+    "set_setting": lambda given: ["eval", f"application:set_env(rabbit, {given['name']}, {term(given['value'])})."],
+    "clear_setting": lambda given: ["eval", f"application:unset_env(rabbit, {given['name']})."],
 }
 """What there is no request for, as arguments of rabbitmqctl."""
 

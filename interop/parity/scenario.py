@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from interop.parity.listening import Listening
 from interop.parity.script import Stage
 from interop.parity.version import release
 
@@ -83,8 +84,9 @@ def matches(lines: Sequence[str], expected: Sequence[str]) -> bool:
 @dataclass(frozen=True)
 class Scenario:
     """`play` drives a stage; `confirms_apart` compares confirms sorted, apart from the other frames; `alone` is for
-    what the whole broker notices; `before` is the first RabbitMQ that it is not for: one that does not have what it is
-    about, or does it in a way that is not taken over (docs/compatibility.md says which).
+    what the whole broker notices; `listening` for a broker that listens for TLS in this way; `before` is the first
+    RabbitMQ that it is not for: one that does not have what it is about, or does it in a way that is not taken over
+    (docs/compatibility.md says which).
 
     Brokers that write to disk confirm when the disk is done: with several publishes on their way, only the
     set of confirms can be compared, not their place among deliveries and replies.
@@ -97,6 +99,7 @@ class Scenario:
     confirms_apart: bool = False
     alone: bool = False
     before: str = ""
+    listening: Listening | None = None
 
     def is_for(self, version: str) -> bool:
         return within(version, "", self.before)
@@ -115,11 +118,12 @@ def scenario(
     confirms_apart: bool = False,
     alone: bool = False,
     before: str | Mapping[str, str] = "",
+    listening: Listening | Mapping[str, Listening] | None = None,
 ) -> Callable[[Play], Play]:
     """Register a function as a scenario, or as one for `each` case, its second argument then.
 
     Where only some cases differ, `differs` is a mapping by the cases' labels; where several things do, or versions of
-    RabbitMQ do otherwise, there are several. `before` may be such a mapping, too.
+    RabbitMQ do otherwise, there are several. `before` and `listening` may be such mappings, too.
     """
 
     def register(function: Play) -> Play:
@@ -135,7 +139,8 @@ def scenario(
             differences = (found,) if isinstance(found, Differs) else tuple(found)
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differences, confirms_apart, alone, until)
+            how = listening[label] if isinstance(listening, Mapping) else listening
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, differences, confirms_apart, alone, until, how)
         return function
 
     return register

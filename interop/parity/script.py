@@ -8,12 +8,14 @@ Every frame received is recorded, whether the scenario waited for it or not.
 
 import contextlib
 import secrets
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
 from interop.parity import codec
 from interop.parity.admin import Admin
 from interop.parity.connection import Broker, Channel, Connection, Overdue
+from interop.parity.listening import Secured
 from interop.parity.normalise import Normaliser, natural
 
 __all__ = ["Broker", "Channel", "Connection", "Overdue", "Stage"]
@@ -38,9 +40,15 @@ class Stage:
             self._names.append(name)
         return name
 
-    def dial(self, version: codec.Version = codec.AMQP_0_9_1) -> Connection:
-        """A TCP connection on which nothing was said yet."""
-        connection = Connection(self.broker, confirms_apart=self.confirms_apart, version=version)
+    @property
+    def secured(self) -> Secured:
+        """The broker's listener for TLS, for scenarios that ask for one."""
+        assert self.broker.secured is not None
+        return self.broker.secured
+
+    def dial(self, version: codec.Version = codec.AMQP_0_9_1, tls: ssl.SSLContext | None = None) -> Connection:
+        """A TCP connection on which nothing was said yet, or one in TLS."""
+        connection = Connection(self.broker, confirms_apart=self.confirms_apart, version=version, tls=tls)
         self.connections.append(connection)
         return connection
 
@@ -49,10 +57,11 @@ class Stage:
         *,
         record: bool = False,
         version: codec.Version = codec.AMQP_0_9_1,
+        tls: ssl.SSLContext | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Connection:
         """An open connection. Its handshake is not recorded unless asked for: it has its own scenarios."""
-        connection = self.dial(version)
+        connection = self.dial(version, tls)
         connection.recording = record
         connection.handshake(**options)
         connection.recording = True

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ import click
 import trio
 
 from amqpy import app, log, process
+from amqpy.amqp import views
+from amqpy.amqp.connection import ConnectionSession
 from amqpy.cli import config_option, setting_options
-from amqpy.config import Config
+from amqpy.config import SETTINGS, Config
 from amqpy.config_sources import load
 from amqpy.core.permissions import EVERYTHING
 from amqpy.errors import AdministrationError
+from amqpy.server.entrance import Entrance
+from amqpy.server.reactor import now_ms
 
 STDIN = 0
 DISK_FREE = 10**12
@@ -32,10 +37,10 @@ DISK_FREE = 10**12
 @click.command()
 @setting_options
 @config_option
-def main(*, config_file: Path | None, **options: object) -> None:
+def main(*, config_files: Sequence[Path], **options: object) -> None:
     """Run the broker until SIGINT, SIGTERM or the end of the input."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}, config_file))
+    trio.run(serve, load(given, {}, config_files))
 
 
 async def serve(config: Config) -> None:
@@ -79,19 +84,33 @@ class Administrator:
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
         try:
             act = getattr(self, operation, None) or getattr(self._reactor.broker.administration, operation)
-            self._reactor.administer(lambda: act(**arguments), self._operator)
+            return self._reactor.administer(lambda: act(**arguments), self._operator) or "ok"
         except AdministrationError as refusal:
             return "not found" if refusal.missing else refusal.text  # over HTTP, 404 has no text of its own
         except Exception:
             # Whoever compares transcripts shall see what went wrong; the broker goes on.
             return traceback.format_exc(limit=-3)
-        return "ok"
 
     def set_disk_free_limit(self, absolute: str) -> None:
         """The broker is told of a disk: without a data directory it has none, and a real one changes."""
         broker = self._reactor.broker
         broker.resources.note_disk(DISK_FREE)
         broker.administration.set_disk_free_limit(absolute)
+
+    def set_setting(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever it takes
+        """The broker reads its settings when it needs them, as RabbitMQ; its entrance is made of them."""
+        broker = self._reactor.broker
+        broker.config = replace(broker.config, **{name: value})
+        self._reactor.entrance = Entrance(broker.config, self._reactor.log, now_ms)
+
+    def clear_setting(self, name: str) -> None:
+        self.set_setting(name, SETTINGS[name].default)
+
+    def look_at_connection(self, peer_port: int) -> str:
+        for each in self._reactor.connections:
+            if isinstance(each.session, ConnectionSession) and each.session.terms.peer.peer_port == peer_port:
+                return json.dumps(views.connection(each.session))
+        raise AdministrationError(f"no connection from {peer_port}")
 
     def add_vhost(self, name: str, **metadata: Any) -> None:  # noqa: ANN401
         """Whoever makes a virtual host gets every permission in it, as over RabbitMQ's HTTP API."""

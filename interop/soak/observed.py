@@ -26,7 +26,7 @@ from interop.parity.subject import STDIN, lines
 def main(**options: object) -> None:
     """Run the broker until SIGINT or SIGTERM."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    trio.run(serve, load(given, {}, None))
+    trio.run(serve, load(given, {}))
 
 
 async def serve(config: Config) -> None:

@@ -19,6 +19,7 @@ from pamqp.base import Frame as Method
 
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import InputState
+from amqpy.amqp.terms import NO_PEER, Peer
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
@@ -177,6 +178,7 @@ class Client:
         from_loopback: bool = True,
         now_ms: int = 0,
         authenticator: Authenticator | None = None,
+        peer: Peer = NO_PEER,
     ) -> None:
         self.broker = broker or make_broker()
         self.now_ms = now_ms
@@ -188,6 +190,7 @@ class Client:
             wake=lambda: None,
             now_ms=now_ms,
             authenticator=authenticator,
+            peer=peer,
         )
         self.transcript = Transcript()
 

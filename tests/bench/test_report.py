@@ -78,6 +78,25 @@ def test_a_saved_run_says_the_same(results: Results, tmp_path: Path) -> None:
     assert loaded.ceilings == results.ceilings
 
 
+def test_runs_with_different_cases_are_told_as_one(results: Results) -> None:
+    results.about = {"command": "scripts/bench --only sample", "Python": "3.11", "rounds": "5"}
+    more = Results(results.brokers, {"command": "scripts/bench --only other", "Python": "3.11", "rounds": "2"})
+    more.add("other", "amqpy", {"rate": 1.0})
+    more.skip("startup", "LavinMQ")
+    joined = Results.joined([results, more])
+    assert joined.rounds == {**results.rounds, "other": {"amqpy": [{"rate": 1.0}]}}
+    assert joined.about == {
+        "command": "scripts/bench --only sample\nscripts/bench --only other",
+        "Python": "3.11",
+        "rounds": "5; 2",
+    }
+    assert joined.skipped == {"LavinMQ": ["startup"]}
+    assert Results.joined([results]).about == results.about
+    for wrong in ([results, results], [results, Results(["amqpy"], more.about)]):
+        with pytest.raises(Unreadable, match="do not belong together"):
+            Results.joined(wrong)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", "<svg/>", '{"brokers": [], "about": {}, "ceilings": [], "rounds": 1}']
 )

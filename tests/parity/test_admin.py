@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.x509.oid import NameOID
 
 from interop.parity.admin import UNDONE_BY, Admin, NoDoor
 from interop.parity.amqpy import running_amqpy
 from interop.parity.compare import compare
-from interop.parity.management import REQUESTS, Management
+from interop.parity.listening import Listening, two_listeners
+from interop.parity.management import COMMANDS, REQUESTS, Management
 from interop.parity.scenario import Scenario
 from interop.parity.script import Broker, Stage
 from tests.parity.fake_broker import fake_broker
@@ -156,7 +158,7 @@ def test_an_answer_that_is_no_refusal_is_a_failure(api: FakeApi) -> None:
 
 
 def test_what_makes_undone_can_be_requested() -> None:
-    assert {*UNDONE_BY, *(undo for undo, _ in UNDONE_BY.values())} <= REQUESTS.keys()
+    assert {*UNDONE_BY, *(undo for undo, _ in UNDONE_BY.values())} <= REQUESTS.keys() | COMMANDS.keys()
 
 
 # amqpy's door
@@ -173,6 +175,18 @@ def test_a_user_made_by_the_door_has_the_permissions_given() -> None:
         stage.leave()
     assert refused is not None
     assert refused["reply_code"] == 403
+
+
+def test_a_connection_in_tls_is_seen_with_the_name_in_its_certificate() -> None:
+    listening = Listening(login_from="common_name")
+    with two_listeners(listening) as (_, secured), running_amqpy(listening=listening, secured=secured) as broker:
+        stage = Stage(broker)
+        certificate = secured.issue([[(NameOID.ORGANIZATION_NAME, "shop")], [(NameOID.COMMON_NAME, stage.name("app"))]])
+        connection = stage.connect(tls=secured.context(certificate))
+        shown = json.loads(stage.admin.look_at_connection(connection.socket.getsockname()[1]))
+        stage.leave()
+    assert shown["ssl_protocol"] == "tlsv1.3"
+    assert shown["peer_cert_subject"] == f"CN=app.{stage.run_id},O=shop"
 
 
 def test_an_operation_that_does_not_exist_says_so() -> None:

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from interop import rabbitmq
 from interop.parity import scenarios
 from interop.parity.__main__ import main, matches
+from interop.parity.listening import Listening
 from interop.parity.scenario import SCENARIOS, scenario
+from interop.parity.script import Stage
 from tests.parity.fake_broker import fake_broker, method
 
 
@@ -32,6 +34,14 @@ def test_exit_code_and_last_line_tell_the_result() -> None:
     assert "-channel.flow-ok active=True" in differs.output
     assert "+channel.flow-ok active=False" in differs.output
     assert re.search(r"^0 passed, 1 failed in \d+ s against RabbitMQ 3\.10\.8$", differs.output, re.MULTILINE)
+
+
+def test_what_needs_brokers_of_its_own_is_left_out_where_they_are_given() -> None:
+    with fake_broker() as one:
+        url = f"amqp://guest:guest@{one.host}:{one.port}/"
+        result = CliRunner().invoke(main, ["--only", "tls.http_in_tls", "--reference", url, "--subject", url])
+    assert result.exit_code == 0
+    assert result.output.startswith("1 left out: they need brokers of their own, and the installed RabbitMQ\n0 passed")
 
 
 def test_an_unknown_scenario_is_a_usage_error() -> None:
@@ -59,6 +69,16 @@ def test_every_meant_difference_says_why() -> None:
 )
 def test_globs_take_square_brackets_as_they_are(name: str, pattern: str, expected: bool) -> None:
     assert matches(name, (pattern,)) is expected
+
+
+def test_each_case_may_want_another_listener() -> None:
+    wanted = {"one": Listening(), "other": Listening(login_from="common_name")}
+
+    @scenario(each=["one", "other"], listening=wanted)
+    def listened_for(stage: Stage, case: str) -> None: ...
+
+    made = [SCENARIOS.pop(f"test_command.listened_for[{case}]").listening for case in wanted]
+    assert made == list(wanted.values())
 
 
 def test_names_of_cases_are_checked() -> None:

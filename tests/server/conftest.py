@@ -11,7 +11,7 @@ from amqpy.core.durability.journal import Batch
 from amqpy.server import readiness
 from amqpy.server.flusher import Flusher
 
-from .peer import Joint, Server, by_socket, in_memory
+from .peer import Joint, Server, by_socket, by_tls, in_memory
 from .stored_harness import Disk, StoredServer
 
 
@@ -21,15 +21,23 @@ def joint(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Jo
     kind = getattr(request, "param", "memory")
     if kind == "memory":
         return in_memory
-    if kind == "epoll" and not readiness.HAS_EPOLL:
+    if kind == "tasks":
+        monkeypatch.setattr(readiness, "HAS_EPOLL", False)
+    elif not readiness.HAS_EPOLL:
         pytest.skip("this system has no epoll")
-    monkeypatch.setattr(readiness, "HAS_EPOLL", kind == "epoll")
-    return by_socket
+    return by_tls if kind == "tls" else by_socket
 
 
 @pytest.fixture
-async def server(autojump_clock: MockClock, nursery: trio.Nursery, joint: Joint) -> AsyncIterator[Server]:
-    server = Server(Config(cluster_name="rabbit@test", strict=True))
+def config() -> Config:
+    return Config(cluster_name="rabbit@test", strict=True)
+
+
+@pytest.fixture
+async def server(
+    autojump_clock: MockClock, nursery: trio.Nursery, joint: Joint, config: Config
+) -> AsyncIterator[Server]:
+    server = Server(config)
     server.joint = joint
     await nursery.start(server.reactor.run)
     yield server

@@ -22,6 +22,7 @@ from amqpy.config import Config
 from amqpy.core.durability.journal import Journal
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.reactor import Reactor
+from amqpy.server.tls import HandshakeFailed, TlsTransport
 from amqpy.server.transport import SocketTransport, Transport
 from tests.amqp.client import (
     HEADER,
@@ -35,10 +36,11 @@ from tests.amqp.client import (
     remains,
     start_ok,
 )
+from tests.certificates import HOST, client_context, server_context
 
 LOG = logging.getLogger("amqpy.tests")
-SOCKETS = ["epoll", "tasks"]
-"""One epoll for all sockets, and each waited for by its own task."""
+SOCKETS = ["epoll", "tasks", "tls"]
+"""One epoll for all sockets, each waited for by its own task, and one epoll with TLS."""
 
 on_sockets_too = pytest.mark.parametrize("joint", ["memory", *SOCKETS], indirect=True)
 
@@ -171,6 +173,12 @@ def by_socket() -> tuple[Transport, trio.abc.Stream]:
     return SocketTransport(ours), trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
 
 
+def by_tls() -> tuple[Transport, trio.abc.Stream]:
+    transport, stream = by_socket()
+    encrypted = trio.SSLStream(stream, client_context(), server_hostname=HOST, https_compatible=True)
+    return TlsTransport(transport, server_context(), LOG), encrypted
+
+
 class Server:
     """A reactor and its peers."""
 
@@ -193,6 +201,12 @@ class Server:
 
     def accept(self, transport: Transport, name: str) -> None:
         async def serve() -> None:
+            if isinstance(transport, TlsTransport):
+                try:
+                    await transport.do_handshake(trio.Lock())
+                except (HandshakeFailed, trio.BrokenResourceError):
+                    transport.close()
+                    return
             await self.reactor.serve(transport, self.make_session, terms.Peer(name), from_loopback=True)
             self._left.set()
             self._left = trio.Event()

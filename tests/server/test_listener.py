@@ -12,7 +12,7 @@ from pamqp.commands import Queue
 
 from amqpy.amqp.state import InputState
 from amqpy.config import Config
-from amqpy.server.listener import address_of, open_listeners, serve
+from amqpy.server.listener import Listener, open_listeners, serve
 from amqpy.wire.outbox import Outbox
 
 from .peer import Peer
@@ -21,14 +21,14 @@ from .test_sockets import Listening
 needs_unix_sockets = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no unix sockets")
 
 
-async def close(listeners: list[trio.SocketListener]) -> None:
+async def close(listeners: list[Listener]) -> None:
     for each in listeners:
-        await each.aclose()
+        await each.accepting.aclose()
 
 
 async def test_port_0_is_a_free_port_and_told() -> None:
     one, other = await open_listeners(Config(port=0)), await open_listeners(Config(port=0))
-    addresses = {str(address_of(each)) for each in one + other}
+    addresses = {str(each.address) for each in one + other}
     assert len(addresses) == 2
     assert all(each.startswith("127.0.0.1:") and not each.endswith(":0") for each in addresses)
     await close(one + other)
@@ -37,7 +37,7 @@ async def test_port_0_is_a_free_port_and_told() -> None:
 async def test_several_addresses(tmp_path: Path) -> None:
     listeners = await open_listeners(Config(listen=("127.0.0.1:0", "localhost:0", f"unix:{tmp_path}/s")))
     assert len(listeners) >= 3
-    assert str(address_of(listeners[-1])) == f"unix:{tmp_path}/s"
+    assert str(listeners[-1].address) == f"unix:{tmp_path}/s"
     await close(listeners)
 
 
@@ -46,7 +46,7 @@ async def test_ipv6() -> None:
         listeners = await open_listeners(Config(listen=("[::1]:0",)))
     except OSError:
         pytest.skip("this system has no IPv6")
-    assert str(address_of(listeners[0])).startswith("[::1]:")
+    assert str(listeners[0].address).startswith("[::1]:")
     await close(listeners)
 
 
@@ -149,7 +149,7 @@ async def test_each_listener_serves_what_its_factory_makes() -> None:
             server = Listening(config)
             await nursery.start(server.serve, config)
             nursery.start_soon(serve, [listening], server.reactor, make_echo)
-            async with await trio.open_tcp_stream(*listening.socket.getsockname()) as stream:
+            async with await trio.open_tcp_stream(*listening.address[:2]) as stream:
                 for word in (b"one", b"two"):
                     await stream.send_all(word)
                     assert await read(stream, 4) == word + b"!"

@@ -20,9 +20,9 @@ from amqpy.server import listener
 from amqpy.wire.outbox import HIGH
 from tests.amqp.client import HEADER, content_frames, method_frame, publish_frames, remains
 
-from .peer import SOCKETS, Joint, Peer, Server
+from .peer import Joint, Peer, Server
 
-pytestmark = pytest.mark.parametrize("joint", SOCKETS, indirect=True)
+pytestmark = pytest.mark.parametrize("joint", ["epoll", "tasks"], indirect=True)
 
 DEADLINE_S = 30
 DESCRIPTORS = Path("/dev/fd")
@@ -37,7 +37,7 @@ class Listening(Server):
 
     async def serve(self, config: Config, task_status: trio.TaskStatus[None]) -> None:
         listeners = await listener.open_listeners(config)
-        self.addresses = [str(listener.address_of(each)) for each in listeners]
+        self.addresses = [str(each.address) for each in listeners]
         async with trio.open_nursery() as nursery:
             await nursery.start(self.reactor.run)
             task_status.started()
@@ -301,6 +301,6 @@ async def test_a_peer_that_is_gone_before_we_look(server: Listening, monkeypatch
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
         monkeypatch.setattr(stream.socket, "getpeername", gone, raising=False)
-        nursery.start_soon(listener.serve_socket, server.reactor, server.make_session, stream)
+        nursery.start_soon(listener.serve_socket, server.reactor, server.make_session, None, stream)
     assert ours.fileno() == -1
     assert not server.reactor.connections

@@ -20,7 +20,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text, entries_of, replace_entry
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text, entries_of, replace_entries
 
 DELAY = "x-delay"
 DELAY_MAX_MS = 2**32 - 1
@@ -177,8 +177,7 @@ def delay_of(headers: Table) -> int:
 def _negated(message: Message, delay_ms: int) -> Message:
     properties = split_properties(message.header)
     headers = header_entries(properties)
-    [(name, entry)] = entries_of({DELAY: Field("long", -delay_ms)})
-    replace_entry(headers, name, entry)
+    replace_entries(headers, entries_of({DELAY: Field("long", -delay_ms)}))
     properties["headers"] = headers_property(b"".join(entry for _, entry in headers))
     return message.with_header(join_properties(message.header, properties))
 

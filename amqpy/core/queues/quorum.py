@@ -34,7 +34,7 @@ from amqpy.wire.properties import (
     priority_of,
     split_properties,
 )
-from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entry
+from amqpy.wire.values import INTEGER_KINDS, Field, entries_of, join_table, replace_entries
 
 RETURNED_LEVEL = 32
 """The level of requeued messages: above every priority."""
@@ -252,8 +252,7 @@ class QuorumQueue(FifoQueue):
             return message
         properties = split_properties(message.header)
         headers = header_entries(properties)
-        for name, entry in entries_of(counts):
-            replace_entry(headers, name, entry)
+        replace_entries(headers, entries_of(counts))
         properties["headers"] = headers_property(join_table(headers))
         return message.with_header(join_properties(message.header, properties))
 

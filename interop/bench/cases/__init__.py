@@ -12,6 +12,7 @@ from interop.bench.cases import (
     flatness,
     fairness,
     turns,
+    tls,
     startup,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "realistic",
     "scale",
     "startup",
+    "tls",
     "turns",
 ]

@@ -1,0 +1,36 @@
+"""Warnings about a broker that strangers can reach.
+
+RabbitMQ's default user has a password that everybody knows, so it may log in from the same machine only; and who lifts
+that often does not mean to.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Iterable, Iterator
+
+from amqpy.config import SETTINGS, Config
+from amqpy.config_values import Note, TcpAddress, TlsAddress, UnixAddress
+
+
+def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iterator[Note]:
+    """Yields what an operator should know about a broker that listens on addresses beyond this machine."""
+    exposed = [address for address in addresses if not is_local(address)]
+    if not exposed:
+        return
+    known = (SETTINGS["default_user"].default, SETTINGS["default_pass"].default)
+    if (config.default_user, config.default_pass) == known and config.default_user not in config.loopback_users:
+        text = f"{config.default_user} may log in from other machines with the password that everybody knows"
+        yield Note(logging.WARNING, text)
+    for address in exposed:
+        if not isinstance(address, TlsAddress):
+            yield Note(logging.WARNING, f"{address} has no TLS: who is on the way can read passwords and messages")
+
+
+def is_local(address: TcpAddress | UnixAddress) -> bool:
+    """Tells if only this machine can connect there."""
+    if isinstance(address, UnixAddress):
+        return True
+    try:
+        return ipaddress.ip_address(address.host.partition("%")[0]).is_loopback
+    except ValueError:
+        return address.host == "localhost"
