@@ -10,7 +10,7 @@ Source: `rabbit_oauth2_scope`, `wildcard`, `rabbit_auth_backend_oauth2:get_expan
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 from amqpy.core.ports import Verb
@@ -88,6 +88,13 @@ class Grant(NamedTuple):
     routing_key: str | None
 
 
+class LocalGrant(NamedTuple):
+    """A permission in one virtual host, with its patterns in pieces."""
+
+    name: "Pieces | None"
+    routing_key: "Pieces | None"
+
+
 class Scopes:
     """The permissions and tags that the scopes of a token give."""
 
@@ -95,38 +102,41 @@ class Scopes:
         self._scopes = tuple(scopes)
         self._claims = claims
         self._vhost: str | None = None
-        self._grants: list[Grant] = []
+        self._grants: dict[Verb, list[LocalGrant]] = {}
 
     @property
     def tags(self) -> tuple[str, ...]:
         return tuple(sorted({each.removeprefix("tag:") for each in self._scopes if each.startswith("tag:")}))
 
+    def count(self, vhost: str) -> int:
+        """The number of permissions in a virtual host: each may have to be looked at to answer a question."""
+        return sum(map(len, self._grants_in(vhost).values()))
+
     def permit_entry(self, vhost: str) -> bool:
         """True if any of them is about the virtual host."""
-        return any(matches(vhost, grant.vhost) for grant in self._grants_in(vhost))
+        return any(self._grants_in(vhost).values())
 
     def permit(self, vhost: str, verb: Verb, name: str) -> bool:
-        return any(
-            grant.verb == verb and matches(vhost, grant.vhost) and matches(name, grant.name)
-            for grant in self._grants_in(vhost)
-        )
+        raw = octets(name)
+        return any(is_match(raw, grant.name) for grant in self._grants_in(vhost)[verb])
 
     def permit_topic(self, vhost: str, verb: Verb, exchange: str, routing_key: str) -> bool:
         """True if one with a third part permits it: those without permit no routing key of a topic exchange."""
+        raw_name, raw_key = octets(exchange), octets(routing_key)
         return any(
-            grant.routing_key is not None
-            and grant.verb == verb
-            and matches(vhost, grant.vhost)
-            and matches(exchange, grant.name)
-            and matches(routing_key, grant.routing_key)
-            for grant in self._grants_in(vhost)
+            is_match(raw_key, grant.routing_key) and is_match(raw_name, grant.name)
+            for grant in self._grants_in(vhost)[verb]
         )
 
-    def _grants_in(self, vhost: str) -> list[Grant]:
-        """Those that are permissions, with the variables replaced. A connection has one virtual host."""
+    def _grants_in(self, vhost: str) -> dict[Verb, list[LocalGrant]]:
+        """The permissions in a virtual host, with the variables replaced. A connection asks about one only."""
         if self._vhost != vhost:
-            grants = (grant_of(expanded(scope, vhost, self._claims)) for scope in self._scopes)
-            self._vhost, self._grants = vhost, [grant for grant in grants if grant is not None]
+            self._vhost, self._grants = vhost, {verb: [] for verb in _VERBS}
+            for scope in self._scopes:
+                grant = grant_of(expanded(scope, vhost, self._claims))
+                if grant is not None and matches(vhost, grant.vhost):
+                    key = None if grant.routing_key is None else pieces_of(grant.routing_key)
+                    self._grants[grant.verb].append(LocalGrant(pieces_of(grant.name), key))
         return self._grants
 
 
@@ -164,16 +174,37 @@ def expanded(scope: str, vhost: str, claims: Mapping[str, object]) -> str:
     return "".join(found)
 
 
+# --- patterns
+
+Pieces: TypeAlias = tuple[bytes, ...]
+"""A pattern: the octets between its wildcards."""
+
+
+def octets(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")
+
+
+def pieces_of(pattern: str) -> Pieces | None:
+    """Reads a pattern; None for one that cannot be read."""
+    if _PERCENT.search(pattern):
+        return None
+    return tuple(unquote_to_bytes(piece.replace("+", " ")) for piece in pattern.split("*"))
+
+
 def matches(subject: str, pattern: str) -> bool:
-    """True if the pattern matches all of the subject.
+    """True if the pattern matches all of the subject."""
+    return is_match(octets(subject), pieces_of(pattern))
+
+
+def is_match(raw: bytes, pieces: Pieces | None) -> bool:
+    """True if a pattern matches all of these octets; one that could not be read does not.
 
     Each piece between wildcards is looked for where it comes first, and not again further on: `*.log` does not match
     `a.log.log`. That is RabbitMQ's rule, and permits less than the usual one.
     """
-    if _PERCENT.search(pattern):
+    if pieces is None:
         return False
-    first, *rest = (unquote_to_bytes(piece.replace("+", " ")) for piece in pattern.split("*"))
-    raw = subject.encode(errors="surrogateescape")
+    first, *rest = pieces
     if not rest:
         return raw == first
     if not raw.startswith(first):

@@ -19,6 +19,9 @@ from amqpy.core.vhost import Vhost
 FETCH_LIMITS = Limits(connect_s=5, request_s=10)
 """Less than a handshake may take, and as long as nobody's login waits for it in vain."""
 
+GRANTS_PER_UNIT = 2
+"""Permissions looked at in a unit of work (`core.jobs`)."""
+
 REFUSED = "Authentication using an OAuth 2/JWT token failed: "
 
 
@@ -88,10 +91,16 @@ class TokenRights:
         return self._token.scopes.permit_entry(vhost.name)
 
     def may(self, vhost: Vhost, verb: Verb, kind: Kind, name: str) -> bool:
+        self._spend(vhost)
         return self._token.scopes.permit(vhost.name, verb, name)
 
     def may_use_topic(self, vhost: Vhost, verb: Verb, exchange: str, routing_key: str) -> bool:
+        self._spend(vhost)
         return self._token.scopes.permit_topic(vhost.name, verb, exchange, routing_key)
+
+    def _spend(self, vhost: Vhost) -> None:
+        """Counts the work of a question: a token may have very many scopes, and its client as many questions."""
+        vhost.scheduler.jobs.spend(self._token.scopes.count(vhost.name) // GRANTS_PER_UNIT)
 
     @property
     def expires_at_s(self) -> float | None:

@@ -236,6 +236,21 @@ async def test_tokens(tmp_path: Path) -> None:
     assert user.expires_at_s is not None
 
 
+async def test_a_token_with_very_many_scopes_makes_its_own_client_wait(tmp_path: Path) -> None:
+    house = House(tmp_path, "oauth2")
+    user = await house.log_in("", fresh_token(scope=[f"rmq.read:*/{number}*" for number in range(2000)]))
+    assert isinstance(user, BackendUser)
+    jobs = house.broker.scheduler.jobs
+    jobs.begin_turn()
+    assert not user.may(house.vhost, "read", "queue", "x")
+    assert jobs.spent == 1000
+    user = await house.log_in("", fresh_token(scope="rmq.read:*/x"))
+    assert isinstance(user, BackendUser)
+    jobs.begin_turn()
+    assert user.may(house.vhost, "read", "queue", "x")
+    assert jobs.spent == 0
+
+
 @pytest.mark.parametrize(
     ("profile", "name", "takes_eternal"),
     [("rabbitmq-3.10", "c", True), ("rabbitmq-4.0", "s", True), ("rabbitmq-4.3", "s", False)],
