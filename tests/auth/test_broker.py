@@ -198,7 +198,7 @@ def test_no_password_and_no_token_is_logged(caplog: pytest.LogCaptureFixture, me
                     connect(broker, "bob", password).close()
     told = [record for record in caplog.records if not record.name.startswith("pika")]
     text = "\n".join(logging.Formatter().format(record) for record in told)
-    assert "login failed" in text
+    assert "login refused" in text
     assert not [secret for secret in secrets if secret in text]
 
 
