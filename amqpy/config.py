@@ -180,23 +180,37 @@ class Config(TlsSettings, AuthSettings, LimitSettings):
     )
     password_hashing: str = setting(
         "sha256",
-        SettingInfo("The algorithm that new passwords are hashed with.", choices=("sha256", "sha512")),
+        SettingInfo(
+            "The algorithm that new passwords are hashed with.",
+            choices=("sha256", "sha512"),
+            rabbitmq_keys=("password_hashing_module",),
+            rabbitmq_form=forms.HASHING,
+        ),
     )
     credential_validator: str = setting(
         "accept_everything",
         SettingInfo(
             "What a password must be like when an administrator sets it.",
             choices=("accept_everything", "min_password_length", "password_regexp"),
+            rabbitmq_keys=("credential_validator.validation_backend",),
+            rabbitmq_form=forms.VALIDATOR,
         ),
     )
     credential_validator_min_length: int = setting(
-        5, SettingInfo("The least bytes of a password, for `min_password_length`.", low=0, high=INT32_MAX)
+        5,
+        SettingInfo(
+            "The least bytes of a password, for `min_password_length`.",
+            low=0,
+            high=INT32_MAX,
+            rabbitmq_keys=("credential_validator.min_length",),
+        ),
     )
     credential_validator_regexp: str | None = setting(
         None,
         SettingInfo(
             "What is searched for in a password, for `password_regexp`.",
             form=PATTERN,
+            rabbitmq_keys=("credential_validator.regexp",),
         ),
     )
     auth_mechanisms: tuple[str, ...] = setting(

@@ -148,6 +148,42 @@ def ciphers(entries: Sequence[Entry]) -> str:
     return ":".join(names)
 
 
+BACKENDS = {"internal": "internal", "http": "http", "oauth2": "oauth2", "oauth": "oauth2", "cache": "cache"}
+"""Our names of back ends by those of RabbitMQ, which may also be modules."""
+
+
+def backend(text: str) -> str:
+    if (name := text.removeprefix("rabbit_auth_backend_")) not in BACKENDS:
+        raise ValueError("no such back end")
+    return BACKENDS[name]
+
+
+def backends(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Back ends as `auth_backends` has them. `auth_backends.1` is one, its `authn` and `authz` are two."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        found.setdefault(entry.key[1], {})["".join(entry.key[2:])] = backend(entry.value)
+    return tuple(map(_joined, found.values()))
+
+
+def _joined(parts: dict[str, str]) -> str:
+    if "" in parts:
+        return parts[""]
+    if len(parts) < 2:
+        raise ValueError("authn and authz belong together")
+    return f"{parts['authn']}/{parts['authz']}" if parts["authn"] != parts["authz"] else parts["authn"]
+
+
+def pairs(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """`NAME=VALUE` of keys such as `auth_oauth2.signing_keys.NAME = VALUE`."""
+    return tuple(f"{entry.key[-1]}={entry.value}" for entry in entries)
+
+
+def named(prefix: str) -> Convert:
+    """Makes a function for a module, whose name begins with this, or the rest of its name."""
+    return single(lambda text: text.removeprefix(prefix))
+
+
 LISTENERS: Form = ("a port, ADDRESS:PORT or none", listeners)
 NAMES: Form = ("true or false for each name", names_that_are_true)
 LIMIT: Form = ("a size, or a number such as 0.4 relative to the memory", limit)
@@ -158,6 +194,12 @@ MILLISECONDS: Form = ("milliseconds from 1 on, or infinity", single(milliseconds
 MILLISECONDS_OR_NONE: Form = ("milliseconds from 1 on, or infinity", single(milliseconds_or_none))
 NUMBER_OR_NONE: Form = ("a number, or infinity", single(number_or_none))
 QUEUE_TYPE: Form = ("classic, quorum or stream", single(queue_type))
+HASHING: Form = ("rabbit_password_hashing_sha256 or _sha512", named("rabbit_password_hashing_"))
+VALIDATOR: Form = ("a module rabbit_credential_validator_…", named("rabbit_credential_validator_"))
+AUTH_BACKENDS: Form = ("internal, http, oauth2 or cache", backends)
+BACKEND: Form = ("internal, http or oauth2", single(backend))
+PAIRS: Form = ("a text for each name", pairs)
+WORDS: Form = ("words", single(lambda text: tuple(text.split())))
 ONE_FILE: Form = ("a file", in_order)
 CIPHERS: Form = ("cipher suites up to TLS 1.2", ciphers)
 PASSWORD: Form = ("a text that is not encrypted", single(password))

@@ -28,8 +28,6 @@ class Refusal(NamedTuple):
     """Values that ask for what amqpy does anyway."""
 
 
-INTERNAL = Refusal("only the internal one is supported yet", ("internal", "rabbit_auth_backend_internal"))
-
 REFUSED = {
     "ssl_options": Refusal(NOT_YET, ("none",)),
     "ssl_options.honor_cipher_order": Refusal("the broker's order of ciphers counts", ("true",)),
@@ -37,16 +35,13 @@ REFUSED = {
     "ssl_options.crl_check": Refusal("revoked certificates are named in the setting tls_crl", ("false",)),
     "ssl_allow_poodle_attack": Refusal("SSL 3.0 is not spoken", ("false",)),
     "trust_store.**": Refusal("certificates are trusted by their authority, tls_ca"),
-    "auth_backends.*": INTERNAL,
-    "auth_backends.*.authn": INTERNAL,
-    "auth_backends.*.authz": INTERNAL,
+    "auth_http.ssl_options.verify": Refusal("certificates are verified", ("verify_peer",)),
+    "auth_oauth2.https.peer_verification": Refusal("certificates are verified", ("verify_peer",)),
     "auth_http.**": Refusal(NOT_YET),
     "auth_oauth2.**": Refusal(NOT_YET),
     "auth_cache.**": Refusal(NOT_YET),
     "auth_ldap.**": Refusal("amqpy does not ask LDAP servers"),
     "anonymous_login_*": Refusal("who may log in without a password is chosen with auth_mechanisms"),
-    "password_hashing_module": Refusal(NOT_YET, ("rabbit_password_hashing_sha256",)),
-    "credential_validator.validation_backend": Refusal(NOT_YET, ("rabbit_credential_validator_accept_everything",)),
     "credential_validator.**": Refusal(NOT_YET),
     "load_definitions": Refusal(NO_DEFINITIONS),
     "definitions.**": Refusal(NO_DEFINITIONS),
