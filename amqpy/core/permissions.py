@@ -16,7 +16,10 @@ VERDICTS_MAX: Final = 1000
 PROGRAMS_MAX: Final = 16
 """Verdicts and compiled patterns that a permission remembers; more start over."""
 
-EVERYTHING: Final = (".*", ".*", ".*")
+ANYTHING: Final = ".*"
+"""The pattern of most permissions: there is nothing to search for, or to remember."""
+
+EVERYTHING: Final = (ANYTHING, ANYTHING, ANYTHING)
 """The patterns of a user who may do everything."""
 
 Spend: TypeAlias = Callable[[int], object]
@@ -31,6 +34,8 @@ class Verdicts:
         self._remembered: dict[tuple[str, str], bool] = {}
 
     def matches(self, pattern: str, name: str, spend: Spend) -> bool:
+        if pattern == ANYTHING:
+            return True
         verdict = self._remembered.get((pattern, name))
         if verdict is None:
             if len(self._remembered) >= VERDICTS_MAX:

@@ -53,6 +53,13 @@ def test_each_verb_has_its_pattern() -> None:
     assert [permission.allows(verb, "", ignore) for verb in ("configure", "write", "read")] == [False, False, True]
 
 
+def test_everything_is_allowed_without_a_search() -> None:
+    """Nothing is compiled or remembered for it: that is what most permissions are."""
+    verdicts = Verdicts()
+    assert all(verdicts.matches(".*", name, ignore) for name in ("", "a", "é\n"))
+    assert vars(verdicts) == vars(Verdicts())
+
+
 def test_a_pattern_of_an_older_amqpy_that_is_none_any_more_allows_nothing() -> None:
     permission = Permission(r"\N{DIGIT ONE}", "(", ".*")
     assert [permission.allows(verb, "1", ignore) for verb in ("configure", "write", "read")] == [False, False, True]
