@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from amqpy.app import RunningBroker as RunningBroker
     from amqpy.app import serve as serve
     from amqpy.config import Config as Config
-    from amqpy.config_values import ConfigError as ConfigError
-    from amqpy.config_values import TcpAddress as TcpAddress
-    from amqpy.config_values import TlsAddress as TlsAddress
-    from amqpy.config_values import UnixAddress as UnixAddress
+    from amqpy.config.values import ConfigError as ConfigError
+    from amqpy.config.values import TcpAddress as TcpAddress
+    from amqpy.config.values import TlsAddress as TlsAddress
+    from amqpy.config.values import UnixAddress as UnixAddress
     from amqpy.core.users import Authenticator as Authenticator
     from amqpy.core.users import Credentials as Credentials
     from amqpy.core.users import LoginFailed as LoginFailed
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Authenticator": "amqpy.core.users",
     "Config": "amqpy.config",
-    "ConfigError": "amqpy.config_values",
+    "ConfigError": "amqpy.config.values",
     "Credentials": "amqpy.core.users",
     "LoginFailed": "amqpy.core.users",
     "RunningBroker": "amqpy.app",
     "StoreError": "amqpy.store.store",
-    "TcpAddress": "amqpy.config_values",
-    "TlsAddress": "amqpy.config_values",
-    "UnixAddress": "amqpy.config_values",
+    "TcpAddress": "amqpy.config.values",
+    "TlsAddress": "amqpy.config.values",
+    "UnixAddress": "amqpy.config.values",
     "run_in_thread": "amqpy.in_thread",
     "serve": "amqpy.app",
 }

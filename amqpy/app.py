@@ -21,10 +21,10 @@ from urllib.parse import quote
 
 import trio
 
-from amqpy import exposure
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.exposure import notes as notes_on_exposure
+from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
@@ -178,7 +178,7 @@ async def _serve_until(
             log.info("messages are scanned in %s", LANGUAGE)
             for address in running.addresses:
                 log.info("listening on %s", address)
-            for note in exposure.notes(broker.config, running.addresses):
+            for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)
             task_status.started(running)

@@ -15,10 +15,10 @@ from typing import Any
 
 import click
 
-from amqpy import exposure, log
-from amqpy.config import SETTINGS
-from amqpy.config_sources import PREFIX, Settings, option_name, read
-from amqpy.config_values import ConfigError, setting_info
+from amqpy import log
+from amqpy.config import SETTINGS, exposure
+from amqpy.config.sources import PREFIX, Settings, option_name, read
+from amqpy.config.values import ConfigError, setting_info
 from amqpy.version import __version__
 
 Command = Callable[..., Any]

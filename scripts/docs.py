@@ -16,15 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout's amqpy, whichever one is installed
 
 # ruff: noqa: E402 (these need the path above)
-from amqpy import rabbitmq_keys, rabbitmq_variables
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.connection_methods import AUTHENTICATED, TRANSITIONS
 from amqpy.amqp.handshake import CAPABILITIES
 from amqpy.amqp.sasl import MECHANISMS
 from amqpy.amqp.state import State
-from amqpy.config import SETTINGS, Config
-from amqpy.config_sources import option_name
-from amqpy.config_values import expectation, setting_info
+from amqpy.config import SETTINGS, Config, rabbitmq_keys, rabbitmq_variables
+from amqpy.config.sources import option_name
+from amqpy.config.values import expectation, setting_info
 from amqpy.core.administration.ignored_policy_keys import FEATURES
 from amqpy.core.administration.policies import EXCHANGE_KEYS, policy_keys
 from amqpy.core.argument_validators import EXPIRY_MAX_MS, MAX_PRIORITY, Check

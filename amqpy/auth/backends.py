@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from amqpy.config import Config
-from amqpy.config_auth import BackendChoice, parse_cached
+from amqpy.config.auth import BackendChoice, parse_cached
 from amqpy.core.principals import BackendUser, Principal, Rights
 from amqpy.core.users import Credentials, LoginFailed, User, Users
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote_plus
 
 from amqpy.auth.web import Answer, WebError
-from amqpy.config_auth import AuthSettings
+from amqpy.config.auth import AuthSettings
 from amqpy.core.ports import BackendError, Kind, Verb, Verdict
 from amqpy.core.principals import Question, Rights, Undecided
 from amqpy.core.users import Credentials, LoginFailed

@@ -20,7 +20,7 @@ import trio
 
 from amqpy.auth.oauth2 import Key, KeyUnusable, TokenRefused, key_of_jwk, key_of_pem
 from amqpy.auth.web import Answer, WebError
-from amqpy.config_auth import parse_key_address
+from amqpy.config.auth import parse_key_address
 
 FETCH_INTERVAL_S = 5
 """Seconds between two fetches. A token with an unknown key, which anybody can write, causes one."""

@@ -10,7 +10,7 @@ from amqpy.auth.jwks import KeySource, keys_in_files
 from amqpy.auth.oauth2 import DEFAULT_CLAIMS, Token, TokenRefused, TokenRules, key_id_of, verify
 from amqpy.auth.web import Limits, Web
 from amqpy.config import Config
-from amqpy.config_auth import ALGORITHMS, parse_pair
+from amqpy.config.auth import ALGORITHMS, parse_pair
 from amqpy.core.ports import Kind, Verb
 from amqpy.core.principals import Question, Rights
 from amqpy.core.users import Credentials, LoginFailed

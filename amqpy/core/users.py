@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from amqpy.config_values import ConfigError
+from amqpy.config.values import ConfigError
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
 from amqpy.core.administration.validation import check_depth, compile_pattern
 from amqpy.core.broker import Broker

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from amqpy.patterns import program as p
+import amqpy.patterns.program as p
 from amqpy.patterns.octets import ALL, FOLDED, NEWLINE, POSIX, SHORTHANDS, SINGLE, Octets, folded
 from amqpy.patterns.program import Assertion, Instruction, Program, octets_of
 

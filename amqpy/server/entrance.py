@@ -20,7 +20,7 @@ import trio
 
 from amqpy.amqp.terms import Peer
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress
+from amqpy.config.values import TcpAddress
 from amqpy.server.admission import Admission, Limits, Refused, Visit
 from amqpy.server.proxy_protocol import HeaderFault, Relay, TrustedProxies, receive_header
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.server.admission import Visit
 from amqpy.server.reactor import Reactor
 from amqpy.server.session import SessionFactory

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from amqpy.config_values import TcpAddress, parse_integer
+from amqpy.config.values import TcpAddress, parse_integer
 
 V1_START: Final = b"PROXY "
 V1_SIZE_MAX: Final = 107

@@ -24,7 +24,7 @@ from amqpy.amqp import views
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.cli import config_option, setting_options
 from amqpy.config import SETTINGS, Config
-from amqpy.config_sources import load
+from amqpy.config.sources import load
 from amqpy.core.permissions import EVERYTHING
 from amqpy.errors import AdministrationError
 from amqpy.server.entrance import Entrance

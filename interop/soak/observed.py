@@ -17,7 +17,7 @@ import trio
 from amqpy import app, log, process
 from amqpy.cli import setting_options
 from amqpy.config import Config
-from amqpy.config_sources import load
+from amqpy.config.sources import load
 from interop.parity.subject import STDIN, lines
 
 

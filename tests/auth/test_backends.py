@@ -12,8 +12,8 @@ import trio
 from amqpy.auth.backends import Backends, MissingExtra
 from amqpy.auth.http import Allowed, Fields, HttpBackend, Reply
 from amqpy.config import Config
-from amqpy.config_auth import BackendChoice, parse_backend
-from amqpy.config_values import ConfigError
+from amqpy.config.auth import BackendChoice, parse_backend
+from amqpy.config.values import ConfigError
 from amqpy.core.principals import BackendUser, Principal, Undecided
 from amqpy.core.users import Credentials, LoginFailed, Users
 from tests.amqp.client import make_broker

@@ -31,7 +31,7 @@ from amqpy.auth.oauth2 import (
     key_of_pem,
     verify,
 )
-from amqpy.config_auth import ALGORITHMS
+from amqpy.config.auth import ALGORITHMS
 from tests.auth.issuer import ISSUER, NOW_S, SECRET, claims, ec_key, ed_key, jwk, pem, raw_token, rsa_key, token
 
 RULES = TokenRules("rmq", "rmq.", frozenset(ALGORITHMS), issuer=ISSUER)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amqpy.config import Config
-from amqpy.config_values import ConfigError
+from amqpy.config.values import ConfigError
 from amqpy.core.durability.records import UserRecord
 from amqpy.core.passwords import NO_PASSWORD, Password, hash_password, imported, is_password
 from amqpy.core.users import LoginFailed, User

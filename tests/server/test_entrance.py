@@ -15,7 +15,7 @@ from pamqp.commands import Connection, Queue
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.config import Config
-from amqpy.config_values import TcpAddress
+from amqpy.config.values import TcpAddress
 from amqpy.server import listener
 from amqpy.server.entrance import Origin, ends_between
 from amqpy.server.proxy_protocol import V2_START, Relay

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from amqpy.config_values import TcpAddress
+from amqpy.config.values import TcpAddress
 from amqpy.server.proxy_protocol import (
     SIZE_MAX,
     V1_SIZE_MAX,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from amqpy.config import SETTINGS, Config
-from amqpy.config_sources import SourcedValue
-from amqpy.config_values import setting_info
+from amqpy.config.sources import SourcedValue
+from amqpy.config.values import setting_info
 from tests.serving import COMMAND, DEADLINE_S, environment, serving
 
 SECRET = "hunter2"

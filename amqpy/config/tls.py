@@ -5,8 +5,8 @@ Source: RabbitMQ's `ssl_options.*` and `ssl_cert_login_*`.
 
 from dataclasses import dataclass
 
-from amqpy import rabbitmq_forms as forms
-from amqpy.config_values import INT32_MAX, UINT16_MAX, SettingInfo, setting
+import amqpy.config.rabbitmq_forms as forms
+from amqpy.config.values import INT32_MAX, UINT16_MAX, SettingInfo, setting
 
 
 @dataclass(frozen=True)  # without slots, or they could not be joined

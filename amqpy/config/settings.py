@@ -2,7 +2,7 @@
 
 A setting is one field of `Config`. Its command line option, its `AMQPY_*` variable, its key in the TOML file,
 its validation and its row in docs/configuration.md are all derived from that field, so a new setting is one
-line here and nothing anywhere else. What values settings take, and how these are checked, is in config_values.py.
+line here and nothing anywhere else. What values settings take, and how these are checked, is in values.py.
 
 Sources are read in the order of their precedence: defaults, file, environment, command line.
 """
@@ -10,11 +10,11 @@ Sources are read in the order of their precedence: defaults, file, environment, 
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
-from amqpy import rabbitmq_forms as forms
-from amqpy.config_auth import AuthSettings
-from amqpy.config_limits import LimitSettings
-from amqpy.config_tls import TlsSettings
-from amqpy.config_values import (
+import amqpy.config.rabbitmq_forms as forms
+from amqpy.config.auth import AuthSettings
+from amqpy.config.limits import LimitSettings
+from amqpy.config.tls import TlsSettings
+from amqpy.config.values import (
     INT32_MAX,
     UINT16_MAX,
     ConfigError,

@@ -14,10 +14,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from amqpy.config import SETTINGS
-from amqpy.config_values import setting_info
-from amqpy.rabbitmq_forms import LEVELS, level
-from amqpy.rabbitmq_keys import NO_DEFINITIONS, NOT_YET, Refusal
+from amqpy.config.rabbitmq_forms import LEVELS, level
+from amqpy.config.rabbitmq_keys import NO_DEFINITIONS, NOT_YET, Refusal
+from amqpy.config.settings import SETTINGS
+from amqpy.config.values import setting_info
 
 PREFIX = "RABBITMQ_"
 FILE_SUFFIX = "_FILE"

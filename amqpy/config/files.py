@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amqpy import rabbitmq_conf
-from amqpy.config_values import ConfigError
-from amqpy.rabbitmq_conf import Entry, Include
+from amqpy.config.rabbitmq_conf import Entry, Include, last_of_each, parse, substitute
+from amqpy.config.values import ConfigError
 
 FILE_BYTES_MAX = 1_000_000
 CONF, ERLANG, TOML = ".conf", ".config", ".toml"
@@ -36,7 +35,7 @@ def read(files: Sequence[Path], environ: Mapping[str, str]) -> tuple[list[Entry]
         else:
             entries += entries_of((path,))
     try:
-        return rabbitmq_conf.substitute(rabbitmq_conf.last_of_each(entries), environ), tables
+        return substitute(last_of_each(entries), environ), tables
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
@@ -83,7 +82,7 @@ def entries_of(chain: tuple[Path, ...]) -> Iterator[Entry]:
     in which each includes the next. Raises ConfigError."""
     path = chain[-1]
     try:
-        lines = rabbitmq_conf.parse(text_of(path), str(path))
+        lines = parse(text_of(path), str(path))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     for line in lines:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
-from amqpy.config_values import INT32_MAX, UINT16_MAX, parse_integer
-from amqpy.rabbitmq_conf import Entry
+from amqpy.config.rabbitmq_conf import Entry
+from amqpy.config.values import INT32_MAX, UINT16_MAX, parse_integer
 from amqpy.sizes import parse_size
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpy.rabbitmq_conf import Entry, Include, last_of_each, parse, substitute
+from amqpy.config.rabbitmq_conf import Entry, Include, last_of_each, parse, substitute
 
 
 def entries(text: str, file: str = "f") -> list[Entry]:

@@ -1,6 +1,6 @@
 """Settings, and the kinds of values that they have: parsed from text, checked and described.
 
-`Config` (config.py) is the table of the settings. An error text has the name that a setting has in its source and
+`Config` (settings.py) is the table of the settings. An error text has the name that a setting has in its source and
 never its value, which may be a password.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from amqpy.rabbitmq_conf import Entry
+from amqpy.config.rabbitmq_conf import Entry
 
 T = TypeVar("T")
 

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amqpy import config_files, rabbitmq_keys, rabbitmq_variables
-from amqpy.config import SETTINGS, Config
-from amqpy.config_values import KINDS, ConfigError, Note, SettingInfo, check, expectation, setting_info, takes
-from amqpy.rabbitmq_conf import Entry
-from amqpy.rabbitmq_forms import Convert, boolean, in_order, single
-from amqpy.rabbitmq_variables import FILE_SUFFIX, Variable
+import amqpy.config.files as config_files
+import amqpy.config.rabbitmq_variables as rabbitmq_variables
+from amqpy.config.rabbitmq_conf import Entry
+from amqpy.config.rabbitmq_forms import Convert, boolean, in_order, single
+from amqpy.config.rabbitmq_keys import IGNORED, REFUSED, find, has_meaning, known_keys, setting_keys
+from amqpy.config.rabbitmq_variables import FILE_SUFFIX, Variable
+from amqpy.config.settings import SETTINGS, Config
+from amqpy.config.values import KINDS, ConfigError, Note, SettingInfo, check, expectation, setting_info, takes
 
 PREFIX = "AMQPY_"
 
@@ -197,9 +199,9 @@ def from_conf(entries: Iterable[Entry]) -> Iterator[SourcedValue]:
     """Yields the values of settings that have keys of rabbitmq.conf. Raises ConfigError for keys that are refused."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
-        pattern = rabbitmq_keys.find(rabbitmq_keys.setting_keys(), entry.key)
+        pattern = find(setting_keys(), entry.key)
         if pattern is not None:
-            found.setdefault(rabbitmq_keys.setting_keys()[pattern], []).append(entry)
+            found.setdefault(setting_keys()[pattern], []).append(entry)
         else:
             check_entry(entry)
     for name, mine in found.items():
@@ -211,13 +213,13 @@ def from_conf(entries: Iterable[Entry]) -> Iterator[SourcedValue]:
 
 def check_entry(entry: Entry) -> None:
     """Raises ConfigError for a key that is no setting's, and must not be ignored."""
-    pattern = rabbitmq_keys.find(rabbitmq_keys.REFUSED, entry.key)
+    pattern = find(REFUSED, entry.key)
     if pattern is not None:
-        refusal = rabbitmq_keys.REFUSED[pattern]
+        refusal = REFUSED[pattern]
         if entry.value not in refusal.harmless:
             raise ConfigError(f"{entry.label}: {refusal.reason}")
-    elif rabbitmq_keys.find(rabbitmq_keys.IGNORED, entry.key) is None:
-        close = suggestion(entry.name, rabbitmq_keys.known_keys())
+    elif find(IGNORED, entry.key) is None:
+        close = suggestion(entry.name, known_keys())
         raise ConfigError(f"{entry.where}: unknown key {entry.name!r}{close}")
 
 
@@ -268,5 +270,5 @@ def notes_on_conf(entries: Iterable[Entry]) -> Iterator[Note]:
     for entry in entries:
         if entry.is_cut:
             yield Note(logging.WARNING, f"{entry.label} ends before a #; 'in quotes' that would be part of it")
-    if names := sorted(entry.name for entry in entries if not rabbitmq_keys.has_meaning(entry.key)):
+    if names := sorted(entry.name for entry in entries if not has_meaning(entry.key)):
         yield Note(logging.INFO, f"without a meaning here: {', '.join(names)}")

@@ -8,8 +8,8 @@ import ipaddress
 import logging
 from collections.abc import Iterable, Iterator
 
-from amqpy.config import SETTINGS, Config
-from amqpy.config_values import Note, TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.settings import SETTINGS, Config
+from amqpy.config.values import Note, TcpAddress, TlsAddress, UnixAddress
 
 
 def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iterator[Note]:

@@ -6,8 +6,8 @@ Source: RabbitMQ's `auth_backends`, `auth_http.*`, `auth_cache.*` and `auth_oaut
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from amqpy import rabbitmq_forms as forms
-from amqpy.config_values import ConfigError, SettingInfo, setting
+import amqpy.config.rabbitmq_forms as forms
+from amqpy.config.values import ConfigError, SettingInfo, setting
 
 BACKENDS: Final = ("internal", "oauth2", "http", "cache")
 ALGORITHMS: Final = (

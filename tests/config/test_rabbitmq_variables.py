@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from amqpy import rabbitmq_variables
-from amqpy.config import Config
-from amqpy.config_sources import load, read
-from amqpy.config_values import ConfigError, Note
+from amqpy.config import Config, rabbitmq_variables
+from amqpy.config.sources import load, read
+from amqpy.config.values import ConfigError, Note
 
 HOST = socket.gethostname().partition(".")[0]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from amqpy import config_sources, rabbitmq_keys
-from amqpy.config import SETTINGS, Config
-from amqpy.config_sources import Settings, load, read
-from amqpy.config_values import ConfigError, Note, setting_info
+from amqpy.config import SETTINGS, Config, rabbitmq_keys
+from amqpy.config import sources as config_sources
+from amqpy.config.sources import Settings, load, read
+from amqpy.config.values import ConfigError, Note, setting_info
 
 
 def conf(directory: Path, text: str, name: str = "rabbitmq.conf") -> Path:

@@ -7,8 +7,8 @@ are ours.
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from amqpy import rabbitmq_forms as forms
-from amqpy.config_values import INT32_MAX, SettingInfo, setting
+import amqpy.config.rabbitmq_forms as forms
+from amqpy.config.values import INT32_MAX, SettingInfo, setting
 
 RATE_MAX = 100_000
 

@@ -9,8 +9,8 @@ import pytest
 
 from amqpy.amqp.sasl import MECHANISMS
 from amqpy.config import SETTINGS, Config
-from amqpy.config_sources import load, unknown_variables
-from amqpy.config_values import ConfigError, TcpAddress, TlsAddress, UnixAddress, parse_address, setting_info
+from amqpy.config.sources import load, unknown_variables
+from amqpy.config.values import ConfigError, TcpAddress, TlsAddress, UnixAddress, parse_address, setting_info
 
 # One text and its value for every kind of setting, none of them a default.
 OTHERS: dict[object, tuple[str, object]] = {

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import NamedTuple
 
-from amqpy.config import SETTINGS
-from amqpy.config_values import setting_info
+from amqpy.config.settings import SETTINGS
+from amqpy.config.values import setting_info
 
 NOT_YET = "amqpy does not support it yet"
 NO_DEFINITIONS = "definitions are not supported yet"

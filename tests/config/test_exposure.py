@@ -4,8 +4,7 @@ import logging
 
 import pytest
 
-from amqpy import exposure
-from amqpy.config import Config
+from amqpy.config import Config, exposure
 
 WITHOUT_TLS = "no TLS: who is on the way can read passwords and messages"
 KNOWN = "guest may log in from other machines with the password that everybody knows"
