@@ -9,7 +9,7 @@ Source: `rabbit_reader:auth_phase`, `auth_fail`; `rabbit_access_control:check_us
 import logging
 
 from amqpy.amqp.connection_events import of_login
-from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism, ProvenName
+from amqpy.amqp.sasl import MECHANISMS, LoginContext, Mechanism
 from amqpy.amqp.terms import Terms
 from amqpy.core.events.events import Events
 from amqpy.core.principals import Principal, Question
@@ -66,8 +66,6 @@ class Login:
             raise self._refuse(failure) from None
         if isinstance(found, bytes):
             return found
-        if isinstance(found, ProvenName):
-            return self.conclude(found.user_name)
         if self._authenticator is not None:
             return Question(self._authenticator, found)
         try:

@@ -25,12 +25,6 @@ class LoginContext(NamedTuple):
     config: Config
 
 
-class ProvenName(NamedTuple):
-    """The name of a user that needs no password: something else has proved it."""
-
-    user_name: str
-
-
 def offered(config: Config, profile: Profile, *, in_tls: bool) -> tuple[str, ...]:
     """The names of the mechanisms that are offered, in order: EXTERNAL in TLS only."""
     names = config.auth_mechanisms or profile.mechanisms
@@ -45,7 +39,7 @@ class Mechanism:
     def __init__(self, context: LoginContext) -> None:
         self._context = context
 
-    def respond(self, response: bytes) -> Credentials | ProvenName | bytes:
+    def respond(self, response: bytes) -> Credentials | bytes:
         """Returns the credentials, or the next challenge. Raises SyntaxFault for a malformed response, and LoginFailed
         if there can be no credentials."""
         raise NotImplementedError
@@ -107,7 +101,7 @@ class External(Mechanism):
 
     name = "EXTERNAL"
 
-    def respond(self, response: bytes) -> ProvenName:
+    def respond(self, response: bytes) -> Credentials:
         config, tls = self._context.config, self._context.peer.tls
         if tls is None or tls.certificate is None:
             raise LoginFailed("", "connection peer presented no TLS (x.509) certificate")
@@ -116,7 +110,7 @@ class External(Mechanism):
         )
         if name is None:
             raise LoginFailed("", "no name found")
-        return ProvenName(name)
+        return Credentials(name, None)
 
 
 class CrDemo(Mechanism):

@@ -109,7 +109,8 @@ class HttpBackend:
 
     async def authorize(self, name: str, credentials: Credentials) -> tuple[tuple[str, ...], Rights]:
         # RabbitMQ asks with the password here, too.
-        reply = await self._service.ask("user", (("username", name), ("password", credentials.password)))
+        password = () if credentials.password is None else (("password", credentials.password),)
+        reply = await self._service.ask("user", (("username", name), *password))
         if isinstance(reply, Allowed):
             return reply.tags, HttpRights(self._service, name, self._log)
         if isinstance(reply, BackendError):

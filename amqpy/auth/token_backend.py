@@ -65,6 +65,8 @@ class TokenBackend:
     async def verified(self, credentials: Credentials) -> Token:
         """Accepts the token that is the password, whatever the user's name beside it. Raises LoginFailed."""
         token = credentials.password
+        if token is None:
+            raise LoginFailed(credentials.user_name, f"{REFUSED}there is none")
         try:
             key = await self._keys.key(key_id_of(token, self._rules))
             return verify(token, key, self._rules, self._unix_time_s())

@@ -12,9 +12,11 @@ from amqpy.amqp import views
 from amqpy.amqp.peer_certificate import PeerCertificate
 from amqpy.amqp.terms import CipherSuite, Peer, TlsFacts, suite_of
 from amqpy.config import Config
+from amqpy.core.users import Credentials
 from tests.certificates import rewritten, with_name
 
 from .client import HEADER, OPENING, Client, make_broker, make_users, names, start_ok
+from .test_handshake import never
 
 SUITE = CipherSuite("any", "aes_256_gcm", "aead")
 TOLD = {"authentication_failure_close": True}
@@ -235,3 +237,13 @@ def test_the_view_of_a_connection_has_the_facts() -> None:
     }
     plain = views.connection(connecting(in_tls(None)).session)
     assert (plain["ssl"], plain["ssl_protocol"], plain["peer_cert_subject"]) == (True, "tlsv1.3", None)
+
+
+def test_an_authenticator_is_asked_about_the_name() -> None:
+    """Whoever decides who comes in decides that for certificates, too."""
+    users_broker = make_broker(Config(auth_mechanisms=("EXTERNAL",)))
+    client = Client(users_broker, authenticator=never, peer=in_tls(of_app()))
+    client.feed(HEADER)
+    assert client.send(start_ok("", "EXTERNAL", **TOLD), channel=0) == []
+    assert client.session.question == (never, Credentials("CN=app", None))
+    assert names(client.answer("guest")) == ["Connection.Tune"]

@@ -45,10 +45,10 @@ class House:
                 self.backends._backends[name] = HttpBackend(self.service, LOG)  # noqa: SLF001
         self.vhost = self.broker.vhosts["/"]
 
-    async def log_in(self, name: str, password: bytes) -> str | Principal:
+    async def log_in(self, name: str, password: bytes | None) -> str | Principal:
         return await self.backends(Credentials(name, password))
 
-    async def refusal(self, name: str, password: bytes) -> str:
+    async def refusal(self, name: str, password: bytes | None) -> str:
         with pytest.raises(LoginFailed) as failure:
             await self.log_in(name, password)
         return str(failure.value)
@@ -292,3 +292,23 @@ async def test_a_question_for_the_keys_runs_while_the_back_ends_do(tmp_path: Pat
         house.backends._chain.pop()  # noqa: SLF001
         assert "its key is not known" in await house.refusal("", token(key_id="other"))
         nursery.cancel_scope.cancel()
+
+
+# --- certificates
+
+
+async def test_a_name_that_was_proved_needs_no_password_where_it_is_known(tmp_path: Path) -> None:
+    assert await House(tmp_path, "internal").log_in("bob", None) == "bob"
+    by_service = House(tmp_path, "internal", "http")
+    by_service.service.name = "dave"
+    assert isinstance(await by_service.log_in("dave", None), BackendUser)
+    assert by_service.service.asked == [("user", {"username": "dave"})]
+
+
+async def test_a_name_that_was_proved_is_refused_where_it_is_not_known(tmp_path: Path) -> None:
+    """Also if the broker itself knows it, and nobody has said that it is to be asked."""
+    house = House(tmp_path, "http", "oauth2")
+    house.service.allows = set()
+    assert "there is none" in await house.refusal("bob", None)
+    assert house.service.asked == [("user", {"username": "bob"})]
+    assert "invalid credentials" in await House(tmp_path, "internal").refusal("nobody", None)
