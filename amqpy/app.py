@@ -30,6 +30,8 @@ from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
+from amqpy.management.server import HttpListener
+from amqpy.management.startup import make_server, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.questions import InLine
@@ -65,6 +67,8 @@ class RunningBroker:
     ask_to_stop: Callable[[], None]
     tls: "TlsHandshakes | None" = None
     """Its `certificates` can be read anew. None if no address is for TLS."""
+    management: tuple[TcpAddress, ...] = ()
+    """It listens on these for the management API."""
 
     @property
     def port(self) -> int:
@@ -103,6 +107,7 @@ async def serve(
     *,
     authenticator: Authenticator | None = None,
     collects_garbage: bool = False,
+    manages: bool = False,
     task_status: trio.TaskStatus[RunningBroker] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `stop` is set or the broker is told to stop, then drains. Whoever started this as a task gets the
@@ -111,7 +116,8 @@ async def serve(
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
     It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its
-    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all.
+    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all, and
+    `manages`: it has the management API unless the settings say otherwise.
     """
     log = log or logging.getLogger(LOGGER)
     stop = trio.Event() if stop is None else stop
@@ -126,16 +132,21 @@ async def serve(
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
+        web_listeners: list[HttpListener] = []
         try:
+            web_listeners = await open_management(config, log, by_default=manages)
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls)
-            await _serve_until(stop, running, accept, backends, collects_garbage, task_status)
+            web_addresses = tuple(each.address for each in web_listeners)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses)
+            context = None if tls is None else lambda: tls.certificates.context
+            web = make_server(web_listeners, reactor, users, asked, addresses, context, unix_time_ms)
+            await _serve_until(stop, running, [accept, web.run], backends, collects_garbage, task_status)
         finally:
-            for each in listeners:
+            for each in (*listeners, *web_listeners):
                 each.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
@@ -152,7 +163,7 @@ async def serve(
 async def _serve_until(
     stop: trio.Event,
     running: RunningBroker,
-    accept: Callable[[], Awaitable[None]],
+    accepts: list[Callable[[], Awaitable[None]]],
     backends: "Backends | None",
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
@@ -167,7 +178,8 @@ async def _serve_until(
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(accept)
+            for accept in accepts:
+                accepting.start_soon(accept)
             if running.tls is not None:
                 accepting.start_soon(running.tls.certificates.watch)
             if data_dir is None:
@@ -178,6 +190,8 @@ async def _serve_until(
             log.info("messages are scanned in %s", LANGUAGE)
             for address in running.addresses:
                 log.info("listening on %s", address)
+            for web_address in running.management:
+                log.info("the management API listens on %s", web_address)
             for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)

@@ -43,13 +43,15 @@ def setting_options(command: Command) -> Command:
     for name, setting in reversed(SETTINGS.items()):
         told = setting_info(setting)
         if told.option is not None:
+            is_flag = setting.type in {bool, bool | None}
+            option = option_name(name)
             command = click.option(
-                option_name(name),
+                f"{option}/--no-{name}" if setting.type == bool | None else option,
                 help=told.doc.replace("`", ""),
                 # No default and no type here: what was not given stays for the weaker places to say, and
                 # the setting itself knows what it takes.
                 default=None,
-                is_flag=setting.type is bool,
+                is_flag=is_flag,
                 multiple=setting.type == tuple[str, ...],
                 metavar="|".join(told.choices) or told.option or None,
             )(command)

@@ -49,7 +49,7 @@ async def open_listeners(config: Config) -> list[Listener]:
     listeners: list[Listener] = []
     try:
         for address in config.addresses:
-            listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await _open(address)]
+            listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await open_address(address)]
     except OSError:
         for listener in listeners:
             listener.close()
@@ -100,7 +100,7 @@ async def serve_socket(
         entrance.leave(visit)
 
 
-async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
+async def open_address(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
     if isinstance(address, UnixAddress):
         return [_open_unix(Path(address.path))]
     try:

@@ -1,0 +1,113 @@
+"""What a handler works with: the broker, the user who asks, and the request."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from amqpy.config.values import TcpAddress, UnixAddress
+from amqpy.core.broker import Broker
+from amqpy.core.principals import Principal
+from amqpy.core.users import Users
+from amqpy.core.vhost import Vhost
+from amqpy.management.answers import missing, not_found
+from amqpy.management.request import Body, Request
+from amqpy.management.turns import WebClient
+
+if TYPE_CHECKING:
+    from amqpy.management.statistics import Statistics
+    from amqpy.server.reactor import Reactor
+
+
+@dataclass
+class Api:
+    """A broker, as the management API serves it."""
+
+    reactor: "Reactor"
+    users: Users
+    log: logging.Logger
+    unix_time_ms: Callable[[], int]
+    listeners: list[tuple[str, TcpAddress | UnixAddress]]
+    """The addresses that the broker listens on, with their protocols: `amqp`, `amqp/ssl`, `http` or `https`."""
+    statistics: "Statistics"
+    started_at_ms: int
+    """The Unix time."""
+
+    @property
+    def broker(self) -> Broker:
+        return self.reactor.broker
+
+
+@dataclass
+class Call:
+    """A request of a user who has logged in, as a handler gets it."""
+
+    api: Api
+    request: Request
+    client: WebClient
+    names: Mapping[str, str]
+    """The variables in the path."""
+
+    @property
+    def user(self) -> Principal:
+        return self.client.user
+
+    @property
+    def broker(self) -> Broker:
+        return self.api.broker
+
+    @property
+    def body(self) -> Body:
+        return self.request.json()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.client.user.tags
+
+    @property
+    def is_administrator(self) -> bool:
+        return "administrator" in self.tags
+
+    @property
+    def is_monitor(self) -> bool:
+        return self.is_administrator or "monitoring" in self.tags
+
+    def may_enter(self, vhost: Vhost) -> bool:
+        """True if the user may log in to this virtual host."""
+        return bool(self.user.may_enter(vhost, self.request.peer_host))
+
+    # --- virtual hosts
+
+    @property
+    def named_vhost(self) -> str | None:
+        """The virtual host that a request is about: the one in its path, or in its header `X-Vhost`."""
+        return self.names.get("vhost") or self.request.headers.get("x-vhost") or None
+
+    @property
+    def vhost(self) -> Vhost:
+        """The virtual host in the path. Raises Refusal if there is none of this name."""
+        vhost = self.broker.vhosts.get(self.names["vhost"])
+        if vhost is None:
+            raise not_found()
+        return vhost
+
+    @property
+    def target_vhost(self) -> Vhost:
+        """The same for a change in it, by the client: what is refused is the operation."""
+        vhost = self.broker.vhosts.get(self.names["vhost"])
+        if vhost is None:
+            raise missing("vhost_not_found")
+        self.client.vhost = vhost
+        return vhost
+
+    def vhosts(self) -> Iterator[Vhost]:
+        """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
+        or the one in the header, or those that the user may log in to; an administrator sees all."""
+        if "vhost" in self.names:
+            yield self.vhost
+            return
+        only = self.request.headers.get("x-vhost")
+        for name in sorted(self.broker.vhosts) if not only else [only]:
+            vhost = self.broker.vhosts.get(name)
+            if vhost is not None and (self.is_administrator or self.may_enter(vhost)):
+                yield vhost

@@ -1,0 +1,70 @@
+"""Logging in over HTTP: the header with a user's name and password (Basic), or with a token (Bearer).
+
+Each request is a login, as in RabbitMQ: there are no sessions.
+
+Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
+"""
+
+import base64
+import binascii
+from typing import Final
+
+from amqpy.core.principals import Principal
+from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
+from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
+from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+
+ONLY_LOCALHOST: Final = "User can only log in via localhost"
+
+
+def credentials_of(header: str | None) -> Credentials:
+    """The credentials in the header `Authorization`. Raises Refusal: 400 for nonsense, 401 if there are none."""
+    scheme, _, rest = (header or "").strip().partition(" ")
+    match scheme.lower():
+        case "basic":
+            return _of_basic(rest.strip())
+        case "bearer" if rest.strip():
+            return Credentials("", rest.strip().encode())
+        case "bearer":
+            raise Refusal(400)
+    if header is not None and not rest.strip():
+        raise Refusal(400)
+    raise Refusal(401, headers=REALM)
+
+
+def _of_basic(text: str) -> Credentials:
+    try:
+        name, colon, password = base64.b64decode(text, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        raise Refusal(400) from None
+    if not colon:
+        raise Refusal(400)
+    return Credentials(name.decode("utf-8", "surrogateescape"), password)
+
+
+class Logins:
+    """Finds the user of a request. With an authenticator that is asked, as for a client's login."""
+
+    def __init__(self, users: Users, authenticator: Authenticator | None) -> None:
+        self._users = users
+        self._authenticator = authenticator
+
+    async def log_in(self, credentials: Credentials, *, from_loopback: bool) -> Principal:
+        """The user, who may use the management API. Raises Refusal."""
+        try:
+            user = await self._find(credentials)
+        except LoginFailed:
+            raise login_failed() from None
+        try:
+            self._users.check_loopback(user.name, from_loopback=from_loopback)
+        except LoginFailed:
+            raise not_entitled(ONLY_LOCALHOST) from None
+        if not MANAGEMENT_TAGS & set(user.tags):
+            raise not_entitled(NOT_A_MANAGEMENT_USER)
+        return user
+
+    async def _find(self, credentials: Credentials) -> Principal:
+        if self._authenticator is None:
+            return self._users.log_in(*credentials, from_loopback=True)
+        found = await self._authenticator(credentials)
+        return self._users.admit(found, from_loopback=True) if isinstance(found, str) else found

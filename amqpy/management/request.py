@@ -1,0 +1,112 @@
+"""A request: its address, its body, and the keys in them, read with RabbitMQ's leniency and its errors.
+
+Source: `rabbit_mgmt_util`: `decode`, `with_decode`, `parse_bool`, `parse_int`, `id`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from amqpy.management.answers import bad_request
+
+BODY_MAX: Final = 20_000_000
+"""Octets of a body. RabbitMQ's `max_body_size`."""
+
+Body = dict[str, Any]
+
+
+@dataclass
+class Request:
+    """A request, once its head is read."""
+
+    method: str
+    path: str
+    """As it came: with what is percent-encoded in it."""
+    query_string: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
+    peer_host: str = "127.0.0.1"
+    from_loopback: bool = True
+    body: bytes = b""
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
+        path = self.path.removeprefix("/")
+        if path.endswith("/"):
+            path = path[:-1]
+        return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The first value of each parameter."""
+        pairs = parse_qsl(self.query_string, keep_blank_values=True, errors="surrogateescape")
+        return dict(reversed(pairs))
+
+    def is_true(self, parameter: str) -> bool:
+        return self.query.get(parameter) == "true"
+
+    def json(self) -> Body:
+        """The body as an object. Nothing, `null` and booleans are an empty one. Raises Refusal."""
+        text = self.body.strip()
+        if not text or text == b"undefined":
+            return {}
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            raise bad_request("not_json") from None
+        if isinstance(value, str):
+            raise bad_request(
+                "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?"
+            )
+        if value is None or isinstance(value, bool):
+            return {}
+        if not isinstance(value, dict):
+            raise bad_request("not_json")
+        return value
+
+
+def require(body: Body, *keys: str) -> list[Any]:
+    """The values of keys that must be there. Raises Refusal, which names those that are not."""
+    if absent := [key for key in keys if key not in body]:
+        raise bad_request(missing_keys(absent))
+    return [body[key] for key in keys]
+
+
+def missing_keys(keys: Iterable[str]) -> str:
+    """The list of missing keys as Erlang prints it: broken where a line would be too long."""
+    terms = [f"{{key_missing,{key}}}" for key in keys]
+    line = f"[{','.join(terms)}]"
+    return line if len(line) <= 80 else "[" + ",\n ".join(terms) + "]"
+
+
+def boolean(value: object, default: bool = False) -> bool:
+    """A boolean, which may be a text. Raises Refusal."""
+    if value is None:
+        return default
+    found = {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    if found is None:
+        raise bad_request(["not_boolean", value])
+    return found
+
+
+def integer(value: object) -> int:
+    """An integer, which may be a text. Raises Refusal."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        if isinstance(value, str) and value.isascii():
+            return int(value)
+    except ValueError:
+        pass
+    raise bad_request(["not_integer", value])
+
+
+def text(value: object, key: str) -> str:
+    """A text. Raises Refusal."""
+    if not isinstance(value, str):
+        raise bad_request(["not_string", key])
+    return value

@@ -1,0 +1,17 @@
+"""The handlers of the management API, a module for each kind of resource.
+
+A handler gets a `Call`, in a turn of the broker, and returns a value for JSON, a `Listing`, or an `Answer`. It raises a
+`Refusal`, or what the operation of the broker raises.
+"""
+
+from amqpy.management.router import Router
+
+
+def make_router() -> Router:
+    """All resources."""
+    from amqpy.management.resources import exchanges, vhosts
+
+    router = Router()
+    for module in (vhosts, exchanges):
+        module.add_to(router)
+    return router

@@ -1,0 +1,127 @@
+"""The table of addresses: which function handles a method of a path, and who may ask for it.
+
+A path is cut at its slashes before anything in it is decoded, since a virtual host's name may contain one.
+
+Source: `rabbit_mgmt_dispatcher`, `rabbit_mgmt_wm_*`: `allowed_methods`, `is_authorized`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from amqpy.management.access import Rule
+
+METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
+"""Those that are known, in the order in which they are listed."""
+
+Handler: TypeAlias = Callable[[Any], object]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A method of a resource."""
+
+    handle: Handler
+    rule: "Rule"
+    types: tuple[str, ...] = ()
+    """The content types that a body must have one of; none if that does not matter."""
+
+
+@dataclass
+class Resource:
+    """A path, and what can be done with it."""
+
+    template: str
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    has_head: bool = True
+
+    @property
+    def methods(self) -> list[str]:
+        known = {*self.endpoints, "OPTIONS"}
+        if "GET" in known and self.has_head:
+            known.add("HEAD")
+        return [method for method in METHODS if method in known]
+
+
+class Node:
+    """A place in the tree of paths."""
+
+    def __init__(self) -> None:
+        self.children: dict[str, Node] = {}
+        self.variable: Node | None = None
+        self.name = ""
+        """The variable that its parent has it for."""
+        self.resource: Resource | None = None
+
+
+class Router:
+    """Resources by their paths. In a template such as `/queues/{vhost}/{queue}`, a part in braces is any segment; a
+    part that is spelled out is preferred."""
+
+    def __init__(self) -> None:
+        self._root = Node()
+
+    def __iter__(self) -> Iterator[Resource]:
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if node.resource is not None:
+                yield node.resource
+            waiting += node.children.values()
+            if node.variable is not None:
+                waiting.append(node.variable)
+
+    def get(self, template: str, rule: "Rule", *, head: bool = True) -> Callable[[H], H]:
+        """Handles GET, and HEAD unless it says otherwise."""
+        return self._adding("GET", template, rule, head=head)
+
+    def put(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
+        return self._adding("PUT", template, rule, types)
+
+    def post(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
+        return self._adding("POST", template, rule, types)
+
+    def delete(self, template: str, rule: "Rule") -> Callable[[H], H]:
+        return self._adding("DELETE", template, rule)
+
+    def _adding(
+        self, method: str, template: str, rule: "Rule", types: tuple[str, ...] = (), *, head: bool = True
+    ) -> Callable[[H], H]:
+        def add(handle: H) -> H:
+            resource = self._at(template)
+            resource.endpoints[method] = Endpoint(handle, rule, types)
+            resource.has_head = resource.has_head and head
+            return handle
+
+        return add
+
+    def _at(self, template: str) -> Resource:
+        node = self._root
+        for part in template.strip("/").split("/"):
+            if part.startswith("{"):
+                node.variable = node.variable or Node()
+                node = node.variable
+                name = part.strip("{}")
+                assert node.name in {"", name}, f"{template}: the same segment is {node.name} elsewhere"
+                node.name = name
+            else:
+                node = node.children.setdefault(part, Node())
+        node.resource = node.resource or Resource(template)
+        return node.resource
+
+    def match(self, segments: Sequence[str]) -> tuple[Resource, Mapping[str, str]] | None:
+        """Finds the resource of a path, and the values of its variables."""
+        return _match(self._root, segments, {})
+
+
+def _match(node: Node, segments: Sequence[str], names: dict[str, str]) -> tuple[Resource, Mapping[str, str]] | None:
+    if not segments:
+        return None if node.resource is None else (node.resource, names)
+    first, rest = segments[0], segments[1:]
+    if (child := node.children.get(first)) is not None and (found := _match(child, rest, names)) is not None:
+        return found
+    if node.variable is None or not first:
+        return None
+    return _match(node.variable, rest, {**names, node.variable.name: first})

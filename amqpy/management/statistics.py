@@ -1,0 +1,5 @@
+"""Rates and samples of what the broker counts."""
+
+
+class Statistics:
+    """The samples of one broker."""
