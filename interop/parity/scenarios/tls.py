@@ -283,6 +283,17 @@ def common_name(stage: Stage, count: int) -> None:
     come_in(stage, stage.secured.issue([[(NameOID.COUNTRY_NAME, "DE")], *names]), user)
 
 
+@scenario(
+    listening=Listening(login_from="common_name"),
+    each={"who may enter": "web", "who may not": "web-no", "unknown": "nobody"},
+)
+def users_of_a_web_service(stage: Stage, name: str) -> None:
+    """It is asked without a password."""
+    connection = log_in(stage, stage.secured.issue([[(NameOID.COMMON_NAME, name)]]))
+    connection.send("connection.tune-ok", **ROOM_FOR_ANYTHING)
+    connection.call("connection.open", virtual_host="/")
+
+
 ALTERNATIVES = ("dns", "ip", "email", "uri", "other_name")
 
 
@@ -347,7 +358,7 @@ def alternative_ip_address(stage: Stage, case: str) -> None:
         address = ipaddress.ip_address(stage.admin.add_user(OCTETS).encode())
     else:
         address = ipaddress.ip_address("2001:db8::7")
-        stage.admin.perform("add_user", name=str(address), password="secret", tags=())
+        stage.admin.perform("add_user", name=str(address), password="hunter2", tags=())
     connection = greeted(stage, stage.secured.issue(subject_of(stage), [x509.IPAddress(address)]))
     connection.recording = False
     start_ok(connection, "EXTERNAL", b"", TOLD)
@@ -368,7 +379,7 @@ def events(stage: Stage, certified: bool) -> None:
     user = stage.admin.add_user("CN=app,O=shop")
     stage.admin.set_permissions(user, "/")
     certificate = stage.secured.issue(subject_of(stage)) if certified else None
-    stage.connect(tls=stage.secured.context(certificate), user=user, password="secret")
+    stage.connect(tls=stage.secured.context(certificate), user=user, password="hunter2")
     watched.note("connection.created")
 
 
