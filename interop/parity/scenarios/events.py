@@ -80,7 +80,7 @@ def user_channel(stage: Stage) -> Channel:
     """A channel of a user of the scenario's own: the name tells its events from others."""
     user = stage.admin.add_user()
     stage.admin.set_permissions(user, "/")
-    return stage.channel(user=user, password="secret")
+    return stage.channel(user=user, password="hunter2")
 
 
 @scenario()
