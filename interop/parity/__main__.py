@@ -35,6 +35,8 @@ PLUGINS = [
 EXTERNAL = "rabbitmq_auth_mechanism_ssl"
 """The plugin with the login mechanism of this name."""
 
+NO_BACK_ENDS = BackEnds("", "")
+
 
 @click.command()
 @click.option("--rabbitmq", metavar="VERSION", help="The private RabbitMQ, such as 4.0. Default: the installed one.")
@@ -72,19 +74,27 @@ def main(
     try:
         # What both brokers must be started with is not for brokers that run already.
         are_ours = not (reference or subject)
+        # Newer ones offer mechanisms in another order when they have the plugins.
+        has_back_ends = are_ours and not rabbitmq
         with back_ends.serving() as settings:
             with contextlib.ExitStack() as running:
                 expected = known(reference, reference_admin) or administered(
-                    running.enter_context(reference_rabbitmq(rabbitmq, settings.rabbitmq_conf))
+                    running.enter_context(reference_rabbitmq(rabbitmq, settings if has_back_ends else NO_BACK_ENDS))
                 )
                 version = version_of(expected)
                 shown = known(subject, subject_admin) or running.enter_context(
-                    running_amqpy(profile=profile_for(version), settings=settings.toml)
+                    running_amqpy(
+                        profile=profile_for(version), settings=(settings if has_back_ends else NO_BACK_ENDS).toml
+                    )
                 )
                 started = time.monotonic()
                 chosen = [each for each in chosen if each.is_for(version)]
                 outcomes = compare_all(
-                    [each for each in chosen if each.listening is None and (are_ours or not is_of_back_ends(each))],
+                    [
+                        each
+                        for each in chosen
+                        if each.listening is None and (has_back_ends or not is_of_back_ends(each))
+                    ],
                     expected,
                     shown if alike else comparable(shown, version),
                     tell,
@@ -112,7 +122,7 @@ def compare_by_listening(
     """Compare scenarios that want a certain way of listening. One RabbitMQ learns to listen in all of these ways."""
     outcomes = []
     # Not the one that the others are played to: with the plugin, RabbitMQ offers mechanisms in another order.
-    with reference_rabbitmq(rabbitmq, f"{settings.rabbitmq_conf}\n{RABBITMQ_CONF}", EXTERNAL) as running:
+    with reference_rabbitmq(rabbitmq, settings, EXTERNAL, RABBITMQ_CONF) as running:
         for listening in dict.fromkeys(each.listening for each in chosen if each.listening):
             with (
                 two_listeners(listening) as (theirs, ours),
@@ -134,10 +144,10 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
 
 
 def reference_rabbitmq(
-    version: str | None, settings: str, *plugins: str
+    version: str | None, settings: BackEnds, plugin: str | None = None, more_settings: str = ""
 ) -> contextlib.AbstractContextManager[RabbitMQ]:
-    plugins = (*PLUGINS, *back_ends.PLUGINS, *plugins)
-    return running_rabbitmq(version=version, plugins=plugins, extra_config=settings)
+    plugins = [*PLUGINS, *(back_ends.PLUGINS if settings.rabbitmq_conf else ()), *([plugin] if plugin else ())]
+    return running_rabbitmq(version=version, plugins=plugins, extra_config=f"{settings.rabbitmq_conf}\n{more_settings}")
 
 
 def administered(running: RabbitMQ, secured: Secured | None = None) -> Broker:
