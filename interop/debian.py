@@ -2,8 +2,8 @@
 
 Every release of Debian has one RabbitMQ. What this machine has not installed is downloaded with apt, from the mirror
 it uses itself, once; it is unpacked below the cache directory, and nothing is installed. Its programs run with that
-directory as their root, with `/dev` and `/proc` of the machine and a data directory mounted where only they see it:
-that takes root, and Linux.
+directory as their root, with `/dev`, `/proc` and the directory for temporary files of the machine mounted where only
+they see it: that takes root, and Linux.
 
 `python -m interop.debian 4.0` makes the root directory ready, and says why if that cannot be.
 """
@@ -18,9 +18,6 @@ from pathlib import Path
 RELEASES = {"3.10": "bookworm", "4.0": "trixie", "4.3": "sid"}
 """Which release of Debian has which RabbitMQ. That of sid moves on: what was downloaded stays until it is removed."""
 
-DATA_DIR = Path("/node")
-"""Where programs in such a root find the data directory they were given."""
-
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 # apt adds what these depend on. Nothing is set up, so the rest is what RabbitMQ's scripts take for granted.
@@ -34,11 +31,11 @@ FILES = {
     "etc/group": "root:x:0:\n",
 }
 
-# $0 is the root, $1 the data directory, and then the program with its arguments. Each step takes the place of the
-# one before, so that the process that was started becomes the program.
-ENTER = f"""
-mount --make-rprivate / && mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" \\
-    && mount --bind "$1" "$0{DATA_DIR}" && shift && exec chroot "$0" "$@"
+# $0 is the root, $1 the directory for temporary files, and then comes the program with its arguments. Each step takes
+# the place of the one before, so that the process that was started becomes the program.
+ENTER = """
+mkdir -p "$0$1" && mount --make-rprivate / && mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" \\
+    && mount --rbind "$1" "$0$1" && shift && exec chroot "$0" "$@"
 """
 
 
@@ -46,9 +43,9 @@ class DebianUnavailable(RuntimeError):
     """There is no such RabbitMQ, or this machine cannot run it; the text says why."""
 
 
-def inside(root: Path, data_dir: Path, *command: str) -> list[str]:
-    """The command line that runs another one in `root`, where `data_dir` is mounted."""
-    return ["unshare", "--mount", "sh", "-c", ENTER, str(root), str(data_dir), *command]
+def inside(root: Path, *command: str) -> list[str]:
+    """The command line that runs another one in `root`, which finds temporary files where they are."""
+    return ["unshare", "--mount", "sh", "-c", ENTER, str(root), tempfile.gettempdir(), *command]
 
 
 def root_with(version: str) -> Path:
@@ -118,7 +115,7 @@ def unpack(packages: list[Path], root: Path) -> None:
         run("dpkg-deb", "--extract", str(package), str(root))
     for name, text in FILES.items():
         (root / name).write_text(text)
-    for mount_point in ("dev", "proc", str(DATA_DIR).strip("/")):
+    for mount_point in ("dev", "proc"):
         (root / mount_point).mkdir(exist_ok=True)
     (root / "usr/bin/awk").symlink_to("mawk")
 
@@ -133,8 +130,7 @@ def run(*command: str) -> str:
 def main(version: str) -> int:
     try:
         root = root_with(version)
-        with tempfile.TemporaryDirectory() as data_dir:
-            run(*inside(root, Path(data_dir), "/bin/true"))
+        run(*inside(root, "/bin/true"))
     except DebianUnavailable as reason:
         print(reason, file=sys.stderr)
         return 1

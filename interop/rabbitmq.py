@@ -133,7 +133,7 @@ class Node:
 
     def command(self, *command: str) -> list[str]:
         """The command line that runs one of its programs."""
-        return list(command) if self.root is None else debian.inside(self.root, self.data_dir, *command)
+        return list(command) if self.root is None else debian.inside(self.root, *command)
 
 
 @contextlib.contextmanager
@@ -202,7 +202,7 @@ def stop_on_sigterm() -> Iterator[None]:
 
 
 def private_environment(node: Node) -> dict[str, str]:
-    data_dir = node.data_dir if node.root is None else debian.DATA_DIR
+    data_dir = node.data_dir
     return {
         "PATH": os.environ["PATH"] if node.root is None else debian.PATH,
         "HOME": str(data_dir),  # Erlang keeps its cookie here

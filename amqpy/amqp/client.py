@@ -63,7 +63,7 @@ class AmqpClient:
         self.state = State.HEADER
         self.next_at_ms: int | None = now_ms + config.handshake_timeout_ms
         """The time at which `on_timer` must be called, or None."""
-        self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config)
+        self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config, broker.profile)
         context = sasl.LoginContext(peer, from_loopback, config)
         offered = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
         self.login = Login(users, offered, context, self.terms, broker.events, log, authenticator)

@@ -8,17 +8,20 @@ Source: `rabbit_reader`: its `CREATION_EVENT_KEYS` and `AUTH_NOTIFICATION_INFO_K
 import ipaddress
 from typing import Final
 
-from amqpy.amqp.terms import CipherSuite, Peer, Terms, TlsFacts
+from amqpy.amqp.terms import CipherSuite, Terms, TlsFacts
 from amqpy.core.events.event_properties import ACTOR, erlang_rows
 from amqpy.core.events.events import EventProperties
 from amqpy.profile import Profile
 
 
-def of_tls(peer: Peer) -> dict[str, str]:
+def of_tls(terms: Terms) -> dict[str, str]:
     """The facts about a connection's TLS, empty without it, or without a certificate of the client."""
-    tls = peer.tls or NO_TLS
+    tls = terms.peer.tls or NO_TLS
     suite, certificate = tls.suite, tls.certificate
+    serial_number = "" if certificate is None else certificate.serial_number
+    has_serial_number = "peer_cert_serial_number" in terms.profile.more_event_properties
     return {
+        **({"peer_cert_serial_number": serial_number} if has_serial_number else {}),
         "peer_cert_subject": "" if certificate is None else certificate.subject,
         "peer_cert_issuer": "" if certificate is None else certificate.issuer,
         "peer_cert_validity": "" if certificate is None else certificate.validity,
@@ -30,7 +33,14 @@ def of_tls(peer: Peer) -> dict[str, str]:
 
 
 NO_TLS: Final = TlsFacts("", CipherSuite(), None)
-OF_TLS_AT_LOGIN: Final = ("ssl_protocol", "ssl_cipher", "peer_cert_issuer", "peer_cert_subject", "peer_cert_validity")
+OF_TLS_AT_LOGIN: Final = (
+    "ssl_protocol",
+    "ssl_cipher",
+    "peer_cert_issuer",
+    "peer_cert_serial_number",
+    "peer_cert_subject",
+    "peer_cert_validity",
+)
 """The facts about TLS that events about logins have, if there are any."""
 
 
@@ -48,8 +58,8 @@ def of_login(terms: Terms, user_name: str | None, error: str | None = None) -> E
         "ssl": peer.tls is not None,
     }
     if peer.tls is not None:
-        facts = of_tls(peer)
-        properties |= {name: facts[name] for name in OF_TLS_AT_LOGIN if facts[name]}
+        facts = of_tls(terms)
+        properties |= {name: facts[name] for name in OF_TLS_AT_LOGIN if facts.get(name)}
     if user_name is not None:
         properties["name"] = user_name
     if error is not None:
@@ -58,7 +68,7 @@ def of_login(terms: Terms, user_name: str | None, error: str | None = None) -> E
     return properties
 
 
-def of_connection(terms: Terms, user_name: str, vhost_name: str, node: str, profile: Profile) -> EventProperties:
+def of_connection(terms: Terms, user_name: str, vhost_name: str, node: str) -> EventProperties:
     """connection.created"""
     peer = terms.peer
     return {
@@ -69,8 +79,7 @@ def of_connection(terms: Terms, user_name: str, vhost_name: str, node: str, prof
         "host": erlang_address(peer.host),
         "peer_host": erlang_address(peer.peer_host),
         "ssl": peer.tls is not None,
-        **of_tls(peer),
-        **{name: "" for name in ("peer_cert_serial_number",) if name in profile.more_event_properties},
+        **of_tls(terms),
         "auth_mechanism": terms.mechanism_name,
         "protocol": terms.version.number,
         "user": user_name,

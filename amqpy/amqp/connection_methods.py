@@ -116,7 +116,7 @@ def on_open(client: AmqpClient, method: Connection.Open) -> None:
     client.heartbeat = Heartbeat(terms.heartbeat_s)
     client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
     _note_expiry(client)
-    about = (terms, user.name, vhost.name, broker.node, broker.profile)
+    about = (terms, user.name, vhost.name, broker.node)
     broker.events.tell("connection.created", of_connection, *about)
     shown = f", connection name: {terms.given_name!r}" if terms.given_name else ""
     client.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)

@@ -52,10 +52,8 @@ class PeerCertificate:
         first, last = self._certificate.not_valid_before_utc, self._certificate.not_valid_after_utc
         self.validity = f"{first:%Y-%m-%dT%H:%M:%SZ} - {last:%Y-%m-%dT%H:%M:%SZ}"
         """`2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z`"""
-
-    @property
-    def serial_number(self) -> int:
-        return self._certificate.serial_number
+        self.serial_number = f"{self._certificate.serial_number:X}"
+        """In hexadecimal."""
 
     def login_name(self, source: str, san_type: str, san_index: int) -> str | None:
         """The name to log in with, by the settings `ssl_cert_login_…`; None if there is none."""

@@ -10,6 +10,7 @@ from amqpy.amqp.handshake import AMQP_0_9_1, Version, connection_name
 if TYPE_CHECKING:
     from amqpy.amqp.peer_certificate import PeerCertificate
     from amqpy.config import Config
+    from amqpy.profile import Profile
     from amqpy.wire.values import Table
 
 
@@ -65,8 +66,9 @@ NO_PEER: Final = Peer()
 class Terms:
     """The facts about one connection, which the handshake fills in step by step."""
 
-    def __init__(self, peer: Peer, pid: str, connected_at_ms: int, config: "Config") -> None:
+    def __init__(self, peer: Peer, pid: str, connected_at_ms: int, config: "Config", profile: "Profile") -> None:
         self.peer = peer
+        self.profile = profile
         self.pid = pid
         """A name that no other connection or channel ever had."""
         self.connected_at_ms = connected_at_ms

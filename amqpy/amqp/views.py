@@ -41,7 +41,7 @@ def connection(connection: ConnectionSession) -> View:
         "peer_port": peer.peer_port,
         "ssl": peer.tls is not None,
         # What is not there is null in the API, where events have an empty text.
-        **{name: fact or None for name, fact in connection_events.of_tls(peer).items()},
+        **{name: fact or None for name, fact in connection_events.of_tls(terms).items()},
         "auth_mechanism": terms.mechanism_name,
         "user": connection.user_name,
         "user_who_performed_action": connection.user_name,

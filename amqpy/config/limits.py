@@ -23,7 +23,7 @@ class LimitSettings:
             "Connections that may be open; no limit by default.",
             low=0,
             high=INT32_MAX,
-            rabbitmq_keys=("connection_max",),
+            rabbitmq_keys=("connection_max", "max_connections"),
             rabbitmq_form=forms.NUMBER_OR_NONE,
         ),
     )

@@ -52,9 +52,7 @@ REFUSED = {
     "runtime_parameters.limits.*": Refusal(NO_LIMIT),
     **dict.fromkeys(
         (
-            "max_connections",
             "ranch_connection_max",
-            "max_channels_per_connection",
             "channel_tx_message_max",
             "vhost_max",
             "cluster_queue_limit",
@@ -82,8 +80,8 @@ IGNORED = (
     *("num_acceptors.*", "tcp_listen_options.**", "socket_writer.*", "listeners.startup_delay", "reverse_dns_lookups"),
     *("hipe_compile", "background_gc_*", "delegate_count", "default_worker_pool_size", "initial_frame_max"),
     *("vm_memory_calculation_strategy", "vm_memory_high_watermark_paging_ratio", "memory_monitor_interval"),
-    *("total_memory_available_override_value", "collect_statistics", "collect_statistics_interval", "motd_file"),
-    *("consumer_disconnected_timeout", "deprecated_features.permit.*", "credentials_obfuscation.*"),
+    *("collect_statistics", "collect_statistics_interval", "motd_file", "consumer_disconnected_timeout"),
+    *("deprecated_features.permit.*", "credentials_obfuscation.*"),
     *("channel_interceptor.priorities.*", "session_max_per_connection", "link_max_per_session"),
     # Where RabbitMQ's log goes: ours goes to stderr.
     *("log.dir", "log.summarize_process_state", "log.error_logger_format_depth", "log.console.stdio"),

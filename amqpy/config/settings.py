@@ -28,7 +28,7 @@ from amqpy.config.values import (
 )
 from amqpy.patterns import compile_pattern
 from amqpy.profile import LATEST, PROFILES, Profile, profile_named
-from amqpy.sizes import parse_limit, parse_watermark
+from amqpy.sizes import parse_limit, parse_size, parse_watermark
 
 SHORTSTR_BYTES_MAX = 255
 PATTERN = ("a regular expression", compile_pattern)
@@ -239,7 +239,7 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
             "Channels a connection may open, proposed to the client; 0 is no limit.",
             low=0,
             high=UINT16_MAX,
-            rabbitmq_keys=("channel_max",),
+            rabbitmq_keys=("channel_max", "max_channels_per_connection"),
         ),
     )
     heartbeat: int = setting(
@@ -274,6 +274,14 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
             rabbitmq_variable="RABBITMQ_VM_MEMORY_HIGH_WATERMARK",
             rabbitmq_keys=("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
             rabbitmq_form=forms.LIMIT,
+        ),
+    )
+    total_memory_available_override_value: str | None = setting(
+        None,
+        SettingInfo(
+            "The memory that limits are a share of; by default the machine's, or what its container may use.",
+            form=("a size (`2GiB`)", parse_size),
+            rabbitmq_keys=("total_memory_available_override_value",),
         ),
     )
     disk_free_limit: str = setting(

@@ -1,8 +1,8 @@
 """Measures memory and disk, for `core.resources` to judge.
 
 Memory is what the process has of it (RSS), of what the machine has, or of what a control group (a container) may have
-if that is less. RabbitMQ does not look at the latter; but a limit that the kernel enforces by ending the process must
-not be out of our sight.
+if that is less, unless a setting says how much there is. RabbitMQ does not look at control groups; but a limit that the
+kernel enforces by ending the process must not be out of our sight.
 
 What Python frees, the C library mostly keeps: after a backlog is consumed, the process would be as large as before, and
 the alarm would never be over. So before memory counts as short, what is free is given back to the system. That takes
@@ -18,6 +18,7 @@ from typing import Protocol
 import trio
 
 from amqpy.server.reactor import Reactor
+from amqpy.sizes import parse_size
 
 MEMORY_INTERVAL_S = 1
 
@@ -113,8 +114,8 @@ async def monitor_resources(
 
 async def _watch_memory(reactor: Reactor, gauge: Gauge, *, task_status: trio.TaskStatus[None]) -> None:
     resources = reactor.broker.resources
-    total = gauge.memory_total()
-
+    override = reactor.broker.config.total_memory_available_override_value
+    total = gauge.memory_total() if override is None else parse_size(override)
     rested_at = trio.current_time()
 
     def measure() -> None:

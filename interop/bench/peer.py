@@ -23,30 +23,38 @@ CLOSE_OK = frames.method(0, 10, 51)
 
 
 class Peer:
-    """One connection with channel 1 open."""
+    """One connection with channel 1 open, unless it is to be no more than greeted."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        address = Address.parse(url)
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S, *, logs_in: bool = True) -> None:
+        address = self.address = Address.parse(url)
         self.socket = socket.create_connection((address.host, address.port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         try:
             if address.tls:
                 self.socket = in_tls(self.socket)
-            self.log_in(address)
+            self.greet()
+            if logs_in:
+                self.give_credentials()
+                self.enter()
         except BaseException:
             self.socket.close()
             raise
 
-    def log_in(self, address: Address) -> None:
+    def greet(self) -> None:
         self.socket.sendall(frames.PROTOCOL_HEADER)
         self.offer = self.expect(10, 10)
-        self.socket.sendall(frames.start_ok(address.user, address.password))
+
+    def give_credentials(self) -> None:
+        self.socket.sendall(frames.start_ok(self.address.user, self.address.password))
+
+    def enter(self) -> None:
+        """Waits until they are accepted, and opens the connection and its channel."""
         channel_max, frame_max = struct.unpack_from(">HI", self.expect(10, 30))
         if frame_max and frame_max < frames.FRAME_MAX:
             raise UnexpectedFrames(f"the broker allows frames of {frame_max} bytes only")
         self.socket.sendall(frames.tune_ok(channel_max, frames.FRAME_MAX))
-        self.call(frames.connection_open(address.vhost), 10, 41)
+        self.call(frames.connection_open(self.address.vhost), 10, 41)
         self.call(frames.channel_open(1), 20, 11)
 
     @property

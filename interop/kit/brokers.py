@@ -22,6 +22,8 @@ LOOPBACK = "127.0.0.1"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 READY = "Server startup complete"
 SIGNS_OF_A_BUG = ("Traceback", "internal error")
+SIGNS_OF_A_SECRET = ("eyJ", "PRIVATE KEY")
+"""How every token begins that is signed, and what stands in the file of every key."""
 
 
 class Broker:
@@ -102,6 +104,8 @@ class Amqpy(Broker):
         self._environment = {"PYTHONPATH": str(source), **(environment or {})}
         self._log = folder / "log"
         self._program: Program | None = None
+        self.secrets: set[str] = set()
+        """What may not be in the log."""
 
     @property
     def program(self) -> Program:
@@ -171,6 +175,8 @@ class Amqpy(Broker):
     def _check_log(self, program: Program) -> None:
         if program.mentions(*SIGNS_OF_A_BUG):
             raise program.failure("amqpy's log speaks of a bug")
+        if program.mentions(*SIGNS_OF_A_SECRET, *self.secrets):
+            raise program.failure("amqpy's log tells a secret")
 
 
 class RabbitMQ(Broker):

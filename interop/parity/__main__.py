@@ -5,7 +5,7 @@ import fnmatch
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import click
 
@@ -15,12 +15,12 @@ from interop.parity import back_ends, scenarios
 from interop.parity.amqpy import running_amqpy
 from interop.parity.back_ends import BackEnds
 from interop.parity.compare import Outcome, compare_all
-from interop.parity.listening import Listening, Secured, two_listeners
+from interop.parity.listening import RABBITMQ_CONF, Secured, two_listeners
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
 from interop.parity.script import Broker
 from interop.parity.version import comparable, profile_for, version_of
-from interop.rabbitmq import MANAGEMENT, RabbitMQUnavailable, running_rabbitmq
+from interop.rabbitmq import MANAGEMENT, RabbitMQ, RabbitMQUnavailable, running_rabbitmq
 
 PLUGINS = [
     MANAGEMENT,
@@ -72,33 +72,40 @@ def main(
             click.echo(f"{each.name}: {first_line(each)}")
         return
     try:
-        with contextlib.ExitStack() as running:
-            # What both brokers must be started with is not for brokers that run already.
-            has_back_ends = not (rabbitmq or reference or subject)
-            settings = running.enter_context(back_ends.serving()) if has_back_ends else NO_BACK_ENDS
-            expected = known(reference, reference_admin) or running.enter_context(reference_broker(rabbitmq, settings))
-            version = version_of(expected)
-            shown = known(subject, subject_admin) or running.enter_context(
-                running_amqpy(profile=profile_for(version), settings=settings.toml)
-            )
-            started = time.monotonic()
-            outcomes = compare_all(
-                [
-                    each
-                    for each in chosen
-                    if each.is_for(version) and each.listening is None and (has_back_ends or not is_of_back_ends(each))
-                ],
-                expected,
-                shown if alike else comparable(shown, version),
-                tell,
-                alike=alike,
-                version=version,
-            )
-        in_tls = [each for each in chosen if each.is_for(version) and each.listening is not None]
-        if in_tls and (reference or subject or rabbitmq):
-            click.echo(f"{len(in_tls)} left out: they need brokers of their own, and the installed RabbitMQ")
-        else:
-            outcomes += compare_in_tls(in_tls, tell, version)
+        # What both brokers must be started with is not for brokers that run already.
+        are_ours = not (reference or subject)
+        # Newer ones offer mechanisms in another order when they have the plugins.
+        has_back_ends = are_ours and not rabbitmq
+        with back_ends.serving() as settings:
+            with contextlib.ExitStack() as running:
+                expected = known(reference, reference_admin) or administered(
+                    running.enter_context(reference_rabbitmq(rabbitmq, settings if has_back_ends else NO_BACK_ENDS))
+                )
+                version = version_of(expected)
+                shown = known(subject, subject_admin) or running.enter_context(
+                    running_amqpy(
+                        profile=profile_for(version), settings=(settings if has_back_ends else NO_BACK_ENDS).toml
+                    )
+                )
+                started = time.monotonic()
+                chosen = [each for each in chosen if each.is_for(version)]
+                outcomes = compare_all(
+                    [
+                        each
+                        for each in chosen
+                        if each.listening is None and (has_back_ends or not is_of_back_ends(each))
+                    ],
+                    expected,
+                    shown if alike else comparable(shown, version),
+                    tell,
+                    alike=alike,
+                    version=version,
+                )
+            in_tls = [each for each in chosen if each.listening is not None]
+            if in_tls and are_ours:
+                outcomes += compare_by_listening(in_tls, tell, version, rabbitmq, settings)
+            elif in_tls:
+                click.echo(f"{len(in_tls)} left out: they need brokers that are started for them")
     except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
     failed = sum(not outcome.passed for outcome in outcomes)
@@ -109,17 +116,25 @@ def main(
     sys.exit(1 if failed else 0)
 
 
-def compare_in_tls(chosen: list[Scenario], tell: Callable[[Outcome], None], version: str) -> list[Outcome]:
-    """Compare scenarios that want a certain way of listening, with two brokers for each of these ways."""
+def compare_by_listening(
+    chosen: list[Scenario], tell: Callable[[Outcome], None], version: str, rabbitmq: str | None, settings: BackEnds
+) -> list[Outcome]:
+    """Compare scenarios that want a certain way of listening. One RabbitMQ learns to listen in all of these ways."""
     outcomes = []
-    for listening in dict.fromkeys(each.listening for each in chosen if each.listening):
-        with (
-            two_listeners(listening) as (theirs, ours),
-            reference_broker(None, NO_BACK_ENDS, listening, theirs) as expected,
-            running_amqpy(profile=profile_for(version), listening=listening, secured=ours) as shown,
-        ):
-            scenarios = [each for each in chosen if each.listening == listening]
-            outcomes += compare_all(scenarios, expected, comparable(shown, version), tell, version=version)
+    # Not the one that the others are played to: with the plugin, RabbitMQ offers mechanisms in another order.
+    with reference_rabbitmq(rabbitmq, settings, EXTERNAL, RABBITMQ_CONF) as running:
+        for listening in dict.fromkeys(each.listening for each in chosen if each.listening):
+            with (
+                two_listeners(listening) as (theirs, ours),
+                running_amqpy(
+                    profile=profile_for(version), settings=settings.toml, listening=listening, secured=ours
+                ) as shown,
+            ):
+                if refusal := running.control("eval", listening.erlang(theirs.tls)):
+                    raise RabbitMQUnavailable(f"RabbitMQ does not listen for TLS: {refusal}")
+                scenarios = [each for each in chosen if each.listening == listening]
+                expected = administered(running, theirs)
+                outcomes += compare_all(scenarios, expected, comparable(shown, version), tell, version=version)
     return outcomes
 
 
@@ -128,19 +143,16 @@ def known(url: str | None, admin_url: str | None) -> Broker | None:
     return Broker.at(url, Management(admin_url) if admin_url else None) if url else None
 
 
-@contextlib.contextmanager
-def reference_broker(
-    version: str | None, back_end: BackEnds, listening: Listening | None = None, secured: Secured | None = None
-) -> Iterator[Broker]:
-    settings = [back_end.rabbitmq_conf]
-    plugins = [*PLUGINS, *(back_ends.PLUGINS if back_end.rabbitmq_conf else ())]
-    if listening and secured:
-        settings += [*listening.rabbitmq_conf(), *secured.tls.rabbitmq_conf()]
-        # Not always: with the plugin, RabbitMQ offers mechanisms in another order.
-        plugins.append(EXTERNAL)
-    with running_rabbitmq(version=version, plugins=plugins, extra_config="\n".join(settings)) as rabbitmq:
-        assert rabbitmq.management_url is not None
-        yield Broker.at(rabbitmq.url, Management(rabbitmq.management_url, rabbitmq.control), secured)
+def reference_rabbitmq(
+    version: str | None, settings: BackEnds, plugin: str | None = None, more_settings: str = ""
+) -> contextlib.AbstractContextManager[RabbitMQ]:
+    plugins = [*PLUGINS, *(back_ends.PLUGINS if settings.rabbitmq_conf else ()), *([plugin] if plugin else ())]
+    return running_rabbitmq(version=version, plugins=plugins, extra_config=f"{settings.rabbitmq_conf}\n{more_settings}")
+
+
+def administered(running: RabbitMQ, secured: Secured | None = None) -> Broker:
+    assert running.management_url is not None
+    return Broker.at(running.url, Management(running.management_url, running.control), secured)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

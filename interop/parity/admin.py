@@ -155,7 +155,7 @@ class Admin:
 
     # Users
 
-    def add_user(self, label: str = "u", password: str = "secret", *, tags: Sequence[str] = ()) -> str:
+    def add_user(self, label: str = "u", password: str = "hunter2", *, tags: Sequence[str] = ()) -> str:
         """Make a user that nobody else uses, without any permission."""
         name = self._own(label)
         self.perform("add_user", name=name, password=password, tags=tags)

@@ -17,6 +17,8 @@ class Subject(Amqpy):
     talks = True
 
     def perform(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        if (password := arguments.get("password")) not in {None, "", "other"}:
+            self.secrets.add(password)
         command = json.dumps({"operation": operation, "arguments": arguments})
         return str(json.loads(self.program.ask(command)))
 
@@ -35,7 +37,7 @@ def running_amqpy(
     """
     with private_folder() as folder:
         config = folder / "amqpy.toml"
-        config.write_text(settings + (listening.amqpy_toml() if listening else ""))
+        config.write_text(f"{settings}\n{listening.amqpy_toml() if listening else ''}")
         options = ("--strict", "--profile", profile, "--config", str(config))
         with ended(Subject(folder, options, tls=secured.tls if secured else None)) as amqpy:
             amqpy.start()

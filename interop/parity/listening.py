@@ -28,6 +28,9 @@ Subject = Sequence[Sequence[tuple[x509.ObjectIdentifier | str, str]]]
 """The parts of a name, each with the attributes that stand together in it."""
 
 
+RABBITMQ_CONF = "".join(f"auth_mechanisms.{number} = {name}\n" for number, name in enumerate(MECHANISMS, 1))
+
+
 @dataclass(frozen=True)
 class Listening:
     """How a scenario wants its brokers to listen."""
@@ -48,9 +51,22 @@ class Listening:
             "ssl_cert_login_san_index": self.san_index,
         }
 
-    def rabbitmq_conf(self) -> Iterator[str]:
-        yield from (f"auth_mechanisms.{number} = {name}" for number, name in enumerate(MECHANISMS, 1))
-        yield from (f"{name} = {value}" for name, value in self.settings.items())
+    def erlang(self, tls: Tls) -> str:
+        """What to have a running RabbitMQ evaluate, so that it listens like this as well.
+
+        Its listeners keep the options that they were started with, and it looks at its settings at each login.
+        """
+        files = f'{{cacertfile, "{tls.authority}"}}, {{certfile, "{tls.server}"}}, {{keyfile, "{tls.server}"}}'
+        verify = f"verify_{'peer' if self.asks else 'none'}"
+        options = (
+            f"[{files}, {{versions, ['tlsv1.3', 'tlsv1.2']}}, {{verify, {verify}}}, "
+            f"{{fail_if_no_peer_cert, {str(self.insists).lower()}}}]"
+        )
+        settings = {"ssl_options": options, **self.settings}
+        told = [f"application:set_env(rabbit, {name}, {value})" for name, value in settings.items()]
+        address = f'{{"127.0.0.1", {tls.port}}}'
+        told += [f"ok = rabbit_networking:start_ssl_listener({address}, rabbit_networking:ensure_ssl(), 10)"]
+        return ", ".join(told) + "."
 
     def amqpy_toml(self) -> str:
         settings = {"auth_mechanisms": MECHANISMS, **self.settings}

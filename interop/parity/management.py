@@ -55,11 +55,11 @@ class Management:
             return next((reason for reason in reasons if reason is not None), "ok")
 
     def _look_at_connection(self, peer_port: int) -> str:
-        """The API learns of it a little later than the client."""
+        """The API learns of it a little later than the client; while others come and go, it may fail to answer."""
         give_up_at = time.monotonic() + TIMEOUT_S
         while time.monotonic() < give_up_at:
-            _, text = self._answer("GET", "connections", None)
-            for row in json.loads(text):
+            status, text = self._answer("GET", "connections", None)
+            for row in json.loads(text) if status == http.client.OK else ():
                 if row.get("peer_port") == peer_port:
                     return json.dumps(row)
             time.sleep(POLL_INTERVAL_S)

@@ -155,9 +155,9 @@ def _frame_size(data: bytes) -> int:
 def make_users(broker: Broker) -> Users:
     """guest, and `reader`, who may read anything and nothing else, from anywhere."""
     users = Users(broker, lambda: b"salt")
-    users.add_user("reader", "secret")
+    users.add_user("reader", "hunter2")
     users.set_permissions("reader", broker.config.default_vhost, configure="", write="", read=".*")
-    users.add_user("outsider", "secret")
+    users.add_user("outsider", "hunter2")
     return users
 
 

@@ -156,7 +156,7 @@ def test_everything_in_one_piece() -> None:
 def test_events_name_the_version() -> None:
     for client, number in ((OldClient.login(), "{0,8,0}"), (Client.opened(), "{0,9,1}")):
         session, broker = client.session, client.broker
-        created = of_connection(session.terms, "guest", "/", broker.node, broker.profile)
+        created = of_connection(session.terms, "guest", "/", broker.node)
         assert created["protocol"] == number
         assert of_login(session.terms, "guest")["protocol"] == number
 

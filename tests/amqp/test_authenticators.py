@@ -38,9 +38,9 @@ def asking(
 
 
 def test_a_login_waits_for_its_answer_and_goes_on() -> None:
-    client = asking("\0somebody\0secret")
-    assert client.session.question == (never, Credentials("somebody", b"secret"))
-    assert "secret" not in repr(client.session.question)
+    client = asking("\0somebody\0hunter2")
+    assert client.session.question == (never, Credentials("somebody", b"hunter2"))
+    assert "hunter2" not in repr(client.session.question)
     assert client.input_state() is InputState.AWAITING_ANSWER
     assert names(client.answer("reader")) == ["Connection.Tune"]
     assert client.session.question is None
@@ -65,8 +65,8 @@ def test_after_a_challenge() -> None:
     client.feed(HEADER)
     assert names(client.send(start_ok("guest", "RABBIT-CR-DEMO"), channel=0)) == ["Connection.Secure"]
     assert client.session.state is State.SECURING
-    assert client.send(Connection.SecureOk("My password is secret"), channel=0) == []
-    assert client.session.question == (never, Credentials("guest", b"secret"))
+    assert client.send(Connection.SecureOk("My password is hunter2"), channel=0) == []
+    assert client.session.question == (never, Credentials("guest", b"hunter2"))
     assert names(client.answer("guest")) == ["Connection.Tune"]
 
 
@@ -152,7 +152,7 @@ def test_a_user_who_is_deleted_while_the_authenticator_is_asked() -> None:
     users = make_users(broker)
     client = Client(broker, users=users, authenticator=never)
     client.feed(HEADER)
-    client.send(start_ok("\0reader\0secret", **TOLD), channel=0)
+    client.send(start_ok("\0reader\0hunter2", **TOLD), channel=0)
     users.delete_user("reader")
     (close,) = client.answer("reader")
     assert close.method.reply_code == 403
@@ -163,7 +163,7 @@ def test_events_say_what_came_of_it() -> None:
     for answer in "reader", REFUSED:
         client = Client(watcher.broker, users=make_users(make_broker(CONFIG)), authenticator=never)
         client.feed(HEADER)
-        client.send(start_ok("\0somebody\0secret"), channel=0)
+        client.send(start_ok("\0somebody\0hunter2"), channel=0)
         assert watcher.told() == []
         client.answer(answer)
         ((event, properties),) = watcher.told()

@@ -229,7 +229,7 @@ def test_guest_may_not_come_from_elsewhere() -> None:
     client = started(replace(CONFIG, loopback_users=()), from_loopback=False)
     assert names(client.send(start_ok(), channel=0)) == ["Connection.Tune"]
     client = started(from_loopback=False)
-    assert names(client.send(start_ok("\0reader\0secret"), channel=0)) == ["Connection.Tune"]
+    assert names(client.send(start_ok("\0reader\0hunter2"), channel=0)) == ["Connection.Tune"]
 
 
 @pytest.mark.parametrize("response", [b"\0\xff\0\xfe", b"\0" + b"a" * 3_000 + b"\0a"], ids=["bytes", "long"])
@@ -304,7 +304,7 @@ def test_without_a_limit_of_ours_any_is_good() -> None:
     ("vhost", "user", "text"),
     [
         ("nowhere", "guest\0guest", "vhost nowhere not found"),
-        ("/", "outsider\0secret", "access to vhost '/' refused for user 'outsider'"),
+        ("/", "outsider\0hunter2", "access to vhost '/' refused for user 'outsider'"),
     ],
 )
 def test_a_vhost_that_cannot_be_opened(vhost: str, user: str, text: str) -> None:

@@ -55,7 +55,7 @@ def test_the_mechanisms(profile: str, expected: str) -> None:
 
 
 def test_the_anonymous_are_the_default_user() -> None:
-    client, _ = started("rabbitmq-4", default_user="app", default_pass="secret", from_loopback=False)
+    client, _ = started("rabbitmq-4", default_user="app", default_pass="hunter2", from_loopback=False)
     client.send(start_ok("", "ANONYMOUS"), channel=0)
     assert (client.session.user_name, client.session.state) == ("app", State.TUNING)
 
@@ -288,7 +288,7 @@ def test_passive_declarations_of_strangers(profile: str, expected: str) -> None:
     users.set_permissions("outsider", "/", configure="", write="", read="")
     stranger = Client(owner.broker, users=users)
     stranger.feed(HEADER)
-    stranger.send(start_ok("\0outsider\0secret"), Connection.TuneOk(1, 131_072, 0), Connection.Open("/"), channel=0)
+    stranger.send(start_ok("\0outsider\0hunter2"), Connection.TuneOk(1, 131_072, 0), Connection.Open("/"), channel=0)
     received = stranger.send(Channel.Open(), Queue.Declare(queue="q", passive=True))
     assert received[-1].name == expected
 

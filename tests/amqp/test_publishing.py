@@ -295,7 +295,7 @@ def test_permission_to_write_is_needed() -> None:
     Client.opened(broker).send(Queue.Declare(queue="q"))
     reader = Client(broker)
     reader.feed(HEADER)
-    reader.send(start_ok("\0reader\0secret"), Connection.TuneOk(1, 4096, 0), Connection.Open("/"), channel=0)
+    reader.send(start_ok("\0reader\0hunter2"), Connection.TuneOk(1, 4096, 0), Connection.Open("/"), channel=0)
     reader.send(Channel.Open())
     for exchange, resource in ("", "amq.default"), ("missing", "missing"):
         (close,) = reader.publish("q", exchange=exchange)

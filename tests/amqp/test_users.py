@@ -330,7 +330,7 @@ def test_passwords() -> None:
 
 def test_users_are_listed() -> None:
     house = House()
-    house.users.add_user("other", "secret", tags=["a", "b"])
+    house.users.add_user("other", "hunter2", tags=["a", "b"])
     assert [(user.name, user.tags) for user in house.users] == [("guest", ("administrator",)), ("other", ("a", "b"))]
     assert house.broker.vhosts["/"].permissions == {"guest": Permission(".*", ".*", ".*")}
 

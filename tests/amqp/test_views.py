@@ -6,7 +6,6 @@ from pamqp.commands import Basic, Confirm, Connection, Queue, Tx
 from amqpy.amqp import views as amqp_views
 from amqpy.amqp.connection_events import of_tls
 from amqpy.amqp.state import State
-from amqpy.amqp.terms import NO_PEER
 from amqpy.config import Config
 from amqpy.core import views
 from amqpy.core.confirms import Confirms
@@ -37,7 +36,7 @@ def test_a_connection_shows_its_ends_and_its_bytes() -> None:
         "peer_host": "",
         "peer_port": 0,
         "ssl": False,
-        **dict.fromkeys(of_tls(NO_PEER)),
+        **dict.fromkeys(of_tls(session.terms)),
         "auth_mechanism": "PLAIN",
         "user": "guest",
         "user_who_performed_action": "guest",

@@ -29,7 +29,7 @@ class House:
         (tmp_path / "key").write_bytes(pem(rsa_key()))
         self.broker = make_broker()
         self.users = Users(self.broker, lambda: b"salt")
-        self.users.add_user("bob", "secret", tags=["management"])
+        self.users.add_user("bob", "hunter2", tags=["management"])
         self.users.add_user("carol", "http", tags=["management"])
         self.users.set_permissions("bob", "/", "", "", "bobs")
         config = Config(
@@ -121,7 +121,7 @@ def test_settings_that_need_each_other(settings: dict[str, Any], text: str) -> N
 
 async def test_the_first_that_accepts_decides(tmp_path: Path) -> None:
     house = House(tmp_path, "internal", "oauth2", "http")
-    assert await house.log_in("bob", b"secret") == "bob"
+    assert await house.log_in("bob", b"hunter2") == "bob"
     assert house.service.asked == []
     user = await house.log_in("whoever", fresh_token())
     assert isinstance(user, BackendUser)
@@ -150,10 +150,10 @@ async def test_one_that_breaks_does_not_keep_the_others_from_being_asked(
             raise RuntimeError("broken")
 
     house.backends._backends["http"] = HttpBackend(Broken(), LOG)  # noqa: SLF001
-    assert await house.log_in("bob", b"secret") == "bob"
+    assert await house.log_in("bob", b"hunter2") == "bob"
     assert "back end failed" in caplog.text
     house.backends._chain.pop()  # noqa: SLF001
-    assert await house.refusal("bob", b"secret") == "http failed authenticating bob: RuntimeError('broken')"
+    assert await house.refusal("bob", b"hunter2") == "http failed authenticating bob: RuntimeError('broken')"
 
 
 async def test_authentication_by_one_and_authorization_by_the_broker(tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ async def test_requests_by_post() -> None:
 
 async def test_who_is_only_authorized_is_asked_about_like_anybody() -> None:
     web = FakeWeb(body=b"allow management")
-    tags, rights = await HttpBackend(WebService(CONFIG, web), LOG).authorize("bob", Credentials("x", b"secret"))
+    tags, rights = await HttpBackend(WebService(CONFIG, web), LOG).authorize("bob", Credentials("x", b"hunter2"))
     assert tags == ("management",)
-    assert parse_qsl(urlsplit(web.asked[0][0]).query) == [("username", "bob"), ("password", "secret")]
+    assert parse_qsl(urlsplit(web.asked[0][0]).query) == [("username", "bob"), ("password", "hunter2")]
     web.answer = Answer(200, b"allow")
     assert isinstance(rights, HttpRights)
     rights.note_tags(("of another", "management"))
@@ -268,11 +268,11 @@ async def test_the_cache_is_bounded_and_knows_no_password(monkeypatch: pytest.Mo
     service = Counting()
     cache = cached(service)
     for number in range(5):
-        await cache.ask("user", (("username", f"u{number}"), ("password", b"secret")))
+        await cache.ask("user", (("username", f"u{number}"), ("password", b"hunter2")))
     replies = cache._replies  # noqa: SLF001 (there is no other way to see how many)
     assert len(replies) == 3
-    assert b"secret" not in b"".join(replies)
-    await cache.ask("user", (("username", "u4"), ("password", b"secret")))
+    assert b"hunter2" not in b"".join(replies)
+    await cache.ask("user", (("username", "u4"), ("password", b"hunter2")))
     assert service.asked_count == 5
-    await cache.ask("user", (("username", "u0"), ("password", b"secret")))
+    await cache.ask("user", (("username", "u0"), ("password", b"hunter2")))
     assert service.asked_count == 6

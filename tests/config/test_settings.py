@@ -40,6 +40,7 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "proxy_trusted": ("192.0.2.0/24,::1", ("192.0.2.0/24", "::1")),
     "auth_mechanisms": ("AMQPLAIN", ("AMQPLAIN",)),
     "memory_high_watermark": ("40%", "40%"),
+    "total_memory_available_override_value": ("2GiB", "2GiB"),
     "disk_free_limit": ("2GiB", "2GiB"),
     "auth_backends": ("cache,internal/internal", ("cache", "internal/internal")),
     "auth_http_http_method": ("post", "post"),

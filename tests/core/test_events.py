@@ -364,7 +364,7 @@ def test_users() -> None:
     core, listener = listening("user.#", "permission.*")
     users = Users(core.broker, lambda: b"salt")
     listener.take()
-    users.add_user("u", "secret", tags=["management"])
+    users.add_user("u", "hunter2", tags=["management"])
     users.set_tags("u", ["administrator", "x"])
     users.change_password("u", "other")
     users.change_password("u", "")

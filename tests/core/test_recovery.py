@@ -219,11 +219,11 @@ def test_a_restart_is_no_news() -> None:
 
 def test_defaults_are_for_new_brokers_only() -> None:
     core = core_with()
-    core.users.add_user("admin", "secret")
+    core.users.add_user("admin", "hunter2")
     core.users.delete_user("guest")
     after = restarted(core, default_pass="other")
     assert [user.name for user in after.users] == ["admin"]
-    assert after.users.log_in("admin", b"secret", from_loopback=True).name == "admin"
+    assert after.users.log_in("admin", b"hunter2", from_loopback=True).name == "admin"
     assert after.vhost.permissions == {}
     core.broker.administration.delete_vhost("/")
     after = restarted(core)

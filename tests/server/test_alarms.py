@@ -1,5 +1,6 @@
 """Alarms at the transport: who is not read, and for how long; and who measures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,19 @@ async def test_the_memory_is_measured_every_second(autojump_clock: MockClock, se
         gauge.used = GB
         await peer.expect("Connection.Unblocked")
         assert gauge.looked_at == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_setting_says_how_much_memory_there_is(autojump_clock: MockClock, server: Server) -> None:
+    """Two of these are more than the share of three, and less than that of the gauge's ten."""
+    server.broker.config = replace(server.broker.config, total_memory_available_override_value="3GB")
+    gauge = FakeGauge()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(monitor_resources, server.reactor, None, gauge)
+        assert not server.broker.alarms
+        gauge.used = 2 * GB
+        await trio.sleep(1.5)
+        assert server.broker.alarms.resources == ["memory"]
         nursery.cancel_scope.cancel()
 
 

@@ -24,7 +24,7 @@ from tests.amqp.client import HEADER, remains, start_ok
 from .peer import DEADLINE_S, Peer, Server, session_of
 from .test_sockets import Listening, give_up
 
-READER = "\0reader\0secret"
+READER = "\0reader\0hunter2"
 """A user who may come from anywhere."""
 
 

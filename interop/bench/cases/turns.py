@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from interop.bench import frames
 from interop.bench.case import Bench, case, to_queue
@@ -11,7 +11,7 @@ from interop.bench.counters import message_size
 from interop.bench.crew import Crew
 from interop.bench.jobs import CONSUMER_TAG, Probe
 from interop.bench.loops import Flow
-from interop.bench.metrics import Metric, Numbers, at_most
+from interop.bench.metrics import Metric, Numbers, at_most, percentiles, ratio_at_least
 from interop.bench.peer import Peer, Topology, topology
 
 ANSWERED = 100_000
@@ -161,3 +161,38 @@ def turns(bench: Bench) -> Numbers:
         numbers[name] = max(latencies.between(start, end)) * 1000
         numbers[f"{name}_s"] = end - start - 0.2
     return numbers
+
+
+LOGINS = 500
+
+
+def log_in_at_once(url: str) -> None:
+    with ExitStack() as stack:
+        peers = [stack.enter_context(Peer(url, logs_in=False)) for _ in range(LOGINS)]
+        for peer in peers:
+            peer.give_credentials()
+        for peer in peers:
+            peer.enter()
+
+
+@case(
+    "logins",
+    "500 clients that log in at once, and a ping every 5 ms beside",
+    Metric("rate", "logged in, with connecting and leaving", "clients/s", [ratio_at_least(1)]),
+    Metric("p99", "ping p99 meanwhile", "ms", [at_most(PAUSE_MS)]),
+    Metric("max", "longest ping meanwhile", "ms", [at_most(PAUSE_MS)]),
+)
+def logins(bench: Bench) -> Numbers:
+    flow, pings, rounds, started_at = Flow(), Pings(), 0, time.monotonic()
+    with topology(bench.url) as made:
+        made.declare_queues("ping")
+        with Crew(Probe(bench.url, to_queue("ping", BODY_BYTES), PINGS_PER_SECOND, flow)) as pinging:
+            pinging.go()
+            with pings.during("logins"):
+                while not rounds or time.monotonic() < started_at + bench.seconds:
+                    log_in_at_once(bench.url)
+                    rounds += 1
+            flow.stop()
+            (latencies,) = pinging.results()
+    start, end = pings.spans["logins"]
+    return {"rate": rounds * LOGINS / (end - start - 0.2), **percentiles(latencies.between(start, end))}

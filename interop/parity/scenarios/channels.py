@@ -260,7 +260,7 @@ def lost_connection_takes_exclusive_queues(stage: Stage) -> None:
     watcher.reopen().declare(queue, passive=True)
 
 
-@scenario(each={"new secret": "secret", "empty": "", "long": "x" * 5000})
+@scenario(each={"new secret": "hunter2", "empty": "", "long": "x" * 5000})
 def update_secret(stage: Stage, secret: str) -> None:
     """The internal user database takes any new secret for granted."""
     connection = stage.connect()

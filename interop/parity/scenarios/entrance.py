@@ -75,7 +75,7 @@ def new_user(stage: Stage) -> dict[str, Any]:
     """A user who may come from anywhere: its login."""
     user = stage.admin.add_user()
     stage.admin.set_permissions(user, "/")
-    return {"user": user, "password": "secret"}
+    return {"user": user, "password": "hunter2"}
 
 
 def behind_proxy(stage: Stage, header: bytes) -> Connection:

@@ -53,7 +53,7 @@ def member(stage: Stage, label: str = "u", *, configure: str = ".*", write: str 
 
 
 def channel_of(stage: Stage, user: str) -> Channel:
-    return stage.channel(user=user, password="secret")
+    return stage.channel(user=user, password="hunter2")
 
 
 def again(channel: Channel) -> Channel:

@@ -270,7 +270,7 @@ def user_id_of_an_impersonator(stage: Stage, tags: list[str]) -> None:
     """Only this tag lets a user put any name on messages."""
     user = stage.admin.add_user(tags=tags)
     stage.admin.set_permissions(user, "/")
-    channel = stage.channel(user=user, password="secret")
+    channel = stage.channel(user=user, password="hunter2")
     queue = channel.declare(exclusive=True)
     channel.publish("", queue, b"mine", properties=codec.properties(user_id=user))
     channel.publish("", queue, b"not mine", properties=codec.properties(user_id="somebody"))

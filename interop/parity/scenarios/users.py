@@ -54,9 +54,9 @@ def passwords_change(stage: Stage) -> None:
     """The old one counts no more; whoever is connected stays so."""
     user = stage.admin.add_user()
     stage.admin.set_permissions(user, "/")
-    channel = stage.channel(user=user, password="secret")
+    channel = stage.channel(user=user, password="hunter2")
     stage.admin.change_password(user, "other")
-    try_passwords(stage, user, "secret", "other")
+    try_passwords(stage, user, "hunter2", "other")
     channel.declare(exclusive=True)
     stage.admin.clear_password(user)
     try_passwords(stage, user, "other", "")

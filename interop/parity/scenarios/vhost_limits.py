@@ -206,7 +206,7 @@ def new_user(stage: Stage) -> tuple[str, dict[str, Any]]:
     """A user with every permission, and how it logs in."""
     user = stage.admin.add_user()
     stage.admin.set_permissions(user, "/")
-    return user, {"user": user, "password": "secret"}
+    return user, {"user": user, "password": "hunter2"}
 
 
 @scenario(each=[0, 1, -1])
@@ -275,7 +275,7 @@ def user_comes_and_goes(stage: Stage) -> None:
 def vhost_without_permission(stage: Stage) -> None:
     """A user needs permissions to open a virtual host, if only to do nothing there."""
     vhost, user = stage.admin.add_vhost(), stage.admin.add_user()
-    login: dict[str, Any] = {"user": user, "password": "secret", "vhost": vhost}
+    login: dict[str, Any] = {"user": user, "password": "hunter2", "vhost": vhost}
     stage.connect(record=True, **login)
     stage.admin.set_permissions(user, vhost, configure="", write="", read="")
     stage.connect(record=True, **login)

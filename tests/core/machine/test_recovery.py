@@ -309,7 +309,7 @@ class AdministrationMachine(RecoveryMachine):
         known = name in {user.name for user in self.core.users}
         self.attempt(self.core.users.set_tags if known else self.core.users.add_user, name, tags=tags)
 
-    @rule(name=users, password=st.sampled_from(["", "secret", None]))
+    @rule(name=users, password=st.sampled_from(["", "hunter2", None]))
     def change_password(self, name: str, password: str | None) -> None:
         if password is None:
             self.attempt(self.core.users.clear_password, name)
