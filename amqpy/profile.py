@@ -110,6 +110,9 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
+    management: tuple[str, ...] = _switch("what the management API has that not every version has")
+    feature_flags: tuple[str, ...] = _switch("feature flags that the management API shows, all of them enabled")
+    deprecated_features: tuple[str, ...] = _switch("deprecated features that the management API shows")
 
 
 RABBITMQ_3_10 = Profile(
@@ -179,6 +182,28 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
+    management=(
+        "auth",
+        "cookie",
+        "disk-stats",
+        "mirror-sync",
+        "queue_slave_procs",
+        "release_series_support_status",
+        "sockets",
+        "whole-aliveness-test",
+    ),
+    feature_flags=(
+        "classic_mirrored_queue_version",
+        "drop_unroutable_metric",
+        "empty_basic_get_metric",
+        "implicit_default_bindings",
+        "maintenance_mode_status",
+        "quorum_queue",
+        "stream_queue",
+        "user_limits",
+        "virtual_host_metadata",
+    ),
+    deprecated_features=(),
 )
 
 RABBITMQ_3_13 = replace(
@@ -204,6 +229,34 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
+    management=(
+        *RABBITMQ_3_10.management,
+        "deprecated-features",
+        "hash_password",
+        "is_op_policy_updating_enabled",
+    ),
+    feature_flags=(
+        *RABBITMQ_3_10.feature_flags,
+        "classic_queue_type_delivery_support",
+        "detailed_queues_endpoint",
+        "direct_exchange_routing_v2",
+        "feature_flags_v2",
+        "listener_records_in_ets",
+        "message_containers",
+        "restart_streams",
+        "stream_filtering",
+        "stream_sac_coordinator_unblock_group",
+        "stream_single_active_consumer",
+        "stream_update_config_command",
+        "tracking_records_in_ets",
+    ),
+    deprecated_features=(
+        "classic_queue_mirroring",
+        "global_qos",
+        "management_metrics_collection",
+        "ram_node_type",
+        "transient_nonexcl_queues",
+    ),
 )
 
 RABBITMQ_4_0 = replace(
@@ -228,6 +281,34 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
+    management=(
+        "auth",
+        "cluster_tags",
+        "cookie",
+        "deprecated-features",
+        "hash_password",
+        "is_internal_user",
+        "is_op_policy_updating_enabled",
+        "metadata_store",
+        "node-versions",
+        "tls-listeners",
+        "version",
+    ),
+    feature_flags=(
+        *RABBITMQ_3_13.feature_flags,
+        "message_containers_deaths_v2",
+        "quorum_queue_non_voters",
+        "rabbitmq_4.0.0",
+    ),
+    deprecated_features=(
+        "amqp_address_v1",
+        "classic_queue_mirroring",
+        "global_qos",
+        "management_metrics_collection",
+        "queue_master_locator",
+        "ram_node_type",
+        "transient_nonexcl_queues",
+    ),
 )
 
 RABBITMQ_4_3 = replace(
@@ -268,6 +349,22 @@ RABBITMQ_4_3 = replace(
         "consumer_count",
         "protected_from_deletion",
         "peer_cert_serial_number",
+    ),
+    management=(
+        *(each for each in RABBITMQ_4_0.management if each not in {"auth", "cookie"}),
+        "consumer_timeout",
+        "many-protocols",
+        "more-checks",
+        "token",
+    ),
+    feature_flags=(
+        *RABBITMQ_4_0.feature_flags,
+        "rabbit_exchange_type_local_random",
+        "rabbitmq_4.1.0",
+        "rabbitmq_4.2.0",
+        "rabbitmq_4.3.0",
+        "topic_binding_projection_v4",
+        "track_qq_members_uids",
     ),
 )
 

@@ -11,7 +11,7 @@ Source: `rabbit_mgmt_format`, `rabbit_mgmt_db`, `rabbit_mgmt_wm_overview`.
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
@@ -214,13 +214,20 @@ def vhost(vhost: Vhost, node: str) -> View:
 def overview(broker: Broker) -> View:
     """The totals of a broker. What a virtual host, a queue or a channel counted stays in the message statistics when it
     is gone."""
-    vhosts = broker.vhosts.values()
-    clients = [client for vhost in vhosts for client in vhost.clients]
-    queues = [queue for vhost in vhosts for queue in vhost.queues.values()]
-    events = broker.events.counts
+    vhosts = list(broker.vhosts.values())
     return {
         "node": broker.node,
         "message_stats": broker.vhosts.statistics.channels.sum(),
+        **totals(vhosts),
+        "churn_rates": churn(broker),
+    }
+
+
+def totals(vhosts: Sequence[Vhost]) -> View:
+    """The numbers of messages and of objects in these virtual hosts."""
+    clients = [client for vhost in vhosts for client in vhost.clients]
+    queues = [queue for vhost in vhosts for queue in vhost.queues.values()]
+    return {
         "queue_totals": _lengths_of(queues),
         "object_totals": {
             "connections": len(clients),
@@ -229,10 +236,15 @@ def overview(broker: Broker) -> View:
             "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
             "queues": len(queues),
         },
-        "churn_rates": {
-            **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
-            "queue_declared": broker.vhosts.statistics.declared,
-        },
+    }
+
+
+def churn(broker: Broker) -> View:
+    """The connections, channels and queues that came and went since the broker started."""
+    events = broker.events.counts
+    return {
+        **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
+        "queue_declared": broker.vhosts.statistics.declared,
     }
 
 

@@ -13,10 +13,12 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
+from amqpy.core.principals import BackendUser
+from amqpy.management.access import public
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.lists import Listing, columns_of, extract, shown
-from amqpy.management.login import Logins, credentials_of
+from amqpy.management.login import Logins, of_header
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
@@ -40,6 +42,12 @@ REDIRECTS: Final = {
 
 WHOLE_MAX: Final = 256 * 1024
 """Octets of a list up to which it is made before it is sent, so that its length is known."""
+
+FORM_MAX: Final = 64 * 1024
+"""Octets of a form with credentials, which is read before anybody has logged in."""
+
+NOBODY: Final = BackendUser("", (), ())
+"""The user of a request that needs none."""
 
 LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
 
@@ -90,17 +98,33 @@ class Application:
         if is_options:
             return Answer(200, headers=allowed)
         endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
-        credentials = credentials_of(request.headers.get("authorization"))
-        user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
-        call = Call(self._api, request, WebClient(user), names)
-        if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
-            raise not_entitled(reason)
+        if endpoint.credentials is not None:
+            request.body = await read_body(receive, FORM_MAX)
+        call = await self._enter(request, endpoint, names)
         check_origin(request)
         check_types(request, endpoint)
         if request.method in {"GET", "HEAD"}:
-            return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), user.name))
-        request.body = await read_body(receive)
+            return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
+        if endpoint.credentials is None:
+            request.body = await read_body(receive, BODY_MAX)
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+
+    async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
+        """Logs the user in who asks, and looks if it may. Raises Refusal."""
+        if endpoint.rule is public:
+            return Call(self._api, request, WebClient(NOBODY), names)
+        find = endpoint.credentials or of_header
+        credentials, attempts = find(request), self._api.attempts
+        try:
+            user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
+            call = Call(self._api, request, WebClient(user), names)
+            if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
+                raise not_entitled(reason)
+        except Refusal:
+            attempts.note(succeeded=False)
+            raise
+        attempts.note(succeeded=True)
+        return call
 
     async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
         """The answer, of what a handler has returned."""
@@ -174,7 +198,7 @@ def accepts_json(accepted: str) -> bool:
     return any(kind.strip().lower() in good and "q=0" not in parameters.split(";") for kind, _, parameters in ranges)
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, most: int) -> bytes:
     """Raises Refusal if it is too large, before all of it is here."""
     body = bytearray()
     while True:
@@ -182,8 +206,8 @@ async def read_body(receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise Refusal(400)
         body += message.get("body", b"")
-        if len(body) > BODY_MAX:
-            raise bad_request(f"payload too large, limit is {BODY_MAX} bytes")
+        if len(body) > most:
+            raise bad_request(f"payload too large, limit is {most} bytes")
         if not message.get("more_body"):
             return bytes(body)
 

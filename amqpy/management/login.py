@@ -8,11 +8,13 @@ Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
 import base64
 import binascii
 from typing import Final
+from urllib.parse import parse_qsl
 
 from amqpy.core.principals import Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+from amqpy.management.request import Request
 
 ONLY_LOCALHOST: Final = "User can only log in via localhost"
 
@@ -30,6 +32,19 @@ def credentials_of(header: str | None) -> Credentials:
     if header is not None and not rest.strip():
         raise Refusal(400)
     raise Refusal(401, headers=REALM)
+
+
+def of_header(request: Request) -> Credentials:
+    return credentials_of(request.headers.get("authorization"))
+
+
+def of_form(request: Request) -> Credentials:
+    """The credentials in the body, which is a form with `username` and `password`."""
+    try:
+        form = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
+    except ValueError:
+        form = {}
+    return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
 
 
 def _of_basic(text: str) -> Credentials:

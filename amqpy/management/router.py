@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from amqpy.core.users import Credentials
     from amqpy.management.access import Rule
+    from amqpy.management.request import Request
 
 METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
 """Those that are known, in the order in which they are listed."""
@@ -27,6 +29,8 @@ class Endpoint:
     rule: "Rule"
     types: tuple[str, ...] = ()
     """The content types that a body must have one of; none if that does not matter."""
+    credentials: "Callable[[Request], Credentials] | None" = None
+    """Finds the credentials in the body, where these are not in the header Authorization."""
 
 
 @dataclass
@@ -80,18 +84,32 @@ class Router:
     def put(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
         return self._adding("PUT", template, rule, types)
 
-    def post(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
-        return self._adding("POST", template, rule, types)
+    def post(
+        self,
+        template: str,
+        rule: "Rule",
+        types: tuple[str, ...] = (),
+        *,
+        credentials: "Callable[[Request], Credentials] | None" = None,
+    ) -> Callable[[H], H]:
+        return self._adding("POST", template, rule, types, credentials=credentials)
 
     def delete(self, template: str, rule: "Rule") -> Callable[[H], H]:
         return self._adding("DELETE", template, rule)
 
     def _adding(
-        self, method: str, template: str, rule: "Rule", types: tuple[str, ...] = (), *, head: bool = True
+        self,
+        method: str,
+        template: str,
+        rule: "Rule",
+        types: tuple[str, ...] = (),
+        *,
+        head: bool = True,
+        credentials: "Callable[[Request], Credentials] | None" = None,
     ) -> Callable[[H], H]:
         def add(handle: H) -> H:
             resource = self._at(template)
-            resource.endpoints[method] = Endpoint(handle, rule, types)
+            resource.endpoints[method] = Endpoint(handle, rule, types, credentials)
             resource.has_head = resource.has_head and head
             return handle
 

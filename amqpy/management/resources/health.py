@@ -1,0 +1,208 @@
+"""Health checks: 200 if all is well, else 503, with the reason.
+
+Source: `rabbit_mgmt_wm_health_check_*`, `rabbit_mgmt_wm_healthchecks`, `rabbit_mgmt_wm_aliveness_test`.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from amqpy.config.values import TcpAddress
+from amqpy.core.checks import check_node_connection_limit
+from amqpy.core.message import Message, address_of
+from amqpy.core.publishing import publish
+from amqpy.core.unacked import UnackedDeliveries
+from amqpy.core.vhost import Vhost
+from amqpy.errors import NotAllowed, erlang_atom
+from amqpy.management import access
+from amqpy.management.answers import Answer, bad_request
+from amqpy.management.call import Call
+from amqpy.management.lists import View
+from amqpy.management.resources.nodes import check_node
+from amqpy.management.resources.server import since
+from amqpy.management.router import Handler, Router
+from amqpy.wire.properties import content_header
+
+OK: Final = Answer(200, {"status": "ok"})
+
+NO_LISTENER: Final = "No active listener"
+
+PROTOCOLS: Final = {
+    "amqp/ssl": ("amqps",),
+    "amqp": ("amqp091", "amqp0.9.1", "amqp0-9-1", "amqp0_9_1", "amqp10", "amqp1.0", "amqp1-0", "amqp1_0"),
+    "clustering": ("cli", "distribution"),
+    "http": ("http_api", "management", "ui"),
+    "https": ("https_api",),
+}
+"""Protocols, and what else they are called."""
+
+ALIASES: Final = {alias: protocol for protocol, aliases in PROTOCOLS.items() for alias in aliases}
+
+DAYS: Final = {"days": 1.0, "weeks": 7.0, "months": 365 / 12, "years": 365.0}
+
+TEST_QUEUE: Final = "aliveness-test"
+TEST_BODY: Final = b"test_message"
+
+
+def add_to(router: Router) -> None:
+    def check(path: str, handle: Handler) -> None:
+        router.get(f"/health/checks/{path}", access.anyone)(handle)
+
+    check("alarms", lambda call: check_alarms(call, "There are alarms in effect in the cluster"))
+    check("local-alarms", lambda call: check_alarms(call, "There are alarms in effect on the node"))
+    check("port-listener/{port}", check_port)
+    check("protocol-listener/{protocol}", check_protocol)
+    check("virtual-hosts", is_well)
+    check("certificate-expiration/{within}/{unit}", check_certificates)
+    check("node-is-quorum-critical", is_single)
+    check("node-is-mirror-sync-critical", since("mirror-sync", is_single))
+    check("metadata-store/initialized", since("metadata_store", is_well))
+    check("metadata-store/initialized/with-data", since("metadata_store", is_well))
+    for path in ("is-in-service", "ready-to-serve-clients", "reached-target-cluster-size"):
+        check(path, since("more-checks", is_well))
+    check("below-node-connection-limit", since("more-checks", check_connections))
+    check("quorum-queues-without-elected-leaders/vhost/{vhost}", since("more-checks", is_well))
+    check("quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}", since("more-checks", is_well))
+    check("quorum-queues-without-elected-leaders/all-vhosts", since("more-checks", is_well))
+    check("quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}", since("more-checks", is_well))
+    router.get("/healthchecks/node", access.anyone)(check_health)
+    router.get("/healthchecks/node/{node}", access.anyone)(check_health)
+    router.get("/aliveness-test/{vhost}", access.of_vhost)(test_aliveness)
+
+
+def failed(reason: str, **more: object) -> Answer:
+    return Answer(503, {"status": "failed", "reason": reason, **more})
+
+
+def _integer(text: str, objection: str) -> int:
+    """Raises Refusal if the text is no number."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+        raise bad_request(objection)
+    return int(text)
+
+
+def is_well(call: Call) -> Answer:
+    """Nothing of this can be ill while the broker answers."""
+    return OK
+
+
+def is_single(call: Call) -> View:
+    return {"status": "ok", "reason": "single node cluster"}
+
+
+# --- alarms
+
+
+def check_alarms(call: Call, reason: str) -> Answer:
+    found = [{"node": call.broker.node, "resource": resource} for resource in call.broker.alarms.resources]
+    return failed(reason, alarms=found) if found else OK
+
+
+def check_health(call: Call) -> Answer:
+    if "node" in call.names:
+        check_node(call)
+    node = erlang_atom(call.broker.node)
+    alarms = [f"{{resource_limit,{resource},{node}}}" for resource in call.broker.alarms.resources]
+    return failed(f"resource alarm(s) in effect:[{','.join(alarms)}]") if alarms else OK
+
+
+def check_connections(call: Call) -> Answer:
+    """The limit of connections of the whole node."""
+    try:
+        check_node_connection_limit(call.broker.vhosts.values(), call.broker.config.connection_max)
+    except NotAllowed:
+        limit = call.broker.config.connection_max
+        return failed("node connection limit is reached", limit=limit, connections=limit)
+    return OK
+
+
+# --- listeners
+
+
+def _addresses(call: Call) -> Iterator[tuple[str, TcpAddress]]:
+    for protocol, address in call.api.listeners:
+        if isinstance(address, TcpAddress):
+            yield protocol, address
+
+
+def check_port(call: Call) -> Answer:
+    port = _integer(call.names["port"], "Invalid port")
+    ports = sorted({address.port for _, address in _addresses(call)})
+    if port in ports:
+        return Answer(200, {"status": "ok", "port": port})
+    return failed(NO_LISTENER, missing=port, ports=ports)
+
+
+def check_protocol(call: Call) -> Answer:
+    """One protocol; in newer versions one of several, with commas between them."""
+    asked = call.names["protocol"]
+    there = list(dict.fromkeys(protocol for protocol, _ in _addresses(call)))
+    if not call.has("many-protocols"):
+        if _protocol(asked) in there:
+            return Answer(200, {"status": "ok", "protocol": asked})
+        return failed(NO_LISTENER, missing=asked, protocols=there)
+    several = asked.split(",")
+    found = [protocol for protocol in map(_protocol, several) if protocol in there]
+    if found:
+        return Answer(200, {"status": "ok", "protocols": found})
+    return failed(NO_LISTENER, missing=several, protocols=there)
+
+
+def _protocol(name: str) -> str:
+    lower = name.strip().lower()
+    return ALIASES.get(lower, lower)
+
+
+# --- certificates
+
+
+def check_certificates(call: Call) -> Answer:
+    """The certificates that listeners show: those that expire in this time, or have expired."""
+    within = _integer(call.names["within"], "Invalid expiration value.")
+    days = DAYS.get(call.names["unit"].lower())
+    if days is None:
+        raise bad_request("Time unit not recognised. Supported units: days, weeks, months, years.")
+    now = datetime.fromtimestamp(call.api.unix_time_ms() / 1000, UTC)
+    try:
+        until = now + timedelta(days=within * days)
+    except OverflowError:
+        until = datetime.max.replace(tzinfo=UTC) if within > 0 else datetime.min.replace(tzinfo=UTC)
+    expired = [
+        {
+            "node": call.broker.node,
+            "protocol": protocol,
+            "interface": address.host,
+            "port": address.port,
+            "certfile": path,
+            "certfile_expires_on": [f"{expiry:%Y-%m-%d %H:%M:%S}"],
+            "cacertfile": call.broker.config.tls_ca or "",
+            "cacertfile_expires_on": [],
+        }
+        for protocol, address in _addresses(call)
+        if protocol in {"amqp/ssl", "https"}
+        for path, expiry in call.api.expiries().items()
+        if expiry < until
+    ]
+    return failed("Certificates expiring", expired=expired) if expired else OK
+
+
+# --- the test
+
+
+def test_aliveness(call: Call) -> Answer:
+    """Declares a queue, publishes to it, and gets the message; newer versions only look if a channel can be opened."""
+    vhost = call.target_vhost
+    if call.has("whole-aliveness-test") and not _is_alive(call, vhost):
+        return failed("aliveness-test did not get its message")
+    return OK
+
+
+def _is_alive(call: Call, vhost: Vhost) -> bool:
+    broker, client = call.broker, call.client
+    broker.topology.declare_queue(
+        client, vhost, TEST_QUEUE, durable=False, exclusive=False, auto_delete=False, arguments={}
+    )
+    message = Message(address_of("", TEST_QUEUE), content_header(len(TEST_BODY), {}), TEST_BODY)
+    publish(client, vhost, "", TEST_QUEUE, message)
+    return broker.get(client, vhost, TEST_QUEUE, UnackedDeliveries(), no_ack=True) is not None

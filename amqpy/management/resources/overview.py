@@ -1,0 +1,179 @@
+"""The overview: the broker as a whole.
+
+Source: `rabbit_mgmt_wm_overview`, `rabbit_mgmt_format:listener`, `rabbit_mgmt_external_stats:list_registry_plugins`.
+"""
+
+from platform import python_version
+from typing import Any, Final
+
+from amqpy.config.values import TcpAddress
+from amqpy.core import views
+from amqpy.core.broker import Broker
+from amqpy.core.exchanges import EXCHANGE_TYPES
+from amqpy.core.statistics import Counts
+from amqpy.core.vhost import Vhost
+from amqpy.management import access, erlang
+from amqpy.management.call import Api, Call
+from amqpy.management.lists import View
+from amqpy.management.router import Router
+from amqpy.server.listener import BACKLOG
+from amqpy.version import __version__
+
+RETENTION: Final = {
+    "global": [600, 3600, 28_800, 86_400],
+    "basic": [600, 3600],
+    "detailed": [600],
+}
+"""Seconds for which samples are kept."""
+
+NO_READS: Final = {"disk_reads": 0, "disk_writes": 0}
+
+EXCHANGES: Final = {
+    "direct": "the routing key is equal to the binding's",
+    "fanout": "every message",
+    "topic": "the words of the routing key match the binding's pattern",
+    "headers": "the headers of the message match the binding's arguments",
+    "x-consistent-hash": "one queue, by a hash",
+    "x-random": "one queue, by chance",
+    "x-local-random": "one queue of this node, by chance",
+    "x-modulus-hash": "one queue, by the remainder of a hash",
+    "x-recent-history": "every message; new bindings get the last ones",
+    "x-delayed-message": "as another type, after a delay",
+    "x-message-deduplication": "as another type, each message once",
+}
+
+
+def add_to(router: Router) -> None:
+    router.get("/overview", access.anyone)(show_overview)
+
+
+def show_overview(call: Call) -> View:
+    return view(call)
+
+
+def view(call: Call) -> View:
+    """The overview that the user may see."""
+    shown = {**about(call.broker), **_settings(call), "exchange_types": exchange_types()}
+    if call.is_monitor:
+        shown |= {"node": call.broker.node, "listeners": listeners(call.api), "contexts": _contexts(call)}
+    vhosts = list(call.broker.vhosts.values()) if call.is_monitor else list(call.vhosts())
+    totals = views.totals(vhosts)
+    objects: Any = totals["object_totals"]
+    if call.without_stats:
+        return {**shown, "object_totals": {name: objects[name] for name in ("connections", "exchanges", "queues")}}
+    if not call.is_monitor:
+        del objects["consumers"]
+        clients = (client for vhost in call.broker.vhosts.values() for client in vhost.clients)
+        own = [client for client in clients if client.user_name == call.user.name]
+        objects |= {"connections": len(own), "channels": sum(client.channel_count for client in own)}
+    churn = views.churn(call.broker)
+    return {
+        **shown,
+        "churn_rates": churn,
+        "message_stats": _message_stats(call, vhosts),
+        "object_totals": objects,
+        "queue_totals": totals["queue_totals"] if objects["queues"] or churn["queue_created"] else {},
+        "statistics_db_event_queue": 0,
+    }
+
+
+def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:
+    """What was counted, if anything was: of all channels that there ever were, or of those in these virtual hosts."""
+    if call.is_monitor:
+        stats = call.broker.vhosts.statistics.channels.sum()
+    else:
+        stats = {}
+        for vhost in vhosts:
+            for name, count in vhost.channel_totals.sum().items():
+                stats[name] = stats.get(name, 0) + count
+    if not any(stats.values()):
+        return {}
+    return {**stats, **NO_READS} if call.has("disk-stats") else stats
+
+
+def version_of(broker: Broker) -> str:
+    """The version of RabbitMQ that clients are told."""
+    return broker.config.version or broker.profile.version
+
+
+def about(broker: Broker) -> View:
+    version = version_of(broker)
+    return {
+        "management_version": version,
+        "rabbitmq_version": version,
+        "product_name": broker.config.product,
+        "product_version": version,
+        "cluster_name": broker.cluster_name,
+        "erlang_version": erlang.VERSION,
+        "erlang_full_version": f"amqpy {__version__} on Python {python_version()}, in place of Erlang/OTP",
+    }
+
+
+def _settings(call: Call) -> View:
+    config = call.broker.config
+    shown: View = {
+        "rates_mode": config.management_rates_mode,
+        "sample_retention_policies": RETENTION,
+        "disable_stats": call.without_stats,
+        "enable_queue_totals": config.management_enable_queue_totals or call.request.is_true("enable_queue_totals"),
+    }
+    if call.has("release_series_support_status"):
+        shown["release_series_support_status"] = "supported"
+    if call.has("is_op_policy_updating_enabled"):
+        shown["is_op_policy_updating_enabled"] = True
+    if call.has("cluster_tags"):
+        queue_type, crypto = config.default_queue_type, "OpenSSL"
+        shown |= {"cluster_tags": [], "node_tags": [], "default_queue_type": queue_type, "crypto_lib_version": crypto}
+    return shown
+
+
+def exchange_types() -> list[View]:
+    return [
+        {"name": name, "description": EXCHANGES.get(name, ""), "enabled": True} for name in sorted(EXCHANGE_TYPES)
+    ]
+
+
+# --- addresses
+
+
+def listeners(api: Api) -> list[View]:
+    """The addresses that the broker listens on, but for unix sockets, which have no port."""
+    shows_tls = "tls-listeners" in api.broker.profile.management
+    found = []
+    for protocol, address in api.listeners:
+        if isinstance(address, TcpAddress):
+            shown = {
+                "node": api.broker.node,
+                "protocol": protocol,
+                "ip_address": address.host,
+                "port": address.port,
+                "socket_opts": _socket_options(protocol, address.port),
+            }
+            found.append(shown | {"tls": protocol in {"amqp/ssl", "https"}} if shows_tls else shown)
+    return sorted(found, key=lambda each: (each["protocol"], each["port"]))
+
+
+def _socket_options(protocol: str, port: int) -> View:
+    if protocol in {"http", "https"}:
+        return {"cowboy_opts": {"sendfile": False}, "port": port}
+    return {"backlog": BACKLOG, "nodelay": True, "linger": [True, 0], "exit_on_close": False}
+
+
+def _contexts(call: Call) -> list[View]:
+    return [{"node": call.broker.node, **each} for each in contexts(call.api)]
+
+
+def contexts(api: Api) -> list[View]:
+    """The addresses of this API."""
+    return [
+        {
+            "description": "RabbitMQ Management",
+            "path": f"/{api.broker.config.management_path_prefix.strip('/')}",
+            "cowboy_opts": "[{sendfile,false}]",
+            "ip": address.host,
+            "port": str(address.port),
+            **({"ssl_opts": []} if protocol == "https" else {}),
+        }
+        for protocol, address in api.listeners
+        if isinstance(address, TcpAddress) and protocol in {"http", "https"}
+    ]
