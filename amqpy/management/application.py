@@ -17,6 +17,8 @@ from amqpy.core.principals import BackendUser
 from amqpy.management.access import public
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
+from amqpy.management.files import METHODS as OF_FILES
+from amqpy.management.files import Files
 from amqpy.management.lists import Listing, columns_of, extract, shown
 from amqpy.management.login import Logins, of_header
 from amqpy.management.request import BODY_MAX, Request
@@ -60,6 +62,7 @@ class Application:
         self._router = router
         self._logins = logins
         self._turns = Turns(api.reactor)
+        self._files = None if config.management_ui is None else Files(config.management_ui)
         self._prefix = config.management_path_prefix.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,9 +91,7 @@ class Application:
         is_options = request.method == "OPTIONS"
         found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
         if found is None:
-            if is_options:
-                return Answer(200, headers={"allow": "HEAD, GET, OPTIONS"})
-            raise not_found()
+            return await self._file(request)
         resource, names = found
         allowed = {"allow": ", ".join(resource.methods)}
         if request.method not in resource.methods:
@@ -108,6 +109,15 @@ class Application:
         if endpoint.credentials is None:
             request.body = await read_body(receive, BODY_MAX)
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+
+    async def _file(self, request: Request) -> Answer:
+        """What is no resource: a file of the user interface. Raises Refusal."""
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": OF_FILES})
+        if self._files is None:
+            raise not_found()
+        answer = await self._files.find(request)
+        return answer if request.method in {"GET", "HEAD"} else Answer(405, headers={"allow": OF_FILES})
 
     async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""
@@ -256,7 +266,7 @@ def headers_of(status: int, content_type: str | None, more: Mapping[str, str]) -
 async def send_whole(answer: Answer, send: Send, *, without_body: bool) -> None:
     body = answer.body
     headers = headers_of(answer.status, answer.content_type if answer.value is not None else None, answer.headers)
-    if answer.status != 204:
+    if answer.status not in {204, 304}:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if without_body else body})
