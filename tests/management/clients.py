@@ -6,7 +6,7 @@ from pamqp.commands import Basic, Channel, Connection
 
 from amqpy.amqp.terms import Peer as Ends
 from tests.amqp.client import HEADER, start_ok
-from tests.server.peer import Peer, in_memory
+from tests.server.peer import Peer, in_memory, session_of
 
 from .harness import Site
 
@@ -19,12 +19,7 @@ def connecting(site: Site, ends: Ends = ENDS) -> Peer:
     transport, stream = in_memory()
     peer = Peer(stream)
     site.server.peers.append(peer)
-
-    async def serve() -> None:
-        await site.reactor.serve(transport, site.server.make_session, ends, from_loopback=True)
-        site.server._left.set()
-
-    site.reactor.nursery.start_soon(serve)
+    site.server.accept(transport, ends.name)
     return peer
 
 
@@ -35,6 +30,7 @@ async def connect(
     peer = connecting(site, ENDS._replace(name=name))
     await peer.send(HEADER)
     await peer.expect("Connection.Start")
+    session_of(next(reversed(site.reactor.connections))).terms.peer = ENDS._replace(name=name)
     await peer.say(start_ok(f"\0{user}\0{user}"), channel=0)
     await peer.expect("Connection.Tune")
     await peer.say(Connection.TuneOk(2047, 131_072, heartbeat_s), channel=0)

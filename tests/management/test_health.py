@@ -1,0 +1,205 @@
+"""Health checks, each when all is well and when it is not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from amqpy.config import Config
+from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
+
+from .clients import connect, consume
+from .harness import UNIX_TIME_MS, Reply, Site
+from .test_overview import of_profile
+
+OK = {"status": "ok"}
+
+LISTENERS = [
+    ("amqp", TcpAddress("127.0.0.1", 5672)),
+    ("amqp", UnixAddress("/run/broker")),
+    ("amqp/ssl", TlsAddress("127.0.0.1", 5671)),
+    ("http", TcpAddress("127.0.0.1", 15_672)),
+]
+
+
+@pytest.fixture
+def config() -> Config:
+    return of_profile("3.10")
+
+
+async def check(site: Site, path: str, user: str = "guest") -> Reply:
+    return await site.get(f"/api/health/checks/{path}", user=user)
+
+
+def is_ok(reply: Reply, **more: object) -> bool:
+    return reply.status == 200 and reply.json == {**OK, **more}
+
+
+def failed(reason: str, **more: object) -> tuple[int, object]:
+    return 503, {"status": "failed", "reason": reason, **more}
+
+
+@pytest.mark.parametrize(
+    "path", ["alarms", "local-alarms", "virtual-hosts", "node-is-quorum-critical", "node-is-mirror-sync-critical"]
+)
+async def test_a_management_user_may_ask(site: Site, path: str) -> None:
+    site.add_user("bob", "management", permissions=None)
+    reply = await check(site, path, user="bob")
+    assert (reply.status, reply.json["status"]) == (200, "ok")
+
+
+async def test_alarms(site: Site) -> None:
+    assert is_ok(await check(site, "alarms"))
+    site.reactor.administer(lambda: site.broker.alarms.set("memory"))
+    site.reactor.administer(lambda: site.broker.alarms.set("disk"))
+    alarms = [{"node": "rabbit@test", "resource": resource} for resource in ("disk", "memory")]
+    reply = await check(site, "alarms")
+    assert (reply.status, reply.json) == failed("There are alarms in effect in the cluster", alarms=alarms)
+    reply = await check(site, "local-alarms")
+    assert (reply.status, reply.json) == failed("There are alarms in effect on the node", alarms=alarms)
+
+
+async def test_critical_nodes(site: Site) -> None:
+    for path in ("node-is-quorum-critical", "node-is-mirror-sync-critical"):
+        assert is_ok(await check(site, path), reason="single node cluster")
+
+
+async def test_ports(site: Site) -> None:
+    site.api.listeners[:] = LISTENERS
+    assert is_ok(await check(site, "port-listener/5672"), port=5672)
+    reply = await check(site, "port-listener/1")
+    assert (reply.status, reply.json) == failed("No active listener", missing=1, ports=[5671, 5672, 15_672])
+
+
+@pytest.mark.parametrize("port", ["x", "5672x", "1_0", "%D9%A1", "9" * 5000, "5.0", "-"])
+async def test_what_is_no_port(site: Site, port: str) -> None:
+    assert (await check(site, f"port-listener/{port}")).refusal == (400, "bad_request", "Invalid port")
+
+
+@pytest.mark.parametrize(
+    "name", ["amqp", "AMQP", "amqp091", "amqp0.9.1", "amqp0-9-1", "AMQP1.0", "amqp10", "amqps", "http", "UI", "amqp%2Fssl"]
+)
+async def test_protocols(site: Site, name: str) -> None:
+    site.api.listeners[:] = LISTENERS
+    reply = await check(site, f"protocol-listener/{name}")
+    assert is_ok(reply, protocol=name.replace("%2F", "/"))
+
+
+async def test_a_missing_protocol(site: Site) -> None:
+    site.api.listeners[:] = LISTENERS
+    reply = await check(site, "protocol-listener/mqtt")
+    there = ["amqp", "amqp/ssl", "http"]
+    assert (reply.status, reply.json) == failed("No active listener", missing="mqtt", protocols=there)
+
+
+@pytest.mark.parametrize("config", [of_profile("4.3")])
+async def test_one_of_several_protocols(site: Site) -> None:
+    site.api.listeners[:] = LISTENERS
+    assert is_ok(await check(site, "protocol-listener/mqtt,amqp"), protocols=["amqp"])
+    reply = await check(site, "protocol-listener/mqtt,stomp")
+    assert (reply.status, reply.json["missing"]) == (503, ["mqtt", "stomp"])
+
+
+async def test_certificates(site: Site) -> None:
+    site.api.listeners[:] = LISTENERS
+    site.api.expiries = lambda: {"/tls/cert.pem": datetime.fromtimestamp(UNIX_TIME_MS / 1000, UTC) + timedelta(days=10)}
+    assert is_ok(await check(site, "certificate-expiration/9/days"))
+    assert is_ok(await check(site, "certificate-expiration/1/weeks"))
+    for path in ("11/days", "2/weeks", "1/MONTHS", "1/years", "9" * 20 + "/years"):
+        assert (await check(site, f"certificate-expiration/{path}")).status == 503
+    reply = await check(site, "certificate-expiration/11/days")
+    assert reply.json["reason"] == "Certificates expiring"
+    (expired,) = reply.json["expired"]
+    assert (expired["node"], expired["protocol"], expired["port"]) == ("rabbit@test", "amqp/ssl", 5671)
+    assert (expired["interface"], expired["certfile"]) == ("127.0.0.1", "/tls/cert.pem")
+    assert expired["certfile_expires_on"] == ["2023-11-24 22:13:20"]
+
+
+async def test_bad_times_of_certificates(site: Site) -> None:
+    reply = await check(site, "certificate-expiration/x/days")
+    assert reply.refusal == (400, "bad_request", "Invalid expiration value.")
+    reply = await check(site, "certificate-expiration/1/hours")
+    reason = "Time unit not recognised. Supported units: days, weeks, months, years."
+    assert reply.refusal == (400, "bad_request", reason)
+
+
+async def test_the_old_check(site: Site) -> None:
+    for path in ("/api/healthchecks/node", "/api/healthchecks/node/rabbit%40test"):
+        assert is_ok(await site.get(path))
+    assert (await site.get("/api/healthchecks/node/nope")).status == 404
+    site.reactor.administer(lambda: site.broker.alarms.set("memory"))
+    reply = await site.get("/api/healthchecks/node")
+    reason = "resource alarm(s) in effect:[{resource_limit,memory,rabbit@test}]"
+    assert (reply.status, reply.json) == failed(reason)
+
+
+# --- the test of a virtual host
+
+
+async def test_aliveness(site: Site) -> None:
+    for _ in range(2):
+        assert is_ok(await site.get("/api/aliveness-test/%2F"))
+    queue = site.vhost.queues["aliveness-test"]
+    assert (queue.durable, queue.auto_delete, queue.ready_count) == (False, False, 0)
+    assert queue.message_stats()["get_no_ack"] == 2
+
+
+async def test_aliveness_during_an_alarm(site: Site) -> None:
+    site.reactor.administer(lambda: site.broker.alarms.set("memory"))
+    assert is_ok(await site.get("/api/aliveness-test/%2F"))
+
+
+async def test_aliveness_beside_a_consumer(site: Site) -> None:
+    site.declare("aliveness-test", durable=False)
+    await consume(await connect(site, 1), "aliveness-test", "tag")
+    assert is_ok(await site.get("/api/aliveness-test/%2F"))
+
+
+async def test_aliveness_needs_permissions(site: Site) -> None:
+    site.add_user("bob", "management", permissions=("", "", ""))
+    site.add_user("eve", "management", permissions=None)
+    reply = await site.get("/api/aliveness-test/%2F", user="bob")
+    assert reply.refusal == (401, "not_authorised", "Access refused.")
+    reply = await site.get("/api/aliveness-test/%2F", user="eve")
+    assert reply.refusal == (401, "not_authorised", "User not authorised to access virtual host")
+    assert (await site.get("/api/aliveness-test/nope")).status == 404
+
+
+async def test_aliveness_with_another_queue_of_that_name(site: Site) -> None:
+    site.declare("aliveness-test")
+    assert (await site.get("/api/aliveness-test/%2F")).status == 400
+
+
+@pytest.mark.parametrize("config", [of_profile("4.0")])
+async def test_aliveness_of_4_0_leaves_no_queue(site: Site) -> None:
+    assert is_ok(await site.get("/api/aliveness-test/%2F"))
+    assert not site.vhost.queues
+
+
+# --- versions
+
+NEWER = [
+    *("is-in-service", "ready-to-serve-clients", "reached-target-cluster-size", "below-node-connection-limit"),
+    "quorum-queues-without-elected-leaders/all-vhosts",
+]
+
+
+async def test_checks_that_3_10_does_not_have(site: Site) -> None:
+    for path in [*NEWER, "metadata-store/initialized"]:
+        assert (await check(site, path)).status == 404
+
+
+@pytest.mark.parametrize("config", [of_profile("4.3")])
+async def test_checks_of_4_3(site: Site) -> None:
+    for path in [*NEWER, "metadata-store/initialized", "metadata-store/initialized/with-data"]:
+        assert is_ok(await check(site, path))
+    assert (await check(site, "node-is-mirror-sync-critical")).status == 404
+
+
+@pytest.mark.parametrize(
+    "config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3", connection_max=1)]
+)
+async def test_the_limit_of_connections(site: Site) -> None:
+    assert is_ok(await check(site, "below-node-connection-limit"))
+    await connect(site)
+    reply = await check(site, "below-node-connection-limit")
+    assert (reply.status, reply.json["connections"]) == (503, 1)
