@@ -40,7 +40,10 @@ class Files:
     async def find(self, request: Request) -> Answer:
         """The file that a request asks for. Raises Refusal if there is none."""
         segments = request.segments or (INDEX,)
-        return await trio.to_thread.run_sync(self._read, segments, request.headers, limiter=self._readers)
+        return await self._in_thread(segments, request.headers)
+
+    async def _in_thread(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
+        return await trio.to_thread.run_sync(self._read, segments, headers, limiter=self._readers)
 
     def _read(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
         path = self._path_of(segments)

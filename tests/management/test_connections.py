@@ -2,6 +2,7 @@
 
 import pytest
 from pamqp.commands import Connection
+from trio.testing import wait_all_tasks_blocked
 
 from amqpy.config import Config
 from tests.server.peer import Peer
@@ -52,6 +53,12 @@ async def test_one_connection_has_texts_for_nulls(site: Site) -> None:
     reply = await site.get(PATH)
     assert set(reply.json) == KEYS
     assert reply.json["ssl_protocol"] == ""
+
+
+async def test_columns_are_for_lists(site: Site) -> None:
+    await connect(site)
+    assert (await site.get("/api/connections?columns=user")).json == [{"user": "guest"}]
+    assert set((await site.get(f"{PATH}?columns=user")).json) == KEYS
 
 
 async def test_an_unknown_connection_is_not_found(site: Site) -> None:
@@ -169,6 +176,7 @@ async def test_a_blocked_connection(site: Site) -> None:
     peer = await connect(site, 1)
     site.reactor.administer(lambda: site.broker.alarms.set("memory"))
     await peer.publish("q")
+    await wait_all_tasks_blocked()
     (row,) = (await site.get("/api/connections")).json
     assert row["state"] == "blocked"
     site.reactor.administer(lambda: site.broker.alarms.clear("memory"))

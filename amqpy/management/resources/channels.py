@@ -10,7 +10,7 @@ from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang
-from amqpy.management.answers import not_found
+from amqpy.management.answers import Answer, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
 from amqpy.management.resources import connections, consumers
@@ -77,14 +77,12 @@ def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
     return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of)
 
 
-def show_channel(call: Call) -> View:
+def show_channel(call: Call) -> Answer:
+    """All of it, whichever columns are asked for."""
     consumers.check_stats(call)
     channel = find(call)
     if channel is None:
         raise not_found()
-    return {
-        **view(call, channel),
-        "consumer_details": [consumers.view(call, each) for each in channel.consumers.values()],
-        "publishes": [],
-        "deliveries": [],
-    }
+    details = [consumers.view(call, each) for each in channel.consumers.values()]
+    shown = {**view(call, channel), "consumer_details": details, "publishes": [], "deliveries": []}
+    return Answer(200, shown)

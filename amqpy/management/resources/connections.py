@@ -106,12 +106,13 @@ def list_connections(call: Call) -> Listing:
     return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
 
 
-def show_connection(call: Call) -> View:
+def show_connection(call: Call) -> Answer:
+    """All of it, whichever columns are asked for."""
     session = named(call)
     if call.without_stats:
-        return {"name": name_of(session)}
+        return Answer(200, {"name": name_of(session)})
     # What is not there is null in lists only.
-    return {key: "" if value is None else value for key, value in view(call, session).items()}
+    return Answer(200, {key: "" if value is None else value for key, value in view(call, session).items()})
 
 
 def list_connections_of_user(call: Call) -> Listing:

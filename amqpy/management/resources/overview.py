@@ -165,7 +165,7 @@ def _contexts(call: Call) -> list[View]:
 
 def contexts(api: Api) -> list[View]:
     """The addresses of this API."""
-    return [
+    found = [
         {
             "description": "RabbitMQ Management",
             "path": f"/{api.broker.config.management_path_prefix.strip('/')}",
@@ -177,3 +177,4 @@ def contexts(api: Api) -> list[View]:
         for protocol, address in api.listeners
         if isinstance(address, TcpAddress) and protocol in {"http", "https"}
     ]
+    return sorted(found, key=lambda each: str(each["port"]))

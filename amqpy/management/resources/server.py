@@ -111,9 +111,8 @@ def show_user(call: Call) -> View:
 
 
 def log_in(call: Call) -> Answer:
-    form = login.of_form(call.request)
-    name, password = form.name.encode("utf-8", "surrogateescape"), form.password
-    value = base64.b64encode(name + b":" + password).decode()
+    name, password = login.of_form(call.request)
+    value = base64.b64encode(name.encode("utf-8", "surrogateescape") + b":" + password).decode()
     if call.has("token"):
         return Answer(200, {"token": {"type": "basic", "value": value}, "user": show_user(call)})
     return Answer(200, "ok", {"set-cookie": f"auth={value}; Version=1"})
