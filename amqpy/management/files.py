@@ -30,6 +30,14 @@ READERS_MAX: Final = 4
 """Files that are read at a time: the threads are for others, too."""
 
 
+BOOTSTRAP: Final = ("js", "oidc-oauth", "bootstrap.js")
+"""A script that the user interfaces of newer versions load, and that RabbitMQ makes of its settings."""
+BOOTSTRAP_SCRIPT: Final = b"""import * as helper from "./helper.js";
+Object.assign(window, helper);
+"""
+"""Without single sign-on, which the user interface takes to be off: what others expect is made known to them."""
+
+
 class Files:
     """The files in a directory, and in those below it."""
 
@@ -40,6 +48,8 @@ class Files:
     async def find(self, request: Request) -> Answer:
         """The file that a request asks for. Raises Refusal if there is none."""
         segments = request.segments or (INDEX,)
+        if segments == BOOTSTRAP:
+            return Answer(200, BOOTSTRAP_SCRIPT, content_type="text/javascript")
         return await self._in_thread(segments, request.headers)
 
     async def _in_thread(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:

@@ -78,6 +78,12 @@ async def test_nothing_else_is_served(site: Site, path: str) -> None:
     assert (await site.get(path, user=None)).refusal == (404, "Object Not Found", "Not Found")
 
 
+async def test_single_sign_on_is_off(site: Site) -> None:
+    reply = await site.get("/js/oidc-oauth/bootstrap.js", user=None)
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/javascript")
+    assert b"./helper.js" in reply.body
+
+
 async def test_head_has_no_body(site: Site) -> None:
     reply = await site.request("HEAD", "/js/main.js", user=None)
     assert (reply.status, reply.body, reply.headers["content-length"]) == (200, b"", "4")
