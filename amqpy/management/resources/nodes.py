@@ -3,6 +3,7 @@
 Source: `rabbit_mgmt_wm_nodes`, `rabbit_mgmt_wm_node`, `rabbit_mgmt_wm_node_memory`, `rabbit_mgmt_external_stats`.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import trio
@@ -242,13 +243,17 @@ def memory(call: Call) -> dict[str, Any]:
 
 def _parts(call: Call) -> dict[str, int]:
     """The memory by what it is for. Python does not tell, so all of it is for something else."""
-    more = [name for name in ("queue_slave_procs",) if call.has(name)]
-    if call.has("metadata_store"):
-        more += ["metadata_store", "metadata_store_ets"]
-    return {**dict.fromkeys(sorted([*MEMORY, *more]), 0), "other_system": memory_used(call)}
+    stores = ("metadata_store", "metadata_store_ets")
+    return {**_nothing(call, MEMORY, stores), "other_system": memory_used(call)}
 
 
 def binary(call: Call) -> dict[str, int]:
     """Memory outside of processes."""
+    return _nothing(call, BINARY, ("metadata_store",))
+
+
+def _nothing(call: Call, names: Iterable[str], stores: Iterable[str]) -> dict[str, int]:
+    """Zeros under these names, and under those that some versions have."""
     more = [name for name in ("queue_slave_procs",) if call.has(name)]
-    return dict.fromkeys(sorted([*BINARY, *more]), 0)
+    more += stores if call.has("metadata_store") else []
+    return dict.fromkeys(sorted([*names, *more]), 0)
