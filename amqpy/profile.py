@@ -111,8 +111,11 @@ class Profile:
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
     management: tuple[str, ...] = _switch("what the management API has that not every version has")
-    feature_flags: tuple[str, ...] = _switch("feature flags that the management API shows, all of them enabled")
-    deprecated_features: tuple[str, ...] = _switch("deprecated features that the management API shows")
+    required_flags: tuple[str, ...] = _switch("feature flags that cannot be off")
+    stable_flags: tuple[str, ...] = _switch("feature flags that might be off, but are on")
+    permitted_features: tuple[str, ...] = _switch("deprecated features that are permitted by default")
+    denied_features: tuple[str, ...] = _switch("deprecated features that are denied by default")
+    removed_features: tuple[str, ...] = _switch("deprecated features that are gone")
 
 
 RABBITMQ_3_10 = Profile(
@@ -192,7 +195,8 @@ RABBITMQ_3_10 = Profile(
         "sockets",
         "whole-aliveness-test",
     ),
-    feature_flags=(
+    required_flags=(),
+    stable_flags=(
         "classic_mirrored_queue_version",
         "drop_unroutable_metric",
         "empty_basic_get_metric",
@@ -203,7 +207,9 @@ RABBITMQ_3_10 = Profile(
         "user_limits",
         "virtual_host_metadata",
     ),
-    deprecated_features=(),
+    permitted_features=(),
+    denied_features=(),
+    removed_features=(),
 )
 
 RABBITMQ_3_13 = replace(
@@ -234,23 +240,26 @@ RABBITMQ_3_13 = replace(
         "deprecated-features",
         "hash_password",
         "is_op_policy_updating_enabled",
+        "open-features",
     ),
-    feature_flags=(
-        *RABBITMQ_3_10.feature_flags,
+    required_flags=(
+        *RABBITMQ_3_10.stable_flags,
         "classic_queue_type_delivery_support",
-        "detailed_queues_endpoint",
         "direct_exchange_routing_v2",
         "feature_flags_v2",
         "listener_records_in_ets",
+        "stream_single_active_consumer",
+        "tracking_records_in_ets",
+    ),
+    stable_flags=(
+        "detailed_queues_endpoint",
         "message_containers",
         "restart_streams",
         "stream_filtering",
         "stream_sac_coordinator_unblock_group",
-        "stream_single_active_consumer",
         "stream_update_config_command",
-        "tracking_records_in_ets",
     ),
-    deprecated_features=(
+    permitted_features=(
         "classic_queue_mirroring",
         "global_qos",
         "management_metrics_collection",
@@ -291,24 +300,31 @@ RABBITMQ_4_0 = replace(
         "is_op_policy_updating_enabled",
         "metadata_store",
         "node-versions",
+        "open-features",
         "tls-listeners",
         "version",
+        "whole-aliveness-test",
     ),
-    feature_flags=(
-        *RABBITMQ_3_13.feature_flags,
+    required_flags=(
+        *RABBITMQ_3_13.required_flags,
+        *(flag for flag in RABBITMQ_3_13.stable_flags if flag != "detailed_queues_endpoint"),
+    ),
+    stable_flags=(
+        "detailed_queues_endpoint",
         "message_containers_deaths_v2",
         "quorum_queue_non_voters",
+        "rabbit_exchange_type_local_random",
         "rabbitmq_4.0.0",
     ),
-    deprecated_features=(
+    permitted_features=(
         "amqp_address_v1",
-        "classic_queue_mirroring",
         "global_qos",
         "management_metrics_collection",
         "queue_master_locator",
         "ram_node_type",
         "transient_nonexcl_queues",
     ),
+    removed_features=("classic_queue_mirroring",),
 )
 
 RABBITMQ_4_3 = replace(
@@ -351,21 +367,32 @@ RABBITMQ_4_3 = replace(
         "peer_cert_serial_number",
     ),
     management=(
-        *(each for each in RABBITMQ_4_0.management if each not in {"auth", "cookie"}),
+        *(each for each in RABBITMQ_4_0.management if each not in {"auth", "cookie", "whole-aliveness-test"}),
         "consumer_timeout",
         "many-protocols",
         "more-checks",
+        "open-attempts",
+        "sessions",
         "token",
+        "visible-consumers",
     ),
-    feature_flags=(
-        *RABBITMQ_4_0.feature_flags,
-        "rabbit_exchange_type_local_random",
+    required_flags=(
+        *RABBITMQ_4_0.required_flags,
+        *RABBITMQ_4_0.stable_flags,
+        "khepri_db",
         "rabbitmq_4.1.0",
         "rabbitmq_4.2.0",
+    ),
+    stable_flags=(
         "rabbitmq_4.3.0",
+        "tie_binding_to_dest_with_keep_while_cond",
         "topic_binding_projection_v4",
+        "topic_binding_projection_v5",
         "track_qq_members_uids",
     ),
+    permitted_features=("management_metrics_collection", "transient_nonexcl_queues"),
+    denied_features=("amqp_address_v1", "amqp_filter_set_bug", "global_qos", "queue_master_locator"),
+    removed_features=("classic_queue_mirroring", "ram_node_type"),
 )
 
 PROFILES = {

@@ -62,6 +62,7 @@ class Application:
         self._router = router
         self._logins = logins
         self._turns = Turns(api.reactor)
+        self._features = config.switches.management
         self._files = None if config.management_ui is None else Files(config.management_ui)
         self._prefix = config.management_path_prefix.rstrip("/")
 
@@ -88,17 +89,17 @@ class Application:
         path = request.path = request.path.removeprefix(self._prefix)
         if (location := REDIRECTS.get(path)) is not None:
             return Answer(301, headers={"location": self._prefix + location})
-        is_options = request.method == "OPTIONS"
         found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
-        if found is None:
+        served = {} if found is None else found[0].served(self._features)
+        if found is None or not served:
             return await self._file(request)
         resource, names = found
-        allowed = {"allow": ", ".join(resource.methods)}
-        if request.method not in resource.methods:
-            return Answer(405, headers=allowed)
-        if is_options:
-            return Answer(200, headers=allowed)
-        endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
+        methods = resource.allowed(served)
+        if request.method not in methods:
+            return Answer(405, headers={"allow": ", ".join(methods)})
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": ", ".join(methods)})
+        endpoint = served["GET" if request.method == "HEAD" else request.method]
         if endpoint.credentials is not None:
             request.body = await read_body(receive, FORM_MAX)
         call = await self._enter(request, endpoint, names)

@@ -1,6 +1,9 @@
 """Channels: who sees them, and what is told of them."""
 
+import pytest
 from pamqp.commands import Basic, Channel, Confirm
+
+from amqpy.config import Config
 
 from .clients import NAME, connect, consume
 from .harness import Site
@@ -100,6 +103,13 @@ async def test_channels_of_one_connection(site: Site) -> None:
     path = "/api/connections/127.0.0.1%3A40000%20-%3E%20127.0.0.1%3A5672/channels"
     assert await names(site, path) == [f"{NAME} (1)", f"{NAME} (10)", f"{NAME} (2)"]
     assert (await site.get(path, user="bob")).status == 401
+
+
+@pytest.mark.parametrize("config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3")])
+async def test_there_are_no_sessions_of_amqp_1(site: Site) -> None:
+    await connect(site, 1)
+    path = "/api/connections/127.0.0.1%3A40000%20-%3E%20127.0.0.1%3A5672/sessions"
+    assert (await site.get(path)).json == []
 
 
 async def test_channels_of_one_virtual_host(site: Site) -> None:

@@ -151,7 +151,8 @@ async def test_aliveness_during_an_alarm(site: Site) -> None:
 async def test_aliveness_beside_a_consumer(site: Site) -> None:
     site.declare("aliveness-test", durable=False)
     await consume(await connect(site, 1), "aliveness-test", "tag")
-    assert is_ok(await site.get("/api/aliveness-test/%2F"))
+    reply = await site.get("/api/aliveness-test/%2F")
+    assert (reply.status, reply.json) == failed("aliveness-test queue is empty")
 
 
 async def test_aliveness_needs_permissions(site: Site) -> None:
@@ -169,37 +170,43 @@ async def test_aliveness_with_another_queue_of_that_name(site: Site) -> None:
     assert (await site.get("/api/aliveness-test/%2F")).status == 400
 
 
-@pytest.mark.parametrize("config", [of_profile("4.0")])
-async def test_aliveness_of_4_0_leaves_no_queue(site: Site) -> None:
+@pytest.mark.parametrize("config", [of_profile("4.3")])
+async def test_aliveness_of_4_3_leaves_no_queue(site: Site) -> None:
     assert is_ok(await site.get("/api/aliveness-test/%2F"))
     assert not site.vhost.queues
 
 
 # --- versions
 
+PUBLIC = ["is-in-service", "ready-to-serve-clients", "reached-target-cluster-size"]
 NEWER = [
-    *("is-in-service", "ready-to-serve-clients", "reached-target-cluster-size", "below-node-connection-limit"),
-    "quorum-queues-without-elected-leaders/all-vhosts",
+    *("metadata-store/initialized", "metadata-store/initialized/with-data"),
+    *("quorum-queues-without-elected-leaders/all-vhosts", "quorum-queues-without-elected-leaders/vhost/%2F/"),
+    "quorum-queues-without-elected-leaders/vhost/%2F/pattern/.*",
 ]
 
 
 async def test_checks_that_3_10_does_not_have(site: Site) -> None:
-    for path in [*NEWER, "metadata-store/initialized"]:
+    for path in [*PUBLIC, *NEWER, "below-node-connection-limit"]:
         assert (await check(site, path)).status == 404
 
 
 @pytest.mark.parametrize("config", [of_profile("4.3")])
 async def test_checks_of_4_3(site: Site) -> None:
-    for path in [*NEWER, "metadata-store/initialized", "metadata-store/initialized/with-data"]:
+    for path in [*PUBLIC, *NEWER]:
         assert is_ok(await check(site, path))
+    for path in PUBLIC:
+        assert is_ok(await site.get(f"/api/health/checks/{path}", user=None))
+    assert (await site.get(f"/api/health/checks/{NEWER[0]}", user=None)).status == 401
     assert (await check(site, "node-is-mirror-sync-critical")).status == 404
+    assert is_ok(await check(site, "below-node-connection-limit"), limit="infinity", connections=0)
 
 
 @pytest.mark.parametrize(
     "config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3", connection_max=1)]
 )
 async def test_the_limit_of_connections(site: Site) -> None:
-    assert is_ok(await check(site, "below-node-connection-limit"))
+    assert is_ok(await check(site, "below-node-connection-limit"), limit=1, connections=0)
     await connect(site)
     reply = await check(site, "below-node-connection-limit")
-    assert (reply.status, reply.json["connections"]) == (503, 1)
+    assert (reply.status, reply.json) == failed("node connection limit is reached", limit=1, connections=1)

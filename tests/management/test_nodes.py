@@ -111,7 +111,7 @@ async def test_memory(site: Site) -> None:
 async def test_relative_memory(site: Site) -> None:
     memory = (await site.get(f"{NODE}/memory/relative")).json["memory"]
     assert memory.pop("total") == 100
-    assert sum(memory.values()) == 100
+    assert memory["other_system"] == 100
 
 
 async def test_memory_and_binaries_of_one_node(site: Site) -> None:

@@ -126,6 +126,12 @@ async def test_log_in_of_4_3(site: Site) -> None:
     assert reply.json["user"]["name"] == "guest"
     assert "set-cookie" not in reply.headers
     assert (await site.get("/api/auth", user=None)).status == 404
+    assert (await site.delete("/api/login", user=None)).status == 204
+
+
+async def test_log_out_is_of_4_3(site: Site) -> None:
+    reply = await site.delete("/api/login")
+    assert (reply.status, reply.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 ATTEMPTS = "/api/auth/attempts/rabbit%40test"
@@ -163,8 +169,12 @@ async def test_hashes_are_of_3_13(site: Site) -> None:
 
 @pytest.mark.parametrize("config", [of_profile("3.13")])
 async def test_a_hash_of_a_password(site: Site) -> None:
-    hashed = (await site.get("/api/auth/hash_password/secret")).json["ok"]
+    site.add_user("eve", "monitoring")
+    path = "/api/auth/hash_password/secret"
+    hashed = (await site.get(path)).json["ok"]
     assert is_password(b"secret", Password(b64decode(hashed), "sha256"))
+    assert (await site.get(path, user="eve")).status == 401
+    assert (await site.request("HEAD", path)).status == 405
 
 
 # --- versions
@@ -189,7 +199,20 @@ async def test_feature_flags(site: Site) -> None:
     assert {"quorum_queue", "stream_queue"} <= set(by_name)
     assert set(flags[0]) == {"name", "desc", "doc_url", "provided_by", "stability", "state"}
     assert {each["state"] for each in flags} == {"enabled"}
+    assert {each["stability"] for each in flags} == {"stable"}
     assert [each["name"] for each in flags] == sorted(by_name)
+
+
+async def test_feature_flags_are_for_administrators(site: Site) -> None:
+    site.add_user("eve", "monitoring")
+    assert (await site.get("/api/feature-flags", user="eve")).refusal[2] == "Not administrator user"
+
+
+@pytest.mark.parametrize("config", [of_profile("4.0")])
+async def test_feature_flags_of_4_0_are_for_anyone(site: Site) -> None:
+    site.add_user("bob", "management")
+    flags = {each["name"]: each["stability"] for each in (await site.get("/api/feature-flags", user="bob")).json}
+    assert (flags["quorum_queue"], flags["rabbitmq_4.0.0"]) == ("required", "stable")
 
 
 async def test_enabling_a_feature_flag(site: Site) -> None:
@@ -220,9 +243,10 @@ SECRETIVE = Config(cluster_name="rabbit@test", strict=True, tls_key_password="hi
 async def test_settings_without_secrets(site: Site) -> None:
     site.add_user("eve", "monitoring")
     reply = await site.get("/api/config/effective")
-    assert reply.json["rabbit"]["cluster_name"] == "rabbit@test"
+    assert reply.headers["content-type"] == "text/plain"
+    assert b'cluster_name = "rabbit@test"\n' in reply.body
     assert b"hidden" not in reply.body
-    assert "default_pass" not in reply.json["rabbit"]
+    assert b"default_pass" not in reply.body
     assert (await site.get("/api/config/effective", user="eve")).status == 401
 
 

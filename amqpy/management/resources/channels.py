@@ -27,6 +27,7 @@ def add_to(router: Router) -> None:
     router.get("/channels", access.anyone)(list_channels)
     router.get("/vhosts/{vhost}/channels", access.of_vhost)(list_channels)
     router.get("/connections/{connection}/channels", connections.own)(list_channels_of_connection)
+    router.get("/connections/{connection}/sessions", connections.own, feature="sessions")(list_sessions)
     router.get("/channels/{channel}", own)(show_channel)
 
 
@@ -86,3 +87,9 @@ def show_channel(call: Call) -> Answer:
     details = [consumers.view(call, each) for each in channel.consumers.values()]
     shown = {**view(call, channel), "consumer_details": details, "publishes": [], "deliveries": []}
     return Answer(200, shown)
+
+
+def list_sessions(call: Call) -> list[View]:
+    """Those of AMQP 1.0, of which there are none."""
+    connections.named(call)
+    return []

@@ -15,7 +15,13 @@ from amqpy.wire.values import INTEGER_KINDS
 
 def add_to(router: Router) -> None:
     router.get("/consumers", access.anyone)(list_consumers)
-    router.get("/consumers/{vhost}", access.of_vhost)(list_consumers)
+    router.get("/consumers/{vhost}", may_list)(list_consumers)
+
+
+def may_list(call: Call) -> str | None:
+    """The rule for those of one virtual host. Of consumers, anybody sees its own ones only, but newer versions want that
+    it may enter."""
+    return access.visible(call) if call.has("visible-consumers") else None
 
 
 def check_stats(call: Call) -> None:

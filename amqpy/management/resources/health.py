@@ -9,18 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from amqpy.config.values import TcpAddress
-from amqpy.core.checks import check_node_connection_limit
 from amqpy.core.message import Message, address_of
 from amqpy.core.publishing import publish
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
-from amqpy.errors import NotAllowed, erlang_atom
+from amqpy.errors import erlang_atom
 from amqpy.management import access
+from amqpy.management.access import Rule
 from amqpy.management.answers import Answer, bad_request
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 from amqpy.management.resources.nodes import check_node
-from amqpy.management.resources.server import since
 from amqpy.management.router import Handler, Router
 from amqpy.wire.properties import content_header
 
@@ -46,8 +45,8 @@ TEST_BODY: Final = b"test_message"
 
 
 def add_to(router: Router) -> None:
-    def check(path: str, handle: Handler) -> None:
-        router.get(f"/health/checks/{path}", access.anyone)(handle)
+    def check(path: str, handle: Handler, rule: Rule = access.anyone, feature: str = "") -> None:
+        router.get(f"/health/checks/{path}", rule, feature=feature)(handle)
 
     check("alarms", lambda call: check_alarms(call, "There are alarms in effect in the cluster"))
     check("local-alarms", lambda call: check_alarms(call, "There are alarms in effect on the node"))
@@ -56,16 +55,15 @@ def add_to(router: Router) -> None:
     check("virtual-hosts", is_well)
     check("certificate-expiration/{within}/{unit}", check_certificates)
     check("node-is-quorum-critical", is_single)
-    check("node-is-mirror-sync-critical", since("mirror-sync", is_single))
-    check("metadata-store/initialized", since("metadata_store", is_well))
-    check("metadata-store/initialized/with-data", since("metadata_store", is_well))
+    check("node-is-mirror-sync-critical", is_single, feature="mirror-sync")
     for path in ("is-in-service", "ready-to-serve-clients", "reached-target-cluster-size"):
-        check(path, since("more-checks", is_well))
-    check("below-node-connection-limit", since("more-checks", check_connections))
-    check("quorum-queues-without-elected-leaders/vhost/{vhost}", since("more-checks", is_well))
-    check("quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}", since("more-checks", is_well))
-    check("quorum-queues-without-elected-leaders/all-vhosts", since("more-checks", is_well))
-    check("quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}", since("more-checks", is_well))
+        check(path, is_well, access.public, "more-checks")
+    check("below-node-connection-limit", check_connections, access.public, "more-checks")
+    for path in ("metadata-store/initialized", "metadata-store/initialized/with-data"):
+        check(path, is_well, feature="more-checks")
+    for path, rule in (("all-vhosts", access.anyone), ("vhost/{vhost}", access.visible)):
+        for pattern in ("", "/pattern/{pattern}"):
+            check(f"quorum-queues-without-elected-leaders/{path}{pattern}", is_well, rule, "more-checks")
     router.get("/healthchecks/node", access.anyone)(check_health)
     router.get("/healthchecks/node/{node}", access.anyone)(check_health)
     router.get("/aliveness-test/{vhost}", access.of_vhost)(test_aliveness)
@@ -109,12 +107,12 @@ def check_health(call: Call) -> Answer:
 
 def check_connections(call: Call) -> Answer:
     """The limit of connections of the whole node."""
-    try:
-        check_node_connection_limit(call.broker.vhosts.values(), call.broker.config.connection_max)
-    except NotAllowed:
-        limit = call.broker.config.connection_max
-        return failed("node connection limit is reached", limit=limit, connections=limit)
-    return OK
+    limit = call.broker.config.connection_max
+    count = sum(len(vhost.clients) for vhost in call.broker.vhosts.values())
+    shown = {"limit": "infinity" if limit is None else limit, "connections": count}
+    if limit is not None and count >= limit:
+        return failed("node connection limit is reached", **shown)
+    return Answer(200, {"status": "ok", **shown})
 
 
 # --- listeners
@@ -194,7 +192,7 @@ def test_aliveness(call: Call) -> Answer:
     """Declares a queue, publishes to it, and gets the message; newer versions only look if a channel can be opened."""
     vhost = call.target_vhost
     if call.has("whole-aliveness-test") and not _is_alive(call, vhost):
-        return failed("aliveness-test did not get its message")
+        return failed("aliveness-test queue is empty")
     return OK
 
 

@@ -233,7 +233,7 @@ def show_memory_shares(call: Call) -> View:
     check_node(call)
     parts = _parts(call)
     whole = sum(parts.values()) or 1
-    return {"memory": {**{name: -(-100 * size // whole) for name, size in parts.items()}, "total": 100}}
+    return {"memory": {**{name: round(100 * size / whole) for name, size in parts.items()}, "total": 100}}
 
 
 def memory(call: Call) -> dict[str, Any]:

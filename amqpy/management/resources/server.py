@@ -5,28 +5,37 @@ Source: `rabbit_mgmt_wm_whoami`, `rabbit_mgmt_wm_login`, `rabbit_mgmt_wm_auth`, 
 """
 
 import base64
-from typing import Any, Final
+import json
+from typing import Final
 
 from amqpy.config.settings import SETTINGS
 from amqpy.config.values import setting_info
 from amqpy.core.broker import CLUSTER_NAME
 from amqpy.core.users import User
 from amqpy.management import access, login
-from amqpy.management.answers import DONE, JSON, Answer, bad_request, not_found
+from amqpy.management.answers import DONE, JSON, Answer, bad_request
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 from amqpy.management.request import require, text
 from amqpy.management.resources.nodes import check_node
 from amqpy.management.resources.overview import version_of
-from amqpy.management.router import Handler, Router
+from amqpy.management.router import Router
 
 FORM: Final = "application/x-www-form-urlencoded"
 
 DOCS: Final = {
     "quorum_queue": "https://www.rabbitmq.com/quorum-queues.html",
-    "stream_queue": "https://www.rabbitmq.com/stream-queues.html",
+    "stream_queue": "https://www.rabbitmq.com/stream.html",
 }
 """The addresses of pages about feature flags."""
+
+PROVIDERS: Final = {
+    "detailed_queues_endpoint": "rabbitmq_management",
+    "drop_unroutable_metric": "rabbitmq_management_agent",
+    "empty_basic_get_metric": "rabbitmq_management_agent",
+    "management_metrics_collection": "rabbitmq_management_agent",
+}
+"""The plugins that features are of, if not of the broker itself."""
 
 
 def add_to(router: Router) -> None:
@@ -35,32 +44,30 @@ def add_to(router: Router) -> None:
     router.get("/extensions", access.anyone)(list_extensions)
     router.get("/whoami", access.anyone)(show_user)
     router.post("/login", access.anyone, (FORM,), credentials=login.of_form)(log_in)
-    router.get("/auth", access.public)(since("auth", show_single_sign_on))
-    router.get("/version", access.public)(since("version", show_version))
-    router.get("/auth/attempts/{node}", access.monitor)(list_attempts)
-    router.delete("/auth/attempts/{node}", access.monitor)(reset_attempts)
-    router.get("/auth/attempts/{node}/source", access.monitor)(list_attempts_by_source)
-    router.delete("/auth/attempts/{node}/source", access.monitor)(reset_attempts)
-    router.get("/auth/hash_password/{password}", access.anyone)(since("hash_password", hash_password))
-    router.get("/config/effective", access.administrator)(since("deprecated-features", show_settings))
-    router.get("/feature-flags", access.administrator)(list_feature_flags)
+    router.delete("/login", access.public, feature="token")(do_nothing)
+    router.get("/auth", access.public, feature="auth")(show_single_sign_on)
+    router.get("/version", access.public, feature="version")(show_version)
+    for path in ("/auth/attempts/{node}", "/auth/attempts/{node}/source"):
+        router.get(path, may_see_attempts)(list_attempts)
+        router.delete(path, may_see_attempts)(reset_attempts)
+    hashing = router.get("/auth/hash_password/{password}", access.administrator, head=False, feature="hash_password")
+    hashing(hash_password)
+    router.get("/config/effective", access.administrator, feature="deprecated-features")(show_settings)
+    router.get("/feature-flags", may_see_features)(list_feature_flags)
     router.put("/feature-flags/{flag}/enable", access.administrator, (JSON,))(enable_feature_flag)
-    router.get("/deprecated-features", access.administrator)(since("deprecated-features", list_deprecated_features))
-    router.get("/deprecated-features/used", access.administrator)(since("deprecated-features", list_used_features))
+    router.get("/deprecated-features", access.anyone, feature="deprecated-features")(list_deprecated_features)
+    router.get("/deprecated-features/used", access.anyone, feature="deprecated-features")(list_used_features)
     router.post("/rebalance/queues", access.administrator)(do_nothing)
     router.delete("/reset", access.administrator)(do_nothing)
     router.delete("/reset/{node}", access.administrator)(do_nothing)
 
 
-def since(feature: str, handle: Handler) -> Handler:
-    """A handler of what not every version of RabbitMQ has."""
+def may_see_features(call: Call) -> str | None:
+    return None if call.has("open-features") else access.administrator(call)
 
-    def find(call: Call) -> object:
-        if not call.has(feature):
-            raise not_found()
-        return handle(call)
 
-    return find
+def may_see_attempts(call: Call) -> str | None:
+    return None if call.has("open-attempts") else access.monitor(call)
 
 
 def do_nothing(call: Call) -> Answer:
@@ -92,11 +99,12 @@ def show_version(call: Call) -> Answer:
     return Answer(200, version_of(call.broker))
 
 
-def show_settings(call: Call) -> View:
+def show_settings(call: Call) -> Answer:
     """The settings, without secrets."""
     config = call.broker.config
     shown = {name: getattr(config, name) for name, each in SETTINGS.items() if not setting_info(each).secret}
-    return {"rabbit": shown}
+    text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in shown.items() if value is not None)
+    return Answer(200, f"{text}\n".encode(), content_type="text/plain")
 
 
 # --- users
@@ -128,14 +136,10 @@ def hash_password(call: Call) -> View:
 
 
 def list_attempts(call: Call) -> list[View]:
+    """The logins by protocol; by source none, as in RabbitMQ unless it is told to count them."""
     check_node(call)
-    return call.api.attempts.view(call.broker.events.counts)
-
-
-def list_attempts_by_source(call: Call) -> list[View]:
-    """Nothing: logins are not counted by their sources, as in RabbitMQ unless it is told to."""
-    check_node(call)
-    return []
+    is_by_source = call.request.segments[-1] == "source"
+    return [] if is_by_source else call.api.attempts.view(call.broker.events.counts)
 
 
 def reset_attempts(call: Call) -> Answer:
@@ -148,52 +152,49 @@ def reset_attempts(call: Call) -> Answer:
 
 
 def list_feature_flags(call: Call) -> list[View]:
+    profile = call.broker.profile
+    flags = [*((name, "required") for name in profile.required_flags), *((name, "stable") for name in profile.stable_flags)]
     return [
         {
             "name": name,
             "desc": name.replace("_", " "),
             "doc_url": DOCS.get(name, ""),
-            "provided_by": "rabbit",
-            "stability": "stable",
+            "provided_by": PROVIDERS.get(name, "rabbit"),
+            "stability": stability,
             "state": "enabled",
         }
-        for name in sorted(call.broker.profile.feature_flags)
+        for name, stability in sorted(flags)
     ]
 
 
 def enable_feature_flag(call: Call) -> Answer:
     """All are enabled."""
     call.request.json()
-    if call.names["flag"] not in call.broker.profile.feature_flags:
+    profile = call.broker.profile
+    if call.names["flag"] not in {*profile.required_flags, *profile.stable_flags}:
         raise bad_request("unsupported")
     return DONE
 
 
 def list_deprecated_features(call: Call) -> list[View]:
-    phases = _phases(call)
+    profile = call.broker.profile
+    phases = {
+        **dict.fromkeys(profile.permitted_features, "permitted_by_default"),
+        **dict.fromkeys(profile.denied_features, "denied_by_default"),
+        **dict.fromkeys(profile.removed_features, "removed"),
+    }
     return [
         {
             "name": name,
             "desc": name.replace("_", " "),
-            "deprecation_phase": phases.get(name, "permitted_by_default"),
+            "deprecation_phase": phase,
             "doc_url": "",
-            "provided_by": "rabbitmq_management" if name.startswith("management") else "rabbit",
+            "provided_by": PROVIDERS.get(name, "rabbit"),
         }
-        for name in call.broker.profile.deprecated_features
+        for name, phase in sorted(phases.items())
     ]
 
 
 def list_used_features(call: Call) -> list[View]:
+    """Nothing: it is not noted which of them are used."""
     return []
-
-
-def _phases(call: Call) -> dict[str, Any]:
-    profile = call.broker.profile
-    denied = {
-        "classic_queue_mirroring": not profile.mirroring,
-        "global_qos": not profile.global_qos,
-        "queue_master_locator": profile.master_locator_denied != "no",
-        "transient_nonexcl_queues": not profile.transient_queues,
-    }
-    phases = {name: "denied_by_default" for name, is_denied in denied.items() if is_denied}
-    return phases | ({} if profile.mirroring else {"classic_queue_mirroring": "removed"})
