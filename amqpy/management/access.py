@@ -24,7 +24,7 @@ NO_OBJECT_ACCESS: Final = "User not authorised to access object"
 
 
 def public(call: Call) -> str | None:
-    """Whoever asks: nobody has to log in."""
+    """For all who ask: nobody has to log in."""
     return None
 
 

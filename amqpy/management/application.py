@@ -112,7 +112,7 @@ class Application:
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 
     async def _file(self, request: Request) -> Answer:
-        """What is no resource: a file of the user interface. Raises Refusal."""
+        """Answers for what is no resource: a file of the user interface. Raises Refusal."""
         if request.method == "OPTIONS":
             return Answer(200, headers={"allow": OF_FILES})
         if self._files is None:

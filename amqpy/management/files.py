@@ -53,9 +53,9 @@ class Files:
         return await self._in_thread(segments, request.headers)
 
     async def _in_thread(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
-        return await trio.to_thread.run_sync(self._read, segments, headers, limiter=self._readers)
+        return await trio.to_thread.run_sync(self.read, segments, headers, limiter=self._readers)
 
-    def _read(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
+    def read(self, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
         path = self._path_of(segments)
         try:
             state = path.stat()

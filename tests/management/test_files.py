@@ -41,7 +41,7 @@ def ui(tmp_path: Path) -> Path:
 @pytest.fixture
 def config(ui: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     async def at_once(files: Files, segments: Sequence[str], headers: Mapping[str, str]) -> Answer:
-        return files._read(segments, headers)  # virtual time does not wait for threads
+        return files.read(segments, headers)  # virtual time does not wait for threads
 
     monkeypatch.setattr(Files, "_in_thread", at_once)
     return Config(cluster_name="rabbit@test", strict=True, management_ui=str(ui))
@@ -70,7 +70,17 @@ async def test_files_are_served_to_anyone(site: Site, path: str, content: bytes,
     [
         *("/nope", "/js", "/js/", "//index.html", "/js//main.js", "/../secret", "/js/../../secret", "/%2e%2e/secret"),
         *("/..%2Fsecret", "/js/..%2f..%2f..%2fsecret", "/..%5Csecret", "/.", "/..", "/./index.html", "/.hidden"),
-        *("/out", "/loop", "/fifo", "/index.html%00", "/%00", "/%ff", "/" + "x" * 5000, "/../ui-secret", "/C:index.html"),
+        *(
+            "/out",
+            "/loop",
+            "/fifo",
+            "/index.html%00",
+            "/%00",
+            "/%ff",
+            "/" + "x" * 5000,
+            "/../ui-secret",
+            "/C:index.html",
+        ),
         *("/api/nope", "/index.html/x"),
     ],
 )

@@ -76,7 +76,8 @@ async def test_what_is_no_port(site: Site, port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["amqp", "AMQP", "amqp091", "amqp0.9.1", "amqp0-9-1", "AMQP1.0", "amqp10", "amqps", "http", "UI", "amqp%2Fssl"]
+    "name",
+    ["amqp", "AMQP", "amqp091", "amqp0.9.1", "amqp0-9-1", "AMQP1.0", "amqp10", "amqps", "http", "UI", "amqp%2Fssl"],
 )
 async def test_protocols(site: Site, name: str) -> None:
     site.api.listeners[:] = LISTENERS

@@ -9,8 +9,17 @@ from amqpy.management.router import Router
 
 def make_router() -> Router:
     """All resources."""
-    from amqpy.management.resources import channels, connections, consumers, exchanges, health, nodes, overview, server
-    from amqpy.management.resources import vhosts
+    from amqpy.management.resources import (
+        channels,
+        connections,
+        consumers,
+        exchanges,
+        health,
+        nodes,
+        overview,
+        server,
+        vhosts,
+    )
 
     router = Router()
     for module in (vhosts, exchanges, overview, nodes, server, connections, channels, consumers, health):

@@ -132,9 +132,7 @@ def close_connections_of_user(call: Call) -> Answer:
 
 def _of_user(call: Call) -> list[ConnectionSession]:
     user = call.names["user"]
-    return sorted(
-        (each for each in sessions(call.broker.vhosts.values()) if each.user_name == user), key=name_of
-    )
+    return sorted((each for each in sessions(call.broker.vhosts.values()) if each.user_name == user), key=name_of)
 
 
 def _close(call: Call, session: ConnectionSession) -> None:

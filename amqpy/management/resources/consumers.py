@@ -19,8 +19,8 @@ def add_to(router: Router) -> None:
 
 
 def may_list(call: Call) -> str | None:
-    """The rule for those of one virtual host. Of consumers, anybody sees its own ones only, but newer versions want that
-    it may enter."""
+    """The rule for those of one virtual host. Anybody sees its own ones only; but newer versions want that it may
+    enter."""
     return access.visible(call) if call.has("visible-consumers") else None
 
 

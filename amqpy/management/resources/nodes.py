@@ -43,7 +43,7 @@ APPLICATIONS: Final = {
     "amqp_client": "client",
     "rabbit": "broker",
     "rabbit_common": "parts of the broker and the client",
-    **{plugin: "plugin" for plugin in PLUGINS},
+    **dict.fromkeys(PLUGINS, "plugin"),
 }
 
 TIMED: Final = ("read", "write", "seek", "sync")
@@ -55,7 +55,7 @@ NOT_COUNTED: Final = {
     **{f"mnesia_{kind}_tx_count": 0 for kind in ("disk", "ram")},
     **{f"{kind}_{done}_count": 0 for kind in ("msg_store", "queue_index") for done in ("read", "write")},
 }
-"""What RabbitMQ counts of files and of tables that there are not here."""
+"""The counters of files and of tables that there are not here."""
 
 COLLECTED: Final = (
     "channel_closed",
@@ -94,7 +94,7 @@ MEMORY: Final = (
     "stream_queue_procs",
     "stream_queue_replica_reader_procs",
 )
-"""What Erlang's memory is for."""
+"""The uses of Erlang's memory."""
 
 BINARY: Final = (
     "connection_channels",
@@ -186,7 +186,7 @@ def _settings(call: Call) -> View:
 
 
 def _usage(call: Call) -> View:
-    """What the node has and uses, now."""
+    """The means of the node, and its use of them now."""
     api, machine, resources = call.api, call.api.machine, call.broker.resources
     fd_total, io = machine.fd_total, machine.input_output
     short = call.broker.alarms.resources

@@ -78,7 +78,8 @@ def view(call: Call) -> View:
 
 
 def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:
-    """What was counted, if anything was: of all channels that there ever were, or of those in these virtual hosts."""
+    """The counters, if anything was counted: of all channels that there ever were, or of those in these virtual
+    hosts."""
     if call.is_monitor:
         stats = call.broker.vhosts.statistics.channels.sum()
     else:
@@ -128,9 +129,7 @@ def _settings(call: Call) -> View:
 
 
 def exchange_types() -> list[View]:
-    return [
-        {"name": name, "description": EXCHANGES.get(name, ""), "enabled": True} for name in sorted(EXCHANGE_TYPES)
-    ]
+    return [{"name": name, "description": EXCHANGES.get(name, ""), "enabled": True} for name in sorted(EXCHANGE_TYPES)]
 
 
 # --- addresses

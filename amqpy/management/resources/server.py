@@ -153,7 +153,10 @@ def reset_attempts(call: Call) -> Answer:
 
 def list_feature_flags(call: Call) -> list[View]:
     profile = call.broker.profile
-    flags = [*((name, "required") for name in profile.required_flags), *((name, "stable") for name in profile.stable_flags)]
+    flags = [
+        *((name, "required") for name in profile.required_flags),
+        *((name, "stable") for name in profile.stable_flags),
+    ]
     return [
         {
             "name": name,
