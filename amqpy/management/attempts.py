@@ -30,8 +30,9 @@ class Attempts:
         self._before = _of_clients(events)
 
     def view(self, events: Counts) -> list[dict[str, Any]]:
-        failed, succeeded = (now - before for now, before in zip(_of_clients(events), self._before, strict=True))
-        return [_row(AMQP, failed, succeeded), _row(HTTP, *self._of_http)]
+        of_clients = [now - before for now, before in zip(_of_clients(events), self._before, strict=True)]
+        found = ((HTTP, self._of_http), (AMQP, of_clients))
+        return [_row(protocol, *counts) for protocol, counts in found if any(counts)]
 
 
 def _of_clients(events: Counts) -> tuple[int, int]:

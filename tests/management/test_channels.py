@@ -125,8 +125,10 @@ async def test_channels_of_one_virtual_host(site: Site) -> None:
 async def test_without_statistics_there_are_no_channels(site: Site) -> None:
     await connect(site, 1)
     refusal = (400, "bad_request", "Stats in management UI are disabled on this node")
-    for path in ("/api/channels", PATH):
+    for path in ("/api/channels", "/api/vhosts/%2F/channels", PATH):
         assert (await site.get(f"{path}?disable_stats=true")).refusal == refusal
+    path = "/api/connections/127.0.0.1%3A40000%20-%3E%20127.0.0.1%3A5672/channels"
+    assert await names(site, f"{path}?disable_stats=true") == [f"{NAME} (1)"]
 
 
 async def test_pages_of_channels(site: Site) -> None:

@@ -157,12 +157,15 @@ async def test_pages_of_connections(site: Site) -> None:
     assert (page["total_count"], page["filtered_count"]) == (2, 1)
     page = (await site.get("/api/connections/username/guest?page=2&page_size=1")).json
     assert [each["name"] for each in page["items"]] == [OTHER]
+    assert await names(site, "/api/vhosts/%2F/connections?page=2&page_size=1") == [NAME, OTHER]
 
 
 async def test_without_statistics_there_is_the_least(site: Site) -> None:
     await connect(site)
     row = {"name": NAME, "vhost": "/", "user": "guest", "node": "rabbit@test"}
     assert (await site.get("/api/connections?disable_stats=true")).json == [row]
+    (whole,) = (await site.get("/api/vhosts/%2F/connections?disable_stats=true")).json
+    assert set(whole) == KEYS
     assert (await site.get(f"{PATH}?disable_stats=true")).json == {"name": NAME}
 
 

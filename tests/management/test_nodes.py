@@ -114,6 +114,14 @@ async def test_relative_memory(site: Site) -> None:
     assert memory["other_system"] == 100
 
 
+async def test_there_are_no_tables_of_erlang(site: Site) -> None:
+    path = f"{NODE}/memory/ets"
+    assert (await site.get(path)).json == {"ets_tables_memory": {"total": 0}}
+    assert (await site.get(f"{path}/relative")).json == {"ets_tables_memory": {"total": 100}}
+    assert (await site.get(f"{path}/management")).json == {"ets_tables_memory": "no_tables"}
+    assert (await site.get("/api/nodes/nope/memory/ets")).status == 404
+
+
 async def test_memory_and_binaries_of_one_node(site: Site) -> None:
     node = (await site.get(f"{NODE}?memory=true&binary=true")).json
     assert set(node) == KEYS | {"memory", "binary"}

@@ -66,15 +66,16 @@ def view(call: Call, channel: ChannelSession) -> View:
 
 
 def list_channels(call: Call) -> Listing:
+    consumers.check_stats(call)
     return _listing(call, connections.visible(call))
 
 
 def list_channels_of_connection(call: Call) -> Listing:
+    """With statistics in any case."""
     return _listing(call, [connections.named(call)])
 
 
 def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
-    consumers.check_stats(call)
     return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of)
 
 

@@ -37,7 +37,7 @@ def of_owner(call: Call, owner: str) -> str | None:
 
 def add_to(router: Router) -> None:
     router.get("/connections", access.anyone)(list_connections)
-    router.get("/vhosts/{vhost}/connections", access.of_vhost)(list_connections)
+    router.get("/vhosts/{vhost}/connections", access.of_vhost)(list_connections_of_vhost)
     router.get("/connections/username/{user}", own_by_name)(list_connections_of_user)
     router.delete("/connections/username/{user}", own_by_name)(close_connections_of_user)
     router.get("/connections/{connection}", own)(show_connection)
@@ -104,6 +104,11 @@ def reference(call: Call, session: ConnectionSession) -> View:
 def list_connections(call: Call) -> Listing:
     shows = reference if call.without_stats else view
     return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
+
+
+def list_connections_of_vhost(call: Call) -> Listing:
+    """Never in pages, and with statistics in any case."""
+    return Listing(visible(call), lambda session: view(call, session))
 
 
 def show_connection(call: Call) -> Answer:

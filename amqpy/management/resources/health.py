@@ -13,10 +13,10 @@ from amqpy.core.message import Message, address_of
 from amqpy.core.publishing import publish
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
-from amqpy.errors import erlang_atom
+from amqpy.errors import AmqpFault, erlang_atom
 from amqpy.management import access
 from amqpy.management.access import Rule
-from amqpy.management.answers import Answer, bad_request
+from amqpy.management.answers import Answer, Refusal, bad_request, not_entitled
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 from amqpy.management.resources.nodes import check_node
@@ -31,8 +31,11 @@ PROTOCOLS: Final = {
     "amqp/ssl": ("amqps",),
     "amqp": ("amqp091", "amqp0.9.1", "amqp0-9-1", "amqp0_9_1", "amqp10", "amqp1.0", "amqp1-0", "amqp1_0"),
     "clustering": ("cli", "distribution"),
-    "http": ("http_api", "management", "ui"),
-    "https": ("https_api",),
+    "http": ("http1.1", "http_api", "management", "management_ui", "ui"),
+    "http/web-mqtt": ("web-mqtt", "web_mqtt", "webmqtt"),
+    "mqtt": ("mqtt3.1", "mqtt3.1.1", "mqtt31", "mqtt311"),
+    "mqtt/ssl": ("mqtts",),
+    "stomp/ssl": ("stomps",),
 }
 """Protocols, and what else they are called."""
 
@@ -75,7 +78,7 @@ def failed(reason: str, **more: object) -> Answer:
 
 def _integer(text: str, objection: str) -> int:
     """Raises Refusal if the text is no number."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+    if not re.fullmatch(r"[+-]?[0-9]{1,4000}", text):
         raise bad_request(objection)
     return int(text)
 
@@ -137,11 +140,12 @@ def check_protocol(call: Call) -> Answer:
     asked = call.names["protocol"]
     there = list(dict.fromkeys(protocol for protocol, _ in _addresses(call)))
     if not call.has("many-protocols"):
-        if _protocol(asked) in there:
-            return Answer(200, {"status": "ok", "protocol": asked})
-        return failed(NO_LISTENER, missing=asked, protocols=there)
-    several = asked.split(",")
-    found = [protocol for protocol in map(_protocol, several) if protocol in there]
+        protocol = _protocol(asked)
+        if protocol in there:
+            return Answer(200, {"status": "ok", "protocol": protocol})
+        return failed(NO_LISTENER, missing=protocol, protocols=there)
+    several = [_protocol(each) for each in asked.split(",")]
+    found = [protocol for protocol in several if protocol in there]
     if found:
         return Answer(200, {"status": "ok", "protocols": found})
     return failed(NO_LISTENER, missing=several, protocols=there)
@@ -190,10 +194,20 @@ def check_certificates(call: Call) -> Answer:
 
 def test_aliveness(call: Call) -> Answer:
     """Declares a queue, publishes to it, and gets the message; newer versions only look if a channel can be opened."""
-    vhost = call.target_vhost
-    if call.has("whole-aliveness-test") and not _is_alive(call, vhost):
-        return failed("aliveness-test queue is empty")
-    return OK
+    vhost = call.client.vhost = call.vhost
+    if not call.has("whole-aliveness-test"):
+        return OK
+    try:
+        return OK if _is_alive(call, vhost) else failed("aliveness-test queue is empty")
+    except AmqpFault as fault:
+        raise of_channel(fault) from None
+
+
+def of_channel(fault: AmqpFault) -> Refusal:
+    """A refusal by what is done on a channel, which is told as a client would be."""
+    if fault.code == 403:
+        return not_entitled(fault.reply_text)
+    return bad_request(f"{fault.code} {fault.reply_text}")
 
 
 def _is_alive(call: Call, vhost: Vhost) -> bool:

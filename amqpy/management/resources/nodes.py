@@ -101,7 +101,6 @@ BINARY: Final = (
     "connection_other",
     "connection_readers",
     "connection_writers",
-    "metrics",
     "mgmt_db",
     "msg_index",
     "other",
@@ -120,6 +119,9 @@ def add_to(router: Router) -> None:
     router.get("/nodes/{node}", access.monitor)(show_node)
     router.get("/nodes/{node}/memory", access.monitor)(show_memory)
     router.get("/nodes/{node}/memory/relative", access.monitor)(show_memory_shares)
+    for filtered in ("", "/{filter}"):
+        router.get(f"/nodes/{{node}}/memory/ets{filtered}", access.monitor)(lambda call: show_tables(call, 0))
+        router.get(f"/nodes/{{node}}/memory/ets{filtered}/relative", access.monitor)(lambda call: show_tables(call, 100))
 
 
 def check_node(call: Call) -> None:
@@ -233,7 +235,14 @@ def show_memory_shares(call: Call) -> View:
     check_node(call)
     parts = _parts(call)
     whole = sum(parts.values()) or 1
-    return {"memory": {**{name: round(100 * size / whole) for name, size in parts.items()}, "total": 100}}
+    shares = {name: max(round(100 * size / whole), int(size > 0)) for name, size in parts.items()}
+    return {"memory": {**shares, "total": 100}}
+
+
+def show_tables(call: Call, total: int) -> View:
+    """The memory of Erlang's tables, of which there are none."""
+    check_node(call)
+    return {"ets_tables_memory": "no_tables" if "filter" in call.names else {"total": total}}
 
 
 def memory(call: Call) -> dict[str, Any]:

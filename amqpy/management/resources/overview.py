@@ -55,24 +55,27 @@ def view(call: Call) -> View:
     """The overview that the user may see."""
     shown = {**about(call.broker), **_settings(call), "exchange_types": exchange_types()}
     if call.is_monitor:
-        shown |= {"node": call.broker.node, "listeners": listeners(call.api), "contexts": _contexts(call)}
+        shown["node"] = call.broker.node
     vhosts = list(call.broker.vhosts.values()) if call.is_monitor else list(call.vhosts())
     totals = views.totals(vhosts)
     objects: Any = totals["object_totals"]
     if call.without_stats:
         return {**shown, "object_totals": {name: objects[name] for name in ("connections", "exchanges", "queues")}}
-    if not call.is_monitor:
+    if call.is_monitor:
+        shown |= {"listeners": listeners(call.api), "contexts": _contexts(call)}
+    else:
         del objects["consumers"]
         clients = (client for vhost in call.broker.vhosts.values() for client in vhost.clients)
         own = [client for client in clients if client.user_name == call.user.name]
         objects |= {"connections": len(own), "channels": sum(client.channel_count for client in own)}
     churn = views.churn(call.broker)
+    has_reported = bool(vhosts) and (objects["queues"] or churn["queue_created"])
     return {
         **shown,
         "churn_rates": churn,
         "message_stats": _message_stats(call, vhosts),
         "object_totals": objects,
-        "queue_totals": totals["queue_totals"] if objects["queues"] or churn["queue_created"] else {},
+        "queue_totals": totals["queue_totals"] if has_reported else {},
         "statistics_db_event_queue": 0,
     }
 
@@ -159,7 +162,7 @@ def _socket_options(protocol: str, port: int) -> View:
 
 
 def _contexts(call: Call) -> list[View]:
-    return [{"node": call.broker.node, **each} for each in contexts(call.api)]
+    return [{"node": call.broker.node, "ssl_opts": [], **each} for each in contexts(call.api)]
 
 
 def contexts(api: Api) -> list[View]:
@@ -171,7 +174,6 @@ def contexts(api: Api) -> list[View]:
             "cowboy_opts": "[{sendfile,false}]",
             "ip": address.host,
             "port": str(address.port),
-            **({"ssl_opts": []} if protocol == "https" else {}),
         }
         for protocol, address in api.listeners
         if isinstance(address, TcpAddress) and protocol in {"http", "https"}
