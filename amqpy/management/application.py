@@ -228,15 +228,15 @@ async def read_body(receive: Receive, most: int) -> bytes:
 
 async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     """The JSON of a list that comes in pieces; of a page, which is one object, just that."""
-    before = b"["
+    before, end = b"[", b"[]"
     async for piece in pieces:
         if isinstance(piece, dict):
             yield as_json(piece)
-            return
-        if piece:
+            end = b""  # and no return, for the iterator must come to its end
+        elif piece:
             yield before + as_json(piece)[1:-1]
-            before = b","
-    yield b"[]" if before == b"[" else b"]"
+            before, end = b",", b"]"
+    yield end
 
 
 async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":

@@ -28,7 +28,7 @@ async def closed(peer: Peer) -> tuple[int, str]:
     received = await peer.next()
     assert received is not None
     assert isinstance(received.method, Connection.Close), received
-    return received.method.reply_code, received.method.reply_text
+    return received.method.reply_code or 0, received.method.reply_text
 
 
 async def names(site: Site, path: str = "/api/connections", **request: object) -> list[str]:

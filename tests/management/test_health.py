@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from trio.testing import MockClock
 
 from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
@@ -13,7 +14,7 @@ from .test_overview import of_profile
 
 OK = {"status": "ok"}
 
-LISTENERS = [
+LISTENERS: list[tuple[str, TcpAddress | UnixAddress]] = [
     ("amqp", TcpAddress("127.0.0.1", 5672)),
     ("amqp", UnixAddress("/run/broker")),
     ("amqp/ssl", TlsAddress("127.0.0.1", 5671)),
@@ -103,7 +104,7 @@ async def test_one_of_several_protocols(site: Site) -> None:
     assert (reply.status, reply.json["missing"]) == (503, ["mqtt", "stomp"])
 
 
-async def test_certificates(site: Site) -> None:
+async def test_certificates(autojump_clock: MockClock, site: Site) -> None:
     site.api.listeners[:] = LISTENERS
     site.api.expiries = lambda: {"/tls/cert.pem": datetime.fromtimestamp(UNIX_TIME_MS / 1000, UTC) + timedelta(days=10)}
     assert is_ok(await check(site, "certificate-expiration/9/days"))

@@ -55,7 +55,7 @@ def find(call: Call) -> ChannelSession | None:
 
 
 def name_of(channel: ChannelSession) -> str:
-    return f"{connections.name_of(channel.connection)} ({channel.number})"
+    return f"{channel.connection.terms.peer.name} ({channel.number})"
 
 
 def view(call: Call, channel: ChannelSession) -> View:

@@ -121,7 +121,9 @@ def add_to(router: Router) -> None:
     router.get("/nodes/{node}/memory/relative", access.monitor)(show_memory_shares)
     for filtered in ("", "/{filter}"):
         router.get(f"/nodes/{{node}}/memory/ets{filtered}", access.monitor)(lambda call: show_tables(call, 0))
-        router.get(f"/nodes/{{node}}/memory/ets{filtered}/relative", access.monitor)(lambda call: show_tables(call, 100))
+        router.get(f"/nodes/{{node}}/memory/ets{filtered}/relative", access.monitor)(
+            lambda call: show_tables(call, 100)
+        )
 
 
 def check_node(call: Call) -> None:
