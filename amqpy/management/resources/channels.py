@@ -6,6 +6,8 @@ Source: `rabbit_mgmt_wm_channels`, `rabbit_mgmt_wm_channel`, `rabbit_mgmt_wm_cha
 
 from collections.abc import Iterable
 
+import amqpy.management.resources.connections as connections
+import amqpy.management.resources.consumers as consumers
 from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
@@ -13,7 +15,6 @@ from amqpy.management import access, erlang
 from amqpy.management.answers import Answer, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
-from amqpy.management.resources import connections, consumers
 from amqpy.management.router import Router
 
 
