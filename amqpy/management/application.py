@@ -115,10 +115,11 @@ class Application:
         """Answers for what is no resource: a file of the user interface. Raises Refusal."""
         if request.method == "OPTIONS":
             return Answer(200, headers={"allow": OF_FILES})
+        if request.method not in {"GET", "HEAD"}:
+            return Answer(405, headers={"allow": OF_FILES})
         if self._files is None:
             raise not_found()
-        answer = await self._files.find(request)
-        return answer if request.method in {"GET", "HEAD"} else Answer(405, headers={"allow": OF_FILES})
+        return await self._files.find(request)
 
     async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""

@@ -7,12 +7,12 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Final
 
 import trio
 
-from amqpy.management.answers import Answer, not_found
+from amqpy.management.answers import Answer, Refusal, not_found
 from amqpy.management.request import Request
 
 INDEX: Final = "index.html"
@@ -46,7 +46,7 @@ class Files:
         self._readers = trio.CapacityLimiter(READERS_MAX)
 
     async def find(self, request: Request) -> Answer:
-        """The file that a request asks for. Raises Refusal if there is none."""
+        """The file that a request asks for. Raises Refusal if there is none, or a directory."""
         segments = request.segments or (INDEX,)
         if segments == BOOTSTRAP:
             return Answer(200, BOOTSTRAP_SCRIPT, content_type="text/javascript")
@@ -59,6 +59,8 @@ class Files:
         path = self._path_of(segments)
         try:
             state = path.stat()
+            if S_ISDIR(state.st_mode):
+                raise Refusal(403)
             if not S_ISREG(state.st_mode):
                 raise not_found()
             facts = {

@@ -68,7 +68,7 @@ async def test_files_are_served_to_anyone(site: Site, path: str, content: bytes,
 @pytest.mark.parametrize(
     "path",
     [
-        *("/nope", "/js", "/js/", "//index.html", "/js//main.js", "/../secret", "/js/../../secret", "/%2e%2e/secret"),
+        *("/nope", "//index.html", "/js//main.js", "/../secret", "/js/../../secret", "/%2e%2e/secret"),
         *("/..%2Fsecret", "/js/..%2f..%2f..%2fsecret", "/..%5Csecret", "/.", "/..", "/./index.html", "/.hidden"),
         *(
             "/out",
@@ -86,6 +86,12 @@ async def test_files_are_served_to_anyone(site: Site, path: str, content: bytes,
 )
 async def test_nothing_else_is_served(site: Site, path: str) -> None:
     assert (await site.get(path, user=None)).refusal == (404, "Object Not Found", "Not Found")
+
+
+async def test_directories_are_not_listed(site: Site) -> None:
+    for path in ("/js", "/js/"):
+        reply = await site.get(path, user=None)
+        assert (reply.status, reply.body) == (403, b"")
 
 
 async def test_single_sign_on_is_off(site: Site) -> None:
@@ -123,8 +129,9 @@ async def test_a_bad_date_is_none(site: Site, since: str) -> None:
 
 async def test_files_are_only_read(site: Site) -> None:
     for method in ("PUT", "POST", "DELETE"):
-        reply = await site.request(method, "/index.html")
-        assert (reply.status, reply.headers["allow"]) == (405, "HEAD, GET, OPTIONS")
+        for path in ("/index.html", "/nope", "/api/nope"):
+            reply = await site.request(method, path, user=None)
+            assert (reply.status, reply.headers["allow"], reply.body) == (405, "HEAD, GET, OPTIONS", b"")
 
 
 async def test_other_paths_are_resources(site: Site) -> None:

@@ -52,7 +52,7 @@ async def test_alarms(site: Site) -> None:
     assert is_ok(await check(site, "alarms"))
     site.reactor.administer(lambda: site.broker.alarms.set("memory"))
     site.reactor.administer(lambda: site.broker.alarms.set("disk"))
-    alarms = [{"node": "rabbit@test", "resource": resource} for resource in ("disk", "memory")]
+    alarms = [{"node": "rabbit@test", "resource": resource} for resource in ("disk space", "memory")]
     reply = await check(site, "alarms")
     assert (reply.status, reply.json) == failed("There are alarms in effect in the cluster", alarms=alarms)
     reply = await check(site, "local-alarms")
@@ -135,6 +135,21 @@ async def test_the_old_check(site: Site) -> None:
     reply = await site.get("/api/healthchecks/node")
     reason = "resource alarm(s) in effect:[{resource_limit,memory,rabbit@test}]"
     assert (reply.status, reply.json) == failed(reason)
+
+
+LONG = "rabbit@a-name-that-is-too-long-for-a-line"
+
+
+@pytest.mark.parametrize("config", [Config(cluster_name=LONG, strict=True)])
+async def test_alarms_on_several_lines(site: Site) -> None:
+    site.reactor.administer(lambda: site.broker.alarms.set("memory"))
+    one = f"{{resource_limit,memory,\n{' ' * 33}'{LONG}'}}"
+    reply = await site.get("/api/healthchecks/node")
+    assert reply.json["reason"] == f"resource alarm(s) in effect:[{one}]"
+    site.reactor.administer(lambda: site.broker.alarms.set("disk"))
+    reply = await site.get("/api/healthchecks/node")
+    other = one.replace("memory", "disk")
+    assert reply.json["reason"] == f"resource alarm(s) in effect:[{other},\n{' ' * 29}{one}]"
 
 
 # --- the test of a virtual host

@@ -4,11 +4,12 @@ Source: `rabbit_mgmt_wm_health_check_*`, `rabbit_mgmt_wm_healthchecks`, `rabbit_
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from amqpy.config.values import TcpAddress
+from amqpy.core.alarms import Resource
 from amqpy.core.message import Message, address_of
 from amqpy.core.publishing import publish
 from amqpy.core.unacked import UnackedDeliveries
@@ -24,6 +25,12 @@ from amqpy.management.router import Handler, Router
 from amqpy.wire.properties import content_header
 
 OK: Final = Answer(200, {"status": "ok"})
+
+RESOURCES: Final[dict[Resource, str]] = {"memory": "memory", "disk": "disk space"}
+"""The resources that may be short, and how checks call them."""
+
+IN_EFFECT: Final = "resource alarm(s) in effect:"
+LINE_MAX: Final = 80
 
 NO_LISTENER: Final = "No active listener"
 
@@ -96,16 +103,29 @@ def is_single(call: Call) -> View:
 
 
 def check_alarms(call: Call, reason: str) -> Answer:
-    found = [{"node": call.broker.node, "resource": resource} for resource in call.broker.alarms.resources]
+    short = [RESOURCES[resource] for resource in call.broker.alarms.resources]
+    found = [{"node": call.broker.node, "resource": resource} for resource in short]
     return failed(reason, alarms=found) if found else OK
 
 
 def check_health(call: Call) -> Answer:
     if "node" in call.names:
         check_node(call)
-    node = erlang_atom(call.broker.node)
-    alarms = [f"{{resource_limit,{resource},{node}}}" for resource in call.broker.alarms.resources]
-    return failed(f"resource alarm(s) in effect:[{','.join(alarms)}]") if alarms else OK
+    alarms = call.broker.alarms.resources
+    return failed(f"{IN_EFFECT}{_printed(alarms, erlang_atom(call.broker.node))}") if alarms else OK
+
+
+def _printed(alarms: Iterable[Resource], node: str) -> str:
+    """The alarms as a list of Erlang, printed behind `IN_EFFECT`: broken where a line would be too long."""
+    indent = len(IN_EFFECT) + 1
+    terms = [f"{{resource_limit,{resource},{node}}}" for resource in alarms]
+    line = f"[{','.join(terms)}]"
+    if len(IN_EFFECT) + len(line) <= LINE_MAX:
+        return line
+    if any(indent + len(term) >= LINE_MAX for term in terms):
+        terms = [f"{{resource_limit,{resource},\n{' ' * (indent + 4)}{node}}}" for resource in alarms]
+    between = ",\n" + " " * indent
+    return f"[{between.join(terms)}]"
 
 
 def check_connections(call: Call) -> Answer:
