@@ -107,10 +107,12 @@ async def test_channels_of_one_connection(site: Site) -> None:
 
 
 @pytest.mark.parametrize("config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3")])
-async def test_there_are_no_sessions_of_amqp_1(site: Site) -> None:
+async def test_channels_of_4_3(site: Site) -> None:
     await connect(site, 1)
+    (row,) = (await site.get("/api/channels")).json
+    assert set(row) == KEYS - {"global_prefetch_count"} | {"cached_segments"}
     path = "/api/connections/127.0.0.1%3A40000%20-%3E%20127.0.0.1%3A5672/sessions"
-    assert (await site.get(path)).json == []
+    assert (await site.get(path)).refusal == (400, "bad_request", "connection does not use AMQP 1.0")
 
 
 async def test_channels_of_one_virtual_host(site: Site) -> None:

@@ -175,6 +175,14 @@ async def test_statistics_may_be_off_for_all(site: Site) -> None:
     assert (await site.get(PATH)).json == {"name": NAME}
 
 
+@pytest.mark.parametrize("config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3")])
+async def test_certificates_have_numbers_in_4_3(site: Site) -> None:
+    await connect(site)
+    (row,) = (await site.get("/api/connections")).json
+    assert set(row) == KEYS | {"peer_cert_serial_number"}
+    assert (await site.get(PATH)).json["peer_cert_serial_number"] == ""
+
+
 async def test_a_blocked_connection(site: Site) -> None:
     peer = await connect(site, 1)
     site.reactor.administer(lambda: site.broker.alarms.set("memory"))

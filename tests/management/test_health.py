@@ -99,7 +99,7 @@ async def test_a_missing_protocol(site: Site) -> None:
 @pytest.mark.parametrize("config", [of_profile("4.3")])
 async def test_one_of_several_protocols(site: Site) -> None:
     site.api.listeners[:] = LISTENERS
-    assert is_ok(await check(site, "protocol-listener/mqtt,amqp"), protocols=["amqp"])
+    assert is_ok(await check(site, "protocol-listener/mqtt,amqp"), protocols=["amqp", "amqp/ssl", "http"])
     reply = await check(site, "protocol-listener/mqtt,stomp")
     assert (reply.status, reply.json["missing"]) == (503, ["mqtt", "stomp"])
 
@@ -221,14 +221,14 @@ async def test_checks_of_4_3(site: Site) -> None:
         assert is_ok(await site.get(f"/api/health/checks/{path}", user=None))
     assert (await site.get(f"/api/health/checks/{NEWER[0]}", user=None)).status == 401
     assert (await check(site, "node-is-mirror-sync-critical")).status == 404
-    assert is_ok(await check(site, "below-node-connection-limit"), limit="infinity", connections=0)
+    assert is_ok(await check(site, "below-node-connection-limit"))
 
 
 @pytest.mark.parametrize(
     "config", [Config(cluster_name="rabbit@test", strict=True, profile="rabbitmq-4.3", connection_max=1)]
 )
 async def test_the_limit_of_connections(site: Site) -> None:
-    assert is_ok(await check(site, "below-node-connection-limit"), limit=1, connections=0)
+    assert is_ok(await check(site, "below-node-connection-limit"))
     await connect(site)
     reply = await check(site, "below-node-connection-limit")
-    assert (reply.status, reply.json) == failed("node connection limit is reached", limit=1, connections=1)
+    assert (reply.status, reply.json) == failed("node connection limit is reached")

@@ -148,6 +148,7 @@ async def test_4_3(site: Site) -> None:
     shown = (await site.get("/api/overview")).json
     assert set(shown) - FOR_MONITORS == {
         *("cluster_tags", "crypto_lib_version", "default_queue_type", "is_op_policy_updating_enabled", "node_tags"),
+        "require_definition_json_extension",
     }
     assert FOR_MONITORS - set(shown) == {"release_series_support_status"}
     assert [each["tls"] for each in shown["listeners"]] == [False, True]

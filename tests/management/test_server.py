@@ -85,6 +85,11 @@ async def test_single_sign_on_needs_no_login(site: Site) -> None:
     assert (reply.status, reply.json) == (200, {"enable_uaa": False, "uaa_client_id": "", "uaa_location": ""})
 
 
+@pytest.mark.parametrize("config", [of_profile("4.0")])
+async def test_single_sign_on_of_4_0(site: Site) -> None:
+    assert (await site.get("/api/auth", user=None)).json == {"oauth_enabled": False}
+
+
 async def log_in(site: Site, body: bytes, content_type: str = FORM) -> Reply:
     return await site.post("/api/login", body=body, user=None, headers={"content-type": content_type})
 
@@ -235,6 +240,10 @@ async def test_deprecated_features(site: Site) -> None:
     found = {each["name"]: each for each in (await site.get("/api/deprecated-features")).json}
     assert found["global_qos"]["deprecation_phase"] == "denied_by_default"
     assert found["classic_queue_mirroring"]["deprecation_phase"] == "removed"
+    states = [found[name]["state"] for name in ("global_qos", "classic_queue_mirroring", "transient_nonexcl_queues")]
+    assert states == ["denied", "denied", "permitted"]
+    flags = {each["name"]: each["require_level"] for each in (await site.get("/api/feature-flags")).json}
+    assert (flags["quorum_queue"], flags["rabbitmq_4.3.0"]) == ("hard", "none")
     assert (await site.get("/api/deprecated-features/used")).json == []
 
 

@@ -12,7 +12,7 @@ from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang
-from amqpy.management.answers import Answer, not_found
+from amqpy.management.answers import Answer, bad_request, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
 from amqpy.management.router import Router
@@ -60,7 +60,12 @@ def name_of(channel: ChannelSession) -> str:
 
 
 def view(call: Call, channel: ChannelSession) -> View:
-    return {**views.channel(channel), **erlang.OF_PROCESS, "pending_raft_commands": 0}
+    shown: View = {**views.channel(channel), **erlang.OF_PROCESS, "pending_raft_commands": 0}
+    if not call.has("global_prefetch_count"):
+        del shown["global_prefetch_count"]
+    if call.has("cached_segments"):
+        shown["cached_segments"] = 0
+    return shown
 
 
 # --- handlers
@@ -92,6 +97,6 @@ def show_channel(call: Call) -> Answer:
 
 
 def list_sessions(call: Call) -> list[View]:
-    """Those of AMQP 1.0, of which there are none."""
+    """Those of AMQP 1.0, which nobody speaks here. Raises Refusal."""
     connections.named(call)
-    return []
+    raise bad_request("connection does not use AMQP 1.0")

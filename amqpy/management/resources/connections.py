@@ -85,7 +85,10 @@ def name_of(session: ConnectionSession) -> str:
 
 
 def view(call: Call, session: ConnectionSession) -> View:
-    return {**views.connection(session), **erlang.OF_PROCESS}
+    shown: View = {**views.connection(session), **erlang.OF_PROCESS}
+    if "peer_cert_serial_number" in call.broker.profile.more_event_properties:
+        shown["peer_cert_serial_number"] = None
+    return shown
 
 
 def reference(call: Call, session: ConnectionSession) -> View:

@@ -132,10 +132,7 @@ def check_connections(call: Call) -> Answer:
     """The limit of connections of the whole node."""
     limit = call.broker.config.connection_max
     count = sum(len(vhost.clients) for vhost in call.broker.vhosts.values())
-    shown = {"limit": "infinity" if limit is None else limit, "connections": count}
-    if limit is not None and count >= limit:
-        return failed("node connection limit is reached", **shown)
-    return Answer(200, {"status": "ok", **shown})
+    return OK if limit is None or count < limit else failed("node connection limit is reached")
 
 
 # --- listeners
@@ -165,9 +162,8 @@ def check_protocol(call: Call) -> Answer:
             return Answer(200, {"status": "ok", "protocol": protocol})
         return failed(NO_LISTENER, missing=protocol, protocols=there)
     several = [_protocol(each) for each in asked.split(",")]
-    found = [protocol for protocol in several if protocol in there]
-    if found:
-        return Answer(200, {"status": "ok", "protocols": found})
+    if set(several) & set(there):
+        return Answer(200, {"status": "ok", "protocols": there})
     return failed(NO_LISTENER, missing=several, protocols=there)
 
 

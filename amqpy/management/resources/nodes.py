@@ -4,6 +4,7 @@ Source: `rabbit_mgmt_wm_nodes`, `rabbit_mgmt_wm_node`, `rabbit_mgmt_wm_node_memo
 """
 
 from collections.abc import Iterable
+from ssl import OPENSSL_VERSION
 from typing import Any, Final
 
 import trio
@@ -14,7 +15,7 @@ from amqpy.management import access, erlang
 from amqpy.management.answers import not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
-from amqpy.management.resources.overview import contexts, exchange_types, version_of
+from amqpy.management.resources.overview import RUNTIME, contexts, exchange_types, version_of
 from amqpy.management.router import Router
 
 MECHANISMS: Final = {
@@ -151,7 +152,9 @@ def show_node(call: Call) -> View:
 
 def view(call: Call) -> View:
     """The node."""
-    node = {"name": call.broker.node, "type": "disc", "running": True}
+    node: View = {"name": call.broker.node, "type": "disc", "running": True}
+    if call.has("being_drained"):
+        node["being_drained"] = False
     if call.without_stats:
         return node
     return {**node, **_settings(call), **_usage(call), **views.churn(call.broker), **NOT_COUNTED}
@@ -185,7 +188,8 @@ def _settings(call: Call) -> View:
         "ra_open_file_metrics": {"ra_log_segment_writer": 0, "ra_log_wal": 0},
     }
     if call.has("node-versions"):
-        shown |= {"being_drained": False, "rabbitmq_version": version, "erlang_version": erlang.VERSION}
+        shown |= {"rabbitmq_version": version, "erlang_version": erlang.VERSION, "erlang_full_version": RUNTIME}
+        shown["crypto_lib_version"] = OPENSSL_VERSION
     return shown
 
 

@@ -4,6 +4,7 @@ Source: `rabbit_mgmt_wm_overview`, `rabbit_mgmt_format:listener`, `rabbit_mgmt_e
 """
 
 from platform import python_version
+from ssl import OPENSSL_VERSION
 from typing import Any, Final
 
 from amqpy.config.values import TcpAddress
@@ -25,6 +26,8 @@ RETENTION: Final = {
     "detailed": [600],
 }
 """Seconds for which samples are kept."""
+
+RUNTIME: Final = f"amqpy {__version__} on Python {python_version()}, in place of Erlang/OTP"
 
 NO_READS: Final = {"disk_reads": 0, "disk_writes": 0}
 
@@ -109,7 +112,7 @@ def about(broker: Broker) -> View:
         "product_version": version,
         "cluster_name": broker.cluster_name,
         "erlang_version": erlang.VERSION,
-        "erlang_full_version": f"amqpy {__version__} on Python {python_version()}, in place of Erlang/OTP",
+        "erlang_full_version": RUNTIME,
     }
 
 
@@ -126,8 +129,9 @@ def _settings(call: Call) -> View:
     if call.has("is_op_policy_updating_enabled"):
         shown["is_op_policy_updating_enabled"] = True
     if call.has("cluster_tags"):
-        queue_type, crypto = config.default_queue_type, "OpenSSL"
-        shown |= {"cluster_tags": [], "node_tags": [], "default_queue_type": queue_type, "crypto_lib_version": crypto}
+        shown |= {"cluster_tags": {}, "node_tags": {}, "default_queue_type": config.default_queue_type}
+    if call.has("crypto_lib_version"):
+        shown |= {"crypto_lib_version": OPENSSL_VERSION, "require_definition_json_extension": False}
     return shown
 
 

@@ -20,6 +20,7 @@ from amqpy.management.request import require, text
 from amqpy.management.resources.nodes import check_node
 from amqpy.management.resources.overview import version_of
 from amqpy.management.router import Router
+from amqpy.profile import Profile
 
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -28,6 +29,11 @@ DOCS: Final = {
     "stream_queue": "https://www.rabbitmq.com/stream.html",
 }
 """The addresses of pages about feature flags."""
+
+LEVELS: Final[dict[str, View]] = {
+    "required": {"require_level": "hard", "experiment_level": "supported", "callbacks": []},
+    "stable": {"require_level": "none", "experiment_level": "supported", "callbacks": []},
+}
 
 PROVIDERS: Final = {
     "detailed_queues_endpoint": "rabbitmq_management",
@@ -128,6 +134,8 @@ def log_in(call: Call) -> Answer:
 
 def show_single_sign_on(call: Call) -> View:
     """The user interface asks this before anybody can log in."""
+    if not call.has("uaa"):
+        return {"oauth_enabled": False}
     return {"enable_uaa": False, "uaa_client_id": "", "uaa_location": ""}
 
 
@@ -165,6 +173,7 @@ def list_feature_flags(call: Call) -> list[View]:
             "provided_by": PROVIDERS.get(name, "rabbit"),
             "stability": stability,
             "state": "enabled",
+            **(LEVELS[stability] if call.has("feature-levels") else {}),
         }
         for name, stability in sorted(flags)
     ]
@@ -192,9 +201,20 @@ def list_deprecated_features(call: Call) -> list[View]:
             "deprecation_phase": phase,
             "doc_url": "",
             "provided_by": PROVIDERS.get(name, "rabbit"),
+            **({"state": _state(profile, name, phase)} if call.has("feature-levels") else {}),
         }
         for name, phase in sorted(phases.items())
     ]
+
+
+def _state(profile: Profile, name: str, phase: str) -> str:
+    """The state of a deprecated feature: what settings say comes before its phase."""
+    permitted = {
+        "global_qos": profile.global_qos,
+        "queue_master_locator": profile.master_locator_denied == "no",
+        "transient_nonexcl_queues": profile.transient_queues,
+    }
+    return "permitted" if permitted.get(name, phase == "permitted_by_default") else "denied"
 
 
 def list_used_features(call: Call) -> list[View]:
