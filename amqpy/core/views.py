@@ -215,26 +215,42 @@ def overview(broker: Broker) -> View:
     """The totals of a broker. What a virtual host, a queue or a channel counted stays in the message statistics when it
     is gone."""
     vhosts = list(broker.vhosts.values())
+    queues = QueueTotals()
+    for vhost in vhosts:
+        queues.add(vhost.queues.values())
     return {
         "node": broker.node,
         "message_stats": broker.vhosts.statistics.channels.sum(),
-        **totals(vhosts),
+        **totals(vhosts, queues),
         "churn_rates": churn(broker),
     }
 
 
-def totals(vhosts: Sequence[Vhost]) -> View:
-    """The numbers of messages and of objects in these virtual hosts."""
+class QueueTotals:
+    """The sums of queues, which may be so many that they are added bit by bit."""
+
+    def __init__(self) -> None:
+        self.count = self.consumers = self.ready = self.unacked = 0
+
+    def add(self, queues: Iterable[Queue]) -> None:
+        for queue in queues:
+            self.count += 1
+            self.consumers += len(queue.consumers)
+            self.ready += queue.ready_count
+            self.unacked += queue.unacked_count
+
+
+def totals(vhosts: Sequence[Vhost], queues: QueueTotals) -> View:
+    """The numbers of messages and of objects in these virtual hosts, of which there are the sums of all queues."""
     clients = [client for vhost in vhosts for client in vhost.clients]
-    queues = [queue for vhost in vhosts for queue in vhost.queues.values()]
     return {
-        "queue_totals": _lengths_of(queues),
+        "queue_totals": _lengths(queues.ready, queues.unacked),
         "object_totals": {
             "connections": len(clients),
             "channels": sum(client.channel_count for client in clients),
-            "consumers": sum(len(queue.consumers) for queue in queues),
+            "consumers": queues.consumers,
             "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
-            "queues": len(queues),
+            "queues": queues.count,
         },
     }
 

@@ -19,7 +19,7 @@ from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request
 from amqpy.management.call import Api, Call
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import Files
-from amqpy.management.lists import Listing, columns_of, extract, shown
+from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
 from amqpy.management.login import Logins, of_header
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
@@ -145,6 +145,8 @@ class Application:
         query = call.request.query
         if isinstance(made, Listing):
             return await started(in_json(shown(made, query, self._turns.look)))
+        if isinstance(made, Summary):
+            made = await summed(made, self._turns.look)
         return Answer(200, extract(made, columns_of(query)))
 
 

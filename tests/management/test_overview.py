@@ -75,6 +75,26 @@ async def test_totals(site: Site) -> None:
     assert len(stats) == 14
 
 
+async def test_many_queues_are_added_bit_by_bit(site: Site) -> None:
+    def declare() -> None:
+        for number in range(2500):
+            site.broker.topology.declare_queue(
+                site.client(),
+                site.vhost,
+                f"q{number}",
+                durable=False,
+                exclusive=False,
+                auto_delete=False,
+                arguments={},
+            )
+
+    site.reactor.administer(declare)
+    site.publish("q7", b"", b"")
+    shown = (await site.get("/api/overview")).json
+    assert shown["object_totals"]["queues"] == 2500
+    assert shown["queue_totals"]["messages"] == 2
+
+
 async def test_totals_stay_when_the_last_queue_goes(site: Site) -> None:
     site.declare("q")
     queues = site.broker.topology

@@ -15,7 +15,7 @@ from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.management import access, erlang
 from amqpy.management.call import Api, Call
-from amqpy.management.lists import View
+from amqpy.management.lists import Summary, View
 from amqpy.management.router import Router
 from amqpy.server.listener import BACKLOG
 from amqpy.version import __version__
@@ -50,17 +50,23 @@ def add_to(router: Router) -> None:
     router.get("/overview", access.anyone)(show_overview)
 
 
-def show_overview(call: Call) -> View:
-    return view(call)
+def show_overview(call: Call) -> Summary:
+    vhosts, queues = visible(call), views.QueueTotals()
+    every = [queue for vhost in vhosts for queue in vhost.queues.values()]
+    return Summary(every, queues.add, lambda: view(call, vhosts, queues))
 
 
-def view(call: Call) -> View:
-    """The overview that the user may see."""
+def visible(call: Call) -> list[Vhost]:
+    """The virtual hosts whose totals the user may see: a monitor those of all."""
+    return list(call.broker.vhosts.values() if call.is_monitor else call.vhosts())
+
+
+def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
+    """The overview that the user may see, with the totals of these virtual hosts."""
     shown = {**about(call.broker), **_settings(call), "exchange_types": exchange_types()}
     if call.is_monitor:
         shown["node"] = call.broker.node
-    vhosts = list(call.broker.vhosts.values()) if call.is_monitor else list(call.vhosts())
-    totals = views.totals(vhosts)
+    totals = views.totals(vhosts, queues)
     objects: Any = totals["object_totals"]
     if call.without_stats:
         return {**shown, "object_totals": {name: objects[name] for name in ("connections", "exchanges", "queues")}}
