@@ -157,7 +157,8 @@ def request_of(scope: Scope) -> Request:
     """The request of an ASGI scope, without its body."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        # In UTF-8 as far as it is: `X-Vhost` and `X-Reason` are names and texts.
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
     peer = scope.get("client")
     peer_host = peer[0] if peer else "127.0.0.1"
     return Request(

@@ -123,6 +123,24 @@ async def test_a_client_is_told_the_reason(site: Site) -> None:
     assert await closed(peer) == (320, "CONNECTION_FORCED - maintenance")
 
 
+@pytest.mark.parametrize("reason", ["größer", "\udcff\udcfe", "日本", "ü" * 300, "日" * 300])
+async def test_a_reason_may_be_any_octets(site: Site, reason: str) -> None:
+    peer = await connect(site)
+    raw = reason.encode("utf-8", "surrogateescape").decode("latin-1")
+    assert (await site.delete(PATH, headers={"X-Reason": raw})).status == 204
+    code, text = await closed(peer)
+    assert code == 320
+    assert text.startswith("CONNECTION_FORCED - ")
+    assert reason[:3] in text or text.endswith("\N{REPLACEMENT CHARACTER}" * 2)
+
+
+async def test_a_virtual_host_may_have_any_name(site: Site) -> None:
+    site.add_vhost("größe", "guest")
+    await connect(site, vhost="größe")
+    await connect(site, name=OTHER)
+    assert await names(site, headers={"X-Vhost": "größe".encode().decode("latin-1")}) == [NAME]
+
+
 async def test_a_long_reason_is_cut(site: Site) -> None:
     peer = await connect(site)
     await site.delete(PATH, headers={"X-Reason": "x" * 1000})

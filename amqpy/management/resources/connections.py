@@ -144,4 +144,6 @@ def _of_user(call: Call) -> list[ConnectionSession]:
 
 
 def _close(call: Call, session: ConnectionSession) -> None:
-    session.close(call.request.headers.get("x-reason") or REASON)
+    reason = call.request.headers.get("x-reason") or REASON
+    # A client's library might not be able to read what is no UTF-8.
+    session.close(reason.encode("utf-8", "surrogateescape").decode(errors="replace"))
