@@ -123,7 +123,7 @@ async def test_a_client_is_told_the_reason(site: Site) -> None:
     assert await closed(peer) == (320, "CONNECTION_FORCED - maintenance")
 
 
-@pytest.mark.parametrize("reason", ["größer", "\udcff\udcfe", "日本", "ü" * 300, "日" * 300])
+@pytest.mark.parametrize("reason", ["größer", "\udcff\udcfe", "日本"])
 async def test_a_reason_may_be_any_octets(site: Site, reason: str) -> None:
     peer = await connect(site)
     raw = reason.encode("utf-8", "surrogateescape").decode("latin-1")
