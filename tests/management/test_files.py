@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from amqpy.config import Config
-from amqpy.management.answers import Answer
+from amqpy.management.answers import Answer, Refusal
 from amqpy.management.files import Files
+from amqpy.management.request import Request
 
 from .harness import Site
 
@@ -98,6 +99,13 @@ async def test_single_sign_on_is_off(site: Site) -> None:
     reply = await site.get("/js/oidc-oauth/bootstrap.js", user=None)
     assert (reply.status, reply.headers["content-type"]) == (200, "text/javascript")
     assert b"./helper.js" in reply.body
+
+
+async def test_files_are_read_in_a_thread(ui: Path) -> None:
+    answer = await Files(str(ui)).find(Request("GET", "/js/main.js"))
+    assert (answer.status, answer.value) == (200, b"main")
+    with pytest.raises(Refusal):
+        await Files(str(ui)).find(Request("GET", "/nope"))
 
 
 async def test_head_has_no_body(site: Site) -> None:
