@@ -117,6 +117,7 @@ async def test_a_user_sees_the_totals_of_its_virtual_hosts(site: Site) -> None:
     assert shown["object_totals"] == {"channels": 2, "connections": 1, "exchanges": 7, "queues": 1}
     assert shown["queue_totals"]["messages"] == 0
     assert shown["message_stats"] == {}
+    assert (await site.get("/api/overview", user="bob", headers={"x-vhost": "/"})).json == shown
 
 
 async def test_without_statistics(site: Site) -> None:

@@ -57,8 +57,8 @@ def show_overview(call: Call) -> Summary:
 
 
 def visible(call: Call) -> list[Vhost]:
-    """The virtual hosts whose totals the user may see: a monitor those of all."""
-    return list(call.broker.vhosts.values() if call.is_monitor else call.vhosts())
+    """The virtual hosts whose totals the user may see, whatever the header `X-Vhost` says: a monitor those of all."""
+    return [vhost for vhost in call.broker.vhosts.values() if call.is_monitor or call.may_enter(vhost)]
 
 
 def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
