@@ -239,6 +239,7 @@ RABBITMQ_3_13 = replace(
     operator_keys=("overflow", "queue-version"),
     management=(
         *(each for each in RABBITMQ_3_10.management if each != "uaa"),
+        "Not_Authorized",
         "deprecated-features",
         "hash_password",
         "is_op_policy_updating_enabled",
@@ -293,6 +294,7 @@ RABBITMQ_4_0 = replace(
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
     management=(
+        "Not_Authorized",
         "auth",
         "being_drained",
         "cluster_tags",
@@ -304,6 +306,7 @@ RABBITMQ_4_0 = replace(
         "is_internal_user",
         "is_op_policy_updating_enabled",
         "metadata_store",
+        "no-realm",
         "open-features",
         "sockets",
         "version",

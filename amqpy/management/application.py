@@ -128,7 +128,7 @@ class Application:
         find = endpoint.credentials or of_header
         credentials, attempts = find(request), self._api.attempts
         try:
-            user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
+            user = await self._logins.log_in(credentials, from_loopback=request.from_loopback, features=self._features)
             call = Call(self._api, request, WebClient(user), names)
             if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
                 raise not_entitled(reason)

@@ -7,6 +7,7 @@ Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
 
 import base64
 import binascii
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -64,12 +65,14 @@ class Logins:
         self._users = users
         self._authenticator = authenticator
 
-    async def log_in(self, credentials: Credentials, *, from_loopback: bool) -> Principal:
+    async def log_in(
+        self, credentials: Credentials, *, from_loopback: bool, features: Collection[str] = ()
+    ) -> Principal:
         """The user, who may use the management API. Raises Refusal."""
         try:
             user = await self._find(credentials)
         except LoginFailed:
-            raise login_failed() from None
+            raise login_failed(features) from None
         try:
             self._users.check_loopback(user.name, from_loopback=from_loopback)
         except LoginFailed:

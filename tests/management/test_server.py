@@ -109,6 +109,14 @@ async def test_a_bad_login(site: Site, body: bytes) -> None:
     assert "set-cookie" not in reply.headers
 
 
+@pytest.mark.parametrize("config", [of_profile("4.0")])
+async def test_a_bad_login_of_4_0(site: Site) -> None:
+    reply = await site.get("/api/whoami", password="wrong")
+    assert reply.refusal == (401, "not_authorized", "Not_Authorized")
+    assert "www-authenticate" not in reply.headers
+    assert "www-authenticate" in (await site.get("/api/whoami", user=None)).headers
+
+
 async def test_the_header_is_no_login_there(site: Site) -> None:
     reply = await site.post("/api/login", {"username": "guest", "password": "guest"})
     assert reply.status == 401
