@@ -157,8 +157,7 @@ def request_of(scope: Scope) -> Request:
     """The request of an ASGI scope, without its body."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
-        # In UTF-8 as far as it is: `X-Vhost` and `X-Reason` are names and texts.
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
     peer = scope.get("client")
     peer_host = peer[0] if peer else "127.0.0.1"
     return Request(
@@ -232,15 +231,16 @@ async def read_body(receive: Receive, most: int) -> bytes:
 
 async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     """The JSON of a list that comes in pieces; of a page, which is one object, just that."""
-    before, end = b"[", b"[]"
+    before = b"["
     async for piece in pieces:
         if isinstance(piece, dict):
             yield as_json(piece)
-            end = b""  # and no return, for the iterator must come to its end
+            before = b""  # and is heard to its end, as a generator must be
         elif piece:
             yield before + as_json(piece)[1:-1]
-            before, end = b",", b"]"
-    yield end
+            before = b","
+    if before:
+        yield b"[]" if before == b"[" else b"]"
 
 
 async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":

@@ -98,7 +98,11 @@ class Call:
     @property
     def named_vhost(self) -> str | None:
         """The virtual host that a request is about: the one in its path, or in its header `X-Vhost`."""
-        return self.names.get("vhost") or self.request.headers.get("x-vhost") or None
+        return self.names.get("vhost") or self._vhost_in_header or None
+
+    @property
+    def _vhost_in_header(self) -> str:
+        return self.request.headers.get("x-vhost", "").encode("latin-1").decode("utf-8", "surrogateescape")
 
     @property
     def vhost(self) -> Vhost:
@@ -123,7 +127,7 @@ class Call:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self.request.headers.get("x-vhost")
+        only = self._vhost_in_header
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
             if vhost is not None and (self.is_administrator or self.may_enter(vhost)):
@@ -135,7 +139,7 @@ class Call:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self.request.headers.get("x-vhost")
+        only = self._vhost_in_header
         for name in sorted(self.broker.vhosts) if not only else [only]:
             if (vhost := self.broker.vhosts.get(name)) is not None:
                 yield vhost

@@ -146,4 +146,4 @@ def _of_user(call: Call) -> list[ConnectionSession]:
 def _close(call: Call, session: ConnectionSession) -> None:
     reason = call.request.headers.get("x-reason") or REASON
     # A client's library might not be able to read what is no UTF-8.
-    session.close(reason.encode("utf-8", "surrogateescape").decode(errors="replace"))
+    session.close(reason.encode("latin-1").decode(errors="replace"))
