@@ -142,8 +142,8 @@ async def serve(
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
             web_addresses = tuple(each.address for each in web_listeners)
             running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses)
-            context = None if tls is None else lambda: tls.certificates.context
-            web = make_server(web_listeners, reactor, users, asked, addresses, context, unix_time_ms)
+            certificates = None if tls is None else tls.certificates
+            web = make_server(web_listeners, reactor, users, asked, addresses, certificates, unix_time_ms)
             await _serve_until(stop, running, [accept, web.run], backends, collects_garbage, task_status)
         finally:
             for each in (*listeners, *web_listeners):

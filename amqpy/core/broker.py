@@ -45,6 +45,9 @@ from amqpy.wire.values import Table
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
 
+CLUSTER_NAME = "cluster_name"
+"""The global parameter with the name of the cluster, once an administrator has changed it."""
+
 WORK_MAX = 500
 """Dead letters that are published in one turn (a few milliseconds of work)."""
 
@@ -100,6 +103,12 @@ class Broker(Acknowledgements):
         if recovery.is_new(recorded):
             metadata = self.vhosts.default_metadata._replace(description="Default virtual host")
             self.vhosts.add(config.default_vhost, metadata)
+
+    @property
+    def cluster_name(self) -> str:
+        """The name that clients are told, which an administrator may change."""
+        name = self.administration.global_parameter(CLUSTER_NAME)
+        return name if isinstance(name, str) else self.node
 
     def _memory_limit(self) -> Limit | None:
         watermark = self.config.memory_high_watermark

@@ -188,7 +188,7 @@ class Users:
         if password_hash is not None:
             kept = imported(password_hash, hashing_algorithm or self._hashing)
         else:
-            kept = NO_PASSWORD if password is None else self._hashed(password)
+            kept = NO_PASSWORD if password is None else self.hashed(password)
         user = self._by_name[name] = User(name, kept)
         user.tags = tuple(tags)
         self._scheduler.put(user.record())
@@ -212,7 +212,7 @@ class Users:
     def change_password(self, name: str, password: str) -> None:
         """Changes the password for future logins. Nobody can log in with an empty one."""
         user = self.user(name)
-        self._keep_password(user, self._hashed(password))
+        self._keep_password(user, self.hashed(password))
         self._events.tell("user.password.changed", event_properties.named, name, self._events.administrator)
 
     def change_password_hash(self, name: str, password_hash: str | bytes, hashing_algorithm: str | None = None) -> None:
@@ -231,7 +231,7 @@ class Users:
         if password != before:
             self._scheduler.put(user.record())
 
-    def _hashed(self, password: str) -> Password:
+    def hashed(self, password: str) -> Password:
         """Hashes a password that an administrator chose. Raises AdministrationError if the validator refuses it."""
         if (error := self._error_in(password)) is not None:
             raise AdministrationError(error)

@@ -11,7 +11,7 @@ Source: `rabbit_mgmt_format`, `rabbit_mgmt_db`, `rabbit_mgmt_wm_overview`.
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
@@ -214,25 +214,53 @@ def vhost(vhost: Vhost, node: str) -> View:
 def overview(broker: Broker) -> View:
     """The totals of a broker. What a virtual host, a queue or a channel counted stays in the message statistics when it
     is gone."""
-    vhosts = broker.vhosts.values()
-    clients = [client for vhost in vhosts for client in vhost.clients]
-    queues = [queue for vhost in vhosts for queue in vhost.queues.values()]
-    events = broker.events.counts
+    vhosts = list(broker.vhosts.values())
+    queues = QueueTotals()
+    for vhost in vhosts:
+        queues.add(vhost.queues.values())
     return {
         "node": broker.node,
         "message_stats": broker.vhosts.statistics.channels.sum(),
-        "queue_totals": _lengths_of(queues),
+        **totals(vhosts, queues),
+        "churn_rates": churn(broker),
+    }
+
+
+class QueueTotals:
+    """The sums of queues, which may be so many that they are added bit by bit."""
+
+    def __init__(self) -> None:
+        self.count = self.consumers = self.ready = self.unacked = 0
+
+    def add(self, queues: Iterable[Queue]) -> None:
+        for queue in queues:
+            self.count += 1
+            self.consumers += len(queue.consumers)
+            self.ready += queue.ready_count
+            self.unacked += queue.unacked_count
+
+
+def totals(vhosts: Sequence[Vhost], queues: QueueTotals) -> View:
+    """The numbers of messages and of objects in these virtual hosts, of which there are the sums of all queues."""
+    clients = [client for vhost in vhosts for client in vhost.clients]
+    return {
+        "queue_totals": _lengths(queues.ready, queues.unacked),
         "object_totals": {
             "connections": len(clients),
             "channels": sum(client.channel_count for client in clients),
-            "consumers": sum(len(queue.consumers) for queue in queues),
+            "consumers": queues.consumers,
             "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
-            "queues": len(queues),
+            "queues": queues.count,
         },
-        "churn_rates": {
-            **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
-            "queue_declared": broker.vhosts.statistics.declared,
-        },
+    }
+
+
+def churn(broker: Broker) -> View:
+    """The connections, channels and queues that came and went since the broker started."""
+    events = broker.events.counts
+    return {
+        **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
+        "queue_declared": broker.vhosts.statistics.declared,
     }
 
 

@@ -23,6 +23,11 @@ NO_VHOST_ACCESS: Final = "User not authorised to access virtual host"
 NO_OBJECT_ACCESS: Final = "User not authorised to access object"
 
 
+def public(call: Call) -> str | None:
+    """For all who ask: nobody has to log in."""
+    return None
+
+
 def anyone(call: Call) -> str | None:
     return None
 

@@ -4,7 +4,7 @@ Source: `rabbit_mgmt_util`: `bad_request`, `not_found`, `not_authorised`, `halt_
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from amqpy.errors import AmqpFault
@@ -75,8 +75,10 @@ def not_entitled(reason: str) -> Refusal:
     return Refusal(401, "not_authorised", reason)
 
 
-def login_failed() -> Refusal:
-    return Refusal(401, "not_authorized", "Login failed", REALM)
+def login_failed(features: Collection[str] = ()) -> Refusal:
+    """The refusal of credentials, by what the version has (`Profile.management`)."""
+    reason = "Not_Authorized" if "Not_Authorized" in features else "Login failed"
+    return Refusal(401, "not_authorized", reason, {} if "no-realm" in features else REALM)
 
 
 def of_fault(fault: AmqpFault) -> Refusal:

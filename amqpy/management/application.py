@@ -13,10 +13,14 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
+from amqpy.core.principals import BackendUser
+from amqpy.management.access import public
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
-from amqpy.management.lists import Listing, columns_of, extract, shown
-from amqpy.management.login import Logins, credentials_of
+from amqpy.management.files import METHODS as OF_FILES
+from amqpy.management.files import Files
+from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
+from amqpy.management.login import Logins, of_header
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
@@ -41,6 +45,12 @@ REDIRECTS: Final = {
 WHOLE_MAX: Final = 256 * 1024
 """Octets of a list up to which it is made before it is sent, so that its length is known."""
 
+FORM_MAX: Final = 64 * 1024
+"""Octets of a form with credentials, which is read before anybody has logged in."""
+
+NOBODY: Final = BackendUser("", (), ())
+"""The user of a request that needs none."""
+
 LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
 
 
@@ -52,6 +62,8 @@ class Application:
         self._router = router
         self._logins = logins
         self._turns = Turns(api.reactor)
+        self._features = config.switches.management
+        self._files = None if config.management_ui is None else Files(config.management_ui)
         self._prefix = config.management_path_prefix.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,30 +89,54 @@ class Application:
         path = request.path = request.path.removeprefix(self._prefix)
         if (location := REDIRECTS.get(path)) is not None:
             return Answer(301, headers={"location": self._prefix + location})
-        is_options = request.method == "OPTIONS"
         found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
-        if found is None:
-            if is_options:
-                return Answer(200, headers={"allow": "HEAD, GET, OPTIONS"})
-            raise not_found()
+        served = {} if found is None else found[0].served(self._features)
+        if found is None or not served:
+            return await self._file(request)
         resource, names = found
-        allowed = {"allow": ", ".join(resource.methods)}
-        if request.method not in resource.methods:
-            return Answer(405, headers=allowed)
-        if is_options:
-            return Answer(200, headers=allowed)
-        endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
-        credentials = credentials_of(request.headers.get("authorization"))
-        user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
-        call = Call(self._api, request, WebClient(user), names)
-        if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
-            raise not_entitled(reason)
+        methods = resource.allowed(served)
+        if request.method not in methods:
+            return Answer(405, headers={"allow": ", ".join(methods)})
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": ", ".join(methods)})
+        endpoint = served["GET" if request.method == "HEAD" else request.method]
+        if endpoint.credentials is not None:
+            request.body = await read_body(receive, FORM_MAX)
+        call = await self._enter(request, endpoint, names)
         check_origin(request)
         check_types(request, endpoint)
         if request.method in {"GET", "HEAD"}:
-            return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), user.name))
-        request.body = await read_body(receive)
+            return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
+        if endpoint.credentials is None:
+            request.body = await read_body(receive, BODY_MAX)
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+
+    async def _file(self, request: Request) -> Answer:
+        """Answers for what is no resource: a file of the user interface. Raises Refusal."""
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": OF_FILES})
+        if request.method not in {"GET", "HEAD"}:
+            return Answer(405, headers={"allow": OF_FILES})
+        if self._files is None:
+            raise not_found()
+        return await self._files.find(request)
+
+    async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
+        """Logs the user in who asks, and looks if it may. Raises Refusal."""
+        if endpoint.rule is public:
+            return Call(self._api, request, WebClient(NOBODY), names)
+        find = endpoint.credentials or of_header
+        credentials, attempts = find(request), self._api.attempts
+        try:
+            user = await self._logins.log_in(credentials, from_loopback=request.from_loopback, features=self._features)
+            call = Call(self._api, request, WebClient(user), names)
+            if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
+                raise not_entitled(reason)
+        except Refusal:
+            attempts.note(succeeded=False)
+            raise
+        attempts.note(succeeded=True)
+        return call
 
     async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
         """The answer, of what a handler has returned."""
@@ -109,6 +145,8 @@ class Application:
         query = call.request.query
         if isinstance(made, Listing):
             return await started(in_json(shown(made, query, self._turns.look)))
+        if isinstance(made, Summary):
+            made = await summed(made, self._turns.look)
         return Answer(200, extract(made, columns_of(query)))
 
 
@@ -174,7 +212,7 @@ def accepts_json(accepted: str) -> bool:
     return any(kind.strip().lower() in good and "q=0" not in parameters.split(";") for kind, _, parameters in ranges)
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, most: int) -> bytes:
     """Raises Refusal if it is too large, before all of it is here."""
     body = bytearray()
     while True:
@@ -182,8 +220,8 @@ async def read_body(receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise Refusal(400)
         body += message.get("body", b"")
-        if len(body) > BODY_MAX:
-            raise bad_request(f"payload too large, limit is {BODY_MAX} bytes")
+        if len(body) > most:
+            raise bad_request(f"payload too large, limit is {most} bytes")
         if not message.get("more_body"):
             return bytes(body)
 
@@ -197,11 +235,12 @@ async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     async for piece in pieces:
         if isinstance(piece, dict):
             yield as_json(piece)
-            return
-        if piece:
+            before = b""  # and is heard to its end, as a generator must be
+        elif piece:
             yield before + as_json(piece)[1:-1]
             before = b","
-    yield b"[]" if before == b"[" else b"]"
+    if before:
+        yield b"[]" if before == b"[" else b"]"
 
 
 async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":
@@ -232,7 +271,7 @@ def headers_of(status: int, content_type: str | None, more: Mapping[str, str]) -
 async def send_whole(answer: Answer, send: Send, *, without_body: bool) -> None:
     body = answer.body
     headers = headers_of(answer.status, answer.content_type if answer.value is not None else None, answer.headers)
-    if answer.status != 204:
+    if answer.status not in {204, 304}:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if without_body else body})

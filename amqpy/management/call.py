@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from amqpy.config.values import TcpAddress, UnixAddress
@@ -11,10 +11,14 @@ from amqpy.core.principals import Principal
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.management.answers import missing, not_found
+from amqpy.management.attempts import Attempts
+from amqpy.management.machine import Machine
 from amqpy.management.request import Body, Request
 from amqpy.management.turns import WebClient
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from amqpy.management.statistics import Statistics
     from amqpy.server.reactor import Reactor
 
@@ -32,6 +36,10 @@ class Api:
     statistics: "Statistics"
     started_at_ms: int
     """The Unix time."""
+    expiries: "Callable[[], Mapping[str, datetime]]" = dict
+    """The times at which the certificates that the broker shows expire, by file."""
+    attempts: Attempts = field(default_factory=Attempts)
+    machine: Machine = field(default_factory=Machine)
 
     @property
     def broker(self) -> Broker:
@@ -72,6 +80,15 @@ class Call:
     def is_monitor(self) -> bool:
         return self.is_administrator or "monitoring" in self.tags
 
+    @property
+    def without_stats(self) -> bool:
+        """True if objects are to be shown without statistics."""
+        return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
+
+    def has(self, feature: str) -> bool:
+        """True if the management API has something, by the profile."""
+        return feature in self.broker.profile.management
+
     def may_enter(self, vhost: Vhost) -> bool:
         """True if the user may log in to this virtual host."""
         return bool(self.user.may_enter(vhost, self.request.peer_host))
@@ -81,7 +98,11 @@ class Call:
     @property
     def named_vhost(self) -> str | None:
         """The virtual host that a request is about: the one in its path, or in its header `X-Vhost`."""
-        return self.names.get("vhost") or self.request.headers.get("x-vhost") or None
+        return self.names.get("vhost") or self._vhost_in_header or None
+
+    @property
+    def _vhost_in_header(self) -> str:
+        return self.request.headers.get("x-vhost", "").encode("latin-1").decode("utf-8", "surrogateescape")
 
     @property
     def vhost(self) -> Vhost:
@@ -106,8 +127,19 @@ class Call:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self.request.headers.get("x-vhost")
+        only = self._vhost_in_header
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
             if vhost is not None and (self.is_administrator or self.may_enter(vhost)):
+                yield vhost
+
+    def vhosts_of_clients(self) -> Iterator[Vhost]:
+        """The virtual hosts that a list of connections, channels or consumers is about: also those that the user may
+        not log in to any more, where it still has some."""
+        if "vhost" in self.names:
+            yield self.vhost
+            return
+        only = self._vhost_in_header
+        for name in sorted(self.broker.vhosts) if not only else [only]:
+            if (vhost := self.broker.vhosts.get(name)) is not None:
                 yield vhost

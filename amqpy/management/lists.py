@@ -26,6 +26,9 @@ PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
 
+SUMMED: Final = 1000
+"""Items that are added in one turn."""
+
 Query = Mapping[str, str]
 View = dict[str, Any]
 Columns = list[list[str]]
@@ -41,6 +44,17 @@ class Listing:
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
     """The name that an item is found by, for lists that can be had in pages."""
+
+
+@dataclass
+class Summary:
+    """An object that a handler returns which is made of many items."""
+
+    items: Sequence[Any]
+    add: Callable[[Sequence[Any]], object]
+    """Called in turns, with some of the items."""
+    view: Callable[[], View]
+    """Called in a turn, once all are added."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,15 @@ async def shown(
     if is_sorted:
         made, about = page.cut(made, len(listing.items))  # type: ignore[assignment]
     yield {**about, "items": [extract(each, columns) for each in made]}
+
+
+async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) -> View:
+    """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
+    for begin in range(0, len(summary.items), SUMMED):
+        in_turn(partial(summary.add, summary.items[begin : begin + SUMMED]))
+        await trio.lowlevel.checkpoint()
+    view: View = in_turn(summary.view)
+    return view
 
 
 async def _views(

@@ -7,12 +7,15 @@ Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
 
 import base64
 import binascii
+from collections.abc import Collection
 from typing import Final
+from urllib.parse import parse_qsl
 
 from amqpy.core.principals import Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+from amqpy.management.request import Request
 
 ONLY_LOCALHOST: Final = "User can only log in via localhost"
 
@@ -32,6 +35,19 @@ def credentials_of(header: str | None) -> Credentials:
     raise Refusal(401, headers=REALM)
 
 
+def of_header(request: Request) -> Credentials:
+    return credentials_of(request.headers.get("authorization"))
+
+
+def of_form(request: Request) -> Credentials:
+    """The credentials in the body, which is a form with `username` and `password`."""
+    try:
+        form = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
+    except ValueError:
+        form = {}
+    return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
+
+
 def _of_basic(text: str) -> Credentials:
     try:
         name, colon, password = base64.b64decode(text, validate=True).partition(b":")
@@ -49,12 +65,14 @@ class Logins:
         self._users = users
         self._authenticator = authenticator
 
-    async def log_in(self, credentials: Credentials, *, from_loopback: bool) -> Principal:
+    async def log_in(
+        self, credentials: Credentials, *, from_loopback: bool, features: Collection[str] = ()
+    ) -> Principal:
         """The user, who may use the management API. Raises Refusal."""
         try:
             user = await self._find(credentials)
         except LoginFailed:
-            raise login_failed() from None
+            raise login_failed(features) from None
         try:
             self._users.check_loopback(user.name, from_loopback=from_loopback)
         except LoginFailed:

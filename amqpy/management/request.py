@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -55,7 +56,9 @@ class Request:
         if not text or text == b"undefined":
             return {}
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+            if b"\\u" in text:
+                json.dumps(value, ensure_ascii=False).encode()  # fails for half a character
         except (ValueError, RecursionError):
             raise bad_request("not_json") from None
         if isinstance(value, str):
@@ -67,6 +70,18 @@ class Request:
         if not isinstance(value, dict):
             raise bad_request("not_json")
         return value
+
+
+def _refuse(constant: str) -> None:
+    """Refuses NaN and infinity, which are Python's."""
+    raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError(number)
+    return value
 
 
 def require(body: Body, *keys: str) -> list[Any]:

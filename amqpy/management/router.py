@@ -5,12 +5,14 @@ A path is cut at its slashes before anything in it is decoded, since a virtual h
 Source: `rabbit_mgmt_dispatcher`, `rabbit_mgmt_wm_*`: `allowed_methods`, `is_authorized`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
+    from amqpy.core.users import Credentials
     from amqpy.management.access import Rule
+    from amqpy.management.request import Request
 
 METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
 """Those that are known, in the order in which they are listed."""
@@ -27,6 +29,10 @@ class Endpoint:
     rule: "Rule"
     types: tuple[str, ...] = ()
     """The content types that a body must have one of; none if that does not matter."""
+    credentials: "Callable[[Request], Credentials] | None" = None
+    """Finds the credentials in the body, where these are not in the header Authorization."""
+    feature: str = ""
+    """The name of what not every version of RabbitMQ has (`Profile.management`); none if all have it."""
 
 
 @dataclass
@@ -37,9 +43,17 @@ class Resource:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     has_head: bool = True
 
-    @property
-    def methods(self) -> list[str]:
-        known = {*self.endpoints, "OPTIONS"}
+    def served(self, features: Collection[str]) -> dict[str, Endpoint]:
+        """The methods, but for those that are not among the features."""
+        return {
+            method: endpoint
+            for method, endpoint in self.endpoints.items()
+            if not endpoint.feature or endpoint.feature in features
+        }
+
+    def allowed(self, served: Collection[str]) -> list[str]:
+        """The methods that may be used if these are served."""
+        known = {*served, "OPTIONS"}
         if "GET" in known and self.has_head:
             known.add("HEAD")
         return [method for method in METHODS if method in known]
@@ -73,26 +87,39 @@ class Router:
             if node.variable is not None:
                 waiting.append(node.variable)
 
-    def get(self, template: str, rule: "Rule", *, head: bool = True) -> Callable[[H], H]:
+    def get(self, template: str, rule: "Rule", *, head: bool = True, feature: str = "") -> Callable[[H], H]:
         """Handles GET, and HEAD unless it says otherwise."""
-        return self._adding("GET", template, rule, head=head)
+        resource = self._at(template)
+        resource.has_head = resource.has_head and head
+        return self._adding("GET", resource, rule, feature=feature)
 
     def put(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
-        return self._adding("PUT", template, rule, types)
+        return self._adding("PUT", self._at(template), rule, types)
 
-    def post(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
-        return self._adding("POST", template, rule, types)
+    def post(
+        self,
+        template: str,
+        rule: "Rule",
+        types: tuple[str, ...] = (),
+        *,
+        credentials: "Callable[[Request], Credentials] | None" = None,
+    ) -> Callable[[H], H]:
+        return self._adding("POST", self._at(template), rule, types, credentials)
 
-    def delete(self, template: str, rule: "Rule") -> Callable[[H], H]:
-        return self._adding("DELETE", template, rule)
+    def delete(self, template: str, rule: "Rule", *, feature: str = "") -> Callable[[H], H]:
+        return self._adding("DELETE", self._at(template), rule, feature=feature)
 
     def _adding(
-        self, method: str, template: str, rule: "Rule", types: tuple[str, ...] = (), *, head: bool = True
+        self,
+        method: str,
+        resource: Resource,
+        rule: "Rule",
+        types: tuple[str, ...] = (),
+        credentials: "Callable[[Request], Credentials] | None" = None,
+        feature: str = "",
     ) -> Callable[[H], H]:
         def add(handle: H) -> H:
-            resource = self._at(template)
-            resource.endpoints[method] = Endpoint(handle, rule, types)
-            resource.has_head = resource.has_head and head
+            resource.endpoints[method] = Endpoint(handle, rule, types, credentials, feature)
             return handle
 
         return add

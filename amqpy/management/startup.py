@@ -1,7 +1,6 @@
 """Starts the management API of a broker, with what the broker has."""
 
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
     from amqpy.management.application import Application
+    from amqpy.server.certificates import Certificates
 
 MISSING = "the management API needs the package hypercorn: pip install 'amqpy-broker[management]'"
 
@@ -44,12 +44,12 @@ def make_server(
     users: Users,
     authenticator: Authenticator | None,
     addresses: Sequence[TcpAddress | UnixAddress],
-    tls_context: Callable[[], ssl.SSLContext] | None,
+    certificates: "Certificates | None",
     unix_time_ms: Callable[[], int],
 ) -> Server:
     """The server of a broker that listens on `addresses` for clients. Raises OSError if it is to be in TLS without
     certificates."""
-    if tls_context is None and any(listener.tls for listener in listeners):
+    if certificates is None and any(listener.tls for listener in listeners):
         raise OSError("an https address needs a certificate: tls_cert is not set")
     log = reactor.log
     open_to: list[tuple[str, TcpAddress | UnixAddress]] = []
@@ -65,6 +65,9 @@ def make_server(
         from amqpy.management.statistics import Statistics
 
         api = Api(reactor, users, log, unix_time_ms, open_to, Statistics(), started_at_ms)
+        if certificates is not None:
+            api.expiries = lambda: certificates.expiries
         return Application(api, make_router(), Logins(users, authenticator), reactor.broker.config)
 
-    return Server(listeners, make_application, tls_context, log)
+    context = None if certificates is None else lambda: certificates.context
+    return Server(listeners, make_application, context, log)

@@ -238,6 +238,10 @@ class Administration:
         event = "parameter.cleared" if self._vhosts.profile.tells_of_clearing else "parameter.set"
         self._tell_of_parameter(event, name, GLOBAL, None)
 
+    def global_parameter(self, name: str) -> Any:  # noqa: ANN401 (any JSON)
+        """The value of a global parameter; None if there is none."""
+        return self._globals.get(name)
+
     def global_parameters(self) -> list[Parameter]:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]
 

@@ -9,9 +9,19 @@ from amqpy.management.router import Router
 
 def make_router() -> Router:
     """All resources."""
-    from amqpy.management.resources import exchanges, vhosts
+    from amqpy.management.resources import (
+        channels,
+        connections,
+        consumers,
+        exchanges,
+        health,
+        nodes,
+        overview,
+        server,
+        vhosts,
+    )
 
     router = Router()
-    for module in (vhosts, exchanges):
+    for module in (vhosts, exchanges, overview, nodes, server, connections, channels, consumers, health):
         module.add_to(router)
     return router
