@@ -11,7 +11,7 @@ Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for wh
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import add
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -166,6 +166,19 @@ class Totals(Generic[Name]):
         read = self._there.pop(source, None)
         if read is not None:
             _add(self._gone, read())
+
+    @property
+    def gone(self) -> dict[Name, int]:
+        """The sums of those that count no more."""
+        return dict(self._gone)
+
+    def __contains__(self, source: object) -> bool:
+        """True if an object counts."""
+        return source in self._there
+
+    def __iter__(self) -> Iterator[tuple[object, Callable[[], Mapping[Name, int]]]]:
+        """The objects that count, and what reads their counters."""
+        return iter(self._there.items())
 
     def sum(self) -> dict[Name, int]:
         totals = dict(self._gone)

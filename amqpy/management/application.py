@@ -71,6 +71,10 @@ class Application:
         else:
             await send_pieces(answer, send, without_body=is_head)
 
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
+        await self._api.statistics.run(self._turns.look)
+
     async def _answer(self, request: Request, receive: Receive) -> "Answer | AsyncIterator[bytes]":
         if request.method not in METHODS:
             return Answer(501)
@@ -100,6 +104,7 @@ class Application:
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), user.name))
         request.body = await read_body(receive)
+        self._api.statistics.note_change()
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 
     async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":

@@ -8,15 +8,12 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
 from amqpy.config.values import HttpsAddress, TcpAddress
 from amqpy.server.listener import open_address
-
-if TYPE_CHECKING:
-    from amqpy.management.application import Application
 
 CONNECTIONS_MAX: Final = 500
 """Connections at a time. More wait until others are gone."""
@@ -56,13 +53,22 @@ async def open_listeners(addresses: tuple[TcpAddress, ...]) -> list[HttpListener
     return listeners
 
 
+class Application(Protocol):
+    """What answers requests. It is made in a thread, when somebody connects."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...  # noqa: ANN401 (those of ASGI)
+
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
+
+
 class Server:
     """Serves an application on listeners, until cancelled."""
 
     def __init__(
         self,
         listeners: list[HttpListener],
-        make_application: "Callable[[], Application]",
+        make_application: Callable[[], Application],
         tls_context: Callable[[], ssl.SSLContext] | None,
         log: logging.Logger,
     ) -> None:
@@ -71,18 +77,22 @@ class Server:
         self._tls_context = tls_context
         self._log = log
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
+        self._loading = trio.Lock()
+        self._nursery: trio.Nursery
         self._room = trio.CapacityLimiter(CONNECTIONS_MAX)
 
     async def run(self) -> None:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as self._nursery:
             for listener in self._listeners:
-                nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
+                self._nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
 
     async def _serve(self, tls: bool, stream: trio.SocketStream) -> None:
         async with self._room:
             try:
-                if self._serve_stream is None:
-                    self._serve_stream = await trio.to_thread.run_sync(self._load)
+                async with self._loading:
+                    if self._serve_stream is None:
+                        application, self._serve_stream = await trio.to_thread.run_sync(self._load)
+                        self._nursery.start_soon(application.run)
                 if tls:
                     assert self._tls_context is not None
                     context = self._tls_context()
@@ -94,8 +104,8 @@ class Server:
             finally:
                 await trio.aclose_forcefully(stream)
 
-    def _load(self) -> Callable[[Any], Awaitable[None]]:
-        """Imports what speaks HTTP, which takes a moment."""
+    def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
+        """Makes the application, and imports what speaks HTTP, which takes a moment."""
         from hypercorn.app_wrappers import ASGIWrapper
         from hypercorn.config import Config
         from hypercorn.trio.tcp_server import TCPServer
@@ -108,6 +118,7 @@ class Server:
         config.h11_max_incomplete_size = HEAD_MAX
         config.keep_alive_timeout = KEEP_ALIVE_S
         config.read_timeout = READ_TIMEOUT_S
-        application: Any = self._make_application()
+        application = self._make_application()
         server: Any = TCPServer
-        return partial(server, ASGIWrapper(application), config, WorkerContext(None), ConnectionState({}))
+        wrapped = ASGIWrapper(application)
+        return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))

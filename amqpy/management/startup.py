@@ -64,7 +64,8 @@ def make_server(
         from amqpy.management.resources import make_router
         from amqpy.management.statistics import Statistics
 
-        api = Api(reactor, users, log, unix_time_ms, open_to, Statistics(), started_at_ms)
+        statistics = Statistics(reactor.broker, unix_time_ms)
+        api = Api(reactor, users, log, unix_time_ms, open_to, statistics, started_at_ms)
         return Application(api, make_router(), Logins(users, authenticator), reactor.broker.config)
 
     return Server(listeners, make_application, tls_context, log)

@@ -33,7 +33,7 @@ def show_vhost(call: Call) -> View:
 
 
 def view(call: Call, vhost: Vhost) -> View:
-    return views.vhost(vhost, call.broker.node)
+    return call.api.statistics.of_vhost(views.vhost(vhost, call.broker.node), vhost, call.request.query)
 
 
 def add_vhost(call: Call) -> Answer:
