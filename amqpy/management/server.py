@@ -54,7 +54,7 @@ async def open_listeners(addresses: tuple[TcpAddress, ...]) -> list[HttpListener
 
 
 class Application(Protocol):
-    """What answers requests. It is made in a thread, when somebody connects."""
+    """Answers requests. It is made in a thread, when somebody connects."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...  # noqa: ANN401 (those of ASGI)
 
