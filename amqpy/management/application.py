@@ -13,10 +13,13 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
+from amqpy.core.principals import Principal
+from amqpy.management import access
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.lists import Listing, columns_of, extract, shown
 from amqpy.management.login import Logins, credentials_of
+from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
@@ -47,12 +50,16 @@ LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
 class Application:
     """An ASGI application for one broker."""
 
-    def __init__(self, api: Api, router: Router, logins: Logins, config: Config) -> None:
+    def __init__(
+        self, api: Api, router: Router, logins: Logins, config: Config, metrics: PrometheusApplication | None = None
+    ) -> None:
+        """With `metrics` they are at its path, too: for monitors who log in."""
         self._api = api
         self._router = router
         self._logins = logins
         self._turns = Turns(api.reactor)
         self._prefix = config.management_path_prefix.rstrip("/")
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,6 +67,10 @@ class Application:
         request = request_of(scope)
         is_head = request.method == "HEAD"
         try:
+            if self._metrics is not None and self._metrics.serves(request.path):
+                await self._admit_monitor(request)
+                await self._metrics(scope, receive, send)
+                return
             answer = await self._answer(request, receive)
         except Refusal as refusal:
             answer = refusal.answer
@@ -94,8 +105,7 @@ class Application:
         if is_options:
             return Answer(200, headers=allowed)
         endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
-        credentials = credentials_of(request.headers.get("authorization"))
-        user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
+        user = await self._log_in(request)
         call = Call(self._api, request, WebClient(user), names)
         if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
             raise not_entitled(reason)
@@ -106,6 +116,17 @@ class Application:
         request.body = await read_body(receive)
         self._api.statistics.note_change()
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+
+    async def _log_in(self, request: Request) -> Principal:
+        """Raises Refusal."""
+        credentials = credentials_of(request.headers.get("authorization"))
+        return await self._logins.log_in(credentials, from_loopback=request.from_loopback)
+
+    async def _admit_monitor(self, request: Request) -> None:
+        """Raises Refusal for whoever may not see metrics."""
+        user = await self._log_in(request)
+        if (reason := access.monitor(Call(self._api, request, WebClient(user), {}))) is not None:
+            raise not_entitled(reason)
 
     async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
         """The answer, of what a handler has returned."""

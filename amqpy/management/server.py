@@ -27,9 +27,16 @@ HEAD_MAX: Final = 64 * 1024
 class HttpListener:
     """A socket that listens for HTTP."""
 
-    def __init__(self, accepting: trio.SocketListener, tls: bool) -> None:
+    def __init__(self, accepting: trio.SocketListener, tls: bool, *, for_metrics: bool = False) -> None:
         self.accepting = accepting
         self.tls = tls
+        self.for_metrics = for_metrics
+        """True if it is for Prometheus, and not for the management API."""
+
+    @property
+    def protocol(self) -> str:
+        """RabbitMQ's name for what it speaks."""
+        return "http/prometheus" if self.for_metrics else "https" if self.tls else "http"
 
     @property
     def address(self) -> TcpAddress:
@@ -40,12 +47,13 @@ class HttpListener:
         self.accepting.socket.close()
 
 
-async def open_listeners(addresses: tuple[TcpAddress, ...]) -> list[HttpListener]:
+async def open_listeners(addresses: tuple[TcpAddress, ...], *, for_metrics: bool = False) -> list[HttpListener]:
     """Listens on every address, or on none. Raises OSError with a line for the operator."""
     listeners: list[HttpListener] = []
     try:
         for address in addresses:
-            listeners += [HttpListener(each, isinstance(address, HttpsAddress)) for each in await open_address(address)]
+            tls = isinstance(address, HttpsAddress)
+            listeners += [HttpListener(each, tls, for_metrics=for_metrics) for each in await open_address(address)]
     except OSError:
         for listener in listeners:
             listener.close()

@@ -288,15 +288,11 @@ ALARMS: Final = Group(
     "alarms",
     "node",
     (
-        _gauge(
-            "alarms_file_descriptor_limit", "is 1 if file descriptor limit alarm is in effect", "nothing"
-        ),
+        _gauge("alarms_file_descriptor_limit", "is 1 if file descriptor limit alarm is in effect", "nothing"),
         _gauge(
             "alarms_free_disk_space_watermark", "is 1 if free disk space watermark alarm is in effect", "disk_alarm"
         ),
-        _gauge(
-            "alarms_memory_used_watermark", "is 1 if VM memory watermark alarm is in effect", "memory_alarm"
-        ),
+        _gauge("alarms_memory_used_watermark", "is 1 if VM memory watermark alarm is in effect", "memory_alarm"),
     ),
 )
 
@@ -324,11 +320,7 @@ VHOST_STATUS: Final = Group(
 EXCHANGE_BINDINGS: Final = Group(
     "exchange_bindings",
     "exchanges",
-    (
-        _gauge(
-            "exchange_bindings", "Number of bindings for an exchange. This value is cluster-wide.", "bindings"
-        ),
-    ),
+    (_gauge("exchange_bindings", "Number of bindings for an exchange. This value is cluster-wide.", "bindings"),),
 )
 EXCHANGE_NAMES: Final = Group(
     "exchange_names",

@@ -111,9 +111,7 @@ _FAMILY_OF: Final = {
     "delivery_limit": Family(
         "messages_dead_lettered_delivery_limit_total", "counter", f"{_DEAD} due to delivery-limit exceeded"
     ),
-    "confirmed": Family(
-        "messages_dead_lettered_confirmed_total", "counter", f"{_DEAD} and confirmed by target queues"
-    ),
+    "confirmed": Family("messages_dead_lettered_confirmed_total", "counter", f"{_DEAD} and confirmed by target queues"),
 }
 
 OF_DEAD_LETTERS: Final = (
