@@ -30,12 +30,11 @@ class Measures:
 
     def changing(self) -> Counts:
         """The numbers that change all the time."""
-        resources = self._reactor.broker.resources
         return {
             "fd_used": self._descriptors(),
             "sockets_used": len(self._reactor.connections),
             "mem_used": self.memory_used(),
-            "disk_free": max(resources.disk_free, 0),
+            "disk_free": self.disk_free(),
             "proc_used": trio.lowlevel.current_statistics().tasks_living,
             "gc_num": sum(generation["collections"] for generation in gc.get_stats()),
             "gc_bytes_reclaimed": 0,
@@ -59,6 +58,11 @@ class Measures:
         """Bytes, measured within the last second; or now, if nobody measures."""
         used = self._reactor.broker.resources.memory_used
         return used if used >= 0 else int(self._process.memory_info().rss)
+
+    def disk_free(self) -> int:
+        """Bytes, where the data directory is; without one, on the disk of the system."""
+        free = self._reactor.broker.resources.disk_free
+        return free if free >= 0 else int(psutil.disk_usage(os.path.abspath(os.sep)).free)
 
     def process_started_at_s(self) -> float:
         return self._process.create_time()

@@ -69,8 +69,8 @@ def make_servers(
     tls_context: Callable[[], ssl.SSLContext] | None,
     unix_time_ms: Callable[[], int],
 ) -> list[Server]:
-    """The servers of the API and of metrics, for a broker that listens on `addresses` for clients. Raises OSError if one
-    is to be in TLS without certificates."""
+    """The servers of the API and of metrics, for a broker that listens on `addresses` for clients. Raises OSError if
+    one is to be in TLS without certificates."""
     if tls_context is None and any(listener.tls for listener in listeners):
         raise OSError("an https address needs a certificate: tls_cert is not set")
     log, config = reactor.log, reactor.broker.config

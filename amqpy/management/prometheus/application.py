@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl
 
 import trio
 
-from amqpy.core.statistics import Counts
 from amqpy.management.answers import Answer, not_found
 from amqpy.management.call import Api
 from amqpy.management.measures import Measures
@@ -42,7 +41,7 @@ from amqpy.management.prometheus.families import (
     Group,
     Source,
 )
-from amqpy.management.prometheus.global_families import PROTOCOL, global_series
+from amqpy.management.prometheus.global_families import AT_LEAST_ONCE, PROTOCOL, at_least_once, global_series
 from amqpy.management.prometheus.own import LAG_BOUNDS_S, lines_of_amqpy
 from amqpy.management.prometheus.scrape import Scrape, Wanted, lines_of, lines_of_one
 from amqpy.management.statistics.kinds import churn_of
@@ -183,7 +182,7 @@ class PrometheusApplication:
         """What there is once."""
         broker = self._api.broker
         vhosts, journal, short = list(broker.vhosts.values()), broker.scheduler.journal, broker.alarms.resources
-        stored: Counts = {}
+        stored: dict[str, Number] = {}
         if journal is not None:
             stored = {
                 "batches": journal.batch.number - 1,
@@ -253,8 +252,11 @@ class PrometheusApplication:
             "publishers": scrape.publishers,
             "consumers": scrape.consumers,
         }
+        # What no queue takes is sent again until one does, so that all of these are confirmed in the end.
+        confirmed = ("quorum", f"dead_lettered_{AT_LEAST_ONCE}_confirmed")
+        of_queues = {**scrape.of_queues, confirmed: at_least_once(scrape.of_queues)}
         prefix = f"{PREFIX}global_"
-        for several in global_series(protocol, scrape.of_queues):
+        for several in global_series(protocol, of_queues):
             yield head(prefix, several[0].family)
             for family, of, value in several:
                 yield series(prefix + family.name, of, value)

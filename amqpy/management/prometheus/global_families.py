@@ -141,6 +141,11 @@ OF_DEAD_LETTERS: Final = (
 """Families, the reasons that they count, and the types of queues and strategies for which they do."""
 
 
+def at_least_once(queues: Mapping[tuple[str, str], int]) -> int:
+    """The dead letters of that strategy, for any reason."""
+    return sum(count for (_, name), count in queues.items() if name.startswith(f"dead_lettered_{AT_LEAST_ONCE}_"))
+
+
 class GlobalSeries(NamedTuple):
     family: Family
     labels: str

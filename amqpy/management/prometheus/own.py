@@ -1,5 +1,6 @@
-"""The metrics that only amqpy has. None of them is counted for their sake: they are there anyway, or are observed by the
-scrapes themselves."""
+"""The metrics that only amqpy has. Nothing is counted for their sake: the numbers are there anyway, or scrapes observe
+them themselves.
+"""
 
 import platform
 from collections.abc import Iterator

@@ -17,7 +17,6 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import Exchange
 from amqpy.core.queues.queue import Queue
-from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.management.statistics.kinds import OF_LENGTHS, OF_TRAFFIC, Kind
 from amqpy.management.statistics.ranges import NO_RANGES, Range, Ranges, ranges_of
@@ -45,7 +44,7 @@ class Statistics:
         self._broker = broker
         self._unix_time_ms = unix_time_ms
         self._has_rates = broker is None or broker.config.management_rates_mode != "none"
-        self.node_values: Callable[[], Counts] = dict
+        self.node_values: Callable[[], dict[str, int]] = dict
         """Reads the values of the node that change, by RabbitMQ's names."""
         self._sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
         self._query: Query | None = None
