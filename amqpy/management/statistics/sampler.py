@@ -95,8 +95,8 @@ class Sampler:
         """Of events and changes, at the last scan of everything."""
         self._due_at_ms: int | None = None
         """The time at which the next timer was due then."""
-        self._looked_at = 0
-        """The tick of the last scan of everything."""
+        self.looked_at = 0
+        """The tick of the last scan that looked at everything."""
         self._stats: dict[Vhost, Counts] = {}
         self._lengths: dict[Vhost, tuple[int, int]] = {}
         """The message statistics of virtual hosts, and the lengths of their queues, by then."""
@@ -116,7 +116,7 @@ class Sampler:
         looks_at_all = has_news or signs != self._signs or self._is_awake(tick)
         if looks_at_all:
             self._signs = signs
-            self._looked_at = tick
+            self.looked_at = tick
             self._due_at_ms = broker.scheduler.deadlines.first_at_ms()
             yield from self._look_at_channels(tick, vhosts)
             yield from self._look_at_queues(tick, vhosts)
@@ -130,7 +130,7 @@ class Sampler:
         """True if something may have happened that no connection and no event tells of."""
         scheduler = self._broker.scheduler
         return (
-            tick - self._looked_at >= REST_TICKS
+            tick - self.looked_at >= REST_TICKS
             or bool(scheduler.jobs)
             or self._due_at_ms != scheduler.deadlines.first_at_ms()
         )

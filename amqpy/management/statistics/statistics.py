@@ -46,7 +46,8 @@ class Statistics:
         self._has_rates = broker is None or broker.config.management_rates_mode != "none"
         self.node_values: Callable[[], dict[str, int]] = dict
         """Reads the values of the node that change, by RabbitMQ's names."""
-        self._sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
+        self.sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
+        """Takes the samples; None where there is no broker."""
         self._query: Query | None = None
         self._ranges = NO_RANGES
         """Those of the last query: a list has the same for all its items."""
@@ -55,11 +56,11 @@ class Statistics:
 
     async def run(self, in_turn: Callable[[Callable[[], object]], object]) -> None:
         """Takes samples until cancelled. `in_turn` makes a call in a turn of the broker."""
-        if self._sampler is None:
+        if self.sampler is None:
             return
         while True:
             now_ms = self._unix_time_ms()
-            slices = self._sampler.scan(now_ms // TICK_MS)
+            slices = self.sampler.scan(now_ms // TICK_MS)
             while in_turn(partial(_is_left, slices)):
                 await trio.lowlevel.checkpoint()
             now_ms = self._unix_time_ms()
@@ -67,19 +68,19 @@ class Statistics:
 
     def scan(self) -> None:
         """Takes the samples of now, in one go."""
-        if self._sampler is not None:
-            for _ in self._sampler.scan(self._unix_time_ms() // TICK_MS):
+        if self.sampler is not None:
+            for _ in self.sampler.scan(self._unix_time_ms() // TICK_MS):
                 pass
 
     def note_change(self) -> None:
         """Something was changed through the management API."""
-        if self._sampler is not None:
-            self._sampler.changes += 1
+        if self.sampler is not None:
+            self.sampler.changes += 1
 
     def reset(self) -> None:
         """Forgets all samples."""
-        if self._sampler is not None:
-            self._sampler.forget()
+        if self.sampler is not None:
+            self.sampler.forget()
 
     # --- views
 
@@ -125,10 +126,10 @@ class Statistics:
 
     @property
     def _tables(self) -> Tables:
-        return NO_SAMPLES if self._sampler is None else self._sampler.tables
+        return NO_SAMPLES if self.sampler is None else self.sampler.tables
 
     def _details(self, table: Table, item: object) -> "_Details":
-        tick, distance = (0, 1) if self._sampler is None else (self._sampler.tick, self._sampler.distance)
+        tick, distance = (0, 1) if self.sampler is None else (self.sampler.tick, self.sampler.distance)
         return _Details(table.kind, table.series.get(item), tick, distance, self._unix_time_ms)
 
     def _with_message_stats(self, view: View, details: "_Details", asked: Range | None) -> View:
