@@ -232,7 +232,6 @@ async def test_an_error_is_logged_and_no_more(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(metrics, "application", metrics.application)
     monkeypatch.setattr(PrometheusApplication, "_numbers", fail)
     metrics.site.reactor.strict = False
     assert (await metrics.ask()).status == 500
@@ -357,10 +356,10 @@ async def test_global_counters_outlive_what_they_count(site: Site, metrics: Metr
 
 async def test_each_object(site: Site, metrics: Metrics) -> None:
     await busy(site)
-    site.declare('odd "name"\n')
+    site.declare('odd "name"\\')
     scraped = await metrics.scrape("/metrics/per-object")
     assert scraped.value("rabbitmq_queue_messages_ready", vhost="/", queue="q") == 1
-    assert scraped.names_of("rabbitmq_queue_messages_ready", "queue") == {"q", 'odd \\"name\\"\\n'}
+    assert scraped.names_of("rabbitmq_queue_messages_ready", "queue") == {"q", 'odd \\"name\\"\\\\'}
     assert scraped.value("rabbitmq_channel_messages_published_total") == 3, "only channels that published"
     assert len(scraped.all("rabbitmq_channel_consumers")) == 2
     (client,) = site.vhost.clients

@@ -19,6 +19,7 @@ from amqpy.management.statistics.kinds import QUEUE, values_of_queue
 from amqpy.management.statistics.ranges import NO_RANGES, Range, ranges_of
 from amqpy.management.statistics.sampler import REST_TICKS, SLICE, Sampler
 from amqpy.management.statistics.samples import BASIC, GLOBAL, TICK_MS, Column, Level, Retention, Series, Values
+from amqpy.wire.frames import HEARTBEAT_FRAME
 from tests.core.core_harness import CoreHarness
 
 from .harness import Site
@@ -517,15 +518,16 @@ async def test_a_closed_channel_stays_in_the_totals(watched_site: Site) -> None:
 
 async def test_heartbeats_are_no_news(watched_site: Site) -> None:
     site = watched_site
-    await site.server.opened(1, heartbeat_s=1)
-    await until_next_tick(site)
+    peer = await site.server.opened(1, heartbeat_s=10)
     await until_next_tick(site)
     sampler = site.api.statistics.sampler
     assert sampler is not None
-    looked_at = sampler.looked_at
-    (peer,) = site.server.peers
-    await peer.send(b"\x08\x00\x00\x00\x00\x00\x00\xce")
-    await until_next_tick(site)
+    (client,) = site.vhost.clients
+    looked_at, before = sampler.looked_at, sampler.tables.connections.series[client].values
+    for _ in range(5):
+        await peer.send(HEARTBEAT_FRAME)
+        await until_next_tick(site)
+    assert all(now > then for now, then in zip(sampler.tables.connections.series[client].values, before, strict=True))
     assert sampler.looked_at == looked_at < sampler.tick
     await peer.publish("nowhere")
     await until_next_tick(site)
