@@ -1,7 +1,6 @@
 """Which listeners there are for the management API and for metrics, by the settings, and what they serve."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +128,6 @@ async def test_https_needs_a_certificate(site: Site) -> None:
 
 
 def test_a_listener_has_rabbitmqs_name_for_what_it_speaks() -> None:
-    made: Callable[..., Listener] = Listener
-    assert made(API, for_metrics=False).protocol == "http"
-    assert made(HttpsAddress("::1", 1), for_metrics=False).protocol == "https"
-    assert made(METRICS, for_metrics=True).protocol == "http/prometheus"
+    assert Listener(API, for_metrics=False).protocol == "http"
+    assert Listener(HttpsAddress("::1", 1), for_metrics=False).protocol == "https"
+    assert Listener(METRICS, for_metrics=True).protocol == "http/prometheus"

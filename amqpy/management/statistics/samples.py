@@ -140,6 +140,10 @@ class Series:
             else:
                 column.put(tick, value)
 
+    def has_samples(self, places: Sequence[int]) -> bool:
+        """False if none of these counters has ever changed."""
+        return not self.columns.keys().isdisjoint(places)
+
     def at(self, places: Sequence[int], tick: int) -> int:
         """The sum of some counters at a tick."""
         columns, values = self.columns, self.values

@@ -7,7 +7,7 @@ Source: `rabbit_mgmt_stats`: `format_range`, `calculate_rate`; `rabbit_mgmt_db`:
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import trio
@@ -173,12 +173,23 @@ class _Details(NamedTuple):
 
     def _sampled(self, places: Sequence[int], asked: Range, rounds_up: bool) -> View:
         series, times_ms = self.series, asked.times_ms(self.unix_time_ms(), rounds_up=rounds_up)
-        values = [0 if series is None else series.at(places, at_ms // TICK_MS) for at_ms in times_ms]
-        samples = [{"sample": value, "timestamp": at_ms} for value, at_ms in zip(values, times_ms, strict=True)]
-        if len(values) < 2:
-            return {"samples": samples}
-        rate = (values[0] - values[-1]) * 1000 / (times_ms[0] - times_ms[-1])
-        return {"samples": samples, "avg_rate": rate, "avg": sum(values) / len(values)}
+        if series is None or not series.has_samples(places):
+            return _constant(times_ms, 0 if series is None else series.at(places, self.tick))
+        return _summary(times_ms, [series.at(places, at_ms // TICK_MS) for at_ms in times_ms])
+
+
+def _summary(times_ms: range, values: list[int]) -> View:
+    samples = [{"sample": value, "timestamp": at_ms} for value, at_ms in zip(values, times_ms, strict=True)]
+    if len(values) < 2:
+        return {"samples": samples}
+    rate = (values[0] - values[-1]) * 1000 / (times_ms[0] - times_ms[-1])
+    return {"samples": samples, "avg_rate": rate, "avg": sum(values) / len(values)}
+
+
+@lru_cache(maxsize=64)
+def _constant(times_ms: range, value: int) -> View:
+    """Most counters of most objects never change: what is shown of them then is the same."""
+    return _summary(times_ms, [value] * len(times_ms))
 
 
 def _is_left(slices: Iterator[None]) -> bool:
