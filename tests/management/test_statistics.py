@@ -331,6 +331,39 @@ def test_totals_keep_what_is_gone() -> None:
     assert view["queue_totals"]["messages_ready_details"] == {"rate": -0.4}
 
 
+def test_an_overview_of_some_virtual_hosts_has_only_their_rates() -> None:
+    watched = Watched()
+    watched.broker.administration.add_vhost("other")
+    other = watched.broker.vhosts["other"]
+    watched.tick()
+    watched.queue("q")
+    watched.publish("", "q", "m")
+    watched.tick()
+    view = {"queue_totals": {"messages": 0}, "churn_rates": {"queue_created": 1}}
+    mine = watched.statistics.of_overview(view, {"lengths_age": "5", "lengths_incr": "5"}, [other])
+    assert mine["queue_totals"]["messages_details"]["rate"] == 0.0
+    assert mine["churn_rates"]["queue_created_details"]["rate"] == 0.2
+    both = watched.statistics.of_overview(view, {"lengths_age": "5", "lengths_incr": "5"}, [other, watched.vhost])
+    assert both["queue_totals"]["messages_details"]["rate"] == 0.2
+    assert [each["sample"] for each in both["queue_totals"]["messages_details"]["samples"]] == [1, 0]
+
+
+def test_the_node_has_rates_of_what_it_uses() -> None:
+    watched = Watched()
+    used = {"mem_used": 1000, "fd_used": 5}
+    watched.statistics.node_values = lambda: used
+    watched.tick()
+    used["mem_used"] = 500
+    watched.tick(is_known=False)
+    query = {"node_stats_age": "5", "node_stats_incr": "5"}
+    view = watched.statistics.of_node({"mem_used": 500, "mem_limit": 1, "fd_used": 5, "io_seek_count": 0}, query)
+    assert view["mem_used_details"]["rate"] == -100.0
+    assert [each["sample"] for each in view["mem_used_details"]["samples"]] == [500, 1000]
+    assert [each["sample"] for each in view["fd_used_details"]["samples"]] == [5, 5]
+    assert view["io_seek_count_details"]["avg"] == 0.0
+    assert "mem_limit_details" not in view
+
+
 def test_exchanges_have_rates() -> None:
     watched = Watched()
     watched.tick()

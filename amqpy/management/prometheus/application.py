@@ -6,7 +6,6 @@ asked for.
 Source: `rabbit_prometheus_handler`, `rabbit_prometheus_dispatcher`.
 """
 
-import platform
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import trio
 
+from amqpy.management import erlang
 from amqpy.management.answers import Answer, not_found
 from amqpy.management.call import Api
 from amqpy.management.measures import Measures
@@ -75,8 +75,9 @@ class PrometheusApplication:
         self._measures = Measures(api.reactor, api.unix_time_ms, api.started_at_ms)
         self._lag = Histogram(*LAG_BOUNDS_S)
         self._received_confirm = 0
-        self._scraping = trio.Lock()
-        """One scrape at a time, so that many cost no more than one does."""
+        self._reading = trio.Lock()
+        """One scrape reads at a time, so that many do not cost the broker more time than one does. To send may take as
+        long as the other side wants."""
 
     def serves(self, path: str) -> bool:
         """True if metrics are at this path."""
@@ -102,12 +103,12 @@ class PrometheusApplication:
         elif method == "HEAD":
             await _send(Answer(204), send)
         else:
-            async with self._scraping:
-                await self._answer(scrape, send, zips="gzip" in headers.get("accept-encoding", ""))
+            await self._answer(scrape, send, zips="gzip" in headers.get("accept-encoding", ""))
 
     async def _answer(self, scrape: Texts, send: Any, *, zips: bool) -> None:  # noqa: ANN401
         try:
-            texts = await scrape()
+            async with self._reading:
+                texts = await scrape()
         except Exception:
             self._api.log.exception("internal error")
             await _send(Answer(500), send)
@@ -186,12 +187,12 @@ class PrometheusApplication:
         if journal is not None:
             stored = {
                 "batches": journal.batch.number - 1,
-                "read_size": journal.read_size,
                 "stored": journal.added_count,
             }
         return {
             **churn_of(broker.events.counts, broker.vhosts.statistics.declared),
             **self._measures.changing(),
+            **self._measures.input_output(),
             **self._measures.limits(),
             **stored,
             "connections": sum(len(vhost.clients) for vhost in vhosts),
@@ -210,9 +211,8 @@ class PrometheusApplication:
         about = labels(
             rabbitmq_version=version,
             prometheus_plugin_version=version,
-            # Of what does the same here: ours, and Python.
             prometheus_client_version=__version__,
-            erlang_version=platform.python_version(),
+            erlang_version=erlang.VERSION,
         )
         identity = labels(
             rabbitmq_node=broker.node,

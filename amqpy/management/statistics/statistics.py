@@ -6,7 +6,7 @@ happened in the last interval. What a request asks for comes with it: samples, t
 Source: `rabbit_mgmt_stats`: `format_range`, `calculate_rate`; `rabbit_mgmt_db`: `pick_range`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -28,7 +28,6 @@ Query: TypeAlias = Mapping[str, str]
 
 LENGTHS: Final = ("messages", *OF_LENGTHS)
 REDUCTIONS: Final = ("reductions",)
-OF_TOTALS: Final = ("queue_totals", "churn_rates")
 
 NO_SAMPLES: Final = Tables()
 
@@ -115,11 +114,17 @@ class Statistics:
         view = details.beside(view, ranges.data_rates, OF_TRAFFIC)
         return self._with_message_stats(view, details, ranges.message_rates)
 
-    def of_overview(self, view: View, query: Query) -> View:
-        """The overview: its `queue_totals`, `churn_rates` and `message_stats`."""
+    def of_overview(self, view: View, query: Query, vhosts: Iterable[Vhost] | None = None) -> View:
+        """The overview: its `queue_totals`, `churn_rates` and `message_stats`; of the whole broker, or what is not
+        churn of these virtual hosts."""
         ranges, details = self.ranges(query), self._details(self._tables.overview, self._broker)
-        totals = {key: details.beside(view[key], ranges.lengths) for key in OF_TOTALS if key in view}
-        return self._with_message_stats({**view, **totals}, details, ranges.message_rates)
+        churn = {"churn_rates": details.beside(view["churn_rates"], ranges.lengths)} if "churn_rates" in view else {}
+        if vhosts is not None:
+            details = self._details(self._tables.vhosts, *vhosts)
+        totals = (
+            {"queue_totals": details.beside(view["queue_totals"], ranges.lengths)} if "queue_totals" in view else {}
+        )
+        return self._with_message_stats({**view, **churn, **totals}, details, ranges.message_rates)
 
     def of_node(self, view: View, query: Query) -> View:
         return self._details(self._tables.node, self._broker).beside(view, self.ranges(query).node_stats)
@@ -128,9 +133,10 @@ class Statistics:
     def _tables(self) -> Tables:
         return NO_SAMPLES if self.sampler is None else self.sampler.tables
 
-    def _details(self, table: Table, item: object) -> "_Details":
+    def _details(self, table: Table, *items: object) -> "_Details":
         tick, distance = (0, 1) if self.sampler is None else (self.sampler.tick, self.sampler.distance)
-        return _Details(table.kind, table.series.get(item), tick, distance, self._unix_time_ms)
+        series = [found for item in items if (found := table.series.get(item)) is not None]
+        return _Details(table.kind, series, tick, distance, self._unix_time_ms)
 
     def _with_message_stats(self, view: View, details: "_Details", asked: Range | None) -> View:
         stats = view.get("message_stats")
@@ -142,11 +148,11 @@ class Statistics:
 
 
 class _Details(NamedTuple):
-    """The rates and samples of one object."""
+    """The rates and samples of one object, or of several together."""
 
     kind: Kind
-    series: Series | None
-    """None if its counters have always been 0 when a sample was taken."""
+    series: list[Series]
+    """Without those of objects whose counters have always been 0 when a sample was taken."""
     tick: int
     """Of the last samples."""
     distance: int
@@ -167,15 +173,18 @@ class _Details(NamedTuple):
         return shown
 
     def _of(self, places: Sequence[int], asked: Range | None, rounds_up: bool) -> View:
-        grown = 0 if self.series is None else self.series.increase(places, self.tick)
+        grown = sum([series.increase(places, self.tick) for series in self.series])
         details: View = {"rate": grown * 1000 / (self.distance * TICK_MS)}
         return details if asked is None else details | self._sampled(places, asked, rounds_up)
 
     def _sampled(self, places: Sequence[int], asked: Range, rounds_up: bool) -> View:
-        series, times_ms = self.series, asked.times_ms(self.unix_time_ms(), rounds_up=rounds_up)
-        if series is None or not series.has_samples(places):
-            return _constant(times_ms, 0 if series is None else series.at(places, self.tick))
-        return _summary(times_ms, [series.at(places, at_ms // TICK_MS) for at_ms in times_ms])
+        times_ms = asked.times_ms(self.unix_time_ms(), rounds_up=rounds_up)
+        if not any(series.has_samples(places) for series in self.series):
+            return _constant(times_ms, self._at(places, self.tick))
+        return _summary(times_ms, [self._at(places, at_ms // TICK_MS) for at_ms in times_ms])
+
+    def _at(self, places: Sequence[int], tick: int) -> int:
+        return sum([series.at(places, tick) for series in self.series])
 
 
 def _summary(times_ms: range, values: list[int]) -> View:
