@@ -11,7 +11,7 @@ Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for wh
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from operator import add
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -175,10 +175,6 @@ class Totals(Generic[Name]):
     def __contains__(self, source: object) -> bool:
         """True if an object counts."""
         return source in self._there
-
-    def __iter__(self) -> Iterator[tuple[object, Callable[[], Mapping[Name, int]]]]:
-        """The objects that count, and what reads their counters."""
-        return iter(self._there.items())
 
     def sum(self) -> dict[Name, int]:
         totals = dict(self._gone)

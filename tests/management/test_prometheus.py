@@ -364,6 +364,15 @@ async def test_each_object(site: Site, metrics: Metrics) -> None:
     assert len(scraped.all("rabbitmq_channel_consumers")) == 2
     (client,) = site.vhost.clients
     assert scraped.value("rabbitmq_connection_channels", channel=client.pid) == 2
+    labels_of = {
+        "channel_prefetch": {"channel"},
+        "channel_messages_published_total": {"channel", "vhost"},
+        "channel_get_ack_total": {"vhost", "queue"},
+        "queue_messages_published_total": {"queue_vhost", "queue"},
+        "connection_channels": {"channel"},
+    }
+    for name, of in labels_of.items():
+        assert {key for (each, those) in scraped.values for key, _ in those if each == f"rabbitmq_{name}"} == of
     assert scraped.value("rabbitmq_queues") == 2, "there is one of these anyway"
 
 

@@ -1,11 +1,14 @@
 """The metrics of RabbitMQ by their groups: names, types and helps, and the numbers that they show.
 
 A group is what `/metrics/detailed` is asked for by name. Its rows are those of a source: the queues, for example.
+RabbitMQ counts some things for each pair of a channel and a queue or an exchange. Here they are counted for the channel
+or for the queue, and the series have the labels of that.
 
 Source: `prometheus_rabbitmq_core_metrics_collector`, `prometheus_rabbitmq_global_metrics_collector`,
 `prometheus_rabbitmq_alarm_metrics_collector`.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from amqpy.management.prometheus.exposition import Family, Kind
@@ -28,6 +31,17 @@ class Group(NamedTuple):
     metrics: tuple[Metric, ...]
     used: str = ""
     """A row is only shown if this number of it is not 0."""
+    relabel: Callable[[str], str] = str
+    """Changes the labels of a row to those of the group."""
+
+
+def _without_vhost(of: str) -> str:
+    return of.partition(',vhost="')[0]  # where it is in a value, it has a backslash
+
+
+def _of_queue(of: str) -> str:
+    """An exchange would have a virtual host, too."""
+    return f"queue_{of}"
 
 
 def _counter(name: str, text: str, value: str, divisor: int = 1) -> Metric:
@@ -179,6 +193,7 @@ CHANNEL: Final = Group(
             "channel_prefetch", "Total limit of unacknowledged messages for all consumers on a channel", "prefetch_all"
         ),
     ),
+    relabel=_without_vhost,
 )
 CHANNEL_EXCHANGE: Final = Group(
     "channel_exchange_metrics",
@@ -212,6 +227,7 @@ CHANNEL_PROCESS: Final = Group(
     "channel_process_metrics",
     "channels",
     (_counter("channel_process_reductions_total", "Total number of channel process reductions", "nothing"),),
+    relabel=_without_vhost,
 )
 CHANNEL_QUEUE: Final = Group(
     "channel_queue_metrics",
@@ -273,6 +289,7 @@ CHANNEL_QUEUE_EXCHANGE: Final = Group(
     "queues",
     (_counter("queue_messages_published_total", "Total number of messages published to queues", "publish"),),
     used="publish",
+    relabel=_of_queue,
 )
 TOTALS: Final = Group(
     "totals",

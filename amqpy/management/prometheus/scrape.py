@@ -156,7 +156,7 @@ def lines_of(prefix: str, group: Group, rows: Rows) -> Iterator[str]:
         for of, row in rows.each:
             number = 0 if place is None else row[place]
             if number is not None and (used is None or row[used]):
-                yield series(name, of, _number(number, divisor))
+                yield series(name, group.relabel(of), _number(number, divisor))
 
 
 def lines_of_one(prefix: str, group: Group, of: str, numbers: Mapping[str, Number]) -> Iterator[str]:

@@ -5,7 +5,7 @@ level whose step is m ticks is that of tick p * m. A counter that has not change
 at all. One that has has its value and the tick since when it is that; what it was before is written down when it
 changes the next time. So whatever rests costs nothing, however long.
 
-Source: `exometer_slide`, `rabbit_mgmt_data`, and the setting `sample_retention_policies`.
+Source: `exometer_slide`, `rabbit_mgmt_data`, and the defaults of `sample_retention_policies`.
 """
 
 from array import array
@@ -39,9 +39,6 @@ def _retention(*levels: tuple[int, int]) -> Retention:
 
 GLOBAL: Final = _retention((600, 5), (3600, 60), (28_800, 600), (86_400, 1800))
 BASIC: Final = _retention((600, 5), (3600, 60))
-
-RETENTION_POLICIES: Final = {"global": [600, 3600, 28_800, 86_400], "basic": [600, 3600], "detailed": [600]}
-"""Seconds for which samples are kept, as the overview shows them."""
 
 
 class _Ring:

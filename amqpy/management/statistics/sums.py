@@ -4,8 +4,7 @@ Between two bits the broker does its work, and objects leave: their counters are
 gone. So that nothing is counted twice, what was read of them is taken off again.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Generic
 
 from amqpy.core.statistics import Name, Totals
@@ -35,16 +34,3 @@ class Sum(Generic[Name]):
                 for name, count in counts.items():
                     sums[name] -= count
         return {name: sums.get(name, 0) + gone.get(name, 0) for name in {**gone, **sums}}
-
-
-def summing(totals: Totals[Name], lot: int, into: dict[Name, int]) -> Iterator[None]:
-    """Adds up the counters of all objects, and puts the sums into a dict at its end. Yields between two lots of
-    objects."""
-    sums = Sum(totals)
-    sources = iter(list(totals))
-    while some := list(islice(sources, lot)):
-        for source, read in some:
-            if source in totals:
-                sums.add(source, read())
-        yield
-    into |= sums.end()
