@@ -121,7 +121,7 @@ class Sampler:
             yield from self._look_at_channels(tick, vhosts)
             yield from self._look_at_queues(tick, vhosts)
             yield from self._look_at_exchanges(tick, vhosts)
-        self._add_up(tick, vhosts, traffic)
+        yield from self._add_up(tick, vhosts, traffic)
         yield from self._sweep(looks_at_all)
         self.distance = tick - self.tick if self.tick else 1
         self.tick = tick
@@ -204,17 +204,19 @@ class Sampler:
                         table.put(exchange, tick, kinds.values_of_exchange(exchange), self._scans)
                 yield
 
-    def _add_up(self, tick: int, vhosts: Sequence[Vhost], traffic: dict[Vhost, Values]) -> None:
+    def _add_up(self, tick: int, vhosts: Sequence[Vhost], traffic: dict[Vhost, Values]) -> Iterator[None]:
         """The virtual hosts, the whole broker, and the node."""
         broker, tables, scan = self._broker, self.tables, self._scans
         totals = [0, 0]
-        for vhost in vhosts:
-            ready, unacked = self._lengths.get(vhost, (0, 0))
-            stats = dict(self._stats.get(vhost, {}))
-            stats |= zip((*kinds.OF_LENGTHS, *kinds.OF_TRAFFIC), (ready, unacked, *traffic[vhost]), strict=True)
-            tables.vhosts.put(vhost, tick, kinds.VHOST.values_of(stats), scan)
-            totals[0] += ready
-            totals[1] += unacked
+        for some in in_slices(vhosts):
+            for vhost in some:
+                ready, unacked = self._lengths.get(vhost, (0, 0))
+                stats = dict(self._stats.get(vhost, {}))
+                stats |= zip((*kinds.OF_LENGTHS, *kinds.OF_TRAFFIC), (ready, unacked, *traffic[vhost]), strict=True)
+                tables.vhosts.put(vhost, tick, kinds.VHOST.values_of(stats), scan)
+                totals[0] += ready
+                totals[1] += unacked
+            yield
         churn = kinds.churn_of(broker.events.counts, broker.vhosts.statistics.declared)
         lengths = dict(zip(kinds.OF_LENGTHS, totals, strict=True))
         tables.overview.put(broker, tick, kinds.OVERVIEW.values_of({**self._all_stats, **churn, **lengths}), scan)
