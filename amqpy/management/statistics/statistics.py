@@ -43,6 +43,7 @@ class Statistics:
         self._broker = broker
         self._unix_time_ms = unix_time_ms
         self._has_rates = broker is None or broker.config.management_rates_mode != "none"
+        self._is_off = broker is not None and broker.config.management_disable_stats
         self.node_values: Callable[[], dict[str, int]] = dict
         """Reads the values of the node that change, by RabbitMQ's names."""
         self.sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
@@ -55,7 +56,7 @@ class Statistics:
 
     async def run(self, in_turn: Callable[[Callable[[], object]], object]) -> None:
         """Takes samples until cancelled. `in_turn` makes a call in a turn of the broker."""
-        if self.sampler is None:
+        if self.sampler is None or self._is_off:
             return
         while True:
             now_ms = self._unix_time_ms()
