@@ -142,16 +142,18 @@ async def serve(
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
-            web = tuple(each.address for each in web_listeners if not each.for_metrics)
-            metrics = tuple(each.address for each in web_listeners if each.for_metrics)
+            web = tuple(site.address for site in web_listeners if not site.for_metrics)
+            metrics = tuple(site.address for site in web_listeners if site.for_metrics)
             running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics)
             context = None if tls is None else lambda: tls.certificates.context
             servers = make_servers(web_listeners, reactor, users, asked, addresses, context, unix_time_ms)
-            accepts = [accept, *(server.run for server in servers)]
+            accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
             await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
-            for each in (*listeners, *web_listeners):
+            for each in listeners:
                 each.close()
+            for site in web_listeners:
+                site.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure

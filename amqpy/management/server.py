@@ -97,20 +97,25 @@ class Server:
     async def _serve(self, tls: bool, stream: trio.SocketStream) -> None:
         async with self._room:
             try:
-                async with self._loading:
-                    if self._serve_stream is None:
-                        application, self._serve_stream = await trio.to_thread.run_sync(self._load)
-                        self._nursery.start_soon(application.run)
+                serve_stream = await self._loaded()
                 if tls:
                     assert self._tls_context is not None
                     context = self._tls_context()
-                    await self._serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+                    await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
                 else:
-                    await self._serve_stream(stream)
+                    await serve_stream(stream)
             except (OSError, trio.BrokenResourceError) as error:
                 self._log.debug("management: %s", error)
             finally:
                 await trio.aclose_forcefully(stream)
+
+    async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
+        async with self._loading:
+            if (serve_stream := self._serve_stream) is None:
+                application, serve_stream = await trio.to_thread.run_sync(self._load)
+                self._serve_stream = serve_stream
+                self._nursery.start_soon(application.run)
+            return serve_stream
 
     def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
         """Makes the application, and imports what speaks HTTP, which takes a moment."""

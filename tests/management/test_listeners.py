@@ -12,8 +12,9 @@ from amqpy.management import startup
 from amqpy.management.application import Application
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.server import HttpListener
+from tests.server.peer import LOG
 
-from .harness import LOG, UNIX_TIME_MS, Site
+from .harness import UNIX_TIME_MS, Site
 
 API, METRICS = TcpAddress("127.0.0.1", 15672), TcpAddress("127.0.0.1", 15692)
 
@@ -79,7 +80,7 @@ OTHER: dict[str, Any] = {"management_port": 1, "prometheus_port": 2}
 async def test_listeners(
     machine: Machine, settings: dict[str, Any], by_default: bool, opened: list[TcpAddress]
 ) -> None:
-    listeners = await startup.open_management(Config(**settings), LOG.logger, by_default=by_default)
+    listeners = await startup.open_management(Config(**settings), LOG, by_default=by_default)
     assert [listener.address for listener in listeners] == opened
     assert [listener.for_metrics for listener in listeners] == [address.port in {2, 15692} for address in opened]
 
@@ -87,7 +88,7 @@ async def test_listeners(
 async def test_what_is_only_there_by_default_may_be_in_use(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.used = (15672, 15692)
     with caplog.at_level(logging.WARNING):
-        assert await startup.open_management(Config(), LOG.logger, by_default=True) == []
+        assert await startup.open_management(Config(), LOG, by_default=True) == []
     assert "there is no management API: in use" in caplog.text
     assert "there are no metrics: in use" in caplog.text
 
@@ -95,15 +96,15 @@ async def test_what_is_only_there_by_default_may_be_in_use(machine: Machine, cap
 async def test_what_is_asked_for_may_not_be_in_use(machine: Machine) -> None:
     machine.used = (2,)
     with pytest.raises(OSError, match="in use"):
-        await startup.open_management(Config(management=True, prometheus_port=2), LOG.logger, by_default=False)
+        await startup.open_management(Config(management=True, prometheus_port=2), LOG, by_default=False)
     assert [listener.is_closed for listener in machine.opened] == [True]
 
 
 async def test_without_the_package_there_is_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(startup, "find_spec", lambda name: None)
-    assert await startup.open_management(Config(), LOG.logger, by_default=True) == []
+    assert await startup.open_management(Config(), LOG, by_default=True) == []
     with pytest.raises(OSError, match="hypercorn"):
-        await startup.open_management(Config(prometheus=True), LOG.logger, by_default=False)
+        await startup.open_management(Config(prometheus=True), LOG, by_default=False)
 
 
 async def test_both_serve_the_same_broker(site: Site) -> None:

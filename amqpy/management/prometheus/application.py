@@ -180,7 +180,7 @@ class PrometheusApplication:
             self._lag.observe(trio.current_time() - paused_at)
 
     def _numbers(self, scrape: Scrape) -> dict[str, Number]:
-        """What there is once."""
+        """The numbers of the broker as a whole."""
         broker = self._api.broker
         vhosts, journal, short = list(broker.vhosts.values()), broker.scheduler.journal, broker.alarms.resources
         stored: dict[str, Number] = {}

@@ -12,7 +12,7 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.vhost import Vhost
 from amqpy.management.prometheus import readers
-from amqpy.management.prometheus.exposition import Number, head, series
+from amqpy.management.prometheus.exposition import Number, head, labels, series
 from amqpy.management.prometheus.families import Group, Source
 from amqpy.management.prometheus.readers import Rows, UnackedSizes
 from amqpy.management.statistics.sums import Sum
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Wanted(NamedTuple):
-    """What a scrape reads."""
+    """The objects that a scrape reads, and how."""
 
     sources: Collection[Source]
     each: bool
@@ -78,7 +78,7 @@ class Scrape:
                             )
                     yield
         for vhost in vhosts if "vhosts" in sources else ():
-            self.rows["vhosts"].add(readers.labels(vhost=vhost.name), (1,))
+            self.rows["vhosts"].add(labels(vhost=vhost.name), (1,))
 
     def _read_connections(self, vhosts: Iterable[Vhost]) -> Iterator[None]:
         rows, each = self.rows["connections"], self._wanted.each
@@ -86,7 +86,7 @@ class Scrape:
             for some in in_slices(vhost.clients):
                 for client in some:
                     if isinstance(client, ConnectionSession) and client in vhost.clients:
-                        of = readers.labels(channel=client.pid) if each else ""
+                        of = labels(channel=client.pid) if each else ""
                         rows.add(of, readers.row_of_connection(client))
                 yield
 
@@ -102,7 +102,7 @@ class Scrape:
                     total.add(channel, stats)
                     self.publishers += stats["publish"] > 0
                     self.unconfirmed += 0 if channel.confirms is None else channel.confirms.unconfirmed_count
-                    of = readers.labels(channel=channel.origin.pid, vhost=vhost.name) if wanted.each else ""
+                    of = labels(channel=channel.origin.pid, vhost=vhost.name) if wanted.each else ""
                     rows.add(of, readers.row_of_channel(channel, stats))
                     if wanted.sizes and channel.unacked.by_tag:
                         readers.note_unacked(channel, self._unacked_sizes)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
+import amqpy.management.statistics.kinds as kinds
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
-from amqpy.management.statistics import kinds
 from amqpy.management.statistics.kinds import Kind
 from amqpy.management.statistics.samples import Series, Values
 from amqpy.management.statistics.sums import Sum

@@ -24,7 +24,7 @@ class Level(NamedTuple):
 
     step: int
     """Ticks from one to the next."""
-    count: int
+    room: int
     """The most that are kept."""
 
 

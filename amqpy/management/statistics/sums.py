@@ -14,7 +14,7 @@ class Sum(Generic[Name]):
     """The sum of the counters of `totals`."""
 
     def __init__(self, totals: Totals[Name]) -> None:
-        self._totals = totals
+        self._totals: Totals[Name] = totals
         self._read: list[tuple[object, Mapping[Name, int]]] = []
         self._sums: dict[Name, int] = {}
 
