@@ -33,6 +33,7 @@ from amqpy.management.prometheus.exposition import (
 from amqpy.management.prometheus.families import (
     ALARMS,
     AUTH_ATTEMPTS,
+    AUTH_ATTEMPTS_DETAILED,
     DETAILED,
     GROUPS,
     OF_CLUSTER,
@@ -43,6 +44,7 @@ from amqpy.management.prometheus.families import (
 )
 from amqpy.management.prometheus.global_families import AT_LEAST_ONCE, PROTOCOL, at_least_once, global_series
 from amqpy.management.prometheus.own import LAG_BOUNDS_S, lines_of_amqpy
+from amqpy.management.prometheus.readers import Rows
 from amqpy.management.prometheus.scrape import Scrape, Wanted, lines_of, lines_of_one
 from amqpy.management.statistics.kinds import churn_of
 from amqpy.management.turns import Turns
@@ -63,6 +65,9 @@ STARTED: Final = Family("process_start_time_seconds", "gauge", "Start time of th
 
 Texts: TypeAlias = Callable[[], Awaitable[list[Iterable[str]]]]
 """Reads numbers, and returns the lines that show them."""
+
+
+NO_ROWS: Final = Rows((), each=True)
 
 
 class PrometheusApplication:
@@ -95,11 +100,11 @@ class PrometheusApplication:
         if below is None:
             await _send(not_found().answer, send)
         elif method not in {"GET", "HEAD"}:
-            await _send(Answer(405, headers={"allow": "HEAD, GET"}), send)
+            await _send(Answer(200 if method == "OPTIONS" else 405, headers={"allow": "HEAD, GET, OPTIONS"}), send)
         elif not accepts_text(headers.get("accept")):
             await _send(Answer(406), send)
         elif (scrape := self._scrape_of(below, scope["query_string"].decode("latin-1"))) is None:
-            await _send(Answer(404, b"Unknown Registry", content_type=CONTENT_TYPE), send)
+            await _send(Answer(404, b"Unknown Registry", content_type="text/plain"), send)
         elif method == "HEAD":
             await _send(Answer(204), send)
         else:
@@ -129,9 +134,10 @@ class PrometheusApplication:
         """Makes the text for a path below ours; None if there is none."""
         match below:
             case "":
-                return partial(self._all, each=self._api.broker.config.prometheus_return_per_object_metrics)
+                each = self._api.broker.config.prometheus_return_per_object_metrics
+                return partial(self._all, "aggregated", each=each)
             case "per-object":
-                return partial(self._all, each=True)
+                return partial(self._all, "per-object", each=True)
             case "detailed":
                 return partial(self._detailed, parse_qsl(query, errors="surrogateescape"))
             case "memory-breakdown":
@@ -140,16 +146,17 @@ class PrometheusApplication:
 
     # --- scrapes
 
-    async def _all(self, *, each: bool) -> list[Iterable[str]]:
+    async def _all(self, endpoint: str, *, each: bool) -> list[Iterable[str]]:
         scrape = Scrape(self._api.broker, Wanted(OBJECTS, each))
         await self._read(scrape)
         numbers = self._turns.look(partial(self._numbers, scrape))
+        is_default = endpoint == "aggregated"
+        groups = (*GROUPS, TOTALS, ALARMS if is_default else AUTH_ATTEMPTS_DETAILED)
         return [
-            self._info("per-object" if each else "aggregated"),
-            *(self._group(PREFIX, group, scrape, numbers) for group in (*GROUPS, TOTALS)),
+            self._info(endpoint),
+            *(self._group(PREFIX, group, scrape, numbers) for group in groups),
             self._global(scrape),
-            lines_of_one(PREFIX, ALARMS, "", numbers),
-            self._started(),
+            self._started() if is_default else (),
             lines_of_amqpy(self._api.reactor, self._measures, self._lag, scrape.paged_out),
         ]
 
@@ -238,7 +245,7 @@ class PrometheusApplication:
             return lines_of_one(prefix, group, labels(protocol=PROTOCOL), attempts)
         if group.source == "node":
             return lines_of_one(prefix, group, "", numbers)
-        return lines_of(prefix, group, scrape.rows[group.source])
+        return lines_of(prefix, group, scrape.rows.get(group.source, NO_ROWS))
 
     def _global(self, scrape: Scrape) -> Iterator[str]:
         stats = scrape.of_channels

@@ -7,6 +7,7 @@ Source: `prometheus_text_format`.
 """
 
 from collections.abc import Iterable, Iterator
+from math import isnan
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
@@ -38,7 +39,8 @@ def escaped(value: str) -> str:
 
 def series(name: str, of: str, value: Number) -> str:
     """A line: the value of the series with these labels."""
-    return f"{name}{{{of}}} {value}\n" if of else f"{name} {value}\n"
+    shown = "NaN" if isnan(value) else value
+    return f"{name}{{{of}}} {shown}\n" if of else f"{name} {shown}\n"
 
 
 class Histogram:

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from amqpy.management.prometheus.exposition import Family, Kind
 
-Source: TypeAlias = Literal["node", "queues", "channels", "connections", "exchanges", "vhosts", "protocols"]
+Source: TypeAlias = Literal["node", "queues", "channels", "connections", "exchanges", "vhosts", "protocols", "none"]
 
 
 class Metric(NamedTuple):
@@ -23,6 +23,8 @@ class Metric(NamedTuple):
     value: str
     divisor: int = 1
     """Of a number in another unit."""
+    is_summed: bool = True
+    """False if only the numbers of each object are shown."""
 
 
 class Group(NamedTuple):
@@ -50,6 +52,10 @@ def _counter(name: str, text: str, value: str, divisor: int = 1) -> Metric:
 
 def _gauge(name: str, text: str, value: str, divisor: int = 1) -> Metric:
     return _metric(name, "gauge", text, value, divisor)
+
+
+def _untyped(name: str, text: str, value: str) -> Metric:
+    return _metric(name, "untyped", text, value, 1)
 
 
 def _metric(name: str, kind: Kind, text: str, value: str, divisor: int) -> Metric:
@@ -137,6 +143,37 @@ AUTH_ATTEMPTS: Final = Group(
         _counter("auth_attempts_failed_total", "Total number of failed authentication attempts", "failed"),
     ),
 )
+AUTH_ATTEMPTS_DETAILED: Final = Group(
+    "auth_attempt_detailed_metrics",
+    "none",
+    (
+        _counter("auth_attempts_detailed_total", "Total number of authorization attempts with source info", "nothing"),
+        _counter(
+            "auth_attempts_detailed_succeeded_total",
+            "Total number of successful authorization attempts with source info",
+            "nothing",
+        ),
+        _counter(
+            "auth_attempts_detailed_failed_total",
+            "Total number of failed authorization attempts with source info",
+            "nothing",
+        ),
+    ),
+)
+"""Attempts by address, which RabbitMQ counts only when it is told to."""
+RAFT: Final = Group(
+    "ra_metrics",
+    "none",
+    (
+        _counter("raft_term_total", "Current Raft term number", "nothing"),
+        _gauge("raft_log_snapshot_index", "Raft log snapshot index", "nothing"),
+        _gauge("raft_log_last_applied_index", "Raft log last applied index", "nothing"),
+        _gauge("raft_log_commit_index", "Raft log commit index", "nothing"),
+        _gauge("raft_log_last_written_index", "Raft log last written index", "nothing"),
+        _gauge("raft_entry_commit_latency_seconds", "Time taken for a log entry to be committed", "nothing"),
+    ),
+)
+"""Of the consensus of quorum queues, which one node does not need."""
 QUEUE_COARSE: Final = Group(
     "queue_coarse_metrics",
     "queues",
@@ -154,7 +191,7 @@ QUEUE: Final = Group(
     "queues",
     (
         _CONSUMERS,
-        _gauge("queue_consumer_capacity", "Consumer capacity", "capacity"),
+        _gauge("queue_consumer_capacity", "Consumer capacity", "capacity")._replace(is_summed=False),
         _gauge("queue_consumer_utilisation", "Same as consumer capacity", "capacity"),
         _gauge("queue_process_memory_bytes", "Memory in bytes used by the Erlang queue process", "nothing"),
         _gauge("queue_messages_ram", "Ready and unacknowledged messages stored in memory", "ram"),
@@ -162,13 +199,17 @@ QUEUE: Final = Group(
         _gauge("queue_messages_ready_ram", "Ready messages stored in memory", "ready_ram"),
         _gauge("queue_messages_unacked_ram", "Unacknowledged messages stored in memory", "unacked"),
         _gauge("queue_messages_persistent", "Persistent messages", "persistent"),
-        _gauge("queue_messages_persistent_bytes", "Size in bytes of persistent messages", "persistent_bytes"),
+        _gauge("queue_messages_persistent_bytes", "Size in bytes of persistent messages", "persistent_bytes")._replace(
+            is_summed=False
+        ),
         _gauge("queue_messages_bytes", "Size in bytes of ready and unacknowledged messages", "bytes"),
         _gauge("queue_messages_ready_bytes", "Size in bytes of ready messages", "ready_bytes"),
         _gauge("queue_messages_unacked_bytes", "Size in bytes of all unacknowledged messages", "unacked_bytes"),
         _gauge("queue_messages_paged_out", "Messages paged out to disk", "paged_out"),
         _gauge("queue_messages_paged_out_bytes", "Size in bytes of messages paged out to disk", "paged_out_bytes"),
-        _gauge("queue_head_message_timestamp", "Timestamp of the first message in the queue, if any", "head_timestamp"),
+        _gauge(
+            "queue_head_message_timestamp", "Timestamp of the first message in the queue, if any", "head_timestamp"
+        )._replace(is_summed=False),
         _counter("queue_disk_reads_total", "Total number of times queue read messages from disk", "nothing"),
         _counter("queue_disk_writes_total", "Total number of times queue wrote messages to disk", "nothing"),
     ),
@@ -305,11 +346,11 @@ ALARMS: Final = Group(
     "alarms",
     "node",
     (
-        _gauge("alarms_file_descriptor_limit", "is 1 if file descriptor limit alarm is in effect", "nothing"),
-        _gauge(
+        _untyped("alarms_file_descriptor_limit", "is 1 if file descriptor limit alarm is in effect", "nothing"),
+        _untyped(
             "alarms_free_disk_space_watermark", "is 1 if free disk space watermark alarm is in effect", "disk_alarm"
         ),
-        _gauge("alarms_memory_used_watermark", "is 1 if VM memory watermark alarm is in effect", "memory_alarm"),
+        _untyped("alarms_memory_used_watermark", "is 1 if VM memory watermark alarm is in effect", "memory_alarm"),
     ),
 )
 
@@ -318,6 +359,7 @@ GROUPS: Final = (
     NODE_COARSE,
     NODE,
     PERSISTER,
+    RAFT,
     AUTH_ATTEMPTS,
     QUEUE_COARSE,
     QUEUE,
@@ -353,5 +395,5 @@ EXCHANGE_NAMES: Final = Group(
 )
 OF_CLUSTER: Final = (VHOST_STATUS, EXCHANGE_BINDINGS, EXCHANGE_NAMES)
 
-DETAILED: Final = {group.name: group for group in (*GROUPS, QUEUE_CONSUMERS, *OF_CLUSTER)}
+DETAILED: Final = {group.name: group for group in (*GROUPS, AUTH_ATTEMPTS_DETAILED, QUEUE_CONSUMERS, *OF_CLUSTER)}
 """Those that a detailed scrape can be asked for."""

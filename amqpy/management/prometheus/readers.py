@@ -6,6 +6,7 @@ taken for all, so that nobody has to wait.
 
 from collections.abc import Iterable
 from itertools import islice
+from math import isnan, nan
 from typing import Final, TypeAlias
 
 from amqpy.amqp.channel import ChannelSession
@@ -24,7 +25,7 @@ READY_SIZED_MAX: Final = 10_000
 UNACKED_SIZED_MAX: Final = 1000
 """Ready messages of a queue, and unacknowledged ones of a channel, that are looked at: a millisecond's worth."""
 
-Row: TypeAlias = tuple[Number | None, ...]
+Row: TypeAlias = tuple[Number, ...]
 UnackedSizes: TypeAlias = dict[DeliveryQueue, Sizes]
 
 QUEUE: Final = (
@@ -46,11 +47,11 @@ def row_of_queue(queue: Queue, stats: Counts, unacked_sizes: UnackedSizes | None
         unacked,
         ready + unacked,
         queue.consumer_count,
-        int(queue.consumer_count > 0 and not ready),
+        float(not ready) if queue.consumer_count else 0,
         in_memory + unacked,
         in_memory,
         ready - in_memory,
-        _head_timestamp(queue) if ready else None,
+        _head_timestamp(queue) if ready else nan,
         stats["publish"],
         stats["ack"],
         stats["deliver"],
@@ -106,10 +107,10 @@ def scaled(sizes: Sizes, count: int, looked_at: int) -> Sizes:
     return sizes if count == looked_at else Sizes(*(each * count // looked_at for each in sizes))
 
 
-def _head_timestamp(queue: Queue) -> int | None:
+def _head_timestamp(queue: Queue) -> Number:
     first = queue.ready.first() if isinstance(queue, FifoQueue) else None
     timestamp: int | None = None if first is None else decode_properties(first.header).get("timestamp")
-    return timestamp
+    return nan if timestamp is None else timestamp
 
 
 CHANNEL: Final = (
@@ -172,5 +173,5 @@ class Rows:
             return
         sums = self.sums
         for place, number in enumerate(row):
-            if number:
+            if number and not isnan(number):
                 sums[place] += number

@@ -146,22 +146,22 @@ def lines_of(prefix: str, group: Group, rows: Rows) -> Iterator[str]:
     """The text of a group: each family with its series."""
     places = rows.places
     used = places[group.used] if group.used else None
-    for family, value, divisor in group.metrics:
+    for family, value, divisor, is_summed in group.metrics:
         yield head(prefix, family)
         name, place = prefix + family.name, places.get(value)
         if rows.each is None:
-            if rows.count and (used is None or rows.sums[used]):
+            if is_summed and rows.count and (used is None or rows.sums[used]):
                 yield series(name, "", _number(0 if place is None else rows.sums[place], divisor))
             continue
         for of, row in rows.each:
             number = 0 if place is None else row[place]
-            if number is not None and (used is None or row[used]):
+            if used is None or row[used]:
                 yield series(name, group.relabel(of), _number(number, divisor))
 
 
 def lines_of_one(prefix: str, group: Group, of: str, numbers: Mapping[str, Number]) -> Iterator[str]:
     """The text of a group that has one row."""
-    for family, value, divisor in group.metrics:
+    for family, value, divisor, _ in group.metrics:
         yield head(prefix, family)
         yield series(prefix + family.name, of, _number(numbers.get(value, 0), divisor))
 
