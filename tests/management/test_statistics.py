@@ -128,7 +128,7 @@ def test_an_average_is_of_all_samples() -> None:
 def test_one_sample_has_no_average() -> None:
     watched = Watched()
     details = watched.of_queue(watched.queue("q"), lengths_age="1", lengths_incr="5")["messages_details"]
-    assert details == {"rate": 0.0, "samples": [{"sample": 0, "timestamp": START_MS}]}
+    assert details == {"rate": 0.0, "samples": [{"sample": 0, "timestamp": START_MS - 1000}]}
 
 
 def test_what_was_counted_before_anybody_looked_is_no_rate() -> None:
@@ -418,8 +418,13 @@ async def test_heartbeats_are_no_news(watched_site: Site) -> None:
 
 
 async def test_a_range_that_is_none_is_refused(watched_site: Site) -> None:
-    reply = await watched_site.get("/api/vhosts?msg_rates_age=60000&msg_rates_incr=5")
-    assert reply.refusal == (400, "bad_request", "Invalid range parameters: age 60000, incr 5")
+    query, reason = "msg_rates_age=60000&msg_rates_incr=5", "Invalid range parameters: age 60000, incr 5"
+    for path in ("vhosts", "exchanges", "exchanges/%2F"):
+        reply = await watched_site.get(f"/api/{path}?{query}")
+        assert reply.refusal == (400, "invalid_range_parameters", reason)
+    for path in ("vhosts/%2F", "exchanges/%2F/amq.direct"):
+        reply = await watched_site.get(f"/api/{path}?{query}")
+        assert reply.refusal == (400, "bad_request", reason)
 
 
 async def test_a_change_through_the_api_is_noticed(watched_site: Site) -> None:

@@ -31,6 +31,7 @@ def name_in_path(call: Call) -> str:
 
 
 def list_exchanges(call: Call) -> Listing:
+    call.api.statistics.check_list(call.request.query)
     items = [exchange for vhost in call.vhosts() for _, exchange in sorted(vhost.exchanges.items())]
     return Listing(items, lambda exchange: view(call, exchange), paged=lambda exchange: exchange.name)
 

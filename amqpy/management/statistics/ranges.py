@@ -24,12 +24,14 @@ class Range(NamedTuple):
     increment: int
 
     def times_ms(self, now_ms: int, *, rounds_up: bool) -> range:
-        """The times of the samples, the newest first: multiples of the increment, from now on back."""
-        step = self.increment * 1000
-        newest = now_ms // step * step
-        if rounds_up and newest < now_ms:
-            newest += step
-        return range(newest, newest - self.age * 1000 - 1, -step)
+        """The times of the samples, the newest first: from the first on, which is so long before now as they go back;
+        now is a multiple of the increment."""
+        step, age = self.increment * 1000, self.age * 1000
+        last = now_ms // step * step
+        if rounds_up and last < now_ms:
+            last += step
+        first = last - age
+        return range(first + age // step * step, first - 1, -step)
 
 
 class Ranges(NamedTuple):
@@ -44,19 +46,19 @@ class Ranges(NamedTuple):
 NO_RANGES: Final = Ranges()
 
 
-def ranges_of(query: Mapping[str, str]) -> Ranges:
-    """Raises Refusal."""
+def ranges_of(query: Mapping[str, str], error: str = "bad_request") -> Ranges:
+    """Raises Refusal with this error, for a range that cannot be."""
     if not query:
         return NO_RANGES
-    return Ranges(*(_range(query, prefix) for prefix in (LENGTHS, MESSAGE_RATES, DATA_RATES, NODE_STATS)))
+    return Ranges(*(_range(query, prefix, error) for prefix in (LENGTHS, MESSAGE_RATES, DATA_RATES, NODE_STATS)))
 
 
-def _range(query: Mapping[str, str], prefix: str) -> Range | None:
+def _range(query: Mapping[str, str], prefix: str, error: str) -> Range | None:
     age, increment = _number(query.get(f"{prefix}_age")), _number(query.get(f"{prefix}_incr"))
     if age is None or increment is None:
         return None
     if age <= 0 or increment <= 0 or age // increment > SAMPLES_MAX:
-        raise bad_request(f"Invalid range parameters: age {age}, incr {increment}")
+        raise bad_request(f"Invalid range parameters: age {age}, incr {increment}", error)
     return Range(age, increment)
 
 

@@ -91,6 +91,10 @@ class Statistics:
             self._query = query
         return self._ranges
 
+    def check_list(self, query: Query) -> None:
+        """Raises Refusal as the lists of queues, exchanges and virtual hosts do, even if they are empty."""
+        ranges_of(query, "invalid_range_parameters")
+
     def of_queue(self, view: View, queue: Queue, query: Query) -> View:
         ranges, details = self.ranges(query), self._details(self._tables.queues, queue)
         view = details.beside(view, ranges.lengths, LENGTHS, rounds_up=True)
