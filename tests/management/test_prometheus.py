@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 import trio
 from pamqp.commands import Basic, Confirm
+from prometheus_client.parser import text_string_to_metric_families
 
 from amqpy.config import Config
 from amqpy.core.queues.queue import Queue
@@ -281,6 +282,23 @@ async def test_the_dashboard_has_data(site: Site, metrics: Metrics) -> None:
     assert scraped.all("rabbitmq_identity_info") == [1]
     assert scraped.value("rabbitmq_disk_space_available_bytes") > 0
     assert scraped.value("rabbitmq_process_resident_memory_bytes") > 0
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/per-object"])
+async def test_the_library_of_prometheus_reads_it(site: Site, metrics: Metrics, path: str) -> None:
+    await busy(site)
+    site.declare('odd "name"\\')
+    text = (await metrics.ask(path)).body.decode()
+    samples = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    ours = {key: value for key, value in read(text).values.items() if "odd" not in str(key)}
+    theirs = {key: value for key, value in samples.items() if "odd" not in str(key)}
+    assert theirs == pytest.approx(ours, nan_ok=True)
+    queues = {dict(of).get("queue") for name, of in samples if name == "rabbitmq_queue_messages"}
+    assert queues == ({None} if path == "/metrics" else {"q", 'odd "name"\\'})
 
 
 async def test_sums(site: Site, metrics: Metrics) -> None:
