@@ -111,10 +111,11 @@ class Server:
 
     async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
         async with self._loading:
-            if (serve_stream := self._serve_stream) is None:
-                application, serve_stream = await trio.to_thread.run_sync(self._load)
-                self._serve_stream = serve_stream
-                self._nursery.start_soon(application.run)
+            if self._serve_stream is not None:
+                return self._serve_stream
+            application, serve_stream = await trio.to_thread.run_sync(self._load)
+            self._serve_stream = serve_stream
+            self._nursery.start_soon(application.run)
             return serve_stream
 
     def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
