@@ -273,6 +273,23 @@ def test_reset_forgets() -> None:
     assert not watched.sampler.tables.queues.series
 
 
+def test_a_reset_ends_a_scan() -> None:
+    watched = Watched()
+    for number in range(3 * SLICE):
+        watched.queue(str(number))
+        watched.publish("", str(number), "m")
+    watched.tick()
+    watched.unix_ms += TICK_MS
+    watched.statistics.note_change()
+    scan = watched.sampler.scan(watched.unix_ms // TICK_MS)
+    next(scan)
+    watched.statistics.reset()
+    assert list(scan) == []
+    watched.tick()
+    for queue in watched.vhost.queues.values():
+        assert watched.of_queue(queue)["message_stats"]["publish_details"] == {"rate": 0.0}
+
+
 # --- what rests
 
 

@@ -108,6 +108,13 @@ class Sampler:
             self.forget()  # the clock was put back
         elif tick == self.tick:
             return
+        tables = self.tables
+        for _ in self._scan(tick):
+            yield
+            if self.tables is not tables:
+                return  # all was forgotten meanwhile
+
+    def _scan(self, tick: int) -> Iterator[None]:
         self._scans += 1
         broker, vhosts = self._broker, list(self._broker.vhosts.values())
         traffic: dict[Vhost, Values] = {}
