@@ -8,6 +8,7 @@ import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from amqpy.config import Config
 from amqpy.core import views
@@ -363,7 +364,7 @@ async def until_next_tick(site: Site) -> None:
     await trio.testing.wait_all_tasks_blocked()
 
 
-async def test_rates_of_connections_channels_and_totals(watched_site: Site) -> None:
+async def test_rates_of_connections_channels_and_totals(watched_site: Site, autojump_clock: MockClock) -> None:
     site = watched_site
     await until_next_tick(site)
     site.declare("q")
@@ -397,7 +398,7 @@ async def test_rates_of_connections_channels_and_totals(watched_site: Site) -> N
     assert vhost["message_stats"]["publish_details"] == {"rate": 0.0}, "nothing has happened since"
 
 
-async def test_a_closed_channel_stays_in_the_totals(watched_site: Site) -> None:
+async def test_a_closed_channel_stays_in_the_totals(watched_site: Site, autojump_clock: MockClock) -> None:
     site = watched_site
     site.declare("q")
     peer = await site.connect()
@@ -416,7 +417,7 @@ async def test_a_closed_channel_stays_in_the_totals(watched_site: Site) -> None:
     assert not tables.connections.series
 
 
-async def test_heartbeats_are_no_news(watched_site: Site) -> None:
+async def test_heartbeats_are_no_news(watched_site: Site, autojump_clock: MockClock) -> None:
     site = watched_site
     peer = await site.server.opened(1, heartbeat_s=10)
     await until_next_tick(site)
@@ -444,7 +445,7 @@ async def test_a_range_that_is_none_is_refused(watched_site: Site) -> None:
         assert reply.refusal == (400, "bad_request", reason)
 
 
-async def test_a_change_through_the_api_is_noticed(watched_site: Site) -> None:
+async def test_a_change_through_the_api_is_noticed(watched_site: Site, autojump_clock: MockClock) -> None:
     site = watched_site
     await until_next_tick(site)
     sampler = site.api.statistics.sampler
