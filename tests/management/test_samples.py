@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amqpy.core.statistics import Totals
 from amqpy.management.answers import Refusal
 from amqpy.management.statistics.ranges import NO_RANGES, Range, ranges_of
 from amqpy.management.statistics.samples import BASIC, GLOBAL, TICK_MS, Column, Level, Retention, Series
+from amqpy.management.statistics.sums import Sum
 
 START_MS = 1_700_000_100_000
 """A time at which all levels have a sample."""
@@ -98,6 +100,26 @@ def test_growth_is_that_of_the_last_interval() -> None:
     series.put(START + 3, (3, 1), BASIC, 2)
     assert series.increase((0,), START + 3) == -1
     assert series.increase((0, 1), START + 3) == -1
+
+
+# --- sums
+
+
+def test_an_object_that_leaves_while_sums_are_made_is_counted_once() -> None:
+    totals: Totals[str] = Totals()
+    counts = {name: {"n": 1} for name in ("stays", "leaves", "has left", "comes")}
+    for name in ("stays", "leaves", "has left"):
+        totals.begin(name, counts[name].copy)
+    total = Sum(totals)
+    total.add("leaves", {"n": 1})
+    counts["leaves"]["n"] = 5
+    totals.end("leaves")
+    totals.end("has left")
+    total.add("has left", {"n": 1})
+    total.add("stays", {"n": 1})
+    totals.begin("comes", counts["comes"].copy)
+    assert total.end() == {"n": 1 + 5 + 1}
+    assert totals.gone == {"n": 6}
 
 
 # --- ranges
