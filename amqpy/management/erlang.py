@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-VERSION: Final = "25"
+VERSION: Final = "25.2.3"
 """The release of Erlang/OTP that RabbitMQ runs on."""
 
 NET_TICKTIME_S: Final = 60
@@ -23,4 +23,4 @@ OF_PROCESS: Final[dict[str, Any]] = {"garbage_collection": GARBAGE_COLLECTION, "
 
 def sockets_max(fd_total: int) -> int:
     """The sockets that RabbitMQ opens where there are so many file descriptors. Source: `file_handle_cache`."""
-    return max(2, round((fd_total - 100) * 0.9) - 2)
+    return max(2, (fd_total - 100) * 9 // 10)

@@ -66,8 +66,7 @@ class Machine:
         except OSError:
             pass
         try:
-            count = self._process.num_fds if hasattr(self._process, "num_fds") else self._process.num_handles
-            return int(count())
+            return int(getattr(self._process, "num_fds" if os.name == "posix" else "num_handles")())
         except self._errors:
             return 0
 
