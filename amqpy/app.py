@@ -31,7 +31,7 @@ from amqpy.core.durability.startup import open_broker
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
 from amqpy.management.server import HttpListener
-from amqpy.management.startup import make_server, open_management
+from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.questions import InLine
@@ -69,6 +69,8 @@ class RunningBroker:
     """Its `certificates` can be read anew. None if no address is for TLS."""
     management: tuple[TcpAddress, ...] = ()
     """It listens on these for the management API."""
+    metrics: tuple[TcpAddress, ...] = ()
+    """It listens on these for Prometheus."""
 
     @property
     def port(self) -> int:
@@ -140,14 +142,18 @@ async def serve(
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
-            web_addresses = tuple(each.address for each in web_listeners)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses)
+            web = tuple(site.address for site in web_listeners if not site.for_metrics)
+            metrics = tuple(site.address for site in web_listeners if site.for_metrics)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics)
             certificates = None if tls is None else tls.certificates
-            web = make_server(web_listeners, reactor, users, asked, addresses, certificates, unix_time_ms)
-            await _serve_until(stop, running, [accept, web.run], backends, collects_garbage, task_status)
+            servers = make_servers(web_listeners, reactor, users, asked, addresses, certificates, unix_time_ms)
+            accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
+            await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
-            for each in (*listeners, *web_listeners):
+            for each in listeners:
                 each.close()
+            for site in web_listeners:
+                site.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure
@@ -192,6 +198,8 @@ async def _serve_until(
                 log.info("listening on %s", address)
             for web_address in running.management:
                 log.info("the management API listens on %s", web_address)
+            for web_address in running.metrics:
+                log.info("metrics are at http://%s%s", web_address, broker.config.prometheus_path)
             for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)

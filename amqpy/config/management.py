@@ -93,6 +93,41 @@ class ManagementSettings:
         None,
         SettingInfo("A directory with the pages of a user interface, such as that of RabbitMQ's plugin."),
     )
+    prometheus: bool | None = setting(
+        None,
+        SettingInfo(
+            "Serve metrics for Prometheus, without a login, at a port of their own. By default wherever there is a "
+            "management API.",
+            option="",
+        ),
+    )
+    prometheus_host: str = setting(
+        "127.0.0.1",
+        SettingInfo("The address to listen on for metrics.", low=1, rabbitmq_keys=("prometheus.tcp.ip",)),
+    )
+    prometheus_port: int = setting(
+        15692,
+        SettingInfo(
+            "The port to listen on for metrics; 0 takes a free one and logs it.",
+            low=0,
+            high=UINT16_MAX,
+            option="PORT",
+            rabbitmq_keys=("prometheus.tcp.port",),
+        ),
+    )
+    prometheus_path: str = setting("/metrics", SettingInfo("The path of metrics.", rabbitmq_keys=("prometheus.path",)))
+    prometheus_return_per_object_metrics: bool = setting(
+        False,
+        SettingInfo(
+            "Show the numbers of each queue, channel and connection, not only their sums.",
+            rabbitmq_keys=("prometheus.return_per_object_metrics",),
+        ),
+    )
+
+    @property
+    def prometheus_address(self) -> TcpAddress:
+        """The address to listen on for metrics."""
+        return TcpAddress(self.prometheus_host, self.prometheus_port)
 
     @property
     def management_addresses(self) -> tuple[TcpAddress, ...]:

@@ -167,6 +167,15 @@ class Totals(Generic[Name]):
         if read is not None:
             _add(self._gone, read())
 
+    @property
+    def gone(self) -> dict[Name, int]:
+        """The sums of those that count no more."""
+        return dict(self._gone)
+
+    def __contains__(self, source: object) -> bool:
+        """True if an object counts."""
+        return source in self._there
+
     def sum(self) -> dict[Name, int]:
         totals = dict(self._gone)
         for read in self._there.values():

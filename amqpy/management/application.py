@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
-from amqpy.management.access import public
+from amqpy.management.access import monitor, public
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import Files
 from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
 from amqpy.management.login import Logins, of_header
+from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
@@ -57,7 +58,10 @@ LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
 class Application:
     """An ASGI application for one broker."""
 
-    def __init__(self, api: Api, router: Router, logins: Logins, config: Config) -> None:
+    def __init__(
+        self, api: Api, router: Router, logins: Logins, config: Config, metrics: PrometheusApplication | None = None
+    ) -> None:
+        """With `metrics` they are at its path, too: for monitors who log in."""
         self._api = api
         self._router = router
         self._logins = logins
@@ -65,6 +69,7 @@ class Application:
         self._features = config.switches.management
         self._files = None if config.management_ui is None else Files(config.management_ui)
         self._prefix = config.management_path_prefix.rstrip("/")
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,6 +77,10 @@ class Application:
         request = request_of(scope)
         is_head = request.method == "HEAD"
         try:
+            if self._metrics is not None and self._metrics.serves(request.path):
+                await self._admit_monitor(request)
+                await self._metrics(scope, receive, send)
+                return
             answer = await self._answer(request, receive)
         except Refusal as refusal:
             answer = refusal.answer
@@ -82,6 +91,10 @@ class Application:
             await send_whole(answer, send, without_body=is_head)
         else:
             await send_pieces(answer, send, without_body=is_head)
+
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
+        await self._api.statistics.run(self._turns.look)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | AsyncIterator[bytes]":
         if request.method not in METHODS:
@@ -109,6 +122,7 @@ class Application:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
         if endpoint.credentials is None:
             request.body = await read_body(receive, BODY_MAX)
+        self._api.statistics.note_change()
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 
     async def _file(self, request: Request) -> Answer:
@@ -137,6 +151,14 @@ class Application:
             raise
         attempts.note(succeeded=True)
         return call
+
+    async def _admit_monitor(self, request: Request) -> None:
+        """Raises Refusal for whoever may not see metrics."""
+        user = await self._logins.log_in(
+            of_header(request), from_loopback=request.from_loopback, features=self._features
+        )
+        if (reason := monitor(Call(self._api, request, WebClient(user), {}))) is not None:
+            raise not_entitled(reason)
 
     async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
         """The answer, of what a handler has returned."""

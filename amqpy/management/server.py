@@ -8,15 +8,12 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
 from amqpy.config.values import HttpsAddress, TcpAddress
 from amqpy.server.listener import open_address
-
-if TYPE_CHECKING:
-    from amqpy.management.application import Application
 
 CONNECTIONS_MAX: Final = 500
 """Connections at a time. More wait until others are gone."""
@@ -30,9 +27,16 @@ HEAD_MAX: Final = 64 * 1024
 class HttpListener:
     """A socket that listens for HTTP."""
 
-    def __init__(self, accepting: trio.SocketListener, tls: bool) -> None:
+    def __init__(self, accepting: trio.SocketListener, tls: bool, *, for_metrics: bool = False) -> None:
         self.accepting = accepting
         self.tls = tls
+        self.for_metrics = for_metrics
+        """True if it is for Prometheus, and not for the management API."""
+
+    @property
+    def protocol(self) -> str:
+        """RabbitMQ's name for what it speaks."""
+        return "http/prometheus" if self.for_metrics else "https" if self.tls else "http"
 
     @property
     def address(self) -> TcpAddress:
@@ -43,17 +47,27 @@ class HttpListener:
         self.accepting.socket.close()
 
 
-async def open_listeners(addresses: tuple[TcpAddress, ...]) -> list[HttpListener]:
+async def open_listeners(addresses: tuple[TcpAddress, ...], *, for_metrics: bool = False) -> list[HttpListener]:
     """Listens on every address, or on none. Raises OSError with a line for the operator."""
     listeners: list[HttpListener] = []
     try:
         for address in addresses:
-            listeners += [HttpListener(each, isinstance(address, HttpsAddress)) for each in await open_address(address)]
+            tls = isinstance(address, HttpsAddress)
+            listeners += [HttpListener(each, tls, for_metrics=for_metrics) for each in await open_address(address)]
     except OSError:
         for listener in listeners:
             listener.close()
         raise
     return listeners
+
+
+class Application(Protocol):
+    """Answers requests. It is made in a thread, when somebody connects."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...  # noqa: ANN401 (those of ASGI)
+
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
 
 
 class Server:
@@ -62,7 +76,7 @@ class Server:
     def __init__(
         self,
         listeners: list[HttpListener],
-        make_application: "Callable[[], Application]",
+        make_application: Callable[[], Application],
         tls_context: Callable[[], ssl.SSLContext] | None,
         log: logging.Logger,
     ) -> None:
@@ -71,31 +85,41 @@ class Server:
         self._tls_context = tls_context
         self._log = log
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
+        self._loading = trio.Lock()
+        self._nursery: trio.Nursery
         self._room = trio.CapacityLimiter(CONNECTIONS_MAX)
 
     async def run(self) -> None:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as self._nursery:
             for listener in self._listeners:
-                nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
+                self._nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
 
     async def _serve(self, tls: bool, stream: trio.SocketStream) -> None:
         async with self._room:
             try:
-                if self._serve_stream is None:
-                    self._serve_stream = await trio.to_thread.run_sync(self._load)
+                serve_stream = await self._loaded()
                 if tls:
                     assert self._tls_context is not None
                     context = self._tls_context()
-                    await self._serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+                    await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
                 else:
-                    await self._serve_stream(stream)
+                    await serve_stream(stream)
             except (OSError, trio.BrokenResourceError) as error:
                 self._log.debug("management: %s", error)
             finally:
                 await trio.aclose_forcefully(stream)
 
-    def _load(self) -> Callable[[Any], Awaitable[None]]:
-        """Imports what speaks HTTP, which takes a moment."""
+    async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
+        async with self._loading:
+            if self._serve_stream is not None:
+                return self._serve_stream
+            application, serve_stream = await trio.to_thread.run_sync(self._load)
+            self._serve_stream = serve_stream
+            self._nursery.start_soon(application.run)
+            return serve_stream
+
+    def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
+        """Makes the application, and imports what speaks HTTP, which takes a moment."""
         from hypercorn.app_wrappers import ASGIWrapper
         from hypercorn.config import Config
         from hypercorn.trio.tcp_server import TCPServer
@@ -108,6 +132,7 @@ class Server:
         config.h11_max_incomplete_size = HEAD_MAX
         config.keep_alive_timeout = KEEP_ALIVE_S
         config.read_timeout = READ_TIMEOUT_S
-        application: Any = self._make_application()
+        application = self._make_application()
         server: Any = TCPServer
-        return partial(server, ASGIWrapper(application), config, WorkerContext(None), ConnectionState({}))
+        wrapped = ASGIWrapper(application)
+        return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))

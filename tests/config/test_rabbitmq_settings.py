@@ -169,6 +169,10 @@ MAPPED: list[tuple[str, str, Any]] = [
         True,
     ),
     ("deprecated_features.permit.global_qos = false", "deprecated_features_permit_global_qos", False),
+    ("prometheus.tcp.ip = 0.0.0.0", "prometheus_host", "0.0.0.0"),
+    ("prometheus.tcp.port = 15693", "prometheus_port", 15693),
+    ("prometheus.path = /numbers", "prometheus_path", "/numbers"),
+    ("prometheus.return_per_object_metrics = true", "prometheus_return_per_object_metrics", True),
 ]
 
 

@@ -31,8 +31,13 @@ def name_in_path(call: Call) -> str:
 
 
 def list_exchanges(call: Call) -> Listing:
+    call.api.statistics.check_list(call.request.query)
     items = [exchange for vhost in call.vhosts() for _, exchange in sorted(vhost.exchanges.items())]
-    return Listing(items, views.exchange, paged=lambda exchange: exchange.name)
+    return Listing(items, lambda exchange: view(call, exchange), paged=lambda exchange: exchange.name)
+
+
+def view(call: Call, exchange: Exchange) -> View:
+    return call.api.statistics.of_exchange(views.exchange(exchange), exchange, call.request.query)
 
 
 def find_exchange(call: Call) -> Exchange:
@@ -43,7 +48,7 @@ def find_exchange(call: Call) -> Exchange:
 
 
 def show_exchange(call: Call) -> View:
-    return {**views.exchange(find_exchange(call)), "incoming": [], "outgoing": []}
+    return {**view(call, find_exchange(call)), "incoming": [], "outgoing": []}
 
 
 def declare_exchange(call: Call) -> Answer:

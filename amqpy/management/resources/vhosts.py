@@ -22,9 +22,8 @@ def add_to(router: Router) -> None:
 
 
 def list_vhosts(call: Call) -> Listing:
-    shown = [
-        vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)
-    ]
+    call.api.statistics.check_list(call.request.query)
+    shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
     return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
 
 
@@ -33,7 +32,7 @@ def show_vhost(call: Call) -> View:
 
 
 def view(call: Call, vhost: Vhost) -> View:
-    return views.vhost(vhost, call.broker.node)
+    return call.api.statistics.of_vhost(views.vhost(vhost, call.broker.node), vhost, call.request.query)
 
 
 def add_vhost(call: Call) -> Answer:

@@ -1,5 +1,0 @@
-"""Rates and samples of what the broker counts."""
-
-
-class Statistics:
-    """The samples of one broker."""
