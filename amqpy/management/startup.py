@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import trio
 
 from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
@@ -30,7 +31,7 @@ async def open_management(config: Config, log: logging.Logger, *, by_default: bo
             raise OSError(MISSING)
         log.info("%s", MISSING)
         return []
-    if config.management_ui is not None and not Path(config.management_ui).is_dir():
+    if config.management_ui is not None and not await trio.Path(config.management_ui).is_dir():
         log.warning("management_ui: there is no directory %s", config.management_ui)
     try:
         return await open_listeners(config.management_addresses)
