@@ -6,6 +6,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import trio
+
 from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.users import Authenticator, Users
@@ -51,6 +53,8 @@ async def _open(
             raise OSError(MISSING)
         log.info("%s", MISSING)
         return []
+    if config.management_ui is not None and not await trio.Path(config.management_ui).is_dir():
+        log.warning("management_ui: there is no directory %s", config.management_ui)
     try:
         return await open_listeners(addresses, for_metrics=for_metrics)
     except OSError as error:

@@ -11,6 +11,8 @@ from amqpy.config import Config
 from amqpy.management.answers import Answer, Refusal
 from amqpy.management.files import Files
 from amqpy.management.request import Request
+from amqpy.management.startup import open_management
+from tests.server.peer import LOG
 
 from .harness import Site
 
@@ -150,3 +152,12 @@ async def test_other_paths_are_resources(site: Site) -> None:
 @pytest.mark.parametrize("config", [Config(cluster_name="rabbit@test", strict=True)])
 async def test_without_a_directory_there_are_none(site: Site) -> None:
     assert (await site.get("/")).status == 404
+
+
+async def test_a_directory_that_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = Config(management=True, management_port=0, management_ui=str(tmp_path / "nowhere"))
+    for listener in await open_management(config, LOG, by_default=False):
+        listener.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"management_ui: there is no directory {tmp_path / 'nowhere'}"
+    ]
