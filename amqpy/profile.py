@@ -110,6 +110,8 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
+    escapes_html: bool = _switch("the management API escapes `<`, `>` and `&` in errors about policies and parameters")
+    pages_users: bool = _switch("the management API shows users in pages, if it is asked to")
 
 
 RABBITMQ_3_10 = Profile(
@@ -179,6 +181,8 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
+    escapes_html=True,
+    pages_users=False,
 )
 
 RABBITMQ_3_13 = replace(
@@ -228,6 +232,7 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
+    pages_users=True,
 )
 
 RABBITMQ_4_3 = replace(
@@ -261,6 +266,7 @@ RABBITMQ_4_3 = replace(
     quorum_acquired_count=True,
     message_priorities=True,
     timeout_cancels=True,
+    escapes_html=False,
     more_event_properties=(
         "type",
         "leader",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amqpy.config.values import ConfigError
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
-from amqpy.core.administration.validation import check_depth, compile_pattern
+from amqpy.core.administration.validation import as_erlang_error, check_depth
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import as_json
 from amqpy.core.durability.records import Record, UserRecord
@@ -19,6 +19,7 @@ from amqpy.core.passwords import NO_PASSWORD, Password, hash_password, imported,
 from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.principals import Principal, Question
 from amqpy.errors import AdministrationError, NotAllowed
+from amqpy.patterns import PatternError, compile_pattern
 
 if TYPE_CHECKING:
     from amqpy.core.ports import Client, Kind, TopicVerb, Verb
@@ -163,7 +164,7 @@ class Users:
         """Finds a user. Raises AdministrationError if it does not exist."""
         user = self._by_name.get(name)
         if user is None:
-            raise AdministrationError(f'User "{name}" does not exist', missing=True)
+            raise AdministrationError(f'User "{name}" does not exist', missing=True, term=["no_such_user", name])
         return user
 
     # --- administration
@@ -183,18 +184,45 @@ class Users:
         """
         if name in self._by_name:
             raise AdministrationError(f'User "{name}" already exists')
-        if password is not None and password_hash is not None:
-            raise AdministrationError("both_password_and_password_hash_are_provided")
-        if password_hash is not None:
-            kept = imported(password_hash, hashing_algorithm or self._hashing)
+        self._add_user(name, self._kept(password, password_hash, hashing_algorithm), tuple(tags), {})
+
+    def put_user(
+        self,
+        name: str,
+        password: str | None = None,
+        *,
+        tags: Iterable[str],
+        password_hash: str | bytes | None = None,
+        hashing_algorithm: str | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        """Adds a user, or changes one: without a password or the hash of one it loses that which it has; limits that
+        are not given stay."""
+        kept = self._kept(password, password_hash, hashing_algorithm)
+        _check_limits({} if limits is None else limits)
+        if name not in self._by_name:
+            self._add_user(name, kept, tuple(tags), limits or {})
+            return
+        if password is not None:
+            self._change_password(name, kept, "user.password.changed")
+        elif password_hash is not None:
+            self._keep_password(self.user(name), kept)
         else:
-            kept = NO_PASSWORD if password is None else self._hashed(password)
-        user = self._by_name[name] = User(name, kept)
-        user.tags = tuple(tags)
+            self.clear_password(name)
+        self.set_tags(name, tags)
+        if limits:
+            self.set_limits(name, limits)
+
+    def _add_user(self, name: str, password: Password, tags: tuple[str, ...], limits: dict[str, int]) -> None:
+        user = self._by_name[name] = User(name, password)
+        user.tags, user.limits = tags, limits
         self._scheduler.put(user.record())
-        self._events.tell("user.created", event_properties.named, name, self._events.administrator)
-        if user.tags:
-            self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
+        administrator = self._events.administrator
+        self._events.tell("user.created", event_properties.named, name, administrator)
+        if tags:
+            self._events.tell("user.tags.set", event_properties.of_tags, name, tags, administrator)
+        if limits:
+            self._events.tell("user.limits.set", event_properties.of_limits, administrator, limits, username=name)
 
     def delete_user(self, name: str) -> None:
         """Deletes a user and closes its connections."""
@@ -211,9 +239,8 @@ class Users:
 
     def change_password(self, name: str, password: str) -> None:
         """Changes the password for future logins. Nobody can log in with an empty one."""
-        user = self.user(name)
-        self._keep_password(user, self._hashed(password))
-        self._events.tell("user.password.changed", event_properties.named, name, self._events.administrator)
+        self.user(name)
+        self._change_password(name, self._hashed(password), "user.password.changed")
 
     def change_password_hash(self, name: str, password_hash: str | bytes, hashing_algorithm: str | None = None) -> None:
         """Changes the password to one of which only the hash is known; see `add_user`. RabbitMQ tells no event."""
@@ -222,19 +249,29 @@ class Users:
 
     def clear_password(self, name: str) -> None:
         """Takes the password away: the user cannot log in with any."""
-        user = self.user(name)
-        self._keep_password(user, NO_PASSWORD)
-        self._events.tell("user.password.cleared", event_properties.named, name, self._events.administrator)
+        self._change_password(name, NO_PASSWORD, "user.password.cleared")
+
+    def _change_password(self, name: str, password: Password, event: str) -> None:
+        self._keep_password(self.user(name), password)
+        self._events.tell(event, event_properties.named, name, self._events.administrator)
 
     def _keep_password(self, user: User, password: Password) -> None:
         before, user.password = user.password, password
         if password != before:
             self._scheduler.put(user.record())
 
+    def _kept(self, password: str | None, password_hash: str | bytes | None, algorithm: str | None) -> Password:
+        """The password that is given, or the hash of one; see `add_user`."""
+        if password is not None and password_hash is not None:
+            raise AdministrationError("both_password_and_password_hash_are_provided")
+        if password_hash is not None:
+            return imported(password_hash, algorithm or self._hashing)
+        return NO_PASSWORD if password is None else self._hashed(password)
+
     def _hashed(self, password: str) -> Password:
         """Hashes a password that an administrator chose. Raises AdministrationError if the validator refuses it."""
         if (error := self._error_in(password)) is not None:
-            raise AdministrationError(error)
+            raise AdministrationError(error, term="credential_validation_failed")
         octets = password.encode("utf-8", "surrogatepass")
         return Password(hash_password(octets, self._new_salt(), self._hashing), self._hashing)
 
@@ -285,10 +322,8 @@ class Users:
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Sets limits, and keeps others as they are. Existing connections and channels stay."""
+        _check_limits(limits)
         user = self.user(name)
-        check_depth(limits)
-        for error in errors_in_limits("user-limits", USER_LIMITS, limits):
-            raise AdministrationError(error)
         self._set_limits(user, user.limits | limits)
         self._events.tell(
             "user.limits.set", event_properties.of_limits, self._events.administrator, limits, username=name
@@ -343,10 +378,20 @@ class Users:
         return self._by_name.get(name)
 
 
+def _check_limits(limits: object) -> None:
+    """Raises AdministrationError for the first error in the limits of a user."""
+    check_depth(limits)
+    for error in errors_in_limits("user-limits", USER_LIMITS, limits):
+        raise AdministrationError(error)
+
+
 def _check_patterns(*patterns: str) -> None:
     """Raises AdministrationError for the first that is no regular expression."""
     for pattern in patterns:
         try:
             compile_pattern(pattern)
-        except ValueError as error:
-            raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
+        except PatternError as error:
+            raise AdministrationError(
+                f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
+                term=["invalid_regexp", pattern, [error.text, error.at]],
+            ) from None

@@ -4,10 +4,12 @@ Source: `rabbit_mgmt_util`: `bad_request`, `not_found`, `not_authorised`, `halt_
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
 from typing import Final, NamedTuple
 
-from amqpy.errors import AmqpFault
+from amqpy.errors import AdministrationError, AmqpFault
 
 JSON: Final = "application/json"
 REALM: Final = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
@@ -58,6 +60,15 @@ class Refusal(Exception):
 
 def bad_request(reason: object, error: str = "bad_request") -> Refusal:
     return Refusal(400, error, reason)
+
+
+@contextmanager
+def escaped(escapes: bool) -> Iterator[None]:
+    """Makes a refusal by an administrator's operation one whose text may stand in HTML, if it `escapes`."""
+    try:
+        yield
+    except AdministrationError as error:
+        raise bad_request(escape(error.text, quote=False) if escapes else error.text) from None
 
 
 def not_found() -> Refusal:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from amqpy.config.values import TcpAddress, UnixAddress
@@ -56,7 +57,7 @@ class Call:
     def broker(self) -> Broker:
         return self.api.broker
 
-    @property
+    @cached_property
     def body(self) -> Body:
         return self.request.json()
 
@@ -81,7 +82,11 @@ class Call:
     @property
     def named_vhost(self) -> str | None:
         """The virtual host that a request is about: the one in its path, or in its header `X-Vhost`."""
-        return self.names.get("vhost") or self.request.headers.get("x-vhost") or None
+        return self.names.get("vhost") or self._vhost_in_header or None
+
+    @property
+    def _vhost_in_header(self) -> str:
+        return self.request.headers.get("x-vhost", "").encode("latin-1").decode("utf-8", "surrogateescape")
 
     @property
     def vhost(self) -> Vhost:
@@ -100,14 +105,21 @@ class Call:
         self.client.vhost = vhost
         return vhost
 
+    def visible_vhosts(self) -> Iterator[Vhost]:
+        """The same as `vhosts`, but a monitor sees all, too."""
+        return self._vhosts(sees_all=self.is_monitor)
+
     def vhosts(self) -> Iterator[Vhost]:
         """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
         or the one in the header, or those that the user may log in to; an administrator sees all."""
+        return self._vhosts(sees_all=self.is_administrator)
+
+    def _vhosts(self, *, sees_all: bool) -> Iterator[Vhost]:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self.request.headers.get("x-vhost")
+        only = self._vhost_in_header
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
-            if vhost is not None and (self.is_administrator or self.may_enter(vhost)):
+            if vhost is not None and (sees_all or self.may_enter(vhost)):
                 yield vhost

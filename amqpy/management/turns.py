@@ -5,7 +5,7 @@ A call that begins large work (`core.jobs`) is over when that is done, and a cha
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import trio
 
@@ -16,6 +16,10 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.management.answers import Refusal, bad_request, missing, of_fault
 from amqpy.server.reactor import Reactor
+
+
+Later: TypeAlias = Callable[[], object]
+"""What a handler returns that has begun work: makes the answer once that is done. May raise a `Refusal`."""
 
 
 class WebClient(Client):
@@ -84,7 +88,8 @@ class Turns:
             await question.ask(question.about)
 
     async def act(self, call: Callable[[], Any], client: WebClient) -> Any:  # noqa: ANN401
-        """Makes a call that changes something, and waits until it is done and durable. Raises Refusal."""
+        """Makes a call that changes something, and waits until it is done and durable. Returns what the call does; of
+        a function (`Later`), what that does after it. Raises Refusal."""
         jobs = self._reactor.broker.scheduler.jobs
 
         def on_behalf_of_client() -> object:
@@ -95,10 +100,11 @@ class Turns:
                 jobs.client = None
 
         try:
-            return await self.decide(on_behalf_of_client, client.user_name)
+            outcome = await self.decide(on_behalf_of_client, client.user_name)
         finally:
             await client.work_is_done()
             await self._durable()
+        return self.look(outcome) if callable(outcome) else outcome
 
     async def _durable(self) -> None:
         journal = self._reactor.broker.scheduler.journal
@@ -129,4 +135,6 @@ def _outcome_of(call: Callable[[], Any]) -> Any:  # noqa: ANN401
     except AmqpFault as fault:
         return of_fault(fault)
     except AdministrationError as error:
+        if error.term is not None:
+            return bad_request(error.term)
         return missing(error.text) if error.missing else bad_request(error.text)

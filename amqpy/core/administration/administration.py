@@ -82,7 +82,9 @@ class Administration:
         """Finds a virtual host. Raises AdministrationError if it does not exist."""
         vhost = self._vhosts.get(name)
         if vhost is None:
-            raise AdministrationError(f"Virtual host '{name}' does not exist", missing=True)
+            raise AdministrationError(
+                f"Virtual host '{name}' does not exist", missing=True, term=["no_such_vhost", name]
+            )
         return vhost
 
     # --- policies

@@ -95,7 +95,11 @@ def compile_pattern(pattern: str) -> Program:
     try:
         return compile_any(pattern)
     except PatternError as error:
-        raise ValueError(f'{{"{escaped(error.text)}",{error.at}}}') from None
+        raise ValueError(as_erlang_error(error)) from None
+
+
+def as_erlang_error(error: PatternError) -> str:
+    return f'{{"{escaped(error.text)}",{error.at}}}'
 
 
 # --- JSON values as Erlang terms

@@ -9,9 +9,9 @@ from amqpy.management.router import Router
 
 def make_router() -> Router:
     """All resources."""
-    from amqpy.management.resources import exchanges, vhosts
+    from amqpy.management.resources import exchanges, limits, parameters, permissions, policies, users, vhosts
 
     router = Router()
-    for module in (vhosts, exchanges):
+    for module in (vhosts, exchanges, users, permissions, limits, policies, parameters):
         module.add_to(router)
     return router
