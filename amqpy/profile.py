@@ -110,8 +110,7 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
-    escapes_html: bool = _switch("the management API escapes `<`, `>` and `&` in errors about policies and parameters")
-    pages_users: bool = _switch("the management API shows users in pages, if it is asked to")
+    management: tuple[str, ...] = _switch("what the management API has that not every version has")
 
 
 RABBITMQ_3_10 = Profile(
@@ -181,8 +180,7 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    escapes_html=True,
-    pages_users=False,
+    management=("escaped-html",),
 )
 
 RABBITMQ_3_13 = replace(
@@ -208,6 +206,7 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
+    management=("escaped-html", "vhost-metadata-definitions"),
 )
 
 RABBITMQ_4_0 = replace(
@@ -232,7 +231,7 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
-    pages_users=True,
+    management=("escaped-html", "paged-users", "vhost-metadata-definitions", "named-definitions"),
 )
 
 RABBITMQ_4_3 = replace(
@@ -266,7 +265,6 @@ RABBITMQ_4_3 = replace(
     quorum_acquired_count=True,
     message_priorities=True,
     timeout_cancels=True,
-    escapes_html=False,
     more_event_properties=(
         "type",
         "leader",
@@ -275,6 +273,7 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
+    management=("paged-users", "named-definitions", "whole-definitions"),
 )
 
 PROFILES = {

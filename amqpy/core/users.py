@@ -199,7 +199,7 @@ class Users:
         """Adds a user, or changes one: without a password or the hash of one it loses that which it has; limits that
         are not given stay."""
         kept = self._kept(password, password_hash, hashing_algorithm)
-        _check_limits({} if limits is None else limits)
+        check_limits({} if limits is None else limits)
         if name not in self._by_name:
             self._add_user(name, kept, tuple(tags), limits or {})
             return
@@ -212,6 +212,10 @@ class Users:
         self.set_tags(name, tags)
         if limits:
             self.set_limits(name, limits)
+
+    def check_password(self, password: str | None, password_hash: str | None, hashing_algorithm: str | None) -> None:
+        """Raises AdministrationError if no user can have it."""
+        self._kept(password, password_hash, hashing_algorithm)
 
     def _add_user(self, name: str, password: Password, tags: tuple[str, ...], limits: dict[str, int]) -> None:
         user = self._by_name[name] = User(name, password)
@@ -287,7 +291,7 @@ class Users:
         """Sets a user's permissions on a vhost. They apply at once, to open connections too."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        _check_patterns(configure, write, read)
+        check_patterns(configure, write, read)
         permission = Permission(configure, write, read)
         where.set_permission(name, permission)
         administrator = self._events.administrator
@@ -304,7 +308,7 @@ class Users:
         """Sets a user's permissions for routing keys at a topic exchange, which need not exist. They apply at once."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        _check_patterns(write, read)
+        check_patterns(write, read)
         permission = TopicPermission(write, read)
         where.set_topic_permission(name, exchange, permission)
         about = (name, vhost, self._events.administrator, exchange, permission.patterns)
@@ -322,7 +326,7 @@ class Users:
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Sets limits, and keeps others as they are. Existing connections and channels stay."""
-        _check_limits(limits)
+        check_limits(limits)
         user = self.user(name)
         self._set_limits(user, user.limits | limits)
         self._events.tell(
@@ -378,14 +382,14 @@ class Users:
         return self._by_name.get(name)
 
 
-def _check_limits(limits: object) -> None:
+def check_limits(limits: object) -> None:
     """Raises AdministrationError for the first error in the limits of a user."""
     check_depth(limits)
     for error in errors_in_limits("user-limits", USER_LIMITS, limits):
         raise AdministrationError(error)
 
 
-def _check_patterns(*patterns: str) -> None:
+def check_patterns(*patterns: str) -> None:
     """Raises AdministrationError for the first that is no regular expression."""
     for pattern in patterns:
         try:

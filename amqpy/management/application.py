@@ -9,14 +9,15 @@ Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_c
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
+from amqpy.management.documents import Document, in_pieces
 from amqpy.management.lists import Listing, columns_of, extract, shown
-from amqpy.management.login import Logins, credentials_of
+from amqpy.management.login import Logins, credentials_of, use_login_in_query
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
@@ -69,9 +70,9 @@ class Application:
         if isinstance(answer, Answer):
             await send_whole(answer, send, without_body=is_head)
         else:
-            await send_pieces(answer, send, without_body=is_head)
+            await send_stream(answer, send, without_body=is_head)
 
-    async def _answer(self, request: Request, receive: Receive) -> "Answer | AsyncIterator[bytes]":
+    async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
         if request.method not in METHODS:
             return Answer(501)
         path = request.path = request.path.removeprefix(self._prefix)
@@ -90,6 +91,8 @@ class Application:
         if is_options:
             return Answer(200, headers=allowed)
         endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
+        if resource.has_login_in_query:
+            use_login_in_query(request)
         credentials = credentials_of(request.headers.get("authorization"))
         user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)
         call = Call(self._api, request, WebClient(user), names)
@@ -102,11 +105,13 @@ class Application:
         request.body = await read_body(receive)
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 
-    async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
+    async def _shown(self, call: Call, made: object) -> "Answer | Stream":
         """The answer, of what a handler has returned."""
         if isinstance(made, Answer):
             return made
         query = call.request.query
+        if isinstance(made, Document):
+            return await started(in_pieces(made, query, self._turns.look), made.headers)
         if isinstance(made, Listing):
             return await started(in_json(shown(made, query, self._turns.look)))
         return Answer(200, extract(made, columns_of(query)))
@@ -204,14 +209,21 @@ async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     yield b"[]" if before == b"[" else b"]"
 
 
-async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":
+class Stream(NamedTuple):
+    """A long answer, which comes in pieces."""
+
+    pieces: AsyncIterator[bytes]
+    headers: Mapping[str, str] = {}
+
+
+async def started(pieces: AsyncIterator[bytes], headers: Mapping[str, str] = {}) -> "Answer | Stream":
     """The answer of these pieces: in one, if they are small. Whatever refuses the first of them has done so then."""
     begun = bytearray()
     async for piece in pieces:
         begun += piece
         if len(begun) >= WHOLE_MAX:
-            return _after(bytes(begun), pieces)
-    return Answer(200, bytes(begun))
+            return Stream(_after(bytes(begun), pieces), headers)
+    return Answer(200, bytes(begun), headers)
 
 
 async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -238,10 +250,11 @@ async def send_whole(answer: Answer, send: Send, *, without_body: bool) -> None:
     await send({"type": "http.response.body", "body": b"" if without_body else body})
 
 
-async def send_pieces(pieces: AsyncIterator[bytes], send: Send, *, without_body: bool) -> None:
+async def send_stream(stream: Stream, send: Send, *, without_body: bool) -> None:
     """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
-    await send({"type": "http.response.start", "status": 200, "headers": headers_of(200, JSON, {})})
+    headers = headers_of(200, JSON, stream.headers)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     if not without_body:
-        async for piece in pieces:
+        async for piece in stream.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -73,6 +73,10 @@ class Call:
     def is_monitor(self) -> bool:
         return self.is_administrator or "monitoring" in self.tags
 
+    def has(self, feature: str) -> bool:
+        """True if the management API has something, by the profile."""
+        return feature in self.broker.profile.management
+
     def may_enter(self, vhost: Vhost) -> bool:
         """True if the user may log in to this virtual host."""
         return bool(self.user.may_enter(vhost, self.request.peer_host))

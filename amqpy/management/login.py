@@ -13,6 +13,7 @@ from amqpy.core.principals import Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+from amqpy.management.request import Request
 
 ONLY_LOCALHOST: Final = "User can only log in via localhost"
 
@@ -30,6 +31,14 @@ def credentials_of(header: str | None) -> Credentials:
     if header is not None and not rest.strip():
         raise Refusal(400)
     raise Refusal(401, headers=REALM)
+
+
+def use_login_in_query(request: Request) -> None:
+    """Takes what is in the parameters `auth` or `token` for what is in the header."""
+    for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):
+        if parameter in request.query:
+            request.headers = {**request.headers, "authorization": f"{scheme} {request.query[parameter]}"}
+            return
 
 
 def _of_basic(text: str) -> Credentials:

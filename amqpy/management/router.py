@@ -36,6 +36,8 @@ class Resource:
     template: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     has_head: bool = True
+    has_login_in_query: bool = False
+    """True if a browser may have credentials in the address, since it can say no header when it downloads."""
 
     @property
     def methods(self) -> list[str]:
@@ -85,6 +87,10 @@ class Router:
 
     def delete(self, template: str, rule: "Rule") -> Callable[[H], H]:
         return self._adding("DELETE", template, rule)
+
+    def takes_login_in_query(self, template: str) -> None:
+        """Credentials for the resource may be in the parameters `auth` and `token`."""
+        self._at(template).has_login_in_query = True
 
     def _adding(
         self, method: str, template: str, rule: "Rule", types: tuple[str, ...] = (), *, head: bool = True

@@ -13,7 +13,7 @@ from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.permissions import EVERYTHING
-from amqpy.core.users import ADMINISTRATOR, Users
+from amqpy.core.users import ADMINISTRATOR, Users, check_limits, check_patterns
 from amqpy.errors import AdministrationError
 
 Body: TypeAlias = Mapping[str, Any]
@@ -97,6 +97,14 @@ def user(body: Body, version: str | None = None) -> UserBody:
         raise AdministrationError("permissions should be an object", term=["not_object", "permissions"])
     patterns = {vhost: permission(each) for vhost, each in permissions.items()}
     return UserBody(password or None, tags, password_hash, algorithm, body.get("limits"), patterns)
+
+
+def check_user(users: Users, given: UserBody) -> None:
+    """Raises what `put_user` would."""
+    users.check_password(given.password, given.password_hash, given.hashing_algorithm)
+    check_limits({} if given.limits is None else given.limits)
+    for patterns in given.permissions.values():
+        check_patterns(*patterns)
 
 
 def put_user(users: Users, name: str, given: UserBody) -> None:

@@ -60,7 +60,7 @@ def set_parameter(call: Call) -> Answer:
     vhost, component, name = call.target_vhost, call.names["component"], call.names["name"]
     (value,) = require(call.body, "value")
     is_new = _find(call) is None
-    with escaped(vhost.profile.escapes_html):
+    with escaped(call.has("escaped-html")):
         call.broker.administration.set_parameter(vhost.name, component, name, value)
     return put(is_new)
 

@@ -63,7 +63,7 @@ def set_policy(call: Call) -> Answer:
     vhost = call.target_vhost
     is_new = vhost.policies.policies.find(call.names["name"]) is None
     arguments = _arguments(call, vhost)
-    with escaped(vhost.profile.escapes_html):
+    with escaped(call.has("escaped-html")):
         call.broker.administration.set_policy(*arguments, **_rank(call))
     return put(is_new)
 

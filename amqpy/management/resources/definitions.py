@@ -1,0 +1,90 @@
+"""Definitions of the whole broker, or of one virtual host: exported, and imported.
+
+Source: `rabbit_mgmt_wm_definitions`.
+"""
+
+from typing import Any, Final
+
+from amqpy.core import definitions
+from amqpy.core.definitions import Import
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AmqpFault
+from amqpy.management import access
+from amqpy.management.answers import DONE, JSON, Answer, bad_request, missing
+from amqpy.management.call import Call
+from amqpy.management.documents import Document
+from amqpy.management.forms import FORM, form_of
+from amqpy.management.lists import Listing
+from amqpy.management.request import read_json
+from amqpy.management.router import Router
+from amqpy.management.turns import Later
+
+BOM: Final = b"\xef\xbb\xbf"
+
+
+def add_to(router: Router) -> None:
+    for path in ("/definitions", "/definitions/{vhost}", "/all-configuration"):
+        router.get(path, access.administrator)(export)
+        router.post(path, access.administrator, types=(JSON, FORM))(import_all)
+        router.takes_login_in_query(path)
+
+
+def _vhost(call: Call) -> Vhost | None:
+    """The virtual host that is named, or None if none is. Raises LookupError if it does not exist."""
+    name = call.named_vhost
+    return None if name is None else call.broker.vhosts[name]
+
+
+def export(call: Call) -> Document:
+    try:
+        vhost = _vhost(call)
+    except LookupError:
+        raise bad_request("vhost_not_found") from None
+    if vhost is None:
+        sections = definitions.sections(call.broker, call.api.users)
+    else:
+        sections = definitions.sections_of_vhost(call.broker, vhost)
+    name = call.request.query.get("download", "").translate(_ENDS_OF_HEADERS)
+    headers = {"content-disposition": f"attachment; filename={name}"} if name else {}
+    lists = {each.key: Listing(each.items, each.view) for each in sections}
+    return Document(definitions.heading(call.broker, vhost), lists, headers)
+
+
+_ENDS_OF_HEADERS: Final = dict.fromkeys(range(32))
+"""Characters that would end a header, or are refused in one."""
+
+
+def import_all(call: Call) -> Later:
+    form = form_of(call.request)
+    document = _document(call.request.body if form is None else form.get("file", b""))
+    try:
+        vhost = _vhost(call)
+    except LookupError:
+        raise missing("vhost_not_found") from None
+    work = Import(call.broker, call.api.users, document, None if vhost is None else vhost.name)
+    call.broker.scheduler.jobs.do(work.steps())
+
+    def answer() -> Answer:
+        if isinstance(work.error, AmqpFault):
+            raise bad_request(work.error.text)
+        if work.error is not None:
+            raise work.error
+        if form is None or "redirect" not in form:
+            return DONE
+        location = form["redirect"].decode("utf-8", "replace").translate(_ENDS_OF_HEADERS)
+        return Answer(303, headers={"location": location})
+
+    return answer
+
+
+def _document(octets: bytes) -> dict[str, Any]:
+    octets = octets.removeprefix(BOM)
+    if not octets:
+        return {}
+    try:
+        value = read_json(octets)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise bad_request("failed_to_parse_json")
+    return value
