@@ -350,7 +350,10 @@ class Import:
         where = self._found(vhost)
         if where is not None and name in where.exchanges:
             return None
-        kind, arguments = exchange_type(bodies.text(item, "type"), self._broker.profile), table_of(item.get("arguments"))
+        kind, arguments = (
+            exchange_type(bodies.text(item, "type"), self._broker.profile),
+            table_of(item.get("arguments")),
+        )
         kind.check_arguments(arguments, self._broker.profile)
         durable, auto_delete = _flag(item, "durable", True), _flag(item, "auto_delete", False)
         internal = _flag(item, "internal", False)

@@ -106,7 +106,9 @@ def boolean(value: object, default: bool = False) -> bool:
     """A boolean, which may be a text. Raises Refusal."""
     if value is None:
         return default
-    found = {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    found = (
+        {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    )
     if found is None:
         raise bad_request(["not_boolean", value])
     return found

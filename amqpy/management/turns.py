@@ -17,7 +17,6 @@ from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.management.answers import Refusal, bad_request, missing, of_fault
 from amqpy.server.reactor import Reactor
 
-
 Later: TypeAlias = Callable[[], object]
 """What a handler returns that has begun work: makes the answer once that is done. May raise a `Refusal`."""
 

@@ -30,7 +30,9 @@ def text(body: Body, key: str) -> str:
     """The text that must be there."""
     value = body.get(key)
     if not isinstance(value, str):
-        raise AdministrationError(f"{key} should be a string, actually was {_shown(body, key)}", term=["not_string", key])
+        raise AdministrationError(
+            f"{key} should be a string, actually was {_shown(body, key)}", term=["not_string", key]
+        )
     return value
 
 

@@ -9,7 +9,16 @@ from amqpy.management.router import Router
 
 def make_router() -> Router:
     """All resources."""
-    from amqpy.management.resources import definitions, exchanges, limits, parameters, permissions, policies, users, vhosts
+    from amqpy.management.resources import (
+        definitions,
+        exchanges,
+        limits,
+        parameters,
+        permissions,
+        policies,
+        users,
+        vhosts,
+    )
 
     router = Router()
     for module in (vhosts, exchanges, users, permissions, limits, policies, parameters, definitions):

@@ -112,7 +112,5 @@ def set_topic_permission(call: Call) -> Answer:
 def clear_topic_permissions(call: Call) -> Answer:
     granted = _granted_topics(call)[0]
     exchange = call.names.get("exchange")
-    call.api.users.clear_topic_permissions(
-        granted.user, granted.vhost, "" if exchange == DEFAULT else exchange
-    )
+    call.api.users.clear_topic_permissions(granted.user, granted.vhost, "" if exchange == DEFAULT else exchange)
     return DONE

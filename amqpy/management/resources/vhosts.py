@@ -9,7 +9,7 @@ from amqpy.core.administration import bodies
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError
 from amqpy.management import access
-from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing, put
+from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
 from amqpy.management.router import Router
@@ -58,7 +58,8 @@ def delete_vhost(call: Call) -> Answer:
 
 def start_vhost(call: Call) -> Answer:
     """Starts it on this node, where all of them always run."""
-    call.vhost
+    if call.names["vhost"] not in call.broker.vhosts:
+        raise not_found()
     node = call.names["node"]
     if node != call.broker.node:
         raise bad_request(f"Unknown node: {node}")
