@@ -30,7 +30,7 @@ async def test_permissions_are_listed_by_virtual_host_and_user(site: Site) -> No
     async def listed(path: str, **request: Any) -> list[tuple[str, str]]:  # noqa: ANN401
         return [(each["vhost"], each["user"]) for each in (await site.get(path, **request)).json]
 
-    everything = [("/", "guest"), ("/", "u"), ("v", "guest"), ("v", "u")]
+    everything = [("/", "guest"), ("/", "reader"), ("/", "u"), ("v", "guest"), ("v", "u")]
     assert await listed("/api/permissions") == everything
     assert await listed("/api/permissions", headers={"x-vhost": "v"}) == everything
     assert await listed("/api/users/u/permissions") == [("/", "u"), ("v", "u")]

@@ -30,9 +30,8 @@ def text(body: Body, key: str) -> str:
     """The text that must be there."""
     value = body.get(key)
     if not isinstance(value, str):
-        raise AdministrationError(
-            f"{key} should be a string, actually was {_shown(body, key)}", term=["not_string", key]
-        )
+        shown = as_erlang_term(value) if key in body else "undefined"
+        raise AdministrationError(f"{key} should be a string, actually was {shown}", term=["not_string", key])
     return value
 
 
@@ -46,10 +45,6 @@ def boolean(value: object, default: bool | None = None) -> bool | None:
         case "true" | "false":
             return value == "true"
     raise AdministrationError("not_boolean", term=["not_boolean", value])
-
-
-def _shown(body: Body, key: str) -> str:
-    return as_erlang_term(body[key]) if key in body else "undefined"
 
 
 def _optional_text(body: Body, key: str) -> str | None:

@@ -79,9 +79,8 @@ def list_global_parameters(call: Call) -> Listing:
 
 
 def _find_global(call: Call) -> Parameter | None:
-    return next(
-        (each for each in call.broker.administration.global_parameters() if each.name == call.names["name"]), None
-    )
+    known, name = call.broker.administration.global_parameters(), call.names["name"]
+    return next((each for each in known if each.name == name), None)
 
 
 def show_global_parameter(call: Call) -> View:
