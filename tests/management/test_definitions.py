@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -324,7 +325,6 @@ async def test_an_import_respects_the_limit_of_queues(site: Site) -> None:
 
 async def test_a_large_import_does_not_stop_the_broker(site: Site) -> None:
     queues = [{**QUEUE, "name": f"q{number}"} for number in range(10_000)]
-    peer = await site.connect()
     seen: list[int] = []
 
     async def watch() -> None:
@@ -337,8 +337,7 @@ async def test_a_large_import_does_not_stop_the_broker(site: Site) -> None:
         await imported(site, {"queues": queues})
         nursery.cancel_scope.cancel()
     assert len(site.vhost.queues) == 10_000
-    assert max(after - before for before, after in zip(seen, seen[1:], strict=False)) <= 100
-    await peer.hang_up()
+    assert max(after - before for before, after in pairwise(seen)) <= 100
 
 
 async def test_policies_of_an_import_apply_to_all_queues(site: Site) -> None:
