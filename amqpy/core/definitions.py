@@ -15,6 +15,7 @@ from html import escape
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from amqpy.core.administration import bodies, views
+from amqpy.core.administration.administration import Parameter
 from amqpy.core.administration.limits import MAX_QUEUES
 from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
@@ -97,7 +98,7 @@ def sections(broker: Broker, users: Users) -> list[Section]:
         Section("permissions", list(views.granted(vhosts)), views.permission),
         Section("topic_permissions", list(views.granted_topics(vhosts)), views.topic_permission),
         Section("parameters", administration.parameters(), views.parameter),
-        Section("global_parameters", administration.global_parameters(), views.parameter),
+        Section("global_parameters", _global_parameters(broker), views.parameter),
         Section("policies", _policies(vhosts), lambda each: views.policy(*each)),
         *_objects(broker, vhosts),
     ]
@@ -120,6 +121,15 @@ def exported(broker: Broker, users: Users, vhost: Vhost | None = None) -> View:
     return {**heading(broker, vhost), **{each.key: [each.view(item) for item in each.items] for each in found}}
 
 
+def _global_parameters(broker: Broker) -> list[Parameter]:
+    found = views.global_parameters(broker)
+    return [each for each in found if not each.name.startswith("internal")] if _is_whole(broker) else found
+
+
+def _is_whole(broker: Broker) -> bool:
+    return WHOLE in broker.profile.management
+
+
 def _without_vhost(section: Section) -> Section:
     def view(item: object) -> View:
         return {key: value for key, value in section.view(item).items() if key != "vhost"}
@@ -134,7 +144,7 @@ def _policies(vhosts: Sequence[Vhost]) -> list[Any]:
 def _objects(broker: Broker, vhosts: Sequence[Vhost]) -> list[Section]:
     """What clients declare: queues that are not exclusive, exchanges that are not there from the start, and the
     bindings to them."""
-    whole = WHOLE in broker.profile.management
+    whole = _is_whole(broker)
     queues = [queue for vhost in vhosts for queue in vhost.queues.values() if queue.owner is None]
     exchanges = [each for vhost in vhosts for each in vhost.exchanges.values() if not is_predeclared(each)]
     if whole:

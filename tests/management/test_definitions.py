@@ -90,7 +90,7 @@ async def test_everything_is_exported(site: Site) -> None:
         {"user": "u", "vhost": "v", "exchange": "amq.topic", "write": "w", "read": "r"}
     ]
     assert [each["component"] for each in found["parameters"]] == ["operator_policy", "vhost-limits"]
-    assert found["global_parameters"] == [{"value": [1], "name": "g"}]
+    assert [each["name"] for each in found["global_parameters"]] == ["g", "internal_cluster_id"]
     assert [each["name"] for each in found["policies"]] == ["p"]
     assert (found["queues"], found["exchanges"], found["bindings"]) == ([QUEUE], [EXCHANGE], [BINDING])
     assert await exported(site, "/api/all-configuration") == found
@@ -119,6 +119,7 @@ async def test_newer_versions_export_more(site: Site) -> None:
     assert found["vhosts"][1] == {"name": "v", "limits": {"max-queues": 7}, "metadata": metadata}
     assert "internal" not in found["exchanges"][0]
     assert found["queues"][0]["type"] == "classic"
+    assert found["global_parameters"] == [{"value": [1], "name": "g"}]
     found = await exported(site, "/api/definitions/v")
     assert (found["original_vhost_name"], found["limits"], found["metadata"]) == ("v", {"max-queues": 7}, metadata)
     assert "vhost" not in found["parameters"][0]

@@ -116,3 +116,11 @@ async def test_a_global_parameter_must_not_be_too_deep(site: Site) -> None:
 async def test_an_empty_object_is_shown_as_a_list(site: Site) -> None:
     await site.put("/api/global-parameters/g", {"value": {}})
     assert (await site.get("/api/global-parameters/g")).json["value"] == []
+
+
+async def test_a_broker_has_an_id_that_stays(site: Site) -> None:
+    path = "/api/global-parameters/internal_cluster_id"
+    first = (await site.get(path)).json
+    assert first["value"].startswith("rabbitmq-cluster-id-")
+    assert (await site.get(path)).json == first
+    assert (await site.get("/api/global-parameters")).json == [first]

@@ -6,15 +6,19 @@ Source: `rabbit_mgmt_format:internal_user`, `rabbit_auth_backend_internal:list_*
 
 import base64
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from amqpy.core.administration.administration import Parameter
 from amqpy.core.administration.policies import Policies, Policy
+from amqpy.core.broker import Broker
+from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 
 View: TypeAlias = dict[str, object]
+
+CLUSTER_ID: Final = "internal_cluster_id"
 
 
 def user(user: User) -> View:
@@ -106,6 +110,17 @@ def parameter(parameter: Parameter) -> View:
         "component": parameter.component,
         "name": parameter.name,
     }
+
+
+def global_parameters(broker: Broker) -> list[Parameter]:
+    """Those that were set, in the order of their names, and the one with which every broker tells itself from others:
+    it is made when somebody looks for it."""
+    known = broker.administration.global_parameters()
+    if not any(each.name == CLUSTER_ID for each in known):
+        with broker.events.on_behalf_of(INTERNAL_USER):
+            broker.administration.set_global_parameter(CLUSTER_ID, f"rabbitmq-cluster-id-{broker.new_name()}")
+        known = broker.administration.global_parameters()
+    return sorted(known, key=lambda each: each.name)
 
 
 def value_of(value: Any) -> Any:  # noqa: ANN401 (any JSON)

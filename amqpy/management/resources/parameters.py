@@ -75,12 +75,12 @@ def clear_parameter(call: Call) -> Answer:
 
 
 def list_global_parameters(call: Call) -> Listing:
-    return Listing(sorted(call.broker.administration.global_parameters(), key=lambda each: each.name), views.parameter)
+    return Listing(views.global_parameters(call.broker), views.parameter)
 
 
 def _find_global(call: Call) -> Parameter | None:
-    known, name = call.broker.administration.global_parameters(), call.names["name"]
-    return next((each for each in known if each.name == name), None)
+    known = views.global_parameters(call.broker)
+    return next((each for each in known if each.name == call.names["name"]), None)
 
 
 def show_global_parameter(call: Call) -> View:
