@@ -340,7 +340,7 @@ class Import:
         with _placed(self._broker, f"{vhost}/{name}"):
             check_depth(value)
             policy = check_policy(name, value, self._broker.profile, operator=False)
-        more = {"priority": policy.priority, "apply_to": policy.apply_to}
+        more: dict[str, Any] = {"priority": policy.priority, "apply_to": policy.apply_to}
         set_policy = self._broker.administration.set_policy
         return partial(set_policy, vhost, name, policy.pattern, dict(policy.definition), **more)
 

@@ -73,6 +73,11 @@ class Call:
     def is_monitor(self) -> bool:
         return self.is_administrator or "monitoring" in self.tags
 
+    @property
+    def without_stats(self) -> bool:
+        """True if objects are to be shown without statistics."""
+        return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
+
     def has(self, feature: str) -> bool:
         """True if the management API has something, by the profile."""
         return feature in self.broker.profile.management

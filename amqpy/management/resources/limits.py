@@ -36,10 +36,10 @@ def add_to(router: Router) -> None:
 def list_vhost_limits(call: Call) -> Listing:
     """Of those that have any; or that had some, for what is left is an empty value."""
     key = (VHOST_LIMITS_COMPONENT, LIMITS_NAME)
-    limits_of = value_of if call.has("limits-as-pairs") else dict
+    as_pairs = call.has("limits-as-pairs")
 
     def view(vhost: Vhost) -> View:
-        return {"vhost": vhost.name, "value": limits_of(vhost.limits)}
+        return {"vhost": vhost.name, "value": value_of(dict(vhost.limits)) if as_pairs else dict(vhost.limits)}
 
     return Listing([vhost for vhost in call.visible_vhosts() if key in vhost.parameters], view)
 

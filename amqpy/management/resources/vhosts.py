@@ -35,7 +35,7 @@ def show_vhost(call: Call) -> View:
 
 
 def view(call: Call, vhost: Vhost) -> View:
-    if call.request.is_true("disable_stats"):
+    if call.without_stats:
         return views.vhost_facts(vhost, call.broker.node)
     return views.vhost(vhost, call.broker.node)
 
