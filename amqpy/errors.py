@@ -149,6 +149,11 @@ def erlang_text(raw: bytes) -> str:
     return f"<<{','.join(map(str, raw))}>>"
 
 
+def erlang_string(text: str) -> list[int]:
+    """Text as a string of Erlang: the list of its octets, which JSON shows as just that."""
+    return list(text.encode("utf-8", "surrogateescape"))
+
+
 def erlang_atom(name: str) -> str:
     """A name as Erlang prints an atom: in quotes, unless it looks like one."""
     return name if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name) else f"'{name}'"

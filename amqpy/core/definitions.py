@@ -30,7 +30,7 @@ from amqpy.core.topology import kind_of_queue, with_default_type
 from amqpy.core.users import Users, check_patterns
 from amqpy.core.vhost import Vhost
 from amqpy.core.views import json_of
-from amqpy.errors import AdministrationError, AmqpFault
+from amqpy.errors import AdministrationError, AmqpFault, erlang_string
 from amqpy.wire.values import Table
 
 View: TypeAlias = dict[str, object]
@@ -410,7 +410,7 @@ class Import:
                 f'Adding {added} queue(s) to virtual host "{name}" would exceed the limit of {most} queue(s).\n\n'
                 f"This virtual host currently has {len(where.queues)} queue(s) defined.\n\nImport aborted!"
             )
-            raise AdministrationError(text)
+            raise AdministrationError(text, term=["vhost_limit_exceeded", erlang_string(text)])
 
     def _binding(self, item: dict[str, Any]) -> Change:
         vhost, arguments = self._vhost_of(item), table_of(item.get("arguments"))

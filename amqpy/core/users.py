@@ -18,7 +18,7 @@ from amqpy.core.events import event_properties
 from amqpy.core.passwords import NO_PASSWORD, Password, hash_password, imported, is_password, validator_of
 from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.principals import Principal, Question
-from amqpy.errors import AdministrationError, NotAllowed
+from amqpy.errors import AdministrationError, NotAllowed, erlang_string
 from amqpy.patterns import PatternError, compile_pattern
 
 if TYPE_CHECKING:
@@ -397,5 +397,5 @@ def check_patterns(*patterns: str) -> None:
         except PatternError as error:
             raise AdministrationError(
                 f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
-                term=["invalid_regexp", pattern, [error.text, error.at]],
+                term=["invalid_regexp", erlang_string(pattern), [erlang_string(error.text), error.at]],
             ) from None

@@ -295,6 +295,19 @@ async def test_definitions_that_are_wrong_change_nothing(site: Site, wrong: dict
     assert await exported(site) == before
 
 
+@pytest.mark.parametrize("config", [OLD])
+async def test_faults_of_queues_and_exchanges_are_shown_as_erlang_has_them(site: Site) -> None:
+    wrong = {"exchanges": [{**EXCHANGE, "type": "nope"}]}
+    text = "unknown exchange type 'nope'"
+    reply = await site.post("/api/definitions", wrong)
+    assert reply.refusal == (400, "bad_request", ["amqp_error", "command_invalid", list(text.encode()), "none"])
+    reply = await site.post("/api/definitions/%2F", wrong)
+    assert reply.refusal == (400, "bad_request", f"command_invalid: {text}")
+    wrong = {"policies": [{"name": "n", "pattern": "", "definition": {}}]}
+    reply = await site.post("/api/definitions/%2F", wrong)
+    assert reply.refusal == (400, "bad_request", r'<<"Validation failed\n\nno policy provided\n (//n)">>')
+
+
 async def test_definitions_name_virtual_hosts_and_users_among_them(site: Site) -> None:
     everything = {"configure": "", "write": "", "read": ""}
     await imported(
@@ -320,7 +333,10 @@ async def test_an_import_respects_the_limit_of_queues(site: Site) -> None:
         'Adding 2 queue(s) to virtual host "/" would exceed the limit of 2 queue(s).\n\n'
         "This virtual host currently has 1 queue(s) defined.\n\nImport aborted!"
     )
-    assert (await site.post("/api/definitions", {"queues": queues})).refusal == (400, "bad_request", text)
+    reply = await site.post("/api/definitions", {"queues": queues})
+    assert reply.refusal == (400, "bad_request", ["vhost_limit_exceeded", list(text.encode())])
+    reply = await site.post("/api/definitions/%2F", {"queues": queues})
+    assert reply.refusal == (400, "bad_request", text)
     await imported(site, {"queues": queues[:2]})
 
 

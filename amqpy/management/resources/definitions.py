@@ -6,9 +6,10 @@ Source: `rabbit_mgmt_wm_definitions`.
 from typing import Any, Final
 
 from amqpy.core import definitions
+from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.definitions import Import
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AmqpFault
+from amqpy.errors import AdministrationError, AmqpFault, erlang_string
 from amqpy.management import access
 from amqpy.management.answers import DONE, JSON, Answer, bad_request, missing
 from amqpy.management.call import Call
@@ -65,16 +66,33 @@ def import_all(call: Call) -> Later:
     call.broker.scheduler.jobs.do(work.steps())
 
     def answer() -> Answer:
-        if isinstance(work.error, AmqpFault):
-            raise bad_request(work.error.text)
         if work.error is not None:
-            raise work.error
+            raise bad_request(_reason(work.error) if vhost is None else _reason_in_vhost(work.error))
         if form is None or "redirect" not in form:
             return DONE
         location = form["redirect"].decode("utf-8", "replace").translate(_ENDS_OF_HEADERS)
         return Answer(303, headers={"location": location})
 
     return answer
+
+
+def _reason(error: AdministrationError | AmqpFault) -> object:
+    """The reason that is given for the end of an import. RabbitMQ shows the fault of a queue as the record it is."""
+    if isinstance(error, AmqpFault):
+        return ["amqp_error", error.name.lower(), erlang_string(error.text), "none"]
+    return error.text if error.term is None else error.term
+
+
+def _reason_in_vhost(error: AdministrationError | AmqpFault) -> object:
+    """The same for one virtual host, where RabbitMQ prints most as terms."""
+    if isinstance(error, AmqpFault):
+        return f"{error.name.lower()}: {error.text}"
+    match error.term:
+        case ["vhost_limit_exceeded", _]:
+            return error.text
+        case None:
+            return as_erlang_term(error.text)
+    return error.term
 
 
 def _document(octets: bytes) -> dict[str, Any]:
