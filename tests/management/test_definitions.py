@@ -143,6 +143,7 @@ async def test_what_belongs_to_a_connection_is_left_out(site: Site) -> None:
     assert [queue["name"] for queue in found["queues"]] == ["ours"]
     assert [binding["destination"] for binding in found["bindings"]] == ["ours"]
     assert found["exchanges"] == []
+    vhost.remove_queue(vhost.queues["mine"])
 
 
 async def test_columns_of_definitions(site: Site) -> None:
