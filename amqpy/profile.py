@@ -180,7 +180,7 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    management=("escaped-html", "limits-as-pairs"),
+    management=("escaped-html", "fixed-queue-type", "limits-as-pairs"),
 )
 
 RABBITMQ_3_13 = replace(
@@ -273,7 +273,7 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
-    management=("paged-users", "named-definitions", "whole-definitions"),
+    management=("deletion-protection", "paged-users", "named-definitions", "whole-definitions"),
 )
 
 PROFILES = {

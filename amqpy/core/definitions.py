@@ -19,7 +19,7 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.core.administration.limits import MAX_QUEUES
 from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
-from amqpy.core.administration.validation import check_depth
+from amqpy.core.administration.validation import check, check_depth
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import is_predeclared
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
@@ -27,7 +27,7 @@ from amqpy.core.jobs import Steps, each
 from amqpy.core.names import queue_text
 from amqpy.core.queues.queue import Queue
 from amqpy.core.topology import kind_of_queue, with_default_type
-from amqpy.core.users import Users, check_patterns
+from amqpy.core.users import Users, check_patterns, check_topic_patterns
 from amqpy.core.vhost import Vhost
 from amqpy.core.views import json_of
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
@@ -304,7 +304,7 @@ class Import:
 
     def _topic_permission(self, item: dict[str, Any]) -> Change:
         exchange, *patterns = bodies.topic_permission(item)
-        check_patterns(*patterns)
+        check_topic_patterns(*patterns)
         user, vhost = self._user_of(item), self._vhost_of(item)
         return partial(self._users.set_topic_permissions, user, vhost, exchange, *patterns)
 
@@ -335,10 +335,14 @@ class Import:
         return partial(self._broker.administration.set_global_parameter, name, value)
 
     def _policy(self, item: dict[str, Any]) -> Change:
-        vhost, name = self._vhost_of(item), bodies.text(item, "name")
+        vhost = self._vhost_of(item)
+        if "name" not in item:
+            raise AdministrationError(f"policy in virtual host '{vhost}' has undefined name")
+        name = bodies.text(item, "name")
         value = {"priority": 0, **{key: item[key] for key in _POLICY_KEYS if key in item}}
         with _placed(self._broker, f"{vhost}/{name}"):
             check_depth(value)
+            check([] if "pattern" in value else ["pattern should be a binary but was undefined"])
             policy = check_policy(name, value, self._broker.profile, operator=False)
         more: dict[str, Any] = {"priority": policy.priority, "apply_to": policy.apply_to}
         set_policy = self._broker.administration.set_policy
@@ -412,8 +416,12 @@ class Import:
             )
             raise AdministrationError(text, term=["vhost_limit_exceeded", erlang_string(text)])
 
-    def _binding(self, item: dict[str, Any]) -> Change:
-        vhost, arguments = self._vhost_of(item), table_of(item.get("arguments"))
+    def _binding(self, item: dict[str, Any]) -> Change | None:
+        try:
+            vhost = self._vhost_of(item)
+        except AdministrationError:
+            return None  # as one whose ends are missing
+        arguments = table_of(item.get("arguments"))
         source, destination = bodies.text(item, "source"), bodies.text(item, "destination")
         routing_key = bodies.text({"routing_key": "", **item}, "routing_key")
         kind = bodies.text(item, "destination_type")

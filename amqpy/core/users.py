@@ -197,7 +197,9 @@ class Users:
         limits: dict[str, int] | None = None,
     ) -> None:
         """Adds a user, or changes one: without a password or the hash of one it loses that which it has; limits that
-        are not given stay."""
+        are not given stay. One that is new has an empty password then, with which nobody can log in either."""
+        if name not in self._by_name and password_hash is None:
+            password = password or ""
         kept = self._kept(password, password_hash, hashing_algorithm)
         check_limits({} if limits is None else limits)
         if name not in self._by_name:
@@ -308,7 +310,7 @@ class Users:
         """Sets a user's permissions for routing keys at a topic exchange, which need not exist. They apply at once."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        check_patterns(write, read)
+        check_topic_patterns(write, read)
         permission = TopicPermission(write, read)
         where.set_topic_permission(name, exchange, permission)
         about = (name, vhost, self._events.administrator, exchange, permission.patterns)
@@ -392,10 +394,20 @@ def check_limits(limits: object) -> None:
 def check_patterns(*patterns: str) -> None:
     """Raises AdministrationError for the first that is no regular expression."""
     for pattern in patterns:
-        try:
-            compile_pattern(pattern)
-        except PatternError as error:
-            raise AdministrationError(
-                f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
-                term=["invalid_regexp", erlang_string(pattern), [erlang_string(error.text), error.at]],
-            ) from None
+        _check_pattern(pattern, erlang_string(pattern))
+
+
+def check_topic_patterns(*patterns: str) -> None:
+    """The same for topic permissions: RabbitMQ tells it in another form."""
+    for pattern in patterns:
+        _check_pattern(pattern, pattern)
+
+
+def _check_pattern(pattern: str, told: object) -> None:
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        raise AdministrationError(
+            f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
+            term=["invalid_regexp", told, [erlang_string(error.text), error.at]],
+        ) from None

@@ -212,7 +212,8 @@ async def test_what_is_there_stays_as_it_is(site: Site) -> None:
 
 
 async def test_names_of_the_broker_and_bindings_without_an_end_are_skipped(site: Site) -> None:
-    missing = [{**BINDING, "destination": "nope"}, {**BINDING, "source": "nope"}, {**BINDING, "source": ""}]
+    missing = [{**BINDING, key: "nope"} for key in ("destination", "source", "vhost")]
+    missing.append({**BINDING, "source": ""})
     await imported(
         site, {"queues": [{**QUEUE, "name": "amq.q"}], "exchanges": [{**EXCHANGE, "name": ""}], "bindings": missing}
     )
@@ -275,6 +276,11 @@ WRONG: list[tuple[dict[str, Any], object]] = [
     (
         {"policies": [{"vhost": "/", "name": "n", "pattern": "", "definition": {}}]},
         "Validation failed\n\nno policy provided\n (//n)",
+    ),
+    ({"policies": [{"vhost": "/"}]}, "policy in virtual host '/' has undefined name"),
+    (
+        {"policies": [{"vhost": "/", "name": "n"}]},
+        "Validation failed\n\npattern should be a binary but was undefined\n (//n)",
     ),
 ]
 

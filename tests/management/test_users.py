@@ -113,6 +113,7 @@ async def test_a_hash_of_another_length_is_kept(site: Site) -> None:
         ({"tags": "", "password": "a", "password_hash": HASH}, "both_password_and_password_hash_are_provided"),
         ({"tags": "", "password_hash": "!!!"}, ["not_base64", "!!!"]),
         ({"tags": "", "password_hash": 5}, ["not_base64", 5]),
+        ({"tags": "", "password_hash": None}, ["not_base64", None]),
         ({"tags": "", "password": 5}, ["not_string", "password"]),
         ({"tags": 5}, ["not_tags", "tags"]),
         ({"tags": None}, ["not_tags", "tags"]),
@@ -144,10 +145,19 @@ async def test_a_new_user_may_come_with_permissions(site: Site) -> None:
     assert (await site.get("/api/permissions/%2F/u")).json == {"user": "u", "vhost": "/", **everything}
 
 
-@pytest.mark.parametrize("config", [Config(credential_validator="min_password_length")])
-async def test_a_password_must_be_good_enough(site: Site) -> None:
-    reply = await site.put("/api/users/u", {"password": "abc", "tags": ""})
+@pytest.mark.parametrize("config", [Config(credential_validator="min_password_length", default_pass="long enough")])
+@pytest.mark.parametrize("body", [{"password": "abc", "tags": ""}, {"tags": ""}])
+async def test_a_password_must_be_good_enough(site: Site, body: dict[str, str]) -> None:
+    reply = await site.put("/api/users/u", body, password="long enough")
     assert reply.refusal == (400, "bad_request", "credential_validation_failed")
+
+
+async def test_nobody_logs_in_with_an_empty_password(site: Site) -> None:
+    for body in ({"tags": ""}, {"tags": "", "password": ""}):
+        assert (await site.put("/api/users/u", body)).status == 201
+        assert len((await site.get("/api/users/u")).json["password_hash"]) == 48
+        assert not logs_in(site, "u", "")
+        await site.delete("/api/users/u")
 
 
 async def test_a_user_is_deleted(site: Site) -> None:

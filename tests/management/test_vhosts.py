@@ -108,6 +108,19 @@ async def test_a_protected_virtual_host_is_not_deleted(site: Site) -> None:
     assert (await site.delete("/api/vhosts/v")).status == 204
 
 
+@pytest.mark.parametrize("config", [OLD])
+async def test_older_versions_know_no_protection(site: Site) -> None:
+    assert (await site.post("/api/vhosts/%2F/deletion/protection")).status == 404
+
+
+@pytest.mark.parametrize(("config", "kind"), [(OLD, "quorum"), (NEW, "classic")])
+async def test_newer_versions_change_the_type_of_queues(site: Site, kind: str) -> None:
+    for each in ("quorum", "classic"):
+        await site.put("/api/vhosts/v", {"defaultqueuetype": each})
+    assert (await site.get("/api/vhosts/v")).json["default_queue_type"] == kind
+
+
+@pytest.mark.parametrize("config", [NEW])
 async def test_there_is_nothing_to_protect(site: Site) -> None:
     text = "Cannot enable deletion protection of virtual host 'nope' because it does not exist"
     assert (await site.post("/api/vhosts/nope/deletion/protection")).refusal == (404, "not_found", text)

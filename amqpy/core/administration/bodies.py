@@ -84,7 +84,7 @@ def user(body: Body, version: str | None = None) -> UserBody:
         raise AdministrationError("tags_not_present")
     password = _optional_text(body, "password")
     password_hash = body.get("password_hash")
-    if password_hash is not None and not isinstance(password_hash, str):
+    if "password_hash" in body and not isinstance(password_hash, str):
         raise AdministrationError("not_base64", term=["not_base64", password_hash])
     algorithm = _optional_text(body, "hashing_algorithm")
     if algorithm is None and version is not None and re.match(r"3\.[0-5]\.", version):
@@ -93,7 +93,7 @@ def user(body: Body, version: str | None = None) -> UserBody:
     if not isinstance(permissions, dict) or not all(isinstance(each, dict) for each in permissions.values()):
         raise AdministrationError("permissions should be an object", term=["not_object", "permissions"])
     patterns = {vhost: permission(each) for vhost, each in permissions.items()}
-    return UserBody(password or None, tags, password_hash, algorithm, body.get("limits"), patterns)
+    return UserBody(password, tags, password_hash, algorithm, body.get("limits"), patterns)
 
 
 def check_user(users: Users, given: UserBody) -> None:
@@ -171,11 +171,12 @@ def put_vhost(broker: Broker, users: Users, name: str, given: VhostBody) -> None
     """Adds a virtual host, or changes one. Whoever adds it, in whose name the broker acts, may do everything in it."""
     administration, administrator = broker.administration, broker.events.administrator
     is_new = name not in broker.vhosts
+    keeps_type = not is_new and "fixed-queue-type" in broker.profile.management
     administration.add_vhost(
         name,
         description=given.description,
         tags=given.tags,
-        default_queue_type=given.default_queue_type,
+        default_queue_type=None if keeps_type else given.default_queue_type,
         protected_from_deletion=given.protected_from_deletion,
     )
     if given.tracing is not None:

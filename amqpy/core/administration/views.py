@@ -64,7 +64,7 @@ def granted_topics(vhosts: Iterable[Vhost], user: str | None = None) -> Iterator
     for vhost in vhosts:
         names = sorted(vhost.topic_permissions) if user is None else [user]
         for name in names:
-            for exchange, permission in sorted(vhost.topic_permissions.get(name, {}).items(), key=lambda each: each[0]):
+            for exchange, permission in vhost.topic_permissions.get(name, {}).items():
                 yield GrantedTopics(vhost.name, name, exchange, permission)
 
 

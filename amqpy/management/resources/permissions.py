@@ -86,7 +86,8 @@ def clear_permission(call: Call) -> Answer:
 
 
 def list_topic_permissions(call: Call) -> Listing:
-    return Listing(list(views.granted_topics(_vhosts(call), _user_name(call))), views.topic_permission)
+    found = views.granted_topics(_vhosts(call), _user_name(call))
+    return Listing(sorted(found, key=lambda each: each[:3]), views.topic_permission)
 
 
 def show_topic_permissions(call: Call) -> list[View]:

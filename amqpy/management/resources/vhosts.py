@@ -62,7 +62,7 @@ def start_vhost(call: Call) -> Answer:
         raise not_found()
     node = call.names["node"]
     if node != call.broker.node:
-        raise bad_request(f"Unknown node: {node}")
+        raise bad_request(f"Request to node {node} failed with nodedown")
     return DONE
 
 
@@ -75,6 +75,8 @@ def unprotect_vhost(call: Call) -> Answer:
 
 
 def _set_protection(call: Call, verb: str, *, protected: bool) -> Answer:
+    if not call.has("deletion-protection"):
+        raise not_found()
     name = call.names["vhost"]
     if name not in call.broker.vhosts:
         text = f"Cannot {verb} deletion protection of virtual host '{name}' because it does not exist"
