@@ -59,7 +59,7 @@ class Section(NamedTuple):
 
 
 def heading(broker: Broker, vhost: Vhost | None = None) -> View:
-    """What stands before the sections of a broker, or of one virtual host."""
+    """The keys before the sections of a broker, or of one virtual host."""
     version, named = broker.profile.version, "named-definitions" in broker.profile.management
     view: View = {"rabbit_version": version}
     if vhost is None or named:
@@ -142,8 +142,7 @@ def _policies(vhosts: Sequence[Vhost]) -> list[Any]:
 
 
 def _objects(broker: Broker, vhosts: Sequence[Vhost]) -> list[Section]:
-    """What clients declare: queues that are not exclusive, exchanges that are not there from the start, and the
-    bindings to them."""
+    """The queues that are not exclusive, the exchanges that are not there from the start, and the bindings to both."""
     whole = _is_whole(broker)
     queues = [queue for vhost in vhosts for queue in vhost.queues.values() if queue.owner is None]
     exchanges = [each for vhost in vhosts for each in vhost.exchanges.values() if not is_predeclared(each)]
@@ -225,7 +224,7 @@ class Import:
 
     def __init__(self, broker: Broker, users: Users, definitions: Mapping[str, Any], vhost: str | None = None) -> None:
         self.error: AdministrationError | AmqpFault | None = None
-        """What has ended it, once its steps are done."""
+        """The reason for its end, once its steps are done, if it did not end well."""
         self._broker = broker
         self._users = users
         self._definitions = definitions

@@ -193,7 +193,7 @@ def _peer_of(connection_name: str) -> View:
 
 
 def vhost_facts(vhost: Vhost, node: str) -> View:
-    """What a virtual host is, without what is in it."""
+    """A virtual host without anything that is in it, or was counted."""
     metadata, profile = vhost.metadata, vhost.profile
     shown: View = {"description": metadata.description, "tags": list(metadata.tags)}
     queue_type = metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)

@@ -18,7 +18,7 @@ from amqpy.management.answers import Refusal, bad_request, missing, of_fault
 from amqpy.server.reactor import Reactor
 
 Later: TypeAlias = Callable[[], object]
-"""What a handler returns that has begun work: makes the answer once that is done. May raise a `Refusal`."""
+"""Makes the answer of a handler that has begun work, once that is done. May raise a `Refusal`."""
 
 
 class WebClient(Client):

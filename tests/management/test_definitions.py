@@ -135,9 +135,10 @@ async def test_metadata_of_virtual_hosts_are_exported_twice(site: Site) -> None:
 async def test_what_belongs_to_a_connection_is_left_out(site: Site) -> None:
     client = site.client()
     vhost = site.vhost
-    kept = {"durable": False, "auto_delete": False, "arguments": {}}
     for name, exclusive in (("mine", True), ("ours", False)):
-        site.broker.topology.declare_queue(client, vhost, name, exclusive=exclusive, **kept)
+        site.broker.topology.declare_queue(
+            client, vhost, name, durable=False, exclusive=exclusive, auto_delete=False, arguments={}
+        )
         site.broker.topology.bind_queue(client, vhost, name, "amq.fanout", "", {})
     found = await exported(site)
     assert [queue["name"] for queue in found["queues"]] == ["ours"]

@@ -1,4 +1,5 @@
-"""What an administrator sets, as plain dicts in the form of the management API's JSON, which definitions have, too.
+"""Views of everything that an administrator sets, as plain dicts in the form of the management API's JSON, and of
+definitions.
 
 Source: `rabbit_mgmt_format:internal_user`, `rabbit_auth_backend_internal:list_*`, `rabbit_policy:list`,
 `rabbit_runtime_parameters:list`.

@@ -38,7 +38,7 @@ def _show(policies: Policies, call: Call) -> View:
 
 
 def _arguments(call: Call, vhost: Vhost) -> tuple[str, str, Any, Any]:
-    """What sets a policy, but for its priority and what it applies to."""
+    """The arguments that set a policy, but for its priority and what it applies to."""
     pattern, definition = require(call.body, "pattern", "definition")
     return vhost.name, call.names["name"], pattern, definition
 
