@@ -273,7 +273,7 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
-    management=("deletion-protection", "paged-users", "named-definitions", "whole-definitions"),
+    management=("deletion-protection", "paged-users", "private-user-limits", "named-definitions", "whole-definitions"),
 )
 
 PROFILES = {

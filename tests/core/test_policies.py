@@ -232,7 +232,8 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 def test_what_is_missing_is_told() -> None:
     keys = ("definition", "pattern", "priority")
-    for nothing in ({}, []):
+    empty: list[object] = [{}, []]
+    for nothing in empty:
         assert refusal(nothing) == [f'Key "{key}" not found in p' for key in keys]
 
 

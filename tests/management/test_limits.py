@@ -106,3 +106,14 @@ async def test_a_limit_must_come_as_json(site: Site, path: str) -> None:
     assert (await site.put(path, {"value": 1}, headers={"content-type": "text/plain"})).status == 415
     assert (await site.put(path, {})).refusal == (400, "bad_request", "[{key_missing,value}]")
     assert (await site.request("HEAD", path.rpartition("/")[0])).status == 405
+
+
+@pytest.mark.parametrize(
+    ("config", "statuses"),
+    [(Config(profile="rabbitmq-3.10"), [200, 200, 200]), (Config(profile="rabbitmq-4.3"), [401, 200, 401])],
+)
+async def test_who_sees_limits_of_users(site: Site, statuses: list[int]) -> None:
+    site.add_user("plain", "management")
+    paths = ["/api/user-limits", "/api/user-limits/plain", "/api/user-limits/guest"]
+    assert [(await site.get(path, user="plain")).status for path in paths] == statuses
+    assert [(await site.get(path)).status for path in paths] == [200, 200, 200]

@@ -24,8 +24,8 @@ def add_to(router: Router) -> None:
     router.get("/vhost-limits/{vhost}", access.visible, head=False)(list_vhost_limits)
     router.put("/vhost-limits/{vhost}/{name}", access.administrator, types=(JSON,))(set_vhost_limit)
     router.delete("/vhost-limits/{vhost}/{name}", access.administrator)(clear_vhost_limit)
-    router.get("/user-limits", access.visible, head=False)(list_user_limits)
-    router.get("/user-limits/{user}", access.visible, head=False)(list_user_limits)
+    router.get("/user-limits", may_see_user_limits, head=False)(list_user_limits)
+    router.get("/user-limits/{user}", may_see_user_limits, head=False)(list_user_limits)
     router.put("/user-limits/{user}/{name}", access.administrator, types=(JSON,))(set_user_limit)
     router.delete("/user-limits/{user}/{name}", access.administrator)(clear_user_limit)
 
@@ -63,6 +63,15 @@ def _others(vhost: Vhost, name: str) -> dict[str, int]:
 
 
 # --- of users
+
+
+def may_see_user_limits(call: Call) -> str | None:
+    """A rule: older versions show them to everybody, newer ones to administrators, and each user its own."""
+    if not call.has("private-user-limits"):
+        return access.visible(call)
+    if "user" not in call.names:
+        return access.administrator(call)
+    return None if call.is_monitor or call.user.name == call.names["user"] else access.NO_OBJECT_ACCESS
 
 
 def list_user_limits(call: Call) -> Listing:
