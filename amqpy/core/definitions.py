@@ -397,7 +397,9 @@ class Import:
             where = self._broker.administration.vhost(vhost)
             if name in where.queues:
                 return
-            typed = with_default_type(where, arguments, fits=flags["durable"] and not flags["auto_delete"])
+            typed = arguments
+            if "untyped-imports" not in where.profile.management:
+                typed = with_default_type(where, arguments, fits=flags["durable"] and not flags["auto_delete"])
             kind = kind_of_queue(queue_text(where, name), where.profile, typed, exclusive=False, **flags)
             where.add_queue(name, kind, owner=None, arguments=typed, actor=self._actor, **flags)
 

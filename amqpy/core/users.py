@@ -126,11 +126,18 @@ class User:
 class Users:
     """All users of a broker, and the operations of an administrator on them. `new_salt` makes four random bytes.
 
-    `recorded` are the records that the broker was made from. A new broker has the default user, with every permission
-    on the default vhost. Raises ConfigError if that user's password is not valid.
+    `recorded` are the records that the broker was made from. A new broker `has_default`: the default user, with every
+    permission on the default vhost. Raises ConfigError if that user's password is not valid.
     """
 
-    def __init__(self, broker: Broker, new_salt: Callable[[], bytes], recorded: Sequence[Record] = ()) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        new_salt: Callable[[], bytes],
+        recorded: Sequence[Record] = (),
+        *,
+        has_default: bool = True,
+    ) -> None:
         config = broker.config
         self._broker = broker
         self._events = broker.events
@@ -141,7 +148,7 @@ class Users:
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
         self._restore(recorded)
-        if is_new(recorded):
+        if has_default and is_new(recorded):
             try:
                 self.add_user(config.default_user, config.default_pass, tags=config.default_user_tags)
             except AdministrationError as error:

@@ -238,6 +238,13 @@ async def test_defaults_of_definitions(site: Site) -> None:
     assert len(site.vhost.bindings_to(site.vhost.queues["q"])) == 1
 
 
+@pytest.mark.parametrize(("config", "kind"), [(OLD, "classic"), (NEW, "quorum")])
+async def test_newer_versions_give_queues_the_default_type(site: Site, kind: str) -> None:
+    vhost = {"name": "v", "metadata": {"default_queue_type": "quorum"}}
+    await imported(site, {"vhosts": [vhost], "queues": [{**QUEUE, "vhost": "v"}]})
+    assert site.broker.vhosts["v"].queues["q"].type == kind
+
+
 @pytest.mark.parametrize("version", ["3.5.7", "3.6.0"])
 async def test_old_hashes_are_of_md5(site: Site, version: str) -> None:
     user = {"name": "u", "password_hash": "AAAA", "tags": ""}
