@@ -115,7 +115,7 @@ def sections_of_vhost(broker: Broker, vhost: Vhost) -> list[Section]:
     return [*found, *(_without_vhost(section) for section in _objects(broker, [vhost]))]
 
 
-def exported(broker: Broker, users: Users, vhost: Vhost | None = None) -> View:
+def exported(broker: Broker, users: Users, vhost: Vhost | None = None) -> dict[str, Any]:
     """All definitions of a broker or of a virtual host, made at once."""
     found = sections(broker, users) if vhost is None else sections_of_vhost(broker, vhost)
     return {**heading(broker, vhost), **{each.key: [each.view(item) for item in each.items] for each in found}}
