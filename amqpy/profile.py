@@ -180,7 +180,7 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    management=("escaped-html", "fixed-queue-type", "limits-as-pairs", "untyped-imports"),
+    management=("bulk-delete-stops", "escaped-html", "fixed-queue-type", "limits-as-pairs", "old-imports"),
 )
 
 RABBITMQ_3_13 = replace(

@@ -19,7 +19,8 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.core.administration.limits import MAX_QUEUES
 from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
-from amqpy.core.administration.validation import check, check_depth
+from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.arguments import CLASSIC
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import is_predeclared
 from amqpy.core.exchanges import Binding, Exchange, exchange_type
@@ -28,7 +29,7 @@ from amqpy.core.names import queue_text
 from amqpy.core.queues.queue import Queue
 from amqpy.core.topology import kind_of_queue, with_default_type
 from amqpy.core.users import Users, check_patterns, check_topic_patterns
-from amqpy.core.vhost import Vhost
+from amqpy.core.vhost import PREDECLARED, Vhost
 from amqpy.core.views import json_of
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
 from amqpy.wire.values import Table
@@ -44,6 +45,10 @@ NAME_BYTES_MAX: Final = 255
 
 WHOLE: Final = "whole-definitions"
 """The feature of profiles that export what RabbitMQ's command line does."""
+
+OLD_IMPORTS: Final = "old-imports"
+"""The feature of those that skip bindings whose ends are missing, tell some errors as terms, and give no queue the
+default type of its virtual host."""
 
 
 # --- export
@@ -175,8 +180,9 @@ def _vhost(vhost: Vhost) -> View:
 def _metadata(vhost: Vhost) -> View:
     metadata = vhost.metadata
     view: View = {"description": metadata.description, "tags": list(metadata.tags)}
-    if metadata.default_queue_type is not None:
-        view["default_queue_type"] = metadata.default_queue_type
+    queue_type = metadata.default_queue_type or (CLASSIC if vhost.profile.always_names_type else None)
+    if queue_type is not None:
+        view["default_queue_type"] = queue_type
     if metadata.protected_from_deletion:
         view["protected_from_deletion"] = True
     return view
@@ -219,6 +225,10 @@ def _binding(binding: Binding) -> View:
 # --- import
 
 
+class ErlangTerm(AdministrationError):
+    """An error whose text is the term of it, as Erlang prints that."""
+
+
 class Import:
     """Definitions on their way into a broker, or into one virtual host, in whose sections no name of one counts."""
 
@@ -235,6 +245,12 @@ class Import:
         self._new_vhosts: set[str] = set()
         self._new_users: set[str] = set()
         self._new_queues: Counter[str] = Counter()
+        self._declared: set[tuple[str, str, str]] = set()
+        """Queues and exchanges among the definitions: the kind, the virtual host, the name."""
+
+    @property
+    def _is_old(self) -> bool:
+        return OLD_IMPORTS in self._broker.profile.management
 
     def steps(self) -> Steps:
         """The import as a job, which does not fail: it leaves an `error`."""
@@ -336,7 +352,8 @@ class Import:
     def _policy(self, item: dict[str, Any]) -> Change:
         vhost = self._vhost_of(item)
         if "name" not in item:
-            raise AdministrationError(f"policy in virtual host '{vhost}' has undefined name")
+            text = f"policy in virtual host '{vhost}' has undefined name"
+            raise AdministrationError(text, term=text)
         name = bodies.text(item, "name")
         value = {"priority": 0, **{key: item[key] for key in _POLICY_KEYS if key in item}}
         with _placed(self._broker, f"{vhost}/{name}"):
@@ -358,6 +375,7 @@ class Import:
 
     def _exchange(self, item: dict[str, Any]) -> Change | None:
         vhost, name = self._vhost_of(item), _name_of("exchange", item)
+        self._declared.add(("exchange", vhost, name))
         if not name or name.startswith("amq."):
             return None
         where = self._found(vhost)
@@ -383,6 +401,7 @@ class Import:
 
     def _queue(self, item: dict[str, Any]) -> Change | None:
         vhost, name = self._vhost_of(item), _name_of("queue", item)
+        self._declared.add(("queue", vhost, name))
         if name.startswith("amq."):
             return None
         where = self._found(vhost)
@@ -398,7 +417,7 @@ class Import:
             if name in where.queues:
                 return
             typed = arguments
-            if "untyped-imports" not in where.profile.management:
+            if not self._is_old:
                 typed = with_default_type(where, arguments, fits=flags["durable"] and not flags["auto_delete"])
             kind = kind_of_queue(queue_text(where, name), where.profile, typed, exclusive=False, **flags)
             where.add_queue(name, kind, owner=None, arguments=typed, actor=self._actor, **flags)
@@ -418,17 +437,30 @@ class Import:
             raise AdministrationError(text, term=["vhost_limit_exceeded", erlang_string(text)])
 
     def _binding(self, item: dict[str, Any]) -> Change | None:
-        try:
-            vhost = self._vhost_of(item)
-        except AdministrationError:
-            return None  # as one whose ends are missing
-        arguments = table_of(item.get("arguments"))
+        vhost = self._vhost or item.get("vhost")
         source, destination = bodies.text(item, "source"), bodies.text(item, "destination")
-        routing_key = bodies.text({"routing_key": "", **item}, "routing_key")
         kind = bodies.text(item, "destination_type")
         if kind not in {"queue", "exchange"}:
             raise AdministrationError(f"unknown destination_type '{kind}'")
-        return partial(self._bind, vhost, source, kind, destination, routing_key, arguments)
+        missing = [end for end in (("exchange", source), (kind, destination)) if not self._is_there(vhost, *end)]
+        if missing and self._is_old:
+            return None
+        if missing:
+            raise _resources_missing(vhost, missing)
+        assert isinstance(vhost, str)
+        routing_key = bodies.text({"routing_key": "", **item}, "routing_key")
+        return partial(self._bind, vhost, source, kind, destination, routing_key, table_of(item.get("arguments")))
+
+    def _is_there(self, vhost: object, kind: str, name: str) -> bool:
+        """True if there is such an end of a binding, or it is among the definitions."""
+        if not isinstance(vhost, str):
+            return False
+        where = self._found(vhost)
+        if where is None and vhost not in self._new_vhosts:
+            return False
+        if (kind, vhost, name) in self._declared or (kind == "exchange" and (not name or name in PREDECLARED)):
+            return True
+        return where is not None and name in (where.queues if kind == "queue" else where.exchanges)
 
     def _bind(self, vhost: str, source: str, kind: str, destination: str, routing_key: str, arguments: Table) -> None:
         """Binds, unless an end of it is missing, or the source takes no such binding."""
@@ -457,6 +489,12 @@ def _placed(broker: Broker, place: str) -> Iterator[None]:
         text = f"{error.text} ({place})"
         escapes = "escaped-html" in broker.profile.management
         raise AdministrationError(escape(text, quote=False) if escapes else text) from None
+
+
+def _resources_missing(vhost: object, ends: list[tuple[str, str]]) -> ErlangTerm:
+    named = (f"{{resource,{as_erlang_term(vhost)},{kind},{as_erlang_term(name)}}}" for kind, name in ends)
+    terms = ",\n                    ".join(f"{{not_found,{each}}}" for each in named)
+    return ErlangTerm(f"{{resources_missing,[{terms}]}}")
 
 
 def _name_of(kind: str, item: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ METADATA = ["name", "description", "tags", "metadata"]
     "management",
     (HEADING, ["name"], True, False),
     (HEADING, METADATA, True, False),
-    (NAMED, METADATA, True, False),
+    (NAMED, [*METADATA[:-1], "default_queue_type", "metadata"], True, False),
     (NAMED, ["name", "limits", "metadata"], False, True),
 )
 def test_what_definitions_have(profile: str, expected: tuple[list[str], list[str], bool, bool]) -> None:

@@ -115,7 +115,7 @@ async def test_newer_versions_export_more(site: Site) -> None:
     found = await exported(site)
     assert list(found) == [*HEADING, "rabbitmq_definition_format", "original_cluster_name", "explanation", *SECTIONS]
     assert found["explanation"] == "Definitions of cluster 'rabbit@test'"
-    metadata = {"description": "d", "tags": ["a"]}
+    metadata = {"description": "d", "tags": ["a"], "default_queue_type": "classic"}
     assert found["vhosts"][1] == {"name": "v", "limits": {"max-queues": 7}, "metadata": metadata}
     assert "internal" not in found["exchanges"][0]
     assert found["queues"][0]["type"] == "classic"
@@ -212,6 +212,7 @@ async def test_what_is_there_stays_as_it_is(site: Site) -> None:
     assert site.vhost.exchanges["amq.topic"].type == "topic"
 
 
+@pytest.mark.parametrize("config", [OLD])
 async def test_names_of_the_broker_and_bindings_without_an_end_are_skipped(site: Site) -> None:
     missing = [{**BINDING, key: "nope"} for key in ("destination", "source", "vhost")]
     missing.append({**BINDING, "source": ""})
@@ -293,6 +294,7 @@ WRONG: list[tuple[dict[str, Any], object]] = [
 ]
 
 
+@pytest.mark.parametrize("config", [OLD])
 @pytest.mark.parametrize(("wrong", "reason"), WRONG)
 async def test_definitions_that_are_wrong_change_nothing(site: Site, wrong: dict[str, Any], reason: object) -> None:
     before = await exported(site)
@@ -323,6 +325,45 @@ async def test_faults_of_queues_and_exchanges_are_shown_as_erlang_has_them(site:
     assert reply.refusal == (400, "bad_request", r'<<"Validation failed\n\nno policy provided\n (//n)">>')
 
 
+PRINTED: list[tuple[dict[str, Any], str]] = [
+    ({"users": [{"name": "x"}]}, "tags_not_present"),
+    ({"users": [{"name": "x", "tags": "", "password_hash": "??"}]}, '{not_base64,<<"??">>}'),
+    ({"permissions": [{"user": "nope", "configure": "", "write": "", "read": ""}]}, '{no_such_user,<<"nope">>}'),
+    (
+        {"permissions": [{"user": "guest", "configure": "(", "write": "", "read": ""}]},
+        '{invalid_regexp,"(",{"missing )",1}}',
+    ),
+    ({"queues": [{**QUEUE, "vhost": "nope"}]}, 'Please create virtual host "nope" prior to importing definitions.'),
+    ({"queues": [{"name": "q"}]}, "Virtual host does not exist and is not specified in definitions file."),
+    (
+        {"queues": [{**QUEUE, "arguments": {"x-max-length": "x"}}]},
+        "precondition_failed: invalid arg 'x-max-length' for queue 'q' in vhost '/': \"expected integer, got longstr\"",
+    ),
+    (
+        {"policies": [{"vhost": "/", "name": "n", "pattern": "", "definition": {}}]},
+        r'<<"Validation failed\n\nno policy provided\n (//n)">>',
+    ),
+    ({"policies": [{"vhost": "/"}]}, "\"policy in virtual host '/' has undefined name\""),
+    (
+        {"bindings": [{**BINDING, "vhost": "nope"}]},
+        '{resources_missing,[{not_found,{resource,<<"nope">>,exchange,<<"x">>}},\n'
+        '                    {not_found,{resource,<<"nope">>,queue,<<"q">>}}]}',
+    ),
+    (
+        {"exchanges": [EXCHANGE], "bindings": [BINDING]},
+        '{resources_missing,[{not_found,{resource,<<"/">>,queue,<<"q">>}}]}',
+    ),
+]
+
+
+@pytest.mark.parametrize("config", [Config(profile="rabbitmq-4.0")])
+@pytest.mark.parametrize(("wrong", "reason"), PRINTED)
+async def test_newer_versions_print_errors_as_terms(site: Site, wrong: dict[str, Any], reason: str) -> None:
+    before = await exported(site)
+    assert (await site.post("/api/definitions", wrong)).refusal == (400, "bad_request", reason)
+    assert await exported(site) == before
+
+
 async def test_definitions_name_virtual_hosts_and_users_among_them(site: Site) -> None:
     everything = {"configure": "", "write": "", "read": ""}
     await imported(
@@ -332,6 +373,7 @@ async def test_definitions_name_virtual_hosts_and_users_among_them(site: Site) -
             "users": [{"name": "n", "tags": ""}],
             "permissions": [{"user": "n", "vhost": "w", **everything}],
             "queues": [{**QUEUE, "vhost": "w"}],
+            "bindings": [{**BINDING, "vhost": "w", "source": "amq.topic"}],
         },
     )
     vhost = site.broker.vhosts["w"]
@@ -348,10 +390,8 @@ async def test_an_import_respects_the_limit_of_queues(site: Site) -> None:
         'Adding 2 queue(s) to virtual host "/" would exceed the limit of 2 queue(s).\n\n'
         "This virtual host currently has 1 queue(s) defined.\n\nImport aborted!"
     )
-    reply = await site.post("/api/definitions", {"queues": queues})
-    assert reply.refusal == (400, "bad_request", ["vhost_limit_exceeded", list(text.encode())])
-    reply = await site.post("/api/definitions/%2F", {"queues": queues})
-    assert reply.refusal == (400, "bad_request", text)
+    for path in ("/api/definitions", "/api/definitions/%2F"):
+        assert (await site.post(path, {"queues": queues})).refusal == (400, "bad_request", text)
     await imported(site, {"queues": queues[:2]})
 
 

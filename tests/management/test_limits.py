@@ -98,7 +98,7 @@ async def test_refused_limits_of_a_user(site: Site, path: str, value: object, re
 
 async def test_limits_of_unknown_users(site: Site) -> None:
     assert (await site.get("/api/user-limits/nope")).status == 404
-    assert (await site.delete("/api/user-limits/nope/all")).status == 404
+    assert (await site.delete("/api/user-limits/nope/all")).refusal == (404, "not_found", "vhost_not_found")
 
 
 @pytest.mark.parametrize("path", ["/api/vhost-limits/%2F/max-queues", "/api/user-limits/guest/max-channels"])

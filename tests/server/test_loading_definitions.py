@@ -33,14 +33,18 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "definitions.json"
 
 
+def write(file: Path, definitions: object) -> None:
+    """Definitions, or just a text, after the mark that some editors put first."""
+    text = definitions if isinstance(definitions, str) else json.dumps(definitions)
+    file.write_text(f"\ufeff{text}", "utf-8")
+
+
 def config_of(file: Path, **settings: Any) -> Config:  # noqa: ANN401
     return Config(listen=("127.0.0.1:0",), load_definitions=str(file), cluster_name="rabbit@test", **settings)
 
 
 async def test_definitions_are_imported(file: Path) -> None:
-    file.write_bytes(
-        b"\xef\xbb\xbf" + json.dumps({"users": [USER], "queues": [QUEUE], "vhosts": [{"name": "v"}]}).encode()
-    )
+    write(file, {"users": [USER], "queues": [QUEUE], "vhosts": [{"name": "v"}]})
     running = await started(config_of(file))
     broker = running.reactor.broker
     assert [user.name for user in running.users] == ["u"]
@@ -50,15 +54,15 @@ async def test_definitions_are_imported(file: Path) -> None:
 
 
 async def test_without_users_among_them_there_is_the_default_one(file: Path) -> None:
-    file.write_text(json.dumps({"users": [], "queues": [QUEUE]}))
+    write(file, {"users": [], "queues": [QUEUE]})
     assert [user.name for user in (await started(config_of(file))).users] == ["guest"]
 
 
 async def test_definitions_are_imported_at_each_start(file: Path, tmp_path: Path) -> None:
-    file.write_text(json.dumps({"users": [USER], "queues": [QUEUE]}))
+    write(file, {"users": [USER], "queues": [QUEUE]})
     config = config_of(file, data_dir=str(tmp_path / "data"))
     await started(config)
-    file.write_text(json.dumps({"users": [{**USER, "tags": "x"}]}))
+    write(file, {"users": [{**USER, "tags": "x"}]})
     running = await started(config)
     assert [(user.name, user.tags) for user in running.users] == [("u", ("x",))]
     assert list(running.reactor.broker.vhosts["/"].queues) == ["q"]
@@ -74,7 +78,7 @@ async def test_definitions_are_imported_at_each_start(file: Path, tmp_path: Path
     ],
 )
 async def test_a_broker_with_bad_definitions_does_not_start(file: Path, text: str, reason: str) -> None:
-    file.write_text(text)
+    write(file, text)
     with pytest.raises(ConfigError) as caught:
         await app.serve(config_of(file), LOG)
     assert str(caught.value) == f"load_definitions: {file}: {reason}"

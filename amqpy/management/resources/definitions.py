@@ -3,11 +3,12 @@
 Source: `rabbit_mgmt_wm_definitions`.
 """
 
+import re
 from typing import Any, Final
 
 from amqpy.core import definitions
 from amqpy.core.administration.validation import as_erlang_term
-from amqpy.core.definitions import Import
+from amqpy.core.definitions import ErlangTerm, Import
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
 from amqpy.management import access
@@ -19,6 +20,8 @@ from amqpy.management.lists import Listing
 from amqpy.management.request import read_json
 from amqpy.management.router import Router
 from amqpy.management.turns import Later
+
+ATOM: Final = re.compile("[a-z][a-z0-9_]*")
 
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -67,7 +70,8 @@ def import_all(call: Call) -> Later:
 
     def answer() -> Answer:
         if work.error is not None:
-            raise bad_request(_reason(work.error) if vhost is None else _reason_in_vhost(work.error))
+            is_raw = vhost is None and call.has(definitions.OLD_IMPORTS)
+            raise bad_request(_raw_reason(work.error) if is_raw else _reason(work.error))
         if form is None or "redirect" not in form:
             return DONE
         location = form["redirect"].decode("utf-8", "replace").translate(_ENDS_OF_HEADERS)
@@ -76,23 +80,36 @@ def import_all(call: Call) -> Later:
     return answer
 
 
-def _reason(error: AdministrationError | AmqpFault) -> object:
-    """The reason that is given for the end of an import. RabbitMQ shows the fault of a queue as the record it is."""
+def _raw_reason(error: AdministrationError | AmqpFault) -> object:
+    """The reason that is given for the end of an import. A fault is shown as the record that it is in Erlang."""
     if isinstance(error, AmqpFault):
         return ["amqp_error", error.name.lower(), erlang_string(error.text), "none"]
     return error.text if error.term is None else error.term
 
 
-def _reason_in_vhost(error: AdministrationError | AmqpFault) -> object:
-    """The same for one virtual host, where RabbitMQ prints most as terms."""
+def _reason(error: AdministrationError | AmqpFault) -> str:
+    """The same as newer versions give it, and all of them for one virtual host: most is printed as a term."""
     if isinstance(error, AmqpFault):
         return f"{error.name.lower()}: {error.text}"
     match error.term:
         case ["vhost_limit_exceeded", _]:
             return error.text
-        case None:
-            return as_erlang_term(error.text)
-    return error.term
+        case ["no_such_vhost", "undefined"]:
+            return "Virtual host does not exist and is not specified in definitions file."
+        case ["no_such_vhost", name]:
+            return f'Please create virtual host "{name}" prior to importing definitions.'
+        case [str(tag), *values]:
+            return f"{{{','.join([tag, *map(_printed, values)])}}}"
+    if isinstance(error, ErlangTerm) or ATOM.fullmatch(error.text):
+        return error.text
+    return as_erlang_term(error.text if error.term is None else erlang_string(error.text))
+
+
+def _printed(value: object) -> str:
+    """A value in a term: text is a binary, a list of octets a string, and any other list a tuple."""
+    if isinstance(value, list) and not all(isinstance(each, int) for each in value):
+        return f"{{{','.join(map(_printed, value))}}}"
+    return as_erlang_term(value)
 
 
 def _document(octets: bytes) -> dict[str, Any]:

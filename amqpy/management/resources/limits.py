@@ -8,7 +8,7 @@ from amqpy.core.administration.views import value_of
 from amqpy.core.users import User
 from amqpy.core.vhost import Vhost
 from amqpy.management import access
-from amqpy.management.answers import DONE, JSON, Answer
+from amqpy.management.answers import DONE, JSON, Answer, missing
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
 from amqpy.management.request import require
@@ -90,6 +90,8 @@ def set_user_limit(call: Call) -> Answer:
 
 
 def clear_user_limit(call: Call) -> Answer:
-    user, name = find_user(call), call.names["name"]
+    user, name = call.api.users.find(call.names["user"]), call.names["name"]
+    if user is None:
+        raise missing("vhost_not_found")  # which RabbitMQ says of users, too
     call.api.users.clear_limits(user.name, *(() if name == ALL else (name,)))
     return DONE
