@@ -180,7 +180,14 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    management=("bulk-delete-stops", "escaped-html", "fixed-queue-type", "limits-as-pairs", "old-imports"),
+    management=(
+        "bulk-delete-stops",
+        "escaped-html",
+        "fixed-queue-type",
+        "limits-as-pairs",
+        "login-in-query",
+        "old-imports",
+    ),
 )
 
 RABBITMQ_3_13 = replace(
@@ -206,7 +213,7 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
-    management=("escaped-html", "vhost-metadata-definitions"),
+    management=("escaped-html", "login-in-query", "vhost-metadata-definitions"),
 )
 
 RABBITMQ_4_0 = replace(

@@ -78,14 +78,17 @@ def heading(broker: Broker, vhost: Vhost | None = None) -> View:
             "original_cluster_name": name,
             "explanation": f"Definitions of cluster '{name}'",
         }
-    return view | {
+    metadata, limits = _metadata(vhost), dict(vhost.limits)
+    view |= {
         "rabbitmq_definition_format": "single_virtual_host",
         "original_vhost_name": vhost.name,
         "explanation": f"Definitions of virtual host '{vhost.name}'",
-        "metadata": _metadata(vhost),
+        "metadata": metadata,
         "description": vhost.metadata.description,
-        "limits": dict(vhost.limits),
     }
+    if _is_whole(broker):
+        return view | {"limits": limits}
+    return view | {"default_queue_type": metadata.get("default_queue_type"), "limits": views.value_of(limits)}
 
 
 def _cluster_name(broker: Broker) -> str:

@@ -91,7 +91,7 @@ class Application:
         if is_options:
             return Answer(200, headers=allowed)
         endpoint = resource.endpoints["GET" if request.method == "HEAD" else request.method]
-        if resource.has_login_in_query:
+        if resource.has_login_in_query and "login-in-query" in self._api.broker.profile.management:
             use_login_in_query(request)
         credentials = credentials_of(request.headers.get("authorization"))
         user = await self._logins.log_in(credentials, from_loopback=request.from_loopback)

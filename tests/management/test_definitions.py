@@ -174,6 +174,20 @@ async def test_definitions_are_downloaded(site: Site) -> None:
     assert (await site.get(f"/api/users?auth={auth}", user=None)).status == 401
 
 
+@pytest.mark.parametrize("config", [NEW])
+async def test_newer_versions_take_no_credentials_out_of_addresses(site: Site) -> None:
+    auth = b64encode(b"guest:guest").decode()
+    assert (await site.get(f"/api/definitions?auth={auth}", user=None)).status == 401
+
+
+@pytest.mark.parametrize("config", [Config(profile="rabbitmq-4.0")])
+async def test_a_heading_of_a_virtual_host(site: Site) -> None:
+    found = await exported(site, "/api/definitions/%2F")
+    assert (found["default_queue_type"], found["limits"]) == ("classic", [])
+    await site.put("/api/vhost-limits/%2F/max-queues", {"value": 1})
+    assert (await exported(site, "/api/definitions/%2F"))["limits"] == {"max-queues": 1}
+
+
 # --- import
 
 
