@@ -11,12 +11,13 @@ import random
 import secrets
 import socket
 import time
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import trio
@@ -24,13 +25,13 @@ import trio
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.config.exposure import notes as notes_on_exposure
-from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.values import ConfigError, TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
+from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
-from amqpy.management.server import HttpListener
 from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
@@ -42,6 +43,7 @@ from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.auth.backends import Backends
+    from amqpy.management.server import HttpListener
     from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
@@ -128,7 +130,10 @@ async def serve(
     is_clean = False
     try:
         tls = make_tls(config, log)
-        broker, users = make_broker(config, store, log)
+        definitions = None if config.load_definitions is None else read_definitions(config.load_definitions)
+        broker, users = make_broker(config, store, log, has_users=bool(definitions and definitions.get("users")))
+        if definitions is not None:
+            import_definitions(broker, users, definitions, config, log)
         backends = None if authenticator else make_backends(config, users, log)
         reactor = Reactor(broker, log=log)
         if store is not None:
@@ -239,12 +244,15 @@ def make_backends(config: Config, users: Users, log: logging.Logger) -> "Backend
     return Backends(config, users, log)
 
 
-def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tuple[Broker, Users]:
-    """A broker with what the store has, and its users. Raises StoreError."""
+def make_broker(
+    config: Config, store: Store | None, log: logging.Logger, *, has_users: bool = False
+) -> tuple[Broker, Users]:
+    """A broker with what the store has, and its users; a new one has the default user, unless others are to come.
+    Raises StoreError."""
     choose = random.Random().randrange  # the process's own generator may have been seeded
     if store is None:
         broker = Broker(config, new_name, choose, unix_time_ms, log=log)
-        return broker, Users(broker, new_salt)
+        return broker, Users(broker, new_salt, has_default=not has_users)
     broker, loaded = open_broker(
         config,
         store,
@@ -255,7 +263,37 @@ def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tup
         now_ms=now_ms(),
         unix_offset_ms=lambda: unix_time_ms() - now_ms(),
     )
-    return broker, Users(broker, new_salt, loaded.records)
+    return broker, Users(broker, new_salt, loaded.records, has_default=not has_users)
+
+
+def read_definitions(path: str) -> dict[str, Any]:
+    """The definitions in a file. Raises ConfigError."""
+    from amqpy.management.request import read_json  # which few brokers need
+
+    try:
+        value = read_json(Path(path).read_bytes().removeprefix(BOM_UTF8))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"load_definitions: {path}: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"load_definitions: {path}: not a JSON object")
+    return value
+
+
+def import_definitions(
+    broker: Broker, users: Users, definitions: dict[str, Any], config: Config, log: logging.Logger
+) -> None:
+    """Imports definitions before the broker serves anybody. Raises ConfigError."""
+    from amqpy.core.definitions import Import
+
+    broker.advance(now_ms())
+    with broker.events.on_behalf_of(INTERNAL_USER):
+        work = Import(broker, users, definitions)
+    broker.scheduler.jobs.do(work.steps())
+    broker.finish()
+    if work.error is not None:
+        text = " ".join(work.error.text.split())
+        raise ConfigError(f"load_definitions: {config.load_definitions}: {text}")
+    log.info("definitions are imported from %s", config.load_definitions)
 
 
 def new_name() -> str:

@@ -9,6 +9,8 @@ Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from amqpy.features import features_of
+
 MIB = 1 << 20
 
 
@@ -110,12 +112,7 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
-    management: tuple[str, ...] = _switch("what the management API has that not every version has")
-    required_flags: tuple[str, ...] = _switch("feature flags that cannot be off")
-    stable_flags: tuple[str, ...] = _switch("feature flags that might be off, but are on")
-    permitted_features: tuple[str, ...] = _switch("deprecated features that are permitted by default")
-    denied_features: tuple[str, ...] = _switch("deprecated features that are denied by default")
-    removed_features: tuple[str, ...] = _switch("deprecated features that are gone")
+    management: frozenset[str] = _switch("what the management API has that not every version has")
 
 
 RABBITMQ_3_10 = Profile(
@@ -185,33 +182,7 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    management=(
-        "auth",
-        "cookie",
-        "disk-stats",
-        "global_prefetch_count",
-        "mirror-sync",
-        "queue_slave_procs",
-        "release_series_support_status",
-        "sockets",
-        "uaa",
-        "whole-aliveness-test",
-    ),
-    required_flags=(),
-    stable_flags=(
-        "classic_mirrored_queue_version",
-        "drop_unroutable_metric",
-        "empty_basic_get_metric",
-        "implicit_default_bindings",
-        "maintenance_mode_status",
-        "quorum_queue",
-        "stream_queue",
-        "user_limits",
-        "virtual_host_metadata",
-    ),
-    permitted_features=(),
-    denied_features=(),
-    removed_features=(),
+    management=features_of("3.10"),
 )
 
 RABBITMQ_3_13 = replace(
@@ -237,38 +208,7 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
-    management=(
-        *(each for each in RABBITMQ_3_10.management if each != "uaa"),
-        "Not_Authorized",
-        "deprecated-features",
-        "hash_password",
-        "is_op_policy_updating_enabled",
-        "open-features",
-    ),
-    required_flags=(
-        *RABBITMQ_3_10.stable_flags,
-        "classic_queue_type_delivery_support",
-        "direct_exchange_routing_v2",
-        "feature_flags_v2",
-        "listener_records_in_ets",
-        "stream_single_active_consumer",
-        "tracking_records_in_ets",
-    ),
-    stable_flags=(
-        "detailed_queues_endpoint",
-        "message_containers",
-        "restart_streams",
-        "stream_filtering",
-        "stream_sac_coordinator_unblock_group",
-        "stream_update_config_command",
-    ),
-    permitted_features=(
-        "classic_queue_mirroring",
-        "global_qos",
-        "management_metrics_collection",
-        "ram_node_type",
-        "transient_nonexcl_queues",
-    ),
+    management=features_of("3.13"),
 )
 
 RABBITMQ_4_0 = replace(
@@ -293,45 +233,7 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
-    management=(
-        "Not_Authorized",
-        "auth",
-        "being_drained",
-        "cluster_tags",
-        "consumer_timeout",
-        "cookie",
-        "deprecated-features",
-        "disk-stats",
-        "hash_password",
-        "is_internal_user",
-        "is_op_policy_updating_enabled",
-        "metadata_store",
-        "no-realm",
-        "open-features",
-        "sockets",
-        "version",
-        "whole-aliveness-test",
-    ),
-    required_flags=(
-        *RABBITMQ_3_13.required_flags,
-        *(flag for flag in RABBITMQ_3_13.stable_flags if flag != "detailed_queues_endpoint"),
-    ),
-    stable_flags=(
-        "detailed_queues_endpoint",
-        "message_containers_deaths_v2",
-        "quorum_queue_non_voters",
-        "rabbit_exchange_type_local_random",
-        "rabbitmq_4.0.0",
-    ),
-    permitted_features=(
-        "amqp_address_v1",
-        "global_qos",
-        "management_metrics_collection",
-        "queue_master_locator",
-        "ram_node_type",
-        "transient_nonexcl_queues",
-    ),
-    removed_features=("classic_queue_mirroring",),
+    management=features_of("4.0"),
 )
 
 RABBITMQ_4_3 = replace(
@@ -373,37 +275,7 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
-    management=(
-        *(each for each in RABBITMQ_4_0.management if each not in {"auth", "cookie", "whole-aliveness-test"}),
-        "cached_segments",
-        "crypto_lib_version",
-        "feature-levels",
-        "many-protocols",
-        "more-checks",
-        "node-versions",
-        "open-attempts",
-        "sessions",
-        "tls-listeners",
-        "token",
-        "visible-consumers",
-    ),
-    required_flags=(
-        *RABBITMQ_4_0.required_flags,
-        *RABBITMQ_4_0.stable_flags,
-        "khepri_db",
-        "rabbitmq_4.1.0",
-        "rabbitmq_4.2.0",
-    ),
-    stable_flags=(
-        "rabbitmq_4.3.0",
-        "tie_binding_to_dest_with_keep_while_cond",
-        "topic_binding_projection_v4",
-        "topic_binding_projection_v5",
-        "track_qq_members_uids",
-    ),
-    permitted_features=("management_metrics_collection", "transient_nonexcl_queues"),
-    denied_features=("amqp_address_v1", "amqp_filter_set_bug", "global_qos", "queue_master_locator"),
-    removed_features=("classic_queue_mirroring", "ram_node_type"),
+    management=features_of("4.3"),
 )
 
 PROFILES = {

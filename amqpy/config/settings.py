@@ -63,6 +63,16 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
         None,
         SettingInfo("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
     )
+    load_definitions: str | None = setting(
+        None,
+        SettingInfo(
+            "A file of definitions to import whenever the broker starts. If there are users in it, a new broker has no "
+            "default user.",
+            low=1,
+            option="FILE",
+            rabbitmq_keys=("load_definitions", "management.load_definitions"),
+        ),
+    )
     sync: str = setting(
         "full",
         SettingInfo(

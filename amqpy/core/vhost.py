@@ -173,7 +173,8 @@ class Vhost:
 
     @property
     def limits(self) -> Limits:
-        limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
+        # To Erlang, an object without any pair is an empty list.
+        limits: Limits = self.parameters.get(("vhost-limits", "limits")) or {}
         return limits
 
     def apply_policies(self) -> Steps:

@@ -16,6 +16,7 @@ from hashlib import blake2s
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
+from amqpy.core.arguments import CLASSIC
 from amqpy.core.broker import Broker
 from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.exchanges import Binding, Exchange
@@ -191,19 +192,29 @@ def _peer_of(connection_name: str) -> View:
 # --- totals
 
 
-def vhost(vhost: Vhost, node: str) -> View:
-    metadata = vhost.metadata
-    shown = {"description": metadata.description, "tags": list(metadata.tags)}
-    queue_type = metadata.default_queue_type
-    traffic = vhost.traffic.sum()
+def vhost_facts(vhost: Vhost, node: str) -> View:
+    """A virtual host without anything that is in it, or was counted."""
+    metadata, profile = vhost.metadata, vhost.profile
+    shown: View = {"description": metadata.description, "tags": list(metadata.tags)}
+    queue_type = metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
+    protection: View = {}
+    if "protected_from_deletion" in profile.more_event_properties:
+        protection = {"protected_from_deletion": metadata.protected_from_deletion}
     return {
         "name": vhost.name,
         **shown,
         "default_queue_type": "undefined" if queue_type is None else queue_type,
         "metadata": shown if queue_type is None else {**shown, "default_queue_type": queue_type},
-        "protected_from_deletion": metadata.protected_from_deletion,
+        **protection,
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
+    }
+
+
+def vhost(vhost: Vhost, node: str) -> View:
+    traffic = vhost.traffic.sum()
+    return {
+        **vhost_facts(vhost, node),
         **_lengths_of(vhost.queues.values()),
         "recv_oct": traffic.get("recv_oct", 0),
         "send_oct": traffic.get("send_oct", 0),

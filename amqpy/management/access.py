@@ -1,7 +1,7 @@
-"""Who may ask for what: the rules of the resources, by the tags of the user and its virtual hosts.
+"""The rules that say who may ask for what: by the tags of a user, and by the virtual hosts that it may enter.
 
-A rule returns the reason why not, which the answer gives, or None. A virtual host that does not exist is no reason: that
-it is not there comes later.
+A rule returns the reason why not, which the answer gives, or None. A virtual host that does not exist is no reason:
+that it is not there comes later.
 
 Source: `rabbit_mgmt_util`: `is_authorized_*`.
 """
@@ -33,7 +33,7 @@ def anyone(call: Call) -> str | None:
 
 
 def of_vhost(call: Call) -> str | None:
-    """Whoever may log in to the virtual host that the request names."""
+    """Lets in those who may log in to the virtual host that the request names."""
     return None if call.is_administrator or _may_enter(call) else NO_VHOST_ACCESS
 
 

@@ -4,10 +4,13 @@ Source: `rabbit_mgmt_util`: `bad_request`, `not_found`, `not_authorised`, `halt_
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from amqpy.errors import AmqpFault
+from amqpy.errors import AdministrationError, AmqpFault
 
 JSON: Final = "application/json"
 REALM: Final = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
@@ -15,6 +18,7 @@ REALM: Final = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
 ACCESS_REFUSED: Final = "Access refused."
 
 Headers = Mapping[str, str]
+NO_HEADERS: Final[Headers] = MappingProxyType({})
 
 
 class Answer(NamedTuple):
@@ -22,7 +26,7 @@ class Answer(NamedTuple):
 
     status: int
     value: object = None
-    headers: Headers = {}
+    headers: Headers = NO_HEADERS
     content_type: str = JSON
 
     @property
@@ -50,7 +54,7 @@ def as_json(value: object) -> bytes:
 class Refusal(Exception):
     """A refusal: its status and its body, `{"error": …, "reason": …}`, or none."""
 
-    def __init__(self, status: int, error: str = "", reason: object = None, headers: Headers = {}) -> None:
+    def __init__(self, status: int, error: str = "", reason: object = None, headers: Headers = NO_HEADERS) -> None:
         super().__init__(f"{status} {error}: {reason}")
         value = {"error": error, "reason": reason} if error else None
         self.answer = Answer(status, value, headers)
@@ -58,6 +62,15 @@ class Refusal(Exception):
 
 def bad_request(reason: object, error: str = "bad_request") -> Refusal:
     return Refusal(400, error, reason)
+
+
+@contextmanager
+def escaped(escapes: bool) -> Iterator[None]:
+    """Makes a refusal by an administrator's operation one whose text may stand in HTML, if it `escapes`."""
+    try:
+        yield
+    except AdministrationError as error:
+        raise bad_request(escape(error.text, quote=False) if escapes else error.text) from None
 
 
 def not_found() -> Refusal:

@@ -9,7 +9,7 @@ Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_c
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
@@ -17,10 +17,11 @@ from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
 from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
+from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import Files
 from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
-from amqpy.management.login import Logins, of_header
+from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.router import METHODS, Endpoint, Router
@@ -90,13 +91,13 @@ class Application:
         if isinstance(answer, Answer):
             await send_whole(answer, send, without_body=is_head)
         else:
-            await send_pieces(answer, send, without_body=is_head)
+            await send_stream(answer, send, without_body=is_head)
 
     async def run(self) -> None:
         """Does what goes on beside the requests, until cancelled."""
         await self._api.statistics.run(self._turns.look)
 
-    async def _answer(self, request: Request, receive: Receive) -> "Answer | AsyncIterator[bytes]":
+    async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
         if request.method not in METHODS:
             return Answer(501)
         path = request.path = request.path.removeprefix(self._prefix)
@@ -115,6 +116,8 @@ class Application:
         endpoint = served["GET" if request.method == "HEAD" else request.method]
         if endpoint.credentials is not None:
             request.body = await read_body(receive, FORM_MAX)
+        if resource.has_login_in_query and "login-in-query" in self._features:
+            use_login_in_query(request)
         call = await self._enter(request, endpoint, names)
         check_origin(request)
         check_types(request, endpoint)
@@ -160,11 +163,13 @@ class Application:
         if (reason := monitor(Call(self._api, request, WebClient(user), {}))) is not None:
             raise not_entitled(reason)
 
-    async def _shown(self, call: Call, made: object) -> "Answer | AsyncIterator[bytes]":
+    async def _shown(self, call: Call, made: object) -> "Answer | Stream":
         """The answer, of what a handler has returned."""
         if isinstance(made, Answer):
             return made
         query = call.request.query
+        if isinstance(made, Document):
+            return await started(in_pieces(made, query, self._turns.look), made.headers)
         if isinstance(made, Listing):
             return await started(in_json(shown(made, query, self._turns.look)))
         if isinstance(made, Summary):
@@ -265,14 +270,21 @@ async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
         yield b"[]" if before == b"[" else b"]"
 
 
-async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":
+class Stream(NamedTuple):
+    """A long answer, which comes in pieces."""
+
+    pieces: AsyncIterator[bytes]
+    headers: Mapping[str, str] = {}
+
+
+async def started(pieces: AsyncIterator[bytes], headers: Mapping[str, str] = {}) -> "Answer | Stream":
     """The answer of these pieces: in one, if they are small. Whatever refuses the first of them has done so then."""
     begun = bytearray()
     async for piece in pieces:
         begun += piece
         if len(begun) >= WHOLE_MAX:
-            return _after(bytes(begun), pieces)
-    return Answer(200, bytes(begun))
+            return Stream(_after(bytes(begun), pieces), headers)
+    return Answer(200, bytes(begun), headers)
 
 
 async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -299,10 +311,11 @@ async def send_whole(answer: Answer, send: Send, *, without_body: bool) -> None:
     await send({"type": "http.response.body", "body": b"" if without_body else body})
 
 
-async def send_pieces(pieces: AsyncIterator[bytes], send: Send, *, without_body: bool) -> None:
+async def send_stream(stream: Stream, send: Send, *, without_body: bool) -> None:
     """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
-    await send({"type": "http.response.start", "status": 200, "headers": headers_of(200, JSON, {})})
+    headers = headers_of(200, JSON, stream.headers)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     if not without_body:
-        async for piece in pieces:
+        async for piece in stream.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -1,8 +1,9 @@
-"""What a handler works with: the broker, the user who asks, and the request."""
+"""The argument of a handler: the broker, the user who asks, and the request."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from amqpy.config.values import TcpAddress, UnixAddress
@@ -10,6 +11,7 @@ from amqpy.core.broker import Broker
 from amqpy.core.principals import Principal
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
+from amqpy.features import FEATURES
 from amqpy.management.answers import missing, not_found
 from amqpy.management.attempts import Attempts
 from amqpy.management.machine import Machine
@@ -64,7 +66,7 @@ class Call:
     def broker(self) -> Broker:
         return self.api.broker
 
-    @property
+    @cached_property
     def body(self) -> Body:
         return self.request.json()
 
@@ -87,6 +89,7 @@ class Call:
 
     def has(self, feature: str) -> bool:
         """True if the management API has something, by the profile."""
+        assert feature in FEATURES
         return feature in self.broker.profile.management
 
     def may_enter(self, vhost: Vhost) -> bool:
@@ -121,16 +124,23 @@ class Call:
         self.client.vhost = vhost
         return vhost
 
+    def visible_vhosts(self) -> Iterator[Vhost]:
+        """The same as `vhosts`, but a monitor sees all, too."""
+        return self._vhosts(sees_all=self.is_monitor)
+
     def vhosts(self) -> Iterator[Vhost]:
         """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
         or the one in the header, or those that the user may log in to; an administrator sees all."""
+        return self._vhosts(sees_all=self.is_administrator)
+
+    def _vhosts(self, *, sees_all: bool) -> Iterator[Vhost]:
         if "vhost" in self.names:
             yield self.vhost
             return
         only = self._vhost_in_header
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
-            if vhost is not None and (self.is_administrator or self.may_enter(vhost)):
+            if vhost is not None and (sees_all or self.may_enter(vhost)):
                 yield vhost
 
     def vhosts_of_clients(self) -> Iterator[Vhost]:

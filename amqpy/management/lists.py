@@ -177,10 +177,18 @@ def extract(value: object, columns: Columns | None) -> object:
         return value
     kept = {}
     for key, inner in value.items():
-        below = [path[1:] for path in columns if path[0] == key]
-        if below:
-            kept[key] = extract(inner, None if [] in below else below)
+        is_wanted, below = narrowed(columns, key)
+        if is_wanted:
+            kept[key] = extract(inner, below)
     return kept or []
+
+
+def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
+    """True if a key is asked for, and those of its value that are."""
+    if columns is None:
+        return True, None
+    below = [path[1:] for path in columns if path[0] == key]
+    return bool(below), None if [] in below else below
 
 
 # --- all of it
@@ -199,7 +207,7 @@ async def shown(
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
-    pieces = _views(items, listing.view, in_turn, slice_of(query))
+    pieces = views_of(items, listing.view, in_turn, slice_of(query))
     if page is None and not is_sorted:
         async for views in pieces:
             yield [extract(each, columns) for each in views]
@@ -229,12 +237,13 @@ def slice_of(query: Query) -> int:
     return 1 if any(name.endswith("_age") for name in query) else SLICE
 
 
-async def _views(
+async def views_of(
     items: Sequence[Any],
     view: Callable[[Any], View],
     in_turn: Callable[[Callable[[], list[View]]], list[View]],
-    size: int,
+    size: int = SLICE,
 ) -> AsyncIterator[list[View]]:
+    """Views of items, a slice at a time."""
     for begin in range(0, len(items), size):
         yield in_turn(partial(_all, view, items[begin : begin + size]))
         await trio.lowlevel.checkpoint()

@@ -48,6 +48,14 @@ def of_form(request: Request) -> Credentials:
     return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
 
 
+def use_login_in_query(request: Request) -> None:
+    """Takes what is in the parameters `auth` or `token` for what is in the header."""
+    for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):
+        if parameter in request.query:
+            request.headers = {**request.headers, "authorization": f"{scheme} {request.query[parameter]}"}
+            return
+
+
 def _of_basic(text: str) -> Credentials:
     try:
         name, colon, password = base64.b64decode(text, validate=True).partition(b":")

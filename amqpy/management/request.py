@@ -4,10 +4,10 @@ Source: `rabbit_mgmt_util`: `decode`, `with_decode`, `parse_bool`, `parse_int`, 
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -37,8 +37,7 @@ class Request:
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
         path = self.path.removeprefix("/")
-        if path.endswith("/"):
-            path = path[:-1]
+        path = path.removesuffix("/")
         return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
 
     @cached_property
@@ -56,10 +55,8 @@ class Request:
         if not text or text == b"undefined":
             return {}
         try:
-            value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-            if b"\\u" in text:
-                json.dumps(value, ensure_ascii=False).encode()  # fails for half a character
-        except (ValueError, RecursionError):
+            value = read_json(text)
+        except ValueError:
             raise bad_request("not_json") from None
         if isinstance(value, str):
             raise bad_request(
@@ -72,15 +69,21 @@ class Request:
         return value
 
 
-def _refuse(constant: str) -> None:
-    """Refuses NaN and infinity, which are Python's."""
-    raise ValueError(constant)
+def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
+    """Decodes JSON, more strictly than Python: what could not be told or kept again is none. Raises ValueError."""
+    try:
+        value = json.loads(octets.decode(), parse_float=_finite, parse_constant=_finite)
+        if b"\\u" in octets:
+            json.dumps(value, ensure_ascii=False).encode()  # which a lone surrogate is in the way of
+    except RecursionError:
+        raise ValueError("too deep") from None
+    return value
 
 
-def _finite(number: str) -> float:
-    value = float(number)
-    if not isfinite(value):
-        raise ValueError(number)
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
     return value
 
 
@@ -102,7 +105,9 @@ def boolean(value: object, default: bool = False) -> bool:
     """A boolean, which may be a text. Raises Refusal."""
     if value is None:
         return default
-    found = {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    found = (
+        {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    )
     if found is None:
         raise bad_request(["not_boolean", value])
     return found

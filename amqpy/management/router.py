@@ -42,6 +42,8 @@ class Resource:
     template: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     has_head: bool = True
+    has_login_in_query: bool = False
+    """True if a browser may have credentials in the address, since it can say no header when it downloads."""
 
     def served(self, features: Collection[str]) -> dict[str, Endpoint]:
         """The methods, but for those that are not among the features."""
@@ -108,6 +110,10 @@ class Router:
 
     def delete(self, template: str, rule: "Rule", *, feature: str = "") -> Callable[[H], H]:
         return self._adding("DELETE", self._at(template), rule, feature=feature)
+
+    def takes_login_in_query(self, template: str) -> None:
+        """Credentials for the resource may be in the parameters `auth` and `token`."""
+        self._at(template).has_login_in_query = True
 
     def _adding(
         self,

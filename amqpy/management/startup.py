@@ -32,6 +32,8 @@ async def open_management(config: Config, log: logging.Logger, *, by_default: bo
     metrics_are_asked_for = bool(config.prometheus) or config.prometheus_address != defaults.prometheus_address
     has_metrics = config.prometheus is not False and (metrics_are_asked_for or has_api)
     listeners: list[HttpListener] = []
+    if has_api and config.management_ui is not None and not await trio.Path(config.management_ui).is_dir():
+        log.warning("management_ui: there is no directory %s", config.management_ui)
     try:
         if has_api:
             listeners += await _open(config.management_addresses, log, is_asked_for=api_is_asked_for)
@@ -53,8 +55,6 @@ async def _open(
             raise OSError(MISSING)
         log.info("%s", MISSING)
         return []
-    if config.management_ui is not None and not await trio.Path(config.management_ui).is_dir():
-        log.warning("management_ui: there is no directory %s", config.management_ui)
     try:
         return await open_listeners(addresses, for_metrics=for_metrics)
     except OSError as error:

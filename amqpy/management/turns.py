@@ -5,17 +5,22 @@ A call that begins large work (`core.jobs`) is over when that is done, and a cha
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
 from amqpy.core.durability.journal import Batch, Journal
 from amqpy.core.ports import Client, Kind, TopicVerb, Verb, Verdict
 from amqpy.core.principals import Principal, Undecided
-from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.management.answers import Refusal, bad_request, missing, of_fault
 from amqpy.server.reactor import Reactor
+
+if TYPE_CHECKING:
+    from amqpy.core.vhost import Vhost
+
+Later: TypeAlias = Callable[[], object]
+"""Makes the answer of a handler that has begun work, once that is done. May raise a `Refusal`."""
 
 
 class WebClient(Client):
@@ -84,7 +89,8 @@ class Turns:
             await question.ask(question.about)
 
     async def act(self, call: Callable[[], Any], client: WebClient) -> Any:  # noqa: ANN401
-        """Makes a call that changes something, and waits until it is done and durable. Raises Refusal."""
+        """Makes a call that changes something, and waits until it is done and durable. Returns what the call does; of
+        a function (`Later`), what that does after it. Raises Refusal."""
         jobs = self._reactor.broker.scheduler.jobs
 
         def on_behalf_of_client() -> object:
@@ -95,10 +101,11 @@ class Turns:
                 jobs.client = None
 
         try:
-            return await self.decide(on_behalf_of_client, client.user_name)
+            outcome = await self.decide(on_behalf_of_client, client.user_name)
         finally:
             await client.work_is_done()
             await self._durable()
+        return self.look(outcome) if callable(outcome) else outcome
 
     async def _durable(self) -> None:
         journal = self._reactor.broker.scheduler.journal
@@ -121,7 +128,7 @@ def _unwritten(journal: Journal) -> Batch | None:
 
 
 def _outcome_of(call: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What a call returns, or the refusal that it raises: that is no bug, and ends the turn as any other."""
+    """Returns what a call returns, or the refusal that it raises: that is no bug, and ends the turn as any other."""
     try:
         return call()
     except (Refusal, Undecided) as refusal:
@@ -129,4 +136,6 @@ def _outcome_of(call: Callable[[], Any]) -> Any:  # noqa: ANN401
     except AmqpFault as fault:
         return of_fault(fault)
     except AdministrationError as error:
+        if error.term is not None:
+            return bad_request(error.term)
         return missing(error.text) if error.missing else bad_request(error.text)

@@ -158,6 +158,8 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("product.name = Hare", "product", "Hare"),
     ("product.version = 1.2", "version", "1.2"),
     ("cluster_name = here", "cluster_name", "here"),
+    ("load_definitions = /d.json", "load_definitions", "/d.json"),
+    ("management.load_definitions = /d.json", "load_definitions", "/d.json"),
     (
         "deprecated_features.permit.transient_nonexcl_queues = false",
         "deprecated_features_permit_transient_nonexcl_queues",
@@ -267,9 +269,7 @@ REFUSED_LINES = [
     "auth_ldap.servers.1 = s",
     "credential_validator.unknown = 1",
     "anonymous_login_user = none",
-    "load_definitions = /etc/rabbitmq/definitions.json",
     "definitions.import_backend = local_filesystem",
-    "management.load_definitions = /etc/rabbitmq/definitions.json",
     "default_users.a.password = b",
     "default_limits.vhosts.1.max_queues = 1",
     "message_interceptors.incoming.set_header_timestamp.overwrite = true",

@@ -13,15 +13,37 @@ def make_router() -> Router:
         channels,
         connections,
         consumers,
+        definitions,
         exchanges,
         health,
+        limits,
         nodes,
         overview,
+        parameters,
+        permissions,
+        policies,
         server,
+        users,
         vhosts,
     )
 
     router = Router()
-    for module in (vhosts, exchanges, overview, nodes, server, connections, channels, consumers, health):
+    for module in (
+        vhosts,
+        exchanges,
+        overview,
+        nodes,
+        server,
+        users,
+        permissions,
+        limits,
+        policies,
+        parameters,
+        definitions,
+        connections,
+        channels,
+        consumers,
+        health,
+    ):
         module.add_to(router)
     return router

@@ -12,6 +12,7 @@ from amqpy.config.settings import SETTINGS
 from amqpy.config.values import setting_info
 from amqpy.core.broker import CLUSTER_NAME
 from amqpy.core.users import User
+from amqpy.features import flags_of
 from amqpy.management import access, login
 from amqpy.management.answers import DONE, JSON, Answer, bad_request
 from amqpy.management.call import Call
@@ -160,11 +161,8 @@ def reset_attempts(call: Call) -> Answer:
 
 
 def list_feature_flags(call: Call) -> list[View]:
-    profile = call.broker.profile
-    flags = [
-        *((name, "required") for name in profile.required_flags),
-        *((name, "stable") for name in profile.stable_flags),
-    ]
+    flags = flags_of(call.broker.profile.version)
+    stabilities = dict.fromkeys(flags.required, "required") | dict.fromkeys(flags.stable, "stable")
     return [
         {
             "name": name,
@@ -175,24 +173,25 @@ def list_feature_flags(call: Call) -> list[View]:
             "state": "enabled",
             **(LEVELS[stability] if call.has("feature-levels") else {}),
         }
-        for name, stability in sorted(flags)
+        for name, stability in sorted(stabilities.items())
     ]
 
 
 def enable_feature_flag(call: Call) -> Answer:
     """All are enabled. Nobody reads the body."""
-    profile = call.broker.profile
-    if call.names["flag"] not in {*profile.required_flags, *profile.stable_flags}:
+    flags = flags_of(call.broker.profile.version)
+    if call.names["flag"] not in {*flags.required, *flags.stable}:
         raise bad_request("unsupported")
     return DONE
 
 
 def list_deprecated_features(call: Call) -> list[View]:
     profile = call.broker.profile
+    flags = flags_of(profile.version)
     phases = {
-        **dict.fromkeys(profile.permitted_features, "permitted_by_default"),
-        **dict.fromkeys(profile.denied_features, "denied_by_default"),
-        **dict.fromkeys(profile.removed_features, "removed"),
+        **dict.fromkeys(flags.permitted, "permitted_by_default"),
+        **dict.fromkeys(flags.denied, "denied_by_default"),
+        **dict.fromkeys(flags.removed, "removed"),
     }
     return [
         {
