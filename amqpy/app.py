@@ -283,7 +283,7 @@ def import_definitions(
     broker: Broker, users: Users, definitions: dict[str, Any], config: Config, log: logging.Logger
 ) -> None:
     """Imports definitions before the broker serves anybody. Raises ConfigError."""
-    from amqpy.core.definitions import Import
+    from amqpy.core.definitions_import import Import
 
     broker.advance(now_ms())
     with broker.events.on_behalf_of(INTERNAL_USER):

@@ -1,7 +1,7 @@
 """Definitions in every profile."""
 
 from amqpy.core import definitions
-from amqpy.core.definitions import Import
+from amqpy.core.definitions_import import Import
 from tests.core.recorded import DurableHarness
 from tests.profiles import switch
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from amqpy.core import definitions
 from amqpy.core.administration.validation import as_erlang_term
-from amqpy.core.definitions import ErlangTerm, Import
+from amqpy.core.definitions_import import OLD_IMPORTS, ErlangTerm, Import
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
 from amqpy.management import access
@@ -70,7 +70,7 @@ def import_all(call: Call) -> Later:
 
     def answer() -> Answer:
         if work.error is not None:
-            is_raw = vhost is None and call.has(definitions.OLD_IMPORTS)
+            is_raw = vhost is None and call.has(OLD_IMPORTS)
             raise bad_request(_raw_reason(work.error) if is_raw else _reason(work.error))
         if form is None or "redirect" not in form:
             return DONE
