@@ -396,6 +396,7 @@ async def test_definitions_name_virtual_hosts_and_users_among_them(site: Site) -
     assert list(vhost.queues) == ["q"]
 
 
+@pytest.mark.parametrize("profile", ["rabbitmq-3.13"])
 async def test_an_import_respects_the_limit_of_queues(site: Site) -> None:
     site.declare("there")
     site.broker.administration.set_vhost_limits("/", {"max-queues": 2})

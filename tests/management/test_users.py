@@ -176,6 +176,7 @@ async def test_users_are_deleted_up_to_the_first_that_is_not_there(site: Site) -
     assert {user.name for user in site.users} == {*OTHERS, "b", "c"}
 
 
+@pytest.mark.parametrize("profile", ["rabbitmq-3.13"])
 async def test_newer_versions_skip_users_that_are_not_there(site: Site) -> None:
     for name in ("a", "b"):
         site.add_user(name)
