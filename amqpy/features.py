@@ -4,6 +4,7 @@ Source: `rabbit_core_ff`, `rabbit_deprecated_features`; RabbitMQ 3.10.8, 4.0.5 a
 3.13.7.
 """
 
+from functools import cache
 from typing import Final, NamedTuple
 
 FEATURES: Final = {
@@ -53,11 +54,14 @@ FEATURES: Final = {
     "whole-aliveness-test": "3.10 3.13 4.0",
     "whole-definitions": "4.3",
 }
-"""What the management API has that not every version has, and the versions that have it."""
+"""The features of the management API that not every version has, and the versions that have them."""
 
 
+@cache
 def features_of(version: str) -> frozenset[str]:
-    return frozenset(feature for feature, versions in FEATURES.items() if version in versions.split())
+    """The features that a version such as `3.10.8` has."""
+    release = version.rpartition(".")[0]
+    return frozenset(feature for feature, versions in FEATURES.items() if release in versions.split())
 
 
 class Flags(NamedTuple):

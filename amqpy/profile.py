@@ -112,7 +112,11 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
-    management: frozenset[str] = _switch("what the management API has that not every version has")
+
+    @property
+    def management(self) -> frozenset[str]:
+        """The features of the management API that not every version has (features.py)."""
+        return features_of(self.version)
 
 
 RABBITMQ_3_10 = Profile(
@@ -182,7 +186,6 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
-    management=features_of("3.10"),
 )
 
 RABBITMQ_3_13 = replace(
@@ -208,7 +211,6 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
-    management=features_of("3.13"),
 )
 
 RABBITMQ_4_0 = replace(
@@ -233,7 +235,6 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
-    management=features_of("4.0"),
 )
 
 RABBITMQ_4_3 = replace(
@@ -275,7 +276,6 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
-    management=features_of("4.3"),
 )
 
 PROFILES = {
