@@ -133,16 +133,16 @@ def binding(binding: Binding) -> View:
     }
 
 
-def default_binding(queue: Queue) -> View:
+def default_binding(vhost: str, queue: str) -> View:
     """The binding that every queue has to the default exchange."""
     return {
         "source": "",
-        "vhost": queue.vhost.name,
-        "destination": queue.name,
+        "vhost": vhost,
+        "destination": queue,
         "destination_type": "queue",
-        "routing_key": queue.name,
+        "routing_key": queue,
         "arguments": {},
-        "properties_key": properties_key(queue.name, b""),
+        "properties_key": properties_key(queue, b""),
     }
 
 

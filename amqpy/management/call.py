@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from amqpy.config.values import TcpAddress, UnixAddress
@@ -11,6 +11,7 @@ from amqpy.core.principals import Principal
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.management.answers import missing, not_found
+from amqpy.management.idleness import Idleness
 from amqpy.management.request import Body, Request
 from amqpy.management.turns import WebClient
 
@@ -32,6 +33,7 @@ class Api:
     statistics: "Statistics"
     started_at_ms: int
     """The Unix time."""
+    idleness: Idleness = field(default_factory=Idleness)
 
     @property
     def broker(self) -> Broker:
@@ -75,6 +77,16 @@ class Call:
     def may_enter(self, vhost: Vhost) -> bool:
         """True if the user may log in to this virtual host."""
         return bool(self.user.may_enter(vhost, self.request.peer_host))
+
+    @property
+    def without_stats(self) -> bool:
+        """True if objects are to be shown without their statistics."""
+        return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
+
+    @property
+    def with_queue_totals(self) -> bool:
+        """True if even then the lengths of queues are to be shown."""
+        return self.broker.config.management_enable_queue_totals or self.request.is_true("enable_queue_totals")
 
     # --- virtual hosts
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -55,7 +56,7 @@ class Request:
         if not text or text == b"undefined":
             return {}
         try:
-            value = json.loads(text)
+            value = decoded(text)
         except (ValueError, RecursionError):
             raise bad_request("not_json") from None
         if isinstance(value, str):
@@ -67,6 +68,22 @@ class Request:
         if not isinstance(value, dict):
             raise bad_request("not_json")
         return value
+
+
+def decoded(text: bytes) -> object:
+    """A value of JSON. Raises ValueError, also for numbers that no double can be, or RecursionError."""
+    value: object = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    if rb"\ud" in text.lower():
+        # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
+        whole = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        value = json.loads(whole)
+    return value
+
+
+def _finite(number: str) -> float:
+    if not isfinite(value := float(number)):
+        raise ValueError(number)
+    return value
 
 
 def require(body: Body, *keys: str) -> list[Any]:
@@ -94,9 +111,9 @@ def boolean(value: object, default: bool = False) -> bool:
 
 
 def integer(value: object) -> int:
-    """An integer, which may be a text. Raises Refusal."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """An integer, which may be a text; of a fraction the whole part. Raises Refusal."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
     try:
         if isinstance(value, str) and value.isascii():
             return int(value)

@@ -10,6 +10,7 @@ Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_que
 import sys
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Final, TypeAlias
 
 from amqpy.core.arguments import Settings
@@ -31,6 +32,9 @@ from amqpy.wire.properties import headers_of
 
 EXPIRED_MAX = 100
 """Expired messages that a queue drops in one go; when a million expire at once, others are served in between."""
+
+SIZED_MAX = 10_000
+"""Messages in memory whose sizes are looked at for statistics: of more, these stand for all."""
 
 EXCESS_MAX = 1000
 """Messages beyond a length limit that a queue drops in one go."""
@@ -184,12 +188,13 @@ class FifoQueue(Queue):
         return sizes
 
     def _sizes_of(self, fifo: ReadyFifo[Message]) -> Sizes:
-        sizes = [len(message.body) for message in fifo.items_in_memory()]
-        kept = [len(message.body) for message in fifo.items_in_memory() if self.is_persistent(message)]
-        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept))
+        some = list(islice(fifo.items_in_memory(), SIZED_MAX))
+        sizes = [len(message.body) for message in some]
+        kept = [len(message.body) for message in some if self.is_persistent(message)]
+        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept)).of_all(len(some), fifo.in_memory)
         if not isinstance(fifo, PagedFifo):
             return in_memory
-        on_disk = Sizes(fifo.size - in_memory.bytes, 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
+        on_disk = Sizes(max(fifo.size - in_memory.bytes, 0), 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
         return in_memory.plus(on_disk)
 
     @property
@@ -234,6 +239,12 @@ class FifoQueue(Queue):
             if some:
                 consumer.deliver_all(positions[index::step], some)
         line.rotate(-len(messages))
+
+    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
+        now_ms = self.scheduler.now_ms
+        for message, returned in self.ready.ahead(count):
+            if message.expires_at_ms is None or message.expires_at_ms > now_ms:
+                yield self.shown(message, by_get=True), returned or message.acquired_count > 0
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""

@@ -46,6 +46,12 @@ class PriorityFifo(ReadyFifo[T]):
         for level in sorted(self._levels, reverse=True):
             yield from self._levels[level]
 
+    def ahead(self, count: int) -> Iterator[tuple[T, bool]]:
+        for level in sorted(self._levels, reverse=True):
+            for entry in self._levels[level].ahead(count):
+                count -= 1
+                yield entry
+
     def base(self) -> ReadyFifo[T]:
         """Level 0, to go on with when there are no priorities any more."""
         return self._levels[0]

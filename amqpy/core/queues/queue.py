@@ -145,7 +145,7 @@ class Queue(ABC):
 
     @abstractmethod
     def ready_sizes(self) -> Sizes:
-        """The size of the ready messages. It takes long where very many are in memory."""
+        """The size of the ready messages; an estimate where very many are in memory."""
 
     @abstractmethod
     def is_persistent(self, message: Message) -> bool:
@@ -230,6 +230,11 @@ class Queue(ABC):
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """Takes the first message for basic.get: position, message, redelivered; None when there is none."""
+
+    @abstractmethod
+    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
+        """Yields the first ready messages, up to `count`, as basic.get would show them, and True with those that would
+        be redelivered. Nothing changes by it; and nothing may, meanwhile."""
 
     @abstractmethod
     def expire(self) -> Steps:

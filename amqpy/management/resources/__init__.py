@@ -9,9 +9,9 @@ from amqpy.management.router import Router
 
 def make_router() -> Router:
     """All resources."""
-    from amqpy.management.resources import exchanges, vhosts
+    from amqpy.management.resources import bindings, exchanges, messages, queues, vhosts
 
     router = Router()
-    for module in (vhosts, exchanges):
+    for module in (vhosts, exchanges, queues, bindings, messages):
         module.add_to(router)
     return router
