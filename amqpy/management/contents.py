@@ -7,7 +7,6 @@ Source: `rabbit_mgmt_format`: `to_basic_properties`, `basic_properties`; `rabbit
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from amqpy.core import views
@@ -59,7 +58,7 @@ def body_of(payload: str, encoding: object) -> bytes:
     raise bad_request(["unsupported_encoding", encoding])
 
 
-def shown_properties(header: bytes) -> "Mapping[str, Any] | list[Any]":
+def shown_properties(header: bytes) -> dict[str, Any] | list[Any]:
     """The properties of a message. None are an empty list: Erlang prints an empty object like that."""
     properties = decode_properties(header)
     if "headers" in properties:

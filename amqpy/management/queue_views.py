@@ -4,8 +4,9 @@ Clients and RabbitMQ's pages read some of the latter, so it is there with consta
 
 The bytes of messages are added up anew. They may be many, so at most so many are looked at, which stand for the others.
 
-Source: `rabbit_mgmt_db:list_queue_stats`, `rabbit_mgmt_format`: `queue`, `format_queue_stats`, `format_queue_basic_stats`;
-`rabbit_amqqueue_process`, `rabbit_quorum_queue`: `STATISTICS_KEYS`; `rabbit_backing_queue`: `INFO_KEYS`.
+Source: `rabbit_mgmt_db:list_queue_stats`; `rabbit_mgmt_format`: `queue`, `format_queue_stats`,
+`format_queue_basic_stats`; `rabbit_amqqueue_process`, `rabbit_quorum_queue`: `STATISTICS_KEYS`; `rabbit_backing_queue`:
+`INFO_KEYS`.
 """
 
 from collections.abc import Mapping

@@ -36,9 +36,7 @@ class Request:
     @cached_property
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
-        path = self.path.removeprefix("/")
-        if path.endswith("/"):
-            path = path[:-1]
+        path = self.path.removeprefix("/").removesuffix("/")
         return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
 
     @cached_property
@@ -75,7 +73,9 @@ def decoded(text: bytes) -> object:
     value: object = json.loads(text, parse_float=_finite, parse_constant=_finite)
     if rb"\ud" in text.lower():
         # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
-        whole = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        whole = (
+            json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        )
         value = json.loads(whole)
     return value
 
@@ -104,7 +104,9 @@ def boolean(value: object, default: bool = False) -> bool:
     """A boolean, which may be a text. Raises Refusal."""
     if value is None:
         return default
-    found = {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    found = (
+        {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    )
     if found is None:
         raise bad_request(["not_boolean", value])
     return found

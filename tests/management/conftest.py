@@ -1,6 +1,7 @@
 """A site on virtual time, that must not have met a bug."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -16,9 +17,20 @@ from .harness import Site
 
 
 @pytest.fixture
-def config() -> Config:
-    """The settings, which a test may replace by a fixture or a parameter of its own."""
-    return Config(cluster_name="rabbit@test", strict=True)
+def profile() -> str:
+    """The version of RabbitMQ, which a test may set by a parameter of its own."""
+    return "rabbitmq-3.10"
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """More settings, likewise."""
+    return {}
+
+
+@pytest.fixture
+def config(profile: str, settings: dict[str, Any]) -> Config:
+    return Config(cluster_name="rabbit@test", strict=True, profile=profile, **settings)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ DEADLINE_S = 1000
 """Virtual seconds in which an answer must come."""
 
 GUEST = "guest"
+NOT_FOUND = (404, "Object Not Found", "Not Found")
+REFUSED = (401, "not_authorised", "Access refused.")
 NOTHING = object()
 
 
@@ -125,7 +127,9 @@ class Site:
         """Publishes messages, each in a turn of its own. The properties have no effect but for `delivery_mode`."""
         for body in bodies:
             kind = PersistentMessage if properties.get("delivery_mode") == 2 else Message
-            message = kind(address_of(exchange, routing_key), properties_header(**properties), body)
+            header = properties_header(**properties)
+            header = header[:4] + len(body).to_bytes(8, "big") + header[12:]
+            message = kind(address_of(exchange, routing_key), header, body)
             self.reactor.administer(partial(publish, self.client(), self.vhost, exchange, routing_key, message))
 
     async def connect(self, *channels: int) -> Peer:

@@ -1,7 +1,7 @@
 """Messages: published to an exchange, and taken from a queue or just looked at there.
 
-A request may ask for many messages of a large queue. They are taken bit by bit (`core.jobs`), and given back together at
-the end, so that each has its old position again.
+A request may ask for many messages of a large queue. They are taken bit by bit (`core.jobs`), and given back together
+at the end, so that each has its old position again.
 
 Source: `rabbit_mgmt_wm_exchange_publish`, `rabbit_mgmt_wm_queue_get`, `rabbit_mgmt_wm_queue_purge`.
 """
