@@ -6,26 +6,26 @@ arguments. As a part of a path it is quoted once more; the server takes it eithe
 Source: `rabbit_mgmt_wm_bindings`, `rabbit_mgmt_wm_binding`; `rabbit_mgmt_format`: `pack_binding_props`, `tokenise`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote_plus, unquote_plus
 
 from amqpy.core import views
-from amqpy.core.exchanges import Binding
-from amqpy.core.queues.queue import Queue
+from amqpy.core.exchanges import Binding, Destination
 from amqpy.core.vhost import Vhost
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, bad_request, not_found
 from amqpy.management.call import Call
-from amqpy.management.checks import check_length
+from amqpy.management.checks import check_length, check_node
 from amqpy.management.lists import Listing, View
 from amqpy.management.request import text
 from amqpy.management.resources.exchanges import DEFAULT
 from amqpy.management.router import Router
 from amqpy.management.tables import table_of
-from amqpy.wire.values import entries_of, join_table
+from amqpy.wire.values import Table, entries_of, join_table
 
+NO_ARGUMENTS: Table = {}
 BETWEEN = "/bindings/{vhost}/e/{source}/{type}/{destination}"
 
 
@@ -150,18 +150,30 @@ def _is_to_queue(call: Call) -> bool:
 # --- one
 
 
-def _find(call: Call) -> Binding | DefaultBinding:
+def _find(call: Call) -> Item:
     """The binding at an address. Raises Refusal."""
-    key, *more = call.names["properties"].split("~")
-    routing_key, digest = unquote_plus(key, errors="surrogateescape"), "".join(map(unquote_plus, more))
-    if len(more) <= 1:
-        for item in _between(call):
-            if isinstance(item, DefaultBinding):
-                if (item.queue, "") == (routing_key, digest) and item.queue in item.vhost.queues:
-                    return item
-            elif item.routing_key == routing_key and _digest(item) == digest:
-                return item
-    raise not_found()
+    found = _look_up(call)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _look_up(call: Call) -> Item | None:
+    vhost, source, name = call.vhost, _exchange_name(call, "source"), _exchange_name(call, "destination")
+    key, _, rest = call.names["properties"].partition("~")
+    routing_key, digest = unquote_plus(key, errors="surrogateescape"), unquote_plus(rest)
+    destinations: Mapping[str, Destination] = vhost.queues if _is_to_queue(call) else vhost.exchanges
+    exchange, destination = vhost.exchanges.get(source), destinations.get(name)
+    if exchange is None or destination is None:
+        return None
+    if source == "":
+        is_there = _is_to_queue(call) and (routing_key, digest) == (name, "")
+        return DefaultBinding(vhost, name) if is_there else None
+    if not digest:
+        return exchange.bindings.get((destination, routing_key, b""))
+    bindings = (each for each in vhost.bindings_to(destination) if each.source is exchange)
+    same = (each for each in bindings if each.routing_key == routing_key)
+    return next((each for each in same if _digest(each) == digest), None)
 
 
 def _digest(binding: Binding) -> str:
@@ -174,24 +186,20 @@ def show_binding(call: Call) -> View:
 
 def unbind(call: Call) -> Answer:
     found = _find(call)
-    call.request.json()
-    topology, vhost = call.broker.topology, call.target_vhost
+    check_node(call, call.body)
     if isinstance(found, DefaultBinding):
-        topology.unbind_queue(call.client, vhost, found.queue, "", found.queue, {})
-    elif isinstance(found.destination, Queue):
-        topology.unbind_queue(
-            call.client, vhost, found.destination.name, found.source.name, found.routing_key, found.arguments
-        )
+        routing_key, arguments = found.queue, NO_ARGUMENTS
     else:
-        topology.unbind_exchange(
-            call.client, vhost, found.destination.name, found.source.name, found.routing_key, found.arguments
-        )
+        routing_key, arguments = found.routing_key, found.arguments
+    topology, source, destination = call.broker.topology, _exchange_name(call, "source"), call.names["destination"]
+    unbind_from = topology.unbind_queue if _is_to_queue(call) else topology.unbind_exchange
+    unbind_from(call.client, call.target_vhost, destination, source, routing_key, arguments)
     return DONE
 
 
 def bind(call: Call) -> Answer:
     body, is_to_queue = call.body, _is_to_queue(call)
-    routing_key = text(body.get("routing_key") or "", "routing_key")
+    routing_key = "" if body.get("routing_key") is None else text(body["routing_key"], "routing_key")
     check_length("routing_key", routing_key)
     arguments = table_of(body.get("arguments"))
     vhost, source, destination = call.target_vhost, _exchange_name(call, "source"), _exchange_name(call, "destination")

@@ -22,9 +22,7 @@ def add_to(router: Router) -> None:
 
 
 def list_vhosts(call: Call) -> Listing:
-    shown = [
-        vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)
-    ]
+    shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
     return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
 
 
