@@ -18,8 +18,8 @@ from amqpy.amqp.client import AmqpClient
 from amqpy.core import views
 from amqpy.core.arguments import QUORUM
 from amqpy.core.consumer import Consumer, DeliveryQueue
-from amqpy.core.queues.fifo_queue import SIZED_MAX, FifoQueue
-from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.statistics import Sizes
 from amqpy.core.vhost import Vhost
@@ -74,6 +74,10 @@ MEMORY_OF_MESSAGE: Final = 500
 """Bytes of memory of a message in a queue, beside its body."""
 
 
+SIZED_IN_ROWS_MAX: Final = 500
+"""Messages that are looked at for the sizes of those of one queue, where many queues are shown."""
+
+
 # --- sizes
 
 
@@ -106,10 +110,18 @@ def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
     return {**view, "state": "running" if is_running else "live", "node": node, **_cluster(queue, node), **policy}
 
 
-def full(queue: Queue, node: str, unacked: Mapping[DeliveryQueue, Sizes], idle_since_ms: int | None) -> View:
-    """A queue with everything; `unacked` are the sizes of its virtual host's unacknowledged deliveries."""
+def full(
+    queue: Queue,
+    node: str,
+    unacked: Mapping[DeliveryQueue, Sizes],
+    idle_since_ms: int | None,
+    *,
+    count_max: int = SIZED_MAX,
+) -> View:
+    """A queue with everything; `unacked` are the sizes of its virtual host's unacknowledged deliveries. At most
+    `count_max` of its messages are looked at for their sizes."""
     shown: View = {
-        **views.queue(queue, unacked),
+        **views.queue(queue, unacked, count_max=count_max),
         "node": node,
         **_capacity(queue),
         "garbage_collection": GARBAGE_COLLECTION,

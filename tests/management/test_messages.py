@@ -224,6 +224,16 @@ async def test_messages_are_put_back(site: Site, arguments: Any, ackmode: str) -
     assert stats(site) == {"deliver_get": 5, "get": 5, "get_empty": 1, "redeliver": 2}
 
 
+async def test_numbers_that_json_has_not_are_shown_as_text(site: Site) -> None:
+    site.declare("q")
+    peer = await site.connect()
+    await peer.publish("q", b"", headers={"nan": float("nan")})
+    while not site.vhost.queues["q"].ready_count:
+        await trio.lowlevel.checkpoint()
+    (got,) = (await site.post(GET, get())).json
+    assert got["properties"] == {"headers": {"nan": "nan"}}
+
+
 async def test_messages_are_taken(site: Site) -> None:
     queue = site.declare("q")
     site.publish("q", b"1", b"2", b"3")

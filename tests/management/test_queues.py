@@ -7,7 +7,9 @@ import pytest
 import trio
 from pamqp.commands import Basic, Queue
 
+from amqpy.management import queue_views
 from amqpy.management.idleness import TO_FORGET, Idleness
+from amqpy.management.resources import queues
 from amqpy.wire.values import Field
 
 from .harness import NOT_FOUND, REFUSED, Site
@@ -140,6 +142,28 @@ async def test_many_messages_are_estimated(site: Site) -> None:
     for _ in range(8):
         messages.extend(list(messages))
     assert (await site.get(Q)).json["message_bytes"] == 4 * 25_600
+
+
+async def test_many_unacknowledged_messages_are_estimated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_views, "SIZED_MAX", 5)
+    site.declare("q")
+    site.publish("q", *[b"1234"] * 20)
+    peer = await site.connect()
+    await peer.say(Basic.Consume(queue="q"))
+    while site.vhost.queues["q"].unacked_count < 20:
+        await trio.lowlevel.checkpoint()
+    shown = (await site.get(Q)).json
+    assert (shown["message_bytes_unacknowledged"], shown["message_bytes"]) == (80, 80)
+
+
+async def test_not_all_of_many_consumers_are_shown(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "CONSUMERS_MAX", 2)
+    site.declare("q")
+    peer = await site.connect()
+    for _ in range(3):
+        await peer.ask(Basic.Consume(queue="q"))
+    shown = (await site.get(Q)).json
+    assert (shown["consumers"], len(shown["consumer_details"])) == (3, 2)
 
 
 async def test_a_consumer_is_shown(site: Site) -> None:

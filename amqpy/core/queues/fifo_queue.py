@@ -24,7 +24,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.dispatch import ConsumerDispatch
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
@@ -32,9 +32,6 @@ from amqpy.wire.properties import headers_of
 
 EXPIRED_MAX = 100
 """Expired messages that a queue drops in one go; when a million expire at once, others are served in between."""
-
-SIZED_MAX = 10_000
-"""Messages in memory whose sizes are looked at for statistics: of more, these stand for all."""
 
 EXCESS_MAX = 1000
 """Messages beyond a length limit that a queue drops in one go."""
@@ -181,14 +178,14 @@ class FifoQueue(Queue):
     def is_persistent(self, message: Message) -> bool:
         return self.keeps_all or (self.durable and message.persistent)
 
-    def ready_sizes(self) -> Sizes:
+    def ready_sizes(self, count_max: int = SIZED_MAX) -> Sizes:
         sizes = Sizes()
         for fifo in self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,):
-            sizes = sizes.plus(self._sizes_of(fifo))
+            sizes = sizes.plus(self._sizes_of(fifo, count_max))
         return sizes
 
-    def _sizes_of(self, fifo: ReadyFifo[Message]) -> Sizes:
-        some = list(islice(fifo.items_in_memory(), SIZED_MAX))
+    def _sizes_of(self, fifo: ReadyFifo[Message], count_max: int) -> Sizes:
+        some = list(islice(fifo.items_in_memory(), count_max))
         sizes = [len(message.body) for message in some]
         kept = [len(message.body) for message in some if self.is_persistent(message)]
         in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept)).of_all(len(some), fifo.in_memory)

@@ -31,6 +31,10 @@ READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 
+SIZED_MAX = 10_000
+"""Messages that are looked at for the sizes of all: a millisecond of work."""
+
+
 class QueueHost(Protocol):
     """The virtual host of a queue, as the queue sees it."""
 
@@ -144,8 +148,9 @@ class Queue(ABC):
         return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
 
     @abstractmethod
-    def ready_sizes(self) -> Sizes:
-        """The size of the ready messages; an estimate where very many are in memory."""
+    def ready_sizes(self, count_max: int = SIZED_MAX) -> Sizes:
+        """The size of the ready messages. Of those in memory, at most `count_max` of each level are looked at, and
+        stand for all."""
 
     @abstractmethod
     def is_persistent(self, message: Message) -> bool:

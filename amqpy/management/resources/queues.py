@@ -5,6 +5,7 @@ Source: `rabbit_mgmt_wm_queues`, `rabbit_mgmt_wm_queue`, `rabbit_mgmt_wm_queue_a
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from amqpy.core.consumer import DeliveryQueue
@@ -21,6 +22,9 @@ from amqpy.management.tables import table_of
 
 ACTIONS: Final = ("sync", "cancel_sync")
 """They are for mirrors, of which there are none here."""
+
+CONSUMERS_MAX: Final = 1000
+"""The most consumers that are shown with their queue: a few milliseconds of work. A list of consumers has all."""
 
 
 def add_to(router: Router) -> None:
@@ -44,14 +48,15 @@ def find_queue(call: Call) -> Queue:
 
 
 def view(call: Call, queue: Queue, unacked: Mapping[DeliveryQueue, Sizes] | None = None) -> View:
-    """A queue with all that lists show, unless statistics are disabled. `unacked` are the sizes of the unacknowledged
-    deliveries of its virtual host, if they are known already."""
+    """A queue with all that lists show, unless statistics are disabled. In a list, `unacked` are the sizes of the
+    unacknowledged deliveries of its virtual host."""
     if call.without_stats:
         return queue_views.basic(queue, call.broker.node, has_totals=call.with_queue_totals)
-    if unacked is None:
-        unacked = queue_views.unacked_sizes(call.broker.vhosts[queue.vhost.name])
-    idle_since_ms = call.api.idleness.look(queue, call.api.unix_time_ms())
-    return queue_views.full(queue, call.broker.node, unacked, idle_since_ms)
+    node, idle_since_ms = call.broker.node, call.api.idleness.look(queue, call.api.unix_time_ms())
+    if unacked is not None:
+        return queue_views.full(queue, node, unacked, idle_since_ms, count_max=queue_views.SIZED_IN_ROWS_MAX)
+    unacked = queue_views.unacked_sizes(call.broker.vhosts[queue.vhost.name])
+    return queue_views.full(queue, node, unacked, idle_since_ms)
 
 
 class Rows:
@@ -100,7 +105,7 @@ def show_queue(call: Call) -> View:
     if call.without_stats:
         shown.pop("policy", None)
         return shown
-    consumers = [queue_views.consumer(consumer, node) for consumer in queue.consumers]
+    consumers = [queue_views.consumer(consumer, node) for consumer in islice(queue.consumers, CONSUMERS_MAX)]
     details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
     return {**shown, **queue_views.owner(queue), **details}
 
