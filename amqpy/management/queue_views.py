@@ -19,6 +19,7 @@ from amqpy.core import views
 from amqpy.core.arguments import QUORUM
 from amqpy.core.consumer import Consumer, DeliveryQueue
 from amqpy.core.queues.fifo_queue import FifoQueue
+from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.statistics import Sizes
@@ -178,8 +179,13 @@ def _said(queue: Queue, name: str, default: object) -> object:
 
 
 def _backing_queue_status(queue: Queue, version: object) -> View:
-    ready = queue.ready_count
+    ready, highest = queue.ready_count, queue.settings.max_priority
+    lengths: View = {}
+    if highest and isinstance(queue, FifoQueue) and isinstance(queue.ready, PriorityFifo):
+        by_level = queue.ready.lengths()
+        lengths["priority_lengths"] = {str(level): by_level.get(level, 0) for level in range(highest + 1)}
     return {
+        **lengths,
         "mode": _said(queue, "queue-mode", "default"),
         "version": version,
         "q1": 0,

@@ -134,6 +134,14 @@ async def test_what_is_on_disk_only_is_paged_out(stored_site: Site) -> None:
     assert (shown["message_bytes"], shown["message_bytes_ram"]) == (9_000_000, 3_000_000)
 
 
+async def test_the_lengths_of_priorities(site: Site) -> None:
+    site.declare("q", {"x-max-priority": Field("long", 2)})
+    site.publish("q", b"1", b"2", priority=1)
+    site.publish("q", b"3", priority=9)
+    status = (await site.get(Q)).json["backing_queue_status"]
+    assert (status["priority_lengths"], status["len"]) == ({"0": 0, "1": 2, "2": 1}, 3)
+
+
 async def test_many_messages_are_estimated(site: Site) -> None:
     site.declare("q")
     site.publish("q", *[b"1234"] * 100)

@@ -129,6 +129,10 @@ class PriorityFifo(ReadyFifo[T]):
     def levels(self) -> Iterable[ReadyFifo[T]]:
         return self._levels.values()
 
+    def lengths(self) -> dict[int, int]:
+        """The number of items of each level that ever had any."""
+        return {level: len(fifo) for level, fifo in self._levels.items()}
+
     def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
         """Makes a FIFO, with its items, a level that was empty. `size` is that of its items."""
         self._levels[level] = fifo
