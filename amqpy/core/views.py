@@ -111,7 +111,9 @@ def unacked_sizes(vhost: Vhost) -> dict[DeliveryQueue, Sizes]:
 
 def exchange(exchange: Exchange) -> View:
     exchange.vhost.settle_counts()
-    stats = {"publish_in": exchange.published_in, "publish_out": exchange.published_out}
+    stats = {"publish_in": exchange.published_in}
+    if exchange.published_out:
+        stats["publish_out"] = exchange.published_out
     policy = {} if exchange.policy.policy is None else {"policy": exchange.policy.policy}
     return {
         "name": exchange.name,

@@ -104,11 +104,14 @@ def unacked_sizes(vhost: Vhost) -> dict[DeliveryQueue, Sizes]:
 def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
     """A queue without statistics, but perhaps with its lengths."""
     shown = views.queue(queue)
-    view = {key: shown[key] for key in (*BASIC, *(LENGTHS if has_totals else ()))}
-    # Older versions show what they store, and not what they know of it.
-    is_running = has_totals or queue.vhost.profile.reduced_queue_rows
-    policy = {} if shown["policy"] is None else {"policy": shown["policy"]}
-    return {**view, "state": "running" if is_running else "live", "node": node, **_cluster(queue, node), **policy}
+    view: View = {key: shown[key] for key in (*BASIC, *(LENGTHS if has_totals else ()))}
+    view |= {"state": "running", "node": node, **_cluster(queue, node)}
+    if not queue.vhost.profile.reduced_queue_rows:
+        # Older versions show what they store, not what they know of it.
+        view["state"] = "running" if has_totals else "live"
+        if queue.type == QUORUM:
+            del view["node"]
+    return view if shown["policy"] is None else {**view, "policy": shown["policy"]}
 
 
 def full(

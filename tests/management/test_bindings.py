@@ -125,6 +125,10 @@ async def test_what_is_unknown(site: Site) -> None:
     for path in ("exchanges/%2F/nope/bindings/source", "bindings/%2F/e/nope/q/q", "bindings/%2F/e/nope/e/amq.topic"):
         assert (await site.get(f"/api/{path}")).json == []
     assert (await site.get("/api/bindings/nope")).refusal == NOT_FOUND
+    assert (await site.get("/api/bindings/nope/e/x/q/q")).json == []
+    assert (await site.get("/api/queues/nope/q/bindings")).json == []
+    assert (await site.get("/api/exchanges/nope/x/bindings/source")).json == []
+    assert (await site.get("/api/exchanges/nope/x/bindings/destination")).json == []
     assert (await site.post("/api/bindings/%2F/e/nope/q/q", {})).refusal == (
         404,
         "not_found",

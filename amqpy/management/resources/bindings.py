@@ -87,45 +87,43 @@ def list_bindings(call: Call) -> Listing:
 
 
 def list_from_exchange(call: Call) -> Listing:
-    return _listing(call, _from_exchange(call.vhost, _exchange_name(call, "exchange")))
+    vhost, name = _vhost(call), _exchange_name(call, "exchange")
+    if vhost is None or name not in vhost.exchanges:
+        return _listing(call, ())
+    return _listing(call, _from_default(vhost) if name == "" else vhost.exchanges[name].bindings.values())
 
 
 def list_to_exchange(call: Call) -> Listing:
-    vhost = call.vhost
-    exchange = vhost.exchanges.get(_exchange_name(call, "exchange"))
-    return _listing(call, () if exchange is None else vhost.bindings_to(exchange))
+    vhost, name = _vhost(call), _exchange_name(call, "exchange")
+    return _listing(call, () if vhost is None else _to(vhost, vhost.exchanges.get(name)))
 
 
 def list_to_queue(call: Call) -> Listing:
-    return _listing(call, _to_queue(call.vhost, call.names["queue"]))
+    vhost = _vhost(call)
+    return _listing(call, () if vhost is None else _to_queue(vhost, call.names["queue"]))
 
 
-def _from_exchange(vhost: Vhost, name: str) -> Iterable[Item]:
-    if name == "":
-        return _from_default(vhost)
-    exchange = vhost.exchanges.get(name)
-    return () if exchange is None else exchange.bindings.values()
+def list_between(call: Call) -> Listing:
+    vhost, source, name = _vhost(call), _exchange_name(call, "source"), _exchange_name(call, "destination")
+    is_to_queue = _is_to_queue(call)
+    if vhost is None:
+        return _listing(call, ())
+    found = _to_queue(vhost, name) if is_to_queue else _to(vhost, vhost.exchanges.get(name))
+    return _listing(call, [each for each in found if _source_name(each) == source])
+
+
+def _vhost(call: Call) -> Vhost | None:
+    """The virtual host in the path. If there is none, a list of what is bound to something is empty."""
+    return call.broker.vhosts.get(call.names["vhost"])
 
 
 def _to_queue(vhost: Vhost, name: str) -> Iterable[Item]:
     """With the one to the default exchange, even if there is no such queue."""
-    queue = vhost.queues.get(name)
-    return [DefaultBinding(vhost, name), *(() if queue is None else vhost.bindings_to(queue))]
+    return [DefaultBinding(vhost, name), *_to(vhost, vhost.queues.get(name))]
 
 
-def list_between(call: Call) -> Listing:
-    return _listing(call, _between(call))
-
-
-def _between(call: Call) -> list[Item]:
-    """The bindings between the two ends in the path. Raises Refusal."""
-    vhost, source, name = call.vhost, _exchange_name(call, "source"), _exchange_name(call, "destination")
-    if _is_to_queue(call):
-        found = _to_queue(vhost, name)
-    else:
-        exchange = vhost.exchanges.get(name)
-        found = () if exchange is None else vhost.bindings_to(exchange)
-    return [each for each in found if _source_name(each) == source]
+def _to(vhost: Vhost, destination: "Destination | None") -> Iterable[Item]:
+    return () if destination is None else vhost.bindings_to(destination)
 
 
 def _source_name(item: Item) -> str:

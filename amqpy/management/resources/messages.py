@@ -120,8 +120,8 @@ def _look_for(call: Call, kind: str, name: str) -> None:
 class Wanted(NamedTuple):
     """The messages that a request asks for."""
 
-    count: int
-    """A negative one is all there are."""
+    most: int
+    """The most messages. A negative one is all there are."""
     encoding: str
     truncate: int | None
     ack_mode: str
@@ -133,8 +133,8 @@ def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wa
         raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
     number = integer(count)
     _check_encoding(encoding)
-    truncate = call.body.get("truncate")
-    return Wanted(number, str(encoding), None if truncate is None else _size(truncate), str(ack_mode))
+    truncate = _size(call.body["truncate"]) if "truncate" in call.body else None
+    return Wanted(number, str(encoding), truncate, str(ack_mode))
 
 
 def _check_encoding(encoding: object) -> None:
@@ -155,7 +155,7 @@ def get_messages(call: Call) -> Listing:
     ack_mode, count, encoding = require(call.body, "ackmode", "count", "encoding")
     channel = WebChannel.of(call)
     wanted = _wanted(call, ack_mode, count, encoding)
-    if not wanted.count:
+    if not wanted.most:
         return Listing([], dict)
     try:
         queue = call.broker.queue_to_get_from(call.client, channel.vhost, call.names["queue"])
@@ -180,7 +180,7 @@ class Getting:
     def steps(self) -> Steps:
         """All of it: a job."""
         self._channel.open()
-        while len(self.got) != self._wanted.count and self._size < GET_BYTES_MAX and (units := self._take()):
+        while len(self.got) != self._wanted.most and self._size < GET_BYTES_MAX and (units := self._take()):
             yield units
         broker, channel = self._channel.call.broker, self._channel
         yield from self._settle()
@@ -254,7 +254,7 @@ def peek_at_messages(call: Call) -> Listing:
 
 def _looked_at(queue: Queue, wanted: Wanted) -> Iterator[View]:
     size, left = 0, queue.ready_count
-    for message, redelivered in queue.peek(wanted.count):
+    for message, redelivered in queue.peek(wanted.most):
         left -= 1
         yield _shown(message, wanted, redelivered=redelivered, left=left)
         size += len(message.body)

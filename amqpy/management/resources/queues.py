@@ -101,10 +101,12 @@ def _of_detailed(call: Call) -> Call:
 
 def show_queue(call: Call) -> View:
     queue, node = find_queue(call), call.broker.node
-    shown = view(call, queue)
     if call.without_stats:
+        has_totals = call.with_queue_totals and call.broker.profile.reduced_queue_rows
+        shown = queue_views.basic(queue, node, has_totals=has_totals)
         shown.pop("policy", None)
         return shown
+    shown = view(call, queue)
     consumers = [queue_views.consumer(consumer, node) for consumer in islice(queue.consumers, CONSUMERS_MAX)]
     details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
     return {**shown, **queue_views.owner(queue), **details}
