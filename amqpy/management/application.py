@@ -197,11 +197,12 @@ async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
     async for piece in pieces:
         if isinstance(piece, dict):
             yield as_json(piece)
-            return
-        if piece:
+            before = b""
+        elif piece:
             yield before + as_json(piece)[1:-1]
             before = b","
-    yield b"[]" if before == b"[" else b"]"
+    if before:
+        yield b"[]" if before == b"[" else b"]"
 
 
 async def started(pieces: AsyncIterator[bytes]) -> "Answer | AsyncIterator[bytes]":

@@ -65,6 +65,7 @@ class Site:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self._began_at = trio.current_time()
         self.broker = server.broker
         self.reactor = server.reactor
         _, self.users = server.make_session.args
@@ -73,7 +74,7 @@ class Site:
         self.application = Application(self.api, make_router(), Logins(self.users, None), self.broker.config)
 
     def unix_time_ms(self) -> int:
-        return UNIX_TIME_MS + round(trio.current_time() * 1000)
+        return UNIX_TIME_MS + round((trio.current_time() - self._began_at) * 1000)
 
     # --- what there is
 

