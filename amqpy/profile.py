@@ -256,7 +256,16 @@ RABBITMQ_4_0 = replace(
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
     default_queue_version=2,
-    queue_view_keys=("message_bytes_paged_out", "messages_paged_out", "storage_version"),
+    queue_view_keys=(
+        "delivery_limit",
+        "message_bytes_paged_out",
+        "messages_paged_out",
+        "messages_ready_high",
+        "messages_ready_normal",
+        "messages_ready_returned",
+        "publishers",
+        "storage_version",
+    ),
 )
 
 RABBITMQ_4_3 = replace(
@@ -298,7 +307,18 @@ RABBITMQ_4_3 = replace(
         "protected_from_deletion",
         "peer_cert_serial_number",
     ),
-    queue_view_keys=("internal", "internal_owner", "storage_version"),
+    queue_view_keys=(
+        "delayed_retry",
+        "delivery_limit",
+        "internal",
+        "internal_owner",
+        "messages_active_priorities",
+        "messages_by_priority",
+        "messages_delayed",
+        "messages_ready_returned",
+        "publishers",
+        "storage_version",
+    ),
 )
 
 PROFILES = {

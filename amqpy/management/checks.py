@@ -3,10 +3,10 @@
 Source: `rabbit_parameter_validation:amqp091_queue_name`, `rabbit_mgmt_util`: `get_node`, `direct_request`.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from amqpy.errors import erlang_atom
-from amqpy.management.answers import bad_request
+from amqpy.management.answers import bad_request, missing
 from amqpy.management.call import Call
 from amqpy.management.request import Body, text
 
@@ -29,3 +29,14 @@ def check_node(call: Call, body: Body) -> None:
         node = f"{node}@{mine.partition('@')[2]}"
     if node != mine:
         raise bad_request(f"Node {erlang_atom(node)} could not be contacted")
+
+
+def look_first(call: Call, kind: Literal["exchange", "queue"], name: str) -> None:
+    """Raises Refusal, by profile, if there is no such exchange or queue in the virtual host in the path."""
+    if not call.broker.profile.web_looks_first:
+        return
+    vhost = call.broker.vhosts.get(call.names["vhost"])
+    if vhost is None:
+        raise missing("vhost_not_found")
+    if name not in (vhost.exchanges if kind == "exchange" else vhost.queues):
+        raise missing(f"{kind}_not_found")

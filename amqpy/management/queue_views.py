@@ -12,6 +12,7 @@ Source: `rabbit_mgmt_db:list_queue_stats`; `rabbit_mgmt_format`: `queue`, `forma
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
 from amqpy.amqp.client import AmqpClient
@@ -21,13 +22,15 @@ from amqpy.core.consumer import Consumer, DeliveryQueue
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import SIZED_MAX, Queue
-from amqpy.core.queues.quorum import QuorumQueue
+from amqpy.core.queues.quorum import DEFAULT_PRIORITY, RETURNED_LEVEL, QuorumQueue
 from amqpy.core.statistics import Sizes
 from amqpy.core.vhost import Vhost
+from amqpy.profile import PROFILES
 
 View: TypeAlias = dict[str, Any]
 
 BASIC: Final = ("arguments", "auto_delete", "durable", "exclusive", "name", "type", "vhost")
+POLICIES: Final = ("policy", "operator_policy", "effective_policy_definition")
 LENGTHS: Final = ("messages", "messages_ready", "messages_unacknowledged")
 SIZES: Final = frozenset(
     {
@@ -43,22 +46,11 @@ SIZES: Final = frozenset(
 )
 """The keys for which messages must be looked at."""
 
-BY_VERSION: Final = frozenset(
-    {
-        "backing_queue_status",
-        "internal",
-        "internal_owner",
-        "message_bytes_paged_out",
-        "messages_paged_out",
-        "recoverable_slaves",
-        "single_active_consumer_ctag",
-        "storage_version",
-    }
-)
-"""The keys that the profile decides about (`queue_view_keys`)."""
+BY_VERSION: Final = frozenset(key for profile in PROFILES.values() for key in profile.queue_view_keys)
+"""The keys that the profile decides about."""
 
 NOT_IN_QUORUM: Final = ("exclusive_consumer_tag", "head_message_timestamp")
-NOT_IN_ROWS: Final = ("garbage_collection", "idle_since", "reductions", "reductions_details")
+NOT_IN_ROWS: Final = ("garbage_collection", "idle_since")
 """The keys that reduced rows are without."""
 
 GARBAGE_COLLECTION: Final = {
@@ -106,6 +98,9 @@ def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
     shown = views.queue(queue)
     view: View = {key: shown[key] for key in (*BASIC, *(LENGTHS if has_totals else ()))}
     view |= {"state": "running", "node": node, **_cluster(queue, node)}
+    if "internal" in queue.vhost.profile.queue_view_keys:
+        view |= {"internal": False, "internal_owner": False, **{key: shown[key] for key in POLICIES}}
+        return {**view, "delivery_limit": _limit(queue)} if isinstance(queue, QuorumQueue) else view
     if not queue.vhost.profile.reduced_queue_rows:
         # Older versions show what they store, not what they know of it.
         view["state"] = "running" if has_totals else "live"
@@ -206,12 +201,34 @@ def _backing_queue_status(queue: Queue, version: object) -> View:
 
 def _of_quorum(queue: QuorumQueue, shown: View, node: str) -> View:
     count, size = queue.undelivered_dead_letters
+    waiting = max(len(queue.consumers) - 1, 0) if queue.settings.single_active else 0
+    by_level = queue.ready.lengths() if isinstance(queue.ready, PriorityFifo) else {}
+    returned = by_level.pop(RETURNED_LEVEL, 0)
+    high = sum(count for level, count in by_level.items() if level > DEFAULT_PRIORITY)
     return {
+        "consumers": queue.consumer_count + waiting,
+        "delayed_retry": queue.settings.retry_type,
+        "delivery_limit": _limit(queue),
+        "messages_active_priorities": sum(map(bool, by_level.values())),
+        "messages_by_priority": {str(level): count for level, count in by_level.items() if count},
+        "messages_delayed": queue.held_count,
+        "messages_ready_high": high,
+        "messages_ready_normal": queue.ready_count - returned - high,
+        "messages_ready_returned": returned,
+        "publishers": 0,
+        # What is in memory is in the memory of the log.
+        "messages_ram": 0,
+        "message_bytes_ram": 0,
         "messages_dlx": count,
         "message_bytes_dlx": size,
         "open_files": {node: 0},
         "single_active_consumer_ctag": shown["single_active_consumer_tag"],
     }
+
+
+def _limit(queue: QuorumQueue) -> int | None:
+    limit = queue.delivery_limit
+    return None if limit is None or not isfinite(limit) else int(limit)
 
 
 def _cluster(queue: Queue, node: str) -> View:

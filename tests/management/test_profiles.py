@@ -1,5 +1,8 @@
 """The switches that act in the management API, each in every profile."""
 
+import pytest
+
+from amqpy.management.queue_views import BY_VERSION
 from amqpy.wire.values import Field
 from tests.profiles import switch
 
@@ -20,31 +23,48 @@ async def test_the_storage_version(site: Site, expected: int) -> None:
 
 @switch(
     "queue_view_keys",
-    "backing_queue_status message_bytes_paged_out messages_paged_out recoverable_slaves / single_active_consumer_ctag",
-    "message_bytes_paged_out messages_paged_out recoverable_slaves storage_version / single_active_consumer_tag",
-    "message_bytes_paged_out messages_paged_out storage_version / single_active_consumer_tag",
-    "internal internal_owner storage_version / internal internal_owner single_active_consumer_tag",
+    (
+        "backing_queue_status message_bytes_paged_out messages_paged_out recoverable_slaves",
+        "single_active_consumer_ctag",
+    ),
+    ("message_bytes_paged_out messages_paged_out recoverable_slaves storage_version", ""),
+    (
+        "message_bytes_paged_out messages_paged_out storage_version",
+        "delivery_limit messages_ready_high messages_ready_normal messages_ready_returned publishers",
+    ),
+    (
+        "internal internal_owner storage_version",
+        "delayed_retry delivery_limit internal internal_owner messages_active_priorities messages_by_priority "
+        "messages_delayed messages_ready_returned publishers",
+    ),
 )
-async def test_the_keys_of_queues(site: Site, expected: str) -> None:
+async def test_the_keys_of_queues(site: Site, expected: tuple[str, str]) -> None:
     site.declare("q")
     site.declare("quorum", {"x-queue-type": Field("longstr", "quorum")})
-    classic, quorum = [(await site.get(f"/api/queues/%2F/{name}")).json.keys() for name in ("q", "quorum")]
-    of_classic, of_quorum = (set(part.split()) for part in expected.split("/"))
-    assert (classic & ALL_KEYS) - {"single_active_consumer_tag"} == of_classic
-    assert quorum & ALL_KEYS == of_quorum
+    for name, keys in zip(("q", "quorum"), expected, strict=True):
+        shown = (await site.get(f"/api/queues/%2F/{name}")).json
+        assert shown.keys() & BY_VERSION == set(keys.split())
+        assert ("single_active_consumer_tag" in shown) is (keys != "single_active_consumer_ctag")
 
 
-ALL_KEYS = {
-    "backing_queue_status",
-    "internal",
-    "internal_owner",
-    "message_bytes_paged_out",
-    "messages_paged_out",
-    "recoverable_slaves",
-    "single_active_consumer_ctag",
-    "single_active_consumer_tag",
-    "storage_version",
-}
+@pytest.mark.parametrize("profile", ["rabbitmq-4.3"])
+async def test_messages_by_priority(site: Site) -> None:
+    site.declare("q", {"x-queue-type": Field("longstr", "quorum")})
+    site.publish("q", b"1", b"2")
+    site.publish("q", b"3", priority=9)
+    await site.post(f"{Q}/get", {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"})
+    shown = (await site.get(Q)).json
+    assert (shown["messages_by_priority"], shown["messages_ready_returned"]) == ({"4": 2}, 1)
+    assert (shown["messages_active_priorities"], shown["delivery_limit"]) == (1, 20)
+
+
+@pytest.mark.parametrize("profile", ["rabbitmq-4.3"])
+async def test_statistics_can_be_left_out(site: Site) -> None:
+    site.declare("q", {"x-queue-type": Field("longstr", "quorum")})
+    (row,) = (await site.get("/api/queues?disable_stats=true")).json
+    assert (row["policy"], row["internal"], row["delivery_limit"], row["state"]) == (None, False, 20, "running")
+    shown = (await site.get(f"{Q}?disable_stats=true&enable_queue_totals=true")).json
+    assert (shown["messages"], shown["policy"]) == (0, None)
 
 
 @switch("reduced_queue_rows", False, True, True, True)
@@ -71,6 +91,8 @@ async def test_the_order_in_which_something_is_missed(site: Site, expected: bool
         reply = await site.post(f"/api/{path}", {})
         assert (reply.json["reason"] == missing) is expected
         assert reply.status == (404 if expected else 400)
+    reply = await site.post("/api/queues/%2F/q/actions", {})
+    assert reply.refusal[1:] == (("not_found", "queue_not_found") if expected else ("Object Not Found", "Not Found"))
     reply = await site.post("/api/queues/nope/q/get", {})
     assert (reply.json["reason"] == "vhost_not_found") is expected
 

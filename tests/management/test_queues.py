@@ -205,6 +205,16 @@ async def test_a_consumer_is_shown(site: Site) -> None:
     assert "consumer_details" not in (await site.get("/api/queues")).json[0]
 
 
+async def test_consumers_that_wait_are_counted(site: Site) -> None:
+    site.declare("q", {**QUORUM, "x-single-active-consumer": Field("bool", True)})
+    peer = await site.connect()
+    for tag in ("one", "two"):
+        await peer.ask(Basic.Consume(queue="q", consumer_tag=tag))
+    shown = (await site.get(Q)).json
+    assert (shown["consumers"], shown["single_active_consumer_ctag"]) == (2, "one")
+    assert [consumer["activity_status"] for consumer in shown["consumer_details"]] == ["single_active", "waiting"]
+
+
 async def test_an_exclusive_queue_has_an_owner(site: Site) -> None:
     peer = await site.connect()
     await peer.ask(Queue.Declare(queue="q", exclusive=True))

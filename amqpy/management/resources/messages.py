@@ -18,9 +18,9 @@ from amqpy.core.queues.queue import READ_MAX, Queue
 from amqpy.core.users import IMPERSONATOR
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.management import access
-from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, missing, not_entitled
+from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, not_entitled
 from amqpy.management.call import Call
-from amqpy.management.checks import check_length
+from amqpy.management.checks import check_length, look_first
 from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
 from amqpy.management.lists import Listing, View
 from amqpy.management.request import integer, require, text
@@ -59,8 +59,7 @@ def add_to(router: Router) -> None:
 
 def publish_message(call: Call) -> View:
     exchange = exchanges.name_in_path(call)
-    if call.broker.profile.web_looks_first:
-        _look_for(call, "exchange", exchange)
+    look_first(call, "exchange", exchange)
     routing_key, properties, payload, encoding = require(
         call.body, "routing_key", "properties", "payload", "payload_encoding"
     )
@@ -105,15 +104,6 @@ def _publish(channel: WebChannel, exchange: str, routing_key: str, header: bytes
     return not result.is_returned
 
 
-def _look_for(call: Call, kind: str, name: str) -> None:
-    """Raises Refusal if there is no such exchange or queue."""
-    vhost = call.broker.vhosts.get(call.names["vhost"])
-    if vhost is None:
-        raise missing("vhost_not_found")
-    if name not in (vhost.exchanges if kind == "exchange" else vhost.queues):
-        raise missing(f"{kind}_not_found")
-
-
 # --- getting
 
 
@@ -150,8 +140,7 @@ def _size(value: object) -> int:
 
 
 def get_messages(call: Call) -> Listing:
-    if call.broker.profile.web_looks_first:
-        _look_for(call, "queue", call.names["queue"])
+    look_first(call, "queue", call.names["queue"])
     ack_mode, count, encoding = require(call.body, "ackmode", "count", "encoding")
     channel = WebChannel.of(call)
     wanted = _wanted(call, ack_mode, count, encoding)

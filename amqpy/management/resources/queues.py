@@ -14,7 +14,7 @@ from amqpy.core.statistics import Sizes
 from amqpy.management import access, queue_views
 from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.checks import check_length, check_node
+from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
 from amqpy.management.request import boolean, require
 from amqpy.management.router import Router
@@ -104,7 +104,8 @@ def show_queue(call: Call) -> View:
     if call.without_stats:
         has_totals = call.with_queue_totals and call.broker.profile.reduced_queue_rows
         shown = queue_views.basic(queue, node, has_totals=has_totals)
-        shown.pop("policy", None)
+        if "operator_policy" not in shown:
+            shown.pop("policy", None)
         return shown
     shown = view(call, queue)
     consumers = [queue_views.consumer(consumer, node) for consumer in islice(queue.consumers, CONSUMERS_MAX)]
@@ -141,6 +142,7 @@ def delete_queue(call: Call) -> Answer:
 
 def act(call: Call) -> Answer:
     """Accepts what there is nothing to do about."""
+    look_first(call, "queue", call.names["queue"])
     find_queue(call)
     (action,) = require(call.body, "action")
     if action not in ACTIONS or not call.broker.profile.mirroring:
