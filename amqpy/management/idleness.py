@@ -1,4 +1,4 @@
-"""How long queues have been idle, as far as somebody has looked.
+"""The time since which queues are idle, as far as somebody has looked.
 
 RabbitMQ's queues note themselves when nothing has happened to them for a while. Here nothing is noted when something
 happens: whoever looks twice, and sees the same, knows that since the first look nothing has.

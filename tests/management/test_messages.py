@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 from pamqp.commands import Basic, Queue
+from trio.testing import MockClock
 
 from amqpy.management.resources import messages
 from amqpy.wire.values import Field
@@ -357,7 +358,7 @@ async def test_no_more_is_got_than_there_is_memory_for(site: Site, monkeypatch: 
 
 
 @KINDS
-async def test_looking_changes_nothing(site: Site, arguments: Any) -> None:  # noqa: ANN401
+async def test_looking_changes_nothing(site: Site, arguments: Any, autojump_clock: MockClock) -> None:  # noqa: ANN401
     queue = site.declare("q", {**arguments, "x-expires": Field("long", 1000)})
     site.publish("q", b"1", b"2", b"3")
     before = queue.message_stats()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import trio
 from pamqp.commands import Basic, Queue
+from trio.testing import MockClock
 
 from amqpy.management import queue_views
 from amqpy.management.idleness import TO_FORGET, Idleness
@@ -224,7 +225,7 @@ async def test_an_exclusive_queue_has_an_owner(site: Site) -> None:
     assert (await site.delete(Q)).refusal[2].startswith("cannot obtain exclusive access to locked queue 'q'")
 
 
-async def test_a_queue_is_idle_since_nothing_happened_to_it(site: Site) -> None:
+async def test_a_queue_is_idle_since_nothing_happened_to_it(site: Site, autojump_clock: MockClock) -> None:
     site.declare("q")
     since = (await site.get(Q)).json["idle_since"]
     assert since.startswith("2023-11-14T22:13:20.1")

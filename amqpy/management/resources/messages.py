@@ -24,7 +24,8 @@ from amqpy.management.checks import check_length, look_first
 from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
 from amqpy.management.lists import Listing, View
 from amqpy.management.request import integer, require, text
-from amqpy.management.resources import exchanges, queues
+from amqpy.management.resources.exchanges import name_in_path
+from amqpy.management.resources.queues import find_queue
 from amqpy.management.router import Router
 from amqpy.management.web_channel import WebChannel, refusal_on_get, refusal_on_publish
 from amqpy.wire.properties import content_header
@@ -58,7 +59,7 @@ def add_to(router: Router) -> None:
 
 
 def publish_message(call: Call) -> View:
-    exchange = exchanges.name_in_path(call)
+    exchange = name_in_path(call)
     look_first(call, "exchange", exchange)
     routing_key, properties, payload, encoding = require(
         call.body, "routing_key", "properties", "payload", "payload_encoding"
@@ -229,7 +230,7 @@ def peek_at_messages(call: Call) -> Listing:
         raise bad_request(f"count should be from 0 to {PEEK_MAX}")
     _check_encoding(encoding)
     truncate = _size(query["truncate"]) if "truncate" in query else None
-    queue = queues.find_queue(call)
+    queue = find_queue(call)
     vhost = call.target_vhost
     if not call.may_enter(vhost):
         raise not_entitled(ACCESS_REFUSED)
@@ -252,7 +253,7 @@ def _looked_at(queue: Queue, wanted: Wanted) -> Iterator[View]:
 
 
 def purge(call: Call) -> Answer:
-    queues.find_queue(call)
+    find_queue(call)
     call.request.json()
     call.broker.topology.purge_queue(call.client, call.target_vhost, call.names["queue"])
     return DONE

@@ -105,6 +105,7 @@ def show_queue(call: Call) -> View:
         has_totals = call.with_queue_totals and call.broker.profile.reduced_queue_rows
         shown = queue_views.basic(queue, node, has_totals=has_totals)
         if "operator_policy" not in shown:
+            # Lists tell a policy that applies, and one queue none.
             shown.pop("policy", None)
         return shown
     shown = view(call, queue)
