@@ -34,6 +34,10 @@ class Sizes(NamedTuple):
     def plus(self, other: "Sizes") -> "Sizes":
         return Sizes(*map(add, self, other))
 
+    def of_all(self, sampled: int, count: int) -> "Sizes":
+        """The size of `count` messages, of which these are a sample of so many."""
+        return self if sampled >= count or not sampled else Sizes(*(each * count // sampled for each in self))
+
 
 class QueueCounts:
     """The counters that a queue keeps itself, of what is rare."""

@@ -217,6 +217,7 @@ class Vhost:
         self.router.forget()
 
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
+        exchange.declared_by = actor
         self.place_exchange(exchange)
         if encoding.is_recorded(exchange):
             self.scheduler.put(encoding.of_exchange(exchange))

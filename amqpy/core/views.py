@@ -4,8 +4,8 @@ For the API, the command line, metrics. Channels and connections have theirs in 
 not samples, and there are no rates; what only Erlang has (reductions, garbage collection) is left out.
 
 Each view costs what it shows: a queue its consumers, a virtual host its queues and channels. The sizes of messages cost
-more, for they are added up anew: `sizes_of` walks over all deliveries that are unacknowledged, and a queue's over its
-messages in memory. So they are only shown if they are given.
+more, for they are added up anew: `sizes_of` walks over all deliveries that are unacknowledged, and a queue's over so
+many of its messages in memory. So they are only shown if they are given.
 
 Source: `rabbit_mgmt_format`, `rabbit_mgmt_db`, `rabbit_mgmt_wm_overview`.
 """
@@ -13,6 +13,7 @@ Source: `rabbit_mgmt_format`, `rabbit_mgmt_db`, `rabbit_mgmt_wm_overview`.
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
+from math import isfinite
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
@@ -22,7 +23,7 @@ from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ports import Origin
 from amqpy.core.queues.fifo_queue import FifoQueue
-from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.statistics import Counts, Sizes
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import decode_properties
@@ -50,8 +51,11 @@ DEPTH_MAX: Final = 32
 # --- objects
 
 
-def queue(queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = None) -> View:
-    """A queue; with the sizes of unacknowledged deliveries (`sizes_of`) also those of its messages."""
+def queue(
+    queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = None, *, count_max: int = SIZED_MAX
+) -> View:
+    """A queue; with the sizes of unacknowledged deliveries (`sizes_of`) also those of its messages, of which at most
+    `count_max` are looked at."""
     policy = queue.policy
     active = queue.active_consumer
     view: View = {
@@ -75,7 +79,9 @@ def queue(queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = No
         "messages_dropped": queue.counts.dropped,
         **message_stats(queue.message_stats()),
     }
-    return view if unacked_sizes is None else view | _sizes(queue.ready_sizes(), unacked_sizes.get(queue, Sizes()))
+    if unacked_sizes is None:
+        return view
+    return view | _sizes(queue.ready_sizes(count_max), unacked_sizes.get(queue, Sizes()))
 
 
 def _sizes(ready: Sizes, unacked: Sizes) -> View:
@@ -106,7 +112,9 @@ def unacked_sizes(vhost: Vhost) -> dict[DeliveryQueue, Sizes]:
 
 def exchange(exchange: Exchange) -> View:
     exchange.vhost.settle_counts()
-    stats = {"publish_in": exchange.published_in, "publish_out": exchange.published_out}
+    stats = {"publish_in": exchange.published_in}
+    if exchange.published_out:
+        stats["publish_out"] = exchange.published_out
     policy = {} if exchange.policy.policy is None else {"policy": exchange.policy.policy}
     return {
         "name": exchange.name,
@@ -134,16 +142,16 @@ def binding(binding: Binding) -> View:
     }
 
 
-def default_binding(queue: Queue) -> View:
+def default_binding(vhost: str, queue: str) -> View:
     """The binding that every queue has to the default exchange."""
     return {
         "source": "",
-        "vhost": queue.vhost.name,
-        "destination": queue.name,
+        "vhost": vhost,
+        "destination": queue,
         "destination_type": "queue",
-        "routing_key": queue.name,
+        "routing_key": queue,
         "arguments": {},
-        "properties_key": properties_key(queue.name, b""),
+        "properties_key": properties_key(queue, b""),
     }
 
 
@@ -329,6 +337,8 @@ def _json_of_field(field: Field, depth: int) -> Any:  # noqa: ANN401 (any JSON)
             return "undefined"
         case "decimal":
             return value[1] / 10 ** value[0]
+        case "float" | "double" if not isfinite(value):
+            return as_erlang(field)
         case "longstr" | "binary":
             return _json_of_text(value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value)
     return value

@@ -14,6 +14,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.features import FEATURES
 from amqpy.management.answers import missing, not_found
 from amqpy.management.attempts import Attempts
+from amqpy.management.idleness import Idleness
 from amqpy.management.machine import Machine
 from amqpy.management.request import Body, Request
 from amqpy.management.turns import WebClient
@@ -42,6 +43,7 @@ class Api:
     """The times at which the certificates that the broker shows expire, by file."""
     attempts: Attempts = field(default_factory=Attempts)
     machine: Machine = field(default_factory=Machine)
+    idleness: Idleness = field(default_factory=Idleness)
 
     @property
     def broker(self) -> Broker:
@@ -95,6 +97,11 @@ class Call:
     def may_enter(self, vhost: Vhost) -> bool:
         """True if the user may log in to this virtual host."""
         return bool(self.user.may_enter(vhost, self.request.peer_host))
+
+    @property
+    def with_queue_totals(self) -> bool:
+        """True if even then the lengths of queues are to be shown."""
+        return self.broker.config.management_enable_queue_totals or self.request.is_true("enable_queue_totals")
 
     # --- virtual hosts
 

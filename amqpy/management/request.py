@@ -36,8 +36,7 @@ class Request:
     @cached_property
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
-        path = self.path.removeprefix("/")
-        path = path.removesuffix("/")
+        path = self.path.removeprefix("/").removesuffix("/")
         return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
 
     @cached_property
@@ -73,8 +72,10 @@ def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """Decodes JSON, more strictly than Python: what could not be told or kept again is none. Raises ValueError."""
     try:
         value = json.loads(octets.decode(), parse_float=_finite, parse_constant=_finite)
-        if b"\\u" in octets:
-            json.dumps(value, ensure_ascii=False).encode()  # which a lone surrogate is in the way of
+        if rb"\ud" in octets.lower():
+            # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
+            text = json.dumps(value, ensure_ascii=False)
+            value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
     except RecursionError:
         raise ValueError("too deep") from None
     return value
@@ -114,9 +115,9 @@ def boolean(value: object, default: bool = False) -> bool:
 
 
 def integer(value: object) -> int:
-    """An integer, which may be a text. Raises Refusal."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """An integer, which may be a text; of a fraction the whole part. Raises Refusal."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
     try:
         if isinstance(value, str) and value.isascii():
             return int(value)

@@ -52,12 +52,29 @@ class Reply(NamedTuple):
 
     @property
     def json(self) -> Any:  # noqa: ANN401
+        """The body without rates."""
+        return without_rates(self.whole)
+
+    @property
+    def whole(self) -> Any:  # noqa: ANN401
         return json.loads(self.body)
 
     @property
     def refusal(self) -> tuple[int, str, Any]:
         """The status, and both parts of an error's body."""
         return self.status, self.json["error"], self.json["reason"]
+
+
+def without_rates(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, list):
+        return [without_rates(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_rates(inner)
+        for key, inner in value.items()
+        if not (key.endswith("_details") and isinstance(inner, dict) and "rate" in inner)
+    }
 
 
 class Site:

@@ -375,7 +375,7 @@ async def test_rates_of_connections_channels_and_totals(watched_site: Site, auto
     (client,) = site.vhost.clients
     (channel,) = site.vhost.channels
     statistics = site.api.statistics
-    vhost = (await site.get("/api/vhosts/%2F?msg_rates_age=10&msg_rates_incr=5")).json
+    vhost = (await site.get("/api/vhosts/%2F?msg_rates_age=10&msg_rates_incr=5")).whole
     assert vhost["message_stats"]["publish"] == 10
     assert vhost["message_stats"]["publish_details"]["rate"] == 2.0
     assert [each["sample"] for each in vhost["message_stats"]["publish_details"]["samples"]] == [10, 0, 0]
@@ -391,10 +391,10 @@ async def test_rates_of_connections_channels_and_totals(watched_site: Site, auto
     of_channel: Any = channel
     view = statistics.of_channel({"message_stats": of_channel.message_stats()}, of_channel, {})
     assert view["message_stats"]["publish_details"] == {"rate": 2.0}
-    (exchange,) = [each for each in (await site.get("/api/exchanges")).json if each["name"] == ""]
+    (exchange,) = [each for each in (await site.get("/api/exchanges")).whole if each["name"] == ""]
     assert exchange["message_stats"]["publish_in_details"] == {"rate": 2.0}
     await until_next_tick(site)
-    vhost = (await site.get("/api/vhosts/%2F")).json
+    vhost = (await site.get("/api/vhosts/%2F")).whole
     assert vhost["message_stats"]["publish_details"] == {"rate": 0.0}, "nothing has happened since"
 
 
@@ -408,7 +408,7 @@ async def test_a_closed_channel_stays_in_the_totals(watched_site: Site, autojump
     await site.server.until_gone()
     await until_next_tick(site)
     query = "msg_rates_age=5&msg_rates_incr=5"
-    stats = (await site.get(f"/api/vhosts/%2F?{query}")).json["message_stats"]["publish_details"]
+    stats = (await site.get(f"/api/vhosts/%2F?{query}")).whole["message_stats"]["publish_details"]
     assert [each["sample"] for each in stats["samples"]] == [1, 1]
     sampler = site.api.statistics.sampler
     assert sampler is not None

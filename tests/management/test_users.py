@@ -221,8 +221,8 @@ async def test_only_administrators_see_users(site: Site, path: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"tags": "\\ud800"}', b'{"tags": NaN}', b'{"tags": 1e999}', b"[" * 100_000, b"\xff"],
-    ids=["half", "nan", "infinity", "deep", "octets"],
+    [b'{"tags": NaN}', b'{"tags": 1e999}', b"[" * 100_000, b"\xff"],
+    ids=["nan", "infinity", "deep", "octets"],
 )
 async def test_what_is_no_json(site: Site, body: bytes) -> None:
     assert (await site.request("PUT", "/api/users/u", body=body)).refusal == (400, "bad_request", "not_json")

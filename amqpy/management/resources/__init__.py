@@ -10,6 +10,7 @@ from amqpy.management.router import Router
 def make_router() -> Router:
     """All resources."""
     from amqpy.management.resources import (
+        bindings,
         channels,
         connections,
         consumers,
@@ -17,11 +18,13 @@ def make_router() -> Router:
         exchanges,
         health,
         limits,
+        messages,
         nodes,
         overview,
         parameters,
         permissions,
         policies,
+        queues,
         server,
         users,
         vhosts,
@@ -31,6 +34,9 @@ def make_router() -> Router:
     for module in (
         vhosts,
         exchanges,
+        queues,
+        bindings,
+        messages,
         overview,
         nodes,
         server,

@@ -65,7 +65,7 @@ def view(call: Call, channel: ChannelSession) -> View:
         del shown["global_prefetch_count"]
     if call.has("cached_segments"):
         shown["cached_segments"] = 0
-    return shown
+    return call.api.statistics.of_channel(shown, channel, call.request.query)
 
 
 # --- handlers
@@ -73,6 +73,7 @@ def view(call: Call, channel: ChannelSession) -> View:
 
 def list_channels(call: Call) -> Listing:
     consumers.check_stats(call)
+    call.api.statistics.ranges(call.request.query)
     return _listing(call, connections.visible(call))
 
 

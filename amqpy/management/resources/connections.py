@@ -87,8 +87,8 @@ def name_of(session: ConnectionSession) -> str:
 def view(call: Call, session: ConnectionSession) -> View:
     shown: View = {**views.connection(session), **erlang.OF_PROCESS}
     if "peer_cert_serial_number" in call.broker.profile.more_event_properties:
-        shown["peer_cert_serial_number"] = None
-    return shown
+        shown.setdefault("peer_cert_serial_number")
+    return call.api.statistics.of_connection(shown, session, call.request.query)
 
 
 def reference(call: Call, session: ConnectionSession) -> View:
@@ -105,6 +105,7 @@ def reference(call: Call, session: ConnectionSession) -> View:
 
 
 def list_connections(call: Call) -> Listing:
+    call.api.statistics.ranges(call.request.query)
     shows = reference if call.without_stats else view
     return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
 

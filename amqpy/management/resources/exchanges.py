@@ -1,19 +1,24 @@
-"""Exchanges, and what is bound to them.
+"""Exchanges.
 
-Source: `rabbit_mgmt_wm_exchanges`, `rabbit_mgmt_wm_exchange`, `rabbit_mgmt_wm_exchange_publish`.
+Source: `rabbit_mgmt_wm_exchanges`, `rabbit_mgmt_wm_exchange`.
 """
 
+from functools import partial
+from typing import Final
+
 from amqpy.core import views
+from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.exchanges import Exchange
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, not_found, put
 from amqpy.management.call import Call
+from amqpy.management.checks import check_length, check_node
 from amqpy.management.lists import Listing, View
-from amqpy.management.request import boolean
+from amqpy.management.request import boolean, text
 from amqpy.management.router import Router
 from amqpy.management.tables import table_of
 
-DEFAULT = "amq.default"
+DEFAULT: Final = "amq.default"
 """The name of the default exchange in paths."""
 
 
@@ -33,11 +38,7 @@ def name_in_path(call: Call) -> str:
 def list_exchanges(call: Call) -> Listing:
     call.api.statistics.check_list(call.request.query)
     items = [exchange for vhost in call.vhosts() for _, exchange in sorted(vhost.exchanges.items())]
-    return Listing(items, lambda exchange: view(call, exchange), paged=lambda exchange: exchange.name)
-
-
-def view(call: Call, exchange: Exchange) -> View:
-    return call.api.statistics.of_exchange(views.exchange(exchange), exchange, call.request.query)
+    return Listing(items, partial(view, call), paged=lambda exchange: exchange.name)
 
 
 def find_exchange(call: Call) -> Exchange:
@@ -47,30 +48,42 @@ def find_exchange(call: Call) -> Exchange:
     return exchange
 
 
+def view(call: Call, exchange: Exchange) -> View:
+    shown = views.exchange(exchange)
+    if call.without_stats:
+        shown.pop("message_stats", None)
+    else:
+        shown = call.api.statistics.of_exchange(shown, exchange, call.request.query)
+    return {**shown, "user_who_performed_action": exchange.declared_by or INTERNAL_USER}
+
+
 def show_exchange(call: Call) -> View:
     return {**view(call, find_exchange(call)), "incoming": [], "outgoing": []}
 
 
 def declare_exchange(call: Call) -> Answer:
-    body, vhost, name = call.body, call.target_vhost, name_in_path(call)
+    vhost, name, body = call.target_vhost, name_in_path(call), call.body
+    check_length("exchange", name)
     is_new = name not in vhost.exchanges
+    auto_delete, durable, internal = (boolean(body.get(key)) for key in ("auto_delete", "durable", "internal"))
+    arguments, kind = table_of(body.get("arguments")), text(body.get("type", "direct"), "type")
+    check_node(call, body)
     call.broker.topology.declare_exchange(
         call.client,
         vhost,
         name,
-        body.get("type", "direct"),
-        durable=boolean(body.get("durable")),
-        auto_delete=boolean(body.get("auto_delete")),
-        internal=boolean(body.get("internal")),
-        arguments=table_of(body.get("arguments")),
+        kind,
+        durable=durable,
+        auto_delete=auto_delete,
+        internal=internal,
+        arguments=arguments,
     )
     return put(is_new)
 
 
 def delete_exchange(call: Call) -> Answer:
     find_exchange(call)
-    call.request.json()
-    vhost = call.target_vhost
+    check_node(call, call.body)
     if_unused = call.request.is_true("if-unused")
-    call.broker.topology.delete_exchange(call.client, vhost, name_in_path(call), if_unused=if_unused)
+    call.broker.topology.delete_exchange(call.client, call.target_vhost, name_in_path(call), if_unused=if_unused)
     return DONE

@@ -134,6 +134,7 @@ def check_node(call: Call) -> None:
 
 
 def list_nodes(call: Call) -> Listing:
+    call.api.statistics.ranges(call.request.query)
     return Listing([call.broker.node], lambda name: view(call))
 
 
@@ -157,7 +158,8 @@ def view(call: Call) -> View:
         node["being_drained"] = False
     if call.without_stats:
         return node
-    return {**node, **_settings(call), **_usage(call), **views.churn(call.broker), **NOT_COUNTED}
+    shown = {**node, **_settings(call), **_usage(call), **views.churn(call.broker), **NOT_COUNTED}
+    return call.api.statistics.of_node(shown, call.request.query)
 
 
 def _settings(call: Call) -> View:

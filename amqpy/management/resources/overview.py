@@ -79,14 +79,14 @@ def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
         objects |= {"connections": len(own), "channels": sum(client.channel_count for client in own)}
     churn = views.churn(call.broker)
     has_reported = bool(vhosts) and (objects["queues"] or churn["queue_created"])
-    return {
-        **shown,
+    shown |= {
         "churn_rates": churn,
         "message_stats": _message_stats(call, vhosts),
         "object_totals": objects,
         "queue_totals": totals["queue_totals"] if has_reported else {},
         "statistics_db_event_queue": 0,
     }
+    return call.api.statistics.of_overview(shown, call.request.query, None if call.is_monitor else vhosts)
 
 
 def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:
