@@ -246,7 +246,7 @@ class Author:
         if sometimes(self.random, 30):
             return Step(self.one_of("DELETE", "GET"), path)
         told = {"pattern": self.one_of("^q", ".*", "x", "("), "definition": self.one_of(*DEFINITIONS)}
-        told |= self.some(priority=(0, 1, 7, -1, 1.5), apply_to=())
+        told |= self.some(priority=(0, 1, 7, -1, 1.5))
         apply_to = {"apply-to": self.one_of("queues", "exchanges", "all", "nope")} if sometimes(self.random, 50) else {}
         return Step("PUT", path, json.dumps(told | apply_to))
 
