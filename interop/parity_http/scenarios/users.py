@@ -93,10 +93,10 @@ def names(stage: Stage, name: str) -> None:
 def listing(stage: Stage) -> None:
     """The list, in its order, and those without permissions."""
     stage.vhost()
-    for label in ("b", "a", "Z"):
-        stage.play(f'PUT /users/${label.lower()}{label} {{"password": "x", "tags": ["{label}"]}}'.replace("$zZ", "$z"))
+    for name in ("b.$u", "a.$u", "Z.$u"):
+        stage.play(f'PUT /users/{name} {{"password": "x", "tags": ["{name[0]}"]}}')
     stage.play("""
-        PUT /permissions/$v/$aa {"configure": "", "write": "", "read": ""}
+        PUT /permissions/$v/a.$u {"configure": "", "write": "", "read": ""}
         GET /users
         GET /users/
         GET /users?columns=name,tags
