@@ -37,7 +37,8 @@ class Difference:
     got: str
 
     def __str__(self) -> str:
-        return f"{self.step}: {self.where}: expected {self.expected}, got {self.got}"
+        step = self.step if len(self.step) <= LONG else f"{self.step[:LONG]}…"
+        return f"{step}: {self.where}: expected {self.expected}, got {self.got}"
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,10 @@ PLACE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 LATE = re.compile(r"/queues(/[^/?]+){0,2}/?(\?(?!.*(columns|disable_stats)=).*)?")
 """Addresses that show queues, with more in them once these have reported."""
+MISSING = object()
+
 REPORTED = "reductions"
 """A key that only a queue that has reported has."""
-
-
-class Overdue(AssertionError):
-    """What a scenario waits for did not come in time."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +147,10 @@ class Stage:
         headers |= {name: self.filled(value) for name, value in step.headers}
         return {name: value for name, value in headers.items() if value != "-"}
 
+    def note(self, line: str) -> None:
+        """Add something to what is compared that was no answer."""
+        self.exchanges.append(Exchange("note", Shown(200, {}, self._normaliser.text(line))))
+
     # Waiting
 
     def _wait(self, step: Step) -> Answer:
@@ -193,22 +195,20 @@ def has(answer: Answer, wanted: Mapping[str, Any]) -> bool:
     value = answer.value
     if answer.status != 200 or value is None:
         return False
-    return all(
-        found is not None and (expected is ... or found == expected)
-        for found, expected in ((at(value, key.split(".")), expected) for key, expected in wanted.items())
-    )
+    found = {key: at(value, key.split(".")) for key in wanted}
+    return all(found[key] is not MISSING and expected in (..., found[key]) for key, expected in wanted.items())
 
 
 def at(value: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
-    """What is there, None if nothing is."""
+    """The value there, or MISSING."""
     for key in path:
         match value:
             case dict():
-                value = value.get(key)
+                value = value.get(key, MISSING)
             case list() if key == "length":
                 value = len(value)
             case list() if key.isdigit() and int(key) < len(value):
                 value = value[int(key)]
             case _:
-                return None
+                return MISSING
     return value

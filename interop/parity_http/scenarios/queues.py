@@ -233,6 +233,6 @@ def with_policies(stage: Stage) -> None:
         GET /queues/$v/q?disable_stats=true
         DELETE /policies/$v/p
         DELETE /operator-policies/$v/o
-        WAIT /queues/$v/q effective_policy_definition.length=0
+        WAIT /queues/$v/q policy=null operator_policy=null
         GET /queues/$v?columns=name,policy,operator_policy
     """)
