@@ -20,6 +20,8 @@ REPORTS_EVERY_MS = 1000
 """RabbitMQ's objects report what they count that often, not only every five seconds."""
 
 POLL_S = 0.05
+PATIENCE_S = {True: 20.0, False: 3.0}
+"""By whether a broker is late."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,8 @@ class Side:
     password: str = "guest"
     is_late: bool = True
     """It shows what has happened only when that was reported, as RabbitMQ does."""
-
-    @property
-    def patience_s(self) -> float:
-        """Seconds to wait for what it is to show."""
-        return 20.0 if self.is_late else 3.0
+    patience_s: float = 20.0
+    """Seconds to wait for what it is to show."""
 
 
 def authorization(user: str, password: str) -> str:
@@ -68,6 +67,7 @@ def side_at(url: str, *, amqp_url: str = "", is_late: bool = True) -> Side:
         user,
         password,
         is_late,
+        PATIENCE_S[is_late],
     )
 
 
