@@ -133,7 +133,7 @@ class Author:
     def spoiled(self, body: str) -> str:
         random, value = self.random, json.loads(body)
         if not value or sometimes(random, 15):
-            return str(random.choice(["", "{", "[]", "null", '"x"', "7", "true", "{}", " {} ", '{"a":1,}']))
+            return str(random.choice(["", "{", "[]", "null", '"x"', "7", "true", "{}", "{ }", '{"a":1,}']))
         key = random.choice(list(value))
         if sometimes(random, 40):
             del value[key]

@@ -36,7 +36,7 @@ def test_the_shortest_script_has_only_what_is_needed() -> None:
         return any("four" in step.body for step in candidate) and any(step.path == "/d" for step in candidate)
 
     assert Shrinker(shows).shortest(script) == parse("""
-        PUT /b {"two": {"four": 3}}
+        PUT /b {"two": {"four": 2}}
         GET /d
     """)
 

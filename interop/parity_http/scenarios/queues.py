@@ -172,6 +172,7 @@ def names(stage: Stage, name: str) -> None:
 
 @scenario(each={str(length): length for length in (255, 256, 300)})
 def long_names(stage: Stage, length: int) -> None:
+    """Names up to their greatest length, and beyond."""
     stage.vhost()
     path = "/queues/$v/" + "x" * length
     stage.play([Step("PUT", path, "{}"), Step("GET", f"{path}?disable_stats=true"), Step("DELETE", path)])
