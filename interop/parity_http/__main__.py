@@ -4,7 +4,6 @@ import contextlib
 import fnmatch
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -33,6 +32,7 @@ from interop.rabbitmq import RabbitMQUnavailable
 @click.option("--steps", default=DEFAULT_STEPS, show_default=True, help="How long scripts are made by chance.")
 @click.option("--script", type=click.File(), help="Play this script instead, - for the standard input.")
 @click.option("--print", "print_only", is_flag=True, help="Print the scripts of the seeds, play nothing.")
+@click.option("--report", type=click.File("w"), help="Write all differences there, a line each.")
 @click.option("-v", "--verbose", is_flag=True, help="Name passed scenarios, too.")
 @click.option("--show", is_flag=True, help="Show what the reference answered.")
 def main(
@@ -46,6 +46,7 @@ def main(
     steps: int,
     script: TextIO | None,
     print_only: bool,
+    report: TextIO | None,
     verbose: bool,
     show: bool,
 ) -> None:
@@ -66,7 +67,10 @@ def main(
                 failed = hunt(seeds, expected, shown, alike=alike, steps=steps)
             else:
                 chosen = [each for each in chosen if each.is_for(expected.version)]
-                failed = play(chosen, expected, shown, alike=alike, verbose=verbose, show=show)
+                outcomes = play(chosen, expected, shown, alike=alike, verbose=verbose, show=show)
+                failed = sum(not outcome.passed for outcome in outcomes)
+                if report:
+                    report.writelines(page_of(outcomes))
             click.echo(f"{time.monotonic() - started:.0f} s against RabbitMQ {expected.version}")
     except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
@@ -109,23 +113,34 @@ def both(
 
 def play(
     chosen: list[Scenario], reference: Side, subject: Side, *, alike: bool, verbose: bool = False, show: bool = False
-) -> int:
-    """Compare scenarios one after the other, for lists show what is there, and report. How many did not pass."""
-    requests, counts = 0, Counter[str]()
+) -> list[Outcome]:
+    """Compare scenarios one after the other, for lists show what is there, and report."""
+    outcomes = []
     for each in chosen:
-        outcome = compare(each, reference, subject, alike=alike)
-        requests += len(outcome.reference.exchanges)
-        counts["passed" if outcome.passed else "failed"] += 1
-        counts["differences"] += len(outcome.differences)
-        report(outcome, verbose=verbose, show=show)
+        outcomes.append(compare(each, reference, subject, alike=alike))
+        tell(outcomes[-1], verbose=verbose, show=show)
+    failed = [outcome for outcome in outcomes if not outcome.passed]
     click.echo(
-        f"{counts['passed']} passed, {counts['failed']} failed with {counts['differences']} differences "
-        f"in {requests} requests"
+        f"{len(outcomes) - len(failed)} passed, {len(failed)} failed "
+        f"with {sum(len(outcome.differences) for outcome in failed)} differences "
+        f"in {sum(len(outcome.reference.exchanges) for outcome in outcomes)} requests"
     )
-    return counts["failed"]
+    return outcomes
 
 
-def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
+def page_of(outcomes: list[Outcome]) -> Iterator[str]:
+    """The differences in Markdown, by the modules of their scenarios."""
+    module = ""
+    for outcome in outcomes:
+        name = outcome.scenario.name
+        for difference in outcome.differences:
+            if module != name.partition(".")[0]:
+                module = name.partition(".")[0]
+                yield f"\n## {module}\n\n"
+            yield f"- {name}: {str(difference).replace(chr(10), ' ')}\n"
+
+
+def tell(outcome: Outcome, *, verbose: bool, show: bool) -> None:
     name = outcome.scenario.name
     if not outcome.passed:
         click.echo(f"FAILED {name}: {outcome.scenario.purpose.partition(chr(10))[0]}")

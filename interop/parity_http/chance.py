@@ -127,7 +127,7 @@ class Author:
         if step.body and sometimes(random, 25):
             step = replace(step, body=self.spoiled(step.body))
         if sometimes(random, 2):
-            step = replace(step, method=random.choice(["GET", "HEAD", "PUT", "POST", "OPTIONS"]))
+            step = replace(step, method=random.choice(["HEAD", "PUT", "POST", "OPTIONS"]))
         return step
 
     def spoiled(self, body: str) -> str:

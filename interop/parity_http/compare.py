@@ -38,7 +38,8 @@ class Difference:
 
     def __str__(self) -> str:
         step = self.step if len(self.step) <= LONG else f"{self.step[:LONG]}…"
-        return f"{step}: {self.where}: expected {self.expected}, got {self.got}"
+        said = f"{step}: {self.where}: expected {self.expected}, got {self.got}"
+        return said.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True)

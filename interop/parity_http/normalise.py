@@ -34,6 +34,7 @@ HEADERS = (
 THERE = ("date", "etag", "last-modified")
 """Those of which it matters that they are there."""
 
+CLUSTER_ID = re.compile(r"rabbitmq-cluster-id-[\w-]+")
 CONNECTION = re.compile(r"127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+")
 ESCAPED = re.compile(r"\\u(?!00[01])")
 IN_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -77,7 +78,8 @@ class Normaliser:
     def text(self, text: str) -> str:
         for node in (self._node, quote(self._node, safe="")):
             text = text.replace(node, "<node>")
-        return CONNECTION.sub("<connection>", text.replace(self._run_id, "*"))
+        text = CLUSTER_ID.sub("<cluster id>", text.replace(self._run_id, "*"))
+        return CONNECTION.sub("<connection>", text)
 
 
 def length(answer: Answer, method: str) -> str:

@@ -55,7 +55,9 @@ RULES: Sequence[Rule] = (
     Rule("idle_since", left_out, "a time, which is only there while there is nothing to do"),
     Rule("connected_at timestamp uptime", typed, "times", "/[!qe]*"),
     Rule("samples.timestamp", typed, "times"),
-    Rule("peer_port port ports", typed, "whatever is free"),
+    Rule("peer_port port", typed, "whatever is free"),
+    Rule("ports", shaped, "whatever is free, and nodes of Erlang listen for each other"),
+    Rule("protocols", only("amqp", "http"), "nodes of Erlang listen for each other"),
     Rule("os_pid", typed, "the process"),
     Rule("reductions reductions_details garbage_collection memory binary", typed, "numbers of Erlang's"),
     Rule("applications", shaped, "what Erlang's programs are made of", "/nodes*"),
@@ -94,7 +96,6 @@ RULES: Sequence[Rule] = (
     # What is made by chance
     Rule("password_hash", text(r"^.{48}$", "<a hash>"), "the salt"),
     Rule("properties_key", text(r"(?<=~)[\w-]+$", "<hash>"), "a hash of Erlang's terms"),
-    Rule("internal_cluster_id", typed, "made by chance"),
     # Lists in no order
     Rule(
         "$.users $.vhosts $.permissions $.topic_permissions $.parameters $.global_parameters $.policies $.queues "

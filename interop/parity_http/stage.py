@@ -111,6 +111,10 @@ class Stage:
         connection.handshake(vhost=self.name(vhost), **login, **how)
         return connection
 
+    def look(self, path: str) -> Any:  # noqa: ANN401 - any JSON
+        """The value at an address, for the script alone."""
+        return self._ask(Step("GET", path)).value
+
     # Steps
 
     def play(self, script: str | Script) -> Answer:

@@ -46,7 +46,7 @@ def object_totals(stage: Stage) -> None:
 @scenario()
 def cluster_name(stage: Stage) -> None:
     """It may be changed, and is put back."""
-    before = stage.play("GET /cluster-name").value or {}
+    before = stage.look("/cluster-name") or {}
     stage.everybody()
     stage.play("""
         PUT /cluster-name {"name": "a name"}
