@@ -1,7 +1,7 @@
 """Draws scripts from seeds: small sequences of requests, valid or slightly wrong, over a small world of names.
 
-They ask for nothing that RabbitMQ shows late: queues without their statistics, exchanges by columns. The same seed gives
-the same script, as long as this code stays as it is.
+They ask for nothing that RabbitMQ shows late: queues without their statistics, exchanges by columns. The same seed
+gives the same script, as long as this code stays as it is.
 """
 
 import json

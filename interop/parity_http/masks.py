@@ -1,7 +1,7 @@
 """Values of JSON with less in them: a mask hides what may differ between two brokers, and keeps what may not.
 
-A value that is hidden leaves its type, as a text: `<integer>`. So a key that is missing, or has a value of another type,
-is still a difference.
+A value that is hidden leaves its type, as a text: `<integer>`. So a key that is missing, or has a value of another
+type, is still a difference.
 """
 
 import json

@@ -8,7 +8,7 @@ counts, with all that is said of what is inside of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 from interop.parity_http.masks import (
     Mask,
@@ -109,6 +109,6 @@ RULES: Sequence[Rule] = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def rule_for(path: Path, resource: str) -> Rule | None:
     return next((rule for rule in RULES if rule.is_for(path, resource)), None)

@@ -43,7 +43,9 @@ def test_the_shortest_script_has_only_what_is_needed() -> None:
 
 def test_probes_are_bounded() -> None:
     tried = []
-    Shrinker(lambda script: bool(tried.append(script)), probes=5).shortest([Step("GET", f"/{each}") for each in range(50)])
+    Shrinker(lambda script: bool(tried.append(script)), probes=5).shortest(
+        [Step("GET", f"/{each}") for each in range(50)]
+    )
     assert len(tried) == 5
 
 
@@ -60,8 +62,7 @@ def test_a_difference_is_found_and_shortened() -> None:
     assert finding.script == parse("GET /bindings/$v/e/x1/e/x2")
     assert not finding.unsteady
     assert "\n".join(finding.lines()) == (
-        "seed 1: differs\nGET /bindings/$v/e/x1/e/x2\n"
-        "GET /bindings/$v/e/x1/e/x2: status: expected 404, got 200 []"
+        "seed 1: differs\nGET /bindings/$v/e/x1/e/x2\nGET /bindings/$v/e/x1/e/x2: status: expected 404, got 200 []"
     )
 
 

@@ -35,19 +35,50 @@ def test_what_is_normalised_is_no_difference() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Told(404, {"error": "x"}), 'GET /x: status: expected 200 {"name": "q", "messages": 1, "tags": ["a"], "rate": "<float>"}, got 404 {"error": "x"}'),
-        (Told(value={"name": "p", "messages": 1, "tags": ["a"], "rate": 0.5}), 'GET /x: body.name: expected "q", got "p"'),
-        (Told(value={"name": "q", "messages": 1.0, "tags": ["a"], "rate": 0.5}), "GET /x: body.messages: expected 1, got 1.0"),
-        (Told(value={"name": "q", "messages": True, "tags": ["a"], "rate": 0.5}), "GET /x: body.messages: expected 1, got true"),
-        (Told(value={"name": "q", "messages": 1, "tags": ["b"], "rate": 0.5}), 'GET /x: body.tags[0]: expected "a", got "b"'),
-        (Told(value={"name": "q", "messages": 1, "tags": [], "rate": 0.5}), 'GET /x: body.tags: expected ["a"], got []'),
+        (
+            Told(404, {"error": "x"}),
+            'GET /x: status: expected 200 {"name": "q", "messages": 1, "tags": ["a"], "rate": "<float>"}, '
+            'got 404 {"error": "x"}',
+        ),
+        (
+            Told(value={"name": "p", "messages": 1, "tags": ["a"], "rate": 0.5}),
+            'GET /x: body.name: expected "q", got "p"',
+        ),
+        (
+            Told(value={"name": "q", "messages": 1.0, "tags": ["a"], "rate": 0.5}),
+            "GET /x: body.messages: expected 1, got 1.0",
+        ),
+        (
+            Told(value={"name": "q", "messages": True, "tags": ["a"], "rate": 0.5}),
+            "GET /x: body.messages: expected 1, got true",
+        ),
+        (
+            Told(value={"name": "q", "messages": 1, "tags": ["b"], "rate": 0.5}),
+            'GET /x: body.tags[0]: expected "a", got "b"',
+        ),
+        (
+            Told(value={"name": "q", "messages": 1, "tags": [], "rate": 0.5}),
+            'GET /x: body.tags: expected ["a"], got []',
+        ),
         (Told(value={"name": "q", "tags": ["a"], "rate": 0.5}), "GET /x: body.messages: expected 1, got nothing"),
-        (Told(value={"name": "q", "messages": 1, "tags": ["a"], "rate": 0.5, "more": None}), "GET /x: body.more: expected nothing, got null"),
-        (Told(value=GOOD.value, headers=JSON | {"vary": "accept"}), 'GET /x: header.vary: expected "origin", got "accept"'),
-        (Told(value=GOOD.value, headers={"content-type": "application/json"}), 'GET /x: header.vary: expected "origin", got nothing'),
-        (Told(raw=b'{"name": "q","messages":1,"tags":["a"],"rate":0.5}'), "GET /x: form: expected compact, got white space"),
+        (
+            Told(value={"name": "q", "messages": 1, "tags": ["a"], "rate": 0.5, "more": None}),
+            "GET /x: body.more: expected nothing, got null",
+        ),
+        (
+            Told(value=GOOD.value, headers=JSON | {"vary": "accept"}),
+            'GET /x: header.vary: expected "origin", got "accept"',
+        ),
+        (
+            Told(value=GOOD.value, headers={"content-type": "application/json"}),
+            'GET /x: header.vary: expected "origin", got nothing',
+        ),
+        (
+            Told(raw=b'{"name": "q","messages":1,"tags":["a"],"rate":0.5}'),
+            "GET /x: form: expected compact, got white space",
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_difference_is_seen(answer: Told, said: str) -> None:
     found = outcome(told(GOOD), told(answer))
     assert list(map(str, found.differences)) == [said]

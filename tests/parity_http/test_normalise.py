@@ -117,7 +117,11 @@ def test_what_is_no_json() -> None:
 @pytest.mark.parametrize(
     ("mask", "value", "hidden"),
     [
-        (masks.typed, {"a": [1, None, True, "", "x", 1.5]}, {"a": ["<integer>", "<null>", "<boolean>", "<empty text>", "<text>", "<float>"]}),
+        (
+            masks.typed,
+            {"a": [1, None, True, "", "x", 1.5]},
+            {"a": ["<integer>", "<null>", "<boolean>", "<empty text>", "<text>", "<float>"]},
+        ),
         (masks.typed, "<integer>", "<integer>"),
         (masks.shaped, [{"a": 1}, {"a": 2}, {"b": 1}], [{"a": "<integer>"}, {"b": "<integer>"}]),
         (masks.shaped, [], []),
@@ -129,7 +133,7 @@ def test_what_is_no_json() -> None:
         (masks.unordered, [2, 1], [1, 2]),
         (masks.anything, [1], "<anything>"),
     ],
-)  # fmt: skip
+)
 def test_masks(mask: masks.Mask, value: Any, hidden: Any) -> None:  # noqa: ANN401
     assert mask(value) == hidden
 

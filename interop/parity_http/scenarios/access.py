@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from interop.parity_http import addresses
+from interop.parity_http.bodies import get, message
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
@@ -21,44 +22,44 @@ READ: dict[str, Iterable[str]] = {
 }
 
 # Every tag reads the same, so what they change is what nobody needs.
-CHANGES = """
-PUT /vhosts/$new {}
-PUT /vhosts/$v {}
+CHANGES = f"""
+PUT /vhosts/$new {{}}
+PUT /vhosts/$v {{}}
 DELETE /vhosts/$gone
-POST /vhosts/$v/start/$n {}
-PUT /vhost-limits/$v/max-queues {"value": 100}
+POST /vhosts/$v/start/$n {{}}
+PUT /vhost-limits/$v/max-queues {{"value": 100}}
 DELETE /vhost-limits/$v/max-queues
-PUT /users/$new {"tags": ""}
+PUT /users/$new {{"tags": ""}}
 DELETE /users/$new
-POST /users/bulk-delete {"users": []}
-PUT /permissions/$v/$u {"configure": "", "write": "", "read": ""}
+POST /users/bulk-delete {{"users": []}}
+PUT /permissions/$v/$u {{"configure": "", "write": "", "read": ""}}
 DELETE /permissions/$v/$u
-PUT /topic-permissions/$v/$u {"exchange": "amq.topic", "write": "", "read": ""}
+PUT /topic-permissions/$v/$u {{"exchange": "amq.topic", "write": "", "read": ""}}
 DELETE /topic-permissions/$v/$u
-PUT /user-limits/$u/max-channels {"value": 100}
+PUT /user-limits/$u/max-channels {{"value": 100}}
 DELETE /user-limits/$u/max-channels
-PUT /exchanges/$v/x {}
+PUT /exchanges/$v/x {{}}
 DELETE /exchanges/$v/x
-PUT /queues/$v/q {}
-POST /bindings/$v/e/amq.direct/q/q {}
+PUT /queues/$v/q {{}}
+POST /bindings/$v/e/amq.direct/q/q {{}}
 DELETE /bindings/$v/e/amq.direct/q/q/~
-POST /exchanges/$v/amq.default/publish {"properties": {}, "routing_key": "q", "payload": "", "payload_encoding": "string"}
-POST /queues/$v/q/get {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
-POST /queues/$v/q/actions {"action": "nope"}
+POST /exchanges/$v/amq.default/publish {message()}
+POST /queues/$v/q/get {get()}
+POST /queues/$v/q/actions {{"action": "nope"}}
 DELETE /queues/$v/q/contents
 DELETE /queues/$v/q
-PUT /policies/$v/p {"pattern": "nope", "definition": {"max-length": 5}}
+PUT /policies/$v/p {{"pattern": "nope", "definition": {{"max-length": 5}}}}
 DELETE /policies/$v/p
-PUT /operator-policies/$v/p {"pattern": "nope", "definition": {"max-length": 5}}
+PUT /operator-policies/$v/p {{"pattern": "nope", "definition": {{"max-length": 5}}}}
 DELETE /operator-policies/$v/p
-PUT /parameters/nope/$v/p {"value": 5}
+PUT /parameters/nope/$v/p {{"value": 5}}
 DELETE /parameters/nope/$v/p
-PUT /global-parameters/$g {"value": 5}
+PUT /global-parameters/$g {{"value": 5}}
 DELETE /global-parameters/$g
-POST /definitions {}
-POST /definitions/$v {}
-PUT /feature-flags/quorum_queue/enable {}
-POST /rebalance/queues {}
+POST /definitions {{}}
+POST /definitions/$v {{}}
+PUT /feature-flags/quorum_queue/enable {{}}
+POST /rebalance/queues {{}}
 DELETE /connections/nope
 DELETE /connections/username/$u
 DELETE /auth/attempts/$n
@@ -83,7 +84,9 @@ def reading_without_permissions(stage: Stage, paths: Iterable[str]) -> None:
     stage.vhost()
     stage.user("u", "")
     stage.everybody()
-    stage.play([Step("GET", path, who=who) for who in EVERYBODY[3:] for path in paths if "$v" in path or path.count("/") == 1])
+    stage.play(
+        [Step("GET", path, who=who) for who in EVERYBODY[3:] for path in paths if "$v" in path or path.count("/") == 1]
+    )
 
 
 @scenario(each=EVERYBODY)
@@ -106,7 +109,18 @@ def play_changes(stage: Stage, who: str, *vhosts: str) -> None:
     stage.play("\n".join(f"{who}: {line}" for line in CHANGES.strip().splitlines()))
 
 
-@scenario(each=["", "management", "administrator", "policymaker", "monitoring", "management,policymaker", "impersonator", "Administrator"])
+@scenario(
+    each=[
+        "",
+        "management",
+        "administrator",
+        "policymaker",
+        "monitoring",
+        "management,policymaker",
+        "impersonator",
+        "Administrator",
+    ]
+)
 def tags(stage: Stage, tags: str) -> None:
     """Tags of all kinds, and several of them."""
     stage.vhost()
@@ -126,33 +140,33 @@ def own_permissions(stage: Stage) -> None:
     """Permissions by patterns count for each operation."""
     stage.vhost()
     stage.user("u", "management")
-    stage.play("""
-        PUT /permissions/$v/$u {"configure": "^mine", "write": "^(mine|amq.direct)", "read": "^(mine|amq.topic)"}
-        PUT /queues/$v/theirs {}
-        u: PUT /queues/$v/mine {}
-        u: PUT /queues/$v/other {}
-        u: PUT /queues/$v/theirs {}
+    stage.play(f"""
+        PUT /permissions/$v/$u {{"configure": "^mine", "write": "^(mine|amq.direct)", "read": "^(mine|amq.topic)"}}
+        PUT /queues/$v/theirs {{}}
+        u: PUT /queues/$v/mine {{}}
+        u: PUT /queues/$v/other {{}}
+        u: PUT /queues/$v/theirs {{}}
         u: DELETE /queues/$v/theirs
         u: DELETE /queues/$v/theirs/contents
         u: DELETE /queues/$v/mine/contents
-        u: PUT /exchanges/$v/mine.x {}
-        u: PUT /exchanges/$v/other.x {}
+        u: PUT /exchanges/$v/mine.x {{}}
+        u: PUT /exchanges/$v/other.x {{}}
         u: DELETE /exchanges/$v/other.x
         u: DELETE /exchanges/$v/amq.direct
-        u: POST /bindings/$v/e/amq.direct/q/mine {}
-        u: POST /bindings/$v/e/amq.topic/q/mine {}
-        u: POST /bindings/$v/e/amq.topic/q/theirs {}
-        u: POST /bindings/$v/e/amq.topic/e/mine.x {}
+        u: POST /bindings/$v/e/amq.direct/q/mine {{}}
+        u: POST /bindings/$v/e/amq.topic/q/mine {{}}
+        u: POST /bindings/$v/e/amq.topic/q/theirs {{}}
+        u: POST /bindings/$v/e/amq.topic/e/mine.x {{}}
         u: DELETE /bindings/$v/e/amq.topic/q/mine/~
         u: DELETE /bindings/$v/e/amq.direct/q/mine/~
-        u: POST /exchanges/$v/amq.direct/publish {"properties": {}, "routing_key": "", "payload": "", "payload_encoding": "string"}
-        u: POST /exchanges/$v/amq.topic/publish {"properties": {}, "routing_key": "", "payload": "", "payload_encoding": "string"}
-        u: POST /exchanges/$v/nope/publish {"properties": {}, "routing_key": "", "payload": "", "payload_encoding": "string"}
-        u: POST /queues/$v/theirs/get {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        u: POST /queues/$v/mine/get {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        u: POST /queues/$v/nope/get {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        u: PUT /queues/$v/mine.dlx {"arguments": {"x-dead-letter-exchange": "amq.fanout"}}
-        u: PUT /exchanges/$v/mine.ae {"arguments": {"alternate-exchange": "amq.fanout"}}
+        u: POST /exchanges/$v/amq.direct/publish {message()}
+        u: POST /exchanges/$v/amq.topic/publish {message()}
+        u: POST /exchanges/$v/nope/publish {message()}
+        u: POST /queues/$v/theirs/get {get()}
+        u: POST /queues/$v/mine/get {get()}
+        u: POST /queues/$v/nope/get {get()}
+        u: PUT /queues/$v/mine.dlx {{"arguments": {{"x-dead-letter-exchange": "amq.fanout"}}}}
+        u: PUT /exchanges/$v/mine.ae {{"arguments": {{"alternate-exchange": "amq.fanout"}}}}
         u: GET /bindings/$v
         u: GET /queues/$v?columns=name
     """)

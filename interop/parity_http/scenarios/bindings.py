@@ -7,7 +7,27 @@ from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
-KEYS = ["", "k", "a.b", "a b", "a+b", "#", "*.#", "é", "%", "~", "a/b", "a~b", "~x", '"', "<b>", "a\\b", "a-b_c", "x" * 255, "x" * 256]
+KEYS = [
+    "",
+    "k",
+    "a.b",
+    "a b",
+    "a+b",
+    "#",
+    "*.#",
+    "é",
+    "%",
+    "~",
+    "a/b",
+    "a~b",
+    "~x",
+    '"',
+    "<b>",
+    "a\\b",
+    "a-b_c",
+    "x" * 255,
+    "x" * 256,
+]
 
 
 def prepare(stage: Stage) -> None:
@@ -30,20 +50,34 @@ def keys(stage: Stage, key: str) -> None:
         row = (stage.play([Step("GET", path)]).value or [{}])[0]
         properties_key = quote(row.get("properties_key", "nope"), safe="")
         location = answer.headers.get("location", "")
-        stage.play([
-            Step("GET", f"{path}/{properties_key}"),
-            Step("GET", f"/bindings/$v/e/x/{destination[:2]}{location}"),
-            Step("GET", f"{path}/{quote(key, safe='') or '~'}"),
-            Step("DELETE", f"{path}/{properties_key}"),
-            Step("DELETE", f"{path}/{properties_key}"),
-            Step("GET", path),
-        ])  # fmt: skip
+        stage.play(
+            [
+                Step("GET", f"{path}/{properties_key}"),
+                Step("GET", f"/bindings/$v/e/x/{destination[:2]}{location}"),
+                Step("GET", f"{path}/{quote(key, safe='') or '~'}"),
+                Step("DELETE", f"{path}/{properties_key}"),
+                Step("DELETE", f"{path}/{properties_key}"),
+                Step("GET", path),
+            ]
+        )
 
 
 ARGUMENTS = [
-    '{"x-match": "any", "a": 1}', '{"a": 1.5}', '{"a": [1, "b", {}]}', "{}", "[]", '"x"', "5", "null", "[1]", '{"a": null}',
-    '{"a": {"b": {"c": true}}}', '{"é": "é"}', '{"x-match": "nope"}', '{"x-match": 5}',
-]  # fmt: skip
+    '{"x-match": "any", "a": 1}',
+    '{"a": 1.5}',
+    '{"a": [1, "b", {}]}',
+    "{}",
+    "[]",
+    '"x"',
+    "5",
+    "null",
+    "[1]",
+    '{"a": null}',
+    '{"a": {"b": {"c": true}}}',
+    '{"é": "é"}',
+    '{"x-match": "nope"}',
+    '{"x-match": 5}',
+]
 
 
 @scenario(each={str(number): arguments for number, arguments in enumerate(ARGUMENTS)})
@@ -55,13 +89,15 @@ def arguments(stage: Stage, arguments: str) -> None:
         stage.play([Step("POST", path, f'{{"routing_key": "k", "arguments": {arguments}}}')])
         row = (stage.play([Step("GET", path)]).value or [{}])[0]
         stage.call_it("key", row.get("properties_key", "nope"))
-        stage.play([
-            Step("POST", path, '{"routing_key": "k"}'),
-            Step("GET", f"{path}/$key"),
-            Step("DELETE", f"{path}/$key"),
-            Step("DELETE", f"{path}/$key"),
-            Step("GET", path),
-        ])  # fmt: skip
+        stage.play(
+            [
+                Step("POST", path, '{"routing_key": "k"}'),
+                Step("GET", f"{path}/$key"),
+                Step("DELETE", f"{path}/$key"),
+                Step("DELETE", f"{path}/$key"),
+                Step("GET", path),
+            ]
+        )
 
 
 @scenario()
@@ -137,7 +173,7 @@ def refused(stage: Stage) -> None:
         POST /bindings/$v/e/x/q/q {"routing_key": []}
         POST /bindings/$v/e/x/q/q {"routing_key": true}
         POST /bindings/$v/e/x/q/q
-        POST /bindings/$v/e/x/q/q {"source": "nope", "destination": "nope", "destination_type": "e", "vhost": "nope", "properties_key": "x"}
+        POST /bindings/$v/e/x/q/q {"source": "nope", "destination": "nope", "destination_type": "e", "vhost": "nope"}
         GET /bindings/$v/e/x/q/q
         GET /bindings/$v/e/x/q/q/a~nope
         DELETE /bindings/$v/e/x/q/q/a~nope

@@ -117,7 +117,7 @@ def channels(stage: Stage) -> None:
     channel.wait_confirms(5)
     known(stage, connection)
     stage.play("""
-        WAIT /channels 0.messages_unacknowledged=2 0.message_stats.ack=1 0.message_stats.return_unroutable=1 0.message_stats.confirm
+        WAIT /channels 0.messages_unacknowledged=2 0.message_stats.ack=1 0.message_stats.return_unroutable=1
         GET /channels
         GET /channels/$ch
         GET /connections/$c/channels

@@ -9,11 +9,13 @@ from interop.parity_http.steps import Step
 @scenario()
 def redirects(stage: Stage) -> None:
     """The old addresses, before any login."""
-    stage.play([
-        Step(method, f"!{path}", who=who)
-        for path in ("/api", "/api/", "/cli", "/mgmt", "/stats", "/doc/stats.html")
-        for method, who in (("GET", "nobody"), ("HEAD", ""), ("POST", ""))
-    ])
+    stage.play(
+        [
+            Step(method, f"!{path}", who=who)
+            for path in ("/api", "/api/", "/cli", "/mgmt", "/stats", "/doc/stats.html")
+            for method, who in (("GET", "nobody"), ("HEAD", ""), ("POST", ""))
+        ]
+    )
 
 
 @scenario()
@@ -118,9 +120,21 @@ def login(stage: Stage) -> None:
 
 
 @scenario(
-    each=["text/html", "application/json", "application/*", "*/*", "application/bert", "text/*;q=0.5", "nonsense", "",
-          "application/json;q=0", "text/html, application/json;q=0.1", "application/json; charset=utf-8",
-          "APPLICATION/JSON", "application/xml, */*;q=0.1"]
+    each=[
+        "text/html",
+        "application/json",
+        "application/*",
+        "*/*",
+        "application/bert",
+        "text/*;q=0.5",
+        "nonsense",
+        "",
+        "application/json;q=0",
+        "text/html, application/json;q=0.1",
+        "application/json; charset=utf-8",
+        "APPLICATION/JSON",
+        "application/xml, */*;q=0.1",
+    ]
 )
 def accept(stage: Stage, accepted: str) -> None:
     """Types that a client can read."""
@@ -129,84 +143,133 @@ def accept(stage: Stage, accepted: str) -> None:
     headers = (("accept", accepted),)
     stage.vhost()
     stage.play([Step("GET", path, headers=headers) for path in ("/whoami", "/vhosts/$gone", "/nope")])
-    stage.play([
-        Step("PUT", "/queues/$v/q", "{}", headers=headers),
-        Step("DELETE", "/queues/$v/q", headers=headers),
-        Step("DELETE", "/queues/$v/q", headers=headers),
-    ])
+    stage.play(
+        [
+            Step("PUT", "/queues/$v/q", "{}", headers=headers),
+            Step("DELETE", "/queues/$v/q", headers=headers),
+            Step("DELETE", "/queues/$v/q", headers=headers),
+        ]
+    )
 
 
-@scenario(each=["application/json", "text/plain", "application/x-www-form-urlencoded", "-", "nonsense", "",
-                "application/json; charset=utf-8", "multipart/form-data", "APPLICATION/JSON"])
+@scenario(
+    each=[
+        "application/json",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "-",
+        "nonsense",
+        "",
+        "application/json; charset=utf-8",
+        "multipart/form-data",
+        "APPLICATION/JSON",
+    ]
+)
 def content_types(stage: Stage, given: str) -> None:
     """Most addresses take any, some one."""
     headers = (("content-type", given),)
     stage.vhost()
     stage.user("u", "")
     policy = '{"pattern": "^q", "definition": {"max-length": 5}}'
-    stage.play([
-        Step("PUT", "/queues/$v/q", "{}", headers=headers),
-        Step("PUT", "/exchanges/$v/x", "{}", headers=headers),
-        Step("POST", "/bindings/$v/e/x/q/q", "{}", headers=headers),
-        Step("PUT", "/vhosts/$v", "{}", headers=headers),
-        Step("PUT", "/users/$u", '{"tags": ""}', headers=headers),
-        Step("PUT", "/permissions/$v/$u", '{"configure": "", "write": "", "read": ""}', headers=headers),
-        Step("PUT", "/topic-permissions/$v/$u", '{"exchange": "", "write": "", "read": ""}', headers=headers),
-        Step("PUT", "/policies/$v/p", policy, headers=headers),
-        Step("PUT", "/operator-policies/$v/p", policy, headers=headers),
-        Step("PUT", "/parameters/operator_policy/$v/p", f'{{"value": {policy}}}', headers=headers),
-        Step("PUT", "/global-parameters/$g", '{"value": 1}', headers=headers),
-        Step("PUT", "/vhost-limits/$v/max-queues", '{"value": 5}', headers=headers),
-        Step("PUT", "/user-limits/$u/max-channels", '{"value": 5}', headers=headers),
-        Step("PUT", "/feature-flags/quorum_queue/enable", "{}", headers=headers),
-        Step("POST", "/definitions", "{}", headers=headers),
-        Step("POST", "/definitions/$v", "{}", headers=headers),
-        Step("POST", "/users/bulk-delete", '{"users": []}', headers=headers),
-        Step("POST", "/queues/$v/q/get", '{"count": 1, "ackmode": "x", "encoding": "auto"}'.replace("x", "ack_requeue_true"), headers=headers),
-        Step("DELETE", "/queues/$v/q", "{}", headers=headers),
-    ])
+    stage.play(
+        [
+            Step("PUT", "/queues/$v/q", "{}", headers=headers),
+            Step("PUT", "/exchanges/$v/x", "{}", headers=headers),
+            Step("POST", "/bindings/$v/e/x/q/q", "{}", headers=headers),
+            Step("PUT", "/vhosts/$v", "{}", headers=headers),
+            Step("PUT", "/users/$u", '{"tags": ""}', headers=headers),
+            Step("PUT", "/permissions/$v/$u", '{"configure": "", "write": "", "read": ""}', headers=headers),
+            Step("PUT", "/topic-permissions/$v/$u", '{"exchange": "", "write": "", "read": ""}', headers=headers),
+            Step("PUT", "/policies/$v/p", policy, headers=headers),
+            Step("PUT", "/operator-policies/$v/p", policy, headers=headers),
+            Step("PUT", "/parameters/operator_policy/$v/p", f'{{"value": {policy}}}', headers=headers),
+            Step("PUT", "/global-parameters/$g", '{"value": 1}', headers=headers),
+            Step("PUT", "/vhost-limits/$v/max-queues", '{"value": 5}', headers=headers),
+            Step("PUT", "/user-limits/$u/max-channels", '{"value": 5}', headers=headers),
+            Step("PUT", "/feature-flags/quorum_queue/enable", "{}", headers=headers),
+            Step("POST", "/definitions", "{}", headers=headers),
+            Step("POST", "/definitions/$v", "{}", headers=headers),
+            Step("POST", "/users/bulk-delete", '{"users": []}', headers=headers),
+            Step(
+                "POST",
+                "/queues/$v/q/get",
+                '{"count": 1, "ackmode": "x", "encoding": "auto"}'.replace("x", "ack_requeue_true"),
+                headers=headers,
+            ),
+            Step("DELETE", "/queues/$v/q", "{}", headers=headers),
+        ]
+    )
 
 
 BODIES = {
-    "nothing": "", "space": "   ", "null": "null", "undefined": "undefined", "true": "true", "false": "false",
-    "object": "{}", "spaces": ' { } ', "unknown keys": '{"nope": 1}', "list": "[]", "list with things": "[1]",
-    "number": "7", "fraction": "1.5", "text": '"x"', "empty text": '""', "broken": "{", "trailing comma": '{"a": 1,}',
-    "two": "{} {}", "single quotes": "{'a': 1}", "NaN": '{"a": NaN}', "Infinity": '{"durable": Infinity}',
-    "twice": '{"durable": true, "durable": false}', "control characters": '{"arguments": {"a": "\t"}}',
-    "escaped": '{"arguments": {"\\u00e9\\ud83d\\ude00": "\\u0000\\n"}}', "half a surrogate": '{"arguments": {"a": "\\ud800"}}',
-    "not UTF-8": '{"arguments": {"a": "\udcff"}}', "byte order mark": "\ufeff{}", "comment": "{/* x */}",
-    "deep": '{"arguments": {"a": ' + "[" * 30 + "]" * 30 + "}}", "large number": '{"arguments": {"a": 123456789012345678901234567890}}',
-    "int64": '{"arguments": {"a": 9223372036854775807, "b": -9223372036854775808}}', "beyond int64": '{"arguments": {"a": 9223372036854775808}}',
-    "exponent": '{"arguments": {"a": 1e3, "b": 1E400}}', "minus zero": '{"arguments": {"a": -0, "b": -0.0}}',
-    "leading zero": '{"arguments": {"a": 01}}', "long key": '{"arguments": {"' + "k" * 256 + '": 1}}',
-}  # fmt: skip
+    "nothing": "",
+    "space": "   ",
+    "null": "null",
+    "undefined": "undefined",
+    "true": "true",
+    "false": "false",
+    "object": "{}",
+    "spaces": " { } ",
+    "unknown keys": '{"nope": 1}',
+    "list": "[]",
+    "list with things": "[1]",
+    "number": "7",
+    "fraction": "1.5",
+    "text": '"x"',
+    "empty text": '""',
+    "broken": "{",
+    "trailing comma": '{"a": 1,}',
+    "two": "{} {}",
+    "single quotes": "{'a': 1}",
+    "NaN": '{"a": NaN}',
+    "Infinity": '{"durable": Infinity}',
+    "twice": '{"durable": true, "durable": false}',
+    "control characters": '{"arguments": {"a": "\t"}}',
+    "escaped": '{"arguments": {"\\u00e9\\ud83d\\ude00": "\\u0000\\n"}}',
+    "half a surrogate": '{"arguments": {"a": "\\ud800"}}',
+    "not UTF-8": '{"arguments": {"a": "\udcff"}}',
+    "byte order mark": "\ufeff{}",
+    "comment": "{/* x */}",
+    "deep": '{"arguments": {"a": ' + "[" * 30 + "]" * 30 + "}}",
+    "large number": '{"arguments": {"a": 123456789012345678901234567890}}',
+    "int64": '{"arguments": {"a": 9223372036854775807, "b": -9223372036854775808}}',
+    "beyond int64": '{"arguments": {"a": 9223372036854775808}}',
+    "exponent": '{"arguments": {"a": 1e3, "b": 1E400}}',
+    "minus zero": '{"arguments": {"a": -0, "b": -0.0}}',
+    "leading zero": '{"arguments": {"a": 01}}',
+    "long key": '{"arguments": {"' + "k" * 256 + '": 1}}',
+}
 
 
 @scenario(each=BODIES)
 def bodies(stage: Stage, body: str) -> None:
     """Bodies that are an object, as good as one, or none."""
     stage.vhost()
-    stage.play([
-        Step("PUT", "/queues/$v/q", body),
-        Step("GET", "/queues/$v/q?disable_stats=true"),
-        Step("PUT", "/exchanges/$v/x", body),
-        Step("POST", "/bindings/$v/e/amq.direct/q/q", body),
-        Step("GET", "/queues/$v/q/bindings"),
-        Step("PUT", "/vhosts/$v", body),
-        Step("DELETE", "/queues/$v/q/contents", body),
-        Step("DELETE", "/exchanges/$v/x", body),
-        Step("DELETE", "/queues/$v/q", body),
-        Step("PUT", "/permissions/$v/guest", body),
-        Step("POST", "/definitions/$v", body),
-        Step("POST", "/queues/$v/q/get", body),
-    ])
+    stage.play(
+        [
+            Step("PUT", "/queues/$v/q", body),
+            Step("GET", "/queues/$v/q?disable_stats=true"),
+            Step("PUT", "/exchanges/$v/x", body),
+            Step("POST", "/bindings/$v/e/amq.direct/q/q", body),
+            Step("GET", "/queues/$v/q/bindings"),
+            Step("PUT", "/vhosts/$v", body),
+            Step("DELETE", "/queues/$v/q/contents", body),
+            Step("DELETE", "/exchanges/$v/x", body),
+            Step("DELETE", "/queues/$v/q", body),
+            Step("PUT", "/permissions/$v/guest", body),
+            Step("POST", "/definitions/$v", body),
+            Step("POST", "/queues/$v/q/get", body),
+        ]
+    )
 
 
 @scenario()
 def booleans(stage: Stage) -> None:
     """Texts stand for booleans; other values are refused."""
     stage.vhost()
-    for number, value in enumerate(['"true"', '"false"', "true", "null", '"yes"', '""', "1", "0", "[]", "{}", '"True"', "1.5"]):
+    for number, value in enumerate(
+        ['"true"', '"false"', "true", "null", '"yes"', '""', "1", "0", "[]", "{}", '"True"', "1.5"]
+    ):
         stage.play(f"""
             PUT /queues/$v/q{number} {{"durable": {value}}}
             PUT /exchanges/$v/x{number} {{"auto_delete": {value}}}
@@ -280,13 +343,29 @@ def x_vhost(stage: Stage) -> None:
     """)
     vhosts = ("$v", "$w", "$gone", "", "%2F")
     lists = (
-        "/exchanges?columns=name,vhost", "/queues?columns=name,vhost", "/bindings", "/policies", "/operator-policies",
-        "/parameters", "/parameters/operator_policy", "/connections", "/channels", "/consumers", "/vhost-limits",
-        "/exchanges/$w?columns=name,vhost", "/definitions", "/vhosts?columns=name&name=v&page=1", "/overview?columns=node",
-    )  # fmt: skip
+        "/exchanges?columns=name,vhost",
+        "/queues?columns=name,vhost",
+        "/bindings",
+        "/policies",
+        "/operator-policies",
+        "/parameters",
+        "/parameters/operator_policy",
+        "/connections",
+        "/channels",
+        "/consumers",
+        "/vhost-limits",
+        "/exchanges/$w?columns=name,vhost",
+        "/definitions",
+        "/vhosts?columns=name&name=v&page=1",
+        "/overview?columns=node",
+    )
     users = ("", "u")
-    stage.play([
-        Step("GET", path, who=who, headers=(("x-vhost", vhost),))
-        for path in lists for vhost in vhosts for who in users
-        if not (vhost in {"", "%2F"} and path in {"/parameters", "/definitions"})
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("GET", path, who=who, headers=(("x-vhost", vhost),))
+            for path in lists
+            for vhost in vhosts
+            for who in users
+            if not (vhost in {"", "%2F"} and path in {"/parameters", "/definitions"})
+        ]
+    )

@@ -1,6 +1,7 @@
 """Definitions: exported and imported."""
 
 import json
+from typing import Any
 
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
@@ -95,22 +96,58 @@ def mine(stage: Stage, rows: object) -> object:
     return [row for row in rows if stage.run_id in json.dumps(row)] if isinstance(rows, list) else rows
 
 
+KNOWN_HASH = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR"
+
+QUEUE = {"name": "q", "vhost": "$v", "durable": True, "auto_delete": False, "arguments": {}}
+EXCHANGE = QUEUE | {"name": "x", "type": "topic", "internal": False}
+BINDING = {
+    "source": "amq.direct",
+    "vhost": "$v",
+    "destination": "q",
+    "destination_type": "queue",
+    "routing_key": "k",
+    "arguments": {},
+}
+PERMISSION = {"user": "guest", "vhost": "$v", "configure": "a", "write": "b", "read": "c"}
+TOPIC_PERMISSION = {"user": "guest", "vhost": "$v", "exchange": "x", "write": "b", "read": "c"}
+PARAMETER = {"component": "vhost-limits", "vhost": "$v", "name": "limits", "value": {"max-queues": 7}}
+POLICY = {
+    "vhost": "$v",
+    "name": "p",
+    "pattern": "x",
+    "apply-to": "all",
+    "definition": {"max-length": 5},
+    "priority": 3,
+}
+USER = {"name": "$u", "password": "secret", "tags": "management"}
+HASHED = {"name": "$u", "password_hash": KNOWN_HASH, "tags": "management"}
+
+
+def definitions(**lists: object) -> str:
+    """Lists of rows; one row is a list as well."""
+    return json.dumps({name: [rows] if isinstance(rows, dict) else rows for name, rows in lists.items()})
+
+
+def without(row: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in keys}
+
+
 GOOD = {
-    "queue": '{"queues": [{"name": "q", "vhost": "$v", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "exchange": '{"exchanges": [{"name": "x", "vhost": "$v", "type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": {}}]}',
-    "user": '{"users": [{"name": "$u", "password": "secret", "tags": "management"}]}',
-    "user with hash": '{"users": [{"name": "$u", "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["management"]}]}',
-    "user of old": '{"rabbit_version": "3.5.0", "users": [{"name": "$u", "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", "tags": "management"}]}',
-    "vhost": '{"vhosts": [{"name": "$n"}]}',
-    "permission": '{"permissions": [{"user": "guest", "vhost": "$v", "configure": "a", "write": "b", "read": "c"}]}',
-    "topic permission": '{"topic_permissions": [{"user": "guest", "vhost": "$v", "exchange": "x", "write": "b", "read": "c"}]}',
-    "parameter": '{"parameters": [{"component": "vhost-limits", "vhost": "$v", "name": "limits", "value": {"max-queues": 7}}]}',
-    "global parameter": '{"global_parameters": [{"name": "$g", "value": {"a": 1}}]}',
-    "policy": '{"policies": [{"vhost": "$v", "name": "p", "pattern": "x", "apply-to": "all", "definition": {"max-length": 5}, "priority": 3}]}',
-    "binding": '{"queues": [{"name": "q", "vhost": "$v", "durable": true, "auto_delete": false, "arguments": {}}], "bindings": [{"source": "amq.direct", "vhost": "$v", "destination": "q", "destination_type": "queue", "routing_key": "k", "arguments": {}}]}',
-    "binding to nothing": '{"bindings": [{"source": "amq.direct", "vhost": "$v", "destination": "nope", "destination_type": "queue", "routing_key": "k", "arguments": {}}]}',
-    "binding from nothing": '{"bindings": [{"source": "nope", "vhost": "$v", "destination": "amq.direct", "destination_type": "exchange", "routing_key": "k", "arguments": {}}]}',
-}  # fmt: skip
+    "queue": definitions(queues=QUEUE),
+    "exchange": definitions(exchanges=EXCHANGE),
+    "user": definitions(users=USER),
+    "user with hash": definitions(users=HASHED | {"hashing_algorithm": "rabbit_password_hashing_sha256"}),
+    "user of old": definitions(rabbit_version="3.5.0", users=HASHED),
+    "vhost": definitions(vhosts={"name": "$n"}),
+    "permission": definitions(permissions=PERMISSION),
+    "topic permission": definitions(topic_permissions=TOPIC_PERMISSION),
+    "parameter": definitions(parameters=PARAMETER),
+    "global parameter": definitions(global_parameters={"name": "$g", "value": {"a": 1}}),
+    "policy": definitions(policies=POLICY),
+    "binding": definitions(queues=QUEUE, bindings=BINDING),
+    "binding to nothing": definitions(bindings=BINDING | {"destination": "nope"}),
+    "binding from nothing": definitions(bindings=BINDING | {"source": "nope"}),
+}
 
 
 @scenario(each=GOOD)
@@ -118,8 +155,18 @@ def imported(stage: Stage, body: str) -> None:
     """Each kind of thing alone, twice; and the same for one virtual host."""
     stage.vhost()
     stage.vhost("w")
-    looks = ("/queues/$v?disable_stats=true", "/exchanges/$v", "/users/$u", "/vhosts/$n", "/permissions/$v/guest", "/topic-permissions/$v/guest",
-             "/parameters/vhost-limits/$v", "/global-parameters/$g", "/policies/$v", "/bindings/$v")  # fmt: skip
+    looks = (
+        "/queues/$v?disable_stats=true",
+        "/exchanges/$v",
+        "/users/$u",
+        "/vhosts/$n",
+        "/permissions/$v/guest",
+        "/topic-permissions/$v/guest",
+        "/parameters/vhost-limits/$v",
+        "/global-parameters/$g",
+        "/policies/$v",
+        "/bindings/$v",
+    )
     stage.play([Step("POST", "/definitions", body), Step("POST", "/definitions", body)])
     stage.play([Step("GET", path) for path in looks])
     stage.play([Step("POST", "/definitions/$w", body)])
@@ -128,40 +175,50 @@ def imported(stage: Stage, body: str) -> None:
 
 
 BAD = {
-    "queue without vhost": '{"queues": [{"name": "q", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "queue in no vhost": '{"queues": [{"name": "q", "vhost": "$gone", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "queue with little": '{"queues": [{"name": "q", "vhost": "$v"}]}',
-    "queue without name": '{"queues": [{"vhost": "$v", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "queue with bad arguments": '{"queues": [{"name": "q", "vhost": "$v", "durable": true, "auto_delete": false, "arguments": {"x-max-length": "x"}}]}',
-    "queue of no type": '{"queues": [{"name": "q", "vhost": "$v", "durable": true, "auto_delete": false, "arguments": {"x-queue-type": "nope"}}]}',
-    "queue, reserved": '{"queues": [{"name": "amq.q", "vhost": "$v", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "queue, other": '{"queues": [{"name": "there", "vhost": "$v", "durable": false, "auto_delete": true, "arguments": {"x-max-length": 5}}]}',
-    "exchange of no type": '{"exchanges": [{"name": "x", "vhost": "$v", "type": "nope", "durable": true, "auto_delete": false, "internal": false, "arguments": {}}]}',
-    "exchange, other": '{"exchanges": [{"name": "amq.direct", "vhost": "$v", "type": "topic", "durable": false, "auto_delete": false, "internal": false, "arguments": {}}]}',
-    "exchange in no vhost": '{"exchanges": [{"name": "x", "vhost": "$gone", "type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": {}}]}',
-    "exchange with little": '{"exchanges": [{"name": "x", "vhost": "$v"}]}',
-    "user without tags": '{"users": [{"name": "$u", "password": "x"}]}',
-    "user with bad hash": '{"users": [{"name": "$u", "password_hash": "!!!", "tags": ""}]}',
-    "user with both": '{"users": [{"name": "$u", "password": "x", "password_hash": "YWJjZA==", "tags": ""}]}',
-    "permission of nobody": '{"permissions": [{"user": "$gone", "vhost": "$v", "configure": "a", "write": "b", "read": "c"}]}',
-    "permission in no vhost": '{"permissions": [{"user": "guest", "vhost": "$gone", "configure": "a", "write": "b", "read": "c"}]}',
-    "permission with bad pattern": '{"permissions": [{"user": "guest", "vhost": "$v", "configure": "(", "write": "b", "read": "c"}]}',
-    "topic permission of nobody": '{"topic_permissions": [{"user": "$gone", "vhost": "$v", "exchange": "x", "write": "b", "read": "c"}]}',
-    "parameter of no component": '{"parameters": [{"component": "nope", "vhost": "$v", "name": "n", "value": 5}]}',
-    "parameter with bad value": '{"parameters": [{"component": "vhost-limits", "vhost": "$v", "name": "limits", "value": {"nope": 7}}]}',
-    "parameter in no vhost": '{"parameters": [{"component": "vhost-limits", "vhost": "$gone", "name": "limits", "value": {"max-queues": 7}}]}',
-    "policy with bad value": '{"policies": [{"vhost": "$v", "name": "p", "pattern": "x", "apply-to": "all", "definition": {"max-length": "x"}, "priority": 3}]}',
-    "policy with nonsense": '{"policies": [{"vhost": "$v", "name": "p", "pattern": "x", "apply-to": "all", "definition": {"nonsense": 1}, "priority": 3}]}',
-    "policy in no vhost": '{"policies": [{"vhost": "$gone", "name": "p", "pattern": "x", "apply-to": "all", "definition": {"max-length": 5}, "priority": 3}]}',
-    "policy with little": '{"policies": [{"vhost": "$v", "name": "p"}]}',
-    "binding in no vhost": '{"bindings": [{"source": "x", "vhost": "$gone", "destination": "q", "destination_type": "queue", "routing_key": "k", "arguments": {}}]}',
-    "good and bad": '{"exchanges": [{"name": "x", "vhost": "$v", "type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": {}}], "queues": [{"name": "q", "vhost": "$gone", "durable": true, "auto_delete": false, "arguments": {}}]}',
-    "unknown lists": '{"nope": [1]}',
+    "queue without vhost": definitions(queues=without(QUEUE, "vhost")),
+    "queue in no vhost": definitions(queues=QUEUE | {"vhost": "$gone"}),
+    "queue with little": definitions(queues={"name": "q", "vhost": "$v"}),
+    "queue without name": definitions(queues=without(QUEUE, "name")),
+    "queue with bad arguments": definitions(queues=QUEUE | {"arguments": {"x-max-length": "x"}}),
+    "queue of no type": definitions(queues=QUEUE | {"arguments": {"x-queue-type": "nope"}}),
+    "queue, reserved": definitions(queues=QUEUE | {"name": "amq.q"}),
+    "queue, other": definitions(queues=QUEUE | {"name": "there", "durable": False, "arguments": {"x-max-length": 5}}),
+    "exchange of no type": definitions(exchanges=EXCHANGE | {"type": "nope"}),
+    "exchange, other": definitions(exchanges=EXCHANGE | {"name": "amq.direct"}),
+    "exchange in no vhost": definitions(exchanges=EXCHANGE | {"vhost": "$gone"}),
+    "exchange with little": definitions(exchanges={"name": "x", "vhost": "$v"}),
+    "user without tags": definitions(users=without(USER, "tags")),
+    "user without name": definitions(users=without(USER, "name")),
+    "user without password": definitions(users=without(USER, "password")),
+    "user with bad hash": definitions(users=HASHED | {"password_hash": "!!!"}),
+    "user with both": definitions(users=HASHED | {"password": "x"}),
+    "permission of nobody": definitions(permissions=PERMISSION | {"user": "$gone"}),
+    "permission in no vhost": definitions(permissions=PERMISSION | {"vhost": "$gone"}),
+    "permission with bad pattern": definitions(permissions=PERMISSION | {"configure": "("}),
+    "permission without user": definitions(permissions=without(PERMISSION, "user")),
+    "topic permission of nobody": definitions(topic_permissions=TOPIC_PERMISSION | {"user": "$gone"}),
+    "parameter of no component": definitions(parameters=PARAMETER | {"component": "nope"}),
+    "parameter with bad value": definitions(parameters=PARAMETER | {"value": {"nope": 7}}),
+    "parameter in no vhost": definitions(parameters=PARAMETER | {"vhost": "$gone"}),
+    "policy with bad value": definitions(policies=POLICY | {"definition": {"max-length": "x"}}),
+    "policy with nonsense": definitions(policies=POLICY | {"definition": {"nonsense": 1}}),
+    "policy in no vhost": definitions(policies=POLICY | {"vhost": "$gone"}),
+    "policy with little": definitions(policies={"vhost": "$v", "name": "p"}),
+    "binding in no vhost": definitions(bindings=BINDING | {"vhost": "$gone"}),
+    "good and bad": definitions(exchanges=EXCHANGE, queues=QUEUE | {"vhost": "$gone"}),
+    "unknown lists": definitions(nope=[1]),
     "no list": '{"queues": {}}',
-    "a number": '{"queues": 5}',
-    "items of another type": '{"queues": [5]}',
-    "nothing": "", "null": "null", "list": "[]", "text": '"x"', "not JSON": "{", "number": "5", "nothing in it": "{}", "empty lists": '{"queues": [], "users": []}',
-}  # fmt: skip
+    "a number": definitions(queues=5),
+    "items of another type": definitions(queues=[5]),
+    "nothing": "",
+    "null": "null",
+    "list": "[]",
+    "text": '"x"',
+    "not JSON": "{",
+    "number": "5",
+    "nothing in it": "{}",
+    "empty lists": definitions(queues=[], users=[]),
+}
 
 
 @scenario(each=BAD)
@@ -188,14 +245,16 @@ def forms(stage: Stage) -> None:
         return "".join(lines) + "--b--\r\n"
 
     kind = (("content-type", "multipart/form-data; boundary=b"),)
-    stage.play([
-        Step("POST", "/definitions", form(("file", good)), headers=kind),
-        Step("POST", "/definitions", form(("file", good), ("redirect", "/there")), headers=kind),
-        Step("POST", "/definitions/$v", form(("file", good)), headers=kind),
-        Step("POST", "/definitions", form(("file", "{")), headers=kind),
-        Step("POST", "/definitions", form(("other", good)), headers=kind),
-        Step("POST", "/definitions", "nonsense", headers=kind),
-        Step("POST", "/definitions", good, headers=(("content-type", "multipart/form-data"),)),
-        Step("POST", "/definitions?auth=Z3Vlc3Q6Z3Vlc3Q%3D", form(("file", good)), "nobody", kind),
-        Step("GET", "/queues/$v?disable_stats=true"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("POST", "/definitions", form(("file", good)), headers=kind),
+            Step("POST", "/definitions", form(("file", good), ("redirect", "/there")), headers=kind),
+            Step("POST", "/definitions/$v", form(("file", good)), headers=kind),
+            Step("POST", "/definitions", form(("file", "{")), headers=kind),
+            Step("POST", "/definitions", form(("other", good)), headers=kind),
+            Step("POST", "/definitions", "nonsense", headers=kind),
+            Step("POST", "/definitions", good, headers=(("content-type", "multipart/form-data"),)),
+            Step("POST", "/definitions?auth=Z3Vlc3Q6Z3Vlc3Q%3D", form(("file", good)), "nobody", kind),
+            Step("GET", "/queues/$v?disable_stats=true"),
+        ]
+    )

@@ -1,5 +1,6 @@
 """Exchanges: declared, shown, deleted."""
 
+from interop.parity_http.bodies import get, message
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
@@ -39,15 +40,48 @@ def life(stage: Stage) -> None:
 
 
 BODIES = [
-    "", "{}", '{"type": "direct"}', '{"type": "fanout"}', '{"type": "headers"}', '{"type": "topic"}', '{"type": "nope"}',
-    '{"type": ""}', '{"type": "Direct"}', '{"type": 5}', '{"type": null}', '{"type": []}', '{"type": {}}', '{"type": true}',
-    '{"durable": true}', '{"durable": "x"}', '{"auto_delete": true}', '{"auto-delete": true}', '{"internal": true}',
-    '{"arguments": {}}', '{"arguments": []}', '{"arguments": "x"}', '{"arguments": 5}', '{"arguments": null}', '{"arguments": [1]}',
-    '{"arguments": {"alternate-exchange": "amq.fanout"}}', '{"arguments": {"alternate-exchange": 5}}', '{"arguments": {"alternate-exchange": ""}}',
-    '{"arguments": {"a": null}}', '{"arguments": {"a": [null]}}', '{"arguments": {"a": {"b": null}}}', '{"arguments": {"a": 1.5, "b": [1, "x", true], "c": {"d": {}}}}',
-    '{"arguments": {"": ""}}', '{"arguments": {"é": "é"}}', '{"nope": 1}', '{"node": "nope@nowhere"}', '{"node": "$n"}', '{"node": 5}', '{"node": ""}', '{"node": null}',
-    '{"vhost": "nope", "name": "other", "type": "fanout", "durable": "true", "auto_delete": "false", "internal": "false", "arguments": {}}',
-]  # fmt: skip
+    "",
+    "{}",
+    '{"type": "direct"}',
+    '{"type": "fanout"}',
+    '{"type": "headers"}',
+    '{"type": "topic"}',
+    '{"type": "nope"}',
+    '{"type": ""}',
+    '{"type": "Direct"}',
+    '{"type": 5}',
+    '{"type": null}',
+    '{"type": []}',
+    '{"type": {}}',
+    '{"type": true}',
+    '{"durable": true}',
+    '{"durable": "x"}',
+    '{"auto_delete": true}',
+    '{"auto-delete": true}',
+    '{"internal": true}',
+    '{"arguments": {}}',
+    '{"arguments": []}',
+    '{"arguments": "x"}',
+    '{"arguments": 5}',
+    '{"arguments": null}',
+    '{"arguments": [1]}',
+    '{"arguments": {"alternate-exchange": "amq.fanout"}}',
+    '{"arguments": {"alternate-exchange": 5}}',
+    '{"arguments": {"alternate-exchange": ""}}',
+    '{"arguments": {"a": null}}',
+    '{"arguments": {"a": [null]}}',
+    '{"arguments": {"a": {"b": null}}}',
+    '{"arguments": {"a": 1.5, "b": [1, "x", true], "c": {"d": {}}}}',
+    '{"arguments": {"": ""}}',
+    '{"arguments": {"é": "é"}}',
+    '{"nope": 1}',
+    '{"node": "nope@nowhere"}',
+    '{"node": "$n"}',
+    '{"node": 5}',
+    '{"node": ""}',
+    '{"node": null}',
+    '{"vhost": "nope", "name": "other", "type": "fanout", "durable": "true", "internal": "false"}',
+]
 
 
 @scenario(each={str(number): body for number, body in enumerate(BODIES)})
@@ -55,15 +89,30 @@ def bodies(stage: Stage, body: str) -> None:
     """All kinds of bodies, for an exchange that is not there and one that is."""
     stage.call_it("n", stage.side.node)
     stage.vhost()
-    stage.play([
-        Step("PUT", "/exchanges/$v/x", body),
-        Step("GET", "/exchanges/$v/x"),
-        Step("PUT", "/exchanges/$v/x", body),
-        Step("DELETE", "/exchanges/$v/x"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("PUT", "/exchanges/$v/x", body),
+            Step("GET", "/exchanges/$v/x"),
+            Step("PUT", "/exchanges/$v/x", body),
+            Step("DELETE", "/exchanges/$v/x"),
+        ]
+    )
 
 
-@scenario(each=["amq.direct", "amq.default", "amq.mine", "amq.", "amq", "", "AMQ.x", "amq.rabbitmq.trace", "amq.match", "amq.gen-x"])
+@scenario(
+    each=[
+        "amq.direct",
+        "amq.default",
+        "amq.mine",
+        "amq.",
+        "amq",
+        "",
+        "AMQ.x",
+        "amq.rabbitmq.trace",
+        "amq.match",
+        "amq.gen-x",
+    ]
+)
 def reserved(stage: Stage, name: str) -> None:
     """Names that are the broker's."""
     stage.vhost()
@@ -80,7 +129,27 @@ def reserved(stage: Stage, name: str) -> None:
     """)
 
 
-@scenario(each=["a%2Fb", "a%20b", "%20", "%C3%A9", "%23", "a+b", "%25", "a%0Ab", "a%0D%0Ab", "%0A", "a%00b", "%3Cb%3E", "a%FFb", "%22", "a%5Cb", "~", "a.b:c"])
+@scenario(
+    each=[
+        "a%2Fb",
+        "a%20b",
+        "%20",
+        "%C3%A9",
+        "%23",
+        "a+b",
+        "%25",
+        "a%0Ab",
+        "a%0D%0Ab",
+        "%0A",
+        "a%00b",
+        "%3Cb%3E",
+        "a%FFb",
+        "%22",
+        "a%5Cb",
+        "~",
+        "a.b:c",
+    ]
+)
 def names(stage: Stage, name: str) -> None:
     """Names that must be encoded."""
     stage.vhost()
@@ -92,8 +161,8 @@ def names(stage: Stage, name: str) -> None:
         POST /bindings/$v/e/{name}/q/q {{"routing_key": "k"}}
         GET {path}/bindings/source
         GET /exchanges/$v?columns=name
-        POST {path}/publish {{"properties": {{}}, "routing_key": "k", "payload": "", "payload_encoding": "string"}}
-        POST /queues/$v/q/get {{"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}}
+        POST {path}/publish {message(routing_key="k")}
+        POST /queues/$v/q/get {get()}
         DELETE {path}
     """)
 
@@ -129,7 +198,7 @@ def with_policy(stage: Stage) -> None:
     stage.vhost()
     stage.play("""
         PUT /exchanges/$v/x {}
-        PUT /policies/$v/p {"pattern": "^x", "apply-to": "exchanges", "definition": {"alternate-exchange": "amq.fanout"}}
+        PUT /policies/$v/p {"pattern": "x", "apply-to": "exchanges", "definition": {"alternate-exchange": "amq.fanout"}}
         GET /exchanges/$v/x
         GET /exchanges/$v?columns=name,policy
         DELETE /policies/$v/p

@@ -4,16 +4,54 @@ from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
-CHECKS = """
-alarms local-alarms virtual-hosts node-is-quorum-critical node-is-mirror-sync-critical
-port-listener/$port port-listener/1 port-listener/0 port-listener/x port-listener/-1 port-listener/99999 port-listener/5672.5
-protocol-listener/amqp protocol-listener/AMQP protocol-listener/amqp091 protocol-listener/amqp0.9.1 protocol-listener/amqp0-9-1 protocol-listener/amqp10
-protocol-listener/amqp1.0 protocol-listener/amqps protocol-listener/http protocol-listener/management protocol-listener/ui protocol-listener/http_api
-protocol-listener/https protocol-listener/mqtt protocol-listener/nope protocol-listener/%C3%A9 protocol-listener/amqp,http
-certificate-expiration/1/days certificate-expiration/1/weeks certificate-expiration/1/months certificate-expiration/1/years certificate-expiration/1/day
-certificate-expiration/1/nope certificate-expiration/x/days certificate-expiration/0/days certificate-expiration/-1/days certificate-expiration/1.5/days
-certificate-expiration/99999999999/days certificate-expiration/1 certificate-expiration nope port-listener protocol-listener alarms/nope
-""".split()
+CHECKS = [
+    "alarms",
+    "local-alarms",
+    "virtual-hosts",
+    "node-is-quorum-critical",
+    "node-is-mirror-sync-critical",
+    "port-listener/$port",
+    "port-listener/1",
+    "port-listener/0",
+    "port-listener/x",
+    "port-listener/-1",
+    "port-listener/99999",
+    "port-listener/5672.5",
+    "protocol-listener/amqp",
+    "protocol-listener/AMQP",
+    "protocol-listener/amqp091",
+    "protocol-listener/amqp0.9.1",
+    "protocol-listener/amqp0-9-1",
+    "protocol-listener/amqp10",
+    "protocol-listener/amqp1.0",
+    "protocol-listener/amqps",
+    "protocol-listener/http",
+    "protocol-listener/management",
+    "protocol-listener/ui",
+    "protocol-listener/http_api",
+    "protocol-listener/https",
+    "protocol-listener/mqtt",
+    "protocol-listener/nope",
+    "protocol-listener/%C3%A9",
+    "protocol-listener/amqp,http",
+    "certificate-expiration/1/days",
+    "certificate-expiration/1/weeks",
+    "certificate-expiration/1/months",
+    "certificate-expiration/1/years",
+    "certificate-expiration/1/day",
+    "certificate-expiration/1/nope",
+    "certificate-expiration/x/days",
+    "certificate-expiration/0/days",
+    "certificate-expiration/-1/days",
+    "certificate-expiration/1.5/days",
+    "certificate-expiration/99999999999/days",
+    "certificate-expiration/1",
+    "certificate-expiration",
+    "nope",
+    "port-listener",
+    "protocol-listener",
+    "alarms/nope",
+]
 
 
 @scenario()

@@ -1,5 +1,6 @@
 """Limits of virtual hosts and users."""
 
+from interop.parity_http.bodies import get, message
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 
@@ -11,8 +12,14 @@ def values(stage: Stage, value: str) -> None:
     """Values of all types."""
     stage.vhost()
     stage.user("u", "")
-    for path in ("/vhost-limits/$v/max-queues", "/vhost-limits/$v/max-connections", "/vhost-limits/$v/nope",
-                 "/user-limits/$u/max-connections", "/user-limits/$u/max-channels", "/user-limits/$u/nope"):  # fmt: skip
+    for path in (
+        "/vhost-limits/$v/max-queues",
+        "/vhost-limits/$v/max-connections",
+        "/vhost-limits/$v/nope",
+        "/user-limits/$u/max-connections",
+        "/user-limits/$u/max-channels",
+        "/user-limits/$u/nope",
+    ):
         stage.play(f'PUT {path} {{"value": {value}}}')
     stage.play("""
         GET /vhost-limits/$v
@@ -109,17 +116,17 @@ def that_bind(stage: Stage) -> None:
     """Limits are limits for this API as well."""
     stage.vhost()
     stage.vhost("w")
-    stage.play("""
-        PUT /queues/$v/q1 {}
-        PUT /vhost-limits/$v/max-queues {"value": 1}
-        PUT /queues/$v/q2 {}
-        PUT /queues/$v/q1 {}
+    stage.play(f"""
+        PUT /queues/$v/q1 {{}}
+        PUT /vhost-limits/$v/max-queues {{"value": 1}}
+        PUT /queues/$v/q2 {{}}
+        PUT /queues/$v/q1 {{}}
         GET /queues/$v?columns=name
-        PUT /vhost-limits/$v/max-queues {"value": -1}
-        PUT /queues/$v/q2 {}
-        PUT /vhost-limits/$w/max-connections {"value": 0}
-        PUT /queues/$w/q {}
-        POST /exchanges/$w/amq.default/publish {"properties": {}, "routing_key": "q", "payload": "m", "payload_encoding": "string"}
-        POST /queues/$w/q/get {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        PUT /vhost-limits/$v/max-queues {{"value": -1}}
+        PUT /queues/$v/q2 {{}}
+        PUT /vhost-limits/$w/max-connections {{"value": 0}}
+        PUT /queues/$w/q {{}}
+        POST /exchanges/$w/amq.default/publish {message()}
+        POST /queues/$w/q/get {get()}
         GET /aliveness-test/$w
     """)

@@ -2,20 +2,18 @@
 
 import json
 
+from interop.parity_http import bodies
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
-GET = {"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"}
-
 
 def publish(to: str = "$v/amq.default", **given: object) -> Step:
-    told = {"properties": {}, "routing_key": "q", "payload": "m", "payload_encoding": "string"} | given
-    return Step("POST", f"/exchanges/{to}/publish", json.dumps(told, ensure_ascii=False))
+    return Step("POST", f"/exchanges/{to}/publish", bodies.message(**given))
 
 
 def get(queue: str = "q", **given: object) -> Step:
-    return Step("POST", f"/queues/$v/{queue}/get", json.dumps(GET | given))
+    return Step("POST", f"/queues/$v/{queue}/get", bodies.get(**given))
 
 
 def prepare(stage: Stage) -> None:
@@ -27,8 +25,23 @@ PROPERTIES: dict[str, list[object]] = {
     "delivery_mode": [1, 2, 0, 3, 255, 256, "2", 1.5, None, True, []],
     "priority": [0, 5, 255, 256, -1, "x", "5", None],
     "content_type": ["text/plain", "", 5, None, [], {}],
-    "headers": [{}, {"a": 1}, {"a": "é", "b": 1.5, "c": [1, {}], "d": {"e": True}}, [], "x", 5, None, {"a": None}, [1],
-                {"a": 10**20}, {"k" * 256: 1}, {"x-death": []}, {"CC": ["q"]}, {"CC": "q"}, {"BCC": ["q"]}],
+    "headers": [
+        {},
+        {"a": 1},
+        {"a": "é", "b": 1.5, "c": [1, {}], "d": {"e": True}},
+        [],
+        "x",
+        5,
+        None,
+        {"a": None},
+        [1],
+        {"a": 10**20},
+        {"k" * 256: 1},
+        {"x-death": []},
+        {"CC": ["q"]},
+        {"CC": "q"},
+        {"BCC": ["q"]},
+    ],
     "expiration": ["60000", "0", "x", "", 60000, "-1"],
     "user_id": ["guest", "other", "", 5],
     "timestamp": [0, 1000000000, -1, 2**64, "x", 1.5, 1000000000000],
@@ -40,7 +53,7 @@ PROPERTIES: dict[str, list[object]] = {
     "cluster_id": ["c"],
     "content_encoding": ["gzip"],
     "nope": [1, None],
-}  # fmt: skip
+}
 
 
 @scenario(each=list(PROPERTIES))
@@ -56,12 +69,33 @@ def all_properties(stage: Stage) -> None:
     """Together, as they come back; none come back as a list."""
     prepare(stage)
     every = {
-        "content_type": "text/plain", "content_encoding": "x", "headers": {"a": 1}, "delivery_mode": 2, "priority": 3,
-        "correlation_id": "c", "reply_to": "r", "expiration": "60000", "message_id": "m", "timestamp": 1000000000,
-        "type": "t", "user_id": "guest", "app_id": "a", "cluster_id": "k",
-    }  # fmt: skip
-    stage.play([publish(properties=every), publish(), publish(properties=[]), publish(properties=None), publish(properties="x"),
-                publish(properties=5), publish(properties=[1]), get()])  # fmt: skip
+        "content_type": "text/plain",
+        "content_encoding": "x",
+        "headers": {"a": 1},
+        "delivery_mode": 2,
+        "priority": 3,
+        "correlation_id": "c",
+        "reply_to": "r",
+        "expiration": "60000",
+        "message_id": "m",
+        "timestamp": 1000000000,
+        "type": "t",
+        "user_id": "guest",
+        "app_id": "a",
+        "cluster_id": "k",
+    }
+    stage.play(
+        [
+            publish(properties=every),
+            publish(),
+            publish(properties=[]),
+            publish(properties=None),
+            publish(properties="x"),
+            publish(properties=5),
+            publish(properties=[1]),
+            get(),
+        ]
+    )
 
 
 PUBLISHING: dict[str, list[object]] = {
@@ -84,8 +118,12 @@ def publishing(stage: Stage, key: str) -> None:
 def base64(stage: Stage) -> None:
     """Payloads in base64, good and bad."""
     prepare(stage)
-    stage.play([publish(payload=payload, payload_encoding="base64") for payload in
-                ("bQ==", "", "bQ", "***", "b Q==", "bQ==\n", "/w==", "_w==", "AAEC", "4pyT")])  # fmt: skip
+    stage.play(
+        [
+            publish(payload=payload, payload_encoding="base64")
+            for payload in ("bQ==", "", "bQ", "***", "b Q==", "bQ==\n", "/w==", "_w==", "AAEC", "4pyT")
+        ]
+    )
     stage.play([get(), get(encoding="base64")])
 
 
@@ -100,14 +138,27 @@ def exchanges(stage: Stage) -> None:
         POST /bindings/$v/e/x/q/q {"routing_key": "a.#"}
         POST /bindings/$v/e/amq.fanout/q/q {}
     """)
-    stage.play([
-        publish("$v/x", routing_key="a.b"), publish("$v/x", routing_key="b"), publish("$v/internal"), publish("$v/nope"),
-        publish("$v/alternate"), publish("$v/amq.fanout"), publish("$v/amq.default", routing_key="nope"), publish("$v/"),
-        publish("$gone/amq.default"), publish("$gone/nope"), publish("$v/amq.rabbitmq.trace"), get(),
-    ])  # fmt: skip
+    stage.play(
+        [
+            publish("$v/x", routing_key="a.b"),
+            publish("$v/x", routing_key="b"),
+            publish("$v/internal"),
+            publish("$v/nope"),
+            publish("$v/alternate"),
+            publish("$v/amq.fanout"),
+            publish("$v/amq.default", routing_key="nope"),
+            publish("$v/"),
+            publish("$gone/amq.default"),
+            publish("$gone/nope"),
+            publish("$v/amq.rabbitmq.trace"),
+            get(),
+        ]
+    )
 
 
-@scenario(each=["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false", "nope", "", "5"])
+@scenario(
+    each=["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false", "nope", "", "5"]
+)
 def modes(stage: Stage, mode: str) -> None:
     """What becomes of the messages."""
     prepare(stage)
@@ -142,9 +193,17 @@ def getting(stage: Stage, key: str) -> None:
 def nothing_to_get(stage: Stage) -> None:
     """Empty queues, queues that are not there, and bodies that say too little."""
     prepare(stage)
-    stage.play([get(), get("nope"), Step("POST", "/queues/$gone/q/get", json.dumps(GET))])
-    for key in GET:
-        stage.play([Step("POST", "/queues/$v/q/get", json.dumps({other: GET[other] for other in GET if other != key}))])
+    stage.play([get(), get("nope"), Step("POST", "/queues/$gone/q/get", bodies.get())])
+    for key in bodies.GET:
+        stage.play(
+            [
+                Step(
+                    "POST",
+                    "/queues/$v/q/get",
+                    json.dumps({other: value for other, value in bodies.GET.items() if other != key}),
+                )
+            ]
+        )
     stage.play([Step("POST", "/queues/$v/q/get", body) for body in ("", "{}", "[]", "{", "null")])
 
 
@@ -164,8 +223,17 @@ def full(stage: Stage) -> None:
         PUT /queues/$v/q {"arguments": {"x-max-length": 1, "x-overflow": "reject-publish"}}
         PUT /queues/$v/dropping {"arguments": {"x-max-length": 1}}
     """)
-    stage.play([publish(), publish(), publish(), publish(routing_key="dropping", payload="1"), publish(routing_key="dropping", payload="2"),
-                get(), get("dropping")])  # fmt: skip
+    stage.play(
+        [
+            publish(),
+            publish(),
+            publish(),
+            publish(routing_key="dropping", payload="1"),
+            publish(routing_key="dropping", payload="2"),
+            get(),
+            get("dropping"),
+        ]
+    )
 
 
 @scenario()
@@ -194,4 +262,6 @@ def other_kinds(stage: Stage, kind: str) -> None:
     stage.vhost()
     stage.play(f'PUT /queues/$v/q {{"durable": true, "arguments": {{"x-queue-type": "{kind}"}}}}')
     stage.play([publish(payload=str(number), properties={"delivery_mode": 2}) for number in range(3)])
-    stage.play([get(count=1), get(), get(ackmode="reject_requeue_true"), get(), get(ackmode="ack_requeue_false"), get()])
+    stage.play(
+        [get(count=1), get(), get(ackmode="reject_requeue_true"), get(), get(ackmode="ack_requeue_false"), get()]
+    )

@@ -52,8 +52,22 @@ def components(stage: Stage, component: str) -> None:
     """Values of all types for each component."""
     stage.vhost()
     path = f"/parameters/{component}/$v/limits"
-    values = (POLICY, '{"max-queues": 5}', '{"nonsense": 1}', "{}", "[]", "5", "null", '"x"', "true", "1.5",
-              '{"max-queues": "x"}', '{"max-queues": 1, "max-connections": -1}', '{"pattern": "x"}', '{"pattern": "x", "definition": {}}')  # fmt: skip
+    values = (
+        POLICY,
+        '{"max-queues": 5}',
+        '{"nonsense": 1}',
+        "{}",
+        "[]",
+        "5",
+        "null",
+        '"x"',
+        "true",
+        "1.5",
+        '{"max-queues": "x"}',
+        '{"max-queues": 1, "max-connections": -1}',
+        '{"pattern": "x"}',
+        '{"pattern": "x", "definition": {}}',
+    )
     for value in values:
         stage.play(f"""
             PUT {path} {{"value": {value}}}
@@ -84,7 +98,23 @@ def of_all(stage: Stage) -> None:
         PUT /global-parameters/$g {"value": {"a": [1, 1.5, "é", null, true, {}], "b": {"c": {}}}}
         GET /global-parameters/$g
     """)
-    for value in ("5", "0", "-1.5", '"x"', '""', "[]", "{}", "null", "true", "false", "[[], {}]", '{"a": null}', "1e3", "12345678901234567890123", '"é<&>"'):
+    for value in (
+        "5",
+        "0",
+        "-1.5",
+        '"x"',
+        '""',
+        "[]",
+        "{}",
+        "null",
+        "true",
+        "false",
+        "[[], {}]",
+        '{"a": null}',
+        "1e3",
+        "12345678901234567890123",
+        '"é<&>"',
+    ):
         stage.play(f"""
             PUT /global-parameters/$g {{"value": {value}}}
             GET /global-parameters/$g

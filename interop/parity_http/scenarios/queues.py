@@ -1,10 +1,9 @@
 """Queues: declared, shown, purged, deleted."""
 
+from interop.parity_http.bodies import get, message
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
-
-PUBLISH = '{"properties": {}, "routing_key": "q", "payload": "m", "payload_encoding": "string"}'
 
 
 @scenario()
@@ -29,7 +28,7 @@ def life(stage: Stage) -> None:
         PUT /queues/$v/q
         GET /queues/$v/q/bindings
         HEAD /queues/$v/q
-        POST /exchanges/$v/amq.default/publish {PUBLISH}
+        POST /exchanges/$v/amq.default/publish {message()}
         WAIT /queues/$v/q messages=1
         DELETE /queues/$v/q/contents
         WAIT /queues/$v/q messages=0
@@ -49,17 +48,56 @@ def life(stage: Stage) -> None:
 
 
 ARGUMENTS = [
-    '{"x-max-length": 5}', '{"x-max-length": "5"}', '{"x-max-length": -1}', '{"x-max-length": 1.5}', '{"x-max-length-bytes": 5}',
-    '{"x-message-ttl": 60000}', '{"x-message-ttl": -1}', '{"x-message-ttl": "x"}', '{"x-message-ttl": 99999999999}', '{"x-expires": 60000}',
-    '{"x-expires": 0}', '{"x-max-priority": 5}', '{"x-max-priority": 256}', '{"x-max-priority": -1}', '{"x-max-priority": "x"}',
-    '{"x-overflow": "reject-publish"}', '{"x-overflow": "drop-head"}', '{"x-overflow": "reject-publish-dlx"}', '{"x-overflow": "nope"}', '{"x-overflow": 5}',
-    '{"x-dead-letter-exchange": "x"}', '{"x-dead-letter-exchange": 5}', '{"x-dead-letter-routing-key": "k"}',
-    '{"x-dead-letter-exchange": "x", "x-dead-letter-routing-key": "k"}', '{"x-queue-mode": "lazy"}', '{"x-queue-mode": "default"}', '{"x-queue-mode": "nope"}',
-    '{"x-queue-type": "classic"}', '{"x-queue-type": "quorum"}', '{"x-queue-type": "nope"}', '{"x-queue-type": 5}', '{"x-single-active-consumer": true}',
-    '{"x-single-active-consumer": "x"}', '{"x-queue-master-locator": "min-masters"}', '{"x-delivery-limit": 5}', '{"x-queue-type": "quorum", "x-delivery-limit": 5}',
-    '{"x-queue-type": "quorum", "x-max-priority": 5}', '{"x-queue-type": "quorum", "x-quorum-initial-group-size": 3}', '{"x-queue-version": 2}', '{"x-nope": 1}',
-    '{"a": null}', '{"a": [1, [2], {"b": null}]}', '{"a": 1.5, "b": [1, "x", true, []], "c": {"d": {}}}', '{"": ""}', "[]", '"x"', "5", "null", "[1]",
-]  # fmt: skip
+    '{"x-max-length": 5}',
+    '{"x-max-length": "5"}',
+    '{"x-max-length": -1}',
+    '{"x-max-length": 1.5}',
+    '{"x-max-length-bytes": 5}',
+    '{"x-message-ttl": 60000}',
+    '{"x-message-ttl": -1}',
+    '{"x-message-ttl": "x"}',
+    '{"x-message-ttl": 99999999999}',
+    '{"x-expires": 60000}',
+    '{"x-expires": 0}',
+    '{"x-max-priority": 5}',
+    '{"x-max-priority": 256}',
+    '{"x-max-priority": -1}',
+    '{"x-max-priority": "x"}',
+    '{"x-overflow": "reject-publish"}',
+    '{"x-overflow": "drop-head"}',
+    '{"x-overflow": "reject-publish-dlx"}',
+    '{"x-overflow": "nope"}',
+    '{"x-overflow": 5}',
+    '{"x-dead-letter-exchange": "x"}',
+    '{"x-dead-letter-exchange": 5}',
+    '{"x-dead-letter-routing-key": "k"}',
+    '{"x-dead-letter-exchange": "x", "x-dead-letter-routing-key": "k"}',
+    '{"x-queue-mode": "lazy"}',
+    '{"x-queue-mode": "default"}',
+    '{"x-queue-mode": "nope"}',
+    '{"x-queue-type": "classic"}',
+    '{"x-queue-type": "quorum"}',
+    '{"x-queue-type": "nope"}',
+    '{"x-queue-type": 5}',
+    '{"x-single-active-consumer": true}',
+    '{"x-single-active-consumer": "x"}',
+    '{"x-queue-master-locator": "min-masters"}',
+    '{"x-delivery-limit": 5}',
+    '{"x-queue-type": "quorum", "x-delivery-limit": 5}',
+    '{"x-queue-type": "quorum", "x-max-priority": 5}',
+    '{"x-queue-type": "quorum", "x-quorum-initial-group-size": 3}',
+    '{"x-queue-version": 2}',
+    '{"x-nope": 1}',
+    '{"a": null}',
+    '{"a": [1, [2], {"b": null}]}',
+    '{"a": 1.5, "b": [1, "x", true, []], "c": {"d": {}}}',
+    '{"": ""}',
+    "[]",
+    '"x"',
+    "5",
+    "null",
+    "[1]",
+]
 
 
 @scenario(each={str(number): arguments for number, arguments in enumerate(ARGUMENTS)})
@@ -67,51 +105,62 @@ def arguments(stage: Stage, arguments: str) -> None:
     """Arguments that are good, and others, of a durable queue."""
     stage.vhost()
     body = f'{{"durable": true, "arguments": {arguments}}}'
-    stage.play([
-        Step("PUT", "/queues/$v/q", body),
-        Step("GET", "/queues/$v/q?disable_stats=true"),
-        Step("PUT", "/queues/$v/q", body),
-        Step("PUT", "/queues/$v/q", '{"durable": true}'),
-        Step("DELETE", "/queues/$v/q"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("PUT", "/queues/$v/q", body),
+            Step("GET", "/queues/$v/q?disable_stats=true"),
+            Step("PUT", "/queues/$v/q", body),
+            Step("PUT", "/queues/$v/q", '{"durable": true}'),
+            Step("DELETE", "/queues/$v/q"),
+        ]
+    )
 
 
-@scenario(each=["{}", '{"durable": true}', '{"auto_delete": true}', '{"durable": true, "arguments": {"x-queue-type": "quorum"}}',
-                '{"durable": true, "arguments": {"x-max-priority": 5}}', '{"durable": true, "arguments": {"x-queue-mode": "lazy"}}',
-                '{"arguments": {"x-single-active-consumer": true}}', '{"durable": true, "arguments": {"x-message-ttl": 600000, "x-max-length": 10}}'])
+@scenario(
+    each=[
+        "{}",
+        '{"durable": true}',
+        '{"auto_delete": true}',
+        '{"durable": true, "arguments": {"x-queue-type": "quorum"}}',
+        '{"durable": true, "arguments": {"x-max-priority": 5}}',
+        '{"durable": true, "arguments": {"x-queue-mode": "lazy"}}',
+        '{"arguments": {"x-single-active-consumer": true}}',
+        '{"durable": true, "arguments": {"x-message-ttl": 600000, "x-max-length": 10}}',
+    ]
+)
 def shown(stage: Stage, body: str) -> None:
     """All that is told of queues of all kinds, alone and in the list."""
     stage.vhost()
-    stage.play([
-        Step("PUT", "/queues/$v/q", body),
-        Step("GET", "/queues/$v/q"),
-        Step("GET", "/queues/$v"),
-        Step("GET", "/queues"),
-        Step("GET", "/queues/$v?page=1"),
-        Step("GET", "/queues/$v/q?columns=name,messages_details.rate,arguments"),
-        Step("GET", "/queues/$v/q?disable_stats=true"),
-        Step("GET", "/queues/$v/q?disable_stats=true&enable_queue_totals=true"),
-        Step("GET", "/queues/$v?disable_stats=true&enable_queue_totals=true"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("PUT", "/queues/$v/q", body),
+            Step("GET", "/queues/$v/q"),
+            Step("GET", "/queues/$v"),
+            Step("GET", "/queues"),
+            Step("GET", "/queues/$v?page=1"),
+            Step("GET", "/queues/$v/q?columns=name,messages_details.rate,arguments"),
+            Step("GET", "/queues/$v/q?disable_stats=true"),
+            Step("GET", "/queues/$v/q?disable_stats=true&enable_queue_totals=true"),
+            Step("GET", "/queues/$v?disable_stats=true&enable_queue_totals=true"),
+        ]
+    )
 
 
 @scenario(each=["classic", "quorum"])
 def with_messages(stage: Stage, kind: str) -> None:
     """What is told of a queue in which something is, and of what went through it."""
     stage.vhost()
-    get = '{"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"}'
     stage.play(f'PUT /queues/$v/q {{"durable": true, "arguments": {{"x-queue-type": "{kind}"}}}}')
-    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {PUBLISH}"] * 3))
-    persistent = PUBLISH.replace('"properties": {}', '"properties": {"delivery_mode": 2, "timestamp": 1000000000}')
+    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {message()}"] * 3))
     stage.play(f"""
-        POST /exchanges/$v/amq.default/publish {persistent}
-        POST /queues/$v/q/get {get}
+        POST /exchanges/$v/amq.default/publish {message(properties={"delivery_mode": 2, "timestamp": 1000000000})}
+        POST /queues/$v/q/get {get(count=1, ackmode="ack_requeue_false")}
         WAIT /queues/$v/q messages=3 message_stats.get=1 message_stats.publish=4 message_bytes=3
         GET /queues/$v/q
         GET /queues/$v
-        POST /queues/$v/q/get {get.replace("_false", "_true")}
-        POST /queues/$v/q/get {get.replace('1,', '3,').replace("ack_", "reject_")}
-        POST /queues/$v/q/get {get}
+        POST /queues/$v/q/get {get(count=1)}
+        POST /queues/$v/q/get {get(count=3, ackmode="reject_requeue_false")}
+        POST /queues/$v/q/get {get(count=1)}
         WAIT /queues/$v/q messages=0 message_stats.get_empty=1
         GET /queues/$v/q
     """)
@@ -152,7 +201,27 @@ def reserved(stage: Stage, name: str) -> None:
     """)
 
 
-@scenario(each=["a%2Fb", "a%20b", "%20", "%C3%A9", "%23", "a+b", "%25", "a%0Ab", "a%0D%0Ab", "a%00b", "%3Cb%3E", "a%FFb", "%22", "a%5Cb", "~", "a.b:c", "amq.default"])
+@scenario(
+    each=[
+        "a%2Fb",
+        "a%20b",
+        "%20",
+        "%C3%A9",
+        "%23",
+        "a+b",
+        "%25",
+        "a%0Ab",
+        "a%0D%0Ab",
+        "a%00b",
+        "%3Cb%3E",
+        "a%FFb",
+        "%22",
+        "a%5Cb",
+        "~",
+        "a.b:c",
+        "amq.default",
+    ]
+)
 def names(stage: Stage, name: str) -> None:
     """Names that must be encoded."""
     stage.vhost()
@@ -163,8 +232,8 @@ def names(stage: Stage, name: str) -> None:
         POST /bindings/$v/e/amq.direct/q/{name} {{"routing_key": "k"}}
         GET {path}/bindings
         GET /queues/$v?columns=name
-        POST /exchanges/$v/amq.direct/publish {{"properties": {{}}, "routing_key": "k", "payload": "", "payload_encoding": "string"}}
-        POST {path}/get {{"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}}
+        POST /exchanges/$v/amq.direct/publish {message(routing_key="k")}
+        POST {path}/get {get()}
         DELETE {path}/contents
         DELETE {path}
     """)
@@ -178,13 +247,23 @@ def long_names(stage: Stage, length: int) -> None:
     stage.play([Step("PUT", path, "{}"), Step("GET", f"{path}?disable_stats=true"), Step("DELETE", path)])
 
 
-@scenario(each=["", "?if-empty=true", "?if-unused=true", "?if-empty=true&if-unused=true", "?if-empty=yes", "?if-empty=false", "?if_empty=true"])
+@scenario(
+    each=[
+        "",
+        "?if-empty=true",
+        "?if-unused=true",
+        "?if-empty=true&if-unused=true",
+        "?if-empty=yes",
+        "?if-empty=false",
+        "?if_empty=true",
+    ]
+)
 def deleting(stage: Stage, query: str) -> None:
     """Conditions, of queues with and without messages and consumers."""
     stage.vhost()
     stage.play(f"""
         PUT /queues/$v/q {{}}
-        POST /exchanges/$v/amq.default/publish {PUBLISH}
+        POST /exchanges/$v/amq.default/publish {message()}
         DELETE /queues/$v/q{query}
         PUT /queues/$v/empty {{}}
         DELETE /queues/$v/empty{query}

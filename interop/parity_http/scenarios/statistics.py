@@ -1,18 +1,36 @@
 """Samples: what charts are drawn from."""
 
+from interop.parity_http.bodies import message
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
-RANGES = """
-lengths_age=60&lengths_incr=5 msg_rates_age=60&msg_rates_incr=5 data_rates_age=60&data_rates_incr=5
-lengths_age=600&lengths_incr=5 lengths_age=3600&lengths_incr=60 lengths_age=60&lengths_incr=60 lengths_age=5&lengths_incr=5
-lengths_age=60&lengths_incr=7 lengths_age=1&lengths_incr=1
-lengths_age=60 lengths_incr=5 lengths_age=x&lengths_incr=5 lengths_age=60&lengths_incr=x lengths_age=0&lengths_incr=5 lengths_age=60&lengths_incr=0
-lengths_age=-60&lengths_incr=5 lengths_age=60000&lengths_incr=5 lengths_age=2500&lengths_incr=5 lengths_age=2505&lengths_incr=5 lengths_age=1.5&lengths_incr=1
-lengths_age=&lengths_incr= msg_rates_age=60000&msg_rates_incr=1 node_stats_age=60&node_stats_incr=5
-lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5&data_rates_age=60&data_rates_incr=5
-""".split()
+RANGES = [
+    "lengths_age=60&lengths_incr=5",
+    "msg_rates_age=60&msg_rates_incr=5",
+    "data_rates_age=60&data_rates_incr=5",
+    "lengths_age=600&lengths_incr=5",
+    "lengths_age=3600&lengths_incr=60",
+    "lengths_age=60&lengths_incr=60",
+    "lengths_age=5&lengths_incr=5",
+    "lengths_age=60&lengths_incr=7",
+    "lengths_age=1&lengths_incr=1",
+    "lengths_age=60",
+    "lengths_incr=5",
+    "lengths_age=x&lengths_incr=5",
+    "lengths_age=60&lengths_incr=x",
+    "lengths_age=0&lengths_incr=5",
+    "lengths_age=60&lengths_incr=0",
+    "lengths_age=-60&lengths_incr=5",
+    "lengths_age=60000&lengths_incr=5",
+    "lengths_age=2500&lengths_incr=5",
+    "lengths_age=2505&lengths_incr=5",
+    "lengths_age=1.5&lengths_incr=1",
+    "lengths_age=&lengths_incr=",
+    "msg_rates_age=60000&msg_rates_incr=1",
+    "node_stats_age=60&node_stats_incr=5",
+    "lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5&data_rates_age=60&data_rates_incr=5",
+]
 
 
 @scenario()
@@ -20,8 +38,7 @@ def ranges(stage: Stage) -> None:
     """Samples of a queue, its exchange, its virtual host, and of all; and ranges that are none."""
     stage.vhost()
     stage.play("PUT /queues/$v/q {}")
-    told = '{"properties": {}, "routing_key": "q", "payload": "m", "payload_encoding": "string"}'
-    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {told}"] * 3))
+    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {message()}"] * 3))
     stage.play("""
         WAIT /queues/$v/q messages=3 message_stats.publish=3
         WAIT /exchanges/$v/amq.default message_stats.publish_in=3

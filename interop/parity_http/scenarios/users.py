@@ -39,39 +39,72 @@ def life(stage: Stage) -> None:
 
 
 BODIES = [
-    '{"password": "secret", "tags": ""}', '{"password": "secret", "tags": []}', '{"password": "secret", "tags": "a, b,,c "}',
-    '{"password": "secret", "tags": ["a", "b"]}', '{"password": "secret", "tags": [" a "]}', '{"password": "secret", "tags": "a,a"}',
-    '{"password": "secret", "tags": 5}', '{"password": "secret", "tags": null}', '{"password": "secret", "tags": [5]}',
-    '{"password": "secret", "tags": {}}', '{"password": "secret", "tags": true}', '{"password": "secret", "tags": "é"}',
-    '{"password": "secret"}', '{"tags": ""}', '{"tags": "management"}', '{"password": "", "tags": ""}', '{"password": 5, "tags": ""}',
-    '{"password": null, "tags": ""}', '{"password": [], "tags": ""}', '{"password": true, "tags": ""}',
-    '{"password_hash": "", "tags": ""}', f'{{"password_hash": "{KNOWN_HASH}", "tags": ""}}', '{"password_hash": "!!!", "tags": ""}',
-    '{"password_hash": "abc", "tags": ""}', '{"password_hash": 5, "tags": ""}', '{"password_hash": null, "tags": ""}',
-    '{"password": "a", "password_hash": "YWJjZA==", "tags": ""}', '{"password": "a", "password_hash": "", "tags": ""}',
+    '{"password": "secret", "tags": ""}',
+    '{"password": "secret", "tags": []}',
+    '{"password": "secret", "tags": "a, b,,c "}',
+    '{"password": "secret", "tags": ["a", "b"]}',
+    '{"password": "secret", "tags": [" a "]}',
+    '{"password": "secret", "tags": "a,a"}',
+    '{"password": "secret", "tags": 5}',
+    '{"password": "secret", "tags": null}',
+    '{"password": "secret", "tags": [5]}',
+    '{"password": "secret", "tags": {}}',
+    '{"password": "secret", "tags": true}',
+    '{"password": "secret", "tags": "é"}',
+    '{"password": "secret"}',
+    '{"tags": ""}',
+    '{"tags": "management"}',
+    '{"password": "", "tags": ""}',
+    '{"password": 5, "tags": ""}',
+    '{"password": null, "tags": ""}',
+    '{"password": [], "tags": ""}',
+    '{"password": true, "tags": ""}',
+    '{"password_hash": "", "tags": ""}',
+    f'{{"password_hash": "{KNOWN_HASH}", "tags": ""}}',
+    '{"password_hash": "!!!", "tags": ""}',
+    '{"password_hash": "abc", "tags": ""}',
+    '{"password_hash": 5, "tags": ""}',
+    '{"password_hash": null, "tags": ""}',
+    '{"password": "a", "password_hash": "YWJjZA==", "tags": ""}',
+    '{"password": "a", "password_hash": "", "tags": ""}',
     '{"password": "", "password_hash": "YWJjZA==", "tags": ""}',
     f'{{"password_hash": "{KNOWN_HASH}", "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""}}',
     '{"password_hash": "YWJjZA==", "hashing_algorithm": "rabbit_password_hashing_sha512", "tags": ""}',
     '{"password_hash": "YWJjZA==", "hashing_algorithm": "rabbit_password_hashing_md5", "tags": ""}',
-    '{"password_hash": "YWJjZA==", "hashing_algorithm": "nope", "tags": ""}', '{"password_hash": "YWJjZA==", "hashing_algorithm": 5, "tags": ""}',
+    '{"password_hash": "YWJjZA==", "hashing_algorithm": "nope", "tags": ""}',
+    '{"password_hash": "YWJjZA==", "hashing_algorithm": 5, "tags": ""}',
     '{"password": "a", "hashing_algorithm": "rabbit_password_hashing_md5", "tags": ""}',
-    '{"password": "a", "tags": "", "limits": {"max-connections": 5}}', '{"password": "a", "tags": "", "limits": {"nope": 5}}',
-    '{"password": "a", "tags": "", "limits": {}}', '{"password": "a", "tags": "", "limits": []}', '{"password": "a", "tags": "", "limits": 5}',
-    '{"password": "a", "administrator": true}', '{"password": "a", "administrator": "true", "tags": ""}', '{"password": "a", "administrator": "false"}',
-    '{"password": "a", "tags": "", "nope": 1}', "", "[]", "{", "5", '"x"', "null",
-]  # fmt: skip
+    '{"password": "a", "tags": "", "limits": {"max-connections": 5}}',
+    '{"password": "a", "tags": "", "limits": {"nope": 5}}',
+    '{"password": "a", "tags": "", "limits": {}}',
+    '{"password": "a", "tags": "", "limits": []}',
+    '{"password": "a", "tags": "", "limits": 5}',
+    '{"password": "a", "administrator": true}',
+    '{"password": "a", "administrator": "true", "tags": ""}',
+    '{"password": "a", "administrator": "false"}',
+    '{"password": "a", "tags": "", "nope": 1}',
+    "",
+    "[]",
+    "{",
+    "5",
+    '"x"',
+    "null",
+]
 
 
 @scenario(each={str(number): body for number, body in enumerate(BODIES)})
 def bodies(stage: Stage, body: str) -> None:
     """All kinds of bodies, for a user that is not there and one that is."""
-    stage.play([
-        Step("PUT", "/users/$u", body),
-        Step("GET", "/users/$u"),
-        Step("PUT", "/users/$u", body),
-        Step("PUT", "/users/$u", '{"password": "x", "tags": "management"}'),
-        Step("PUT", "/users/$u", body),
-        Step("GET", "/users/$u"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("PUT", "/users/$u", body),
+            Step("GET", "/users/$u"),
+            Step("PUT", "/users/$u", body),
+            Step("PUT", "/users/$u", '{"password": "x", "tags": "management"}'),
+            Step("PUT", "/users/$u", body),
+            Step("GET", "/users/$u"),
+        ]
+    )
 
 
 @scenario(each=["a%2Fb", "a%20b", "%C3%A9", "a%3Ab", "%23", "a+b", "%25", "a%0Ab", "a%00b", "%3Cb%3E", "a%FFb"])
@@ -136,15 +169,29 @@ def bulk_delete(stage: Stage) -> None:
 
 
 PERMISSIONS = [
-    '{"configure": ".*", "write": ".*", "read": ".*"}', '{"configure": "", "write": "", "read": ""}',
-    '{"configure": "^é", "write": "a|b", "read": "\\\\d"}', '{"configure": "(", "write": "", "read": ""}',
-    '{"configure": "", "write": "*", "read": ""}', '{"configure": "", "write": "", "read": "[z-a]"}',
-    '{"configure": "(", "write": "(", "read": "("}', '{"configure": 5, "write": "", "read": ""}',
-    '{"configure": "", "write": null, "read": ""}', '{"configure": "", "write": "", "read": []}',
-    '{"configure": "", "write": "", "read": {}}', '{"configure": "", "write": "", "read": true}',
-    '{"configure": "", "write": ""}', '{"write": "", "read": ""}', "{}", "", "[]", "5", '"x"', "{",
-    '{"configure": "", "write": "", "read": "", "scope": "client"}', '{"configure": "(?=a)b", "write": "\\\\p{L}", "read": "\\\\1"}',
-]  # fmt: skip
+    '{"configure": ".*", "write": ".*", "read": ".*"}',
+    '{"configure": "", "write": "", "read": ""}',
+    '{"configure": "^é", "write": "a|b", "read": "\\\\d"}',
+    '{"configure": "(", "write": "", "read": ""}',
+    '{"configure": "", "write": "*", "read": ""}',
+    '{"configure": "", "write": "", "read": "[z-a]"}',
+    '{"configure": "(", "write": "(", "read": "("}',
+    '{"configure": 5, "write": "", "read": ""}',
+    '{"configure": "", "write": null, "read": ""}',
+    '{"configure": "", "write": "", "read": []}',
+    '{"configure": "", "write": "", "read": {}}',
+    '{"configure": "", "write": "", "read": true}',
+    '{"configure": "", "write": ""}',
+    '{"write": "", "read": ""}',
+    "{}",
+    "",
+    "[]",
+    "5",
+    '"x"',
+    "{",
+    '{"configure": "", "write": "", "read": "", "scope": "client"}',
+    '{"configure": "(?=a)b", "write": "\\\\p{L}", "read": "\\\\1"}',
+]
 
 
 @scenario(each={str(number): body for number, body in enumerate(PERMISSIONS)})
@@ -152,15 +199,17 @@ def permissions(stage: Stage, body: str) -> None:
     """Patterns that are good, and others."""
     stage.vhost()
     stage.user("u", "")
-    stage.play([
-        Step("PUT", "/permissions/$v/$u", body),
-        Step("GET", "/permissions/$v/$u"),
-        Step("PUT", "/permissions/$v/$u", body),
-        Step("PUT", "/permissions/$gone/$u", body),
-        Step("PUT", "/permissions/$v/$gone", body),
-        Step("GET", "/vhosts/$v/permissions"),
-        Step("GET", "/users/$u/permissions"),
-    ])  # fmt: skip
+    stage.play(
+        [
+            Step("PUT", "/permissions/$v/$u", body),
+            Step("GET", "/permissions/$v/$u"),
+            Step("PUT", "/permissions/$v/$u", body),
+            Step("PUT", "/permissions/$gone/$u", body),
+            Step("PUT", "/permissions/$v/$gone", body),
+            Step("GET", "/vhosts/$v/permissions"),
+            Step("GET", "/users/$u/permissions"),
+        ]
+    )
 
 
 @scenario()

@@ -60,7 +60,25 @@ def values(stage: Stage, key: str) -> None:
         """)
 
 
-@scenario(each=["a%2Fb", "%20", "a%20b", "%C3%A9", "a%2Bb", "%23", "%25", "*", "a.b:c@d", "%22", "%3Cb%3E", "a%0Ab", "a%00b", "%5C", "~"])
+@scenario(
+    each=[
+        "a%2Fb",
+        "%20",
+        "a%20b",
+        "%C3%A9",
+        "a%2Bb",
+        "%23",
+        "%25",
+        "*",
+        "a.b:c@d",
+        "%22",
+        "%3Cb%3E",
+        "a%0Ab",
+        "a%00b",
+        "%5C",
+        "~",
+    ]
+)
 def names(stage: Stage, name: str) -> None:
     """Names that must be encoded."""
     path = f"/vhosts/$v.{name}"
@@ -78,7 +96,9 @@ def names(stage: Stage, name: str) -> None:
 def long_names(stage: Stage, length: int) -> None:
     """Names up to their greatest length, and beyond."""
     name = "$v" + "x" * (length - len(stage.name("v")))
-    stage.play([Step("PUT", f"/vhosts/{name}", "{}"), Step("GET", f"/vhosts/{name}"), Step("DELETE", f"/vhosts/{name}")])
+    stage.play(
+        [Step("PUT", f"/vhosts/{name}", "{}"), Step("GET", f"/vhosts/{name}"), Step("DELETE", f"/vhosts/{name}")]
+    )
 
 
 @scenario()
