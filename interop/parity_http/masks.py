@@ -11,6 +11,8 @@ from typing import Any, Final
 
 Mask = Callable[[Any], Any]
 
+LETTERS_FROM, LETTERS_TO = 9, 0x110000
+
 
 class Left:
     """Stands for a value that is left out."""
@@ -94,6 +96,15 @@ def unordered(value: Any) -> Any:  # noqa: ANN401
 
 def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=repr)
+
+
+def readable(value: Any) -> Any:  # noqa: ANN401
+    """For lists of the letters of a text, as numbers."""
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(each, int) and LETTERS_FROM <= each < LETTERS_TO for each in value):
+        return "".join(map(chr, value))
+    return [readable(each) for each in value]
 
 
 def text(pattern: str, replacement: str) -> Mask:

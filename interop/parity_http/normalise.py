@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -53,11 +53,11 @@ class Shown:
 
 
 class Normaliser:
-    """Takes out the names that one run has made, and that of the node; and what the rules say."""
+    """Takes out the names that one run has made, and those of the node; and what the rules say."""
 
-    def __init__(self, run_id: str, node: str) -> None:
+    def __init__(self, run_id: str, names: Sequence[str]) -> None:
         self._run_id = run_id
-        self._node = node
+        self._names = [each for name in names for each in (name, quote(name, safe=""))]
 
     def __call__(self, answer: Answer, resource: str, *, method: str = "GET") -> Shown:
         headers = {name: self.text(answer.headers[name]) for name in HEADERS if name in answer.headers}
@@ -66,20 +66,35 @@ class Normaliser:
             headers["location"] = HASH_AT_END.sub("<hash>", headers["location"])
         if "content-length" in answer.headers:
             headers["content-length"] = length(answer, method)
-        text = self.text(answer.body.decode("utf-8", "surrogateescape"))
+        text = answer.body.decode("utf-8", "surrogateescape")
         if not headers.get("content-type", "").startswith("application/json"):
-            return Shown(answer.status, headers, text)
+            return Shown(answer.status, headers, self.text(text))
         try:
             value = json.loads(text)
         except ValueError:
-            return Shown(answer.status, headers, text, "no JSON" if text else "")
-        return Shown(answer.status, headers, normal(value, (ROOT,), resource), form_of(text))
+            return Shown(answer.status, headers, self.text(text), "no JSON" if text else "")
+        return Shown(answer.status, headers, self.value(value, (ROOT,), resource), form_of(text))
 
     def text(self, text: str) -> str:
-        for node in (self._node, quote(self._node, safe="")):
-            text = text.replace(node, "<node>")
+        for name in self._names:
+            text = text.replace(name, "<node>")
         text = CLUSTER_ID.sub("<cluster id>", text.replace(self._run_id, "*"))
         return CONNECTION.sub("<connection>", text)
+
+    def value(self, value: Any, path: Path, resource: str) -> Any:  # noqa: ANN401 - any JSON
+        """The value with what the rules say hidden in it. Keys that are left out are not in an object."""
+        rule = rule_for(path, resource)
+        if rule is not None and rule.mask is not unordered:
+            value = rule.mask(value)
+        match value:
+            case dict():
+                inside = {self.text(key): self.value(inner, (*path, key), resource) for key, inner in value.items()}
+                value = {key: inner for key, inner in inside.items() if inner is not LEFT_OUT}
+            case list():
+                value = [self.value(each, path, resource) for each in value]
+            case str():
+                value = self.text(value)
+        return unordered(value) if rule is not None and rule.mask is unordered else value
 
 
 def length(answer: Answer, method: str) -> str:
@@ -92,17 +107,3 @@ def length(answer: Answer, method: str) -> str:
 def form_of(text: str) -> str:
     faults = {"white space": re.search(r"\s", IN_TEXT.sub("", text)), "escapes": ESCAPED.search(text)}
     return " and ".join(fault for fault, found in faults.items() if found)
-
-
-def normal(value: Any, path: Path, resource: str) -> Any:  # noqa: ANN401 - any JSON
-    """The value with what the rules say hidden in it. Keys that are left out are not in an object."""
-    rule = rule_for(path, resource)
-    if rule is not None and rule.mask is not unordered:
-        value = rule.mask(value)
-    match value:
-        case dict():
-            inside = {key: normal(inner, (*path, key), resource) for key, inner in value.items()}
-            value = {key: inner for key, inner in inside.items() if inner is not LEFT_OUT}
-        case list():
-            value = [normal(each, path, resource) for each in value]
-    return unordered(value) if rule is not None and rule.mask is unordered else value

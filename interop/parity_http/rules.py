@@ -17,6 +17,7 @@ from interop.parity_http.masks import (
     left_out,
     number,
     only,
+    readable,
     shaped,
     text,
     typed,
@@ -34,7 +35,7 @@ class Rule:
     mask: Mask
     why: str
     of: str = "*"
-    """The addresses that it is for, without their queries."""
+    """Patterns of the addresses that it is for, without their queries."""
 
     @cached_property
     def patterns(self) -> list[Path]:
@@ -44,7 +45,7 @@ class Rule:
         return any(
             len(path) >= len(pattern) and all(map(fnmatchcase, path[len(path) - len(pattern) :], pattern))
             for pattern in self.patterns
-        ) and fnmatchcase(resource, self.of)
+        ) and any(fnmatchcase(resource, pattern) for pattern in self.of.split())
 
 
 ROOT = "$"
@@ -93,7 +94,8 @@ RULES: Sequence[Rule] = (
     Rule("messages*", without_zero, "RabbitMQ shows them once something was counted", "/vhosts*"),
     Rule("recv_oct* send_oct*", counted, "the same, and packets are cut as it comes", "/vhosts*"),
     Rule("recv_cnt send_cnt recv_oct* send_oct* send_pend", typed, "packets are cut as it comes"),
-    # What is made by chance
+    # What is made by chance, or written in Erlang's ways
+    Rule("reason", readable, "some texts are lists of their letters in Erlang"),
     Rule("password_hash", text(r"^.{48}$", "<a hash>"), "the salt"),
     Rule("properties_key", text(r"(?<=~)[\w-]+$", "<hash>"), "a hash of Erlang's terms"),
     # Lists in no order
@@ -102,10 +104,10 @@ RULES: Sequence[Rule] = (
         "$.exchanges $.bindings",
         unordered,
         "tables have no order",
-        "/definitions*",
+        "/definitions* /all-configuration",
     ),
-    Rule("$", unordered, "tables have no order", "/vhost-limits*"),
-    Rule("$", unordered, "tables have no order", "/user-limits*"),
+    Rule("$", unordered, "tables have no order", "/vhost-limits* /user-limits* /topic-permissions/*"),
+    Rule("consumer_details", unordered, "tables have no order", "/queues/* /channels/*"),
 )
 
 

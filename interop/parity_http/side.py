@@ -4,7 +4,7 @@ import base64
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -31,7 +31,8 @@ class Side:
     client: Client
     amqp: Broker | None
     """For scenarios with clients of the broker."""
-    node: str
+    names: Sequence[str]
+    """The node's, and others that are made of it or of the machine."""
     version: str
     user: str = "guest"
     password: str = "guest"
@@ -56,13 +57,17 @@ def side_at(url: str, *, amqp_url: str = "", is_late: bool = True) -> Side:
     headers = {"authorization": authorization(user, password)}
     vhost = patiently(client, "/api/vhosts/%2F", headers)
     overview = client.ask("GET", "/api/overview", headers).value or {}
+    names = [
+        *vhost["cluster_state"],
+        str((client.ask("GET", "/api/cluster-name", headers).value or {}).get("name", "")),
+    ]
     if not amqp_url:
         ports = [each["port"] for each in overview.get("listeners", ()) if each["protocol"] == "amqp"]
         amqp_url = f"amqp://{client.host}:{ports[0]}/" if ports else ""
     return Side(
         client,
         Broker.at(amqp_url) if amqp_url else None,
-        next(iter(vhost["cluster_state"])),
+        [name for name in dict.fromkeys(names) if name],
         overview.get("rabbitmq_version", ""),
         user,
         password,

@@ -8,7 +8,6 @@ Every `$label` in a step stands for a name that nobody else uses. A user of that
 hosts and global parameters of such names are gone when the scenario is over.
 """
 
-import contextlib
 import json
 import re
 import secrets
@@ -55,7 +54,7 @@ class Stage:
         self.exchanges: list[Exchange] = []
         self._named: dict[str, str] = {}
         self._connections: list[Connection] = []
-        self._normaliser = Normaliser(self.run_id, side.node)
+        self._normaliser = Normaliser(self.run_id, side.names)
 
     # Names
 
@@ -107,8 +106,8 @@ class Stage:
         assert self.side.amqp is not None, "it is not known where clients may connect"
         connection = Connection(self.side.amqp)
         self._connections.append(connection)
-        login = {"user": self.name(user), "password": PASSWORD} if user else {}
-        connection.handshake(vhost=self.name(vhost), **login, **how)
+        name, password = (self.name(user), PASSWORD) if user else (self.side.user, self.side.password)
+        connection.handshake(vhost=self.name(vhost), user=name, password=password, **how)
         return connection
 
     def look(self, path: str) -> Any:  # noqa: ANN401 - any JSON
@@ -180,8 +179,12 @@ class Stage:
         for kind in ("vhosts", "users", "global-parameters"):
             for row in self._ask(Step("GET", f"/{kind}")).value or ():
                 if isinstance(row, dict) and self.run_id in row.get("name", ""):
-                    with contextlib.suppress(OSError):
-                        self._ask(Step("DELETE", f"/{kind}/{quote(row['name'], safe='')}"))
+                    self._delete(f"/{kind}/{quote(row['name'], safe='')}")
+
+    def _delete(self, path: str) -> None:
+        answer = self._ask(Step("DELETE", path))
+        if answer.status >= 300:
+            self.note(f"DELETE {path}: {answer.status}")
 
 
 def has_reported(answer: Answer) -> bool:

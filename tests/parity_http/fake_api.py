@@ -90,7 +90,7 @@ def fake_api(answers: Answers | None = None, *, node: str = NODE) -> Iterator[Fa
         serving.start()
         try:
             client = Client("127.0.0.1", server.server_address[1])
-            yield FakeApi(Side(client, None, node, "3.10.8", is_late=False, patience_s=3.0), asked)
+            yield FakeApi(Side(client, None, [node], "3.10.8", is_late=False, patience_s=3.0), asked)
         finally:
             server.shutdown()
             serving.join()

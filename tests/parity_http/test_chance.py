@@ -42,10 +42,13 @@ def test_the_shortest_script_has_only_what_is_needed() -> None:
 
 
 def test_probes_are_bounded() -> None:
-    tried = []
-    Shrinker(lambda script: bool(tried.append(script)), probes=5).shortest(
-        [Step("GET", f"/{each}") for each in range(50)]
-    )
+    tried: list[Script] = []
+
+    def shows(candidate: Script) -> bool:
+        tried.append(candidate)
+        return False
+
+    Shrinker(shows, probes=5).shortest([Step("GET", f"/{each}") for each in range(50)])
     assert len(tried) == 5
 
 

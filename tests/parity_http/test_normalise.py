@@ -15,7 +15,7 @@ JSON = {"content-type": "application/json"}
 
 def shown(value: object, resource: str = "/x", *, headers: dict[str, str] | None = None, raw: bytes = b"") -> Shown:
     body = raw or json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
-    return Normaliser("cafe", "rabbit@here")(Answer(200, JSON | (headers or {}), body), resource)
+    return Normaliser("cafe", ["rabbit@here"])(Answer(200, JSON | (headers or {}), body), resource)
 
 
 def test_names_of_the_run_and_the_node() -> None:
@@ -93,7 +93,7 @@ def test_headers_that_matter() -> None:
 )
 def test_lengths(told: str, method: str, said: str) -> None:
     answer = Answer(200, JSON | {"content-length": told}, b"{}")
-    assert Normaliser("cafe", "n")(answer, "/x", method=method).headers["content-length"] == said
+    assert Normaliser("cafe", ["n"])(answer, "/x", method=method).headers["content-length"] == said
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_form_of_json(text: str, form: str) -> None:
 
 def test_what_is_no_json() -> None:
     assert shown(None, raw=b"{").form == "no JSON"
-    assert Normaliser("cafe", "n")(Answer(301, {"location": "/x"}), "/x").body == ""
+    assert Normaliser("cafe", ["n"])(Answer(301, {"location": "/x"}), "/x").body == ""
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,9 @@ def test_what_is_no_json() -> None:
         (masks.only("a"), {"name": "c"}, {"name": "c"}),
         (masks.unordered, [2, 1], [1, 2]),
         (masks.anything, [1], "<anything>"),
+        (masks.readable, ["a", [72, 105]], ["a", "Hi"]),
+        (masks.readable, [1, 2], [1, 2]),
+        (masks.readable, [], []),
     ],
 )
 def test_masks(mask: masks.Mask, value: Any, hidden: Any) -> None:  # noqa: ANN401

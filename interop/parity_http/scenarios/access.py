@@ -70,7 +70,7 @@ GET /aliveness-test/$v
 @scenario(each=READ)
 def reading(stage: Stage, paths: Iterable[str]) -> None:
     """All addresses, asked by users of each tag who may log in to the virtual host."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.user("u", "")
     stage.everybody("v")
@@ -80,7 +80,7 @@ def reading(stage: Stage, paths: Iterable[str]) -> None:
 @scenario(each=READ)
 def reading_without_permissions(stage: Stage, paths: Iterable[str]) -> None:
     """The same by users who may not."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.user("u", "")
     stage.everybody()
@@ -102,7 +102,7 @@ def changing_without_permissions(stage: Stage, who: str) -> None:
 
 
 def play_changes(stage: Stage, who: str, *vhosts: str) -> None:
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.user("u", "")
     stage.everybody(*vhosts)

@@ -87,7 +87,7 @@ BODIES = [
 @scenario(each={str(number): body for number, body in enumerate(BODIES)})
 def bodies(stage: Stage, body: str) -> None:
     """All kinds of bodies, for an exchange that is not there and one that is."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.play(
         [

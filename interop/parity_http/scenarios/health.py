@@ -66,7 +66,7 @@ def checks(stage: Stage) -> None:
 @scenario()
 def of_nodes(stage: Stage) -> None:
     """The older ones."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.everybody()
     stage.play("""
         GET /healthchecks/node

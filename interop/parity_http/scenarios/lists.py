@@ -186,7 +186,7 @@ def columns(stage: Stage, path: str) -> None:
 )
 def pages_of_others(stage: Stage, path: str) -> None:
     """Lists that have pages, and others."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     columns = "&columns=name,user,source,items,page,total_count"
     stage.play(

@@ -11,7 +11,7 @@ METHODS = ("OPTIONS", "HEAD", "GET", "PUT", "POST", "DELETE")
 @scenario(each=METHODS)
 def without_credentials(stage: Stage, method: str) -> None:
     """An address that is not there and a method that it does not have come before the login, and so do OPTIONS."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.play([Step(method, path, who="nobody") for path in addresses.ALL])
 
 

@@ -169,7 +169,7 @@ def with_messages(stage: Stage, kind: str) -> None:
 @scenario()
 def bodies(stage: Stage) -> None:
     """Other keys than the arguments."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.play("""
         PUT /queues/$v/q1 {"exclusive": true}

@@ -24,7 +24,7 @@ def overview(stage: Stage) -> None:
         GET /overview?lengths_age=60
         GET /overview?lengths_age=x&lengths_incr=5
         GET /overview?lengths_age=0&lengths_incr=0
-        GET /overview?disable_stats=true
+        GET /overview?disable_stats=true&columns=object_totals.queues,node
     """)
 
 
@@ -93,7 +93,7 @@ def whoami(stage: Stage) -> None:
 @scenario()
 def nodes(stage: Stage) -> None:
     """The node, and its memory."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.everybody()
     stage.play("""
         WAIT /nodes 0.fd_used_details 0.mem_used 0.gc_num
@@ -139,7 +139,7 @@ def feature_flags(stage: Stage) -> None:
 @scenario()
 def maintenance(stage: Stage) -> None:
     """What changes nothing that can be seen."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.everybody()
     stage.play("""
         POST /rebalance/queues

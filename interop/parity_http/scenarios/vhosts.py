@@ -127,7 +127,7 @@ def listing(stage: Stage) -> None:
 @scenario()
 def start(stage: Stage) -> None:
     """To start what runs already."""
-    stage.call_it("n", stage.side.node)
+    stage.call_it("n", stage.side.names[0])
     stage.vhost()
     stage.play("""
         POST /vhosts/$v/start/$n
