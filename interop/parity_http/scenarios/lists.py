@@ -82,8 +82,6 @@ SORTS = [
     "sort=durable&sort_reverse=true",
     "sort=nope",
     "sort=arguments",
-    "sort=",
-    "sort=&sort_reverse=true",
     "sort_reverse=true",
     "sort=type&columns=name",
     "sort=type&columns=type,name",

@@ -81,7 +81,6 @@ ARGUMENTS = [
     '{"x-queue-type": 5}',
     '{"x-single-active-consumer": true}',
     '{"x-single-active-consumer": "x"}',
-    '{"x-queue-master-locator": "min-masters"}',
     '{"x-delivery-limit": 5}',
     '{"x-queue-type": "quorum", "x-delivery-limit": 5}',
     '{"x-queue-type": "quorum", "x-max-priority": 5}',

@@ -96,7 +96,7 @@ def nodes(stage: Stage) -> None:
     stage.call_it("n", stage.side.names[0])
     stage.everybody()
     stage.play("""
-        WAIT /nodes 0.fd_used_details 0.mem_used 0.gc_num
+        WAIT /nodes 0.fd_used_details 0.gc_num 0.io_read_count 0.msg_store_read_count 0.queue_index_read_count
         GET /nodes
         GET /nodes/$n
         monitoring: GET /nodes/$n?columns=name,type,running
