@@ -4,20 +4,24 @@ import base64
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from interop.kit.brokers import Amqpy, ended, private_folder
 from interop.kit.program import START_TIMEOUT_S, ProgramFailed
 from interop.parity.connection import Broker
 from interop.parity.version import profile_for
-from interop.parity_http.client import Client
+from interop.parity_http.client import HANGS_UP, Client
 from interop.rabbitmq import MANAGEMENT, running_rabbitmq
 
 API_LISTENS = re.compile(r"the management API listens on 127\.0\.0\.1:(\d+)")
 REPORTS_EVERY_MS = 1000
 """RabbitMQ's objects report what they count that often, not only every five seconds."""
+
+NODE_REPORTED = frozenset({"fd_used_details", "io_read_count", "msg_store_read_count", "queue_index_read_count"})
+"""Keys that only a node that has reported has."""
 
 POLL_S = 0.05
 PATIENCE_S = {True: 20.0, False: 3.0}
@@ -57,10 +61,8 @@ def side_at(url: str, *, amqp_url: str = "", is_late: bool = True) -> Side:
     headers = {"authorization": authorization(user, password)}
     vhost = patiently(client, "/api/vhosts/%2F", headers)
     overview = client.ask("GET", "/api/overview", headers).value or {}
-    names = [
-        *vhost["cluster_state"],
-        str((client.ask("GET", "/api/cluster-name", headers).value or {}).get("name", "")),
-    ]
+    cluster = client.ask("GET", "/api/cluster-name", headers).value or {}
+    names = [*vhost["cluster_state"], str(cluster.get("name", ""))]
     if not amqp_url:
         ports = [each["port"] for each in overview.get("listeners", ()) if each["protocol"] == "amqp"]
         amqp_url = f"amqp://{client.host}:{ports[0]}/" if ports else ""
@@ -76,14 +78,20 @@ def side_at(url: str, *, amqp_url: str = "", is_late: bool = True) -> Side:
     )
 
 
-def patiently(client: Client, path: str, headers: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+def patiently(
+    client: Client,
+    path: str,
+    headers: Mapping[str, str],
+    reached: Callable[[Any], bool] = bool,
+) -> Any:  # noqa: ANN401 - any JSON
+    """The value at an address, once it is there and as it should be. Raises ProgramFailed if that does not come."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         with contextlib.suppress(OSError):
             answer = client.ask("GET", path, headers)
-            if answer.status == 200 and isinstance(answer.value, dict):
+            if answer.status == 200 and reached(answer.value):
                 return answer.value
-            if answer.status not in {0, 404, 503}:
+            if answer.status not in {HANGS_UP, 200, 404, 503}:
                 raise ProgramFailed(f"GET {path} at {client.host}:{client.port}: {answer.status} {answer.body!r}")
         if time.monotonic() > deadline:
             raise ProgramFailed(f"there is no management API at {client.host}:{client.port}")
@@ -96,7 +104,10 @@ def rabbitmq_side(version: str | None) -> Iterator[Side]:
     settings = f"collect_statistics_interval = {REPORTS_EVERY_MS}"
     with running_rabbitmq(version=version, plugins=[MANAGEMENT], extra_config=settings) as rabbitmq:
         assert rabbitmq.management_url is not None
-        yield side_at(rabbitmq.management_url, amqp_url=rabbitmq.url)
+        side = side_at(rabbitmq.management_url, amqp_url=rabbitmq.url)
+        headers = {"authorization": authorization(side.user, side.password)}
+        patiently(side.client, "/api/nodes", headers, lambda value: bool(value) and value[0].keys() >= NODE_REPORTED)
+        yield side
 
 
 @contextlib.contextmanager

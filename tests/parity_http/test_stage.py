@@ -9,6 +9,8 @@ from interop.parity_http.side import authorization
 from interop.parity_http.stage import PASSWORD, Stage, has, has_reported
 from tests.parity_http.fake_api import Told, fake_api
 
+ROW = {"reductions": 1, "messages_details": {}, "effective_policy_definition": {}}
+
 
 def answer(value: object) -> Answer:
     return Answer(200, {}, json.dumps(value).encode())
@@ -124,9 +126,9 @@ def test_what_is_wanted_is_found() -> None:
 
 def test_queues_have_reported_when_all_in_an_answer_have() -> None:
     assert has_reported(answer([]))
-    assert has_reported(answer({"reductions": 1}))
-    assert not has_reported(answer({"name": "q"}))
-    assert not has_reported(answer([{"reductions": 1}, {"name": "q"}]))
+    assert has_reported(answer(ROW))
+    assert not has_reported(answer({"name": "q", "reductions": 1}))
+    assert not has_reported(answer([ROW, {"name": "q"}]))
     assert not has_reported(answer({"items": [{"name": "q"}]}))
     assert has_reported(Answer(404, {}, b"{}"))
 
@@ -145,12 +147,12 @@ def test_what_was_made_is_gone_at_the_end() -> None:
 
 def test_queues_are_waited_for_where_they_are_late() -> None:
     numbers = count()
-    told = {"GET /api/queues/v/q": lambda: Told(value={"reductions": 1} if next(numbers) > 2 else {})}
+    told = {"GET /api/queues/v/q": lambda: Told(value=ROW if next(numbers) > 2 else {"reductions": 1})}
     with fake_api(told) as api:
         stage = Stage(replace(api.side, is_late=True))
         stage.play("GET /queues/$v/q")
     assert len(api.asked) == 4
-    assert [exchange.shown.body for exchange in stage.exchanges] == [{"reductions": "<integer>"}]
+    assert [exchange.shown.body for exchange in stage.exchanges] == [ROW | {"reductions": "<integer>"}]
 
 
 def test_queues_are_not_waited_for_if_nothing_late_is_asked_for() -> None:

@@ -8,11 +8,11 @@ from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
 
-def publish(to: str = "$v/amq.default", **given: object) -> Step:
+def publish(to: str = "$v/amq.default", /, **given: object) -> Step:
     return Step("POST", f"/exchanges/{to}/publish", bodies.message(**given))
 
 
-def get(queue: str = "q", **given: object) -> Step:
+def get(queue: str = "q", /, **given: object) -> Step:
     return Step("POST", f"/queues/$v/{queue}/get", bodies.get(**given))
 
 
