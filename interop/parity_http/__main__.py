@@ -17,6 +17,7 @@ from interop.parity_http.chance import DEFAULT_STEPS, examine, scenario_of, scri
 from interop.parity_http.compare import Outcome, compare
 from interop.parity_http.scenario import SCENARIOS, Scenario
 from interop.parity_http.side import Side, amqpy_side, rabbitmq_side, side_at
+from interop.parity_http.stage import Stage
 from interop.parity_http.steps import parse, text_of
 from interop.rabbitmq import RabbitMQUnavailable
 
@@ -108,7 +109,18 @@ def both(
             shown = side_at(subject, is_late=alike)
         else:
             shown = running.enter_context(rabbitmq_side(rabbitmq) if alike else amqpy_side(expected.version))
+        for side in (expected, shown):
+            prime(side)
         yield expected, shown
+
+
+def prime(side: Side) -> None:
+    """Let a broker have something to tell of when it is asked for all that was counted."""
+    stage = Stage(side)
+    try:
+        stage.prime()
+    finally:
+        stage.leave()
 
 
 def play(

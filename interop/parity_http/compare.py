@@ -106,8 +106,8 @@ def of_answers(expected: Exchange, got: Exchange, *, alike: bool = False) -> Ite
     step, wanted, shown = expected.step, expected.shown, got.shown
     if wanted.status in CRASHED and not alike:
         # There is nothing to be like: the request is bad, and amqpy says so.
-        if shown.status != 400 or not is_reasoned(shown):
-            yield Difference(step, "status", "400 with a reason, as RabbitMQ crashes", brief(shown))
+        if shown.status not in {400, 404} or not is_reasoned(shown):
+            yield Difference(step, "status", "400 or 404 with a reason, as RabbitMQ crashes", brief(shown))
         return
     if wanted.status != shown.status:
         yield Difference(step, "status", brief(wanted), brief(shown))

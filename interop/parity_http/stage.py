@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from interop.parity.connection import Connection
+from interop.parity_http.bodies import get, message
 from interop.parity_http.client import Answer
 from interop.parity_http.normalise import Normaliser, Shown
 from interop.parity_http.side import POLL_S, Side, authorization
@@ -93,6 +94,19 @@ class Stage:
         for label in TAGS:
             self.user(label, None, *vhosts)
         return TAGS
+
+    def prime(self) -> None:
+        """Publish a message and get it, so that the statistics of all have in them what they can have."""
+        self.vhost("primed")
+        self._prepared(
+            "PUT /queues/$primed/q {}",
+            f"POST /exchanges/$primed/amq.default/publish {message()}",
+            f"POST /queues/$primed/q/get {get(ackmode='ack_requeue_false')}",
+        )
+        wanted = (
+            "message_stats.publish_details message_stats.get_details message_stats.disk_reads queue_totals.messages"
+        )
+        self._wait(Step(WAIT, "/overview", wanted))
 
     def _prepared(self, *lines: str) -> None:
         """Do what a scenario needs and is not about. The answer is recorded only if it is no success."""

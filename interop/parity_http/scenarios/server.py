@@ -154,8 +154,17 @@ def maintenance(stage: Stage) -> None:
         DELETE /auth/attempts/nope
         DELETE /auth/attempts/$n/source
         management: DELETE /auth/attempts/$n
+        management: DELETE /reset
+    """)
+
+
+@scenario()
+def reset(stage: Stage) -> None:
+    """To forget all statistics."""
+    stage.call_it("n", stage.side.names[0])
+    stage.play("""
         DELETE /reset/$n
         DELETE /reset/nope
         DELETE /reset
-        management: DELETE /reset
     """)
+    stage.prime()
