@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 15.0
 
 HANGS_UP = 0
-"""The status of an answer that did not come."""
+"""The status of an answer that did not come, or not in time."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Client:
             connection.endheaders(body)
             response = connection.getresponse()
             return Answer(response.status, joined(response.getheaders()), response.read())
-        except (ConnectionError, http.client.HTTPException):
+        except (ConnectionError, TimeoutError, http.client.HTTPException):
             return Answer(HANGS_UP)
         finally:
             connection.close()

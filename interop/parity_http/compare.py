@@ -105,9 +105,9 @@ def differences(expected: Performance, got: Performance, *, alike: bool = False)
 def of_answers(expected: Exchange, got: Exchange, *, alike: bool = False) -> Iterator[Difference]:
     step, wanted, shown = expected.step, expected.shown, got.shown
     if wanted.status in CRASHED and not alike:
-        # There is nothing to be like: the request is bad, and amqpy says so.
-        if shown.status not in {400, 404} or not is_reasoned(shown):
-            yield Difference(step, "status", "400 or 404 with a reason, as RabbitMQ crashes", brief(shown))
+        # There is nothing to be like: the request is bad, which amqpy is to say in any way.
+        if not 400 <= shown.status < 500 or not is_reasoned(shown):
+            yield Difference(step, "status", "4xx with a reason, as RabbitMQ crashes", brief(shown))
         return
     if wanted.status != shown.status:
         yield Difference(step, "status", brief(wanted), brief(shown))

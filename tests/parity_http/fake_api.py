@@ -36,7 +36,14 @@ Answers = Mapping[str, Told | Callable[[], Told]]
 
 ALWAYS: Answers = {
     "GET /api/vhosts/%2F": Told(value={"name": "/", "cluster_state": {NODE: "running"}}),
-    "GET /api/overview": Told(value={"rabbitmq_version": "3.10.8", "listeners": []}),
+    "GET /api/overview": Told(
+        value={
+            "rabbitmq_version": "3.10.8",
+            "listeners": [],
+            "message_stats": {"publish_details": {}, "get_details": {}, "disk_reads": 0},
+            "queue_totals": {"messages": 0},
+        }
+    ),
 }
 
 
