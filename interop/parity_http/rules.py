@@ -89,6 +89,7 @@ RULES: Sequence[Rule] = (
     Rule("cluster_name", typed, "RabbitMQ makes it of the name of the machine", "/overview"),
     # What was counted
     Rule("rate avg avg_rate", typed, "times that go by between two reports"),
+    Rule("auth_attempts*", typed, "each request is one, and some are repeated", "/auth/attempts/*"),
     Rule("message_stats", shaped, "of all scripts so far", "/overview"),
     Rule("churn_rates statistics_db_event_queue queue_totals", typed, "of all scripts so far", "/overview"),
     Rule("consumer_capacity consumer_utilisation", number, "a fraction at times"),

@@ -96,17 +96,18 @@ class Stage:
         return TAGS
 
     def prime(self) -> None:
-        """Publish a message and get it, so that the statistics of all have in them what they can have."""
-        self.vhost("primed")
+        """Publish a message and get it, so that the statistics of all have in them what they can have.
+
+        It is done in the default virtual host: RabbitMQ forgets what others have counted when they are gone.
+        """
         self._prepared(
-            "PUT /queues/$primed/q {}",
-            f"POST /exchanges/$primed/amq.default/publish {message()}",
-            f"POST /queues/$primed/q/get {get(ackmode='ack_requeue_false')}",
+            "PUT /queues/%2F/$q {}",
+            f"POST /exchanges/%2F/amq.default/publish {message(routing_key='$q')}",
+            f"POST /queues/%2F/$q/get {get(ackmode='ack_requeue_false')}",
         )
-        wanted = (
-            "message_stats.publish_details message_stats.get_details message_stats.disk_reads queue_totals.messages"
-        )
-        self._wait(Step(WAIT, "/overview", wanted))
+        counted = "message_stats.publish_details message_stats.get_details message_stats.disk_reads"
+        self._wait(Step(WAIT, "/overview", f"{counted} queue_totals.messages"))
+        self._prepared("DELETE /queues/%2F/$q")
 
     def _prepared(self, *lines: str) -> None:
         """Do what a scenario needs and is not about. The answer is recorded only if it is no success."""
