@@ -34,14 +34,23 @@ class Client:
     port: int
 
     def ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        says_goodbye: bool = True,
     ) -> Answer:
-        """Send a request on a connection of its own, with no other headers than these, Host and the length."""
+        """Send a request on a connection of its own, with no other headers than these, Host, the length, and if it
+        `says_goodbye` that which ends the connection; else it just hangs up afterwards."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in (headers or {}).items():
                 connection.putheader(name, value.encode("utf-8", "surrogateescape"))
+            if says_goodbye:
+                connection.putheader("connection", "close")
             if body is not None:
                 connection.putheader("content-length", str(len(body)))
             connection.endheaders(body)
