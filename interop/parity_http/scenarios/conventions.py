@@ -58,9 +58,6 @@ def paths(stage: Stage) -> None:
     """)
 
 
-MANY = 1500
-"""Connections, more than a server has at a time."""
-
 CREDENTIALS = {
     "none": "-",
     "empty": "",
@@ -372,11 +369,3 @@ def x_vhost(stage: Stage) -> None:
             if not (vhost in {"", "%2F"} and path in {"/parameters", "/definitions"})
         ]
     )
-
-
-@scenario()
-def many_connections(stage: Stage) -> None:
-    """Clients who ask once and hang up leave no trace."""
-    headers = {"authorization": authorization(stage.side.user, stage.side.password)}
-    answers = [stage.side.client.ask("GET", "/api/whoami", headers, says_goodbye=False) for _ in range(MANY)]
-    stage.note(f"{sum(answer.status == 200 for answer in answers)} of {MANY} were answered")
