@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from amqpy.management.resources import messages
 from amqpy.wire.values import Field
+from tests.fifo import as_fifo
 
 from .harness import NOT_FOUND, REFUSED, Site
 
@@ -328,6 +329,19 @@ async def test_many_messages_are_got_bit_by_bit(site: Site, arguments: Any) -> N
         assert (queue.ready_count, queue.unacked_count) == (3000, 0)
     assert site.vhost.channels == {}
     assert stats(site)["get"] == 6000
+
+
+@KINDS
+async def test_expired_messages_are_not_got(site: Site, arguments: Any) -> None:  # noqa: ANN401
+    queue = site.declare("q", arguments)
+    site.publish("q", b"fresh")
+    fifo = as_fifo(queue)
+    late = [message.until(site.broker.scheduler.now_ms) for _, message in fifo.ready] * 500
+    for message in late:
+        fifo.ready.put_back(-1, message)
+    queue.may_expire = True
+    assert payloads((await site.post(GET, get())).json) == ["fresh"]
+    assert queue.counts.expired == 500
 
 
 async def test_a_queue_may_go_while_messages_are_got(site: Site) -> None:

@@ -170,7 +170,10 @@ class Getting:
     def steps(self) -> Steps:
         """All of it: a job."""
         self._channel.open()
-        while len(self.got) != self._wanted.most and self._size < GET_BYTES_MAX and (units := self._take()):
+        while len(self.got) != self._wanted.most and self._size < GET_BYTES_MAX:
+            yield from self._queue.expire()
+            if not (units := self._take()):
+                break
             yield units
         broker, channel = self._channel.call.broker, self._channel
         yield from self._settle()
