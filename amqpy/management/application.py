@@ -6,16 +6,16 @@ then the login, and what the user may ask for; then the content types; and then 
 Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, Refusal, as_json, bad_request, not_entitled, not_found
+from amqpy.management.answers import JSON, Answer, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
@@ -24,16 +24,13 @@ from amqpy.management.lists import Listing, Summary, columns_of, extract, shown,
 from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
+from amqpy.management.responses import Responses, Stream, in_json, started
 from amqpy.management.router import METHODS, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-CSP: Final = {"content-security-policy": "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'self'"}
-VARY: Final = {"vary": "origin"}
-OF_BODIES: Final = {"cache-control": "no-cache", "vary": "accept, accept-encoding, origin"}
 
 REDIRECTS: Final = {
     "/api": "/api/index.html",
@@ -43,9 +40,6 @@ REDIRECTS: Final = {
     "/mgmt": "/",
     "/stats": "/api/index.html",
 }
-
-WHOLE_MAX: Final = 256 * 1024
-"""Octets of a list up to which it is made before it is sent, so that its length is known."""
 
 FORM_MAX: Final = 64 * 1024
 """Octets of a form with credentials, which is read before anybody has logged in."""
@@ -71,12 +65,12 @@ class Application:
         self._files = None if config.management_ui is None else Files(config.management_ui)
         self._prefix = config.management_path_prefix.rstrip("/")
         self._metrics = metrics
+        self._responses = Responses.of(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = request_of(scope)
-        is_head = request.method == "HEAD"
         try:
             if self._metrics is not None and self._metrics.serves(request.path):
                 await self._admit_monitor(request)
@@ -88,10 +82,7 @@ class Application:
         except Exception:
             self._api.log.exception("internal error")
             answer = Answer(500)
-        if isinstance(answer, Answer):
-            await send_whole(answer, send, without_body=is_head)
-        else:
-            await send_stream(answer, send, without_body=is_head)
+        await self._responses.send(request, answer, send)
 
     async def run(self) -> None:
         """Does what goes on beside the requests, until cancelled."""
@@ -119,6 +110,15 @@ class Application:
         if resource.has_login_in_query and "login-in-query" in self._features:
             use_login_in_query(request)
         call = await self._enter(request, endpoint, names)
+        try:
+            answer = await self._act(call, endpoint, receive)
+        except Refusal as refusal:
+            answer = refusal.answer
+        return answer._replace(headers={"vary": resource.vary, **answer.headers})
+
+    async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream":
+        """Calls the handler. Raises Refusal."""
+        request = call.request
         check_origin(request)
         check_types(request, endpoint)
         if request.method in {"GET", "HEAD"}:
@@ -251,71 +251,3 @@ async def read_body(receive: Receive, most: int) -> bytes:
             raise bad_request(f"payload too large, limit is {most} bytes")
         if not message.get("more_body"):
             return bytes(body)
-
-
-# --- answers
-
-
-async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    """The JSON of a list that comes in pieces; of a page, which is one object, just that."""
-    before = b"["
-    async for piece in pieces:
-        if isinstance(piece, dict):
-            yield as_json(piece)
-            before = b""  # and is heard to its end, as a generator must be
-        elif piece:
-            yield before + as_json(piece)[1:-1]
-            before = b","
-    if before:
-        yield b"[]" if before == b"[" else b"]"
-
-
-class Stream(NamedTuple):
-    """A long answer, which comes in pieces."""
-
-    pieces: AsyncIterator[bytes]
-    headers: Mapping[str, str] = {}
-
-
-async def started(pieces: AsyncIterator[bytes], headers: Mapping[str, str] = {}) -> "Answer | Stream":
-    """The answer of these pieces: in one, if they are small. Whatever refuses the first of them has done so then."""
-    begun = bytearray()
-    async for piece in pieces:
-        begun += piece
-        if len(begun) >= WHOLE_MAX:
-            return Stream(_after(bytes(begun), pieces), headers)
-    return Answer(200, bytes(begun), headers)
-
-
-async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begun
-    async for piece in pieces:
-        yield piece
-
-
-def headers_of(status: int, content_type: str | None, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    headers = {**VARY, **({} if status in {301, 400} and content_type is None else CSP)}
-    if content_type is not None:
-        headers["content-type"] = content_type
-        if status == 200:
-            headers |= OF_BODIES
-    return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in (headers | dict(more)).items()]
-
-
-async def send_whole(answer: Answer, send: Send, *, without_body: bool) -> None:
-    body = answer.body
-    headers = headers_of(answer.status, answer.content_type if answer.value is not None else None, answer.headers)
-    if answer.status not in {204, 304}:
-        headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if without_body else body})
-
-
-async def send_stream(stream: Stream, send: Send, *, without_body: bool) -> None:
-    """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
-    headers = headers_of(200, JSON, stream.headers)
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    if not without_body:
-        async for piece in stream.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
-from amqpy.management.answers import as_json
+from amqpy.management.answers import NO_HEADERS, Headers, as_json
 from amqpy.management.lists import Listing, Query, View, columns_of, extract, narrowed, views_of
 
 
@@ -13,7 +13,7 @@ class Document(NamedTuple):
     heading: View
     """Its other keys, which come first."""
     lists: Mapping[str, Listing]
-    headers: Mapping[str, str] = {}
+    headers: Headers = NO_HEADERS
 
 
 async def in_pieces(

@@ -9,10 +9,27 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from amqpy.management.responses import OF_ONE_TYPE, OF_RESOURCES
+
 if TYPE_CHECKING:
     from amqpy.core.users import Credentials
     from amqpy.management.access import Rule
     from amqpy.management.request import Request
+
+ONE_TYPE = frozenset(
+    {
+        "actions",
+        "contents",
+        "enable",
+        "operator-policies",
+        "rebalance",
+        "start",
+        "topic-permissions",
+        "user-limits",
+        "vhost-limits",
+    }
+)
+"""Parts of paths whose resources RabbitMQ has in JSON only; others are there in Erlang's format, too."""
 
 METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
 """Those that are known, in the order in which they are listed."""
@@ -52,6 +69,11 @@ class Resource:
             for method, endpoint in self.endpoints.items()
             if not endpoint.feature or endpoint.feature in features
         }
+
+    @property
+    def vary(self) -> str:
+        """The header `vary` of its answers."""
+        return OF_ONE_TYPE if ONE_TYPE & set(self.template.split("/")) else OF_RESOURCES
 
     def allowed(self, served: Collection[str]) -> list[str]:
         """The methods that may be used if these are served."""

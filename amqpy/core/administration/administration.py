@@ -307,6 +307,8 @@ class Administration:
         )
         if known is None:
             vhost = self._vhosts.add(name, metadata)
+            for exchange in vhost.exchanges.values():
+                exchange.declared_by = self._events.administrator
         else:
             vhost = known
             self._change_metadata(vhost, metadata)
