@@ -30,8 +30,9 @@ from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
+from amqpy.management.control import ControlListener, open_control
 from amqpy.management.server import HttpListener
-from amqpy.management.startup import make_server, open_management
+from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.questions import InLine
@@ -69,6 +70,8 @@ class RunningBroker:
     """Its `certificates` can be read anew. None if no address is for TLS."""
     management: tuple[TcpAddress, ...] = ()
     """It listens on these for the management API."""
+    control: Path | None = None
+    """Its control socket."""
 
     @property
     def port(self) -> int:
@@ -133,20 +136,25 @@ async def serve(
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         web_listeners: list[HttpListener] = []
+        control: list[ControlListener] = []
         try:
             web_listeners = await open_management(config, log, by_default=manages)
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
+            port = next((each.port for each in addresses if isinstance(each, TcpAddress)), None)
+            control = open_control(config, port, log, by_default=manages)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
+            path = next((each.path for each in control), None)
             web_addresses = tuple(each.address for each in web_listeners)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses, path)
             context = None if tls is None else lambda: tls.certificates.context
-            web = make_server(web_listeners, reactor, users, asked, addresses, context, unix_time_ms)
-            await _serve_until(stop, running, [accept, web.run], backends, collects_garbage, task_status)
+            servers = make_servers(web_listeners, control, reactor, users, asked, addresses, context, unix_time_ms)
+            accepts = [accept, *(server.run for server in servers)]
+            await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
-            for each in (*listeners, *web_listeners):
+            for each in (*listeners, *web_listeners, *control):
                 each.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
@@ -192,6 +200,8 @@ async def _serve_until(
                 log.info("listening on %s", address)
             for web_address in running.management:
                 log.info("the management API listens on %s", web_address)
+            if running.control is not None:
+                log.info("the control socket is %s", running.control)
             for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)

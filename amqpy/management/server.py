@@ -6,17 +6,14 @@ starts as fast, and is as small, as without.
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import trio
 
 from amqpy.config.values import HttpsAddress, TcpAddress
 from amqpy.server.listener import open_address
-
-if TYPE_CHECKING:
-    from amqpy.management.application import Application
 
 CONNECTIONS_MAX: Final = 500
 """Connections at a time. More wait until others are gone."""
@@ -61,8 +58,8 @@ class Server:
 
     def __init__(
         self,
-        listeners: list[HttpListener],
-        make_application: "Callable[[], Application]",
+        listeners: Sequence[HttpListener],
+        make_application: Callable[[], Callable[..., Awaitable[None]]],
         tls_context: Callable[[], ssl.SSLContext] | None,
         log: logging.Logger,
     ) -> None:

@@ -3,17 +3,21 @@
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.users import Authenticator, Users
+from amqpy.management.control import ControlApplication, ControlListener
 from amqpy.management.server import HttpListener, Server, open_listeners
 from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
     from amqpy.management.application import Application
+    from amqpy.management.call import Api
 
 MISSING = "the management API needs the package hypercorn: pip install 'amqpy-broker[management]'"
 
@@ -38,16 +42,17 @@ async def open_management(config: Config, log: logging.Logger, *, by_default: bo
         return []
 
 
-def make_server(
+def make_servers(
     listeners: list[HttpListener],
+    control: list[ControlListener],
     reactor: Reactor,
     users: Users,
     authenticator: Authenticator | None,
     addresses: Sequence[TcpAddress | UnixAddress],
     tls_context: Callable[[], ssl.SSLContext] | None,
     unix_time_ms: Callable[[], int],
-) -> Server:
-    """The server of a broker that listens on `addresses` for clients. Raises OSError if it is to be in TLS without
+) -> list[Server]:
+    """The servers, on addresses and on the control socket, of a broker that listens on `addresses` for clients. Raises OSError if it is to be in TLS without
     certificates."""
     if tls_context is None and any(listener.tls for listener in listeners):
         raise OSError("an https address needs a certificate: tls_cert is not set")
@@ -57,14 +62,32 @@ def make_server(
     open_to += [("https" if each.tls else "http", each.address) for each in listeners]
     started_at_ms = unix_time_ms()
 
-    def make_application() -> "Application":
-        from amqpy.management.application import Application
+    @cache
+    def make_api() -> "Api":
         from amqpy.management.call import Api
-        from amqpy.management.login import Logins
-        from amqpy.management.resources import make_router
         from amqpy.management.statistics import Statistics
 
-        api = Api(reactor, users, log, unix_time_ms, open_to, Statistics(), started_at_ms)
-        return Application(api, make_router(), Logins(users, authenticator), reactor.broker.config)
+        return Api(reactor, users, log, unix_time_ms, open_to, Statistics(), started_at_ms)
 
-    return Server(listeners, make_application, tls_context, log)
+    def make_application() -> "Application":
+        from amqpy.management.application import Application
+        from amqpy.management.login import Logins
+        from amqpy.management.resources import make_router
+
+        return Application(make_api(), make_router(), Logins(users, authenticator), reactor.broker.config)
+
+    return [Server(listeners, make_application, tls_context, log), make_control_server(control, make_api, reactor)]
+
+
+def make_control_server(listeners: list[ControlListener], make_api: "Callable[[], Api]", reactor: Reactor) -> Server:
+    """The server of the control socket."""
+
+    def make_application() -> ControlApplication:
+        from amqpy.management.application import Application
+        from amqpy.management.login import ControlLogins
+        from amqpy.management.resources import make_router
+
+        config = replace(reactor.broker.config, management_path_prefix="")
+        return ControlApplication(Application(make_api(), make_router(), ControlLogins(), config))
+
+    return Server(listeners, make_application, None, reactor.log)

@@ -1,0 +1,72 @@
+"""The control socket: the management API for whoever may open a unix socket, as an administrator without a password.
+
+This is to `amqpy ctl` what the Erlang cookie is to RabbitMQ's tools.
+"""
+
+import logging
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from amqpy.config import Config
+from amqpy.config.control import SOCKET_MODE, check_directory, control_path, make_runtime_directory
+from amqpy.config.management import AUTO
+from amqpy.management.server import HttpListener
+from amqpy.server.listener import open_unix
+
+if TYPE_CHECKING:
+    from amqpy.management.application import Application, Receive, Scope, Send
+
+MISSING: Final = "the control socket needs the package hypercorn: pip install 'amqpy-broker[management]'"
+
+ANY_CREDENTIALS: Final = (b"authorization", b"Basic cm1xLWNsaTo=")
+"""The header of a user whom nobody asks for a password (`login.ControlLogins`)."""
+
+
+class ControlListener(HttpListener):
+    """The control socket, which is there as long as it is listened on."""
+
+    def __init__(self, accepting: trio.SocketListener, path: Path) -> None:
+        super().__init__(accepting, tls=False)
+        self.path = path
+
+    def close(self) -> None:
+        super().close()
+        self.path.unlink(missing_ok=True)
+
+
+def open_control(config: Config, port: int | None, log: logging.Logger, *, by_default: bool) -> list[ControlListener]:
+    """Listens on the control socket, if the settings ask for one, or else by default. Raises OSError; by default what
+    is in the way is no more than logged. `port` is the first for AMQP."""
+    is_asked_for = config.control_socket not in {AUTO, ""}
+    path = control_path(config, port, os.environ) if is_asked_for or by_default else None
+    if path is None:
+        return []
+    try:
+        if find_spec("hypercorn") is None:
+            raise OSError(MISSING)
+        if not is_asked_for and config.data_dir is None:
+            make_runtime_directory(path.parent)
+        check_directory(path.parent)
+        return [ControlListener(open_unix(path, SOCKET_MODE), path)]
+    except OSError as error:
+        if is_asked_for:
+            raise
+        log.info("there is no control socket: %s", error)
+        return []
+
+
+class ControlApplication:
+    """The management API without credentials."""
+
+    def __init__(self, application: "Application") -> None:
+        self._application = application
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "http":
+            others = [each for each in scope["headers"] if each[0].lower() != b"authorization"]
+            scope = {**scope, "headers": [*others, ANY_CREDENTIALS]}
+        await self._application(scope, receive, send)
