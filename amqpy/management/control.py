@@ -7,7 +7,7 @@ import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -60,13 +60,15 @@ def open_control(config: Config, port: int | None, log: logging.Logger, *, by_de
 
 
 class ControlApplication:
-    """The management API without credentials."""
+    """The management API without credentials. Who gives some anyway is that user, as elsewhere: `authenticate_user` tries
+    passwords so."""
 
-    def __init__(self, application: "Application") -> None:
-        self._application = application
+    def __init__(self, trusting: "Application", asking: "Application") -> None:
+        self._trusting = trusting
+        self._asking = asking
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        if scope["type"] == "http":
-            others = [each for each in scope["headers"] if each[0].lower() != b"authorization"]
-            scope = {**scope, "headers": [*others, ANY_CREDENTIALS]}
-        await self._application(scope, receive, send)
+        if any(name.lower() == b"authorization" for name, _ in scope.get("headers", ())):
+            await self._asking(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._trusting({**scope, "headers": [*scope["headers"], ANY_CREDENTIALS]}, receive, send)

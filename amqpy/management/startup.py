@@ -4,7 +4,7 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from amqpy.server.reactor import Reactor
 if TYPE_CHECKING:
     from amqpy.management.application import Application
     from amqpy.management.call import Api
+    from amqpy.management.login import Logins
 
 MISSING = "the management API needs the package hypercorn: pip install 'amqpy-broker[management]'"
 
@@ -69,25 +70,28 @@ def make_servers(
 
         return Api(reactor, users, log, unix_time_ms, open_to, Statistics(), started_at_ms)
 
+    def make_logins() -> "Logins":
+        from amqpy.management.login import Logins
+
+        return Logins(users, authenticator)
+
     def make_application() -> "Application":
         from amqpy.management.application import Application
-        from amqpy.management.login import Logins
         from amqpy.management.resources import make_router
 
-        return Application(make_api(), make_router(), Logins(users, authenticator), reactor.broker.config)
+        return Application(make_api(), make_router(), make_logins(), reactor.broker.config)
 
-    return [Server(listeners, make_application, tls_context, log), make_control_server(control, make_api, reactor)]
+    make_control = partial(make_control_application, make_api, make_logins)
+    return [Server(listeners, make_application, tls_context, log), Server(control, make_control, None, log)]
 
 
-def make_control_server(listeners: list[ControlListener], make_api: "Callable[[], Api]", reactor: Reactor) -> Server:
-    """The server of the control socket."""
+def make_control_application(make_api: "Callable[[], Api]", logins: Callable[[], "Logins"]) -> ControlApplication:
+    """The application behind the control socket."""
+    from amqpy.management.application import Application
+    from amqpy.management.login import ControlLogins
+    from amqpy.management.resources import make_router
 
-    def make_application() -> ControlApplication:
-        from amqpy.management.application import Application
-        from amqpy.management.login import ControlLogins
-        from amqpy.management.resources import make_router
-
-        config = replace(reactor.broker.config, management_path_prefix="")
-        return ControlApplication(Application(make_api(), make_router(), ControlLogins(), config))
-
-    return Server(listeners, make_application, None, reactor.log)
+    api = make_api()
+    config = replace(api.broker.config, management_path_prefix="")
+    router = make_router()
+    return ControlApplication(Application(api, router, ControlLogins(), config), Application(api, router, logins(), config))

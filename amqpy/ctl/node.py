@@ -1,0 +1,302 @@
+"""The node: its start and stop, its features, and what RabbitMQ has that there is no need for here.
+
+Source: RabbitMQ's `stop_command.ex`, `await_startup_command.ex`, `wait_command.ex`, `list_feature_flags_command.ex`, …
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from amqpy.ctl.api import ApiError
+from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, Failure, Unreachable, bad_arguments, error
+from amqpy.ctl.options import Call, Tasks, flag, option
+from amqpy.ctl.status import feature_flags
+from amqpy.ctl.tables import check_columns
+
+tasks = Tasks()
+
+AWAIT_S: Final = 300.0
+WAIT_S: Final = 10.0
+STOP_S: Final = 60.0
+STEP_S: Final = 0.1
+LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency", "none")
+
+
+def is_up(call: Call) -> bool:
+    """True if the broker answers. Raises ApiError if it does not let us in."""
+    try:
+        api = call.options.connect(call.options)
+        try:
+            api.get("overview", columns="node")
+        finally:
+            api.close()
+    except Unreachable:
+        return False
+    return True
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
+    """Waits until something is so; False if it was not in this time."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(STEP_S)
+    return True
+
+
+# --- start and stop
+
+
+@tasks()
+def await_startup(call: Call) -> None:
+    """Wait until the broker serves."""
+    if not wait_until(lambda: is_up(call), call.options.timeout or AWAIT_S):
+        raise error("timed out waiting for the node to start", UNAVAILABLE)
+
+
+@tasks("[<pidfile>]", option("-P", "--pid", type=int, metavar="PID", text="The broker's process."))
+def wait(call: Call, pidfile: str | None = None, *, pid: int | None) -> None:
+    """Wait until the broker serves whose process it is, or whose process has its number in a file."""
+    if (pidfile is None) == (pid is None):
+        raise bad_arguments("cannot have both pidfile and pid" if pid is not None else "not enough arguments.")
+    deadline = time.monotonic() + (call.options.timeout or WAIT_S)
+    if pidfile is not None:
+        call.out.banner(f"Waiting for pid file '{pidfile}' to appear")
+        if not wait_until(lambda: _pid_in(pidfile) is not None, deadline - time.monotonic()):
+            raise error("timeout")
+        pid = _pid_in(pidfile)
+    assert pid is not None
+    call.out.banner(f"pid is {pid}", "Waiting for erlang distribution on node " f"'{call.node}' while OS process '{pid}' is running")
+    if not wait_until(lambda: is_up(call) or not is_running(pid), deadline - time.monotonic()):
+        raise error("timeout")
+    if not is_running(pid):
+        raise error("process_not_running")
+    call.out.banner(f"Waiting for applications 'rabbit_and_plugins' to start on node '{call.node}'")
+
+
+def _pid_in(file: str) -> int | None:
+    try:
+        return int(Path(file).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@tasks("[<pidfile>]", flag("--idempotent", text="A broker that does not run is no error."))
+def stop(call: Call, pidfile: str | None = None, *, idempotent: bool) -> None:
+    """Stop the broker, and wait until it has stopped. Needs the control socket."""
+    call.out.banner(f"Stopping and halting node {call.node} ...")
+    try:
+        pid = call.api.process_id()
+    except Unreachable:
+        if idempotent:
+            call.out.note(f"Idempotent shutdown: node {call.node} was already shut down")
+            return
+        raise
+    if pid is None:
+        raise error("a broker can only be stopped over its control socket")
+    call.api.close()
+    os.kill(pid, signal.SIGTERM)
+    if not wait_until(lambda: not is_running(pid), call.options.timeout or STOP_S):
+        raise error(f"the process {pid} has not stopped")
+
+
+@tasks()
+def shutdown(call: Call) -> None:
+    """The same as stop."""
+    stop(call, idempotent=False)
+
+
+@tasks()
+def start_app(call: Call) -> None:
+    """Start the broker in its node. Here it always runs in it."""
+    call.out.banner(f"Starting node {call.node} ...")
+    call.api.get("overview", columns="node")
+
+
+def _unsupported(text: str) -> Failure:
+    return error(f"{text}: not supported by amqpy")
+
+
+@tasks()
+def stop_app(call: Call) -> None:
+    """Not supported: there is no node apart from the broker."""
+    call.out.banner(f"Stopping rabbit application on node {call.node} ...")
+    raise _unsupported("stopping the broker and keeping the node")
+
+
+@tasks()
+def reset(call: Call) -> None:
+    """Not supported: delete the data directory of a stopped broker instead."""
+    call.out.banner(f"Resetting node {call.node} ...")
+    raise _unsupported("resetting a node")
+
+
+@tasks()
+def force_reset(call: Call) -> None:
+    """Not supported, as reset."""
+    call.out.banner(f"Forcefully resetting node {call.node} ...")
+    raise _unsupported("resetting a node")
+
+
+@tasks("<node>", flag("--ram"), flag("--disc"))
+def join_cluster(call: Call, other: str, *, ram: bool, disc: bool) -> None:
+    """Not supported: a broker is one node."""
+    call.out.banner(f"Clustering node {call.node} with {other}")
+    raise _unsupported("clustering")
+
+
+@tasks("<node>", flag("--offline"))
+def forget_cluster_node(call: Call, other: str, *, offline: bool) -> None:
+    """Not supported: a broker is one node."""
+    call.out.banner(f"Removing node {other} from the cluster")
+    raise _unsupported("clustering")
+
+
+@tasks("<name>")
+def set_cluster_name(call: Call, name: str) -> None:
+    """Set the name that clients are told."""
+    call.out.banner(f'Setting cluster name to "{name}" ...')
+    call.api.put("cluster-name", body={"name": name})
+
+
+# --- features
+
+
+@tasks("[<column> ...]")
+def list_feature_flags(call: Call, *columns: str) -> None:
+    """List feature flags. All are enabled."""
+    asked = check_columns(columns, ("name", "state", "stability", "provided_by", "desc", "doc_url")) or ("name", "state")
+    call.out.banner("Listing feature flags ...")
+    call.out.rows(asked, feature_flags(call))
+
+
+@tasks("<flag>")
+def enable_feature_flag(call: Call, name: str) -> None:
+    """Enable a feature flag, or `all`."""
+    if name == "all":
+        call.out.banner("Enabling all feature flags ...")
+        feature_flags(call)
+        return
+    call.out.banner(f"Enabling feature flag '{name}' ...")
+    try:
+        call.api.put("feature-flags", name, "enable", body={})
+    except ApiError as refusal:
+        if refusal.status == 400:
+            raise error("The provided feature flag is not supported by this node", SOFTWARE) from None
+        raise
+
+
+@tasks("", flag("--used"))
+def list_deprecated_features(call: Call, *, used: bool) -> None:
+    """List deprecated features, if the profile has any."""
+    call.out.banner("Listing deprecated features ...")
+    path = ("deprecated-features", "used") if used else ("deprecated-features",)
+    call.out.rows(("name", "deprecation_phase"), call.api.get(*path))
+
+
+# --- nothing to do
+
+
+@tasks()
+def rotate_logs(call: Call) -> None:
+    """Nothing to do: the log goes to standard error."""
+    call.out.banner(f"Rotating logs for node {call.node} ...")
+    call.api.get("overview", columns="node")
+
+
+@tasks()
+def force_gc(call: Call) -> None:
+    """Nothing to do: Python frees what nobody needs at once."""
+    call.out.banner(f"Forcing garbage collection of processes on node {call.node} ...")
+    call.api.get("overview", columns="node")
+
+
+@tasks("<count>")
+def await_online_nodes(call: Call, count: str) -> None:
+    """Wait until so many nodes run. There is one."""
+    call.out.banner(f"Will wait for at least {count} nodes to join the cluster of {call.node}. Timeout: 300 seconds.")
+    if not wait_until(lambda: is_up(call) and count in {"0", "1"}, call.options.timeout or AWAIT_S):
+        raise error("timeout")
+    call.out.note("Target cluster size reached.")
+
+
+@tasks("<level>")
+def set_log_level(call: Call, level: str) -> None:
+    """Not supported: the setting log_level says it."""
+    if level.split(":")[-1] not in LOG_LEVELS:
+        raise bad_arguments(f"level {level} is not supported. Try one of {', '.join(LOG_LEVELS)}")
+    call.out.banner(f'Setting log level to "{level}" ...')
+    raise _unsupported("changing the level of the log of a running broker")
+
+
+@tasks("<fraction> [<value>]")
+def set_vm_memory_high_watermark(call: Call, fraction: str, value: str | None = None) -> None:
+    """Not supported: the setting memory_high_watermark says it."""
+    what = fraction if value is None else f"{value} bytes"
+    call.out.banner(f"Setting memory threshold on {call.node} to {what} ...")
+    raise _unsupported("changing the memory threshold of a running broker")
+
+
+@tasks("<limit> [<value>]")
+def set_disk_free_limit(call: Call, limit: str, value: str | None = None) -> None:
+    """Not supported: the setting disk_free_limit says it."""
+    call.out.banner(f"Setting disk free limit on {call.node} to {value or limit} ...")
+    raise _unsupported("changing the disk free limit of a running broker")
+
+
+@tasks("<expression> [<more> ...]", name="eval")
+def evaluate(call: Call, *expression: str) -> None:
+    """Not supported: there is no Erlang."""
+    raise _unsupported("evaluating Erlang")
+
+
+# --- upgrades
+
+
+@tasks()
+def drain(call: Call) -> None:
+    """Not supported: stop the broker instead, which waits for what is being written."""
+    call.out.banner(f"Will put node {call.node} into maintenance mode. The node will no longer serve any client traffic!")
+    raise _unsupported("maintenance mode")
+
+
+@tasks()
+def revive(call: Call) -> None:
+    """Nothing to do: a broker that runs is in no maintenance mode."""
+    call.out.banner(f"Will put node {call.node} back into a regular operating mode ...")
+    call.api.get("overview", columns="node")
+
+
+@tasks()
+def await_online_quorum_plus_one(call: Call) -> None:
+    """Wait until a node more than needed runs. A single node waits for nobody."""
+    call.out.banner("Will wait for a quorum + 1 of nodes to be online for all quorum queues ...")
+    call.api.get("overview", columns="node")
+
+
+@tasks()
+def await_online_synchronized_mirror(call: Call) -> None:
+    """The same for mirrors, of which there are none."""
+    call.out.banner("Will wait for a synchronised mirror be online for all classic mirrored queues ...")
+    call.api.get("overview", columns="node")
+
+
+@tasks()
+def post_upgrade(call: Call) -> None:
+    """Nothing to do."""
+    call.out.banner("Executing post upgrade tasks ...")
+    call.api.get("overview", columns="node")

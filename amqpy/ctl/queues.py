@@ -1,0 +1,111 @@
+"""Operations on queues.
+
+Source: RabbitMQ's `purge_queue_command.ex`, `delete_queue_command.ex`, `peek_command.ex`, `quorum_status_command.ex`.
+"""
+
+from typing import Any
+
+from amqpy.ctl.api import ApiError
+from amqpy.ctl.failures import USAGE, Failure, bad_arguments, error
+from amqpy.ctl.options import Call, Tasks, flag
+from amqpy.ctl.output import as_text
+from amqpy.ctl.tables import Item
+
+tasks = Tasks()
+
+MEMBER = ("Node Name", "Raft State", "Log Index", "Commit Index", "Snapshot Index", "Term", "Machine Version")
+
+
+def find_queue(call: Call, name: str, failure: Failure) -> Item:
+    try:
+        found: Item = call.api.get("queues", call.vhost, name)
+    except ApiError as refusal:
+        if refusal.is_missing:
+            raise failure from None
+        raise
+    return found
+
+
+@tasks("<queue>")
+def purge_queue(call: Call, name: str) -> None:
+    """Drop all ready messages of a queue."""
+    call.out.banner(f"Purging queue '{name}' in vhost '{call.vhost}' ...")
+    find_queue(call, name, error("not_found"))
+    call.api.delete("queues", call.vhost, name, "contents")
+
+
+@tasks(
+    "<queue>",
+    flag("-e", "--if-empty", text="Only if it has no messages."),
+    flag("-u", "--if-unused", text="Only if it has no consumers."),
+)
+def delete_queue(call: Call, name: str, *, if_empty: bool, if_unused: bool) -> None:
+    """Delete a queue."""
+    conditions = [word for word, asked in (("unused", if_unused), ("empty", if_empty)) if asked]
+    condition = f" if queue is {' and '.join(conditions)} " if conditions else ""
+    call.out.banner(f"Deleting queue '{name}' on vhost '{call.vhost}' {condition}...")
+    queue = find_queue(call, name, error("Queue not found", USAGE))
+    query = {key: True for key, asked in (("if-empty", if_empty), ("if-unused", if_unused)) if asked}
+    try:
+        call.api.delete("queues", call.vhost, name, **query)
+    except ApiError as refusal:
+        if refusal.is_missing:
+            raise error("Queue not found", USAGE) from None
+        for reason, text in (("in use", "Queue is in use"), ("not empty", "Queue is not empty")):
+            if refusal.text.endswith(reason):
+                raise error(text, USAGE) from None
+        raise
+    ready = queue.get("messages_ready", 0)
+    call.out.note(f"Queue was successfully deleted with {ready} ready messages")
+
+
+@tasks("<queue>")
+def sync_queue(call: Call, name: str) -> None:
+    """Synchronise the mirrors of a queue. There are none."""
+    call.out.banner(f"Synchronising queue '{name}' in vhost '{call.vhost}' ...")
+    find_queue(call, name, error("not_found"))
+
+
+@tasks("<queue>")
+def cancel_sync_queue(call: Call, name: str) -> None:
+    """Stop that."""
+    call.out.banner(f"Stopping synchronising queue '{name}' in vhost '{call.vhost}' ...")
+    find_queue(call, name, error("not_found"))
+
+
+@tasks("<queue> <position>")
+def peek(call: Call, name: str, position: str) -> None:
+    """Show the message at a position of a queue, of which the first is 1. It stays there."""
+    if not position.isdecimal() or int(position) < 1:
+        raise bad_arguments("position value must be greater than 0")
+    call.out.banner(f"Peeking at quorum queue '{name}' at position {position}...")
+    find_queue(call, name, error("Target queue was not found in virtual host", USAGE))
+    body = {"count": int(position), "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 50_000}
+    messages: list[dict[str, Any]] = call.api.post("queues", call.vhost, name, "get", body=body)
+    if len(messages) < int(position):
+        raise Failure("Error: there is no message at this position", USAGE)
+    message = messages[int(position) - 1]
+    shown = {key: value for key, value in message.items() if key not in {"properties", "message_count"}}
+    properties = message["properties"] or {}
+    pairs = {**shown, **properties}
+    call.out.rows(("key", "value"), ({"key": key, "value": as_text(value)} for key, value in sorted(pairs.items())))
+
+
+@tasks("<type>", flag("--vhost-pattern"), flag("--queue-pattern"))
+def rebalance(call: Call, kind: str, **patterns: bool) -> None:
+    """Move queues so that each node has as many. Here there is one node."""
+    if kind not in {"all", "classic", "quorum", "stream"}:
+        raise bad_arguments(f"type {kind} is not supported")
+    call.out.banner(f"Re-balancing leaders of {'all' if kind == 'all' else kind} queues...")
+    call.api.post("rebalance", "queues", body={})
+
+
+@tasks("<queue>")
+def quorum_status(call: Call, name: str) -> None:
+    """Show the members of a quorum queue: this node."""
+    call.out.banner(f"Status of quorum queue {name} on node {call.node} ...")
+    queue = find_queue(call, name, error("not_found"))
+    if queue.get("type") != "quorum":
+        raise error("not_a_quorum_queue")
+    member = [queue["node"], "leader", 0, 0, 0, 1, 1]
+    call.out.rows(MEMBER, [dict(zip(MEMBER, member, strict=True))])

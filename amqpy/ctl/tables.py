@@ -1,0 +1,46 @@
+"""The columns of lists: which are asked for, and where the API has their values.
+
+Source: `RabbitMQ.CLI.Ctl.InfoKeys`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from amqpy.ctl.failures import bad_arguments
+
+Item = Mapping[str, Any]
+Column = Callable[[Item], object]
+
+
+def check_columns(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """The columns that are asked for; names may have commas or spaces between them. Raises Failure."""
+    names = [name for each in asked for name in each.replace(",", " ").split()]
+    there = set(known)
+    if unknown := [name for name in names if name not in there]:
+        raise bad_arguments(f"Info key(s) {','.join(unknown)} are not supported")
+    return tuple(dict.fromkeys(names))
+
+
+def at(*path: str, absent: object = None) -> Column:
+    """The value of a key, or of one in an object in it."""
+
+    def value(item: Item) -> object:
+        found: Any = item
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return absent if found is None else found
+
+    return value
+
+
+def same(*names: str) -> dict[str, Column]:
+    """Columns that the API calls the same."""
+    return {name: at(name) for name in names}
+
+
+def always(value: object) -> Column:
+    return lambda item: value
+
+
+def rows(items: Iterable[Item], columns: Mapping[str, Column], asked: Sequence[str]) -> Iterable[dict[str, object]]:
+    return ({name: columns[name](item) for name in asked} for item in items)

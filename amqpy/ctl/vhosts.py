@@ -1,0 +1,147 @@
+"""Virtual hosts, and what they are limited to.
+
+Source: RabbitMQ's `add_vhost_command.ex`, `list_vhosts_command.ex`, `set_vhost_limits_command.ex`, `trace_on_command.ex`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from amqpy.ctl.api import ApiError
+from amqpy.ctl.failures import DATA_ERROR, Failure, error
+from amqpy.ctl.options import Call, Tasks, flag, option, settings_of
+from amqpy.ctl.output import Arguments, Atoms
+from amqpy.ctl.tables import check_columns
+from amqpy.ctl.values import json_object
+
+tasks = Tasks()
+
+COLUMNS: Final = ("name", "description", "tags", "default_queue_type", "tracing", "cluster_state", "metadata")
+
+
+def find_vhost(call: Call, name: str, failure: Failure | None = None) -> Mapping[str, Any]:
+    """Raises Failure if there is no such virtual host."""
+    try:
+        found: Mapping[str, Any] = call.api.get("vhosts", name)
+    except ApiError as refusal:
+        if refusal.is_missing:
+            raise failure or error(f"Virtual host '{name}' does not exist") from None
+        raise
+    return found
+
+
+def change_vhost(call: Call, name: str, **changes: object) -> None:
+    """Changes something of a virtual host, and keeps the rest. Raises Failure."""
+    found = find_vhost(call, name)
+    kept = {key: found[key] for key in ("description", "tags")}
+    if (queue_type := found.get("default_queue_type")) not in {None, "undefined"}:
+        kept |= {"default_queue_type": queue_type, "defaultqueuetype": queue_type}
+    call.api.put("vhosts", name, body={**kept, **changes})
+
+
+@tasks(
+    "<vhost>",
+    option("--description", text="What it is for.", metavar="TEXT"),
+    option("--tags", text="Tags, with commas between them.", metavar="TAGS"),
+    option("--default-queue-type", text="The type of queues that are declared without one.", metavar="TYPE"),
+)
+def add_vhost(
+    call: Call, name: str, *, description: str | None, tags: str | None, default_queue_type: str | None
+) -> None:
+    """Add a virtual host; one that is there stays as it is."""
+    call.out.banner(f'Adding vhost "{name}" ...')
+    try:
+        call.api.get("vhosts", name)
+    except ApiError as refusal:
+        if not refusal.is_missing:
+            raise
+        given = settings_of(
+            description=description,
+            tags=tags,
+            default_queue_type=default_queue_type,
+            defaultqueuetype=default_queue_type,
+        )
+        call.api.put("vhosts", name, body=given)
+
+
+@tasks("<vhost>")
+def delete_vhost(call: Call, name: str) -> None:
+    """Delete a virtual host with all that is in it."""
+    call.out.banner(f'Deleting vhost "{name}" ...')
+    find_vhost(call, name, error(f"Virtual host '{name}' does not exist", DATA_ERROR))
+    call.api.delete("vhosts", name)
+
+
+@tasks("[<column> ...]")
+def list_vhosts(call: Call, *columns: str) -> None:
+    """List virtual hosts."""
+    asked = check_columns(columns, COLUMNS) or ("name",)
+    call.out.banner("Listing vhosts ...")
+    rows = ({**each, "tags": Atoms(each.get("tags") or ())} for each in call.api.get("vhosts"))
+    call.out.rows(asked, rows)
+
+
+@tasks("<vhost> <tag> [<tag> ...]")
+def set_vhost_tags(call: Call, name: str, *tags: str) -> None:
+    """Set the tags of a virtual host."""
+    call.out.banner(f'Setting tags for vhost "{name}" to [{", ".join(tags)}] ...')
+    change_vhost(call, name, tags=list(tags))
+
+
+@tasks()
+def restart_vhost(call: Call) -> None:
+    """Restart a virtual host. Here all of them run, always."""
+    call.out.banner(f"Trying to restart vhost '{call.vhost}' on node '{call.node}' ...")
+    find_vhost(call, call.vhost)
+    call.out.say(f"Successfully restarted vhost '{call.vhost}' on node '{call.node}'")
+
+
+@tasks()
+def trace_on(call: Call) -> None:
+    """Have all messages of a virtual host copied to amq.rabbitmq.trace."""
+    call.out.banner(f'Starting tracing for vhost "{call.vhost}" ...')
+    change_vhost(call, call.vhost, tracing=True)
+    call.out.say(f"Trace enabled for vhost {call.vhost}")
+
+
+@tasks()
+def trace_off(call: Call) -> None:
+    """End that."""
+    call.out.banner(f'Stopping tracing for vhost "{call.vhost}" ...')
+    change_vhost(call, call.vhost, tracing=False)
+    call.out.say(f"Trace disabled for vhost {call.vhost}")
+
+
+# --- limits
+
+
+@tasks("<limits>")
+def set_vhost_limits(call: Call, limits: str) -> None:
+    """Limit a virtual host: {"max-connections": 5, "max-queues": 100}."""
+    call.out.banner(f'Setting vhost limits to "{limits}" for vhost "{call.vhost}" ...')
+    for limit, value in json_object(limits).items():
+        call.api.put("vhost-limits", call.vhost, limit, body={"value": value})
+
+
+@tasks()
+def clear_vhost_limits(call: Call) -> None:
+    """Clear all limits of a virtual host."""
+    call.out.banner(f'Clearing vhost "{call.vhost}" limits ...')
+    for limit in _limits(call, call.vhost):
+        call.api.delete("vhost-limits", call.vhost, limit)
+
+
+@tasks("", flag("--global", text="Those of all virtual hosts."))
+def list_vhost_limits(call: Call, **everywhere: bool) -> None:
+    """List the limits of a virtual host, or of all."""
+    if call.options.vhost is None or everywhere["global"]:
+        call.out.banner("Listing limits for all vhosts ...")
+        rows = ({"vhost": each["vhost"], "limits": Arguments(each["value"] or {})} for each in call.api.get("vhost-limits"))
+        call.out.rows(("vhost", "limits"), rows)
+        return
+    call.out.banner(f'Listing limits for vhost "{call.vhost}" ...')
+    call.out.json(_limits(call, call.vhost))
+
+
+def _limits(call: Call, vhost: str) -> dict[str, Any]:
+    found = call.api.get("vhost-limits", vhost)
+    return dict(found[0]["value"] or {}) if found else {}
