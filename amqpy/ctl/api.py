@@ -187,12 +187,14 @@ class Api:
 
     def process_id(self) -> int | None:
         """The process of the broker, if it is on this machine and the system tells: over a control socket."""
-        self.get("overview", columns="node")
-        sock = self._connection.sock
         if not isinstance(self._connection, UnixConnection) or not hasattr(socket, "SO_PEERCRED"):
             return None
-        size = struct.calcsize("3i")
-        pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        try:
+            self._connection.connect()
+        except OSError as error:
+            raise Unreachable(f"{self._address.text}: {_said(error)}") from error
+        told = self._connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid, _, _ = struct.unpack("3i", told)
         return int(pid)
 
     @property

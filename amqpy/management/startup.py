@@ -53,8 +53,8 @@ def make_servers(
     tls_context: Callable[[], ssl.SSLContext] | None,
     unix_time_ms: Callable[[], int],
 ) -> list[Server]:
-    """The servers, on addresses and on the control socket, of a broker that listens on `addresses` for clients. Raises OSError if it is to be in TLS without
-    certificates."""
+    """The servers, on addresses and on the control socket, of a broker that listens on `addresses` for clients. Raises
+    OSError if one is to be in TLS without certificates."""
     if tls_context is None and any(listener.tls for listener in listeners):
         raise OSError("an https address needs a certificate: tls_cert is not set")
     log = reactor.log
@@ -94,4 +94,5 @@ def make_control_application(make_api: "Callable[[], Api]", logins: Callable[[],
     api = make_api()
     config = replace(api.broker.config, management_path_prefix="")
     router = make_router()
-    return ControlApplication(Application(api, router, ControlLogins(), config), Application(api, router, logins(), config))
+    trusting, asking = (Application(api, router, each, config) for each in (ControlLogins(), logins()))
+    return ControlApplication(trusting, asking)
