@@ -129,7 +129,7 @@ def find_address(url: str | None, path: str | None, environ: Mapping[str, str]) 
     found = control_path(config, port, environ)
     if found is None:
         raise Unreachable("the settings say that there is no control socket")
-    if config.control_socket == AUTO:
+    if config.control_socket == AUTO and config.data_dir is None:
         _check(found)
     return SocketAddress(str(found))
 
@@ -147,6 +147,8 @@ class Api:
     def __init__(self, address: Address, timeout_s: float | None = TIMEOUT_S) -> None:
         self._address = address
         self._connection = address.connect(timeout_s)
+        self._failure: Unreachable | None = None
+        """Once there is none, it is not sought again: that may take long."""
 
     def get(self, *path: str, **query: object) -> Any:  # noqa: ANN401 (any JSON)
         return self.request("GET", path, query=query)
@@ -177,13 +179,16 @@ class Api:
         sent = {**self._address.headers, **headers}
         if content is not None:
             sent["content-type"] = "application/json"
+        if self._failure is not None:
+            raise self._failure
         try:
             self._connection.request(method, target, content, sent)
             response = self._connection.getresponse()
             return _answer(response)
         except (OSError, HTTPException) as error:
             self._connection.close()
-            raise Unreachable(f"{self._address.text}: {_said(error)}") from error
+            self._failure = Unreachable(f"{self._address.text}: {_said(error)}")
+            raise self._failure from error
 
     def process_id(self) -> int | None:
         """The process of the broker, if it is on this machine and the system tells: over a control socket."""

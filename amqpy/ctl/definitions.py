@@ -23,7 +23,7 @@ def export_definitions(call: Call, file: str, *, form: str) -> None:
     """Write users, virtual hosts, permissions, policies, queues, exchanges and bindings to a file; - is standard
     output."""
     if file == "-":
-        call.out.say(json.dumps(call.api.get("definitions"), ensure_ascii=False))
+        call.out.json(call.api.get("definitions"))
         return
     call.out.banner(f'Exporting definitions in JSON to a file at "{file}" ...')
     content = json.dumps(call.api.get("definitions")).encode()

@@ -13,6 +13,7 @@ import click
 from amqpy.ctl.api import ApiError, default_node
 from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, USAGE, Failure, Unreachable
 from amqpy.ctl.options import Options
+from amqpy.ctl.output import printable
 
 UNAVAILABLE_TEXT = """\
 Error: unable to perform an operation on node '{node}'. Please see diagnostics information and suggestions below.
@@ -58,5 +59,6 @@ def code_of(refusal: ApiError) -> int:
 
 
 def end(text: str, code: int) -> NoReturn:
-    click.echo(text, err=True)
+    lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    click.echo("\n".join(lines), err=True)
     raise click.exceptions.Exit(code)

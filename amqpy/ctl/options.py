@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -17,13 +17,17 @@ from amqpy.ctl.failures import Failure, Unreachable, bad_arguments
 from amqpy.ctl.output import FORMATTERS, Output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+FOREVER_S: Final = 1e9
+"""A timeout of more seconds, such as `infinity`, is none."""
+
 Connect = Callable[["Options"], Api]
 
 
 def connect(options: "Options") -> Api:
     """Finds the broker. Raises Failure, Unreachable."""
     address = find_address(options.url, options.socket, os.environ)
-    return Api(address, options.timeout or TIMEOUT_S)
+    timeout_s = options.timeout or TIMEOUT_S
+    return Api(address, timeout_s if timeout_s < FOREVER_S else None)
 
 
 @dataclass
@@ -58,7 +62,7 @@ def common_options() -> list[click.Parameter]:
         option("-s", "--silent", is_flag=True, text="The same, and tables without a header row."),
         option("-p", "--vhost", metavar="VHOST", text="The virtual host, by default /."),
         option("-n", "--node", metavar="NODE", text="The node's name, for texts: there is one."),
-        option("-t", "--timeout", type=float, metavar="SECONDS", text="Seconds to wait for an answer."),
+        option("-t", "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", text="Seconds to wait for an answer."),
         option("--formatter", type=click.Choice(FORMATTERS), text="The form of the output."),
         option("--table-headers/--no-table-headers", text="Tables with or without a header row."),
         option("--url", metavar="URL", text="The management API, http://USER:PASSWORD@HOST:15672 (AMQPY_URL)."),
@@ -71,6 +75,11 @@ def common_options() -> list[click.Parameter]:
     ]
 
 
+def echo(text: str) -> None:
+    """Prints a line, also of octets that are not UTF-8, which an argument or a name may have."""
+    click.echo(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
 class Call:
     """A command that is run: its options, the broker, and its output."""
 
@@ -79,7 +88,7 @@ class Call:
         self.tool = tool
         self.command = command
         self.out = Output(
-            click.echo,
+            echo,
             formatter=options.formatter,
             quiet=options.quiet,
             silent=options.silent,
