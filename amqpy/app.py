@@ -31,7 +31,6 @@ from amqpy.core.durability.startup import open_broker
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
 from amqpy.management.control import ControlListener, open_control
-from amqpy.management.server import HttpListener
 from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
@@ -43,6 +42,7 @@ from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.auth.backends import Backends
+    from amqpy.management.server import HttpListener
     from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
@@ -151,11 +151,13 @@ async def serve(
             running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web_addresses, path)
             context = None if tls is None else lambda: tls.certificates.context
             servers = make_servers(web_listeners, control, reactor, users, asked, addresses, context, unix_time_ms)
-            accepts = [accept, *(server.run for server in servers)]
+            accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
             await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
-            for each in (*listeners, *web_listeners, *control):
+            for each in listeners:
                 each.close()
+            for web in (*web_listeners, *control):
+                web.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -25,6 +26,8 @@ TIMEOUT_S: Final = 60.0
 PORT: Final = 15672
 
 Query = Mapping[str, object]
+Headers = Mapping[str, str]
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ApiError(Exception):
@@ -159,7 +162,7 @@ class Api:
     def post(self, *path: str, body: object, **query: object) -> Any:  # noqa: ANN401
         return self.request("POST", path, body, query=query)
 
-    def delete(self, *path: str, headers: Mapping[str, str] = {}, **query: object) -> Any:  # noqa: ANN401
+    def delete(self, *path: str, headers: Headers = NONE, **query: object) -> Any:  # noqa: ANN401
         return self.request("DELETE", path, query=query, headers=headers)
 
     def request(
@@ -168,8 +171,8 @@ class Api:
         path: tuple[str, ...],
         body: object = None,
         *,
-        query: Query = {},
-        headers: Mapping[str, str] = {},
+        query: Query = NONE,
+        headers: Headers = NONE,
     ) -> Any:  # noqa: ANN401
         """The answer. The parts of the path are encoded here."""
         target = f"{self._address.prefix}/api/{'/'.join(map(_quoted, path))}"

@@ -52,7 +52,9 @@ def close_connection(call: Call, wanted: str, reason: str) -> None:
     option("--per-connection-delay", type=int, default=0, metavar="MS", text="Milliseconds between two of them."),
     option("--limit", type=int, default=0, metavar="N", text="At most so many."),
 )
-def close_all_connections(call: Call, reason: str, *, per_connection_delay: int, limit: int, **everywhere: bool) -> None:
+def close_all_connections(
+    call: Call, reason: str, *, per_connection_delay: int, limit: int, **everywhere: bool
+) -> None:
     """Close the connections in a virtual host, or all."""
     if everywhere["global"]:
         call.out.banner(f"Closing all connections to node {call.node} (across all vhosts), reason: {reason}...")

@@ -120,7 +120,9 @@ def alarms(call: Call) -> None:
 @tasks()
 def check_port_connectivity(call: Call) -> None:
     """Connect to every port that the broker listens on."""
-    call.out.banner(f"Testing TCP connections to all active listeners on node {call.node} using hostname resolution ...")
+    call.out.banner(
+        f"Testing TCP connections to all active listeners on node {call.node} using hostname resolution ..."
+    )
     found = listeners(call)
     bad = [each for each in found if not _can_connect(call, str(each["ip_address"]), int(each["port"]))]
     if bad:

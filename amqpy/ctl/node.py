@@ -4,6 +4,7 @@ Source: RabbitMQ's `stop_command.ex`, `await_startup_command.ex`, `wait_command.
 """
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -70,7 +71,9 @@ def wait(call: Call, pidfile: str | None = None, *, pid: int | None) -> None:
             raise error("timeout")
         pid = _pid_in(pidfile)
     assert pid is not None
-    call.out.banner(f"pid is {pid}", "Waiting for erlang distribution on node " f"'{call.node}' while OS process '{pid}' is running")
+    call.out.banner(
+        f"pid is {pid}", f"Waiting for erlang distribution on node '{call.node}' while OS process '{pid}' is running"
+    )
     if not wait_until(lambda: is_up(call) or not is_running(pid), deadline - time.monotonic()):
         raise error("timeout")
     if not is_running(pid):
@@ -109,9 +112,19 @@ def stop(call: Call, pidfile: str | None = None, *, idempotent: bool) -> None:
     if pid is None:
         raise error("a broker can only be stopped over its control socket")
     call.api.close()
-    os.kill(pid, signal.SIGTERM)
-    if not wait_until(lambda: not is_running(pid), call.options.timeout or STOP_S):
+    if not end_process(pid, call.options.timeout or STOP_S):
         raise error(f"the process {pid} has not stopped")
+
+
+def end_process(pid: int, seconds: float) -> bool:
+    """Ends a process in order; False if it still runs after this time."""
+    # By its handle: the process is over when it has ended, even if its parent does not ask for its exit code.
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        return bool(select.select([process], [], [], seconds)[0])
+    finally:
+        os.close(process)
 
 
 @tasks()
@@ -179,7 +192,10 @@ def set_cluster_name(call: Call, name: str) -> None:
 @tasks("[<column> ...]")
 def list_feature_flags(call: Call, *columns: str) -> None:
     """List feature flags. All are enabled."""
-    asked = check_columns(columns, ("name", "state", "stability", "provided_by", "desc", "doc_url")) or ("name", "state")
+    asked = check_columns(columns, ("name", "state", "stability", "provided_by", "desc", "doc_url")) or (
+        "name",
+        "state",
+    )
     call.out.banner("Listing feature flags ...")
     call.out.rows(asked, feature_flags(call))
 
@@ -270,7 +286,9 @@ def evaluate(call: Call, *expression: str) -> None:
 @tasks()
 def drain(call: Call) -> None:
     """Not supported: stop the broker instead, which waits for what is being written."""
-    call.out.banner(f"Will put node {call.node} into maintenance mode. The node will no longer serve any client traffic!")
+    call.out.banner(
+        f"Will put node {call.node} into maintenance mode. The node will no longer serve any client traffic!"
+    )
     raise _unsupported("maintenance mode")
 
 

@@ -34,8 +34,8 @@ def arguments(item: Item) -> object:
     return Arguments(item.get("arguments") or {})
 
 
-def pid(name: Column, node: Column = at("node")) -> Column:
-    return lambda item: process(str(node(item)), str(name(item)))
+def pid(name: Column) -> Column:
+    return lambda item: process(str(item.get("node")), str(name(item)))
 
 
 def queue_process(item: Item) -> object:

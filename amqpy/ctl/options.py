@@ -49,7 +49,10 @@ class Options:
 def note(context: click.Context, parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401
     """Keeps an option that is given: one behind the command's name wins over one before it."""
     options = context.ensure_object(Options)
-    if value is not None and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE:
+    if (
+        value is not None
+        and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+    ):
         setattr(options, str(parameter.name), value)
 
 
@@ -62,7 +65,13 @@ def common_options() -> list[click.Parameter]:
         option("-s", "--silent", is_flag=True, text="The same, and tables without a header row."),
         option("-p", "--vhost", metavar="VHOST", text="The virtual host, by default /."),
         option("-n", "--node", metavar="NODE", text="The node's name, for texts: there is one."),
-        option("-t", "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", text="Seconds to wait for an answer."),
+        option(
+            "-t",
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            text="Seconds to wait for an answer.",
+        ),
         option("--formatter", type=click.Choice(FORMATTERS), text="The form of the output."),
         option("--table-headers/--no-table-headers", text="Tables with or without a header row."),
         option("--url", metavar="URL", text="The management API, http://USER:PASSWORD@HOST:15672 (AMQPY_URL)."),

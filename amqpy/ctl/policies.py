@@ -4,6 +4,9 @@ Source: RabbitMQ's `set_policy_command.ex`, `set_operator_policy_command.ex`, `s
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
 from typing import Any, Final
 
 import click
@@ -39,16 +42,15 @@ def set_one(call: Call, kind: str, name: str, pattern: str, definition: str, ran
         call.api.put(kind, call.vhost, name, body=body)
 
 
-class validated:  # noqa: N801 (a context, used as a function)
+@contextmanager
+def validated() -> Iterator[None]:
     """Turns the API's refusal of a value into the tool's."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, refusal: object, trace: object) -> None:
-        if isinstance(refusal, ApiError) and refusal.status == 400:
-            text = refusal.text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-            raise error(text.rstrip("\n")) from None
+    try:
+        yield
+    except ApiError as refusal:
+        if refusal.status != 400:
+            raise
+        raise error(unescape(refusal.text).rstrip("\n")) from None
 
 
 def clear_one(call: Call, *path: str, failure: Failure) -> None:

@@ -45,7 +45,7 @@ def delete_queue(call: Call, name: str, *, if_empty: bool, if_unused: bool) -> N
     condition = f" if queue is {' and '.join(conditions)} " if conditions else ""
     call.out.banner(f"Deleting queue '{name}' on vhost '{call.vhost}' {condition}...")
     queue = find_queue(call, name, error("Queue not found", USAGE))
-    query = {key: True for key, asked in (("if-empty", if_empty), ("if-unused", if_unused)) if asked}
+    query: dict[str, Any] = {key: True for key, asked in (("if-empty", if_empty), ("if-unused", if_unused)) if asked}
     try:
         call.api.delete("queues", call.vhost, name, **query)
     except ApiError as refusal:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.facts import UNITS, alarm_lines, described, listeners, node, size
+from amqpy.ctl.facts import UNITS, alarm_lines, described, node, size
 from amqpy.ctl.options import Call, Tasks, option
 
 tasks = Tasks()

@@ -31,6 +31,7 @@ from amqpy.ctl.failing import FailingCommand
 from amqpy.ctl.failures import USAGE, Failure
 from amqpy.ctl.options import common_options
 
+
 class Tool(FailingCommand, click.Group):
     """Commands with RabbitMQ's options, texts and exit codes."""
 

@@ -22,7 +22,10 @@ from amqpy.ctl.values import json_object
 
 tasks = Tasks()
 
-GRANT = "Done. Don't forget to grant the user permissions to some virtual hosts! See 'rabbitmqctl help set_permissions' to learn more."
+GRANT = (
+    "Done. Don't forget to grant the user permissions to some virtual hosts! See 'rabbitmqctl help set_permissions' to "
+    "learn more."
+)
 
 
 def no_such_user(name: str) -> Failure:
@@ -112,7 +115,7 @@ def authenticate_user(call: Call, name: str, password: str | None = None) -> Non
         # Whoever may not use the API has the right password nevertheless.
         if refusal.error != "not_authorised":
             raise Failure(
-                f'Error: failed to authenticate user "{name}"\nuser \'{name}\' - invalid credentials', DATA_ERROR
+                f"Error: failed to authenticate user \"{name}\"\nuser '{name}' - invalid credentials", DATA_ERROR
             ) from None
     call.out.say("Success")
 

@@ -1,6 +1,6 @@
 """Virtual hosts, and what they are limited to.
 
-Source: RabbitMQ's `add_vhost_command.ex`, `list_vhosts_command.ex`, `set_vhost_limits_command.ex`, `trace_on_command.ex`.
+Source: RabbitMQ's `add_vhost_command.ex`, `list_vhosts_command.ex`, `set_vhost_limits_command.ex`, …
 """
 
 from collections.abc import Mapping
@@ -135,7 +135,9 @@ def list_vhost_limits(call: Call, **everywhere: bool) -> None:
     """List the limits of a virtual host, or of all."""
     if call.options.vhost is None or everywhere["global"]:
         call.out.banner("Listing limits for all vhosts ...")
-        rows = ({"vhost": each["vhost"], "limits": Arguments(each["value"] or {})} for each in call.api.get("vhost-limits"))
+        rows = (
+            {"vhost": each["vhost"], "limits": Arguments(each["value"] or {})} for each in call.api.get("vhost-limits")
+        )
         call.out.rows(("vhost", "limits"), rows)
         return
     call.out.banner(f'Listing limits for vhost "{call.vhost}" ...')

@@ -60,8 +60,8 @@ def open_control(config: Config, port: int | None, log: logging.Logger, *, by_de
 
 
 class ControlApplication:
-    """The management API without credentials. Who gives some anyway is that user, as elsewhere: `authenticate_user` tries
-    passwords so."""
+    """The management API without credentials. Whoever gives some anyway is that user, as elsewhere: `authenticate_user`
+    tries passwords so."""
 
     def __init__(self, trusting: "Application", asking: "Application") -> None:
         self._trusting = trusting

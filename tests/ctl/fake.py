@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from amqpy.ctl import tools
-from amqpy.ctl.api import Api, ApiError
+from amqpy.ctl.api import NONE, Api, ApiError
 from amqpy.ctl.failures import Unreachable
 from amqpy.ctl.options import Options
 
@@ -32,9 +32,9 @@ class FakeApi(Api):
         path: tuple[str, ...],
         body: object = None,
         *,
-        query: Mapping[str, object] = {},
-        headers: Mapping[str, str] = {},
-    ) -> Any:
+        query: Mapping[str, object] = NONE,
+        headers: Mapping[str, str] = NONE,
+    ) -> Any:  # noqa: ANN401 (any JSON)
         key = f"{method} {' '.join(path)}"
         self.asked.append((method, "/".join(path), body if body is not None else {**query, **headers}))
         answer = self.answers.get(key, NOT_FOUND if method == "GET" else None)
@@ -64,7 +64,7 @@ class Nowhere(FakeApi):
     def __init__(self) -> None:
         super().__init__({})
 
-    def request(self, *request: object, **more: object) -> Any:
+    def request(self, *request: object, **more: object) -> Any:  # noqa: ANN401 (any JSON)
         raise Unreachable("/run/control.sock: No such file or directory")
 
     def process_id(self) -> int | None:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,9 +29,9 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PUT = do_DELETE = answer  # noqa: N815
+    do_GET = do_PUT = do_DELETE = answer
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, form: str, *arguments: object) -> None:
         pass
 
 

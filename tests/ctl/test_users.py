@@ -145,5 +145,3 @@ def test_limits_are_an_object(tools: Tools) -> None:
         api = alice()
         assert tools.run(["ctl", "set_user_limits", "alice", text], api).code == 69
         assert not api.changes
-
-
