@@ -46,15 +46,23 @@ class ApiError(Exception):
 
     @property
     def text(self) -> str:
-        return self.reason if isinstance(self.reason, str) else " ".join(map(str, as_list(self.reason)))
+        return self.reason if isinstance(self.reason, str) else as_elixir(self.reason, is_first=True)
 
     @property
     def is_missing(self) -> bool:
         return self.status == 404
 
 
-def as_list(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+def as_elixir(term: object, *, is_first: bool = False) -> str:
+    """A term that came as JSON, as RabbitMQ's tools print it: `["no_such_user","u"]` is `{:no_such_user, "u"}`."""
+    match term:
+        case [_, *_] if (octets := [each for each in term if isinstance(each, int) and 32 <= each < 127]) == term:
+            return f"'{bytes(octets).decode()}'"
+        case list():
+            return f"{{{', '.join(as_elixir(each, is_first=not number) for number, each in enumerate(term))}}}"
+        case str():
+            return f":{term}" if is_first else json.dumps(term, ensure_ascii=False)
+    return str(term)
 
 
 class UnixConnection(HTTPConnection):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from amqpy.ctl.failures import DATA_ERROR, bad_arguments, error
+from amqpy.ctl.failures import DATA_ERROR, BadArguments, error
 from amqpy.ctl.options import Call, Tasks, flag, option
 
 tasks = Tasks()
@@ -55,6 +55,6 @@ def import_definitions(call: Call, file: str | None = None, *, form: str, skip_i
     try:
         json.loads(content)
     except ValueError:
-        raise bad_arguments("the definitions are not JSON") from None
+        raise BadArguments("the definitions are not JSON") from None
     call.api.request("POST", ("definitions",), content)
     call.out.note("Successfully started definition import. This process is asynchronous and can take some time.")

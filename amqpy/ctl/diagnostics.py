@@ -10,7 +10,7 @@ from typing import Any
 
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.facts import alarm_lines, described, listeners, node, protocol_named
-from amqpy.ctl.failures import SOFTWARE, Failure, Unreachable, bad_arguments, error
+from amqpy.ctl.failures import SOFTWARE, BadArguments, Failure, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag, option
 from amqpy.ctl.status import UNIT, breakdown, listeners_as_json
 
@@ -146,7 +146,7 @@ def _can_connect(call: Call, address: str, port: int) -> bool:
 def check_port_listener(call: Call, text: str) -> None:
     """Look if the broker listens on a port."""
     if not text.isdecimal():
-        raise bad_arguments("port must be an integer")
+        raise BadArguments("port must be an integer")
     port = int(text)
     call.out.banner(f"Asking node {call.node} if there's an active listener on port {port} ...")
     ports = sorted({int(each["port"]) for each in listeners(call)})

@@ -10,6 +10,7 @@ DATA_ERROR: Final = 65
 NO_USER: Final = 67
 UNAVAILABLE: Final = 69
 SOFTWARE: Final = 70
+TEMPORARY: Final = 75
 CONFIG: Final = 78
 
 
@@ -31,6 +32,23 @@ def error(text: str, code: int = UNAVAILABLE) -> Failure:
     return Failure(f"Error:\n{text}", code)
 
 
-def bad_arguments(text: str) -> Failure:
+def no_such_vhost(name: str) -> Failure:
+    """The failure of most commands in a virtual host that does not exist."""
+    return Failure(f"Virtual host '{name}' does not exist", DATA_ERROR)
+
+
+class BadArguments(Failure):
     """Arguments that no broker needs to be asked about."""
-    return Failure(f"Error (argument validation): {text}", USAGE)
+
+    def __init__(self, text: str, code: int = USAGE) -> None:
+        super().__init__(f"Error (argument validation): {text}", code)
+
+
+class TimedOut(Failure):
+    """A command that has waited for too long."""
+
+    def __init__(self, command: str, node: str, seconds: float) -> None:
+        waited_ms = round(seconds * 1000)
+        super().__init__(
+            f"Error: operation {command} on node {node} timed out. Timeout value used: {waited_ms}", TEMPORARY
+        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, Failure, Unreachable, bad_arguments, error
+from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, BadArguments, Failure, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag, option
 from amqpy.ctl.status import feature_flags
 from amqpy.ctl.tables import check_columns
@@ -63,7 +63,7 @@ def await_startup(call: Call) -> None:
 def wait(call: Call, pidfile: str | None = None, *, pid: int | None) -> None:
     """Wait until the broker serves whose process it is, or whose process has its number in a file."""
     if (pidfile is None) == (pid is None):
-        raise bad_arguments("cannot have both pidfile and pid" if pid is not None else "not enough arguments.")
+        raise BadArguments("cannot have both pidfile and pid" if pid is not None else "not enough arguments.")
     deadline = time.monotonic() + (call.options.timeout or WAIT_S)
     if pidfile is not None:
         call.out.banner(f"Waiting for pid file '{pidfile}' to appear")
@@ -254,7 +254,7 @@ def await_online_nodes(call: Call, count: str) -> None:
 def set_log_level(call: Call, level: str) -> None:
     """Not supported: the setting log_level says it."""
     if level.split(":")[-1] not in LOG_LEVELS:
-        raise bad_arguments(f"level {level} is not supported. Try one of {', '.join(LOG_LEVELS)}")
+        raise BadArguments(f"level {level} is not supported. Try one of {', '.join(LOG_LEVELS)}")
     call.out.banner(f'Setting log level to "{level}" ...')
     raise _unsupported("changing the level of the log of a running broker")
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from amqpy.ctl.api import TIMEOUT_S, Api, ApiError, default_node, find_address
-from amqpy.ctl.failures import Failure, Unreachable, bad_arguments
+from amqpy.ctl.failures import BadArguments, Failure, Unreachable
 from amqpy.ctl.output import FORMATTERS, Output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -86,7 +86,8 @@ def common_options() -> list[click.Parameter]:
 
 def echo(text: str) -> None:
     """Prints a line, also of octets that are not UTF-8, which an argument or a name may have."""
-    click.echo(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    # In colour, that is bold, even where it is no terminal: RabbitMQ's tools do so.
+    click.echo(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), color=True)
 
 
 class Call:
@@ -150,9 +151,9 @@ class Arity:
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raises Failure."""
         if len(arguments) < self.least:
-            raise bad_arguments("not enough arguments.")
+            raise BadArguments("not enough arguments.")
         if self.most is not None and len(arguments) > self.most:
-            raise bad_arguments("too many arguments.")
+            raise BadArguments("too many arguments.")
 
 
 class Tasks:
@@ -175,7 +176,10 @@ class Tasks:
                 tool = context.parent.command.name if context.parent is not None else ""
                 call = Call(context.ensure_object(Options), str(tool), command)
                 arity.check(arguments)
-                return function(call, *arguments, **values)
+                code = function(call, *arguments, **values)
+                if call.out.is_json and not call.out.has_said:
+                    call.out.json({"node": call.node, "result": "ok"})
+                return code
 
             argument = click.Argument(["arguments"], nargs=-1, metavar=usage)
             self.commands.append(

@@ -46,6 +46,9 @@ class Output:
         self._has_header = headers and not silent
         self.is_silent = silent
 
+        self.has_said = False
+        """True once there was a result."""
+
     @property
     def is_json(self) -> bool:
         return self.formatter in {"json", "json_stream"}
@@ -58,18 +61,24 @@ class Output:
 
     def say(self, text: str) -> None:
         """Prints a result that is a text."""
+        self.has_said = True
         self._echo(text)
 
     def note(self, text: str) -> None:
-        """Says what a person may want to know, unless nothing but the result is wanted."""
+        """Says what a person may want to know, unless nothing but results is wanted."""
         if self._has_banner:
             self._echo(text)
 
     def json(self, value: object) -> None:
-        self._echo(json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":")))
+        """Prints a result for programs: keys in the order of their names, as Erlang's maps."""
+        self.has_said = True
+        self._echo(json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True))
 
-    def rows(self, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Prints rows of these columns."""
+    def rows(
+        self, columns: Sequence[str], rows: Iterable[Row], *, is_stream: bool = False, headers: bool = True
+    ) -> None:
+        """Prints rows of these columns. A table without rows is an empty line, unless it could have been a long one."""
+        self.has_said = True
         found = [{column: row.get(column) for column in columns} for row in rows]
         match self.formatter:
             case "json":
@@ -82,20 +91,22 @@ class Output:
             case "pretty_table":
                 self._pretty_table(columns, found)
             case "erlang" | "inspect":
-                for row in found:
-                    self._echo("[" + ",".join(f"{{{key},{as_term(value)}}}" for key, value in row.items()) + "]")
+                self._echo("[" + ",\n ".join(map(_as_pairs, found)) + "]")
+            case _ if found or is_stream:
+                self._table(columns, found, headers=headers)
             case _:
-                self._table(columns, found)
+                self._echo("")
 
-    def _table(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        if rows and self._has_header:
+    def _table(self, columns: Sequence[str], rows: Sequence[Row], *, headers: bool) -> None:
+        if rows and headers and self._has_header:
             self._echo("\t".join(columns))
         for row in rows:
             self._echo("\t".join(as_text(row[column]) for column in columns))
 
     def _json_rows(self, rows: Sequence[Row]) -> None:
+        rows = [{key: "" if value is None else value for key, value in row.items()} for row in rows]
         lines = [json.dumps(as_json(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
-        self._echo("[" + "\n,".join(lines) + "]")
+        self._echo("[\n" + "\n,".join(lines) + "\n]" if lines else "[]")
 
     def _csv(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         if not rows:
@@ -155,7 +166,15 @@ def as_text(value: object) -> str:
 
 
 def _pair(key: str, value: object) -> str:
-    return f"{{{as_term(key)},{as_term(value)}}}"
+    return f"{{{_quoted(key)},{_quoted(value)}}}"
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else as_term(value)
+
+
+def _as_pairs(row: Row) -> str:
+    return "[" + ",".join(f"{{{key},{as_term(value)}}}" for key, value in row.items()) + "]"
 
 
 def as_term(value: object) -> str:
@@ -170,7 +189,7 @@ def as_term(value: object) -> str:
         case Atoms():
             return f"[{','.join(value)}]"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return f"<<{json.dumps(value, ensure_ascii=False)}>>"
         case dict():
             return f"[{','.join(_pair(key, inner) for key, inner in value.items())}]"
         case list():

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, Failure, Unreachable, bad_arguments, error
+from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, BadArguments, Failure, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag
 
 tasks = Tasks()
@@ -74,7 +74,7 @@ def list_plugins(
     try:
         matches = re.compile(pattern).search
     except re.error as problem:
-        raise bad_arguments(f"no regular expression: {problem}") from None
+        raise BadArguments(f"no regular expression: {problem}") from None
     is_up, version = node_or_guess(call)
     names = [name for name in BUILT_IN if matches(name)]
     if explicitly_enabled:
@@ -120,7 +120,7 @@ def enable(call: Call, *names: str, offline: bool, online: bool, **more: bool) -
     """Enable plugins: those that are built in always are."""
     every = more["all"]
     if not names and not every:
-        raise bad_arguments("not enough arguments.")
+        raise BadArguments("not enough arguments.")
     asked = BUILT_IN if every else names
     _switch(call, asked, f"Enabling plugins on node {call.node}:", offline=offline)
 
@@ -130,7 +130,7 @@ def disable(call: Call, *names: str, offline: bool, online: bool, **more: bool) 
     """Disable plugins. Those that are built in stay: settings say if they are used."""
     every = more["all"]
     if not names and not every:
-        raise bad_arguments("not enough arguments.")
+        raise BadArguments("not enough arguments.")
     _switch(call, BUILT_IN if every else names, f"Disabling plugins on node {call.node}:", offline=offline)
 
 

@@ -3,7 +3,6 @@
 Source: RabbitMQ's `set_policy_command.ex`, `set_operator_policy_command.ex`, `set_parameter_command.ex`, …
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
@@ -14,8 +13,7 @@ import click
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.failures import Failure, error
 from amqpy.ctl.options import Call, Tasks, option
-from amqpy.ctl.permissions import no_such_vhost
-from amqpy.ctl.values import json_object, json_value
+from amqpy.ctl.values import compact, json_object, json_value
 from amqpy.ctl.vhosts import find_vhost
 
 tasks = Tasks()
@@ -25,19 +23,15 @@ COLUMNS: Final = ("vhost", "name", "pattern", "apply-to", "definition", "priorit
 
 def rank_options() -> list[click.Option]:
     return [
-        option("--priority", metavar="N", text="The policy with the highest one applies.", default="0"),
+        option("--priority", metavar="N", text="The policy with the highest one applies.", type=int, default=0),
         option("--apply-to", metavar="WHAT", text="queues, exchanges or all.", default="all"),
     ]
 
 
-def set_one(call: Call, kind: str, name: str, pattern: str, definition: str, rank: dict[str, str]) -> None:
+def set_one(call: Call, kind: str, name: str, pattern: str, definition: str, priority: int, apply_to: str) -> None:
     value = json_object(definition)
-    try:
-        priority = int(rank["priority"])
-    except ValueError:
-        raise error(f"Validation failed\n\npriority should be a number, actually was {rank['priority']}") from None
-    find_vhost(call, call.vhost, no_such_vhost(call.vhost))
-    body = {"pattern": pattern, "definition": value, "priority": priority, "apply-to": rank["apply_to"]}
+    find_vhost(call, call.vhost)
+    body = {"pattern": pattern, "definition": value, "priority": priority, "apply-to": apply_to}
     with validated():
         call.api.put(kind, call.vhost, name, body=body)
 
@@ -50,7 +44,7 @@ def validated() -> Iterator[None]:
     except ApiError as refusal:
         if refusal.status != 400:
             raise
-        raise error(unescape(refusal.text).rstrip("\n")) from None
+        raise error(unescape(refusal.text)) from None
 
 
 def clear_one(call: Call, *path: str, failure: Failure) -> None:
@@ -63,13 +57,9 @@ def clear_one(call: Call, *path: str, failure: Failure) -> None:
 
 
 def list_all(call: Call, kind: str) -> None:
-    find_vhost(call, call.vhost, no_such_vhost(call.vhost))
+    find_vhost(call, call.vhost)
     found = call.api.get(kind, call.vhost)
     call.out.rows(COLUMNS, ({**each, "definition": compact(each["definition"])} for each in found))
-
-
-def compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 NOT_THERE: Final = error("Parameter does not exist")
@@ -79,13 +69,13 @@ NOT_THERE: Final = error("Parameter does not exist")
 
 
 @tasks("<name> <pattern> <definition>", *rank_options())
-def set_policy(call: Call, name: str, pattern: str, definition: str, **rank: str) -> None:
+def set_policy(call: Call, name: str, pattern: str, definition: str, *, priority: int, apply_to: str) -> None:
     """Set a policy for what has a name like the pattern."""
     call.out.banner(
-        f'Setting policy "{name}" for pattern "{pattern}" to "{definition}" with priority "{rank["priority"]}" for '
+        f'Setting policy "{name}" for pattern "{pattern}" to "{definition}" with priority "{priority}" for '
         f'vhost "{call.vhost}" ...'
     )
-    set_one(call, "policies", name, pattern, definition, rank)
+    set_one(call, "policies", name, pattern, definition, priority, apply_to)
 
 
 @tasks("<name>")
@@ -103,13 +93,13 @@ def list_policies(call: Call) -> None:
 
 
 @tasks("<name> <pattern> <definition>", *rank_options())
-def set_operator_policy(call: Call, name: str, pattern: str, definition: str, **rank: str) -> None:
+def set_operator_policy(call: Call, name: str, pattern: str, definition: str, *, priority: int, apply_to: str) -> None:
     """Set an operator's policy, which is added to that of the users."""
     call.out.banner(
         f'Setting operator policy override "{name}" for pattern "{pattern}" to "{definition}" with priority '
-        f'"{rank["priority"]}" for vhost "{call.vhost}" ...'
+        f'"{priority}" for vhost "{call.vhost}" ...'
     )
-    set_one(call, "operator-policies", name, pattern, definition, rank)
+    set_one(call, "operator-policies", name, pattern, definition, priority, apply_to)
 
 
 @tasks("<name>")

@@ -6,7 +6,7 @@ Source: RabbitMQ's `purge_queue_command.ex`, `delete_queue_command.ex`, `peek_co
 from typing import Any
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import USAGE, Failure, bad_arguments, error
+from amqpy.ctl.failures import USAGE, BadArguments, Failure, error
 from amqpy.ctl.options import Call, Tasks, flag
 from amqpy.ctl.output import as_text
 from amqpy.ctl.tables import Item
@@ -77,7 +77,7 @@ def cancel_sync_queue(call: Call, name: str) -> None:
 def peek(call: Call, name: str, position: str) -> None:
     """Show the message at a position of a queue, of which the first is 1. It stays there."""
     if not position.isdecimal() or int(position) < 1:
-        raise bad_arguments("position value must be greater than 0")
+        raise BadArguments("position value must be greater than 0")
     call.out.banner(f"Peeking at quorum queue '{name}' at position {position}...")
     find_queue(call, name, error("Target queue was not found in virtual host", USAGE))
     body = {"count": int(position), "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 50_000}
@@ -95,7 +95,7 @@ def peek(call: Call, name: str, position: str) -> None:
 def rebalance(call: Call, kind: str, **patterns: bool) -> None:
     """Move queues so that each node has as many. Here there is one node."""
     if kind not in {"all", "classic", "quorum", "stream"}:
-        raise bad_arguments(f"type {kind} is not supported")
+        raise BadArguments(f"type {kind} is not supported")
     call.out.banner(f"Re-balancing leaders of {'all' if kind == 'all' else kind} queues...")
     call.api.post("rebalance", "queues", body={})
 

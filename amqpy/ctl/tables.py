@@ -6,7 +6,7 @@ Source: `RabbitMQ.CLI.Ctl.InfoKeys`.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from amqpy.ctl.failures import bad_arguments
+from amqpy.ctl.failures import BadArguments
 
 Item = Mapping[str, Any]
 Column = Callable[[Item], object]
@@ -17,7 +17,7 @@ def check_columns(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]
     names = [name for each in asked for name in each.replace(",", " ").split()]
     there = set(known)
     if unknown := [name for name in names if name not in there]:
-        raise bad_arguments(f"Info key(s) {','.join(unknown)} are not supported")
+        raise BadArguments(f"Info key(s) {','.join(unknown)} are not supported")
     return tuple(dict.fromkeys(names))
 
 

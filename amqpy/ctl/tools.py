@@ -32,6 +32,13 @@ from amqpy.ctl.failures import USAGE, Failure
 from amqpy.ctl.options import common_options
 
 
+def refuse_nothing() -> None:
+    """Says which commands there are, if none is given."""
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        raise Failure(f"\n{context.get_help()}", USAGE)
+
+
 class Tool(FailingCommand, click.Group):
     """Commands with RabbitMQ's options, texts and exit codes."""
 
@@ -43,6 +50,8 @@ class Tool(FailingCommand, click.Group):
             help=text,
             params=common_options(),
             no_args_is_help=False,
+            invoke_without_command=True,
+            callback=refuse_nothing,
         )
 
     def resolve_command(
@@ -50,9 +59,9 @@ class Tool(FailingCommand, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = arguments[0]
         if self.get_command(context, name) is None and not context.resilient_parsing:
-            close = get_close_matches(name, self.commands, n=1)
-            more = f"Did you mean '{close[0]}'?" if close else context.get_help()
-            raise Failure(f"\nCommand '{name}' not found.\n{more}", USAGE)
+            close = get_close_matches(name, self.commands, n=1, cutoff=0.8)
+            more = f"Did you mean '{close[0]}'? \n" if close else f"\n{context.get_help()}"
+            raise Failure(f"\nCommand '{name}' not found. \n{more}", USAGE)
         return super().resolve_command(context, arguments)
 
 

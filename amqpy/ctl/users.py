@@ -9,16 +9,16 @@ import hashlib
 import secrets
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import DATA_ERROR, NO_USER, SOFTWARE, Failure, bad_arguments, error
+from amqpy.ctl.failures import DATA_ERROR, NO_USER, SOFTWARE, Failure, error
 from amqpy.ctl.options import Call, Tasks, flag, option
-from amqpy.ctl.output import Arguments, Atoms
-from amqpy.ctl.values import json_object
+from amqpy.ctl.output import Atoms
+from amqpy.ctl.values import compact, json_object
 
 tasks = Tasks()
 
@@ -32,20 +32,25 @@ def no_such_user(name: str) -> Failure:
     return error(f'User "{name}" does not exist', NO_USER)
 
 
-def find_user(call: Call, name: str) -> Mapping[str, Any]:
+def unknown_user(name: str) -> Failure:
+    """The failure of some commands, as RabbitMQ prints the error."""
+    return error(f'{{:no_such_user, "{name}"}}')
+
+
+def find_user(call: Call, name: str, failure: Callable[[str], Failure] = no_such_user) -> Mapping[str, Any]:
     """Raises Failure if there is no such user."""
     try:
         found: Mapping[str, Any] = call.api.get("users", name)
     except ApiError as refusal:
         if refusal.is_missing:
-            raise no_such_user(name) from None
+            raise failure(name) from None
         raise
     return found
 
 
-def change_user(call: Call, name: str, **changes: object) -> None:
+def change_user(call: Call, name: str, failure: Callable[[str], Failure] = no_such_user, **changes: object) -> None:
     """Changes something of a user, and keeps the rest. Raises Failure."""
-    found = find_user(call, name)
+    found = find_user(call, name, failure)
     kept = {"tags": found["tags"]}
     if not changes.keys() & {"password", "password_hash"}:
         kept |= {key: found[key] for key in ("password_hash", "hashing_algorithm")}
@@ -57,7 +62,8 @@ def asked_password(call: Call, password: str | None) -> str:
     if password is not None:
         return password
     if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, err=True))
+        return str(click.prompt("Password", hide_input=True))
+    call.out.note("Password: ")
     return call.standard_input()
 
 
@@ -66,8 +72,6 @@ def add_user(call: Call, name: str, password: str | None = None, *, pre_hashed_p
     """Add a user, who may nothing yet. Without PASSWORD, it is read from standard input."""
     call.out.banner(f'Adding user "{name}" ...')
     password = asked_password(call, password)
-    if not pre_hashed_password and not password:
-        raise bad_arguments("user password cannot be empty")
     try:
         call.api.get("users", name)
     except ApiError as refusal:
@@ -77,6 +81,8 @@ def add_user(call: Call, name: str, password: str | None = None, *, pre_hashed_p
         raise error(f'User "{name}" already exists', SOFTWARE)
     secret = {"password_hash" if pre_hashed_password else "password": password}
     call.api.put("users", name, body={**secret, "tags": []})
+    if call.out.is_json:
+        call.out.json({"message": GRANT, "node": call.node, "status": "ok"})
     call.out.note(GRANT)
 
 
@@ -100,7 +106,7 @@ def change_password(call: Call, name: str, password: str | None = None) -> None:
 def clear_password(call: Call, name: str) -> None:
     """Take a user's password away, so that it cannot log in with one."""
     call.out.banner(f'Clearing password for user "{name}" ...')
-    change_user(call, name, password="")
+    change_user(call, name, unknown_user, password="")
 
 
 @tasks("<username> [<password>]")
@@ -115,7 +121,8 @@ def authenticate_user(call: Call, name: str, password: str | None = None) -> Non
         # Whoever may not use the API has the right password nevertheless.
         if refusal.error != "not_authorised":
             raise Failure(
-                f"Error: failed to authenticate user \"{name}\"\nuser '{name}' - invalid credentials", DATA_ERROR
+                f"Error:\nError: failed to authenticate user \"{name}\"\nuser '{name}' - invalid credentials",
+                DATA_ERROR,
             ) from None
     call.out.say("Success")
 
@@ -150,7 +157,7 @@ def list_users(call: Call) -> None:
 def set_user_limits(call: Call, name: str, limits: str) -> None:
     """Limit a user: {"max-connections": 5, "max-channels": 100}."""
     call.out.banner(f'Setting user limits to "{limits}" for user "{name}" ...')
-    find_user(call, name)
+    find_user(call, name, unknown_user)
     for limit, value in json_object(limits).items():
         call.api.put("user-limits", name, limit, body={"value": value})
 
@@ -158,19 +165,25 @@ def set_user_limits(call: Call, name: str, limits: str) -> None:
 @tasks("<username> <limit>")
 def clear_user_limits(call: Call, name: str, limit: str) -> None:
     """Clear one of a user's limits, or `all`."""
-    call.out.banner(f'Clearing "{limit}" limit for user "{name}" ...')
-    find_user(call, name)
+    what = "all limits" if limit == "all" else f'"{limit}" limit'
+    call.out.banner(f'Clearing {what} for user "{name}" ...')
+    find_user(call, name, unknown_user)
     call.api.delete("user-limits", name, limit)
 
 
-@tasks("", option("--user", metavar="USER"), flag("--global"))
-def list_user_limits(call: Call, *, user: str | None, **everybody: bool) -> None:
-    """List the limits of all users, or of one."""
-    if user is None:
+@tasks("", option("--user", metavar="USER", default="guest"), flag("--global", text="Those of all users."))
+def list_user_limits(call: Call, *, user: str, **everybody: bool) -> None:
+    """List the limits of a user, or of all."""
+    if everybody["global"]:
         call.out.banner("Listing limits for all users ...")
         rows = [(each["user"], each["value"]) for each in call.api.get("user-limits")]
-        shown = ({"user": name, "limits": Arguments(limits)} for name, limits in rows if limits)
-        call.out.rows(("user", "limits"), shown)
+        call.out.rows(
+            ("user", "limits"), ({"user": name, "limits": compact(limits)} for name, limits in rows if limits)
+        )
         return
     call.out.banner(f'Listing limits for user "{user}" ...')
-    call.out.json(find_user(call, user).get("limits") or {})
+    limits = compact(find_user(call, user, unknown_user).get("limits") or {})
+    if call.out.is_json:
+        call.out.json({"message": limits})
+    else:
+        call.out.say(limits)

@@ -27,6 +27,11 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def compact(value: object) -> str:
+    """A value in JSON, without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def process(node: str, name: str) -> str:
     """The name, in the form of a process identifier, of a queue, a connection or a channel."""
     return f"<{node}.1.{crc32(name.encode('utf-8', 'surrogateescape'))}.0>"

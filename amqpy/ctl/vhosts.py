@@ -3,15 +3,16 @@
 Source: RabbitMQ's `add_vhost_command.ex`, `list_vhosts_command.ex`, `set_vhost_limits_command.ex`, …
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import DATA_ERROR, Failure, error
+from amqpy.ctl.failures import DATA_ERROR, SOFTWARE, Failure, error, no_such_vhost
 from amqpy.ctl.options import Call, Tasks, flag, option, settings_of
-from amqpy.ctl.output import Arguments, Atoms
+from amqpy.ctl.output import Atoms
 from amqpy.ctl.tables import check_columns
-from amqpy.ctl.values import json_object
+from amqpy.ctl.values import compact, json_object
 
 tasks = Tasks()
 
@@ -24,7 +25,7 @@ def find_vhost(call: Call, name: str, failure: Failure | None = None) -> Mapping
         found: Mapping[str, Any] = call.api.get("vhosts", name)
     except ApiError as refusal:
         if refusal.is_missing:
-            raise failure or error(f"Virtual host '{name}' does not exist") from None
+            raise failure or no_such_vhost(name) from None
         raise
     return found
 
@@ -60,7 +61,18 @@ def add_vhost(
             default_queue_type=default_queue_type,
             defaultqueuetype=default_queue_type,
         )
-        call.api.put("vhosts", name, body=given)
+        with queue_type_refused(default_queue_type):
+            call.api.put("vhosts", name, body=given)
+
+
+@contextmanager
+def queue_type_refused(queue_type: str | None) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as refusal:
+        if queue_type is not None and refusal.status == 400 and "queue type" in refusal.text:
+            raise error("invalid_queue_type") from None
+        raise
 
 
 @tasks("<vhost>")
@@ -83,7 +95,8 @@ def list_vhosts(call: Call, *columns: str) -> None:
 @tasks("<vhost> <tag> [<tag> ...]")
 def set_vhost_tags(call: Call, name: str, *tags: str) -> None:
     """Set the tags of a virtual host."""
-    call.out.banner(f'Setting tags for vhost "{name}" to [{", ".join(tags)}] ...')
+    call.out.banner(f'Setting tags for virtual host "{name}" to [{", ".join(tags)}] ...')
+    find_vhost(call, name, error(f'Virtual host "{name}" does not exist', DATA_ERROR))
     change_vhost(call, name, tags=list(tags))
 
 
@@ -91,8 +104,10 @@ def set_vhost_tags(call: Call, name: str, *tags: str) -> None:
 def restart_vhost(call: Call) -> None:
     """Restart a virtual host. Here all of them run, always."""
     call.out.banner(f"Trying to restart vhost '{call.vhost}' on node '{call.node}' ...")
-    find_vhost(call, call.vhost)
-    call.out.say(f"Successfully restarted vhost '{call.vhost}' on node '{call.node}'")
+    where = f"vhost '{call.vhost}' on node '{call.node}'"
+    reason = f'{{:no_such_vhost, "{call.vhost}"}}'
+    find_vhost(call, call.vhost, error(f"Failed to start {where}Reason: {reason}", SOFTWARE))
+    call.out.say(f"Vhost '{call.vhost}' is already running on node '{call.node}'")
 
 
 @tasks()
@@ -118,7 +133,9 @@ def trace_off(call: Call) -> None:
 def set_vhost_limits(call: Call, limits: str) -> None:
     """Limit a virtual host: {"max-connections": 5, "max-queues": 100}."""
     call.out.banner(f'Setting vhost limits to "{limits}" for vhost "{call.vhost}" ...')
-    for limit, value in json_object(limits).items():
+    parsed = json_object(limits)
+    find_vhost(call, call.vhost)
+    for limit, value in parsed.items():
         call.api.put("vhost-limits", call.vhost, limit, body={"value": value})
 
 
@@ -126,6 +143,7 @@ def set_vhost_limits(call: Call, limits: str) -> None:
 def clear_vhost_limits(call: Call) -> None:
     """Clear all limits of a virtual host."""
     call.out.banner(f'Clearing vhost "{call.vhost}" limits ...')
+    find_vhost(call, call.vhost, error("Parameter does not exist"))
     for limit in _limits(call, call.vhost):
         call.api.delete("vhost-limits", call.vhost, limit)
 
@@ -133,15 +151,21 @@ def clear_vhost_limits(call: Call) -> None:
 @tasks("", flag("--global", text="Those of all virtual hosts."))
 def list_vhost_limits(call: Call, **everywhere: bool) -> None:
     """List the limits of a virtual host, or of all."""
-    if call.options.vhost is None or everywhere["global"]:
+    if everywhere["global"]:
         call.out.banner("Listing limits for all vhosts ...")
-        rows = (
-            {"vhost": each["vhost"], "limits": Arguments(each["value"] or {})} for each in call.api.get("vhost-limits")
+        found = [each for each in call.api.get("vhost-limits") if each["value"]]
+        call.out.rows(
+            ("vhost", "limits"), ({"vhost": each["vhost"], "limits": compact(each["value"])} for each in found)
         )
-        call.out.rows(("vhost", "limits"), rows)
         return
     call.out.banner(f'Listing limits for vhost "{call.vhost}" ...')
-    call.out.json(_limits(call, call.vhost))
+    find_vhost(call, call.vhost)
+    limits = _limits(call, call.vhost)
+    text = compact(limits) if limits else ""
+    if call.out.is_json:
+        call.out.json({"node": call.node, "result": "ok", "value": text})
+    else:
+        call.out.say(text)
 
 
 def _limits(call: Call, vhost: str) -> dict[str, Any]:
