@@ -201,14 +201,19 @@ class Api:
             self._failure = Unreachable(f"{self._address.text}: {_said(error)}")
             raise self._failure from error
 
+    def check(self) -> None:
+        """Raises Unreachable if nobody listens."""
+        try:
+            self._connection.connect()
+        except OSError as error:
+            self._failure = Unreachable(f"{self._address.text}: {_said(error)}")
+            raise self._failure from error
+
     def process_id(self) -> int | None:
         """The process of the broker, if it is on this machine and the system tells: over a control socket."""
         if not isinstance(self._connection, UnixConnection) or not hasattr(socket, "SO_PEERCRED"):
             return None
-        try:
-            self._connection.connect()
-        except OSError as error:
-            raise Unreachable(f"{self._address.text}: {_said(error)}") from error
+        self.check()
         told = self._connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, _, _ = struct.unpack("3i", told)
         return int(pid)

@@ -42,7 +42,7 @@ def close_connection(call: Call, wanted: str, reason: str) -> None:
     connections = call.api.get("connections", columns="name,node")
     names = [each["name"] for each in connections if wanted in {each["name"], process_of(each)}]
     if not names:
-        raise error("not_found")
+        raise error(f'Error:\n{{:invalid_pid_syntax, "{wanted}"}}')
     close(call, names, reason)
 
 
@@ -60,7 +60,7 @@ def close_all_connections(
         call.out.banner(f"Closing all connections to node {call.node} (across all vhosts), reason: {reason}...")
         found = call.api.get("connections", columns="name,vhost")
     else:
-        call.out.banner(f"Closing all connections in vhost {call.vhost}, reason: {reason}...")
+        call.out.banner(f"Closing {limit or 'all'} connections in vhost {call.vhost}, reason: {reason}...")
         found = [each for each in call.api.get("connections", columns="name,vhost") if each["vhost"] == call.vhost]
     names = [each["name"] for each in found]
     count = close(call, _slowly(names[: limit or None], per_connection_delay), reason)

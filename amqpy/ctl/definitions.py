@@ -23,8 +23,10 @@ def export_definitions(call: Call, file: str, *, form: str) -> None:
     """Write users, virtual hosts, permissions, policies, queues, exchanges and bindings to a file; - is standard
     output."""
     if file == "-":
-        call.out.json(call.api.get("definitions"))
+        call.out.document(call.api.get("definitions"))
         return
+    if not Path(file).parent.is_dir():
+        raise BadArguments(f"Bad argument: Directory {Path(file).parent} does not exist", DATA_ERROR)
     call.out.banner(f'Exporting definitions in JSON to a file at "{file}" ...')
     content = json.dumps(call.api.get("definitions")).encode()
     try:
@@ -47,14 +49,15 @@ def import_definitions(call: Call, file: str | None = None, *, form: str, skip_i
         content = sys.stdin.buffer.read()
     else:
         assert file is not None
-        call.out.banner(f'Importing definitions in JSON from a file at "{file}" ...')
         try:
             content = Path(file).read_bytes()
-        except OSError:
-            raise error(f"Parameter file {file} does not exist or cannot be read", DATA_ERROR) from None
+        except OSError as problem:
+            said = "does not exist" if isinstance(problem, FileNotFoundError) else f"cannot be read: {problem.strerror}"
+            raise BadArguments(f"Bad argument: File {file} {said}", DATA_ERROR) from None
+        call.out.banner(f'Importing definitions in JSON from a file at "{file}" ...')
     try:
         json.loads(content)
-    except ValueError:
-        raise BadArguments("the definitions are not JSON") from None
+    except (ValueError, RecursionError):
+        raise error("the definitions are not JSON", DATA_ERROR) from None
     call.api.request("POST", ("definitions",), content)
     call.out.note("Successfully started definition import. This process is asynchronous and can take some time.")

@@ -5,30 +5,43 @@ A check that fails has something on standard error, and the exit code 69.
 Source: `RabbitMQ.CLI.Diagnostics.Commands.*`, `node_health_check_command.ex`.
 """
 
+import json
 import socket
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.facts import alarm_lines, described, listeners, node, protocol_named
-from amqpy.ctl.failures import SOFTWARE, BadArguments, Failure, Unreachable, error
+from amqpy.ctl.facts import Listener, alarm_lines, described, listeners, node, protocol_named
+from amqpy.ctl.failures import DATA_ERROR, SOFTWARE, UNAVAILABLE, BadArguments, Failure, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag, option
-from amqpy.ctl.status import UNIT, breakdown, listeners_as_json
+from amqpy.ctl.status import UNIT, breakdown, listeners_as_json, shares
 
 tasks = Tasks()
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 CONNECT_S = 5.0
+ALONE = "seems to be the only one in a single node cluster, the check does not apply"
 
 
 def answer(call: Call, text: str, **facts: object) -> None:
     """Tells the result of a check that has not failed."""
     if call.out.is_json:
         call.out.json({"result": "ok", **facts})
-    elif not call.out.is_silent:
-        call.out.note(text)
+    else:
+        call.out.say(text)
 
 
-@tasks()
+def fail(
+    call: Call, text: str, *lines: str, code: int = UNAVAILABLE, is_bare: bool = False, **facts: object
+) -> NoReturn:
+    """Raises Failure, with the result of a check: a text, or lines in its place. RabbitMQ says `Error:` before most."""
+    if call.out.is_json:
+        told = {"message": text, "result": "error", **facts}
+        raise Failure(json.dumps(told, separators=(",", ":"), sort_keys=True), code)
+    raise Failure("\n".join([*([] if is_bare else ["Error:"]), *(lines or [text])]), code)
+
+
+@tasks("", needs_broker=False)
 def ping(call: Call) -> None:
     """Look if the broker answers."""
     timeout_ms = int((call.options.timeout or 60) * 1000)
@@ -39,67 +52,63 @@ def ping(call: Call) -> None:
     try:
         call.api.get("overview", columns="node")
     except Unreachable:
-        raise Failure(f"Error:\nFailed to connect and authenticate to {call.node} in {timeout_ms} ms") from None
-    answer(call, "Ping succeeded")
+        fail(call, f"Failed to connect and authenticate to {call.node} in {timeout_ms} ms")
+    if call.out.is_json:
+        call.out.json({"message": "Ping succeeded"})
+    else:
+        call.out.say("Ping succeeded")
 
 
-def _check_running(call: Call, banner: str) -> None:
-    call.out.banner(banner)
-    try:
-        call.api.get("overview", columns="node")
-    except Unreachable:
-        raise Failure(
-            f"Error:\nRabbitMQ on node {call.node} is not running or has not fully booted yet (check with is_booting)"
-        ) from None
-    answer(call, f"RabbitMQ on node {call.node} is fully booted and running")
+def _tell_that_it_runs(call: Call) -> None:
+    call.api.get("overview", columns="node")
+    text = f"RabbitMQ on node {call.node} is fully booted and running"
+    if call.out.is_json:
+        call.out.json({"message": text})
+    else:
+        call.out.say(text)
 
 
 @tasks()
 def check_running(call: Call) -> None:
     """Look if the broker serves."""
-    _check_running(call, f"Checking if RabbitMQ is running on node {call.node} ...")
+    call.out.banner(f"Checking if RabbitMQ is running on node {call.node} ...")
+    _tell_that_it_runs(call)
 
 
 @tasks()
 def is_running(call: Call) -> None:
     """The same."""
-    _check_running(call, f"Asking node {call.node} for its status ...")
+    call.out.banner(f"Asking node {call.node} for its status ...")
+    _tell_that_it_runs(call)
 
 
 @tasks()
 def is_booting(call: Call) -> None:
     """Tell that the broker is not about to start: who answers has started."""
-    call.out.banner(f"Asking node {call.node} for its status ...")
+    call.out.banner(f"Asking node {call.node} for its boot status ...")
     call.api.get("overview", columns="node")
-    answer(call, f"RabbitMQ on node {call.node} is fully booted and running")
+    text = "is fully booted (check with is_running), stopped or has not started booting yet"
+    call.out.say(f"RabbitMQ on node {call.node} {text}")
 
 
-def _check_alarms(call: Call, banner: str, text: str) -> None:
-    call.out.banner(banner)
+def _check_alarms(call: Call, well: str, ill: str, *, is_bare: bool, **facts: object) -> None:
+    call.out.banner(f"Asking node {call.node} to report any local resource alarms ...")
     found = alarm_lines(node(call))
     if found:
-        raise Failure("\n".join(["Error:", *found]))
-    answer(call, text)
+        fail(call, f"Node {call.node} reported {ill}", *found, is_bare=is_bare, local=found, **facts)
+    answer(call, f"Node {call.node} reported {well}")
 
 
 @tasks()
 def check_local_alarms(call: Call) -> None:
     """Fail if memory or disk is short."""
-    _check_alarms(
-        call,
-        f"Asking node {call.node} to report any local resource alarms ...",
-        f"Node {call.node} reported no local alarms",
-    )
+    _check_alarms(call, "no local alarms", "local alarms", is_bare=False)
 
 
 @tasks()
 def check_alarms(call: Call) -> None:
     """The same."""
-    _check_alarms(
-        call,
-        f"Asking node {call.node} to report any known resource alarms ...",
-        f"Node {call.node} reported no alarms, local or clusterwide",
-    )
+    _check_alarms(call, "no alarms, local or clusterwide", "alarms", is_bare=True, **{"global": []})
 
 
 @tasks()
@@ -108,7 +117,8 @@ def alarms(call: Call) -> None:
     call.out.banner(f"Asking node {call.node} to report any known resource alarms ...")
     found = alarm_lines(node(call))
     if call.out.is_json:
-        call.out.json({"node": call.node, "alarms": found})
+        told = {"local": found, "global": [], "message": f"Node {call.node} reported alarms"}
+        call.out.json({"result": "ok", **(told if found else {"node": call.node, "alarms": []})})
         return
     for line in found or [f"Node {call.node} reported no alarms, local or clusterwide"]:
         call.out.say(line)
@@ -120,17 +130,18 @@ def alarms(call: Call) -> None:
 @tasks()
 def check_port_connectivity(call: Call) -> None:
     """Connect to every port that the broker listens on."""
-    call.out.banner(
-        f"Testing TCP connections to all active listeners on node {call.node} using hostname resolution ..."
-    )
+    call.out.banner(f"Testing TCP connections to all active listeners on node {call.node} ...")
     found = listeners(call)
     bad = [each for each in found if not _can_connect(call, str(each["ip_address"]), int(each["port"]))]
     if bad:
-        lines = [described(each) for each in bad]
         text = f"Connection to ports of the following listeners on node {call.node} failed: "
-        raise Failure("\n".join(["Error:", text, *lines]))
-    ports = ", ".join(str(port) for port in sorted({each["port"] for each in found}))
-    answer(call, f"Successfully connected to ports {ports} on node {call.node}.")
+        fail(call, text, text, *map(described, bad), failures=listeners_as_json(bad), node=call.node)
+    text = f"Successfully connected to ports {_ports(found)} on node {call.node}."
+    answer(call, text, listeners=listeners_as_json(found), node=call.node)
+
+
+def _ports(found: Iterable[Listener]) -> str:
+    return ", ".join(str(port) for port in sorted({int(each["port"]) for each in found}))
 
 
 def _can_connect(call: Call, address: str, port: int) -> bool:
@@ -146,30 +157,26 @@ def _can_connect(call: Call, address: str, port: int) -> bool:
 def check_port_listener(call: Call, text: str) -> None:
     """Look if the broker listens on a port."""
     if not text.isdecimal():
-        raise BadArguments("port must be an integer")
-    port = int(text)
-    call.out.banner(f"Asking node {call.node} if there's an active listener on port {port} ...")
-    ports = sorted({int(each["port"]) for each in listeners(call)})
-    if port not in ports:
-        there = ", ".join(map(str, ports))
-        raise Failure(
-            f"Error:\nNo listener for port {port} is active on node {call.node}. Found listeners that use the "
-            f"following ports: {there}"
-        )
-    answer(call, f"A listener for port {port} is running on node {call.node}.", port=port)
+        raise BadArguments("Bad argument: Argument must be a positive integer", DATA_ERROR)
+    call.out.banner(f"Asking node {call.node} if there's an active listener on port {text} ...")
+    found = listeners(call)
+    if int(text) not in {int(each["port"]) for each in found}:
+        missing = f"No listener for port {text} is active on node {call.node}."
+        fail(call, f"{missing} Found listeners that use the following ports: {_ports(found)}", is_bare=True)
+    answer(call, f"A listener for port {text} is running on node {call.node}.", node=call.node, port=text)
 
 
 @tasks("<protocol>")
-def check_protocol_listener(call: Call, protocol: str) -> None:
+def check_protocol_listener(call: Call, name: str) -> None:
     """Look if the broker listens for a protocol."""
-    call.out.banner(f"Asking node {call.node} if there's an active listener for protocol {protocol} ...")
-    there = sorted({str(each["protocol"]) for each in listeners(call)})
-    if protocol_named(protocol) not in there:
-        raise Failure(
-            f"Error:\nNo listener for protocol {protocol} is active on node {call.node}. Found listeners for the "
-            f"following protocols: {', '.join(there)}"
-        )
-    answer(call, f"A listener for protocol {protocol} is running on node {call.node}.", protocol=protocol)
+    call.out.banner(f"Asking node {call.node} if there's an active listener for protocol {name} ...")
+    there, protocol = sorted({str(each["protocol"]) for each in listeners(call)}), protocol_named(name)
+    if protocol not in there:
+        missing = f"No listener for protocol {name} is active on node {call.node}."
+        fail(call, f"{missing} Found listeners for the following protocols: {', '.join(there)}")
+    answer(
+        call, f"A listener for protocol {protocol} is running on node {call.node}.", node=call.node, protocol=protocol
+    )
 
 
 @tasks("", name="listeners")
@@ -220,7 +227,7 @@ def check_if_node_is_quorum_critical(call: Call) -> None:
     """Look if queues would lose their majority without this node. A single node is none that could be missed."""
     call.out.banner(f"Checking if node {call.node} is critical for quorum of any quorum queues ...")
     _healthy(call, "node-is-quorum-critical")
-    answer(call, f"Node {call.node} reported no quorum queues with minimum quorum")
+    answer(call, f"Node {call.node} {ALONE}")
 
 
 @tasks()
@@ -228,7 +235,7 @@ def check_if_node_is_mirror_sync_critical(call: Call) -> None:
     """The same for mirrors, of which there are none."""
     call.out.banner(f"Checking if node {call.node} is critical for data safety of any classic mirrored queues ...")
     call.api.get("overview", columns="node")
-    answer(call, f"Node {call.node} reported no classic mirrored queues without online synchronised mirrors")
+    answer(call, f"Node {call.node} {ALONE}")
 
 
 @tasks()
@@ -238,12 +245,13 @@ def node_health_check(call: Call) -> None:
         "This command is DEPRECATED and will be removed in a future version.",
         "It performs intrusive, opinionated health checks and requires a fully booted node.",
         "Use one of the options covered in https://www.rabbitmq.com/monitoring.html#health-checks instead.",
-        f"Timeout: {float(call.options.timeout or 70)} seconds ...",
+        f"Timeout: {call.options.timeout or 70} seconds ...",
         f"Checking health of node {call.node} ...",
     )
-    found = alarm_lines(node(call))
-    if found:
-        raise Failure("\n".join(["Error:", "Node is not healthy:", *found]), SOFTWARE)
+    try:
+        call.api.get("healthchecks", "node")
+    except ApiError as refusal:
+        raise error(f"Error: health check failed. Message: {refusal.text}", SOFTWARE) from None
     call.out.say("Health check passed")
 
 
@@ -266,7 +274,7 @@ def erlang_version(call: Call, *, details: bool, offline: bool) -> None:
     """Print what stands in place of Erlang's version."""
     call.out.banner(f"Asking node {call.node} for its Erlang/OTP version...")
     overview = call.api.get("overview", columns="erlang_version,erlang_full_version")
-    call.out.say(overview["erlang_full_version" if details else "erlang_version"])
+    call.out.say(overview["erlang_full_version"] if details else f"Erlang/OTP {overview['erlang_version']}")
 
 
 @tasks("", option("--unit", type=UNIT, default="gb", text="The unit of sizes."))
@@ -275,17 +283,21 @@ def memory_breakdown(call: Call, *, unit: str) -> None:
     call.out.banner(f"Reporting memory breakdown on node {call.node}...")
     memory: dict[str, Any] = call.api.get("nodes", node(call)["name"], "memory")["memory"]
     if call.out.is_json:
-        call.out.json(memory)
+        call.out.json(shares(memory))
         return
-    for line in breakdown(memory, unit):
+    for line in breakdown(memory, unit, space=""):
         call.out.say(line)
+    call.out.say("")
 
 
 @tasks()
 def list_node_auth_attempt_stats(call: Call) -> None:
     """Count the attempts to log in, by protocol."""
-    call.out.banner(f"Gathering auth attempts in node {call.node} ...")
+    call.out.banner(f'Listing authentication\n attempts for node "{call.node}" ...')
     rows = call.api.get("auth", "attempts", node(call)["name"])
+    if not rows and not call.out.is_json:
+        call.out.say(f"Node {call.node} reported no authentication attempt stats")
+        return
     columns = ("protocol", "auth_attempts", "auth_attempts_failed", "auth_attempts_succeeded")
     call.out.rows(columns, rows)
 
@@ -300,16 +312,9 @@ def reset_node_auth_attempt_metrics(call: Call) -> None:
 @tasks("", flag("--all"))
 def log_location(call: Call, **every: bool) -> None:
     """Show where the log goes."""
-    call.out.banner(f"Printing node {call.node} log files ...")
+    call.out.banner(f"Log file location(s) on node {call.node} ...")
     for file in node(call).get("log_files", ()):
         call.out.say(file)
-
-
-@tasks()
-def maybe_stuck(call: Call) -> None:
-    """List what has not moved. There is nothing that could stand still by itself."""
-    call.out.banner(f"Asking node {call.node} to detect potentially stuck Erlang processes...")
-    call.api.get("overview", columns="node")
 
 
 @tasks()

@@ -44,6 +44,7 @@ def described(listener: Listener) -> str:
 
 
 def interface(listener: Listener) -> str:
+    """The address, in brackets if it is one of IPv6."""
     host = str(listener["ip_address"])
     return f"[{host}]" if ":" in host else host
 

@@ -156,7 +156,8 @@ def items_of(call: Call, kind: Kind, columns: Sequence[str] = ()) -> list[Item]:
 
 
 def show(call: Call, kind: Kind, asked: Sequence[str], items: list[Item] | None = None) -> None:
-    call.out.rows(asked, rows(items_of(call, kind) if items is None else items, kind.columns, asked))
+    found = items_of(call, kind) if items is None else items
+    call.out.rows(asked, rows(found, kind.columns, asked), is_stream=True)
 
 
 @tasks(
@@ -217,5 +218,5 @@ def list_consumers(call: Call, *columns: str) -> None:
 def list_unresponsive_queues(call: Call, *columns: str, local: bool) -> None:
     """List queues that do not answer. Here all do."""
     asked = check_columns(columns, QUEUES.columns) or ("name",)
-    call.out.banner(call.timeout_text, f"Listing unresponsive queues for vhost {call.vhost} ...")
+    call.out.banner(f"Listing unresponsive queues for vhost {call.vhost} ...")
     show(call, QUEUES, asked, [])

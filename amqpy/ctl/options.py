@@ -163,9 +163,10 @@ class Tasks:
         self.commands: list[click.Command] = []
 
     def __call__(
-        self, usage: str = "", *options: click.Parameter, name: str | None = None
+        self, usage: str = "", *options: click.Parameter, name: str | None = None, needs_broker: bool = True
     ) -> Callable[[Function], Function]:
-        """A command with the name of the function, and arguments as the usage text says."""
+        """A command with the name of the function, and arguments as the usage text says. One that needs a broker says
+        nothing without one."""
         arity = Arity.of(usage)
 
         def add(function: Function) -> Function:
@@ -176,6 +177,8 @@ class Tasks:
                 tool = context.parent.command.name if context.parent is not None else ""
                 call = Call(context.ensure_object(Options), str(tool), command)
                 arity.check(arguments)
+                if needs_broker:
+                    call.api.check()
                 code = function(call, *arguments, **values)
                 if call.out.is_json and not call.out.has_said:
                     call.out.json({"node": call.node, "result": "ok"})

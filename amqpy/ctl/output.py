@@ -74,6 +74,10 @@ class Output:
         self.has_said = True
         self._echo(json.dumps(as_json(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True))
 
+    def document(self, value: object) -> None:
+        """Prints a result that is JSON whatever the formatter."""
+        self.json(value)
+
     def rows(
         self, columns: Sequence[str], rows: Iterable[Row], *, is_stream: bool = False, headers: bool = True
     ) -> None:

@@ -7,6 +7,7 @@ Source: `RabbitMQ.CLI.Plugins.Commands.*`.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from amqpy.ctl.api import ApiError
@@ -53,7 +54,7 @@ def node_or_guess(call: Call) -> tuple[bool, str]:
     return True, str(version)
 
 
-def check_known(names: tuple[str, ...]) -> None:
+def check_known(names: Sequence[str]) -> None:
     """Raises Failure for plugins that are not there."""
     if unknown := [name for name in names if name not in BUILT_IN]:
         raise error(f"{{:plugins_not_found, [{', '.join(f':{name}' for name in unknown)}]}}", SOFTWARE)
@@ -82,14 +83,13 @@ def list_plugins(
     if call.out.is_json:
         call.out.json({"format": "normal", "plugins": [_as_json(name, is_up, version) for name in names]})
         return
+    call.out.banner(f'Listing plugins with pattern "{pattern}" ...')
     if minimal:
         for name in names:
             call.out.say(name)
         return
-    call.out.banner(f'Listing plugins with pattern "{pattern}" ...')
-    if not call.out.is_silent:
-        for line in LEGEND:
-            call.out.say(line.format(node=call.node))
+    for line in LEGEND:
+        call.out.banner(line.format(node=call.node))
     width = max(map(len, names), default=0)
     for name in names:
         mark = ("e" if name in IMPLICIT else "E") + ("*" if is_up else " ")
@@ -101,18 +101,18 @@ def _as_json(name: str, is_up: bool, version: str) -> dict[str, object]:
     return {"enabled": enabled, "name": name, "running": is_up, "running_version": version, "version": version}
 
 
-def _switch(call: Call, names: tuple[str, ...], banner: str, *, offline: bool) -> None:
-    call.out.banner(banner)
-    for name in names:
-        call.out.note(name)
-    check_known(names)
+def _switch(call: Call, names: Sequence[str], banner: str, *, offline: bool, checked: bool) -> None:
+    call.out.banner(banner, *names)
+    if checked:
+        check_known(names)
     if call.out.is_json:
         call.out.json({"mode": "offline" if offline else "online", "set": list(BUILT_IN)})
         return
-    call.out.note("The following plugins have been configured:")
+    call.out.say("The following plugins have been configured:")
     for name in BUILT_IN:
-        call.out.note(f"  {name}")
-    call.out.note("Plugin configuration unchanged.")
+        call.out.say(f"  {name}")
+    call.out.say(f"Applying plugin configuration to {call.node}...")
+    call.out.say("Plugin configuration unchanged.")
 
 
 @tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"))
@@ -121,8 +121,8 @@ def enable(call: Call, *names: str, offline: bool, online: bool, **more: bool) -
     every = more["all"]
     if not names and not every:
         raise BadArguments("not enough arguments.")
-    asked = BUILT_IN if every else names
-    _switch(call, asked, f"Enabling plugins on node {call.node}:", offline=offline)
+    banner = f"Enabling {'ALL ' if every else ''}plugins on node {call.node}:"
+    _switch(call, () if every else names, banner, offline=offline, checked=True)
 
 
 @tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"))
@@ -131,13 +131,14 @@ def disable(call: Call, *names: str, offline: bool, online: bool, **more: bool) 
     every = more["all"]
     if not names and not every:
         raise BadArguments("not enough arguments.")
-    _switch(call, BUILT_IN if every else names, f"Disabling plugins on node {call.node}:", offline=offline)
+    banner = f"Disabling {'ALL ' if every else ''}plugins on node {call.node}:"
+    _switch(call, () if every else names, banner, offline=offline, checked=False)
 
 
 @tasks("[<plugin> ...]", flag("--offline"), flag("--online"), name="set")
 def set_plugins(call: Call, *names: str, offline: bool, online: bool) -> None:
     """Enable these plugins and no others: see there."""
-    _switch(call, names, f"Enabling plugins on node {call.node}:", offline=offline)
+    _switch(call, names, f"Enabling plugins on node {call.node}:", offline=offline, checked=True)
 
 
 @tasks("<plugin> [<plugin> ...]", flag("--offline"), flag("--online"))

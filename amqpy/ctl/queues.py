@@ -6,7 +6,7 @@ Source: RabbitMQ's `purge_queue_command.ex`, `delete_queue_command.ex`, `peek_co
 from typing import Any
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import USAGE, BadArguments, Failure, error
+from amqpy.ctl.failures import DATA_ERROR, USAGE, BadArguments, Failure, error
 from amqpy.ctl.options import Call, Tasks, flag
 from amqpy.ctl.output import as_text
 from amqpy.ctl.tables import Item
@@ -41,9 +41,8 @@ def purge_queue(call: Call, name: str) -> None:
 )
 def delete_queue(call: Call, name: str, *, if_empty: bool, if_unused: bool) -> None:
     """Delete a queue."""
-    conditions = [word for word, asked in (("unused", if_unused), ("empty", if_empty)) if asked]
-    condition = f" if queue is {' and '.join(conditions)} " if conditions else ""
-    call.out.banner(f"Deleting queue '{name}' on vhost '{call.vhost}' {condition}...")
+    asked = [f"if queue is {word} " for word, asked in (("empty", if_empty), ("unused", if_unused)) if asked]
+    call.out.banner(f"Deleting queue '{name}' on vhost '{call.vhost}' {'and '.join(asked)}...")
     queue = find_queue(call, name, error("Queue not found", USAGE))
     query: dict[str, Any] = {key: True for key, asked in (("if-empty", if_empty), ("if-unused", if_unused)) if asked}
     try:
@@ -64,6 +63,7 @@ def sync_queue(call: Call, name: str) -> None:
     """Synchronise the mirrors of a queue. There are none."""
     call.out.banner(f"Synchronising queue '{name}' in vhost '{call.vhost}' ...")
     find_queue(call, name, error("not_found"))
+    raise error("not_mirrored")
 
 
 @tasks("<queue>")
@@ -71,32 +71,36 @@ def cancel_sync_queue(call: Call, name: str) -> None:
     """Stop that."""
     call.out.banner(f"Stopping synchronising queue '{name}' in vhost '{call.vhost}' ...")
     find_queue(call, name, error("not_found"))
+    call.out.say("not_syncing")
 
 
 @tasks("<queue> <position>")
 def peek(call: Call, name: str, position: str) -> None:
     """Show the message at a position of a queue, of which the first is 1. It stays there."""
     if not position.isdecimal() or int(position) < 1:
-        raise BadArguments("position value must be greater than 0")
-    call.out.banner(f"Peeking at quorum queue '{name}' at position {position}...")
-    find_queue(call, name, error("Target queue was not found in virtual host", USAGE))
-    body = {"count": int(position), "ackmode": "ack_requeue_true", "encoding": "auto", "truncate": 50_000}
-    messages: list[dict[str, Any]] = call.api.post("queues", call.vhost, name, "get", body=body)
+        raise BadArguments("position value must be a positive integer", DATA_ERROR)
+    call.out.banner(f"Peeking at quorum queue {name} at position {position} on node {call.node} ...")
+    find_queue(call, name, error(f"Target queue was not found in virtual host '{call.vhost}'"))
+    messages: list[dict[str, Any]] = call.api.get("queues", call.vhost, name, "peek", count=position)
     if len(messages) < int(position):
-        raise Failure("Error: there is no message at this position", USAGE)
+        raise error("Target queue does not have a message at that position")
     message = messages[int(position) - 1]
     shown = {key: value for key, value in message.items() if key not in {"properties", "message_count"}}
-    properties = message["properties"] or {}
-    pairs = {**shown, **properties}
-    call.out.rows(("key", "value"), ({"key": key, "value": as_text(value)} for key, value in sorted(pairs.items())))
+    values = {**shown, **(message["properties"] or {})}
+    if call.out.is_json:
+        call.out.json({"result": "ok", "message": values})
+        return
+    call.out.rows(
+        ("keys", "values"), ({"keys": key, "values": as_text(value)} for key, value in sorted(values.items()))
+    )
 
 
 @tasks("<type>", flag("--vhost-pattern"), flag("--queue-pattern"))
 def rebalance(call: Call, kind: str, **patterns: bool) -> None:
     """Move queues so that each node has as many. Here there is one node."""
     if kind not in {"all", "classic", "quorum", "stream"}:
-        raise BadArguments(f"type {kind} is not supported")
-    call.out.banner(f"Re-balancing leaders of {'all' if kind == 'all' else kind} queues...")
+        raise BadArguments(f"type {kind} is not supported. Try one of all, classic, quorum.")
+    call.out.banner(f"Re-balancing leaders of {kind} queues...")
     call.api.post("rebalance", "queues", body={})
 
 
@@ -106,6 +110,6 @@ def quorum_status(call: Call, name: str) -> None:
     call.out.banner(f"Status of quorum queue {name} on node {call.node} ...")
     queue = find_queue(call, name, error("not_found"))
     if queue.get("type") != "quorum":
-        raise error("not_a_quorum_queue")
+        raise error("Cannot get quorum status of a classic queue")
     member = [queue["node"], "leader", 0, 0, 0, 1, 1]
     call.out.rows(MEMBER, [dict(zip(MEMBER, member, strict=True))])

@@ -4,13 +4,14 @@ Source: RabbitMQ's `status_command.ex`, `cluster_status_command.ex`, `environmen
 """
 
 import json
+import platform
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import click
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.facts import UNITS, alarm_lines, described, node, size
+from amqpy.ctl.facts import UNITS, alarm_lines, described, interface, node, size
 from amqpy.ctl.options import Call, Tasks, option
 
 tasks = Tasks()
@@ -23,11 +24,8 @@ Section = tuple[str, Iterable[str]]
 
 def sections(call: Call, parts: Iterable[Section]) -> None:
     """Prints lines under headings; the headings are bold on a terminal."""
-    for title, lines in parts:
-        call.out.say(f"{click.style(title, bold=True)}\n")
-        for line in lines:
-            call.out.say(line)
-        call.out.say("")
+    texts = ["\n".join([click.style(title, bold=True), "", *lines]) for title, lines in parts]
+    call.out.say("\n\n".join(texts))
 
 
 def vhost_count(call: Call) -> int:
@@ -50,7 +48,7 @@ def status(call: Call, *, unit: str) -> None:
             ("Runtime", _runtime(overview, here)),
             ("Plugins", ["Enabled plugin file: ", "Enabled plugins:", "", *_plugins(here)]),
             ("Data directory", [f"Node data directory: {here.get('db_dir', '')}", "Raft data directory: "]),
-            ("Config files", [f" * {file}" for file in here.get("config_files", ())]),
+            ("Config files", [f" * {file}" for file in here.get("config_files", ())] or ["(none)"]),
             ("Log file(s)", [f" * {file}" for file in here.get("log_files", ())]),
             ("Alarms", alarm_lines(here) or ["(none)"]),
             ("Memory", [*_memory(here, unit), "", *breakdown(memory, unit)]),
@@ -72,10 +70,12 @@ def status(call: Call, *, unit: str) -> None:
 def _runtime(overview: Mapping[str, Any], here: Mapping[str, Any]) -> Iterable[str]:
     uptime = int(here.get("uptime", 0)) // 1000
     yield f"OS PID: {here.get('os_pid')}"
-    yield "OS: "
+    yield f"OS: {platform.system()}"
     yield f"Uptime (seconds): {uptime}"
     yield "Is under maintenance?: false"
     yield f"RabbitMQ version: {overview['rabbitmq_version']}"
+    if "release_series_support_status" in overview:
+        yield f"RabbitMQ release series support status: {overview['release_series_support_status']}"
     yield f"Node name: {here['name']}"
     yield f"Erlang configuration: {overview.get('erlang_full_version', '')}"
     yield "Crypto library: "
@@ -94,12 +94,18 @@ def _memory(here: Mapping[str, Any], unit: str) -> Iterable[str]:
     yield f"Memory high watermark setting: computed to: {size(here.get('mem_limit', 0), unit)}"
 
 
-def breakdown(memory: Mapping[str, Any], unit: str) -> Iterable[str]:
+def shares(memory: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The memory by what it is for, the most first."""
     parts = {name: count for name, count in memory.items() if isinstance(count, int)}
     whole = sum(parts.values()) or 1
-    for name, count in sorted(parts.items(), key=lambda part: -part[1]):
-        yield f"{name}: {size(count, unit)} ({round(100 * count / whole, 2)} %)"
+    ordered = sorted(parts.items(), key=lambda part: -part[1])
+    return {name: {"bytes": count, "percentage": round(100 * count / whole, 2)} for name, count in ordered}
+
+
+def breakdown(memory: Mapping[str, Any], unit: str, space: str = " ") -> Iterable[str]:
+    """Lines about it."""
+    for name, share in shares(memory).items():
+        yield f"{name}: {size(share['bytes'], unit)} ({share['percentage']}{space}%)"
 
 
 def _descriptors(here: Mapping[str, Any]) -> Iterable[str]:
@@ -117,13 +123,15 @@ def _status_as_json(call: Call, overview: Mapping[str, Any], here: Mapping[str, 
     memory = call.api.get("nodes", here["name"], "memory")["memory"]
     return {
         "pid": int(here.get("os_pid", 0)),
-        "os": "",
+        "os": platform.system(),
         "uptime": int(here.get("uptime", 0)) // 1000,
         "is_under_maintenance": False,
         "rabbitmq_version": version,
         "product_name": overview.get("product_name"),
         "product_version": overview.get("product_version"),
         "erlang_version": overview.get("erlang_full_version"),
+        "crypto_lib_version": overview.get("crypto_lib_version", ""),
+        "release_series_support_status": overview.get("release_series_support_status", ""),
         "net_ticktime": here.get("net_ticktime", 60),
         "processes": {"limit": here.get("proc_total", 0), "used": here.get("proc_used", 0)},
         "run_queue": here.get("run_queue", 0),
@@ -137,7 +145,7 @@ def _status_as_json(call: Call, overview: Mapping[str, Any], here: Mapping[str, 
         "memory": memory,
         "vm_memory_calculation_strategy": here.get("mem_calculation_strategy", "rss"),
         "vm_memory_high_watermark_limit": here.get("mem_limit", 0),
-        "vm_memory_limit": here.get("mem_limit", 0),
+        "vm_memory_high_watermark_setting": {"absolute": here.get("mem_limit", 0)},
         "file_descriptors": {
             "total_limit": here.get("fd_total", 0),
             "total_used": here.get("fd_used", 0),
@@ -160,7 +168,7 @@ def listeners_as_json(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
         {
             "node": each["node"],
             "protocol": each["protocol"],
-            "interface": each["ip_address"],
+            "interface": interface(each),
             "port": each["port"],
             "purpose": described(each).rpartition("purpose: ")[2],
         }
@@ -177,13 +185,20 @@ def cluster_status(call: Call) -> None:
     flags = feature_flags(call)
     found = overview.get("listeners", ())
     if call.out.is_json:
+        versions = {
+            name: {
+                "erlang_version": overview["erlang_version"],
+                "rabbitmq_name": "RabbitMQ",
+                "rabbitmq_version": version,
+            }
+        }
         call.out.json(
             {
                 "cluster_name": overview["cluster_name"],
                 "disk_nodes": [name],
                 "ram_nodes": [],
                 "running_nodes": [name],
-                "versions": {name: {"erlang_version": overview["erlang_version"], "rabbitmq_version": version}},
+                "versions": versions,
                 "maintenance_status": {name: "not under maintenance"},
                 "alarms": alarm_lines(here),
                 "partitions": {},
