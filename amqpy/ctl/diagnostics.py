@@ -91,7 +91,7 @@ def is_booting(call: Call) -> None:
     call.out.say(f"RabbitMQ on node {call.node} {text}")
 
 
-def _check_alarms(call: Call, well: str, ill: str, *, is_bare: bool, **facts: object) -> None:
+def _check_alarms(call: Call, well: str, ill: str, *, is_bare: bool, **facts: Any) -> None:  # noqa: ANN401
     call.out.banner(f"Asking node {call.node} to report any local resource alarms ...")
     found = alarm_lines(node(call))
     if found:

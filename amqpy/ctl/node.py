@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, BadArguments, Failure, Unreachable, error
+from amqpy.ctl.failures import USAGE, BadArguments, Failure, TimedOut, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag, option
 from amqpy.ctl.status import feature_flags
 from amqpy.ctl.tables import check_columns
@@ -23,7 +23,10 @@ AWAIT_S: Final = 300.0
 WAIT_S: Final = 10.0
 STOP_S: Final = 60.0
 STEP_S: Final = 0.1
-LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency", "none")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical", "none")
+ALONE: Final = "Target node seems to be the only one in a single node cluster, the command does not apply"
+VERSION: Final = "3.10.8"
+"""The version of RabbitMQ whose commands these are."""
 
 
 def is_up(call: Call) -> bool:
@@ -52,33 +55,36 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
 # --- start and stop
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def await_startup(call: Call) -> None:
     """Wait until the broker serves."""
     if not wait_until(lambda: is_up(call), call.options.timeout or AWAIT_S):
-        raise error("timed out waiting for the node to start", UNAVAILABLE)
+        call.api.check()  # which says why not
 
 
-@tasks("[<pidfile>]", option("-P", "--pid", type=int, metavar="PID", text="The broker's process."))
+@tasks("[<pidfile>]", option("-P", "--pid", type=int, metavar="PID", text="The broker's process."), needs_broker=False)
 def wait(call: Call, pidfile: str | None = None, *, pid: int | None) -> None:
     """Wait until the broker serves whose process it is, or whose process has its number in a file."""
-    if (pidfile is None) == (pid is None):
-        raise BadArguments("cannot have both pidfile and pid" if pid is not None else "not enough arguments.")
-    deadline = time.monotonic() + (call.options.timeout or WAIT_S)
+    if pidfile is None and pid is None:
+        raise BadArguments("No pid or pidfile specified")
+    if pidfile is not None and pid is not None:
+        raise BadArguments("Cannot specify both pid and pidfile")
+    seconds = call.options.timeout or WAIT_S
+    late, deadline = TimedOut("wait", call.node, seconds), time.monotonic() + seconds
     if pidfile is not None:
         call.out.banner(f"Waiting for pid file '{pidfile}' to appear")
-        if not wait_until(lambda: _pid_in(pidfile) is not None, deadline - time.monotonic()):
-            raise error("timeout")
+        if not wait_until(lambda: _pid_in(pidfile) is not None, seconds):
+            raise late
         pid = _pid_in(pidfile)
     assert pid is not None
-    call.out.banner(
-        f"pid is {pid}", f"Waiting for erlang distribution on node '{call.node}' while OS process '{pid}' is running"
-    )
+    call.out.banner(f"pid is {pid}")
+    call.out.banner(f"Waiting for erlang distribution on node '{call.node}' while OS process '{pid}' is running")
     if not wait_until(lambda: is_up(call) or not is_running(pid), deadline - time.monotonic()):
-        raise error("timeout")
+        raise late
     if not is_running(pid):
         raise error("process_not_running")
     call.out.banner(f"Waiting for applications 'rabbit_and_plugins' to start on node '{call.node}'")
+    call.out.banner(f"Applications 'rabbit_and_plugins' are running on node '{call.node}'")
 
 
 def _pid_in(file: str) -> int | None:
@@ -98,10 +104,9 @@ def is_running(pid: int) -> bool:
     return True
 
 
-@tasks("[<pidfile>]", flag("--idempotent", text="A broker that does not run is no error."))
+@tasks("[<pidfile>]", flag("--idempotent", text="A broker that does not run is no error."), needs_broker=False)
 def stop(call: Call, pidfile: str | None = None, *, idempotent: bool) -> None:
     """Stop the broker, and wait until it has stopped. Needs the control socket."""
-    call.out.banner(f"Stopping and halting node {call.node} ...")
     try:
         pid = call.api.process_id()
     except Unreachable:
@@ -109,6 +114,7 @@ def stop(call: Call, pidfile: str | None = None, *, idempotent: bool) -> None:
             call.out.note(f"Idempotent shutdown: node {call.node} was already shut down")
             return
         raise
+    call.out.banner(f"Stopping and halting node {call.node} ...")
     if pid is None:
         raise error("a broker can only be stopped over its control socket")
     call.api.close()
@@ -140,49 +146,44 @@ def start_app(call: Call) -> None:
     call.api.get("overview", columns="node")
 
 
-def _unsupported(text: str) -> Failure:
-    return error(f"{text}: not supported by amqpy")
+def unsupported(what: str) -> Failure:
+    return error(f"{what} is not supported by amqpy")
 
 
 @tasks()
 def stop_app(call: Call) -> None:
     """Not supported: there is no node apart from the broker."""
-    call.out.banner(f"Stopping rabbit application on node {call.node} ...")
-    raise _unsupported("stopping the broker and keeping the node")
+    raise unsupported("stopping the broker in a node that goes on")
 
 
 @tasks()
 def reset(call: Call) -> None:
-    """Not supported: delete the data directory of a stopped broker instead."""
-    call.out.banner(f"Resetting node {call.node} ...")
-    raise _unsupported("resetting a node")
+    """Not supported: stop the broker, and delete its data directory."""
+    raise unsupported("resetting a node")
 
 
 @tasks()
 def force_reset(call: Call) -> None:
     """Not supported, as reset."""
-    call.out.banner(f"Forcefully resetting node {call.node} ...")
-    raise _unsupported("resetting a node")
+    raise unsupported("resetting a node")
 
 
 @tasks("<node>", flag("--ram"), flag("--disc"))
 def join_cluster(call: Call, other: str, *, ram: bool, disc: bool) -> None:
     """Not supported: a broker is one node."""
-    call.out.banner(f"Clustering node {call.node} with {other}")
-    raise _unsupported("clustering")
+    raise unsupported("a cluster of several nodes")
 
 
 @tasks("<node>", flag("--offline"))
 def forget_cluster_node(call: Call, other: str, *, offline: bool) -> None:
     """Not supported: a broker is one node."""
-    call.out.banner(f"Removing node {other} from the cluster")
-    raise _unsupported("clustering")
+    raise error("{:not_a_cluster_node, 'The node selected is not in the cluster.'}")
 
 
 @tasks("<name>")
 def set_cluster_name(call: Call, name: str) -> None:
     """Set the name that clients are told."""
-    call.out.banner(f'Setting cluster name to "{name}" ...')
+    call.out.banner(f"Setting cluster name to {name} ...")
     call.api.put("cluster-name", body={"name": name})
 
 
@@ -207,12 +208,12 @@ def enable_feature_flag(call: Call, name: str) -> None:
         call.out.banner("Enabling all feature flags ...")
         feature_flags(call)
         return
-    call.out.banner(f"Enabling feature flag '{name}' ...")
+    call.out.banner(f'Enabling feature flag "{name}" ...')
     try:
         call.api.put("feature-flags", name, "enable", body={})
     except ApiError as refusal:
         if refusal.status == 400:
-            raise error("The provided feature flag is not supported by this node", SOFTWARE) from None
+            raise error(f"This feature flag is not supported by node {call.node}", USAGE) from None
         raise
 
 
@@ -229,55 +230,57 @@ def list_deprecated_features(call: Call, *, used: bool) -> None:
 
 @tasks()
 def rotate_logs(call: Call) -> None:
-    """Nothing to do: the log goes to standard error."""
-    call.out.banner(f"Rotating logs for node {call.node} ...")
-    call.api.get("overview", columns="node")
+    """Not supported any more, by RabbitMQ neither: the log goes to standard error."""
+    raise error("This command does not rotate logs anymore [deprecated]")
 
 
 @tasks()
 def force_gc(call: Call) -> None:
     """Nothing to do: Python frees what nobody needs at once."""
-    call.out.banner(f"Forcing garbage collection of processes on node {call.node} ...")
-    call.api.get("overview", columns="node")
+    call.out.banner(f"Will ask all processes on node {call.node} to schedule a full sweep GC")
 
 
-@tasks("<count>")
+@tasks("<count>", needs_broker=False)
 def await_online_nodes(call: Call, count: str) -> None:
     """Wait until so many nodes run. There is one."""
-    call.out.banner(f"Will wait for at least {count} nodes to join the cluster of {call.node}. Timeout: 300 seconds.")
-    if not wait_until(lambda: is_up(call) and count in {"0", "1"}, call.options.timeout or AWAIT_S):
-        raise error("timeout")
-    call.out.note("Target cluster size reached.")
+    seconds = call.options.timeout or AWAIT_S
+    call.out.banner(
+        f"Will wait for at least {count} nodes to join the cluster of {call.node}. Timeout: {round(seconds)} seconds."
+    )
+    if not wait_until(lambda: count in {"0", "1"} and is_up(call), seconds):
+        raise TimedOut("await_online_nodes", call.node, seconds)
 
 
 @tasks("<level>")
 def set_log_level(call: Call, level: str) -> None:
     """Not supported: the setting log_level says it."""
     if level.split(":")[-1] not in LOG_LEVELS:
-        raise BadArguments(f"level {level} is not supported. Try one of {', '.join(LOG_LEVELS)}")
-    call.out.banner(f'Setting log level to "{level}" ...')
-    raise _unsupported("changing the level of the log of a running broker")
+        raise error(f"level {level} is not supported. Try one of {', '.join(LOG_LEVELS)}")
+    raise unsupported("another level of the log of a running broker (the setting log_level)")
 
 
 @tasks("<fraction> [<value>]")
 def set_vm_memory_high_watermark(call: Call, fraction: str, value: str | None = None) -> None:
     """Not supported: the setting memory_high_watermark says it."""
-    what = fraction if value is None else f"{value} bytes"
-    call.out.banner(f"Setting memory threshold on {call.node} to {what} ...")
-    raise _unsupported("changing the memory threshold of a running broker")
+    raise unsupported("another limit of memory of a running broker (the setting memory_high_watermark)")
 
 
 @tasks("<limit> [<value>]")
 def set_disk_free_limit(call: Call, limit: str, value: str | None = None) -> None:
     """Not supported: the setting disk_free_limit says it."""
-    call.out.banner(f"Setting disk free limit on {call.node} to {value or limit} ...")
-    raise _unsupported("changing the disk free limit of a running broker")
+    raise unsupported("another limit of the disk of a running broker (the setting disk_free_limit)")
 
 
-@tasks("<expression> [<more> ...]", name="eval")
+@tasks("<expression> [<more> ...]", name="eval", needs_broker=False)
 def evaluate(call: Call, *expression: str) -> None:
     """Not supported: there is no Erlang."""
-    raise _unsupported("evaluating Erlang")
+    raise unsupported("Erlang")
+
+
+@tasks("", needs_broker=False)
+def version(call: Call) -> None:
+    """Print the version of RabbitMQ whose commands these are."""
+    call.out.say(VERSION)
 
 
 # --- upgrades
@@ -286,35 +289,42 @@ def evaluate(call: Call, *expression: str) -> None:
 @tasks()
 def drain(call: Call) -> None:
     """Not supported: stop the broker instead, which waits for what is being written."""
-    call.out.banner(
-        f"Will put node {call.node} into maintenance mode. The node will no longer serve any client traffic!"
-    )
-    raise _unsupported("maintenance mode")
+    raise unsupported("maintenance mode")
 
 
 @tasks()
 def revive(call: Call) -> None:
     """Nothing to do: a broker that runs is in no maintenance mode."""
-    call.out.banner(f"Will put node {call.node} back into a regular operating mode ...")
-    call.api.get("overview", columns="node")
+    call.out.banner(
+        f"Will put node {call.node} back into regular operating mode. "
+        "The node will again serve client traffic and host primary queue replicas."
+    )
 
 
 @tasks()
 def await_online_quorum_plus_one(call: Call) -> None:
     """Wait until a node more than needed runs. A single node waits for nobody."""
-    call.out.banner("Will wait for a quorum + 1 of nodes to be online for all quorum queues ...")
-    call.api.get("overview", columns="node")
+    call.out.banner(
+        f"Will wait for a quorum + 1 of nodes to be online for all quorum queues for {_patience(call)} seconds..."
+    )
+    call.out.say(ALONE)
 
 
 @tasks()
 def await_online_synchronized_mirror(call: Call) -> None:
     """The same for mirrors, of which there are none."""
-    call.out.banner("Will wait for a synchronised mirror be online for all classic mirrored queues ...")
-    call.api.get("overview", columns="node")
+    call.out.banner(
+        "Will wait for a synchronised mirror be online for all classic mirrored queues for "
+        f"{_patience(call)} seconds..."
+    )
+    call.out.say(ALONE)
+
+
+def _patience(call: Call) -> int:
+    return round(call.options.timeout or 120)
 
 
 @tasks()
 def post_upgrade(call: Call) -> None:
     """Nothing to do."""
-    call.out.banner("Executing post upgrade tasks ...")
-    call.api.get("overview", columns="node")
+    call.out.banner("Executing post upgrade tasks...", "Rebalancing queue masters...", "")

@@ -67,6 +67,7 @@ def check_known(names: Sequence[str]) -> None:
     flag("-e", "--enabled", text="Those that are enabled."),
     flag("-E", "--explicitly-enabled", text="Those that somebody enabled."),
     name="list",
+    needs_broker=False,
 )
 def list_plugins(
     call: Call, pattern: str = ".*", *, verbose: bool, minimal: bool, enabled: bool, explicitly_enabled: bool
@@ -115,40 +116,41 @@ def _switch(call: Call, names: Sequence[str], banner: str, *, offline: bool, che
     call.out.say("Plugin configuration unchanged.")
 
 
-@tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"))
+@tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"), needs_broker=False)
 def enable(call: Call, *names: str, offline: bool, online: bool, **more: bool) -> None:
     """Enable plugins: those that are built in always are."""
     every = more["all"]
     if not names and not every:
         raise BadArguments("not enough arguments.")
-    banner = f"Enabling {'ALL ' if every else ''}plugins on node {call.node}:"
+    banner = f"Enabling ALL plugins on node {call.node}" if every else f"Enabling plugins on node {call.node}:"
     _switch(call, () if every else names, banner, offline=offline, checked=True)
 
 
-@tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"))
+@tasks("[<plugin> ...]", flag("--all"), flag("--offline"), flag("--online"), needs_broker=False)
 def disable(call: Call, *names: str, offline: bool, online: bool, **more: bool) -> None:
     """Disable plugins. Those that are built in stay: settings say if they are used."""
     every = more["all"]
     if not names and not every:
         raise BadArguments("not enough arguments.")
-    banner = f"Disabling {'ALL ' if every else ''}plugins on node {call.node}:"
+    banner = f"Disabling ALL plugins on node {call.node}" if every else f"Disabling plugins on node {call.node}:"
     _switch(call, () if every else names, banner, offline=offline, checked=False)
 
 
-@tasks("[<plugin> ...]", flag("--offline"), flag("--online"), name="set")
+@tasks("[<plugin> ...]", flag("--offline"), flag("--online"), name="set", needs_broker=False)
 def set_plugins(call: Call, *names: str, offline: bool, online: bool) -> None:
     """Enable these plugins and no others: see there."""
     _switch(call, names, f"Enabling plugins on node {call.node}:", offline=offline, checked=True)
 
 
-@tasks("<plugin> [<plugin> ...]", flag("--offline"), flag("--online"))
+@tasks("<plugin> [<plugin> ...]", flag("--offline"), flag("--online"), needs_broker=False)
 def is_enabled(call: Call, *names: str, offline: bool, online: bool) -> None:
     """Look if plugins are enabled: if they are built in."""
-    call.out.banner(f"Asking node {call.node} if {_listed(names)} ...")
+    call.out.banner(f"Asking node {call.node} if {_listed(names)}...")
     if unknown := [name for name in names if name not in BUILT_IN]:
         verb = "is" if len(unknown) == 1 else "are"
         noun = "Plugin" if len(unknown) == 1 else "Plugins"
-        raise error(f"{noun} {', '.join(unknown)} {verb} not enabled on node {call.node}", UNAVAILABLE)
+        there = f"Enabled plugins and dependencies: {', '.join(BUILT_IN)}"
+        raise error(f"{noun} {', '.join(unknown)} {verb} not enabled on node {call.node}. {there}", UNAVAILABLE)
     verb = "is" if len(names) == 1 else "are"
     noun = "Plugin" if len(names) == 1 else "Plugins"
     call.out.say(f"{noun} {', '.join(names)} {verb} enabled on node {call.node}")

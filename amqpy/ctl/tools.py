@@ -4,10 +4,10 @@
 `rabbitmq-diagnostics` has, and `amqpy plugins` what `rabbitmq-plugins` has.
 """
 
-from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import click
 
@@ -32,6 +32,22 @@ from amqpy.ctl.failures import USAGE, Failure
 from amqpy.ctl.options import common_options
 
 
+def tell_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(node.VERSION)
+        context.exit()
+
+
+version_option = click.Option(
+    ["--version"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=tell_version,
+    help="As the command version.",
+)
+
+
 def refuse_nothing() -> None:
     """Says which commands there are, if none is given."""
     context = click.get_current_context()
@@ -39,16 +55,31 @@ def refuse_nothing() -> None:
         raise Failure(f"\n{context.get_help()}", USAGE)
 
 
+@click.command("help", short_help="Show what a command does.")
+@click.argument("command", required=False)
+def help_command(*, command: str | None) -> None:
+    """Show what a command does, or which there are."""
+    tool = click.get_current_context().parent
+    assert tool is not None
+    if command is None:
+        click.echo(tool.get_help())
+        return
+    assert isinstance(tool.command, click.Group)
+    found = tool.command.get_command(tool, command)
+    if found is None:
+        raise Failure(f"\nCommand '{command}' not found. \n", USAGE)
+    click.echo(found.get_help(click.Context(found, info_name=command, parent=tool)))
+
+
 class Tool(FailingCommand, click.Group):
     """Commands with RabbitMQ's options, texts and exit codes."""
 
-    def __init__(self, name: str, text: str, modules: Iterable[ModuleType]) -> None:
-        commands = [command for module in modules for command in module.tasks.commands]
+    def __init__(self, name: str, text: str, commands: dict[str, click.Command]) -> None:
         super().__init__(
             name,
-            {str(command.name): command for command in commands},
+            {**commands, "help": help_command},
             help=text,
-            params=common_options(),
+            params=[*common_options(), version_option],
             no_args_is_help=False,
             invoke_without_command=True,
             callback=refuse_nothing,
@@ -65,26 +96,41 @@ class Tool(FailingCommand, click.Group):
         return super().resolve_command(context, arguments)
 
 
+def commands_of(*modules: ModuleType) -> dict[str, click.Command]:
+    return {str(command.name): command for module in modules for command in module.tasks.commands}
+
+
+OF_CTL: Final = (users, vhosts, permissions, policies, objects, queues, connections, definitions, status, node)
+OF_BOTH: Final = ("cluster_status", "environment", "quorum_status", "status", "version", "wait")
+"""The commands of `ctl` that `diagnostics` has, too; beside those that list something."""
+
+
 def ctl() -> click.Command:
-    modules = (users, vhosts, permissions, policies, objects, queues, connections, definitions, status, node)
-    tool = Tool("ctl", "Change the broker and look at it, as rabbitmqctl does.", modules)
-    for name in ("ping", "node_health_check"):
-        tool.add_command(diagnostics_tool().commands[name])
-    for name in ("check_if_node_is_quorum_critical", "check_if_node_is_mirror_sync_critical"):
-        tool.add_command(diagnostics_tool().commands[name])
+    tool = Tool("ctl", "Change the broker and look at it, as rabbitmqctl does.", commands_of(*OF_CTL))
+    checks = commands_of(diagnostics)
+    for name in ("ping", "node_health_check", "list_node_auth_attempt_stats", *filter(is_of_queues, checks)):
+        tool.add_command(checks[name])
     return tool
 
 
-def diagnostics_tool() -> Tool:
-    tool = Tool("diagnostics", "Look if the broker is well, as rabbitmq-diagnostics does.", (diagnostics,))
-    of_ctl = {str(command.name): command for module in (status, node, objects) for command in module.tasks.commands}
-    for name in ("status", "cluster_status", "environment", "list_unresponsive_queues"):
-        tool.add_command(of_ctl[name])
-    return tool
+def is_of_queues(name: str) -> bool:
+    """True for checks that `rabbitmq-queues` has."""
+    return name.startswith("check_if_node_is_")
+
+
+def diagnostics_tool() -> click.Command:
+    shared = {name: command for name, command in commands_of(*OF_CTL).items() if is_of_both(name)}
+    return Tool(
+        "diagnostics", "Look if the broker is well, as rabbitmq-diagnostics does.", shared | commands_of(diagnostics)
+    )
+
+
+def is_of_both(name: str) -> bool:
+    return name in OF_BOTH or name.startswith("list_")
 
 
 def plugins_tool() -> click.Command:
-    return Tool("plugins", "List and enable plugins, as rabbitmq-plugins does.", (plugins,))
+    return Tool("plugins", "List and enable plugins, as rabbitmq-plugins does.", commands_of(plugins))
 
 
 @click.command("shims")

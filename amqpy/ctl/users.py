@@ -127,7 +127,7 @@ def authenticate_user(call: Call, name: str, password: str | None = None) -> Non
     call.out.say("Success")
 
 
-@tasks("[<password>]")
+@tasks("[<password>]", needs_broker=False)
 def hash_password(call: Call, password: str | None = None) -> None:
     """Print the hash of a password, for `add_user --pre-hashed-password`."""
     secret = asked_password(call, password).encode("utf-8", "surrogateescape")

@@ -51,6 +51,9 @@ class FakeApi(Api):
     def host(self) -> str | None:
         return self.of_host
 
+    def check(self) -> None:
+        pass
+
     def process_id(self) -> int | None:
         return self.pid
 
@@ -67,8 +70,12 @@ class Nowhere(FakeApi):
     def request(self, *request: object, **more: object) -> Any:  # noqa: ANN401 (any JSON)
         raise Unreachable("/run/control.sock: No such file or directory")
 
-    def process_id(self) -> int | None:
+    def check(self) -> None:
         raise Unreachable("/run/control.sock: No such file or directory")
+
+    def process_id(self) -> int | None:
+        self.check()
+        return None
 
 
 class Said(NamedTuple):
