@@ -27,7 +27,7 @@ def answer(call: Call, text: str, **facts: object) -> None:
     """Tells the result of a check that has not failed."""
     if call.out.is_json:
         call.out.json({"result": "ok", **facts})
-    else:
+    elif not call.out.is_silent:
         call.out.say(text)
 
 
@@ -68,21 +68,21 @@ def _tell_that_it_runs(call: Call) -> None:
         call.out.say(text)
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def check_running(call: Call) -> None:
     """Look if the broker serves."""
     call.out.banner(f"Checking if RabbitMQ is running on node {call.node} ...")
     _tell_that_it_runs(call)
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def is_running(call: Call) -> None:
     """The same."""
     call.out.banner(f"Asking node {call.node} for its status ...")
     _tell_that_it_runs(call)
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def is_booting(call: Call) -> None:
     """Tell that the broker is not about to start: who answers has started."""
     call.out.banner(f"Asking node {call.node} for its boot status ...")
@@ -258,7 +258,7 @@ def node_health_check(call: Call) -> None:
 # --- facts
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def server_version(call: Call) -> None:
     """Print the version of RabbitMQ that the broker is like."""
     call.out.banner(f"Asking node {call.node} for its RabbitMQ version...")

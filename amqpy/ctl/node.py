@@ -76,8 +76,8 @@ def wait(call: Call, pidfile: str | None = None, *, pid: int | None) -> None:
         if not wait_until(lambda: _pid_in(pidfile) is not None, seconds):
             raise late
         pid = _pid_in(pidfile)
+        call.out.banner(f"pid is {pid}")
     assert pid is not None
-    call.out.banner(f"pid is {pid}")
     call.out.banner(f"Waiting for erlang distribution on node '{call.node}' while OS process '{pid}' is running")
     if not wait_until(lambda: is_up(call) or not is_running(pid), deadline - time.monotonic()):
         raise late

@@ -38,11 +38,7 @@ BUILT_IN: Final = (
 IMPLICIT: Final = ("rabbitmq_management_agent", "rabbitmq_web_dispatch")
 """Those that are there for others."""
 
-LEGEND: Final = (
-    " Configured: E = explicitly enabled; e = implicitly enabled",
-    " | Status: * = running on {node}",
-    " |/",
-)
+LEGEND: Final = (" Configured: E = explicitly enabled; e = implicitly enabled", " | Status: {status}", " |/")
 
 
 def node_or_guess(call: Call) -> tuple[bool, str]:
@@ -89,8 +85,9 @@ def list_plugins(
         for name in names:
             call.out.say(name)
         return
+    status = f"* = running on {call.node}" if is_up else f"[failed to contact {call.node} - status not shown]"
     for line in LEGEND:
-        call.out.banner(line.format(node=call.node))
+        call.out.banner(line.format(status=status))
     width = max(map(len, names), default=0)
     for name in names:
         mark = ("e" if name in IMPLICIT else "E") + ("*" if is_up else " ")

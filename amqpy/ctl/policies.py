@@ -3,16 +3,13 @@
 Source: RabbitMQ's `set_policy_command.ex`, `set_operator_policy_command.ex`, `set_parameter_command.ex`, …
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from html import unescape
 from typing import Any, Final
 
 import click
 
-from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import Failure, error
 from amqpy.ctl.options import Call, Tasks, option
+from amqpy.ctl.refusals import clear_parameter as clear_it
+from amqpy.ctl.refusals import validated
 from amqpy.ctl.values import compact, json_object, json_value
 from amqpy.ctl.vhosts import find_vhost
 
@@ -36,33 +33,10 @@ def set_one(call: Call, kind: str, name: str, pattern: str, definition: str, pri
         call.api.put(kind, call.vhost, name, body=body)
 
 
-@contextmanager
-def validated() -> Iterator[None]:
-    """Turns the API's refusal of a value into the tool's."""
-    try:
-        yield
-    except ApiError as refusal:
-        if refusal.status != 400:
-            raise
-        raise error(unescape(refusal.text)) from None
-
-
-def clear_one(call: Call, *path: str, failure: Failure) -> None:
-    try:
-        call.api.delete(*path)
-    except ApiError as refusal:
-        if refusal.is_missing:
-            raise failure from None
-        raise
-
-
 def list_all(call: Call, kind: str) -> None:
     find_vhost(call, call.vhost)
     found = call.api.get(kind, call.vhost)
     call.out.rows(COLUMNS, ({**each, "definition": compact(each["definition"])} for each in found))
-
-
-NOT_THERE: Final = error("Parameter does not exist")
 
 
 # --- policies
@@ -82,7 +56,7 @@ def set_policy(call: Call, name: str, pattern: str, definition: str, *, priority
 def clear_policy(call: Call, name: str) -> None:
     """Clear a policy."""
     call.out.banner(f'Clearing policy "{name}" on vhost "{call.vhost}" ...')
-    clear_one(call, "policies", call.vhost, name, failure=NOT_THERE)
+    clear_it(call, "policies", call.vhost, name)
 
 
 @tasks()
@@ -106,7 +80,7 @@ def set_operator_policy(call: Call, name: str, pattern: str, definition: str, *,
 def clear_operator_policy(call: Call, name: str) -> None:
     """Clear an operator's policy."""
     call.out.banner(f'Clearing operator policy "{name}" on vhost "{call.vhost}" ...')
-    clear_one(call, "operator-policies", call.vhost, name, failure=NOT_THERE)
+    clear_it(call, "operator-policies", call.vhost, name)
 
 
 @tasks()
@@ -134,7 +108,7 @@ def set_parameter(call: Call, component: str, name: str, value: str) -> None:
 def clear_parameter(call: Call, component: str, name: str) -> None:
     """Clear a runtime parameter."""
     call.out.banner(f'Clearing runtime parameter "{name}" for component "{component}" on vhost "{call.vhost}" ...')
-    clear_one(call, "parameters", component, call.vhost, name, failure=NOT_THERE)
+    clear_it(call, "parameters", component, call.vhost, name)
 
 
 @tasks()
@@ -158,7 +132,7 @@ def set_global_parameter(call: Call, name: str, value: str) -> None:
 def clear_global_parameter(call: Call, name: str) -> None:
     """Clear a parameter of the whole broker."""
     call.out.banner(f'Clearing global runtime parameter "{name}" ...')
-    clear_one(call, "global-parameters", name, failure=NOT_THERE)
+    clear_it(call, "global-parameters", name)
 
 
 @tasks()

@@ -11,6 +11,7 @@ from amqpy.ctl.api import ApiError
 from amqpy.ctl.failures import DATA_ERROR, SOFTWARE, Failure, error, no_such_vhost
 from amqpy.ctl.options import Call, Tasks, flag, option, settings_of
 from amqpy.ctl.output import Atoms
+from amqpy.ctl.refusals import clear_parameter, validated
 from amqpy.ctl.tables import check_columns
 from amqpy.ctl.values import compact, json_object
 
@@ -79,7 +80,7 @@ def queue_type_refused(queue_type: str | None) -> Iterator[None]:
 def delete_vhost(call: Call, name: str) -> None:
     """Delete a virtual host with all that is in it."""
     call.out.banner(f'Deleting vhost "{name}" ...')
-    find_vhost(call, name, error(f"Virtual host '{name}' does not exist", DATA_ERROR))
+    find_vhost(call, name)
     call.api.delete("vhosts", name)
 
 
@@ -126,26 +127,27 @@ def trace_off(call: Call) -> None:
     call.out.say(f"Trace disabled for vhost {call.vhost}")
 
 
-# --- limits
+# --- limits: a parameter with all of them
+
+
+LIMITS: Final = "vhost-limits"
 
 
 @tasks("<limits>")
 def set_vhost_limits(call: Call, limits: str) -> None:
-    """Limit a virtual host: {"max-connections": 5, "max-queues": 100}."""
+    """Limit a virtual host: {"max-connections": 5, "max-queues": 100}. There are no others then."""
     call.out.banner(f'Setting vhost limits to "{limits}" for vhost "{call.vhost}" ...')
-    parsed = json_object(limits)
+    value = json_object(limits)
     find_vhost(call, call.vhost)
-    for limit, value in parsed.items():
-        call.api.put("vhost-limits", call.vhost, limit, body={"value": value})
+    with validated():
+        call.api.put("parameters", LIMITS, call.vhost, "limits", body={"value": value})
 
 
 @tasks()
 def clear_vhost_limits(call: Call) -> None:
     """Clear all limits of a virtual host."""
     call.out.banner(f'Clearing vhost "{call.vhost}" limits ...')
-    find_vhost(call, call.vhost, error("Parameter does not exist"))
-    for limit in _limits(call, call.vhost):
-        call.api.delete("vhost-limits", call.vhost, limit)
+    clear_parameter(call, "parameters", LIMITS, call.vhost, "limits")
 
 
 @tasks("", flag("--global", text="Those of all virtual hosts."))
@@ -153,21 +155,15 @@ def list_vhost_limits(call: Call, **everywhere: bool) -> None:
     """List the limits of a virtual host, or of all."""
     if everywhere["global"]:
         call.out.banner("Listing limits for all vhosts ...")
-        found = [each for each in call.api.get("vhost-limits") if each["value"]]
-        call.out.rows(
-            ("vhost", "limits"), ({"vhost": each["vhost"], "limits": compact(each["value"])} for each in found)
-        )
+        found = [each for each in call.api.get(LIMITS) if each["value"]]
+        rows = ({"vhost": each["vhost"], "limits": compact(each["value"])} for each in found)
+        call.out.rows(("vhost", "limits"), rows)
         return
     call.out.banner(f'Listing limits for vhost "{call.vhost}" ...')
     find_vhost(call, call.vhost)
-    limits = _limits(call, call.vhost)
-    text = compact(limits) if limits else ""
+    limits = [each["value"] for each in call.api.get(LIMITS, call.vhost) if each["value"]]
+    text = compact(limits[0]) if limits else ""
     if call.out.is_json:
         call.out.json({"node": call.node, "result": "ok", "value": text})
     else:
         call.out.say(text)
-
-
-def _limits(call: Call, vhost: str) -> dict[str, Any]:
-    found = call.api.get("vhost-limits", vhost)
-    return dict(found[0]["value"] or {}) if found else {}

@@ -95,9 +95,10 @@ class Server:
         """Imports what speaks HTTP, which takes a moment."""
         from hypercorn.app_wrappers import ASGIWrapper
         from hypercorn.config import Config
-        from hypercorn.trio.tcp_server import TCPServer
         from hypercorn.trio.worker_context import WorkerContext
         from hypercorn.typing import ConnectionState
+
+        from amqpy.management.http_connection import HttpConnection
 
         config = Config()
         config.errorlog = config.accesslog = None
@@ -106,5 +107,5 @@ class Server:
         config.keep_alive_timeout = KEEP_ALIVE_S
         config.read_timeout = READ_TIMEOUT_S
         application: Any = self._make_application()
-        server: Any = TCPServer
+        server: Any = HttpConnection
         return partial(server, ASGIWrapper(application), config, WorkerContext(None), ConnectionState({}))
