@@ -1,6 +1,7 @@
 """Users, as rabbitmqctl changes and lists them."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -54,26 +55,32 @@ def test_a_hash_is_not_a_password(tools: Tools) -> None:
 def test_a_password_is_read_from_standard_input(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     api = FakeApi({})
     monkeypatch.setattr(sys, "stdin", io.StringIO("from a pipe\n"))
-    assert tools.run("ctl -q add_user alice", api).code == 0
+    said = tools.run("ctl add_user alice", api)
+    assert said.out == f'Adding user "alice" ...\nPassword: \n{GRANT}'
     assert api.changes == [("PUT", "users/alice", {"password": "from a pipe", "tags": []})]
+
+
+@pytest.mark.parametrize("line", ["delete_user alice", "change_password alice x", "set_user_tags alice x"])
+def test_a_user_must_exist(line: str, tools: Tools) -> None:
+    api = FakeApi({})
+    code, _, err = tools.run(f"ctl {line}", api)
+    assert (code, err) == (67, 'Error:\nUser "alice" does not exist\n')
+    assert not api.changes
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "delete_user alice",
-        "change_password alice x",
         "clear_password alice",
-        "set_user_tags alice x",
-        "list_user_permissions alice",
         'set_user_limits alice {"max-channels":1}',
         "clear_user_limits alice all",
+        "list_user_limits --user alice",
     ],
 )
-def test_a_user_must_exist(line: str, tools: Tools) -> None:
+def test_some_commands_say_so_in_erlang(line: str, tools: Tools) -> None:
     api = FakeApi({})
     code, _, err = tools.run(f"ctl {line}", api)
-    assert (code, err) == (67, 'Error:\nUser "alice" does not exist\n')
+    assert (code, err) == (69, 'Error:\n{:no_such_user, "alice"}\n')
     assert not api.changes
 
 
@@ -108,7 +115,7 @@ def test_a_password_is_tried(answer: object, code: int, tools: Tools) -> None:
     if code == 0:
         assert said == (0, 'Authenticating user "alice" ...\nSuccess\n', "")
     else:
-        failed = "Error: failed to authenticate user \"alice\"\nuser 'alice' - invalid credentials\n"
+        failed = "Error:\nError: failed to authenticate user \"alice\"\nuser 'alice' - invalid credentials\n"
         assert said == (code, 'Authenticating user "alice" ...\n', failed)
 
 
@@ -122,9 +129,13 @@ def test_users_are_listed(tools: Tools) -> None:
 
 
 def test_users_are_listed_for_programs(tools: Tools) -> None:
-    api = FakeApi({"GET users": [{**ALICE, "name": "guest", "tags": ["administrator"]}]})
-    said = tools.run("ctl list_users --formatter json", api)
-    assert said.out == '[\n{"user":"guest","tags":["administrator"]}\n]\n' or said.out.startswith('[{"user":"guest"')
+    api = FakeApi({"GET users": [{**ALICE, "name": "guest", "tags": ["administrator"]}, {**ALICE, "tags": []}]})
+    rows = '{"user":"guest","tags":["administrator"]}\n,{"user":"alice","tags":[]}'
+    assert tools.run("ctl list_users --formatter json", api).out == f"[\n{rows}\n]\n"
+    said = tools.run("ctl list_users --formatter csv", api)
+    assert said.out == '"user","tags"\n"guest","[administrator]"\n"alice","[]"\n'
+    said = tools.run("ctl -q list_users --formatter erlang", api)
+    assert said.out == '[[{user,<<"guest">>},{tags,[administrator]}],\n [{user,<<"alice">>},{tags,[]}]]\n'
 
 
 def test_the_hash_of_a_password_has_a_salt(tools: Tools) -> None:
@@ -145,3 +156,42 @@ def test_limits_are_an_object(tools: Tools) -> None:
         api = alice()
         assert tools.run(["ctl", "set_user_limits", "alice", text], api).code == 69
         assert not api.changes
+
+
+def test_limits_are_listed(tools: Tools) -> None:
+    limited = {**ALICE, "limits": {"max-connections": 5}}
+    api = alice(**{"GET users alice": limited, "GET users guest": {**ALICE, "name": "guest"}})
+    api.answers["GET user-limits"] = [{"user": "alice", "value": {"max-connections": 5}}]
+    assert tools.run("ctl list_user_limits", api).out == 'Listing limits for user "guest" ...\n{}\n'
+    said = tools.run("ctl list_user_limits --user alice", api)
+    assert said.out == 'Listing limits for user "alice" ...\n{"max-connections":5}\n'
+    said = tools.run("ctl list_user_limits --user alice --formatter json", api)
+    assert said.out == '{"message":"{\\"max-connections\\":5}"}\n'
+    said = tools.run("ctl list_user_limits --global", api)
+    assert said.out == 'Listing limits for all users ...\nuser\tlimits\nalice\t{"max-connections":5}\n'
+
+
+def test_limits_are_cleared(tools: Tools) -> None:
+    for limit, what in ("all", "all limits"), ("max-channels", '"max-channels" limit'):
+        api = alice()
+        assert tools.run(f"ctl clear_user_limits alice {limit}", api).out == f'Clearing {what} for user "alice" ...\n'
+        assert api.changes == [("DELETE", f"user-limits/alice/{limit}", {})]
+
+
+def test_an_empty_password_is_none(tools: Tools) -> None:
+    api = FakeApi({})
+    assert tools.run(["ctl", "add_user", "frank", ""], api).code == 0
+    assert api.changes == [("PUT", "users/frank", {"password": "", "tags": []})]
+
+
+def test_advice_for_programs(tools: Tools) -> None:
+    said = tools.run("ctl add_user alice secret --formatter json", FakeApi({}))
+    assert json.loads(said.out) == {"message": GRANT.strip(), "node": "rabbit@test", "status": "ok"}
+
+
+def test_other_refusals_are_told(tools: Tools) -> None:
+    for line in ("add_user alice x", "delete_user alice", "list_users"):
+        refused = ApiError(401, "Not administrator user")
+        api = FakeApi({"GET users alice": refused, "GET users": refused})
+        said = tools.run(f"ctl {line}", api)
+        assert (said.code, said.err) == (69, "Error:\nNot administrator user\n")
