@@ -110,6 +110,10 @@ class Call:
         """The broker. Raises Failure, Unreachable."""
         return self.options.connect(self.options)
 
+    def close(self) -> None:
+        if "api" in vars(self):
+            self.api.close()
+
     @property
     def vhost(self) -> str:
         return self.options.vhost or "/"
@@ -176,6 +180,7 @@ class Tasks:
                 context = click.get_current_context()
                 tool = context.parent.command.name if context.parent is not None else ""
                 call = Call(context.ensure_object(Options), str(tool), command)
+                context.call_on_close(call.close)
                 arity.check(arguments)
                 if needs_broker:
                     call.api.check()

@@ -85,7 +85,9 @@ def longest_queues(call: Call) -> list[dict[str, Any]]:
 
 
 def run() -> None:
-    call = Call(click.get_current_context().ensure_object(Options), "amqpy", "status")
+    context = click.get_current_context()
+    call = Call(context.ensure_object(Options), "amqpy", "status")
+    context.call_on_close(call.close)
     overview, here = call.api.get("overview"), node(call)
     if call.out.is_json:
         call.out.json({"overview": overview, "node": here})
