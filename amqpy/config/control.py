@@ -7,7 +7,6 @@ could put another one in its place.
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -33,6 +32,8 @@ def runtime_directory(environ: Mapping[str, str]) -> Path:
     """The directory for the sockets of brokers without a data directory."""
     if base := environ.get("XDG_RUNTIME_DIR"):
         return Path(base) / "amqpy"
+    import tempfile  # which brokers in a data directory do not need
+
     return Path(tempfile.gettempdir()) / f"amqpy-{os.geteuid()}"
 
 

@@ -59,6 +59,10 @@ def failures(options: Options, given: Sequence[str], tool: click.Command) -> Ite
     except Unreachable as absent:
         node = default_node(os.environ, options.node)
         end(UNAVAILABLE_TEXT.format(node=node, reason=absent), UNAVAILABLE)
+    except BrokenPipeError:
+        raise  # whoever reads has read enough
+    except OSError as problem:
+        end(f"Error:\n{problem}", SOFTWARE)
     except ApiError as refusal:
         end(f"Error:\n{refusal.text}", SOFTWARE if refusal.status >= 500 else UNAVAILABLE)
 

@@ -115,10 +115,14 @@ def stop(call: Call, pidfile: str | None = None, *, idempotent: bool) -> None:
             return
         raise
     call.out.banner(f"Stopping and halting node {call.node} ...")
-    if pid is None:
-        raise error("a broker can only be stopped over its control socket")
+    if not pid:
+        raise error("a broker can only be stopped over its control socket, by a system that tells whose it is")
     call.api.close()
-    if not end_process(pid, call.options.timeout or STOP_S):
+    try:
+        has_ended = end_process(pid, call.options.timeout or STOP_S)
+    except OSError as problem:
+        raise error(f"the process {pid} cannot be stopped: {problem.strerror}") from None
+    if not has_ended:
         raise error(f"the process {pid} has not stopped")
 
 

@@ -6,7 +6,7 @@ RabbitMQ's tools take them before and after the command's name. So each is an op
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -109,6 +109,12 @@ class Call:
     def api(self) -> Api:
         """The broker. Raises Failure, Unreachable."""
         return self.options.connect(self.options)
+
+    def within(self, vhost: str) -> "Call":
+        """The same command in a virtual host, on the same connection."""
+        inside = Call(replace(self.options, vhost=vhost), self.tool, self.command)
+        inside.api, inside.node = self.api, self.node
+        return inside
 
     def close(self) -> None:
         if "api" in vars(self):

@@ -54,7 +54,7 @@ def open_control(config: Config, port: int | None, log: logging.Logger, *, by_de
         return [ControlListener(open_unix(path, SOCKET_MODE), path)]
     except OSError as error:
         if is_asked_for:
-            raise
+            raise OSError(f"no control socket at {path}: {error.strerror or error}") from error
         log.info("there is no control socket: %s", error)
         return []
 

@@ -82,7 +82,11 @@ def test_a_refusal_has_its_reason(web: Web, api: Api) -> None:
     web.answer = (400, b'{"error":"bad_request","reason":["no_such_user","nope"]}')
     with pytest.raises(ApiError) as refused:
         api.get("users")
-    assert (refused.value.status, refused.value.text, refused.value.error) == (400, '{:no_such_user, "nope"}', "bad_request")
+    assert (refused.value.status, refused.value.text, refused.value.error) == (
+        400,
+        '{:no_such_user, "nope"}',
+        "bad_request",
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":1}'])

@@ -147,7 +147,10 @@ def test_one_that_is_asked_for_must_be_possible(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with serving(*QUIETLY, AMQPY_CONTROL_SOCKET=str(tmp_path / "c.sock")) as broker:
         assert broker.exit_code() == 1
-        assert broker.log == f"amqpy: others may write to {tmp_path}"
+        assert broker.log == f"amqpy: no control socket at {tmp_path}/c.sock: others may write to {tmp_path}"
+    with serving(*QUIETLY, AMQPY_CONTROL_SOCKET=str(tmp_path / "no" / "c.sock")) as broker:
+        assert broker.exit_code() == 1
+        assert broker.log == f"amqpy: no control socket at {tmp_path}/no/c.sock: No such file or directory"
 
 
 def test_there_may_be_none(tmp_path: Path) -> None:

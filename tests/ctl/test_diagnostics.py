@@ -474,7 +474,30 @@ def test_a_process_is_stopped(tools: Tools) -> None:
 
 def test_a_broker_elsewhere_is_not_stopped(tools: Tools) -> None:
     said = tools.run("ctl stop", well())
-    assert (said.code, said.err) == (69, "Error:\na broker can only be stopped over its control socket\n")
+    assert said.code == 69
+    assert said.err.startswith("Error:\na broker can only be stopped over its control socket")
+
+
+def test_a_process_may_be_gone_already(tools: Tools) -> None:
+    with sleeper() as process:
+        process.kill()
+        process.wait()
+    api = well()
+    api.pid = process.pid
+    said = tools.run("ctl stop", api)
+    assert (said.code, said.err) == (69, f"Error:\nthe process {process.pid} cannot be stopped: No such process\n")
+
+
+def test_a_process_may_not_end(tools: Tools) -> None:
+    ignoring = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", ignoring], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        api = well()
+        api.pid = process.pid
+        said = tools.run("ctl stop -t 0.01", api)
+        process.kill()
+    assert (said.code, said.err) == (69, f"Error:\nthe process {process.pid} has not stopped\n")
 
 
 def test_a_broker_that_does_not_run_cannot_be_stopped(tools: Tools) -> None:
