@@ -4,6 +4,7 @@ Source: RabbitMQ's `close_connection_command.ex`, `close_all_connections_command
 `close_all_user_connections_command.ex`.
 """
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -37,11 +38,11 @@ def process_of(connection: dict[str, Any]) -> str:
 
 @tasks("<connection> <reason>")
 def close_connection(call: Call, wanted: str, reason: str) -> None:
-    """Close a connection, of this pid or name; the reason is told to the client."""
+    """Close a connection, of this pid or name; the reason is told to the client. One that has gone is no error."""
     call.out.banner(f"Closing connection {wanted}, reason: {reason}...")
     connections = call.api.get("connections", columns="name,node")
     names = [each["name"] for each in connections if wanted in {each["name"], process_of(each)}]
-    if not names:
+    if not names and not re.fullmatch(r"<.+\.\d+\.\d+\.\d+>", wanted):
         raise error(f'Error:\n{{:invalid_pid_syntax, "{wanted}"}}')
     close(call, names, reason)
 

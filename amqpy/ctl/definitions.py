@@ -57,7 +57,7 @@ def import_definitions(call: Call, file: str | None = None, *, form: str, skip_i
         call.out.banner(f'Importing definitions in JSON from a file at "{file}" ...')
     try:
         json.loads(content)
-    except (ValueError, RecursionError):
-        raise error("the definitions are not JSON", DATA_ERROR) from None
+    except (ValueError, RecursionError) as problem:
+        raise error(f"Failed to deserialise input (format: JSON) (error: {problem})", DATA_ERROR) from None
     call.api.request("POST", ("definitions",), content)
     call.out.note("Successfully started definition import. This process is asynchronous and can take some time.")

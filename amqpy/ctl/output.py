@@ -24,10 +24,6 @@ class Arguments(dict[str, object]):
     """A table of AMQP, which RabbitMQ prints as a list of Erlang's tuples."""
 
 
-class Records(list[Any]):
-    """A list, printed as Erlang prints one."""
-
-
 class Output:
     """Prints what a command says."""
 
@@ -43,7 +39,7 @@ class Output:
         self._echo = echo
         self.formatter = formatter
         self._has_banner = not (quiet or silent or formatter in MACHINE_READABLE)
-        self._has_header = headers and not silent
+        self.has_headers = headers
         self.is_silent = silent
 
         self.has_said = False
@@ -79,12 +75,21 @@ class Output:
         self.json(value)
 
     def rows(
-        self, columns: Sequence[str], rows: Iterable[Row], *, is_stream: bool = False, headers: bool = True
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        *,
+        is_stream: bool = False,
+        headers: bool = True,
+        formatter: str = "table",
     ) -> None:
-        """Prints rows of these columns. A table without rows is an empty line, unless it could have been a long one."""
+        """Prints rows of these columns, by default with this formatter. Without rows a table is an empty line, unless
+        it could have been a long one."""
         self.has_said = True
         found = [{column: row.get(column) for column in columns} for row in rows]
-        match self.formatter:
+        match self.formatter or formatter:
+            case "json" if not found:
+                self._echo("[\n]" if is_stream else "[]")
             case "json":
                 self._json_rows(found)
             case "json_stream":
@@ -102,7 +107,7 @@ class Output:
                 self._echo("")
 
     def _table(self, columns: Sequence[str], rows: Sequence[Row], *, headers: bool) -> None:
-        if rows and headers and self._has_header:
+        if rows and headers and self.has_headers and not self.is_silent:
             self._echo("\t".join(columns))
         for row in rows:
             self._echo("\t".join(as_text(row[column]) for column in columns))
@@ -110,14 +115,14 @@ class Output:
     def _json_rows(self, rows: Sequence[Row]) -> None:
         rows = [{key: "" if value is None else value for key, value in row.items()} for row in rows]
         lines = [json.dumps(as_json(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
-        self._echo("[\n" + "\n,".join(lines) + "\n]" if lines else "[]")
+        self._echo("[\n" + "\n,".join(lines) + "\n]")
 
     def _csv(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         if not rows:
             return
         text = io.StringIO()
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        if self._has_header:
+        if self.has_headers:
             writer.writerow(columns)
         writer.writerows([as_text(row[column]) for column in columns] for row in rows)
         self._echo(text.getvalue().rstrip("\n"))

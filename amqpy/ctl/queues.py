@@ -13,6 +13,9 @@ from amqpy.ctl.tables import Item
 
 tasks = Tasks()
 
+SHOWN = 64
+"""Bytes of a body that are shown."""
+
 MEMBER = ("Node Name", "Raft State", "Log Index", "Commit Index", "Snapshot Index", "Term", "Machine Version")
 
 
@@ -55,7 +58,7 @@ def delete_queue(call: Call, name: str, *, if_empty: bool, if_unused: bool) -> N
                 raise error(text, USAGE) from None
         raise
     ready = queue.get("messages_ready", 0)
-    call.out.note(f"Queue was successfully deleted with {ready} ready messages")
+    call.out.say(f"Queue was successfully deleted with {ready} ready messages")
 
 
 @tasks("<queue>")
@@ -81,18 +84,27 @@ def peek(call: Call, name: str, position: str) -> None:
         raise BadArguments("position value must be a positive integer", DATA_ERROR)
     call.out.banner(f"Peeking at quorum queue {name} at position {position} on node {call.node} ...")
     find_queue(call, name, error(f"Target queue was not found in virtual host '{call.vhost}'"))
-    messages: list[dict[str, Any]] = call.api.get("queues", call.vhost, name, "peek", count=position)
+    messages: list[dict[str, Any]] = call.api.get("queues", call.vhost, name, "peek", count=position, truncate=SHOWN)
     if len(messages) < int(position):
         raise error("Target queue does not have a message at that position")
-    message = messages[int(position) - 1]
-    shown = {key: value for key, value in message.items() if key not in {"properties", "message_count"}}
-    values = {**shown, **(message["properties"] or {})}
+    shown = shown_message(messages[int(position) - 1])
     if call.out.is_json:
-        call.out.json({"result": "ok", "message": values})
+        call.out.json({"result": "ok", "message": shown})
         return
-    call.out.rows(
-        ("keys", "values"), ({"keys": key, "values": as_text(value)} for key, value in sorted(values.items()))
-    )
+    rows = ({"keys": key, "values": as_text(value)} for key, value in shown.items())
+    call.out.rows(("keys", "values"), rows, formatter="pretty_table")
+
+
+def shown_message(message: dict[str, Any]) -> dict[str, Any]:
+    properties = dict(message["properties"] or {})
+    headers = properties.pop("headers", {})
+    return {
+        "routing_keys": [message["routing_key"]],
+        "exchange": message["exchange"],
+        f"payload (max {SHOWN} bytes)": message["payload"],
+        **properties,
+        **{f"header.{key}": value for key, value in headers.items()},
+    }
 
 
 @tasks("<type>", flag("--vhost-pattern"), flag("--queue-pattern"))
@@ -111,5 +123,5 @@ def quorum_status(call: Call, name: str) -> None:
     queue = find_queue(call, name, error("not_found"))
     if queue.get("type") != "quorum":
         raise error("Cannot get quorum status of a classic queue")
-    member = [queue["node"], "leader", 0, 0, 0, 1, 1]
-    call.out.rows(MEMBER, [dict(zip(MEMBER, member, strict=True))])
+    member = [queue["node"], "leader", 0, 0, "undefined", 1, 1]
+    call.out.rows(MEMBER, [dict(zip(MEMBER, member, strict=True))], formatter="pretty_table")

@@ -137,7 +137,10 @@ def test_all_is_well(line: str, banner: str, answer: str, tools: Tools) -> None:
 
 def test_silent_checks_are_silent(tools: Tools) -> None:
     assert tools.run("diagnostics -s check_alarms", well()) == (0, "", "")
+    assert tools.run("diagnostics -s check_virtual_hosts", well()) == (0, "", "")
     assert tools.run("diagnostics -s ping", well()) == (0, "Ping succeeded\n", "")
+    said = tools.run("diagnostics -s check_port_listener 5672", well())
+    assert said.out == f"A listener for port 5672 is running on node {NODE}.\n"
 
 
 @pytest.mark.parametrize(
@@ -302,6 +305,19 @@ def test_the_status_of_a_cluster_of_one(tools: Tools) -> None:
     assert said.lines[-1] == "Flag: quorum_queue, state: enabled"
     told = json.loads(tools.run("ctl cluster_status --formatter json", well()).out)
     assert (told["running_nodes"], told["partitions"], told["alarms"]) == ([NODE], {}, [])
+
+
+def test_a_report_has_everything(tools: Tools) -> None:
+    lists = ("queues", "exchanges", "bindings", "consumers", "policies")
+    api = well(**{"GET connections": [], "GET channels": [], "GET parameters": [], "GET global-parameters": []})
+    api.answers |= {f"GET {each} v1": [] for each in lists} | {"GET vhosts v1 permissions": []}
+    api.answers |= {"GET vhosts": [{"name": "v1"}], "GET vhosts v1": {"name": "v1"}}
+    api.answers["GET queues v1"] = [{"name": "q1", "messages_ready": 5}]
+    said = tools.run("ctl report", api)
+    assert (said.code, said.err) == (0, "")
+    for line in (f"Status of node {NODE} ...", "Listing queues for vhost v1 ...", "Listing consumers in vhost v1 ..."):
+        assert line in said.lines
+    assert "q1\t\t\t\t[]\t\t5\t\t" in said.lines
 
 
 def test_the_broker_at_a_glance(tools: Tools) -> None:

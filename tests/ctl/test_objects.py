@@ -94,7 +94,7 @@ def test_no_rows(form: str, tools: Tools) -> None:
 
 
 def test_no_rows_for_programs(tools: Tools) -> None:
-    assert tools.run("ctl list_queues --formatter json", FakeApi({"GET queues /": []})).out == "[]\n"
+    assert tools.run("ctl list_queues --formatter json", FakeApi({"GET queues /": []})).out == "[\n]\n"
 
 
 def test_an_unknown_column_is_refused_before_anything_is_said(tools: Tools) -> None:
@@ -248,18 +248,28 @@ def test_there_are_no_mirrors(tools: Tools) -> None:
 
 
 def test_a_message_is_shown(tools: Tools) -> None:
-    message = {"payload": "hello", "redelivered": False, "properties": {"headers": {"a": 1}}, "message_count": 0}
-    api = FakeApi({"GET queues / q1": Q1, "GET queues / q1 peek": [message]})
-    said = tools.run("ctl peek q1 1", api)
+    message = {
+        "payload": "hello",
+        "exchange": "",
+        "routing_key": "qq",
+        "properties": {"content_type": "text/plain", "headers": {"h": 1}},
+    }
+    api = FakeApi({"GET queues / q1": Q1, "GET queues / q1 peek": [message, {**message, "properties": []}]})
+    said = tools.run("ctl peek q1 1 --formatter table", api)
     assert said.lines == [
         f"Peeking at quorum queue q1 at position 1 on node {NODE} ...",
         "keys\tvalues",
-        "headers\t#{a => 1}",
-        "payload\thello",
-        "redelivered\tfalse",
+        "routing_keys\t[qq]",
+        "exchange\t",
+        "payload (max 64 bytes)\thello",
+        "content_type\ttext/plain",
+        "header.h\t1",
     ]
-    said = tools.run("ctl peek q1 1 --formatter json", api)
-    assert said.out == '{"message":{"headers":{"a":1},"payload":"hello","redelivered":false},"result":"ok"}\n'
+    assert tools.run("ctl peek q1 1", api).lines[1].startswith("┌")
+    said = tools.run("ctl peek q1 2 --formatter json", api)
+    assert said.out == (
+        '{"message":{"exchange":"","payload (max 64 bytes)":"hello","routing_keys":["qq"]},"result":"ok"}\n'
+    )
     assert tools.run("ctl peek q1 0", api).code == 65
 
 
@@ -272,9 +282,10 @@ def test_queues_need_no_balance(tools: Tools) -> None:
 
 def test_a_quorum_queue_has_one_member(tools: Tools) -> None:
     api = FakeApi({"GET queues / qq": {**Q1, "name": "qq", "type": "quorum"}})
-    said = tools.run("ctl quorum_status qq", api)
+    said = tools.run("ctl quorum_status qq --formatter table", api)
     assert said.lines[0] == f"Status of quorum queue qq on node {NODE} ..."
     assert said.lines[2].startswith(f"{NODE}\tleader\t")
+    assert tools.run("ctl -q quorum_status qq", api).lines[0].startswith("┌")
 
 
 # --- connections
@@ -329,6 +340,11 @@ def test_a_connection_may_be_gone_already(tools: Tools) -> None:
 def test_a_connection_is_not_there(tools: Tools) -> None:
     said = tools.run("ctl close_connection nope why", FakeApi({"GET connections": [CONNECTED]}))
     assert (said.code, said.err) == (69, 'Error:\nError:\n{:invalid_pid_syntax, "nope"}\n')
+
+
+def test_a_connection_that_has_gone_is_no_error(tools: Tools) -> None:
+    said = tools.run("ctl -q close_connection <rabbit@x.1.2.0> why", FakeApi({"GET connections": [CONNECTED]}))
+    assert said == (0, "", "")
 
 
 def test_a_reason_is_one_line_of_a_header(tools: Tools) -> None:
