@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -74,6 +75,55 @@ def test_every_command_has_help() -> None:
         tool = all_tools.COMMANDS[name]()
         assert isinstance(tool, click.Group)
         assert not [command.name for command in tool.commands.values() if not command.help]
+
+
+class Refusing(FakeApi):
+    """A broker that refuses everything."""
+
+    def request(self, *request: object, **more: object) -> Any:  # noqa: ANN401 (any JSON)
+        raise ApiError(401, "Not administrator user")
+
+
+ARGUMENTS = {"<definition>": "{}", "<limits>": "{}", "<value>": "{}", "<file>": "/dev/null", "<type>": "all"}
+WITHOUT_BROKER = {"eval", "hash_password", "help", "version", "wait"}
+"""Commands that ask no broker; `wait` asks one if there is such a process."""
+
+
+def line_of(tool: str, command: click.Command) -> list[str]:
+    """A command line with as many arguments as it must have."""
+    (argument, *_) = (each for each in command.params if isinstance(each, click.Argument))
+    words = [word for word in str(argument.metavar or "").split() if word.startswith("<")]
+    return [tool, str(command.name), *(ARGUMENTS.get(word, "1") for word in words)]
+
+
+def lines_that_ask(*names: str) -> list[list[str]]:
+    commands = [(name, command) for name in names for command in group(name).commands.values()]
+    return [line_of(name, command) for name, command in commands if command.name not in WITHOUT_BROKER]
+
+
+def group(name: str) -> click.Group:
+    tool = all_tools.COMMANDS[name]()
+    assert isinstance(tool, click.Group)
+    return tool
+
+
+@pytest.mark.parametrize("line", lines_that_ask("ctl", "diagnostics"), ids=" ".join)
+def test_every_command_tells_what_is_refused(line: list[str], tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}")))
+    said = tools.run([*line, "-n", NODE, "-t", "0.01"], Refusing({}))
+    if said.code or said.err:
+        assert said.code in {65, 69, 70}
+        assert said.err.startswith(("Error:\n", "Error (argument validation): Bad argument: File"))
+    else:  # there is nothing to ask for
+        idle = {"force_gc", "list_unresponsive_queues", "post_upgrade", "revive"}
+        assert line[1] in idle or line[1].startswith("await_online_")
+
+
+@pytest.mark.parametrize("line", lines_that_ask("ctl", "diagnostics"), ids=" ".join)
+def test_every_command_tells_that_nobody_is_there(line: list[str], tools: Tools) -> None:
+    said = tools.run([*line, "-n", NODE, "-t", "0.01"], Nowhere())
+    assert said.code in {69, 75}
+    assert said.err
 
 
 def test_what_means_nothing_here_is_no_error(tools: Tools) -> None:
