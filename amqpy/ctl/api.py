@@ -5,7 +5,6 @@ could have put it there.
 """
 
 import json
-import os
 import socket
 import struct
 from base64 import b64encode
@@ -116,9 +115,9 @@ class UrlAddress(Address):
         user, password = unquote(parts.username or "guest"), unquote(parts.password or "")
         if parts.username is None:
             password = "guest"
-        super().__init__(
-            f"{parts.scheme}://{parts.hostname}:{self._port}", b64encode(f"{user}:{password}".encode()).decode()
-        )
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        credentials = b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+        super().__init__(f"{parts.scheme}://{host}:{self._port}", credentials)
         self.host = parts.hostname
         self.prefix = parts.path.rstrip("/").removesuffix("/api")
 
@@ -262,7 +261,3 @@ def default_node(environ: Mapping[str, str], given: str | None = None) -> str:
     """The name of a node that cannot be asked: as RabbitMQ makes one."""
     name, at, host = (given or environ.get("RABBITMQ_NODENAME") or "rabbit").partition("@")
     return f"{name}@{host}" if at else f"{name}@{socket.gethostname().partition('.')[0]}"
-
-
-def environment() -> Mapping[str, str]:
-    return os.environ

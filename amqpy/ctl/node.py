@@ -137,7 +137,7 @@ def end_process(pid: int, seconds: float) -> bool:
         os.close(process)
 
 
-@tasks()
+@tasks("", needs_broker=False)
 def shutdown(call: Call) -> None:
     """The same as stop."""
     stop(call, idempotent=False)

@@ -93,10 +93,8 @@ def echo(text: str) -> None:
 class Call:
     """A command that is run: its options, the broker, and its output."""
 
-    def __init__(self, options: Options, tool: str, command: str) -> None:
+    def __init__(self, options: Options) -> None:
         self.options = options
-        self.tool = tool
-        self.command = command
         self.out = Output(
             echo,
             formatter=options.formatter,
@@ -112,7 +110,7 @@ class Call:
 
     def within(self, vhost: str) -> "Call":
         """The same command in a virtual host, on the same connection."""
-        inside = Call(replace(self.options, vhost=vhost), self.tool, self.command)
+        inside = Call(replace(self.options, vhost=vhost))
         inside.api, inside.node = self.api, self.node
         return inside
 
@@ -180,12 +178,9 @@ class Tasks:
         arity = Arity.of(usage)
 
         def add(function: Function) -> Function:
-            command = name or function.__name__
-
             def run(arguments: tuple[str, ...] = (), **values: object) -> object:
                 context = click.get_current_context()
-                tool = context.parent.command.name if context.parent is not None else ""
-                call = Call(context.ensure_object(Options), str(tool), command)
+                call = Call(context.ensure_object(Options))
                 context.call_on_close(call.close)
                 arity.check(arguments)
                 if needs_broker:
@@ -198,7 +193,7 @@ class Tasks:
             argument = click.Argument(["arguments"], nargs=-1, metavar=usage)
             self.commands.append(
                 click.Command(
-                    command,
+                    name or function.__name__,
                     callback=run,
                     help=function.__doc__,
                     params=[argument, *options, *common_options()],

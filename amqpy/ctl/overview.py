@@ -86,7 +86,7 @@ def longest_queues(call: Call) -> list[dict[str, Any]]:
 
 def run() -> None:
     context = click.get_current_context()
-    call = Call(context.ensure_object(Options), "amqpy", "status")
+    call = Call(context.ensure_object(Options))
     context.call_on_close(call.close)
     overview, here = call.api.get("overview"), node(call)
     if call.out.is_json:

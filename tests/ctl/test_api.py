@@ -109,6 +109,7 @@ def test_the_default_user_is_guest() -> None:
     assert UrlAddress("localhost").headers == {"authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
     assert UrlAddress("localhost").text == "http://localhost:15672"
     assert UrlAddress("https://u:secret@host").text == "https://host:15671"
+    assert UrlAddress("http://[::1]:1").text == "http://[::1]:1"
 
 
 def test_no_password_is_told() -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from amqpy.ctl.api import UnixConnection
+from amqpy.ctl.api import Api, SocketAddress, UnixConnection
 from tests.serving import COMMAND, DEADLINE_S, Serving, environment, serving
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no unix sockets")
@@ -62,6 +62,14 @@ def test_it_is_for_its_owner_only(site: Site) -> None:
 
 def test_the_log_tells_where_it_is(site: Site) -> None:
     assert f"the control socket is {site.socket}" in site.broker.log
+
+
+def test_it_tells_whose_it_is(site: Site) -> None:
+    api = Api(SocketAddress(str(site.socket)))
+    assert api.process_id() == site.broker.process.pid
+    assert api.host is None
+    assert [each["name"] for each in api.get("vhosts")] == ["/"]
+    api.close()
 
 
 def test_nobody_is_asked_for_a_password(site: Site) -> None:
