@@ -32,9 +32,7 @@ def runtime_directory(environ: Mapping[str, str]) -> Path:
     """The directory for the sockets of brokers without a data directory."""
     if base := environ.get("XDG_RUNTIME_DIR"):
         return Path(base) / "amqpy"
-    import tempfile  # which brokers in a data directory do not need
-
-    return Path(tempfile.gettempdir()) / f"amqpy-{os.geteuid()}"
+    return Path(environ.get("TMPDIR") or "/tmp") / f"amqpy-{os.geteuid()}"
 
 
 def make_runtime_directory(directory: Path) -> None:

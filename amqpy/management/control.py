@@ -45,9 +45,12 @@ def open_control(config: Config, port: int | None, log: logging.Logger, *, by_de
     path = control_path(config, port, os.environ) if is_asked_for or by_default else None
     if path is None:
         return []
-    try:
-        if find_spec("hypercorn") is None:
+    if find_spec("hypercorn") is None:
+        if is_asked_for:
             raise OSError(MISSING)
+        log.info("%s", MISSING)
+        return []
+    try:
         if not is_asked_for and config.data_dir is None:
             make_runtime_directory(path.parent)
         check_directory(path.parent)
@@ -55,7 +58,7 @@ def open_control(config: Config, port: int | None, log: logging.Logger, *, by_de
     except OSError as error:
         if is_asked_for:
             raise OSError(f"no control socket at {path}: {error.strerror or error}") from error
-        log.info("there is no control socket: %s", error)
+        log.warning("there is no control socket: %s", error)
         return []
 
 

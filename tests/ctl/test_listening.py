@@ -105,12 +105,9 @@ def test_a_directory_of_somebody_else_is_not_trusted(tmp_path: Path, monkeypatch
             check_directory(tmp_path)
 
 
-def test_without_a_runtime_directory_it_is_named_after_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert runtime_directory({}) == tmp_path / f"amqpy-{os.geteuid()}"
-    assert control_path(Config(), 1, {}) == tmp_path / f"amqpy-{os.geteuid()}" / "1.sock"
+def test_without_a_runtime_directory_it_is_named_after_the_user() -> None:
+    assert runtime_directory({}) == Path("/tmp") / f"amqpy-{os.geteuid()}"
+    assert control_path(Config(), 1, {"TMPDIR": "/t"}) == Path("/t") / f"amqpy-{os.geteuid()}" / "1.sock"
 
 
 async def test_everybody_is_one_administrator() -> None:
