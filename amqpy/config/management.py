@@ -102,8 +102,8 @@ class ManagementSettings:
         SettingInfo(
             "The unix socket for `amqpy ctl`, on which whoever may open it is an administrator without a password; "
             "empty for none. `auto` is `control.sock` in the data directory, or without one `amqpy/PORT.sock` in "
-            "XDG_RUNTIME_DIR, or `amqpy-UID/PORT.sock` in the directory for temporary files (TMPDIR); an embedded broker "
-            "has none."
+            "XDG_RUNTIME_DIR, or `amqpy-UID/PORT.sock` in the directory for temporary files (TMPDIR); an embedded "
+            "broker has none."
         ),
     )
 
