@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.options import Call, Tasks, flag
 from amqpy.ctl.output import Arguments
-from amqpy.ctl.tables import Column, Item, always, at, check_columns, rows, same
+from amqpy.ctl.tables import Column, Item, always, at, check_columns, keys_of, rows, same
 from amqpy.ctl.values import process
 
 tasks = Tasks()
@@ -28,14 +28,15 @@ class Kind(NamedTuple):
     defaults: Sequence[str]
     of_vhost: bool = True
     """True if only those of one virtual host are listed."""
+    key: str = "name"
+    """A key that all have. RabbitMQ shows an object as a list if none of the keys is there that are asked for."""
 
 
-def arguments(item: Item) -> object:
-    return Arguments(item.get("arguments") or {})
+ARGUMENTS: Final = Column(("arguments",), lambda item: Arguments(item.get("arguments") or {}))
 
 
-def pid(name: Column) -> Column:
-    return lambda item: process(str(item.get("node")), str(name(item)))
+def process_column(name: Column) -> Column:
+    return Column(("node", *name.keys), lambda item: process(str(item.get("node")), str(name.value(item))))
 
 
 def queue_process(item: Item) -> object:
@@ -47,7 +48,7 @@ def owner(item: Item) -> object:
     return process(str(item["node"]), str(details["name"])) if "name" in details else None
 
 
-def connection_of(item: Item) -> object:
+def channel_of(item: Item) -> object:
     details: Mapping[str, Any] = item["channel_details"]
     return process(str(details["node"]), str(details["name"]))
 
@@ -62,11 +63,11 @@ QUEUES: Final = Kind(
         **same("messages_paged_out", "message_bytes_paged_out", "exclusive_consumer_tag", "single_active_consumer_tag"),
         **same("consumers", "consumer_utilisation", "consumer_capacity", "memory", "leader", "members", "online"),
         **same("messages_dlx", "message_bytes_dlx", "backing_queue_status"),
-        "arguments": arguments,
-        "pid": queue_process,
-        "owner_pid": owner,
+        "arguments": ARGUMENTS,
+        "pid": Column(("node", "vhost", "name"), queue_process),
+        "owner_pid": Column(("node", "owner_pid_details"), owner),
         "exclusive_consumer_pid": always(None),
-        "effective_policy_definition": at("effective_policy_definition"),
+        **same("effective_policy_definition"),
         "disk_reads": at("message_stats", "disk_reads", absent=0),
         "disk_writes": at("message_stats", "disk_writes", absent=0),
         **{f"{each}pids": always([]) for each in ("slave_", "synchronised_slave_", "mirror_", "synchronised_mirror_")},
@@ -79,7 +80,7 @@ EXCHANGES: Final = Kind(
     "exchanges",
     {
         **same("name", "type", "durable", "auto_delete", "internal", "policy", "user_who_performed_action"),
-        "arguments": arguments,
+        "arguments": ARGUMENTS,
     },
     ("name", "type"),
 )
@@ -91,10 +92,11 @@ BINDINGS: Final = Kind(
         "destination_name": at("destination"),
         "destination_kind": at("destination_type"),
         "routing_key": at("routing_key"),
-        "arguments": arguments,
+        "arguments": ARGUMENTS,
         "vhost": at("vhost"),
     },
     ("source_name", "source_kind", "destination_name", "destination_kind", "routing_key", "arguments"),
+    key="source",
 )
 CONNECTIONS: Final = Kind(
     "connections",
@@ -104,9 +106,11 @@ CONNECTIONS: Final = Kind(
         **same("channels", "auth_mechanism", "user", "vhost", "timeout", "frame_max", "channel_max", "connected_at"),
         **same("recv_oct", "recv_cnt", "send_oct", "send_cnt", "send_pend", "node", "reductions"),
         **same("user_provided_name", "user_who_performed_action", "type"),
-        "pid": pid(at("name")),
-        "protocol": lambda item: protocol(str(item.get("protocol", ""))),
-        "client_properties": lambda item: Arguments(item.get("client_properties") or {}),
+        "pid": process_column(at("name")),
+        "protocol": Column(("protocol",), lambda item: protocol(str(item.get("protocol", "")))),
+        "client_properties": Column(
+            ("client_properties",), lambda item: Arguments(item.get("client_properties") or {})
+        ),
     },
     ("user", "peer_host", "peer_port", "state"),
     of_vhost=False,
@@ -117,8 +121,8 @@ CHANNELS: Final = Kind(
         **same("name", "number", "user", "vhost", "transactional", "confirm", "consumer_count", "state"),
         **same("messages_unacknowledged", "messages_uncommitted", "acks_uncommitted", "messages_unconfirmed"),
         **same("prefetch_count", "global_prefetch_count", "user_who_performed_action", "reductions"),
-        "pid": pid(at("name")),
-        "connection": pid(at("connection_details", "name")),
+        "pid": process_column(at("name")),
+        "connection": process_column(at("connection_details", "name")),
     },
     ("pid", "user", "consumer_count", "messages_unacknowledged"),
     of_vhost=False,
@@ -128,10 +132,11 @@ CONSUMERS: Final = Kind(
     {
         **same("consumer_tag", "ack_required", "exclusive", "prefetch_count", "active", "activity_status"),
         "queue_name": at("queue", "name"),
-        "channel_pid": connection_of,
-        "arguments": arguments,
+        "channel_pid": Column(("channel_details",), channel_of),
+        "arguments": ARGUMENTS,
     },
     ("queue_name", "channel_pid", "consumer_tag", "ack_required", "prefetch_count", "active", "arguments"),
+    key="consumer_tag",
 )
 
 
@@ -141,13 +146,12 @@ def protocol(name: str) -> str:
     return f"{{{','.join([*numbers, '0'][:3])}}}" if name.startswith("AMQP ") else name
 
 
-def items_of(call: Call, kind: Kind, columns: Sequence[str] = ()) -> list[Item]:
-    """The objects of a virtual host, or of all. In one that does not exist there are none."""
+def items_of(call: Call, kind: Kind, asked: Sequence[str]) -> list[Item]:
+    """The objects of a virtual host, or of all, with what these columns need. In a virtual host that does not exist
+    there are none."""
+    columns = ",".join(dict.fromkeys([kind.key, *keys_of(kind.columns, asked)]))
     try:
-        if kind.of_vhost:
-            found: list[Item] = call.api.get(kind.path, call.vhost)
-        else:
-            found = call.api.get(kind.path)
+        found: list[Item] = call.api.get(kind.path, *([call.vhost] if kind.of_vhost else []), columns=columns)
     except ApiError as refusal:
         if refusal.is_missing:
             return []
@@ -156,7 +160,7 @@ def items_of(call: Call, kind: Kind, columns: Sequence[str] = ()) -> list[Item]:
 
 
 def show(call: Call, kind: Kind, asked: Sequence[str], items: list[Item] | None = None) -> None:
-    found = items_of(call, kind) if items is None else items
+    found = items_of(call, kind, asked) if items is None else items
     call.out.rows(asked, rows(found, kind.columns, asked), is_stream=True)
 
 

@@ -4,12 +4,18 @@ Source: `RabbitMQ.CLI.Ctl.InfoKeys`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from amqpy.ctl.failures import BadArguments
 
 Item = Mapping[str, Any]
-Column = Callable[[Item], object]
+
+
+class Column(NamedTuple):
+    """A column, and the keys of the API's objects that its values are made of."""
+
+    keys: Sequence[str]
+    value: Callable[[Item], object]
 
 
 def check_columns(asked: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
@@ -30,7 +36,7 @@ def at(*path: str, absent: object = None) -> Column:
             found = found.get(key) if isinstance(found, dict) else None
         return absent if found is None else found
 
-    return value
+    return Column(path[:1], value)
 
 
 def same(*names: str) -> dict[str, Column]:
@@ -39,8 +45,13 @@ def same(*names: str) -> dict[str, Column]:
 
 
 def always(value: object) -> Column:
-    return lambda item: value
+    return Column((), lambda item: value)
+
+
+def keys_of(columns: Mapping[str, Column], asked: Sequence[str]) -> list[str]:
+    """The keys of the API's objects that these columns need."""
+    return list(dict.fromkeys(key for name in asked for key in columns[name].keys))
 
 
 def rows(items: Iterable[Item], columns: Mapping[str, Column], asked: Sequence[str]) -> Iterable[dict[str, object]]:
-    return ({name: columns[name](item) for name in asked} for item in items)
+    return ({name: columns[name].value(item) for name in asked} for item in items)

@@ -74,6 +74,22 @@ def test_queues_are_listed_for_programs(tools: Tools) -> None:
     assert said.lines[0] == '{"messages":2,"name":"q1"}'
 
 
+@pytest.mark.parametrize(
+    ("line", "path", "columns"),
+    [
+        ("list_queues", "queues//", "name,messages"),
+        ("list_queues pid disk_reads slave_pids", "queues//", "name,node,vhost,message_stats"),
+        ("list_bindings routing_key -p v1", "bindings/v1", "source,routing_key"),
+        ("list_consumers channel_pid", "consumers//", "consumer_tag,channel_details"),
+        ("list_connections protocol", "connections", "name,protocol"),
+    ],
+)
+def test_only_what_is_shown_is_asked_for(line: str, path: str, columns: str, tools: Tools) -> None:
+    api = FakeApi({})
+    tools.run(f"ctl {line}", api)
+    assert api.asked == [("GET", path, {"columns": columns})]
+
+
 def test_a_table_in_a_frame(tools: Tools) -> None:
     said = tools.run("ctl -q list_queues --formatter pretty_table", FakeApi({"GET queues /": [Q1]}))
     assert said.lines == [
