@@ -11,11 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from amqpy.config.sources import load
+from amqpy.config.values import ConfigError
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.failures import USAGE, BadArguments, Failure, TimedOut, Unreachable, error
+from amqpy.ctl.failures import CONFIG, USAGE, BadArguments, Failure, TimedOut, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag, option
 from amqpy.ctl.status import feature_flags
 from amqpy.ctl.tables import check_columns
+from amqpy.profile import profile_named
 
 tasks = Tasks()
 
@@ -25,8 +28,6 @@ STOP_S: Final = 60.0
 STEP_S: Final = 0.1
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical", "none")
 ALONE: Final = "Target node seems to be the only one in a single node cluster, the command does not apply"
-VERSION: Final = "3.10.8"
-"""The version of RabbitMQ whose commands these are."""
 
 
 def is_up(call: Call) -> bool:
@@ -283,8 +284,17 @@ def evaluate(call: Call, *expression: str) -> None:
 
 @tasks("", needs_broker=False)
 def version(call: Call) -> None:
-    """Print the version of RabbitMQ whose commands these are."""
-    call.out.say(VERSION)
+    """Print the version of RabbitMQ that a broker with these settings is like. `server_version` asks it."""
+    call.out.say(version_text())
+
+
+def version_text() -> str:
+    """Raises Failure if the settings are not good."""
+    try:
+        config = load({}, os.environ)
+    except ConfigError as problem:
+        raise error(str(problem), CONFIG) from None
+    return config.version or profile_named(config.profile).version
 
 
 # --- upgrades

@@ -35,7 +35,7 @@ from amqpy.ctl.options import common_options
 
 def tell_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
     if asked:
-        click.echo(node.VERSION)
+        click.echo(node.version_text())
         context.exit()
 
 

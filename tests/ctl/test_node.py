@@ -56,7 +56,6 @@ def test_feature_flags(tools: Tools) -> None:
             "Will wait for a synchronised mirror be online for all classic mirrored queues for 120 seconds...\n"
             "Target node seems to be the only one in a single node cluster, the command does not apply\n",
         ),
-        ("version", "3.10.8\n"),
     ],
 )
 def test_there_is_not_much_to_do(line: str, out: str, tools: Tools) -> None:
@@ -176,3 +175,13 @@ def test_a_broker_that_does_not_run_cannot_be_stopped(tools: Tools) -> None:
     assert tools.run("ctl stop", Nowhere()).code == 69
     said = tools.run(f"ctl stop --idempotent -n {NODE}", Nowhere())
     assert said == (0, f"Idempotent shutdown: node {NODE} was already shut down\n", "")
+
+
+def test_the_version_is_that_of_the_settings(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variables, version in ({"PROFILE": "rabbitmq-3.10"}, "3.10.8"), ({"VERSION": "3.9.1"}, "3.9.1"):
+        for name, value in variables.items():
+            monkeypatch.setenv(f"AMQPY_{name}", value)
+        for line in ("ctl version", "ctl --version", "diagnostics version"):
+            assert tools.run(line, Nowhere()) == (0, f"{version}\n", "")
+    monkeypatch.setenv("AMQPY_PROFILE", "nope")
+    assert tools.run("ctl version", Nowhere()).code == 78
