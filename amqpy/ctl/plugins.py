@@ -1,7 +1,7 @@
 """Plugins: `amqpy plugins`, as RabbitMQ's `rabbitmq-plugins`.
 
 What plugins do is built in, or it is not there. So enabling one that is built in changes nothing and succeeds, as
-disabling one does; one that is not there is unknown.
+disabling one does; to enable one that is not there fails.
 
 Source: `RabbitMQ.CLI.Plugins.Commands.*`.
 """
