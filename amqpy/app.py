@@ -32,6 +32,7 @@ from amqpy.core.durability.startup import open_broker
 from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
+from amqpy.management.control import ControlListener, open_control
 from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
@@ -73,6 +74,8 @@ class RunningBroker:
     """It listens on these for the management API."""
     metrics: tuple[TcpAddress, ...] = ()
     """It listens on these for Prometheus."""
+    control: Path | None = None
+    """Its control socket."""
 
     @property
     def port(self) -> int:
@@ -140,24 +143,28 @@ async def serve(
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
         web_listeners: list[HttpListener] = []
+        control: list[ControlListener] = []
         try:
             web_listeners = await open_management(config, log, by_default=manages)
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
+            port = next((each.port for each in addresses if isinstance(each, TcpAddress)), None)
+            control = open_control(config, port, log, by_default=manages)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
             web = tuple(site.address for site in web_listeners if not site.for_metrics)
             metrics = tuple(site.address for site in web_listeners if site.for_metrics)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics)
+            path = next((each.path for each in control), None)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics, path)
             certificates = None if tls is None else tls.certificates
-            servers = make_servers(web_listeners, reactor, users, asked, addresses, certificates, unix_time_ms)
+            servers = make_servers(web_listeners, control, reactor, users, asked, addresses, certificates, unix_time_ms)
             accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
             await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.close()
-            for site in web_listeners:
+            for site in (*web_listeners, *control):
                 site.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
@@ -205,6 +212,8 @@ async def _serve_until(
                 log.info("the management API listens on %s", web_address)
             for web_address in running.metrics:
                 log.info("metrics are at http://%s%s", web_address, broker.config.prometheus_path)
+            if running.control is not None:
+                log.info("the control socket is %s", running.control)
             for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)

@@ -103,7 +103,24 @@ def tell_version(context: click.Context, parameter: click.Parameter, asked: bool
         context.exit()
 
 
-@click.group(no_args_is_help=False)
+class Commands(click.Group):
+    """The commands. Those for operators are imported when they are asked for: a broker starts without them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), *OPERATORS])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in OPERATORS:
+            return super().get_command(context, name)
+        from amqpy.ctl import tools
+
+        return tools.COMMANDS[name]()
+
+
+OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status")
+
+
+@click.group(cls=Commands, no_args_is_help=False)
 @click.option(
     "--version",
     is_flag=True,

@@ -4,9 +4,13 @@ Source: RabbitMQ's `management.*`, in `rabbitmq_management.schema`.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import amqpy.config.rabbitmq_forms as forms
 from amqpy.config.values import INT32_MAX, UINT16_MAX, SettingInfo, TcpAddress, parse_http_address, setting
+
+AUTO: Final = "auto"
+"""The control socket that `amqpy serve` has by default."""
 
 
 @dataclass(frozen=True)  # without slots, or they could not be joined
@@ -121,6 +125,15 @@ class ManagementSettings:
         SettingInfo(
             "Show the numbers of each queue, channel and connection, not only their sums.",
             rabbitmq_keys=("prometheus.return_per_object_metrics",),
+        ),
+    )
+    control_socket: str = setting(
+        AUTO,
+        SettingInfo(
+            "The unix socket for `amqpy ctl`, on which whoever may open it is an administrator without a password; "
+            "empty for none. `auto` is `control.sock` in the data directory, or without one `amqpy/PORT.sock` in "
+            "XDG_RUNTIME_DIR, or `amqpy-UID/PORT.sock` in the directory for temporary files (TMPDIR); an embedded "
+            "broker has none."
         ),
     )
 

@@ -11,7 +11,8 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import parse_qsl
 
-from amqpy.core.principals import Principal
+from amqpy.core.events.events import COMMAND_LINE
+from amqpy.core.principals import BackendUser, Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
@@ -94,3 +95,17 @@ class Logins:
             return self._users.log_in(*credentials, from_loopback=True)
         found = await self._authenticator(credentials)
         return self._users.admit(found, from_loopback=True) if isinstance(found, str) else found
+
+
+class ControlLogins(Logins):
+    """Lets everybody in who may open the control socket, as one user that may do anything. It is none of the broker's
+    users."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def log_in(
+        self, credentials: Credentials, *, from_loopback: bool, features: Collection[str] = ()
+    ) -> Principal:
+        # Without any rights that could refuse something.
+        return BackendUser(COMMAND_LINE, ("administrator",), ())

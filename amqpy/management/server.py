@@ -6,7 +6,7 @@ starts as fast, and is as small, as without.
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -75,7 +75,7 @@ class Server:
 
     def __init__(
         self,
-        listeners: list[HttpListener],
+        listeners: Sequence[HttpListener],
         make_application: Callable[[], Application],
         tls_context: Callable[[], ssl.SSLContext] | None,
         log: logging.Logger,
@@ -122,9 +122,10 @@ class Server:
         """Makes the application, and imports what speaks HTTP, which takes a moment."""
         from hypercorn.app_wrappers import ASGIWrapper
         from hypercorn.config import Config
-        from hypercorn.trio.tcp_server import TCPServer
         from hypercorn.trio.worker_context import WorkerContext
         from hypercorn.typing import ConnectionState
+
+        from amqpy.management.http_connection import HttpConnection
 
         config = Config()
         config.errorlog = config.accesslog = None
@@ -133,6 +134,6 @@ class Server:
         config.keep_alive_timeout = KEEP_ALIVE_S
         config.read_timeout = READ_TIMEOUT_S
         application = self._make_application()
-        server: Any = TCPServer
+        server: Any = HttpConnection
         wrapped = ASGIWrapper(application)
         return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))

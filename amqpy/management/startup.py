@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ import trio
 from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.users import Authenticator, Users
+from amqpy.management.control import ControlApplication, ControlListener
 from amqpy.management.server import HttpListener, Server, open_listeners
 from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
     from amqpy.management.application import Application
     from amqpy.management.call import Api
+    from amqpy.management.login import Logins
     from amqpy.management.prometheus.application import PrometheusApplication
     from amqpy.server.certificates import Certificates
 
@@ -66,6 +69,7 @@ async def _open(
 
 def make_servers(
     listeners: list[HttpListener],
+    control: list[ControlListener],
     reactor: Reactor,
     users: Users,
     authenticator: Authenticator | None,
@@ -73,8 +77,8 @@ def make_servers(
     certificates: "Certificates | None",
     unix_time_ms: Callable[[], int],
 ) -> list[Server]:
-    """The servers of the API and of metrics, for a broker that listens on `addresses` for clients. Raises OSError if
-    one is to be in TLS without certificates."""
+    """The servers of the API, of metrics and of the control socket, for a broker that listens on `addresses` for
+    clients. Raises OSError if one is to be in TLS without certificates."""
     if certificates is None and any(listener.tls for listener in listeners):
         raise OSError("an https address needs a certificate: tls_cert is not set")
     log, config = reactor.log, reactor.broker.config
@@ -96,14 +100,18 @@ def make_servers(
             api.expiries = lambda: certificates.expiries
         return api
 
+    def make_logins() -> "Logins":
+        from amqpy.management.login import Logins
+
+        return Logins(users, authenticator)
+
     def make_application() -> "Application":
         from amqpy.management.application import Application
-        from amqpy.management.login import Logins
         from amqpy.management.prometheus.application import PrometheusApplication
         from amqpy.management.resources import make_router
 
         metrics = PrometheusApplication(make_api(), f"{config.management_path_prefix.rstrip('/')}/metrics")
-        return Application(make_api(), make_router(), Logins(users, authenticator), config, metrics)
+        return Application(make_api(), make_router(), make_logins(), config, metrics)
 
     def make_metrics() -> "PrometheusApplication":
         from amqpy.management.prometheus.application import PrometheusApplication
@@ -113,4 +121,22 @@ def make_servers(
     context = None if certificates is None else lambda: certificates.context
     of_api = [listener for listener in listeners if not listener.for_metrics]
     of_metrics = [listener for listener in listeners if listener.for_metrics]
-    return [Server(of_api, make_application, context, log), Server(of_metrics, make_metrics, None, log)]
+    make_control = partial(make_control_application, make_api, make_logins)
+    return [
+        Server(of_api, make_application, context, log),
+        Server(of_metrics, make_metrics, None, log),
+        Server(control, make_control, None, log),
+    ]
+
+
+def make_control_application(make_api: "Callable[[], Api]", logins: Callable[[], "Logins"]) -> ControlApplication:
+    """The application behind the control socket."""
+    from amqpy.management.application import Application
+    from amqpy.management.login import ControlLogins
+    from amqpy.management.resources import make_router
+
+    api = make_api()
+    config = replace(api.broker.config, management_path_prefix="")
+    router = make_router()
+    trusting, asking = (Application(api, router, each, config) for each in (ControlLogins(), logins()))
+    return ControlApplication(trusting, asking)

@@ -109,7 +109,7 @@ async def test_without_the_package_there_is_nothing(machine: Machine, monkeypatc
 
 async def test_both_serve_the_same_broker(site: Site) -> None:
     listeners: list[HttpListener] = [Listener(API, for_metrics=False), Listener(METRICS, for_metrics=True)]
-    servers = startup.make_servers(listeners, site.reactor, site.users, None, [API], None, lambda: UNIX_TIME_MS)
+    servers = startup.make_servers(listeners, [], site.reactor, site.users, None, [API], None, lambda: UNIX_TIME_MS)
     of_api, of_metrics = [server._make_application() for server in servers]  # noqa: SLF001
     assert isinstance(of_api, Application)
     assert isinstance(of_metrics, PrometheusApplication)
@@ -125,7 +125,7 @@ async def test_both_serve_the_same_broker(site: Site) -> None:
 async def test_https_needs_a_certificate(site: Site) -> None:
     listeners: list[HttpListener] = [Listener(HttpsAddress("127.0.0.1", 1), for_metrics=False)]
     with pytest.raises(OSError, match="tls_cert"):
-        startup.make_servers(listeners, site.reactor, site.users, None, [], None, lambda: UNIX_TIME_MS)
+        startup.make_servers(listeners, [], site.reactor, site.users, None, [], None, lambda: UNIX_TIME_MS)
 
 
 def test_a_listener_has_rabbitmqs_name_for_what_it_speaks() -> None:
