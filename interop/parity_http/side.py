@@ -114,7 +114,7 @@ def rabbitmq_side(version: str | None) -> Iterator[Side]:
 def amqpy_side(version: str) -> Iterator[Side]:
     """A private amqpy, as that version of RabbitMQ. Raises ProgramFailed at the end if its log speaks of a bug."""
     with private_folder() as folder:
-        options = ("--strict", "--profile", profile_for(version), "--management-port", "0")
+        options = ("--strict", "--profile", profile_for(version), "--management", "--management-port", "0")
         with ended(Amqpy(folder, options)) as amqpy:
             amqpy.start()
             port = amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1]

@@ -110,7 +110,7 @@ async def test_without_the_package_there_is_nothing(machine: Machine, monkeypatc
 async def test_both_serve_the_same_broker(site: Site) -> None:
     listeners: list[HttpListener] = [Listener(API, for_metrics=False), Listener(METRICS, for_metrics=True)]
     servers = startup.make_servers(listeners, [], site.reactor, site.users, None, [API], None, lambda: UNIX_TIME_MS)
-    of_api, of_metrics = [server._make_application() for server in servers]  # noqa: SLF001
+    of_api, of_metrics, _ = [server._make_application() for server in servers]  # noqa: SLF001
     assert isinstance(of_api, Application)
     assert isinstance(of_metrics, PrometheusApplication)
     assert of_api._api is of_metrics._api  # noqa: SLF001

@@ -53,7 +53,7 @@ async def test_a_message_is_published(site: Site) -> None:
     assert site.broker.events.counts["channel.closed"] == 2
 
 
-async def test_the_properties_of_a_message(site: Site) -> None:
+async def test_the_properties_of_a_message(site: Site, autojump_clock: MockClock) -> None:
     site.declare("q")
     properties = {
         "content_type": "text/plain",

@@ -3,25 +3,23 @@
 import gzip
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 import trio
 from pamqp.commands import Basic, Confirm
 from prometheus_client.parser import text_string_to_metric_families
-from trio.testing import wait_all_tasks_blocked
 
 from amqpy.config import Config
 from amqpy.core.queues.queue import Queue
 from amqpy.management.application import Application
 from amqpy.management.login import Logins
-from amqpy.management.prometheus import readers, scrape
+from amqpy.management.prometheus import scrape
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.prometheus.exposition import Histogram, escaped, in_pieces, labels, series
 from amqpy.management.prometheus.families import DETAILED, GROUPS
 from amqpy.management.resources import make_router
-from tests.core.core_harness import CoreHarness, arguments, longstr
+from tests.core.core_harness import arguments, longstr
 
 from .harness import DEADLINE_S, Reply, Site
 
@@ -473,43 +471,3 @@ async def test_many_objects_are_read_and_written_bit_by_bit(site: Site, metrics:
     assert len(metrics.pieces) > 10
     assert max(map(len, metrics.pieces)) < 100_000
     assert (await metrics.scrape()).value("amqpy_event_loop_lag_seconds_count") >= 20
-
-
-async def test_what_leaves_during_a_scrape_is_counted_at_most_once(site: Site) -> None:
-    for number in range(3 * scrape.SLICE):
-        site.declare(str(number))
-        site.publish(str(number), b"m")
-    peer = await site.connect(*range(1, 2 * scrape.SLICE))
-    found = scrape.Scrape(site.broker, scrape.Wanted(("queues", "channels", "connections"), each=True))
-    queues = list(site.vhost.queues.values())
-    for _ in found.read():
-        if queues:
-            site.reactor.administer(partial(site.vhost.remove_queue, queues.pop()))
-        await peer.vanish()
-        await site.server.until_gone()
-    assert found.of_queues["classic", "publish"] == 3 * scrape.SLICE
-    assert found.rows["channels"].count < 2 * scrape.SLICE - 1
-    assert found.rows["queues"].count < 3 * scrape.SLICE
-
-
-async def test_sizes_of_very_many_unacknowledged_messages_are_estimated(
-    site: Site, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readers, "UNACKED_SIZED_MAX", 10)
-    site.declare("q")
-    site.publish("q", *[b"four"] * 100)
-    peer = await site.connect()
-    await peer.say(Basic.Consume(queue="q"))
-    await wait_all_tasks_blocked()
-    scraped = await metrics.scrape()
-    assert scraped.value("rabbitmq_queue_messages_unacked") == 100
-    assert scraped.value("rabbitmq_queue_messages_unacked_bytes") == 400
-
-
-def test_sizes_of_very_many_messages_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    harness = CoreHarness()
-    queue = harness.queue("q", durable=True)
-    harness.publish("", "q", *["four"] * 10, persistent=True)
-    exact = readers.ready_sizes(queue)
-    monkeypatch.setattr(readers, "READY_SIZED_MAX", 5)
-    assert readers.ready_sizes(queue) == exact == (40, 40, 10, 40)
