@@ -155,7 +155,7 @@ async def test_without_a_directory_there_are_none(site: Site) -> None:
 
 
 async def test_a_directory_that_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    config = Config(management=True, management_port=0, management_ui=str(tmp_path / "nowhere"))
+    config = Config(management=True, management_port=0, prometheus=False, management_ui=str(tmp_path / "nowhere"))
     for listener in await open_management(config, LOG, by_default=False):
         listener.close()
     assert [record.getMessage() for record in caplog.records] == [
