@@ -11,12 +11,13 @@ import random
 import secrets
 import socket
 import time
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import trio
@@ -24,12 +25,15 @@ import trio
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.config.exposure import notes as notes_on_exposure
-from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.values import ConfigError, TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
+from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.users import Authenticator, Users
 from amqpy.log import LOGGER
+from amqpy.management.control import ControlListener, open_control
+from amqpy.management.startup import make_servers, open_management
 from amqpy.server import listener
 from amqpy.server.garbage_collection import collect_garbage
 from amqpy.server.questions import InLine
@@ -40,6 +44,7 @@ from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.auth.backends import Backends
+    from amqpy.management.server import HttpListener
     from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
@@ -65,6 +70,12 @@ class RunningBroker:
     ask_to_stop: Callable[[], None]
     tls: "TlsHandshakes | None" = None
     """Its `certificates` can be read anew. None if no address is for TLS."""
+    management: tuple[TcpAddress, ...] = ()
+    """It listens on these for the management API."""
+    metrics: tuple[TcpAddress, ...] = ()
+    """It listens on these for Prometheus."""
+    control: Path | None = None
+    """Its control socket."""
 
     @property
     def port(self) -> int:
@@ -103,6 +114,7 @@ async def serve(
     *,
     authenticator: Authenticator | None = None,
     collects_garbage: bool = False,
+    manages: bool = False,
     task_status: trio.TaskStatus[RunningBroker] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `stop` is set or the broker is told to stop, then drains. Whoever started this as a task gets the
@@ -111,7 +123,8 @@ async def serve(
 
     To be cancelled is to end like a process that is killed: what was confirmed is there the next time.
     It logs to `log`, or to the logger `amqpy`. An `authenticator` checks credentials in place of the passwords of its
-    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all.
+    users, and of the back ends in the settings. In a process that does nothing else it `collects_garbage`, of all, and
+    `manages`: it has the management API unless the settings say otherwise.
     """
     log = log or logging.getLogger(LOGGER)
     stop = trio.Event() if stop is None else stop
@@ -120,23 +133,39 @@ async def serve(
     is_clean = False
     try:
         tls = make_tls(config, log)
-        broker, users = make_broker(config, store, log)
+        definitions = None if config.load_definitions is None else read_definitions(config.load_definitions)
+        broker, users = make_broker(config, store, log, has_users=bool(definitions and definitions.get("users")))
+        if definitions is not None:
+            import_definitions(broker, users, definitions, config, log)
         backends = None if authenticator else make_backends(config, users, log)
         reactor = Reactor(broker, log=log)
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
+        web_listeners: list[HttpListener] = []
+        control: list[ControlListener] = []
         try:
+            web_listeners = await open_management(config, log, by_default=manages)
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
             addresses = tuple(each.address for each in listeners)
+            port = next((each.port for each in addresses if isinstance(each, TcpAddress)), None)
+            control = open_control(config, port, log, by_default=manages)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls)
-            await _serve_until(stop, running, accept, backends, collects_garbage, task_status)
+            web = tuple(site.address for site in web_listeners if not site.for_metrics)
+            metrics = tuple(site.address for site in web_listeners if site.for_metrics)
+            path = next((each.path for each in control), None)
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics, path)
+            certificates = None if tls is None else tls.certificates
+            servers = make_servers(web_listeners, control, reactor, users, asked, addresses, certificates, unix_time_ms)
+            accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
+            await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
             for each in listeners:
                 each.close()
+            for site in (*web_listeners, *control):
+                site.close()
         if reactor.flusher is not None:
             if reactor.flusher.failure is not None:
                 raise reactor.flusher.failure
@@ -152,7 +181,7 @@ async def serve(
 async def _serve_until(
     stop: trio.Event,
     running: RunningBroker,
-    accept: Callable[[], Awaitable[None]],
+    accepts: list[Callable[[], Awaitable[None]]],
     backends: "Backends | None",
     collects_garbage: bool,
     task_status: trio.TaskStatus[RunningBroker],
@@ -167,7 +196,8 @@ async def _serve_until(
             connections.start_soon(collect_garbage, broker)
         await connections.start(monitor_resources, reactor, data_dir)
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(accept)
+            for accept in accepts:
+                accepting.start_soon(accept)
             if running.tls is not None:
                 accepting.start_soon(running.tls.certificates.watch)
             if data_dir is None:
@@ -178,6 +208,12 @@ async def _serve_until(
             log.info("messages are scanned in %s", LANGUAGE)
             for address in running.addresses:
                 log.info("listening on %s", address)
+            for web_address in running.management:
+                log.info("the management API listens on %s", web_address)
+            for web_address in running.metrics:
+                log.info("metrics are at http://%s%s", web_address, broker.config.prometheus_path)
+            if running.control is not None:
+                log.info("the control socket is %s", running.control)
             for note in notes_on_exposure(broker.config, running.addresses):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)
@@ -217,12 +253,15 @@ def make_backends(config: Config, users: Users, log: logging.Logger) -> "Backend
     return Backends(config, users, log)
 
 
-def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tuple[Broker, Users]:
-    """A broker with what the store has, and its users. Raises StoreError."""
+def make_broker(
+    config: Config, store: Store | None, log: logging.Logger, *, has_users: bool = False
+) -> tuple[Broker, Users]:
+    """A broker with what the store has, and its users; a new one has the default user, unless others are to come.
+    Raises StoreError."""
     choose = random.Random().randrange  # the process's own generator may have been seeded
     if store is None:
         broker = Broker(config, new_name, choose, unix_time_ms, log=log)
-        return broker, Users(broker, new_salt)
+        return broker, Users(broker, new_salt, has_default=not has_users)
     broker, loaded = open_broker(
         config,
         store,
@@ -233,7 +272,37 @@ def make_broker(config: Config, store: Store | None, log: logging.Logger) -> tup
         now_ms=now_ms(),
         unix_offset_ms=lambda: unix_time_ms() - now_ms(),
     )
-    return broker, Users(broker, new_salt, loaded.records)
+    return broker, Users(broker, new_salt, loaded.records, has_default=not has_users)
+
+
+def read_definitions(path: str) -> dict[str, Any]:
+    """The definitions in a file. Raises ConfigError."""
+    from amqpy.management.request import read_json  # which few brokers need
+
+    try:
+        value = read_json(Path(path).read_bytes().removeprefix(BOM_UTF8))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"load_definitions: {path}: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"load_definitions: {path}: not a JSON object")
+    return value
+
+
+def import_definitions(
+    broker: Broker, users: Users, definitions: dict[str, Any], config: Config, log: logging.Logger
+) -> None:
+    """Imports definitions before the broker serves anybody. Raises ConfigError."""
+    from amqpy.core.definitions_import import Import
+
+    broker.advance(now_ms())
+    with broker.events.on_behalf_of(INTERNAL_USER):
+        work = Import(broker, users, definitions)
+    broker.scheduler.jobs.do(work.steps())
+    broker.finish()
+    if work.error is not None:
+        text = " ".join(work.error.text.split())
+        raise ConfigError(f"load_definitions: {config.load_definitions}: {text}")
+    log.info("definitions are imported from %s", config.load_definitions)
 
 
 def new_name() -> str:

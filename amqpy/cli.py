@@ -43,13 +43,15 @@ def setting_options(command: Command) -> Command:
     for name, setting in reversed(SETTINGS.items()):
         told = setting_info(setting)
         if told.option is not None:
+            is_flag = setting.type in {bool, bool | None}
+            option = option_name(name)
             command = click.option(
-                option_name(name),
+                f"{option}/--no-{name}" if setting.type == bool | None else option,
                 help=told.doc.replace("`", ""),
                 # No default and no type here: what was not given stays for the weaker places to say, and
                 # the setting itself knows what it takes.
                 default=None,
-                is_flag=setting.type is bool,
+                is_flag=is_flag,
                 multiple=setting.type == tuple[str, ...],
                 metavar="|".join(told.choices) or told.option or None,
             )(command)
@@ -101,7 +103,24 @@ def tell_version(context: click.Context, parameter: click.Parameter, asked: bool
         context.exit()
 
 
-@click.group(no_args_is_help=False)
+class Commands(click.Group):
+    """The commands. Those for operators are imported when they are asked for: a broker starts without them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted([*super().list_commands(context), *OPERATORS])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in OPERATORS:
+            return super().get_command(context, name)
+        from amqpy.ctl import tools
+
+        return tools.COMMANDS[name]()
+
+
+OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status")
+
+
+@click.group(cls=Commands, no_args_is_help=False)
 @click.option(
     "--version",
     is_flag=True,

@@ -116,11 +116,13 @@ class AdministrationError(Exception):
     The text is RabbitMQ's, and is meant to be shown to the administrator.
     """
 
-    def __init__(self, text: str, *, missing: bool = False) -> None:
+    def __init__(self, text: str, *, missing: bool = False, term: list[object] | str | None = None) -> None:
         super().__init__(text)
         self.text = text
         self.missing = missing
         """True if an object does not exist, false if a value is refused."""
+        self.term = term
+        """The same as the management API tells it, where that has an Erlang term and not the text."""
 
 
 _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 'btnvfre"\\', strict=True)}
@@ -145,6 +147,11 @@ def erlang_text(raw: bytes) -> str:
             shown = raw.decode("latin-1")
         return f'<<"{shown.translate(_ESCAPES)}">>'
     return f"<<{','.join(map(str, raw))}>>"
+
+
+def erlang_string(text: str) -> list[int]:
+    """Text as a string of Erlang: the list of its octets, which JSON shows as just that."""
+    return list(text.encode("utf-8", "surrogateescape"))
 
 
 def erlang_atom(name: str) -> str:

@@ -33,7 +33,7 @@ def run(config: "Config", log: "logging.Logger") -> None:
 
 async def _run_until_signal(config: "Config", log: "logging.Logger") -> None:
     with stop_signals() as stop:
-        await serve(config, log, stop, collects_garbage=True, task_status=_Started())
+        await serve(config, log, stop, collects_garbage=True, manages=True, task_status=_Started())
 
 
 class _Started:

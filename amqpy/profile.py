@@ -9,6 +9,8 @@ Source: RabbitMQ 3.10.8, 4.0.5 and 4.3.6 as they run, and the sources of 3.13.7.
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from amqpy.features import features_of
+
 MIB = 1 << 20
 
 
@@ -110,6 +112,23 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
+    default_queue_version: int = _switch("storage version that the management API tells of queues that ask for none")
+    queue_view_keys: tuple[str, ...] = _switch("keys of queues in the management API that not all versions have")
+    reduced_queue_rows: bool = _switch(
+        "lists of queues in the management API are short, unless columns are named; all of it is at /queues/detailed"
+    )
+    web_looks_first: bool = _switch(
+        "the management API tells that an exchange to publish to, or a queue to get from, is not there before anything "
+        "else; else when it is used"
+    )
+    web_get_nacks: bool = _switch(
+        "the management API returns messages one by one with `ack_requeue_true`; else as a channel that ends"
+    )
+
+    @property
+    def management(self) -> frozenset[str]:
+        """The features of the management API that not every version has (features.py)."""
+        return features_of(self.version)
 
 
 RABBITMQ_3_10 = Profile(
@@ -179,6 +198,17 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
+    default_queue_version=1,
+    queue_view_keys=(
+        "backing_queue_status",
+        "message_bytes_paged_out",
+        "messages_paged_out",
+        "recoverable_slaves",
+        "single_active_consumer_ctag",
+    ),
+    reduced_queue_rows=False,
+    web_looks_first=False,
+    web_get_nacks=False,
 )
 
 RABBITMQ_3_13 = replace(
@@ -204,6 +234,10 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
+    queue_view_keys=("message_bytes_paged_out", "messages_paged_out", "recoverable_slaves", "storage_version"),
+    reduced_queue_rows=True,
+    web_looks_first=True,
+    web_get_nacks=True,
 )
 
 RABBITMQ_4_0 = replace(
@@ -228,6 +262,17 @@ RABBITMQ_4_0 = replace(
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
+    default_queue_version=2,
+    queue_view_keys=(
+        "delivery_limit",
+        "message_bytes_paged_out",
+        "messages_paged_out",
+        "messages_ready_high",
+        "messages_ready_normal",
+        "messages_ready_returned",
+        "publishers",
+        "storage_version",
+    ),
 )
 
 RABBITMQ_4_3 = replace(
@@ -268,6 +313,18 @@ RABBITMQ_4_3 = replace(
         "consumer_count",
         "protected_from_deletion",
         "peer_cert_serial_number",
+    ),
+    queue_view_keys=(
+        "delayed_retry",
+        "delivery_limit",
+        "internal",
+        "internal_owner",
+        "messages_active_priorities",
+        "messages_by_priority",
+        "messages_delayed",
+        "messages_ready_returned",
+        "publishers",
+        "storage_version",
     ),
 )
 

@@ -16,9 +16,10 @@ AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's variables without those that are settings, and `variables`."""
+    """This process's variables without those that are settings, and `variables`. Without these there is no management
+    API: its ports are the same for all."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AMQPY_", "RABBITMQ_"))}
-    return inherited | variables
+    return inherited | {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false"} | variables
 
 
 class Serving:

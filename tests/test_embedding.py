@@ -108,17 +108,17 @@ def test_an_authenticator_decides_who_gets_in() -> None:
     async def authenticate(credentials: amqpy.Credentials) -> str:
         asked.append(credentials)
         await trio.lowlevel.checkpoint()
-        if credentials.password != b"ticket":
+        if credentials.password != b"one way, second class":
             raise amqpy.LoginFailed(credentials.user_name, "no ticket")
         return "guest"
 
     with amqpy.run_in_thread(Config(port=0), authenticator=authenticate) as broker:
-        ticket = pika.PlainCredentials("stranger", "ticket")
+        ticket = pika.PlainCredentials("stranger", "one way, second class")
         with pika.BlockingConnection(pika.ConnectionParameters(port=broker.port, credentials=ticket)) as connection:
             assert connection.channel().queue_declare("q").method.queue == "q"
         with pytest.raises(pika.exceptions.ProbableAuthenticationError):
             connect(broker)
-    assert asked == [("stranger", b"ticket"), ("guest", b"guest")]
+    assert asked == [("stranger", b"one way, second class"), ("guest", b"guest")]
 
 
 def test_a_directory_is_not_shared(tmp_path: Path) -> None:

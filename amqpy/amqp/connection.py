@@ -166,7 +166,7 @@ class ConnectionSession(AmqpClient):
             self.finish()
             return b""
         self.terms.use_version(version)
-        properties = handshake.server_properties(self.config, self.broker.profile, version)
+        properties = handshake.server_properties(self.broker, version)
         self.send(Connection.Start, *version.announced, properties, self.login.offered, b"en_US")
         self.state = State.STARTING
         return rest

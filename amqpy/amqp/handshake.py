@@ -6,7 +6,6 @@ Source: AMQP 0-9-1 section 2.2.4; `rabbit_reader:server_properties`, `validate_n
 from platform import python_version
 from typing import NamedTuple
 
-from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.checks import check_connection_limit, check_entry, check_node_connection_limit
 from amqpy.core.principals import Principal
@@ -73,10 +72,11 @@ def version_of(header: bytes, profile: Profile) -> Version | None:
     return None if version is AMQP_0_8 and not profile.serves_amqp_0_8 else version
 
 
-def server_properties(config: Config, profile: Profile, version: Version) -> Table:
+def server_properties(broker: Broker, version: Version) -> Table:
     """The server properties in connection.start."""
+    config, profile = broker.config, broker.profile
     texts = {
-        "cluster_name": config.cluster_name or "rabbit@localhost",
+        "cluster_name": broker.cluster_name,
         "copyright": "The amqpy authors",
         "information": f"amqpy {__version__}",
         "platform": f"Python {python_version()}",

@@ -18,7 +18,7 @@ from amqpy.config.settings import SETTINGS
 from amqpy.config.values import setting_info
 
 NOT_YET = "amqpy does not support it yet"
-NO_DEFINITIONS = "definitions are not supported yet"
+NO_DEFINITIONS = "definitions are in the file that load_definitions names"
 NO_LIMIT = "this limit is not supported yet"
 
 
@@ -43,9 +43,7 @@ REFUSED = {
     "auth_ldap.**": Refusal("amqpy does not ask LDAP servers"),
     "anonymous_login_*": Refusal("who may log in without a password is chosen with auth_mechanisms"),
     "credential_validator.**": Refusal(NOT_YET),
-    "load_definitions": Refusal(NO_DEFINITIONS),
     "definitions.**": Refusal(NO_DEFINITIONS),
-    "management.load_definitions": Refusal(NO_DEFINITIONS),
     "default_users.**": Refusal("there is one default user, default_user"),
     "default_policies.**": Refusal(NOT_YET),
     "default_limits.**": Refusal(NOT_YET),

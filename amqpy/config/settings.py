@@ -13,6 +13,7 @@ from typing import Any
 import amqpy.config.rabbitmq_forms as forms
 from amqpy.config.auth import AuthSettings
 from amqpy.config.limits import LimitSettings
+from amqpy.config.management import ManagementSettings
 from amqpy.config.tls import TlsSettings
 from amqpy.config.values import (
     INT32_MAX,
@@ -34,7 +35,7 @@ PATTERN = ("a regular expression", compile_pattern)
 
 
 @dataclass(frozen=True)
-class Config(TlsSettings, AuthSettings, LimitSettings):
+class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
     host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
@@ -61,6 +62,16 @@ class Config(TlsSettings, AuthSettings, LimitSettings):
     data_dir: str | None = setting(
         None,
         SettingInfo("The directory of the durable store; without one everything is kept in memory.", option="DIR"),
+    )
+    load_definitions: str | None = setting(
+        None,
+        SettingInfo(
+            "A file of definitions to import whenever the broker starts. If there are users in it, a new broker has no "
+            "default user.",
+            low=1,
+            option="FILE",
+            rabbitmq_keys=("load_definitions", "management.load_definitions"),
+        ),
     )
     sync: str = setting(
         "full",
@@ -409,7 +420,7 @@ class Config(TlsSettings, AuthSettings, LimitSettings):
 def _in_order() -> "list[Field[Any]]":
     """The settings as they are documented: those of a subject behind those of the broker, although a dataclass has
     inherited ones first."""
-    subjects = (TlsSettings, AuthSettings, LimitSettings)
+    subjects = (TlsSettings, AuthSettings, LimitSettings, ManagementSettings)
     inherited = {each.name: place for place, subject in enumerate(subjects, 1) for each in fields(subject)}
     return sorted(fields(Config), key=lambda setting: inherited.get(setting.name, 0))
 

@@ -160,7 +160,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Unknown `AMQPY_*` variables: worth a warning, not an error, since Kubernetes makes some (`AMQPY_SERVICE_HOST`,
     …) in every pod beside a service of that name."""
     names = [PREFIX + name.upper() for name in SETTINGS]
-    known = {f"{PREFIX}CONFIG", f"{PREFIX}PURE", *names, *(name + FILE_SUFFIX for name in names)}
+    known = {f"{PREFIX}CONFIG", f"{PREFIX}PURE", f"{PREFIX}URL", *names, *(name + FILE_SUFFIX for name in names)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 

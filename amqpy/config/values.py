@@ -44,6 +44,15 @@ class TlsAddress(TcpAddress):
         return f"amqps://{super().__str__()}"
 
 
+class HttpsAddress(TcpAddress):
+    """An address for HTTP in TLS."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"https://{super().__str__()}"
+
+
 class UnixAddress(NamedTuple):
     path: str
 
@@ -76,6 +85,14 @@ def parse_address(text: str) -> TcpAddress | UnixAddress:
     if not 0 <= port <= UINT16_MAX:
         raise ValueError("no such port")
     return (TlsAddress if scheme == "amqps" else TcpAddress)(host.strip("[]"), port)
+
+
+def parse_http_address(text: str) -> TcpAddress:
+    """Parses `HOST:PORT`, `[IPV6]:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. Raises ValueError."""
+    address = parse_address(text.removeprefix("http://").removeprefix("https://"))
+    if not isinstance(address, TcpAddress) or isinstance(address, TlsAddress):
+        raise ValueError("not an address for HTTP")
+    return HttpsAddress(*address) if text.startswith("https://") else address
 
 
 @dataclass(slots=True, frozen=True)

@@ -31,6 +31,7 @@ from amqpy.core.message import Message
 from amqpy.core.names import queue_text
 from amqpy.core.portions import Taken
 from amqpy.core.ports import Client, DeliveryTarget
+from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO, ReplyQueue
 from amqpy.core.resources import Resources
 from amqpy.core.scheduler import Scheduler
@@ -44,6 +45,9 @@ from amqpy.wire.values import Table
 
 READ_UNIT = 8 * 1024
 """Bytes of bodies that are read from the store for a unit of work."""
+
+CLUSTER_NAME = "cluster_name"
+"""The global parameter with the name of the cluster, once an administrator has changed it."""
 
 WORK_MAX = 500
 """Dead letters that are published in one turn (a few milliseconds of work)."""
@@ -100,6 +104,12 @@ class Broker(Acknowledgements):
         if recovery.is_new(recorded):
             metadata = self.vhosts.default_metadata._replace(description="Default virtual host")
             self.vhosts.add(config.default_vhost, metadata)
+
+    @property
+    def cluster_name(self) -> str:
+        """The name that clients are told, which an administrator may change."""
+        name = self.administration.global_parameter(CLUSTER_NAME)
+        return name if isinstance(name, str) else self.node
 
     def _memory_limit(self) -> Limit | None:
         watermark = self.config.memory_high_watermark
@@ -294,9 +304,19 @@ class Broker(Acknowledgements):
         self, client: Client, vhost: Vhost, queue_name: str, unacked: UnackedDeliveries, *, no_ack: bool
     ) -> tuple[int, bool, Message, int] | None:
         """Gets one message (basic.get): delivery tag, redelivered, message, messages left; None when there is none."""
-        check_permission(client, vhost, "read", "queue", queue_name)
-        queue = open_queue(client, vhost, queue_name)
+        return self.get_from(self.queue_to_get_from(client, vhost, queue_name), vhost, unacked, no_ack=no_ack)
+
+    def queue_to_get_from(self, client: Client, vhost: Vhost, name: str) -> Queue:
+        """Finds the queue of basic.get. Raises what refuses it."""
+        check_permission(client, vhost, "read", "queue", name)
+        queue = open_queue(client, vhost, name)
         queue.check_get()
+        return queue
+
+    def get_from(
+        self, queue: Queue, vhost: Vhost, unacked: UnackedDeliveries, *, no_ack: bool
+    ) -> tuple[int, bool, Message, int] | None:
+        """`get` once the queue is found."""
         queue.use(by_get=True)
         read_before = self._read_size
         taken = queue.take(no_ack=no_ack)

@@ -57,22 +57,20 @@ def is_password(given: bytes, kept: Password) -> bool:
 def imported(password_hash: str | bytes, algorithm: str) -> Password:
     """The password of a hash that was made elsewhere: its octets, or these in base64; none is no password.
 
-    The algorithm has its name in `ALGORITHMS`, or RabbitMQ's. Raises AdministrationError.
+    The algorithm has its name in `ALGORITHMS`, or RabbitMQ's. A hash that is too short or too long for it is kept, as
+    RabbitMQ keeps it, and no password has it. Raises AdministrationError.
     """
     name = algorithm.removeprefix("rabbit_password_hashing_")
     if name not in ALGORITHMS:
         raise AdministrationError(f"unknown password hashing algorithm '{algorithm}'")
-    octets = _decoded(password_hash) if isinstance(password_hash, str) else password_hash
-    if octets and len(octets) != SALT_BYTES + ALGORITHMS[name](b"").digest_size:
-        raise AdministrationError(f"not a password hash of {name}: it has {len(octets)} bytes")
-    return Password(octets, name)
+    return Password(_decoded(password_hash) if isinstance(password_hash, str) else password_hash, name)
 
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text.encode(), validate=True)
+        return base64.b64decode("".join(text.split()).encode(), validate=True)
     except (binascii.Error, UnicodeEncodeError):
-        raise AdministrationError("not_base64") from None
+        raise AdministrationError("not_base64", term=["not_base64", text]) from None
 
 
 # --- validators

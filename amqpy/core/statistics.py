@@ -34,6 +34,10 @@ class Sizes(NamedTuple):
     def plus(self, other: "Sizes") -> "Sizes":
         return Sizes(*map(add, self, other))
 
+    def of_all(self, sampled: int, count: int) -> "Sizes":
+        """The size of `count` messages, of which these are a sample of so many."""
+        return self if sampled >= count or not sampled else Sizes(*(each * count // sampled for each in self))
+
 
 class QueueCounts:
     """The counters that a queue keeps itself, of what is rare."""
@@ -166,6 +170,15 @@ class Totals(Generic[Name]):
         read = self._there.pop(source, None)
         if read is not None:
             _add(self._gone, read())
+
+    @property
+    def gone(self) -> dict[Name, int]:
+        """The sums of those that count no more."""
+        return dict(self._gone)
+
+    def __contains__(self, source: object) -> bool:
+        """True if an object counts."""
+        return source in self._there
 
     def sum(self) -> dict[Name, int]:
         totals = dict(self._gone)

@@ -32,6 +32,7 @@ from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
+from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, by_name, with_field
 
 DENIED = {
@@ -145,7 +146,7 @@ class Topology:
         """Creates the queue, with a made name if none is given, or checks that it is as declared (queue.declare)."""
         name = stripped(name)
         durable = durable and not exclusive
-        arguments = _with_default_type(vhost, arguments, fits=durable and not auto_delete)
+        arguments = with_default_type(vhost, arguments, fits=durable and not auto_delete)
         if name:
             check_not_reserved("queue", name)
         else:
@@ -204,17 +205,9 @@ class Topology:
                 )
             check_permission(client, vhost, "read", "queue", name)
             check_permission(client, vhost, "write", "exchange", dead_letter_exchange.value)
-        name_of_kind = check_queue_arguments(what, arguments, CLASSIC, vhost.profile)
-        if not (durable or exclusive or vhost.profile.transient_queues):
-            raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
-        denied = DENIED.get(vhost.profile.master_locator_denied)
-        if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
-            raise Denied(denied.format(feature="queue_master_locator"))
-        kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
-        kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
-        if name_of_kind == STREAM:
-            raise Unimplemented("queues of type stream")
-        return kind
+        return kind_of_queue(
+            what, vhost.profile, arguments, durable=durable, exclusive=exclusive, auto_delete=auto_delete
+        )
 
     def stat(self, queue: Queue) -> tuple[int, int]:
         """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
@@ -329,7 +322,24 @@ class Topology:
         vhost.remove_binding(bound, client.user_name)
 
 
-def _with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
+def kind_of_queue(
+    what: str, profile: Profile, arguments: Table, *, durable: bool, exclusive: bool, auto_delete: bool
+) -> type[Queue]:
+    """Checks the properties of a new queue, and returns its class. `what` is `queue 'q' in vhost '/'`."""
+    name_of_kind = check_queue_arguments(what, arguments, CLASSIC, profile)
+    if not (durable or exclusive or profile.transient_queues):
+        raise Denied(DENIED["by configuration"].format(feature="transient_nonexcl_queues"))
+    denied = DENIED.get(profile.master_locator_denied)
+    if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
+        raise Denied(denied.format(feature="queue_master_locator"))
+    kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
+    kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
+    if name_of_kind == STREAM:
+        raise Unimplemented("queues of type stream")
+    return kind
+
+
+def with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:
     """Adds the virtual host's default queue type to the arguments, if none is given. Only a durable queue that is
     neither exclusive nor auto-delete fits any type; the others are classic, whatever the default is."""
     profile = vhost.profile

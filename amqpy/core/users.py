@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amqpy.config.values import ConfigError
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
-from amqpy.core.administration.validation import check_depth, compile_pattern
+from amqpy.core.administration.validation import as_erlang_error, check_depth
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import as_json
 from amqpy.core.durability.records import Record, UserRecord
@@ -18,7 +18,8 @@ from amqpy.core.events import event_properties
 from amqpy.core.passwords import NO_PASSWORD, Password, hash_password, imported, is_password, validator_of
 from amqpy.core.permissions import Permission, TopicPermission
 from amqpy.core.principals import Principal, Question
-from amqpy.errors import AdministrationError, NotAllowed
+from amqpy.errors import AdministrationError, NotAllowed, erlang_string
+from amqpy.patterns import PatternError, compile_pattern
 
 if TYPE_CHECKING:
     from amqpy.core.ports import Client, Kind, TopicVerb, Verb
@@ -125,11 +126,18 @@ class User:
 class Users:
     """All users of a broker, and the operations of an administrator on them. `new_salt` makes four random bytes.
 
-    `recorded` are the records that the broker was made from. A new broker has the default user, with every permission
-    on the default vhost. Raises ConfigError if that user's password is not valid.
+    `recorded` are the records that the broker was made from. A new broker `has_default`: the default user, with every
+    permission on the default vhost. Raises ConfigError if that user's password is not valid.
     """
 
-    def __init__(self, broker: Broker, new_salt: Callable[[], bytes], recorded: Sequence[Record] = ()) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        new_salt: Callable[[], bytes],
+        recorded: Sequence[Record] = (),
+        *,
+        has_default: bool = True,
+    ) -> None:
         config = broker.config
         self._broker = broker
         self._events = broker.events
@@ -140,7 +148,7 @@ class Users:
         self._by_name: dict[str, User] = {}
         self.loopback_only = frozenset(config.loopback_users)
         self._restore(recorded)
-        if is_new(recorded):
+        if has_default and is_new(recorded):
             try:
                 self.add_user(config.default_user, config.default_pass, tags=config.default_user_tags)
             except AdministrationError as error:
@@ -163,7 +171,7 @@ class Users:
         """Finds a user. Raises AdministrationError if it does not exist."""
         user = self._by_name.get(name)
         if user is None:
-            raise AdministrationError(f'User "{name}" does not exist', missing=True)
+            raise AdministrationError(f'User "{name}" does not exist', missing=True, term=["no_such_user", name])
         return user
 
     # --- administration
@@ -183,18 +191,51 @@ class Users:
         """
         if name in self._by_name:
             raise AdministrationError(f'User "{name}" already exists')
-        if password is not None and password_hash is not None:
-            raise AdministrationError("both_password_and_password_hash_are_provided")
-        if password_hash is not None:
-            kept = imported(password_hash, hashing_algorithm or self._hashing)
+        self._add_user(name, self._kept(password, password_hash, hashing_algorithm), tuple(tags), {})
+
+    def put_user(
+        self,
+        name: str,
+        password: str | None = None,
+        *,
+        tags: Iterable[str],
+        password_hash: str | bytes | None = None,
+        hashing_algorithm: str | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        """Adds a user, or changes one: without a password or the hash of one it loses that which it has; limits that
+        are not given stay. One that is new has an empty password then, with which nobody can log in either."""
+        if name not in self._by_name and password_hash is None:
+            password = password or ""
+        kept = self._kept(password, password_hash, hashing_algorithm)
+        check_limits({} if limits is None else limits)
+        if name not in self._by_name:
+            self._add_user(name, kept, tuple(tags), limits or {})
+            return
+        if password is not None:
+            self._change_password(name, kept, "user.password.changed")
+        elif password_hash is not None:
+            self._keep_password(self.user(name), kept)
         else:
-            kept = NO_PASSWORD if password is None else self._hashed(password)
-        user = self._by_name[name] = User(name, kept)
-        user.tags = tuple(tags)
+            self.clear_password(name)
+        self.set_tags(name, tags)
+        if limits:
+            self.set_limits(name, limits)
+
+    def check_password(self, password: str | None, password_hash: str | None, hashing_algorithm: str | None) -> None:
+        """Raises AdministrationError if no user can have it."""
+        self._kept(password, password_hash, hashing_algorithm)
+
+    def _add_user(self, name: str, password: Password, tags: tuple[str, ...], limits: dict[str, int]) -> None:
+        user = self._by_name[name] = User(name, password)
+        user.tags, user.limits = tags, limits
         self._scheduler.put(user.record())
-        self._events.tell("user.created", event_properties.named, name, self._events.administrator)
-        if user.tags:
-            self._events.tell("user.tags.set", event_properties.of_tags, name, user.tags, self._events.administrator)
+        administrator = self._events.administrator
+        self._events.tell("user.created", event_properties.named, name, administrator)
+        if tags:
+            self._events.tell("user.tags.set", event_properties.of_tags, name, tags, administrator)
+        if limits:
+            self._events.tell("user.limits.set", event_properties.of_limits, administrator, limits, username=name)
 
     def delete_user(self, name: str) -> None:
         """Deletes a user and closes its connections."""
@@ -211,9 +252,8 @@ class Users:
 
     def change_password(self, name: str, password: str) -> None:
         """Changes the password for future logins. Nobody can log in with an empty one."""
-        user = self.user(name)
-        self._keep_password(user, self._hashed(password))
-        self._events.tell("user.password.changed", event_properties.named, name, self._events.administrator)
+        self.user(name)
+        self._change_password(name, self.hashed(password), "user.password.changed")
 
     def change_password_hash(self, name: str, password_hash: str | bytes, hashing_algorithm: str | None = None) -> None:
         """Changes the password to one of which only the hash is known; see `add_user`. RabbitMQ tells no event."""
@@ -222,19 +262,29 @@ class Users:
 
     def clear_password(self, name: str) -> None:
         """Takes the password away: the user cannot log in with any."""
-        user = self.user(name)
-        self._keep_password(user, NO_PASSWORD)
-        self._events.tell("user.password.cleared", event_properties.named, name, self._events.administrator)
+        self._change_password(name, NO_PASSWORD, "user.password.cleared")
+
+    def _change_password(self, name: str, password: Password, event: str) -> None:
+        self._keep_password(self.user(name), password)
+        self._events.tell(event, event_properties.named, name, self._events.administrator)
 
     def _keep_password(self, user: User, password: Password) -> None:
         before, user.password = user.password, password
         if password != before:
             self._scheduler.put(user.record())
 
-    def _hashed(self, password: str) -> Password:
+    def _kept(self, password: str | None, password_hash: str | bytes | None, algorithm: str | None) -> Password:
+        """The password that is given, or the hash of one; see `add_user`."""
+        if password is not None and password_hash is not None:
+            raise AdministrationError("both_password_and_password_hash_are_provided")
+        if password_hash is not None:
+            return imported(password_hash, algorithm or self._hashing)
+        return NO_PASSWORD if password is None else self.hashed(password)
+
+    def hashed(self, password: str) -> Password:
         """Hashes a password that an administrator chose. Raises AdministrationError if the validator refuses it."""
         if (error := self._error_in(password)) is not None:
-            raise AdministrationError(error)
+            raise AdministrationError(error, term="credential_validation_failed")
         octets = password.encode("utf-8", "surrogatepass")
         return Password(hash_password(octets, self._new_salt(), self._hashing), self._hashing)
 
@@ -250,7 +300,7 @@ class Users:
         """Sets a user's permissions on a vhost. They apply at once, to open connections too."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        _check_patterns(configure, write, read)
+        check_patterns(configure, write, read)
         permission = Permission(configure, write, read)
         where.set_permission(name, permission)
         administrator = self._events.administrator
@@ -267,7 +317,7 @@ class Users:
         """Sets a user's permissions for routing keys at a topic exchange, which need not exist. They apply at once."""
         self.user(name)
         where = self._broker.administration.vhost(vhost)
-        _check_patterns(write, read)
+        check_topic_patterns(write, read)
         permission = TopicPermission(write, read)
         where.set_topic_permission(name, exchange, permission)
         about = (name, vhost, self._events.administrator, exchange, permission.patterns)
@@ -285,10 +335,8 @@ class Users:
 
     def set_limits(self, name: str, limits: dict[str, int]) -> None:
         """Sets limits, and keeps others as they are. Existing connections and channels stay."""
+        check_limits(limits)
         user = self.user(name)
-        check_depth(limits)
-        for error in errors_in_limits("user-limits", USER_LIMITS, limits):
-            raise AdministrationError(error)
         self._set_limits(user, user.limits | limits)
         self._events.tell(
             "user.limits.set", event_properties.of_limits, self._events.administrator, limits, username=name
@@ -343,10 +391,30 @@ class Users:
         return self._by_name.get(name)
 
 
-def _check_patterns(*patterns: str) -> None:
+def check_limits(limits: object) -> None:
+    """Raises AdministrationError for the first error in the limits of a user."""
+    check_depth(limits)
+    for error in errors_in_limits("user-limits", USER_LIMITS, limits):
+        raise AdministrationError(error)
+
+
+def check_patterns(*patterns: str) -> None:
     """Raises AdministrationError for the first that is no regular expression."""
     for pattern in patterns:
-        try:
-            compile_pattern(pattern)
-        except ValueError as error:
-            raise AdministrationError(f"Invalid regular expression '{pattern}': {error}") from None
+        _check_pattern(pattern, erlang_string(pattern))
+
+
+def check_topic_patterns(*patterns: str) -> None:
+    """The same for topic permissions: RabbitMQ tells it in another form."""
+    for pattern in patterns:
+        _check_pattern(pattern, pattern)
+
+
+def _check_pattern(pattern: str, told: object) -> None:
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        raise AdministrationError(
+            f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
+            term=["invalid_regexp", told, [erlang_string(error.text), error.at]],
+        ) from None

@@ -173,7 +173,8 @@ class Vhost:
 
     @property
     def limits(self) -> Limits:
-        limits: Limits = self.parameters.get(("vhost-limits", "limits"), {})
+        # To Erlang, an object without any pair is an empty list.
+        limits: Limits = self.parameters.get(("vhost-limits", "limits")) or {}
         return limits
 
     def apply_policies(self) -> Steps:
@@ -216,6 +217,7 @@ class Vhost:
         self.router.forget()
 
     def add_exchange(self, exchange: Exchange, actor: str = INTERNAL_USER) -> None:
+        exchange.declared_by = actor
         self.place_exchange(exchange)
         if encoding.is_recorded(exchange):
             self.scheduler.put(encoding.of_exchange(exchange))

@@ -4,24 +4,26 @@ For the API, the command line, metrics. Channels and connections have theirs in 
 not samples, and there are no rates; what only Erlang has (reductions, garbage collection) is left out.
 
 Each view costs what it shows: a queue its consumers, a virtual host its queues and channels. The sizes of messages cost
-more, for they are added up anew: `sizes_of` walks over all deliveries that are unacknowledged, and a queue's over its
-messages in memory. So they are only shown if they are given.
+more, for they are added up anew: `sizes_of` walks over all deliveries that are unacknowledged, and a queue's over so
+many of its messages in memory. So they are only shown if they are given.
 
 Source: `rabbit_mgmt_format`, `rabbit_mgmt_db`, `rabbit_mgmt_wm_overview`.
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2s
+from math import isfinite
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
+from amqpy.core.arguments import CLASSIC
 from amqpy.core.broker import Broker
 from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.ports import Origin
 from amqpy.core.queues.fifo_queue import FifoQueue
-from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.statistics import Counts, Sizes
 from amqpy.core.vhost import Vhost
 from amqpy.wire.properties import decode_properties
@@ -49,8 +51,11 @@ DEPTH_MAX: Final = 32
 # --- objects
 
 
-def queue(queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = None) -> View:
-    """A queue; with the sizes of unacknowledged deliveries (`sizes_of`) also those of its messages."""
+def queue(
+    queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = None, *, count_max: int = SIZED_MAX
+) -> View:
+    """A queue; with the sizes of unacknowledged deliveries (`sizes_of`) also those of its messages, of which at most
+    `count_max` are looked at."""
     policy = queue.policy
     active = queue.active_consumer
     view: View = {
@@ -74,7 +79,9 @@ def queue(queue: Queue, unacked_sizes: Mapping[DeliveryQueue, Sizes] | None = No
         "messages_dropped": queue.counts.dropped,
         **message_stats(queue.message_stats()),
     }
-    return view if unacked_sizes is None else view | _sizes(queue.ready_sizes(), unacked_sizes.get(queue, Sizes()))
+    if unacked_sizes is None:
+        return view
+    return view | _sizes(queue.ready_sizes(count_max), unacked_sizes.get(queue, Sizes()))
 
 
 def _sizes(ready: Sizes, unacked: Sizes) -> View:
@@ -105,7 +112,9 @@ def unacked_sizes(vhost: Vhost) -> dict[DeliveryQueue, Sizes]:
 
 def exchange(exchange: Exchange) -> View:
     exchange.vhost.settle_counts()
-    stats = {"publish_in": exchange.published_in, "publish_out": exchange.published_out}
+    stats = {"publish_in": exchange.published_in}
+    if exchange.published_out:
+        stats["publish_out"] = exchange.published_out
     policy = {} if exchange.policy.policy is None else {"policy": exchange.policy.policy}
     return {
         "name": exchange.name,
@@ -133,16 +142,16 @@ def binding(binding: Binding) -> View:
     }
 
 
-def default_binding(queue: Queue) -> View:
+def default_binding(vhost: str, queue: str) -> View:
     """The binding that every queue has to the default exchange."""
     return {
         "source": "",
-        "vhost": queue.vhost.name,
-        "destination": queue.name,
+        "vhost": vhost,
+        "destination": queue,
         "destination_type": "queue",
-        "routing_key": queue.name,
+        "routing_key": queue,
         "arguments": {},
-        "properties_key": properties_key(queue.name, b""),
+        "properties_key": properties_key(queue, b""),
     }
 
 
@@ -191,19 +200,29 @@ def _peer_of(connection_name: str) -> View:
 # --- totals
 
 
-def vhost(vhost: Vhost, node: str) -> View:
-    metadata = vhost.metadata
-    shown = {"description": metadata.description, "tags": list(metadata.tags)}
-    queue_type = metadata.default_queue_type
-    traffic = vhost.traffic.sum()
+def vhost_facts(vhost: Vhost, node: str) -> View:
+    """A virtual host without anything that is in it, or was counted."""
+    metadata, profile = vhost.metadata, vhost.profile
+    shown: View = {"description": metadata.description, "tags": list(metadata.tags)}
+    queue_type = metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
+    protection: View = {}
+    if "protected_from_deletion" in profile.more_event_properties:
+        protection = {"protected_from_deletion": metadata.protected_from_deletion}
     return {
         "name": vhost.name,
         **shown,
         "default_queue_type": "undefined" if queue_type is None else queue_type,
         "metadata": shown if queue_type is None else {**shown, "default_queue_type": queue_type},
-        "protected_from_deletion": metadata.protected_from_deletion,
+        **protection,
         "tracing": vhost.tracing,
         "cluster_state": {node: "running"},
+    }
+
+
+def vhost(vhost: Vhost, node: str) -> View:
+    traffic = vhost.traffic.sum()
+    return {
+        **vhost_facts(vhost, node),
         **_lengths_of(vhost.queues.values()),
         "recv_oct": traffic.get("recv_oct", 0),
         "send_oct": traffic.get("send_oct", 0),
@@ -214,25 +233,53 @@ def vhost(vhost: Vhost, node: str) -> View:
 def overview(broker: Broker) -> View:
     """The totals of a broker. What a virtual host, a queue or a channel counted stays in the message statistics when it
     is gone."""
-    vhosts = broker.vhosts.values()
-    clients = [client for vhost in vhosts for client in vhost.clients]
-    queues = [queue for vhost in vhosts for queue in vhost.queues.values()]
-    events = broker.events.counts
+    vhosts = list(broker.vhosts.values())
+    queues = QueueTotals()
+    for vhost in vhosts:
+        queues.add(vhost.queues.values())
     return {
         "node": broker.node,
         "message_stats": broker.vhosts.statistics.channels.sum(),
-        "queue_totals": _lengths_of(queues),
+        **totals(vhosts, queues),
+        "churn_rates": churn(broker),
+    }
+
+
+class QueueTotals:
+    """The sums of queues, which may be so many that they are added bit by bit."""
+
+    def __init__(self) -> None:
+        self.count = self.consumers = self.ready = self.unacked = 0
+
+    def add(self, queues: Iterable[Queue]) -> None:
+        for queue in queues:
+            self.count += 1
+            self.consumers += len(queue.consumers)
+            self.ready += queue.ready_count
+            self.unacked += queue.unacked_count
+
+
+def totals(vhosts: Sequence[Vhost], queues: QueueTotals) -> View:
+    """The numbers of messages and of objects in these virtual hosts, of which there are the sums of all queues."""
+    clients = [client for vhost in vhosts for client in vhost.clients]
+    return {
+        "queue_totals": _lengths(queues.ready, queues.unacked),
         "object_totals": {
             "connections": len(clients),
             "channels": sum(client.channel_count for client in clients),
-            "consumers": sum(len(queue.consumers) for queue in queues),
+            "consumers": queues.consumers,
             "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
-            "queues": len(queues),
+            "queues": queues.count,
         },
-        "churn_rates": {
-            **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
-            "queue_declared": broker.vhosts.statistics.declared,
-        },
+    }
+
+
+def churn(broker: Broker) -> View:
+    """The connections, channels and queues that came and went since the broker started."""
+    events = broker.events.counts
+    return {
+        **{name: events.get(name.replace("_", "."), 0) for name in CHURN},
+        "queue_declared": broker.vhosts.statistics.declared,
     }
 
 
@@ -290,6 +337,8 @@ def _json_of_field(field: Field, depth: int) -> Any:  # noqa: ANN401 (any JSON)
             return "undefined"
         case "decimal":
             return value[1] / 10 ** value[0]
+        case "float" | "double" if not isfinite(value):
+            return as_erlang(field)
         case "longstr" | "binary":
             return _json_of_text(value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value)
     return value

@@ -49,7 +49,7 @@ async def open_listeners(config: Config) -> list[Listener]:
     listeners: list[Listener] = []
     try:
         for address in config.addresses:
-            listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await _open(address)]
+            listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await open_address(address)]
     except OSError:
         for listener in listeners:
             listener.close()
@@ -100,22 +100,25 @@ async def serve_socket(
         entrance.leave(visit)
 
 
-async def _open(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
+async def open_address(address: TcpAddress | UnixAddress) -> list[trio.SocketListener]:
     if isinstance(address, UnixAddress):
-        return [_open_unix(Path(address.path))]
+        return [open_unix(Path(address.path))]
     try:
         return await trio.open_tcp_listeners(address.port, host=address.host, backlog=BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {address}: {_reason(error)}") from error
 
 
-def _open_unix(path: Path) -> trio.SocketListener:
+def open_unix(path: Path, mode: int | None = None) -> trio.SocketListener:
+    """Listens on a unix socket, with these permissions. Raises OSError with a line for the operator."""
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(f"cannot listen on unix:{path}: this system has no unix sockets")
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(str(path))
+        if mode is not None:
+            path.chmod(mode)  # nobody can connect before it listens
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()

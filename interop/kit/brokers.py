@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 READY = "Server startup complete"
+ALONE = {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false", "AMQPY_CONTROL_SOCKET": ""}
+"""Without what all brokers of a machine have at the same place."""
 SIGNS_OF_A_BUG = ("Traceback", "internal error")
 SIGNS_OF_A_SECRET = ("eyJ", "PRIVATE KEY")
 """How every token begins that is signed, and what stands in the file of every key."""
@@ -101,7 +103,7 @@ class Amqpy(Broker):
         self.data_dir = None if in_memory else (data_dir or folder / "data").absolute()
         self._options = options
         self._source = source
-        self._environment = {"PYTHONPATH": str(source), **(environment or {})}
+        self._environment = {"PYTHONPATH": str(source), **ALONE, **(environment or {})}
         self._log = folder / "log"
         self._program: Program | None = None
         self.secrets: set[str] = set()

@@ -28,7 +28,7 @@ def started(profile: str, *, from_loopback: bool = True, **settings: Any) -> tup
 
 def test_every_switch_is_tested() -> None:
     folder = Path(__file__).parents[1]
-    pages = [path for name in ("core", "amqp") for path in (folder / name).glob("test_profiles*.py")]
+    pages = [path for name in ("core", "amqp", "management") for path in (folder / name).glob("test_*profiles*.py")]
     text = "".join(path.read_text("utf-8") for path in pages)
     assert not [name for name in documented() if f'switch("{name}"' not in text.replace("switch(\n    ", "switch(")]
 

@@ -347,7 +347,7 @@ def test_users_and_vhosts_that_are_not_there() -> None:
         (users.clear_topic_permissions, "nope"),
         (users.change_password_hash, "?"),
         (users.clear_password,),
-        (users.set_limits, {"x": 1}),
+        (users.set_limits, {"max-channels": 1}),
         (users.clear_limits,),
     ):
         with pytest.raises(AdministrationError) as caught:

@@ -158,6 +158,8 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("product.name = Hare", "product", "Hare"),
     ("product.version = 1.2", "version", "1.2"),
     ("cluster_name = here", "cluster_name", "here"),
+    ("load_definitions = /d.json", "load_definitions", "/d.json"),
+    ("management.load_definitions = /d.json", "load_definitions", "/d.json"),
     (
         "deprecated_features.permit.transient_nonexcl_queues = false",
         "deprecated_features_permit_transient_nonexcl_queues",
@@ -169,6 +171,24 @@ MAPPED: list[tuple[str, str, Any]] = [
         True,
     ),
     ("deprecated_features.permit.global_qos = false", "deprecated_features_permit_global_qos", False),
+    ("management.tcp.ip = 0.0.0.0", "management_host", "0.0.0.0"),
+    ("management.tcp.port = 15673", "management_port", 15673),
+    ("management.path_prefix = /rabbit", "management_path_prefix", "/rabbit"),
+    ("management.rates_mode = none", "management_rates_mode", "none"),
+    ("management.disable_stats = true", "management_disable_stats", True),
+    ("management.enable_queue_totals = true", "management_enable_queue_totals", True),
+    (
+        "management.cors.allow_origins.1 = https://a.example\nmanagement.cors.allow_origins.2 = https://b.example",
+        "management_cors_allow_origins",
+        ("https://a.example", "https://b.example"),
+    ),
+    ("management.cors.max_age = 60", "management_cors_max_age", 60),
+    ("management.csp.policy = default-src 'self'", "management_csp", "default-src 'self'"),
+    ("management.hsts.policy = max-age=1", "management_hsts", "max-age=1"),
+    ("prometheus.tcp.ip = 0.0.0.0", "prometheus_host", "0.0.0.0"),
+    ("prometheus.tcp.port = 15693", "prometheus_port", 15693),
+    ("prometheus.path = /numbers", "prometheus_path", "/numbers"),
+    ("prometheus.return_per_object_metrics = true", "prometheus_return_per_object_metrics", True),
 ]
 
 
@@ -263,9 +283,7 @@ REFUSED_LINES = [
     "auth_ldap.servers.1 = s",
     "credential_validator.unknown = 1",
     "anonymous_login_user = none",
-    "load_definitions = /etc/rabbitmq/definitions.json",
     "definitions.import_backend = local_filesystem",
-    "management.load_definitions = /etc/rabbitmq/definitions.json",
     "default_users.a.password = b",
     "default_limits.vhosts.1.max_queues = 1",
     "message_interceptors.incoming.set_header_timestamp.overwrite = true",

@@ -52,6 +52,8 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "auth_oauth2_algorithms": ("RS256, ES256", ("RS256", "ES256")),
     "auth_oauth2_scope_aliases": ("a=b c", ("a=b c",)),
     "auth_oauth2_leeway_s": ("30", 30),
+    "management_listen": ("127.0.0.1:1,https://[::1]:2", ("127.0.0.1:1", "https://[::1]:2")),
+    "management_rates_mode": ("none", "none"),
 }
 
 

@@ -81,6 +81,7 @@ def check_fifo(fifo: ReadyFifo[Message]) -> None:
     assert len(fifo) == len(items)
     assert (fifo.first() is None) == (not items)
     assert not items or fifo.first() is items[0]
+    assert [item.body for item, _ in fifo.ahead(3)] == [item.body for item in items[:3]]
     if isinstance(fifo, PagedFifo):
         _check_lane(fifo)
     if not isinstance(fifo, PriorityFifo):

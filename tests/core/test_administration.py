@@ -355,3 +355,10 @@ def test_values_have_a_depth(wrap: Callable[[object], object]) -> None:
     assert core.snapshot() == before
     assert [each.value for each in ask.global_parameters() if each.name == "deep"] == [value]
     assert core.facts() == []
+
+
+def test_limits_may_be_an_empty_list_as_erlang_prints_an_empty_object() -> None:
+    core = CoreHarness()
+    admin(core).set_parameter("/", "vhost-limits", "limits", [])
+    assert core.vhost.limits == {}
+    core.queue("q")

@@ -90,6 +90,9 @@ class LaneMachine(RuleBasedStateMachine):
     def it_is_as_the_list_says(self) -> None:
         if self.count:
             assert [item.body for _, item in self.lane] == [held.body for held in self.ready]
+            for count in (1, 4, 1000):
+                ahead = [(item.body, redelivered) for item, redelivered in self.lane.ahead(count)]
+                assert ahead == [(held.body, held.redelivered) for held in self.ready[:count]]
             check_fifo(self.lane)
 
     @rule(count=st.integers(1, 6), persistent=st.booleans(), size=st.sampled_from([0, 0, 40, 200]))

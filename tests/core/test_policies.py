@@ -232,7 +232,9 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 def test_what_is_missing_is_told() -> None:
     keys = ("definition", "pattern", "priority")
-    assert refusal({}) == [f'Key "{key}" not found in p' for key in keys]
+    empty: list[object] = [{}, []]
+    for nothing in empty:
+        assert refusal(nothing) == [f'Key "{key}" not found in p' for key in keys]
 
 
 @pytest.mark.parametrize(

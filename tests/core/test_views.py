@@ -113,7 +113,7 @@ def test_a_binding_with_arguments_has_an_address_of_its_own() -> None:
         "routing_key": "a",
         "arguments": {"n": 1},
     }
-    assert views.default_binding(core.vhost.queues["q"]) == {
+    assert views.default_binding("/", "q") == {
         **shown[1],
         "source": "",
         "routing_key": "q",

@@ -82,7 +82,9 @@ class Administration:
         """Finds a virtual host. Raises AdministrationError if it does not exist."""
         vhost = self._vhosts.get(name)
         if vhost is None:
-            raise AdministrationError(f"Virtual host '{name}' does not exist", missing=True)
+            raise AdministrationError(
+                f"Virtual host '{name}' does not exist", missing=True, term=["no_such_vhost", name]
+            )
         return vhost
 
     # --- policies
@@ -184,14 +186,10 @@ class Administration:
     def set_parameter(self, vhost: str, component: str, name: str, value: object) -> None:
         """Sets a runtime parameter of a component. Policies are set by `set_policy` only."""
         where = self.vhost(vhost)
-        check_depth(value)
-        if component == POLICY:
-            raise AdministrationError("policies may not be set using this method")
+        self.check_parameter(component, name, value)
         if component == OPERATOR_POLICY:
             self._set_policy(where, OPERATOR_POLICY, name, value)
             return
-        judge = COMPONENTS.get(component)
-        check([f"component {component} not found"] if judge is None else judge(name, value))
         if where.parameters.get((component, name), _MISSING) == value:
             return
         where.parameters[component, name] = value
@@ -199,6 +197,17 @@ class Administration:
         self._tell_of_parameter("parameter.set", name, component, vhost, value=value)
         if component == VHOST_LIMITS_COMPONENT and isinstance(value, dict):
             self._events.tell("vhost.limits.set", told.of_limits, self._events.administrator, value)
+
+    def check_parameter(self, component: str, name: str, value: object) -> None:
+        """Raises AdministrationError if it may not be set."""
+        check_depth(value)
+        if component == POLICY:
+            raise AdministrationError("policies may not be set using this method")
+        if component == OPERATOR_POLICY:
+            check_policy(name, value, self._vhosts.profile, operator=True)
+            return
+        judge = COMPONENTS.get(component)
+        check([f"component {component} not found"] if judge is None else judge(name, value))
 
     def clear_parameter(self, vhost: str, component: str, name: str) -> None:
         where = self.vhost(vhost)
@@ -237,6 +246,10 @@ class Administration:
         # Older versions of RabbitMQ tell parameter.set, without a value.
         event = "parameter.cleared" if self._vhosts.profile.tells_of_clearing else "parameter.set"
         self._tell_of_parameter(event, name, GLOBAL, None)
+
+    def global_parameter(self, name: str) -> Any:  # noqa: ANN401 (any JSON)
+        """The value of a global parameter; None if there is none."""
+        return self._globals.get(name)
 
     def global_parameters(self) -> list[Parameter]:
         return [Parameter(None, None, name, value) for name, value in self._globals.items()]
@@ -294,6 +307,8 @@ class Administration:
         )
         if known is None:
             vhost = self._vhosts.add(name, metadata)
+            for exchange in vhost.exchanges.values():
+                exchange.declared_by = self._events.administrator
         else:
             vhost = known
             self._change_metadata(vhost, metadata)

@@ -56,7 +56,9 @@ def check_depth(value: object) -> None:
 def errors_in_object(name: str, terms: Iterable[Term], value: object) -> list[str]:
     """Checks an object; returns the errors in RabbitMQ's order: the last key first. `name` is in the texts."""
     if isinstance(value, list):
-        return [f"Unrecognised terms {as_erlang_term(value)} in {name}"] if value else []
+        if value:
+            return [f"Unrecognised terms {as_erlang_term(value)} in {name}"]
+        value = {}  # which Erlang cannot tell from it
     if not isinstance(value, dict):
         return [f"{name} not a list {as_erlang_term(value)}"]
     errors: list[str] = []
@@ -95,7 +97,11 @@ def compile_pattern(pattern: str) -> Program:
     try:
         return compile_any(pattern)
     except PatternError as error:
-        raise ValueError(f'{{"{escaped(error.text)}",{error.at}}}') from None
+        raise ValueError(as_erlang_error(error)) from None
+
+
+def as_erlang_error(error: PatternError) -> str:
+    return f'{{"{escaped(error.text)}",{error.at}}}'
 
 
 # --- JSON values as Erlang terms

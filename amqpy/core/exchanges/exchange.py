@@ -113,6 +113,8 @@ class Exchange:
         self.arguments = arguments
         self.policy = NO_POLICY
         self.deleted = False
+        self.declared_by = ""
+        """The user who declared it in this run of the broker, or nothing."""
         self.published_in = self.published_out = 0
         """Messages that clients published here, and the copies of them that went to queues. Those of remembered routes
         are counted later (`Router.settle_counts`)."""

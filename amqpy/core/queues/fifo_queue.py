@@ -10,6 +10,7 @@ Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_que
 import sys
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Final, TypeAlias
 
 from amqpy.core.arguments import Settings
@@ -23,7 +24,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.dispatch import ConsumerDispatch
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
@@ -177,19 +178,20 @@ class FifoQueue(Queue):
     def is_persistent(self, message: Message) -> bool:
         return self.keeps_all or (self.durable and message.persistent)
 
-    def ready_sizes(self) -> Sizes:
+    def ready_sizes(self, count_max: int = SIZED_MAX) -> Sizes:
         sizes = Sizes()
         for fifo in self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,):
-            sizes = sizes.plus(self._sizes_of(fifo))
+            sizes = sizes.plus(self._sizes_of(fifo, count_max))
         return sizes
 
-    def _sizes_of(self, fifo: ReadyFifo[Message]) -> Sizes:
-        sizes = [len(message.body) for message in fifo.items_in_memory()]
-        kept = [len(message.body) for message in fifo.items_in_memory() if self.is_persistent(message)]
-        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept))
+    def _sizes_of(self, fifo: ReadyFifo[Message], count_max: int) -> Sizes:
+        some = list(islice(fifo.items_in_memory(), count_max))
+        sizes = [len(message.body) for message in some]
+        kept = [len(message.body) for message in some if self.is_persistent(message)]
+        in_memory = Sizes(sum(sizes), sum(sizes), len(kept), sum(kept)).of_all(len(some), fifo.in_memory)
         if not isinstance(fifo, PagedFifo):
             return in_memory
-        on_disk = Sizes(fifo.size - in_memory.bytes, 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
+        on_disk = Sizes(max(fifo.size - in_memory.bytes, 0), 0, fifo.persistent_on_disk, fifo.persistent_size_on_disk)
         return in_memory.plus(on_disk)
 
     @property
@@ -234,6 +236,12 @@ class FifoQueue(Queue):
             if some:
                 consumer.deliver_all(positions[index::step], some)
         line.rotate(-len(messages))
+
+    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
+        now_ms = self.scheduler.now_ms
+        for message, returned in self.ready.ahead(count):
+            if message.expires_at_ms is None or message.expires_at_ms > now_ms:
+                yield self.shown(message, by_get=True), returned or message.acquired_count > 0
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""

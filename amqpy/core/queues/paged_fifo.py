@@ -13,6 +13,7 @@ settled messages are missing: `page` has the messages that were read behind such
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from amqpy.core.durability.journal import POSITION_BITS, Journal
@@ -249,6 +250,17 @@ class PagedFifo(ReadyFifo[Message]):
 
     def __iter__(self) -> Iterator[tuple[int, Message]]:
         yield from super().__iter__()
+        yield from self._behind()
+
+    def ahead(self, count: int) -> Iterator[tuple[Message, bool]]:
+        for entry in super().ahead(count):
+            count -= 1
+            yield entry
+        for position, item in islice(self._behind(), count):
+            yield item, position < self._delivered_before
+
+    def _behind(self) -> Iterator[tuple[int, Message]]:
+        """Yields the positions and messages of those in the page, and of those that are on disk only."""
         yield from self._page
         position, last = self.base + self._next, self.base + self._end - 1
         if self.on_disk > len(self._page):

@@ -46,6 +46,12 @@ class PriorityFifo(ReadyFifo[T]):
         for level in sorted(self._levels, reverse=True):
             yield from self._levels[level]
 
+    def ahead(self, count: int) -> Iterator[tuple[T, bool]]:
+        for level in sorted(self._levels, reverse=True):
+            for entry in self._levels[level].ahead(count):
+                count -= 1
+                yield entry
+
     def base(self) -> ReadyFifo[T]:
         """Level 0, to go on with when there are no priorities any more."""
         return self._levels[0]
@@ -122,6 +128,10 @@ class PriorityFifo(ReadyFifo[T]):
 
     def levels(self) -> Iterable[ReadyFifo[T]]:
         return self._levels.values()
+
+    def lengths(self) -> dict[int, int]:
+        """The number of items of each level that ever had any."""
+        return {level: len(fifo) for level, fifo in self._levels.items()}
 
     def join(self, level: int, fifo: ReadyFifo[T], size: int) -> None:
         """Makes a FIFO, with its items, a level that was empty. `size` is that of its items."""

@@ -31,6 +31,10 @@ READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 
+SIZED_MAX = 10_000
+"""Messages that are looked at for the sizes of all: a millisecond of work."""
+
+
 class QueueHost(Protocol):
     """The virtual host of a queue, as the queue sees it."""
 
@@ -144,8 +148,9 @@ class Queue(ABC):
         return {"publish": publish, "ack": acked, **delivery_stats(self.delivered_count, sent_no_ack, counts)}
 
     @abstractmethod
-    def ready_sizes(self) -> Sizes:
-        """The size of the ready messages. It takes long where very many are in memory."""
+    def ready_sizes(self, count_max: int = SIZED_MAX) -> Sizes:
+        """The size of the ready messages. Of those in memory, at most `count_max` of each level are looked at, and
+        stand for all."""
 
     @abstractmethod
     def is_persistent(self, message: Message) -> bool:
@@ -230,6 +235,11 @@ class Queue(ABC):
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """Takes the first message for basic.get: position, message, redelivered; None when there is none."""
+
+    @abstractmethod
+    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
+        """Yields the first ready messages, up to `count`, as basic.get would show them, and True with those that would
+        be redelivered. Nothing changes by it; and nothing may, meanwhile."""
 
     @abstractmethod
     def expire(self) -> Steps:

@@ -183,6 +183,16 @@ class QuorumQueue(FifoQueue):
     def held_count(self) -> int:
         return 0 if self._delayed_retry is None else len(self._delayed_retry)
 
+    @property
+    def delivery_limit(self) -> float | None:
+        """The number of deliveries of a message that may fail; None is no limit."""
+        return self._limit
+
+    @property
+    def undelivered_dead_letters(self) -> tuple[int, int]:
+        """The number of dead letters that no queue has taken yet, and the bytes of their bodies."""
+        return (0, 0) if self._unrouted is None else (len(self._unrouted), self._unrouted.size)
+
     def _length(self) -> int:
         return len(self.ready) + sum(len(held) for held in (self._delayed_retry, self._unrouted) if held is not None)
 

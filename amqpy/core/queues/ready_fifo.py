@@ -3,6 +3,8 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -87,6 +89,13 @@ class ReadyFifo(Generic[T]):
         if self.requeued:
             return self.requeued[0][1]
         return self.never_delivered[0] if self.never_delivered else None
+
+    def ahead(self, count: int) -> Iterator[tuple[T, bool]]:
+        """Yields what `pop` would return next, without the positions: up to `count` items, and True with those that had
+        been put back. Meanwhile nothing may change."""
+        returned = heapq.nsmallest(count, self.requeued, key=itemgetter(0))
+        yield from ((item, True) for _, item in returned)
+        yield from ((item, False) for item in islice(self.never_delivered, count - len(returned)))
 
     def put_back(self, position: int, item: T) -> None:
         heapq.heappush(self.requeued, (position, item))

@@ -1,0 +1,149 @@
+"""The settings of the management API (docs/management.md).
+
+Source: RabbitMQ's `management.*`, in `rabbitmq_management.schema`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import amqpy.config.rabbitmq_forms as forms
+from amqpy.config.values import INT32_MAX, UINT16_MAX, SettingInfo, TcpAddress, parse_http_address, setting
+
+AUTO: Final = "auto"
+"""The control socket that `amqpy serve` has by default."""
+
+
+@dataclass(frozen=True)  # without slots, or they could not be joined
+class ManagementSettings:
+    """The listeners of the management API, and what it does differently."""
+
+    management: bool | None = setting(
+        None,
+        SettingInfo(
+            "Serve the management API. By default `amqpy serve` does if it is installed; an embedded broker does not.",
+            option="",
+        ),
+    )
+    management_host: str = setting(
+        "127.0.0.1",
+        SettingInfo("The address to listen on for the management API.", low=1, rabbitmq_keys=("management.tcp.ip",)),
+    )
+    management_port: int = setting(
+        15672,
+        SettingInfo(
+            "The port to listen on for the management API; 0 takes a free one and logs it.",
+            low=0,
+            high=UINT16_MAX,
+            option="PORT",
+            rabbitmq_keys=("management.tcp.port",),
+        ),
+    )
+    management_listen: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Addresses to listen on instead of `management_host` and `management_port`; `https` is with the "
+            "certificates of `tls_cert`.",
+            form=("HOST:PORT, [IPV6]:PORT, http://HOST:PORT or https://HOST:PORT", parse_http_address),
+        ),
+    )
+    management_path_prefix: str = setting(
+        "",
+        SettingInfo("What comes before all paths of the management API.", rabbitmq_keys=("management.path_prefix",)),
+    )
+    management_rates_mode: str = setting(
+        "basic",
+        SettingInfo(
+            "`detailed` also has rates of each pair of channel and queue or exchange, `none` has none.",
+            choices=("basic", "detailed", "none"),
+            rabbitmq_keys=("management.rates_mode",),
+        ),
+    )
+    management_disable_stats: bool = setting(
+        False,
+        SettingInfo("Show objects without statistics.", rabbitmq_keys=("management.disable_stats",)),
+    )
+    management_enable_queue_totals: bool = setting(
+        False,
+        SettingInfo(
+            "Show the lengths of queues even without statistics.", rabbitmq_keys=("management.enable_queue_totals",)
+        ),
+    )
+    management_cors_allow_origins: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Origins whose web pages may use the management API; `*` is any.",
+            rabbitmq_keys=("management.cors.allow_origins.*",),
+            rabbitmq_form=forms.ORDERED,
+        ),
+    )
+    management_cors_max_age: int = setting(
+        1800,
+        SettingInfo(
+            "Seconds for which browsers remember that.",
+            low=0,
+            high=INT32_MAX,
+            rabbitmq_keys=("management.cors.max_age",),
+        ),
+    )
+    management_csp: str = setting(
+        "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'self'",
+        SettingInfo("The header Content-Security-Policy.", rabbitmq_keys=("management.csp.policy",)),
+    )
+    management_hsts: str | None = setting(
+        None,
+        SettingInfo("The header Strict-Transport-Security.", rabbitmq_keys=("management.hsts.policy",)),
+    )
+    management_ui: str | None = setting(
+        None,
+        SettingInfo("A directory with the pages of a user interface, such as that of RabbitMQ's plugin."),
+    )
+    prometheus: bool | None = setting(
+        None,
+        SettingInfo(
+            "Serve metrics for Prometheus, without a login, at a port of their own. By default wherever there is a "
+            "management API.",
+            option="",
+        ),
+    )
+    prometheus_host: str = setting(
+        "127.0.0.1",
+        SettingInfo("The address to listen on for metrics.", low=1, rabbitmq_keys=("prometheus.tcp.ip",)),
+    )
+    prometheus_port: int = setting(
+        15692,
+        SettingInfo(
+            "The port to listen on for metrics; 0 takes a free one and logs it.",
+            low=0,
+            high=UINT16_MAX,
+            option="PORT",
+            rabbitmq_keys=("prometheus.tcp.port",),
+        ),
+    )
+    prometheus_path: str = setting("/metrics", SettingInfo("The path of metrics.", rabbitmq_keys=("prometheus.path",)))
+    prometheus_return_per_object_metrics: bool = setting(
+        False,
+        SettingInfo(
+            "Show the numbers of each queue, channel and connection, not only their sums.",
+            rabbitmq_keys=("prometheus.return_per_object_metrics",),
+        ),
+    )
+    control_socket: str = setting(
+        AUTO,
+        SettingInfo(
+            "The unix socket for `amqpy ctl`, on which whoever may open it is an administrator without a password; "
+            "empty for none. `auto` is `control.sock` in the data directory, or without one `amqpy/PORT.sock` in "
+            "XDG_RUNTIME_DIR, or `amqpy-UID/PORT.sock` in the directory for temporary files (TMPDIR); an embedded "
+            "broker has none."
+        ),
+    )
+
+    @property
+    def prometheus_address(self) -> TcpAddress:
+        """The address to listen on for metrics."""
+        return TcpAddress(self.prometheus_host, self.prometheus_port)
+
+    @property
+    def management_addresses(self) -> tuple[TcpAddress, ...]:
+        """The addresses to listen on: `management_listen`, or `management_host` and `management_port`."""
+        several = tuple(map(parse_http_address, self.management_listen))
+        return several or (TcpAddress(self.management_host, self.management_port),)

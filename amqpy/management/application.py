@@ -1,0 +1,253 @@
+"""HTTP as RabbitMQ's management API speaks it, as an ASGI application.
+
+The order in which a request is judged is that of RabbitMQ: an unknown method, path or method of a path needs no login;
+then the login, and what the user may ask for; then the content types; and then the handler, in one turn of the broker.
+
+Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from amqpy.config import Config
+from amqpy.core.principals import BackendUser
+from amqpy.management.access import monitor, public
+from amqpy.management.answers import JSON, Answer, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.call import Api, Call
+from amqpy.management.documents import Document, in_pieces
+from amqpy.management.files import METHODS as OF_FILES
+from amqpy.management.files import Files
+from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
+from amqpy.management.login import Logins, of_header, use_login_in_query
+from amqpy.management.prometheus.application import PrometheusApplication
+from amqpy.management.request import BODY_MAX, Request
+from amqpy.management.responses import Responses, Stream, in_json, started
+from amqpy.management.router import METHODS, Endpoint, Router
+from amqpy.management.turns import Turns, WebClient
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+REDIRECTS: Final = {
+    "/api": "/api/index.html",
+    "/api/": "/api/index.html",
+    "/cli": "/cli/index.html",
+    "/doc/stats.html": "/api/index.html",
+    "/mgmt": "/",
+    "/stats": "/api/index.html",
+}
+
+FORM_MAX: Final = 64 * 1024
+"""Octets of a form with credentials, which is read before anybody has logged in."""
+
+NOBODY: Final = BackendUser("", (), ())
+"""The user of a request that needs none."""
+
+LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
+
+
+class Application:
+    """An ASGI application for one broker."""
+
+    def __init__(
+        self, api: Api, router: Router, logins: Logins, config: Config, metrics: PrometheusApplication | None = None
+    ) -> None:
+        """With `metrics` they are at its path, too: for monitors who log in."""
+        self._api = api
+        self._router = router
+        self._logins = logins
+        self._turns = Turns(api.reactor)
+        self._features = config.switches.management
+        self._files = None if config.management_ui is None else Files(config.management_ui)
+        self._prefix = config.management_path_prefix.rstrip("/")
+        self._metrics = metrics
+        self._responses = Responses.of(config)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = request_of(scope)
+        try:
+            if self._metrics is not None and self._metrics.serves(request.path):
+                await self._admit_monitor(request)
+                await self._metrics(scope, receive, send)
+                return
+            answer = await self._answer(request, receive)
+        except Refusal as refusal:
+            answer = refusal.answer
+        except Exception:
+            self._api.log.exception("internal error")
+            answer = Answer(500)
+        await self._responses.send(request, answer, send)
+
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
+        await self._api.statistics.run(self._turns.look)
+
+    async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
+        if request.method not in METHODS:
+            return Answer(501)
+        path = request.path = request.path.removeprefix(self._prefix)
+        if (location := REDIRECTS.get(path)) is not None:
+            return Answer(301, headers={"location": self._prefix + location})
+        found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
+        served = {} if found is None else found[0].served(self._features)
+        if found is None or not served:
+            return await self._file(request)
+        resource, names = found
+        methods = resource.allowed(served)
+        if request.method not in methods:
+            return Answer(405, headers={"allow": ", ".join(methods)})
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": ", ".join(methods)})
+        endpoint = served["GET" if request.method == "HEAD" else request.method]
+        if endpoint.credentials is not None:
+            request.body = await read_body(receive, FORM_MAX)
+        if resource.has_login_in_query and "login-in-query" in self._features:
+            use_login_in_query(request)
+        call = await self._enter(request, endpoint, names)
+        try:
+            answer = await self._act(call, endpoint, receive)
+        except Refusal as refusal:
+            answer = refusal.answer
+        return answer._replace(headers={"vary": resource.vary, **answer.headers})
+
+    async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream":
+        """Calls the handler. Raises Refusal."""
+        request = call.request
+        check_origin(request)
+        check_types(request, endpoint)
+        if request.method in {"GET", "HEAD"}:
+            return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
+        if endpoint.credentials is None:
+            request.body = await read_body(receive, BODY_MAX)
+        self._api.statistics.note_change()
+        return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+
+    async def _file(self, request: Request) -> Answer:
+        """Answers for what is no resource: a file of the user interface. Raises Refusal."""
+        if request.method == "OPTIONS":
+            return Answer(200, headers={"allow": OF_FILES})
+        if request.method not in {"GET", "HEAD"}:
+            return Answer(405, headers={"allow": OF_FILES})
+        if self._files is None:
+            raise not_found()
+        return await self._files.find(request)
+
+    async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
+        """Logs the user in who asks, and looks if it may. Raises Refusal."""
+        if endpoint.rule is public:
+            return Call(self._api, request, WebClient(NOBODY), names)
+        find = endpoint.credentials or of_header
+        credentials, attempts = find(request), self._api.attempts
+        try:
+            user = await self._logins.log_in(credentials, from_loopback=request.from_loopback, features=self._features)
+            call = Call(self._api, request, WebClient(user), names)
+            if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
+                raise not_entitled(reason)
+        except Refusal:
+            attempts.note(succeeded=False)
+            raise
+        attempts.note(succeeded=True)
+        return call
+
+    async def _admit_monitor(self, request: Request) -> None:
+        """Raises Refusal for whoever may not see metrics."""
+        user = await self._logins.log_in(
+            of_header(request), from_loopback=request.from_loopback, features=self._features
+        )
+        if (reason := monitor(Call(self._api, request, WebClient(user), {}))) is not None:
+            raise not_entitled(reason)
+
+    async def _shown(self, call: Call, made: object) -> "Answer | Stream":
+        """The answer, of what a handler has returned."""
+        if isinstance(made, Answer):
+            return made
+        query = call.request.query
+        if isinstance(made, Document):
+            return await started(in_pieces(made, query, self._turns.look), made.headers)
+        if isinstance(made, Listing):
+            return await started(in_json(shown(made, query, self._turns.look)))
+        if isinstance(made, Summary):
+            made = await summed(made, self._turns.look)
+        return Answer(200, extract(made, columns_of(query)))
+
+
+# --- requests
+
+
+def request_of(scope: Scope) -> Request:
+    """The request of an ASGI scope, without its body."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    peer = scope.get("client")
+    peer_host = peer[0] if peer else "127.0.0.1"
+    return Request(
+        scope["method"],
+        scope["raw_path"].decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        headers,
+        peer_host,
+        from_loopback=is_loopback(peer_host) and is_for_this_machine(headers.get("host", "")),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return True  # a unix socket
+
+
+def is_for_this_machine(host: str) -> bool:
+    """True for a Host header with an address or a name of loopback. A page of somebody else whose name has come to mean
+    this machine (DNS rebinding) would have its own there, and a user for loopback only must not log in by that."""
+    name = (urlsplit(f"//{host}").hostname or "") if host else ""
+    if not name or name in LOCAL_NAMES:
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_origin(request: Request) -> None:
+    """Refuses changes that a browser makes for a page of somebody else, with the login that it remembers."""
+    if request.method not in {"GET", "HEAD"} and request.headers.get("sec-fetch-site") == "cross-site":
+        raise not_entitled("Cross-site request")
+
+
+def check_types(request: Request, endpoint: Endpoint) -> None:
+    """Raises Refusal: 406 if JSON is not accepted, 415 for a body of another type than the endpoint takes."""
+    accepted = request.headers.get("accept")
+    if accepted is not None and not accepts_json(accepted):
+        raise Refusal(406)
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if endpoint.types and given not in endpoint.types:
+        raise Refusal(415)
+
+
+def accepts_json(accepted: str) -> bool:
+    ranges = [each.partition(";") for each in accepted.split(",")]
+    good = {"*/*", "application/*", JSON, "application/bert"}
+    return any(kind.strip().lower() in good and "q=0" not in parameters.split(";") for kind, _, parameters in ranges)
+
+
+async def read_body(receive: Receive, most: int) -> bytes:
+    """Raises Refusal if it is too large, before all of it is here."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400)
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise bad_request(f"payload too large, limit is {most} bytes")
+        if not message.get("more_body"):
+            return bytes(body)

@@ -1,0 +1,162 @@
+"""The argument of a handler: the broker, the user who asks, and the request."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from amqpy.config.values import TcpAddress, UnixAddress
+from amqpy.core.broker import Broker
+from amqpy.core.principals import Principal
+from amqpy.core.users import Users
+from amqpy.core.vhost import Vhost
+from amqpy.features import FEATURES
+from amqpy.management.answers import missing, not_found
+from amqpy.management.attempts import Attempts
+from amqpy.management.idleness import Idleness
+from amqpy.management.machine import Machine
+from amqpy.management.request import Body, Request
+from amqpy.management.turns import WebClient
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from amqpy.management.statistics import Statistics
+    from amqpy.server.reactor import Reactor
+
+
+@dataclass
+class Api:
+    """A broker, as the management API serves it."""
+
+    reactor: "Reactor"
+    users: Users
+    log: logging.Logger
+    unix_time_ms: Callable[[], int]
+    listeners: list[tuple[str, TcpAddress | UnixAddress]]
+    """The addresses that the broker listens on, with their protocols: `amqp`, `amqp/ssl`, `http` or `https`."""
+    statistics: "Statistics"
+    started_at_ms: int
+    """The Unix time."""
+    expiries: "Callable[[], Mapping[str, datetime]]" = dict
+    """The times at which the certificates that the broker shows expire, by file."""
+    attempts: Attempts = field(default_factory=Attempts)
+    machine: Machine = field(default_factory=Machine)
+    idleness: Idleness = field(default_factory=Idleness)
+
+    @property
+    def broker(self) -> Broker:
+        return self.reactor.broker
+
+
+@dataclass
+class Call:
+    """A request of a user who has logged in, as a handler gets it."""
+
+    api: Api
+    request: Request
+    client: WebClient
+    names: Mapping[str, str]
+    """The variables in the path."""
+
+    @property
+    def user(self) -> Principal:
+        return self.client.user
+
+    @property
+    def broker(self) -> Broker:
+        return self.api.broker
+
+    @cached_property
+    def body(self) -> Body:
+        return self.request.json()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.client.user.tags
+
+    @property
+    def is_administrator(self) -> bool:
+        return "administrator" in self.tags
+
+    @property
+    def is_monitor(self) -> bool:
+        return self.is_administrator or "monitoring" in self.tags
+
+    @property
+    def without_stats(self) -> bool:
+        """True if objects are to be shown without statistics."""
+        return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
+
+    def has(self, feature: str) -> bool:
+        """True if the management API has something, by the profile."""
+        assert feature in FEATURES
+        return feature in self.broker.profile.management
+
+    def may_enter(self, vhost: Vhost) -> bool:
+        """True if the user may log in to this virtual host."""
+        return bool(self.user.may_enter(vhost, self.request.peer_host))
+
+    @property
+    def with_queue_totals(self) -> bool:
+        """True if even then the lengths of queues are to be shown."""
+        return self.broker.config.management_enable_queue_totals or self.request.is_true("enable_queue_totals")
+
+    # --- virtual hosts
+
+    @property
+    def named_vhost(self) -> str | None:
+        """The virtual host that a request is about: the one in its path, or in its header `X-Vhost`."""
+        return self.names.get("vhost") or self._vhost_in_header or None
+
+    @property
+    def _vhost_in_header(self) -> str:
+        return self.request.headers.get("x-vhost", "").encode("latin-1").decode("utf-8", "surrogateescape")
+
+    @property
+    def vhost(self) -> Vhost:
+        """The virtual host in the path. Raises Refusal if there is none of this name."""
+        vhost = self.broker.vhosts.get(self.names["vhost"])
+        if vhost is None:
+            raise not_found()
+        return vhost
+
+    @property
+    def target_vhost(self) -> Vhost:
+        """The same for a change in it, by the client: what is refused is the operation."""
+        vhost = self.broker.vhosts.get(self.names["vhost"])
+        if vhost is None:
+            raise missing("vhost_not_found")
+        self.client.vhost = vhost
+        return vhost
+
+    def visible_vhosts(self) -> Iterator[Vhost]:
+        """The same as `vhosts`, but a monitor sees all, too."""
+        return self._vhosts(sees_all=self.is_monitor)
+
+    def vhosts(self) -> Iterator[Vhost]:
+        """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
+        or the one in the header, or those that the user may log in to; an administrator sees all."""
+        return self._vhosts(sees_all=self.is_administrator)
+
+    def _vhosts(self, *, sees_all: bool) -> Iterator[Vhost]:
+        if "vhost" in self.names:
+            yield self.vhost
+            return
+        only = self._vhost_in_header
+        for name in sorted(self.broker.vhosts) if not only else [only]:
+            vhost = self.broker.vhosts.get(name)
+            if vhost is not None and (sees_all or self.may_enter(vhost)):
+                yield vhost
+
+    def vhosts_of_clients(self) -> Iterator[Vhost]:
+        """The virtual hosts that a list of connections, channels or consumers is about: also those that the user may
+        not log in to any more, where it still has some."""
+        if "vhost" in self.names:
+            yield self.vhost
+            return
+        only = self._vhost_in_header
+        for name in sorted(self.broker.vhosts) if not only else [only]:
+            if (vhost := self.broker.vhosts.get(name)) is not None:
+                yield vhost

@@ -1,0 +1,253 @@
+"""Lists: which of their items are shown, in which order, and which keys of them.
+
+The items are objects of the broker, of which views are made in slices: between two of them the broker does its work.
+An item that is gone meanwhile is shown as it was.
+
+Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_params`, `range_filter`, `sort_list`,
+`extract_column_items`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from amqpy.errors import AdministrationError
+from amqpy.management.answers import bad_request
+from amqpy.patterns import Program, compile_pattern
+
+SLICE: Final = 50
+"""Items of which views are made in one turn: a millisecond's worth."""
+
+PAGE_SIZE: Final = 100
+PAGE_SIZE_MAX: Final = 500
+UNDEFINED: Final = "undefined"
+
+SUMMED: Final = 1000
+"""Items that are added in one turn."""
+
+Query = Mapping[str, str]
+View = dict[str, Any]
+Columns = list[list[str]]
+
+
+@dataclass
+class Listing:
+    """A list that a handler returns."""
+
+    items: Sequence[Any]
+    """In their default order."""
+    view: Callable[[Any], View]
+    """Called in a turn."""
+    paged: Callable[[Any], str] | None = None
+    """The name that an item is found by, for lists that can be had in pages."""
+
+
+@dataclass
+class Summary:
+    """An object that a handler returns which is made of many items."""
+
+    items: Sequence[Any]
+    add: Callable[[Sequence[Any]], object]
+    """Called in turns, with some of the items."""
+    view: Callable[[], View]
+    """Called in a turn, once all are added."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The part of a list that is asked for."""
+
+    number: int
+    size: int
+    name: str = ""
+    use_regex: bool = False
+
+    def filter(self, listing: Listing) -> list[Any]:
+        """The items whose names match. Raises Refusal."""
+        assert listing.paged is not None
+        if not self.name:
+            return list(listing.items)
+        if self.use_regex:
+            matches = _search(self.name)
+        else:
+            sought = self.name.casefold()
+
+            def matches(name: str) -> bool:
+                return sought in name.casefold()
+
+        return [item for item in listing.items if matches(listing.paged(item))]
+
+    def cut(self, items: Sequence[Any], total: int) -> tuple[Sequence[Any], View]:
+        """The items on the page, and what is said about it. Raises Refusal."""
+        begin = (self.number - 1) * self.size
+        count = -(-len(items) // self.size)
+        if self.number > 1 and begin >= len(items):
+            raise bad_request(
+                f"Page out of range, page: {self.number} page size: {self.size}, len: {len(items)}", "page_out_of_range"
+            )
+        shown = items[begin : begin + self.size]
+        return shown, {
+            "filtered_count": len(items),
+            "item_count": len(shown),
+            "page": self.number,
+            "page_count": count,
+            "page_size": self.size,
+            "total_count": total,
+        }
+
+
+def _search(pattern: str) -> Callable[[str], bool]:
+    try:
+        program: Program = compile_pattern(f"(?i){pattern}")
+    except (AdministrationError, ValueError, re.error):
+        raise bad_request("Pagination parameters are invalid") from None
+    return lambda name: bool(program.search(name))
+
+
+def page_of(query: Query) -> Page | None:
+    """The page that is asked for; None if none is. Raises Refusal."""
+    if "page" not in query:
+        return None
+    number, size = _number(query["page"]), _number(query.get("page_size", UNDEFINED))
+    if (number is None or number >= 1) and (size is None or 1 <= size <= PAGE_SIZE_MAX):
+        use_regex = query.get("use_regex") == "true"
+        return Page(number or 1, size or PAGE_SIZE, query.get("name", ""), use_regex)
+    said = [UNDEFINED if each is None else each for each in (number, size)]
+    raise bad_request(
+        f"Invalid pagination parameters: page number {said[0]}, page size {said[1]}", "invalid_pagination_parameters"
+    )
+
+
+def _number(text: str) -> int | None:
+    if text == UNDEFINED:
+        return None
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise bad_request("Pagination parameters are invalid")
+    return int(text)
+
+
+# --- order
+
+
+def sorted_views(views: list[View], query: Query) -> list[View]:
+    """The views in the order that is asked for, if any is."""
+    if path := query.get("sort"):
+        views = sorted(views, key=lambda view: _order(_value_at(view, path.split("."))))
+    return views[::-1] if query.get("sort_reverse") == "true" else views
+
+
+def _value_at(view: object, path: Sequence[str]) -> object:
+    for key in path:
+        view = view.get(key, 0) if isinstance(view, dict) else 0
+    return view
+
+
+def _order(value: object) -> tuple[int, Any]:
+    """Values of JSON in the order of the terms that they are in Erlang."""
+    if isinstance(value, bool) or value is None:
+        return 1, {False: "false", None: "null", True: "true"}[value]
+    if isinstance(value, int | float):
+        return 0, value
+    if isinstance(value, str):
+        return 3, value.encode("utf-8", "surrogateescape")
+    return 2, repr(value)
+
+
+# --- columns
+
+
+def columns_of(query: Query) -> Columns | None:
+    """The keys that are asked for, each a path; None for all."""
+    asked = query.get("columns")
+    return [each.split(".") for each in asked.split(",")] if asked else None
+
+
+def extract(value: object, columns: Columns | None) -> object:
+    """A value with only these keys, at every level. An object of which nothing is left is an empty list, as Erlang
+    prints one."""
+    if columns is None:
+        return value
+    if isinstance(value, list):
+        return [extract(each, columns) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, inner in value.items():
+        is_wanted, below = narrowed(columns, key)
+        if is_wanted:
+            kept[key] = extract(inner, below)
+    return kept or []
+
+
+def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
+    """True if a key is asked for, and those of its value that are."""
+    if columns is None:
+        return True, None
+    below = [path[1:] for path in columns if path[0] == key]
+    return bool(below), None if [] in below else below
+
+
+# --- all of it
+
+
+async def shown(
+    listing: Listing, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
+) -> AsyncIterator[list[object] | View]:
+    """The list in pieces: lists of items, or one object if it is a page. `in_turn` makes a call in a turn of the
+    broker. Raises Refusal before the first piece."""
+    page = page_of(query) if listing.paged else None
+    items: Sequence[Any] = listing.items if page is None else page.filter(listing)
+    columns = columns_of(query)
+    is_sorted = bool(query.get("sort"))
+    if not is_sorted and query.get("sort_reverse") == "true":
+        items = items[::-1]
+    if page is not None and not is_sorted:
+        items, about = page.cut(items, len(listing.items))
+    pieces = views_of(items, listing.view, in_turn, slice_of(query))
+    if page is None and not is_sorted:
+        async for views in pieces:
+            yield [extract(each, columns) for each in views]
+        return
+    made = [view async for views in pieces for view in views]
+    if is_sorted:
+        made = sorted_views(made, query)
+    if page is None:
+        yield [extract(each, columns) for each in made]
+        return
+    if is_sorted:
+        made, about = page.cut(made, len(listing.items))  # type: ignore[assignment]
+    yield {**about, "items": [extract(each, columns) for each in made]}
+
+
+async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) -> View:
+    """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
+    for begin in range(0, len(summary.items), SUMMED):
+        in_turn(partial(summary.add, summary.items[begin : begin + SUMMED]))
+        await trio.lowlevel.checkpoint()
+    view: View = in_turn(summary.view)
+    return view
+
+
+def slice_of(query: Query) -> int:
+    """The number of items of a slice: where samples are asked for, an item may have thousands."""
+    return 1 if any(name.endswith("_age") for name in query) else SLICE
+
+
+async def views_of(
+    items: Sequence[Any],
+    view: Callable[[Any], View],
+    in_turn: Callable[[Callable[[], list[View]]], list[View]],
+    size: int = SLICE,
+) -> AsyncIterator[list[View]]:
+    """Views of items, a slice at a time."""
+    for begin in range(0, len(items), size):
+        yield in_turn(partial(_all, view, items[begin : begin + size]))
+        await trio.lowlevel.checkpoint()
+
+
+def _all(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:
+    return [view(item) for item in items]

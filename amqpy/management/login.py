@@ -1,0 +1,111 @@
+"""Logging in over HTTP: the header with a user's name and password (Basic), or with a token (Bearer).
+
+Each request is a login, as in RabbitMQ: there are no sessions.
+
+Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
+"""
+
+import base64
+import binascii
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import parse_qsl
+
+from amqpy.core.events.events import COMMAND_LINE
+from amqpy.core.principals import BackendUser, Principal
+from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
+from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
+from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+from amqpy.management.request import Request
+
+ONLY_LOCALHOST: Final = "User can only log in via localhost"
+
+
+def credentials_of(header: str | None) -> Credentials:
+    """The credentials in the header `Authorization`. Raises Refusal: 400 for nonsense, 401 if there are none."""
+    scheme, _, rest = (header or "").strip().partition(" ")
+    match scheme.lower():
+        case "basic":
+            return _of_basic(rest.strip())
+        case "bearer" if rest.strip():
+            return Credentials("", rest.strip().encode())
+        case "bearer":
+            raise Refusal(400)
+    if header is not None and not rest.strip():
+        raise Refusal(400)
+    raise Refusal(401, headers=REALM)
+
+
+def of_header(request: Request) -> Credentials:
+    return credentials_of(request.headers.get("authorization"))
+
+
+def of_form(request: Request) -> Credentials:
+    """The credentials in the body, which is a form with `username` and `password`."""
+    try:
+        form = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
+    except ValueError:
+        form = {}
+    return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
+
+
+def use_login_in_query(request: Request) -> None:
+    """Takes what is in the parameters `auth` or `token` for what is in the header."""
+    for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):
+        if parameter in request.query:
+            request.headers = {**request.headers, "authorization": f"{scheme} {request.query[parameter]}"}
+            return
+
+
+def _of_basic(text: str) -> Credentials:
+    try:
+        name, colon, password = base64.b64decode(text, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        raise Refusal(400) from None
+    if not colon:
+        raise Refusal(400)
+    return Credentials(name.decode("utf-8", "surrogateescape"), password)
+
+
+class Logins:
+    """Finds the user of a request. With an authenticator that is asked, as for a client's login."""
+
+    def __init__(self, users: Users, authenticator: Authenticator | None) -> None:
+        self._users = users
+        self._authenticator = authenticator
+
+    async def log_in(
+        self, credentials: Credentials, *, from_loopback: bool, features: Collection[str] = ()
+    ) -> Principal:
+        """The user, who may use the management API. Raises Refusal."""
+        try:
+            user = await self._find(credentials)
+        except LoginFailed:
+            raise login_failed(features) from None
+        try:
+            self._users.check_loopback(user.name, from_loopback=from_loopback)
+        except LoginFailed:
+            raise not_entitled(ONLY_LOCALHOST) from None
+        if not MANAGEMENT_TAGS & set(user.tags):
+            raise not_entitled(NOT_A_MANAGEMENT_USER)
+        return user
+
+    async def _find(self, credentials: Credentials) -> Principal:
+        if self._authenticator is None:
+            return self._users.log_in(*credentials, from_loopback=True)
+        found = await self._authenticator(credentials)
+        return self._users.admit(found, from_loopback=True) if isinstance(found, str) else found
+
+
+class ControlLogins(Logins):
+    """Lets everybody in who may open the control socket, as one user that may do anything. It is none of the broker's
+    users."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def log_in(
+        self, credentials: Credentials, *, from_loopback: bool, features: Collection[str] = ()
+    ) -> Principal:
+        # Without any rights that could refuse something.
+        return BackendUser(COMMAND_LINE, ("administrator",), ())

@@ -1,0 +1,133 @@
+"""A request: its address, its body, and the keys in them, read with RabbitMQ's leniency and its errors.
+
+Source: `rabbit_mgmt_util`: `decode`, `with_decode`, `parse_bool`, `parse_int`, `id`.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from amqpy.management.answers import bad_request
+
+BODY_MAX: Final = 20_000_000
+"""Octets of a body. RabbitMQ's `max_body_size`."""
+
+Body = dict[str, Any]
+
+
+@dataclass
+class Request:
+    """A request, once its head is read."""
+
+    method: str
+    path: str
+    """As it came: with what is percent-encoded in it."""
+    query_string: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
+    peer_host: str = "127.0.0.1"
+    from_loopback: bool = True
+    body: bytes = b""
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
+        path = self.path.removeprefix("/").removesuffix("/")
+        return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The first value of each parameter."""
+        pairs = parse_qsl(self.query_string, keep_blank_values=True, errors="surrogateescape")
+        return dict(reversed(pairs))
+
+    def is_true(self, parameter: str) -> bool:
+        return self.query.get(parameter) == "true"
+
+    def json(self) -> Body:
+        """The body as an object. Nothing, `null` and booleans are an empty one. Raises Refusal."""
+        text = self.body.strip()
+        if not text or text == b"undefined":
+            return {}
+        try:
+            value = read_json(text)
+        except ValueError:
+            raise bad_request("not_json") from None
+        if isinstance(value, str):
+            raise bad_request(
+                "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?"
+            )
+        if value is None or isinstance(value, bool):
+            return {}
+        if not isinstance(value, dict):
+            raise bad_request("not_json")
+        return value
+
+
+def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
+    """Decodes JSON, more strictly than Python: what could not be told or kept again is none. Raises ValueError."""
+    try:
+        value = json.loads(octets.decode(), parse_float=_finite, parse_constant=_finite)
+        if rb"\ud" in octets.lower():
+            # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
+            text = json.dumps(value, ensure_ascii=False)
+            value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    except RecursionError:
+        raise ValueError("too deep") from None
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def require(body: Body, *keys: str) -> list[Any]:
+    """The values of keys that must be there. Raises Refusal, which names those that are not."""
+    if absent := [key for key in keys if key not in body]:
+        raise bad_request(missing_keys(absent))
+    return [body[key] for key in keys]
+
+
+def missing_keys(keys: Iterable[str]) -> str:
+    """The list of missing keys as Erlang prints it: broken where a line would be too long."""
+    terms = [f"{{key_missing,{key}}}" for key in keys]
+    line = f"[{','.join(terms)}]"
+    return line if len(line) <= 80 else "[" + ",\n ".join(terms) + "]"
+
+
+def boolean(value: object, default: bool = False) -> bool:
+    """A boolean, which may be a text. Raises Refusal."""
+    if value is None:
+        return default
+    found = (
+        {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, bool | str) else None
+    )
+    if found is None:
+        raise bad_request(["not_boolean", value])
+    return found
+
+
+def integer(value: object) -> int:
+    """An integer, which may be a text; of a fraction the whole part. Raises Refusal."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    try:
+        if isinstance(value, str) and value.isascii():
+            return int(value)
+    except ValueError:
+        pass
+    raise bad_request(["not_integer", value])
+
+
+def text(value: object, key: str) -> str:
+    """A text. Raises Refusal."""
+    if not isinstance(value, str):
+        raise bad_request(["not_string", key])
+    return value

@@ -1,0 +1,55 @@
+"""The handlers of the management API, a module for each kind of resource.
+
+A handler gets a `Call`, in a turn of the broker, and returns a value for JSON, a `Listing`, or an `Answer`. It raises a
+`Refusal`, or what the operation of the broker raises.
+"""
+
+from amqpy.management.router import Router
+
+
+def make_router() -> Router:
+    """All resources."""
+    from amqpy.management.resources import (
+        bindings,
+        channels,
+        connections,
+        consumers,
+        definitions,
+        exchanges,
+        health,
+        limits,
+        messages,
+        nodes,
+        overview,
+        parameters,
+        permissions,
+        policies,
+        queues,
+        server,
+        users,
+        vhosts,
+    )
+
+    router = Router()
+    for module in (
+        vhosts,
+        exchanges,
+        queues,
+        bindings,
+        messages,
+        overview,
+        nodes,
+        server,
+        users,
+        permissions,
+        limits,
+        policies,
+        parameters,
+        definitions,
+        connections,
+        channels,
+        consumers,
+        health,
+    ):
+        module.add_to(router)
+    return router

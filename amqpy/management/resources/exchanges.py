@@ -1,0 +1,89 @@
+"""Exchanges.
+
+Source: `rabbit_mgmt_wm_exchanges`, `rabbit_mgmt_wm_exchange`.
+"""
+
+from functools import partial
+from typing import Final
+
+from amqpy.core import views
+from amqpy.core.events.events import INTERNAL_USER
+from amqpy.core.exchanges import Exchange
+from amqpy.management import access
+from amqpy.management.answers import DONE, Answer, not_found, put
+from amqpy.management.call import Call
+from amqpy.management.checks import check_length, check_node
+from amqpy.management.lists import Listing, View
+from amqpy.management.request import boolean, text
+from amqpy.management.router import Router
+from amqpy.management.tables import table_of
+
+DEFAULT: Final = "amq.default"
+"""The name of the default exchange in paths."""
+
+
+def add_to(router: Router) -> None:
+    router.get("/exchanges", access.anyone)(list_exchanges)
+    router.get("/exchanges/{vhost}", access.of_vhost)(list_exchanges)
+    router.get("/exchanges/{vhost}/{exchange}", access.of_vhost)(show_exchange)
+    router.put("/exchanges/{vhost}/{exchange}", access.of_vhost)(declare_exchange)
+    router.delete("/exchanges/{vhost}/{exchange}", access.of_vhost)(delete_exchange)
+
+
+def name_in_path(call: Call) -> str:
+    name = call.names["exchange"]
+    return "" if name == DEFAULT else name
+
+
+def list_exchanges(call: Call) -> Listing:
+    call.api.statistics.check_list(call.request.query)
+    items = [exchange for vhost in call.vhosts() for _, exchange in sorted(vhost.exchanges.items())]
+    return Listing(items, partial(view, call), paged=lambda exchange: exchange.name)
+
+
+def find_exchange(call: Call) -> Exchange:
+    exchange = call.vhost.exchanges.get(name_in_path(call))
+    if exchange is None:
+        raise not_found()
+    return exchange
+
+
+def view(call: Call, exchange: Exchange) -> View:
+    shown = views.exchange(exchange)
+    if call.without_stats:
+        shown.pop("message_stats", None)
+    else:
+        shown = call.api.statistics.of_exchange(shown, exchange, call.request.query)
+    return {**shown, "user_who_performed_action": exchange.declared_by or INTERNAL_USER}
+
+
+def show_exchange(call: Call) -> View:
+    return {**view(call, find_exchange(call)), "incoming": [], "outgoing": []}
+
+
+def declare_exchange(call: Call) -> Answer:
+    vhost, name, body = call.target_vhost, name_in_path(call), call.body
+    check_length("exchange", name)
+    is_new = name not in vhost.exchanges
+    auto_delete, durable, internal = (boolean(body.get(key)) for key in ("auto_delete", "durable", "internal"))
+    arguments, kind = table_of(body.get("arguments")), text(body.get("type", "direct"), "type")
+    check_node(call, body)
+    call.broker.topology.declare_exchange(
+        call.client,
+        vhost,
+        name,
+        kind,
+        durable=durable,
+        auto_delete=auto_delete,
+        internal=internal,
+        arguments=arguments,
+    )
+    return put(is_new)
+
+
+def delete_exchange(call: Call) -> Answer:
+    find_exchange(call)
+    check_node(call, call.body)
+    if_unused = call.request.is_true("if-unused")
+    call.broker.topology.delete_exchange(call.client, call.target_vhost, name_in_path(call), if_unused=if_unused)
+    return DONE

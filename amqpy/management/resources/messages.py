@@ -1,0 +1,262 @@
+"""Messages: published to an exchange, and taken from a queue or just looked at there.
+
+A request may ask for many messages of a large queue. They are taken bit by bit (`core.jobs`), and given back together
+at the end, so that each has its old position again.
+
+Source: `rabbit_mgmt_wm_exchange_publish`, `rabbit_mgmt_wm_queue_get`, `rabbit_mgmt_wm_queue_purge`.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from amqpy.amqp.message_properties import inspect
+from amqpy.core.checks import check_permission, open_queue
+from amqpy.core.jobs import Steps
+from amqpy.core.message import Message, address_of
+from amqpy.core.publishing import find_route, publish
+from amqpy.core.queues.queue import READ_MAX, Queue
+from amqpy.core.users import IMPERSONATOR
+from amqpy.errors import AmqpFault, PreconditionFailed
+from amqpy.management import access
+from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, not_entitled
+from amqpy.management.call import Call
+from amqpy.management.checks import check_length, look_first
+from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
+from amqpy.management.lists import Listing, View
+from amqpy.management.request import integer, require, text
+from amqpy.management.resources.exchanges import name_in_path
+from amqpy.management.resources.queues import find_queue
+from amqpy.management.router import Router
+from amqpy.management.web_channel import WebChannel, refusal_on_get, refusal_on_publish
+from amqpy.wire.properties import content_header
+from amqpy.wire.scan import judge
+
+ACK_MODES: Final = ("ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false")
+
+GET_UNITS: Final = 4
+"""The cost of getting a message, in the units of `jobs`."""
+SHOWN_PER_UNIT: Final = 1024
+"""Octets of a payload that are shown for one unit more."""
+GET_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Octets of messages after which no more are got, however many were asked for: they are all in memory until the answer
+is sent."""
+
+FRAME_OVERHEAD: Final = 8
+"""Octets of a frame around its payload."""
+
+PEEK_MAX: Final = 1000
+"""The most messages that can be looked at at once."""
+
+
+def add_to(router: Router) -> None:
+    router.post("/exchanges/{vhost}/{exchange}/publish", access.of_vhost)(publish_message)
+    router.post("/queues/{vhost}/{queue}/get", access.of_vhost)(get_messages)
+    router.get("/queues/{vhost}/{queue}/peek", access.of_vhost)(peek_at_messages)
+    router.delete("/queues/{vhost}/{queue}/contents", access.of_vhost)(purge)
+
+
+# --- publishing
+
+
+def publish_message(call: Call) -> View:
+    exchange = name_in_path(call)
+    look_first(call, "exchange", exchange)
+    routing_key, properties, payload, encoding = require(
+        call.body, "routing_key", "properties", "payload", "payload_encoding"
+    )
+    if not isinstance(payload, str):
+        raise bad_request("payload_not_string")
+    channel = WebChannel.of(call)
+    parts = encoded_properties(properties)
+    body = body_of(payload, encoding)
+    check_length("routing_key", text(routing_key, "routing_key"))
+    try:
+        is_routed = _publish(channel, exchange, routing_key, content_header(len(body), parts), body)
+    except AmqpFault as fault:
+        raise refusal_on_publish(fault) from None
+    return {"routed": is_routed}
+
+
+def _publish(channel: WebChannel, exchange: str, routing_key: str, header: bytes, body: bytes) -> bool:
+    """Publishes a message, mandatory and with a confirm. Returns True if it was routed. Raises what refuses it, in
+    RabbitMQ's order: a fault, or Refusal."""
+    call, vhost = channel.call, channel.vhost
+    broker, client = call.broker, call.client
+    if len(body) > broker.max_message_size:
+        limit = broker.max_message_size
+        raise PreconditionFailed(f"message size {len(body)} is larger than configured max size {limit}")
+    find_route(client, vhost, exchange, routing_key, mandatory=True)
+    user_name = None if IMPERSONATOR in call.tags else call.user.name
+    kind, special = inspect(header, judge(header), broker.profile, user_name, None)
+    address, now_ms = address_of(exchange, routing_key), broker.scheduler.now_ms
+    message = kind(address, header, body) if special is None else special.message(kind, address, body, now_ms)
+    if len(message.header) + FRAME_OVERHEAD > broker.config.frame_max:
+        raise bad_request("the properties are larger than a frame")
+    channel.open()
+    try:
+        result = publish(client, vhost, exchange, routing_key, message, mandatory=True, origin=channel.unacked.origin)
+        channel.published += 1
+        channel.confirmed += not result.refused_by
+        channel.unacked.counts.return_unroutable += result.is_returned
+    finally:
+        channel.close()
+    if result.refused_by:
+        raise bad_request("rejected Unable to publish message. Check queue limits.")
+    return not result.is_returned
+
+
+# --- getting
+
+
+class Wanted(NamedTuple):
+    """The messages that a request asks for."""
+
+    most: int
+    """The most messages. A negative one is all there are."""
+    encoding: str
+    truncate: int | None
+    ack_mode: str
+
+
+def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wanted:
+    """Raises Refusal."""
+    if ack_mode not in ACK_MODES:
+        raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
+    number = integer(count)
+    _check_encoding(encoding)
+    truncate = _size(call.body["truncate"]) if "truncate" in call.body else None
+    return Wanted(number, str(encoding), truncate, str(ack_mode))
+
+
+def _check_encoding(encoding: object) -> None:
+    if encoding not in ENCODINGS:
+        raise bad_request("Unsupported encoding. Please use auto or base64.")
+
+
+def _size(value: object) -> int:
+    size = integer(value)
+    if size < 0:
+        raise bad_request("truncate should not be negative")
+    return size
+
+
+def get_messages(call: Call) -> Listing:
+    look_first(call, "queue", call.names["queue"])
+    ack_mode, count, encoding = require(call.body, "ackmode", "count", "encoding")
+    channel = WebChannel.of(call)
+    wanted = _wanted(call, ack_mode, count, encoding)
+    if not wanted.most:
+        return Listing([], dict)
+    try:
+        queue = call.broker.queue_to_get_from(call.client, channel.vhost, call.names["queue"])
+    except AmqpFault as fault:
+        raise refusal_on_get(fault) from None
+    getting = Getting(channel, queue, wanted)
+    call.broker.scheduler.jobs.do(getting.steps())
+    return Listing(getting.got, dict)
+
+
+class Getting:
+    """Messages on their way out of a queue, and perhaps back."""
+
+    def __init__(self, channel: WebChannel, queue: Queue, wanted: Wanted) -> None:
+        self.got: list[View] = []
+        """The messages as they are shown."""
+        self._channel = channel
+        self._queue = queue
+        self._wanted = wanted
+        self._size = 0
+
+    def steps(self) -> Steps:
+        """All of it: a job."""
+        self._channel.open()
+        while len(self.got) != self._wanted.most and self._size < GET_BYTES_MAX:
+            yield from self._queue.expire()
+            if not (units := self._take()):
+                break
+            yield units
+        broker, channel = self._channel.call.broker, self._channel
+        yield from self._settle()
+        # What is put back by a job of its own must be counted.
+        broker.scheduler.jobs.then(channel.close)
+
+    def _take(self) -> int:
+        """Gets the next message. Returns what it cost, 0 when there is none."""
+        queue, channel, wanted = self._queue, self._channel, self._wanted
+        if queue.deleted:
+            return 0
+        no_ack = wanted.ack_mode == "ack_requeue_false"
+        taken = channel.call.broker.get_from(queue, channel.vhost, channel.unacked, no_ack=no_ack)
+        if taken is None:
+            return 0
+        _, redelivered, message, left = taken
+        self.got.append(_shown(message, wanted, redelivered=redelivered, left=left))
+        self._size += len(message.body) + len(message.header)
+        return GET_UNITS + len(self.got[-1]["payload"]) // SHOWN_PER_UNIT
+
+    def _settle(self) -> Steps:
+        """Gives back, or away, what is unacknowledged."""
+        broker, unacked, mode = self._channel.call.broker, self._channel.unacked, self._wanted.ack_mode
+        if not unacked.by_tag:
+            return
+        if mode == "reject_requeue_false":
+            broker.reject(unacked.withdraw(0, multiple=True))
+        elif mode == "reject_requeue_true":
+            broker.requeue(unacked.withdraw(0, multiple=True), "reject")
+        elif broker.profile.web_get_nacks:
+            broker.requeue(unacked.withdraw(0, multiple=True), "nack")
+        else:
+            yield from broker.close_channel(self._channel.vhost, unacked, [])
+
+
+def _shown(message: Message, wanted: Wanted, *, redelivered: bool, left: int) -> View:
+    return {
+        "payload_bytes": len(message.body),
+        "redelivered": redelivered,
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "message_count": left,
+        "properties": shown_properties(message.header),
+        **shown_payload(message.body, wanted.encoding, wanted.truncate),
+    }
+
+
+# --- looking
+
+
+def peek_at_messages(call: Call) -> Listing:
+    """The first ready messages, of which the queue notices nothing: an addition to RabbitMQ's API. Those whose bodies
+    come to `READ_MAX` are the last."""
+    query = call.request.query
+    count, encoding = integer(query.get("count", "1")), query.get("encoding", "auto")
+    if not 0 <= count <= PEEK_MAX:
+        raise bad_request(f"count should be from 0 to {PEEK_MAX}")
+    _check_encoding(encoding)
+    truncate = _size(query["truncate"]) if "truncate" in query else None
+    queue = find_queue(call)
+    vhost = call.target_vhost
+    if not call.may_enter(vhost):
+        raise not_entitled(ACCESS_REFUSED)
+    try:
+        check_permission(call.client, vhost, "read", "queue", queue.name)
+        open_queue(call.client, vhost, queue.name)
+    except AmqpFault as fault:
+        raise refusal_on_get(fault) from None
+    return Listing(list(_looked_at(queue, Wanted(count, encoding, truncate, ""))), dict)
+
+
+def _looked_at(queue: Queue, wanted: Wanted) -> Iterator[View]:
+    size, left = 0, queue.ready_count
+    for message, redelivered in queue.peek(wanted.most):
+        left -= 1
+        yield _shown(message, wanted, redelivered=redelivered, left=left)
+        size += len(message.body)
+        if size >= READ_MAX:
+            return
+
+
+def purge(call: Call) -> Answer:
+    find_queue(call)
+    call.request.json()
+    call.broker.topology.purge_queue(call.client, call.target_vhost, call.names["queue"])
+    return DONE

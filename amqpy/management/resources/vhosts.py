@@ -1,0 +1,86 @@
+"""Virtual hosts.
+
+Source: `rabbit_mgmt_wm_vhosts`, `rabbit_mgmt_wm_vhost`, `rabbit_mgmt_wm_vhost_restart`,
+`rabbit_mgmt_wm_vhost_deletion_protection`.
+"""
+
+from amqpy.core import views
+from amqpy.core.administration import bodies
+from amqpy.core.vhost import Vhost
+from amqpy.errors import AdministrationError
+from amqpy.management import access
+from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing, not_found, put
+from amqpy.management.call import Call
+from amqpy.management.lists import Listing, View
+from amqpy.management.router import Router
+
+
+def add_to(router: Router) -> None:
+    router.get("/vhosts", access.anyone)(list_vhosts)
+    router.get("/vhosts/{vhost}", access.administrator)(show_vhost)
+    router.put("/vhosts/{vhost}", access.administrator)(put_vhost)
+    router.delete("/vhosts/{vhost}", access.administrator)(delete_vhost)
+    router.post("/vhosts/{vhost}/start/{node}", access.administrator)(start_vhost)
+    router.post("/vhosts/{vhost}/deletion/protection", access.administrator)(protect_vhost)
+    router.delete("/vhosts/{vhost}/deletion/protection", access.administrator)(unprotect_vhost)
+
+
+def list_vhosts(call: Call) -> Listing:
+    call.api.statistics.check_list(call.request.query)
+    shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
+    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
+
+
+def show_vhost(call: Call) -> View:
+    return view(call, call.vhost)
+
+
+def view(call: Call, vhost: Vhost) -> View:
+    if call.without_stats:
+        return views.vhost_facts(vhost, call.broker.node)
+    return call.api.statistics.of_vhost(views.vhost(vhost, call.broker.node), vhost, call.request.query)
+
+
+def put_vhost(call: Call) -> Answer:
+    name = call.names["vhost"]
+    is_new = name not in call.broker.vhosts
+    bodies.put_vhost(call.broker, call.api.users, name, bodies.vhost({**call.body, "metadata": None}))
+    return put(is_new)
+
+
+def delete_vhost(call: Call) -> Answer:
+    vhost = call.vhost
+    try:
+        call.broker.administration.delete_vhost(vhost.name)
+    except AdministrationError as error:
+        raise Refusal(412, "precondition_failed", error.text) from None
+    return DONE
+
+
+def start_vhost(call: Call) -> Answer:
+    """Starts it on this node, where all of them always run."""
+    if call.names["vhost"] not in call.broker.vhosts:
+        raise not_found()
+    node = call.names["node"]
+    if node != call.broker.node:
+        raise bad_request(f"Request to node {node} failed with nodedown")
+    return DONE
+
+
+def protect_vhost(call: Call) -> Answer:
+    return _set_protection(call, "enable", protected=True)
+
+
+def unprotect_vhost(call: Call) -> Answer:
+    return _set_protection(call, "disable", protected=False)
+
+
+def _set_protection(call: Call, verb: str, *, protected: bool) -> Answer:
+    if not call.has("deletion-protection"):
+        raise not_found()
+    name = call.names["vhost"]
+    if name not in call.broker.vhosts:
+        text = f"Cannot {verb} deletion protection of virtual host '{name}' because it does not exist"
+        raise missing(text)
+    call.broker.administration.set_deletion_protection(name, protected)
+    return DONE

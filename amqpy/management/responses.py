@@ -1,0 +1,140 @@
+"""Responses: how an answer goes out, with the headers that RabbitMQ sends.
+
+Source: `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`, `rabbit_mgmt_hsts`; `cowboy_rest:variances`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from amqpy.config import Config
+from amqpy.management.answers import JSON, NO_HEADERS, Answer, Headers, as_json
+from amqpy.management.request import Request
+
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+WHOLE_MAX: Final = 256 * 1024
+"""Octets of a list up to which it is made before it is sent, so that its length is known."""
+
+VARY: Final = "origin"
+OF_RESOURCES: Final = "accept, accept-encoding, origin"
+"""The header `vary` once it is settled which form an answer has."""
+OF_ONE_TYPE: Final = "accept-encoding, origin"
+"""The same for resources that have only one."""
+
+BARE: Final = frozenset({301, 501})
+"""Answers that come before anything is known about the resource."""
+
+
+class Stream(NamedTuple):
+    """A long answer, which comes in pieces."""
+
+    pieces: AsyncIterator[bytes]
+    headers: Headers = NO_HEADERS
+
+
+async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """The JSON of a list that comes in pieces; of a page, which is one object, just that."""
+    before = b"["
+    async for piece in pieces:
+        if isinstance(piece, dict):
+            yield as_json(piece)
+            before = b""  # and is heard to its end, as a generator must be
+        elif piece:
+            yield before + as_json(piece)[1:-1]
+            before = b","
+    if before:
+        yield b"[]" if before == b"[" else b"]"
+
+
+async def started(pieces: AsyncIterator[bytes], headers: Headers = NO_HEADERS) -> Answer | Stream:
+    """The answer of these pieces: in one, if they are small. Whatever refuses the first of them has done so then."""
+    begun = bytearray()
+    async for piece in pieces:
+        begun += piece
+        if len(begun) >= WHOLE_MAX:
+            return Stream(_after(bytes(begun), pieces), headers)
+    return Answer(200, bytes(begun), headers)
+
+
+async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begun
+    async for piece in pieces:
+        yield piece
+
+
+@dataclass(frozen=True)
+class Responses:
+    """The headers that the settings ask for, and those of every answer."""
+
+    csp: str
+    hsts: str | None
+    origins: frozenset[str]
+    """Origins whose pages may use the API; `*` is any."""
+    max_age_s: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Responses":
+        return cls(
+            config.management_csp,
+            config.management_hsts,
+            frozenset(config.management_cors_allow_origins),
+            config.management_cors_max_age,
+        )
+
+    async def send(self, request: Request, answer: Answer | Stream, send: Send) -> None:
+        is_head = request.method == "HEAD"
+        if isinstance(answer, Stream):
+            await self._send_stream(request, answer, send, without_body=is_head)
+        else:
+            await self._send_whole(request, answer, send, without_body=is_head)
+
+    async def _send_whole(self, request: Request, answer: Answer, send: Send, *, without_body: bool) -> None:
+        body, status = answer.body, answer.status
+        content_type = None if answer.value is None else answer.content_type
+        headers = self._headers(request, status, content_type, answer.headers)
+        if status not in {204, 304}:
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if without_body else body})
+
+    async def _send_stream(self, request: Request, stream: Stream, send: Send, *, without_body: bool) -> None:
+        """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
+        headers = self._headers(request, 200, JSON, stream.headers)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not without_body:
+            async for piece in stream.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _headers(
+        self, request: Request, status: int, content_type: str | None, more: Headers
+    ) -> list[tuple[bytes, bytes]]:
+        headers = {}
+        if status not in BARE:
+            headers["vary"] = VARY
+            if status != 400 or content_type is not None:
+                headers["content-security-policy"] = self.csp
+            if self.hsts is not None:
+                headers["strict-transport-security"] = self.hsts
+            headers |= self._cors(request, more)
+        if content_type is not None:
+            headers["content-type"] = content_type
+            if status in {200, 503}:
+                headers["cache-control"] = "no-cache"
+        headers |= more
+        return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+
+    def _cors(self, request: Request, more: Headers) -> Mapping[str, str]:
+        """The headers that let the page of another origin see the answer, if it may."""
+        origin = request.headers.get("origin")
+        if origin is None or not self.origins & {origin, "*"}:
+            return NO_HEADERS
+        headers = {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
+        if request.method == "OPTIONS":
+            headers["access-control-allow-methods"] = more.get("allow", "")
+            if (asked := request.headers.get("access-control-request-headers")) is not None:
+                headers["access-control-allow-headers"] = asked
+            else:
+                headers["access-control-max-age"] = str(self.max_age_s)
+        return headers

@@ -1,0 +1,139 @@
+"""The listeners of the management API, and its connections: HTTP/1.1 and HTTP/2, by Hypercorn.
+
+The sockets listen from the start. What speaks HTTP is imported when somebody connects: a broker whose API nobody uses
+starts as fast, and is as small, as without.
+"""
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+import trio
+
+from amqpy.config.values import HttpsAddress, TcpAddress
+from amqpy.server.listener import open_address
+
+CONNECTIONS_MAX: Final = 500
+"""Connections at a time. More wait until others are gone."""
+KEEP_ALIVE_S: Final = 75
+READ_TIMEOUT_S: Final = 60
+"""Seconds for which a peer that has something to say may say nothing."""
+HEAD_MAX: Final = 64 * 1024
+"""Octets of the head of a request."""
+
+
+class HttpListener:
+    """A socket that listens for HTTP."""
+
+    def __init__(self, accepting: trio.SocketListener, tls: bool, *, for_metrics: bool = False) -> None:
+        self.accepting = accepting
+        self.tls = tls
+        self.for_metrics = for_metrics
+        """True if it is for Prometheus, and not for the management API."""
+
+    @property
+    def protocol(self) -> str:
+        """RabbitMQ's name for what it speaks."""
+        return "http/prometheus" if self.for_metrics else "https" if self.tls else "http"
+
+    @property
+    def address(self) -> TcpAddress:
+        """The address it listens on, with a real port."""
+        return (HttpsAddress if self.tls else TcpAddress)(*self.accepting.socket.getsockname()[:2])
+
+    def close(self) -> None:
+        self.accepting.socket.close()
+
+
+async def open_listeners(addresses: tuple[TcpAddress, ...], *, for_metrics: bool = False) -> list[HttpListener]:
+    """Listens on every address, or on none. Raises OSError with a line for the operator."""
+    listeners: list[HttpListener] = []
+    try:
+        for address in addresses:
+            tls = isinstance(address, HttpsAddress)
+            listeners += [HttpListener(each, tls, for_metrics=for_metrics) for each in await open_address(address)]
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+class Application(Protocol):
+    """Answers requests. It is made in a thread, when somebody connects."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...  # noqa: ANN401 (those of ASGI)
+
+    async def run(self) -> None:
+        """Does what goes on beside the requests, until cancelled."""
+
+
+class Server:
+    """Serves an application on listeners, until cancelled."""
+
+    def __init__(
+        self,
+        listeners: Sequence[HttpListener],
+        make_application: Callable[[], Application],
+        tls_context: Callable[[], ssl.SSLContext] | None,
+        log: logging.Logger,
+    ) -> None:
+        self._listeners = listeners
+        self._make_application = make_application
+        self._tls_context = tls_context
+        self._log = log
+        self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
+        self._loading = trio.Lock()
+        self._nursery: trio.Nursery
+        self._room = trio.CapacityLimiter(CONNECTIONS_MAX)
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as self._nursery:
+            for listener in self._listeners:
+                self._nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
+
+    async def _serve(self, tls: bool, stream: trio.SocketStream) -> None:
+        async with self._room:
+            try:
+                serve_stream = await self._loaded()
+                if tls:
+                    assert self._tls_context is not None
+                    context = self._tls_context()
+                    await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+                else:
+                    await serve_stream(stream)
+            except (OSError, trio.BrokenResourceError) as error:
+                self._log.debug("management: %s", error)
+            finally:
+                await trio.aclose_forcefully(stream)
+
+    async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
+        async with self._loading:
+            if self._serve_stream is not None:
+                return self._serve_stream
+            application, serve_stream = await trio.to_thread.run_sync(self._load)
+            self._serve_stream = serve_stream
+            self._nursery.start_soon(application.run)
+            return serve_stream
+
+    def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
+        """Makes the application, and imports what speaks HTTP, which takes a moment."""
+        from hypercorn.app_wrappers import ASGIWrapper
+        from hypercorn.config import Config
+        from hypercorn.trio.worker_context import WorkerContext
+        from hypercorn.typing import ConnectionState
+
+        from amqpy.management.http_connection import HttpConnection
+
+        config = Config()
+        config.errorlog = config.accesslog = None
+        config.include_server_header = False
+        config.h11_max_incomplete_size = HEAD_MAX
+        config.keep_alive_timeout = KEEP_ALIVE_S
+        config.read_timeout = READ_TIMEOUT_S
+        application = self._make_application()
+        server: Any = HttpConnection
+        wrapped = ASGIWrapper(application)
+        return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))

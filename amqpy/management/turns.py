@@ -1,0 +1,141 @@
+"""Calls in turns of the broker, for users who are not connected to it.
+
+A call that begins large work (`core.jobs`) is over when that is done, and a change when it is durable.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import trio
+
+from amqpy.core.durability.journal import Batch, Journal
+from amqpy.core.ports import Client, Kind, TopicVerb, Verb, Verdict
+from amqpy.core.principals import Principal, Undecided
+from amqpy.errors import AdministrationError, AmqpFault
+from amqpy.management.answers import Refusal, bad_request, missing, of_fault
+from amqpy.server.reactor import Reactor
+
+if TYPE_CHECKING:
+    from amqpy.core.vhost import Vhost
+
+Later: TypeAlias = Callable[[], object]
+"""Makes the answer of a handler that has begun work, once that is done. May raise a `Refusal`."""
+
+
+class WebClient(Client):
+    """The user of one request, as the core needs it: one that owns nothing, and waits for its jobs."""
+
+    pid = ""
+    channel_count = 0
+
+    def __init__(self, user: Principal) -> None:
+        self.user = user
+        self.made_name = ""
+        self.vhost: Vhost | None = None
+        """The virtual host that its operations are in."""
+        self._at_work: trio.Event | None = None
+
+    @property
+    def user_name(self) -> str:
+        return self.user.name
+
+    def may(self, verb: Verb, kind: Kind, name: str) -> Verdict:
+        assert self.vhost is not None
+        return self.user.may(self.vhost, verb, kind, name)
+
+    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> Verdict:
+        assert self.vhost is not None
+        return self.user.may_use_topic(self.vhost, verb, exchange, routing_key)
+
+    def on_alarm(self) -> None:
+        pass
+
+    def wait_for_work(self) -> None:
+        self._at_work = trio.Event()
+
+    def work_done(self) -> None:
+        if self._at_work is not None:
+            self._at_work.set()
+
+    async def work_is_done(self) -> None:
+        if self._at_work is not None:
+            await self._at_work.wait()
+
+    def close(self, text: str) -> None:
+        pass
+
+
+class Turns:
+    """Makes calls in turns of one broker."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+
+    def look(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401 - what the call returns
+        """Makes a call that changes nothing. Raises Refusal or Undecided."""
+        outcome = self._reactor.administer(partial(_outcome_of, call), user_name)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def decide(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401
+        """Makes a call, again and again until all that it must know has been asked for. Raises Refusal."""
+        while True:
+            try:
+                return self.look(call, user_name)
+            except Undecided as undecided:
+                question = undecided.question
+            await question.ask(question.about)
+
+    async def act(self, call: Callable[[], Any], client: WebClient) -> Any:  # noqa: ANN401
+        """Makes a call that changes something, and waits until it is done and durable. Returns what the call does; of
+        a function (`Later`), what that does after it. Raises Refusal."""
+        jobs = self._reactor.broker.scheduler.jobs
+
+        def on_behalf_of_client() -> object:
+            jobs.client = client
+            try:
+                return call()
+            finally:
+                jobs.client = None
+
+        try:
+            outcome = await self.decide(on_behalf_of_client, client.user_name)
+        finally:
+            await client.work_is_done()
+            await self._durable()
+        return self.look(outcome) if callable(outcome) else outcome
+
+    async def _durable(self) -> None:
+        journal = self._reactor.broker.scheduler.journal
+        if journal is not None and journal.is_awaited and (batch := _unwritten(journal)) is not None:
+            waiter = _Waiter()
+            batch.waiting[waiter] = None
+            await waiter.told.wait()
+
+
+class _Waiter:
+    def __init__(self) -> None:
+        self.told = trio.Event()
+
+    def on_durable(self, number: int) -> None:
+        self.told.set()
+
+
+def _unwritten(journal: Journal) -> Batch | None:
+    return journal.writing if journal.batch.is_empty else journal.batch
+
+
+def _outcome_of(call: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Returns what a call returns, or the refusal that it raises: that is no bug, and ends the turn as any other."""
+    try:
+        return call()
+    except (Refusal, Undecided) as refusal:
+        return refusal
+    except AmqpFault as fault:
+        return of_fault(fault)
+    except AdministrationError as error:
+        if error.term is not None:
+            return bad_request(error.term)
+        return missing(error.text) if error.missing else bad_request(error.text)

@@ -1,0 +1,129 @@
+"""Values of JSON with less in them: a mask hides what may differ between two brokers, and keeps what may not.
+
+A value that is hidden leaves its type, as a text: `<integer>`. So a key that is missing, or has a value of another
+type, is still a difference.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+Mask = Callable[[Any], Any]
+
+LETTERS_FROM, LETTERS_TO = 9, 0x110000
+
+
+class Left:
+    """Stands for a value that is left out."""
+
+
+LEFT_OUT: Final = Left()
+
+
+def type_of(value: object) -> str:
+    match value:
+        case str() if value.startswith("<") and value.endswith(">"):
+            return value  # what is hidden already
+        case None:
+            return "<null>"
+        case bool():
+            return "<boolean>"
+        case int():
+            return "<integer>"
+        case float():
+            return "<float>"
+        case str():
+            return "<text>" if value else "<empty text>"
+    return "<list>" if isinstance(value, list) else "<object>"
+
+
+def typed(value: Any) -> Any:  # noqa: ANN401 - any JSON, here and below
+    """The types of all that is in a value, and what the keys of its objects are."""
+    match value:
+        case dict():
+            return {key: typed(inner) for key, inner in value.items()}
+        case list():
+            return [typed(each) for each in value]
+    return type_of(value)
+
+
+def shaped(value: Any) -> Any:  # noqa: ANN401
+    """The same, but of lists just what their items are like: each kind of item once, however many there are."""
+    match value:
+        case dict():
+            return {key: shaped(inner) for key, inner in value.items()}
+        case list():
+            kinds = {json.dumps(shaped(each), sort_keys=True): shaped(each) for each in value}
+            return [kinds[key] for key in sorted(kinds)]
+    return type_of(value)
+
+
+def counted(value: Any) -> Any:  # noqa: ANN401
+    """For a counter that is only there when it has counted something, which is not the same each time."""
+    return LEFT_OUT if is_zero(value) else typed(value)
+
+
+def number(value: Any) -> Any:  # noqa: ANN401
+    """For what is a fraction at times, and an integer at others."""
+    return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def anything(value: object) -> str:
+    return "<anything>"
+
+
+def left_out(value: object) -> Left:
+    """For a key that is there at times."""
+    return LEFT_OUT
+
+
+def without_zero(value: Any) -> Any:  # noqa: ANN401
+    """For a counter that is only there when it has counted something, or a bit longer."""
+    return LEFT_OUT if is_zero(value) else value
+
+
+def is_zero(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(is_zero, value.values()))
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+
+
+def unordered(value: Any) -> Any:  # noqa: ANN401
+    """For lists in no order."""
+    return sorted(value, key=canonical) if isinstance(value, list) else value
+
+
+def canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def readable(value: Any) -> Any:  # noqa: ANN401
+    """For lists of the letters of a text, as numbers."""
+    if not isinstance(value, list):
+        return value
+    if value and all(isinstance(each, int) and LETTERS_FROM <= each < LETTERS_TO for each in value):
+        return "".join(map(chr, value))
+    return [readable(each) for each in value]
+
+
+def text(pattern: str, replacement: str) -> Mask:
+    """For parts of a text."""
+    compiled = re.compile(pattern)
+
+    def masked(value: Any) -> Any:  # noqa: ANN401
+        return compiled.sub(replacement, value) if isinstance(value, str) else value
+
+    return masked
+
+
+def only(*values: str, key: str = "name") -> Mask:
+    """For lists of which both brokers must have these, and may have others: texts, or objects with a name."""
+
+    def named(item: Any) -> Any:  # noqa: ANN401
+        return item.get(key) if isinstance(item, dict) else item
+
+    def masked(value: Any) -> Any:  # noqa: ANN401
+        return [each for each in value if named(each) in values] if isinstance(value, list) else value
+
+    return masked

@@ -1,0 +1,69 @@
+"""Samples: what charts are drawn from."""
+
+from interop.parity_http.bodies import message
+from interop.parity_http.scenario import scenario
+from interop.parity_http.stage import Stage
+from interop.parity_http.steps import Step
+
+RANGES = [
+    "lengths_age=60&lengths_incr=5",
+    "msg_rates_age=60&msg_rates_incr=5",
+    "data_rates_age=60&data_rates_incr=5",
+    "lengths_age=600&lengths_incr=5",
+    "lengths_age=3600&lengths_incr=60",
+    "lengths_age=60&lengths_incr=60",
+    "lengths_age=5&lengths_incr=5",
+    "lengths_age=60&lengths_incr=7",
+    "lengths_age=1&lengths_incr=1",
+    "lengths_age=60",
+    "lengths_incr=5",
+    "lengths_age=x&lengths_incr=5",
+    "lengths_age=60&lengths_incr=x",
+    "lengths_age=0&lengths_incr=5",
+    "lengths_age=60&lengths_incr=0",
+    "lengths_age=-60&lengths_incr=5",
+    "lengths_age=60000&lengths_incr=5",
+    "lengths_age=2500&lengths_incr=5",
+    "lengths_age=2505&lengths_incr=5",
+    "lengths_age=1.5&lengths_incr=1",
+    "lengths_age=&lengths_incr=",
+    "msg_rates_age=60000&msg_rates_incr=1",
+    "node_stats_age=60&node_stats_incr=5",
+    "lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5&data_rates_age=60&data_rates_incr=5",
+]
+
+
+@scenario()
+def ranges(stage: Stage) -> None:
+    """Samples of a queue, its exchange, its virtual host, and of all; and ranges that are none."""
+    stage.vhost()
+    stage.play("PUT /queues/$v/q {}")
+    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {message()}"] * 3))
+    stage.play("""
+        WAIT /queues/$v/q messages=3 message_stats.publish=3
+        WAIT /exchanges/$v/amq.default message_stats.publish_in=3
+        WAIT /vhosts/$v messages=3 message_stats.publish=3
+    """)
+    columns = "columns=messages_details,message_stats,name"
+    for path in ("/queues/$v/q", "/exchanges/$v/amq.default", "/vhosts/$v", "/queues/$v"):
+        stage.play([Step("GET", f"{path}?{each}&{columns}") for each in RANGES])
+    stage.play([Step("GET", f"/overview?{each}&columns=queue_totals.messages_details") for each in RANGES])
+    stage.play([Step("GET", f"/nodes?{each}&columns=fd_used_details,name") for each in RANGES])
+
+
+@scenario()
+def of_connections(stage: Stage) -> None:
+    """Bytes of a connection, and what its channel counted."""
+    stage.vhost()
+    channel = stage.connect().channel()
+    channel.publish("", "nope", b"m")
+    channel.sync()
+    stage.play("""
+        WAIT /connections 0.recv_oct_details
+        WAIT /channels 0.message_stats.publish=1
+        GET /connections?data_rates_age=60&data_rates_incr=5&columns=recv_oct_details
+        GET /connections?data_rates_age=60000&data_rates_incr=5
+        GET /channels?msg_rates_age=60&msg_rates_incr=5&columns=message_stats
+        GET /channels?msg_rates_age=60000&msg_rates_incr=5
+        GET /vhosts/$v/connections?data_rates_age=60&data_rates_incr=5&columns=recv_oct_details
+    """)
