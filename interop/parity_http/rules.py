@@ -23,6 +23,7 @@ from interop.parity_http.masks import (
     type_of,
     typed,
     unordered,
+    without,
     without_zero,
 )
 
@@ -73,6 +74,8 @@ RULES: Sequence[Rule] = (
     ),
     Rule("enabled_plugins", only("rabbitmq_management"), "amqpy has what RabbitMQ has plugins for", "/nodes*"),
     Rule("config_files log_files db_dir", type_of, "where its files are", "/nodes*"),
+    Rule("$", without("amq.rabbitmq.event"), "amqpy has what RabbitMQ has a plugin for", "/exchanges"),
+    Rule("$", without("amq.rabbitmq.event"), "amqpy has what RabbitMQ has a plugin for", "/exchanges/%2F"),
     Rule("object_totals.exchanges", typed, "amqpy has the exchange of RabbitMQ's plugin for events", "/overview"),
     Rule("auth_mechanisms.enabled exchange_types.description auth_mechanisms.description", typed, "settings and words"),
     Rule("auth_mechanisms", only("PLAIN", "AMQPLAIN"), "others come with plugins, or are for tests"),

@@ -89,6 +89,9 @@ def test_where_rabbitmq_crashes_amqpy_gives_a_reason() -> None:
     crash = Told(500, headers={})
     reasoned = Told(400, {"error": "bad_request", "reason": "not_integer"})
     assert outcome(told(crash), told(reasoned)).passed
+    stack = Told(400, {"error": "bad_request", "reason": "Request to node rabbit@here failed with {'EXIT', …}"})
+    assert outcome(told(stack), told(reasoned)).passed
+    assert not outcome(told(reasoned), told(stack)).passed
     assert not outcome(told(crash), told(Told(400))).passed
     assert not outcome(told(crash), told(crash)).passed
     assert outcome(told(crash), told(crash), alike=True).passed
