@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interop.parity_http.client import HANGS_UP
+from interop.parity_http.known import KNOWN
 from interop.parity_http.normalise import Shown
 from interop.parity_http.scenario import Differs, Scenario
 from interop.parity_http.side import Side
@@ -79,6 +80,8 @@ def compare(scenario: Scenario, reference: Side, subject: Side, *, alike: bool =
     complaints = [f"reference: {expected.failure}"] if expected.failure else []
     found = list(differences(expected, got, alike=alike))
     if not alike:
+        for differs in KNOWN:
+            found, _ = excused(found, differs)
         for differs in scenario.differs:
             if differs.holds_for(reference.version):
                 found, stale = excused(found, differs)

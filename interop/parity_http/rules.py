@@ -81,6 +81,7 @@ RULES: Sequence[Rule] = (
     Rule("auth_mechanisms", only("PLAIN", "AMQPLAIN"), "others come with plugins, or are for tests"),
     Rule("exchange_types", only("direct", "fanout", "topic", "headers"), "others come with plugins"),
     Rule("contexts.cowboy_opts contexts.ssl_opts listeners.socket_opts", anything, "options of Erlang's sockets"),
+    Rule("desc doc_url", typed, "words", "/feature-flags*"),
     Rule("listeners", only("amqp", "http", key="protocol"), "nodes of Erlang listen for each other"),
     Rule("listeners.ip_address contexts.ip", typed, "addresses"),
     Rule(

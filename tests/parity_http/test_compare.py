@@ -112,6 +112,13 @@ def test_a_known_difference_that_is_none_is_a_complaint() -> None:
     assert outcome(told(GOOD), told(GOOD), KNOWN, alike=True).passed
 
 
+def test_a_difference_that_is_known_everywhere_is_excused() -> None:
+    refused = Told(400, {"error": "bad_request", "reason": ["not_string", "exchange"]})
+    assert outcome(told(GOOD), told(refused)).passed
+    assert not outcome(told(GOOD), told(refused), alike=True).passed
+    assert not outcome(told(refused), told(GOOD)).passed
+
+
 def test_a_known_difference_of_another_version_does_not_count() -> None:
     later = Differs("it is so", "GET /x", "body.name", since="4.0")
     assert not outcome(told(GOOD), told(OTHER), later).passed

@@ -26,6 +26,10 @@ def test_names_of_the_run_and_the_node() -> None:
     }
 
 
+def test_the_machine_of_the_node() -> None:
+    assert shown({"reason": "Node x@here is gone"}).body == {"reason": "Node x@<host> is gone"}
+
+
 def test_names_of_connections() -> None:
     assert shown({"name": "127.0.0.1:5123 -> 127.0.0.1:5672 (1)"}).body == {"name": "<connection> (1)"}
 
