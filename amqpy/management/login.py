@@ -31,7 +31,7 @@ def credentials_of(header: str | None) -> Credentials:
             return Credentials("", rest.strip().encode())
         case "bearer":
             raise Refusal(400)
-    if header is not None and not rest.strip():
+    if header is not None:
         raise Refusal(400)
     raise Refusal(401, headers=REALM)
 
