@@ -28,6 +28,8 @@ class Answer(NamedTuple):
     value: object = None
     headers: Headers = NO_HEADERS
     content_type: str = JSON
+    bare: bool = False
+    """True if it goes out before anything is known about the resource, and without the headers of the others."""
 
     @property
     def body(self) -> bytes:
@@ -58,6 +60,14 @@ class Refusal(Exception):
         super().__init__(f"{status} {error}: {reason}")
         value = {"error": error, "reason": reason} if error else None
         self.answer = Answer(status, value, headers)
+
+
+class Malformed(Refusal):
+    """A request that cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(400)
+        self.answer = self.answer._replace(bare=True)
 
 
 def bad_request(reason: object, error: str = "bad_request") -> Refusal:

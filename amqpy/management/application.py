@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.answers import JSON, Answer, Malformed, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
@@ -26,7 +26,7 @@ from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
-from amqpy.management.router import METHODS, Endpoint, Router
+from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -95,10 +95,10 @@ class Application:
         await self._api.statistics.run(self._turns.look)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
-        if request.method not in METHODS:
+        if request.method not in KNOWN:
             return Answer(501)
         if BAD_ESCAPE.search(request.path):
-            raise Refusal(400)
+            raise Malformed
         path = request.path = request.path.removeprefix(self._prefix)
         if (location := REDIRECTS.get(path)) is not None:
             return Answer(301, headers={"location": self._prefix + location})
