@@ -4,6 +4,7 @@ Source: `rabbit_mgmt_util`: `bad_request`, `not_found`, `not_authorised`, `halt_
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
@@ -14,6 +15,8 @@ from amqpy.errors import AdministrationError, AmqpFault
 
 JSON: Final = "application/json"
 REALM: Final = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
+
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 ACCESS_REFUSED: Final = "Access refused."
 
@@ -48,9 +51,12 @@ def put(created: bool) -> Answer:
 
 
 def as_json(value: object) -> bytes:
-    # A lone surrogate stands for an octet that is not UTF-8 (a name may have any), and goes out as that octet.
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate stands for an octet that is not UTF-8: a name may have any.
+        return SURROGATE.sub("\ufffd", text).encode()
 
 
 class Refusal(Exception):

@@ -109,7 +109,7 @@ class Responses:
         await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, request: Request, answer: Answer, content_type: str | None) -> list[tuple[bytes, bytes]]:
-        headers = {}
+        headers: dict[str, str] = {}
         if not answer.bare and answer.status != REDIRECTED and request.method not in UNHEARD:
             headers |= {"vary": VARY, "content-security-policy": self.csp}
             if self.hsts is not None:

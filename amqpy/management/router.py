@@ -23,6 +23,7 @@ ONE_TYPE = frozenset(
         "enable",
         "operator-policies",
         "rebalance",
+        "reset",
         "start",
         "topic-permissions",
         "user-limits",
