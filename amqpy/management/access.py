@@ -63,4 +63,6 @@ def global_policymaker(call: Call) -> str | None:
 def _may_enter(call: Call) -> bool:
     name = call.named_vhost
     vhost = None if name is None else call.broker.vhosts.get(name)
-    return vhost is None or call.may_enter(vhost)
+    if vhost is None:
+        return name is None or "vhost" in call.names
+    return call.may_enter(vhost)

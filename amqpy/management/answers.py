@@ -4,6 +4,7 @@ Source: `rabbit_mgmt_util`: `bad_request`, `not_found`, `not_authorised`, `halt_
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
@@ -14,6 +15,8 @@ from amqpy.errors import AdministrationError, AmqpFault
 
 JSON: Final = "application/json"
 REALM: Final = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
+
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 ACCESS_REFUSED: Final = "Access refused."
 
@@ -28,6 +31,8 @@ class Answer(NamedTuple):
     value: object = None
     headers: Headers = NO_HEADERS
     content_type: str = JSON
+    bare: bool = False
+    """True if it goes out before anything is known about the resource, and without the headers of the others."""
 
     @property
     def body(self) -> bytes:
@@ -46,9 +51,12 @@ def put(created: bool) -> Answer:
 
 
 def as_json(value: object) -> bytes:
-    # A lone surrogate stands for an octet that is not UTF-8 (a name may have any), and goes out as that octet.
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate stands for an octet that is not UTF-8: a name may have any.
+        return SURROGATE.sub("\ufffd", text).encode()
 
 
 class Refusal(Exception):
@@ -58,6 +66,14 @@ class Refusal(Exception):
         super().__init__(f"{status} {error}: {reason}")
         value = {"error": error, "reason": reason} if error else None
         self.answer = Answer(status, value, headers)
+
+
+class Malformed(Refusal):
+    """A request that cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(400)
+        self.answer = self.answer._replace(bare=True)
 
 
 def bad_request(reason: object, error: str = "bad_request") -> Refusal:

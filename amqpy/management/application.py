@@ -6,6 +6,7 @@ then the login, and what the user may ask for; then the content types; and then 
 Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from ipaddress import ip_address
@@ -15,17 +16,17 @@ from urllib.parse import urlsplit
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.answers import JSON, Answer, Malformed, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
-from amqpy.management.files import Files
+from amqpy.management.files import OCTETS, Files
 from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
 from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
-from amqpy.management.router import METHODS, Endpoint, Router
+from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -46,6 +47,11 @@ FORM_MAX: Final = 64 * 1024
 
 NOBODY: Final = BackendUser("", (), ())
 """The user of a request that needs none."""
+
+MEDIA_TYPE: Final = re.compile(r"[^\s/;,]+/[^\s/;,]+")
+BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+BERT: Final = "application/bert"
+"""Erlang's own format, which RabbitMQ can answer in. Whoever accepts it gets JSON."""
 
 LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
 
@@ -89,8 +95,10 @@ class Application:
         await self._api.statistics.run(self._turns.look)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
-        if request.method not in METHODS:
+        if request.method not in KNOWN:
             return Answer(501)
+        if BAD_ESCAPE.search(request.path):
+            raise Malformed
         path = request.path = request.path.removeprefix(self._prefix)
         if (location := REDIRECTS.get(path)) is not None:
             return Answer(301, headers={"location": self._prefix + location})
@@ -110,6 +118,7 @@ class Application:
         if resource.has_login_in_query and "login-in-query" in self._features:
             use_login_in_query(request)
         call = await self._enter(request, endpoint, names)
+        check_accept(request.headers.get("accept"), JSON)
         try:
             answer = await self._act(call, endpoint, receive)
         except Refusal as refusal:
@@ -135,6 +144,7 @@ class Application:
         if request.method not in {"GET", "HEAD"}:
             return Answer(405, headers={"allow": OF_FILES})
         if self._files is None:
+            check_accept(request.headers.get("accept"), OCTETS)
             raise not_found()
         return await self._files.find(request)
 
@@ -224,19 +234,28 @@ def check_origin(request: Request) -> None:
 
 
 def check_types(request: Request, endpoint: Endpoint) -> None:
-    """Raises Refusal: 406 if JSON is not accepted, 415 for a body of another type than the endpoint takes."""
-    accepted = request.headers.get("accept")
-    if accepted is not None and not accepts_json(accepted):
-        raise Refusal(406)
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if endpoint.types and given not in endpoint.types:
+    """Raises Refusal for a body of another type than the endpoint takes, or of what is no type."""
+    given = request.headers.get("content-type")
+    kind = (given or "").partition(";")[0].strip().lower()
+    if endpoint.types and kind not in endpoint.types:
+        raise Refusal(415)
+    if given is not None and request.method in {"PUT", "POST"} and not MEDIA_TYPE.fullmatch(kind):
         raise Refusal(415)
 
 
-def accepts_json(accepted: str) -> bool:
-    ranges = [each.partition(";") for each in accepted.split(",")]
-    good = {"*/*", "application/*", JSON, "application/bert"}
-    return any(kind.strip().lower() in good and "q=0" not in parameters.split(";") for kind, _, parameters in ranges)
+def check_accept(accepted: str | None, kind: str) -> None:
+    """Raises Refusal if a header `Accept` excludes this type: 406, or 400 for one that is nonsense."""
+    if accepted is None:
+        return
+    ranges = [each.strip().lower().split(";") for each in accepted.split(",") if each.strip()]
+    if not all(MEDIA_TYPE.fullmatch(each[0].strip()) for each in ranges):
+        raise Refusal(400)
+    good = {"*/*", f"{kind.partition('/')[0]}/*", kind, *([BERT] if kind == JSON else [])}
+    for name, *parameters in ranges:
+        # No type that is there has parameters, so that a range with any but its quality is another one.
+        if name.strip() in good and all(each.strip().startswith("q=") for each in parameters):
+            return
+    raise Refusal(406)
 
 
 async def read_body(receive: Receive, most: int) -> bytes:

@@ -69,7 +69,7 @@ class Page:
     def filter(self, listing: Listing) -> list[Any]:
         """The items whose names match. Raises Refusal."""
         assert listing.paged is not None
-        if not self.name:
+        if not self.name or not listing.items:
             return list(listing.items)
         if self.use_regex:
             matches = _search(self.name)
@@ -110,9 +110,9 @@ def _search(pattern: str) -> Callable[[str], bool]:
 
 def page_of(query: Query) -> Page | None:
     """The page that is asked for; None if none is. Raises Refusal."""
+    number, size = _number(query, "page"), _number(query, "page_size")
     if "page" not in query:
         return None
-    number, size = _number(query["page"]), _number(query.get("page_size", UNDEFINED))
     if (number is None or number >= 1) and (size is None or 1 <= size <= PAGE_SIZE_MAX):
         use_regex = query.get("use_regex") == "true"
         return Page(number or 1, size or PAGE_SIZE, query.get("name", ""), use_regex)
@@ -122,8 +122,9 @@ def page_of(query: Query) -> Page | None:
     )
 
 
-def _number(text: str) -> int | None:
-    if text == UNDEFINED:
+def _number(query: Query, parameter: str) -> int | None:
+    text = query.get(parameter)
+    if text is None:
         return None
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise bad_request("Pagination parameters are invalid")
@@ -137,12 +138,23 @@ def sorted_views(views: list[View], query: Query) -> list[View]:
     """The views in the order that is asked for, if any is."""
     if path := query.get("sort"):
         views = sorted(views, key=lambda view: _order(_value_at(view, path.split("."))))
-    return views[::-1] if query.get("sort_reverse") == "true" else views
+    return views[::-1] if is_reversed(query) else views
+
+
+def is_reversed(query: Query) -> bool:
+    """True if the order is to be the other way round. Raises Refusal."""
+    asked = query.get("sort_reverse", "")
+    if asked not in {"", "true", "false"}:
+        raise bad_request(["not_boolean", asked])
+    return asked == "true"
 
 
 def _value_at(view: object, path: Sequence[str]) -> object:
     for key in path:
-        view = view.get(key, 0) if isinstance(view, dict) else 0
+        if isinstance(view, dict):
+            view = view.get(key, 0)
+        elif view != 0:
+            raise bad_request(f"cannot sort by {key} of what is no object")
     return view
 
 
@@ -163,7 +175,7 @@ def _order(value: object) -> tuple[int, Any]:
 def columns_of(query: Query) -> Columns | None:
     """The keys that are asked for, each a path; None for all."""
     asked = query.get("columns")
-    return [each.split(".") for each in asked.split(",")] if asked else None
+    return None if asked is None else [each.split(".") for each in asked.split(",")]
 
 
 def extract(value: object, columns: Columns | None) -> object:
@@ -179,7 +191,8 @@ def extract(value: object, columns: Columns | None) -> object:
     for key, inner in value.items():
         is_wanted, below = narrowed(columns, key)
         if is_wanted:
-            kept[key] = extract(inner, below)
+            found = extract(inner, below)
+            kept[key] = {} if key == "arguments" and not found else found  # they are a map in Erlang
     return kept or []
 
 
@@ -199,11 +212,13 @@ async def shown(
 ) -> AsyncIterator[list[object] | View]:
     """The list in pieces: lists of items, or one object if it is a page. `in_turn` makes a call in a turn of the
     broker. Raises Refusal before the first piece."""
-    page = page_of(query) if listing.paged else None
+    page = page_of(query)
+    if listing.paged is None:
+        page = None
     items: Sequence[Any] = listing.items if page is None else page.filter(listing)
     columns = columns_of(query)
     is_sorted = bool(query.get("sort"))
-    if not is_sorted and query.get("sort_reverse") == "true":
+    if is_reversed(query) and not is_sorted:
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))

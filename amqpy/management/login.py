@@ -7,6 +7,7 @@ Source: `rabbit_mgmt_util:is_authorized`, `cow_http_hd:parse_authorization`.
 
 import base64
 import binascii
+import re
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import parse_qsl
@@ -15,8 +16,11 @@ from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.principals import BackendUser, Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
-from amqpy.management.answers import REALM, Refusal, login_failed, not_entitled
+from amqpy.management.answers import REALM, Malformed, Refusal, login_failed, not_entitled
 from amqpy.management.request import Request
+
+PARAMETERS: Final = re.compile(r'[\w-]+="?[^",]*"?(, *[\w-]+="?[^",]*"?)*')
+"""Those of a scheme that is another one, but good."""
 
 ONLY_LOCALHOST: Final = "User can only log in via localhost"
 
@@ -30,9 +34,9 @@ def credentials_of(header: str | None) -> Credentials:
         case "bearer" if rest.strip():
             return Credentials("", rest.strip().encode())
         case "bearer":
-            raise Refusal(400)
-    if header is not None and not rest.strip():
-        raise Refusal(400)
+            raise Malformed
+    if header is not None and not PARAMETERS.fullmatch(rest.strip()):
+        raise Malformed
     raise Refusal(401, headers=REALM)
 
 
@@ -61,9 +65,9 @@ def _of_basic(text: str) -> Credentials:
     try:
         name, colon, password = base64.b64decode(text, validate=True).partition(b":")
     except (binascii.Error, ValueError):
-        raise Refusal(400) from None
+        raise Malformed from None
     if not colon:
-        raise Refusal(400)
+        raise Malformed
     return Credentials(name.decode("utf-8", "surrogateescape"), password)
 
 

@@ -36,7 +36,7 @@ class Request:
     @cached_property
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
-        path = self.path.removeprefix("/").removesuffix("/")
+        path = "/".join(_without_dots(self.path.split("/"))).removeprefix("/").removesuffix("/")
         return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
 
     @cached_property
@@ -50,8 +50,8 @@ class Request:
 
     def json(self) -> Body:
         """The body as an object. Nothing, `null` and booleans are an empty one. Raises Refusal."""
-        text = self.body.strip()
-        if not text or text == b"undefined":
+        text = self.body
+        if not text or text.strip() == b"undefined":
             return {}
         try:
             value = read_json(text)
@@ -68,10 +68,23 @@ class Request:
         return value
 
 
+def _without_dots(parts: list[str]) -> list[str]:
+    """A path without `.` and `..` (RFC 3986, section 5.2.4)."""
+    kept: list[str] = []
+    for part in parts:
+        if part == "..":
+            del kept[max(1, len(kept) - 1) :]
+        elif part != ".":
+            kept.append(part)
+    return kept
+
+
 def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
     """Decodes JSON, more strictly than Python: what could not be told or kept again is none. Raises ValueError."""
     try:
-        value = json.loads(octets.decode(), parse_float=_finite, parse_constant=_finite)
+        # As RabbitMQ takes it: with a mark of the byte order, control characters and octets that are no characters.
+        text = octets.decode("utf-8-sig", "replace")
+        value = json.loads(text, strict=False, parse_float=_finite, parse_constant=_finite)
         if rb"\ud" in octets.lower():
             # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
             text = json.dumps(value, ensure_ascii=False)
@@ -112,6 +125,13 @@ def boolean(value: object, default: bool = False) -> bool:
     if found is None:
         raise bad_request(["not_boolean", value])
     return found
+
+
+def flag(body: Body, key: str) -> bool:
+    """A boolean that may be left out. Raises Refusal, also for null."""
+    if key in body and body[key] is None:
+        raise bad_request(["not_boolean", None])
+    return boolean(body.get(key))
 
 
 def integer(value: object) -> int:

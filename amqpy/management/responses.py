@@ -22,8 +22,9 @@ OF_RESOURCES: Final = "accept, accept-encoding, origin"
 OF_ONE_TYPE: Final = "accept-encoding, origin"
 """The same for resources that have only one."""
 
-BARE: Final = frozenset({301, 501})
-"""Answers that come before anything is known about the resource."""
+REDIRECTED: Final = 301
+UNHEARD: Final = frozenset({"CONNECT", "TRACE"})
+"""Methods that are refused before anything else."""
 
 
 class Stream(NamedTuple):
@@ -92,7 +93,7 @@ class Responses:
     async def _send_whole(self, request: Request, answer: Answer, send: Send, *, without_body: bool) -> None:
         body, status = answer.body, answer.status
         content_type = None if answer.value is None else answer.content_type
-        headers = self._headers(request, status, content_type, answer.headers)
+        headers = self._headers(request, answer, content_type)
         if status not in {204, 304}:
             headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -100,29 +101,25 @@ class Responses:
 
     async def _send_stream(self, request: Request, stream: Stream, send: Send, *, without_body: bool) -> None:
         """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
-        headers = self._headers(request, 200, JSON, stream.headers)
+        headers = self._headers(request, Answer(200, None, stream.headers), JSON)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if not without_body:
             async for piece in stream.pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    def _headers(
-        self, request: Request, status: int, content_type: str | None, more: Headers
-    ) -> list[tuple[bytes, bytes]]:
-        headers = {}
-        if status not in BARE:
-            headers["vary"] = VARY
-            if status != 400 or content_type is not None:
-                headers["content-security-policy"] = self.csp
+    def _headers(self, request: Request, answer: Answer, content_type: str | None) -> list[tuple[bytes, bytes]]:
+        headers: dict[str, str] = {}
+        if not answer.bare and answer.status != REDIRECTED and request.method not in UNHEARD:
+            headers |= {"vary": VARY, "content-security-policy": self.csp}
             if self.hsts is not None:
                 headers["strict-transport-security"] = self.hsts
-            headers |= self._cors(request, more)
+            headers |= self._cors(request, answer.headers)
         if content_type is not None:
             headers["content-type"] = content_type
-            if status in {200, 503}:
+            if answer.status in {200, 503}:
                 headers["cache-control"] = "no-cache"
-        headers |= more
+        headers |= answer.headers
         return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
 
     def _cors(self, request: Request, more: Headers) -> Mapping[str, str]:

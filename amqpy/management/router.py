@@ -23,6 +23,7 @@ ONE_TYPE = frozenset(
         "enable",
         "operator-policies",
         "rebalance",
+        "reset",
         "start",
         "topic-permissions",
         "user-limits",
@@ -32,7 +33,9 @@ ONE_TYPE = frozenset(
 """Parts of paths whose resources RabbitMQ has in JSON only; others are there in Erlang's format, too."""
 
 METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
-"""Those that are known, in the order in which they are listed."""
+"""Those that resources have, in the order in which they are listed."""
+
+KNOWN = frozenset({*METHODS, "PATCH"})
 
 Handler: TypeAlias = Callable[[Any], object]
 H = TypeVar("H", bound=Handler)
@@ -177,6 +180,6 @@ def _match(node: Node, segments: Sequence[str], names: dict[str, str]) -> tuple[
     first, rest = segments[0], segments[1:]
     if (child := node.children.get(first)) is not None and (found := _match(child, rest, names)) is not None:
         return found
-    if node.variable is None or not first:
+    if node.variable is None:
         return None
     return _match(node.variable, rest, {**names, node.variable.name: first})

@@ -1,5 +1,15 @@
 """Values of JSON as AMQP has them: arguments, headers and properties."""
 
 from amqpy.core.administration.tables import field_of, table_of
+from amqpy.management.answers import bad_request
+from amqpy.management.request import Body
+from amqpy.wire.values import Table
 
-__all__ = ["field_of", "table_of"]
+__all__ = ["arguments_of", "field_of", "table_of"]
+
+
+def arguments_of(body: Body) -> Table:
+    """The arguments in a body, which may be left out. Raises Refusal, also for null."""
+    if "arguments" in body and body["arguments"] is None:
+        raise bad_request("null_not_allowed")
+    return table_of(body.get("arguments"))

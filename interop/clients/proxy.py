@@ -87,8 +87,9 @@ class Pair(proxy.Pair):
             await super().client_ended()
 
     async def broker_ended(self) -> None:
-        if not self._is_closing:
-            await super().broker_ended()
+        async with self._between_frames:  # an end is sent like anything else
+            if not self._is_closing:
+                await super().broker_ended()
 
     def broken(self) -> None:
         """A broker that was left is none of a client's business that is to answer."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interop.parity_http.client import HANGS_UP
+from interop.parity_http.known import KNOWN
 from interop.parity_http.normalise import Shown
 from interop.parity_http.scenario import Differs, Scenario
 from interop.parity_http.side import Side
@@ -15,8 +16,11 @@ from interop.parity_http.stage import Exchange, Stage
 
 NOTHING = "nothing"
 LONG = 400
+LONG_STEP = 200
 
 CRASHED = frozenset({500, HANGS_UP})
+CRASHED_ELSEWHERE = "Request to node <node> failed with {'EXIT'"
+"""The reason of a 400 with the stack of a process that has crashed."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Difference:
     got: str
 
     def __str__(self) -> str:
-        step = self.step if len(self.step) <= LONG else f"{self.step[:LONG]}…"
+        step = self.step if len(self.step) <= LONG_STEP else f"{self.step[:LONG_STEP]}…"
         said = f"{step}: {self.where}: expected {self.expected}, got {self.got}"
         return said.encode("utf-8", "backslashreplace").decode()
 
@@ -76,6 +80,8 @@ def compare(scenario: Scenario, reference: Side, subject: Side, *, alike: bool =
     complaints = [f"reference: {expected.failure}"] if expected.failure else []
     found = list(differences(expected, got, alike=alike))
     if not alike:
+        for differs in KNOWN:
+            found, _ = excused(found, differs)
         for differs in scenario.differs:
             if differs.holds_for(reference.version):
                 found, stale = excused(found, differs)
@@ -104,7 +110,7 @@ def differences(expected: Performance, got: Performance, *, alike: bool = False)
 
 def of_answers(expected: Exchange, got: Exchange, *, alike: bool = False) -> Iterator[Difference]:
     step, wanted, shown = expected.step, expected.shown, got.shown
-    if wanted.status in CRASHED and not alike:
+    if has_crashed(wanted) and not alike:
         # There is nothing to be like: the request is bad, which amqpy is to say in any way.
         if not 400 <= shown.status < 500 or not is_reasoned(shown):
             yield Difference(step, "status", "4xx with a reason, as RabbitMQ crashes", brief(shown))
@@ -118,6 +124,12 @@ def of_answers(expected: Exchange, got: Exchange, *, alike: bool = False) -> Ite
         yield Difference(step, where, one, other)
     if wanted.form != shown.form:
         yield Difference(step, "form", wanted.form or "compact", shown.form or "compact")
+
+
+def has_crashed(shown: Shown) -> bool:
+    """Whether the broker has met a bug, also if it tells that in a reason."""
+    reason = shown.body.get("reason") if isinstance(shown.body, dict) else None
+    return shown.status in CRASHED or (isinstance(reason, str) and reason.startswith(CRASHED_ELSEWHERE))
 
 
 def is_reasoned(shown: Shown) -> bool:

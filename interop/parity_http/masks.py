@@ -118,12 +118,26 @@ def text(pattern: str, replacement: str) -> Mask:
 
 
 def only(*values: str, key: str = "name") -> Mask:
-    """For lists of which both brokers must have these, and may have others: texts, or objects with a name."""
+    """For lists of which both brokers must have these, in any order, and may have others: texts, or objects with a
+    name."""
 
     def named(item: Any) -> Any:  # noqa: ANN401
         return item.get(key) if isinstance(item, dict) else item
 
     def masked(value: Any) -> Any:  # noqa: ANN401
-        return [each for each in value if named(each) in values] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            return value
+        return sorted((each for each in value if named(each) in values), key=lambda each: values.index(named(each)))
+
+    return masked
+
+
+def without(*names: str) -> Mask:
+    """For lists in which one broker has objects of these names, and the other has not."""
+
+    def masked(value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, list):
+            return value
+        return [each for each in value if not (isinstance(each, dict) and each.get("name") in names)]
 
     return masked

@@ -58,6 +58,7 @@ class Normaliser:
     def __init__(self, run_id: str, names: Sequence[str]) -> None:
         self._run_id = run_id
         self._names = [each for name in names for each in (name, quote(name, safe=""))]
+        self._hosts = {f"@{host}" for _, at, host in (name.partition("@") for name in names) if at}
 
     def __call__(self, answer: Answer, resource: str, *, method: str = "GET") -> Shown:
         headers = {name: self.text(answer.headers[name]) for name in HEADERS if name in answer.headers}
@@ -78,6 +79,8 @@ class Normaliser:
     def text(self, text: str) -> str:
         for name in self._names:
             text = text.replace(name, "<node>")
+        for host in self._hosts:
+            text = text.replace(host, "@<host>")
         text = CLUSTER_ID.sub("<cluster id>", text.replace(self._run_id, "*"))
         return CONNECTION.sub("<connection>", text)
 

@@ -23,6 +23,7 @@ from interop.parity_http.masks import (
     type_of,
     typed,
     unordered,
+    without,
     without_zero,
 )
 
@@ -73,11 +74,14 @@ RULES: Sequence[Rule] = (
     ),
     Rule("enabled_plugins", only("rabbitmq_management"), "amqpy has what RabbitMQ has plugins for", "/nodes*"),
     Rule("config_files log_files db_dir", type_of, "where its files are", "/nodes*"),
+    Rule("$", without("amq.rabbitmq.event"), "amqpy has what RabbitMQ has a plugin for", "/exchanges"),
+    Rule("$", without("amq.rabbitmq.event"), "amqpy has what RabbitMQ has a plugin for", "/exchanges/%2F"),
     Rule("object_totals.exchanges", typed, "amqpy has the exchange of RabbitMQ's plugin for events", "/overview"),
     Rule("auth_mechanisms.enabled exchange_types.description auth_mechanisms.description", typed, "settings and words"),
     Rule("auth_mechanisms", only("PLAIN", "AMQPLAIN"), "others come with plugins, or are for tests"),
     Rule("exchange_types", only("direct", "fanout", "topic", "headers"), "others come with plugins"),
     Rule("contexts.cowboy_opts contexts.ssl_opts listeners.socket_opts", anything, "options of Erlang's sockets"),
+    Rule("desc doc_url", typed, "words", "/feature-flags*"),
     Rule("listeners", only("amqp", "http", key="protocol"), "nodes of Erlang listen for each other"),
     Rule("listeners.ip_address contexts.ip", typed, "addresses"),
     Rule(

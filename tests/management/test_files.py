@@ -72,7 +72,7 @@ async def test_files_are_served_to_anyone(site: Site, path: str, content: bytes,
     "path",
     [
         *("/nope", "//index.html", "/js//main.js", "/../secret", "/js/../../secret", "/%2e%2e/secret"),
-        *("/..%2Fsecret", "/js/..%2f..%2f..%2fsecret", "/..%5Csecret", "/.", "/..", "/./index.html", "/.hidden"),
+        *("/..%2Fsecret", "/js/..%2f..%2f..%2fsecret", "/..%5Csecret", "/.hidden"),
         *(
             "/out",
             "/loop",

@@ -89,6 +89,9 @@ def test_where_rabbitmq_crashes_amqpy_gives_a_reason() -> None:
     crash = Told(500, headers={})
     reasoned = Told(400, {"error": "bad_request", "reason": "not_integer"})
     assert outcome(told(crash), told(reasoned)).passed
+    stack = Told(400, {"error": "bad_request", "reason": "Request to node rabbit@here failed with {'EXIT', …}"})
+    assert outcome(told(stack), told(reasoned)).passed
+    assert not outcome(told(reasoned), told(stack)).passed
     assert not outcome(told(crash), told(Told(400))).passed
     assert not outcome(told(crash), told(crash)).passed
     assert outcome(told(crash), told(crash), alike=True).passed
@@ -107,6 +110,13 @@ def test_a_known_difference_is_excused() -> None:
 def test_a_known_difference_that_is_none_is_a_complaint() -> None:
     assert outcome(told(GOOD), told(GOOD), KNOWN).complaints == ["no longer so: GET /x*: body.name"]
     assert outcome(told(GOOD), told(GOOD), KNOWN, alike=True).passed
+
+
+def test_a_difference_that_is_known_everywhere_is_excused() -> None:
+    refused = Told(400, {"error": "bad_request", "reason": ["not_string", "exchange"]})
+    assert outcome(told(GOOD), told(refused)).passed
+    assert not outcome(told(GOOD), told(refused), alike=True).passed
+    assert not outcome(told(refused), told(GOOD)).passed
 
 
 def test_a_known_difference_of_another_version_does_not_count() -> None:

@@ -26,6 +26,10 @@ def test_names_of_the_run_and_the_node() -> None:
     }
 
 
+def test_the_machine_of_the_node() -> None:
+    assert shown({"reason": "Node x@here is gone"}).body == {"reason": "Node x@<host> is gone"}
+
+
 def test_names_of_connections() -> None:
     assert shown({"name": "127.0.0.1:5123 -> 127.0.0.1:5672 (1)"}).body == {"name": "<connection> (1)"}
 
@@ -129,7 +133,10 @@ def test_what_is_no_json() -> None:
         (masks.counted, 5, "<integer>"),
         (masks.only("a", "b"), [{"name": "a"}, {"name": "c"}], [{"name": "a"}]),
         (masks.only("a"), ["a", "c"], ["a"]),
+        (masks.only("a", "b"), ["b", "a"], ["a", "b"]),
         (masks.only("a"), {"name": "c"}, {"name": "c"}),
+        (masks.without("a"), [{"name": "a"}, {"name": "b"}, "a"], [{"name": "b"}, "a"]),
+        (masks.without("a"), {"name": "a"}, {"name": "a"}),
         (masks.unordered, [2, 1], [1, 2]),
         (masks.anything, [1], "<anything>"),
         (masks.readable, ["a", [72, 105]], ["a", "Hi"]),

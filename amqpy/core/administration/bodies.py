@@ -139,6 +139,8 @@ def vhost(body: Body) -> VhostBody:
     metadata = body.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise AdministrationError("metadata should be an object", term=["not_object", "metadata"])
+    if "tracing" in body and body["tracing"] is None:
+        raise AdministrationError("not_boolean", term=["not_boolean", None])
     tracing = boolean(body.get("tracing"))
     merged = {**metadata, **{key: value for key, value in body.items() if value is not None}}
     tags = merged.get("tags")

@@ -22,7 +22,7 @@ from amqpy.management.lists import Listing, View
 from amqpy.management.request import text
 from amqpy.management.resources.exchanges import DEFAULT
 from amqpy.management.router import Router
-from amqpy.management.tables import table_of
+from amqpy.management.tables import arguments_of
 from amqpy.wire.values import Table, entries_of, join_table
 
 NO_ARGUMENTS: Table = {}
@@ -199,7 +199,7 @@ def bind(call: Call) -> Answer:
     body, is_to_queue = call.body, _is_to_queue(call)
     routing_key = "" if body.get("routing_key") is None else text(body["routing_key"], "routing_key")
     check_length("routing_key", routing_key)
-    arguments = table_of(body.get("arguments"))
+    arguments = arguments_of(body)
     vhost, source, destination = call.target_vhost, _exchange_name(call, "source"), _exchange_name(call, "destination")
     topology = call.broker.topology
     bind_to = topology.bind_queue if is_to_queue else topology.bind_exchange

@@ -14,16 +14,16 @@ from amqpy.management.answers import DONE, Answer, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node
 from amqpy.management.lists import Listing, View
-from amqpy.management.request import boolean, text
+from amqpy.management.request import flag, text
 from amqpy.management.router import Router
-from amqpy.management.tables import table_of
+from amqpy.management.tables import arguments_of
 
 DEFAULT: Final = "amq.default"
 """The name of the default exchange in paths."""
 
 
 def add_to(router: Router) -> None:
-    router.get("/exchanges", access.anyone)(list_exchanges)
+    router.get("/exchanges", access.of_vhost)(list_exchanges)
     router.get("/exchanges/{vhost}", access.of_vhost)(list_exchanges)
     router.get("/exchanges/{vhost}/{exchange}", access.of_vhost)(show_exchange)
     router.put("/exchanges/{vhost}/{exchange}", access.of_vhost)(declare_exchange)
@@ -65,8 +65,8 @@ def declare_exchange(call: Call) -> Answer:
     vhost, name, body = call.target_vhost, name_in_path(call), call.body
     check_length("exchange", name)
     is_new = name not in vhost.exchanges
-    auto_delete, durable, internal = (boolean(body.get(key)) for key in ("auto_delete", "durable", "internal"))
-    arguments, kind = table_of(body.get("arguments")), text(body.get("type", "direct"), "type")
+    auto_delete, durable, internal = (flag(body, key) for key in ("auto_delete", "durable", "internal"))
+    arguments, kind = arguments_of(body), text(body.get("type", "direct"), "type")
     check_node(call, body)
     call.broker.topology.declare_exchange(
         call.client,

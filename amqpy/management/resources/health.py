@@ -17,7 +17,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import AmqpFault, erlang_atom
 from amqpy.management import access
 from amqpy.management.access import Rule
-from amqpy.management.answers import Answer, Refusal, bad_request, not_entitled
+from amqpy.management.answers import ACCESS_REFUSED, Answer, Refusal, bad_request, not_entitled
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 from amqpy.management.resources.nodes import check_node
@@ -155,7 +155,7 @@ def check_port(call: Call) -> Answer:
 def check_protocol(call: Call) -> Answer:
     """One protocol; in newer versions one of several, with commas between them."""
     asked = call.names["protocol"]
-    there = list(dict.fromkeys(protocol for protocol, _ in _addresses(call)))
+    there = list(dict.fromkeys(protocol for protocol, _ in _addresses(call)))[::-1]
     if not call.has("many-protocols"):
         protocol = _protocol(asked)
         if protocol in there:
@@ -213,6 +213,8 @@ def test_aliveness(call: Call) -> Answer:
     vhost = call.client.vhost = call.vhost
     if not call.has("whole-aliveness-test"):
         return OK
+    if not call.may_enter(vhost):
+        raise not_entitled(ACCESS_REFUSED)
     try:
         return OK if _is_alive(call, vhost) else failed("aliveness-test queue is empty")
     except AmqpFault as fault:

@@ -78,7 +78,7 @@ def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
         own = [client for client in clients if client.user_name == call.user.name]
         objects |= {"connections": len(own), "channels": sum(client.channel_count for client in own)}
     churn = views.churn(call.broker)
-    has_reported = bool(vhosts) and (objects["queues"] or churn["queue_created"])
+    has_reported = bool(objects["queues"] or (call.is_monitor and churn["queue_created"]))
     shown |= {
         "churn_rates": churn,
         "message_stats": _message_stats(call, vhosts),

@@ -16,9 +16,9 @@ from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
-from amqpy.management.request import boolean, require
+from amqpy.management.request import flag, require
 from amqpy.management.router import Router
-from amqpy.management.tables import table_of
+from amqpy.management.tables import arguments_of
 
 ACTIONS: Final = ("sync", "cancel_sync")
 """They are for mirrors, of which there are none here."""
@@ -125,8 +125,8 @@ def declare_queue(call: Call) -> Answer:
     check_length("queue", name)
     vhost, body = call.target_vhost, call.body
     is_new = name not in vhost.queues
-    auto_delete, durable = (boolean(body.get(key)) for key in ("auto_delete", "durable"))
-    arguments = table_of(body.get("arguments"))
+    auto_delete, durable = (flag(body, key) for key in ("auto_delete", "durable"))
+    arguments = arguments_of(body)
     check_node(call, body)
     call.broker.topology.declare_queue(
         call.client, vhost, name, durable=durable, exclusive=False, auto_delete=auto_delete, arguments=arguments

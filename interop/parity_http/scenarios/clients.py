@@ -63,6 +63,9 @@ def connections(stage: Stage) -> None:
         DELETE /connections/nope
         GET /connections/nope/channels
         DELETE /connections/$c [x-reason: for a test]
+    """)
+    connection.wait("connection.close")
+    stage.play("""
         WAIT /connections length=0
         GET /connections/$c
         GET /connections/$c/channels

@@ -47,7 +47,7 @@ def life(stage: Stage) -> None:
     """)
 
 
-@scenario(each=["operator_policy", "vhost-limits", "nope", "policy", "shovel", "federation-upstream", "%20", "%3Cb%3E"])
+@scenario(each=["operator_policy", "vhost-limits", "nope", "policy", "%20", "%3Cb%3E"])
 def components(stage: Stage, component: str) -> None:
     """Values of all types for each component."""
     stage.vhost()
@@ -77,7 +77,6 @@ def components(stage: Stage, component: str) -> None:
         PUT {path} {{}}
         PUT {path}
         PUT {path} []
-        PUT /parameters/{component}/$v/other {{"value": {{"max-queues": 5}}}}
         GET /parameters/{component}/$v
         GET /parameters/{component}
         GET /parameters/{component}/$gone

@@ -143,8 +143,6 @@ DEFINITIONS = [
     '{"consumer-timeout": 5000}',
     '{"max-in-memory-length": 5}',
     '{"max-in-memory-bytes": 5}',
-    '{"federation-upstream": "x"}',
-    '{"shards-per-node": 2}',
     '{"dead-letter-strategy": "at-least-once"}',
     '{"max-length": 5, "overflow": "nope", "nonsense": 1}',
     '{"": 1}',

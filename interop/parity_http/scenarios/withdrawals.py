@@ -4,7 +4,7 @@ from interop.parity_http.scenario import scenario
 from interop.parity_http.side import authorization
 from interop.parity_http.stage import Stage
 
-MANY = 1500
+MANY = 4000
 """Connections, more than a server has at a time."""
 
 

@@ -1,0 +1,23 @@
+"""Where amqpy does not answer as RabbitMQ in whatever scenario, and why. What is about one scenario alone stands there.
+
+What follows from such a difference is another one: a list has something in it on one side only.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from interop.parity_http.scenario import Differs
+
+GOES_ON = ("20*", '404 {"error": "not_found", *')
+"""The answers of a broker that has not looked at a value."""
+
+
+def refused(why: str, term: str) -> Iterator[Differs]:
+    """Values that amqpy refuses with this term, and RabbitMQ does not."""
+    got = f'400 {{"error": "bad_request", "reason": ["{term}", *'
+    return (Differs(why, "*", "status", expected, got) for expected in GOES_ON)
+
+
+KNOWN: Sequence[Differs] = (
+    *refused("RabbitMQ keeps values of any type where a text should be, and others stumble over them", "not_string"),
+    *refused("no integer of AMQP is that large: RabbitMQ keeps it, and cuts it when a client is told", "not_int64"),
+)
