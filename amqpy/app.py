@@ -214,7 +214,7 @@ async def _serve_until(
                 log.info("metrics are at http://%s%s", web_address, broker.config.prometheus_path)
             if running.control is not None:
                 log.info("the control socket is %s", running.control)
-            for note in notes_on_exposure(broker.config, running.addresses):
+            for note in notes_on_exposure(broker.config, (*running.addresses, *running.management)):
                 log.log(note.level, "%s", note.text)
             log.info(STARTED)
             task_status.started(running)

@@ -169,7 +169,9 @@ def config() -> None:
 def check_config(*, memory: bool, config_files: Sequence[Path], **options: object) -> None:
     """Tell if the settings are good, and what is to be said about them."""
     settings = settings_of(memory, config_files, options)
-    for note in (*settings.notes, *exposure.notes(settings.config, settings.config.addresses)):
+    config = settings.config
+    addresses = (*config.addresses, *(() if config.management is False else config.management_addresses))
+    for note in (*settings.notes, *exposure.notes(config, addresses)):
         click.echo(f"{logging.getLevelName(note.level).lower()}: {log.printable(note.text)}")
     click.echo(f"the settings are good; {len(settings.sources)} are not left at their defaults")
 

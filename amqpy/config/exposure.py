@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from amqpy.config.settings import SETTINGS, Config
-from amqpy.config.values import Note, TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.values import HttpsAddress, Note, TcpAddress, TlsAddress, UnixAddress
 
 
 def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iterator[Note]:
@@ -22,7 +22,7 @@ def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iter
         text = f"{config.default_user} may log in from other machines with the password that everybody knows"
         yield Note(logging.WARNING, text)
     for address in exposed:
-        if not isinstance(address, TlsAddress):
+        if not isinstance(address, TlsAddress | HttpsAddress):
             yield Note(logging.WARNING, f"{address} has no TLS: who is on the way can read passwords and messages")
 
 

@@ -104,10 +104,14 @@ def not_entitled(reason: str) -> Refusal:
     return Refusal(401, "not_authorised", reason)
 
 
-def login_failed(features: Collection[str] = ()) -> Refusal:
+class BadLogin(Refusal):
+    """The refusal of credentials."""
+
+
+def login_failed(features: Collection[str] = ()) -> BadLogin:
     """The refusal of credentials, by what the version has (`Profile.management`)."""
     reason = "Not_Authorized" if "Not_Authorized" in features else "Login failed"
-    return Refusal(401, "not_authorized", reason, {} if "no-realm" in features else REALM)
+    return BadLogin(401, "not_authorized", reason, {} if "no-realm" in features else REALM)
 
 
 def of_fault(fault: AmqpFault) -> Refusal:

@@ -7,7 +7,7 @@ Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_c
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, Malformed, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.answers import JSON, Answer, BadLogin, Malformed, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
@@ -28,6 +28,8 @@ from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.turns import Turns, WebClient
+from amqpy.server.admission import Refused
+from amqpy.server.reactor import now_ms
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -128,7 +130,7 @@ class Application:
     async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream":
         """Calls the handler. Raises Refusal."""
         request = call.request
-        check_origin(request)
+        check_origin(request, self._responses.origins)
         check_types(request, endpoint)
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
@@ -154,24 +156,39 @@ class Application:
             return Call(self._api, request, WebClient(NOBODY), names)
         find = endpoint.credentials or of_header
         credentials, attempts = find(request), self._api.attempts
+        self._check_failures(request)
         try:
             user = await self._logins.log_in(credentials, from_loopback=request.from_loopback, features=self._features)
             call = Call(self._api, request, WebClient(user), names)
             if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
                 raise not_entitled(reason)
+        except BadLogin:
+            self._note_failure(request)
+            attempts.note(succeeded=False)
+            raise
         except Refusal:
             attempts.note(succeeded=False)
             raise
         attempts.note(succeeded=True)
         return call
 
+    def _check_failures(self, request: Request) -> None:
+        """Raises Refusal if too many logins have failed from there, on connections of any protocol."""
+        if is_loopback(request.peer_host):
+            return
+        try:
+            self._api.reactor.entrance.admission.check_login(request.peer_host, now_ms())
+        except Refused as refused:
+            raise Refusal(429, "too_many_requests", str(refused)) from None
+
+    def _note_failure(self, request: Request) -> None:
+        if not is_loopback(request.peer_host):
+            admission = self._api.reactor.entrance.admission
+            admission.note_login_failed(admission.site(request.peer_host), now_ms())
+
     async def _admit_monitor(self, request: Request) -> None:
         """Raises Refusal for whoever may not see metrics."""
-        user = await self._logins.log_in(
-            of_header(request), from_loopback=request.from_loopback, features=self._features
-        )
-        if (reason := monitor(Call(self._api, request, WebClient(user), {}))) is not None:
-            raise not_entitled(reason)
+        await self._enter(request, Endpoint(lambda call: None, monitor), {})
 
     async def _shown(self, call: Call, made: object) -> "Answer | Stream":
         """The answer, of what a handler has returned."""
@@ -227,9 +244,12 @@ def is_for_this_machine(host: str) -> bool:
     return True
 
 
-def check_origin(request: Request) -> None:
-    """Refuses changes that a browser makes for a page of somebody else, with the login that it remembers."""
-    if request.method not in {"GET", "HEAD"} and request.headers.get("sec-fetch-site") == "cross-site":
+def check_origin(request: Request, allowed: Collection[str]) -> None:
+    """Refuses changes that a browser makes for a page of somebody else, with the login that it remembers, unless pages
+    of this origin are allowed to."""
+    if request.method in {"GET", "HEAD"} or not {"*", request.headers.get("origin")}.isdisjoint(allowed):
+        return
+    if request.headers.get("sec-fetch-site") == "cross-site":
         raise not_entitled("Cross-site request")
 
 

@@ -4,7 +4,6 @@ The sockets listen from the start. What speaks HTTP is imported when somebody co
 starts as fast, and is as small, as without.
 """
 
-import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -13,13 +12,17 @@ from typing import Any, Final, Protocol
 import trio
 
 from amqpy.config.values import HttpsAddress, TcpAddress
+from amqpy.server.admission import Visit
 from amqpy.server.listener import open_address
+from amqpy.server.reactor import Reactor
 
 CONNECTIONS_MAX: Final = 500
-"""Connections at a time. More wait until others are gone."""
+"""Connections at a time. More are refused."""
 KEEP_ALIVE_S: Final = 75
 READ_TIMEOUT_S: Final = 60
 """Seconds for which a peer that has something to say may say nothing."""
+HANDSHAKE_S: Final = 5
+"""Seconds for the handshake of TLS."""
 HEAD_MAX: Final = 64 * 1024
 """Octets of the head of a request."""
 
@@ -78,16 +81,16 @@ class Server:
         listeners: Sequence[HttpListener],
         make_application: Callable[[], Application],
         tls_context: Callable[[], ssl.SSLContext] | None,
-        log: logging.Logger,
+        reactor: Reactor,
     ) -> None:
         self._listeners = listeners
         self._make_application = make_application
         self._tls_context = tls_context
-        self._log = log
+        self._reactor = reactor
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
         self._loading = trio.Lock()
         self._nursery: trio.Nursery
-        self._room = trio.CapacityLimiter(CONNECTIONS_MAX)
+        self._room = CONNECTIONS_MAX
 
     async def run(self) -> None:
         async with trio.open_nursery() as self._nursery:
@@ -95,19 +98,38 @@ class Server:
                 self._nursery.start_soon(trio.serve_listeners, partial(self._serve, listener.tls), [listener.accepting])
 
     async def _serve(self, tls: bool, stream: trio.SocketStream) -> None:
-        async with self._room:
+        """A connection that was accepted. Whatever fails in it is its end, and no other's."""
+        entrance, log = self._reactor.entrance, self._reactor.log
+        visit = Visit(entrance.admission)
+        try:
+            origin = await entrance.admit(stream.socket, visit, may_be_relayed=False)
+            if origin is None:
+                return
+            visit.note_opened()  # each request logs in
+            if not self._room:
+                entrance.refuse(stream.socket, origin.ends.peer_host, f"too many for HTTP ({CONNECTIONS_MAX})")
+                return
+            self._room -= 1
             try:
-                serve_stream = await self._loaded()
-                if tls:
-                    assert self._tls_context is not None
-                    context = self._tls_context()
-                    await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
-                else:
-                    await serve_stream(stream)
-            except (OSError, trio.BrokenResourceError) as error:
-                self._log.debug("management: %s", error)
+                await self._speak(tls, stream)
             finally:
-                await trio.aclose_forcefully(stream)
+                self._room += 1
+        except (OSError, trio.BrokenResourceError) as error:
+            log.debug("a connection of HTTP ended: %s", error)
+        except Exception:
+            log.exception("internal error in a connection of HTTP")
+        finally:
+            entrance.leave(visit)
+            await trio.aclose_forcefully(stream)
+
+    async def _speak(self, tls: bool, stream: trio.SocketStream) -> None:
+        serve_stream = await self._loaded()
+        if tls:
+            assert self._tls_context is not None
+            context = self._tls_context()
+            await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+        else:
+            await serve_stream(stream)
 
     async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
         async with self._loading:
@@ -133,6 +155,7 @@ class Server:
         config.h11_max_incomplete_size = HEAD_MAX
         config.keep_alive_timeout = KEEP_ALIVE_S
         config.read_timeout = READ_TIMEOUT_S
+        config.ssl_handshake_timeout = HANDSHAKE_S
         application = self._make_application()
         server: Any = HttpConnection
         wrapped = ASGIWrapper(application)

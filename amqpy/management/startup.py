@@ -123,9 +123,9 @@ def make_servers(
     of_metrics = [listener for listener in listeners if listener.for_metrics]
     make_control = partial(make_control_application, make_api, make_logins)
     return [
-        Server(of_api, make_application, context, log),
-        Server(of_metrics, make_metrics, None, log),
-        Server(control, make_control, None, log),
+        Server(of_api, make_application, context, reactor),
+        Server(of_metrics, make_metrics, None, reactor),
+        Server(control, make_control, None, reactor),
     ]
 
 

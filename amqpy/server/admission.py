@@ -118,9 +118,7 @@ class Admission:
 
     def _check(self, site: Site, now_ms: int) -> None:
         limits = self.limits
-        if self.failures_of_site.is_spent(site.failures_over_at_us, now_ms):
-            per_min = limits.login_failures_per_min_per_address
-            raise Refused(f"too many failed logins from there ({per_min} a minute)")
+        self._check_failures(site, now_ms)
         if 0 < limits.connections_per_address <= site.connections:
             raise Refused(f"too many connections from there ({limits.connections_per_address})")
         if 0 < limits.pending_per_address <= site.pending:
@@ -132,6 +130,18 @@ class Admission:
         """Finds the site of an address; one that is not known is only known once it is added to."""
         name = site_name(host)
         return self._sites.get(name) or self._left.get(name) or Site(name)
+
+    def check_login(self, host: str, now_ms: int) -> None:
+        """Raises Refused if too many logins have failed from there. For logins on a connection that goes on."""
+        self._check_failures(self.site(host), now_ms)
+
+    def _check_failures(self, site: Site, now_ms: int) -> None:
+        if self.failures_of_site.is_spent(site.failures_over_at_us, now_ms):
+            per_min = self.limits.login_failures_per_min_per_address
+            raise Refused(f"too many failed logins from there ({per_min} a minute)")
+
+    def note_login_failed(self, site: Site, now_ms: int) -> None:
+        site.failures_over_at_us = self.failures_of_site.after(site.failures_over_at_us, now_ms)
 
     def remove(self, site: Site, now_ms: int) -> None:
         """A connection of a site is gone."""
@@ -178,9 +188,8 @@ class Visit:
                 self._site.pending -= 1
 
     def note_login_failed(self, now_ms: int) -> None:
-        site = self._site
-        if site is not None:
-            site.failures_over_at_us = self._admission.failures_of_site.after(site.failures_over_at_us, now_ms)
+        if self._site is not None:
+            self._admission.note_login_failed(self._site, now_ms)
 
     def leave(self, now_ms: int) -> None:
         """Nothing of it is counted any more, wherever it had come to. To be called once."""

@@ -114,27 +114,31 @@ class Entrance:
         """A connection is gone, or was not let in."""
         visit.leave(self._now_ms())
 
-    async def admit(self, sock: trio.socket.SocketType, visit: Visit) -> Origin | None:
+    async def admit(self, sock: trio.socket.SocketType, visit: Visit, *, may_be_relayed: bool = True) -> Origin | None:
         """The origin of a connection that was accepted; None if it is refused, or gone: then all that is left to do is
-        to close the socket."""
+        to close the socket. Only where it may be relayed does a header of the PROXY protocol count."""
         host = ""
         try:
             origin = origin_of(sock)
             host = origin.ends.peer_host
             visit.enter()
-            if self._proxies is not None:
+            if self._proxies is not None and may_be_relayed:
                 origin = await self._relayed(sock, origin, self._proxies)
                 host = origin.ends.peer_host
             visit.locate(origin.counted_host, self._now_ms())
         except Refused as refusal:
-            self.refusals.note(host, str(refusal))
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.refuse(sock, host, str(refusal))
             return None
         except OSError:
             # Gone before we looked.
             return None
         return origin
+
+    def refuse(self, sock: trio.socket.SocketType, host: str, reason: str) -> None:
+        """Has the close of a socket reset the connection, and tells why in the log."""
+        self.refusals.note(host, reason)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     async def _relayed(self, sock: trio.socket.SocketType, origin: Origin, proxies: TrustedProxies) -> Origin:
         """The origin as the header tells it. Raises Refused, and OSError if the peer is gone."""
