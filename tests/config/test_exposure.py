@@ -36,6 +36,13 @@ def test_others_can_reach_it(address: str) -> None:
     assert warnings(listen=("127.0.0.1:1", address)) == [f"{address} has {WITHOUT_TLS}"]
 
 
+@pytest.mark.parametrize("address", ["http://0.0.0.0:1", "https://0.0.0.0:1"])
+def test_the_management_api_is_looked_at_too(address: str) -> None:
+    config = Config(management_listen=(address,))
+    expected = [] if address.startswith("https") else [f"0.0.0.0:1 has {WITHOUT_TLS}"]
+    assert [note.text for note in exposure.notes(config, config.management_addresses)] == expected
+
+
 def test_tls_is_no_worry() -> None:
     listen = ("amqps://0.0.0.0:1", "amqps://[::]:1")
     assert warnings(listen=listen, tls_cert=("cert.pem",)) == []
