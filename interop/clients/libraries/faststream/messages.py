@@ -163,7 +163,8 @@ async def large_body():
     async with broker:
         await broker.start()
         for size in (0, 1, 131063, 131064, 131065, 16 * 1024 * 1024):
-            body = os.urandom(size)
+            # FastStream takes bytes that happen to be JSON, a single digit for example, for what that means.
+            body = (b"\xff" + os.urandom(size))[:size]
             await broker.publish(body, name_of("large"))
             assert await take(received, 1) == [hashlib.sha256(body).digest()], size
 
