@@ -10,10 +10,10 @@ from amqpy.amqp.channel import ChannelSession, handles
 from amqpy.amqp.topology_methods import named_queue
 from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, ack_count, all_answered, undelivered
 from amqpy.core.checks import check_permission
-from amqpy.core.confirms import Confirms
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import Target, deliver
 from amqpy.core.portions import Taken
+from amqpy.core.publishing import tell_refused
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.unacked import Lots, in_lots
@@ -203,7 +203,7 @@ def confirm_select(channel: ChannelSession, method: Confirm.Select) -> None:
     if channel.transaction is not None:
         raise PreconditionFailed("cannot switch from tx to confirm mode")
     if channel.confirms is None:
-        channel.confirms = Confirms()
+        channel.confirms = channel.new_confirms()
     if not method.nowait:
         channel.reply(Confirm.SelectOk)
 
@@ -239,7 +239,12 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
         targets = [target for target in found if target is not None]
         publish.exchange.count_published(targets)
         channel.published += 1
-        is_refused = any(target.refusal_fails_commit for target in deliver(targets, publish.message)) or is_refused
+        for watcher in vhost.watchers:
+            watcher.committed(publish.message, targets, channel.origin)
+        refused_by = deliver(targets, publish.message)
+        if refused_by:
+            tell_refused(vhost, publish.message, refused_by, channel.origin)
+        is_refused = any(target.refusal_fails_commit for target in refused_by) or is_refused
         if vhost.router.is_unroutable(targets) and len(routed) == len(publish.targets):
             channel.on_unroutable(publish.message, mandatory=publish.mandatory)
         yield 1 + len(targets)

@@ -76,6 +76,11 @@ class ChannelSession(Publisher):
             **stats,
         }
 
+    @property
+    def is_amid_content(self) -> bool:
+        """True while a message is incomplete."""
+        return self._content is not None
+
     def deliveries(self) -> "Iterable[Delivery]":
         """The deliveries that are unacknowledged, also those answered in a transaction that goes on."""
         answered = () if self.transaction is None else self.transaction.answered()

@@ -165,7 +165,7 @@ class AmqpClient:
         if isinstance(answer, Exception):
             raise InternalFault("internal error")
         if self.state is State.RUNNING:
-            self.timers.note_answer(self.broker.scheduler.now_ms)
+            self.timers.note_answer(self.broker.transport_now_ms)
             self.next_at_ms = self.timers.next_at_ms
 
     def forget_rights(self) -> None:
@@ -232,7 +232,7 @@ class AmqpClient:
     def await_end(self, timeout_ms: int) -> None:
         """Waits for the client to close the transport: it may take our close for an error, even after close-ok."""
         self.state = State.CLOSING
-        self.next_at_ms = self.broker.scheduler.now_ms + timeout_ms
+        self.next_at_ms = self.broker.transport_now_ms + timeout_ms
 
     def finish(self) -> None:
         """Ends the connection without another word."""

@@ -22,6 +22,7 @@ from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.principals import Undecided
 from amqpy.core.statistics import Counts
+from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
     ChannelFault,
@@ -243,7 +244,7 @@ class ConnectionSession(AmqpClient):
         self.user.check_channel()
         broker = self.broker
         check_node_channel_limit(broker.vhosts.values(), broker.config.channel_max_per_node, broker.node)
-        channel = self.channels[number] = ChannelSession(self, number, self.vhost)
+        channel = self.channels[number] = self.new_channel(number, self.vhost)
         channel.allow_fast_path()
         supports_cancel_notify = self.terms.client_can("consumer_cancel_notify")
         self.broker.consumer_timeouts.watch(
@@ -251,6 +252,9 @@ class ConnectionSession(AmqpClient):
         )
         self.broker.events.tell("channel.created", of_channel, channel.origin, self.pid, self.vhost.name)
         channel.reply(Channel.OpenOk, b"")
+
+    def new_channel(self, number: int, vhost: Vhost) -> ChannelSession:
+        return ChannelSession(self, number, vhost)
 
     # --- connection methods
 
@@ -297,7 +301,7 @@ class ConnectionSession(AmqpClient):
             self._on_running_timer()
 
     def _on_running_timer(self) -> None:
-        timers, now_ms = self.timers, self.broker.scheduler.now_ms
+        timers, now_ms = self.timers, self.broker.transport_now_ms
         if timers.expire_at_ms is not None and timers.expire_at_ms <= now_ms:
             self.fail(ConnectionForced("credential expired"))
             return
@@ -316,7 +320,7 @@ class ConnectionSession(AmqpClient):
             self.log.error("missed heartbeats from client, timeout: %ds", self.heartbeat.interval_s)
             self.finish()
         else:
-            self.timers.beat_at_ms = self.heartbeat.next_at_ms(self.broker.scheduler.now_ms)
+            self.timers.beat_at_ms = self.heartbeat.next_at_ms(self.broker.transport_now_ms)
 
     # --- the transport
 

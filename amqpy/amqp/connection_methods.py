@@ -114,7 +114,7 @@ def on_open(client: AmqpClient, method: Connection.Open) -> None:
     client.state = State.RUNNING
     client.on_entry(True)
     client.heartbeat = Heartbeat(terms.heartbeat_s)
-    client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.scheduler.now_ms)
+    client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.transport_now_ms)
     _note_expiry(client)
     about = (terms, user.name, vhost.name, broker.node)
     broker.events.tell("connection.created", of_connection, *about)
@@ -125,7 +125,7 @@ def on_open(client: AmqpClient, method: Connection.Open) -> None:
 def _note_expiry(client: AmqpClient) -> None:
     assert client.user is not None
     broker = client.broker
-    client.timers.set_expiry(client.user.expires_at_s, broker.unix_time_ms(), broker.scheduler.now_ms)
+    client.timers.set_expiry(client.user.expires_at_s, broker.unix_time_ms(), broker.transport_now_ms)
     client.next_at_ms = client.timers.next_at_ms
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from amqpy.amqp.content import PUBLISH_METHOD
 from amqpy.amqp.message_properties import inspect, plain_kind
+from amqpy.core.confirms import Confirm, Confirms
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.ports import Client, Origin
 from amqpy.core.principals import Undecided
-from amqpy.core.publishing import check_copies, find_route, targets_of
+from amqpy.core.publishing import check_copies, find_route, targets_of, tell_refused
 from amqpy.core.routing import Route
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from amqpy.amqp.terms import Terms
     from amqpy.amqp.transaction import Transaction
     from amqpy.core.broker import Broker
-    from amqpy.core.confirms import Confirms
     from amqpy.core.durability.journal import Batch
     from amqpy.core.queues.reply_to import ReplyQueue
     from amqpy.wire.outbox import Outbox
@@ -107,6 +107,10 @@ class Publisher:
         self._user_id: str | None = None
         """The only user's name that messages may have as user id; None if they may have any."""
         self.note_tags()
+
+    def new_confirms(self) -> Confirms:
+        """Makes the publisher confirms that confirm.select turns on."""
+        return Confirms()
 
     def note_tags(self) -> None:
         """Applies the tags of its user, which are new or have changed."""
@@ -215,6 +219,8 @@ class Publisher:
                 route.exchange.count_published(targets)
                 is_unroutable = self.vhost.router.is_unroutable(targets)
             refused = deliver(targets, message)
+            if refused:
+                tell_refused(self.vhost, message, refused, self.origin)
             if is_unroutable:
                 self.on_unroutable(message, mandatory=route.mandatory)
         self._count_published(1, (0,) if refused else ())
@@ -275,6 +281,8 @@ class Publisher:
             counts.drop_unroutable += 1
             return
         counts.return_unroutable += 1
+        for watcher in self.vhost.watchers:
+            watcher.returned(message, self.origin)
         self.writer.return_message(NO_ROUTE, b"NO_ROUTE", message.address, message.header, message.body)
         if self.connection.outbox.overfull:
             self.connection.wait_until_read()
@@ -298,9 +306,12 @@ class Publisher:
     def _tell_confirms(self, durable: int | None = None) -> None:
         assert self.confirms is not None
         for confirm in self.confirms.take(durable):
-            self.connection.outbox.write(
-                confirm_frame(self.number, confirm.tag, multiple=confirm.multiple, nack=confirm.nack)
-            )
+            self.send_confirm(confirm)
+
+    def send_confirm(self, confirm: Confirm) -> None:
+        self.connection.outbox.write(
+            confirm_frame(self.number, confirm.tag, multiple=confirm.multiple, nack=confirm.nack)
+        )
 
     def check_size(self, size: int, payload: bytes) -> None:
         if payload[-1] & IMMEDIATE:

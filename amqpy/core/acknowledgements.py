@@ -34,19 +34,19 @@ class Acknowledgements:
     def acknowledge(self, taken: Taken | Lots, *, by_consumer: bool = False) -> None:
         """Settles messages that were acknowledged: if there are several consumers, in their order (`by_consumer`)."""
         if by_consumer and not (isinstance(taken, list) and len(taken) == 1):
-            self._settle_in_portions(taken, Portions(), self._acknowledge_all)
+            self._settle_in_portions(taken, Portions(), self.acknowledge_all)
         elif isinstance(taken, list):
-            self._acknowledge_all([owed for _, owed in taken])
+            self.acknowledge_all([owed for _, owed in taken])
             self.scheduler.jobs.spend(len(taken))
         else:
             self.scheduler.jobs.do(self._acknowledge(taken))
 
     def _acknowledge(self, lots: Lots) -> Steps:
         for lot in lots:
-            self._acknowledge_all([owed for _, owed in lot])
+            self.acknowledge_all([owed for _, owed in lot])
             yield ANSWER_MIN + len(lot)
 
-    def _acknowledge_all(self, portion: Sequence[Delivery]) -> None:
+    def acknowledge_all(self, portion: Sequence[Delivery]) -> None:
         """Settles acknowledged messages, at once if they are of one queue and consumer, as most are."""
         if not portion:
             return
@@ -70,7 +70,7 @@ class Acknowledgements:
         try:
             unacked.take_each(tags, owed)
         finally:
-            self._acknowledge_all(owed)
+            self.acknowledge_all(owed)
 
     def acknowledge_one(self, owed: Delivery) -> None:
         """Settles one message that was acknowledged."""
@@ -84,11 +84,11 @@ class Acknowledgements:
     def reject(self, taken: Taken | Lots) -> None:
         """Drops or dead-letters messages that were rejected; of one consumer's, those of a higher priority first."""
         if isinstance(taken, list) and len(taken) == 1:
-            self._reject_all((taken[0][1],))
+            self.reject_all((taken[0][1],))
         else:
-            self._settle_in_portions(taken, Portions(by_level=True), self._reject_all)
+            self._settle_in_portions(taken, Portions(by_level=True), self.reject_all)
 
-    def _reject_all(self, portion: Sequence[Delivery]) -> None:
+    def reject_all(self, portion: Sequence[Delivery]) -> None:
         for queue, position, message, consumer in portion:
             queue.reject(position, message)
             if consumer is not None:
@@ -129,7 +129,7 @@ class Acknowledgements:
         while (part := portions.pop()) is not None:
             queue = part.deliveries[0][0]
             queue.is_held = True
-            self._put_back(part.deliveries, way)
+            self.put_back(part.deliveries, way)
             for consumer in (leaving or {}).pop(queue, ()):
                 self._dismiss(consumer)
             if part.ends_portion:
@@ -144,13 +144,13 @@ class Acknowledgements:
         returns = self.scheduler.requeues
         while returns:
             portion, way = returns.popleft()
-            self._put_back(portion, way)
+            self.put_back(portion, way)
             queue = portion[0][0]
             if not queue.deleted:
                 queue.requeued()
             self._serve(queue)
 
-    def _put_back(self, portion: list[Delivery], way: ReturnWay) -> None:
+    def put_back(self, portion: list[Delivery], way: ReturnWay) -> None:
         for queue, position, message, consumer in portion:
             if queue.deleted:
                 queue.settled_count += 1

@@ -118,6 +118,11 @@ class Broker(Acknowledgements):
     def _clients(self) -> Iterator[Client]:
         return (client for vhost in self.vhosts.values() for client in vhost.clients)
 
+    @property
+    def transport_now_ms(self) -> int:
+        """The time of the current turn for heartbeats, and for what else a connection waits for."""
+        return self.scheduler.now_ms
+
     def new_pid(self) -> str:
         """Makes the name of a connection or a channel in events: RabbitMQ's process id. Here it is only a name."""
         return f"<{self.node}.{next(self._pids)}.0>"
@@ -269,8 +274,8 @@ class Broker(Acknowledgements):
             priority=priority,
         )
         consumer.prefetch = prefetch
-        if vhost.tracer is not None:
-            vhost.tracer.attach(consumer)
+        for watcher in vhost.watchers:
+            watcher.attach(consumer)
         queue.add_consumer(consumer)
         if self.profile.timeout_cancels and "x-consumer-timeout" in arguments:
             self.consumer_timeouts.start()
@@ -281,7 +286,10 @@ class Broker(Acknowledgements):
         self, vhost: Vhost, unacked: UnackedDeliveries, target: DeliveryTarget, *, tag: str
     ) -> ReplyQueue:
         """Consumes from the direct reply-to pseudo-queue; returns the queue of this consumer's replies."""
-        queue = ReplyQueue(f"{REPLY_TO}.{self.new_name()}", tag, unacked, target)
+        name = f"{REPLY_TO}.{self.new_name()}"
+        for watcher in vhost.watchers:
+            target = watcher.attach_replies(target, name, unacked)
+        queue = ReplyQueue(name, tag, unacked, target)
         vhost.add_reply_queue(queue)
         return queue
 
@@ -342,8 +350,8 @@ class Broker(Acknowledgements):
             queue.delivered_count += 1
             tag = unacked.add(queue, position, message, None)
         message = queue.shown(message, by_get=True)
-        if vhost.tracer is not None:
-            vhost.tracer.delivered(queue.name, redelivered, message, unacked.origin)
+        for watcher in vhost.watchers:
+            watcher.got(queue.name, redelivered, message, unacked, tag)
         return tag, redelivered, message, queue.ready_count
 
     # --- endings

@@ -54,11 +54,15 @@ def send_dead_letter(
     name = queue.settings.dead_letter_exchange
     exchange = None if name is None else vhost.exchanges.get(name)
     if exchange is None:
+        for watcher in vhost.watchers:
+            watcher.dead_lettered(queue.name, message, reason, ())
         return False
     letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
     targets: Sequence[Target] = vhost.router.targets_of(exchange, letter)
     if reason != "rejected":
         targets = [target for target in targets if not _is_cycle(target.name, deaths)]
+    for watcher in vhost.watchers:
+        watcher.dead_lettered(queue.name, message, reason, targets)
     return len(deliver_own(targets, letter)) < len(targets)
 
 

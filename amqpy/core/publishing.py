@@ -52,7 +52,10 @@ def publish(
     check_copies(actor, vhost, route, message.more_keys)
     targets = targets_of(vhost, route, message, origin)
     route.exchange.count_published(targets)
-    return PublishResult(targets, deliver(targets, message), mandatory and vhost.router.is_unroutable(targets))
+    refused_by = deliver(targets, message)
+    if refused_by:
+        tell_refused(vhost, message, refused_by, origin)
+    return PublishResult(targets, refused_by, mandatory and vhost.router.is_unroutable(targets))
 
 
 def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str, *, mandatory: bool) -> Route:
@@ -63,7 +66,7 @@ def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str,
         raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, exchange_name)}")
     check_topic_permission(actor, vhost, "write", exchange, routing_key)
     route = Route(exchange, routing_key, mandatory=mandatory)
-    if not vhost.tracing:
+    if not vhost.watchers:
         targets = vhost.router.targets_of_all(exchange, routing_key)
         # Where it goes to very many, each message is looked at: what it costs is to be counted.
         if targets is not None and len(targets) <= TARGETS_MAX:
@@ -79,12 +82,18 @@ def check_copies(actor: Actor, vhost: Vhost, route: Route, more_keys: Iterable[s
 
 
 def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> tuple[Target, ...]:
-    """The targets of one message of a route, which the firehose copies if it is on. To be called once a message."""
+    """The targets of one message of a route, as the watchers leave them. To be called once a message."""
     if route.targets is not None and not message.more_keys:
         return route.targets
     targets = vhost.router.targets_of(route.exchange, message)
     if len(targets) > TARGETS_MAX:
         vhost.scheduler.jobs.spend(len(targets))
-    if vhost.tracer is not None:
-        vhost.tracer.published(message, targets, origin)
+    for watcher in vhost.watchers:
+        targets = watcher.published(message, targets, origin)
     return targets
+
+
+def tell_refused(vhost: Vhost, message: Message, by: Sequence[Target], origin: Origin) -> None:
+    """Tells the watchers that targets did not take a message."""
+    for watcher in vhost.watchers:
+        watcher.refused(message, by, origin)

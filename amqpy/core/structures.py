@@ -45,6 +45,10 @@ class DeadlineHeap(Generic[H]):
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
+    def entries(self) -> list[tuple[int, H]]:
+        """All deadlines and their keys, the earliest first."""
+        return [(at_ms, self._keys[number]) for at_ms, number in sorted(self._heap) if number in self._keys]
+
     def pop_due(self, now_ms: int) -> H | None:
         """Removes and returns a key whose deadline has come, or returns None."""
         first = self.first_at_ms()

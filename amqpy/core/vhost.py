@@ -34,6 +34,7 @@ from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.statistics import BrokerStatistics, Counts, Totals
 from amqpy.core.vhost_metadata import Metadata
+from amqpy.core.watcher import Watcher
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -96,7 +97,8 @@ class Vhost:
         self.topic_permissions: dict[str, dict[str, TopicPermission]] = {}
         """Those of users that have any, by the names of exchanges, which need not exist."""
         self.tracer: Tracer | None = None
-        """Copies all messages while tracing is on, else None."""
+        """Copies all messages while tracing is on, else None: it is one of the watchers, too."""
+        self.watchers: tuple[Watcher, ...] = ()
         self.clients: dict[Client, None] = {}
         """The open connections to this virtual host."""
         self.queues: dict[str, Queue] = {}
@@ -163,12 +165,24 @@ class Vhost:
     def trace(self, tracer: Tracer | None) -> None:
         """Turns tracing on with the tracer that copies all messages, or off with None."""
         before, self.tracer = self.tracer, tracer
+        if before is not None:
+            self.unwatch(before)
+        if tracer is not None:
+            self.watch(tracer)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Shows the watcher every message from now on."""
+        self.watchers += (watcher,)
         for queue in self.queues.values():
             for consumer in queue.consumers:
-                if before is not None:
-                    before.detach(consumer)
-                if tracer is not None:
-                    tracer.attach(consumer)
+                watcher.attach(consumer)
+        self.router.forget()
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self.watchers = tuple(each for each in self.watchers if each is not watcher)
+        for queue in self.queues.values():
+            for consumer in queue.consumers:
+                watcher.detach(consumer)
         self.router.forget()
 
     @property

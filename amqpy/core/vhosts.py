@@ -28,6 +28,8 @@ class Vhosts(dict[str, Vhost]):
         self._scheduler = scheduler
         self._events = events
         self._choose = choose
+        self.on_place: Callable[[Vhost], object] = lambda vhost: None
+        """Is called with each virtual host that is new here."""
 
     @property
     def default_metadata(self) -> Metadata:
@@ -42,6 +44,7 @@ class Vhosts(dict[str, Vhost]):
         if name == self._config.default_vhost:
             self._events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
             vhost.exchanges[EVENT_EXCHANGE] = self._events.exchange
+        self.on_place(vhost)
         return vhost
 
     def add(self, name: str, metadata: Metadata) -> Vhost:

@@ -180,6 +180,20 @@ class ConnectionTasks:
         may_speak = state is InputState.READ or (state is InputState.STORING and not self._reactor.is_store_behind)
         return may_speak and self._transport.descriptor is not None
 
+    def hear_all(self) -> None:
+        """Hears all that has arrived, unless the peer has to wait, in the middle of whatever this task does."""
+        while not self._broken and self.session.input_state in {InputState.READ, InputState.STORING}:
+            try:
+                data = self._transport.receive_nowait(RECEIVE_MAX)
+            except trio.BrokenResourceError:
+                self._break()
+                return
+            if not data:
+                if data is not None:
+                    self.stop()
+                return
+            self._reactor.turn(self, data)
+
     def _hear(self, data: bytes) -> None:
         self._reactor.turn(self, data)
         if len(data) == self._receive_size:

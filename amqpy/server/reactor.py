@@ -157,12 +157,12 @@ class Reactor:
             raise failures.pop()  # and keep none: it refers to the frame that would have it
         return answers[0]
 
-    def act(self, operation: Callable[[], None]) -> None:
+    def act(self, operation: Callable[[], object]) -> None:
         """A turn on behalf of the store."""
         self._turn(None, operation)
 
     def _turn(
-        self, connection: ConnectionTasks | None, act: Callable[..., None], *arguments: object, settles: bool = True
+        self, connection: ConnectionTasks | None, act: Callable[..., object], *arguments: object, settles: bool = True
     ) -> None:
         """A turn on behalf of a connection, or of none: something is done, what it leaves to do is settled, and what it
         says is sent. `settles` is False where the act sees to the second itself."""
@@ -172,13 +172,17 @@ class Reactor:
                 self.broker.settle()
         except Exception as error:
             self._blame(connection, error)
-        self._flush(connection)
+        self.finish_turn(connection)
         self._watch_broker()
         if connection is not None:
             if connection.session.next_at_ms != connection.armed_at_ms:
                 self._arm(connection)
             if self.flusher is None or not self.flusher.has_work:
                 self.busy_poll.note(connection)
+
+    def run_due(self, at_ms: int) -> None:
+        """A turn for timers that are due, and for a slice of the large work that is under way."""
+        self._turn(None, self._go_on, at_ms, settles=False)
 
     def _go_on(self, at_ms: int) -> None:
         """Runs timers that are due, and a slice of the large work that is under way."""
@@ -191,11 +195,11 @@ class Reactor:
         if connection is None and jobs.client is not None:
             connection = next((each for each in self.connections if each.session is jobs.client), None)
         jobs.client = None
-        self._note_bug("-" if connection is None else connection.name, error)
+        self.note_bug("-" if connection is None else connection.name, error)
         if connection is not None:
             self._give_up(connection)
 
-    def _note_bug(self, connection: str, error: Exception) -> None:
+    def note_bug(self, connection: str, error: Exception) -> None:
         """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
         if isinstance(error, StoreError) and self.flusher is not None:
             self.flusher.fail(error)
@@ -219,7 +223,7 @@ class Reactor:
             connection.session.abandon()
             connection.stop()
 
-    def _flush(self, first: ConnectionTasks | None) -> None:
+    def finish_turn(self, first: ConnectionTasks | None) -> None:
         """Sends what the turn wrote: first to whom it was about, who may be waiting for just that.
 
         Some of the others may have been closed by the turn, and have less time left than before.
@@ -281,7 +285,7 @@ class Reactor:
                 self.broker.sweep(SWEEP_MAX)
                 await trio.lowlevel.checkpoint()
             at_ms = now_ms()
-            self._turn(None, self._go_on, at_ms, settles=False)
+            self.run_due(at_ms)
             while (connection := self._deadlines.pop_due(at_ms)) is not None:
                 connection.armed_at_ms = None
                 self._turn(connection, connection.session.on_timer, at_ms)
@@ -294,15 +298,19 @@ class Reactor:
         if scheduler.discarded or self.opened:
             self._earlier.set()
         elif scheduler.deadlines or scheduler.dead_letters or scheduler.queues_to_drain_further or scheduler.jobs.lines:
-            at_ms = self.broker.next_at_ms()
+            at_ms = self.broker_next_at_ms()
             if at_ms is not None and (self._sleeping_until_ms is None or at_ms < self._sleeping_until_ms):
                 self._earlier.set()
 
     def _next_at_ms(self) -> int | None:
         if self.opened:
             return now_ms()
-        deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker.next_at_ms()) if at is not None]
+        deadlines = [at for at in (self._deadlines.first_at_ms(), self.broker_next_at_ms()) if at is not None]
         return min(deadlines, default=None)
+
+    def broker_next_at_ms(self) -> int | None:
+        """The time at which the broker has something to do even without input, or None."""
+        return self.broker.next_at_ms()
 
     def _arm(self, connection: ConnectionTasks) -> None:
         at_ms = connection.armed_at_ms = connection.session.next_at_ms
@@ -322,7 +330,7 @@ class Reactor:
             await self._drain(text)
         while self.broker.scheduler.jobs and not self._has_lost_store:
             # Nobody waits for anything any more, but what was answered must not be there after the next start.
-            self._turn(None, self._go_on, now_ms(), settles=False)
+            self.run_due(now_ms())
 
     async def _drain(self, text: str) -> None:
         self._empty = trio.Event()

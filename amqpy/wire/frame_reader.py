@@ -54,6 +54,11 @@ class FrameReader:
         """True while a frame of at least VIEW_SIZE is incomplete."""
         return self._missing >= VIEW_SIZE
 
+    @property
+    def is_amid_frame(self) -> bool:
+        """True while a frame, or a small message, is incomplete."""
+        return bool(self._parts)
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yields the frames completed by `data`; must be iterated to the end before more is fed.
 

@@ -43,6 +43,8 @@ class Events:
         self.node = node
         self.administrator = COMMAND_LINE
         """The acting user of administration now."""
+        self.observers: list[Callable[[str, EventProperties], object]] = []
+        """Are told of each event, by its name, and what it is about."""
         self.counts: Counts = {}
         """Events by name, whether they are published or not."""
         self._publisher = publisher
@@ -50,16 +52,22 @@ class Events:
 
     @property
     def wanted(self) -> bool:
-        """True if anything is bound to the exchange."""
-        return self.exchange is not None and bool(self.exchange.bindings)
+        """True if anything is bound to the exchange, or somebody observes events."""
+        return bool(self.observers) or (self.exchange is not None and bool(self.exchange.bindings))
 
     def tell(self, name: str, describe: Callable[P, EventProperties], *about: P.args, **more: P.kwargs) -> None:
-        """Publishes an event at the next `settle`. Its properties are built now, and only if anything is bound."""
+        """Publishes an event at the next `settle`. Its properties are built now, and only if anything is bound, or
+        somebody observes events."""
         self.counts[name] = self.counts.get(name, 0) + 1
+        if not self.wanted:
+            return
+        properties = describe(*about, **more)
+        for observer in self.observers:
+            observer(name, properties)
         if self.exchange is None or not self.exchange.bindings:
             return
         now_ms = self._unix_time_ms()
-        headers = fields({**describe(*about, **more), "timestamp_in_ms": now_ms})
+        headers = fields({**properties, "timestamp_in_ms": now_ms})
         self._publisher.publish(self.exchange, name, headers, unix_time_ms=now_ms)
 
     @contextmanager

@@ -1,13 +1,13 @@
 """The firehose: a copy of every message that clients publish or get goes to the exchange `amq.rabbitmq.trace`.
 
-While it is off, it costs nothing. While it is on, no route of the virtual host remembers its queues, so that each
-publish takes the slow path, where copies are made; and each consumer's target is wrapped. The copies themselves are
-not traced, nor are the broker's own messages (dead letters, events).
+While it is off, it costs nothing. While it is on, it is a watcher of the virtual host. The copies themselves are not
+traced, nor are the broker's own messages (dead letters, events).
 
 Source: `rabbit_trace`.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from amqpy.core.consumer import Consumer
 from amqpy.core.events.internal_publisher import InternalPublisher
@@ -15,15 +15,19 @@ from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, Target
 from amqpy.core.ports import DeliveryTarget, Origin
 from amqpy.core.queues.reply_to import REPLY_TO
+from amqpy.core.watcher import Watcher
 from amqpy.wire.outbox import Outbox
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
+
+if TYPE_CHECKING:
+    from amqpy.core.unacked import UnackedDeliveries
 
 TRACE_EXCHANGE = "amq.rabbitmq.trace"
 _INTS = 1 << 32
 
 
-class Tracer:
+class Tracer(Watcher):
     """The firehose of a virtual host."""
 
     def __init__(self, vhost: str, exchanges: Mapping[str, Exchange], publisher: InternalPublisher, node: str) -> None:
@@ -41,7 +45,7 @@ class Tracer:
         if isinstance(consumer.target, _Tapped):
             consumer.target = consumer.target.target
 
-    def published(self, message: Message, targets: Iterable[Target], origin: Origin) -> None:
+    def published(self, message: Message, targets: tuple[Target, ...], origin: Origin) -> tuple[Target, ...]:
         """Copies a message that a client published to these targets."""
         if message.exchange == "":
             # From the default exchange RabbitMQ shows the names, and looks for their queues later.
@@ -54,6 +58,10 @@ class Tracer:
             **_fields_of(origin, self._vhost),
             routed_queues=_texts(sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))),
         )
+        return targets
+
+    def got(self, queue: str, redelivered: bool, message: Message, unacked: "UnackedDeliveries", tag: int) -> None:
+        self.delivered(queue, redelivered, message, unacked.origin)
 
     def delivered(self, queue: str, redelivered: bool, message: Message, origin: Origin) -> None:
         """Copies a message that was delivered to a client, by a consumer or basic.get."""

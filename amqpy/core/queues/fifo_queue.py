@@ -238,10 +238,14 @@ class FifoQueue(Queue):
         line.rotate(-len(messages))
 
     def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
+        for message, redelivered in self.peek_raw(count):
+            yield self.shown(message, by_get=True), redelivered
+
+    def peek_raw(self, count: int) -> Iterator[tuple[Message, bool]]:
         now_ms = self.scheduler.now_ms
         for message, returned in self.ready.ahead(count):
             if message.expires_at_ms is None or message.expires_at_ms > now_ms:
-                yield self.shown(message, by_get=True), returned or message.acquired_count > 0
+                yield message, returned or message.acquired_count > 0
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""
@@ -271,7 +275,10 @@ class FifoQueue(Queue):
         if self.settings.dead_letter_exchange is not None:
             self.forget(message)
             self.dead_letter(position, message, reason)
-        elif self.tracks_settlement:
+            return
+        for watcher in self.vhost.watchers:
+            watcher.discarded(self, message, reason)
+        if self.tracks_settlement:
             self.settled(position, message)
 
     def dead_letter(self, position: int | None, message: Message, reason: str) -> None:

@@ -23,6 +23,7 @@ from amqpy.core.queues.expiry import QueueExpiry
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.statistics import Counts, QueueCounts, Sizes, delivery_stats
+from amqpy.core.watcher import Watcher
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
@@ -42,6 +43,8 @@ class QueueHost(Protocol):
     def name(self) -> str: ...
     @property
     def profile(self) -> Profile: ...
+    @property
+    def watchers(self) -> Sequence[Watcher]: ...
 
     def take_queue(self, queue: "Queue") -> Steps:
         """Deletes a queue: a job."""
@@ -240,6 +243,10 @@ class Queue(ABC):
     def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
         """Yields the first ready messages, up to `count`, as basic.get would show them, and True with those that would
         be redelivered. Nothing changes by it; and nothing may, meanwhile."""
+
+    @abstractmethod
+    def peek_raw(self, count: int) -> Iterator[tuple[Message, bool]]:
+        """`peek`, with the messages as they are kept."""
 
     @abstractmethod
     def expire(self) -> Steps:

@@ -1,0 +1,237 @@
+"""The record of one test broker: what happened, in order.
+
+A message's parts are kept as the bytes that they were; properties and headers are decoded when somebody asks.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from itertools import count
+from typing import Any, Final
+
+from amqpy.core.message import Message
+from amqpy.wire.content import split_address
+from amqpy.wire.properties import decode_properties
+from amqpy.wire.values import Field, MalformedValue, Table, decode_array, decode_table, text
+
+EVENTS_MAX: Final = 10_000
+BYTES_MAX: Final = 64 * 1024 * 1024
+"""The newest events, and bytes of bodies among them, that are kept."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+OF_MESSAGES: Final = (
+    "published",
+    "refused",
+    "returned",
+    "confirmed",
+    "delivered",
+    "acked",
+    "rejected",
+    "requeued",
+    "dead_lettered",
+    "discarded",
+)
+"""The kinds of events about messages. All others are RabbitMQ's, with its names."""
+
+FIELDS: Final = (
+    "vhost",
+    "exchange",
+    "routing_key",
+    "queue",
+    "queues",
+    "connection",
+    "channel",
+    "delivery_tag",
+    "redelivered",
+    "requeue",
+    "nacked",
+    "reason",
+    "reply_code",
+    "reply_text",
+    "name",
+)
+
+
+class TracedBody(bytes):
+    """A body that knows which published message it belongs to, through all copies of that."""
+
+    number: int
+
+
+_numbers = count(1)
+
+
+def traced(body: bytes) -> TracedBody:
+    """The body of another published message."""
+    marked = TracedBody(body)
+    marked.number = next(_numbers)
+    return marked
+
+
+class Event:
+    """Something that happened. A field that says nothing about it is None."""
+
+    kind: str
+    vhost: str | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    queue: str | None = None
+    queues: tuple[str, ...] | None = None
+    """The queues that a message was routed to."""
+    body: bytes | None = None
+    connection: str | None = None
+    """The name that the client gave its connection, else `ip:port -> ip:port`."""
+    channel: int | None = None
+    delivery_tag: int | None = None
+    redelivered: bool | None = None
+    requeue: bool | None = None
+    nacked: bool | None = None
+    reason: str | None = None
+    reply_code: int | None = None
+    reply_text: str | None = None
+    name: str | None = None
+    _header: bytes | None = None
+
+    def __init__(self, kind: str, at_ms: int, **fields: Any) -> None:  # noqa: ANN401 (those above)
+        self.kind = kind
+        self.at_ms = at_ms
+        """The broker's time, in milliseconds of Unix time."""
+        self.__dict__.update(fields)
+
+    @classmethod
+    def of_message(cls, kind: str, at_ms: int, message: Message, **fields: Any) -> "Event":  # noqa: ANN401
+        event = cls(kind, at_ms, **fields)
+        exchange, routing_key = split_address(message.address)
+        event.exchange, event.routing_key = text(exchange), text(routing_key)
+        event.body, event._header = message.body, message.header
+        return event
+
+    def again(self, kind: str, at_ms: int, **fields: Any) -> "Event":  # noqa: ANN401
+        """Another event about the same message, in the same place."""
+        event = Event(kind, at_ms)
+        kept = {name: value for name, value in self.__dict__.items() if name not in {"kind", "at_ms"}}
+        event.__dict__.update(kept, **fields)
+        return event
+
+    @property
+    def at(self) -> datetime:
+        return EPOCH + timedelta(milliseconds=self.at_ms)
+
+    @property
+    def message_number(self) -> int | None:
+        """Counts the published messages; dead letters and other copies have that of the first."""
+        return getattr(self.body, "number", None)
+
+    def json(self) -> Any:  # noqa: ANN401
+        """The body, which is JSON. Raises ValueError if it is not."""
+        if self.body is None:
+            raise ValueError(f"{self.kind} is not about a message")
+        return json.loads(self.body)
+
+    @cached_property
+    def properties(self) -> dict[str, Any] | None:
+        """The properties that are present, without headers; None if this is not about a message."""
+        decoded = self._decoded
+        return None if decoded is None else {name: value for name, value in decoded.items() if name != "headers"}
+
+    @cached_property
+    def headers(self) -> dict[str, Any] | None:
+        """The headers as values of Python; None if this is not about a message."""
+        decoded = self._decoded
+        return None if decoded is None else plain_table(decoded.get("headers", {}))
+
+    @property
+    def _decoded(self) -> dict[str, Any] | None:
+        if self._header is None:
+            return None
+        try:
+            return decode_properties(self._header)
+        except MalformedValue:
+            return {}
+
+    def __repr__(self) -> str:
+        return f"<{describe(self)}>"
+
+
+def describe(event: Event) -> str:
+    """The event in a line, without its body."""
+    words = [event.kind]
+    if event.kind in OF_MESSAGES:
+        if event.queue is not None and event.kind not in {"published", "returned", "confirmed"}:
+            words.append(f"from {event.queue!r}" if event.kind != "refused" else f"by {event.queue!r}")
+        if event.exchange is not None:
+            words.append(f"{event.exchange!r} key {event.routing_key!r}")
+        if event.queues is not None:
+            words.append(f"-> {', '.join(event.queues) or 'nowhere'}")
+    else:
+        about = (event.name, event.queue, event.exchange)
+        words += [repr(each) for each in dict.fromkeys(about) if each is not None]
+    for name in ("redelivered", "requeue", "nacked"):
+        if getattr(event, name):
+            words.append(name)
+    words += [str(each) for each in (event.reason, event.reply_code, event.reply_text) if each is not None]
+    if event.connection is not None:
+        words.append(f"[{event.connection}]")
+    return " ".join(words)
+
+
+class EventLog:
+    """The newest events of one broker, in order."""
+
+    def __init__(self) -> None:
+        self.on_event: Callable[[Event], object] = lambda event: None
+        self._events: deque[Event] = deque()
+        self._size = 0
+        self.total = 0
+        """The number of events ever added, and of clears."""
+
+    def add(self, event: Event) -> None:
+        events = self._events
+        events.append(event)
+        self.total += 1
+        self._size += 0 if event.body is None else len(event.body)
+        while len(events) > EVENTS_MAX or self._size > BYTES_MAX:
+            oldest = events.popleft()
+            self._size -= 0 if oldest.body is None else len(oldest.body)
+        self.on_event(event)
+
+    def clear(self) -> None:
+        self._events.clear()
+        self.total += 1
+        self._size = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+
+def plain_table(table: Table) -> dict[str, Any]:
+    """A table with values of Python: text, numbers, datetimes (UTC), bytes, lists and dicts."""
+    return {name: _plain(field) for name, field in table.items()}
+
+
+def _plain(field: Field) -> Any:  # noqa: ANN401
+    kind, value = field
+    match kind:
+        case "table":
+            return plain_table(decode_table(value))
+        case "array":
+            return [_plain(each) for each in decode_array(value)]
+        case "timestamp":
+            return _datetime(value)
+        case "decimal":
+            return Decimal(value[1]).scaleb(-value[0])
+    return value
+
+
+def _datetime(seconds: int) -> datetime | int:
+    try:
+        return EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return seconds

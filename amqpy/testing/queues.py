@@ -1,0 +1,87 @@
+"""The look into a queue: nothing is taken by it."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from amqpy.core.message import Message
+from amqpy.core.vhost import Vhost
+from amqpy.testing.events import Event
+
+if TYPE_CHECKING:
+    from amqpy.core.queues.queue import Queue
+    from amqpy.testing.server import Server
+
+
+class QueueView:
+    """The messages and consumers of a queue, as they were when it was asked for."""
+
+    def __init__(self, name: str, ready: list[Event], unacked: list[Event], consumers: int) -> None:
+        self.name = name
+        self.ready = ready
+        """The messages that are ready, in order."""
+        self.unacked = unacked
+        """The messages that are delivered and not acknowledged, in the order of their deliveries."""
+        self.consumers = consumers
+        """The number of consumers."""
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The bodies of the messages that are ready."""
+        return [event.body for event in self.ready if event.body is not None]
+
+    def __len__(self) -> int:
+        return len(self.ready)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return (
+            f"<queue {self.name!r}: {len(self.ready)} ready, {len(self.unacked)} unacked, {self.consumers} consumers>"
+        )
+
+
+def find_queue(server: "Server", name: str, vhost: str) -> "Queue":
+    """Raises LookupError, which names the nearest."""
+    vhosts = server.running.broker.vhosts
+    place = vhosts.get(vhost)
+    if place is None:
+        raise LookupError(f"no virtual host {vhost!r}{_nearest(vhost, vhosts)}")
+    queue = place.queues.get(name)
+    if queue is None:
+        where = "" if vhost == "/" else f" in virtual host {vhost!r}"
+        raise LookupError(f"no queue {name!r}{where}{_nearest(name, place.queues)}")
+    return queue
+
+
+def look_into(server: "Server", name: str, vhost: str) -> QueueView:
+    """A view of a queue as it is now."""
+    server.hear_all()
+    queue = find_queue(server, name, vhost)
+    place = server.running.broker.vhosts[vhost]
+    now_ms = server.clock.now_ms()
+
+    def event(message: Message, kind: str, redelivered: bool) -> Event:
+        return Event.of_message(kind, now_ms, message, vhost=vhost, queue=name, redelivered=redelivered)
+
+    ready = [event(message, "ready", redelivered) for message, redelivered in queue.peek(queue.ready_count)]
+    unacked = [event(message, "unacked", True) for message in unacked_in(place, queue)]
+    return QueueView(name, ready, unacked, queue.consumer_count)
+
+
+def unacked_in(vhost: Vhost, queue: "Queue") -> Iterator[Message]:
+    for channel in vhost.channels:
+        for its_queue, _, message, _ in channel.deliveries():
+            if its_queue is queue:
+                yield queue.shown(message)
+
+
+def _nearest(name: str, names: object) -> str:
+    known = [str(each) for each in names] if isinstance(names, dict) else []
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    if not known:
+        return "; there is none"
+    return f"; there are {', '.join(map(repr, known[:5]))}{' …' if len(known) > 5 else ''}"

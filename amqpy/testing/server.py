@@ -1,0 +1,475 @@
+"""A test broker in its event loop: starts, stops, restarts; its clock, and the wait until all is quiet.
+
+Everything here is called in the thread of the host.
+"""
+
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any, Final, TypeVar
+
+import trio
+
+from amqpy.config import Config
+from amqpy.core.broker import Broker
+from amqpy.core.definitions_import import Import
+from amqpy.core.durability import recovery
+from amqpy.core.durability.startup import open_broker
+from amqpy.core.events.events import INTERNAL_USER
+from amqpy.errors import ConnectionForced
+from amqpy.log import LOGGER
+from amqpy.server.entrance import origin_of
+from amqpy.server.reactor import now_ms as real_ms
+from amqpy.store.memory import MemoryStore
+from amqpy.testing.broker_core import WatchedBroker, WatchedUsers
+from amqpy.testing.errors import BrokerBug, NotSettled
+from amqpy.testing.faults import Faults
+from amqpy.testing.host import Host
+from amqpy.testing.ports import WatchedConnection
+from amqpy.testing.reactor import WatchedReactor
+from amqpy.testing.recorder import Recorder
+from amqpy.testing.sessions import WatchedSession
+from amqpy.testing.transport import FaultyTransport
+from amqpy.testing.virtual_clock import VirtualClock
+
+T = TypeVar("T")
+
+SHUTDOWN: Final = "broker forced connection closure with reason 'shutdown'"
+BACKLOG: Final = 128
+SETTLE_TURNS: Final = 3
+"""Rounds of the event loop after which what was begun in it shows."""
+
+UNREAD_S: Final = 0.02
+UNREAD_LOOKS: Final = 10
+"""Seconds that bytes may wait for a peer before it counts as one that does not read, and looks meanwhile."""
+
+
+class Life:
+    """One run of the broker, from a start to a stop."""
+
+    def __init__(self, broker: Broker, users: WatchedUsers, reactor: WatchedReactor) -> None:
+        self.broker = broker
+        self.users = users
+        self.reactor = reactor
+        self.scope = trio.CancelScope()
+        self.started = trio.Event()
+        self.ended = trio.Event()
+
+
+class Server:
+    """A broker with a port, a store, a clock and a record that outlive its restarts."""
+
+    def __init__(
+        self,
+        host: Host,
+        config: Config,
+        faults: Faults,
+        *,
+        clock: str = "ticking",
+        unix_ms: int | None = None,
+        seed: int = 0,
+        definitions: dict[str, Any] | None = None,
+    ) -> None:
+        self._host = host
+        self._config = config
+        self._definitions = definitions
+        self._random = random.Random(seed)
+        self._log = logging.getLogger(f"{LOGGER}.testing")
+        if not self._log.handlers:
+            self._log.addHandler(logging.NullHandler())  # who has configured no logging wants none
+        self._names = count()
+        self._store = MemoryStore()
+        self._listening: socket.socket | None = None
+        self._changed = trio.Event()
+        self.port = config.port
+        self.bugs: list[Exception] = []
+        self.followers: list[Callable[[timedelta], object]] = []
+        now_ms = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
+        self.clock = VirtualClock(now_ms, real_ms, frozen=clock == "frozen")
+        self.recorder = Recorder(self.clock.now_ms, faults, self.cut)
+        self.recorder.log.on_event = lambda event: self._changed.set()
+        self.life: Life | None = None
+
+    @property
+    def running(self) -> Life:
+        """Raises RuntimeError while it does not run."""
+        if self.life is None:
+            raise RuntimeError("the test broker does not run: it was stopped, or not started yet")
+        return self.life
+
+    # --- start and stop
+
+    async def start(self) -> None:
+        self._listen()
+        await self._begin()
+        self._forget_start()
+        self._host.add(self)
+
+    async def stop(self) -> None:
+        await self._end(crash=False)
+        self._close_listener()
+
+    async def restart(self, *, crash: bool) -> None:
+        await self.down(crash=crash)
+        await self.up()
+
+    async def down(self, *, crash: bool = False) -> None:
+        """Ends it, and refuses connections until `up`."""
+        self._close_listener()
+        await self._end(crash=crash)
+
+    async def up(self) -> None:
+        self._listen()
+        await self._begin()
+
+    async def reset(self) -> None:
+        """Ends it, and starts a new one in its place: all is gone."""
+        await self._end(crash=True)
+        self._store = MemoryStore()
+        self.recorder.faults.end_all()
+        await self._begin()
+        self._forget_start()
+
+    def _forget_start(self) -> None:
+        """That there is a default user is nothing that has happened."""
+        self.recorder.log.clear()
+
+    def _listen(self) -> None:
+        if self._listening is None:
+            self._listening = socket.create_server((self._config.host, self.port), backlog=BACKLOG)
+            self._listening.setblocking(False)
+            self.port = self._listening.getsockname()[1]
+
+    def _close_listener(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            if self.life is not None:
+                trio.lowlevel.notify_closing(listening)
+            listening.close()
+
+    async def _begin(self) -> None:
+        broker, loaded = open_broker(
+            self._config,
+            self._store,
+            self._new_name,
+            self._random.randrange,
+            self.clock.now_ms,
+            log=self._log,
+            now_ms=self.clock.now_ms(),
+            unix_offset_ms=lambda: 0,
+            make=partial(WatchedBroker, clock=self.clock, recorder=self.recorder),
+        )
+        users = WatchedUsers(broker, partial(self._random.randbytes, 4), loaded.records)
+        users.recorder = self.recorder
+        reactor = WatchedReactor(
+            broker, self._store, self.clock, log=self._log, on_turn=self._on_turn, on_bug=self.bugs.append
+        )
+        life = self.life = Life(broker, users, reactor)
+        self._host.spawn(self._live, life)
+        await life.started.wait()
+        if self._definitions is not None:
+            definitions, self._definitions = self._definitions, None
+            self.load_definitions(definitions)
+
+    async def _live(self, life: Life) -> None:
+        try:
+            with life.scope:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(life.reactor.run)
+                    if self._listening is not None:
+                        nursery.start_soon(self._accept, life, self._listening)
+                    life.reactor.administer(lambda: None)  # which makes durable what a new broker has
+                    life.started.set()
+                    await trio.sleep_forever()
+        except Exception as error:  # for the test to know
+            self.bugs.append(error)
+            self._log.exception("the test broker has failed")
+        finally:
+            life.started.set()
+            life.ended.set()
+            if self.life is life:
+                self.life = None
+            self._changed.set()
+
+    async def _accept(self, life: Life, listening: socket.socket) -> None:
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(listening)
+                sock, _ = listening.accept()
+            except BlockingIOError:
+                continue
+            except (OSError, trio.ClosedResourceError):
+                return  # it was closed
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            life.reactor.nursery.start_soon(self._serve, life, sock)
+
+    async def _serve(self, life: Life, sock: socket.socket) -> None:
+        transport = FaultyTransport(sock)
+        try:
+            origin = origin_of(trio.socket.from_stdlib_socket(sock))
+        except OSError:
+            sock.close()
+            return
+        make_session = partial(WatchedSession, life.broker, life.users, recorder=self.recorder, transport=transport)
+        try:
+            await life.reactor.serve(transport, make_session, origin.ends, from_loopback=origin.from_loopback)
+        finally:
+            self._changed.set()
+
+    async def _end(self, *, crash: bool) -> None:
+        life = self.life
+        if life is None:
+            return
+        reactor = life.reactor
+        if not crash:
+            self.hear_all()
+            for connection in list(reactor.connections):
+                reactor.act(partial(connection.session.fail, ConnectionForced(SHUTDOWN)))
+                reactor.lost(connection)
+            while life.broker.scheduler.jobs:
+                reactor.run_due(real_ms())
+            recovery.note_fronts(life.broker.vhosts)
+            reactor.write_store()
+        life.scope.cancel()
+        await life.ended.wait()
+        self._store.close(is_clean=not crash)
+        self.life = None
+
+    def close_sockets(self) -> None:
+        """In a forked child."""
+        if self._listening is not None:
+            self._listening.close()
+        for session in list(self.recorder.sessions.values()):
+            if isinstance(session, WatchedSession):
+                session.transport.close_in_child()
+
+    def _new_name(self) -> str:
+        return f"{next(self._names):022d}"
+
+    # --- turns
+
+    def administer(self, operation: Callable[[], Any]) -> Any:  # noqa: ANN401
+        """A turn on behalf of the test."""
+        return self.running.reactor.administer(operation)
+
+    def act(self, operation: Callable[[], object]) -> None:
+        self.running.reactor.act(operation)
+
+    def load_definitions(self, definitions: dict[str, Any]) -> None:
+        """Raises AdministrationError or AmqpFault; then nothing has changed."""
+        life = self.running
+
+        def load() -> None:
+            with life.broker.events.on_behalf_of(INTERNAL_USER):
+                work = Import(life.broker, life.users, definitions)
+            life.broker.scheduler.jobs.do(work.steps())
+            life.broker.finish()
+            if work.error is not None:
+                raise work.error
+
+        errors: list[Exception] = []
+
+        def attempt() -> None:
+            try:
+                load()
+            except Exception as error:  # the test's, and no bug
+                errors.append(error)
+
+        life.reactor.administer(attempt)
+        if errors:
+            raise errors[0]
+
+    def cut(self, connection: WatchedConnection, reset: bool) -> None:
+        """Ends a connection in the middle of a turn: what was said before leaves, and nothing after it."""
+        tasks = next((each for each in self.running.reactor.connections if each.session is connection), None)
+        if tasks is None or connection.is_cut:
+            return
+        session = tasks.session
+        assert isinstance(session, WatchedSession)
+        session.confirm_earlier()
+        self.running.reactor.write_store()
+        tasks.flush()
+        session.stop_hearing()
+        session.transport.sever(reset=reset)
+        tasks.stop()
+
+    def _on_turn(self) -> None:
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Waits until something happens."""
+        self._changed = trio.Event()
+        await self._changed.wait()
+
+    async def changed_since(self, total: int, timeout: float) -> None:
+        """Waits for an event that is not among the first `total`, or any turn, for so many seconds."""
+        with trio.move_on_after(timeout):
+            if self.recorder.log.total == total:
+                await self.changed()
+
+    def purge(self) -> None:
+        """Drops messages that are ready, recordings, faults and alarms."""
+        self.hear_all()
+        self.recorder.faults.end_all()
+        broker = self.running.broker
+
+        def purge() -> None:
+            for vhost in broker.vhosts.values():
+                for queue in vhost.queues.values():
+                    queue.purge()
+            for resource in list(broker.alarms.resources):
+                broker.alarms.clear(resource, "test")
+
+        self.administer(purge)
+        while broker.scheduler.jobs:
+            self.running.reactor.run_due(real_ms())
+        self.recorder.log.clear()
+
+    def check_bugs(self) -> None:
+        """Raises BrokerBug if the broker met an internal error."""
+        if self.bugs:
+            error, self.bugs = self.bugs[0], []
+            raise BrokerBug(f"the test broker met an internal error: {error!r}") from error
+
+    # --- heard and settled
+
+    def heard(self, ask: Callable[[], T]) -> T:
+        """Asks something once everything is heard."""
+        self.hear_all()
+        return ask()
+
+    def hear_all(self) -> None:
+        """Hears everything that clients have sent: the barrier before each question."""
+        if self.life is not None:
+            self.life.reactor.hear_all()
+
+    def unsettled(self) -> list[str]:
+        """The reasons why it is not settled; none if it is."""
+        life = self.life
+        if life is None:
+            return []
+        self.hear_all()
+        scheduler = life.broker.scheduler
+        reasons = []
+        if scheduler.jobs or scheduler.queues_to_drain or scheduler.dead_letters or scheduler.requeues:
+            reasons.append("the broker has work to do")
+        for connection in life.reactor.connections:
+            session = connection.session
+            assert isinstance(session, WatchedSession)
+            if not (session.is_cut or session.block.is_blocked or session.transport.is_frozen):
+                reasons += _unsettled(session)
+        return reasons
+
+    async def settle(self, timeout: float) -> None:
+        """Waits until it is settled. Raises NotSettled."""
+        with trio.move_on_after(timeout):
+            while True:
+                for _ in range(SETTLE_TURNS):
+                    await trio.lowlevel.checkpoint()
+                if not self.unsettled():
+                    return
+                await self.changed()
+        reasons = self.unsettled()
+        if reasons:
+            raise NotSettled("\n".join([f"not settled within {timeout:g} s:", *(f"  {each}" for each in reasons)]))
+
+    # --- time
+
+    def due(self) -> list[tuple[int, str]]:
+        """The times at which something is due, and what it is."""
+        scheduler = self.running.broker.scheduler
+        return [(at_ms, _name_of(target)) for at_ms, target in scheduler.deadlines.entries()]
+
+    async def advance(self, ms: int, *, settles: bool, timeout: float) -> None:
+        """Moves its clock on, from deadline to deadline."""
+        self.hear_all()
+        target_ms = self.clock.now_ms() + ms
+        while await self._advance_once(target_ms, settles=settles, timeout=timeout):
+            pass
+        self._move_to(target_ms)
+        self.running.reactor.run_due(real_ms())
+        await self._let_leave()
+        if settles:
+            await self.settle(timeout)
+
+    async def advance_to_next(self, *, settles: bool, timeout: float) -> bool:
+        """Moves its clock on to the next deadline; False if there is none."""
+        self.hear_all()
+        at_ms = self.running.broker.next_at_ms()
+        if at_ms is None:
+            return False
+        await self.advance(max(0, at_ms - self.clock.now_ms()), settles=settles, timeout=timeout)
+        return True
+
+    async def _advance_once(self, target_ms: int, *, settles: bool, timeout: float) -> bool:
+        """Moves on to the next deadline before the target, and does what is due then; False if there is none."""
+        life = self.running
+        at_ms = life.broker.next_at_ms()
+        if at_ms is None or at_ms > target_ms:
+            return False
+        self._move_to(at_ms)
+        life.reactor.run_due(real_ms())
+        if settles:
+            await self._let_leave()
+            await self.settle(timeout)
+        return True
+
+    def _move_to(self, at_ms: int) -> None:
+        step = timedelta(milliseconds=max(0, at_ms - self.clock.now_ms()))
+        if step:
+            for follow in self.followers:
+                follow(step)
+        self.clock.move_to(at_ms)
+
+    def wake(self, act: Callable[[], object]) -> None:
+        """Does something to the clock, and has the reactor look at it anew."""
+        act()
+        self.act(lambda: None)
+
+    async def _let_leave(self) -> None:
+        """Waits until what was said is in the kernel, but for those who do not read."""
+        for _ in range(SETTLE_TURNS):
+            await trio.lowlevel.checkpoint()
+        for _ in range(UNREAD_LOOKS):
+            if not any(_has_unsent(each) for each in self.sessions()):
+                return
+            await trio.sleep(UNREAD_S / UNREAD_LOOKS)
+
+    def sessions(self) -> Iterator[WatchedSession]:
+        for connection in [] if self.life is None else list(self.life.reactor.connections):
+            assert isinstance(connection.session, WatchedSession)
+            yield connection.session
+
+
+def _has_unsent(session: WatchedSession) -> bool:
+    transport = session.transport
+    return session.outbox.size > 0 and not (transport.is_frozen or transport.is_slow or session.is_cut)
+
+
+def _unsettled(session: WatchedSession) -> Iterable[str]:
+    if session.outbox.size:
+        yield f"{session.name}: {session.outbox.size} bytes wait to be read by it"
+    if session.reader.is_amid_frame:
+        yield f"{session.name}: has sent a part of a frame"
+    for channel in session.channels.values():
+        if channel.is_amid_content:
+            yield f"{session.name}, channel {channel.number}: has sent a part of a message"
+        held: dict[str, int] = {}
+        for queue, _, _, consumer in channel.deliveries():
+            if consumer is not None:
+                key = f"consumer {consumer.tag!r} of queue {queue.name!r}"
+                held[key] = held.get(key, 0) + 1
+        for who, number in held.items():
+            deliveries = "a delivery" if number == 1 else f"{number} deliveries"
+            yield f"{session.name}, channel {channel.number}: {who} has not answered {deliveries}"
+
+
+def _name_of(target: object) -> str:
+    name = getattr(target, "name", None)
+    kind = type(target).__name__
+    return f"{kind} {name}" if name is not None else kind

@@ -1,0 +1,141 @@
+"""Snapshots: all that is in a test broker, with its messages, to begin from again.
+
+The definitions are RabbitMQ's. Messages that were unacknowledged come back as redelivered; of a TTL the rest is left,
+and of quorum queues' messages the delivery counts. What is exclusive, or waits in an exchange, is left out.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amqpy.core.definitions import exported
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, address_of
+from amqpy.testing.queues import unacked_in
+
+if TYPE_CHECKING:
+    from amqpy.core.queues.queue import Queue
+    from amqpy.testing.server import Server
+
+FORM = 1
+"""The version of the form in which a snapshot is saved."""
+
+
+class Snapshot:
+    """A snapshot: `definitions`, and `messages` by virtual host and queue."""
+
+    def __init__(self, definitions: dict[str, Any], messages: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
+        self.definitions = definitions
+        self.messages = messages
+
+    def save(self, path: str | Path) -> None:
+        """Writes it to a file, as JSON."""
+        content = {"amqpy_snapshot": FORM, "definitions": self.definitions, "messages": self.messages}
+        Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Snapshot":
+        """Reads one that was saved. Raises OSError or ValueError."""
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls.of(content)
+
+    @classmethod
+    def of(cls, content: Any) -> "Snapshot":  # noqa: ANN401 (any JSON)
+        """Raises ValueError if it is no snapshot."""
+        if not isinstance(content, dict) or content.get("amqpy_snapshot") != FORM:
+            raise ValueError("no snapshot of a test broker")
+        return cls(content["definitions"], content["messages"])
+
+    def __repr__(self) -> str:
+        count = sum(len(messages) for queues in self.messages.values() for messages in queues.values())
+        return f"<snapshot with {len(self.definitions['queues'])} queues, {count} messages>"
+
+
+def taken_from(server: "Server") -> Snapshot:
+    """Takes a snapshot of a broker that runs."""
+    server.hear_all()
+    life = server.running
+    messages: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for vhost in life.broker.vhosts.values():
+        for queue in vhost.queues.values():
+            if queue.owner is None:
+                rows = [_row(message, server.clock.now_ms(), redelivered=True) for message in unacked_in(vhost, queue)]
+                rows += [
+                    _row(message, server.clock.now_ms(), redelivered=redelivered)
+                    for message, redelivered in queue.peek_raw(queue.ready_count)
+                ]
+                if rows:
+                    messages.setdefault(vhost.name, {})[queue.name] = rows
+    return Snapshot(exported(life.broker, life.users), messages)
+
+
+def restore_into(server: "Server", snapshot: Snapshot) -> None:
+    """Puts what is in a snapshot into a broker in which nothing is."""
+    server.load_definitions(snapshot.definitions)
+    vhosts = server.running.broker.vhosts
+
+    def restore() -> None:
+        now_ms = server.running.broker.scheduler.now_ms
+        for vhost, queues in snapshot.messages.items():
+            for name, rows in queues.items():
+                queue = vhosts[vhost].queues[name]
+                _fill(queue, [(_message(row, now_ms), bool(row.get("redelivered"))) for row in rows])
+
+    server.administer(restore)
+
+
+def _fill(queue: "Queue", messages: list[tuple[Message, bool]]) -> None:
+    """Publishes messages to a queue, and marks as redelivered those that were: they are in front."""
+    for message, _ in messages:
+        queue.counts.of_broker += 1
+        queue.publish(message)
+    first_new = next((at for at, (_, redelivered) in enumerate(messages) if not redelivered), len(messages))
+    taken = [queue.take(no_ack=False) for _ in range(first_new)]
+    for each in taken:
+        if each is not None:
+            position, message, _ = each
+            queue.delivered_count += 1
+            queue.requeue(position, message, "down")
+    queue.requeued()
+
+
+def _row(message: Message, now_ms: int, *, redelivered: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "properties": b64encode(message.header).decode(),
+        "body": b64encode(message.body).decode(),
+    }
+    more = {
+        "redelivered": redelivered,
+        "persistent": message.persistent,
+        "is_dead_letter": message.is_dead_letter,
+        "more_keys": list(message.more_keys),
+        "delivery_count": message.delivery_count,
+        "acquired_count": message.acquired_count,
+    }
+    row |= {name: value for name, value in more.items() if value}
+    if message.expires_at_ms is not None:
+        row["expires_in_ms"] = max(0, message.expires_at_ms - now_ms)
+    return row
+
+
+def _message(row: dict[str, Any], now_ms: int) -> Message:
+    address = address_of(row["exchange"], row["routing_key"])
+    header, body = b64decode(row["properties"]), b64decode(row["body"])
+    expires_at_ms = now_ms + row["expires_in_ms"] if "expires_in_ms" in row else None
+    notes = ("is_dead_letter", "more_keys", "delivery_count", "acquired_count")
+    if any(name in row for name in notes):
+        return AnnotatedMessage(
+            address,
+            header,
+            body,
+            expires_at_ms,
+            persistent=row.get("persistent", False),
+            more_keys=tuple(row.get("more_keys", ())),
+            is_dead_letter=row.get("is_dead_letter", False),
+            delivery_count=row.get("delivery_count", 0),
+            acquired_count=row.get("acquired_count", 0),
+        )
+    kind = PersistentMessage if row.get("persistent") else Message
+    return kind(address, header, body, expires_at_ms)
