@@ -286,11 +286,10 @@ class Server:
 
     def cut(self, connection: WatchedConnection, reset: bool) -> None:
         """Ends a connection in the middle of a turn: what was said before leaves, and nothing after it."""
-        tasks = next((each for each in self.running.reactor.connections if each.session is connection), None)
-        if tasks is None or connection.is_cut:
+        session = next((each for each in self.sessions() if each is connection), None)
+        if session is None or session.is_cut:
             return
-        session = tasks.session
-        assert isinstance(session, WatchedSession)
+        (tasks,) = (each for each in self.running.reactor.connections if each.session is session)
         session.confirm_earlier()
         self.running.reactor.write_store()
         tasks.flush()
