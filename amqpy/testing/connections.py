@@ -32,9 +32,9 @@ class Connection:
         """The client library, as it calls itself."""
 
     @property
-    def channels(self) -> list[int]:
-        """The numbers of its open channels."""
-        return self._ask(lambda: sorted(self._session.channels))
+    def channels(self) -> int:
+        """The number of its open channels."""
+        return self._ask(lambda: len(self._session.channels))
 
     @property
     def blocked(self) -> bool:

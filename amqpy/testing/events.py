@@ -23,38 +23,6 @@ BYTES_MAX: Final = 64 * 1024 * 1024
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-OF_MESSAGES: Final = (
-    "published",
-    "refused",
-    "returned",
-    "confirmed",
-    "delivered",
-    "acked",
-    "rejected",
-    "requeued",
-    "dead_lettered",
-    "discarded",
-)
-"""The kinds of events about messages. All others are RabbitMQ's, with its names."""
-
-FIELDS: Final = (
-    "vhost",
-    "exchange",
-    "routing_key",
-    "queue",
-    "queues",
-    "connection",
-    "channel",
-    "delivery_tag",
-    "redelivered",
-    "requeue",
-    "nacked",
-    "reason",
-    "reply_code",
-    "reply_text",
-    "name",
-)
-
 
 class TracedBody(bytes):
     """A body that knows which published message it belongs to, through all copies of that."""
@@ -80,7 +48,7 @@ class Event:
     exchange: str | None = None
     routing_key: str | None = None
     queue: str | None = None
-    queues: tuple[str, ...] | None = None
+    queues: list[str] | None = None
     """The queues that a message was routed to."""
     body: bytes | None = None
     connection: str | None = None
@@ -160,7 +128,7 @@ class Event:
 def describe(event: Event) -> str:
     """The event in a line, without its body."""
     words = [event.kind]
-    if event.kind in OF_MESSAGES:
+    if event.body is not None:
         if event.queue is not None and event.kind not in {"published", "returned", "confirmed"}:
             words.append(f"from {event.queue!r}" if event.kind != "refused" else f"by {event.queue!r}")
         if event.exchange is not None:

@@ -119,6 +119,8 @@ class Faults:
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
         self._all: list[Fault] = []
+        self._errors: list[Exception] = []
+        """The errors of the test's own functions."""
 
     def withhold_confirm(self, **options: Any) -> Fault:  # noqa: ANN401
         """Stores the message, and does not confirm it until the fault is removed. Later confirms come singly."""
@@ -165,17 +167,20 @@ class Faults:
         return self._add("refuse_login", "login", {"name": user, **options})
 
     def clear(self) -> None:
-        """Removes all faults, and forgets them."""
+        """Removes all faults, and forgets them and what was wrong with them."""
         self._call(self.end_all)
 
     def end_all(self) -> None:
         """`clear` in the broker's thread."""
+        self._errors.clear()
         faults, self._all = self._all, []
         for fault in faults:
             fault.end()
 
     def check(self) -> None:
-        """Raises FaultNotFired for the first that never fired."""
+        """Raises FaultNotFired for the first that never fired, or what a function in a condition raised."""
+        if self._errors:
+            raise self._errors[0]
         for fault in self._all:
             fault.check()
 
@@ -196,11 +201,15 @@ class Faults:
         """The faults that fire at this event. Those of confirms do not where there are none."""
         if not self._all:
             return []
-        return [
-            fault
-            for fault in self._all
-            if fault.stage == stage and (confirms or not fault.kind.endswith("_confirm")) and fault.fires(event)
-        ]
+        firing = []
+        for fault in self._all:
+            if fault.stage == stage and (confirms or not fault.kind.endswith("_confirm")):
+                try:
+                    if fault.fires(event):
+                        firing.append(fault)
+                except Exception as error:  # of the test's function, and no bug of the broker
+                    self._errors.append(error)
+        return firing
 
 
 def fault_of(code: int, text: str) -> AmqpFault:

@@ -76,7 +76,7 @@ def _unroutable(server: "Server") -> list[str]:
     return [
         f"published to {event.exchange!r} with key {event.routing_key!r} by {event.connection}: no queue took it"
         for event in server.recorder.log
-        if event.kind == "published" and event.queues == ()
+        if event.kind == "published" and event.queues == []
     ]
 
 

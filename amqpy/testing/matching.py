@@ -57,7 +57,7 @@ class Match:
                 return bool(found == (wanted.encode() if isinstance(wanted, str) else wanted))
             case "json":
                 return bool(found == wanted)
-            case "queue" if isinstance(found, tuple):
+            case "queue" if isinstance(found, list):
                 return any(_is_like(wanted, each) for each in found)
             case "routing_key":
                 return _is_like(wanted, found) or _is_pattern_for(wanted, found)

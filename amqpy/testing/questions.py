@@ -4,16 +4,16 @@ Each first hears what clients have sent. Only what is named so waits: assertions
 running event loop: nothing could come), `settle` and `wait_for`.
 """
 
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqpy.testing.errors import NotSettled
-from amqpy.testing.events import Event, describe
+from amqpy.testing.events import Event
 from amqpy.testing.explaining import Found, near_text, wanted_text
 from amqpy.testing.matching import Match
 from amqpy.testing.queues import QueueView, look_into
+from amqpy.testing.transcript import History, line_of, timed
 from amqpy.testing.waiting import is_in_event_loop, result_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ T = TypeVar("T")
 WAIT_S = 5.0
 ASSERT_S = 1.0
 BINDINGS_MAX = 5
-ADDRESSES = re.compile(r"\S+:\d+ -> \S+:\d+")
 
 
 class Questions:
@@ -87,19 +86,13 @@ class Questions:
         events = self.events
         if not events:
             return ""
-        return "\n".join(_timed(events))
+        return "\n".join(timed(events))
 
-    def history(self, **match: Any) -> str:  # noqa: ANN401
-        """The way of the messages that meet the conditions, in lines, through all queues and dead letters."""
+    def history(self, **match: Any) -> History:  # noqa: ANN401
+        """The way of the messages that meet the conditions, through all queues and dead letters."""
         met, events = Match(match), self.events
-        numbers = dict.fromkeys(
-            event.message_number for event in events if event.message_number is not None and met(event)
-        )
-        lines = []
-        for number in numbers:
-            way = [event for event in events if event.message_number == number]
-            lines += _timed(way)
-        return "\n".join(lines)
+        numbers = {event.message_number for event in events if event.message_number is not None and met(event)}
+        return History(event for event in events if event.message_number in numbers)
 
     # --- waiting
 
@@ -123,7 +116,7 @@ class Questions:
         """Waits for an event of a kind that meets the conditions, or for `count`: those that were there already
         included. Returns the event, or the list of the first `count`. Raises AssertionError."""
         met = Match(match)
-        found = self._until(lambda: self._enough(kind, met, count), timeout)
+        found = self._until(lambda: self._enough(kind, met, count), self._patience(timeout))
         return self._waited(found, kind, met, count, timeout)
 
     async def await_for(self, kind: str, count: int = 1, timeout: float = WAIT_S, **match: Any) -> Any:  # noqa: ANN401
@@ -168,7 +161,7 @@ class Questions:
         __tracebackhide__ = True
         met = Match({"exchange": exchange, "routing_key": routing_key, **match})
         if found := self._find("published", met):
-            lines = "\n".join(f"  {_line(event)}" for event in found)
+            lines = "\n".join(f"  {line_of(event)}" for event in found)
             raise AssertionError(f"{wanted_text('published', met, negated=True)}\nfound {len(found)}:\n{lines}")
 
     def assert_empty(self, *queues: str, timeout: float = ASSERT_S) -> None:
@@ -185,7 +178,7 @@ class Questions:
             lines = [f"expected to be empty: {', '.join(map(repr, (view.name for view in left)))}"]
             for view in left:
                 lines.append(f"  {view.name!r} has {len(view.ready)} ready, {len(view.unacked)} unacknowledged:")
-                lines += [f"    {_line(event)}" for event in (*view.ready, *view.unacked)[:BINDINGS_MAX]]
+                lines += [f"    {line_of(event)}" for event in (*view.ready, *view.unacked)[:BINDINGS_MAX]]
             raise AssertionError("\n".join(lines))
 
     # --- how
@@ -256,30 +249,3 @@ class Questions:
             return f"; nothing is bound to {event.exchange!r}" if event.exchange else ""
         more = f" and {len(lines) - BINDINGS_MAX} more" if len(lines) > BINDINGS_MAX else ""
         return f"; bound to {event.exchange!r}: {', '.join(lines[:BINDINGS_MAX])}{more}"
-
-
-def _timed(events: list[Event]) -> list[str]:
-    """A line for each event, with the seconds since the first. Ports would differ each time, so connections without a
-    name are numbered in the order in which they come."""
-    numbers: dict[str, str] = {}
-    lines = []
-    for event in events:
-        line = f"{(event.at_ms - events[0].at_ms) / 1000:9.3f} {_line(event)}"
-        for name in (event.connection, event.name):
-            if name is not None and (found := ADDRESSES.match(name)):
-                numbers.setdefault(found[0], f"connection {len(numbers) + 1}")
-        for address, number in numbers.items():
-            line = line.replace(repr(address), number).replace(address, number)
-        lines.append(line)
-    return lines
-
-
-def _line(event: Event) -> str:
-    body = "" if event.body is None else f" {_shown_body(event.body)}"
-    return f"{describe(event)}{body}"
-
-
-def _shown_body(body: bytes, most: int = 60) -> str:
-    text = body.decode("utf-8", "backslashreplace")
-    text = text if text.isprintable() else repr(bytes(body))
-    return text if len(text) <= most else f"{text[:most]}… ({len(body)} bytes)"

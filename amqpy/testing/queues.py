@@ -66,7 +66,7 @@ def look_into(server: "Server", name: str, vhost: str) -> QueueView:
         return Event.of_message(kind, now_ms, message, vhost=vhost, queue=name, redelivered=redelivered)
 
     ready = [event(message, "ready", redelivered) for message, redelivered in queue.peek(queue.ready_count)]
-    unacked = [event(message, "unacked", True) for message in unacked_in(place, queue)]
+    unacked = [event(queue.shown(message), "unacked", True) for message in unacked_in(place, queue)]
     return QueueView(name, ready, unacked, queue.consumer_count)
 
 
@@ -74,7 +74,7 @@ def unacked_in(vhost: Vhost, queue: "Queue") -> Iterator[Message]:
     for channel in vhost.channels:
         for its_queue, _, message, _ in channel.deliveries():
             if its_queue is queue:
-                yield queue.shown(message)
+                yield message
 
 
 def _nearest(name: str, names: object) -> str:

@@ -229,7 +229,7 @@ class Recorder:
 
     def dead_lettered(self, vhost: str, queue: str, message: Message, reason: str, targets: Sequence[Target]) -> None:
         kind = "dead_lettered" if targets else "discarded"
-        self._add(kind, message, vhost=vhost, queue=queue, queues=names_of(targets) or None, reason=reason)
+        self._add(kind, message, vhost=vhost, queue=queue, queues=names_of(targets), reason=reason)
 
     def discarded(self, queue: DeliveryQueue, message: Message, reason: str) -> None:
         vhost = queue.vhost.name if isinstance(queue, Queue) else None
@@ -290,5 +290,7 @@ class Recorder:
         return fields
 
 
-def names_of(targets: Collection[Target]) -> tuple[str, ...]:
-    return tuple(target.name for target in targets if target.name)
+def names_of(targets: Collection[Target]) -> list[str] | None:
+    """The names of queues. None if it goes elsewhere: an exchange keeps it for a while."""
+    names = [target.name for target in targets if target.name]
+    return names if names or not targets else None

@@ -7,7 +7,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -34,6 +34,7 @@ from amqpy.testing.ports import WatchedConnection
 from amqpy.testing.reactor import WatchedReactor
 from amqpy.testing.recorder import Recorder
 from amqpy.testing.sessions import WatchedSession
+from amqpy.testing.settling import due_text, has_unsent, reasons_of
 from amqpy.testing.transport import FaultyTransport
 from amqpy.testing.virtual_clock import VirtualClock
 
@@ -82,7 +83,7 @@ class Server:
         self._log = logging.getLogger(f"{LOGGER}.testing")
         if not self._log.handlers:
             self._log.addHandler(logging.NullHandler())  # who has configured no logging wants none
-        self._names = count()
+        self._names = count(1)
         self._store = MemoryStore()
         self._listening: socket.socket | None = None
         self._changed = trio.Event()
@@ -279,10 +280,22 @@ class Server:
                 load()
             except Exception as error:  # the test's, and no bug
                 errors.append(error)
+            else:
+                self._let_default_user_in(life)
 
         life.reactor.administer(attempt)
         if errors:
             raise errors[0]
+
+    def _let_default_user_in(self, life: Life) -> None:
+        """Gives the default user its password and all permissions, whatever definitions say of it."""
+        name, password = self._config.default_user, self._config.default_pass
+        if any(user.name == name for user in life.users):
+            life.users.change_password(name, password)
+        else:
+            life.users.add_user(name, password, tags=self._config.default_user_tags)
+        for vhost in life.broker.vhosts:
+            life.users.set_permissions(name, vhost, *self._config.default_permissions)
 
     def cut(self, connection: WatchedConnection, reset: bool) -> None:
         """Ends a connection in the middle of a turn: what was said before leaves, and nothing after it."""
@@ -361,7 +374,7 @@ class Server:
             session = connection.session
             assert isinstance(session, WatchedSession)
             if not (session.is_cut or session.block.is_blocked or session.transport.is_frozen):
-                reasons += _unsettled(session)
+                reasons += reasons_of(session)
         return reasons
 
     async def settle(self, timeout: float) -> None:
@@ -382,7 +395,7 @@ class Server:
     def due(self) -> list[tuple[int, str]]:
         """The times at which something is due, and what it is."""
         scheduler = self.running.broker.scheduler
-        return [(at_ms, _name_of(target)) for at_ms, target in scheduler.deadlines.entries()]
+        return [(at_ms, due_text(target)) for at_ms, target in scheduler.deadlines.entries()]
 
     async def advance(self, ms: int, *, settles: bool, timeout: float) -> None:
         """Moves its clock on, from deadline to deadline."""
@@ -435,7 +448,7 @@ class Server:
         for _ in range(SETTLE_TURNS):
             await trio.lowlevel.checkpoint()
         for _ in range(UNREAD_LOOKS):
-            if not any(_has_unsent(each) for each in self.sessions()):
+            if not any(has_unsent(each) for each in self.sessions()):
                 return
             await trio.sleep(UNREAD_S / UNREAD_LOOKS)
 
@@ -443,32 +456,3 @@ class Server:
         for connection in [] if self.life is None else list(self.life.reactor.connections):
             assert isinstance(connection.session, WatchedSession)
             yield connection.session
-
-
-def _has_unsent(session: WatchedSession) -> bool:
-    transport = session.transport
-    return session.outbox.size > 0 and not (transport.is_frozen or transport.is_slow or session.is_cut)
-
-
-def _unsettled(session: WatchedSession) -> Iterable[str]:
-    if session.outbox.size:
-        yield f"{session.name}: {session.outbox.size} bytes wait to be read by it"
-    if session.reader.is_amid_frame:
-        yield f"{session.name}: has sent a part of a frame"
-    for channel in session.channels.values():
-        if channel.is_amid_content:
-            yield f"{session.name}, channel {channel.number}: has sent a part of a message"
-        held: dict[str, int] = {}
-        for queue, _, _, consumer in channel.deliveries():
-            if consumer is not None:
-                key = f"consumer {consumer.tag!r} of queue {queue.name!r}"
-                held[key] = held.get(key, 0) + 1
-        for who, number in held.items():
-            deliveries = "a delivery" if number == 1 else f"{number} deliveries"
-            yield f"{session.name}, channel {channel.number}: {who} has not answered {deliveries}"
-
-
-def _name_of(target: object) -> str:
-    name = getattr(target, "name", None)
-    kind = type(target).__name__
-    return f"{kind} {name}" if name is not None else kind

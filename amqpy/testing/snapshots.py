@@ -9,12 +9,14 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amqpy.core.arguments import QUORUM
 from amqpy.core.definitions import exported
-from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, address_of
+from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, address_of, after_return
+from amqpy.core.queues.queue import Queue
+from amqpy.core.vhost import Vhost
 from amqpy.testing.queues import unacked_in
 
 if TYPE_CHECKING:
-    from amqpy.core.queues.queue import Queue
     from amqpy.testing.server import Server
 
 FORM = 1
@@ -59,14 +61,19 @@ def taken_from(server: "Server") -> Snapshot:
     for vhost in life.broker.vhosts.values():
         for queue in vhost.queues.values():
             if queue.owner is None:
-                rows = [_row(message, server.clock.now_ms(), redelivered=True) for message in unacked_in(vhost, queue)]
-                rows += [
-                    _row(message, server.clock.now_ms(), redelivered=redelivered)
-                    for message, redelivered in queue.peek_raw(queue.ready_count)
-                ]
+                rows = _rows_of(vhost, queue, server.clock.now_ms())
                 if rows:
                     messages.setdefault(vhost.name, {})[queue.name] = rows
     return Snapshot(exported(life.broker, life.users), messages)
+
+
+def _rows_of(vhost: Vhost, queue: Queue, now_ms: int) -> list[dict[str, Any]]:
+    """The messages of a queue: first those that are unacknowledged, as if their channels had ended."""
+    rows = []
+    for message in unacked_in(vhost, queue):
+        returned = after_return(message, failed=True, waits_first=False) if queue.type == QUORUM else message
+        rows.append(_row(returned, now_ms, redelivered=True))
+    return rows + [_row(each, now_ms, redelivered=again) for each, again in queue.peek_raw(queue.ready_count)]
 
 
 def restore_into(server: "Server", snapshot: Snapshot) -> None:
@@ -84,11 +91,13 @@ def restore_into(server: "Server", snapshot: Snapshot) -> None:
     server.administer(restore)
 
 
-def _fill(queue: "Queue", messages: list[tuple[Message, bool]]) -> None:
+def _fill(queue: Queue, messages: list[tuple[Message, bool]]) -> None:
     """Publishes messages to a queue, and marks as redelivered those that were: they are in front."""
     for message, _ in messages:
         queue.counts.of_broker += 1
         queue.publish(message)
+    if queue.type == QUORUM:
+        return  # where the messages themselves tell that
     first_new = next((at for at, (_, redelivered) in enumerate(messages) if not redelivered), len(messages))
     taken = [queue.take(no_ack=False) for _ in range(first_new)]
     for each in taken:

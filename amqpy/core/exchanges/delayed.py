@@ -118,6 +118,11 @@ class WaitingRoom:
         self._watched_at_ms: int | None = None
         self.closed = False
 
+    @property
+    def name(self) -> str:
+        """The name of its exchange."""
+        return self._exchange.name
+
     def __len__(self) -> int:
         return len(self.messages)
 

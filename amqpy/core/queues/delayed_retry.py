@@ -66,6 +66,11 @@ class DelayedRetry:
         self.held.restore(number, entries)
         self._watch_first()
 
+    @property
+    def name(self) -> str:
+        """The name of its queue."""
+        return self._queue.name
+
     def on_timer(self) -> None:
         now_ms = self._queue.scheduler.now_ms
         for _ in range(RELEASED_AT_ONCE):

@@ -18,6 +18,8 @@ class ExpiringQueue(Protocol):
     scheduler: Scheduler
 
     @property
+    def name(self) -> str: ...
+    @property
     def consumers(self) -> Collection[object]: ...
     @property
     def consumer_count(self) -> int: ...
@@ -34,6 +36,11 @@ class QueueExpiry:
         self._queue = queue
         self._span_ms = span_ms
         self.renew()
+
+    @property
+    def name(self) -> str:
+        """The name of its queue."""
+        return self._queue.name
 
     def renew(self) -> None:
         """Restarts the timer: the queue was used. While it has consumers, there is none."""
