@@ -2,10 +2,17 @@
 
 import subprocess
 import sys
+from itertools import count
 
+import pika  # noqa: F401  (or each run would import it anew)
 import pytest
 
+import amqpy.testing.fixtures  # noqa: F401
+from amqpy.testing.pytest_items import session_port
+
 pytest_plugins = ["pytester"]
+
+NUMBERS = count()
 
 APP = """
 import pika
@@ -32,9 +39,10 @@ class Run:
         self._pytester = pytester
 
     def __call__(self, tests: str, *options: str, ini: str = "") -> pytest.RunResult:
-        self._pytester.makepyfile(test_app=APP + tests)
-        self._pytester.makeini(f"[pytest]\n{ini}")
-        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+        name = f"test_app_{next(NUMBERS)}"  # a module of its own: all runs are in one process
+        path = self._pytester.makepyfile(**{name: APP + tests})
+        self._pytester.makeini(f"[pytest]\n{ini or 'filterwarnings = default'}")
+        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", *options, path)
 
 
 def test_fixtures(run: Run) -> None:
@@ -67,10 +75,6 @@ def test_marks_add_up(run: Run) -> None:
         """
 pytestmark = pytest.mark.amqp(clock="frozen", seed=1)
 
-@pytest.mark.amqp(seed=2, default_vhost_="x")
-class TestOfClass:
-    pass
-
 @pytest.mark.amqp(clock="ticking")
 class TestApp:
     def test_near(self, amqp_broker):
@@ -98,8 +102,16 @@ def test_unknown(amqp_broker):
 
 
 LEAKING = """
-def test_leak(amqp_broker):
-    test_leak.connection = pika.BlockingConnection(pika.URLParameters(amqp_broker.url))
+@pytest.fixture
+def app():
+    connections = []
+    yield connections
+    for each in connections:
+        with pytest.raises(pika.exceptions.AMQPError):
+            each.process_data_events(1)
+
+def test_leak(app, amqp_broker):
+    app.append(pika.BlockingConnection(pika.URLParameters(amqp_broker.url)))
 """
 
 
@@ -111,7 +123,7 @@ def test_leaks_are_warnings(run: Run) -> None:
 
 def test_leaks_as_errors_or_not_at_all(run: Run) -> None:
     run(LEAKING, ini="filterwarnings = error::amqpy.testing.LeakWarning").assert_outcomes(passed=1, errors=1)
-    run(LEAKING, ini="amqp_leaks = none").assert_outcomes(passed=1, warnings=0)
+    run(LEAKING, ini="amqp_leaks = none\nfilterwarnings = default").assert_outcomes(passed=1, warnings=0)
 
 
 def test_a_fault_that_never_fires_fails(run: Run) -> None:
@@ -179,8 +191,6 @@ def test_unused_it_imports_nothing_but_pytest() -> None:
 
 
 def test_there_is_a_port_for_each_worker(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
-    from amqpy.testing.pytest_items import session_port
-
     class Ini:
         def getini(self, name: str) -> str:
             return {"amqp_port": "5672"}[name]
