@@ -55,7 +55,7 @@ def send_dead_letter(
     exchange = None if name is None else vhost.exchanges.get(name)
     if exchange is None:
         return False
-    letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
+    letter, deaths = letter_of(queue, message, reason, unix_time_s, profile)
     targets: Sequence[Target] = vhost.router.targets_of(exchange, letter)
     if reason != "rejected":
         targets = [target for target in targets if not _is_cycle(target.name, deaths)]
@@ -90,7 +90,7 @@ class _Death(NamedTuple):
         }
 
 
-def _letter_of(
+def letter_of(
     queue: DeadLetterSource, message: Message, reason: str, unix_time_s: int, profile: Profile
 ) -> tuple[AnnotatedMessage, list[bytes]]:
     """Makes the dead letter; returns it with its history."""

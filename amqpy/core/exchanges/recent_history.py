@@ -47,6 +47,11 @@ class RecentHistoryExchange(FanoutExchange):
             self._history.append(DeferredMessage.since(self.vhost.scheduler.now_ms, view.message))
         return super().match(keys, view)
 
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        if view.headers.get(NO_STORE) == Field("bool", True):
+            return f"the message is not kept for later bindings: {NO_STORE}"
+        return f"the message is kept: new bindings get the last {self._history.maxlen}"
+
     def message_count(self) -> int:
         return len(self._history)
 

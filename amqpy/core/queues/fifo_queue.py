@@ -24,7 +24,7 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.dispatch import ConsumerDispatch
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import SIZED_MAX, Queue
+from amqpy.core.queues.queue import SIZED_MAX, Fate, Queue
 from amqpy.core.queues.ready_fifo import ReadyFifo
 from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
@@ -199,6 +199,20 @@ class FifoQueue(Queue):
         return self.dispatch.active
 
     # --- messages in
+
+    def foresee(self, message: Message) -> Fate:
+        if self.would_refuse(message):
+            return "refused"
+        if self.dedup_keys is not None and deduplication_key(headers_of(message.header)) in self.dedup_keys:
+            return "duplicate"
+        goes_through = not self.ready and self.dispatch.ready_consumers
+        if self.settings.overflow != "drop-head" or goes_through or self.has_room_for([message]):
+            return "taken"
+        return "drops-head"
+
+    @abstractmethod
+    def would_refuse(self, message: Message) -> bool:
+        """True if a message that was published now would be refused, because the queue is full."""
 
     def _with_ttl(self, message: Message) -> Message:
         """The message with its expiry time in this queue: the earlier of its own and the queue's message TTL."""

@@ -8,7 +8,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from amqpy.core.arguments import NO_SETTINGS, Settings
 from amqpy.core.consumer import Consumer, DeliveryCount, ReturnWay
@@ -30,6 +30,10 @@ from amqpy.wire.values import Table
 READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
+
+Fate: TypeAlias = Literal["taken", "refused", "duplicate", "drops-head"]
+"""The fate of a message at the door of a queue: with `drops-head` it is taken, or dropped itself, and one is dropped from
+the head."""
 
 SIZED_MAX = 10_000
 """Messages that are looked at for the sizes of all: a millisecond of work."""
@@ -231,6 +235,10 @@ class Queue(ABC):
     def publish_all(self, messages: list[Message]) -> Collection[int]:
         """`publish` for messages in a row, none of which has a TTL of its own. Returns the indices of those refused."""
         return [index for index, message in enumerate(messages) if self.publish(message)]
+
+    @abstractmethod
+    def foresee(self, message: Message) -> Fate:
+        """The fate of such a message if it was published now. Nothing changes by it."""
 
     @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
