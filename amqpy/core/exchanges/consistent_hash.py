@@ -125,7 +125,7 @@ class ConsistentHashExchange(Exchange):
             there = self._property in view.properties
             what = f"the property {self._property}" + ("" if there else ", which is not there")
         slot = _hash(self._hashed(keys, view)) % SLOTS
-        return f"hashes {what}: place {slot} of {SLOTS}, drawn for by {len(self._candidates)} destinations"
+        return f"the hash of {what}, {slot} of {SLOTS}, chooses among {len(self._candidates)} by their weights"
 
     def nearness(self, binding: Binding, keys: Keys, view: MessageView) -> float:
         return 0.0

@@ -10,7 +10,7 @@ from amqpy.core.exchanges.exchange import Binding, Exchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.core.names import shortened
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, last_values, repeated
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, exactly, last_values, repeated
 
 
 class HeadersExchange(Exchange):
@@ -151,7 +151,8 @@ def _shown(field: Field) -> str:
     """A value as a person reads it, with its type where the text alone does not tell it."""
     if field.kind == "longstr":
         return repr(shortened(field.value))
-    return f"{field.kind} {shortened(as_erlang(field))}" if field.kind != "bool" else str(field.value).lower()
+    value = shortened(as_erlang(field))
+    return value if field.kind in INTEGER_KINDS or field.kind == "bool" else f"{field.kind} {value}"
 
 
 def in_milliseconds(field: Field) -> Field:

@@ -32,8 +32,8 @@ READ_MAX = 4 * 1024 * 1024
 
 
 Fate: TypeAlias = Literal["taken", "refused", "duplicate", "drops-head"]
-"""The fate of a message at the door of a queue: with `drops-head` it is taken, or dropped itself, and one is dropped from
-the head."""
+"""The fate of a message at the door of a queue. With `drops-head` the queue is too long with it, and one message is
+dropped from the head, which may be this one."""
 
 SIZED_MAX = 10_000
 """Messages that are looked at for the sizes of all: a millisecond of work."""
