@@ -189,6 +189,9 @@ class QuorumQueue(FifoQueue):
     def held_count(self) -> int:
         return 0 if self._delayed_retry is None else len(self._delayed_retry)
 
+    def held_messages(self) -> Iterable[tuple[int, Message]]:
+        return () if self._delayed_retry is None else self._delayed_retry.held.in_order()
+
     @property
     def delivery_limit(self) -> float | None:
         """The number of deliveries of a message that may fail; None is no limit."""
