@@ -161,14 +161,11 @@ async def test_looking_by_priority(site: Site) -> None:
 async def test_a_queue_may_go_while_it_is_looked_at(site: Site) -> None:
     site.declare("q")
     site.publish("q", *numbers(3000))
-    queue, seen = site.vhost.queues["q"], 0
+    queue = site.vhost.queues["q"]
     peek = type(queue).peek
 
     def watched(self: Any, count: int, after: Any = None) -> Any:  # noqa: ANN401
-        nonlocal seen
-        seen += 1
-        if seen == 2:  # between two turns
-            self.deleted = True
+        self.deleted = True  # before the next turn
         return peek(self, count, after)
 
     with pytest.MonkeyPatch.context() as patch:
