@@ -46,14 +46,15 @@ class Explanation:
         return "unroutable" if self.is_unroutable else "routed"
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        # Names are clients' own: none may end a line, or say something to a terminal.
+        return "\n".join(map(text.printable, self._lines()))
 
-    def lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         way = text.way_text(self.vhost, self.exchange, self.keys)
         if self.refusal is not None:
             yield from text.refusal_lines(way, self.refusal)
             return
-        yield text.summary(way, self.exchanges, self.reached, self.reply_queues, is_unroutable=self.is_unroutable)
+        yield from text.summary(way, self.exchanges, self.reached, self.reply_queues, is_unroutable=self.is_unroutable)
         for exchange in self.exchanges:
             yield ""
             yield from text.exchange_lines(exchange, self.keys)

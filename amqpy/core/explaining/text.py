@@ -32,7 +32,8 @@ def way_text(vhost: str, exchange: str, keys: Sequence[str]) -> str:
 
 
 def refusal_lines(way: str, refusal: Refusal) -> Iterator[str]:
-    yield f"{way}\nis refused with {refusal.code}: {refusal.text}"
+    yield way
+    yield f"is refused with {refusal.code}: {refusal.text}"
     if refusal.nearest:
         yield meant(refusal.nearest)
 
@@ -44,24 +45,25 @@ def summary(
     reply_queues: Sequence[str],
     *,
     is_unroutable: bool,
-) -> str:
+) -> Iterator[str]:
     """The answer: which queues a message reaches, or what becomes of it."""
+    yield way
     waits_ms = max((exchange.delay_ms for exchange in exchanges), default=0)
     if is_unroutable and not reply_queues:
-        return f"{way}\nreaches no queue: it is dropped; if it is mandatory, it is returned with 312 NO_ROUTE."
+        yield "reaches no queue: it is dropped; if it is mandatory, it is returned with 312 NO_ROUTE."
+        return
     if not reached and not reply_queues:
-        return f"{way}\nwaits for {span(waits_ms)}, then reaches no queue and is dropped."
+        yield f"waits for {span(waits_ms)}, then reaches no queue and is dropped."
+        return
     by_chance = any(exchange.by_chance for exchange in exchanges)
     parts = [counted(len(reached), "queue") + ": " + listed([queue.name for queue in reached])] if reached else []
     if reply_queues:
         parts.append(f"a client that waits for a reply: {listed(reply_queues)}")
-    said = f"{way}\n{'may reach' if by_chance else 'reaches'} {' and '.join(parts)}."
-    if by_chance:
-        said += " Chance chooses among them."
+    more = " Chance chooses among them." if by_chance else ""
+    yield f"{'may reach' if by_chance else 'reaches'} {' and '.join(parts)}.{more}"
     refusing = [queue.name for queue in reached if queue.fate == "refused"]
     if refusing:
-        said += f"\nNow it is refused by {listed(refusing)}: a publisher that waits for confirms gets basic.nack."
-    return said
+        yield f"Now it is refused by {listed(refusing)}: a publisher that waits for confirms gets basic.nack."
 
 
 # --- exchanges
@@ -185,6 +187,13 @@ def _said(setting: SettingTold, unit: str) -> str:
 
 
 # --- words
+
+
+def printable(line: str) -> str:
+    """The line without characters that end it, or that a terminal would obey."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 def span(span_ms: int) -> str:
