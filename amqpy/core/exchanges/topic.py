@@ -56,7 +56,7 @@ def _fits(pattern: list[str], key: str) -> bool:
 
 
 Trail: TypeAlias = "tuple[Trail, str] | None"
-"""What was compared on the way to a place in a pattern, the last first."""
+"""The comparisons on the way to a place in a pattern, the last first."""
 
 
 def _stop(pattern: list[str], key: str, *, several: bool) -> str:

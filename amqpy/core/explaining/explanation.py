@@ -12,7 +12,7 @@ Outcome: TypeAlias = Literal["refused", "unroutable", "routed"]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a message published so would go, and why. Its `str()` is for people, `as_dict` for JSON."""
+    """The way of a message published so, and the reasons. Its `str()` is for people, `as_dict` for JSON."""
 
     vhost: str
     exchange: str

@@ -79,7 +79,7 @@ class SettingTold:
     value: int | str
     said_by: str
     others: tuple[Saying, ...] = ()
-    """What others say, which does not apply."""
+    """The sayings of others, which do not apply."""
 
 
 @dataclass(frozen=True)

@@ -283,7 +283,7 @@ class Looking:
         return self._size < PEEK_BYTES
 
     def _more(self, message: QueueMessage) -> View:
-        """What there is to know only of some messages."""
+        """Facts that only some messages have."""
         more: View = {
             "ttl": message.ttl_ms,
             "retry_in": message.due_ms,
