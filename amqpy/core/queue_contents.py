@@ -156,9 +156,12 @@ class Reading:
         queue = self._queue
         place, passed = queue.leap(self._offset)
         left = self._offset - passed
-        while not queue.deleted:
+        # Those that are published meanwhile do not count, or it might never end.
+        rest = queue.ready_count - passed
+        while rest > 0 and not queue.deleted:
             units = size = 0
-            for each in queue.peek(PAGE_MESSAGES, place):
+            for each in queue.peek(min(rest, PAGE_MESSAGES), place):
+                rest -= 1
                 place = each.place
                 units += 2
                 size += len(each.message.body)

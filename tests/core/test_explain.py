@@ -14,7 +14,7 @@ from amqpy.core.jobs import UNITS_AT_ONCE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AdministrationError
 from amqpy.wire.values import Field, Table, array_field, encode_table
-from tests.core.core_harness import CoreHarness, FakeTarget, integer, longstr
+from tests.core.core_harness import CoreHarness, FakeTarget, arguments, integer, longstr
 
 
 def told(core: CoreHarness, exchange: str, key: str = "", headers: Table | None = None) -> Explanation:
@@ -334,12 +334,12 @@ def test_the_nearest_come_first() -> None:
 def test_the_nearest_headers_come_first() -> None:
     core = core_with("headers")
     core.queue("q")
-    for key, arguments in (
+    for key, wanted in (
         ("1", {"z": integer(1)}),
         ("2", {"a": integer(1), "b": integer(1)}),
         ("3", {"a": integer(1)}),
     ):
-        core.bind("q", "x", key, arguments)
+        core.bind("q", "x", key, wanted)
     told_first = told(core, "x", "", {"a": integer(2)})
     assert [each.routing_key for each in bindings_of(told_first, matched=False)] == ["3", "2", "1"]
 
@@ -371,21 +371,31 @@ def test_all_of_very_many_that_match_are_told() -> None:
     assert " and 1,990 more." in str(explanation)
 
 
-def test_bindings_may_go_between_two_steps() -> None:
-    core = core_with("fanout")
-    for number in range(3000):
-        core.queue(f"q{number}", auto_delete=True)
-        core.bind(f"q{number}", "x")
-    explaining = Explaining(core.broker, "/", "x", "", {})
+@pytest.mark.parametrize("kind", sorted(EXCHANGE_TYPES))
+@pytest.mark.parametrize("done", [0, 1, 2, 3, 4, 6])
+def test_all_may_go_between_two_steps(kind: str, done: int) -> None:
+    key = "" if kind == "x-local-random" else "1"
+    limits = arguments(max_length_bytes=9, overflow="reject-publish", dead_letter_exchange="dlx")
+    core = core_with(kind, TYPES[kind])
+    core.exchange("dlx", "fanout")
+    for number in range(20):
+        core.queue(f"q{number}", arguments=limits)
+        core.bind(f"q{number}", "x", key)
+        core.bind(f"q{number}", "dlx", key)
+    explaining = Explaining(core.broker, "/", "x", key, {})
     steps = explaining.steps()
-    for _ in range(3):
+    for _ in range(done):
         next(steps)
     for name in list(core.vhost.queues):
         core.delete_queue(name)
     core.delete_exchange("x")
+    core.delete_exchange("dlx")
+    core.broker.administration.delete_vhost("/")
     for _ in steps:
         pass
-    assert len(explaining.result.queues) == 3000, "as it was"
+    assert str(explaining.result)
+    assert (explaining.result.refusal is not None) is (done == 0)
+    assert bool(explaining.result.queues) is (done > 0)
 
 
 # --- its forms

@@ -114,8 +114,9 @@ class ConsistentHashExchange(Exchange):
         return list(self._bound[min(drawn, key=drawn.__getitem__)]) if drawn else []
 
     def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
-        weight = self._candidates[binding.destination][1]
-        return f"the hash chose {'it' if matched else 'another'}; its weight is {weight}"
+        candidate = self._candidates.get(binding.destination)
+        weight = "" if candidate is None else f"; its weight is {candidate[1]}"
+        return f"the hash chose {'it' if matched else 'another'}{weight}"
 
     def remark(self, keys: Keys, view: MessageView) -> str:
         what = "the routing key"

@@ -1,11 +1,18 @@
 """An explanation: where a message published so would go, and why."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from itertools import islice
+from typing import Any, Final, Literal, TypeAlias
 
 from amqpy.core.explaining import text
-from amqpy.core.explaining.results import BindingTold, ExchangeTold, QueueTold, Refusal
+from amqpy.core.explaining.results import ExchangeTold, QueueTold, Refusal
+
+LOT: Final = 250
+"""Bindings, queues or lines that are made in one step."""
+
+PLAIN: Final = frozenset({bool, dict, int, str, type(None)})
+"""Types of values that are JSON already."""
 
 Outcome: TypeAlias = Literal["refused", "unroutable", "routed"]
 
@@ -46,8 +53,11 @@ class Explanation:
         return "unroutable" if self.is_unroutable else "routed"
 
     def __str__(self) -> str:
+        return "\n".join(self._printable())
+
+    def _printable(self) -> Iterator[str]:
         # Names are clients' own: none may end a line, or say something to a terminal.
-        return "\n".join(map(text.printable, self._lines()))
+        return map(text.printable, self._lines())
 
     def _lines(self) -> Iterator[str]:
         way = text.way_text(self.vhost, self.exchange, self.keys)
@@ -64,6 +74,26 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """The form for JSON."""
+        steps = self.made()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                found: dict[str, Any] = end.value
+                return found
+
+    def made(self) -> Generator[int, None, dict[str, Any]]:
+        """Makes `as_dict`, as a job: there may be very many bindings and queues."""
+        exchanges = []
+        for exchange in self.exchanges:
+            bindings = yield from _in_lots(exchange.bindings)
+            exchanges.append({**_as_json(replace(exchange, bindings=())), "bindings": bindings})
+        reached = yield from _in_lots(self.reached)
+        lines: list[str] = []
+        rest = self._printable()
+        while lot := list(islice(rest, LOT)):
+            lines += lot
+            yield 2 * len(lot)
         return {
             "vhost": self.vhost,
             "exchange": self.exchange,
@@ -74,15 +104,21 @@ class Explanation:
             "queues": self.queues,
             "reply_queues": list(self.reply_queues),
             "refusal": _as_json(self.refusal),
-            "exchanges": _as_json(self.exchanges),
-            "reached": _as_json(self.reached),
-            "text": str(self),
+            "exchanges": exchanges,
+            "reached": reached,
+            "text": "\n".join(lines),
         }
 
 
+def _in_lots(items: Sequence[object]) -> Generator[int, None, list[Any]]:
+    shown: list[Any] = []
+    for begin in range(0, len(items), LOT):
+        shown += map(_as_json, items[begin : begin + LOT])
+        yield 2 * LOT
+    return shown
+
+
 def _as_json(value: object) -> Any:  # noqa: ANN401 (any JSON)
-    if isinstance(value, BindingTold):
-        return {**vars(value), "nearest": list(value.nearest)}  # there may be very many
     if is_dataclass(value):
-        return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+        return {name: each if type(each) in PLAIN else _as_json(each) for name, each in vars(value).items()}
     return [_as_json(each) for each in value] if isinstance(value, tuple) else value

@@ -201,6 +201,8 @@ class FifoQueue(Queue):
     # --- messages in
 
     def foresee(self, message: Message) -> Fate:
+        if self.deleted:
+            return "taken"  # and gone with the queue
         if self.would_refuse(message):
             return "refused"
         if self.dedup_keys is not None and deduplication_key(headers_of(message.header)) in self.dedup_keys:

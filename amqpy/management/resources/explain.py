@@ -6,12 +6,13 @@ Who may see the bindings of a virtual host may ask.
 from collections.abc import Mapping
 
 from amqpy.core.explain import Explaining
+from amqpy.core.jobs import Steps
 from amqpy.management import access
 from amqpy.management.answers import bad_request, not_entitled, not_found
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length
 from amqpy.management.contents import encoded_properties
-from amqpy.management.lists import Work
+from amqpy.management.lists import View, Work
 from amqpy.management.request import read_json, text
 from amqpy.management.resources.exchanges import DEFAULT
 from amqpy.management.router import Router
@@ -53,5 +54,18 @@ def _explained(call: Call, asked: Mapping[str, object]) -> Work:
     parts = encoded_properties(asked.get("properties") or {})
     headers = table_of(asked.get("headers"))
     name = "" if exchange == DEFAULT else exchange
-    explaining = Explaining(call.broker, vhost, name, key, headers, parts)
-    return Work(explaining.steps(), lambda: explaining.result.as_dict())
+    telling = Telling(Explaining(call.broker, vhost, name, key, headers, parts))
+    return Work(telling.steps(), lambda: telling.told)
+
+
+class Telling:
+    """An explanation that becomes an answer."""
+
+    def __init__(self, explaining: Explaining) -> None:
+        self.told: View = {}
+        self._explaining = explaining
+
+    def steps(self) -> Steps:
+        """All of it: a job."""
+        yield from self._explaining.steps()
+        self.told = yield from self._explaining.result.made()
