@@ -209,7 +209,7 @@ def scripts() -> Iterator[Callable[[int], int]]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.data(), st.sampled_from(["rabbitmq-3.10", "rabbitmq-4.3"]))
 def test_what_is_told_is_what_happens(kind: tuple[str, str | None], data: st.DataObject, profile: str) -> None:
     made = [data.draw(exchanges([kind])), *data.draw(st.lists(exchanges(), min_size=3, max_size=3))]
