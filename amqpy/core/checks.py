@@ -93,6 +93,14 @@ def find_exchange(vhost: Vhost, name: str) -> Exchange:
     return exchange
 
 
+def find_open_exchange(vhost: Vhost, name: str) -> Exchange:
+    """Finds an exchange that clients may publish to. Raises NotFound, and AccessRefused for an internal one."""
+    exchange = find_exchange(vhost, name)
+    if exchange.internal:
+        raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, name)}")
+    return exchange
+
+
 def find_queue(vhost: Vhost, name: str) -> Queue:
     """Finds a queue. Raises NotFound."""
     queue = vhost.queues.get(name)

@@ -57,7 +57,7 @@ def send_dead_letter(
         for watcher in vhost.watchers:
             watcher.dead_lettered(queue.name, message, reason, ())
         return False
-    letter, deaths = _letter_of(queue, message, reason, unix_time_s, profile)
+    letter, deaths = letter_of(queue, message, reason, unix_time_s, profile)
     targets: Sequence[Target] = vhost.router.targets_of(exchange, letter)
     if reason != "rejected":
         targets = [target for target in targets if not _is_cycle(target.name, deaths)]
@@ -94,7 +94,7 @@ class _Death(NamedTuple):
         }
 
 
-def _letter_of(
+def letter_of(
     queue: DeadLetterSource, message: Message, reason: str, unix_time_s: int, profile: Profile
 ) -> tuple[AnnotatedMessage, list[bytes]]:
     """Makes the dead letter; returns it with its history."""

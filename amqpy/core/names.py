@@ -1,4 +1,4 @@
-"""Queues and exchanges as RabbitMQ names them in error texts.
+"""Queues and exchanges as RabbitMQ names them in error texts, and texts that are not too long.
 
 Source: `rabbit_misc:rs`.
 """
@@ -19,3 +19,8 @@ def queue_text(vhost: Named, name: str) -> str:
 
 def exchange_text(vhost: Named, name: str) -> str:
     return f"exchange '{name}' in vhost '{vhost.name}'"
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text, or its beginning where it is long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

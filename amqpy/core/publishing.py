@@ -11,13 +11,11 @@ Source: `rabbit_channel:handle_method` of basic.publish, `rabbit_basic:publish`.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from amqpy.core.checks import check_permission, check_topic_permission, find_exchange
+from amqpy.core.checks import check_permission, check_topic_permission, find_open_exchange
 from amqpy.core.message import Message, Target, deliver
-from amqpy.core.names import exchange_text
 from amqpy.core.ports import NOBODY, Actor, Origin
 from amqpy.core.routing import Route
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused
 
 TARGETS_MAX = 100
 """Queues that a message may go to without being counted as more than the other messages of its turn."""
@@ -61,9 +59,7 @@ def publish(
 def find_route(actor: Actor, vhost: Vhost, exchange_name: str, routing_key: str, *, mandatory: bool) -> Route:
     """The way of a publish. Raises what refuses it, in RabbitMQ's order: AccessRefused or NotFound."""
     check_permission(actor, vhost, "write", "exchange", exchange_name)
-    exchange = find_exchange(vhost, exchange_name)
-    if exchange.internal:
-        raise AccessRefused(f"cannot publish to internal {exchange_text(vhost, exchange_name)}")
+    exchange = find_open_exchange(vhost, exchange_name)
     check_topic_permission(actor, vhost, "write", exchange, routing_key)
     route = Route(exchange, routing_key, mandatory=mandatory)
     if not vhost.watchers:

@@ -33,6 +33,7 @@ from amqpy.core.queues.reply_to import ReplyQueue
 from amqpy.core.routing import Router
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.statistics import BrokerStatistics, Counts, Totals
+from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost_metadata import Metadata
 from amqpy.core.watcher import Watcher
 from amqpy.profile import Profile
@@ -55,7 +56,10 @@ PREDECLARED = {
 
 
 class OpenChannel(Protocol):
-    """A channel, for statistics."""
+    """A channel, for statistics, and for those who look at messages."""
+
+    @property
+    def unacked(self) -> UnackedDeliveries: ...
 
     def message_stats(self) -> Counts: ...
 

@@ -84,10 +84,11 @@ def peek(call: Call, name: str, position: str) -> None:
         raise BadArguments("position value must be a positive integer", DATA_ERROR)
     call.out.banner(f"Peeking at quorum queue {name} at position {position} on node {call.node} ...")
     find_queue(call, name, error(f"Target queue was not found in virtual host '{call.vhost}'"))
-    messages: list[dict[str, Any]] = call.api.get("queues", call.vhost, name, "peek", count=position, truncate=SHOWN)
-    if len(messages) < int(position):
+    query = {"offset": int(position) - 1, "truncate": SHOWN}
+    messages: list[dict[str, Any]] = call.api.get("queues", call.vhost, name, "peek", **query)
+    if not messages:
         raise error("Target queue does not have a message at that position")
-    shown = shown_message(messages[int(position) - 1])
+    shown = shown_message(messages[0])
     if call.out.is_json:
         call.out.json({"result": "ok", "message": shown})
         return

@@ -15,6 +15,7 @@ from amqpy.ctl import (
     connections,
     definitions,
     diagnostics,
+    explain,
     node,
     objects,
     overview,
@@ -101,7 +102,10 @@ def commands_of(*modules: ModuleType) -> dict[str, click.Command]:
     return {str(command.name): command for module in modules for command in module.tasks.commands}
 
 
-OF_CTL: Final = (users, vhosts, permissions, policies, objects, queues, connections, definitions, status, report, node)
+OF_CTL: Final = (
+    *(users, vhosts, permissions, policies, objects, queues, explain),
+    *(connections, definitions, status, report, node),
+)
 OF_BOTH: Final = ("cluster_status", "environment", "quorum_status", "report", "status", "version", "wait")
 """The commands of `ctl` that `diagnostics` has, too; beside those that list something."""
 

@@ -21,7 +21,7 @@ from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import OCTETS, Files
-from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
+from amqpy.management.lists import Listing, Summary, Work, columns_of, extract, shown, summed, worked
 from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
@@ -195,6 +195,8 @@ class Application:
         if isinstance(made, Answer):
             return made
         query = call.request.query
+        if isinstance(made, Work):
+            made = await worked(made, self._turns.look)
         if isinstance(made, Document):
             return await started(in_pieces(made, query, self._turns.look), made.headers)
         if isinstance(made, Listing):

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import trio
 
+from amqpy.core.jobs import UNITS_AT_ONCE, Steps
 from amqpy.errors import AdministrationError
 from amqpy.management.answers import bad_request
 from amqpy.patterns import Program, compile_pattern
@@ -55,6 +56,16 @@ class Summary:
     """Called in turns, with some of the items."""
     view: Callable[[], View]
     """Called in a turn, once all are added."""
+
+
+@dataclass
+class Work:
+    """Something that a handler returns which is made bit by bit."""
+
+    steps: Steps
+    """A job, which changes nothing. Raises Refusal."""
+    result: Callable[[], Any]
+    """Called when it is done; returns what a handler returns."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +256,24 @@ async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) 
         await trio.lowlevel.checkpoint()
     view: View = in_turn(summary.view)
     return view
+
+
+async def worked(work: Work, in_turn: Callable[[Callable[[], Any]], Any]) -> Any:  # noqa: ANN401 - what it makes
+    """The result of the work. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
+    while in_turn(partial(_go_on, work.steps)):
+        await trio.lowlevel.checkpoint()
+    return work.result()
+
+
+def _go_on(steps: Steps) -> bool:
+    """Does a turn's worth of work. False if all is done."""
+    spent = 0
+    while spent < UNITS_AT_ONCE:
+        units = next(steps, None)
+        if units is None:
+            return False
+        spent += units
+    return True
 
 
 def slice_of(query: Query) -> int:

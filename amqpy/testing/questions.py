@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from amqpy.core.explain import explain
+from amqpy.core.explaining.explanation import Explanation
 from amqpy.testing.errors import NotSettled
 from amqpy.testing.events import Event
 from amqpy.testing.explaining import Found, near_text, wanted_text
@@ -94,6 +96,17 @@ class Questions:
         numbers = {event.message_number for event in events if event.message_number is not None and met(event)}
         return History(event for event in events if event.message_number in numbers)
 
+    def explain(
+        self, exchange: str, routing_key: str, headers: dict[str, Any] | None = None, vhost: str = "/"
+    ) -> Explanation:
+        """Explains where a message published so would go, and why. Nothing is published. As text it is for a person;
+        `queues` are the names."""
+        return self._host.call(
+            lambda: self._server.heard(
+                lambda: explain(self._server.running.broker, vhost, exchange, routing_key, headers)
+            )
+        )
+
     # --- waiting
 
     def settle(self, timeout: float = WAIT_S) -> None:
@@ -163,6 +176,19 @@ class Questions:
         if found := self._find("published", met):
             lines = "\n".join(f"  {line_of(event)}" for event in found)
             raise AssertionError(f"{wanted_text('published', met, negated=True)}\nfound {len(found)}:\n{lines}")
+
+    def assert_routed(
+        self, exchange: str, routing_key: str, *queues: str, headers: dict[str, Any] | None = None, vhost: str = "/"
+    ) -> None:
+        """Fails unless a message published so would go to these queues, and to no other. Nothing is published."""
+        __tracebackhide__ = True
+        explanation = self.explain(exchange, routing_key, headers, vhost)
+        if sorted(explanation.queues) != sorted(queues):
+            wanted = ", ".join(map(repr, queues)) or "no queue"
+            found = ", ".join(map(repr, explanation.queues)) or "no queue"
+            raise AssertionError(
+                f"expected {exchange!r} key {routing_key!r} to lead to {wanted}, not to {found}:\n{explanation}"
+            )
 
     def assert_empty(self, *queues: str, timeout: float = ASSERT_S) -> None:
         """Waits until no message is ready or unacknowledged in these queues; in all, if none is named."""

@@ -1,11 +1,10 @@
 """The look into a queue: nothing is taken by it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from amqpy.core.message import Message
-from amqpy.core.vhost import Vhost
+from amqpy.core.queue_contents import QueueMessage, ready_messages, unacked_messages
 from amqpy.testing.events import Event
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class QueueView:
         self.ready = ready
         """The messages that are ready, in order."""
         self.unacked = unacked
-        """The messages that are delivered and not acknowledged, in the order of their deliveries."""
+        """The messages that are delivered and not acknowledged, in the order in which they would stand in the queue."""
         self.consumers = consumers
         """The number of consumers."""
 
@@ -59,22 +58,15 @@ def look_into(server: "Server", name: str, vhost: str) -> QueueView:
     """A view of a queue as it is now."""
     server.hear_all()
     queue = find_queue(server, name, vhost)
-    place = server.running.broker.vhosts[vhost]
     now_ms = server.clock.now_ms()
 
-    def event(message: Message, kind: str, redelivered: bool) -> Event:
-        return Event.of_message(kind, now_ms, message, vhost=vhost, queue=name, redelivered=redelivered)
+    def events(messages: Iterable[QueueMessage]) -> list[Event]:
+        return [
+            Event.of_message(each.state, now_ms, each.message, vhost=vhost, queue=name, redelivered=each.redelivered)
+            for each in messages
+        ]
 
-    ready = [event(message, "ready", redelivered) for message, redelivered in queue.peek(queue.ready_count)]
-    unacked = [event(queue.shown(message), "unacked", True) for message in unacked_in(place, queue)]
-    return QueueView(name, ready, unacked, queue.consumer_count)
-
-
-def unacked_in(vhost: Vhost, queue: "Queue") -> Iterator[Message]:
-    for channel in vhost.channels:
-        for its_queue, _, message, _ in channel.deliveries():
-            if its_queue is queue:
-                yield message
+    return QueueView(name, events(ready_messages(queue)), events(unacked_messages(queue)), queue.consumer_count)
 
 
 def _nearest(name: str, names: object) -> str:

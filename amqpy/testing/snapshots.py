@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from amqpy.core.arguments import QUORUM
 from amqpy.core.definitions import exported
 from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, address_of, after_return
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
-from amqpy.testing.queues import unacked_in
 
 if TYPE_CHECKING:
     from amqpy.testing.server import Server
@@ -70,10 +70,21 @@ def taken_from(server: "Server") -> Snapshot:
 def _rows_of(vhost: Vhost, queue: Queue, now_ms: int) -> list[dict[str, Any]]:
     """The messages of a queue: first those that are unacknowledged, as if their channels had ended."""
     rows = []
-    for message in unacked_in(vhost, queue):
+    for message in _unacked_in(vhost, queue):
         returned = after_return(message, failed=True, waits_first=False) if queue.type == QUORUM else message
         rows.append(_row(returned, now_ms, redelivered=True))
-    return rows + [_row(each, now_ms, redelivered=again) for each, again in queue.peek_raw(queue.ready_count)]
+    assert isinstance(queue, FifoQueue)
+    for _, message, returned_before in queue.ready.ahead(queue.ready_count):
+        if message.expires_at_ms is None or message.expires_at_ms > now_ms:
+            rows.append(_row(message, now_ms, redelivered=returned_before))
+    return rows
+
+
+def _unacked_in(vhost: Vhost, queue: Queue) -> list[Message]:
+    """The messages as they are kept, in the order in which they would stand in the queue."""
+    deliveries = (delivery for channel in vhost.channels for delivery in channel.deliveries())
+    found = [(-queue.level_of(each[2]), each[1], each[2]) for each in deliveries if each[0] is queue]
+    return [message for _, _, message in sorted(found, key=lambda entry: entry[:2])]
 
 
 def restore_into(server: "Server", snapshot: Snapshot) -> None:

@@ -81,7 +81,12 @@ def check_fifo(fifo: ReadyFifo[Message]) -> None:
     assert len(fifo) == len(items)
     assert (fifo.first() is None) == (not items)
     assert not items or fifo.first() is items[0]
-    assert [item.body for item, _ in fifo.ahead(3)] == [item.body for item in items[:3]]
+    bodies = [item.body for item in items]
+    assert [item.body for _, item, _ in fifo.ahead(3)] == bodies[:3]
+    for count in (0, 2, len(items)):
+        place, passed = fifo.leap(count)
+        assert passed <= count
+        assert [item.body for _, item, _ in fifo.ahead(4, place)] == bodies[passed : passed + 4]
     if isinstance(fifo, PagedFifo):
         _check_lane(fifo)
     if not isinstance(fifo, PriorityFifo):

@@ -91,8 +91,12 @@ class LaneMachine(RuleBasedStateMachine):
         if self.count:
             assert [item.body for _, item in self.lane] == [held.body for held in self.ready]
             for count in (1, 4, 1000):
-                ahead = [(item.body, redelivered) for item, redelivered in self.lane.ahead(count)]
+                ahead = [(item.body, redelivered) for _, item, redelivered in self.lane.ahead(count)]
                 assert ahead == [(held.body, held.redelivered) for held in self.ready[:count]]
+                place, passed = self.lane.leap(count)
+                rest = [(item.body, redelivered) for _, item, redelivered in self.lane.ahead(1000, place)]
+                assert rest == [(held.body, held.redelivered) for held in self.ready[passed:]]
+                assert passed == min(count, len(self.ready)) or self.lane.on_disk
             check_fifo(self.lane)
 
     @rule(count=st.integers(1, 6), persistent=st.booleans(), size=st.sampled_from([0, 0, 40, 200]))

@@ -270,7 +270,7 @@ def test_a_message_is_shown(tools: Tools) -> None:
         "routing_key": "qq",
         "properties": {"content_type": "text/plain", "headers": {"h": 1}},
     }
-    api = FakeApi({"GET queues / q1": Q1, "GET queues / q1 peek": [message, {**message, "properties": []}]})
+    api = FakeApi({"GET queues / q1": Q1, "GET queues / q1 peek": [message]})
     said = tools.run("ctl peek q1 1 --formatter table", api)
     assert said.lines == [
         f"Peeking at quorum queue q1 at position 1 on node {NODE} ...",
@@ -282,7 +282,9 @@ def test_a_message_is_shown(tools: Tools) -> None:
         "header.h\t1",
     ]
     assert tools.run("ctl peek q1 1", api).lines[1].startswith("┌")
+    api = FakeApi({"GET queues / q1": Q1, "GET queues / q1 peek": [{**message, "properties": []}]})
     said = tools.run("ctl peek q1 2 --formatter json", api)
+    assert api.asked[-1] == ("GET", "queues///q1/peek", {"offset": 1, "truncate": 64})
     assert said.out == (
         '{"message":{"exchange":"","payload (max 64 bytes)":"hello","routing_keys":["qq"]},"result":"ok"}\n'
     )

@@ -8,6 +8,7 @@ import trio
 from pamqp.commands import Basic, Queue
 from trio.testing import MockClock
 
+from amqpy.core.queue_contents import ready_messages
 from amqpy.management.resources import messages
 from amqpy.wire.values import Field
 from tests.fifo import as_fifo
@@ -16,7 +17,6 @@ from .harness import NOT_FOUND, REFUSED, Site
 
 PUBLISH = "/api/exchanges/%2F/amq.default/publish"
 GET = "/api/queues/%2F/q/get"
-PEEK = "/api/queues/%2F/q/peek"
 QUORUM = {"x-queue-type": Field("longstr", "quorum"), "x-delivery-limit": Field("long", 9)}
 """With a limit, messages go back to the front of the queue."""
 KINDS = pytest.mark.parametrize("arguments", [{}, QUORUM], ids=["classic", "quorum"])
@@ -75,9 +75,9 @@ async def test_the_properties_of_a_message(site: Site, autojump_clock: MockClock
     (got,) = (await site.post(GET, get())).json
     assert got["properties"] == properties
     queue = site.vhost.queues["q"]
-    ((shown, _),) = queue.peek(1)
-    assert shown.persistent
-    assert shown.expires_at_ms == pytest.approx(trio.current_time() * 1000 + 60_000, abs=10)
+    (shown,) = ready_messages(queue)
+    assert shown.message.persistent
+    assert shown.message.expires_at_ms == pytest.approx(trio.current_time() * 1000 + 60_000, abs=10)
 
 
 async def test_a_payload_in_base64(site: Site) -> None:
@@ -366,60 +366,6 @@ async def test_no_more_is_got_than_there_is_memory_for(site: Site, monkeypatch: 
     site.declare("q")
     site.publish("q", *[b"x" * 1000] * 5)
     assert len((await site.post(GET, get())).json) == 3
-
-
-# --- looking
-
-
-@KINDS
-async def test_looking_changes_nothing(site: Site, arguments: Any, autojump_clock: MockClock) -> None:  # noqa: ANN401
-    queue = site.declare("q", {**arguments, "x-expires": Field("long", 1000)})
-    site.publish("q", b"1", b"2", b"3")
-    before = queue.message_stats()
-    for _ in range(2):
-        rows = (await site.get(f"{PEEK}?count=2")).json
-        assert [(row["payload"], row["redelivered"], row["message_count"]) for row in rows] == [
-            ("1", False, 2),
-            ("2", False, 1),
-        ]
-    assert queue.message_stats() == before
-    assert stats(site) == {}
-    await site.post(GET, get(1, "reject_requeue_true"))
-    rows = (await site.get(f"{PEEK}?count=9&encoding=base64&truncate=0")).json
-    assert [row["redelivered"] for row in rows] == [True, False, False]
-    assert [row["payload"] for row in rows] == ["", "", ""]
-    for _ in range(3):
-        await trio.sleep(0.4)
-        await site.get(PEEK)
-    assert queue.deleted
-
-
-async def test_looking_at_what_is_on_disk(stored_site: Site) -> None:
-    site = stored_site
-    site.declare("q")
-    site.publish("q", *[b"%d" % number + b"x" * 1_500_000 for number in range(5)], delivery_mode=2)
-    rows = (await site.get(f"{PEEK}?count=9&truncate=1")).json
-    assert payloads(rows) == ["0", "1", "2"]
-    assert site.vhost.queues["q"].in_memory_count == 2
-
-
-async def test_looking_by_priority(site: Site) -> None:
-    site.declare("q", {"x-max-priority": Field("long", 9)})
-    site.publish("q", b"low", b"low too", priority=1)
-    site.publish("q", b"high", priority=5)
-    assert payloads((await site.get(f"{PEEK}?count=2")).json) == ["high", "low"]
-    assert payloads((await site.get(PEEK)).json) == ["high"]
-
-
-async def test_bad_looks_are_refused(site: Site) -> None:
-    assert (await site.get(PEEK)).refusal == NOT_FOUND
-    site.declare("q")
-    for query in ("count=x", "count=-1", "count=1001", "encoding=hex", "truncate=-1", "truncate="):
-        assert (await site.get(f"{PEEK}?{query}")).status == 400
-    site.add_user("writer", "management", permissions=("", ".*", ""))
-    site.add_user("root", "administrator", permissions=None)
-    assert (await site.get(PEEK, user="writer")).status == 401
-    assert (await site.get(PEEK, user="root")).refusal == REFUSED
 
 
 # --- purging

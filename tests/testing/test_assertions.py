@@ -237,3 +237,14 @@ def test_a_transaction_is_published_at_its_commit(amqp_broker: TestBroker, shop:
     channel.basic_publish("orders", "order.created", b"2")
     channel.tx_rollback()
     assert not amqp_broker.published(body=b"2")
+
+
+def test_where_it_would_go(amqp_broker: TestBroker, shop: Publisher) -> None:
+    amqp_broker.assert_routed("orders", "order.created", "billing")
+    amqp_broker.assert_routed("", "billing", "billing")
+    amqp_broker.assert_routed("orders", "order.create")
+    assert amqp_broker.explain("orders", "order.created").queues == ["billing"]
+    text = text_of(amqp_broker.assert_routed, "orders", "order.create", "billing")
+    assert text.startswith("expected 'orders' key 'order.create' to lead to 'billing', not to no queue:\n")
+    assert "order.created" in text
+    assert len(amqp_broker.published()) == 1  # and no more: that of the shop

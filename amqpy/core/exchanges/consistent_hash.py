@@ -109,6 +109,28 @@ class ConsistentHashExchange(Exchange):
             winner = self._winners[slot] = min(drawn, key=drawn.__getitem__)
         return [winner]
 
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        drawn = self._draw(_hash(self._hashed(keys, view)) % SLOTS)
+        return list(self._bound[min(drawn, key=drawn.__getitem__)]) if drawn else []
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        candidate = self._candidates.get(binding.destination)
+        weight = "" if candidate is None else f"; its weight is {candidate[1]}"
+        return f"the hash chose {'it' if matched else 'another'}{weight}"
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        what = "the routing key"
+        if self._header is not None:
+            what = f"the header {self._header!r}" + ("" if self._header in view.headers else ", which is not there")
+        elif self._property is not None:
+            there = self._property in view.properties
+            what = f"the property {self._property}" + ("" if there else ", which is not there")
+        slot = _hash(self._hashed(keys, view)) % SLOTS
+        return f"the hash of {what}, {slot} of {SLOTS}, chooses among {len(self._candidates)} by their weights"
+
+    def nearness(self, binding: Binding, keys: Keys, view: MessageView) -> float:
+        return 0.0
+
     def _hashed(self, keys: Keys, view: MessageView) -> bytes:
         """The part of a message that is hashed. Messages without it all have the same destination."""
         if self._header is not None:

@@ -42,6 +42,7 @@ class DelayedExchange(Exchange):
         assert inner_type is not None
         self._inner = EXCHANGE_TYPES[inner_type](self.vhost, self.name, durable=self.durable, arguments=self.arguments)
         self._inner.bindings = self.bindings
+        self.is_random = self._inner.is_random
         self.waiting = WaitingRoom(self)
 
     @classmethod
@@ -63,10 +64,28 @@ class DelayedExchange(Exchange):
         self._inner.remove(binding)
 
     def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
+        delay_ms = self.delay_ms(view)
+        return [Admission(self.waiting, delay_ms)] if delay_ms else self._inner.match(keys, view)
+
+    def delay_ms(self, view: MessageView) -> int:
         delay_ms = delay_of(view.headers)
-        if 0 < delay_ms <= DELAY_MAX_MS:
-            return [Admission(self.waiting, delay_ms)]
-        return self._inner.match(keys, view)
+        return delay_ms if 0 < delay_ms <= DELAY_MAX_MS else 0
+
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        return self._inner.matching(keys, view)
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        return self._inner.explain(binding, keys, view, matched=matched)
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        works = f"routes as one of type {self._inner.type}"
+        field, said = view.headers.get(DELAY), self._inner.remark(keys, view)
+        if field is not None and not -DELAY_MAX_MS <= delay_of(view.headers) < 0:
+            works += f"; {DELAY} is no number of milliseconds from 1 to {DELAY_MAX_MS}, and so no delay"
+        return f"{works}; {said}" if said else works
+
+    def nearness(self, binding: Binding, keys: Keys, view: MessageView) -> float:
+        return self._inner.nearness(binding, keys, view)
 
     def message_count(self) -> int:
         return len(self.waiting) + self._inner.message_count()
@@ -129,7 +148,7 @@ class WaitingRoom:
     def take(self, message: Message, delay_ms: int) -> None:
         """Keeps a message for the delay. Its TTL begins when it leaves."""
         now_ms = self._scheduler.now_ms
-        kept = DeferredMessage.since(now_ms, _negated(message, delay_ms))
+        kept = DeferredMessage.since(now_ms, delayed(message, delay_ms))
         self.messages.put(now_ms + delay_ms, kept.again(now_ms + delay_ms))
         self._watch()
 
@@ -179,7 +198,8 @@ def delay_of(headers: Table) -> int:
     return 0
 
 
-def _negated(message: Message, delay_ms: int) -> Message:
+def delayed(message: Message, delay_ms: int) -> Message:
+    """The message when its delay is over: the header says so."""
     properties = split_properties(message.header)
     headers = header_entries(properties)
     replace_entries(headers, entries_of({DELAY: Field("long", -delay_ms)}))

@@ -5,7 +5,7 @@ Source: AMQP 0-9-1 section 3.1.3.1; `rabbit_exchange_type_direct`.
 
 from collections.abc import Iterable
 
-from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.exchanges.exchange import Binding, Exchange
 from amqpy.core.message import Keys, MessageView
 
 
@@ -24,5 +24,8 @@ class DirectExchange(Exchange):
         if not bindings:
             del self._by_key[binding.routing_key]
 
-    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
-        return [binding.destination for key in keys for binding in self._by_key.get(key, ())]
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        return [binding for key in keys for binding in self._by_key.get(key, ())]
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        return "the same key" if matched else "another key"

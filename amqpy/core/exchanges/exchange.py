@@ -2,7 +2,8 @@
 
 A type keeps an index that makes the cost of `match` independent of the number of bindings. Its `per_message` is true if
 the result depends on more than the routing keys (only then is it called for each message; else the route is
-remembered).
+remembered). A type can also be asked where a message would go, and why, without any being published (`matching`,
+`explain`): see `core.explain`.
 
 Source: AMQP 0-9-1 section 3.1.3; RabbitMQ's `rabbit_exchange`, `rabbit_exchange_type`, `rabbit_binding`.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 from amqpy.core.arguments import Definition
 from amqpy.core.effective_policy import NO_POLICY
 from amqpy.core.message import Keys, Message, MessageView, Target
+from amqpy.core.nearness import similarity
 from amqpy.core.scheduler import Scheduler
 from amqpy.errors import CommandInvalid, PreconditionFailed
 from amqpy.profile import Profile
@@ -90,6 +92,8 @@ class Exchange:
 
     type: ClassVar[str]
     per_message: bool = False
+    is_random: bool = False
+    """True if a message goes by one of the bindings that match, chosen at random, and not by all."""
 
     def __init_subclass__(cls) -> None:
         if "type" in vars(cls):
@@ -152,13 +156,38 @@ class Exchange:
     def unindex(self, binding: Binding) -> None:
         raise NotImplementedError
 
-    def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
-        """Finds the destinations of a message with these routing keys (its own; then those of CC and BCC).
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        """Finds the bindings that match a message with these routing keys (its own; then those of CC and BCC). Nothing
+        changes by it: nothing is kept of the message, and no lot is drawn.
 
-        A destination may occur more than once. Only types that are `per_message` may look at the view. They are
-        called once for each message that is published, and so may keep it.
+        A destination may occur more than once. Only types that are `per_message` may look at the view.
         """
         raise NotImplementedError
+
+    def match(self, keys: Keys, view: MessageView) -> Iterable["Exchange | Target"]:
+        """Finds the destinations of a message that is published. Types that are `per_message` are called once for each
+        message, and so may keep it."""
+        return [binding.destination for binding in self.matching(keys, view)]
+
+    # --- explanations
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        """Says why a binding matches such a message, or why not, in a few words."""
+        raise NotImplementedError
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        """Says what this exchange does with such a message, beyond what bindings say; nothing if there is no more."""
+        return ""
+
+    def nearness(self, binding: Binding, keys: Keys, view: MessageView) -> float:
+        """The likeness of such a message to one that the binding matches: the nearest are told first. Cheap."""
+        return max(similarity(key, binding.routing_key) for key in keys)
+
+    def delay_ms(self, view: MessageView) -> int:
+        """The time that such a message waits here before it is routed."""
+        return 0
+
+    # --- messages
 
     def count_published(self, targets: Sequence[Target], count: int = 1) -> None:
         """Counts messages that were published here and went to these targets."""

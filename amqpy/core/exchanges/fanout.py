@@ -5,7 +5,7 @@ Source: AMQP 0-9-1 section 3.1.3.2; `rabbit_exchange_type_fanout`.
 
 from collections.abc import Iterable
 
-from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.exchanges.exchange import Binding, Exchange
 from amqpy.core.message import Keys, MessageView
 
 
@@ -18,5 +18,8 @@ class FanoutExchange(Exchange):
     def unindex(self, binding: Binding) -> None:
         pass
 
-    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
-        return [binding.destination for binding in self.bindings.values()]
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        return self.bindings.values()
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        return "every message, whatever its key" if matched else "none"

@@ -4,11 +4,13 @@ Source: AMQP 0-9-1 section 3.1.3.4; `rabbit_exchange_type_headers`.
 """
 
 from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple
 
-from amqpy.core.exchanges.exchange import Binding, Destination, Exchange
+from amqpy.core.exchanges.exchange import Binding, Exchange
 from amqpy.core.message import Keys, MessageView
+from amqpy.core.names import shortened
 from amqpy.errors import PreconditionFailed
-from amqpy.wire.values import Field, Table, as_erlang, comparable, exactly, last_values, repeated
+from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_erlang, comparable, exactly, last_values, repeated
 
 
 class HeadersExchange(Exchange):
@@ -46,7 +48,7 @@ class HeadersExchange(Exchange):
 
     def index(self, binding: Binding) -> None:
         if _wants_all(binding.arguments):
-            self._needs[binding] = frozenset(self._conditions(binding.arguments))
+            self._needs[binding] = frozenset(self._forms(binding.arguments))
         for condition in self._found_by(binding.arguments):
             self._by_condition.setdefault(condition, {})[binding] = None
 
@@ -58,13 +60,30 @@ class HeadersExchange(Exchange):
             if not bindings:
                 del self._by_condition[condition]
 
-    def match(self, keys: Keys, view: MessageView) -> Iterator[Destination]:
+    def matching(self, keys: Keys, view: MessageView) -> Iterator[Binding]:
         met = self._met_by(view.headers)
         for condition in met:
             for binding in self._by_condition.get(condition, ()):
                 needs = self._needs.get(binding)
                 if needs is None or needs <= met:
-                    yield binding.destination
+                    yield binding
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        met = self._met_by(view.headers)
+        mode = binding.arguments.get("x-match", Field("longstr", "all")).value
+        conditions = self._conditions(binding.arguments)
+        if not conditions:
+            return "no header is asked for" if matched else f"x-match {mode}, and no header is asked for"
+        if matched:
+            there = [each.text for each in conditions if each.form in met]
+            return f"x-match {mode}: {', '.join(there)}"
+        lacking = [f"{each.text} ({_found(each.name, view.headers)})" for each in conditions if each.form not in met]
+        return f"x-match {mode}: {'; '.join(lacking)}"
+
+    def nearness(self, binding: Binding, keys: Keys, view: MessageView) -> float:
+        conditions = self._conditions(binding.arguments)
+        names = [each.name in view.headers for each in conditions]
+        return sum(names) / len(names) if names else 0.0
 
     def _met_by(self, headers: Table) -> set[Hashable]:
         """The conditions that a message with these headers meets."""
@@ -78,25 +97,25 @@ class HeadersExchange(Exchange):
         return met
 
     def _found_by(self, arguments: Table) -> set[Hashable]:
-        conditions = self._conditions(arguments)
+        forms = self._forms(arguments)
         if _wants_all(arguments):
-            return set(conditions[:1]) or {ALWAYS}
-        return set(conditions)
+            return set(forms[:1]) or {ALWAYS}
+        return set(forms)
 
-    def _conditions(self, arguments: Table) -> list[Hashable]:
-        """The conditions of a binding: a key for "this header is there", a pair for "it has this value".
+    def _forms(self, arguments: Table) -> list[Hashable]:
+        return [condition.form for condition in self._conditions(arguments)]
 
-        A name that occurs again is for a header that occurs again, and has its number before it.
-        """
+    def _conditions(self, arguments: Table) -> list["Condition"]:
+        """The conditions of a binding. A name that occurs again is for a header that occurs again."""
         mode = arguments.get("x-match")
         with_x = mode is not None and mode.value in {"all-with-x", "any-with-x"}
-        first: list[Hashable] = [
-            key if field.kind == "void" else (key, self._value(field))
+        first = [
+            Condition(key if field.kind == "void" else (key, self._value(field)), key, field)
             for key, field in arguments.items()
             if key != "x-match" and (with_x or not key.startswith("x-"))
         ]
-        further: list[Hashable] = [
-            self._further(number, key, field)
+        further = [
+            Condition(self._further(number, key, field), key, field)
             for number, key, field in repeated(arguments)
             if key != "x-match" and (with_x or not key.startswith("x-"))
         ]
@@ -107,6 +126,33 @@ class HeadersExchange(Exchange):
         if field.kind == "void":
             return key if self._is_mapped else where
         return (*where, self._value(field))
+
+
+class Condition(NamedTuple):
+    """A condition of a binding."""
+
+    form: Hashable
+    """A key for "this header is there", a pair for "it has this value"; where a name occurs again, with its number."""
+    name: str
+    field: Field
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} is there" if self.field.kind == "void" else f"{self.name} = {_shown(self.field)}"
+
+
+def _found(name: str, headers: Table) -> str:
+    """Says what a message has instead of a header that it should have."""
+    field = headers.get(name)
+    return "is not there" if field is None else f"is {_shown(field)}"
+
+
+def _shown(field: Field) -> str:
+    """A value as a person reads it, with its type where the text alone does not tell it."""
+    if field.kind == "longstr":
+        return repr(shortened(field.value))
+    value = shortened(as_erlang(field))
+    return value if field.kind in INTEGER_KINDS or field.kind == "bool" else f"{field.kind} {value}"
 
 
 def in_milliseconds(field: Field) -> Field:

@@ -8,8 +8,8 @@ Source: noxdafox/rabbitmq-message-deduplication, `RabbitMQMessageDeduplication.E
 
 from collections.abc import Iterable
 
-from amqpy.core.deduplication import DuplicateCache, deduplication_key, ttl_header
-from amqpy.core.exchanges.exchange import Destination
+from amqpy.core.deduplication import DEDUPLICATION_HEADER, DuplicateCache, deduplication_key, ttl_header
+from amqpy.core.exchanges.exchange import Binding, Destination
 from amqpy.core.exchanges.fanout import FanoutExchange
 from amqpy.core.message import Keys, MessageView
 from amqpy.errors import PreconditionFailed
@@ -38,8 +38,25 @@ class MessageDeduplicationExchange(FanoutExchange):
     def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
         key = deduplication_key(view.headers)
         if key is None or self._seen.add(key, self.vhost.scheduler.now_ms, ttl_header(view.headers)):
-            return super().match(keys, view)
+            return [binding.destination for binding in super().matching(keys, view)]
         return []
+
+    def matching(self, keys: Keys, view: MessageView) -> Iterable[Binding]:
+        return [] if self._is_seen(view) else super().matching(keys, view)
+
+    def _is_seen(self, view: MessageView) -> bool:
+        key = deduplication_key(view.headers)
+        return key is not None and self._seen.seen(key, self.vhost.scheduler.now_ms)
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        return super().explain(binding, keys, view, matched=True) if matched else "the message was seen before"
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        if deduplication_key(view.headers) is None:
+            return f"without a header {DEDUPLICATION_HEADER} it is no duplicate"
+        if self._is_seen(view):
+            return f"a duplicate: a message with the same {DEDUPLICATION_HEADER} was here"
+        return f"the first with this {DEDUPLICATION_HEADER}; the next is a duplicate"
 
 
 def _number_in(arguments: Table, name: str) -> int | None:

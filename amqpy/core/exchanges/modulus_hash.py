@@ -5,9 +5,9 @@ Source: `rabbit_exchange_type_modulus_hash`.
 
 from zlib import crc32
 
-from amqpy.core.exchanges.exchange import Destination
+from amqpy.core.exchanges.exchange import Binding
 from amqpy.core.exchanges.single_destination import SingleDestinationExchange
-from amqpy.core.message import Keys
+from amqpy.core.message import Keys, MessageView
 from amqpy.core.queues.queue import Queue
 
 
@@ -16,9 +16,23 @@ class ModulusHashExchange(SingleDestinationExchange):
 
     type = "x-modulus-hash"
 
-    def in_order(self, destinations: list[Destination]) -> list[Destination]:
-        """Sorts the destinations, so that the order of binding, and so a restart, does not matter."""
-        return sorted(destinations, key=lambda each: (isinstance(each, Queue), each.name))
+    def in_order(self, bindings: list[Binding]) -> list[Binding]:
+        """Sorts by the destinations, so that the order of binding, and so a restart, does not matter."""
+        return sorted(bindings, key=lambda each: (isinstance(each.destination, Queue), each.destination.name))
 
     def choose(self, keys: Keys, count: int) -> int:
-        return crc32("\0".join(keys).encode("utf-8", "surrogateescape")) % count
+        return _hash(keys) % count
+
+    def explain(self, binding: Binding, keys: Keys, view: MessageView, *, matched: bool) -> str:
+        return "the hash of the key chose it" if matched else "the hash of the key chose another"
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        count = len(self.candidates())
+        if not count:
+            return ""
+        hashed = _hash(keys)
+        return f"the hash of the key is {hashed}; modulo {count} bindings it chooses number {hashed % count}"
+
+
+def _hash(keys: Keys) -> int:
+    return crc32("\0".join(keys).encode("utf-8", "surrogateescape"))

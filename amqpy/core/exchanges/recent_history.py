@@ -8,9 +8,9 @@ Source: `rabbit_exchange_type_recent_history`.
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from amqpy.core.exchanges.exchange import Binding, Destination, ExchangeHost
+from amqpy.core.exchanges.exchange import Binding, Destination, Exchange, ExchangeHost
 from amqpy.core.exchanges.fanout import FanoutExchange
-from amqpy.core.message import DeferredMessage, Keys, MessageView, deliver_own
+from amqpy.core.message import DeferredMessage, Keys, MessageView, Target, deliver_own
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
@@ -42,10 +42,15 @@ class RecentHistoryExchange(FanoutExchange):
             scheduler = self.vhost.scheduler
             scheduler.deadlines.set(Replay(self.vhost, binding.destination, tuple(self._history)), scheduler.now_ms)
 
-    def match(self, keys: Keys, view: MessageView) -> Iterable[Destination]:
+    def match(self, keys: Keys, view: MessageView) -> "Iterable[Exchange | Target]":
         if view.headers.get(NO_STORE) != Field("bool", True):
             self._history.append(DeferredMessage.since(self.vhost.scheduler.now_ms, view.message))
         return super().match(keys, view)
+
+    def remark(self, keys: Keys, view: MessageView) -> str:
+        if view.headers.get(NO_STORE) == Field("bool", True):
+            return f"the message is not kept for later bindings: {NO_STORE}"
+        return f"the message is kept: new bindings get the last {self._history.maxlen}"
 
     def message_count(self) -> int:
         return len(self._history)

@@ -110,7 +110,7 @@ class ClassicQueue(FifoQueue):
     def _admit(self, message: Message) -> bool:
         """`publish` where arguments or policies concern it."""
         settings = self.settings
-        if settings.overflow != "drop-head" and self._would_overflow(message):
+        if self.would_refuse(message):
             if settings.overflow == "reject-publish-dlx":
                 self.counts.refused_dead += 1
                 self.dead_letter(None, message, "maxlen")
@@ -175,7 +175,9 @@ class ClassicQueue(FifoQueue):
             self.drop_expired()
         self.watch_first()
 
-    def _would_overflow(self, message: Message) -> bool:
+    def would_refuse(self, message: Message) -> bool:
+        if self.settings.overflow == "drop-head":
+            return False
         length, size = self.settings.max_length, self.settings.max_length_bytes
         return (length is not None and len(self.ready) >= length) or (
             size is not None and isinstance(self.ready, PriorityFifo) and self.ready.size + len(message.body) > size

@@ -6,6 +6,7 @@ Source: `rabbit_delayed_message` and the delayed queue of `rabbit_fifo`, which k
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 from amqpy.core.durability.journal import POSITION_BITS, DueTime, Journal
 from amqpy.core.durability.records import LaneRecord
@@ -31,6 +32,10 @@ class DelayedMessages:
     def __iter__(self) -> Iterator[Message]:
         """Yields the messages in no order."""
         return (message for _, _, message in self._waiting)
+
+    def in_order(self) -> list[tuple[int, Message]]:
+        """The times at which messages are due, and the messages."""
+        return [(due_at_ms, message) for due_at_ms, _, message in sorted(self._waiting, key=itemgetter(0, 1))]
 
     @property
     def first_at_ms(self) -> int | None:

@@ -24,8 +24,8 @@ from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.dispatch import ConsumerDispatch
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import SIZED_MAX, Queue
-from amqpy.core.queues.ready_fifo import ReadyFifo
+from amqpy.core.queues.queue import SIZED_MAX, Ahead, Fate, Queue
+from amqpy.core.queues.ready_fifo import Place, ReadyFifo
 from amqpy.core.statistics import Sizes
 from amqpy.errors import AccessRefused
 from amqpy.wire.properties import headers_of
@@ -200,6 +200,22 @@ class FifoQueue(Queue):
 
     # --- messages in
 
+    def foresee(self, message: Message) -> Fate:
+        if self.deleted:
+            return "taken"  # and gone with the queue
+        if self.would_refuse(message):
+            return "refused"
+        if self.dedup_keys is not None and deduplication_key(headers_of(message.header)) in self.dedup_keys:
+            return "duplicate"
+        goes_through = not self.ready and self.dispatch.ready_consumers
+        if self.settings.overflow != "drop-head" or goes_through or self.has_room_for([message]):
+            return "taken"
+        return "drops-head"
+
+    @abstractmethod
+    def would_refuse(self, message: Message) -> bool:
+        """True if a message that was published now would be refused, because the queue is full."""
+
     def _with_ttl(self, message: Message) -> Message:
         """The message with its expiry time in this queue: the earlier of its own and the queue's message TTL."""
         if self.settings.message_ttl_ms is None:
@@ -237,15 +253,16 @@ class FifoQueue(Queue):
                 consumer.deliver_all(positions[index::step], some)
         line.rotate(-len(messages))
 
-    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
-        for message, redelivered in self.peek_raw(count):
-            yield self.shown(message, by_get=True), redelivered
-
-    def peek_raw(self, count: int) -> Iterator[tuple[Message, bool]]:
+    def peek(self, count: int, after: Place | None = None) -> Iterator[Ahead]:
         now_ms = self.scheduler.now_ms
-        for message, returned in self.ready.ahead(count):
-            if message.expires_at_ms is None or message.expires_at_ms > now_ms:
-                yield message, returned or message.acquired_count > 0
+        for place, message, returned in self.ready.ahead(count, after):
+            is_expired = message.expires_at_ms is not None and message.expires_at_ms <= now_ms
+            shown = self.shown(message, by_get=True)
+            yield Ahead(place, shown, returned or message.acquired_count > 0, is_expired)
+
+    def leap(self, count: int) -> tuple[Place | None, int]:
+        # Those that are expired do not count, and must be looked at.
+        return (None, 0) if self.may_expire else self.ready.leap(count)
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""

@@ -19,7 +19,7 @@ from typing import Final
 from amqpy.core.durability.journal import POSITION_BITS, Journal
 from amqpy.core.durability.records import LaneRecord, LaneState
 from amqpy.core.message import Message
-from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo
+from amqpy.core.queues.ready_fifo import Cleared, Place, ReadyFifo
 
 WINDOW_MESSAGES: Final = 8192
 WINDOW_BYTES: Final = 4 * 1024 * 1024
@@ -252,17 +252,29 @@ class PagedFifo(ReadyFifo[Message]):
         yield from super().__iter__()
         yield from self._behind()
 
-    def ahead(self, count: int) -> Iterator[tuple[Message, bool]]:
-        for entry in super().ahead(count):
+    def ahead(self, count: int, after: Place | None = None) -> Iterator[tuple[Place, Message, bool]]:
+        for entry in super().ahead(count, after):
             count -= 1
             yield entry
-        for position, item in islice(self._behind(), count):
-            yield item, position < self._delivered_before
+        for position, item in islice(self._behind(-1 if after is None else after[1]), count):
+            yield (0, position), item, position < self._delivered_before
 
-    def _behind(self) -> Iterator[tuple[int, Message]]:
-        """Yields the positions and messages of those in the page, and of those that are on disk only."""
-        yield from self._page
-        position, last = self.base + self._next, self.base + self._end - 1
+    def leap(self, count: int) -> tuple[Place | None, int]:
+        place, done = super().leap(count)
+        if some := min(count - done, len(self._page)):
+            place, done = (0, self._page[some - 1][0]), done + some
+        # Where messages are missing among those on disk, they must be read to be counted.
+        if self.on_disk - len(self._page) == self._end - self._next and (
+            some := min(count - done, self._end - self._next)
+        ):
+            place, done = (0, self._next + some - 1), done + some
+        return place, done
+
+    def _behind(self, after: int = -1) -> Iterator[tuple[int, Message]]:
+        """Yields the positions and messages of those in the page, and of those that are on disk only, after a
+        position."""
+        yield from (entry for entry in self._page if entry[0] > after)
+        position, last = self.base + max(self._next, after + 1), self.base + self._end - 1
         if self.on_disk > len(self._page):
             while found := self._journal.read(position, last, count_max=PAGE_MESSAGES, size_max=PAGE_BYTES):
                 yield from ((key - self.base, item) for key, item in found)

@@ -6,7 +6,7 @@ Source: `rabbit_priority_queue`.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from amqpy.core.queues.ready_fifo import Cleared, ReadyFifo, T
+from amqpy.core.queues.ready_fifo import Cleared, Place, ReadyFifo, T
 
 
 class PriorityFifo(ReadyFifo[T]):
@@ -46,11 +46,27 @@ class PriorityFifo(ReadyFifo[T]):
         for level in sorted(self._levels, reverse=True):
             yield from self._levels[level]
 
-    def ahead(self, count: int) -> Iterator[tuple[T, bool]]:
+    def ahead(self, count: int, after: Place | None = None) -> Iterator[tuple[Place, T, bool]]:
         for level in sorted(self._levels, reverse=True):
-            for entry in self._levels[level].ahead(count):
+            if after is not None and level > after[0]:
+                continue
+            begin = after if after is not None and level == after[0] else None
+            for (_, position), item, returned in self._levels[level].ahead(count, begin):
                 count -= 1
-                yield entry
+                yield (level, position), item, returned
+
+    def leap(self, count: int) -> tuple[Place | None, int]:
+        place: Place | None = None
+        done = 0
+        for level in sorted(self._levels, reverse=True):
+            wanted = min(count - done, len(self._levels[level]))
+            found, passed = self._levels[level].leap(wanted)
+            if found is not None:
+                place = level, found[1]
+            done += passed
+            if done == count or passed < wanted:
+                break
+        return place, done
 
     def base(self) -> ReadyFifo[T]:
         """Level 0, to go on with when there are no priorities any more."""

@@ -7,8 +7,8 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from amqpy.core.arguments import NO_SETTINGS, Settings
 from amqpy.core.consumer import Consumer, DeliveryCount, ReturnWay
@@ -21,6 +21,7 @@ from amqpy.core.ports import Client
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.expiry import QueueExpiry
 from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.queues.ready_fifo import Place
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.statistics import Counts, QueueCounts, Sizes, delivery_stats
 from amqpy.core.watcher import Watcher
@@ -32,8 +33,24 @@ READ_MAX = 4 * 1024 * 1024
 """Bytes of bodies that are read from the store for the deliveries of one turn: a few milliseconds of work."""
 
 
+Fate: TypeAlias = Literal["taken", "refused", "duplicate", "drops-head"]
+"""The fate of a message at the door of a queue. With `drops-head` the queue is too long with it, and one message is
+dropped from the head, which may be this one."""
+
 SIZED_MAX = 10_000
 """Messages that are looked at for the sizes of all: a millisecond of work."""
+
+
+class Ahead(NamedTuple):
+    """A ready message."""
+
+    place: Place
+    message: Message
+    """As basic.get would show it."""
+    redelivered: bool
+    """True if it would be redelivered."""
+    is_expired: bool
+    """True if it will be dropped when it is the first."""
 
 
 class QueueHost(Protocol):
@@ -236,17 +253,26 @@ class Queue(ABC):
         return [index for index, message in enumerate(messages) if self.publish(message)]
 
     @abstractmethod
+    def foresee(self, message: Message) -> Fate:
+        """The fate of such a message if it was published now. Nothing changes by it."""
+
+    @abstractmethod
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """Takes the first message for basic.get: position, message, redelivered; None when there is none."""
 
     @abstractmethod
-    def peek(self, count: int) -> Iterator[tuple[Message, bool]]:
-        """Yields the first ready messages, up to `count`, as basic.get would show them, and True with those that would
-        be redelivered. Nothing changes by it; and nothing may, meanwhile."""
+    def peek(self, count: int, after: Place | None = None) -> Iterator[Ahead]:
+        """Yields the first ready messages, or those after a place, up to `count`. Nothing changes by it; and nothing
+        may, meanwhile."""
 
     @abstractmethod
-    def peek_raw(self, count: int) -> Iterator[tuple[Message, bool]]:
-        """`peek`, with the messages as they are kept."""
+    def leap(self, count: int) -> tuple[Place | None, int]:
+        """The place of the last of the first `count` ready messages, to go on after it, and that count; or of an
+        earlier one, where it costs more to find it, and its count. None is before all."""
+
+    def held_messages(self) -> Iterable[tuple[int, Message]]:
+        """The messages that wait for a retry, and the times at which it is due, in their order."""
+        return ()
 
     @abstractmethod
     def expire(self) -> Steps:

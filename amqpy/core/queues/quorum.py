@@ -158,15 +158,21 @@ class QuorumQueue(FifoQueue):
     def _refuses(self) -> bool:
         """True if it is over its limit, or was and is not yet below `UNREJECT_SHARE` of it. The message that exceeds
         the limit is still taken."""
+        self._rejects = self._is_over_limit()
+        return self._rejects
+
+    def _is_over_limit(self) -> bool:
         settings = self.settings
         if settings.overflow != "reject-publish":
             return False
         share = UNREJECT_SHARE if self._rejects else 1.0
         length, size = settings.max_length, settings.max_length_bytes
-        self._rejects = (length is not None and self._length() > int(share * length)) or (
+        return (length is not None and self._length() > int(share * length)) or (
             size is not None and self._size() > int(share * size)
         )
-        return self._rejects
+
+    def would_refuse(self, message: Message) -> bool:
+        return self._is_over_limit() and not message.is_dead_letter
 
     def limits(self) -> tuple[int | None, int | None]:
         """The limits, less the messages that are held back for a retry: they count, too."""
@@ -182,6 +188,9 @@ class QuorumQueue(FifoQueue):
     @property
     def held_count(self) -> int:
         return 0 if self._delayed_retry is None else len(self._delayed_retry)
+
+    def held_messages(self) -> Iterable[tuple[int, Message]]:
+        return () if self._delayed_retry is None else self._delayed_retry.held.in_order()
 
     @property
     def delivery_limit(self) -> float | None:

@@ -9,6 +9,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+Place: TypeAlias = tuple[int, int]
+"""The place of an item: its priority level, and its position there."""
+
 Cleared: TypeAlias = "list[deque[Any] | list[Any]]"
 """The former content of a FIFO: deques of items, and lists of positions and items."""
 
@@ -90,12 +93,27 @@ class ReadyFifo(Generic[T]):
             return self.requeued[0][1]
         return self.never_delivered[0] if self.never_delivered else None
 
-    def ahead(self, count: int) -> Iterator[tuple[T, bool]]:
-        """Yields what `pop` would return next, without the positions: up to `count` items, and True with those that had
-        been put back. Meanwhile nothing may change."""
-        returned = heapq.nsmallest(count, self.requeued, key=itemgetter(0))
-        yield from ((item, True) for _, item in returned)
-        yield from ((item, False) for item in islice(self.never_delivered, count - len(returned)))
+    def ahead(self, count: int, after: Place | None = None) -> Iterator[tuple[Place, T, bool]]:
+        """Yields what `pop` would return next, or would after this place: up to `count` items with their places, and
+        True with those that had been put back. Meanwhile nothing may change."""
+        begin = -1 if after is None else after[1]
+        rest = self.requeued if after is None else [entry for entry in self.requeued if entry[0] > begin]
+        returned = heapq.nsmallest(count, rest, key=itemgetter(0))
+        yield from (((0, position), item, True) for position, item in returned)
+        first = max(begin + 1 - self.front, 0)
+        fresh = islice(self.never_delivered, first, first + count - len(returned))
+        yield from (((0, position), item, False) for position, item in enumerate(fresh, self.front + first))
+
+    def leap(self, count: int) -> tuple[Place | None, int]:
+        """The place of the last of the first `count` items, to go on after it, and that count; or of an earlier one,
+        where it costs more to find it, and its count. None is before all."""
+        returned = min(count, len(self.requeued))
+        fresh = min(count - returned, len(self.never_delivered))
+        if fresh:
+            return (0, self.front + fresh - 1), returned + fresh
+        if not returned:
+            return None, 0
+        return (0, heapq.nsmallest(returned, self.requeued, key=itemgetter(0))[-1][0]), returned
 
     def put_back(self, position: int, item: T) -> None:
         heapq.heappush(self.requeued, (position, item))

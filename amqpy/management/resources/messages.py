@@ -6,15 +6,16 @@ at the end, so that each has its old position again.
 Source: `rabbit_mgmt_wm_exchange_publish`, `rabbit_mgmt_wm_queue_get`, `rabbit_mgmt_wm_queue_purge`.
 """
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from amqpy.amqp.message_properties import inspect
+from amqpy.core import views
 from amqpy.core.checks import check_permission, open_queue
 from amqpy.core.jobs import Steps
 from amqpy.core.message import Message, address_of
 from amqpy.core.publishing import find_route, publish
-from amqpy.core.queues.queue import READ_MAX, Queue
+from amqpy.core.queue_contents import QueueMessage, Reading, State
+from amqpy.core.queues.queue import Queue
 from amqpy.core.users import IMPERSONATOR
 from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.management import access
@@ -22,7 +23,7 @@ from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, 
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, look_first
 from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, Work
 from amqpy.management.request import integer, require, text
 from amqpy.management.resources.exchanges import name_in_path
 from amqpy.management.resources.queues import find_queue
@@ -46,6 +47,11 @@ FRAME_OVERHEAD: Final = 8
 
 PEEK_MAX: Final = 1000
 """The most messages that can be looked at at once."""
+PEEK_BYTES: Final = 16 * 1024 * 1024
+"""Octets of shown payloads and properties after which no more are shown."""
+OFFSETS: Final = 1 << 63
+STATES: Final[tuple[State, ...]] = ("ready", "unacked", "held")
+"""The messages of a queue that can be looked at."""
 
 
 def add_to(router: Router) -> None:
@@ -224,13 +230,17 @@ def _shown(message: Message, wanted: Wanted, *, redelivered: bool, left: int) ->
 # --- looking
 
 
-def peek_at_messages(call: Call) -> Listing:
-    """The first ready messages, of which the queue notices nothing: an addition to RabbitMQ's API. Those whose bodies
-    come to `READ_MAX` are the last."""
+def peek_at_messages(call: Call) -> Work:
+    """Messages of a queue, of which the queue notices nothing: an addition to RabbitMQ's API."""
     query = call.request.query
     count, encoding = integer(query.get("count", "1")), query.get("encoding", "auto")
     if not 0 <= count <= PEEK_MAX:
         raise bad_request(f"count should be from 0 to {PEEK_MAX}")
+    offset, state = integer(query.get("offset", "0")), query.get("state", "ready")
+    if not 0 <= offset < OFFSETS:
+        raise bad_request("offset should not be negative, nor larger than any queue")
+    if state not in STATES:
+        raise bad_request(f"state should be one of {', '.join(STATES)}")
     _check_encoding(encoding)
     truncate = _size(query["truncate"]) if "truncate" in query else None
     queue = find_queue(call)
@@ -242,17 +252,47 @@ def peek_at_messages(call: Call) -> Listing:
         open_queue(call.client, vhost, queue.name)
     except AmqpFault as fault:
         raise refusal_on_get(fault) from None
-    return Listing(list(_looked_at(queue, Wanted(count, encoding, truncate, ""))), dict)
+    looking = Looking(call, queue, state, offset, Wanted(count, encoding, truncate, ""))
+    return Work(looking.steps(), lambda: Listing(looking.rows, dict))
 
 
-def _looked_at(queue: Queue, wanted: Wanted) -> Iterator[View]:
-    size, left = 0, queue.ready_count
-    for message, redelivered in queue.peek(wanted.most):
-        left -= 1
-        yield _shown(message, wanted, redelivered=redelivered, left=left)
-        size += len(message.body)
-        if size >= READ_MAX:
-            return
+class Looking:
+    """Messages of a queue as they are shown to somebody who looks at them."""
+
+    def __init__(self, call: Call, queue: Queue, state: State, offset: int, wanted: Wanted) -> None:
+        self.rows: list[View] = []
+        self._unix_time_ms = call.api.unix_time_ms
+        self._queue = queue
+        self._state = state
+        self._offset = offset
+        self._wanted = wanted
+        self._size = 0
+
+    def steps(self) -> Steps:
+        """All of it: a job."""
+        reading = Reading(self._queue, self._state, self._take, offset=self._offset, count=self._wanted.most)
+        return reading.steps()
+
+    def _take(self, message: QueueMessage) -> bool:
+        position = self._offset + len(self.rows) + 1
+        counts = {"ready": self._queue.ready_count, "unacked": self._queue.unacked_count}
+        left = max(counts.get(self._state, self._queue.held_count) - position, 0)
+        shown = _shown(message.message, self._wanted, redelivered=message.redelivered, left=left)
+        self.rows.append({**shown, "position": position, "state": self._state, **self._more(message)})
+        self._size += len(shown["payload"]) + len(message.message.header)
+        return self._size < PEEK_BYTES
+
+    def _more(self, message: QueueMessage) -> View:
+        """Facts that only some messages have."""
+        more: View = {
+            "ttl": message.ttl_ms,
+            "retry_in": message.due_ms,
+            "age": message.age_ms(self._unix_time_ms()),
+        }
+        if (holder := message.holder) is not None:
+            more["channel_details"] = views.channel_details(holder.origin)
+            more["consumer_tag"], more["delivery_tag"] = holder.consumer_tag, holder.delivery_tag
+        return {name: value for name, value in more.items() if value is not None}
 
 
 def purge(call: Call) -> Answer:
