@@ -48,8 +48,8 @@ class TestBroker(Questions):
         self._host: Host = the_host()
         self._lock = threading.RLock()
         self.faults = Faults(self._do)
-        self._server = self._new_server()
-        self.clock = Clock(self._host, self._server)
+        self.server = self._new_server()
+        self.clock = Clock(self._host, self.server)
         self._is_started = False
 
     def _new_server(self) -> Server:
@@ -70,7 +70,7 @@ class TestBroker(Questions):
         """Does something in the broker's thread, as a turn if it runs."""
 
         def do() -> T:
-            server = self._server
+            server = self.server
             server.hear_all()
             answer = act(*arguments)
             if server.life is not None:
@@ -85,10 +85,10 @@ class TestBroker(Questions):
         """Starts it, if it does not run."""
         with self._lock:
             if not self._is_started:
-                self._host.call_async(self._server.start)
+                self._host.call_async(self.server.start)
                 self._is_started = True
                 if self._settings.snapshot is not None:
-                    self._host.call(restore_into, self._server, self._settings.snapshot)
+                    self._host.call(restore_into, self.server, self._settings.snapshot)
         return self
 
     def stop(self) -> None:
@@ -96,8 +96,8 @@ class TestBroker(Questions):
         with self._lock:
             if self._is_started:
                 self._is_started = False
-                self._host.call_async(self._server.stop)
-        self._server.check_bugs()
+                self._host.call_async(self.server.stop)
+        self.server.check_bugs()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -115,8 +115,8 @@ class TestBroker(Questions):
         with self._lock:
             if self._is_started:
                 self._is_started = False
-                self._host.call_async(self._server.stop)
-        self._server.check_bugs()
+                self._host.call_async(self.server.stop)
+        self.server.check_bugs()
 
     def finish(self, leaks: Iterable[str] = ()) -> None:
         """Stops it, and says what was wrong at the end: warns of leaks of these kinds, raises BrokerBug or
@@ -131,14 +131,14 @@ class TestBroker(Questions):
 
     def __del__(self) -> None:
         if getattr(self, "_is_started", False) and not self._host.is_elsewhere:
-            self._host.forget(self._server.stop)
+            self._host.forget(self.server.stop)
 
     def restart(self, *, crash: bool = False) -> None:
         """Restarts it on the same port, with what is durable. Clients are sent 320, or with `crash` their sockets just
         end."""
 
         async def restart() -> None:
-            await self._server.restart(crash=crash)
+            await self.server.restart(crash=crash)
 
         self._host.call_async(restart)
 
@@ -147,23 +147,23 @@ class TestBroker(Questions):
         """It is down in this context: connections are refused."""
 
         async def down() -> None:
-            await self._server.down(crash=crash)
+            await self.server.down(crash=crash)
 
         self._host.call_async(down)
         try:
             yield
         finally:
-            self._host.call_async(self._server.up)
+            self._host.call_async(self.server.up)
 
     def reset(self) -> None:
         """Ends all connections, and begins anew on the same port: nothing is left but the clock."""
-        self._host.call_async(self._server.reset)
+        self._host.call_async(self.server.reset)
 
     def purge(self) -> None:
         """Drops the messages that are ready, the recordings, the faults and the alarms. Connections stay."""
 
         def purge() -> None:
-            self._server.purge()
+            self.server.purge()
 
         self._host.call(purge)
 
@@ -175,7 +175,7 @@ class TestBroker(Questions):
 
     @property
     def port(self) -> int:
-        return self._server.port
+        return self.server.port
 
     @property
     def url(self) -> str:
@@ -194,7 +194,7 @@ class TestBroker(Questions):
         config = self._settings.config
 
         def add() -> None:
-            life = self._server.running
+            life = self.server.running
             life.broker.administration.add_vhost(name)
             life.users.set_permissions(config.default_user, name, ".*", ".*", ".*")
 
@@ -204,7 +204,7 @@ class TestBroker(Questions):
         return added
 
     def delete_vhost(self, name: str) -> None:
-        self._administer(lambda: self._server.running.broker.administration.delete_vhost(name))
+        self._administer(lambda: self.server.running.broker.administration.delete_vhost(name))
 
     def add_user(
         self,
@@ -220,7 +220,7 @@ class TestBroker(Questions):
         """Adds a user with these permissions on a virtual host; returns its url."""
 
         def add() -> None:
-            users = self._server.running.users
+            users = self.server.running.users
             users.add_user(name, password, tags=tags)
             users.set_permissions(name, vhost, configure, write, read)
 
@@ -238,20 +238,20 @@ class TestBroker(Questions):
         apply_to: str = "all",
     ) -> None:
         """Sets a policy, as `rabbitmqctl set_policy` does."""
-        administration = self._server.running.broker.administration
+        administration = self.server.running.broker.administration
         self._administer(
             lambda: administration.set_policy(vhost, name, pattern, definition, priority=priority, apply_to=apply_to)
         )
 
     def block(self, resource: Resource = "memory") -> None:
         """Sets an alarm: publishers are blocked."""
-        self._administer(lambda: self._server.running.broker.alarms.set(resource, OF_TEST))
+        self._administer(lambda: self.server.running.broker.alarms.set(resource, OF_TEST))
 
     def unblock(self, resource: Resource | None = None) -> None:
         """Clears the alarm, or all that were set by `block`."""
 
         def clear() -> None:
-            alarms = self._server.running.broker.alarms
+            alarms = self.server.running.broker.alarms
             for each in [resource] if resource else list(alarms.resources):
                 alarms.clear(each, OF_TEST)
 
@@ -267,7 +267,7 @@ class TestBroker(Questions):
             self.unblock(resource)
 
     def _administer(self, act: Callable[[], Any]) -> Any:  # noqa: ANN401
-        return self._host.call(self._server.heard, lambda: self._server.administer(act))
+        return self._host.call(self.server.heard, lambda: self.server.administer(act))
 
     # --- connections
 
@@ -276,10 +276,10 @@ class TestBroker(Questions):
         """The open connections, in the order in which they came."""
 
         def found() -> list[Connection]:
-            self._server.hear_all()
+            self.server.hear_all()
             return [
-                Connection(self._host, self._server, session)
-                for session in self._server.sessions()
+                Connection(self._host, self.server, session)
+                for session in self.server.sessions()
                 if session.vhost is not None
             ]
 
@@ -300,8 +300,8 @@ class TestBroker(Questions):
         """RabbitMQ's definitions of all that is there."""
 
         def definitions() -> dict[str, Any]:
-            self._server.hear_all()
-            life = self._server.running
+            self.server.hear_all()
+            life = self.server.running
             return exported(life.broker, life.users)
 
         return self._host.call(definitions)
@@ -310,21 +310,21 @@ class TestBroker(Questions):
         """Imports RabbitMQ's definitions. The default user keeps its password, and may enter all virtual hosts."""
         definitions = definitions_of(source)
         assert definitions is not None
-        self._host.call(self._server.load_definitions, definitions)
+        self._host.call(self.server.load_definitions, definitions)
 
     def snapshot(self) -> Snapshot:
         """All that is there but exclusive queues, with the messages."""
-        return self._host.call(taken_from, self._server)
+        return self._host.call(taken_from, self.server)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Begins anew with what is in a snapshot."""
         self.reset()
-        self._host.call(restore_into, self._server, snapshot)
+        self._host.call(restore_into, self.server, snapshot)
 
     def leaks(self, *kinds: str) -> list[str]:
         """A line for each thing that is left behind: `connections unacked unconfirmed transactions`, and on demand
         `unroutable ready`."""
-        return self._host.call(leaks_in, self._server, kinds or USUAL)
+        return self._host.call(leaks_in, self.server, kinds or USUAL)
 
     def assert_no_leaks(self, *kinds: str) -> None:
         __tracebackhide__ = True

@@ -33,7 +33,7 @@ class Questions:
     """The part of `TestBroker` that is asked."""
 
     _host: "Host"
-    _server: "Server"
+    server: "Server"
 
     # --- what happened
 
@@ -69,19 +69,19 @@ class Questions:
 
     def queue(self, name: str, vhost: str = "/") -> QueueView:
         """A look into a queue, by which nothing is taken. Raises LookupError."""
-        return self._host.call(look_into, self._server, name, vhost)
+        return self._host.call(look_into, self.server, name, vhost)
 
     @property
     def queues(self) -> list[str]:
         """The names of the queues, sorted: those of virtual host `/`, then `vhost/name` of all others."""
 
         def names() -> list[str]:
-            vhosts = self._server.running.broker.vhosts.values()
+            vhosts = self.server.running.broker.vhosts.values()
             first = sorted(vhosts, key=lambda vhost: (vhost.name != "/", vhost.name))
             prefixes = {vhost.name: "" if vhost.name == "/" else f"{vhost.name}/" for vhost in first}
             return [f"{prefixes[vhost.name]}{name}" for vhost in first for name in sorted(vhost.queues)]
 
-        return self._host.call(self._server.heard, names)
+        return self._host.call(self.server.heard, names)
 
     def transcript(self) -> str:
         """A line for each event, with the seconds since the first: the same run makes the same text."""
@@ -102,8 +102,8 @@ class Questions:
         """Explains where a message published so would go, and why. Nothing is published. As text it is for a person;
         `queues` are the names."""
         return self._host.call(
-            lambda: self._server.heard(
-                lambda: explain(self._server.running.broker, vhost, exchange, routing_key, headers)
+            lambda: self.server.heard(
+                lambda: explain(self.server.running.broker, vhost, exchange, routing_key, headers)
             )
         )
 
@@ -113,17 +113,17 @@ class Questions:
         """Waits until nothing is in flight: everything is heard, done and sent, and no consumer has a delivery that it
         has not answered. Raises NotSettled, which names who holds what."""
         if is_in_event_loop():
-            if reasons := self._host.call(self._server.unsettled):
+            if reasons := self._host.call(self.server.unsettled):
                 lines = "\n".join(f"  {reason}" for reason in reasons)
                 raise NotSettled(
                     f"not settled, and nothing can happen in a running event loop: asettle() waits:\n{lines}"
                 )
             return
-        self._host.call_async(self._server.settle, timeout)
+        self._host.call_async(self.server.settle, timeout)
 
     async def asettle(self, timeout: float = WAIT_S) -> None:
         """`settle` for code in an event loop."""
-        await result_of(self._host.begin_async(self._server.settle, timeout))
+        await result_of(self._host.begin_async(self.server.settle, timeout))
 
     def wait_for(self, kind: str, count: int = 1, timeout: float = WAIT_S, **match: Any) -> Any:  # noqa: ANN401
         """Waits for an event of a kind that meets the conditions, or for `count`: those that were there already
@@ -136,12 +136,12 @@ class Questions:
         """`wait_for` for code in an event loop."""
         met, until = Match(match), time.monotonic() + timeout
         while True:
-            total = self._server.recorder.log.total
+            total = self.server.recorder.log.total
             found = self._enough(kind, met, count)
             left = until - time.monotonic()
             if found is not None or left <= 0:
                 return self._waited(found, kind, met, count, timeout)
-            await result_of(self._host.begin_async(self._server.changed_since, total, left))
+            await result_of(self._host.begin_async(self.server.changed_since, total, left))
 
     # --- assertions
 
@@ -220,8 +220,8 @@ class Questions:
             return self.queue(rest, vhost)
 
     def _heard(self) -> tuple[int, list[Event]]:
-        self._server.hear_all()
-        log = self._server.recorder.log
+        self.server.hear_all()
+        log = self.server.recorder.log
         return log.total, list(log)
 
     def _find(self, kind: str, match: Match) -> Found:
@@ -247,12 +247,12 @@ class Questions:
         """Asks again after each change, until the answer is not None or the time is over: then None."""
         until = time.monotonic() + timeout
         while True:
-            total = self._server.recorder.log.total
+            total = self.server.recorder.log.total
             answer = ask()
             left = until - time.monotonic()
             if answer is not None or left <= 0:
                 return answer
-            self._host.call_async(self._server.changed_since, total, left)
+            self._host.call_async(self.server.changed_since, total, left)
 
     def _near(self, kind: str, match: Match, count: int) -> str:
         return near_text(kind, match, self.events, count, self._bindings)
@@ -261,7 +261,7 @@ class Questions:
         """The bindings of an event's exchange, for the text of an assertion."""
 
         def bound() -> list[str]:
-            vhost = self._server.running.broker.vhosts.get(event.vhost or "")
+            vhost = self.server.running.broker.vhosts.get(event.vhost or "")
             exchange = None if vhost is None else vhost.exchanges.get(event.exchange or "")
             if exchange is None or not exchange.name:
                 return []
@@ -270,7 +270,7 @@ class Questions:
                 for each in exchange.bindings.values()
             ]
 
-        lines = self._host.call(bound) if self._server.life is not None else []
+        lines = self._host.call(bound) if self.server.life is not None else []
         if not lines:
             return f"; nothing is bound to {event.exchange!r}" if event.exchange else ""
         more = f" and {len(lines) - BINDINGS_MAX} more" if len(lines) > BINDINGS_MAX else ""

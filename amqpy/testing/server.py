@@ -76,7 +76,7 @@ class Server:
         seed: int = 0,
         definitions: dict[str, Any] | None = None,
     ) -> None:
-        self._host = host
+        self.host = host
         self._config = config
         self._definitions = definitions
         self._random = random.Random(seed)
@@ -109,7 +109,7 @@ class Server:
         self._listen()
         await self._begin()
         self._forget_start()
-        self._host.add(self)
+        self.host.add(self)
 
     async def stop(self) -> None:
         await self._end(crash=False)
@@ -171,7 +171,7 @@ class Server:
             broker, self._store, self.clock, log=self._log, on_turn=self._on_turn, on_bug=self.bugs.append
         )
         life = self.life = Life(broker, users, reactor)
-        self._host.spawn(self._live, life)
+        self.host.spawn(self._live, life)
         await life.started.wait()
         if self._definitions is not None:
             definitions, self._definitions = self._definitions, None

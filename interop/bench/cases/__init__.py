@@ -14,6 +14,7 @@ from interop.bench.cases import (
     turns,
     tls,
     startup,
+    standin,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "rates",
     "realistic",
     "scale",
+    "standin",
     "startup",
     "tls",
     "turns",
