@@ -181,7 +181,7 @@ class TestBroker(Questions):
     def url(self) -> str:
         """For clients, without a path, which every one takes for virtual host `/`."""
         config = self._settings.config
-        return self._url(config.default_user, config.default_pass)
+        return self._url(config.default_user, config.default_pass, config.default_vhost)
 
     def _url(self, user: str, password: str, vhost: str = "/") -> str:
         path = "" if vhost == "/" else f"/{quote(vhost, '')}"

@@ -17,6 +17,13 @@ Bindings = Callable[[Event], str]
 """Tells what is bound to the exchange of an event; empty if there is nothing to tell."""
 
 
+class ExplanationText(str):
+    """The text of an explanation (`amqpy.core.explain`)."""
+
+    queues: list[str]
+    """The names of the queues that a message would reach."""
+
+
 class Found(list[Event]):
     """The events that met the conditions. If there are none, its repr says what was near."""
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqpy.core.explain import explain
-from amqpy.core.explaining.explanation import Explanation
 from amqpy.testing.errors import NotSettled
 from amqpy.testing.events import Event
-from amqpy.testing.explaining import Found, near_text, wanted_text
+from amqpy.testing.explaining import ExplanationText, Found, near_text, wanted_text
 from amqpy.testing.matching import Match
 from amqpy.testing.queues import QueueView, look_into
 from amqpy.testing.transcript import History, line_of, timed
@@ -98,14 +97,17 @@ class Questions:
 
     def explain(
         self, exchange: str, routing_key: str, headers: dict[str, Any] | None = None, vhost: str = "/"
-    ) -> Explanation:
-        """Explains where a message published so would go, and why. Nothing is published. As text it is for a person;
-        `queues` are the names."""
-        return self._host.call(
-            lambda: self.server.heard(
-                lambda: explain(self.server.running.broker, vhost, exchange, routing_key, headers)
-            )
-        )
+    ) -> ExplanationText:
+        """Explains where a message published so would go, and why: a text, whose `queues` are the names. Nothing is
+        published."""
+
+        def explained() -> ExplanationText:
+            explanation = explain(self.server.running.broker, vhost, exchange, routing_key, headers)
+            text = ExplanationText(explanation)
+            text.queues = explanation.queues
+            return text
+
+        return self._host.call(self.server.heard, explained)
 
     # --- waiting
 

@@ -106,9 +106,11 @@ class Server:
     # --- start and stop
 
     async def start(self) -> None:
+        is_new = self._listening is None and not self.recorder.log.total
         self._listen()
         await self._begin()
-        self._forget_start()
+        if is_new:
+            self._forget_start()
         self.host.add(self)
 
     async def stop(self) -> None:

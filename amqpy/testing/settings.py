@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULTS: Final = {"host": "127.0.0.1", "port": 0, "heartbeat": 0}
 """Settings with another default than that of a broker that serves: a debugger may pause a test for minutes."""
 
-REFUSED: Final = frozenset({"data_dir", "listen", "load_definitions", "default_vhost"})
+REFUSED: Final = frozenset({"data_dir", "listen", "load_definitions"})
 """Settings that make no sense here: a test broker keeps everything in memory, and listens on its own port."""
 
 CLOCKS: Final = ("ticking", "frozen")

@@ -18,6 +18,10 @@ class History(list[Event]):
 
     __repr__ = __str__
 
+    def __contains__(self, what: object) -> bool:
+        """True if an event, or a text, is in it."""
+        return what in str(self) if isinstance(what, str) else super().__contains__(what)
+
 
 def timed(events: list[Event]) -> list[str]:
     """A line for each event, with the seconds since the first. Ports would differ each time, so connections without a
