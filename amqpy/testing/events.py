@@ -45,8 +45,6 @@ class Event:
 
     kind: str
     vhost: str | None = None
-    exchange: str | None = None
-    routing_key: str | None = None
     queue: str | None = None
     queues: list[str] | None = None
     """The queues that a message was routed to."""
@@ -62,6 +60,7 @@ class Event:
     reply_code: int | None = None
     reply_text: str | None = None
     name: str | None = None
+    _address: bytes | None = None
     _header: bytes | None = None
 
     def __init__(self, kind: str, at_ms: int, **fields: Any) -> None:  # noqa: ANN401 (those above)
@@ -72,11 +71,7 @@ class Event:
 
     @classmethod
     def of_message(cls, kind: str, at_ms: int, message: Message, **fields: Any) -> "Event":  # noqa: ANN401
-        event = cls(kind, at_ms, **fields)
-        exchange, routing_key = split_address(message.address)
-        event.exchange, event.routing_key = text(exchange), text(routing_key)
-        event.body, event._header = message.body, message.header
-        return event
+        return cls(kind, at_ms, body=message.body, _address=message.address, _header=message.header, **fields)
 
     def again(self, kind: str, at_ms: int, **fields: Any) -> "Event":  # noqa: ANN401
         """Another event about the same message, in the same place."""
@@ -93,6 +88,14 @@ class Event:
     def message_number(self) -> int | None:
         """Counts the published messages; dead letters and other copies have that of the first."""
         return getattr(self.body, "number", None)
+
+    @cached_property
+    def exchange(self) -> str | None:
+        return None if self._address is None else text(split_address(self._address)[0])
+
+    @cached_property
+    def routing_key(self) -> str | None:
+        return None if self._address is None else text(split_address(self._address)[1])
 
     def json(self) -> Any:  # noqa: ANN401
         """The body, which is JSON. Raises ValueError if it is not."""
@@ -161,11 +164,16 @@ class EventLog:
         events = self._events
         events.append(event)
         self.total += 1
-        self._size += 0 if event.body is None else len(event.body)
-        while len(events) > EVENTS_MAX or self._size > BYTES_MAX:
-            oldest = events.popleft()
-            self._size -= 0 if oldest.body is None else len(oldest.body)
+        if event.body is not None:
+            self._size += len(event.body)
+        if len(events) > EVENTS_MAX or self._size > BYTES_MAX:
+            self._drop_oldest()
         self.on_event(event)
+
+    def _drop_oldest(self) -> None:
+        while len(self._events) > EVENTS_MAX or self._size > BYTES_MAX:
+            oldest = self._events.popleft()
+            self._size -= 0 if oldest.body is None else len(oldest.body)
 
     def clear(self) -> None:
         self._events.clear()

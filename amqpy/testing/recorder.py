@@ -59,12 +59,9 @@ LOST, REFUSED = Nowhere(refuses=False), Nowhere(refuses=True)
 
 
 class Recorder:
-    """Records what happens in one broker, over all its starts. `now_ms` is its clock; `cut` ends a connection."""
+    """Records what happens in one broker, over all its starts. `cut` ends a connection."""
 
-    def __init__(
-        self, now_ms: Callable[[], int], faults: Faults, cut: "Callable[[WatchedConnection, bool], object]"
-    ) -> None:
-        self.now_ms = now_ms
+    def __init__(self, faults: Faults, cut: "Callable[[WatchedConnection, bool], object]") -> None:
         self.log = EventLog()
         self.faults = faults
         self.cut = cut
@@ -99,10 +96,14 @@ class Recorder:
 
     def place_of(self, origin: Origin) -> dict[str, Any]:
         """The fields of a channel's events."""
-        if origin is NOBODY:
-            return {}
-        session = self.session_of(origin)
-        return {"connection": origin.connection if session is None else session.name, "channel": origin.number}
+        place = self._places.get(origin.pid)
+        if place is not None:
+            return {"connection": place[0], "channel": place[1]}
+        return {} if origin is NOBODY else {"connection": origin.connection, "channel": origin.number}
+
+    def now_ms(self) -> int:
+        """The broker's time, as of this turn."""
+        return self.scheduler.now_ms
 
     # --- publishing
 

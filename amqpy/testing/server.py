@@ -92,7 +92,7 @@ class Server:
         self.followers: list[Callable[[timedelta], object]] = []
         now_ms = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
         self.clock = VirtualClock(now_ms, real_ms, frozen=clock == "frozen")
-        self.recorder = Recorder(self.clock.now_ms, faults, self.cut)
+        self.recorder = Recorder(faults, self.cut)
         self.recorder.log.on_event = lambda event: self._changed.set()
         self.life: Life | None = None
 

@@ -98,7 +98,7 @@ def per_message_us(*, watched: bool) -> float:
     batch = b"".join([publication("", "q", b"%d" % number, bytes(2)) for number in range(MESSAGES)])
     with TestBroker() as broker:
         client = Client(Address(broker.host, broker.port))
-        client.call("queue.declare", queue="q", arguments={"x-max-length": 10})
+        client.call("queue.declare", queue="q")
         if not watched:
             unwatch(broker)
         best = float("inf")
