@@ -187,10 +187,12 @@ class ConnectionTasks:
                 data = self._transport.receive_nowait(RECEIVE_MAX)
             except trio.BrokenResourceError:
                 self._break()
+                self._reactor.lost(self)
                 return
             if not data:
                 if data is not None:
                     self.stop()
+                    self._reactor.lost(self)
                 return
             self._reactor.turn(self, data)
 
