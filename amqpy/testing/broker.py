@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,8 @@ class TestBroker(Questions):
         self._settings = Settings.of(settings)
         self._host: Host = the_host()
         self._lock = threading.RLock()
-        self.faults = Faults(self._do)
+        do = weakref.WeakMethod(self._do)  # the loop has the faults, and nothing there may keep us from being collected
+        self.faults = Faults(lambda *arguments: None if (alive := do()) is None else alive(*arguments))
         self.server = self._new_server()
         self.clock = Clock(self._host, self.server)
         self._is_started = False
@@ -118,6 +120,16 @@ class TestBroker(Questions):
                 self._host.call_async(self.server.stop)
         self.server.check_bugs()
 
+    def relent(self) -> None:
+        """Ends all that a test has done to its clients, after it failed: what waits for a confirm, or for a connection
+        that is frozen, would keep its end waiting, too."""
+
+        self.faults.clear()
+        if self._host.call(lambda: self.server.life is not None):
+            self.unblock()
+            for connection in self.connections:
+                connection.thaw()
+
     def finish(self, leaks: Iterable[str] = ()) -> None:
         """Stops it, and says what was wrong at the end: warns of leaks of these kinds, raises BrokerBug or
         FaultNotFired."""
@@ -138,6 +150,7 @@ class TestBroker(Questions):
         end."""
 
         async def restart() -> None:
+            self.server.check_running()
             await self.server.restart(crash=crash)
 
         self._host.call_async(restart)
@@ -147,6 +160,7 @@ class TestBroker(Questions):
         """It is down in this context: connections are refused."""
 
         async def down() -> None:
+            self.server.check_running()
             await self.server.down(crash=crash)
 
         self._host.call_async(down)
@@ -157,7 +171,12 @@ class TestBroker(Questions):
 
     def reset(self) -> None:
         """Ends all connections, and begins anew on the same port: nothing is left but the clock."""
-        self._host.call_async(self.server.reset)
+
+        async def reset() -> None:
+            self.server.check_running()
+            await self.server.reset()
+
+        self._host.call_async(reset)
 
     def purge(self) -> None:
         """Drops the messages that are ready, the recordings, the faults and the alarms. Connections stay."""

@@ -46,6 +46,7 @@ class Host:
     """A daemon thread with an event loop. It runs as long as the process."""
 
     def __init__(self) -> None:
+        self._clock = HostClock()
         self._started = threading.Event()
         self._token: trio.lowlevel.TrioToken
         self._nursery: trio.Nursery
@@ -57,13 +58,17 @@ class Host:
         self._started.wait()
 
     def _run(self) -> None:
-        trio.run(self._main, clock=HostClock(), restrict_keyboard_interrupt_to_checkpoints=True)
+        trio.run(self._main, clock=self._clock, restrict_keyboard_interrupt_to_checkpoints=True)
 
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as self._nursery:
             self._started.set()
             await trio.sleep_forever()
+
+    def seconds(self) -> float:
+        """Real time, that of the loop."""
+        return self._clock.current_time()
 
     def add(self, server: HasSockets) -> None:
         """Has the sockets of a server closed in forked children."""

@@ -4,7 +4,6 @@ Each first hears what clients have sent. Only what is named so waits: assertions
 running event loop: nothing could come), `settle` and `wait_for`.
 """
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -136,11 +135,11 @@ class Questions:
 
     async def await_for(self, kind: str, count: int = 1, timeout: float = WAIT_S, **match: Any) -> Any:  # noqa: ANN401
         """`wait_for` for code in an event loop."""
-        met, until = Match(match), time.monotonic() + timeout
+        met, until = Match(match), self._host.seconds() + timeout
         while True:
             total = self.server.recorder.log.total
             found = self._enough(kind, met, count)
-            left = until - time.monotonic()
+            left = until - self._host.seconds()
             if found is not None or left <= 0:
                 return self._waited(found, kind, met, count, timeout)
             await result_of(self._host.begin_async(self.server.changed_since, total, left))
@@ -247,11 +246,11 @@ class Questions:
 
     def _until(self, ask: Callable[[], T | None], timeout: float) -> T | None:
         """Asks again after each change, until the answer is not None or the time is over: then None."""
-        until = time.monotonic() + timeout
+        until = self._host.seconds() + timeout
         while True:
             total = self.server.recorder.log.total
             answer = ask()
-            left = until - time.monotonic()
+            left = until - self._host.seconds()
             if answer is not None or left <= 0:
                 return answer
             self._host.call_async(self.server.changed_since, total, left)

@@ -103,6 +103,10 @@ class Server:
             raise RuntimeError("the test broker does not run: it was stopped, or not started yet")
         return self.life
 
+    def check_running(self) -> None:
+        """Raises RuntimeError while it does not run: a restart would run without anybody to stop it."""
+        _ = self.running
+
     # --- start and stop
 
     async def start(self) -> None:
@@ -456,5 +460,7 @@ class Server:
 
     def sessions(self) -> Iterator[WatchedSession]:
         for connection in [] if self.life is None else list(self.life.reactor.connections):
-            assert isinstance(connection.session, WatchedSession)
-            yield connection.session
+            session = connection.session
+            assert isinstance(session, WatchedSession)
+            if not session.is_closed:  # else only its socket waits for its end
+                yield session

@@ -45,6 +45,7 @@ def line_of(event: Event) -> str:
 
 
 def _shown_body(body: bytes) -> str:
-    text = body.decode("utf-8", "backslashreplace")
-    text = text if text.isprintable() else repr(bytes(body))
+    start = bytes(body[: 4 * (BODY_MAX + 1)])  # enough for more than is shown: a body may be large
+    text = start.decode("utf-8", "backslashreplace")
+    text = text if text.isprintable() else repr(start)
     return text if len(text) <= BODY_MAX else f"{text[:BODY_MAX]}… ({len(body)} bytes)"
