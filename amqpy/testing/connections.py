@@ -67,7 +67,7 @@ class Connection:
         self._ask(lambda: self._session.transport.slow(bytes_per_second))
 
     def garble(self) -> None:
-        """Spoils the next bytes that are sent to it."""
+        """Spoils the next frames that are sent to it."""
         self._ask(self._session.transport.garble)
 
     def _ask(self, act: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from amqpy.server.busy_poll import BusyPoll
 from amqpy.server.connection_tasks import ConnectionTasks
 from amqpy.server.reactor import Reactor
 from amqpy.store.memory import MemoryStore
+from amqpy.testing.sessions import WatchedSession
 from amqpy.testing.virtual_clock import VirtualClock
 
 
@@ -70,4 +71,7 @@ class WatchedReactor(Reactor):
     def hear_all(self) -> None:
         """Hears what clients have sent, up to what they must wait with."""
         for connection in list(self.connections):
-            connection.hear_all()
+            if isinstance(connection.session, WatchedSession) and connection.session.is_cut:
+                self.lost(connection)
+            else:
+                connection.hear_all()

@@ -12,6 +12,8 @@ from amqpy.server.transport import SocketTransport
 RESET = struct.pack("ii", 1, 0)
 """The value of SO_LINGER by which a socket that is closed resets its connection."""
 
+SPOIL = 0xA5
+
 SLOW_S = 0.02
 """Seconds between two pieces on a slow connection."""
 
@@ -67,7 +69,7 @@ class FaultyTransport(SocketTransport):
         return self._bytes_per_s is not None
 
     def garble(self) -> None:
-        """Spoils the next bytes that are sent."""
+        """Spoils the next frames that are sent."""
         self._garbles = True
 
     def _choose_descriptor(self) -> None:
@@ -82,7 +84,7 @@ class FaultyTransport(SocketTransport):
             return 0
         if self._garbles:
             self._garbles = False
-            buffers = [bytes(octet ^ 0xA5 for octet in b"".join(buffers))]
+            buffers = [spoiled(b"".join(buffers))]
         return super().send_nowait(buffers)
 
     async def send_some(self, buffers: Sequence[bytes | memoryview]) -> int:
@@ -117,3 +119,9 @@ class FaultyTransport(SocketTransport):
     def close_in_child(self) -> None:
         """Closes the socket in a forked child, where no event loop knows it."""
         self._socket.close()
+
+
+def spoiled(frames: bytes) -> bytes:
+    """The frames, of which the first has no type and the last no end. Their sizes stay: with others, a client would wait
+    for the rest of a frame, and notice nothing."""
+    return bytes((frames[0] ^ SPOIL,)) + frames[1:-1] + bytes((frames[-1] ^ SPOIL,))

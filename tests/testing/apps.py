@@ -41,8 +41,12 @@ class Publisher:
 
     def send_nowait(self, body: bytes, routing_key: str) -> None:
         """Publishes on a channel without confirms, so without waiting."""
-        channel = self.connection.channel()
-        channel.basic_publish("", routing_key, body)
+        self.send_nowait_on(self.connection.channel(), body, routing_key)
+
+    def send_nowait_on(self, channel: Any, body: bytes, routing_key: str) -> None:  # noqa: ANN401
+        """Publishes, and does not wait for the confirm."""
+        channel._impl.basic_publish("", routing_key, body)  # noqa: SLF001 (the public one would wait)
+        self.connection._flush_output()  # noqa: SLF001
 
     def __enter__(self) -> Self:
         return self
