@@ -105,8 +105,14 @@ class Server:
     # --- start and stop
 
     async def start(self) -> None:
+        """Raises OSError for a port that is taken, AdministrationError or AmqpFault for definitions: then it is
+        stopped."""
         self._listen()
-        await self._begin()
+        try:
+            await self._begin()
+        except Exception:
+            await self.stop()
+            raise
         self._forget_start()
         self._host.add(self)
 
