@@ -188,7 +188,7 @@ def serve_tests(*, port: int, control_port: int, profile: str | None, stop_with_
         control_port=control_port,
         profile=profile,
         stops_with_stdin=stop_with_parent,
-        log=log.configure("error"),
+        log=log.configure("critical").getChild("control"),  # what clients do wrong is what tests make them do
         on_ready=tell,
     )
     with refusals():

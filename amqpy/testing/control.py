@@ -41,6 +41,9 @@ class ControlApplication:
             answer = await self._answer(scope, receive)
         except Refusal as refusal:
             answer = refusal.answer
+        except BrokerBug as bug:
+            self._log.error("%s", bug, exc_info=bug)
+            answer = Answer(500, {"error": "broker_bug", "reason": str(bug)})
         except Exception:
             self._log.exception("internal error")
             answer = Answer(500, {"error": "internal_error", "reason": "see the standard error of the test server"})
@@ -68,15 +71,15 @@ class ControlApplication:
 
 
 def answer_of(handle: Handler, call: Call) -> Answer:
-    """The answer of a handler, in octets. Raises Refusal."""
+    """The answer of a handler, in octets. Raises Refusal or BrokerBug."""
     try:
         made = handle(call)
     except NotSettled as error:
         raise conflict(str(error), "not_settled") from None
     except FaultNotFired as error:
         raise conflict(str(error), "fault_not_fired") from None
-    except BrokerBug as error:
-        raise Refusal(500, "broker_bug", str(error)) from error
+    except BrokerBug:
+        raise
     except AssertionError as error:
         raise conflict(str(error), "not_true") from None
     except RuntimeError as error:

@@ -1,5 +1,6 @@
 """The test brokers of a control server, by the ids that its clients know, and the call of a request to one of them."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class Brokers:
                 broker.start()
             except OSError as error:
                 place = f"{broker.host}:{broker.port}"
-                raise OSError(f"cannot listen on {place}: {error.strerror or error}") from error
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise OSError(f"cannot listen on {place}: {reason}") from error
             except Exception:
                 broker.abandon()
                 raise

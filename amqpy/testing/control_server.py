@@ -42,6 +42,7 @@ async def serve(
     with a line for the operator."""
     if find_spec("hypercorn") is None:
         raise OSError(MISSING)
+    log.setLevel(logging.ERROR)
     brokers = Brokers({} if profile is None else {"profile": profile})
     (listener,) = await open_address(TcpAddress(HOST, control_port))
     speak = http_speaker(ControlApplication(brokers, log))
@@ -59,7 +60,7 @@ async def serve(
         with trio.CancelScope(shield=True):
             await listener.aclose()
             for bug in await trio.to_thread.run_sync(brokers.end_all):
-                log.error("%s", bug)
+                log.error("%s", bug, exc_info=bug)
 
 
 async def serve_stream(

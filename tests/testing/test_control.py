@@ -1,0 +1,703 @@
+"""The control face of test brokers: each request, and each refusal."""
+
+import json
+import socket
+from base64 import b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+import pytest
+
+from amqpy.testing import TestBroker
+from amqpy.testing.control import BODY_MAX
+from amqpy.testing.control_brokers import BROKERS_MAX, MAIN, Brokers
+from tests.testing.apps import Publisher, Worker
+from tests.testing.control import MAIN_PATH, Site
+
+CONDITIONS = (
+    "exchange, queue, vhost, connection, name, reason, reply_code, redelivered, requeue, nacked, routing_key, body, "
+    "json, headers, properties, payload, payload_encoding"
+)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    assert site.brokers.end_all() == []
+
+
+@contextmanager
+def publishing(broker: TestBroker, *queues: str) -> Iterator[Publisher]:
+    with Publisher(broker.url, "shop") as publisher:
+        for queue in queues:
+            publisher.channel.queue_declare(queue)
+        yield publisher
+
+
+def bad(reason: str) -> tuple[int, str, str]:
+    return 400, "bad_request", reason
+
+
+# --- brokers
+
+
+def test_a_broker_of_ones_own(site: Site) -> None:
+    reply = site.post("//brokers", {"clock": "frozen", "now": "2026-01-31T12:00:00Z", "consumer_timeout_ms": 60_000})
+    assert (reply.status, reply.headers["location"]) == (201, "/brokers/1")
+    assert reply.json == {"id": "1", "amqp_url": site.brokers["1"].broker.url}
+    assert site.get("//brokers/1/clock").json == {"now": "2026-01-31T12:00:00.000Z", "frozen": True}
+    assert site.post("//brokers").json["id"] == "2"
+    with publishing(site.brokers["1"].broker, "q"):
+        assert site.get("//brokers/1/queues/q").json == {"ready": [], "unacked": [], "consumers": 0}
+        assert site.get("//brokers/2/queues/q").refusal == (404, "not_found", "no queue 'q'; there is none")
+    reply = site.delete("//brokers/1")
+    assert (reply.status, reply.body) == (204, b"")
+    assert site.get("//brokers/1/clock").refusal == (404, "not_found", "no broker '1'")
+    assert site.delete("//brokers/1").refusal == (404, "not_found", "no broker '1'")
+    assert site.post("//brokers").json["id"] == "3", "no id is used twice"
+
+
+def test_the_first_is_main_and_may_end(site: Site) -> None:
+    port = site.broker.port
+    socket.create_connection(("127.0.0.1", port)).close()
+    assert site.delete("").status == 204
+    assert site.get("/clock").refusal == (404, "not_found", "no broker 'main'")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_definitions_and_snapshot_of_a_new_broker(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"x", "q")
+        snapshot = site.get("/snapshot").json
+    assert site.post("//brokers", {"snapshot": snapshot}).status == 201
+    assert [each["payload"] for each in site.get("//brokers/1/queues/q").json["ready"]] == ["x"]
+    assert site.post("//brokers", {"definitions": snapshot["definitions"]}).status == 201
+    assert site.get("//brokers/2/queues/q").json["ready"] == []
+
+
+def test_defaults_of_the_server_are_those_of_its_brokers() -> None:
+    brokers = Brokers({"profile": "rabbitmq-4"})
+    _, new = brokers.start({})
+    _, old = brokers.start({"profile": "rabbitmq-3.10"})
+    versions = [each.definitions()["rabbit_version"].partition(".")[0] for each in (new, old)]
+    brokers.end_all()
+    assert versions == ["4", "3"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"prot": 1}, "no setting 'prot' of a test broker"),
+        ({"data_dir": "/tmp"}, "no setting 'data_dir' of a test broker"),
+        ({"leaks": ["ready"]}, "no setting 'leaks' here: ask for leaks before the end"),
+        ({"host": "0.0.0.0"}, "no setting 'host' here: all are on 127.0.0.1"),
+        ({"port": 70_000}, "port must be an integer from 0 to 65535"),
+        ({"port": {}}, "port must be an integer from 0 to 65535"),
+        ({"profile": "rabbitmq-5"}, None),
+        ({"clock": "slow"}, "clock='slow': there are 'ticking' and 'frozen'"),
+        ({"clock": 1}, "clock must be a text"),
+        ({"now": 5}, "now must be a text"),
+        ({"now": "noon"}, "now must be a time in ISO 8601: 2026-01-31T12:00:00Z"),
+        ({"now": "1969-01-01T00:00:00Z"}, "now must be in a year from 1971 to 2999"),
+        ({"now": "2026-01-31T12:00:00"}, None),
+        ({"seed": "x"}, "seed must be an integer, -inf or more"),
+        ({"definitions": "/etc/passwd"}, "definitions must be an object"),
+        ({"definitions": {"queues": 5}}, "queues should be a list"),
+        ({"snapshot": "/etc/passwd"}, "snapshot must be an object"),
+        ({"snapshot": {}}, "no snapshot of a test broker"),
+        ({"self": 1}, None),
+    ],
+)
+def test_wrong_settings(site: Site, settings: dict[str, Any], reason: str | None) -> None:
+    refusal = site.post("//brokers", settings).refusal
+    assert refusal == bad(reason or refusal[2])
+    assert site.post("//brokers").json["id"] == "1", "none was started"
+
+
+def test_a_port_that_is_taken(site: Site) -> None:
+    port = site.broker.port
+    reason = f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert site.post("//brokers", {"port": port}).refusal == (409, "port_taken", reason)
+
+
+def test_a_broker_that_is_refused_leaves_its_port(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for wrong in ({"definitions": {"queues": 5}}, {"snapshot": {"amqpy_snapshot": 1, "definitions": {"queues": 5}}}):
+        assert site.post("//brokers", {"port": port, **wrong}).status == 400
+    assert site.post("//brokers", {"port": port}).status == 201
+
+
+def test_there_are_not_too_many(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amqpy.testing.control_brokers.BROKERS_MAX", 1)
+    reason = "there are 1 brokers, and that is the most: delete some"
+    assert BROKERS_MAX > 1
+    assert site.post("//brokers").refusal == (409, "conflict", reason)
+
+
+def test_restart(site: Site) -> None:
+    with publishing(site.broker) as publisher:
+        publisher.channel.queue_declare("durable", durable=True)
+        publisher.channel.queue_declare("transient")
+        publisher.send(b"x", "durable", delivery_mode=2)
+        assert site.post("/restart").status == 204
+        assert len(site.get("/queues/durable").json["ready"]) == 1
+        assert site.get("/queues/transient").status == 404
+    closed = site.get("/events?kind=connection.closed").json
+    assert site.post("/restart", {"crash": True}).status == 204
+    assert closed
+    assert site.post("/restart", {"crash": "yes"}).refusal == bad("crash must be true or false")
+
+
+def test_purge_leaves_queues_and_reset_leaves_nothing(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"x", "q")
+        assert site.post("/faults", {"kind": "drop_publish"}).json == {"id": "1"}
+        assert site.post("/purge").status == 204
+        assert site.get("/queues/q").json["ready"] == []
+        assert site.get("/events").json == []
+        assert site.get("/faults/1").refusal == (404, "not_found", "no fault '1'")
+        assert publisher.connection.is_open
+        site.post("/faults", {"kind": "drop_publish"})
+        assert site.post("/reset").status == 204
+        assert site.get("/queues/q").status == 404
+        assert site.get("/faults/2").status == 404
+    for each in ("purge", "reset"):
+        assert site.post(f"/{each}", {"now": True}).refusal == bad("no option 'now': there is none")
+
+
+def test_block(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        for body, resource in (({}, "memory"), ({"resource": "disk"}, "disk")):
+            assert site.post("/block", body).status == 204
+            assert [each["kind"] for each in site.get(f"/events?name={resource}").json] == ["alarm.set"]
+            publisher.send_nowait(b"x", "q")
+            assert site.get("/events?kind=published").json == []
+            assert site.post("/unblock").status == 204
+            assert site.post("/wait", {"kind": "published"}).status == 200
+            site.post("/purge")
+    site.post("/block", {"resource": "disk"})
+    assert site.post("/unblock", {"resource": "disk"}).status == 204
+    assert [each["kind"] for each in site.get("/events").json][-2:] == ["alarm.set", "alarm.cleared"]
+    for each in ("block", "unblock"):
+        assert site.post(f"/{each}", {"resource": "disc"}).refusal == bad("resource must be memory or disk")
+        assert site.post(f"/{each}", {"resource": 1}).refusal == bad("resource must be a text")
+
+
+# --- time
+
+
+def test_advance(site: Site) -> None:
+    assert site.post("//brokers", {"clock": "frozen", "now": "2026-01-31T12:00:00Z"}).status == 201
+    later = {"now": "2026-01-31T13:00:00.500Z", "frozen": True}
+    assert site.post("//brokers/1/clock/advance", {"seconds": 3600.5}).json == later
+    assert site.get("//brokers/1/clock").json == later
+    assert site.get("/clock").json["frozen"] is False
+
+
+def test_advance_and_settle(site: Site) -> None:
+    with publishing(site.broker) as publisher:
+        arguments = {"x-message-ttl": 3_600_000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "jobs"}
+        publisher.channel.queue_declare("later", arguments=arguments)
+        publisher.channel.queue_declare("jobs")
+        with Worker(site.broker.url, "jobs"):
+            publisher.send(b"x", "later")
+            assert site.post("/clock/advance", {"seconds": 3600, "settle": True}).status == 200
+            assert [each["payload"] for each in site.get("/events?kind=acked").json] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "seconds is missing"),
+        ({"seconds": -1}, "seconds must be a number from 0 to 3162240000"),
+        ({"seconds": 1e300}, "seconds must be a number from 0 to 3162240000"),
+        ({"seconds": True}, "seconds must be a number from 0 to 3162240000"),
+        ({"seconds": 1, "settle": 1}, "settle must be true or false"),
+        ({"hours": 1, "seconds": 1}, "no option 'hours': there are seconds, settle"),
+    ],
+)
+def test_wrong_steps(site: Site, body: object, reason: str) -> None:
+    assert site.post("/clock/advance", body).refusal == bad(reason)
+
+
+def test_settle(site: Site) -> None:
+    assert site.post("/settle").status == 204
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"x", "q")
+        publisher.channel.basic_consume("q", lambda *_: None, consumer_tag="slow")
+        publisher.connection.process_data_events()
+        reason = "not settled within 0 s:\n  shop, channel 1: consumer 'slow' of queue 'q' has not answered a delivery"
+        assert site.post("/settle", {"timeout": 0}).refusal == (409, "not_settled", reason)
+    assert site.post("/settle", {"timeout": -1}).refusal == bad("timeout must be a number from 0 to 600")
+    assert site.post("/settle", {"timeout": "1"}).refusal == bad("timeout must be a number from 0 to 600")
+
+
+# --- what happened
+
+
+def test_events(site: Site) -> None:
+    with publishing(site.broker, "a", "b") as publisher:
+        publisher.send(
+            b'{"id": 7}', "a", headers={"n": 1, "deep": {"list": ["x", True]}}, content_type="application/json"
+        )
+        publisher.send(b"\xff", "b")
+    first, second = site.get("/events?kind=published").json
+    at = first.pop("at")
+    assert at.endswith("Z")
+    assert len(at) == len("2026-01-31T12:00:00.000Z")
+    assert first == {
+        "kind": "published",
+        "vhost": "/",
+        "exchange": "",
+        "routing_key": "a",
+        "queues": ["a"],
+        "connection": "shop",
+        "channel": 1,
+        "properties": {"content_type": "application/json"},
+        "headers": {"n": 1, "deep": {"list": ["x", True]}},
+        "payload": '{"id": 7}',
+        "payload_encoding": "string",
+    }
+    assert (second["payload"], second["payload_encoding"]) == ("/w==", "base64")
+    kinds = [each["kind"] for each in site.get("/events").json]
+    assert kinds[-1] == "connection.closed"
+    assert "payload" not in site.get("/events?kind=queue.created").json[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "payloads"),
+    [
+        ("exchange=", ["1", "2", "3"]),
+        ("routing_key=a.x", ["1"]),
+        ("routing_key=*.x", ["1", "2"]),
+        ("queue=a.x&connection=shop&vhost=/", ["1"]),
+        ("body=2", ["2"]),
+        ("payload=2", ["2"]),
+        ("payload=Mg==&payload_encoding=base64", ["2"]),
+        ("json=3", ["3"]),
+        ("headers=%7B%22n%22:2%7D", ["2"]),
+        ("properties=%7B%22type%22:%22t%22%7D", ["3"]),
+        ("exchange=other", []),
+    ],
+)
+def test_events_by_conditions(site: Site, query: str, payloads: list[str]) -> None:
+    with publishing(site.broker, "a.x", "b.x", "c") as publisher:
+        publisher.send(b"1", "a.x", headers={"n": 1})
+        publisher.send(b"2", "b.x", headers={"n": 2})
+        publisher.send(b"3", "c", type="t")
+    assert [each["payload"] for each in site.get(f"/events?kind=published&{query}").json] == payloads
+
+
+def test_events_by_numbers_and_flags(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"x", "q")
+        for requeue in (True, False):
+            tag = publisher.channel.basic_get("q")[0].delivery_tag
+            publisher.channel.basic_reject(tag, requeue=requeue)
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker):
+            publisher.channel.queue_declare("no", passive=True)
+    assert len(site.get("/events?kind=rejected&requeue=true").json) == 1
+    assert [each["redelivered"] for each in site.get("/events?kind=delivered&redelivered=true").json] == [True]
+    assert [each["reply_code"] for each in site.get("/events?reply_code=404").json] == [404]
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("knd=published", f"no condition 'knd': there are {CONDITIONS}"),
+        ("where=x", f"no condition 'where': there are {CONDITIONS}"),
+        ("reply_code=x", "reply_code must be JSON"),
+        ("reply_code=1.5", "reply_code must be an integer, 0 or more"),
+        ("redelivered=1", "redelivered must be true or false"),
+        ("headers=[]", "headers must be an object"),
+        ("json=%7B", "json must be JSON"),
+        ("payload=%25&payload_encoding=base64", "payload is no base64"),
+        ("payload=x&payload_encoding=hex", "payload_encoding must be string or base64, not 'hex'"),
+    ],
+)
+def test_wrong_queries(site: Site, query: str, reason: str) -> None:
+    assert site.get(f"/events?{query}").refusal == bad(reason)
+
+
+def test_wait(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher, ThreadPoolExecutor() as pool:
+        answer = pool.submit(site.post, "/wait", {"kind": "published", "count": 2, "match": {"routing_key": "q"}})
+        for _ in range(2):
+            publisher.send(b"x", "q")
+        assert [each["kind"] for each in answer.result().json] == ["published", "published"]
+        (event,) = site.post("/wait", {"kind": "published"}).json
+        assert event["payload"] == "x"
+        reply = site.post("/wait", {"kind": "published", "count": 3, "timeout": 0, "match": {"body": "y"}})
+    assert reply.refusal == (
+        409,
+        "not_true",
+        "expected to be published 3 times: body='y', within 0 s\nfound 0 of 2 published; nearest:\n"
+        "  published '' key 'q' -> q [shop]\n    body: wanted 'y', was b'x'\n"
+        "  published '' key 'q' -> q [shop]\n    body: wanted 'y', was b'x'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "kind is missing"),
+        ({"kind": 1}, "kind must be a text"),
+        ({"kind": "acked", "count": 0}, "count must be an integer, 1 or more"),
+        ({"kind": "acked", "timeout": 1e9}, "timeout must be a number from 0 to 600"),
+        ({"kind": "acked", "match": []}, "match must be an object"),
+        ({"kind": "acked", "match": {"where": "x"}}, f"no condition 'where': there are {CONDITIONS}"),
+        ({"kind": "acked", "match": {"queue": None}}, "match.queue must be a text"),
+        ({"kind": "acked", "match": {"headers": "x"}}, "match.headers must be an object"),
+        ({"kind": "acked", "match": {"json": None}}, "null cannot be a condition for json: ask for the body 'null'"),
+        ({"kind": "acked", "queue": "q"}, "no option 'queue': there are kind, count, timeout, match"),
+    ],
+)
+def test_wrong_waits(site: Site, body: object, reason: str) -> None:
+    assert site.post("/wait", body).refusal == bad(reason)
+
+
+def test_assert_published(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b'{"id": 7}', "q")
+        publisher.send(b'{"id": 7}', "q")
+    match = {"routing_key": "q", "json": {"id": 7}}
+    assert len(site.post("/assert/published", {"match": match}).json) == 2
+    assert len(site.post("/assert/published", {"match": match, "times": 2}).json) == 2
+    assert site.post("/assert/published", {"match": {"routing_key": "r"}, "times": 0}).json == []
+    assert len(site.post("/assert/published").json) == 2
+    wrong = site.post("/assert/published", {"match": {"json": {"id": 8}}, "times": 1, "timeout": 0})
+    assert wrong.refusal == (
+        409,
+        "not_true",
+        "expected to be published once: json={'id': 8}\nfound 0 of 2 published; nearest:\n"
+        "  published '' key 'q' -> q [shop]\n    json:   -  \"id\": 8\n            +  \"id\": 7\n"
+        "  published '' key 'q' -> q [shop]\n    json:   -  \"id\": 8\n            +  \"id\": 7",
+    )
+    assert site.post("/assert/published", {"times": -1}).refusal == bad("times must be an integer, 0 or more")
+
+
+def test_a_queue(site: Site) -> None:
+    with publishing(site.broker, "a/b") as publisher:
+        publisher.send(b"1", "a/b")
+        publisher.send(b"2", "a/b", headers={"n": 1})
+        publisher.channel.basic_get("a/b")
+        view = site.get("/queues/a%2Fb").json
+    assert [each["payload"] for each in view["unacked"]] == ["1"]
+    assert view["consumers"] == 0
+    assert view["ready"] == [
+        {
+            "vhost": "/",
+            "exchange": "",
+            "routing_key": "a/b",
+            "queue": "a/b",
+            "redelivered": False,
+            "properties": {},
+            "headers": {"n": 1},
+            "payload": "2",
+            "payload_encoding": "string",
+        }
+    ]
+    assert site.get("/queues/a%2Fc").refusal == (404, "not_found", "no queue 'a/c'; did you mean 'a/b'?")
+    assert site.get("/queues/q?vhost=x").refusal == (404, "not_found", "no virtual host 'x'; there are '/'")
+    assert site.get("/queues/q?vhots=x").refusal == bad("no option 'vhots': there are vhost")
+
+
+def test_a_queue_of_another_vhost(site: Site) -> None:
+    site.broker.add_vhost("shop")
+    with Publisher(f"{site.broker.url}/shop") as publisher:
+        publisher.channel.queue_declare("q")
+        publisher.send(b"x", "q")
+    assert [each["vhost"] for each in site.get("/queues/q?vhost=shop").json["ready"]] == ["shop"]
+
+
+def test_transcript(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send("ü".encode(), "q")
+        reply = site.get("/transcript")
+        assert reply.body.decode() == site.broker.transcript()
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "published '' key 'q' -> q [shop] ü" in reply.body.decode()
+
+
+def test_leaks(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"x", "q")
+        assert site.get("/leaks").json == ["connection 'shop' of user 'guest' is open, with 1 channel"]
+        ready = ["1 message ready in queue 'q' of virtual host '/'"]
+        assert site.get("/leaks?kinds=ready,unacked").json == ready
+    site.post("/wait", {"kind": "connection.closed"})
+    assert site.get("/leaks").json == []
+    reason = "no kind of leaks 'x': there are connections, unacked, unconfirmed, transactions, unroutable, ready"
+    assert site.get("/leaks?kinds=x").refusal == bad(reason)
+
+
+# --- faults
+
+
+def test_a_fault_fires(site: Site) -> None:
+    fault = {"kind": "cut_connection", "on": "published", "nth": 3, "match": {"routing_key": "q"}}
+    reply = site.post("/faults", fault)
+    assert (reply.status, reply.json) == (201, {"id": "1"})
+    assert reply.headers["location"] == f"{MAIN_PATH}/faults/1"
+    assert site.get("/faults/1").json == {"fired": 0}
+    with publishing(site.broker, "q") as publisher:
+        for number in range(5):
+            publisher.send_surely(json.dumps(number).encode(), "q")
+    assert site.get("/faults/1").json == {"fired": 1}
+    assert [each["payload"] for each in site.get("/events?kind=published").json] == ["0", "1", "2", "2", "3", "4"]
+    assert site.delete("/faults/1").status == 204
+    for method in ("GET", "DELETE"):
+        assert site.ask(method, "/faults/1").refusal == (404, "not_found", "no fault '1'")
+
+
+def test_a_fault_that_is_removed_lets_go(site: Site) -> None:
+    name = site.post("/faults", {"kind": "withhold_confirm"}).json["id"]
+    with publishing(site.broker, "q") as publisher, ThreadPoolExecutor() as pool:
+        confirm = pool.submit(publisher.send, b"x", "q")
+        assert site.post("/wait", {"kind": "published"}).status == 200
+        assert site.get("/events?kind=confirmed").json == []
+        assert not confirm.done()
+        site.delete(f"/faults/{name}")
+        confirm.result(10)
+        assert len(site.get("/events?kind=confirmed").json) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "withhold_confirm", "times": None},
+        {"kind": "delay_confirm", "seconds": 0.5},
+        {"kind": "deny_confirm", "stored": True, "times": 2},
+        {"kind": "drop_publish", "probability": 0.5, "seed": 7},
+        {"kind": "refuse_publish", "code": 404, "text": "no"},
+        {"kind": "drop_delivery", "match": {"queue": "q"}},
+        {"kind": "delay_delivery", "seconds": 1},
+        {"kind": "duplicate_delivery"},
+        {"kind": "cut_connection", "on": "acked", "reset": True},
+        {"kind": "refuse_login", "user": "guest"},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_every_kind_of_faults(site: Site, fault: dict[str, Any]) -> None:
+    assert site.post("/faults", {**fault, "optional": True}).status == 201
+    (made,) = site.broker.faults
+    assert made.kind == fault["kind"]
+    for name in ("seconds", "stored", "code", "text", "on", "reset"):
+        if name in fault:
+            assert fault[name] in (made.settings.get(name), made.stage)
+    assert site.delete("").status == 204
+
+
+def test_a_fault_that_never_fired_is_told_at_the_end(site: Site) -> None:
+    site.post("/faults", {"kind": "drop_publish", "match": {"routing_key": "q"}})
+    reason = "the fault never fired, so it tested nothing: drop_publish(routing_key='q') (matched 0)"
+    assert site.delete("").refusal == (409, "fault_not_fired", reason)
+    assert site.delete("").refusal == (404, "not_found", "no broker 'main'"), "it has ended all the same"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "kind is missing"),
+        ({"kind": "clear"}, None),
+        ({"kind": "delay_confirm"}, "seconds is missing"),
+        ({"kind": "delay_confirm", "seconds": "1"}, "seconds must be a number, 0 or more"),
+        ({"kind": "drop_publish", "seconds": 1}, None),
+        ({"kind": "deny_confirm", "stored": "no"}, "stored must be true or false"),
+        ({"kind": "refuse_publish", "code": 200}, "200 is no reply code of AMQP"),
+        ({"kind": "cut_connection", "on": "x"}, "on='x': there are 'published', 'delivered' and 'acked'"),
+        ({"kind": "drop_publish", "times": 0}, "times must be an integer, 1 or more"),
+        ({"kind": "drop_publish", "nth": None}, "nth must be an integer, 1 or more"),
+        ({"kind": "drop_publish", "probability": 2}, "probability must be a number from 0 to 1"),
+        ({"kind": "drop_publish", "match": {"headers": []}}, "match.headers must be an object"),
+    ],
+)
+def test_wrong_faults(site: Site, body: object, reason: str | None) -> None:
+    refusal = site.post("/faults", body).refusal
+    assert refusal == bad(reason or refusal[2])
+    assert list(site.broker.faults) == []
+
+
+# --- state
+
+
+def test_snapshot(site: Site) -> None:
+    with publishing(site.broker, "q") as publisher:
+        publisher.send(b"1", "q", headers={"n": 1}, expiration="60000")
+        publisher.send(b"2", "q")
+        publisher.channel.basic_get("q")
+        snapshot = site.get("/snapshot").json
+    site.post("/purge")
+    assert site.put("/snapshot", snapshot).status == 204
+    assert [(each["payload"], each["redelivered"]) for each in site.get("/queues/q").json["ready"]] == [
+        ("1", True),
+        ("2", False),
+    ]
+    assert site.get("/snapshot").json["messages"].keys() == snapshot["messages"].keys()
+
+
+HEADER = b64encode(b"\x00\x3c" + bytes(9) + b"\x01" + bytes(2)).decode()
+ROW = {"exchange": "", "routing_key": "q", "properties": HEADER, "body": "eA=="}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"body": "eHg="}, "messages./.q.properties are no content header of AMQP for its body"),
+        ({"properties": "AAAA"}, "messages./.q.properties are no content header of AMQP for its body"),
+        ({"properties": "x"}, "payload is no base64"),
+        ({"body": 1}, "messages./.q.body must be a text"),
+        ({"exchange": "e" * 256}, "messages./.q.exchange must not be longer than 255 octets"),
+        ({"redelivered": 1}, "messages./.q.redelivered must be true or false"),
+        ({"expires_in_ms": -1}, "messages./.q.expires_in_ms must be an integer, 0 or more"),
+        ({"more_keys": [1]}, "messages./.q.more_keys must have texts"),
+        ({"size": 1}, None),
+    ],
+)
+def test_wrong_messages_of_a_snapshot(site: Site, change: dict[str, Any], reason: str | None) -> None:
+    with publishing(site.broker, "q"):
+        snapshot = site.get("/snapshot").json
+        snapshot["messages"] = {"/": {"q": [{**ROW, **change}]}}
+        reply = site.put("/snapshot", snapshot)
+        if not change:
+            assert reply.status == 204
+            return
+        assert reply.refusal == bad(reason or reply.refusal[2])
+        assert site.get("/queues/q").status == 200, "nothing has changed"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({}, "no snapshot of a test broker"),
+        ({"amqpy_snapshot": 2}, "no snapshot of a test broker"),
+        ({"amqpy_snapshot": 1}, "definitions is missing"),
+        ({"amqpy_snapshot": 1, "definitions": {}, "messages": []}, "messages must be an object"),
+        ({"amqpy_snapshot": 1, "definitions": {"queues": 1}, "messages": {}}, "definitions.queues must be an array"),
+        ({"amqpy_snapshot": 1, "definitions": {}, "messages": {"/": []}}, "messages./ must be an object"),
+        ({"amqpy_snapshot": 1, "definitions": {}, "messages": {}, "x": 1}, None),
+        (
+            {"amqpy_snapshot": 1, "definitions": {"queues": [{"name": [], "vhost": {}}]}, "messages": {"/": {"q": []}}},
+            "no queue 'q' in virtual host '/' for the messages of a snapshot",
+        ),
+        ({"amqpy_snapshot": 1, "definitions": {"users": 5}, "messages": {}}, "users should be a list"),
+    ],
+)
+def test_wrong_snapshots(site: Site, content: object, reason: str | None) -> None:
+    refusal = site.put("/snapshot", content).refusal
+    assert refusal == bad(reason or refusal[2])
+
+
+def test_definitions(site: Site) -> None:
+    queue = {"name": "q", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {"x-max-length": 1}}
+    assert site.put("/definitions", {"queues": [queue]}).status == 204
+    assert site.get("/queues/q").status == 200
+    assert site.put("/definitions", {"queues": 5}).refusal == bad("queues should be a list")
+    reply = site.put("/definitions", {"queues": [{**queue, "name": "r", "arguments": {"x-max-length": -1}}]})
+    assert reply.status == 400
+    assert site.get("/queues/r").status == 404
+
+
+# --- requests
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xff", b"[" * 100_000, b'{"seconds": NaN}'])
+def test_what_is_no_json(site: Site, body: bytes) -> None:
+    assert site.post("/clock/advance", body).refusal == bad("the body is no JSON")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"{}"'])
+def test_a_body_is_an_object(site: Site, body: bytes) -> None:
+    assert site.post("/clock/advance", body).refusal == bad("the body must be a JSON object")
+
+
+def test_a_large_body(site: Site) -> None:
+    assert site.put("/definitions", bytes(BODY_MAX + 1)).refusal == bad(f"payload too large, limit is {BODY_MAX} bytes")
+
+
+def test_unknown_paths_and_methods(site: Site) -> None:
+    assert site.get("//").refusal == (404, "not_found", "no path /")
+    assert site.get("/x").refusal == (404, "not_found", "no path /brokers/main/x")
+    assert site.get("//api/overview").refusal == (404, "not_found", "no path /api/overview")
+    reply = site.get("//brokers")
+    assert reply.refusal == (405, "method_not_allowed", "the methods of this path: POST")
+    assert reply.headers["allow"] == "POST"
+    assert site.ask("OPTIONS", "/snapshot").headers["allow"] == "GET, PUT"
+    reply = site.ask("HEAD", "/clock")
+    assert (reply.status, reply.body) == (405, b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"host": "localhost:1"},
+        {"host": "127.0.0.1:1"},
+        {"host": "[::1]:1"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "http://127.0.0.1:3000"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_who_is_let_in(site: Site, headers: dict[str, str]) -> None:
+    assert site.ask("GET", "/clock", headers=headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [
+        ({"host": "evil.example"}, (403, "forbidden", "the header Host names another machine: 'evil.example'")),
+        ({"host": "["}, bad("the header Host is no host")),
+        ({"origin": "http://evil.example"}, (403, "forbidden", "a page of another site asks")),
+        ({"origin": "http://10.0.0.1"}, (403, "forbidden", "a page of another site asks")),
+        ({"origin": "http://["}, (403, "forbidden", "a page of another site asks")),
+        ({"origin": "null"}, (403, "forbidden", "a page of another site asks")),
+        ({"sec-fetch-site": "cross-site"}, (403, "forbidden", "a page of another site asks")),
+    ],
+)
+def test_who_is_not_let_in(site: Site, headers: dict[str, str], refusal: tuple[int, str, str]) -> None:
+    for method, path in (("GET", "/clock"), ("DELETE", ""), ("POST", "//brokers")):
+        assert site.ask(method, path, headers=headers).refusal == refusal
+    assert site.get("/clock").status == 200
+
+
+def test_strangers_are_not_let_in(site: Site) -> None:
+    assert site.ask("GET", "/clock", peer="10.0.0.1").status == 403
+
+
+# --- what goes wrong
+
+
+def test_a_bug_of_the_broker_is_told(site: Site) -> None:
+    site.broker._server.bugs.append(KeyError("x"))  # noqa: SLF001
+    reason = "the test broker met an internal error: KeyError('x')"
+    assert site.delete("").refusal == (500, "broker_bug", reason)
+
+
+def test_a_bug_of_a_handler_ends_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TestBroker, "transcript", lambda self: 1 / 0)
+    assert site.get("/transcript").refusal == (500, "internal_error", "see the standard error of the test server")
+    assert site.get("/clock").status == 200
+
+
+def test_a_broker_that_does_not_run(site: Site) -> None:
+    with site.broker.down():
+        reason = "the test broker does not run: it was stopped, or not started yet"
+        assert site.post("/block").refusal == (409, "not_running", reason)
+
+
+def test_all_end_with_the_server() -> None:
+    brokers = Brokers({})
+    ports = [brokers.start({}, name)[1].port for name in (MAIN, None)]
+    brokers["1"].broker._server.bugs.append(KeyError("x"))  # noqa: SLF001
+    assert [str(bug) for bug in brokers.end_all()] == ["the test broker met an internal error: KeyError('x')"]
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
