@@ -30,7 +30,7 @@ from amqpy.testing.questions import ASSERT_S, WAIT_S
 TIMEOUT_MAX_S: Final = 600
 """Seconds for which a request may wait."""
 STEP_MAX_S: Final = 100 * 366 * 86_400
-"""Seconds by which a clock may be moved in one request: a century."""
+"""Seconds by which a clock may be moved in one request, or something delayed: a century."""
 RESOURCES: Final = ("memory", "disk")
 
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
@@ -39,15 +39,16 @@ Read = Callable[[Options, str], Any]
 
 FLAG: Final = partial(Options.flag, default=None)
 TEXT: Final = partial(Options.text, default=None)
+SECONDS: Final = partial(Options.number, most=STEP_MAX_S)
 
 OF_FAULTS: Final[Mapping[str, Mapping[str, Read]]] = {
     "withhold_confirm": {},
-    "delay_confirm": {"seconds": Options.number},
+    "delay_confirm": {"seconds": SECONDS},
     "deny_confirm": {"stored": FLAG},
     "drop_publish": {},
     "refuse_publish": {"code": partial(Options.integer, default=None), "text": TEXT},
     "drop_delivery": {},
-    "delay_delivery": {"seconds": Options.number},
+    "delay_delivery": {"seconds": SECONDS},
     "duplicate_delivery": {},
     "cut_connection": {"on": TEXT, "reset": FLAG},
     "refuse_login": {"user": TEXT},

@@ -2,13 +2,17 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import trio
 
+from amqpy.testing import TestBroker
 from amqpy.testing.control import ControlApplication
 from amqpy.testing.control_brokers import MAIN, Brokers
+from tests.testing.apps import Publisher
 
 MAIN_PATH = f"/brokers/{MAIN}"
 
@@ -83,3 +87,15 @@ class Site:
 
     def delete(self, path: str) -> Reply:
         return self.ask("DELETE", path)
+
+
+@contextmanager
+def publishing(broker: TestBroker, *queues: str) -> Iterator[Publisher]:
+    with Publisher(broker.url, "shop") as publisher:
+        for queue in queues:
+            publisher.channel.queue_declare(queue)
+        yield publisher
+
+
+def bad(reason: str) -> tuple[int, str, str]:
+    return 400, "bad_request", reason
