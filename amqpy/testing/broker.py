@@ -140,7 +140,9 @@ class TestBroker(Questions):
         async def restart() -> None:
             await self._server.restart(crash=crash)
 
-        self._host.call_async(restart)
+        with self._lock:
+            self._check_started()
+            self._host.call_async(restart)
 
     @contextmanager
     def down(self, *, crash: bool = False) -> Iterator[None]:
@@ -149,15 +151,23 @@ class TestBroker(Questions):
         async def down() -> None:
             await self._server.down(crash=crash)
 
-        self._host.call_async(down)
+        with self._lock:
+            self._host.call_async(down)
         try:
             yield
         finally:
-            self._host.call_async(self._server.up)
+            with self._lock:
+                self._host.call_async(self._server.up)
 
     def reset(self) -> None:
         """Ends all connections, and begins anew on the same port: nothing is left but the clock."""
-        self._host.call_async(self._server.reset)
+        with self._lock:
+            self._check_started()
+            self._host.call_async(self._server.reset)
+
+    def _check_started(self) -> None:
+        if not self._is_started:
+            raise RuntimeError("the test broker does not run: it was stopped, or not started yet")
 
     def purge(self) -> None:
         """Drops the messages that are ready, the recordings, the faults and the alarms. Connections stay."""
@@ -318,8 +328,9 @@ class TestBroker(Questions):
 
     def restore(self, snapshot: Snapshot) -> None:
         """Begins anew with what is in a snapshot."""
-        self.reset()
-        self._host.call(restore_into, self._server, snapshot)
+        with self._lock:
+            self.reset()
+            self._host.call(restore_into, self._server, snapshot)
 
     def leaks(self, *kinds: str) -> list[str]:
         """A line for each thing that is left behind: `connections unacked unconfirmed transactions`, and on demand

@@ -2,6 +2,7 @@
 
 import socket
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -122,6 +123,24 @@ def test_restart(site: Site) -> None:
     assert site.post("/restart", {"crash": True}).status == 204
     assert closed
     assert site.post("/restart", {"crash": "yes"}).refusal == bad("crash must be true or false")
+
+
+def test_restarts_at_the_same_time_follow_each_other(site: Site) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        paths = ["/restart", "/reset"] * 8
+        assert {reply.status for reply in pool.map(site.post, paths)} == {204}
+    with publishing(site.broker, "q"):
+        assert site.get("/queues/q").status == 200
+
+
+def test_a_broker_that_has_ended_is_not_started_again(site: Site) -> None:
+    port = site.broker.port
+    site.broker.stop()
+    reason = "the test broker does not run: it was stopped, or not started yet"
+    for path in ("/restart", "/reset"):
+        assert site.post(path).refusal == (409, "not_running", reason)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
 
 
 def test_purge_leaves_queues_and_reset_leaves_nothing(site: Site) -> None:
