@@ -16,7 +16,7 @@ from amqpy.core import views
 from amqpy.management.answers import Refusal, bad_request
 from amqpy.management.contents import body_of
 from amqpy.management.request import read_json
-from amqpy.testing.events import FIELDS, Event
+from amqpy.testing.events import Event
 from amqpy.testing.matching import WORDS
 from amqpy.testing.snapshots import Snapshot
 from amqpy.wire.properties import BASIC_CLASS
@@ -29,6 +29,25 @@ FLAGS: Final = ("redelivered", "requeue", "nacked")
 SUBSETS: Final = ("headers", "properties")
 CONDITIONS: Final = (*(word for word in WORDS if word != "where"), "payload", "payload_encoding")
 """The conditions for an event: no function can be one here, and a body may be in base64."""
+
+FIELDS: Final = (
+    "vhost",
+    "exchange",
+    "routing_key",
+    "queue",
+    "queues",
+    "connection",
+    "channel",
+    "delivery_tag",
+    "redelivered",
+    "requeue",
+    "nacked",
+    "reason",
+    "reply_code",
+    "reply_text",
+    "name",
+)
+"""The fields of events, beside those of the message's content."""
 
 FIRST_YEAR, LAST_YEAR = 1971, 2999
 """Years at which a clock may start."""
