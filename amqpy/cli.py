@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,45 @@ def serve(*, memory: bool, config_files: Sequence[Path], **options: object) -> i
         logger.log(note.level, "%s", note.text)
     with refusals():
         process.run(settings.config, logger)
+    return 0
+
+
+PORT = click.IntRange(0, 65535)
+
+
+@cli.command("test-server")
+@click.option("--port", type=PORT, default=0, metavar="PORT", help="The port of the broker; 0 takes a free one.")
+@click.option("--control-port", type=PORT, default=0, metavar="PORT", help="The port for HTTP; 0 takes a free one.")
+@click.option(
+    "--profile",
+    type=click.Choice(setting_info(SETTINGS["profile"]).choices),
+    metavar="NAME",
+    help="Be like this RabbitMQ.",
+)
+@click.option("--stop-with-parent", is_flag=True, help="Stop when the standard input ends, as it does with a parent.")
+def serve_tests(*, port: int, control_port: int, profile: str | None, stop_with_parent: bool) -> int:
+    """Run brokers for tests in any language, until SIGINT or SIGTERM.
+
+    When they are ready, a line of JSON says where: amqp_url is a broker, control_url the HTTP address that moves its
+    clock, makes faults and knows what happened. Both are on 127.0.0.1, for this machine only.
+    """
+    from amqpy import process
+    from amqpy.testing import control_server
+
+    def tell(amqp_url: str, control_url: str) -> None:
+        click.echo(json.dumps({"amqp_url": amqp_url, "control_url": control_url}))
+
+    serve = partial(
+        control_server.serve,
+        port=port,
+        control_port=control_port,
+        profile=profile,
+        stops_with_stdin=stop_with_parent,
+        log=log.configure("critical").getChild("control"),  # what clients do wrong is what tests make them do
+        on_ready=tell,
+    )
+    with refusals():
+        process.until_signal(serve)
     return 0
 
 

@@ -1,5 +1,5 @@
-"""The broker as a process and nothing else: `amqpy serve`. Here alone is what belongs to the whole process, signals and
-the garbage collector.
+"""A broker as a process and nothing else: `amqpy serve`, `amqpy test-server`. Here alone is what belongs to the whole
+process, signals and the garbage collector.
 """
 
 import os
@@ -15,6 +15,7 @@ from amqpy.store.store import StoreError
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Awaitable, Callable
     from types import FrameType
 
     from amqpy.config import Config
@@ -34,6 +35,16 @@ def run(config: "Config", log: "logging.Logger") -> None:
 async def _run_until_signal(config: "Config", log: "logging.Logger") -> None:
     with stop_signals() as stop:
         await serve(config, log, stop, collects_garbage=True, manages=True, task_status=_Started())
+
+
+def until_signal(serve: "Callable[[trio.Event], Awaitable[None]]") -> None:
+    """Serves something, which ends by the event that the first SIGINT or SIGTERM sets."""
+    trio.run(_until_signal, serve)
+
+
+async def _until_signal(serve: "Callable[[trio.Event], Awaitable[None]]") -> None:
+    with stop_signals() as stop:
+        await serve(stop)
 
 
 class _Started:

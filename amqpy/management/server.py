@@ -141,22 +141,25 @@ class Server:
             return serve_stream
 
     def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
-        """Makes the application, and imports what speaks HTTP, which takes a moment."""
-        from hypercorn.app_wrappers import ASGIWrapper
-        from hypercorn.config import Config
-        from hypercorn.trio.worker_context import WorkerContext
-        from hypercorn.typing import ConnectionState
-
-        from amqpy.management.http_connection import HttpConnection
-
-        config = Config()
-        config.errorlog = config.accesslog = None
-        config.include_server_header = False
-        config.h11_max_incomplete_size = HEAD_MAX
-        config.keep_alive_timeout = KEEP_ALIVE_S
-        config.read_timeout = READ_TIMEOUT_S
-        config.ssl_handshake_timeout = HANDSHAKE_S
         application = self._make_application()
-        server: Any = HttpConnection
-        wrapped = ASGIWrapper(application)
-        return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))
+        return application, http_speaker(application)
+
+
+def http_speaker(application: Callable[..., Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Imports what speaks HTTP, which takes a moment. It answers the requests on a stream by an ASGI application."""
+    from hypercorn.app_wrappers import ASGIWrapper
+    from hypercorn.config import Config
+    from hypercorn.trio.worker_context import WorkerContext
+    from hypercorn.typing import ConnectionState
+
+    from amqpy.management.http_connection import HttpConnection
+
+    config = Config()
+    config.errorlog = config.accesslog = None
+    config.include_server_header = False
+    config.h11_max_incomplete_size = HEAD_MAX
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.read_timeout = READ_TIMEOUT_S
+    config.ssl_handshake_timeout = HANDSHAKE_S
+    server: Any = HttpConnection
+    return partial(server, ASGIWrapper(application), config, WorkerContext(None), ConnectionState({}))

@@ -153,7 +153,8 @@ class TestBroker(Questions):
             self.server.check_running()
             await self.server.restart(crash=crash)
 
-        self._host.call_async(restart)
+        with self._lock:
+            self._host.call_async(restart)
 
     @contextmanager
     def down(self, *, crash: bool = False) -> Iterator[None]:
@@ -163,11 +164,13 @@ class TestBroker(Questions):
             self.server.check_running()
             await self.server.down(crash=crash)
 
-        self._host.call_async(down)
+        with self._lock:
+            self._host.call_async(down)
         try:
             yield
         finally:
-            self._host.call_async(self.server.up)
+            with self._lock:
+                self._host.call_async(self.server.up)
 
     def reset(self) -> None:
         """Ends all connections, and begins anew on the same port: nothing is left but the clock."""
@@ -176,7 +179,8 @@ class TestBroker(Questions):
             self.server.check_running()
             await self.server.reset()
 
-        self._host.call_async(reset)
+        with self._lock:
+            self._host.call_async(reset)
 
     def purge(self) -> None:
         """Drops the messages that are ready, the recordings, the faults and the alarms. Connections stay."""
@@ -337,8 +341,9 @@ class TestBroker(Questions):
 
     def restore(self, snapshot: Snapshot) -> None:
         """Begins anew with what is in a snapshot."""
-        self.reset()
-        self._host.call(restore_into, self.server, snapshot)
+        with self._lock:
+            self.reset()
+            self._host.call(restore_into, self.server, snapshot)
 
     def leaks(self, *kinds: str) -> list[str]:
         """A line for each thing that is left behind: `connections unacked unconfirmed transactions`, and on demand

@@ -112,8 +112,13 @@ class Event:
     @cached_property
     def headers(self) -> dict[str, Any] | None:
         """The headers as values of Python; None if this is not about a message."""
-        decoded = self._decoded
-        return None if decoded is None else plain_table(decoded.get("headers", {}))
+        return plain_table(self.header_table) if self._header is not None else None
+
+    @property
+    def header_table(self) -> Table:
+        """The headers with their types of AMQP; an empty one if this is not about a message."""
+        table: Table = (self._decoded or {}).get("headers", {})
+        return table
 
     @property
     def _decoded(self) -> dict[str, Any] | None:

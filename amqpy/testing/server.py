@@ -110,9 +110,15 @@ class Server:
     # --- start and stop
 
     async def start(self) -> None:
+        """Raises OSError for a port that is taken, AdministrationError or AmqpFault for definitions: then it is
+        stopped."""
         is_new = self._listening is None and not self.recorder.log.total
         self._listen()
-        await self._begin()
+        try:
+            await self._begin()
+        except Exception:
+            await self.stop()
+            raise
         if is_new:
             self._forget_start()
         self.host.add(self)

@@ -32,8 +32,12 @@ class Snapshot:
 
     def save(self, path: str | Path) -> None:
         """Writes it to a file, as JSON."""
-        content = {"amqpy_snapshot": FORM, "definitions": self.definitions, "messages": self.messages}
-        Path(path).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        Path(path).write_text(json.dumps(self.content, indent=1), encoding="utf-8")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The JSON that is saved."""
+        return {"amqpy_snapshot": FORM, "definitions": self.definitions, "messages": self.messages}
 
     @classmethod
     def load(cls, path: str | Path) -> "Snapshot":

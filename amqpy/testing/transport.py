@@ -122,6 +122,6 @@ class FaultyTransport(SocketTransport):
 
 
 def spoiled(frames: bytes) -> bytes:
-    """The frames, of which the first has no type and the last no end. Their sizes stay: with others, a client would wait
-    for the rest of a frame, and notice nothing."""
+    """The frames, of which the first has no type and the last no end. Their sizes stay: with others, a client would
+    wait for the rest of a frame, and notice nothing."""
     return bytes((frames[0] ^ SPOIL,)) + frames[1:-1] + bytes((frames[-1] ^ SPOIL,))
