@@ -117,7 +117,7 @@ class Commands(click.Group):
         return tools.COMMANDS[name]()
 
 
-OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status")
+OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status", "top")
 
 
 @click.group(cls=Commands, no_args_is_help=False)
