@@ -18,7 +18,7 @@ from rich.text import Text
 
 from amqpy.ctl.output import printable
 from amqpy.ctl.overview import ALARM
-from amqpy.ctl.top import Column, Snapshot
+from amqpy.ctl.snapshot import Column, Snapshot
 
 AROUND: Final = 13
 """Lines that are no rows of the table."""

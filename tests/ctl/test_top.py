@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from amqpy.ctl import top
 from amqpy.ctl.api import Api, ApiError, SocketAddress
 from amqpy.ctl.failures import Unreachable
 from amqpy.ctl.options import Call, Options
-from amqpy.ctl.top import CONNECTIONS, QUEUES, Look, Snapshot, View, plain, watch
+from amqpy.ctl.snapshot import CONNECTIONS, QUEUES, Kind, Look, Snapshot, View, plain
+from amqpy.ctl.top import watch
 from tests.ctl.fake import FakeApi, Tools
 from tests.ctl.healthy import HERE, OVERVIEW, well
 from tests.serving import COMMAND, DEADLINE_S, environment, serving
@@ -114,6 +114,16 @@ def test_mistakes_are_told(line: list[str] | str, mistake: str, tools: Tools) ->
     assert mistake in said.err
 
 
+def test_a_terminal_needs_rich(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "amqpy.ctl.screen", raising=False)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    said = tools.run("top", well())
+    assert (said.code, said.out) == (78, "")
+    assert said.err.startswith("Error:\namqpy top needs the package rich (pip install 'amqpy-broker[terminal]')")
+    assert tools.run("top --once", well(**{"GET queues": page_of([ROW])})).code == 0
+
+
 # --- what keys do
 
 
@@ -145,7 +155,7 @@ def test_page_keys_turn_pages() -> None:
 
 
 @pytest.mark.parametrize("kind", [QUEUES, CONNECTIONS])
-def test_each_key_has_one_meaning(kind: top.Kind) -> None:
+def test_each_key_has_one_meaning(kind: Kind) -> None:
     keys = [column.key for column in kind.columns]
     assert len({*keys, "q", "b", " ", "\t"}) == len(keys) + 4
 
@@ -177,10 +187,10 @@ def test_the_last_page_is_the_last() -> None:
     api = well(**{"GET queues": page_of([ROW])})
     answer = api.request
 
-    def request(method: str, path: tuple[str, ...], *rest: object, query: Any = top, **more: Any) -> Any:  # noqa: ANN401
+    def request(method: str, path: tuple[str, ...], *rest: object, query: Any = None, **more: Any) -> Any:  # noqa: ANN401
         if path == ("queues",) and query["page"] > 1:
             raise ApiError(400, "Page out of range, …", {"error": "page_out_of_range"})
-        return answer(method, path, *rest, query={} if query is top else query, **more)
+        return answer(method, path, *rest, query=query or {}, **more)
 
     api.request = request  # type: ignore[method-assign]
     watch(look_at(api), screen, BY_MESSAGES, 1)
