@@ -10,10 +10,10 @@ import click
 import pytest
 
 from amqpy.cli import main
+from amqpy.config.rabbitmq_plugins import BUILT_IN
 from amqpy.ctl import tools as all_tools
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.options import Arity
-from amqpy.ctl.plugins import BUILT_IN
 from tests.ctl.fake import NODE, FakeApi, Nowhere, Tools
 
 ALL = "\n".join(f"  {name}" for name in BUILT_IN)
