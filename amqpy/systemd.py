@@ -1,4 +1,4 @@
-"""What systemd is told about the broker: that it serves, that it is alive, that it is about to stop.
+"""Messages to systemd about the broker: that it serves, that it is alive, that it is about to stop.
 
 Source: sd_notify(3), sd_watchdog_enabled(3), systemd.service(5).
 """

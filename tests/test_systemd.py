@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from math import inf
@@ -14,6 +16,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from amqpy.config.sources import read
 from amqpy.systemd import Systemd
 from tests.serving import DEADLINE_S, serving
 
@@ -143,3 +146,55 @@ def test_what_is_read_is_read_between_the_messages(manager: Manager) -> None:
 def test_variables_say_whom_to_tell(variables: dict[str, str], seconds: float | None) -> None:
     found = Systemd.of(variables, os.getpid())
     assert (None if found is None else found.interval_s) == seconds
+
+
+# --- the unit
+
+UNIT = Path(__file__).parents[1] / "packaging" / "amqpy.service"
+ANALYZE = shutil.which("systemd-analyze")
+needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="there is no systemd-analyze")
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit, of a program that is there."""
+    path = tmp_path / "amqpy.service"
+    path.write_text(UNIT.read_text().replace("/opt/amqpy/bin/amqpy", sys.executable))
+    return path
+
+
+def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(ANALYZE), *arguments], capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL
+    )
+
+
+@needs_analyze
+def test_the_unit_is_good(unit: Path) -> None:
+    done = analyze("verify", str(unit))
+    assert (done.returncode, done.stderr) == (0, "")
+    unit.write_text(unit.read_text().replace("Type=notify", "Type=notices"))
+    assert "Failed to parse service type" in analyze("verify", str(unit)).stderr
+
+
+@needs_analyze
+def test_the_unit_may_do_little(unit: Path) -> None:
+    def is_below(tenths: int) -> bool:
+        return analyze("security", "--offline=yes", f"--threshold={tenths}", str(unit)).returncode == 0
+
+    assert is_below(15)
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    assert not is_below(15)
+
+
+def test_the_variables_of_the_unit_are_settings(tmp_path: Path) -> None:
+    lines = [line.removeprefix("Environment=") for line in UNIT.read_text().splitlines()]
+    environ = dict(line.split("=") for line in lines if line.startswith(("AMQPY_", "RABBITMQ_")))
+    environ = {name: value.replace("%S", "/var/lib").replace("%E", str(tmp_path)) for name, value in environ.items()}
+    (tmp_path / "amqpy" / "conf.d").mkdir(parents=True)
+    settings = read(environ=environ)
+    assert (settings.config.data_dir, settings.notes) == ("/var/lib/amqpy", [])
+    (tmp_path / "amqpy" / "conf.d" / "a.toml").write_text("heartbeat = 7")
+    (tmp_path / "amqpy" / "conf.d" / "b.conf").write_text("channel_max = 8")
+    config = read(environ=environ).config
+    assert (config.heartbeat, config.channel_max) == (7, 8)

@@ -49,8 +49,8 @@ class RuntimeImage:
 
     @property
     def health_check(self) -> list[str]:
-        (told,) = json.loads(self.checked("inspect", self._name))
-        kind, *command = (told.get("Config", {}).get("Healthcheck") or told["HealthCheck"])["Test"]
+        (told,) = json.loads(self.checked("image", "inspect", self._name))
+        kind, *command = (told.get("Healthcheck") or told["Config"]["Healthcheck"])["Test"]  # podman's place, docker's
         assert kind == "CMD"
         return [str(each) for each in command]
 
