@@ -114,6 +114,12 @@ class Call:
         inside.api, inside.node = self.api, self.node
         return inside
 
+    def be_patient(self) -> None:
+        """Waits for answers from now on for as long as they take, unless a timeout is given."""
+        if self.options.timeout is None:
+            self.disconnect()
+            self.options = replace(self.options, timeout=FOREVER_S)
+
     def disconnect(self) -> None:
         """Closes the connection, if there is one: whatever asks next makes another."""
         if "api" in vars(self):

@@ -167,12 +167,14 @@ class ScriptedScreen:
 
     def __init__(self, *keys: str) -> None:
         self.keys = list(keys)
+        self.waited: list[float] = []
         self.shown: list[tuple[Snapshot, str]] = []
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
         self.shown.append((snapshot, trouble))
 
     def wait(self, seconds: float) -> str:
+        self.waited.append(seconds)
         return self.keys.pop(0)
 
 
@@ -180,6 +182,21 @@ def test_it_goes_on_until_q() -> None:
     screen = ScriptedScreen("", "\t", "q")
     watch(look_at(well(**{"GET queues": page_of([ROW]), "GET connections": page_of([])})), screen, BY_MESSAGES, 1)
     assert [snapshot.view.kind for snapshot, _ in screen.shown] == [QUEUES, QUEUES, CONNECTIONS]
+
+
+def test_a_look_that_takes_long_is_followed_by_a_long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    look = look_at(well(**{"GET queues": page_of([ROW])}))
+
+    def slow(view: View, rows: int) -> Snapshot:
+        nonlocal now
+        now += 0.1 if view.page == 1 else 3
+        return look(view, rows)
+
+    monkeypatch.setattr("amqpy.ctl.top.monotonic", lambda: now)
+    screen = ScriptedScreen("", " ", "q")
+    watch(slow, screen, BY_MESSAGES, 2)
+    assert screen.waited == [2, 2, pytest.approx(27)]
 
 
 def test_the_last_page_is_the_last() -> None:
@@ -278,6 +295,61 @@ def test_a_page_fits() -> None:
     assert len(drawn(look_at(api)(BY_MESSAGES, rows))) <= 30
 
 
+needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
+
+
+@needs_pty
+def test_keys_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty
+    import termios
+
+    from rich.console import Console
+
+    from amqpy.ctl.screen import RichScreen
+
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    snapshot = look_at(well(**{"GET queues": page_of([ROW])}))(BY_MESSAGES, 5)
+    drawn = io.StringIO()
+    with os.fdopen(theirs) as keyboard:
+        monkeypatch.setattr(sys, "stdin", keyboard)
+        with RichScreen(console=Console(file=drawn, force_terminal=True, width=100, height=30)) as screen:
+            assert termios.tcgetattr(theirs) != before
+            screen.show(snapshot)
+            assert screen.wait(0) == ""
+            os.write(ours, b"m")
+            assert screen.wait(DEADLINE_S) == "m"
+            os.write(ours, b"\x1b[6~")
+            assert screen.wait(DEADLINE_S) == "\x1b[6~"
+        assert termios.tcgetattr(theirs) == before
+        assert "queues by messages" in drawn.getvalue()
+    os.close(ours)
+
+
+@needs_pty
+def test_a_terminal_that_is_gone_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from amqpy.ctl.screen import RichScreen
+
+    reading, writing = os.pipe()
+    monkeypatch.setattr("amqpy.ctl.screen.single_keys", lambda leave: reading)
+    with RichScreen(console=Console(file=io.StringIO(), force_terminal=True)) as screen:
+        os.close(writing)
+        assert screen.wait(DEADLINE_S) == "q"
+    os.close(reading)
+
+
+def test_without_a_keyboard_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from amqpy.ctl.screen import RichScreen
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with RichScreen(console=Console(file=io.StringIO(), force_terminal=True)) as screen:
+        assert screen.wait(0.001) == ""
+
+
 # --- a broker
 
 
@@ -316,7 +388,7 @@ def test_the_queues_with_the_most_messages_come_first(control: Path) -> None:
     assert len(rows) == 4
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
+@needs_pty
 def test_it_is_live_on_a_terminal(control: Path) -> None:
     import pty
     import termios
