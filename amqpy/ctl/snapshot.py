@@ -151,21 +151,30 @@ class Look:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._is_connected = False
 
     def __call__(self, view: View, rows: int) -> Snapshot:
-        call = self._call
+        was_connected = self._is_connected
         try:
-            overview, here = call.api.get("overview"), node(call)
-            try:
-                return self._with_rows(overview, here, view, rows)
-            except ApiError as refusal:
-                if refusal.error != "page_out_of_range":
-                    raise
-            # What was on this page is gone.
-            return self._with_rows(overview, here, replace(view, page=max(1, view.page - 1)), rows)
+            snapshot = self._look(view, rows)
         except Unreachable:
-            call.disconnect()  # the next look connects again
-            raise
+            self._call.disconnect()
+            self._is_connected = False
+            if not was_connected:
+                raise
+            return self(view, rows)  # a connection that is idle for a minute is closed
+        self._is_connected = True
+        return snapshot
+
+    def _look(self, view: View, rows: int) -> Snapshot:
+        overview, here = self._call.api.get("overview"), node(self._call)
+        try:
+            return self._with_rows(overview, here, view, rows)
+        except ApiError as refusal:
+            if refusal.error != "page_out_of_range":
+                raise
+        # What was on this page is gone.
+        return self._with_rows(overview, here, replace(view, page=max(1, view.page - 1)), rows)
 
     def _with_rows(self, overview: Mapping[str, Any], here: Mapping[str, Any], view: View, rows: int) -> Snapshot:
         query = {
