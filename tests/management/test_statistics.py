@@ -1,6 +1,5 @@
 """Rates and samples: held against a model that keeps everything, and asked for as the API is asked."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from trio.testing import MockClock
 from amqpy.config import Config
 from amqpy.core import views
 from amqpy.core.queues.queue import Queue
-from amqpy.management.control import ControlApplication
 from amqpy.management.statistics import Statistics
 from amqpy.management.statistics.kinds import QUEUE, values_of_queue
 from amqpy.management.statistics.sampler import REST_TICKS, SLICE, Sampler
@@ -22,7 +20,7 @@ from amqpy.management.statistics.samples import TICK_MS, Values
 from amqpy.wire.frames import HEARTBEAT_FRAME
 from tests.core.core_harness import CoreHarness
 
-from .harness import Site
+from .harness import Site, until_next_tick
 
 START_MS = 1_700_000_100_000
 
@@ -360,12 +358,6 @@ def watched_site(site: Site, nursery: trio.Nursery) -> Site:
     return site
 
 
-async def until_next_tick(site: Site) -> None:
-    """Until the samples of the next tick are taken."""
-    await trio.sleep((TICK_MS - site.unix_time_ms() % TICK_MS) / 1000 + 0.001)
-    await trio.testing.wait_all_tasks_blocked()
-
-
 async def test_rates_of_connections_channels_and_totals(watched_site: Site, autojump_clock: MockClock) -> None:
     site = watched_site
     await until_next_tick(site)
@@ -398,51 +390,6 @@ async def test_rates_of_connections_channels_and_totals(watched_site: Site, auto
     await until_next_tick(site)
     vhost = (await site.get("/api/vhosts/%2F")).whole
     assert vhost["message_stats"]["publish_details"] == {"rate": 0.0}, "nothing has happened since"
-
-
-async def test_on_the_control_socket_samples_are_taken_once_rates_are_asked_for(
-    site: Site, nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
-    site.api.statistics = Statistics(site.broker, site.unix_time_ms)
-    sampler = site.api.statistics.sampler
-    assert sampler is not None
-    control: Any = ControlApplication(site.application, site.application)
-    nursery.start_soon(control.run)
-    site.application = control
-    site.declare("q")
-    peer = await site.connect()
-    await site.get("/api/overview")
-    await until_next_tick(site)
-    assert sampler.tick == 0
-    query = "sort=message_stats.publish_details.rate&columns=message_stats.publish_details.rate"
-    await site.get(f"/api/queues?{query}")
-    await until_next_tick(site)
-    for _ in range(10):
-        await peer.publish("q")
-    await until_next_tick(site)
-    (queue,) = (await site.get(f"/api/queues?{query}")).whole
-    assert queue == {"message_stats": {"publish_details": {"rate": 2.0}}}
-
-
-async def test_two_servers_take_samples_once(
-    watched_site: Site, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    statistics = watched_site.api.statistics
-    assert statistics.sampler is not None
-    ticks: list[int] = []
-    scan = statistics.sampler.scan
-
-    def noted(tick: int) -> Iterator[None]:
-        ticks.append(tick)
-        return scan(tick)
-
-    monkeypatch.setattr(statistics.sampler, "scan", noted)
-    await trio.testing.wait_all_tasks_blocked()
-    nursery.start_soon(watched_site.application.run)
-    for _ in range(3):
-        await until_next_tick(watched_site)
-    assert len(ticks) >= 3
-    assert len(set(ticks)) == len(ticks)
 
 
 async def test_a_closed_channel_stays_in_the_totals(watched_site: Site, autojump_clock: MockClock) -> None:
