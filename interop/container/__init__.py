@@ -4,5 +4,7 @@ With docker or podman where one of them works (`--runtime podman`), or else with
 are done in root directories of Debian's, and the image runs in one of them, as its user, in a network of its own. That
 takes root, debootstrap and a mirror of Debian. Python's packages are downloaded before, by the pip of this machine.
 
-`python -m interop.container` takes two minutes, and says NOT RUN with the reason where it cannot be done.
+There the unit of systemd is tried as well, in a systemd that runs, where systemd-nspawn is installed.
+
+`python -m interop.container` takes three minutes, and says NOT RUN with the reason where it cannot be done.
 """

@@ -3,10 +3,11 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from interop.container import chroot, context
-from interop.container.image import Image, Unavailable
+from interop.container import chroot, context, service
+from interop.container.image import Unavailable
 from interop.container.runtime import RuntimeImage
 from interop.container.scene import play
 
@@ -35,7 +36,7 @@ def with_runtime(options: argparse.Namespace, folder: Path) -> int:
     given = WHEELS | ({"BASE": options.base} if options.base else {})
     image = RuntimeImage(options.runtime, folder, given, options.build_option)
     try:
-        return played(image)
+        return played(play(image))
     finally:
         image.close()
 
@@ -46,13 +47,19 @@ def in_root(folder: Path, python: str) -> int:
         (folder / each).mkdir()
     context.make(folder / "context", python)
     image = chroot.ChrootImage(folder / "context", folder / "build", WHEELS)
-    chroot.leave_network()  # for one in which all ports are free
-    return played(image)
-
-
-def played(image: Image) -> int:
+    unit: Path | None = folder / "unit"
     try:
-        for each in play(image):
+        service.prepare(image.path, folder / "unit")
+    except Unavailable as reason:
+        print(f"NOT RUN: the unit of systemd: {reason}")
+        unit = None
+    chroot.leave_network()  # for one in which all ports are free
+    return played(play(image)) | (0 if unit is None else played(service.play(unit)))
+
+
+def played(scene: Iterator[str]) -> int:
+    try:
+        for each in scene:
             print(f"ok  {each}", flush=True)
     except AssertionError as failure:
         print(f"FAILED  {failure}", file=sys.stderr)

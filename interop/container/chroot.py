@@ -148,6 +148,11 @@ class ChrootImage:
                 shutil.copy2(found, place)
 
     @property
+    def path(self) -> Path:
+        """Its root directory."""
+        return self._root.path
+
+    @property
     def health_check(self) -> list[str]:
         return self._stage.only("HEALTHCHECK").arguments
 
