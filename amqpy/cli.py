@@ -118,7 +118,7 @@ class Commands(click.Group):
         return tools.COMMANDS[name]()
 
 
-OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status")
+OPERATORS = ("ctl", "diagnostics", "plugins", "shims", "status", "top")
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -290,10 +290,11 @@ def check(*, data_dir: str | None, config_files: Sequence[Path]) -> int:
     A broker may be running meanwhile.
     """
     directory = store_directory(data_dir, config_files)
+    from amqpy.ctl.progress import progress
     from amqpy.store import maintenance
 
-    with refusals():
-        report = maintenance.check(directory)
+    with refusals(), progress("checking") as tell:
+        report = maintenance.check(directory, tell)
     rows = [(row.vhost, row.queue, str(row.messages), str(row.size)) for row in report.queues]
     if rows:
         echo_table([("vhost", "queue", "messages", "bytes"), *rows], numbers=(2, 3))
@@ -311,9 +312,10 @@ def compact(*, data_dir: str | None, config_files: Sequence[Path]) -> None:
     No broker may be running. For a while it takes the space of the new store, too.
     """
     directory = store_directory(data_dir, config_files)
+    from amqpy.ctl.progress import progress
     from amqpy.store import maintenance
 
-    with refusals():
+    with refusals(), progress("writing the store anew"):
         before, after = maintenance.compact(directory)
     click.echo(f"{before} bytes before, {after} bytes after")
 
@@ -327,8 +329,9 @@ def backup(*, file: Path, data_dir: str | None, config_files: Sequence[Path]) ->
     A broker may be running meanwhile. To use the copy, put it as amqpy.db into an empty data directory.
     """
     directory = store_directory(data_dir, config_files)
+    from amqpy.ctl.progress import progress
     from amqpy.store import maintenance
 
-    with refusals():
-        size = maintenance.back_up(directory, file)
+    with refusals(), progress("copying") as tell:
+        size = maintenance.back_up(directory, file, tell)
     click.echo(f"{size} bytes")

@@ -4,14 +4,16 @@ process, signals and the garbage collector.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
-from amqpy.app import RunningBroker, serve
+from amqpy.app import STARTED, RunningBroker, serve
 from amqpy.store.store import StoreError
+from amqpy.systemd import Systemd
 
 if TYPE_CHECKING:
     import logging
@@ -34,7 +36,8 @@ def run(config: "Config", log: "logging.Logger") -> None:
 
 async def _run_until_signal(config: "Config", log: "logging.Logger") -> None:
     with stop_signals() as stop:
-        await serve(config, log, stop, collects_garbage=True, manages=True, task_status=_Started())
+        started = _Started(stop, Systemd.of(os.environ, os.getpid()))
+        await serve(config, log, stop, collects_garbage=True, manages=True, task_status=started)
 
 
 def until_signal(serve: "Callable[[trio.Event], Awaitable[None]]") -> None:
@@ -48,12 +51,25 @@ async def _until_signal(serve: "Callable[[trio.Event], Awaitable[None]]") -> Non
 
 
 class _Started:
-    """A `trio.TaskStatus`: once the broker serves with TLS, SIGHUP has it read its certificates anew."""
+    """A `trio.TaskStatus`. Once the broker serves, systemd is told, if that has started it; and SIGHUP has it read its
+    certificates anew, if it has any."""
+
+    def __init__(self, stop: trio.Event, systemd: Systemd | None) -> None:
+        self._stop = stop
+        self._systemd = systemd
 
     def started(self, value: RunningBroker | None = None) -> None:
-        if value is not None and value.tls is not None and hasattr(signal, "SIGHUP"):
-            token, reload = trio.lowlevel.current_trio_token(), value.tls.certificates.reload
-            signal.signal(signal.SIGHUP, lambda number, frame: token.run_sync_soon(reload))
+        assert value is not None
+        tls, systemd = value.tls, self._systemd
+        reload: Callable[[], object] | None = None if tls is None else tls.certificates.reload
+        if systemd is not None:
+            # In no nursery of ours, which would put the broker's errors into a group.
+            trio.lowlevel.spawn_system_task(systemd.attend, STARTED, self._stop)
+            # `systemctl reload` must not end a broker that has nothing to read.
+            reload = partial(systemd.reload, reload or (lambda: None))
+        if reload is not None and hasattr(signal, "SIGHUP"):
+            token, read = trio.lowlevel.current_trio_token(), reload
+            signal.signal(signal.SIGHUP, lambda number, frame: token.run_sync_soon(read))
 
 
 @contextmanager

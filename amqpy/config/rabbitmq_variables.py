@@ -85,6 +85,9 @@ VARIABLES = (
 WEAK_VARIABLES = (
     Variable("RABBITMQ_NODENAME", "cluster_name", node_name),
     Variable("RABBITMQ_NODE_NAME", "cluster_name", node_name),
+    Variable("RABBITMQ_MANAGEMENT_BIND_IP", "management_host", as_it_is),
+    Variable("RABBITMQ_MANAGEMENT_BIND_IP", "prometheus_host", as_it_is),
+    Variable("RABBITMQ_MANAGEMENT_PORT_NUMBER", "management_port", as_it_is),
 )
 """These say only what is the default: a file takes precedence over them."""
 
@@ -96,7 +99,12 @@ REFUSED = {
     "RABBITMQ_ENABLE_LDAP": Refusal("amqpy does not ask LDAP servers", ("no", "false")),
 }
 
-SOURCES = ("RABBITMQ_CONFIG_FILE", "RABBITMQ_CONFIG_FILES", "RABBITMQ_ADVANCED_CONFIG_FILE")
+SOURCES = (
+    "RABBITMQ_CONFIG_FILE",
+    "RABBITMQ_CONFIG_FILES",
+    "RABBITMQ_ADVANCED_CONFIG_FILE",
+    "RABBITMQ_ENABLED_PLUGINS_FILE",
+)
 """Variables that name files with settings."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import amqpy.config.files as config_files
+import amqpy.config.rabbitmq_plugins as rabbitmq_plugins
 import amqpy.config.rabbitmq_variables as rabbitmq_variables
 from amqpy.config.rabbitmq_conf import Entry
 from amqpy.config.rabbitmq_forms import Convert, boolean, in_order, single
@@ -79,7 +80,7 @@ def read(
             values.pop("listen", None)  # or a --port would be lost to a `listen` of lower precedence
         values |= given
     fields: dict[str, Any] = {name: each.value for name, each in values.items()}
-    notes = [*notes_on_conf(entries), *notes_on_variables(environ)]
+    notes = [*notes_on_conf(entries), *notes_on_variables(environ), *rabbitmq_plugins.notes(environ)]
     return Settings(Config(**fields), {name: each.label for name, each in values.items()}, notes)
 
 

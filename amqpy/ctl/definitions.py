@@ -12,6 +12,7 @@ import click
 
 from amqpy.ctl.failures import DATA_ERROR, BadArguments, error
 from amqpy.ctl.options import Call, Tasks, flag, option
+from amqpy.ctl.progress import progress
 
 tasks = Tasks()
 
@@ -59,5 +60,7 @@ def import_definitions(call: Call, file: str | None = None, *, form: str, skip_i
         json.loads(content)
     except (ValueError, RecursionError) as problem:
         raise error(f"Failed to deserialise input (format: JSON) (error: {problem})", DATA_ERROR) from None
-    call.api.request("POST", ("definitions",), content)
+    call.be_patient()
+    with progress("importing"):
+        call.api.request("POST", ("definitions",), content)
     call.out.note("Successfully started definition import. This process is asynchronous and can take some time.")

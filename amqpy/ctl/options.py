@@ -114,9 +114,17 @@ class Call:
         inside.api, inside.node = self.api, self.node
         return inside
 
-    def close(self) -> None:
+    def be_patient(self) -> None:
+        """Waits for answers from now on for as long as they take, unless a timeout is given."""
+        if self.options.timeout is None:
+            self.disconnect()
+            self.options = replace(self.options, timeout=FOREVER_S)
+
+    def disconnect(self) -> None:
+        """Closes the connection, if there is one: whatever asks next makes another."""
         if "api" in vars(self):
             self.api.close()
+            del self.api
 
     @property
     def vhost(self) -> str:
@@ -181,7 +189,7 @@ class Tasks:
             def run(arguments: tuple[str, ...] = (), **values: object) -> object:
                 context = click.get_current_context()
                 call = Call(context.ensure_object(Options))
-                context.call_on_close(call.close)
+                context.call_on_close(call.disconnect)
                 arity.check(arguments)
                 if needs_broker:
                     call.api.check()

@@ -6,7 +6,7 @@ Source: `RabbitMQ.CLI.Formatters.*`, `RabbitMQ.CLI.Core.Output`.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 FORMATTERS: Final = ("table", "json", "csv", "pretty_table", "erlang", "string", "report", "json_stream", "inspect")
@@ -151,6 +151,17 @@ def framed(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[st
         yield line("├", "┼", "┤")
         yield cells(row)
     yield line("└", "┴", "┘")
+
+
+def aligned(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> Iterable[str]:
+    """A table for people, whose columns are aligned to the left, or to the right if they have numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if at in numbers else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 # --- values

@@ -5,13 +5,15 @@ from typing import Any, Final
 
 import click
 
-from amqpy.ctl.facts import described, node
+from amqpy.ctl.facts import alarms_of, described, node
 from amqpy.ctl.failing import FailingCommand
 from amqpy.ctl.options import Call, Options, common_options
-from amqpy.ctl.output import printable
+from amqpy.ctl.output import aligned, printable
 
 LONGEST: Final = 10
 """Queues that are shown: those with the most messages."""
+
+ALARM: Final = "ALARM"
 
 STEPS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 SIZES: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -36,15 +38,27 @@ def size(count: float) -> str:
 
 def summary(overview: Mapping[str, Any], here: Mapping[str, Any], queues: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """The lines."""
-    name, version = printable(str(here["name"])), overview["rabbitmq_version"]
-    yield f"{name} is up for {duration(int(here.get('uptime', 0)) // 1000)}, process {here.get('os_pid')}"
+    version = overview["rabbitmq_version"]
+    yield f"{heading(here)}, process {here.get('os_pid')}"
     yield f"{overview.get('erlang_full_version', '')}; for clients it is RabbitMQ {version}"
     yield ""
     for each in overview.get("listeners") or ():
         yield f"  {described(each)}"
     yield ""
-    short = [word for word, key in (("memory", "mem_alarm"), ("disk", "disk_free_alarm")) if here.get(key)]
-    alarm = f"ALARM: too little {' and '.join(short)}; publishers are blocked" if short else "no alarms"
+    yield from measures(overview, here)
+    if queues:
+        yield ""
+        yield from _queues(queues)
+
+
+def heading(here: Mapping[str, Any]) -> str:
+    return f"{printable(str(here['name']))} is up for {duration(int(here.get('uptime', 0)) // 1000)}"
+
+
+def measures(overview: Mapping[str, Any], here: Mapping[str, Any]) -> Iterable[str]:
+    """Lines about what the broker as a whole has, uses and does."""
+    short = alarms_of(here)
+    alarm = f"{ALARM}: too little {' and '.join(short)}; publishers are blocked" if short else "no alarms"
     yield f"memory    {size(here.get('mem_used', 0))} of {size(here.get('mem_limit', 0))}"
     yield f"disk      {size(here.get('disk_free', 0))} free, {size(here.get('disk_free_limit', 0))} needed"
     yield f"files     {here.get('fd_used', 0)} of {here.get('fd_total', 0)}"
@@ -56,9 +70,6 @@ def summary(overview: Mapping[str, Any], here: Mapping[str, Any], queues: Sequen
     rates = {key: _rate(overview, key) for key in ("publish", "deliver_get", "ack")}
     if any(rates.values()):
         yield "rates     " + ", ".join(f"{key.replace('_', ' / ')} {rate:.1f}/s" for key, rate in rates.items())
-    if queues:
-        yield ""
-        yield from _queues(queues)
 
 
 def _rate(overview: Mapping[str, Any], key: str) -> float:
@@ -71,9 +82,7 @@ def _queues(queues: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         vhost = "" if queue["vhost"] == "/" else f"{queue['vhost']}: "
         counts = (queue.get("messages", 0), queue.get("messages_ready", 0), queue.get("consumers", 0))
         rows.append((str(counts[0]), str(counts[1]), str(counts[2]), printable(f"{vhost}{queue['name']}")))
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:3]]
-    for row in rows:
-        yield "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+    yield from aligned(rows, numbers=range(3))
 
 
 def longest_queues(call: Call) -> list[dict[str, Any]]:
@@ -87,7 +96,7 @@ def longest_queues(call: Call) -> list[dict[str, Any]]:
 def run() -> None:
     context = click.get_current_context()
     call = Call(context.ensure_object(Options))
-    context.call_on_close(call.close)
+    context.call_on_close(call.disconnect)
     overview, here = call.api.get("overview"), node(call)
     if call.out.is_json:
         call.out.json({"overview": overview, "node": here})

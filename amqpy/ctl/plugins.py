@@ -10,30 +10,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from amqpy.config.rabbitmq_plugins import BUILT_IN
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.failures import SOFTWARE, UNAVAILABLE, BadArguments, Failure, Unreachable, error
 from amqpy.ctl.options import Call, Tasks, flag
 
 tasks = Tasks()
-
-BUILT_IN: Final = (
-    "rabbitmq_auth_backend_cache",
-    "rabbitmq_auth_backend_http",
-    "rabbitmq_auth_backend_oauth2",
-    "rabbitmq_auth_mechanism_ssl",
-    "rabbitmq_consistent_hash_exchange",
-    "rabbitmq_delayed_message_exchange",
-    "rabbitmq_event_exchange",
-    "rabbitmq_management",
-    "rabbitmq_management_agent",
-    "rabbitmq_message_deduplication",
-    "rabbitmq_prometheus",
-    "rabbitmq_random_exchange",
-    "rabbitmq_recent_history_exchange",
-    "rabbitmq_sharding",
-    "rabbitmq_web_dispatch",
-)
-"""RabbitMQ's plugins whose functions a broker has."""
 
 IMPLICIT: Final = ("rabbitmq_management_agent", "rabbitmq_web_dispatch")
 """Those that are there for others."""

@@ -26,7 +26,7 @@ def write(directory: Path, *, force: bool = False) -> list[Path]:
         if not force and (path.exists() or path.is_symlink()) and not is_ours(path):
             raise FileExistsError(f"{path} is there already, and is another program")
     for tool, path in paths.items():
-        _write(path, text_of(TOOLS[tool]))
+        _write(path, text_of(tool))
     return list(paths.values())
 
 
@@ -37,9 +37,19 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def text_of(command: str) -> str:
+def text_of(tool: str) -> str:
     # -P: a directory of the same name where somebody happens to be is not this package.
-    return f'#!/bin/sh\n{MARK}\nexec {shlex.quote(sys.executable)} -P -m amqpy {command} "$@"\n'
+    python = f"exec {shlex.quote(sys.executable)} -P -m"
+    return (
+        f"#!/bin/sh\n{MARK}\n"
+        f'[ -z "${variable_of(tool)}" ] || {python} amqpy.ctl.completion {tool}\n'
+        f'{python} amqpy {TOOLS[tool]} "$@"\n'
+    )
+
+
+def variable_of(tool: str) -> str:
+    """The variable by which click is asked for completions of a program."""
+    return f"_{tool.replace('-', '_')}_COMPLETE".upper()
 
 
 def _write(path: Path, text: str) -> None:

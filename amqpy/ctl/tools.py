@@ -4,6 +4,7 @@
 `rabbitmq-diagnostics` has, and `amqpy plugins` what `rabbitmq-plugins` has.
 """
 
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,7 @@ from amqpy.ctl import (
     report,
     shims,
     status,
+    top,
     users,
     vhosts,
 )
@@ -150,15 +152,12 @@ def shims_command(*, directory: Path, force: bool) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def status_command() -> click.Command:
-    return overview.command
-
-
-COMMANDS = {
+COMMANDS: Final[Mapping[str, Callable[[], click.Command]]] = {
     "ctl": ctl,
     "diagnostics": diagnostics_tool,
     "plugins": plugins_tool,
     "shims": lambda: shims_command,
-    "status": status_command,
+    "status": lambda: overview.command,
+    "top": lambda: top.command,
 }
 """The commands of `amqpy` that are for operators, each made when it is asked for."""

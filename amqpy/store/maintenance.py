@@ -5,7 +5,7 @@ All raise StoreError, with one line for the operator.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -48,6 +48,17 @@ RULES: Final = {
 """Rules that no row may break: the text of the problem, and the query that finds it."""
 
 
+COPIED_PAGES: Final = 1000
+"""Pages that a backup copies between two reports of its progress."""
+
+Progress = Callable[[float], object]
+"""Is told the part that is done, from 0 to 1."""
+
+
+def untold(part: float) -> None:
+    """Tells nobody."""
+
+
 class Contents(NamedTuple):
     """The number and size of the messages in a queue."""
 
@@ -65,16 +76,18 @@ class Report(NamedTuple):
     problems: list[str]
 
 
-def check(directory: Path) -> Report:
+def check(directory: Path, tell: Progress = untold) -> Report:
     """Checks the whole store, as it is at this moment."""
     with _looking_at(directory) as connection:
         connection.execute("BEGIN")
         problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})") if row[0] != "ok"]
         if problems:  # the rest would only stumble over them
             return Report([], problems)
-        for text, question in RULES.items():
+        for done, (text, question) in enumerate(RULES.items(), 1):  # that was the first step, and there is a last
+            tell(done / (len(RULES) + 2))
             found = connection.execute(f"{question} LIMIT {PROBLEMS_MAX}")
             problems += [text.format(*row) for row in found]
+        tell(1 - 1 / (len(RULES) + 2))
         return Report(_contents(connection), problems)
 
 
@@ -111,7 +124,7 @@ def compact(directory: Path) -> tuple[int, int]:
     return before, _size(path)
 
 
-def back_up(directory: Path, target: Path) -> int:
+def back_up(directory: Path, target: Path, tell: Progress = untold) -> int:
     """Copies the store as it is at this moment into a new file; returns its bytes. As `amqpy.db` of an empty data
     directory, the copy is the store of another broker."""
     with _looking_at(directory) as connection:
@@ -121,7 +134,7 @@ def back_up(directory: Path, target: Path) -> int:
         try:
             make_file(partial)
             try:
-                _copy(connection, partial)
+                _copy(connection, partial, tell)
                 partial.replace(target)
             finally:
                 partial.unlink(missing_ok=True)
@@ -154,10 +167,16 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _copy(connection: sqlite3.Connection, target: Path) -> None:
+def _copy(connection: sqlite3.Connection, target: Path, tell: Progress) -> None:
+    def note(status: int, remaining: int, pages: int) -> None:
+        tell(1 - remaining / pages if pages else 1.0)
+
     with closing(connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")
-        connection.backup(copy)
+        # In a transaction, or what a broker writes between two parts would let the copy begin anew.
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM meta").fetchone()
+        connection.backup(copy, pages=COPIED_PAGES, progress=note)
     file = os.open(target, os.O_RDWR)
     try:
         os.fsync(file)

@@ -10,10 +10,10 @@ import click
 import pytest
 
 from amqpy.cli import main
+from amqpy.config.rabbitmq_plugins import BUILT_IN
 from amqpy.ctl import tools as all_tools
 from amqpy.ctl.api import ApiError
-from amqpy.ctl.options import Arity
-from amqpy.ctl.plugins import BUILT_IN
+from amqpy.ctl.options import FOREVER_S, Arity, Options
 from tests.ctl.fake import NODE, FakeApi, Nowhere, Tools
 
 ALL = "\n".join(f"  {name}" for name in BUILT_IN)
@@ -165,6 +165,22 @@ def test_a_broker_starts_without_them() -> None:
 
 
 DEFINITIONS = {"vhosts": [{"name": "/"}], "users": []}
+
+
+def test_imports_may_take_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Longer than other commands wait for an answer, unless somebody says how long."""
+    (tmp_path / "d.json").write_text("{}")
+    timeouts: list[float | None] = []
+
+    def connect(options: Options) -> FakeApi:
+        timeouts.append(options.timeout)
+        return FakeApi({})
+
+    for given, expected in ([], [None, FOREVER_S]), (["-t", "5"], [5]):
+        line = ["import_definitions", str(tmp_path / "d.json"), *given]
+        all_tools.COMMANDS["ctl"]().main(line, standalone_mode=False, obj=Options(connect=connect))
+        assert timeouts == expected
+        timeouts.clear()
 
 
 def test_definitions_are_exported(tools: Tools, tmp_path: Path) -> None:

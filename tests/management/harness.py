@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import trio
+import trio.testing
 
 from amqpy.core.message import Message, PersistentMessage, address_of
 from amqpy.core.publishing import publish
@@ -26,6 +27,7 @@ from amqpy.management.call import Api
 from amqpy.management.login import Logins
 from amqpy.management.resources import make_router
 from amqpy.management.statistics import Statistics
+from amqpy.management.statistics.samples import TICK_MS
 from amqpy.management.turns import WebClient
 from amqpy.wire.values import Table
 from tests.core.core_harness import properties_header
@@ -217,3 +219,9 @@ class Site:
         whole = b"".join(part.get("body", b"") for part in parts)
         assert int(headers.get("content-length", len(whole))) == len(whole) or scope["method"] == "HEAD"
         return Reply(start["status"], headers, whole)
+
+
+async def until_next_tick(site: Site) -> None:
+    """Until the samples of the next tick are taken."""
+    await trio.sleep((TICK_MS - site.unix_time_ms() % TICK_MS) / 1000 + 0.001)
+    await trio.testing.wait_all_tasks_blocked()

@@ -20,7 +20,7 @@ from amqpy.management.statistics.samples import TICK_MS, Values
 from amqpy.wire.frames import HEARTBEAT_FRAME
 from tests.core.core_harness import CoreHarness
 
-from .harness import Site
+from .harness import Site, until_next_tick
 
 START_MS = 1_700_000_100_000
 
@@ -356,12 +356,6 @@ def watched_site(site: Site, nursery: trio.Nursery) -> Site:
     site.api.statistics = Statistics(site.broker, site.unix_time_ms)
     nursery.start_soon(site.application.run)
     return site
-
-
-async def until_next_tick(site: Site) -> None:
-    """Until the samples of the next tick are taken."""
-    await trio.sleep((TICK_MS - site.unix_time_ms() % TICK_MS) / 1000 + 0.001)
-    await trio.testing.wait_all_tasks_blocked()
 
 
 async def test_rates_of_connections_channels_and_totals(watched_site: Site, autojump_clock: MockClock) -> None:

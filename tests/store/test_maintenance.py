@@ -4,12 +4,14 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from amqpy.cli import main
 from amqpy.core.durability.records import ExchangeRecord, LaneRecord, QueueRecord, Record
+from amqpy.store import maintenance
 from amqpy.store.directory import DATABASE, open_store
 from amqpy.store.store import Store
 from tests.store.material import Run, by_size, key_of, lane_record, message_of
@@ -134,6 +136,13 @@ def test_check_finds_a_damaged_file(run: Run, data: Path, command: Command) -> N
     assert err
 
 
+def test_a_check_tells_how_far_it_is(run: Run, data: Path) -> None:
+    told: list[float] = []
+    assert maintenance.check(data, told.append).problems == []
+    assert told == sorted(set(told))
+    assert 0 < told[0] < told[-1] < 1
+
+
 # --- compact
 
 
@@ -214,6 +223,31 @@ def test_a_backup_that_fails_leaves_nothing(
     assert code == 1
     assert "No space left on device" in err
     assert os.listdir(tmp_path) == ["data"]
+
+
+def test_a_backup_is_of_one_moment_even_if_it_takes_long(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part at a time, between which a broker writes."""
+    monkeypatch.setattr(maintenance, "COPIED_PAGES", 3)
+    expected, told = list(run.all(1)), list[float]()
+
+    def tell(part: float) -> None:
+        told.append(part)
+        if len(told) <= 3:
+            run.write(run.batch({key_of(1, 1000 * len(told)): message_of(b"m" * 9000)}))
+
+    other = tmp_path / "other"
+    other.mkdir()
+    size = maintenance.back_up(data, other / DATABASE, tell)
+    assert told == sorted(told), "it was not begun anew"
+    with closing(sqlite3.connect(other / DATABASE)) as database:
+        (page_bytes,) = database.execute("PRAGMA page_size").fetchone()
+    assert (len(told), told[-1]) == (-(-size // page_bytes // 3), 1.0)
+    assert len(list(run.all(1))) == len(expected) + 3
+    copy = run_of(other)
+    assert list(copy.all(1)) == expected[1:], "and not the transient one"
+    copy.close()
 
 
 # --- which store

@@ -379,7 +379,7 @@ def test_strangers_are_not_let_in(site: Site) -> None:
 
 
 def test_a_bug_of_the_broker_is_told(site: Site) -> None:
-    site.broker._server.bugs.append(KeyError("x"))  # noqa: SLF001
+    site.broker.server.bugs.append(KeyError("x"))
     reason = "the test broker met an internal error: KeyError('x')"
     assert site.delete("").refusal == (500, "broker_bug", reason)
 
@@ -399,7 +399,7 @@ def test_a_broker_that_does_not_run(site: Site) -> None:
 def test_all_end_with_the_server() -> None:
     brokers = Brokers({})
     ports = [brokers.start({}, name)[1].port for name in (MAIN, None)]
-    brokers["1"].broker._server.bugs.append(KeyError("x"))  # noqa: SLF001
+    brokers["1"].broker.server.bugs.append(KeyError("x"))
     assert [str(bug) for bug in brokers.end_all()] == ["the test broker met an internal error: KeyError('x')"]
     for port in ports:
         with pytest.raises(ConnectionRefusedError):

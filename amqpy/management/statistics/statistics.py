@@ -48,6 +48,7 @@ class Statistics:
         """Reads the values of the node that change, by RabbitMQ's names."""
         self.sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
         """Takes the samples; None where there is no broker."""
+        self._is_running = False
         self._query: Query | None = None
         self._ranges = NO_RANGES
         """Those of the last query: a list has the same for all its items."""
@@ -55,12 +56,19 @@ class Statistics:
     # --- taking samples
 
     async def run(self, in_turn: Callable[[Callable[[], object]], object]) -> None:
-        """Takes samples until cancelled. `in_turn` makes a call in a turn of the broker."""
-        if self.sampler is None or self._is_off:
+        """Takes samples until cancelled, unless somebody else does. `in_turn` makes a call in a turn of the broker."""
+        if self.sampler is None or self._is_off or self._is_running:
             return
+        self._is_running = True
+        try:
+            await self._take_samples(self.sampler, in_turn)
+        finally:
+            self._is_running = False
+
+    async def _take_samples(self, sampler: Sampler, in_turn: Callable[[Callable[[], object]], object]) -> None:
         while True:
             now_ms = self._unix_time_ms()
-            slices = self.sampler.scan(now_ms // TICK_MS)
+            slices = sampler.scan(now_ms // TICK_MS)
             while in_turn(partial(_is_left, slices)):
                 await trio.lowlevel.checkpoint()
             now_ms = self._unix_time_ms()
