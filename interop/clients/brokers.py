@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pamqp.frame
 import pamqp.header
@@ -13,14 +14,17 @@ from pamqp.commands import Connection
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
 from interop.kit.address import Address
-from interop.kit.brokers import LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENS, LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.program import START_TIMEOUT_S
 from interop.kit.tls import Tls, make_tls
-from interop.rabbitmq import MANAGEMENT, RabbitMQ, running_rabbitmq
+from interop.rabbitmq import MANAGEMENT, SERVER_SCRIPT, RabbitMQ, running_rabbitmq
 
 ANSWER_TIMEOUT_S = 10.0
 STANDARD_MANAGEMENT_PORT = 15672
 MECHANISMS = ("PLAIN", "AMQPLAIN", "EXTERNAL")
 EXTERNAL_PLUGIN = "rabbitmq_auth_mechanism_ssl"
+REPORTS_EVERY_MS = 1000
+"""RabbitMQ's HTTP API shows what happened that late, instead of five seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
 
 @contextlib.contextmanager
 def own_amqpy(account: Account) -> Iterator[Broker]:
-    """An amqpy with a data directory, started for the caller alone.
+    """An amqpy with a data directory and the management API, started for the caller alone.
 
     Raises `ProgramFailed` at the end if its log speaks of a bug or it does not stop in good order.
     """
@@ -57,15 +61,23 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
         "default_vhost": account.vhost,
         "auth_mechanisms": MECHANISMS,
         "ssl_cert_login_from": "common_name",
+        **({"management_ui": str(ui)} if (ui := pages_of_rabbitmq()) else {}),
     }
+    options = ("--strict", "--management", "--management-port", "0", "--config")
     with private_folder() as folder:
         config = folder / "amqpy.toml"
         config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
         tls = make_tls(folder, asks_for_certificates=True, client=account.user)
-        with ended(Amqpy(folder, ("--strict", "--config", str(config)), tls=tls)) as amqpy:
+        with ended(Amqpy(folder, (*options, str(config)), tls=tls)) as amqpy:
             amqpy.start()
-            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port), tls=tls)
+            port = int(amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1])
+            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
             amqpy.stop()
+
+
+def pages_of_rabbitmq() -> Path | None:
+    """The directory with the user interface of the installed RabbitMQ, if there is one."""
+    return next(SERVER_SCRIPT.resolve().parents[1].glob("plugins/rabbitmq_management-*/priv/www"), None)
 
 
 def address_for(account: Account, port: int) -> Address:
@@ -78,7 +90,8 @@ def one_rabbitmq() -> Iterator[Provider]:
     mechanisms = (f"auth_mechanisms.{number} = {name}" for number, name in enumerate(MECHANISMS, 1))
     with contextlib.ExitStack() as opened:
         tls = make_tls(opened.enter_context(private_folder()), asks_for_certificates=True, client=GUEST.user)
-        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, "ssl_cert_login_from = common_name"])
+        more = ["ssl_cert_login_from = common_name", f"collect_statistics_interval = {REPORTS_EVERY_MS}"]
+        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, *more])
         rabbitmq = opened.enter_context(running_rabbitmq(plugins=[MANAGEMENT, EXTERNAL_PLUGIN], extra_config=config))
         title = title_of(LOOPBACK, rabbitmq.port)
 
