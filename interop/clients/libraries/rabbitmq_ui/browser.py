@@ -9,13 +9,15 @@ from management import PARTS, PASSWORD, USER
 from playwright.sync_api import sync_playwright
 
 SITE = f"http://{PARTS.hostname}:{PARTS.port}/"
-TIMEOUT_MS = 6_000
+TIMEOUT_MS = 30_000
 WRONG = re.compile(r"undefined|\[object Object\]")
 """In the text of a page: a value that it did not get. RabbitMQ has NaN for what nothing has happened to yet."""
 
 _playwright = sync_playwright().start()
 atexit.register(_playwright.stop)
-_chromium = _playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+_chromium = _playwright.chromium.launch(
+    executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
+)
 # RabbitMQ's answer to a wrong login has the browser ask for another one, in a window of its own that nobody can fill in
 # here. It is told one, which is refused, too.
 page = _chromium.new_page(
@@ -27,7 +29,11 @@ page.on("dialog", lambda dialog: dialog.accept())
 _complaints = []
 page.on("console", lambda said: _complaints.append(said.text) if said.type in ("error", "warning") else None)
 page.on("pageerror", lambda error: _complaints.append(error.stack or str(error)))
-page.on("requestfailed", lambda request: _complaints.append(f"{request.url}: {request.failure}"))
+
+
+def _miss(request):
+    if request.failure != "net::ERR_ABORTED":  # the page itself gives up what it does not need any more
+        _complaints.append(f"{request.url}: {request.failure}")
 
 
 def _hear(answer):
@@ -35,6 +41,7 @@ def _hear(answer):
         _complaints.append(f"{answer.request.method} {answer.url}: {answer.status}")
 
 
+page.on("requestfailed", _miss)
 page.on("response", _hear)
 
 
@@ -80,11 +87,10 @@ def unfold():
     page.evaluate("$('#main .section-invisible > h2').click()")
 
 
-def send(action, **fields):
-    """Fill in a form of the page and send it; the page may come anew. `field__1` is one whose name has hyphens or a
-    place; a field's value may be a choice."""
-    form = page.locator(f"form[action='#/{action}']").first
+def send(action, method="put", **fields):
+    """Fill in a form of the page and send it; the page comes anew. A field may be a choice."""
     unfold()
+    form = page.locator(f"form[action='#/{action}'][method={method}]").first
     for name, value in fields.items():
         field = form.locator(f"[name='{name}']:not([type=hidden])").first
         if field.evaluate("field => field.tagName") == "SELECT":

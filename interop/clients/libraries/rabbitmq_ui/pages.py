@@ -116,10 +116,13 @@ def exchanges():
     assert "a.#" in page.inner_text("#main")
 
 
+def queue(name):
+    return ask("GET", path("queues", VHOST, name))[1]
+
+
 @check("queues")
 def queues():
-    for kind in ("classic", "quorum"):
-        until(lambda: {"consumer_details", "messages"} <= ask("GET", path("queues", VHOST, kind))[1].keys())
+    until(lambda: all({"consumer_details", "messages"} <= each.keys() for each in map(queue, ("classic", "quorum"))))
     show("Queues", "queues")
     cell(VHOST)
     for kind in ("classic", "quorum"):
