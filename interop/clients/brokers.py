@@ -23,6 +23,7 @@ ANSWER_TIMEOUT_S = 10.0
 STANDARD_MANAGEMENT_PORT = 15672
 MECHANISMS = ("PLAIN", "AMQPLAIN", "EXTERNAL")
 EXTERNAL_PLUGIN = "rabbitmq_auth_mechanism_ssl"
+FEDERATION = "rabbitmq_federation"
 REPORTS_EVERY_MS = 1000
 """RabbitMQ's HTTP API shows what happened that late, instead of five seconds."""
 
@@ -92,7 +93,8 @@ def one_rabbitmq() -> Iterator[Provider]:
         tls = make_tls(opened.enter_context(private_folder()), asks_for_certificates=True, client=GUEST.user)
         more = ["ssl_cert_login_from = common_name", f"collect_statistics_interval = {REPORTS_EVERY_MS}"]
         config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, *more])
-        rabbitmq = opened.enter_context(running_rabbitmq(plugins=[MANAGEMENT, EXTERNAL_PLUGIN], extra_config=config))
+        plugins = [MANAGEMENT, EXTERNAL_PLUGIN, FEDERATION]
+        rabbitmq = opened.enter_context(running_rabbitmq(plugins=plugins, extra_config=config))
         title = title_of(LOOPBACK, rabbitmq.port)
 
         def provide(account: Account) -> contextlib.AbstractContextManager[Broker]:

@@ -25,8 +25,8 @@ def path(*segments, **query):
     return "/api/" + "/".join(quote(segment, safe="") for segment in segments) + (f"?{told}" if told else "")
 
 
-def ask(method, target, value=None, user=USER, password=PASSWORD, headers=None):
-    """The status of an answer and what it says in JSON, or its octets if that is none."""
+def request(method, target, value=None, user=USER, password=PASSWORD, headers=None):
+    """The status of an answer, its headers, and what it says in JSON, or its octets if that is none."""
     with contextlib.closing(http.client.HTTPConnection(PARTS.hostname, PARTS.port, timeout=DEADLINE_S)) as connection:
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         body = None if value is None else json.dumps(value)
@@ -35,9 +35,15 @@ def ask(method, target, value=None, user=USER, password=PASSWORD, headers=None):
         answer = connection.getresponse()
         said = answer.read()
     try:
-        return answer.status, json.loads(said)
+        return answer.status, answer.headers, json.loads(said)
     except ValueError:
-        return answer.status, said
+        return answer.status, answer.headers, said
+
+
+def ask(*arguments, **options):
+    """The same, without the headers."""
+    status, _, value = request(*arguments, **options)
+    return status, value
 
 
 def until(found):
