@@ -1,11 +1,14 @@
 """The brokers that clients are tried with: amqpy, a private RabbitMQ, or one that is running already."""
 
+import base64
 import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pamqp.frame
 import pamqp.header
@@ -72,8 +75,25 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
         with ended(Amqpy(folder, (*options, str(config)), tls=tls)) as amqpy:
             amqpy.start()
             port = int(amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1])
-            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
+            broker = Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
+            if account != GUEST:
+                add_guest(broker)
+            yield broker
             amqpy.stop()
+
+
+def add_guest(broker: Broker) -> None:
+    """Make the user that RabbitMQ has beside others, who may do everything in the virtual host, too. Raises OSError."""
+    at = broker.address
+    credentials = base64.b64encode(f"{at.user}:{at.password}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    guest, everything = GUEST.user, dict.fromkeys(("configure", "write", "read"), ".*")
+    for path, value in (
+        (f"users/{guest}", {"password": GUEST.password, "tags": "administrator"}),
+        (f"permissions/{quote(at.vhost, safe='')}/{guest}", everything),
+    ):
+        url, body = f"http://{at.host}:{broker.management_port}/api/{path}", json.dumps(value).encode()
+        urlopen(Request(url, body, headers, method="PUT"), timeout=ANSWER_TIMEOUT_S).close()
 
 
 def pages_of_rabbitmq() -> Path | None:
