@@ -83,14 +83,19 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
 
 
 def add_guest(broker: Broker) -> None:
-    """Make the user that RabbitMQ has beside others, who may do everything in the virtual host, too. Raises OSError."""
+    """Make what RabbitMQ has beside that account: `guest`, who may do everything, and the virtual host `/`.
+
+    Raises OSError.
+    """
     at = broker.address
     credentials = base64.b64encode(f"{at.user}:{at.password}".encode()).decode()
     headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
     guest, everything = GUEST.user, dict.fromkeys(("configure", "write", "read"), ".*")
+    vhosts = [quote(vhost, safe="") for vhost in (GUEST.vhost, at.vhost)]
     for path, value in (
         (f"users/{guest}", {"password": GUEST.password, "tags": "administrator"}),
-        (f"permissions/{quote(at.vhost, safe='')}/{guest}", everything),
+        *((f"vhosts/{vhost}", {}) for vhost in vhosts),
+        *((f"permissions/{vhost}/{guest}", everything) for vhost in vhosts),
     ):
         url, body = f"http://{at.host}:{broker.management_port}/api/{path}", json.dumps(value).encode()
         urlopen(Request(url, body, headers, method="PUT"), timeout=ANSWER_TIMEOUT_S).close()

@@ -129,6 +129,8 @@ class Library:
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
+    newest: str = ""
+    """A package of Debian's newest release, unpacked beside the machine: `./inside COMMAND …` runs in its root."""
     build: tuple[tuple[str, ...], ...] = ()
     programs: tuple[Program, ...] = ()
     suites: tuple[Suite, ...] = ()
