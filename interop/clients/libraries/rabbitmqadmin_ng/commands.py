@@ -167,7 +167,6 @@ def errors():
     assert admin("list", "queues", password="wrong", code=REFUSED).strip() in WRONG_LOGIN
     assert "404 Not Found" in admin("delete", "queue", "--name", "missing", code=REFUSED)
     refused = admin("declare", "exchange", "--name", "in", "--type", "fanout", code=REFUSED)
-    assert "400 Bad Request" in refused, refused
     assert "inequivalent arg 'type' for exchange 'in'" in refused, refused
     assert "component shovel not found" in admin(
         *("declare", "parameter", "--component", "shovel", "--name", "x"),
