@@ -132,6 +132,8 @@ class Library:
     newest: str = ""
     """A package of Debian's newest release, unpacked beside the machine: `./inside COMMAND …` runs in its root."""
     build: tuple[tuple[str, ...], ...] = ()
+    package: str | None = ""
+    """Debian's package whose version is told instead of that of the first requirement; None: there is none to tell."""
     programs: tuple[Program, ...] = ()
     suites: tuple[Suite, ...] = ()
     python_before: tuple[int, int] | None = None

@@ -86,8 +86,12 @@ class Workspace:
         }
 
     def version(self) -> str:
-        """Of the library itself, as its package manager knows it."""
+        """Of the library itself, as its package manager knows it; nothing if it is in none."""
         library = self.library
+        if library.package is None:
+            return ""
+        if library.package:
+            return self._version_in_debian(library.package)
         if library.pip:
             name = library.pip[0].partition("==")[0].partition("[")[0]
             code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
@@ -99,9 +103,12 @@ class Workspace:
         if library.newest:
             return debian.version_of(library.newest, debian.root_with_tool(library.newest))
         if library.apt:
-            shown = self._run(["dpkg-query", "--show", "--showformat=${Version}", library.apt[0]], self.folder)
-            return shown.partition(":")[2] or shown
+            return self._version_in_debian(library.apt[0])
         return ""
+
+    def _version_in_debian(self, package: str) -> str:
+        shown = self._run(["dpkg-query", "--show", "--showformat=${Version}", package], self.folder)
+        return shown.partition(":")[2] or shown
 
     def fresh_copy(self, suite: Suite) -> Path:
         """The tests of a suite, as published, with our settings in them, prepared to run but for the broker's address.

@@ -94,6 +94,15 @@ def test_what_cannot_be_had_here_is_left_out_with_the_reason(
     assert why_not(LIBRARIES[folder], python, debian) == reason
 
 
+def test_what_is_of_another_release_of_debian_takes_a_root_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interop.clients.__main__.obstacle", lambda: "root")
+    reason = "it is of another release of Debian, which takes root"
+    assert why_not(LIBRARIES["rabbitmqadmin_ng"], (3, 11), 12) == reason
+    assert why_not(LIBRARIES["rabbitmqadmin"], (3, 11), 12) is None
+    monkeypatch.setattr("interop.clients.__main__.obstacle", lambda: "")
+    assert why_not(LIBRARIES["rabbitmqadmin_ng"], (3, 11), 12) is None
+
+
 def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interop.clients.__main__.debian_release", lambda: 13)
     kept, told = runnable([LIBRARIES["py_amqplib"], LIBRARIES["pika"]], quick=True)

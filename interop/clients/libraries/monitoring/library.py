@@ -7,6 +7,7 @@ LIBRARY = Library(
     language="other",
     about="an autoscaler and two monitors, by what they read over HTTP",
     pip=("pika==1.4.4",),
+    package=None,
     programs=tuple(Program(name, ("python", f"{name}.py"), management=True) for name in ("keda", "datadog", "zabbix")),
     remarks=(
         "KEDA, Datadog, Zabbix: they are in no package registry: the programs make the requests that they make, and"

@@ -55,7 +55,9 @@ def login():
     assert any("401" in each for each in complaints())
     log_in()
     opened("Overview")
-    assert page.inner_text("#tabs").split() == ["Overview", "Connections", "Channels", "Exchanges", "Queues", "Admin"]
+    assert {"Overview", "Connections", "Channels", "Exchanges", "Queues", "Admin"} <= {
+        *page.inner_text("#tabs").split()
+    }
     assert "Erlang" in page.inner_text("#versions")
     assert f"User {USER}" in page.inner_text("#logout").strip() + page.inner_text("#header")
 
