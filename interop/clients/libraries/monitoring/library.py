@@ -10,7 +10,7 @@ LIBRARY = Library(
     package=None,
     programs=tuple(Program(name, ("python", f"{name}.py"), management=True) for name in ("keda", "datadog", "zabbix")),
     remarks=(
-        "KEDA, Datadog, Zabbix: they are in no package registry: the programs make the requests that they make, and"
-        " read of the answers what they read, with the types that they expect.",
+        "They are in no package registry: the programs make the requests that they make, and read of the answers what"
+        " they read, with the types that they expect.",
     ),
 )
