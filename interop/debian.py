@@ -1,4 +1,4 @@
-"""RabbitMQs of other releases of Debian, each unpacked into a root directory of its own.
+"""RabbitMQs, and a tool, of other releases of Debian, each unpacked into a root directory of its own.
 
 Every release of Debian has one RabbitMQ. What this machine has not installed is downloaded with apt, from the mirror
 it uses itself, once; it is unpacked below the cache directory, and nothing is installed. Its programs run with that
@@ -8,6 +8,7 @@ they see it: that takes root, and Linux.
 `python -m interop.debian 4.0` makes the root directory ready, and says why if that cannot be.
 """
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-RELEASES = {"3.10": "bookworm", "4.0": "trixie", "4.3": "sid"}
+NEWEST = "sid"
+RELEASES = {"3.10": "bookworm", "4.0": "trixie", "4.3": NEWEST}
 """Which release of Debian has which RabbitMQ. That of sid moves on: what was downloaded stays until it is removed."""
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,6 +25,8 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # apt adds what these depend on. Nothing is set up, so the rest is what RabbitMQ's scripts take for granted.
 PACKAGES = ["rabbitmq-server", "base-files", "bash", "coreutils", "dash", "findutils", "grep", "hostname", "mawk"]
 PACKAGES += ["sed"]
+OF_TOOLS = ["base-files"]
+"""What a tool takes for granted: only that there are the usual directories."""
 
 FILES = {
     "etc/hosts": "127.0.0.1 localhost\n",
@@ -52,17 +56,40 @@ def root_with(version: str) -> Path:
     """The root directory with RabbitMQ `version` (`4.0`), downloaded if this is the first time."""
     if version not in RELEASES:
         raise DebianUnavailable(f"no RabbitMQ {version} is known, only {', '.join(RELEASES)}")
+    if needed := obstacle():
+        raise DebianUnavailable(f"RabbitMQ {version} needs {needed}, as it is not installed")
+    return unpacked(f"rabbitmq-{version}", RELEASES[version], PACKAGES)
+
+
+def root_with_tool(package: str) -> Path:
+    """The root directory with a package of Debian's newest release, as `root_with`."""
+    if needed := obstacle():
+        raise DebianUnavailable(f"{package} needs {needed}")
+    return unpacked(package, NEWEST, [package, *OF_TOOLS])
+
+
+def obstacle() -> str:
+    """What is missing here for a root directory; nothing if it can be made and used."""
     missing = [program for program in ("apt-get", "dpkg-deb", "unshare", "chroot") if shutil.which(program) is None]
-    if missing or os.geteuid() != 0:
-        raise DebianUnavailable(f"RabbitMQ {version} needs {', '.join(missing) or 'root'}, as it is not installed")
-    root = cache() / f"rabbitmq-{version}"
+    return ", ".join(missing) or ("root" if os.geteuid() else "")
+
+
+def unpacked(name: str, release: str, packages: list[str]) -> Path:
+    """The root directory of that name in the cache, with these packages of a release."""
+    root = cache() / name
     if not root.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{root.name}-", dir=root.parent) as folder:
             made = Path(folder, "root")
-            unpack(download(RELEASES[version], Path(folder)), made)
+            unpack(download(release, Path(folder), packages), made)
             put_in_place(made, root)
     return root
+
+
+def version_of(package: str, root: Path) -> str:
+    """The version of a package in a root directory, by the first line of its changelog."""
+    with gzip.open(root / "usr/share/doc" / package / "changelog.Debian.gz", "rt") as changelog:
+        return changelog.readline().partition("(")[2].partition(")")[0]
 
 
 def put_in_place(made: Path, root: Path) -> None:
@@ -78,8 +105,8 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "amqpy")
 
 
-def download(release: str, folder: Path) -> list[Path]:
-    """The packages of that release, fetched by an apt that knows nothing of this machine's packages."""
+def download(release: str, folder: Path, packages: list[str]) -> list[Path]:
+    """These packages of that release and what they depend on, by an apt that knows nothing of those of this machine."""
     sources, installed, cached = folder / "sources.list", folder / "status", folder / "cache"
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     sources.write_text(f"deb [signed-by={keyring}] {mirror()} {release} main\n")
@@ -96,7 +123,7 @@ def download(release: str, folder: Path) -> list[Path]:
     }
     apt = ["apt-get", "-qq", *(f"--option={name}={value}" for name, value in settings.items())]
     run(*apt, "update")
-    run(*apt, "--yes", "--download-only", "--no-install-recommends", "install", *PACKAGES)
+    run(*apt, "--yes", "--download-only", "--no-install-recommends", "install", *packages)
     return sorted((cached / "archives").glob("*.deb"))
 
 

@@ -125,7 +125,6 @@ def full(
         **_capacity(queue),
         "garbage_collection": GARBAGE_COLLECTION,
         "reductions": 0,
-        "reductions_details": {"rate": 0.0},
         "internal": False,
         "internal_owner": False,
         **_cluster(queue, node),

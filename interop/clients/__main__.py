@@ -19,6 +19,7 @@ from interop.clients.library import GUEST, Library, all_libraries
 from interop.clients.play import Command, play
 from interop.clients.report import console_table
 from interop.clients.results import REFERENCE, SUBJECT, Results
+from interop.debian import obstacle
 from interop.rabbitmq import RabbitMQUnavailable, stop_on_sigterm
 
 _printing = threading.Lock()
@@ -132,6 +133,8 @@ def why_not(library: Library, python: tuple[int, int], debian: int | None) -> st
         return "it cannot be built with Python {}.{} or newer".format(*library.python_before)
     if library.debian_before is not None and debian is not None and debian >= library.debian_before:
         return f"Debian {library.debian_before} does not have it any more"
+    if library.newest and (needed := obstacle()):
+        return f"it is of another release of Debian, which takes {needed}"
     return None
 
 

@@ -1,10 +1,14 @@
 """The brokers that clients are tried with: amqpy, a private RabbitMQ, or one that is running already."""
 
+import base64
 import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pamqp.frame
 import pamqp.header
@@ -13,14 +17,18 @@ from pamqp.commands import Connection
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
 from interop.kit.address import Address
-from interop.kit.brokers import LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENS, LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.program import START_TIMEOUT_S
 from interop.kit.tls import Tls, make_tls
-from interop.rabbitmq import MANAGEMENT, RabbitMQ, running_rabbitmq
+from interop.rabbitmq import MANAGEMENT, SERVER_SCRIPT, RabbitMQ, running_rabbitmq
 
 ANSWER_TIMEOUT_S = 10.0
 STANDARD_MANAGEMENT_PORT = 15672
 MECHANISMS = ("PLAIN", "AMQPLAIN", "EXTERNAL")
 EXTERNAL_PLUGIN = "rabbitmq_auth_mechanism_ssl"
+FEDERATION = "rabbitmq_federation"
+REPORTS_EVERY_MS = 1000
+"""RabbitMQ's HTTP API shows what happened that late, instead of five seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ Provider = Callable[[Account], contextlib.AbstractContextManager[Broker]]
 
 @contextlib.contextmanager
 def own_amqpy(account: Account) -> Iterator[Broker]:
-    """An amqpy with a data directory, started for the caller alone.
+    """An amqpy with a data directory and the management API, started for the caller alone.
 
     Raises `ProgramFailed` at the end if its log speaks of a bug or it does not stop in good order.
     """
@@ -57,15 +65,45 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
         "default_vhost": account.vhost,
         "auth_mechanisms": MECHANISMS,
         "ssl_cert_login_from": "common_name",
+        **({"management_ui": str(ui)} if (ui := pages_of_rabbitmq()) else {}),
     }
+    options = ("--strict", "--management", "--management-port", "0", "--config")
     with private_folder() as folder:
         config = folder / "amqpy.toml"
         config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
         tls = make_tls(folder, asks_for_certificates=True, client=account.user)
-        with ended(Amqpy(folder, ("--strict", "--config", str(config)), tls=tls)) as amqpy:
+        with ended(Amqpy(folder, (*options, str(config)), tls=tls)) as amqpy:
             amqpy.start()
-            yield Broker(f"amqpy {__version__}", address_for(account, amqpy.port), tls=tls)
+            port = int(amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1])
+            broker = Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
+            if account != GUEST:
+                add_guest(broker)
+            yield broker
             amqpy.stop()
+
+
+def add_guest(broker: Broker) -> None:
+    """Make what RabbitMQ has beside that account: `guest`, who may do everything, and the virtual host `/`.
+
+    Raises OSError.
+    """
+    at = broker.address
+    credentials = base64.b64encode(f"{at.user}:{at.password}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    guest, everything = GUEST.user, dict.fromkeys(("configure", "write", "read"), ".*")
+    vhosts = [quote(vhost, safe="") for vhost in (GUEST.vhost, at.vhost)]
+    for path, value in (
+        (f"users/{guest}", {"password": GUEST.password, "tags": "administrator"}),
+        *((f"vhosts/{vhost}", {}) for vhost in vhosts),
+        *((f"permissions/{vhost}/{guest}", everything) for vhost in vhosts),
+    ):
+        url, body = f"http://{at.host}:{broker.management_port}/api/{path}", json.dumps(value).encode()
+        urlopen(Request(url, body, headers, method="PUT"), timeout=ANSWER_TIMEOUT_S).close()
+
+
+def pages_of_rabbitmq() -> Path | None:
+    """The directory with the user interface of the installed RabbitMQ, if there is one."""
+    return next(SERVER_SCRIPT.resolve().parents[1].glob("plugins/rabbitmq_management-*/priv/www"), None)
 
 
 def address_for(account: Account, port: int) -> Address:
@@ -78,8 +116,10 @@ def one_rabbitmq() -> Iterator[Provider]:
     mechanisms = (f"auth_mechanisms.{number} = {name}" for number, name in enumerate(MECHANISMS, 1))
     with contextlib.ExitStack() as opened:
         tls = make_tls(opened.enter_context(private_folder()), asks_for_certificates=True, client=GUEST.user)
-        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, "ssl_cert_login_from = common_name"])
-        rabbitmq = opened.enter_context(running_rabbitmq(plugins=[MANAGEMENT, EXTERNAL_PLUGIN], extra_config=config))
+        more = ["ssl_cert_login_from = common_name", f"collect_statistics_interval = {REPORTS_EVERY_MS}"]
+        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, *more])
+        plugins = [MANAGEMENT, EXTERNAL_PLUGIN, FEDERATION]
+        rabbitmq = opened.enter_context(running_rabbitmq(plugins=plugins, extra_config=config))
         title = title_of(LOOPBACK, rabbitmq.port)
 
         def provide(account: Account) -> contextlib.AbstractContextManager[Broker]:

@@ -36,6 +36,7 @@ class Program:
     - `INTEROP_CONTROL`: a port on 127.0.0.1 where the proxy obeys: see `proxy.py`;
     - `INTEROP_PREFIX`: what the names of all its queues and exchanges begin with, different in every run;
     - `INTEROP_LIBRARY`: the folder where the library and its tools were installed;
+    - `MANAGEMENT_URL`: the broker's HTTP API, straight, without a path;
     - `AMQPS_URL`: the broker in TLS, straight. It asks for a certificate, and takes who has none;
     - `INTEROP_AUTHORITY`, `INTEROP_CERTIFICATE`: files in PEM. The one is the authority of the broker's certificate,
       the other has the client's, whose common name is the user's, and its key;
@@ -49,6 +50,8 @@ class Program:
     """Left out of the slice that continuous integration runs."""
     tls: bool = False
     """Left out with a broker of which only a URL is known: it needs one in TLS, and the client's certificate."""
+    management: bool = False
+    """Left out with such a broker, too: it needs the HTTP API."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,8 @@ class Suite:
     slow: bool = False
     """Left out of the slice that continuous integration runs."""
     tls: bool = False
-    """As of a program."""
+    management: bool = False
+    """Both as of a program."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Patterns (as of file names) of tests that need what amqpy does not have yet, and what that is. They must fail."""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -125,7 +129,11 @@ class Library:
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
+    newest: str = ""
+    """A package of Debian's newest release, unpacked beside the machine: `./inside COMMAND …` runs in its root."""
     build: tuple[tuple[str, ...], ...] = ()
+    package: str | None = ""
+    """Debian's package whose version is told instead of that of the first requirement; None: there is none to tell."""
     programs: tuple[Program, ...] = ()
     suites: tuple[Suite, ...] = ()
     python_before: tuple[int, int] | None = None

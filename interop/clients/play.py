@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
+from urllib.parse import quote
 
 from interop.clients import network, reports, tap
 from interop.clients.brokers import STANDARD_MANAGEMENT_PORT, Broker, Provider
@@ -54,7 +55,8 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
 
 
 def is_left_out(part: Program | Suite, broker: Broker, *, quick: bool) -> bool:
-    return (quick and part.slow) or (part.tls and broker.tls is None)
+    lacks = (part.tls and broker.tls is None) or (part.management and not broker.management_port)
+    return (quick and part.slow) or lacks
 
 
 def tell_checks(title: str, checks: Sequence[tap.Check], tell: Tell) -> None:
@@ -84,6 +86,7 @@ def play_program(program: Program, workspace: Workspace, broker: Broker) -> list
             "INTEROP_CONTROL": str(proxy.control_port),
             "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
             **tls_environment(broker),
+            **management_environment(broker),
         }
         log = workspace.folder / f"{program.name}.log"
         command = Command(program.command, workspace.programs, workspace.environment(environment), log)
@@ -108,6 +111,14 @@ def tls_environment(broker: Broker) -> dict[str, str]:
         "INTEROP_CERTIFICATE": str(tls.client),
         "INTEROP_PKCS12": str(tls.client_pkcs12),
     }
+
+
+def management_environment(broker: Broker) -> dict[str, str]:
+    """What programs are told of the broker's HTTP API."""
+    if not broker.management_port:
+        return {}
+    user, password = (quote(each, safe="") for each in (broker.address.user, broker.address.password))
+    return {"MANAGEMENT_URL": f"http://{user}:{password}@{broker.address.host}:{broker.management_port}"}
 
 
 def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResult:

@@ -78,14 +78,15 @@ def own_tests(result: LibraryResult) -> str:
 
 
 def usual_checks(libraries: Sequence[Library], amqpy: Results) -> str:
-    """Which of the usual checks there are for a library; all of its programs together."""
+    """Which of the usual checks there are for a library, if there are any; all of its programs together."""
     rows = []
     for library in libraries:
         outcomes: dict[str, set[str]] = {name: set() for name in USUAL}
         for check in amqpy.libraries.get(library.folder, NOTHING).checks():
             if check.name in outcomes:
                 outcomes[check.name].add(check.outcome)
-        rows.append([library.name, *(mark(outcomes[name]) for name in USUAL)])
+        if any(outcomes.values()):
+            rows.append([library.name, *(mark(outcomes[name]) for name in USUAL)])
     return table(["", *USUAL], rows)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from interop import debian
 from interop.clients.library import Checkout, Installed, Library, Sdist, Suite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +68,8 @@ class Workspace:
         ignored = shutil.ignore_patterns("library.py", "__init__.py", "__pycache__")
         shutil.copytree(CLIENTS / "harness", self.programs, ignore=ignored)
         shutil.copytree(CLIENTS / "libraries" / library.folder, self.programs, ignore=ignored, dirs_exist_ok=True)
+        if library.newest:
+            self._unpack_newest()
         for command in library.build:
             self._run(command, self.programs)
 
@@ -82,8 +86,12 @@ class Workspace:
         }
 
     def version(self) -> str:
-        """Of the library itself, as its package manager knows it."""
+        """Of the library itself, as its package manager knows it; nothing if it is in none."""
         library = self.library
+        if library.package is None:
+            return ""
+        if library.package:
+            return self._version_in_debian(library.package)
         if library.pip:
             name = library.pip[0].partition("==")[0].partition("[")[0]
             code = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
@@ -92,10 +100,15 @@ class Workspace:
             name = library.npm[0].rpartition("@")[0]
             manifest = json.loads((self.folder / "node_modules" / name / "package.json").read_text())
             return str(manifest["version"])
+        if library.newest:
+            return debian.version_of(library.newest, debian.root_with_tool(library.newest))
         if library.apt:
-            shown = self._run(["dpkg-query", "--show", "--showformat=${Version}", library.apt[0]], self.folder)
-            return shown.partition(":")[2] or shown
+            return self._version_in_debian(library.apt[0])
         return ""
+
+    def _version_in_debian(self, package: str) -> str:
+        shown = self._run(["dpkg-query", "--show", "--showformat=${Version}", package], self.folder)
+        return shown.partition(":")[2] or shown
 
     def fresh_copy(self, suite: Suite) -> Path:
         """The tests of a suite, as published, with our settings in them, prepared to run but for the broker's address.
@@ -152,6 +165,15 @@ class Workspace:
     def _install_npm(self, requirements: Sequence[str]) -> None:
         (self.folder / "package.json").write_text("{}\n")
         self._run(["npm", "install", "--silent", "--no-audit", "--no-fund", *requirements], self.folder)
+
+    def _unpack_newest(self) -> None:
+        try:
+            root = debian.root_with_tool(self.library.newest)
+        except debian.DebianUnavailable as error:
+            raise InstallFailed(str(error)) from error
+        inside = self.programs / "inside"
+        inside.write_text(f'#!/bin/sh\nexec {shlex.join(debian.inside(root))} "$@"\n')
+        inside.chmod(0o755)
 
     def _run(self, command: Sequence[str], cwd: Path) -> str:
         return run(command, cwd, self.environment({}))

@@ -20,6 +20,7 @@ from interop.kit.tls import Tls, make_tls
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+API_LISTENS = re.compile(r"the management API listens on 127\.0\.0\.1:(\d+)")
 READY = "Server startup complete"
 ALONE = {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false", "AMQPY_CONTROL_SOCKET": ""}
 """Without what all brokers of a machine have at the same place."""

@@ -2,21 +2,19 @@
 
 import base64
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from interop.kit.brokers import Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENS, Amqpy, ended, private_folder
 from interop.kit.program import START_TIMEOUT_S, ProgramFailed
 from interop.parity.connection import Broker
 from interop.parity.version import profile_for
 from interop.parity_http.client import HANGS_UP, Client
 from interop.rabbitmq import MANAGEMENT, running_rabbitmq
 
-API_LISTENS = re.compile(r"the management API listens on 127\.0\.0\.1:(\d+)")
 REPORTS_EVERY_MS = 1000
 """RabbitMQ's objects report what they count that often, not only every five seconds."""
 

@@ -1,5 +1,6 @@
 """RabbitMQs of other releases of Debian, without a network: what is downloaded is made up here."""
 
+import gzip
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The releases that are asked for; a package makes a directory."""
     releases: list[str] = []
 
-    def download(release: str, folder: Path) -> list[Path]:
+    def download(release: str, folder: Path, packages: list[str]) -> list[Path]:
         releases.append(release)
         return [folder / "one.deb"]
 
@@ -57,6 +58,25 @@ def test_another_run_may_be_faster(downloads: list[str], cache: Path, monkeypatc
 
     monkeypatch.setattr(debian, "unpack", unpack)
     assert (debian.root_with("4.3") / "in use").exists()
+
+
+def test_a_tool_is_of_the_newest_release(downloads: list[str], cache: Path) -> None:
+    assert debian.root_with_tool("some-tool") == cache / "some-tool"
+    assert downloads == ["sid"]
+
+
+def test_a_tool_takes_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(DebianUnavailable, match=r"^some-tool needs root$"):
+        debian.root_with_tool("some-tool")
+
+
+def test_a_version_is_that_of_the_changelog(tmp_path: Path) -> None:
+    documents = tmp_path / "usr/share/doc/some-tool"
+    documents.mkdir(parents=True)
+    with gzip.open(documents / "changelog.Debian.gz", "wt") as changelog:
+        changelog.write("some-tool (2.29.0-2) unstable; urgency=medium\n\n  * New.\n")
+    assert debian.version_of("some-tool", tmp_path) == "2.29.0-2"
 
 
 def test_an_unknown_version_says_which_there_are() -> None:

@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from interop.clients import results
 from interop.clients.__main__ import parts_of, runnable, why_not
 from interop.clients.brokers import Broker
 from interop.clients.library import LANGUAGES, Library, Sdist, all_libraries
-from interop.clients.play import is_left_out, tls_environment
+from interop.clients.play import is_left_out, management_environment, tls_environment
 from interop.clients.workspace import CLIENTS
 from interop.kit.address import Address
 from interop.kit.tls import make_tls
@@ -93,6 +94,15 @@ def test_what_cannot_be_had_here_is_left_out_with_the_reason(
     assert why_not(LIBRARIES[folder], python, debian) == reason
 
 
+def test_what_is_of_another_release_of_debian_takes_a_root_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interop.clients.__main__.obstacle", lambda: "root")
+    reason = "it is of another release of Debian, which takes root"
+    assert why_not(LIBRARIES["rabbitmqadmin_ng"], (3, 11), 12) == reason
+    assert why_not(LIBRARIES["rabbitmqadmin"], (3, 11), 12) is None
+    monkeypatch.setattr("interop.clients.__main__.obstacle", lambda: "")
+    assert why_not(LIBRARIES["rabbitmqadmin_ng"], (3, 11), 12) is None
+
+
 def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interop.clients.__main__.debian_release", lambda: 13)
     kept, told = runnable([LIBRARIES["py_amqplib"], LIBRARIES["pika"]], quick=True)
@@ -117,6 +127,20 @@ def test_what_needs_a_certificate_is_left_out_where_there_is_none() -> None:
     somewhere = Broker("a broker", Address("127.0.0.1", 5672))
     left_out = [each.name for each in LIBRARIES["pika"].programs if is_left_out(each, somewhere, quick=False)]
     assert left_out == ["TLS"]
+
+
+def test_what_needs_the_http_api_is_left_out_where_there_is_none() -> None:
+    (program,) = LIBRARIES["rabbitmqadmin"].programs
+    somewhere = Broker("a broker", Address("127.0.0.1", 5672))
+    assert is_left_out(program, somewhere, quick=False)
+    assert not is_left_out(program, replace(somewhere, management_port=15672), quick=True)
+
+
+def test_programs_are_told_of_the_http_api() -> None:
+    broker = Broker("a broker", Address("127.0.0.1", 5672, "a b", "p@ss"))
+    assert management_environment(broker) == {}
+    told = management_environment(replace(broker, management_port=15672))
+    assert told == {"MANAGEMENT_URL": "http://a%20b:p%40ss@127.0.0.1:15672"}
 
 
 def test_programs_are_told_of_tls(tmp_path: Path) -> None:

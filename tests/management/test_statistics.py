@@ -18,6 +18,7 @@ from amqpy.management.statistics.kinds import QUEUE, values_of_queue
 from amqpy.management.statistics.sampler import REST_TICKS, SLICE, Sampler
 from amqpy.management.statistics.samples import TICK_MS, Values
 from amqpy.wire.frames import HEARTBEAT_FRAME
+from amqpy.wire.values import Field
 from tests.core.core_harness import CoreHarness
 
 from .harness import Site, until_next_tick
@@ -437,6 +438,13 @@ async def test_a_range_that_is_none_is_refused(watched_site: Site) -> None:
     for path in ("vhosts/%2F", "exchanges/%2F/amq.direct"):
         reply = await watched_site.get(f"/api/{path}?{query}")
         assert reply.refusal == (400, "bad_request", reason)
+
+
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+async def test_a_queue_has_samples_of_all_that_is_drawn_of_it(site: Site, queue_type: str) -> None:
+    site.declare("q", {"x-queue-type": Field("longstr", queue_type)})
+    reply = await site.get("/api/queues/%2F/q?data_rates_age=60&data_rates_incr=5")
+    assert len(reply.whole["reductions_details"]["samples"]) == 13
 
 
 async def test_a_change_through_the_api_is_noticed(watched_site: Site, autojump_clock: MockClock) -> None:

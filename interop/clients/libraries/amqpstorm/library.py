@@ -2,17 +2,16 @@
 
 from interop.clients.library import Library, Program, Sdist, Suite
 
-MANAGEMENT = "needs the management API"
-
 LIBRARY = Library(
     name="AMQPStorm",
     language="Python",
-    about="thread-safe client, with one for the management API",
+    about="thread-safe client, with one for the HTTP API",
     pip=("AMQPStorm==3.1.4", "pytest", "requests"),
     programs=(
         Program("usual", ("python", "usual.py")),
         Program("errors", ("python", "errors.py")),
         Program("patterns", ("python", "patterns.py")),
+        Program("administration", ("python", "administration.py"), management=True),
     ),
     suites=(
         Suite(
@@ -31,12 +30,11 @@ LIBRARY = Library(
             overlay={"cleaning.py": "conftest.py"},
             default_port=True,
             slow=True,
-            lacks={"*.functional.management.*": MANAGEMENT, "*.WebFunctionalTests::*": MANAGEMENT},
             reasons={"*::test_api_cluster_name": "expects the name of its author's cluster"},
         ),
     ),
     remarks=(
-        "what its own tests have made is deleted by AMQP instead of the management API, so that more of them run",
+        "what its own tests have made is deleted by AMQP instead of the HTTP API, so that more of them run",
         "one of its own tests, which connects to another machine, is left out",
     ),
 )

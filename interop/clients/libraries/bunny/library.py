@@ -2,8 +2,6 @@
 
 from interop.clients.library import Account, Checkout, Library, Program, Suite
 
-ANOTHER_USER = "a second user, guest, which nobody can make without the management API"
-
 ACCOUNT = Account("bunny_gem", "bunny_password", "bunny_testbed")
 
 LIBRARY = Library(
@@ -29,12 +27,6 @@ LIBRARY = Library(
             default_port=True,
             account=ACCOUNT,
             slow=True,
-            lacks={
-                "*connection_spec::* initialized via connection URI handles amqp:// URIs w/o path part": ANOTHER_USER,
-                "*connection_spec::* initialized with a custom logger object *": ANOTHER_USER,
-                "*connection_spec::* initialized with all defaults *": ANOTHER_USER,
-                "*queue_bind_spec::A server-named Bunny::Queue *": ANOTHER_USER,
-            },
             reasons={
                 "*read_only_consumer_spec::*": "comes as a third user, who may only read; the runner makes one user"
             },

@@ -8,5 +8,4 @@ LIBRARY = Library(
     about="monitor of Celery's workers",
     pip=("flower==2.2.0", "celery==5.7.0"),
     programs=(Program("monitor", ("python", "monitor.py")),),
-    remarks=("What it shows of queues (`--broker-api`) it asks the management API, so that is not tried.",),
 )

@@ -3,15 +3,17 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
 import time
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
-from checks import PREFIX, check, cut, force_close, main, name_of
-from watched import add, app, fail, wait
+from checks import PREFIX, Skip, check, cut, force_close, main, name_of
+from watched import add, app, fail, hold, wait
 
 TIMEOUT_S = 60
 WORKER = f"worker@{PREFIX}"
@@ -24,8 +26,12 @@ CELERY = ("celery", "--app=watched", "--quiet")
 WORKING = subprocess.Popen(
     [*CELERY, "worker", f"--hostname={WORKER}", "--concurrency=2", "--events", "--loglevel=WARNING"]
 )
+BROKER_API = os.environ.get("MANAGEMENT_URL")
 WATCHING = subprocess.Popen(
-    [*CELERY, "flower", "--address=127.0.0.1", f"--port={PORT}", "--loglevel=WARNING"],
+    [
+        *(*CELERY, "flower", "--address=127.0.0.1", f"--port={PORT}", "--loglevel=WARNING"),
+        *([f"--broker-api={BROKER_API}/api/"] if BROKER_API else []),
+    ],
     env={**os.environ, "FLOWER_UNAUTHENTICATED_API": "true"},
 )
 
@@ -84,6 +90,28 @@ def tasks():
     assert "as it should" in ask(f"/api/task/info/{failure.id}")["exception"]
     assert {sum_.id, failure.id} <= set(ask("/api/tasks", workername=WORKER))
     assert {"add", "fail"} <= set(ask("/api/task/types")["task-types"])
+
+
+@check("queues of the broker")
+def queues_of_the_broker():
+    """Flower asks the HTTP API: one message waits, as the worker has begun four times as many as it has processes."""
+    if not BROKER_API:
+        raise Skip("nothing is known of its HTTP API")
+    let_go = Path("let_go").absolute()
+    tasks = [hold.delay(str(let_go)) for _ in range(9)]
+    queue = app.conf.task_default_queue
+    until(lambda: [each for each in lengths() if (each["name"], each["messages"]) == (queue, 9)])
+    row = ask("/broker").partition(f'<tr id="{queue}">')[2].partition("</tr>")[0]
+    cells = re.findall(r">([^<>]*)</td>", row)
+    assert cells[:5] == [queue, "9", "8", "1", "1"], cells
+    let_go.touch()
+    for task in tasks:
+        task.get(timeout=TIMEOUT_S)
+    until(lambda: [each["messages"] for each in lengths()] == [0])
+
+
+def lengths():
+    return ask("/api/queues/length")["active_queues"]
 
 
 @check("metrics")

@@ -1,6 +1,7 @@
 """The Celery application that Flower watches."""
 
 import threading
+from pathlib import Path
 
 from celery import Celery
 from checks import URL, name_of
@@ -32,3 +33,10 @@ def fail():
 @app.task(name="wait", acks_late=True)
 def wait():
     threading.Event().wait()
+
+
+@app.task(name="hold", acks_late=True)
+def hold(path):
+    """Until there is a file."""
+    while not Path(path).exists():
+        threading.Event().wait(0.1)

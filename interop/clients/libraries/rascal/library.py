@@ -2,8 +2,6 @@
 
 from interop.clients.library import Checkout, Library, Program, Suite
 
-MANAGEMENT = "the management API"
-
 LIBRARY = Library(
     name="rascal",
     language="Node",
@@ -21,14 +19,6 @@ LIBRARY = Library(
             },
             default_port=True,
             slow=True,
-            lacks={
-                "rascal / * / should assert vhosts": MANAGEMENT,
-                "rascal / * / should fail when checking vhosts that dont exist": MANAGEMENT,
-                "rascal / * / should succeed when checking vhosts that do exist": MANAGEMENT,
-                "rascal / * / should not fail when checking vhosts that do exist": MANAGEMENT,
-                "rascal / * / should delete vhosts": MANAGEMENT,
-                "rascal / Vhost / should reconnect on error": f"{MANAGEMENT}, by which the test closes a connection",
-            },
         ),
     ),
 )
