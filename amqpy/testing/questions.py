@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqpy.testing.errors import NotSettled
-from amqpy.testing.events import Event, describe
+from amqpy.testing.events import OF_MESSAGES, Event, describe
 from amqpy.testing.explaining import Found, near_text, wanted_text
 from amqpy.testing.matching import Match
 from amqpy.testing.queues import QueueView, look_into
@@ -205,6 +205,10 @@ class Questions:
         return log.total, list(log)
 
     def _find(self, kind: str, match: Match) -> Found:
+        if kind not in OF_MESSAGES and "." not in kind:
+            raise ValueError(
+                f"no kind of events {kind!r}: there are {', '.join(OF_MESSAGES)}, and RabbitMQ's, with a dot"
+            )
         found = [event for event in self.events if event.kind == kind and match(event)]
         return Found(found, lambda: self._near(kind, match, len(found)))
 
