@@ -62,7 +62,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             for broker in item.stash.get(BROKERS, []):
                 if text := broker.transcript():
                     report.sections.append((f"transcript of {broker!r}", text))
-        if report.failed:
-            for broker in item.stash.get(BROKERS, []):
-                broker.relent()
+        for broker in item.stash.get(BROKERS, []):
+            broker.relent()
     return report

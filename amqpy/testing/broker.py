@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, get_args
 from urllib.parse import quote
 
 from amqpy.core.alarms import Resource
@@ -121,11 +121,15 @@ class TestBroker(Questions):
         self.server.check_bugs()
 
     def relent(self) -> None:
-        """Ends all that a test has done to its clients, after it failed: what waits for a confirm, or for a connection
-        that is frozen, would keep its end waiting, too."""
+        """Ends what a test does to its clients, when it is over: one that waits for a confirm, or whose connection is
+        frozen, could not end."""
 
-        self.faults.clear()
+        def end_faults() -> None:
+            for fault in self.faults:
+                fault.end()
+
         if self._host.call(lambda: self.server.life is not None):
+            self._do(end_faults)
             self.unblock()
             for connection in self.connections:
                 connection.thaw()
@@ -170,7 +174,8 @@ class TestBroker(Questions):
             yield
         finally:
             with self._lock:
-                self._host.call_async(self.server.up)
+                if self._is_started:
+                    self._host.call_async(self.server.up)
 
     def reset(self) -> None:
         """Ends all connections, and begins anew on the same port: nothing is left but the clock."""
@@ -267,7 +272,9 @@ class TestBroker(Questions):
         )
 
     def block(self, resource: Resource = "memory") -> None:
-        """Sets an alarm: publishers are blocked."""
+        """Sets an alarm: publishers are blocked. Raises ValueError for an unknown resource."""
+        if resource not in get_args(Resource):
+            raise ValueError(f"no resource {resource!r}: there are {', '.join(get_args(Resource))}")
         self._administer(lambda: self.server.running.broker.alarms.set(resource, OF_TEST))
 
     def unblock(self, resource: Resource | None = None) -> None:

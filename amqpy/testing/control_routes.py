@@ -24,7 +24,7 @@ from amqpy.testing.control_values import (
     snapshot_of,
     time_as_json,
 )
-from amqpy.testing.events import Event
+from amqpy.testing.events import Event, check_kind
 from amqpy.testing.matching import Match
 from amqpy.testing.questions import ASSERT_S, WAIT_S
 
@@ -185,6 +185,8 @@ def timeout_of(given: Options, default: float) -> float:
 def events(call: Call) -> object:
     query = dict(call.request.query)
     kind = query.pop("kind", None)
+    if kind is not None:
+        kind_of(kind)
     met = Match(match_of_query(query))
     return shown(event for event in call.broker.events if (kind is None or event.kind == kind) and met(event))
 
@@ -192,7 +194,7 @@ def events(call: Call) -> object:
 @post(f"{AT}/wait")
 def wait(call: Call) -> object:
     with call.given() as given:
-        kind, count = given.text("kind"), given.integer("count", 1, least=1)
+        kind, count = kind_of(given.text("kind")), given.integer("count", 1, least=1)
         timeout, match = timeout_of(given, WAIT_S), match_of(given.object("match", {}))
     found = call.broker.wait_for(kind, count, timeout, **match)
     return shown([found] if count == 1 else found)
@@ -204,6 +206,15 @@ def assert_published(call: Call) -> object:
         match, times = match_of(given.object("match", {})), given.integer("times", None)
         timeout = timeout_of(given, ASSERT_S)
     return shown(call.broker.assert_published(times=times, timeout=timeout, **match))
+
+
+def kind_of(name: str) -> str:
+    """The kind of events. Raises Refusal."""
+    try:
+        check_kind(name)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    return name
 
 
 def shown(events: Iterable[Event]) -> list[dict[str, Any]]:

@@ -24,6 +24,27 @@ BYTES_MAX: Final = 64 * 1024 * 1024
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+OF_MESSAGES: Final = (
+    "published",
+    "refused",
+    "returned",
+    "confirmed",
+    "delivered",
+    "acked",
+    "rejected",
+    "requeued",
+    "dead_lettered",
+    "discarded",
+)
+"""The kinds of events about messages. All others are RabbitMQ's, with its names."""
+
+
+def check_kind(kind: str) -> None:
+    """Raises ValueError if there are no events of this kind."""
+    if kind not in OF_MESSAGES and "." not in kind:
+        raise ValueError(f"no kind of events {kind!r}: there are {', '.join(OF_MESSAGES)}, and RabbitMQ's, with a dot")
+
+
 class TracedBody(bytes):
     """A body that knows which published message it belongs to, through all copies of that."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from amqpy.core.explain import explain
 from amqpy.testing.errors import NotSettled
-from amqpy.testing.events import Event
+from amqpy.testing.events import Event, check_kind
 from amqpy.testing.explaining import ExplanationText, Found, near_text, wanted_text
 from amqpy.testing.matching import Match
 from amqpy.testing.queues import QueueView, look_into
@@ -226,6 +226,7 @@ class Questions:
         return log.total, list(log)
 
     def _find(self, kind: str, match: Match) -> Found:
+        check_kind(kind)
         found = [event for event in self.events if event.kind == kind and match(event)]
         return Found(found, lambda: self._near(kind, match, len(found)))
 

@@ -327,8 +327,9 @@ class Server:
 
     async def changed(self) -> None:
         """Waits until something happens."""
-        self._changed = trio.Event()
-        await self._changed.wait()
+        if self._changed.is_set():
+            self._changed = trio.Event()
+        await self._changed.wait()  # on the same event as all others who wait
 
     async def changed_since(self, total: int, timeout: float) -> None:
         """Waits for an event that is not among the first `total`, or any turn, for so many seconds."""

@@ -1,5 +1,6 @@
-"""What the tests of the control face share."""
+"""What the tests of the control face share, and what must not outlive a test."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,12 @@ def site() -> Iterator[Site]:
     site = Site()
     yield site
     assert site.brokers.end_all() == []
+
+
+@pytest.fixture(autouse=True)
+def level_of_the_log() -> Iterator[None]:
+    """Celery's workers set that of all logs."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)

@@ -1,6 +1,5 @@
 """The examples in docs/testing-your-app.md run as they stand there: their functions become tests of this module."""
 
-import logging
 import os
 import re
 import unittest
@@ -77,13 +76,8 @@ def snapshot() -> object:
 def celery(amqp_broker: TestBroker) -> Iterator[None]:
     """A worker in a thread."""
     page_apps.tasks.conf.broker_url = amqp_broker.url
-    root = logging.getLogger()
-    level = root.level
-    try:
-        with start_worker(page_apps.tasks, pool="solo", perform_ping_check=False):
-            yield
-    finally:
-        root.setLevel(level)  # which Celery has set
+    with start_worker(page_apps.tasks, pool="solo", perform_ping_check=False):
+        yield
     kombu.pools.reset()
     page_apps.tasks.close()
 
