@@ -1,10 +1,11 @@
 """The argument of a handler: the broker, the user who asks, and the request."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from amqpy.config.values import TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
@@ -15,6 +16,7 @@ from amqpy.features import FEATURES
 from amqpy.management.answers import missing, not_found
 from amqpy.management.attempts import Attempts
 from amqpy.management.idleness import Idleness
+from amqpy.management.lists import is_basic
 from amqpy.management.machine import Machine
 from amqpy.management.request import Body, Request
 from amqpy.management.turns import WebClient
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from amqpy.management.statistics import Statistics
     from amqpy.server.reactor import Reactor
+
+OF_SAMPLES: Final = re.compile(r"\w+_(?:age|incr)=")
+"""Parameters that ask for samples."""
 
 
 @dataclass
@@ -88,6 +93,16 @@ class Call:
     def without_stats(self) -> bool:
         """True if objects are to be shown without statistics."""
         return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
+
+    def of_list(self, basic: Collection[str]) -> "Call":
+        """The call of a list. If nothing is shown but these keys, nobody looks at the samples that it asks for. Raises
+        Refusal if these cannot be."""
+        request = self.request
+        if self.without_stats or is_basic(request.query, basic):
+            kept = [each for each in request.query_string.split("&") if not OF_SAMPLES.match(each)]
+            return replace(self, request=replace(request, query_string="&".join(kept)))
+        self.api.statistics.check_list(request.query)
+        return self
 
     def has(self, feature: str) -> bool:
         """True if the management API has something, by the profile."""

@@ -53,6 +53,17 @@ def of_form(request: Request) -> Credentials:
     return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
 
 
+def cookie_of(request: Request) -> str:
+    """The cookie that a user who has logged in with a form is given."""
+    return f"auth={value_of(of_form(request))}; Version=1"
+
+
+def value_of(credentials: Credentials) -> str:
+    """A name and a password as they stand in the header `Authorization`."""
+    name = credentials.user_name.encode("utf-8", "surrogateescape")
+    return base64.b64encode(name + b":" + (credentials.password or b"")).decode()
+
+
 def use_login_in_query(request: Request) -> None:
     """Takes what is in the parameters `auth` or `token` for what is in the header."""
     for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):

@@ -126,11 +126,10 @@ def show_user(call: Call) -> View:
 
 
 def log_in(call: Call) -> Answer:
-    name, password = login.of_form(call.request)
-    value = base64.b64encode(name.encode("utf-8", "surrogateescape") + b":" + (password or b"")).decode()
-    if call.has("token"):
-        return Answer(200, {"token": {"type": "basic", "value": value}, "user": show_user(call)})
-    return Answer(200, "ok", {"set-cookie": f"auth={value}; Version=1"})
+    if not call.has("token"):
+        return Answer(200, "ok")
+    value = login.value_of(login.of_form(call.request))
+    return Answer(200, {"token": {"type": "basic", "value": value}, "user": show_user(call)})
 
 
 def show_single_sign_on(call: Call) -> View:

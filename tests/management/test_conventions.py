@@ -1,0 +1,347 @@
+"""What all addresses have in common: what RabbitMQ's server does not read, paths, queries, conditions, columns."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from amqpy.config import Config
+from amqpy.management.heads import refused, request_of
+from amqpy.management.request import Request
+
+from .clients import connect
+from .harness import NOT_FOUND, Reply, Site
+from .test_overview import of_profile
+
+WHOAMI = {"name": "guest", "tags": ["administrator"]}
+BASIC = "Basic Z3Vlc3Q6Z3Vlc3Q="
+
+
+@pytest.fixture
+def config() -> Config:
+    return of_profile("3.10")
+
+
+# --- heads
+
+
+def scope_of(
+    method: str = "GET", path: str = "/api/x", query: str = "", *headers: tuple[str, str], version: str = "1.1"
+) -> dict[str, Any]:
+    given = headers or (("host", "localhost"),)
+    return {
+        "http_version": version,
+        "method": method,
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in given],
+    }
+
+
+def status_of(*what: Any, **how: Any) -> tuple[int, bool] | None:  # noqa: ANN401
+    """The status of the answer to a head, and True if it has a date; None if the head is good."""
+    scope = scope_of(*what, **how)
+    answer = refused(request_of(scope), scope["http_version"])
+    return None if answer is None else (answer.status, answer.dated)
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE", "A" * 32])
+def test_methods_that_nobody_reads(method: str) -> None:
+    assert status_of(method) == (501, False)
+
+
+def test_limits_of_heads() -> None:
+    assert status_of("GET", "/api/x", "a" * 7900) is None
+    assert status_of("GET", "/api/x", "a" * 8000) == (414, False)
+    assert status_of("GET", "/api/x", "", ("a", "b" * 4096)) is None
+    assert status_of("GET", "/api/x", "", ("a", "b" * 4097)) == (431, False)
+    many = [(f"a{number}", "b") for number in range(101)]
+    assert status_of("GET", "/api/x", "", *many[:100]) is None
+    assert status_of("GET", "/api/x", "", *many) == (431, False)
+
+
+@pytest.mark.parametrize("version", ["0.9", "1.2", "2.0"])
+def test_versions_of_http(version: str) -> None:
+    assert status_of(version=version) == (505, False)
+    assert status_of(version="1.0") is None
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", "a:x", "[::1", "é"])
+def test_hosts_that_are_none(host: str) -> None:
+    assert status_of("GET", "/api/x", "", ("host", host)) == (400, False)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:15672", "[::1]:80", ""])
+def test_hosts(host: str) -> None:
+    assert status_of("GET", "/api/x", "", ("host", host)) is None
+
+
+def test_whole_addresses() -> None:
+    request = request_of(scope_of("GET", "HTTP://localhost/api/whoami"))
+    assert refused(request, "1.1") is None
+    assert request.segments == ("api", "whoami")
+    assert status_of("GET", "http://other/api/whoami") == (400, False)
+    assert status_of("GET", "api/whoami") == (400, False)
+
+
+def test_all_of_a_server() -> None:
+    assert status_of("OPTIONS", "*") == (404, True)
+    assert status_of("GET", "*") == (400, False)
+
+
+@pytest.mark.parametrize("character", [*'"<>[]\\^`{|}', "%", "%zz", "é"])
+def test_characters_that_no_path_has(character: str) -> None:
+    assert status_of("GET", f"/api/x{character}") == (400, True)
+
+
+def test_fragments_are_left_out() -> None:
+    request = request_of(scope_of("GET", "/api/whoami#x", "name=y"))
+    assert (request.path, request.query) == ("/api/whoami", {})
+    assert request_of(scope_of("GET", "/", "a=b#c")).query == {"a": "b"}
+
+
+def test_headers_of_one_name_are_a_list() -> None:
+    request = request_of(scope_of("GET", "/", "", ("A", "b"), ("a", "c"), ("cookie", "d"), ("cookie", "e")))
+    assert request.headers == {"a": "b, c", "cookie": "d; e"}
+
+
+async def test_what_is_not_understood_is_answered_with_nothing(site: Site) -> None:
+    for reply in (
+        await site.request("TRACE", "/api/whoami"),
+        await site.get("/api/whoami", headers={"authorization": "Basic zzz"}),
+        await site.get("/api/whoami?=x"),
+    ):
+        assert (reply.headers, reply.body) == ({"content-length": "0"}, b"")
+
+
+# --- paths
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [
+        ("/", ()),
+        ("//", ("",)),
+        ("/a/", ("a",)),
+        ("/a//", ("a", "")),
+        ("/a//b", ("a", "", "b")),
+        ("/a/./b/.", ("a", "b")),
+        ("/a/../../b", ("b",)),
+        ("/a/%2E%2E/b/%2e", ("b",)),
+        ("/a%2Fb", ("a/b",)),
+    ],
+)
+def test_parts_of_paths(path: str, segments: tuple[str, ...]) -> None:
+    assert Request("GET", path).segments == segments
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/.", "/api/vhosts/..", "/%61pi", "/stats/x/..", "/doc/./stats.html"])
+async def test_old_addresses_lead_on(site: Site, path: str) -> None:
+    for method in ("GET", "POST", "FOO"):
+        reply = await site.request(method, path, user=None)
+        assert (reply.status, reply.headers["location"]) == (301, "/api/index.html")
+        assert "vary" not in reply.headers
+
+
+async def test_the_api_may_be_encoded(site: Site) -> None:
+    assert (await site.get("/%61pi/who%61mi")).json == WHOAMI
+
+
+# --- queries
+
+
+@pytest.mark.parametrize("query", ["=", "=x", "a&=x", "&&&==", "a=%", "a=%z", "%zz=1", "a=%4"])
+async def test_queries_that_are_none(site: Site, query: str) -> None:
+    reply = await site.get(f"/api/whoami?{query}")
+    assert (reply.status, reply.body) == (400, b"")
+    # Who does not look does not notice.
+    assert (await site.put(f"/api/queues/%2F/q?{query}", {})).status == 201
+
+
+@pytest.mark.parametrize("query", ["", "&", "a==b", "a=b=c", "&&a", "a;b", "%FF=%FF", "a"])
+async def test_queries_that_are_some(site: Site, query: str) -> None:
+    assert (await site.get(f"/api/whoami?{query}")).json == WHOAMI
+
+
+INVALID = (400, "bad_request", "Pagination parameters are invalid")
+
+
+@pytest.mark.parametrize("parameter", ["columns", "page", "page_size", "name", "use_regex", "sort", "sort_reverse"])
+async def test_parameters_without_a_value(site: Site, parameter: str) -> None:
+    assert (await site.get(f"/api/exchanges?{parameter}")).refusal == INVALID
+    assert (await site.put(f"/api/queues/%2F/q?{parameter}", {})).status == 201
+    reply = await site.get(f"/api/whoami?{parameter}")
+    assert reply.json == WHOAMI if parameter.startswith("sort") else reply.refusal == INVALID
+    assert (await site.get("/api/whoami?disable_stats")).json == WHOAMI
+
+
+# --- columns and pages
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("queues/%2F/q", "arguments"),
+        ("exchanges/%2F/x", "arguments"),
+        ("overview", "object_totals"),
+        ("overview", "queue_totals"),
+        ("overview", "churn_rates"),
+        ("vhosts/%2F", "metadata"),
+        ("users/guest", "limits"),
+    ],
+)
+async def test_some_objects_are_whole(site: Site, path: str, key: str) -> None:
+    await site.put("/api/queues/%2F/q", {"arguments": {"x-max-length": 5}})
+    await site.put("/api/exchanges/%2F/x", {"arguments": {"a": 1}})
+    site.users.set_limits("guest", {"max-channels": 5})
+    whole = (await site.get(f"/api/{path}")).json[key]
+    assert whole
+    assert (await site.get(f"/api/{path}?columns={key}.nope")).json == {key: whole}
+
+
+async def test_others_are_narrowed(site: Site) -> None:
+    await site.put("/api/policies/%2F/p", {"pattern": "x", "definition": {"max-length": 5, "expires": 7}})
+    assert (await site.get("/api/policies?columns=definition.expires")).json == [{"definition": {"expires": 7}}]
+    assert (await site.get("/api/policies?columns=definition..expires.")).json == [{"definition": {"expires": 7}}]
+    assert (await site.get("/api/policies?columns=definition.nope")).json == [{"definition": []}]
+    reply = await site.get("/api/overview?disable_stats=true&columns=object_totals.queues")
+    assert reply.json == {"object_totals": {"queues": 0}}
+
+
+async def test_one_connection_has_all_columns(site: Site) -> None:
+    await connect(site)
+    (row,) = (await site.get("/api/connections?columns=name")).json
+    path = f"/api/connections/{quote(row['name'], safe='')}"
+    assert set((await site.get(f"{path}?columns=name")).json) > {"user", "vhost"}
+    assert (await site.get(f"{path}?disable_stats=true&columns=nope")).json == []
+
+
+@pytest.mark.parametrize("path", ["whoami", "queues/%2F/q", "health/checks/alarms", "definitions/%2F", "cluster-name"])
+async def test_who_asks_for_a_page_gets_all_of_what_has_none(site: Site, path: str) -> None:
+    site.declare("q")
+    whole = (await site.get(f"/api/{path}")).json
+    assert (await site.get(f"/api/{path}?page=1&columns=nope")).json == whole
+    assert (await site.get(f"/api/{path}?columns=nope")).json == []
+    assert (await site.get(f"/api/{path}?page=0")).refusal[:2] == (400, "invalid_pagination_parameters")
+    assert (await site.get(f"/api/{path}?page=x")).refusal == INVALID
+
+
+async def test_columns_of_refusing_checks(site: Site) -> None:
+    reply = await site.get("/api/health/checks/port-listener/1?columns=reason")
+    assert (reply.status, reply.json) == (503, {"reason": "No active listener"})
+
+
+@pytest.mark.parametrize("columns", [".", "..", "nope,."])
+async def test_columns_without_names(site: Site, columns: str) -> None:
+    assert (await site.get(f"/api/whoami?columns={columns}")).refusal == (400, "bad_request", "a column needs a name")
+    assert (await site.get(f"/api/queues?columns={columns}")).json == []
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("name.", ["a", "b"]),
+        (".name", ["a", "b"]),
+        ("arguments.x", ["a", "b"]),
+        ("nope.x.y", ["a", "b"]),
+        ("durable", ["b", "a"]),
+    ],
+)
+async def test_sorting_by_paths(site: Site, sort: str, names: list[str]) -> None:
+    site.declare("a")
+    site.declare("b", durable=False)
+    rows = (await site.get(f"/api/queues?sort={sort}&columns=name")).json
+    assert [row["name"] for row in rows] == names
+
+
+@pytest.mark.parametrize("sort", [".", "..", "name.x", "arguments.x.y"])
+async def test_paths_that_nothing_is_sorted_by(site: Site, sort: str) -> None:
+    assert (await site.get(f"/api/queues?sort={sort}")).json == []
+    for name in "ab":
+        await site.put(f"/api/queues/%2F/{name}", {"arguments": {"x": 5}})
+    assert (await site.get(f"/api/queues?sort={sort}")).refusal[:2] == (400, "bad_request")
+
+
+async def test_the_page_behind_the_last_one(site: Site) -> None:
+    for name in "ab":
+        site.declare(name)
+    reply = await site.get("/api/queues?page=3&page_size=1")
+    assert (reply.json["items"], reply.json["page_count"]) == ([], 2)
+    reply = await site.get("/api/queues?page=4&page_size=1")
+    assert reply.refusal == (400, "page_out_of_range", "Page out of range, page: 4 page size: 1, len: 2")
+
+
+async def test_names_are_looked_for_as_octets(site: Site) -> None:
+    site.declare("Émile")
+
+    async def count(name: str) -> int:
+        count: int = (await site.get(f"/api/queues?page=1&name={quote(name)}")).json["filtered_count"]
+        return count
+
+    assert [await count(name) for name in ("Émile", "éMILE", "MILE")] == [1, 0, 1]
+
+
+RANGE = "msg_rates_age=0&msg_rates_incr=1"
+
+
+@pytest.mark.parametrize(("path", "columns"), [("queues", "name,state"), ("exchanges", "type"), ("vhosts", "tracing")])
+async def test_nobody_looks_at_ranges_for_facts(site: Site, path: str, columns: str) -> None:
+    site.declare("q")
+    path = f"/api/{path}?{RANGE}"
+    assert (await site.get(f"{path}&columns={columns}")).status == 200
+    assert (await site.get(f"{path}&disable_stats=true")).status == 200
+    for asked in (path, f"{path}&columns={columns}&sort=name", f"{path}&columns={columns},message_stats"):
+        assert (await site.get(asked)).refusal[:2] == (400, "invalid_range_parameters")
+
+
+# --- conditions
+
+
+def seen(reply: Reply) -> tuple[int, bytes]:
+    return reply.status, reply.body
+
+
+@pytest.mark.parametrize(
+    ("header", "tags", "status"),
+    [
+        ("if-match", "*", 200),
+        ("if-match", '"x"', 412),
+        ("if-match", 'W/"x", "y"', 412),
+        ("if-match", "x", 400),
+        ("if-none-match", "*", 304),
+        ("if-none-match", '"x"', 412),
+        ("if-none-match", "nope", 400),
+        ("if-modified-since", "Mon, 30 Nov 2020 18:05:52 GMT", 200),
+        ("if-unmodified-since", "Mon, 30 Nov 2020 18:05:52 GMT", 200),
+    ],
+)
+async def test_conditions_of_reading(site: Site, header: str, tags: str, status: int) -> None:
+    reply = await site.get("/api/whoami", headers={header: tags})
+    assert seen(reply)[0] == status
+    assert bool(reply.body) == (status == 200)
+
+
+async def test_conditions_about_what_is_not_there(site: Site) -> None:
+    path = "/api/queues/%2F/q"
+    assert seen(await site.get(path, headers={"if-match": "*"})) == (412, b"")
+    assert (await site.get(path, headers={"if-none-match": "*"})).refusal == NOT_FOUND
+    assert (await site.put(path, {}, headers={"if-match": '"x"'})).status == 412
+    assert (await site.get(path)).refusal == NOT_FOUND
+
+
+async def test_conditions_of_changes(site: Site) -> None:
+    path, only_new = "/api/queues/%2F/q", {"if-none-match": "*"}
+    assert (await site.put(path, {}, headers=only_new)).status == 201
+    assert (await site.put(path, {}, headers=only_new)).status == 412
+    assert (await site.put(path, {}, headers={"if-match": "*"})).status == 204
+    assert (await site.delete(path, headers={"if-match": '"x"'})).status == 412
+    assert (await site.delete(path, headers={"if-match": "*"})).status == 204
+
+
+# --- logging in with a form
+
+
+async def test_who_has_logged_in_has_the_cookie(site: Site) -> None:
+    body = b"username=guest&password=guest"
+    reply = await site.post("/api/login", body=body, headers={"content-type": "text/plain"}, user=None)
+    assert (reply.status, reply.headers["set-cookie"]) == (415, "auth=Z3Vlc3Q6Z3Vlc3Q=; Version=1")
