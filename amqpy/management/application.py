@@ -6,7 +6,6 @@ then the login, and what the user may ask for; then the content types; and then 
 Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -23,6 +22,7 @@ from amqpy.management.files import OCTETS, Files
 from amqpy.management.heads import Scope, is_loopback, refused, request_of
 from amqpy.management.lists import Listing, Summary, shown, shown_alone, summed
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
+from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
@@ -54,10 +54,6 @@ NOBODY: Final = BackendUser("", (), ())
 
 RESERVED: Final = frozenset("/\\\0")
 """Characters that the name of no file may have."""
-
-MEDIA_TYPE: Final = re.compile(r"[^\s/;,]+/[^\s/;,]+")
-BERT: Final = "application/bert"
-"""Erlang's own format, which RabbitMQ can answer in. Whoever accepts it gets JSON."""
 
 
 class Application:
@@ -152,7 +148,7 @@ class Application:
         """Calls the handler. Raises Refusal."""
         request = call.request
         check_origin(request, self._responses.origins)
-        check_types(request, endpoint)
+        check_body(request.headers.get("content-type"), endpoint.types, is_read=request.method in {"PUT", "POST"})
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
         if endpoint.credentials is None:
@@ -241,31 +237,6 @@ def check_origin(request: Request, allowed: Collection[str]) -> None:
         return
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise not_entitled("Cross-site request")
-
-
-def check_types(request: Request, endpoint: Endpoint) -> None:
-    """Raises Refusal for a body of another type than the endpoint takes, or of what is no type."""
-    given = request.headers.get("content-type")
-    kind = (given or "").partition(";")[0].strip().lower()
-    if endpoint.types and kind not in endpoint.types:
-        raise Refusal(415)
-    if given is not None and request.method in {"PUT", "POST"} and not MEDIA_TYPE.fullmatch(kind):
-        raise Refusal(415)
-
-
-def check_accept(accepted: str | None, kind: str) -> None:
-    """Raises Refusal if a header `Accept` excludes this type: 406, or 400 for one that is nonsense."""
-    if accepted is None:
-        return
-    ranges = [each.strip().lower().split(";") for each in accepted.split(",") if each.strip()]
-    if not all(MEDIA_TYPE.fullmatch(each[0].strip()) for each in ranges):
-        raise Refusal(400)
-    good = {"*/*", f"{kind.partition('/')[0]}/*", kind, *([BERT] if kind == JSON else [])}
-    for name, *parameters in ranges:
-        # No type that is there has parameters, so that a range with any but its quality is another one.
-        if name.strip() in good and all(each.strip().startswith("q=") for each in parameters):
-            return
-    raise Refusal(406)
 
 
 async def read_body(receive: Receive, most: int) -> bytes:

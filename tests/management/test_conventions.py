@@ -345,3 +345,81 @@ async def test_who_has_logged_in_has_the_cookie(site: Site) -> None:
     body = b"username=guest&password=guest"
     reply = await site.post("/api/login", body=body, headers={"content-type": "text/plain"}, user=None)
     assert (reply.status, reply.headers["set-cookie"]) == (415, "auth=Z3Vlc3Q6Z3Vlc3Q=; Version=1")
+
+
+# --- types of bodies
+
+
+@pytest.mark.parametrize(
+    ("given", "of_queue", "of_limit"),
+    [
+        ("application/json", 201, 204),
+        ("APPLICATION/JSON", 201, 204),
+        ("application/json; charset=", 201, 204),
+        ('application/json; charset="utf-8"', 201, 204),
+        ("application/json ; charset=utf-8;x=y", 201, 204),
+        ("a/*", 201, 415),
+        ("multipart/form-data; boundary=x", 201, 415),
+        ("application/json;", 415, 415),
+        ("application/json;charset", 415, 415),
+        ("application/json,text/plain", 415, 415),
+        ("application/json; charset =utf-8", 415, 415),
+        ('application/json; a="b', 415, 415),
+        ("application/json x", 415, 415),
+        ("application/json\xe9", 415, 415),
+        ("application", 415, 415),
+        ("", 415, 415),
+    ],
+)
+async def test_types_of_bodies(site: Site, given: str, of_queue: int, of_limit: int) -> None:
+    headers = {"content-type": given}
+    assert (await site.put("/api/queues/%2F/q", {}, headers=headers)).status == of_queue
+    assert (await site.put("/api/vhost-limits/%2F/max-queues", {"value": 5}, headers=headers)).status == of_limit
+    assert (await site.delete("/api/queues/%2F/nope", headers=headers)).refusal == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("accepted", "status"),
+    [
+        *[(each, 200) for each in ("*/*;q=0", "application/*;q=0.5;x=y", "application/json ;q=1")],
+        *[(each, 200) for each in ('a/b;x="y;z", application/JSON', "text/html;level=1,,*/*", "application/bert")],
+        *[(each, 406) for each in ("", ", ,", "*/json", "text/html", "application/json;x=y", "application/json;Q=1")],
+        *[(each, 400) for each in ("*", "a", "a/b/c", "*/*;q=2", "*/*;q=x", "a/b;q=0.0001", "application/json;", ";")],
+        *[(each, 400) for each in ("application/json;charset", "application/ json", "application/json a/b", "*/*, x")],
+    ],
+)
+async def test_types_that_clients_accept(site: Site, accepted: str, status: int) -> None:
+    assert (await site.get("/api/whoami", headers={"accept": accepted})).status == status
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ("Basic Z3Vlc3Q6Z3 Vlc3Q=", 200),
+        ("bAsIc  Z3Vlc3Q6Z3Vlc3Q= ", 200),
+        ("Basic Z3Vlc3Q6", 401),
+        ("Basic\tZ3Vlc3Q6Z3Vlc3Q=", 400),
+        ("Basic Z3Vlc3Q6Z3Vlc3Q", 400),
+        (f"{BASIC}, {BASIC}", 400),
+        ("Bearer abc", 401),
+        ("Bearer a b", 400),
+        ("Bearer é", 400),
+        ("Digest a=b", 401),
+        ('Digest ,a="b\\"c", d=e,', 401),
+        ("Digest", 400),
+        ("Digest a", 400),
+        ("Digest a=", 400),
+        ("nope a=b", 400),
+    ],
+)
+async def test_credentials(site: Site, given: str, status: int) -> None:
+    reply = await site.get("/api/whoami", headers={"authorization": given})
+    assert reply.status == status
+    assert ("date" in reply.headers) == (status != 400)
+
+
+@pytest.mark.parametrize("given", ["multipart/form-data", "multipart/form-data; boundary=x"])
+async def test_forms_that_are_none(site: Site, given: str) -> None:
+    for body in (b"", b"{}", b"--x\r\n\r\n{}"):
+        reply = await site.post("/api/definitions", body=body, headers={"content-type": given})
+        assert (reply.status, reply.headers) == (400, {"content-length": "0"})
