@@ -13,7 +13,7 @@ from amqpy.core.principals import Principal
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.features import FEATURES
-from amqpy.management.answers import missing, not_found
+from amqpy.management.answers import bad_request, missing, not_found
 from amqpy.management.attempts import Attempts
 from amqpy.management.idleness import Idleness
 from amqpy.management.lists import is_basic
@@ -146,20 +146,26 @@ class Call:
         self.client.vhost = vhost
         return vhost
 
+    def check_vhost_in_header(self) -> None:
+        """Raises Refusal if the header names no virtual host that there is: where RabbitMQ cannot do without one."""
+        name = self._vhost_in_header
+        if name and "vhost" not in self.names and name not in self.broker.vhosts:
+            raise bad_request(["no_such_vhost", name])
+
     def visible_vhosts(self) -> Iterator[Vhost]:
         """The same as `vhosts`, but a monitor sees all, too."""
         return self._vhosts(sees_all=self.is_monitor)
 
-    def vhosts(self) -> Iterator[Vhost]:
+    def vhosts(self, *, heeds_header: bool = True) -> Iterator[Vhost]:
         """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
         or the one in the header, or those that the user may log in to; an administrator sees all."""
-        return self._vhosts(sees_all=self.is_administrator)
+        return self._vhosts(sees_all=self.is_administrator, heeds_header=heeds_header)
 
-    def _vhosts(self, *, sees_all: bool) -> Iterator[Vhost]:
+    def _vhosts(self, *, sees_all: bool, heeds_header: bool = True) -> Iterator[Vhost]:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self._vhost_in_header
+        only = self._vhost_in_header if heeds_header else ""
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
             if vhost is not None and (sees_all or self.may_enter(vhost)):

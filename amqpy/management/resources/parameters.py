@@ -33,14 +33,17 @@ def add_to(router: Router) -> None:
 
 
 def list_parameters(call: Call) -> Listing:
-    """Those of one component or of all; policies are among them only if they are asked for."""
+    """Those of one component or of all; policies are among them only if they are asked for. Those of all are those of
+    all virtual hosts, whatever the header `X-Vhost` says."""
+    if "component" in call.names:
+        call.check_vhost_in_header()
     found = list(_of_component(call))
     found.sort(key=lambda each: (each.vhost or "", each.name, each.component or ""))
     return Listing(found, views.parameter)
 
 
 def _of_component(call: Call) -> Iterator[Parameter]:
-    for vhost in call.vhosts():
+    for vhost in call.vhosts(heeds_header="component" in call.names):
         yield from call.broker.administration.parameters(vhost.name, call.names.get("component"))
 
 

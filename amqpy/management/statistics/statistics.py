@@ -174,7 +174,8 @@ class _Details(NamedTuple):
         for name, value in view.items():
             shown[name] = value
             if name in places and (names is None or name in names):
-                shown[f"{name}_details"] = self._of(places[name], asked, rounds_up)
+                details = self._of(places[name], asked, rounds_up)
+                shown[f"{name}_details"] = _in_fractions(details) if isinstance(value, float) else details
         return shown
 
     def _of(self, places: Sequence[int], asked: Range | None, rounds_up: bool) -> View:
@@ -204,6 +205,13 @@ def _summary(times_ms: range, values: list[int]) -> View:
 def _constant(times_ms: range, value: int) -> View:
     """Most counters of most objects never change: what is shown of them then is the same."""
     return _summary(times_ms, [value] * len(times_ms))
+
+
+def _in_fractions(details: View) -> View:
+    """The details of a counter that is an average: its samples are fractions, too."""
+    if "samples" not in details:
+        return details
+    return {**details, "samples": [{**each, "sample": float(each["sample"])} for each in details["samples"]]}
 
 
 def _is_left(slices: Iterator[None]) -> bool:
