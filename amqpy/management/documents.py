@@ -21,11 +21,7 @@ async def in_pieces(
 ) -> AsyncIterator[bytes]:
     """The JSON of a document. `in_turn` makes a call in a turn of the broker."""
     columns = None if page_of(query) else columns_of(query)
-    heading = extract(document.heading, columns)
-    if not heading and not any(narrowed(columns, key)[0] for key in document.lists):
-        yield b"[]"
-        return
-    before = as_json(heading or {})[:-1]
+    before = as_json(extract(document.heading, columns) or {})[:-1]
     for key, listing in document.lists.items():
         is_wanted, below = narrowed(columns, key)
         if not is_wanted:
@@ -36,4 +32,5 @@ async def in_pieces(
             before = b","
         # What was to come before the next item, if there was none, is all there is.
         before = b"]" if before == b"," else before + b"]"
-    yield before + b"}"
+    # An object of which no column is left is an empty list, as anywhere.
+    yield b"[]" if before == b"{" else before + b"}"
