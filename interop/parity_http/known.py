@@ -10,13 +10,6 @@ from interop.parity_http.scenario import Differs
 GOES_ON = ("20*", '404 {"error": "not_found", *')
 """The answers of a broker that has not looked at a value."""
 
-
-def refused(why: str, term: str) -> Iterator[Differs]:
-    """Values that amqpy refuses with this term, and RabbitMQ does not."""
-    got = f'400 {{"error": "bad_request", "reason": ["{term}", *'
-    return (Differs(why, "*", "status", expected, got) for expected in GOES_ON)
-
-
 TOO_DEEP = ("too deep*", "a value may not be nested more than*")
 LISTS = "RabbitMQ takes a list for arguments, and keeps what is none: a client could not be told"
 
@@ -26,6 +19,12 @@ def too_deep(reason: str) -> Iterator[Differs]:
     why = "amqpy reads values by recursion, and so has a limit to how deep they may be nested"
     yield Differs(why, "*", "status", "20*", f'400 {{"error": "bad_request", "reason": "{reason}')
     yield Differs(why, "*", "body.reason", "*", f'"{reason}')
+
+
+def refused(why: str, term: str) -> Iterator[Differs]:
+    """Values that amqpy refuses with this term, and RabbitMQ does not."""
+    got = f'400 {{"error": "bad_request", "reason": ["{term}", *'
+    return (Differs(why, "*", "status", expected, got) for expected in GOES_ON)
 
 
 KNOWN: Sequence[Differs] = (

@@ -18,12 +18,12 @@ from amqpy.errors import AdministrationError
 
 Body: TypeAlias = Mapping[str, Any]
 
-ATOM_MAX: Final = 255
-"""The most octets of a tag, which is an atom in Erlang."""
-
 TYPE_PREFIX: Final = "rabbit_"
 TYPE_SUFFIX: Final = "_queue"
 """RabbitMQ's long name of a queue type has these around it."""
+
+ATOM_MAX: Final = 255
+"""The most octets of a tag, which is an atom in Erlang."""
 
 
 # --- values
