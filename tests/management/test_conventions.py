@@ -313,6 +313,21 @@ async def test_long_tags(site: Site, kind: str) -> None:
     assert (await site.put(f"/api/{kind}/new", {"tags": "x" * 255})).status == 201
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\x00", "\\000@test"),
+        ("a\tb", "a\\tb@test"),
+        ("a'b\"", "a\\'b\"@test"),
+        ("é\x7f", "é\\d@test"),
+        ("N", "N@test"),
+    ],
+)
+async def test_nodes_are_printed_as_atoms(site: Site, name: str, shown: str) -> None:
+    reply = await site.put("/api/queues/%2F/q", {"node": name})
+    assert reply.refusal == (400, "bad_request", f"Node '{shown}' could not be contacted")
+
+
 # --- conditions
 
 

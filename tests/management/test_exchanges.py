@@ -89,32 +89,6 @@ async def test_bad_declarations_are_refused(site: Site, body: object, reason: ob
     assert "orders" not in site.vhost.exchanges
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("\x00", "\\000@test"),
-        ("a\tb", "a\\tb@test"),
-        ("a'b\"", "a\\'b\"@test"),
-        ("é\x7f", "é\\d@test"),
-        ("N", "N@test"),
-    ],
-)
-async def test_nodes_are_printed_as_atoms(site: Site, name: str, shown: str) -> None:
-    reply = await site.put(ORDERS, {"node": name})
-    assert reply.refusal == (400, "bad_request", f"Node '{shown}' could not be contacted")
-
-
-async def test_the_default_exchange_counts_what_it_names(site: Site) -> None:
-    site.declare("q")
-    for routing_key in ("q", "nope", "nope"):
-        site.publish(routing_key, b"m")
-    shown = (await site.get("/api/exchanges/%2F/amq.default")).json
-    assert shown["message_stats"] == {"publish_in": 3, "publish_out": 3}
-    await site.put(ORDERS)
-    site.publish("nope", b"m", exchange="orders")
-    assert (await site.get(ORDERS)).json["message_stats"] == {"publish_in": 1}
-
-
 async def test_another_declaration_is_compared(site: Site) -> None:
     await site.put(ORDERS, {"node": "rabbit"})
     assert (await site.put(ORDERS, {"durable": True})).refusal == (
