@@ -164,10 +164,12 @@ class Application:
             raise Refusal(400)
         if request.method == "OPTIONS":
             return Answer(200, headers={"allow": OF_FILES})
-        if self._files is None:
-            check_accept(request.headers.get("accept"), OCTETS)
-            raise not_found()
-        return await self._files.find(request)
+        if self._files is not None:
+            return await self._files.find(request)
+        check_accept(request.headers.get("accept"), OCTETS)
+        if preconditions.failure(request.headers, exists=False, is_reading=True):
+            raise Refusal(412)
+        raise not_found()
 
     async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""

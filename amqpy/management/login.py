@@ -19,7 +19,7 @@ from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Malformed, Refusal, login_failed, not_entitled
 from amqpy.management.request import Request
 
-TOKEN: Final = re.compile(r"[\w\-.~+/]+=*", re.ASCII)
+TOKEN: Final = re.compile(r"(?=.)[\w\-.~+/]*=*", re.ASCII)
 PARAMETERS: Final = re.compile(r'[\s,]*[\w-]+=(?:"(?:[^"\\]|\\.)*"|[\w!#$%&\'*+\-.^`|~]+)(?:\s*,[\s,]*|$)', re.ASCII)
 """One of the scheme Digest, which is known, and does not help."""
 

@@ -360,6 +360,8 @@ async def test_conditions_about_what_is_not_there(site: Site) -> None:
     assert seen(await site.get(path, headers={"if-match": "*"})) == (412, b"")
     assert (await site.get(path, headers={"if-none-match": "*"})).refusal == NOT_FOUND
     assert (await site.put(path, {}, headers={"if-match": '"x"'})).status == 412
+    assert (await site.get("/api/nope", headers={"if-match": "nonsense"})).status == 412
+    assert (await site.get("/api/nope", headers={"if-none-match": "*"})).refusal == NOT_FOUND
     assert (await site.get(path)).refusal == NOT_FOUND
 
 
@@ -436,6 +438,7 @@ async def test_types_that_clients_accept(site: Site, accepted: str, status: int)
         ("Basic Z3Vlc3Q6Z3Vlc3Q", 400),
         (f"{BASIC}, {BASIC}", 400),
         ("Bearer abc", 401),
+        ("Bearer =", 401),
         ("Bearer a b", 400),
         ("Bearer é", 400),
         ("Digest a=b", 401),
