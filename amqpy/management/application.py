@@ -41,7 +41,7 @@ REDIRECTS: Final = {
     ("mgmt",): "/",
     ("stats",): "/api/index.html",
 }
-"""Where old addresses lead, by the parts of their paths."""
+"""The addresses that old ones lead to, by the parts of their paths."""
 
 OF_VALUES: Final = ("columns", "page", "page_size", "name", "use_regex")
 """Parameters that must have a value, though perhaps an empty one."""
