@@ -17,7 +17,7 @@ BODY_MAX: Final = 20_000_000
 """Octets of a body. RabbitMQ's `max_body_size`."""
 
 BAD_QUERY: Final = re.compile(r"(?:^|&)=|%(?![0-9A-Fa-f]{2})")
-"""What no query has in it: a value without a name, or half an octet. Source: `cow_qs:parse_qs`."""
+"""Signs of a query that is none: a value without a name, or half an octet. Source: `cow_qs:parse_qs`."""
 
 Body = dict[str, Any]
 
