@@ -1,5 +1,5 @@
-"""What makes RabbitMQ forget, which others would notice: scenarios are played in the order of their names, so this comes
-last."""
+"""Requests that make RabbitMQ forget, which others would notice. They come last, for scenarios are played in the order
+of their names."""
 
 from interop.parity_http.scenario import scenario
 from interop.parity_http.stage import Stage
