@@ -153,7 +153,7 @@ def sorted_views(views: list[View], query: Query) -> list[View]:
     if asked := query.get("sort"):
         path = tokens(asked, ".")
         views = sorted(views, key=lambda view: _order(_value_at(view, path)))
-    return views[::-1] if is_reversed(query) else views
+    return views[::-1] if views and is_reversed(query) else views
 
 
 def tokens(text: str, separator: str) -> list[str]:
@@ -258,7 +258,7 @@ async def shown(
     items: Sequence[Any] = listing.items if page is None else page.filter(listing)
     columns = columns_of(query)
     is_sorted = bool(query.get("sort"))
-    if is_reversed(query) and not is_sorted:
+    if "sort" not in query and items and is_reversed(query):
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))

@@ -262,6 +262,53 @@ async def test_paths_that_nothing_is_sorted_by(site: Site, sort: str) -> None:
     assert (await site.get(f"/api/queues?sort={sort}")).refusal[:2] == (400, "bad_request")
 
 
+@pytest.mark.parametrize("path", ["queues", "users/without-permissions", "policies"])
+async def test_nobody_looks_at_the_order_of_nothing(site: Site, path: str) -> None:
+    assert (await site.get(f"/api/{path}?sort_reverse=x")).json == []
+    assert (await site.get(f"/api/{path}?sort_reverse=x&sort=name")).json == []
+    site.declare("a")
+    assert (await site.get("/api/queues?sort_reverse=x")).refusal[:2] == (400, "bad_request")
+    assert len((await site.get("/api/queues?sort_reverse=x&sort=")).json) == 1
+
+
+async def test_flags_are_a_list_as_others(site: Site) -> None:
+    flags = [each["name"] for each in (await site.get("/api/feature-flags")).json]
+    rows = (await site.get("/api/feature-flags?sort=name&sort_reverse=true&page=1&columns=name")).json
+    assert rows == [{"name": name} for name in sorted(flags, reverse=True)]
+
+
+async def test_channels_of_some_have_no_pages(site: Site) -> None:
+    await connect(site, 1)
+    (row,) = (await site.get("/api/connections")).json
+    for path in ("vhosts/%2F/channels", f"connections/{quote(row['name'], safe='')}/channels"):
+        assert (await site.get(f"/api/{path}?page=1&columns=number")).json == [{"number": 1}]
+    assert (await site.get("/api/channels?page=1&columns=number")).json["items"] == [{"number": 1}]
+
+
+async def test_objects_in_global_parameters_are_whole(site: Site) -> None:
+    await site.put("/api/global-parameters/g", {"value": {"a": {"b": 1}, "c": 2}})
+    assert (await site.get("/api/global-parameters/g?columns=value.a.x")).json == {"value": {"a": {"b": 1}}}
+    assert (await site.get("/api/global-parameters?columns=value.a.x")).json[0] == {"value": {"a": {"b": 1}}}
+    assert (await site.get("/api/global-parameters/g?columns=value.x")).json == {"value": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "without_stats"),
+    [
+        ("nodes", 400, 200),
+        ("connections", 400, 200),
+        ("vhosts/%2F/connections", 400, 400),
+        ("exchanges/%2F/amq.direct", 400, 400),
+        ("healthchecks/node", 400, 400),
+        ("channels/nope", 400, 400),
+        ("connections/nope", 400, 404),
+    ],
+)
+async def test_ranges_that_cannot_be(site: Site, path: str, status: int, without_stats: int) -> None:
+    assert (await site.get(f"/api/{path}?lengths_age=0&lengths_incr=1")).status == status
+    assert (await site.get(f"/api/{path}?lengths_age=0&lengths_incr=1&disable_stats=true")).status == without_stats
+
+
 async def test_the_page_behind_the_last_one(site: Site) -> None:
     for name in "ab":
         site.declare(name)

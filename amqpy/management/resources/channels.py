@@ -85,7 +85,9 @@ def list_channels_of_connection(call: Call) -> Listing:
 
 
 def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
-    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of)
+    """Those of all virtual hosts are there in pages."""
+    paged = None if {"vhost", "connection"} & call.names.keys() else name_of
+    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=paged)
 
 
 def show_channel(call: Call) -> View:

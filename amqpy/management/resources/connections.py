@@ -108,13 +108,15 @@ def reference(call: Call, session: ConnectionSession) -> View:
 
 
 def list_connections(call: Call) -> Listing:
-    call.api.statistics.ranges(call.request.query)
+    if not call.without_stats:
+        call.api.statistics.ranges(call.request.query)
     shows = reference if call.without_stats else view
     return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
 
 
 def list_connections_of_vhost(call: Call) -> Listing:
     """Never in pages, and with statistics in any case."""
+    call.api.statistics.ranges(call.request.query)
     return Listing(visible(call), lambda session: view(call, session))
 
 

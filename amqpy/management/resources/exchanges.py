@@ -61,7 +61,9 @@ def view(call: Call, exchange: Exchange) -> View:
 
 
 def show_exchange(call: Call) -> View:
-    return {**view(call, find_exchange(call)), "incoming": [], "outgoing": []}
+    exchange = find_exchange(call)
+    call.api.statistics.ranges(call.request.query)
+    return {**view(call, exchange), "incoming": [], "outgoing": []}
 
 
 def declare_exchange(call: Call) -> Answer:

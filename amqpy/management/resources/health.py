@@ -118,6 +118,7 @@ def check_alarms(call: Call, reason: str) -> Answer:
 def check_health(call: Call) -> Answer:
     if "node" in call.names:
         check_node(call)
+    call.api.statistics.ranges(call.request.query)
     alarms = call.broker.alarms.resources
     return failed(f"{IN_EFFECT}{_printed(alarms, erlang_atom(call.broker.node))}") if alarms else OK
 

@@ -11,7 +11,7 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, escaped, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, Whole
 from amqpy.management.request import require
 from amqpy.management.router import Router
 
@@ -78,7 +78,16 @@ def clear_parameter(call: Call) -> Answer:
 
 
 def list_global_parameters(call: Call) -> Listing:
-    return Listing(views.global_parameters(call.broker), views.parameter)
+    return Listing(views.global_parameters(call.broker), _view_of_global)
+
+
+def _view_of_global(parameter: Parameter) -> View:
+    """A global parameter, whose objects inside of its value are whole."""
+    shown = views.parameter(parameter)
+    value = shown["value"]
+    if isinstance(value, dict):
+        value = {key: Whole(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+    return {**shown, "value": value}
 
 
 def _find_global(call: Call) -> Parameter | None:
@@ -90,7 +99,7 @@ def show_global_parameter(call: Call) -> View:
     parameter = _find_global(call)
     if parameter is None:
         raise not_found()
-    return views.parameter(parameter)
+    return _view_of_global(parameter)
 
 
 def set_global_parameter(call: Call) -> Answer:
