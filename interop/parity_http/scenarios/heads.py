@@ -218,6 +218,17 @@ ADDRESSES = (
         "channels/nope?disable_stats=true",
         "channels?disable_stats=true",
     ),
+    *("vhosts/$v/channels?page=1", "vhosts/$v/connections?page=1", "vhosts/$v/connections?sort_reverse=x"),
+    *("feature-flags?sort=name&sort_reverse=true&page=1&columns=name", "feature-flags?sort=name.x"),
+    *("global-parameters/$g?columns=value.a.x", "nodes?disable_stats=true&lengths_age=0&lengths_incr=1&columns=type"),
+    *(
+        "exchanges/$v/x?disable_stats=true&lengths_age=0&lengths_incr=1",
+        "healthchecks/node?lengths_age=0&lengths_incr=1",
+    ),
+    *(
+        "vhosts/$v/connections?disable_stats=true&lengths_age=0&lengths_incr=1",
+        "users/without-permissions?name=x&page=1",
+    ),
     *(
         "connections/nope?lengths_age=0&lengths_incr=1",
         "connections/nope/channels?data_rates_age=0&data_rates_incr=1",
@@ -245,6 +256,7 @@ def parameters(stage: Stage) -> None:
         PUT /operator-policies/$v/p {"pattern": "nope", "definition": {"max-length": 5}}
         PUT /vhost-limits/$v/max-queues {"value": 5}
         PUT /user-limits/$u/max-channels {"value": 5}
+        PUT /global-parameters/$g {"value": {"a": {"b": 1}}}
     """.replace("é", "%C3%A9")
     )
     stage.play([Step("GET", f"/{address}") for address in ADDRESSES])
