@@ -64,13 +64,6 @@ BASES: dict[str, dict[str, object]] = {
 
 
 DIFFERS = {
-    "POST /queues/$v/there/get: truncate": Differs(
-        "less than nothing is refused at once: RabbitMQ crashes if there is a message",
-        "POST /queues/$v/there/get *",
-        "status",
-        "200 []",
-        "400 *",
-    ),
     "PUT /topic-permissions/$v/$t: exchange": Differs(
         "RabbitMQ has kept an exchange before whose name is no text", "PUT *", "status", "204", "201"
     ),
@@ -119,7 +112,7 @@ def queries(stage: Stage, path: str) -> None:
         "page=" + "9" * 100,
         "page=1&page_size=" + "9" * 100,
         "page=1&name=" + "(" * 100 + "&use_regex=true",
-        "page=1&name=(a%2B)%2B$&use_regex=true",
+        "page=1&name=(z%2B)%2B$&use_regex=true",
         "page=1&name=%FF",
         "page=1&name=%00",
         "page=1&page=2",
