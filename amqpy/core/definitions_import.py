@@ -109,7 +109,9 @@ class Import:
         yield "bindings", self._binding
 
     def _items(self, key: str) -> list[dict[str, Any]]:
-        items = self._definitions.get(key, [])
+        items = self._definitions.get(key)
+        if items is None:
+            return []
         if not isinstance(items, list):
             raise AdministrationError(f"{key} should be a list")
         return [item for item in items if isinstance(item, dict)]

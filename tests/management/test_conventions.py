@@ -145,23 +145,7 @@ async def test_the_api_may_be_encoded(site: Site) -> None:
     assert (await site.get("/%61pi/who%61mi")).json == WHOAMI
 
 
-# --- values that RabbitMQ crashes over
-
-
-@pytest.mark.parametrize("section", ["users", "queues", "policies"])
-async def test_definitions_without_a_list(site: Site, section: str) -> None:
-    for value in (None, 5, "x"):
-        reply = await site.post("/api/definitions", {section: value})
-        assert reply.refusal == (400, "bad_request", f"{section} should be a list")
-
-
-@pytest.mark.parametrize("kind", ["users", "vhosts"])
-async def test_long_tags(site: Site, kind: str) -> None:
-    for tags in ("x" * 256, ["x", "é" * 128], "x,y" + "z" * 255):
-        reply = await site.put(f"/api/{kind}/new", {"tags": tags})
-        assert reply.refusal == (400, "bad_request", "a tag may not have more than 255 bytes")
-    assert (await site.get(f"/api/{kind}/new")).refusal == NOT_FOUND
-    assert (await site.put(f"/api/{kind}/new", {"tags": "x" * 255})).status == 201
+# --- nodes
 
 
 @pytest.mark.parametrize(

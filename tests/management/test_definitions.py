@@ -241,6 +241,7 @@ async def test_defaults_of_definitions(site: Site) -> None:
         site,
         {
             "nonsense": 5,
+            "users": None,
             "vhosts": [5],
             "queues": [{"name": "q", "vhost": "/"}],
             "exchanges": [{"name": "x", "vhost": "/", "type": "fanout"}],

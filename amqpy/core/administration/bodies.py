@@ -22,9 +22,6 @@ TYPE_PREFIX: Final = "rabbit_"
 TYPE_SUFFIX: Final = "_queue"
 """RabbitMQ's long name of a queue type has these around it."""
 
-ATOM_MAX: Final = 255
-"""The most octets of a tag, which is an atom in Erlang."""
-
 
 # --- values
 
@@ -57,8 +54,6 @@ def _optional_text(body: Body, key: str) -> str | None:
 def _tags_of(value: object) -> list[str]:
     """The tags in a list, or in a text with commas between them."""
     parts = value.split(",") if isinstance(value, str) else value
-    if isinstance(parts, list) and any(len(each.encode()) > ATOM_MAX for each in parts if isinstance(each, str)):
-        raise AdministrationError(f"a tag may not have more than {ATOM_MAX} bytes")
     if not isinstance(parts, list) or any(isinstance(each, list | dict) for each in parts):
         raise AdministrationError("tags should be a list or a string", term=["not_tags", "tags"])
     return [(each if isinstance(each, str) else as_erlang_term(each)).strip() for each in parts]
