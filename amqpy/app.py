@@ -277,7 +277,7 @@ def make_broker(
 
 def read_definitions(path: str) -> dict[str, Any]:
     """The definitions in a file. Raises ConfigError."""
-    from amqpy.management.request import read_json  # which few brokers need
+    from amqpy.management.json_reader import read_json  # which few brokers need
 
     try:
         value = read_json(Path(path).read_bytes().removeprefix(BOM_UTF8))

@@ -128,6 +128,15 @@ class AdministrationError(Exception):
 _ESCAPES = {ord(char): f"\\{name}" for char, name in zip('\b\t\n\v\f\r\x1b"\\', 'btnvfre"\\', strict=True)}
 """The characters that Erlang prints with a backslash before them."""
 
+_ESCAPES_OF_ATOMS = {
+    **{control: f"\\{control:03o}" for control in range(32)},
+    **_ESCAPES,
+    ord('"'): '"',
+    ord("'"): "\\'",
+    127: "\\d",
+}
+"""The same in atoms, whose quotes are others."""
+
 
 def escaped(value: str) -> str:
     """Escapes text for the inside of an Erlang string."""
@@ -156,4 +165,6 @@ def erlang_string(text: str) -> list[int]:
 
 def erlang_atom(name: str) -> str:
     """A name as Erlang prints an atom: in quotes, unless it looks like one."""
-    return name if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name) else f"'{name}'"
+    if re.fullmatch("[a-z][a-zA-Z0-9_@]*", name):
+        return name
+    return f"'{name.translate(_ESCAPES_OF_ATOMS)}'"

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from html import escape
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -33,6 +34,7 @@ class Answer(NamedTuple):
     content_type: str = JSON
     bare: bool = False
     """True if it goes out before anything is known about the resource, and without the headers of the others."""
+    dated: bool = True
 
     @property
     def body(self) -> bytes:
@@ -43,6 +45,16 @@ class Answer(NamedTuple):
 
 CREATED: Final = Answer(201)
 DONE: Final = Answer(204)
+
+
+def now() -> str:
+    """The header `date` of an answer."""
+    return formatdate(usegmt=True)
+
+
+def early(status: int) -> Answer:
+    """The answer to a request that is not understood at all."""
+    return Answer(status, bare=True, dated=False)
 
 
 def put(created: bool) -> Answer:
@@ -73,7 +85,7 @@ class Malformed(Refusal):
 
     def __init__(self) -> None:
         super().__init__(400)
-        self.answer = self.answer._replace(bare=True)
+        self.answer = early(400)
 
 
 def bad_request(reason: object, error: str = "bad_request") -> Refusal:

@@ -6,23 +6,23 @@ then the login, and what the user may ask for; then the content types; and then 
 Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import partial
-from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
+from amqpy.management import preconditions
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, BadLogin, Malformed, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.answers import JSON, Answer, BadLogin, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import OCTETS, Files
-from amqpy.management.lists import Listing, Summary, Work, columns_of, extract, shown, summed, worked
-from amqpy.management.login import Logins, of_header, use_login_in_query
+from amqpy.management.heads import Scope, is_loopback, refused, request_of
+from amqpy.management.lists import Listing, Summary, Work, shown, shown_alone, summed, worked
+from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
+from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
@@ -31,18 +31,20 @@ from amqpy.management.turns import Turns, WebClient
 from amqpy.server.admission import Refused
 from amqpy.server.reactor import now_ms
 
-Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 REDIRECTS: Final = {
-    "/api": "/api/index.html",
-    "/api/": "/api/index.html",
-    "/cli": "/cli/index.html",
-    "/doc/stats.html": "/api/index.html",
-    "/mgmt": "/",
-    "/stats": "/api/index.html",
+    ("api",): "/api/index.html",
+    ("cli",): "/cli/index.html",
+    ("doc", "stats.html"): "/api/index.html",
+    ("mgmt",): "/",
+    ("stats",): "/api/index.html",
 }
+"""The addresses that old ones lead to, by the parts of their paths."""
+
+OF_VALUES: Final = ("columns", "page", "page_size", "name", "use_regex")
+"""Parameters that must have a value, though perhaps an empty one."""
 
 FORM_MAX: Final = 64 * 1024
 """Octets of a form with credentials, which is read before anybody has logged in."""
@@ -50,12 +52,8 @@ FORM_MAX: Final = 64 * 1024
 NOBODY: Final = BackendUser("", (), ())
 """The user of a request that needs none."""
 
-MEDIA_TYPE: Final = re.compile(r"[^\s/;,]+/[^\s/;,]+")
-BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-BERT: Final = "application/bert"
-"""Erlang's own format, which RabbitMQ can answer in. Whoever accepts it gets JSON."""
-
-LOCAL_NAMES: Final = frozenset({"localhost", "localhost.localdomain"})
+RESERVED: Final = frozenset("/\\\0")
+"""Characters that the name of no file may have."""
 
 
 class Application:
@@ -80,13 +78,16 @@ class Application:
             return
         request = request_of(scope)
         try:
+            if (refusal := refused(request, scope["http_version"])) is not None:
+                await self._responses.send(request, refusal, send)
+                return
             if self._metrics is not None and self._metrics.serves(request.path):
                 await self._admit_monitor(request)
                 await self._metrics(scope, receive, send)
                 return
             answer = await self._answer(request, receive)
-        except Refusal as refusal:
-            answer = refusal.answer
+        except Refusal as error:
+            answer = error.answer
         except Exception:
             self._api.log.exception("internal error")
             answer = Answer(500)
@@ -97,14 +98,12 @@ class Application:
         await self._api.statistics.run(self._turns.look)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
+        request.path = request.path.removeprefix(self._prefix)
+        if (location := REDIRECTS.get(request.segments)) is not None:
+            return Answer(301, headers={"location": self._prefix + location}, bare=True)
         if request.method not in KNOWN:
             return Answer(501)
-        if BAD_ESCAPE.search(request.path):
-            raise Malformed
-        path = request.path = request.path.removeprefix(self._prefix)
-        if (location := REDIRECTS.get(path)) is not None:
-            return Answer(301, headers={"location": self._prefix + location})
-        found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
+        found = self._router.match(request.segments[1:]) if request.segments[:1] == ("api",) else None
         served = {} if found is None else found[0].served(self._features)
         if found is None or not served:
             return await self._file(request)
@@ -120,18 +119,36 @@ class Application:
         if resource.has_login_in_query and "login-in-query" in self._features:
             use_login_in_query(request)
         call = await self._enter(request, endpoint, names)
+        headers = {"vary": resource.vary}
+        if endpoint.credentials is not None and "token" not in self._features:
+            headers["set-cookie"] = cookie_of(request)
         check_accept(request.headers.get("accept"), JSON)
         try:
-            answer = await self._act(call, endpoint, receive)
+            answer = await self._judge(call, served) or await self._act(call, endpoint, receive)
         except Refusal as refusal:
             answer = refusal.answer
-        return answer._replace(headers={"vary": resource.vary, **answer.headers})
+        if isinstance(answer, Answer) and answer.bare:
+            return answer
+        return answer._replace(headers={**headers, **answer.headers})
+
+    async def _judge(self, call: Call, served: Mapping[str, Endpoint]) -> Answer | None:
+        """The answer to a request with conditions that are not met. Raises Refusal."""
+        headers = call.request.headers
+        if not preconditions.has_any(headers) or "GET" not in served:
+            return None
+        try:
+            await self._turns.decide(partial(served["GET"].handle, call), call.user.name)
+            exists = True
+        except Refusal as refusal:
+            exists = refusal.answer.status != 404
+        status = preconditions.failure(headers, exists=exists, is_reading=call.request.method in {"GET", "HEAD"})
+        return None if status is None else Answer(status)
 
     async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream":
         """Calls the handler. Raises Refusal."""
         request = call.request
         check_origin(request, self._responses.origins)
-        check_types(request, endpoint)
+        check_body(request.headers.get("content-type"), endpoint.types, is_read=request.method in {"PUT", "POST"})
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
         if endpoint.credentials is None:
@@ -141,14 +158,18 @@ class Application:
 
     async def _file(self, request: Request) -> Answer:
         """Answers for what is no resource: a file of the user interface. Raises Refusal."""
+        if request.method not in OF_FILES.split(", "):
+            return Answer(405, headers={"allow": OF_FILES})
+        if any(RESERVED & set(segment) for segment in request.segments):
+            raise Refusal(400)
         if request.method == "OPTIONS":
             return Answer(200, headers={"allow": OF_FILES})
-        if request.method not in {"GET", "HEAD"}:
-            return Answer(405, headers={"allow": OF_FILES})
-        if self._files is None:
-            check_accept(request.headers.get("accept"), OCTETS)
-            raise not_found()
-        return await self._files.find(request)
+        if self._files is not None:
+            return await self._files.find(request)
+        check_accept(request.headers.get("accept"), OCTETS)
+        if preconditions.failure(request.headers, exists=False, is_reading=True):
+            raise Refusal(412)
+        raise not_found()
 
     async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""
@@ -192,58 +213,25 @@ class Application:
 
     async def _shown(self, call: Call, made: object) -> "Answer | Stream":
         """The answer, of what a handler has returned."""
-        if isinstance(made, Answer):
+        if isinstance(made, Answer) and not isinstance(made.value, dict):
             return made
         query = call.request.query
         if isinstance(made, Work):
             made = await worked(made, self._turns.look)
+        if call.request.has_bare(*OF_VALUES, *(("sort", "sort_reverse") if isinstance(made, Listing) else ())):
+            raise bad_request("Pagination parameters are invalid")
         if isinstance(made, Document):
             return await started(in_pieces(made, query, self._turns.look), made.headers)
         if isinstance(made, Listing):
             return await started(in_json(shown(made, query, self._turns.look)))
+        if isinstance(made, Answer):
+            return made._replace(value=shown_alone(made.value, query))
         if isinstance(made, Summary):
             made = await summed(made, self._turns.look)
-        return Answer(200, extract(made, columns_of(query)))
+        return Answer(200, shown_alone(made, query))
 
 
 # --- requests
-
-
-def request_of(scope: Scope) -> Request:
-    """The request of an ASGI scope, without its body."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    peer = scope.get("client")
-    peer_host = peer[0] if peer else "127.0.0.1"
-    return Request(
-        scope["method"],
-        scope["raw_path"].decode("latin-1"),
-        scope["query_string"].decode("latin-1"),
-        headers,
-        peer_host,
-        from_loopback=is_loopback(peer_host) and is_for_this_machine(headers.get("host", "")),
-    )
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return True  # a unix socket
-
-
-def is_for_this_machine(host: str) -> bool:
-    """True for a Host header with an address or a name of loopback. A page of somebody else whose name has come to mean
-    this machine (DNS rebinding) would have its own there, and a user for loopback only must not log in by that."""
-    name = (urlsplit(f"//{host}").hostname or "") if host else ""
-    if not name or name in LOCAL_NAMES:
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def check_origin(request: Request, allowed: Collection[str]) -> None:
@@ -253,31 +241,6 @@ def check_origin(request: Request, allowed: Collection[str]) -> None:
         return
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise not_entitled("Cross-site request")
-
-
-def check_types(request: Request, endpoint: Endpoint) -> None:
-    """Raises Refusal for a body of another type than the endpoint takes, or of what is no type."""
-    given = request.headers.get("content-type")
-    kind = (given or "").partition(";")[0].strip().lower()
-    if endpoint.types and kind not in endpoint.types:
-        raise Refusal(415)
-    if given is not None and request.method in {"PUT", "POST"} and not MEDIA_TYPE.fullmatch(kind):
-        raise Refusal(415)
-
-
-def check_accept(accepted: str | None, kind: str) -> None:
-    """Raises Refusal if a header `Accept` excludes this type: 406, or 400 for one that is nonsense."""
-    if accepted is None:
-        return
-    ranges = [each.strip().lower().split(";") for each in accepted.split(",") if each.strip()]
-    if not all(MEDIA_TYPE.fullmatch(each[0].strip()) for each in ranges):
-        raise Refusal(400)
-    good = {"*/*", f"{kind.partition('/')[0]}/*", kind, *([BERT] if kind == JSON else [])}
-    for name, *parameters in ranges:
-        # No type that is there has parameters, so that a range with any but its quality is another one.
-        if name.strip() in good and all(each.strip().startswith("q=") for each in parameters):
-            return
-    raise Refusal(406)
 
 
 async def read_body(receive: Receive, most: int) -> bytes:

@@ -1,10 +1,11 @@
 """The argument of a handler: the broker, the user who asks, and the request."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from amqpy.config.values import TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
@@ -12,9 +13,10 @@ from amqpy.core.principals import Principal
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.features import FEATURES
-from amqpy.management.answers import missing, not_found
+from amqpy.management.answers import bad_request, missing, not_found
 from amqpy.management.attempts import Attempts
 from amqpy.management.idleness import Idleness
+from amqpy.management.lists import is_basic
 from amqpy.management.machine import Machine
 from amqpy.management.request import Body, Request
 from amqpy.management.turns import WebClient
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from amqpy.management.statistics import Statistics
     from amqpy.server.reactor import Reactor
+
+OF_SAMPLES: Final = re.compile(r"\w+_(?:age|incr)=")
+"""Parameters that ask for samples."""
 
 
 @dataclass
@@ -89,6 +94,16 @@ class Call:
         """True if objects are to be shown without statistics."""
         return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
 
+    def of_list(self, basic: Collection[str]) -> "Call":
+        """The call of a list. If nothing is shown but these keys, nobody looks at the samples that it asks for. Raises
+        Refusal if these cannot be."""
+        request = self.request
+        if self.without_stats or is_basic(request.query, basic):
+            kept = [each for each in request.query_string.split("&") if not OF_SAMPLES.match(each)]
+            return replace(self, request=replace(request, query_string="&".join(kept)))
+        self.api.statistics.check_list(request.query)
+        return self
+
     def has(self, feature: str) -> bool:
         """True if the management API has something, by the profile."""
         assert feature in FEATURES
@@ -131,20 +146,26 @@ class Call:
         self.client.vhost = vhost
         return vhost
 
+    def check_vhost_in_header(self) -> None:
+        """Raises Refusal if the header names no virtual host that there is: where RabbitMQ cannot do without one."""
+        name = self._vhost_in_header
+        if name and "vhost" not in self.names and name not in self.broker.vhosts:
+            raise bad_request(["no_such_vhost", name])
+
     def visible_vhosts(self) -> Iterator[Vhost]:
         """The same as `vhosts`, but a monitor sees all, too."""
         return self._vhosts(sees_all=self.is_monitor)
 
-    def vhosts(self) -> Iterator[Vhost]:
+    def vhosts(self, *, heeds_header: bool = True) -> Iterator[Vhost]:
         """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
         or the one in the header, or those that the user may log in to; an administrator sees all."""
-        return self._vhosts(sees_all=self.is_administrator)
+        return self._vhosts(sees_all=self.is_administrator, heeds_header=heeds_header)
 
-    def _vhosts(self, *, sees_all: bool) -> Iterator[Vhost]:
+    def _vhosts(self, *, sees_all: bool, heeds_header: bool = True) -> Iterator[Vhost]:
         if "vhost" in self.names:
             yield self.vhost
             return
-        only = self._vhost_in_header
+        only = self._vhost_in_header if heeds_header else ""
         for name in sorted(self.broker.vhosts) if not only else [only]:
             vhost = self.broker.vhosts.get(name)
             if vhost is not None and (sees_all or self.may_enter(vhost)):

@@ -18,7 +18,8 @@ from amqpy.management.server import HttpListener
 from amqpy.server.listener import open_unix
 
 if TYPE_CHECKING:
-    from amqpy.management.application import Application, Receive, Scope, Send
+    from amqpy.management.application import Application, Receive, Send
+    from amqpy.management.heads import Scope
 
 MISSING: Final = "the control socket needs the package hypercorn: pip install 'amqpy-broker[management]'"
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from amqpy.management.answers import NO_HEADERS, Headers, as_json
-from amqpy.management.lists import Listing, Query, View, columns_of, extract, narrowed, views_of
+from amqpy.management.lists import Listing, Query, View, columns_of, extract, narrowed, page_of, views_of
 
 
 class Document(NamedTuple):
@@ -20,7 +20,7 @@ async def in_pieces(
     document: Document, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
 ) -> AsyncIterator[bytes]:
     """The JSON of a document. `in_turn` makes a call in a turn of the broker."""
-    columns = columns_of(query)
+    columns = None if page_of(query) else columns_of(query)
     before = as_json(extract(document.heading, columns) or {})[:-1]
     for key, listing in document.lists.items():
         is_wanted, below = narrowed(columns, key)
@@ -32,4 +32,5 @@ async def in_pieces(
             before = b","
         # What was to come before the next item, if there was none, is all there is.
         before = b"]" if before == b"," else before + b"]"
-    yield before + b"}"
+    # An object of which no column is left is an empty list, as anywhere.
+    yield b"[]" if before == b"{" else before + b"}"

@@ -8,7 +8,7 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -33,6 +33,15 @@ SUMMED: Final = 1000
 Query = Mapping[str, str]
 View = dict[str, Any]
 Columns = list[list[str]]
+
+
+class Whole(dict[str, Any]):
+    """An object that is shown with all of its keys, whichever are asked for: in Erlang it is a map, and only lists of
+    pairs are narrowed."""
+
+
+WHOLE: Final = frozenset({"arguments", "backing_queue_status", "limits", "metadata"})
+"""The keys of such objects, wherever they are."""
 
 
 @dataclass
@@ -85,10 +94,10 @@ class Page:
         if self.use_regex:
             matches = _search(self.name)
         else:
-            sought = self.name.casefold()
+            sought = _lower(self.name)
 
             def matches(name: str) -> bool:
-                return sought in name.casefold()
+                return sought in _lower(name)
 
         return [item for item in listing.items if matches(listing.paged(item))]
 
@@ -96,7 +105,7 @@ class Page:
         """The items on the page, and what is said about it. Raises Refusal."""
         begin = (self.number - 1) * self.size
         count = -(-len(items) // self.size)
-        if self.number > 1 and begin >= len(items):
+        if begin > len(items):
             raise bad_request(
                 f"Page out of range, page: {self.number} page size: {self.size}, len: {len(items)}", "page_out_of_range"
             )
@@ -109,6 +118,11 @@ class Page:
             "page_size": self.size,
             "total_count": total,
         }
+
+
+def _lower(name: str) -> str:
+    """A name with the capitals of Latin-1 made small: Erlang takes each octet for a character."""
+    return name.encode("utf-8", "surrogateescape").decode("latin-1").lower()
 
 
 def _search(pattern: str) -> Callable[[str], bool]:
@@ -146,10 +160,16 @@ def _number(query: Query, parameter: str) -> int | None:
 
 
 def sorted_views(views: list[View], query: Query) -> list[View]:
-    """The views in the order that is asked for, if any is."""
-    if path := query.get("sort"):
-        views = sorted(views, key=lambda view: _order(_value_at(view, path.split("."))))
-    return views[::-1] if is_reversed(query) else views
+    """The views in the order that is asked for, if any is. Raises Refusal."""
+    if asked := query.get("sort"):
+        path = tokens(asked, ".")
+        views = sorted(views, key=lambda view: _order(_value_at(view, path)))
+    return views[::-1] if views and is_reversed(query) else views
+
+
+def tokens(text: str, separator: str) -> list[str]:
+    """The parts of a text that are not empty."""
+    return [each for each in text.split(separator) if each]
 
 
 def is_reversed(query: Query) -> bool:
@@ -161,12 +181,19 @@ def is_reversed(query: Query) -> bool:
 
 
 def _value_at(view: object, path: Sequence[str]) -> object:
-    for key in path:
-        if isinstance(view, dict):
-            view = view.get(key, 0)
-        elif view != 0:
-            raise bad_request(f"cannot sort by {key} of what is no object")
-    return view
+    if not path:
+        raise bad_request("cannot sort by nothing")
+    for key in path[:-1]:
+        view = _inside(view, key, [])
+    return _inside(view, path[-1], 0)
+
+
+def _inside(view: object, key: str, default: object) -> object:
+    if isinstance(view, dict):
+        return view.get(key, default)
+    if view == []:
+        return default
+    raise bad_request(f"cannot sort by {key} of what is no object")
 
 
 def _order(value: object) -> tuple[int, Any]:
@@ -186,31 +213,44 @@ def _order(value: object) -> tuple[int, Any]:
 def columns_of(query: Query) -> Columns | None:
     """The keys that are asked for, each a path; None for all."""
     asked = query.get("columns")
-    return None if asked is None else [each.split(".") for each in asked.split(",")]
+    return None if asked is None else [tokens(each, ".") for each in tokens(asked, ",")]
 
 
 def extract(value: object, columns: Columns | None) -> object:
     """A value with only these keys, at every level. An object of which nothing is left is an empty list, as Erlang
-    prints one."""
+    prints one. Raises Refusal for a column without a name."""
     if columns is None:
         return value
     if isinstance(value, list):
         return [extract(each, columns) for each in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or isinstance(value, Whole):
         return value
     kept = {}
     for key, inner in value.items():
         is_wanted, below = narrowed(columns, key)
         if is_wanted:
-            found = extract(inner, below)
-            kept[key] = {} if key == "arguments" and not found else found  # they are a map in Erlang
+            kept[key] = inner if key in WHOLE else extract(inner, below)
     return kept or []
 
 
+def shown_alone(value: object, query: Query) -> object:
+    """A value that is no list of this kind, with the keys that are asked for: with all, if a page is, too. Raises
+    Refusal."""
+    return extract(value, None if page_of(query) else columns_of(query))
+
+
+def is_basic(query: Query, basic: Collection[str]) -> bool:
+    """True if a list is to be shown with none but these keys, and in its own order."""
+    columns = columns_of(query)
+    return columns is not None and not query.get("sort") and all(path[0] in basic for path in columns if path)
+
+
 def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
-    """True if a key is asked for, and those of its value that are."""
+    """True if a key is asked for, and those of its value that are. Raises Refusal."""
     if columns is None:
         return True, None
+    if [] in columns:
+        raise bad_request("a column needs a name")
     below = [path[1:] for path in columns if path[0] == key]
     return bool(below), None if [] in below else below
 
@@ -229,7 +269,7 @@ async def shown(
     items: Sequence[Any] = listing.items if page is None else page.filter(listing)
     columns = columns_of(query)
     is_sorted = bool(query.get("sort"))
-    if is_reversed(query) and not is_sorted:
+    if "sort" not in query and items and is_reversed(query):
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))

@@ -19,8 +19,9 @@ from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
 from amqpy.management.answers import REALM, Malformed, Refusal, login_failed, not_entitled
 from amqpy.management.request import Request
 
-PARAMETERS: Final = re.compile(r'[\w-]+="?[^",]*"?(, *[\w-]+="?[^",]*"?)*')
-"""Those of a scheme that is another one, but good."""
+TOKEN: Final = re.compile(r"(?=.)[\w\-.~+/]*=*", re.ASCII)
+PARAMETERS: Final = re.compile(r'[\s,]*[\w-]+=(?:"(?:[^"\\]|\\.)*"|[\w!#$%&\'*+\-.^`|~]+)(?:\s*,[\s,]*|$)', re.ASCII)
+"""One of the scheme Digest, which is known, and does not help."""
 
 ONLY_LOCALHOST: Final = "User can only log in via localhost"
 
@@ -31,13 +32,11 @@ def credentials_of(header: str | None) -> Credentials:
     match scheme.lower():
         case "basic":
             return _of_basic(rest.strip())
-        case "bearer" if rest.strip():
-            return Credentials("", rest.strip().encode())
-        case "bearer":
-            raise Malformed
-    if header is not None and not PARAMETERS.fullmatch(rest.strip()):
-        raise Malformed
-    raise Refusal(401, headers=REALM)
+        case "bearer" if TOKEN.fullmatch(rest):
+            return Credentials("", rest.encode())
+        case "digest" if rest and not PARAMETERS.sub("", rest):
+            raise Refusal(401, headers=REALM)
+    raise Refusal(401, headers=REALM) if header is None else Malformed
 
 
 def of_header(request: Request) -> Credentials:
@@ -53,6 +52,17 @@ def of_form(request: Request) -> Credentials:
     return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
 
 
+def cookie_of(request: Request) -> str:
+    """The cookie that a user who has logged in with a form is given."""
+    return f"auth={value_of(of_form(request))}; Version=1"
+
+
+def value_of(credentials: Credentials) -> str:
+    """A name and a password as they stand in the header `Authorization`."""
+    name = credentials.user_name.encode("utf-8", "surrogateescape")
+    return base64.b64encode(name + b":" + (credentials.password or b"")).decode()
+
+
 def use_login_in_query(request: Request) -> None:
     """Takes what is in the parameters `auth` or `token` for what is in the header."""
     for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):
@@ -63,7 +73,7 @@ def use_login_in_query(request: Request) -> None:
 
 def _of_basic(text: str) -> Credentials:
     try:
-        name, colon, password = base64.b64decode(text, validate=True).partition(b":")
+        name, colon, password = base64.b64decode("".join(text.split()), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         raise Malformed from None
     if not colon:

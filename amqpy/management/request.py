@@ -3,18 +3,21 @@
 Source: `rabbit_mgmt_util`: `decode`, `with_decode`, `parse_bool`, `parse_int`, `id`.
 """
 
-import json
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
-from amqpy.management.answers import bad_request
+from amqpy.management.answers import Malformed, bad_request
+from amqpy.management.json_reader import read_json
 
 BODY_MAX: Final = 20_000_000
 """Octets of a body. RabbitMQ's `max_body_size`."""
+
+BAD_QUERY: Final = re.compile(r"(?:^|&)=|%(?![0-9A-Fa-f]{2})")
+"""Signs of a query that is none: a value without a name, or half an octet. Source: `cow_qs:parse_qs`."""
 
 Body = dict[str, Any]
 
@@ -35,15 +38,29 @@ class Request:
 
     @cached_property
     def segments(self) -> tuple[str, ...]:
-        """The parts of the path, decoded. Of a name that is not UTF-8, octets are lone surrogates."""
-        path = "/".join(_without_dots(self.path.split("/"))).removeprefix("/").removesuffix("/")
-        return tuple(unquote(each, errors="surrogateescape") for each in path.split("/")) if path else ()
+        """The parts of the path, decoded, without `.` and `..` (RFC 3986, section 5.2.4). Of a name that is not UTF-8,
+        octets are lone surrogates."""
+        kept: list[str] = []
+        for part in self.path.removeprefix("/").removesuffix("/").split("/") if len(self.path) > 1 else ():
+            segment = unquote(part, errors="surrogateescape")
+            if segment == "..":
+                del kept[-1:]
+            elif segment != ".":
+                kept.append(segment)
+        return tuple(kept)
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The first value of each parameter."""
+        """The first value of each parameter; of one that has no value, an empty one. Raises Malformed."""
+        if BAD_QUERY.search(self.query_string):
+            raise Malformed
         pairs = parse_qsl(self.query_string, keep_blank_values=True, errors="surrogateescape")
         return dict(reversed(pairs))
+
+    def has_bare(self, *parameters: str) -> bool:
+        """True if one of these parameters is there, and not even an empty value."""
+        given = [each for each in self.query_string.split("&") if "=" not in each]
+        return any(unquote_plus(each) in parameters for each in given)
 
     def is_true(self, parameter: str) -> bool:
         return self.query.get(parameter) == "true"
@@ -51,7 +68,7 @@ class Request:
     def json(self) -> Body:
         """The body as an object. Nothing, `null` and booleans are an empty one. Raises Refusal."""
         text = self.body
-        if not text or text.strip() == b"undefined":
+        if text in {b"", b"undefined"}:
             return {}
         try:
             value = read_json(text)
@@ -66,39 +83,6 @@ class Request:
         if not isinstance(value, dict):
             raise bad_request("not_json")
         return value
-
-
-def _without_dots(parts: list[str]) -> list[str]:
-    """A path without `.` and `..` (RFC 3986, section 5.2.4)."""
-    kept: list[str] = []
-    for part in parts:
-        if part == "..":
-            del kept[max(1, len(kept) - 1) :]
-        elif part != ".":
-            kept.append(part)
-    return kept
-
-
-def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """Decodes JSON, more strictly than Python: what could not be told or kept again is none. Raises ValueError."""
-    try:
-        # As RabbitMQ takes it: with a mark of the byte order, control characters and octets that are no characters.
-        text = octets.decode("utf-8-sig", "replace")
-        value = json.loads(text, strict=False, parse_float=_finite, parse_constant=_finite)
-        if rb"\ud" in octets.lower():
-            # Perhaps the half of a pair of surrogates, which is no character and could not be encoded again.
-            text = json.dumps(value, ensure_ascii=False)
-            value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-    except RecursionError:
-        raise ValueError("too deep") from None
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
 
 
 def require(body: Body, *keys: str) -> list[Any]:

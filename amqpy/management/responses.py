@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from amqpy.config import Config
-from amqpy.management.answers import JSON, NO_HEADERS, Answer, Headers, as_json
+from amqpy.management.answers import JSON, NO_HEADERS, Answer, Headers, as_json, now
 from amqpy.management.request import Request
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -21,10 +21,6 @@ OF_RESOURCES: Final = "accept, accept-encoding, origin"
 """The header `vary` once it is settled which form an answer has."""
 OF_ONE_TYPE: Final = "accept-encoding, origin"
 """The same for resources that have only one."""
-
-REDIRECTED: Final = 301
-UNHEARD: Final = frozenset({"CONNECT", "TRACE"})
-"""Methods that are refused before anything else."""
 
 
 class Stream(NamedTuple):
@@ -109,8 +105,8 @@ class Responses:
         await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, request: Request, answer: Answer, content_type: str | None) -> list[tuple[bytes, bytes]]:
-        headers: dict[str, str] = {}
-        if not answer.bare and answer.status != REDIRECTED and request.method not in UNHEARD:
+        headers: dict[str, str] = {"date": now()} if answer.dated else {}
+        if not answer.bare:
             headers |= {"vary": VARY, "content-security-policy": self.csp}
             if self.hsts is not None:
                 headers["strict-transport-security"] = self.hsts

@@ -156,7 +156,7 @@ def http_speaker(application: Callable[..., Awaitable[None]]) -> Callable[[Any],
 
     config = Config()
     config.errorlog = config.accesslog = None
-    config.include_server_header = False
+    config.include_server_header = config.include_date_header = False  # the applications say it
     config.h11_max_incomplete_size = HEAD_MAX
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.read_timeout = READ_TIMEOUT_S

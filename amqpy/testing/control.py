@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import trio
 
 from amqpy.management.answers import Answer, Refusal, as_json, bad_request
-from amqpy.management.application import LOCAL_NAMES, Receive, Scope, Send, read_body, request_of
+from amqpy.management.application import Receive, Send, read_body
+from amqpy.management.heads import HOST, LOCAL_NAMES, Scope, request_of
 from amqpy.management.request import Request
 from amqpy.management.router import Handler
 from amqpy.testing.control_brokers import Brokers, Call, conflict, not_found
@@ -50,10 +51,9 @@ class ControlApplication:
         await send_answer(answer, send, without_body=scope["method"] == "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        try:
-            request = request_of(scope)
-        except ValueError:
-            raise bad_request("the header Host is no host") from None
+        request = request_of(scope)
+        if not HOST.fullmatch(request.headers.get("host", "")):
+            raise bad_request("the header Host is no host")
         check_site(request)
         found = router.match(request.segments)
         if found is None:

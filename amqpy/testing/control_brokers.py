@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.management.answers import Refusal, bad_request
-from amqpy.management.request import Request, read_json
+from amqpy.management.json_reader import read_json
+from amqpy.management.request import Request
 from amqpy.testing.broker import TestBroker
 from amqpy.testing.control_values import Options
 from amqpy.testing.errors import BrokerBug

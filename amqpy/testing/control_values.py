@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from amqpy.core import views
 from amqpy.management.answers import Refusal, bad_request
 from amqpy.management.contents import body_of
-from amqpy.management.request import read_json
+from amqpy.management.json_reader import read_json
 from amqpy.testing.events import Event
 from amqpy.testing.matching import WORDS
 from amqpy.testing.snapshots import Snapshot

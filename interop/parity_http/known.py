@@ -10,6 +10,16 @@ from interop.parity_http.scenario import Differs
 GOES_ON = ("20*", '404 {"error": "not_found", *')
 """The answers of a broker that has not looked at a value."""
 
+TOO_DEEP = ("too deep*", "a value may not be nested more than*")
+LISTS = "RabbitMQ takes a list for arguments, and keeps what is none: a client could not be told"
+
+
+def too_deep(reason: str) -> Iterator[Differs]:
+    """Values that amqpy refuses for this reason."""
+    why = "amqpy reads values by recursion, and so has a limit to how deep they may be nested"
+    yield Differs(why, "*", "status", "20*", f'400 {{"error": "bad_request", "reason": "{reason}')
+    yield Differs(why, "*", "body.reason", "*", f'"{reason}')
+
 
 def refused(why: str, term: str) -> Iterator[Differs]:
     """Values that amqpy refuses with this term, and RabbitMQ does not."""
@@ -19,5 +29,8 @@ def refused(why: str, term: str) -> Iterator[Differs]:
 
 KNOWN: Sequence[Differs] = (
     *refused("RabbitMQ keeps values of any type where a text should be, and others stumble over them", "not_string"),
+    *(differs for reason in TOO_DEEP for differs in too_deep(reason)),
+    Differs(LISTS, '* {"arguments": [*', "status", "20*", '400 {"error": "bad_request", "reason": "not_json"}'),
+    Differs(LISTS, 'POST /bindings/* {"arguments": [*', "header.location"),
     *refused("no integer of AMQP is that large: RabbitMQ keeps it, and cuts it when a client is told", "not_int64"),
 )

@@ -193,7 +193,7 @@ class Stage:
             connection.drop()
         for kind in ("vhosts", "users", "global-parameters"):
             for row in self._ask(Step("GET", f"/{kind}")).value or ():
-                if isinstance(row, dict) and self.run_id in row.get("name", ""):
+                if isinstance(row, dict) and self.run_id in str(row.get("name")):
                     self._delete(f"/{kind}/{quote(row['name'], safe='')}")
 
     def _delete(self, path: str) -> None:

@@ -186,6 +186,17 @@ def test_an_exchange_counts_what_went_to_queues_that_are_gone() -> None:
     assert views.exchange(core.vhost.exchanges["x"])["message_stats"] == {"publish_in": 2, "publish_out": 3}
 
 
+def test_the_default_exchange_counts_what_it_names() -> None:
+    core = CoreHarness()
+    core.exchange("x")
+    core.queue("q")
+    for routing_key in ("q", "nope", "nope"):
+        core.publish("", routing_key, "m")
+        core.publish("x", routing_key, "m")
+    assert views.exchange(core.vhost.exchanges[""])["message_stats"] == {"publish_in": 3, "publish_out": 3}
+    assert views.exchange(core.vhost.exchanges["x"])["message_stats"] == {"publish_in": 3}
+
+
 def test_what_the_broker_itself_publishes_counts_nowhere() -> None:
     core = CoreHarness()
     core.queue("q")

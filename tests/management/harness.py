@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import trio
 import trio.testing
@@ -192,8 +193,9 @@ class Site:
         raw_path, _, query = path.partition("?")
         scope = {
             "type": "http",
+            "http_version": "1.1",
             "method": method,
-            "raw_path": raw_path.encode("latin-1"),
+            "raw_path": quote(raw_path, safe="%/!$&'()*+,;=:@").encode(),
             "query_string": query.encode("latin-1"),
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()],
             "client": (host, 50_000),

@@ -9,7 +9,7 @@ from amqpy.config import Config
 from amqpy.config.values import TcpAddress, TlsAddress, UnixAddress
 
 from .clients import connect, consume
-from .harness import UNIX_TIME_MS, Reply, Site
+from .harness import REFUSED, UNIX_TIME_MS, Reply, Site
 from .test_overview import of_profile
 
 OK = {"status": "ok"}
@@ -89,11 +89,29 @@ async def test_protocols(site: Site, name: str, protocol: str) -> None:
     assert is_ok(await check(site, f"protocol-listener/{name}"), protocol=protocol)
 
 
+MISSING = {
+    "MQTT3.1.1": "mqtt",
+    "mqtt3_1_1": "mqtt",
+    "mqtt+tls": "mqtt/ssl",
+    "stomp12": "stomp",
+    "stomp1_0": "stomp",
+    "Web-STOMP": "http/web-stomp",
+    "webmqtt+ssl": "https/web-mqtt",
+    "web-stomp%2Ftls": "https/web-stomp",
+    "cli": "clustering",
+    "nope": "nope",
+    "%20amqp": " amqp",
+    "É": "\ufffd",
+    "%FF": "\ufffd",
+}
+
+
 async def test_a_missing_protocol(site: Site) -> None:
     site.api.listeners[:] = LISTENERS
-    reply = await check(site, "protocol-listener/MQTT3.1.1")
     there = ["http", "amqp/ssl", "amqp"]
-    assert (reply.status, reply.json) == failed("No active listener", missing="mqtt", protocols=there)
+    for name, missing in MISSING.items():
+        reply = await check(site, f"protocol-listener/{name}")
+        assert (reply.status, reply.json) == failed("No active listener", missing=missing, protocols=there)
 
 
 @pytest.mark.parametrize("config", [of_profile("4.3")])
@@ -186,6 +204,11 @@ async def test_aliveness_needs_permissions(site: Site) -> None:
     assert (await site.get("/api/aliveness-test/nope")).refusal == (404, "Object Not Found", "Not Found")
 
 
+async def test_aliveness_needs_a_connection(site: Site) -> None:
+    site.broker.administration.set_vhost_limits("/", {"max-connections": 0})
+    assert (await site.get("/api/aliveness-test/%2F")).refusal == REFUSED
+
+
 async def test_aliveness_with_another_queue_of_that_name(site: Site) -> None:
     site.declare("aliveness-test")
     status, _, reason = (await site.get("/api/aliveness-test/%2F")).refusal
@@ -210,7 +233,8 @@ NEWER = [
 
 async def test_checks_that_3_10_does_not_have(site: Site) -> None:
     for path in [*PUBLIC, *NEWER, "below-node-connection-limit"]:
-        assert (await check(site, path)).status == 404
+        # No file has a slash in its name.
+        assert (await check(site, path)).status == (400 if "%2F" in path else 404)
 
 
 @pytest.mark.parametrize("config", [of_profile("4.3")])

@@ -50,6 +50,15 @@ async def test_limits_need_a_virtual_host(site: Site) -> None:
         assert reply.refusal == (404, "not_found", "vhost_not_found")
 
 
+@pytest.mark.parametrize("config", [Config(profile="rabbitmq-3.10")])
+async def test_limits_that_there_are_not_any_more(site: Site) -> None:
+    await site.put("/api/vhost-limits/%2F/max-queues", {"value": 5})
+    await site.delete("/api/vhost-limits/%2F/max-queues")
+    assert (await site.get("/api/vhost-limits")).json == [{"vhost": "/", "value": []}]
+    assert (await site.get("/api/vhost-limits", headers={"x-vhost": "/"})).json == []
+    assert (await site.get("/api/vhost-limits/%2F")).json == []
+
+
 async def test_who_sees_limits_of_virtual_hosts(site: Site) -> None:
     site.add_vhost("v")
     for vhost in ("/", "v"):
@@ -64,7 +73,8 @@ async def test_who_sees_limits_of_virtual_hosts(site: Site) -> None:
     assert await seen("plain") == ["/"]
     assert await seen("monitor") == ["/", "v"]
     assert await seen("monitor", "v") == ["v"]
-    assert await seen("guest", "nope") == []
+    reply = await site.get("/api/vhost-limits", headers={"x-vhost": "nope"})
+    assert reply.refusal == (400, "bad_request", ["no_such_vhost", "nope"])
     reply = await site.get("/api/vhost-limits/v", user="plain")
     assert reply.refusal == (401, "not_authorised", "User not authorised to access virtual host")
 

@@ -67,6 +67,13 @@ async def test_numbers_have_their_types(site: Site) -> None:
             assert type(value) is int, key
 
 
+async def test_samples_have_the_types_of_their_numbers(site: Site) -> None:
+    node = (await site.get(f"{NODE}?node_stats_age=60&node_stats_incr=5")).whole
+    for key, kind in (("io_read_avg_time", float), ("io_read_count", int), ("fd_used", int)):
+        samples = node[f"{key}_details"]["samples"]
+        assert {type(each["sample"]) for each in samples} == {kind}
+
+
 async def test_noted_measurements_come_first(site: Site) -> None:
     def note() -> None:
         site.broker.resources.note_memory(500, 1000)

@@ -177,4 +177,5 @@ async def test_4_3(site: Site) -> None:
 
 async def test_columns(site: Site) -> None:
     shown = (await site.get("/api/overview?columns=rabbitmq_version,object_totals.queues")).json
-    assert shown == {"rabbitmq_version": "3.10.8", "object_totals": {"queues": 0}}
+    assert shown.keys() == {"rabbitmq_version", "object_totals"}
+    assert shown["object_totals"]["exchanges"] == 8  # all of it: in Erlang it is a map

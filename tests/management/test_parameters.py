@@ -76,11 +76,16 @@ async def test_parameters_of_the_virtual_host_in_the_header(site: Site) -> None:
 
     async def seen(vhost: str) -> list[str]:
         headers = {"x-vhost": vhost.encode().decode("latin-1")}
-        return [each["name"] for each in (await site.get("/api/parameters", headers=headers)).json]
+        path = "/api/parameters/federation-upstream"
+        return [each["name"] for each in (await site.get(path, headers=headers)).json]
 
     assert await seen("") == ["up", "down"]
     assert await seen("ü") == ["down"]
-    assert await seen("nope") == []
+    for path in ("parameters/federation-upstream", "policies", "operator-policies"):
+        reply = await site.get(f"/api/{path}", headers={"x-vhost": "nope"})
+        assert reply.refusal == (400, "bad_request", ["no_such_vhost", "nope"])
+    for vhost in ("ü".encode().decode("latin-1"), "nope"):
+        assert len((await site.get("/api/parameters", headers={"x-vhost": vhost})).json) == 2
 
 
 async def test_parameters_are_for_policymakers(site: Site) -> None:

@@ -133,6 +133,24 @@ def test_one_sample_has_no_average() -> None:
     assert details == {"rate": 0.0, "samples": [{"sample": 0, "timestamp": START_MS - 1000}]}
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_sample_of_an_increment_that_is_not_over_is_that_of_now(changed: bool) -> None:
+    watched = Watched()
+    queue = watched.queue("q")
+    watched.tick()
+    if changed:
+        watched.publish("", "q", "1")
+        watched.tick()
+    watched.publish("", "q", "2")
+    watched.unix_ms += 1
+    view = watched.of_queue(queue, lengths_age="10", lengths_incr="5", msg_rates_age="10", msg_rates_incr="5")
+    lengths, rates = view["messages_details"]["samples"], view["message_stats"]["publish_details"]["samples"]
+    assert [each["sample"] for each in lengths] == [1 + changed, int(changed), 0]
+    assert lengths[0]["timestamp"] > watched.unix_ms
+    # Those of counters are of increments that are over.
+    assert [each["sample"] for each in rates] == [int(changed), 0, 0]
+
+
 def test_what_was_counted_before_anybody_looked_is_no_rate() -> None:
     watched = Watched()
     queue = watched.queue("q")

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import trio
 
 from amqpy.management import erlang
-from amqpy.management.answers import Answer, not_found
+from amqpy.management.answers import Answer, not_found, now
 from amqpy.management.call import Api
 from amqpy.management.measures import Measures
 from amqpy.management.prometheus.exposition import (
@@ -119,7 +119,7 @@ class PrometheusApplication:
             await _send(Answer(500), send)
             return
         encoding = b"gzip" if zips else b"identity"
-        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-encoding", encoding)]
+        headers = [(b"date", now().encode()), (b"content-type", CONTENT_TYPE.encode()), (b"content-encoding", encoding)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # The lowest level of compression: the event loop waits for it.
         zipped = zlib.compressobj(1, wbits=31) if zips else None
@@ -292,7 +292,7 @@ def cluster_id_of(node: str) -> str:
 
 async def _send(answer: Answer, send: Callable[[Any], Any]) -> None:
     body = answer.body
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers = [(name.encode(), value.encode()) for name, value in {"date": now(), **answer.headers}.items()]
     if answer.value is not None:
         headers.append((b"content-type", answer.content_type.encode()))
     if answer.status != 204:

@@ -12,14 +12,16 @@ from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang
-from amqpy.management.answers import Answer, bad_request, not_found
+from amqpy.management.answers import bad_request, not_found
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, Whole
 from amqpy.management.router import Router
 
 
 def own(call: Call) -> str | None:
-    """The rule for one channel: whoever has it, or a monitor."""
+    """The rule for one channel: whoever has it, or a monitor. Raises Refusal if there are no statistics."""
+    consumers.check_stats(call)
+    call.api.statistics.ranges(call.request.query)
     channel = find(call)
     return None if channel is None else connections.of_owner(call, channel.connection.user_name)
 
@@ -83,18 +85,17 @@ def list_channels_of_connection(call: Call) -> Listing:
 
 
 def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
-    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of)
+    """Those of all virtual hosts are there in pages."""
+    paged = None if {"vhost", "connection"} & call.names.keys() else name_of
+    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=paged)
 
 
-def show_channel(call: Call) -> Answer:
-    """All of it, whichever columns are asked for."""
-    consumers.check_stats(call)
+def show_channel(call: Call) -> View:
     channel = find(call)
     if channel is None:
         raise not_found()
     details = [consumers.view(call, each) for each in channel.consumers.values()]
-    shown = {**view(call, channel), "consumer_details": details, "publishes": [], "deliveries": []}
-    return Answer(200, shown)
+    return Whole({**view(call, channel), "consumer_details": details, "publishes": [], "deliveries": []})
 
 
 def list_sessions(call: Call) -> list[View]:

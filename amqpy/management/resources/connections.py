@@ -13,7 +13,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.management import access, erlang
 from amqpy.management.answers import DONE, Answer, not_found
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, Whole
 from amqpy.management.router import Router
 
 REASON: Final = "Closed via management plugin"
@@ -21,7 +21,10 @@ REASON: Final = "Closed via management plugin"
 
 
 def own(call: Call) -> str | None:
-    """The rule for one connection and its channels: whoever has it, a monitor, and to close it an administrator."""
+    """The rule for one connection and its channels: whoever has it, a monitor, and to close it an administrator. Raises
+    Refusal for samples that cannot be."""
+    if not call.without_stats:
+        call.api.statistics.ranges(call.request.query)
     session = find(call, call.names["connection"])
     return None if session is None else of_owner(call, session.user_name)
 
@@ -105,23 +108,24 @@ def reference(call: Call, session: ConnectionSession) -> View:
 
 
 def list_connections(call: Call) -> Listing:
-    call.api.statistics.ranges(call.request.query)
+    if not call.without_stats:
+        call.api.statistics.ranges(call.request.query)
     shows = reference if call.without_stats else view
     return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
 
 
 def list_connections_of_vhost(call: Call) -> Listing:
     """Never in pages, and with statistics in any case."""
+    call.api.statistics.ranges(call.request.query)
     return Listing(visible(call), lambda session: view(call, session))
 
 
-def show_connection(call: Call) -> Answer:
-    """All of it, whichever columns are asked for."""
+def show_connection(call: Call) -> View:
     session = named(call)
     if call.without_stats:
-        return Answer(200, {"name": name_of(session)})
+        return {"name": name_of(session)}
     # What is not there is null in lists only.
-    return Answer(200, {key: "" if value is None else value for key, value in view(call, session).items()})
+    return Whole({key: "" if value is None else value for key, value in view(call, session).items()})
 
 
 def list_connections_of_user(call: Call) -> Listing:

@@ -16,8 +16,8 @@ from amqpy.management.answers import DONE, JSON, Answer, bad_request, missing
 from amqpy.management.call import Call
 from amqpy.management.documents import Document
 from amqpy.management.forms import FORM, form_of
+from amqpy.management.json_reader import read_json
 from amqpy.management.lists import Listing
-from amqpy.management.request import read_json
 from amqpy.management.router import Router
 from amqpy.management.turns import Later
 

@@ -21,6 +21,9 @@ from amqpy.management.tables import arguments_of
 DEFAULT: Final = "amq.default"
 """The name of the default exchange in paths."""
 
+BASIC: Final = frozenset(("vhost", "name", "type", "durable", "auto_delete", "internal", "arguments"))
+"""Keys that are known without statistics."""
+
 
 def add_to(router: Router) -> None:
     router.get("/exchanges", access.of_vhost)(list_exchanges)
@@ -36,7 +39,7 @@ def name_in_path(call: Call) -> str:
 
 
 def list_exchanges(call: Call) -> Listing:
-    call.api.statistics.check_list(call.request.query)
+    call = call.of_list(BASIC)
     items = [exchange for vhost in call.vhosts() for _, exchange in sorted(vhost.exchanges.items())]
     return Listing(items, partial(view, call), paged=lambda exchange: exchange.name)
 
@@ -58,7 +61,9 @@ def view(call: Call, exchange: Exchange) -> View:
 
 
 def show_exchange(call: Call) -> View:
-    return {**view(call, find_exchange(call)), "incoming": [], "outgoing": []}
+    exchange = find_exchange(call)
+    call.api.statistics.ranges(call.request.query)
+    return {**view(call, exchange), "incoming": [], "outgoing": []}
 
 
 def declare_exchange(call: Call) -> Answer:

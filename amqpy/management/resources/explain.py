@@ -12,8 +12,9 @@ from amqpy.management.answers import bad_request, not_entitled, not_found
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length
 from amqpy.management.contents import encoded_properties
+from amqpy.management.json_reader import read_json
 from amqpy.management.lists import View, Work
-from amqpy.management.request import read_json, text
+from amqpy.management.request import text
 from amqpy.management.resources.exchanges import DEFAULT
 from amqpy.management.router import Router
 from amqpy.management.tables import table_of

@@ -17,11 +17,12 @@ from amqpy.core.vhost import Vhost
 from amqpy.errors import AmqpFault, erlang_atom
 from amqpy.management import access
 from amqpy.management.access import Rule
-from amqpy.management.answers import ACCESS_REFUSED, Answer, Refusal, bad_request, not_entitled
+from amqpy.management.answers import Answer, Refusal, bad_request, not_entitled
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 from amqpy.management.resources.nodes import check_node
 from amqpy.management.router import Handler, Router
+from amqpy.management.web_channel import WebChannel
 from amqpy.wire.properties import content_header
 
 OK: Final = Answer(200, {"status": "ok"})
@@ -34,15 +35,21 @@ LINE_MAX: Final = 80
 
 NO_LISTENER: Final = "No active listener"
 
+IN_TLS: Final = ("/tls", "/ssl", "+tls", "+ssl")
+
 PROTOCOLS: Final = {
     "amqp/ssl": ("amqps",),
     "amqp": ("amqp091", "amqp0.9.1", "amqp0-9-1", "amqp0_9_1", "amqp10", "amqp1.0", "amqp1-0", "amqp1_0"),
     "clustering": ("cli", "distribution"),
-    "http": ("http1.1", "http_api", "management", "management_ui", "ui"),
+    "http": ("http1", "http1.1", "http_api", "management", "management_ui", "ui"),
     "http/web-mqtt": ("web-mqtt", "web_mqtt", "webmqtt"),
-    "mqtt": ("mqtt3.1", "mqtt3.1.1", "mqtt31", "mqtt311"),
-    "mqtt/ssl": ("mqtts",),
-    "stomp/ssl": ("stomps",),
+    "http/web-stomp": ("web-stomp", "web_stomp", "webstomp"),
+    "https/web-mqtt": tuple(f"{name}{tls}" for name in ("web-mqtt", "webmqtt") for tls in IN_TLS),
+    "https/web-stomp": tuple(f"{name}{tls}" for name in ("web-stomp", "webstomp") for tls in IN_TLS),
+    "mqtt": ("mqtt3.1", "mqtt3.1.1", "mqtt31", "mqtt311", "mqtt3_1", "mqtt3_1_1"),
+    "mqtt/ssl": ("mqtts", "mqtt+tls", "mqtt+ssl"),
+    "stomp": tuple(f"stomp1{dot}{minor}" for dot in (".", "", "_") for minor in range(3)),
+    "stomp/ssl": ("stomps", "stomp+tls", "stomp+ssl"),
 }
 """Protocols, and what else they are called."""
 
@@ -111,6 +118,7 @@ def check_alarms(call: Call, reason: str) -> Answer:
 def check_health(call: Call) -> Answer:
     if "node" in call.names:
         check_node(call)
+    call.api.statistics.ranges(call.request.query)
     alarms = call.broker.alarms.resources
     return failed(f"{IN_EFFECT}{_printed(alarms, erlang_atom(call.broker.node))}") if alarms else OK
 
@@ -161,14 +169,16 @@ def check_protocol(call: Call) -> Answer:
         if protocol in there:
             return Answer(200, {"status": "ok", "protocol": protocol})
         return failed(NO_LISTENER, missing=protocol, protocols=there)
-    several = [_protocol(each) for each in asked.split(",")]
+    several = [_protocol(each.strip()) for each in asked.split(",")]
     if set(several) & set(there):
         return Answer(200, {"status": "ok", "protocols": there})
     return failed(NO_LISTENER, missing=several, protocols=there)
 
 
 def _protocol(name: str) -> str:
-    lower = name.strip().lower()
+    """RabbitMQ's name for a protocol. Erlang makes its octets small as if they were Latin-1."""
+    octets = name.encode("utf-8", "surrogateescape").decode("latin-1").lower().encode("latin-1")
+    lower = octets.decode("utf-8", "replace")
     return ALIASES.get(lower, lower)
 
 
@@ -210,11 +220,10 @@ def check_certificates(call: Call) -> Answer:
 
 def test_aliveness(call: Call) -> Answer:
     """Declares a queue, publishes to it, and gets the message; newer versions only look if a channel can be opened."""
-    vhost = call.client.vhost = call.vhost
+    vhost = call.vhost
     if not call.has("whole-aliveness-test"):
         return OK
-    if not call.may_enter(vhost):
-        raise not_entitled(ACCESS_REFUSED)
+    WebChannel.of(call)
     try:
         return OK if _is_alive(call, vhost) else failed("aliveness-test queue is empty")
     except AmqpFault as fault:

@@ -34,14 +34,17 @@ def add_to(router: Router) -> None:
 
 
 def list_vhost_limits(call: Call) -> Listing:
-    """Of those that have any; or that had some, for what is left is an empty value."""
+    """Of those that have any; or that had some, for what is left is an empty value, unless one is asked for by name."""
+    call.check_vhost_in_header()
     key = (VHOST_LIMITS_COMPONENT, LIMITS_NAME)
     as_pairs = call.has("limits-as-pairs")
+    shows_empty = not as_pairs or call.named_vhost is None
 
     def view(vhost: Vhost) -> View:
         return {"vhost": vhost.name, "value": value_of(dict(vhost.limits)) if as_pairs else dict(vhost.limits)}
 
-    return Listing([vhost for vhost in call.visible_vhosts() if key in vhost.parameters], view)
+    found = [vhost for vhost in call.visible_vhosts() if key in vhost.parameters]
+    return Listing([vhost for vhost in found if vhost.limits or shows_empty], view)
 
 
 def set_vhost_limit(call: Call) -> Answer:

@@ -134,7 +134,8 @@ def check_node(call: Call) -> None:
 
 
 def list_nodes(call: Call) -> Listing:
-    call.api.statistics.ranges(call.request.query)
+    if not call.without_stats:
+        call.api.statistics.ranges(call.request.query)
     return Listing([call.broker.node], lambda name: view(call))
 
 

@@ -15,7 +15,7 @@ from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.management import access, erlang
 from amqpy.management.call import Api, Call
-from amqpy.management.lists import Summary, View
+from amqpy.management.lists import Summary, View, Whole
 from amqpy.management.router import Router
 from amqpy.server.listener import BACKLOG
 from amqpy.version import __version__
@@ -28,6 +28,9 @@ RETENTION: Final = {
 """Seconds for which samples are kept."""
 
 RUNTIME: Final = f"amqpy {__version__} on Python {python_version()}, in place of Erlang/OTP"
+
+TOTALS: Final = ("churn_rates", "message_stats", "object_totals", "queue_totals")
+"""Keys of what is added up. In Erlang their values are maps."""
 
 NO_READS: Final = {"disk_reads": 0, "disk_writes": 0}
 
@@ -86,7 +89,8 @@ def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
         "queue_totals": totals["queue_totals"] if has_reported else {},
         "statistics_db_event_queue": 0,
     }
-    return call.api.statistics.of_overview(shown, call.request.query, None if call.is_monitor else vhosts)
+    shown = call.api.statistics.of_overview(shown, call.request.query, None if call.is_monitor else vhosts)
+    return {**shown, **{key: Whole(shown[key]) for key in TOTALS}}
 
 
 def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:

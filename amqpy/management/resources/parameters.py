@@ -11,7 +11,7 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, escaped, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, Whole
 from amqpy.management.request import require
 from amqpy.management.router import Router
 
@@ -33,14 +33,17 @@ def add_to(router: Router) -> None:
 
 
 def list_parameters(call: Call) -> Listing:
-    """Those of one component or of all; policies are among them only if they are asked for."""
+    """Those of one component or of all; policies are among them only if they are asked for. Those of all are those of
+    all virtual hosts, whatever the header `X-Vhost` says."""
+    if "component" in call.names:
+        call.check_vhost_in_header()
     found = list(_of_component(call))
     found.sort(key=lambda each: (each.vhost or "", each.name, each.component or ""))
     return Listing(found, views.parameter)
 
 
 def _of_component(call: Call) -> Iterator[Parameter]:
-    for vhost in call.vhosts():
+    for vhost in call.vhosts(heeds_header="component" in call.names):
         yield from call.broker.administration.parameters(vhost.name, call.names.get("component"))
 
 
@@ -75,7 +78,16 @@ def clear_parameter(call: Call) -> Answer:
 
 
 def list_global_parameters(call: Call) -> Listing:
-    return Listing(views.global_parameters(call.broker), views.parameter)
+    return Listing(views.global_parameters(call.broker), _view_of_global)
+
+
+def _view_of_global(parameter: Parameter) -> View:
+    """A global parameter, whose objects inside of its value are whole."""
+    shown = views.parameter(parameter)
+    value = shown["value"]
+    if isinstance(value, dict):
+        value = {key: Whole(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+    return {**shown, "value": value}
 
 
 def _find_global(call: Call) -> Parameter | None:
@@ -87,7 +99,7 @@ def show_global_parameter(call: Call) -> View:
     parameter = _find_global(call)
     if parameter is None:
         raise not_found()
-    return views.parameter(parameter)
+    return _view_of_global(parameter)
 
 
 def set_global_parameter(call: Call) -> Answer:

@@ -51,6 +51,7 @@ def _rank(call: Call) -> dict[str, Any]:
 
 
 def list_policies(call: Call) -> Listing:
+    call.check_vhost_in_header()
     ranked = views.ranked((vhost.name, vhost.policies.policies) for vhost in call.vhosts())
     return Listing(ranked, lambda each: views.policy(*each))
 
@@ -78,6 +79,7 @@ def clear_policy(call: Call) -> Answer:
 
 
 def list_operator_policies(call: Call) -> Listing:
+    call.check_vhost_in_header()
     ranked = views.ranked((vhost.name, vhost.policies.operator_policies) for vhost in call.vhosts())
     return Listing(ranked, lambda each: views.policy(*each))
 

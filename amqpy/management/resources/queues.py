@@ -26,6 +26,9 @@ ACTIONS: Final = ("sync", "cancel_sync")
 CONSUMERS_MAX: Final = 1000
 """The most consumers that are shown with their queue: a few milliseconds of work. A list of consumers has all."""
 
+BASIC: Final = frozenset(("vhost", "name", "durable", "auto_delete", "exclusive", "owner_pid", "arguments", "state"))
+"""Keys that are known without statistics."""
+
 
 def add_to(router: Router) -> None:
     router.get("/queues", access.of_vhost)(list_queues)
@@ -70,7 +73,7 @@ class Rows:
         self._unacked: dict[str, Mapping[DeliveryQueue, Sizes]] = {}
         """The sizes of unacknowledged deliveries, by virtual host."""
         columns = columns_of(call.request.query)
-        shown = {path[0] for path in columns or ()} | {call.request.query.get("sort", "").partition(".")[0]}
+        shown = {path[0] for path in columns or () if path} | {call.request.query.get("sort", "").partition(".")[0]}
         self._has_sizes = columns is None or not queue_views.SIZES.isdisjoint(shown)
 
     def __call__(self, queue: Queue) -> View:
@@ -87,7 +90,7 @@ class Rows:
 
 
 def list_queues(call: Call, *, detailed: bool = False) -> Listing:
-    call.api.statistics.check_list(call.request.query)
+    call = call.of_list(BASIC)
     items = [queue for vhost in call.vhosts() for _, queue in sorted(vhost.queues.items())]
     reduced = call.broker.profile.reduced_queue_rows and not detailed and "columns" not in call.request.query
     return Listing(items, Rows(call, reduced=reduced), paged=lambda queue: queue.name)

@@ -16,7 +16,7 @@ from amqpy.features import flags_of
 from amqpy.management import access, login
 from amqpy.management.answers import DONE, JSON, Answer, bad_request
 from amqpy.management.call import Call
-from amqpy.management.lists import View
+from amqpy.management.lists import Listing, View
 from amqpy.management.request import require, text
 from amqpy.management.resources.nodes import check_node
 from amqpy.management.resources.overview import version_of
@@ -126,11 +126,10 @@ def show_user(call: Call) -> View:
 
 
 def log_in(call: Call) -> Answer:
-    name, password = login.of_form(call.request)
-    value = base64.b64encode(name.encode("utf-8", "surrogateescape") + b":" + (password or b"")).decode()
-    if call.has("token"):
-        return Answer(200, {"token": {"type": "basic", "value": value}, "user": show_user(call)})
-    return Answer(200, "ok", {"set-cookie": f"auth={value}; Version=1"})
+    if not call.has("token"):
+        return Answer(200, "ok")
+    value = login.value_of(login.of_form(call.request))
+    return Answer(200, {"token": {"type": "basic", "value": value}, "user": show_user(call)})
 
 
 def show_single_sign_on(call: Call) -> View:
@@ -160,10 +159,10 @@ def reset_attempts(call: Call) -> Answer:
 # --- features
 
 
-def list_feature_flags(call: Call) -> list[View]:
+def list_feature_flags(call: Call) -> Listing:
     flags = flags_of(call.broker.profile.version)
     stabilities = dict.fromkeys(flags.required, "required") | dict.fromkeys(flags.stable, "stable")
-    return [
+    shown = [
         {
             "name": name,
             "desc": name.replace("_", " "),
@@ -175,6 +174,7 @@ def list_feature_flags(call: Call) -> list[View]:
         }
         for name, stability in sorted(stabilities.items())
     ]
+    return Listing(shown, dict)
 
 
 def enable_feature_flag(call: Call) -> Answer:

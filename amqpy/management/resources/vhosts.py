@@ -4,6 +4,8 @@ Source: `rabbit_mgmt_wm_vhosts`, `rabbit_mgmt_wm_vhost`, `rabbit_mgmt_wm_vhost_r
 `rabbit_mgmt_wm_vhost_deletion_protection`.
 """
 
+from typing import Final
+
 from amqpy.core import views
 from amqpy.core.administration import bodies
 from amqpy.core.vhost import Vhost
@@ -13,6 +15,9 @@ from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing
 from amqpy.management.call import Call
 from amqpy.management.lists import Listing, View
 from amqpy.management.router import Router
+
+BASIC: Final = frozenset(("name", "tracing"))
+"""Keys that are known without statistics."""
 
 
 def add_to(router: Router) -> None:
@@ -26,7 +31,7 @@ def add_to(router: Router) -> None:
 
 
 def list_vhosts(call: Call) -> Listing:
-    call.api.statistics.check_list(call.request.query)
+    call = call.of_list(BASIC)
     shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
     return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
 

@@ -182,19 +182,24 @@ class _Details(NamedTuple):
         for name, value in view.items():
             shown[name] = value
             if name in places and (names is None or name in names):
-                shown[f"{name}_details"] = self._of(places[name], asked, rounds_up)
+                details = self._of(places[name], value, asked, rounds_up)
+                shown[f"{name}_details"] = _in_fractions(details) if isinstance(value, float) else details
         return shown
 
-    def _of(self, places: Sequence[int], asked: Range | None, rounds_up: bool) -> View:
+    def _of(self, places: Sequence[int], value: int, asked: Range | None, rounds_up: bool) -> View:
         grown = sum([series.increase(places, self.tick) for series in self.series])
         details: View = {"rate": grown * 1000 / (self.distance * TICK_MS)}
-        return details if asked is None else details | self._sampled(places, asked, rounds_up)
+        return details if asked is None else details | self._sampled(places, value, asked, rounds_up)
 
-    def _sampled(self, places: Sequence[int], asked: Range, rounds_up: bool) -> View:
-        times_ms = asked.times_ms(self.unix_time_ms(), rounds_up=rounds_up)
-        if not any(series.has_samples(places) for series in self.series):
+    def _sampled(self, places: Sequence[int], value: int, asked: Range, rounds_up: bool) -> View:
+        now_ms = self.unix_time_ms()
+        times_ms = asked.times_ms(now_ms, rounds_up=rounds_up)
+        is_constant = not any(series.has_samples(places) for series in self.series)
+        if is_constant and (times_ms[0] <= now_ms or value == self._at(places, self.tick)):
             return _constant(times_ms, self._at(places, self.tick))
-        return _summary(times_ms, [self._at(places, at_ms // TICK_MS) for at_ms in times_ms])
+        # What is not over yet has the value of now.
+        values = [self._at(places, at_ms // TICK_MS) if at_ms <= now_ms else value for at_ms in times_ms]
+        return _summary(times_ms, values)
 
     def _at(self, places: Sequence[int], tick: int) -> int:
         return sum([series.at(places, tick) for series in self.series])
@@ -212,6 +217,13 @@ def _summary(times_ms: range, values: list[int]) -> View:
 def _constant(times_ms: range, value: int) -> View:
     """Most counters of most objects never change: what is shown of them then is the same."""
     return _summary(times_ms, [value] * len(times_ms))
+
+
+def _in_fractions(details: View) -> View:
+    """The details of a counter that is an average: its samples are fractions, too."""
+    if "samples" not in details:
+        return details
+    return {**details, "samples": [{**each, "sample": float(each["sample"])} for each in details["samples"]]}
 
 
 def _is_left(slices: Iterator[None]) -> bool:

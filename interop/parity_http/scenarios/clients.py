@@ -24,6 +24,7 @@ def connections(stage: Stage) -> None:
     known(stage, connection)
     stage.play("""
         WAIT /connections 0.channels=1 0.recv_oct_details
+        WAIT /channels 0.reductions
         GET /connections
         GET /connections/$c
         GET /connections/$c/channels
@@ -124,6 +125,7 @@ def channels(stage: Stage) -> None:
     known(stage, connection)
     stage.play("""
         WAIT /channels 0.messages_unacknowledged=2 0.message_stats.ack=1 0.message_stats.return_unroutable=1
+        WAIT /channels 0.reductions
         GET /channels
         GET /channels/$ch
         GET /connections/$c/channels
@@ -184,9 +186,9 @@ def kinds_of_channels(stage: Stage, how: str) -> None:
         channel.get("q", no_ack=True)
         wanted = "0.message_stats.get=1 0.message_stats.get_empty=1"
     else:
-        wanted = "0.reductions"
+        wanted = ""
     stage.play(f"""
-        WAIT /channels {wanted}
+        WAIT /channels {wanted} 0.reductions
         GET /channels
     """)
 
@@ -208,7 +210,7 @@ def consumers(stage: Stage) -> None:
     channel.consume("c", "c1", exclusive=True)
     channel.consume("mine", "m1", arguments={"x-priority": -1, "x": "é"})
     stage.play("""
-        WAIT /consumers length=6
+        WAIT /consumers length=6 0.channel_details.name 5.channel_details.name
         GET /consumers/$v?sort=consumer_tag
         GET /consumers?columns=consumer_tag,active&sort=consumer_tag
         GET /consumers/$gone

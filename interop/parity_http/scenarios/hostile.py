@@ -2,7 +2,7 @@
 
 import json
 
-from interop.parity_http.scenario import scenario
+from interop.parity_http.scenario import Differs, scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
@@ -63,7 +63,17 @@ BASES: dict[str, dict[str, object]] = {
 }
 
 
-@scenario(each=[f"{target}: {key}" for target, keys in TARGETS.items() for key in keys])
+DIFFERS = {
+    "PUT /topic-permissions/$v/$t: exchange": Differs(
+        "RabbitMQ has kept an exchange before whose name is no text", "PUT *", "status", "204", "201"
+    ),
+    "PUT /users/$u: password_hash": Differs(
+        "an empty list is an empty text in Erlang", "PUT *", "status", "204", '400 *["not_base64", []]*'
+    ),
+}
+
+
+@scenario(each=[f"{target}: {key}" for target, keys in TARGETS.items() for key in keys], differs=DIFFERS)
 def values(stage: Stage, case: str) -> None:
     """Every key with values of every kind."""
     target, _, key = case.rpartition(": ")
@@ -77,7 +87,18 @@ def values(stage: Stage, case: str) -> None:
         stage.play([Step(method, path, "{" + ", ".join([*inside, f'"{key}": {value}']) + "}")])
 
 
-@scenario(each=["/exchanges/$v?", "/queues/$v?", "/vhosts?", "/bindings/$v?", "/users?", "/overview?"])
+BEFORE_TIME = Differs(
+    "the increment is longer than the age of the epoch, and RabbitMQ does not find samples there",
+    "GET /overview?lengths_age=1&lengths_incr=9*",
+    "body.churn_rates.*",
+    "nothing",
+)
+
+
+@scenario(
+    each=["/exchanges/$v?", "/queues/$v?", "/vhosts?", "/bindings/$v?", "/users?", "/overview?"],
+    differs={"/overview?": BEFORE_TIME},
+)
 def queries(stage: Stage, path: str) -> None:
     """Parameters that nobody would send."""
     stage.vhost()
@@ -91,7 +112,7 @@ def queries(stage: Stage, path: str) -> None:
         "page=" + "9" * 100,
         "page=1&page_size=" + "9" * 100,
         "page=1&name=" + "(" * 100 + "&use_regex=true",
-        "page=1&name=(a%2B)%2B$&use_regex=true",
+        "page=1&name=(z%2B)%2B$&use_regex=true",
         "page=1&name=%FF",
         "page=1&name=%00",
         "page=1&page=2",

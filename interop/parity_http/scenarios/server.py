@@ -156,15 +156,3 @@ def maintenance(stage: Stage) -> None:
         management: DELETE /auth/attempts/$n
         management: DELETE /reset
     """)
-
-
-@scenario()
-def reset(stage: Stage) -> None:
-    """To forget all statistics."""
-    stage.call_it("n", stage.side.names[0])
-    stage.play("""
-        DELETE /reset/$n
-        DELETE /reset/nope
-        DELETE /reset
-    """)
-    stage.prime()
