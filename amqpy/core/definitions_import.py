@@ -15,10 +15,11 @@ from html import escape
 from typing import Any, Final, TypeAlias
 
 from amqpy.core.administration import bodies
+from amqpy.core.administration.erlang_terms import Atom, as_erlang_term
 from amqpy.core.administration.limits import MAX_QUEUES
 from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
-from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.administration.validation import check, check_depth
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import Binding, exchange_type
 from amqpy.core.jobs import Steps, each
@@ -309,9 +310,8 @@ def _placed(broker: Broker, place: str) -> Iterator[None]:
 
 
 def _resources_missing(vhost: object, ends: list[tuple[str, str]]) -> ErlangTerm:
-    named = (f"{{resource,{as_erlang_term(vhost)},{kind},{as_erlang_term(name)}}}" for kind, name in ends)
-    terms = ",\n                    ".join(f"{{not_found,{each}}}" for each in named)
-    return ErlangTerm(f"{{resources_missing,[{terms}]}}")
+    missing = [(Atom("not_found"), (Atom("resource"), vhost, Atom(kind), name)) for kind, name in ends]
+    return ErlangTerm(as_erlang_term((Atom("resources_missing"), missing)))
 
 
 def _name_of(kind: str, item: dict[str, Any]) -> str:

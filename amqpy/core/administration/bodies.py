@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from amqpy.core.administration.validation import as_erlang_term
+from amqpy.core.administration.erlang_terms import as_erlang_term
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.permissions import EVERYTHING

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from amqpy.core import definitions
-from amqpy.core.administration.validation import as_erlang_term
+from amqpy.core.administration.erlang_terms import Atom, as_erlang_term
 from amqpy.core.definitions_import import OLD_IMPORTS, ErlangTerm, Import
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
@@ -99,17 +99,17 @@ def _reason(error: AdministrationError | AmqpFault) -> str:
         case ["no_such_vhost", name]:
             return f'Please create virtual host "{name}" prior to importing definitions.'
         case [str(tag), *values]:
-            return f"{{{','.join([tag, *map(_printed, values)])}}}"
+            return as_erlang_term((Atom(tag), *map(_term, values)))
     if isinstance(error, ErlangTerm) or ATOM.fullmatch(error.text):
         return error.text
     return as_erlang_term(error.text if error.term is None else erlang_string(error.text))
 
 
-def _printed(value: object) -> str:
+def _term(value: object) -> object:
     """A value in a term: text is a binary, a list of octets a string, and any other list a tuple."""
     if isinstance(value, list) and not all(isinstance(each, int) for each in value):
-        return f"{{{','.join(map(_printed, value))}}}"
-    return as_erlang_term(value)
+        return tuple(map(_term, value))
+    return value
 
 
 def _document(octets: bytes) -> dict[str, Any]:
