@@ -37,6 +37,7 @@ FEATURES: Final = {
     "node-versions": "4.3",
     "Not_Authorized": "3.13 4.0 4.3",
     "old-imports": "3.10",
+    "old-vhosts": "3.10",
     "open-attempts": "4.3",
     "open-features": "3.13 4.0 4.3",
     "paged-users": "4.0 4.3",

@@ -123,6 +123,8 @@ class Application:
         check_accept(request.headers.get("accept"), JSON)
         try:
             answer = await self._act(call, endpoint, receive)
+        except Malformed:
+            raise
         except Refusal as refusal:
             answer = refusal.answer
         return answer._replace(headers={"vary": resource.vary, **answer.headers})

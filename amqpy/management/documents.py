@@ -32,4 +32,5 @@ async def in_pieces(
             before = b","
         # What was to come before the next item, if there was none, is all there is.
         before = b"]" if before == b"," else before + b"]"
-    yield before + b"}"
+    # An object of which no column is left is an empty list, as anywhere.
+    yield b"[]" if before == b"{" else before + b"}"

@@ -6,7 +6,7 @@ Source: `cow_multipart`.
 import re
 from typing import Final
 
-from amqpy.management.answers import bad_request
+from amqpy.management.answers import Malformed
 from amqpy.management.request import Request
 
 FORM: Final = "multipart/form-data"
@@ -22,7 +22,7 @@ def form_of(request: Request) -> dict[str, bytes] | None:
         return None
     found = _BOUNDARY.search(parameters)
     if found is None:
-        raise bad_request("not_a_form")
+        raise Malformed
     boundary = b"\r\n--" + (found[1] or found[2]).encode("latin-1")
     _, *parts = (b"\r\n" + request.body).split(boundary)
     form: dict[str, bytes] = {}
@@ -32,4 +32,4 @@ def form_of(request: Request) -> dict[str, bytes] | None:
         head, _, content = part.partition(b"\r\n\r\n")
         if (name := _NAME.search(head)) is not None:
             form.setdefault((name[1] if name[1] is not None else name[2]).decode("utf-8", "replace"), content)
-    raise bad_request("not_a_form")
+    raise Malformed

@@ -33,6 +33,8 @@ Query = Mapping[str, str]
 View = dict[str, Any]
 Columns = list[list[str]]
 
+NAMES: Final = ("vhost", "name")
+
 
 @dataclass
 class Listing:
@@ -44,6 +46,8 @@ class Listing:
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
     """The name that an item is found by, for lists that can be had in pages."""
+    by: Sequence[str] | None = None
+    """The keys of the default order, for lists that RabbitMQ sorts by what `columns` leaves of their items."""
 
 
 @dataclass
@@ -141,6 +145,24 @@ def sorted_views(views: list[View], query: Query) -> list[View]:
     return views[::-1] if is_reversed(query) else views
 
 
+def lacks_order(by: Sequence[str], columns: Columns | None, query: Query) -> bool:
+    """True if the columns leave out something that the list is sorted by."""
+    keys = [*by, *([query["sort"].partition(".")[0]] if query.get("sort") else [])]
+    return not all(narrowed(columns, key)[0] for key in keys)
+
+
+def sorted_rows(rows: list[object], by: Sequence[str], query: Query) -> list[object]:
+    """Views of which only some columns are left, in the order that these have, and that is asked for."""
+    paths = [path.split(".") for path in ([query["sort"]] if query.get("sort") else []) + list(by)]
+
+    def place(row: object) -> tuple[Any, ...]:
+        view = row if isinstance(row, dict) else {}
+        return [_order(_value_at(view, path)) for path in paths], [_order(value) for value in view.values()]
+
+    rows = sorted(rows, key=place)
+    return rows[::-1] if is_reversed(query) else rows
+
+
 def is_reversed(query: Query) -> bool:
     """True if the order is to be the other way round. Raises Refusal."""
     asked = query.get("sort_reverse", "")
@@ -165,8 +187,8 @@ def _order(value: object) -> tuple[int, Any]:
     if isinstance(value, int | float):
         return 0, value
     if isinstance(value, str):
-        return 3, value.encode("utf-8", "surrogateescape")
-    return 2, repr(value)
+        return 4, value.encode("utf-8", "surrogateescape")
+    return (3, [_order(each) for each in value]) if isinstance(value, list) else (2, repr(value))
 
 
 # --- columns
@@ -223,6 +245,10 @@ async def shown(
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
     pieces = views_of(items, listing.view, in_turn, slice_of(query))
+    if page is None and listing.by is not None and lacks_order(listing.by, columns, query):
+        rows = [extract(view, columns) async for views in pieces for view in views]
+        yield rows if query.get("sort") == "" else sorted_rows(rows, listing.by, query)
+        return
     if page is None and not is_sorted:
         async for views in pieces:
             yield [extract(each, columns) for each in views]

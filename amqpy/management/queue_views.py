@@ -106,6 +106,7 @@ def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
         view["state"] = "running" if has_totals else "live"
         if queue.type == QUORUM:
             del view["node"]
+            view["exclusive"] = None if has_totals else view["exclusive"]
     return view if shown["policy"] is None else {**view, "policy": shown["policy"]}
 
 
@@ -178,6 +179,7 @@ def _said(queue: Queue, name: str, default: object) -> object:
 
 def _backing_queue_status(queue: Queue, version: object) -> View:
     ready, highest = queue.ready_count, queue.settings.max_priority
+    on_disk: int | str = "undefined" if highest else 0
     lengths: View = {}
     if highest and isinstance(queue, FifoQueue) and isinstance(queue.ready, PriorityFifo):
         by_level = queue.ready.lengths()
@@ -188,7 +190,7 @@ def _backing_queue_status(queue: Queue, version: object) -> View:
         "version": version,
         "q1": 0,
         "q2": 0,
-        "delta": ["delta", "undefined", 0, 0, "undefined"],
+        "delta": ["delta", "undefined", on_disk, on_disk, "undefined"],
         "q3": 0,
         "q4": ready,
         "len": ready,

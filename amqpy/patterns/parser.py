@@ -3,8 +3,7 @@
 What is read becomes a *part*: instructions and the number of octets that they take. Parts are put one behind the other,
 made alternatives, repeated by being copied. An open parenthesis is a group on a stack.
 
-Not there are what makes matching a program of its own (recursion, conditions, callouts, verbs) and Unicode properties,
-which need characters and not octets.
+Not there is what makes matching a program of its own: recursion, conditions, callouts, verbs.
 
 Source: pcrepattern(3) and `pcre_compile.c` of PCRE 8.44 for error texts and their places.
 """
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 import amqpy.patterns.program as p
 from amqpy.patterns.octets import ALL, FOLDED, NEWLINE, POSIX, SHORTHANDS, SINGLE, Octets, folded
 from amqpy.patterns.program import Assertion, Instruction, Program, octets_of
+from amqpy.patterns.properties import PROPERTIES
 
 PATTERN_MAX: Final = 4096
 """The most octets of a pattern."""
@@ -35,6 +35,7 @@ _GROUP: Final = re.compile(
 _REFERENCE: Final = re.compile(
     r"g(-?[0-9]+)|g\{(-?[0-9]+|[A-Za-z_]\w*)\}|k[<'{]([A-Za-z_]\w*)[>'}]|([1-9][0-9]*)", re.ASCII
 )
+_PROPERTY: Final = re.compile(r"\{(\^?)([^}]{0,48})\}|([^{])", re.DOTALL)
 _OCTET: Final = re.compile(
     r"x\{([0-9A-Fa-f]+)\}|x([0-9A-Fa-f]{0,2})|o\{([0-7]+)\}|(0[0-7]{0,2}|[0-3]?[0-7]{1,2})|c([ -~])"
 )
@@ -302,9 +303,25 @@ class _Parser:
         if reference is not None and not (reference[4] and 9 < int(reference[4]) > self._captures):
             self._at = reference.end()
             return (self._reference(next(filter(None, reference.groups()))),)
+        if char == "X":
+            end_of_line = _in_a_row([_octets(SINGLE[13]), _octets(SINGLE[10])])
+            return (_atomic(_one_of([end_of_line, _octets(ALL)])),)
+        if char in "pP":
+            return (_octets(self._property(char)),)
         if char in SHORTHANDS:
             return (_octets(SHORTHANDS[char]),)
         return (self._literal(self._escaped_octet(char, begin)),)
+
+    def _property(self, char: str) -> Octets:
+        """Reads the name of a property, behind its letter."""
+        named = _PROPERTY.match(self._source, self._at)
+        if named is None:
+            raise PatternError("malformed \\P or \\p sequence", len(self._source))
+        self._at = named.end()
+        octets = PROPERTIES.get(named[3] or named[2])
+        if octets is None:
+            raise PatternError("unknown property name after \\P or \\p", self._at - 1)
+        return ALL - octets if (char == "P") != bool(named[1]) else octets
 
     def _quotation(self) -> str:
         """Reads from a `\\Q` to its `\\E`, or else to the end: all of that stands for itself."""
@@ -328,8 +345,6 @@ class _Parser:
             if value > 255:
                 raise PatternError("character value in \\x{} or \\o{} is too large", self._at)
             return value
-        if char in "pPX":
-            raise PatternError("support for \\P, \\p, and \\X has not been compiled", self._at)
         if char in "LlNUu":
             raise PatternError("PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", self._at)
         if char in "gk":
@@ -407,8 +422,8 @@ class _Parser:
             return 8
         if char in SHORTHANDS:
             return SHORTHANDS[char]
-        if char in "BRX":
-            raise PatternError("invalid escape sequence in character class", self._at - 1)
+        if char in "pP":
+            return self._property(char)
         return self._escaped_octet(char, begin)
 
 

@@ -100,6 +100,7 @@ async def test_a_payload_in_base64(site: Site) -> None:
         ({"properties": {"content_type": None}}, ["not_string", "content_type"]),
         ({"properties": {"content_type": "x" * 256}}, "content_type should be less than 255 bytes, actually was 256\n"),
         ({"properties": {"headers": "x"}}, "not_json"),
+        ({"properties": {"headers": None}}, ["not_table", "headers"]),
         ({"properties": {"headers": {"a": [None]}}}, "null_not_allowed"),
         ({"properties": {"headers": {"a": "x" * 200_000}}}, "the properties are larger than a frame"),
         ({"properties": {"delivery_mode": 3}}, "406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,3}"),

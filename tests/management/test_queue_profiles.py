@@ -68,6 +68,13 @@ async def test_statistics_can_be_left_out(site: Site) -> None:
 
 
 @switch("reduced_queue_rows", False, True, True, True)
+async def test_the_totals_of_a_quorum_queue_in_a_list(site: Site, expected: bool) -> None:
+    site.declare("q", {"x-queue-type": Field("longstr", "quorum")})
+    (row,) = (await site.get("/api/queues?disable_stats=true&enable_queue_totals=true")).json
+    assert row["exclusive"] is (False if expected else None)
+
+
+@switch("reduced_queue_rows", False, True, True, True)
 async def test_the_rows_of_queues(site: Site, expected: bool) -> None:
     site.declare("q")
     (row,) = (await site.get("/api/queues")).json

@@ -139,6 +139,7 @@ async def test_the_lengths_of_priorities(site: Site) -> None:
     site.publish("q", b"1", b"2", priority=1)
     site.publish("q", b"3", priority=9)
     status = (await site.get(Q)).json["backing_queue_status"]
+    assert status["delta"] == ["delta", "undefined", "undefined", "undefined", "undefined"]
     assert (status["priority_lengths"], status["len"]) == ({"0": 0, "1": 2, "2": 1}, 3)
 
 
@@ -337,6 +338,29 @@ async def test_nothing_is_mandatory(site: Site) -> None:
 async def test_bad_declarations_are_refused(site: Site, body: Any, reason: object) -> None:  # noqa: ANN401
     assert (await site.put(Q, body)).refusal == (400, "bad_request", reason)
     assert "q" not in site.vhost.queues
+
+
+@pytest.mark.parametrize("key", ["passive", "exclusive"])
+@pytest.mark.parametrize("value", ["true", None, 1])
+async def test_some_booleans_may_be_no_text(site: Site, key: str, value: object) -> None:
+    assert (await site.put(Q, {key: value})).refusal == (400, "bad_request", ["not_boolean", value])
+    assert site.vhost.queues == {}
+
+
+async def test_a_passive_declaration_looks(site: Site) -> None:
+    body = {"passive": True, "durable": False, "arguments": {"x-max-length": 5}}
+    assert (await site.put(Q, body)).refusal == (404, "not_found", "no queue 'q' in vhost '/'")
+    site.declare("q")
+    assert (await site.put(Q, body)).status == 204
+
+
+async def test_an_exclusive_queue_of_nobody_is_not_durable(site: Site) -> None:
+    assert (await site.put(Q, {"durable": True, "exclusive": True})).status == 201
+    shown = (await site.get(Q)).json
+    assert (shown["durable"], shown["exclusive"]) == (False, False)
+    body = {"durable": True, "exclusive": True, "arguments": {"x-queue-type": "quorum"}}
+    reason = "invalid property 'non-durable' for queue 'x' in vhost '/'"
+    assert (await site.put("/api/queues/%2F/x", body)).refusal == (400, "bad_request", reason)
 
 
 async def test_another_declaration_is_compared(site: Site) -> None:

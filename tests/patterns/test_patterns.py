@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from amqpy.patterns import PatternError, compile_pattern, quoted, restored_pattern
 from amqpy.patterns.parser import DEPTH_MAX, PATTERN_MAX
 from amqpy.patterns.program import STEPS_MAX, UNIT
+from amqpy.patterns.properties import PROPERTIES
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -132,6 +133,35 @@ def test_a_quoted_text_matches_itself_only(text: str, other: str) -> None:
     assert program.search(other) is (text == other)
 
 
+SOME = "Aa5_!$+ \n\xa0£ª«¬\xad²µ"
+
+
+@pytest.mark.parametrize(
+    ("name", "those"),
+    [
+        *(("Lu", "A"), ("Ll", "aµ"), ("L&", "Aaµ"), ("L", "Aaªµ"), ("N", "5²"), ("Nd", "5"), ("P", "_!«"), ("Pi", "«")),
+        *(("S", "$+£¬"), ("Sc", "$£"), ("Z", " \xa0"), ("C", "\n\xad"), ("Cf", "\xad"), ("Cn", ""), ("Any", SOME)),
+        *(("Xan", "Aa5ª²µ"), ("Xwd", "Aa5_ª²µ"), ("Xsp", " \n\xa0"), ("Xuc", "$\xa0£ª«¬\xad²µ"), ("Latin", "Aaª")),
+        *(("Common", "5_!$+ \n\xa0£«¬\xad²µ"), ("Greek", "")),
+    ],
+)
+def test_unicode_properties(name: str, those: str) -> None:
+    """As Erlang finds them."""
+    assert "".join(char for char in SOME if ord(char) in PROPERTIES[name]) == those
+    for char in filter(str.isascii, SOME):
+        has = char in those
+        for pattern in (rf"\p{{{name}}}", rf"\P{{^{name}}}", rf"[\p{{{name}}}]", rf"[^\P{{{name}}}]"):
+            assert compile_pattern(rf"\A{pattern}\z").search(char) is has, (pattern, char)
+        assert compile_pattern(rf"\A\P{{{name}}}\z").search(char) is not has
+
+
+def test_what_looks_like_one_character() -> None:
+    assert compile_pattern(r"^\X\z").search("\r\n")
+    assert not compile_pattern(r"^\X\z").search("\n\r")
+    assert compile_pattern(r"^\pL+\PL\z").search("ab1")
+    assert compile_pattern(r"^[\X\R\B]{3}\z").search("XRB")
+
+
 # --- what is refused
 
 
@@ -160,10 +190,13 @@ def test_a_quoted_text_matches_itself_only(text: str, other: str) -> None:
         ("(?y)", "unrecognized character after (? or (?-", 2),
         ("(?#", "missing ) after comment", 3),
         ("(*FAIL)", "(*VERB) not recognized or malformed", 2),
-        (r"\p{L}", "support for \\P, \\p, and \\X has not been compiled", 2),
+        (r"\p", "malformed \\P or \\p sequence", 2),
+        (r"\p{L", "malformed \\P or \\p sequence", 4),
+        (r"\p{Foo}", "unknown property name after \\P or \\p", 6),
+        (r"[\p{lu}]", "unknown property name after \\P or \\p", 6),
+        (r"\pQ", "unknown property name after \\P or \\p", 2),
         (r"\x{100}", "character value in \\x{} or \\o{} is too large", 7),
         (r"\Nx\u", "PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", 5),
-        (r"[\R]", "invalid escape sequence in character class", 2),
         ("(?R)", "recursion, conditions and callouts are not supported", 2),
         ("(?|a)", "branch reset is not supported", 3),
         ("(" * (DEPTH_MAX + 1) + ")" * (DEPTH_MAX + 1), "parentheses are too deeply nested", DEPTH_MAX + 1),

@@ -66,6 +66,13 @@ def with_term(before: str, value: object, after: str = "") -> str:
     return f"{before}{as_erlang_term(value, before)}{after}"
 
 
+def as_text(value: object) -> str:
+    """A value as `~s` prints it: a list is the text of its items; what has no text is a term."""
+    if isinstance(value, list):
+        return "".join(chr(each) if type(each) is int and 0 <= each < 256 else as_text(each) for each in value)
+    return value if isinstance(value, str) else as_erlang_term(value)
+
+
 def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
     """An object as a list of pairs, in which form RabbitMQ keeps some."""
     return [(key, values[key]) for key in sorted(values)]

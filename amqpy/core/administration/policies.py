@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
-from amqpy.core.administration.erlang_terms import as_erlang_term, pairs, with_term
+from amqpy.core.administration.erlang_terms import Atom, as_text, pairs, with_term
 from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.administration.validation import (
     Term,
@@ -87,7 +87,7 @@ def check_policy(name: str, value: object, profile: Profile, *, operator: bool) 
 
 
 def _judge_pattern(key: str, value: Any) -> str | None:  # noqa: ANN401 (any JSON)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Atom):
         return with_term(f"{key} should be a binary but was ", value)
     try:
         compile_pattern(value)
@@ -100,20 +100,20 @@ def _judge_apply_to(key: str, value: Any) -> str | None:  # noqa: ANN401
     if isinstance(value, str) and value in APPLY_TO:
         return None
     known = "'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"
-    shown = value if isinstance(value, str) else as_erlang_term(value)
-    return f"apply-to '{shown}' unrecognised; should be one of: {known}"
+    return f"apply-to '{as_text(value)}' unrecognised; should be one of: {known}"
 
 
 def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN401
     if isinstance(value, str) and value in {"all", "queues", "exchanges"}:
         return None
-    shown = value if isinstance(value, str) else as_erlang_term(value)
-    return f"apply-to '{shown}' unrecognised; should be 'queues', 'exchanges' or 'all'"
+    return f"apply-to '{as_text(value)}' unrecognised; should be 'queues', 'exchanges' or 'all'"
 
 
 def _judge_definition(features: Iterable[Feature], key: str, definition: Any) -> str | None:  # noqa: ANN401
     """The first error in a definition, or None. Each part of RabbitMQ checks its own keys; then unknown keys are
     refused."""
+    if isinstance(definition, Atom):
+        return f"parse error while reading policy definition: {definition}. Validator: policy_validator."
     if not isinstance(definition, dict):
         return with_term("definition must be a dictionary: ", definition)
     if not definition:

@@ -26,7 +26,7 @@ def user(user: User) -> View:
     return {
         "name": user.name,
         "password_hash": base64.b64encode(user.password.hash).decode(),
-        "hashing_algorithm": f"rabbit_password_hashing_{user.password.algorithm}",
+        "hashing_algorithm": user.password.algorithm_name,
         "tags": list(user.tags),
         "limits": dict(user.limits),
     }

@@ -14,7 +14,7 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang
 from amqpy.management.answers import Answer, bad_request, not_found
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import NAMES, Listing, View
 from amqpy.management.router import Router
 
 
@@ -83,7 +83,7 @@ def list_channels_of_connection(call: Call) -> Listing:
 
 
 def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
-    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of)
+    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=name_of, by=NAMES)
 
 
 def show_channel(call: Call) -> Answer:

@@ -8,7 +8,7 @@ from amqpy.core.consumer import Consumer
 from amqpy.management import access
 from amqpy.management.answers import bad_request
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import NAMES, Listing, View
 from amqpy.management.router import Router
 from amqpy.wire.values import INTEGER_KINDS
 
@@ -40,7 +40,7 @@ def list_consumers(call: Call) -> Listing:
         for consumer in queue.consumers
         if call.is_monitor or consumer.unacked.origin.user == call.user.name
     ]
-    return Listing(found, lambda consumer: view(call, consumer))
+    return Listing(found, lambda consumer: view(call, consumer), by=NAMES)
 
 
 def view(call: Call, consumer: Consumer) -> View:

@@ -23,6 +23,9 @@ from amqpy.management.turns import Later
 
 ATOM: Final = re.compile("[a-z][a-z0-9_]*")
 
+NO_FILE: Final = b"unknown"
+"""The body, where a form has no file in it."""
+
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -48,8 +51,10 @@ def export(call: Call) -> Document:
         sections = definitions.sections(call.broker, call.api.users)
     else:
         sections = definitions.sections_of_vhost(call.broker, vhost)
-    name = call.request.query.get("download", "").translate(_ENDS_OF_HEADERS)
-    headers = {"content-disposition": f"attachment; filename={name}"} if name else {}
+    name = call.request.query.get("download")
+    headers = {}
+    if name is not None:
+        headers["content-disposition"] = f"attachment; filename={name.translate(_ENDS_OF_HEADERS)}"
     lists = {each.key: Listing(each.items, each.view) for each in sections}
     return Document(definitions.heading(call.broker, vhost), lists, headers)
 
@@ -60,7 +65,7 @@ _ENDS_OF_HEADERS: Final = dict.fromkeys(range(32))
 
 def import_all(call: Call) -> Later:
     form = form_of(call.request)
-    document = _document(call.request.body if form is None else form.get("file", b""))
+    document = _document(call.request.body if form is None else form.get("file", NO_FILE))
     try:
         vhost = _vhost(call)
     except LookupError:

@@ -11,7 +11,7 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, escaped, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import NAMES, Listing, View
 from amqpy.management.request import require
 from amqpy.management.router import Router
 
@@ -36,7 +36,7 @@ def list_parameters(call: Call) -> Listing:
     """Those of one component or of all; policies are among them only if they are asked for."""
     found = list(_of_component(call))
     found.sort(key=lambda each: (each.vhost or "", each.name, each.component or ""))
-    return Listing(found, views.parameter)
+    return Listing(found, views.parameter, by=NAMES)
 
 
 def _of_component(call: Call) -> Iterator[Parameter]:
@@ -75,7 +75,7 @@ def clear_parameter(call: Call) -> Answer:
 
 
 def list_global_parameters(call: Call) -> Listing:
-    return Listing(views.global_parameters(call.broker), views.parameter)
+    return Listing(views.global_parameters(call.broker), views.parameter, by=("name",))
 
 
 def _find_global(call: Call) -> Parameter | None:

@@ -52,7 +52,7 @@ def _rank(call: Call) -> dict[str, Any]:
 
 def list_policies(call: Call) -> Listing:
     ranked = views.ranked((vhost.name, vhost.policies.policies) for vhost in call.vhosts())
-    return Listing(ranked, lambda each: views.policy(*each))
+    return Listing(ranked, lambda each: views.policy(*each), by=("priority",))
 
 
 def show_policy(call: Call) -> View:
@@ -79,7 +79,7 @@ def clear_policy(call: Call) -> Answer:
 
 def list_operator_policies(call: Call) -> Listing:
     ranked = views.ranked((vhost.name, vhost.policies.operator_policies) for vhost in call.vhosts())
-    return Listing(ranked, lambda each: views.policy(*each))
+    return Listing(ranked, lambda each: views.policy(*each), by=("priority",))
 
 
 def show_operator_policy(call: Call) -> View:

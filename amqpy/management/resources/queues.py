@@ -16,7 +16,7 @@ from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
-from amqpy.management.request import flag, require
+from amqpy.management.request import flag, require, switch
 from amqpy.management.router import Router
 from amqpy.management.tables import arguments_of
 
@@ -124,13 +124,19 @@ def declare_queue(call: Call) -> Answer:
     name = call.names["queue"]
     check_length("queue", name)
     vhost, body = call.target_vhost, call.body
-    is_new = name not in vhost.queues
+    is_new, topology = name not in vhost.queues, call.broker.topology
     auto_delete, durable = (flag(body, key) for key in ("auto_delete", "durable"))
     arguments = arguments_of(body)
     check_node(call, body)
-    call.broker.topology.declare_queue(
-        call.client, vhost, name, durable=durable, exclusive=False, auto_delete=auto_delete, arguments=arguments
-    )
+    is_passive, is_exclusive = switch(body, "passive"), switch(body, "exclusive")
+    if is_passive:
+        topology.check_queue(call.client, vhost, name)
+    else:
+        # There is no connection that an exclusive queue could be of: it is one that does not survive a restart.
+        durable = durable and not is_exclusive
+        topology.declare_queue(
+            call.client, vhost, name, durable=durable, exclusive=False, auto_delete=auto_delete, arguments=arguments
+        )
     return put(is_new)
 
 
