@@ -17,7 +17,29 @@ def refused(why: str, term: str) -> Iterator[Differs]:
     return (Differs(why, "*", "status", expected, got) for expected in GOES_ON)
 
 
+def too_long(what: str) -> Iterator[Differs]:
+    """Texts that amqpy refuses because a client of AMQP could not be told them."""
+    got = f'400 {{"error": "bad_request", "reason": "{what}'
+    return (Differs("it does not fit into a method or a table of AMQP", "*", "status", each, got) for each in GOES_ON)
+
+
 KNOWN: Sequence[Differs] = (
     *refused("RabbitMQ keeps values of any type where a text should be, and others stumble over them", "not_string"),
     *refused("no integer of AMQP is that large: RabbitMQ keeps it, and cuts it when a client is told", "not_int64"),
+    *too_long("* should be less than 255 bytes, actually was *"),
+    *too_long("a key has more than 255 bytes*"),
+    Differs(
+        "RabbitMQ calls an exchange type invalid, not unknown, if the word was ever said to it, as a key in a body",
+        "*",
+        "body.reason*",
+        "*invalid exchange type '*",
+        "*unknown exchange type '*",
+    ),
+    Differs(
+        "RabbitMQ shows where in its sources a value of a type that it does not know was noticed",
+        "POST /definitions*",
+        "body.reason",
+        '"{function_clause,*',
+        '"function_clause"',
+    ),
 )
