@@ -154,6 +154,8 @@ class Import:
 
     def _user_of(self, item: dict[str, Any]) -> str:
         name = item.get("user", NOTHING)
+        if not self._is_old and not (isinstance(item.get("user"), str) and isinstance(item.get("vhost"), str)):
+            raise AdministrationError(NO_CLAUSE)
         if not isinstance(name, str) or (name not in self._new_users and self._users.find(name) is None):
             raise AdministrationError(f'User "{name}" does not exist', term=["no_such_user", name])
         return name
@@ -238,7 +240,7 @@ class Import:
             return None
         if item.get("arguments") and isinstance(item["arguments"], list):
             raise AdministrationError("badarg")
-        flags, arguments = {key: _flag(item, key) for key in ("durable", "auto_delete")}, _arguments(item)
+        flags, arguments = self._flags_of_queue(item), _arguments(item)
         what = f"queue '{name}' in vhost '{vhost}'"
         try:
             kind_of_queue(what, self._broker.profile, arguments, exclusive=False, **flags)
@@ -257,6 +259,14 @@ class Import:
             where.add_queue(name, kind, owner=None, arguments=typed, actor=self._actor, **flags)
 
         return act
+
+    def _flags_of_queue(self, item: dict[str, Any]) -> dict[str, bool]:
+        if self._is_old:
+            return {key: _flag(item, key) for key in ("durable", "auto_delete")}
+        flags = {"durable": item.get("durable", True), "auto_delete": item.get("auto_delete", False)}
+        if not all(isinstance(value, bool) for value in flags.values()):
+            raise AdministrationError("badarg")
+        return flags
 
     def _check_queue_limits(self) -> None:
         for name, added in self._new_queues.items():

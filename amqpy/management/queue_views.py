@@ -98,6 +98,12 @@ def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
     shown = views.queue(queue)
     view: View = {key: shown[key] for key in (*BASIC, *(LENGTHS if has_totals else ()))}
     view |= {"state": "running", "node": node, **_cluster(queue, node)}
+    if has_totals and "internal" not in queue.vhost.profile.queue_view_keys:
+        # RabbitMQ asks for more than it knows.
+        if queue.type == QUORUM:
+            view["exclusive"] = None
+        elif queue.vhost.profile.reduced_queue_rows:
+            view["online"] = None
     if "internal" in queue.vhost.profile.queue_view_keys:
         view |= {"internal": False, "internal_owner": False, **{key: shown[key] for key in POLICIES}}
         return {**view, "delivery_limit": _limit(queue)} if isinstance(queue, QuorumQueue) else view
@@ -106,7 +112,6 @@ def basic(queue: Queue, node: str, *, has_totals: bool = False) -> View:
         view["state"] = "running" if has_totals else "live"
         if queue.type == QUORUM:
             del view["node"]
-            view["exclusive"] = None if has_totals else view["exclusive"]
     return view if shown["policy"] is None else {**view, "policy": shown["policy"]}
 
 
@@ -126,7 +131,6 @@ def full(
         **_capacity(queue),
         "garbage_collection": GARBAGE_COLLECTION,
         "reductions": 0,
-        "reductions_details": {"rate": 0.0},
         "internal": False,
         "internal_owner": False,
         **_cluster(queue, node),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from interop.parity_http.scenario import Differs
 
-GOES_ON = ("20*", '404 {"error": "not_found", *')
+GOES_ON = ("20*", "401 *", '404 {"error": "not_found", *')
 """The answers of a broker that has not looked at a value."""
 
 

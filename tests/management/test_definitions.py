@@ -118,7 +118,7 @@ async def test_newer_versions_export_more(site: Site) -> None:
     assert found["vhosts"][1] == {"name": "v", "limits": {"max-queues": 7}, "metadata": metadata}
     assert "internal" not in found["exchanges"][0]
     assert found["queues"][0]["type"] == "classic"
-    assert found["global_parameters"] == [{"value": [1], "name": "g"}]
+    assert found["global_parameters"] == [{"value": [], "name": "cluster_tags"}, {"value": [1], "name": "g"}]
     found = await exported(site, "/api/definitions/v")
     assert (found["original_vhost_name"], found["limits"], found["metadata"]) == ("v", {"max-queues": 7}, metadata)
     assert "vhost" not in found["parameters"][0]
@@ -276,6 +276,13 @@ async def test_a_policy_without_much(site: Site) -> None:
     assert (made.priority, made.apply_to) == (0, "all")
 
 
+@pytest.mark.parametrize("config", [NEW])
+async def test_newer_versions_know_what_most_queues_are_like(site: Site) -> None:
+    await imported(site, {"queues": [{"name": "q", "vhost": "/"}]})
+    queue = site.vhost.queues["q"]
+    assert (queue.durable, queue.auto_delete) == (True, False)
+
+
 @pytest.mark.parametrize(("config", "kind"), [(OLD, "classic"), (NEW, "quorum")])
 async def test_newer_versions_give_queues_the_default_type(site: Site, kind: str) -> None:
     vhost = {"name": "v", "metadata": {"default_queue_type": "quorum"}}
@@ -390,13 +397,19 @@ async def test_faults_of_queues_and_exchanges_are_shown_as_erlang_has_them(site:
 PRINTED: list[tuple[dict[str, Any], str]] = [
     ({"users": [{"name": "x"}]}, "tags_not_present"),
     ({"users": [{"name": "x", "tags": "", "password_hash": "??"}]}, '{not_base64,<<"??">>}'),
-    ({"permissions": [{"user": "nope", "configure": "", "write": "", "read": ""}]}, '{no_such_user,<<"nope">>}'),
     (
-        {"permissions": [{"user": "guest", "configure": "(", "write": "", "read": ""}]},
+        {"permissions": [{"user": "nope", "vhost": "/", "configure": "", "write": "", "read": ""}]},
+        '{no_such_user,<<"nope">>}',
+    ),
+    (
+        {"permissions": [{"user": "guest", "vhost": "/", "configure": "(", "write": "", "read": ""}]},
         '{invalid_regexp,"(",{"missing )",1}}',
     ),
     ({"queues": [{**QUEUE, "vhost": "nope"}]}, 'Please create virtual host "nope" prior to importing definitions.'),
+    ({"permissions": [{"user": "guest", "configure": "", "write": "", "read": ""}]}, "function_clause"),
+    ({"permissions": [{"vhost": "/", "configure": "", "write": "", "read": ""}]}, "function_clause"),
     ({"queues": [{"name": "q"}]}, "Virtual host does not exist and is not specified in definitions file."),
+    ({"queues": [{**QUEUE, "durable": None}]}, "badarg"),
     (
         {"queues": [{**QUEUE, "arguments": {"x-max-length": "x"}}]},
         "precondition_failed: invalid arg 'x-max-length' for queue 'q' in vhost '/': \"expected integer, got longstr\"",

@@ -225,6 +225,13 @@ async def test_an_exclusive_queue_has_an_owner(site: Site) -> None:
     assert (await site.delete(Q)).refusal[2].startswith("cannot obtain exclusive access to locked queue 'q'")
 
 
+async def test_even_what_stands_still_has_samples(site: Site) -> None:
+    site.declare("q")
+    shown = (await site.get(f"{Q}?data_rates_age=10&data_rates_incr=5&columns=reductions_details")).whole
+    details = shown["reductions_details"]
+    assert ([each["sample"] for each in details["samples"]], details["avg"], details["rate"]) == ([0, 0, 0], 0, 0)
+
+
 async def test_a_queue_is_idle_since_nothing_happened_to_it(site: Site, autojump_clock: MockClock) -> None:
     site.declare("q")
     since = (await site.get(Q)).json["idle_since"]

@@ -6,14 +6,14 @@ Source: `rabbit_auth_backend_internal:put_user`, `rabbit_vhost:put_vhost`, `rabb
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from amqpy.core.administration.erlang_terms import as_erlang_term, as_text
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.permissions import EVERYTHING
-from amqpy.core.users import ADMINISTRATOR, Users, check_limits, check_patterns
+from amqpy.core.users import ADMINISTRATOR, Users, check_limits, check_patterns, check_topic_patterns
 from amqpy.errors import AdministrationError
 
 Body: TypeAlias = Mapping[str, Any]
@@ -128,12 +128,21 @@ def put_user(users: Users, name: str, given: UserBody) -> None:
 
 
 def permission(body: Body) -> tuple[str, str, str]:
-    return text(body, "configure"), text(body, "write"), text(body, "read")
+    configure, write, read = (_checked(body, key, check_patterns) for key in ("configure", "write", "read"))
+    return configure, write, read
 
 
 def topic_permission(body: Body) -> tuple[str, str, str]:
     """An exchange, and the patterns for it."""
-    return text(body, "exchange"), text(body, "write"), text(body, "read")
+    write, read = (_checked(body, key, check_topic_patterns) for key in ("write", "read"))
+    return text(body, "exchange"), write, read
+
+
+def _checked(body: Body, key: str, check: Callable[[str], None]) -> str:
+    """A pattern: RabbitMQ looks at one after the other."""
+    pattern = text(body, key)
+    check(pattern)
+    return pattern
 
 
 # --- virtual hosts

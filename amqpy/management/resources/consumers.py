@@ -33,6 +33,7 @@ def check_stats(call: Call) -> None:
 def list_consumers(call: Call) -> Listing:
     """Those of queues in one virtual host, or in all. A user who is no monitor sees its own ones only."""
     check_stats(call)
+    call.check_header()
     found = [
         consumer
         for vhost in call.vhosts_of_clients()

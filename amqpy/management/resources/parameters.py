@@ -40,7 +40,7 @@ def list_parameters(call: Call) -> Listing:
 
 
 def _of_component(call: Call) -> Iterator[Parameter]:
-    for vhost in call.vhosts():
+    for vhost in call.vhosts(any_header="component" not in call.names):
         yield from call.broker.administration.parameters(vhost.name, call.names.get("component"))
 
 
