@@ -27,6 +27,7 @@ FEATURES: Final = {
     "hash_password": "3.13 4.0 4.3",
     "is_internal_user": "4.0 4.3",
     "is_op_policy_updating_enabled": "3.13 4.0 4.3",
+    "late-ackmode": "3.10",
     "limits-as-pairs": "3.10",
     "login-in-query": "3.10 3.13",
     "many-protocols": "4.3",

@@ -32,10 +32,13 @@ _COUNT: Final = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
 _GROUP: Final = re.compile(
     r"\((\?(P?<[A-Za-z_]\w*>|'[A-Za-z_]\w*'|[:>=!|]|<[=!]|[-imsxJUX]*[:)]|#|P=\w+\)))?", re.ASCII
 )
+_NAME_BEGUN: Final = re.compile(r"\(\?(?:P?<|')[A-Za-z_]\w*", re.ASCII)
+_OPTIONS: Final = re.compile(r"\(\?[-imsxJUX]*")
 _REFERENCE: Final = re.compile(
     r"g(-?[0-9]+)|g\{(-?[0-9]+|[A-Za-z_]\w*)\}|k[<'{]([A-Za-z_]\w*)[>'}]|([1-9][0-9]*)", re.ASCII
 )
 _PROPERTY: Final = re.compile(r"\{(\^?)([^}]{0,48})\}|([^{])", re.DOTALL)
+_UNCLOSED: Final = re.compile(r"x\{[0-9A-Fa-f]*+(?!\})")
 _OCTET: Final = re.compile(
     r"x\{([0-9A-Fa-f]+)\}|x([0-9A-Fa-f]{0,2})|o\{([0-7]+)\}|(0[0-7]{0,2}|[0-3]?[0-7]{1,2})|c([ -~])"
 )
@@ -194,8 +197,11 @@ class _Parser:
             raise PatternError("(*VERB) not recognized or malformed", begin + 2)
         if not kind and self._source.startswith("(?", begin):
             is_foreign = self._source.startswith((*"(R+&C0123456789", "-1", "P>"), begin + 2)
-            text = "recursion, conditions and callouts are not supported" if is_foreign else UNKNOWN_GROUP
-            raise PatternError(text, begin + 2)
+            if is_foreign:
+                raise PatternError("recursion, conditions and callouts are not supported", begin + 2)
+            if named := _NAME_BEGUN.match(self._source, begin):
+                raise PatternError("syntax error in subpattern name (missing terminator)", named.end())
+            raise PatternError(UNKNOWN_GROUP, begin + len(_OPTIONS.match(self._source, begin)[0]))  # type: ignore[index]
         self._at = found.end()
         if kind == "#":
             end = self._source.find(")", self._at)
@@ -335,6 +341,8 @@ class _Parser:
         """The octet that is meant by a backslash at `begin` and the character behind it."""
         if char in _CONTROLS:
             return _CONTROLS[char]
+        if (unclosed := _UNCLOSED.match(self._source, begin + 1)) is not None:
+            raise PatternError("non-hex character in \\x{} (closing brace missing?)", unclosed.end())
         number = _OCTET.match(self._source, begin + 1)
         if number is not None:
             self._at = number.end()
@@ -346,7 +354,11 @@ class _Parser:
                 raise PatternError("character value in \\x{} or \\o{} is too large", self._at)
             return value
         if char in "LlNUu":
-            raise PatternError("PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", self._at)
+            raise PatternError("PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", self._at - 1)
+        if char == "o":
+            raise PatternError("missing opening brace after \\o", self._at - 1)
+        if char == "c":
+            raise PatternError("\\c at end of pattern", self._at)
         if char in "gk":
             raise PatternError(f"\\{char} is not followed by a braced name or number", self._at)
         return ord(char)
@@ -404,7 +416,7 @@ class _Parser:
         posix = _POSIX.match(source, begin)
         if posix is not None:
             if posix[2] not in POSIX:
-                raise PatternError("unknown POSIX class name", begin)
+                raise PatternError("unknown POSIX class name", begin + 2)
             self._at = posix.end()
             octets = POSIX[posix[2]]
             return ALL - octets if posix[1] else octets

@@ -42,6 +42,15 @@ def stats(site: Site) -> dict[str, int]:
 # --- publishing
 
 
+@pytest.mark.parametrize(("profile", "status"), [("rabbitmq-3.10", 200), ("rabbitmq-4.0", 400)])
+async def test_nothing_is_got_in_any_way(site: Site, profile: str, status: int) -> None:
+    site.declare("q")
+    asked = {"count": 0, "ackmode": "nope", "encoding": "auto"}
+    assert (await site.post("/api/queues/%2F/q/get", asked)).status == status
+    reply = await site.post("/api/queues/%2F/q/get", {**asked, "count": 1})
+    assert (reply.status, reply.json["reason"][:28]) == (400, "Invalid ackmode value: nope.")
+
+
 async def test_a_message_is_published(site: Site) -> None:
     site.declare("q")
     reply = await site.post(PUBLISH, message())

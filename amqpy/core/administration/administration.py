@@ -51,8 +51,13 @@ def _judge_upstream(name: str, value: object) -> list[str]:
     return [] if "uri" in value else [f'Key "uri" not found in {name}']
 
 
+def _judge_limits(name: str, value: object) -> list[str]:
+    errors = errors_in_limits(name, VHOST_LIMITS, value)
+    return errors or ([] if name == LIMITS_NAME else [f"limits must be called {LIMITS_NAME}, not {name}"])
+
+
 COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
-    VHOST_LIMITS_COMPONENT: lambda name, value: errors_in_limits(name, VHOST_LIMITS, value),
+    VHOST_LIMITS_COMPONENT: _judge_limits,
     "federation-upstream": _judge_upstream,
     "federation-upstream-set": lambda name, value: [],
 }

@@ -120,12 +120,20 @@ class Wanted(NamedTuple):
 
 def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wanted:
     """Raises Refusal."""
-    if ack_mode not in ACK_MODES:
-        raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
+    is_late = call.has("late-ackmode") and isinstance(ack_mode, str)
+    if not is_late:
+        _check_ack_mode(ack_mode)
     number = integer(count)
     _check_encoding(encoding)
     truncate = _size(call.body["truncate"]) if "truncate" in call.body else None
+    if is_late and number:
+        _check_ack_mode(ack_mode)
     return Wanted(number, str(encoding), truncate, str(ack_mode))
+
+
+def _check_ack_mode(ack_mode: object) -> None:
+    if ack_mode not in ACK_MODES:
+        raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
 
 
 def _check_encoding(encoding: object) -> None:
