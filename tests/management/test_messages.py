@@ -143,6 +143,11 @@ async def test_keys_that_are_missing_are_told_in_order(site: Site) -> None:
     )
 
 
+async def test_an_exchange_is_looked_for_before_a_routing_key_is_looked_at(site: Site) -> None:
+    reply = await site.post("/api/exchanges/%2F/none/publish", message(routing_key=5))
+    assert reply.refusal == (400, "bad_request", "404 NOT_FOUND - no exchange 'none' in vhost '/'")
+
+
 async def test_no_way_in(site: Site) -> None:
     assert (await site.post("/api/exchanges/%2F/none/publish", message())).refusal == (
         400,
@@ -306,6 +311,14 @@ async def test_bad_gets_are_refused(site: Site, changes: dict[str, Any], reason:
     site.publish("q", b"1")
     assert (await site.post(GET, get() | changes)).refusal == (400, "bad_request", reason)
     assert site.vhost.channels == {}
+
+
+async def test_nothing_is_cut_where_nothing_is(site: Site) -> None:
+    reply = await site.post(GET, get() | {"truncate": -1})
+    assert reply.refusal == (404, "not_found", "NOT_FOUND - no queue 'q' in vhost '/'")
+    site.declare("q")
+    reply = await site.post(GET, get() | {"truncate": -1})
+    assert (reply.status, reply.json) == (200, [])
 
 
 async def test_no_way_out(site: Site) -> None:

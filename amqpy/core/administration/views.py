@@ -20,7 +20,7 @@ from amqpy.core.vhost import Vhost
 View: TypeAlias = dict[str, object]
 
 CLUSTER_ID: Final = "internal_cluster_id"
-"""What a broker tells itself from others with."""
+"""The parameter that a broker tells itself from others with."""
 CLUSTER_TAGS: Final = "cluster_tags"
 
 

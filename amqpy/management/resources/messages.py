@@ -69,8 +69,11 @@ def publish_message(call: Call) -> View:
     channel = WebChannel.of(call)
     parts = encoded_properties(properties)
     body = body_of(payload, encoding)
-    check_length("routing_key", text(routing_key, "routing_key"))
     try:
+        if not isinstance(routing_key, str):
+            # RabbitMQ does not look at it before it looks for the exchange.
+            find_route(call.client, channel.vhost, exchange, "", mandatory=False)
+        check_length("routing_key", text(routing_key, "routing_key"))
         is_routed = _publish(channel, exchange, routing_key, content_header(len(body), parts), body)
     except AmqpFault as fault:
         raise refusal_on_publish(fault) from None
@@ -125,7 +128,7 @@ def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wa
         _check_ack_mode(ack_mode)
     number = integer(count)
     _check_encoding(encoding)
-    truncate = _size(call.body["truncate"]) if "truncate" in call.body else None
+    truncate = integer(call.body["truncate"]) if "truncate" in call.body else None
     if is_late and number:
         _check_ack_mode(ack_mode)
     return Wanted(number, str(encoding), truncate, str(ack_mode))
@@ -159,6 +162,8 @@ def get_messages(call: Call) -> Listing:
         queue = call.broker.queue_to_get_from(call.client, channel.vhost, call.names["queue"])
     except AmqpFault as fault:
         raise refusal_on_get(fault) from None
+    if queue.ready_count and wanted.truncate is not None:
+        _size(wanted.truncate)
     getting = Getting(channel, queue, wanted)
     call.broker.scheduler.jobs.do(getting.steps())
     return Listing(getting.got, dict)
