@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from amqpy.amqp.client import AmqpClient
 from amqpy.core import views
 from amqpy.core.arguments import QUORUM
-from amqpy.core.consumer import Consumer, DeliveryQueue
+from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import SIZED_MAX, Queue
@@ -243,13 +243,6 @@ def _cluster(queue: Queue, node: str) -> View:
 
 
 # --- parts of the view of a single queue
-
-
-def consumer(consumer: Consumer, node: str) -> View:
-    shown = views.consumer(consumer)
-    details = shown["channel_details"]
-    assert isinstance(details, dict)
-    return {**shown, "channel_details": {**details, "node": node}}
 
 
 def owner(queue: Queue) -> View:

@@ -70,7 +70,7 @@ def _of_compressing(headers: dict[str, str]) -> dict[str, str]:
     """The headers of an answer that might be compressed. Source: `rabbit_mgmt_headers`, `cowboy_compress_h`."""
     vary = headers.get("vary")
     if vary is None:
-        return {**headers, "vary": "accept-encoding"}
+        return {**headers, "vary": "accept-encoding"} if "location" in headers else headers
     return {"cache-control": REVALIDATED, **headers, "vary": f"{VARY}, accept-encoding" if vary == VARY else vary}
 
 

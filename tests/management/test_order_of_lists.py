@@ -43,6 +43,14 @@ async def test_users_have_their_order_by_what_is_shown(site: Site) -> None:
     assert (await site.get("/api/users?columns=nope")).json == [[]] * 4
 
 
+@pytest.mark.parametrize("profile", ["rabbitmq-4.0"])
+async def test_newer_versions_sort_users_before_columns_are_left_out(site: Site) -> None:
+    for name, tag in (("a", "z"), ("b", "y")):
+        site.add_user(name, tag)
+    shown = await column(site, "users?sort=tags&columns=name", "name")
+    assert [name for name in shown if name in {"a", "b", "guest"}] == ["guest", "b", "a"]
+
+
 async def test_bindings_have_their_order_by_what_is_shown(site: Site) -> None:
     for queue, key in (("a", "z"), ("b", "y")):
         site.declare(queue)

@@ -17,6 +17,7 @@ from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
 from amqpy.management.request import flag, require, switch
+from amqpy.management.resources import consumers
 from amqpy.management.router import Router
 from amqpy.management.tables import arguments_of
 
@@ -103,17 +104,17 @@ def _of_detailed(call: Call) -> Call:
 
 
 def show_queue(call: Call) -> View:
-    queue, node = find_queue(call), call.broker.node
+    queue = find_queue(call)
     if call.without_stats:
         has_totals = call.with_queue_totals and call.broker.profile.reduced_queue_rows
-        shown = queue_views.basic(queue, node, has_totals=has_totals)
+        shown = queue_views.basic(queue, call.broker.node, has_totals=has_totals)
         if "operator_policy" not in shown:
             # Lists tell a policy that applies, and one queue none.
             shown.pop("policy", None)
         return shown
     shown = view(call, queue)
-    consumers = [queue_views.consumer(consumer, node) for consumer in islice(queue.consumers, CONSUMERS_MAX)]
-    details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
+    shown_consumers = [consumers.view(call, each) for each in islice(queue.consumers, CONSUMERS_MAX)]
+    details = {"consumer_details": shown_consumers, "incoming": [], "deliveries": []}
     return {**shown, **queue_views.owner(queue), **details}
 
 
