@@ -188,7 +188,10 @@ def _order(value: object) -> tuple[int, Any]:
         return 0, value
     if isinstance(value, str):
         return 4, value.encode("utf-8", "surrogateescape")
-    return (3, [_order(each) for each in value]) if isinstance(value, list) else (2, repr(value))
+    if isinstance(value, dict):
+        keys = sorted(value)
+        return 2, (len(keys), keys, [_order(value[key]) for key in keys])
+    return 3, [_order(each) for each in value] if isinstance(value, list) else []
 
 
 # --- columns

@@ -64,3 +64,12 @@ async def test_queues_have_their_order_before_columns_are_left_out(site: Site) -
         await site.put(f"/api/queues/%2F/{name}", {"arguments": {"x-max-length": length}})
     shown = await column(site, "queues?columns=arguments", "arguments")
     assert shown == [{"x-max-length": 2}, {"x-max-length": 1}]
+
+
+async def test_objects_are_sorted_by_their_sizes_keys_and_values(site: Site) -> None:
+    arguments = [{"x": 1, "y": 1}, {"b": 2}, {"b": 10}, {"a": 3}, {}, {"a": ["x"]}]
+    for number, each in enumerate(arguments):
+        await site.put(f"/api/exchanges/%2F/x{number}", {"arguments": each})
+    shown = await column(site, "exchanges/%2F?sort=arguments", "arguments")
+    assert [each for each in shown if each] == [{"a": 3}, {"a": ["x"]}, {"b": 2}, {"b": 10}, {"x": 1, "y": 1}]
+    assert shown[0] == {}

@@ -361,6 +361,13 @@ async def test_a_passive_declaration_looks(site: Site) -> None:
     assert (await site.put(Q, body)).status == 204
 
 
+async def test_the_name_that_replies_go_to(site: Site) -> None:
+    assert (await site.put("/api/queues/%2F/amq.rabbitmq.reply-to", {})).status == 201
+    reply = await site.put("/api/queues/%2F/amq.rabbitmq.reply-to.x", {})
+    assert reply.refusal == (404, "not_found", "no queue 'amq.rabbitmq.reply-to.x' in vhost '/'")
+    assert site.vhost.queues == {}
+
+
 async def test_an_exclusive_queue_of_nobody_is_not_durable(site: Site) -> None:
     assert (await site.put(Q, {"durable": True, "exclusive": True})).status == 201
     shown = (await site.get(Q)).json

@@ -10,6 +10,7 @@ from typing import Final
 
 from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.statistics import Sizes
 from amqpy.management import access, queue_views
 from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
@@ -130,7 +131,9 @@ def declare_queue(call: Call) -> Answer:
     arguments = arguments_of(body)
     check_node(call, body)
     is_passive, is_exclusive = switch(body, "passive"), switch(body, "exclusive")
-    if is_passive:
+    if name.startswith(REPLY_TO):
+        call.broker.check_reply_queue(vhost, name)
+    elif is_passive:
         topology.check_queue(call.client, vhost, name)
     else:
         # There is no connection that an exclusive queue could be of: it is one that does not survive a restart.
