@@ -116,9 +116,7 @@ class Import:
         yield "bindings", self._binding
 
     def _items(self, key: str) -> list[dict[str, Any]]:
-        items = self._definitions.get(key)
-        if items is None:
-            return []
+        items = self._definitions.get(key, [])
         if not isinstance(items, list):
             raise AdministrationError(f"{key} should be a list")
         found = [item for item in items if isinstance(item, dict)]

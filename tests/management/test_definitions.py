@@ -247,7 +247,6 @@ async def test_defaults_of_definitions(site: Site) -> None:
         site,
         {
             "nonsense": 5,
-            "users": None,
             "vhosts": [5],
             "queues": [{"name": "q", "vhost": "/", "durable": True, "auto_delete": False}],
             "exchanges": [{"name": "x", "vhost": "/", "type": "fanout", "durable": True, "auto_delete": False}],
@@ -301,6 +300,7 @@ WRONG: list[tuple[dict[str, Any], object]] = [
     ({"users": [{"name": "x"}]}, "tags_not_present"),
     ({"users": [{"tags": ""}]}, ["badkey", "name"]),
     ({"users": 5}, "users should be a list"),
+    ({"topic_permissions": None}, "topic_permissions should be a list"),
     ({"vhosts": [{}]}, ["not_string", "name"]),
     ({"vhosts": [{"name": "w", "metadata": 5}]}, "function_clause"),
     (
@@ -372,7 +372,7 @@ async def test_definitions_that_are_wrong_change_nothing(site: Site, wrong: dict
         "global_parameters": [{"name": "good", "value": 1}],
     }
     definitions = {
-        key: [*good.get(key, []), *wrong[key]] if key in wrong and key != "users" else good[key] for key in good
+        key: [*good.get(key, []), *(wrong[key] or ())] if key in wrong and key != "users" else good[key] for key in good
     }
     definitions |= {key: value for key, value in wrong.items() if key not in definitions or key == "users"}
     assert (await site.post("/api/definitions", definitions)).refusal == (400, "bad_request", reason)
