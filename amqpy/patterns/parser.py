@@ -101,7 +101,7 @@ def compile_pattern(pattern: str) -> Program:
     """Compiles a regular expression. Raises PatternError."""
     octets = octets_of(pattern)
     if len(octets) > PATTERN_MAX:
-        raise PatternError(TOO_LARGE, 0)
+        raise PatternError(TOO_LARGE, len(octets))
     return _Parser(octets.decode("latin-1")).parse()
 
 

@@ -128,6 +128,8 @@ async def test_a_hash_of_another_length_is_kept(site: Site) -> None:
         ({"tags": 5}, ["not_tags", "tags"]),
         ({"tags": None}, ["not_tags", "tags"]),
         ({"tags": [{}]}, ["not_tags", "tags"]),
+        ({"tags": "x" * 256}, "a tag has more than 255 bytes"),
+        ({"tags": ["é" * 128]}, "a tag has more than 255 bytes"),
         ({"administrator": "yes"}, ["not_boolean", "yes"]),
         ({"tags": "", "limits": {"max-queues": 1}}, 'Unrecognised terms [{<<"max-queues">>,1}] in user-limits'),
         ({"tags": "", "limits": 5}, ["not_object", "limits"]),

@@ -207,7 +207,7 @@ def test_what_looks_like_one_character() -> None:
         ("(?R)", "recursion, conditions and callouts are not supported", 2),
         ("(?|a)", "branch reset is not supported", 3),
         ("(" * (DEPTH_MAX + 1) + ")" * (DEPTH_MAX + 1), "parentheses are too deeply nested", DEPTH_MAX + 1),
-        ("x" * (PATTERN_MAX + 1), "regular expression is too large", 0),
+        ("x" * (PATTERN_MAX + 1), "regular expression is too large", PATTERN_MAX + 1),
         ("((a{100}){100}){100}", "regular expression is too large", 20),
     ],
 )

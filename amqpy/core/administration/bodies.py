@@ -25,6 +25,9 @@ OLD_VHOSTS: Final = "old-vhosts"
 """The feature of profiles that take each octet of a virtual host's tags for a character, and its default type of queues
 only by one name and in its short form."""
 
+TAG_MAX: Final = 255
+"""Bytes of a tag."""
+
 TYPE_PREFIX: Final = "rabbit_"
 TYPE_SUFFIX: Final = "_queue"
 """RabbitMQ's long name of a queue type has these around it."""
@@ -63,7 +66,10 @@ def _tags_of(value: object) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or any(isinstance(each, list | dict) for each in parts):
         raise AdministrationError("tags should be a list or a string", term=["not_tags", "tags"])
-    return list(map(as_text, parts))
+    tags = list(map(as_text, parts))
+    if any(len(by_octets(tag)) > TAG_MAX for tag in tags):
+        raise AdministrationError(f"a tag has more than {TAG_MAX} bytes")
+    return tags
 
 
 def by_octets(text: str) -> str:
