@@ -57,6 +57,7 @@ FEATURES: Final = {
     "visible-consumers": "4.3",
     "whole-aliveness-test": "3.10 3.13 4.0",
     "whole-definitions": "4.3",
+    "whole-vhosts": "4.0",
 }
 """The features of the management API that not every version has, and the versions that have them."""
 

@@ -46,6 +46,8 @@ class Listing:
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
     """The name that an item is found by, for lists that can be had in pages."""
+    is_whole: bool = False
+    """True if its items have all their keys, whichever are asked for."""
     by: Sequence[str] | None = None
     """The keys of the default order, for lists that RabbitMQ sorts by what `columns` leaves of their items."""
 
@@ -241,7 +243,7 @@ async def shown(
     if listing.paged is None:
         page = None
     items: Sequence[Any] = listing.items if page is None else page.filter(listing)
-    columns = columns_of(query)
+    columns = None if listing.is_whole else columns_of(query)
     is_sorted = bool(query.get("sort"))
     if is_reversed(query) and not is_sorted:
         items = items[::-1]

@@ -67,6 +67,13 @@ async def test_global_parameters_that_every_broker_has(site: Site, expected: lis
     assert [each["value"] for each in shown[:-1]] == [[] for _ in expected]
 
 
+@switch("management", True, True, False, True)
+async def test_columns_of_virtual_hosts(site: Site, expected: bool) -> None:
+    for query in ("columns=name", "columns=name&sort=name"):
+        (row,) = (await site.get(f"/api/vhosts?{query}")).json
+        assert (row.keys() == {"name"}) is expected
+
+
 async def flags(site: Site, stability: str) -> list[str]:
     shown = (await site.get("/api/feature-flags")).json
     return [each["name"] for each in shown if each["stability"] == stability]

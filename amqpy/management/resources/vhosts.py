@@ -29,7 +29,8 @@ def add_to(router: Router) -> None:
 def list_vhosts(call: Call) -> Listing:
     call.api.statistics.check_list(call.request.query)
     shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
-    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
+    is_whole = call.has("whole-vhosts")
+    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name, is_whole=is_whole)
 
 
 def show_vhost(call: Call) -> View:
