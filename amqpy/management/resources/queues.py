@@ -18,7 +18,7 @@ from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
 from amqpy.management.request import flag, require, switch
-from amqpy.management.resources import consumers
+from amqpy.management.resources.consumers import view as consumer_view
 from amqpy.management.router import Router
 from amqpy.management.tables import arguments_of
 
@@ -114,8 +114,8 @@ def show_queue(call: Call) -> View:
             shown.pop("policy", None)
         return shown
     shown = view(call, queue)
-    shown_consumers = [consumers.view(call, each) for each in islice(queue.consumers, CONSUMERS_MAX)]
-    details = {"consumer_details": shown_consumers, "incoming": [], "deliveries": []}
+    consumers = [consumer_view(call, each) for each in islice(queue.consumers, CONSUMERS_MAX)]
+    details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
     return {**shown, **queue_views.owner(queue), **details}
 
 
