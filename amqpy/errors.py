@@ -52,6 +52,10 @@ class PreconditionFailed(ChannelFault):
     code, name = 406, "PRECONDITION_FAILED"
 
 
+class UnfitProperty(PreconditionFailed):
+    """A property that queues of a type cannot have."""
+
+
 class ConnectionForced(ConnectionFault):
     code, name = 320, "CONNECTION_FORCED"
 

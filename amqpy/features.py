@@ -13,6 +13,7 @@ FEATURES: Final = {
     "bulk-delete-stops": "3.10",
     "cached_segments": "4.3",
     "cluster_tags": "4.0 4.3",
+    "compressing": "4.0 4.3",
     "consumer_timeout": "4.0 4.3",
     "cookie": "3.10 3.13 4.0",
     "crypto_lib_version": "4.3",
@@ -26,6 +27,7 @@ FEATURES: Final = {
     "hash_password": "3.13 4.0 4.3",
     "is_internal_user": "4.0 4.3",
     "is_op_policy_updating_enabled": "3.13 4.0 4.3",
+    "late-ackmode": "3.10",
     "limits-as-pairs": "3.10",
     "login-in-query": "3.10 3.13",
     "many-protocols": "4.3",
@@ -37,6 +39,7 @@ FEATURES: Final = {
     "node-versions": "4.3",
     "Not_Authorized": "3.13 4.0 4.3",
     "old-imports": "3.10",
+    "old-vhosts": "3.10",
     "open-attempts": "4.3",
     "open-features": "3.13 4.0 4.3",
     "paged-users": "4.0 4.3",
@@ -45,6 +48,7 @@ FEATURES: Final = {
     "release_series_support_status": "3.10 3.13",
     "sessions": "4.3",
     "sockets": "3.10 3.13 4.0 4.3",
+    "strict-x-vhost": "4.0 4.3",
     "tls-listeners": "4.3",
     "token": "4.3",
     "uaa": "3.10",
@@ -53,6 +57,7 @@ FEATURES: Final = {
     "visible-consumers": "4.3",
     "whole-aliveness-test": "3.10 3.13 4.0",
     "whole-definitions": "4.3",
+    "whole-vhosts": "4.0",
 }
 """The features of the management API that not every version has, and the versions that have them."""
 

@@ -15,10 +15,11 @@ from html import escape
 from typing import Any, Final, TypeAlias
 
 from amqpy.core.administration import bodies
+from amqpy.core.administration.erlang_terms import Atom, as_erlang_term, as_text
 from amqpy.core.administration.limits import MAX_QUEUES
 from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
-from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.administration.validation import check_depth
 from amqpy.core.broker import Broker
 from amqpy.core.exchanges import Binding, exchange_type
 from amqpy.core.jobs import Steps, each
@@ -26,7 +27,7 @@ from amqpy.core.names import queue_text
 from amqpy.core.topology import kind_of_queue, with_default_type
 from amqpy.core.users import Users, check_patterns, check_topic_patterns
 from amqpy.core.vhost import PREDECLARED, Vhost
-from amqpy.errors import AdministrationError, AmqpFault, erlang_string
+from amqpy.errors import AdministrationError, AmqpFault, UnfitProperty, erlang_string
 from amqpy.wire.values import Table
 
 Change: TypeAlias = Callable[[], object]
@@ -36,6 +37,12 @@ UNITS: Final = 20
 
 NAME_BYTES_MAX: Final = 255
 """Bytes in the name of a queue or an exchange, of which clients could not say more."""
+
+NOTHING: Final = Atom("undefined")
+"""The value of a key that is missing, as RabbitMQ shows it."""
+
+NO_CLAUSE: Final = "function_clause"
+"""The reason that RabbitMQ gives where a value is of a type that none of its functions takes."""
 
 OLD_IMPORTS: Final = "old-imports"
 """The feature of profiles that skip bindings whose ends are missing, tell some errors as terms, and give no queue the
@@ -109,48 +116,53 @@ class Import:
         yield "bindings", self._binding
 
     def _items(self, key: str) -> list[dict[str, Any]]:
-        items = self._definitions.get(key)
-        if items is None:
-            return []
+        items = self._definitions.get(key, [])
         if not isinstance(items, list):
             raise AdministrationError(f"{key} should be a list")
-        return [item for item in items if isinstance(item, dict)]
+        found = [item for item in items if isinstance(item, dict)]
+        if key == "queues" and len(found) < len(items):
+            raise AdministrationError(NO_CLAUSE)
+        return found
 
     # --- users, virtual hosts
 
     def _user(self, item: dict[str, Any]) -> Change:
+        if "name" not in item:
+            raise AdministrationError("badkey", term=["badkey", Atom("name")])
         name, given = bodies.text(item, "name"), bodies.user(item, self._version)
         bodies.check_user(self._users, given)
         self._new_users.add(name)
         return partial(bodies.put_user, self._users, name, given)
 
     def _add_vhost(self, item: dict[str, Any]) -> Change:
-        name, given = bodies.text(item, "name"), bodies.vhost(item)
+        name, given = bodies.text(item, "name"), bodies.vhost(item, self._broker.profile.management)
         self._new_vhosts.add(name)
         return partial(bodies.put_vhost, self._broker, self._users, name, given)
 
     def _permission(self, item: dict[str, Any]) -> Change:
-        patterns = bodies.permission(item)
+        patterns = _patterns(item, "configure", "write", "read")
         check_patterns(*patterns)
         return partial(self._users.set_permissions, self._user_of(item), self._vhost_of(item), *patterns)
 
     def _topic_permission(self, item: dict[str, Any]) -> Change:
-        exchange, *patterns = bodies.topic_permission(item)
+        patterns = _patterns(item, "write", "read")
         check_topic_patterns(*patterns)
-        user, vhost = self._user_of(item), self._vhost_of(item)
+        user, vhost, exchange = self._user_of(item), self._vhost_of(item), bodies.text(item, "exchange")
         return partial(self._users.set_topic_permissions, user, vhost, exchange, *patterns)
 
     def _user_of(self, item: dict[str, Any]) -> str:
-        name = bodies.text(item, "user")
-        if name not in self._new_users:
-            self._users.user(name)
+        name = item.get("user", NOTHING)
+        if not self._is_old and not (isinstance(item.get("user"), str) and isinstance(item.get("vhost"), str)):
+            raise AdministrationError(NO_CLAUSE)
+        if not isinstance(name, str) or (name not in self._new_users and self._users.find(name) is None):
+            raise AdministrationError(f'User "{name}" does not exist', term=["no_such_user", name])
         return name
 
     def _vhost_of(self, item: dict[str, Any]) -> str:
         """The virtual host that an item is for, which must be there or be among the definitions."""
         if self._vhost is not None:
             return self._vhost
-        name = item.get("vhost", "undefined")
+        name = item.get("vhost", NOTHING)
         if not isinstance(name, str) or (name not in self._new_vhosts and name not in self._broker.vhosts):
             raise AdministrationError(f"Virtual host '{name}' does not exist", term=["no_such_vhost", name])
         return name
@@ -172,18 +184,21 @@ class Import:
             text = f"policy in virtual host '{vhost}' has undefined name"
             raise AdministrationError(text, term=text)
         name = bodies.text(item, "name")
-        value = {"priority": 0, **{key: item[key] for key in _POLICY_KEYS if key in item}}
+        given = {key: item[key] for key in _POLICY_KEYS if key in item}
+        value = {"priority": 0, "pattern": NOTHING, "definition": NOTHING, **given}
+        if value["definition"] == []:
+            value["definition"] = {}  # which Erlang cannot tell from it
         with _placed(self._broker, f"{vhost}/{name}"):
             check_depth(value)
-            check([] if "pattern" in value else ["pattern should be a binary but was undefined"])
             policy = check_policy(name, value, self._broker.profile, operator=False)
         more: dict[str, Any] = {"priority": policy.priority, "apply_to": policy.apply_to}
         set_policy = self._broker.administration.set_policy
         return partial(set_policy, vhost, name, policy.pattern, dict(policy.definition), **more)
 
     def _parameter(self, item: dict[str, Any]) -> Change:
-        vhost, component, name = self._vhost_of(item), bodies.text(item, "component"), bodies.text(item, "name")
-        administration, value = self._broker.administration, item.get("value")
+        vhost, item = self._vhost_of(item), {"component": NOTHING, "name": NOTHING, "value": NOTHING, **item}
+        component, name, value = bodies.text(item, "component"), bodies.text(item, "name"), item["value"]
+        administration = self._broker.administration
         with _placed(self._broker, f"{vhost}/{component}/{name}"):
             administration.check_parameter(component, name, value)
         return partial(administration.set_parameter, vhost, component, name, value)
@@ -198,13 +213,10 @@ class Import:
         where = self._found(vhost)
         if where is not None and name in where.exchanges:
             return None
-        kind, arguments = (
-            exchange_type(bodies.text(item, "type"), self._broker.profile),
-            table_of(item.get("arguments")),
-        )
+        kind, arguments = exchange_type(as_text(item.get("type", NOTHING)), self._broker.profile), _arguments(item)
         kind.check_arguments(arguments, self._broker.profile)
-        durable, auto_delete = _flag(item, "durable", True), _flag(item, "auto_delete", False)
-        internal = _flag(item, "internal", False)
+        durable, auto_delete = _flag(item, "durable"), _flag(item, "auto_delete")
+        internal = _flag({"internal": False, **item}, "internal")
 
         def act() -> None:
             where = self._broker.administration.vhost(vhost)
@@ -224,9 +236,14 @@ class Import:
         where = self._found(vhost)
         if where is not None and name in where.queues:
             return None
-        flags = {"durable": _flag(item, "durable", True), "auto_delete": _flag(item, "auto_delete", False)}
-        arguments = table_of(item.get("arguments"))
-        kind_of_queue(f"queue '{name}' in vhost '{vhost}'", self._broker.profile, arguments, exclusive=False, **flags)
+        if item.get("arguments") and isinstance(item["arguments"], list):
+            raise AdministrationError("badarg")
+        flags, arguments = self._flags_of_queue(item), _arguments(item)
+        what = f"queue '{name}' in vhost '{vhost}'"
+        try:
+            kind_of_queue(what, self._broker.profile, arguments, exclusive=False, **flags)
+        except UnfitProperty:
+            return None  # nobody reads RabbitMQ's error
         self._new_queues[vhost] += 1
 
         def act() -> None:
@@ -240,6 +257,14 @@ class Import:
             where.add_queue(name, kind, owner=None, arguments=typed, actor=self._actor, **flags)
 
         return act
+
+    def _flags_of_queue(self, item: dict[str, Any]) -> dict[str, bool]:
+        if self._is_old:
+            return {key: _flag(item, key) for key in ("durable", "auto_delete")}
+        flags = {"durable": item.get("durable", True), "auto_delete": item.get("auto_delete", False)}
+        if not all(isinstance(value, bool) for value in flags.values()):
+            raise AdministrationError("badarg")
+        return flags
 
     def _check_queue_limits(self) -> None:
         for name, added in self._new_queues.items():
@@ -256,17 +281,17 @@ class Import:
     def _binding(self, item: dict[str, Any]) -> Change | None:
         vhost = self._vhost or item.get("vhost")
         source, destination = bodies.text(item, "source"), bodies.text(item, "destination")
-        kind = bodies.text(item, "destination_type")
-        if kind not in {"queue", "exchange"}:
-            raise AdministrationError(f"unknown destination_type '{kind}'")
+        kind, arguments = item.get("destination_type"), _arguments(item)
+        if kind not in ("queue", "exchange"):
+            raise AdministrationError(NO_CLAUSE)
         missing = [end for end in (("exchange", source), (kind, destination)) if not self._is_there(vhost, *end)]
         if missing and self._is_old:
             return None
         if missing:
             raise _resources_missing(vhost, missing)
         assert isinstance(vhost, str)
-        routing_key = bodies.text({"routing_key": "", **item}, "routing_key")
-        return partial(self._bind, vhost, source, kind, destination, routing_key, table_of(item.get("arguments")))
+        routing_key = bodies.text({"routing_key": NOTHING, **item}, "routing_key")
+        return partial(self._bind, vhost, source, kind, destination, routing_key, arguments)
 
     def _is_there(self, vhost: object, kind: str, name: str) -> bool:
         """True if there is such an end of a binding, or it is among the definitions."""
@@ -309,9 +334,8 @@ def _placed(broker: Broker, place: str) -> Iterator[None]:
 
 
 def _resources_missing(vhost: object, ends: list[tuple[str, str]]) -> ErlangTerm:
-    named = (f"{{resource,{as_erlang_term(vhost)},{kind},{as_erlang_term(name)}}}" for kind, name in ends)
-    terms = ",\n                    ".join(f"{{not_found,{each}}}" for each in named)
-    return ErlangTerm(f"{{resources_missing,[{terms}]}}")
+    missing = [(Atom("not_found"), (Atom("resource"), vhost, Atom(kind), name)) for kind, name in ends]
+    return ErlangTerm(as_erlang_term((Atom("resources_missing"), missing)))
 
 
 def _name_of(kind: str, item: dict[str, Any]) -> str:
@@ -322,5 +346,24 @@ def _name_of(kind: str, item: dict[str, Any]) -> str:
     return name
 
 
-def _flag(item: dict[str, Any], key: str, default: bool) -> bool:
-    return bool(bodies.boolean(item.get(key), default))
+def _flag(item: dict[str, Any], key: str) -> bool:
+    value = item.get(key)
+    if not isinstance(value, bool):
+        raise AdministrationError(NO_CLAUSE)
+    return value
+
+
+def _arguments(item: dict[str, Any]) -> Table:
+    """The arguments of something. RabbitMQ keeps a list, and shows none."""
+    arguments = item.get("arguments", {})
+    if isinstance(arguments, list):
+        return {}
+    if not isinstance(arguments, dict):
+        raise AdministrationError(NO_CLAUSE)
+    return table_of(arguments)
+
+
+def _patterns(item: dict[str, Any], *keys: str) -> list[str]:
+    if not all(isinstance(item.get(key), str) for key in keys):
+        raise AdministrationError("badarg")
+    return [item[key] for key in keys]

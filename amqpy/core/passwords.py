@@ -29,11 +29,19 @@ ALGORITHMS: Final[dict[str, Callable[[bytes], Any]]] = {
 """The hash functions by the names that records have for them."""
 
 
+PREFIX: Final = "rabbit_password_hashing_"
+
+
 class Password(NamedTuple):
     """A password as a user has it. Without a hash nobody can log in with any."""
 
     hash: bytes = b""
     algorithm: str = "sha256"
+
+    @property
+    def algorithm_name(self) -> str:
+        """RabbitMQ's name of the algorithm."""
+        return f"{PREFIX}{self.algorithm}" if self.algorithm in ALGORITHMS else self.algorithm
 
     def __repr__(self) -> str:
         return f"<password, {self.algorithm}>" if self.hash else "<no password>"
@@ -51,19 +59,20 @@ def hash_password(password: bytes, salt: bytes, algorithm: str = "sha256") -> by
 def is_password(given: bytes, kept: Password) -> bool:
     """True if it is the password. Takes as long if there is none, so that the time does not tell."""
     known = kept.hash or bytes(SALT_BYTES)
-    return hmac.compare_digest(hash_password(given, known[:SALT_BYTES], kept.algorithm), known)
+    algorithm = kept.algorithm if kept.algorithm in ALGORITHMS else NO_PASSWORD.algorithm
+    is_same = hmac.compare_digest(hash_password(given, known[:SALT_BYTES], algorithm), known)
+    return is_same and algorithm == kept.algorithm
 
 
 def imported(password_hash: str | bytes, algorithm: str) -> Password:
     """The password of a hash that was made elsewhere: its octets, or these in base64; none is no password.
 
-    The algorithm has its name in `ALGORITHMS`, or RabbitMQ's. A hash that is too short or too long for it is kept, as
-    RabbitMQ keeps it, and no password has it. Raises AdministrationError.
+    The algorithm has its name in `ALGORITHMS`, or RabbitMQ's. One of which nobody knows, or a hash that is too short or
+    too long, is kept, as RabbitMQ keeps it, and no password has it. Raises AdministrationError if it is no base64.
     """
-    name = algorithm.removeprefix("rabbit_password_hashing_")
-    if name not in ALGORITHMS:
-        raise AdministrationError(f"unknown password hashing algorithm '{algorithm}'")
-    return Password(_decoded(password_hash) if isinstance(password_hash, str) else password_hash, name)
+    name = algorithm.removeprefix(PREFIX)
+    kept = name if name in ALGORITHMS else algorithm
+    return Password(_decoded(password_hash) if isinstance(password_hash, str) else password_hash, kept)
 
 
 def _decoded(text: str) -> bytes:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from amqpy.config.values import ConfigError
+from amqpy.core.administration.erlang_terms import with_term
 from amqpy.core.administration.limits import MAX_CHANNELS, MAX_CONNECTIONS, USER_LIMITS, errors_in_limits, reached
-from amqpy.core.administration.validation import as_erlang_error, check_depth
+from amqpy.core.administration.validation import check_depth, error_term
 from amqpy.core.broker import Broker
 from amqpy.core.durability.encoding import as_json
 from amqpy.core.durability.records import Record, UserRecord
@@ -415,6 +416,6 @@ def _check_pattern(pattern: str, told: object) -> None:
         compile_pattern(pattern)
     except PatternError as error:
         raise AdministrationError(
-            f"Invalid regular expression '{pattern}': {as_erlang_error(error)}",
+            with_term(f"Invalid regular expression '{pattern}': ", error_term(error)),
             term=["invalid_regexp", told, [erlang_string(error.text), error.at]],
         ) from None

@@ -200,10 +200,14 @@ def _peer_of(connection_name: str) -> View:
 # --- totals
 
 
+CONSTANTS: Final = {"null": None, "true": True, "false": False}
+"""Tags that are constants of JSON, because RabbitMQ keeps tags as atoms."""
+
+
 def vhost_facts(vhost: Vhost, node: str) -> View:
     """A virtual host without anything that is in it, or was counted."""
     metadata, profile = vhost.metadata, vhost.profile
-    shown: View = {"description": metadata.description, "tags": list(metadata.tags)}
+    shown: View = {"description": metadata.description, "tags": [CONSTANTS.get(tag, tag) for tag in metadata.tags]}
     queue_type = metadata.default_queue_type or (CLASSIC if profile.always_names_type else None)
     protection: View = {}
     if "protected_from_deletion" in profile.more_event_properties:

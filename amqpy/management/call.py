@@ -154,12 +154,22 @@ class Call:
 
     def visible_vhosts(self) -> Iterator[Vhost]:
         """The same as `vhosts`, but a monitor sees all, too."""
+        self.check_header()
         return self._vhosts(sees_all=self.is_monitor)
 
     def vhosts(self, *, heeds_header: bool = True) -> Iterator[Vhost]:
         """The virtual hosts that a list is about, in the order of their names: the one in the path, which must exist,
-        or the one in the header, or those that the user may log in to; an administrator sees all."""
+        or the one in the header, or those that the user may log in to; an administrator sees all. The one in the header
+        must exist, too, by profile."""
+        if heeds_header:
+            self.check_header()
         return self._vhosts(sees_all=self.is_administrator, heeds_header=heeds_header)
+
+    def check_header(self) -> None:
+        """Raises Refusal, by profile, if the header names a virtual host that does not exist."""
+        name = self._vhost_in_header
+        if "vhost" not in self.names and name and name not in self.broker.vhosts and self.has("strict-x-vhost"):
+            raise not_found()
 
     def _vhosts(self, *, sees_all: bool, heeds_header: bool = True) -> Iterator[Vhost]:
         if "vhost" in self.names:

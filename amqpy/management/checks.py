@@ -22,7 +22,7 @@ def check_length(what: str, name: str) -> None:
 
 def check_node(call: Call, body: Body) -> None:
     """Raises Refusal for a change that is to be made on another node than the one that there is."""
-    if body.get("node") is None:
+    if "node" not in body:
         return
     node, mine = text(body["node"], "node"), call.broker.node
     if "@" not in node:

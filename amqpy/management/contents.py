@@ -31,7 +31,10 @@ def encoded_properties(properties: object) -> dict[str, bytes]:
 
 def _encoded(name: str, value: object) -> bytes:
     if name == "headers":
-        return headers_property(encode_table(table_of(value)))
+        if value is None:
+            raise bad_request(["not_table", name])
+        # RabbitMQ keeps a list, and shows no headers.
+        return headers_property(encode_table({} if isinstance(value, list) else table_of(value)))
     if (size := INTEGER_BYTES.get(name)) is not None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise bad_request(["not_int", name])

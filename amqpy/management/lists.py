@@ -34,6 +34,8 @@ Query = Mapping[str, str]
 View = dict[str, Any]
 Columns = list[list[str]]
 
+NAMES: Final = ("vhost", "name")
+
 
 class Whole(dict[str, Any]):
     """An object that is shown with all of its keys, whichever are asked for: in Erlang it is a map, and only lists of
@@ -54,6 +56,10 @@ class Listing:
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
     """The name that an item is found by, for lists that can be had in pages."""
+    is_whole: bool = False
+    """True if its items have all their keys, whichever are asked for."""
+    by: Sequence[str] | None = None
+    """The keys of the default order, for lists that RabbitMQ sorts by what `columns` leaves of their items."""
 
 
 @dataclass
@@ -172,6 +178,24 @@ def tokens(text: str, separator: str) -> list[str]:
     return [each for each in text.split(separator) if each]
 
 
+def lacks_order(by: Sequence[str], columns: Columns | None, query: Query) -> bool:
+    """True if the columns leave out something that the list is sorted by."""
+    keys = [*by, *([query["sort"].partition(".")[0]] if query.get("sort") else [])]
+    return not all(narrowed(columns, key)[0] for key in keys)
+
+
+def sorted_rows(rows: list[object], by: Sequence[str], query: Query) -> list[object]:
+    """Views of which only some columns are left, in the order that these have, and that is asked for."""
+    paths = [path.split(".") for path in ([query["sort"]] if query.get("sort") else []) + list(by)]
+
+    def place(row: object) -> tuple[Any, ...]:
+        view = row if isinstance(row, dict) else {}
+        return [_order(_value_at(view, path)) for path in paths], [_order(value) for value in view.values()]
+
+    rows = sorted(rows, key=place)
+    return rows[::-1] if is_reversed(query) else rows
+
+
 def is_reversed(query: Query) -> bool:
     """True if the order is to be the other way round. Raises Refusal."""
     asked = query.get("sort_reverse", "")
@@ -203,8 +227,11 @@ def _order(value: object) -> tuple[int, Any]:
     if isinstance(value, int | float):
         return 0, value
     if isinstance(value, str):
-        return 3, value.encode("utf-8", "surrogateescape")
-    return 2, repr(value)
+        return 4, value.encode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        keys = sorted(value)
+        return 2, (len(keys), keys, [_order(value[key]) for key in keys])
+    return 3, [_order(each) for each in value] if isinstance(value, list) else []
 
 
 # --- columns
@@ -267,13 +294,17 @@ async def shown(
     if listing.paged is None:
         page = None
     items: Sequence[Any] = listing.items if page is None else page.filter(listing)
-    columns = columns_of(query)
+    columns = None if listing.is_whole else columns_of(query)
     is_sorted = bool(query.get("sort"))
     if "sort" not in query and items and is_reversed(query):
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
     pieces = views_of(items, listing.view, in_turn, slice_of(query))
+    if page is None and listing.by is not None and lacks_order(listing.by, columns, query):
+        rows = [extract(view, columns) async for views in pieces for view in views]
+        yield rows if query.get("sort") == "" else sorted_rows(rows, listing.by, query)
+        return
     if page is None and not is_sorted:
         async for views in pieces:
             yield [extract(each, columns) for each in views]

@@ -16,7 +16,7 @@ from amqpy.core.events.events import COMMAND_LINE
 from amqpy.core.principals import BackendUser, Principal
 from amqpy.core.users import Authenticator, Credentials, LoginFailed, Users
 from amqpy.management.access import MANAGEMENT_TAGS, NOT_A_MANAGEMENT_USER
-from amqpy.management.answers import REALM, Malformed, Refusal, login_failed, not_entitled
+from amqpy.management.answers import REALM, Malformed, Refusal, bad_request, login_failed, not_entitled
 from amqpy.management.request import Request
 
 TOKEN: Final = re.compile(r"(?=.)[\w\-.~+/]*=*", re.ASCII)
@@ -67,8 +67,18 @@ def use_login_in_query(request: Request) -> None:
     """Takes what is in the parameters `auth` or `token` for what is in the header."""
     for parameter, scheme in (("auth", "Basic"), ("token", "Bearer")):
         if parameter in request.query:
+            if scheme == "Basic":
+                _check(request.query[parameter])
             request.headers = {**request.headers, "authorization": f"{scheme} {request.query[parameter]}"}
             return
+
+
+def _check(text: str) -> None:
+    """Raises Refusal for credentials in a query that cannot be read."""
+    try:
+        _of_basic(text)
+    except Malformed:
+        raise bad_request("bad_credentials") from None
 
 
 def _of_basic(text: str) -> Credentials:

@@ -118,6 +118,14 @@ def flag(body: Body, key: str) -> bool:
     return boolean(body.get(key))
 
 
+def switch(body: Body, key: str) -> bool:
+    """A boolean that may be left out, and may not be a text. Raises Refusal."""
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise bad_request(["not_boolean", value])
+    return value
+
+
 def integer(value: object) -> int:
     """An integer, which may be a text; of a fraction the whole part. Raises Refusal."""
     if isinstance(value, int | float) and not isinstance(value, bool):

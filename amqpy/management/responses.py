@@ -17,6 +17,8 @@ WHOLE_MAX: Final = 256 * 1024
 """Octets of a list up to which it is made before it is sent, so that its length is known."""
 
 VARY: Final = "origin"
+REVALIDATED: Final = "public, max-age=0, must-revalidate"
+
 OF_RESOURCES: Final = "accept, accept-encoding, origin"
 """The header `vary` once it is settled which form an answer has."""
 OF_ONE_TYPE: Final = "accept-encoding, origin"
@@ -60,6 +62,14 @@ async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
+def _of_compressing(headers: dict[str, str]) -> dict[str, str]:
+    """The headers of an answer that might be compressed. Source: `rabbit_mgmt_headers`, `cowboy_compress_h`."""
+    vary = headers.get("vary")
+    if vary is None:
+        return {**headers, "vary": "accept-encoding"} if "location" in headers else headers
+    return {"cache-control": REVALIDATED, **headers, "vary": f"{VARY}, accept-encoding" if vary == VARY else vary}
+
+
 @dataclass(frozen=True)
 class Responses:
     """The headers that the settings ask for, and those of every answer."""
@@ -69,6 +79,8 @@ class Responses:
     origins: frozenset[str]
     """Origins whose pages may use the API; `*` is any."""
     max_age_s: int
+    compresses: bool = False
+    """True for versions that might compress answers, and say so."""
 
     @classmethod
     def of(cls, config: Config) -> "Responses":
@@ -77,6 +89,7 @@ class Responses:
             config.management_hsts,
             frozenset(config.management_cors_allow_origins),
             config.management_cors_max_age,
+            "compressing" in config.switches.management,
         )
 
     async def send(self, request: Request, answer: Answer | Stream, send: Send) -> None:
@@ -116,6 +129,8 @@ class Responses:
             if answer.status in {200, 503}:
                 headers["cache-control"] = "no-cache"
         headers |= answer.headers
+        if self.compresses:
+            headers = _of_compressing(headers)
         return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
 
     def _cors(self, request: Request, more: Headers) -> Mapping[str, str]:

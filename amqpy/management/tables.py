@@ -8,8 +8,12 @@ from amqpy.wire.values import Table
 __all__ = ["arguments_of", "field_of", "table_of"]
 
 
-def arguments_of(body: Body) -> Table:
-    """The arguments in a body, which may be left out. Raises Refusal, also for null."""
-    if "arguments" in body and body["arguments"] is None:
+def arguments_of(body: Body, *, unread: bool = False) -> Table:
+    """The arguments in a body, which may be left out. Raises Refusal, also for null.
+
+    Where they are `unread`, RabbitMQ does not notice that they are a list, and shows none.
+    """
+    arguments = body.get("arguments", {})
+    if arguments is None:
         raise bad_request("null_not_allowed")
-    return table_of(body.get("arguments"))
+    return {} if unread and isinstance(arguments, list) else table_of(arguments)

@@ -3,8 +3,7 @@
 What is read becomes a *part*: instructions and the number of octets that they take. Parts are put one behind the other,
 made alternatives, repeated by being copied. An open parenthesis is a group on a stack.
 
-Not there are what makes matching a program of its own (recursion, conditions, callouts, verbs) and Unicode properties,
-which need characters and not octets.
+Not there is what makes matching a program of its own: recursion, conditions, callouts, verbs.
 
 Source: pcrepattern(3) and `pcre_compile.c` of PCRE 8.44 for error texts and their places.
 """
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 import amqpy.patterns.program as p
 from amqpy.patterns.octets import ALL, FOLDED, NEWLINE, POSIX, SHORTHANDS, SINGLE, Octets, folded
 from amqpy.patterns.program import Assertion, Instruction, Program, octets_of
+from amqpy.patterns.properties import PROPERTIES
 
 PATTERN_MAX: Final = 4096
 """The most octets of a pattern."""
@@ -32,9 +32,13 @@ _COUNT: Final = re.compile(r"\{([0-9]+)(,([0-9]*))?\}")
 _GROUP: Final = re.compile(
     r"\((\?(P?<[A-Za-z_]\w*>|'[A-Za-z_]\w*'|[:>=!|]|<[=!]|[-imsxJUX]*[:)]|#|P=\w+\)))?", re.ASCII
 )
+_NAME_BEGUN: Final = re.compile(r"\(\?(?:P?<|')[A-Za-z_]\w*", re.ASCII)
+_OPTIONS: Final = re.compile(r"\(\?[-imsxJUX]*")
 _REFERENCE: Final = re.compile(
     r"g(-?[0-9]+)|g\{(-?[0-9]+|[A-Za-z_]\w*)\}|k[<'{]([A-Za-z_]\w*)[>'}]|([1-9][0-9]*)", re.ASCII
 )
+_PROPERTY: Final = re.compile(r"\{(\^?)([^}]{0,48})\}|([^{])", re.DOTALL)
+_UNCLOSED: Final = re.compile(r"x\{[0-9A-Fa-f]*+(?!\})")
 _OCTET: Final = re.compile(
     r"x\{([0-9A-Fa-f]+)\}|x([0-9A-Fa-f]{0,2})|o\{([0-7]+)\}|(0[0-7]{0,2}|[0-3]?[0-7]{1,2})|c([ -~])"
 )
@@ -193,8 +197,11 @@ class _Parser:
             raise PatternError("(*VERB) not recognized or malformed", begin + 2)
         if not kind and self._source.startswith("(?", begin):
             is_foreign = self._source.startswith((*"(R+&C0123456789", "-1", "P>"), begin + 2)
-            text = "recursion, conditions and callouts are not supported" if is_foreign else UNKNOWN_GROUP
-            raise PatternError(text, begin + 2)
+            if is_foreign:
+                raise PatternError("recursion, conditions and callouts are not supported", begin + 2)
+            if named := _NAME_BEGUN.match(self._source, begin):
+                raise PatternError("syntax error in subpattern name (missing terminator)", named.end())
+            raise PatternError(UNKNOWN_GROUP, begin + len(_OPTIONS.match(self._source, begin)[0]))  # type: ignore[index]
         self._at = found.end()
         if kind == "#":
             end = self._source.find(")", self._at)
@@ -302,9 +309,25 @@ class _Parser:
         if reference is not None and not (reference[4] and 9 < int(reference[4]) > self._captures):
             self._at = reference.end()
             return (self._reference(next(filter(None, reference.groups()))),)
+        if char == "X":
+            end_of_line = _in_a_row([_octets(SINGLE[13]), _octets(SINGLE[10])])
+            return (_atomic(_one_of([end_of_line, _octets(ALL)])),)
+        if char in "pP":
+            return (_octets(self._property(char)),)
         if char in SHORTHANDS:
             return (_octets(SHORTHANDS[char]),)
         return (self._literal(self._escaped_octet(char, begin)),)
+
+    def _property(self, char: str) -> Octets:
+        """Reads the name of a property, behind its letter."""
+        named = _PROPERTY.match(self._source, self._at)
+        if named is None:
+            raise PatternError("malformed \\P or \\p sequence", len(self._source))
+        self._at = named.end()
+        octets = PROPERTIES.get(named[3] or named[2])
+        if octets is None:
+            raise PatternError("unknown property name after \\P or \\p", self._at - 1)
+        return ALL - octets if (char == "P") != bool(named[1]) else octets
 
     def _quotation(self) -> str:
         """Reads from a `\\Q` to its `\\E`, or else to the end: all of that stands for itself."""
@@ -318,6 +341,8 @@ class _Parser:
         """The octet that is meant by a backslash at `begin` and the character behind it."""
         if char in _CONTROLS:
             return _CONTROLS[char]
+        if (unclosed := _UNCLOSED.match(self._source, begin + 1)) is not None:
+            raise PatternError("non-hex character in \\x{} (closing brace missing?)", unclosed.end())
         number = _OCTET.match(self._source, begin + 1)
         if number is not None:
             self._at = number.end()
@@ -328,10 +353,12 @@ class _Parser:
             if value > 255:
                 raise PatternError("character value in \\x{} or \\o{} is too large", self._at)
             return value
-        if char in "pPX":
-            raise PatternError("support for \\P, \\p, and \\X has not been compiled", self._at)
         if char in "LlNUu":
-            raise PatternError("PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", self._at)
+            raise PatternError("PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", self._at - 1)
+        if char == "o":
+            raise PatternError("missing opening brace after \\o", self._at - 1)
+        if char == "c":
+            raise PatternError("\\c at end of pattern", self._at)
         if char in "gk":
             raise PatternError(f"\\{char} is not followed by a braced name or number", self._at)
         return ord(char)
@@ -389,7 +416,7 @@ class _Parser:
         posix = _POSIX.match(source, begin)
         if posix is not None:
             if posix[2] not in POSIX:
-                raise PatternError("unknown POSIX class name", begin)
+                raise PatternError("unknown POSIX class name", begin + 2)
             self._at = posix.end()
             octets = POSIX[posix[2]]
             return ALL - octets if posix[1] else octets
@@ -407,8 +434,8 @@ class _Parser:
             return 8
         if char in SHORTHANDS:
             return SHORTHANDS[char]
-        if char in "BRX":
-            raise PatternError("invalid escape sequence in character class", self._at - 1)
+        if char in "pP":
+            return self._property(char)
         return self._escaped_octet(char, begin)
 
 

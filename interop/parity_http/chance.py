@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from interop.parity_http import addresses
 from interop.parity_http.compare import Difference, compare
 from interop.parity_http.scenario import Scenario
 from interop.parity_http.shrink import Shrinker
@@ -77,6 +78,50 @@ LISTS = (
 )
 
 
+LOOKS = (
+    *(path for path in addresses.USERS if path != "/users/bulk-delete"),
+    *addresses.POLICIES,
+    *addresses.CLIENTS,
+    *addresses.HEALTH[:1],
+    *addresses.NONE,
+    *("/whoami", "/cluster-name", "/extensions", "/vhosts/$v/permissions", "/vhosts/$v/topic-permissions"),
+    *("/vhost-limits/$w", "/exchanges/$v/x1/bindings/source", "/queues/$v/q1/bindings", "/bindings/$v/e/x1/q/q1"),
+)
+"""Addresses where nothing is late."""
+
+QUERIES = (
+    *("", "", "columns=name", "columns=vhost,name", "columns=user,nope", "sort=name", "sort=vhost&sort_reverse=true"),
+    *("page=1&page_size=2", "page=2&page_size=1", "page=0", "sort=tags&columns=name", "columns=value", "name=a"),
+)
+
+IMPORTED: dict[str, dict[str, Any]] = {
+    "queues": {"name": "q1", "vhost": "$v", "durable": True, "auto_delete": False, "arguments": {"x-max-length": 5}},
+    "exchanges": {
+        "name": "x1",
+        "vhost": "$v",
+        "type": "topic",
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+    },
+    "bindings": {
+        "source": "amq.direct",
+        "vhost": "$v",
+        "destination": "q1",
+        "destination_type": "queue",
+        "routing_key": "k",
+        "arguments": {},
+    },
+    "users": {"name": "$a", "password": "secret", "tags": "management"},
+    "vhosts": {"name": "$w", "description": "words"},
+    "permissions": {"user": "$a", "vhost": "$v", "configure": "^q", "write": ".*", "read": ".*"},
+    "topic_permissions": {"user": "$a", "vhost": "$v", "exchange": "x1", "write": ".*", "read": "^a"},
+    "global_parameters": {"name": "$g", "value": {"a": 1}},
+    "policies": {"vhost": "$v", "name": "p1", "pattern": "^q", "apply-to": "all", "definition": {"max-length": 5}},
+}
+"""A good object of each kind."""
+
+
 def sometimes(random: Random, percent: float) -> bool:
     return random.random() * 100 < percent
 
@@ -101,6 +146,8 @@ class Author:
             self.parameter: 2,
             self.vhost: 2,
             self.list: 14,
+            self.look: 14,
+            self.definitions: 6,
         }
 
     def script(self, steps: int) -> list[Step]:
@@ -260,7 +307,9 @@ class Author:
 
     def parameter(self) -> Step:
         component = self.one_of("operator_policy", "vhost-limits", "nonsense", "policy")
-        path = f"/parameters/{component}/{self.random.choice(VHOSTS)}/{self.one_of('p1', 'limits')}"
+        # RabbitMQ breaks a virtual host that has limits of another name.
+        name = "limits" if component == "vhost-limits" else self.one_of("p1", "limits")
+        path = f"/parameters/{component}/{self.random.choice(VHOSTS)}/{name}"
         if sometimes(self.random, 40):
             return Step(self.one_of("DELETE", "GET"), path)
         policy = {"pattern": "^q", "definition": {"max-length": 5}, "priority": 0, "apply-to": "queues"}
@@ -274,6 +323,29 @@ class Author:
 
     def list(self) -> Step:
         return Step("GET", self.one_of(*LISTS))
+
+    def look(self) -> Step:
+        """What is there, or not, as some user sees it."""
+        path = self.one_of(*LOOKS).replace("$u", self.one_of("$a", "$b", "$none"))
+        return Step(
+            self.one_of("GET", "GET", "GET", "HEAD", "OPTIONS"), f"{path}?{self.one_of(*QUERIES)}", "", self.who()
+        )
+
+    def who(self) -> str:
+        return str(self.one_of("", "", *TAGS, "a", "nobody", "wrong"))
+
+    def definitions(self) -> Step:
+        """Some objects to be imported, one of which may be wrong."""
+        rows = dict(self.one_of(*IMPORTED.items()) for _ in range(2))
+        section = self.one_of(*rows)
+        if sometimes(self.random, 60):
+            key = self.one_of(*rows[section])
+            spoiled = {name: value for name, value in rows[section].items() if name != key}
+            if sometimes(self.random, 60):
+                spoiled[key] = self.one_of(*WRONG_VALUES)
+            rows[section] = spoiled
+        body = json.dumps({name: [row] for name, row in rows.items()}, ensure_ascii=False)
+        return Step("POST", self.one_of("/definitions", "/definitions/$v", "/definitions/$gone"), body)
 
 
 def script_of(seed: int, steps: int = DEFAULT_STEPS) -> list[Step]:

@@ -85,7 +85,9 @@ def without_zero(value: Any) -> Any:  # noqa: ANN401
 
 def is_zero(value: object) -> bool:
     if isinstance(value, dict):
-        return all(map(is_zero, value.values()))
+        return all(is_zero(inner) for key, inner in value.items() if key != "timestamp")
+    if isinstance(value, list):
+        return all(map(is_zero, value))
     return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
 
 

@@ -102,6 +102,7 @@ RULES: Sequence[Rule] = (
     Rule("recv_oct* send_oct*", counted, "the same, and packets are cut as it comes", "/vhosts*"),
     Rule("recv_cnt send_cnt recv_oct* send_oct* send_pend", typed, "packets are cut as it comes"),
     # What is made by chance, or written in Erlang's ways
+    Rule("reason", text(r"\n +", ""), "a line that is broken where a node has a long name", "/vhosts/*/start/*"),
     Rule("reason", readable, "some texts are lists of their letters in Erlang"),
     Rule("password_hash", text(r"^.{48}$", "<a hash>"), "the salt"),
     Rule("properties_key", text(r"(?<=~)[\w-]+$", "<hash>"), "a hash of Erlang's terms"),

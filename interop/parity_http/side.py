@@ -57,7 +57,8 @@ def side_at(url: str, *, amqp_url: str = "", is_late: bool = True) -> Side:
     user, password = unquote(parts.username or "guest"), unquote(parts.password or "guest")
     client = Client(parts.hostname or "127.0.0.1", parts.port or 15672)
     headers = {"authorization": authorization(user, password)}
-    vhost = patiently(client, "/api/vhosts/%2F", headers)
+    # A node that has just begun does not know of itself yet.
+    vhost = patiently(client, "/api/vhosts/%2F", headers, lambda value: bool(value and value.get("cluster_state")))
     overview = client.ask("GET", "/api/overview", headers).value or {}
     cluster = client.ask("GET", "/api/cluster-name", headers).value or {}
     names = [*vhost["cluster_state"], str(cluster.get("name", ""))]

@@ -3,12 +3,13 @@
 Expected texts were asked of a RabbitMQ 3.10.8 with federation and sharding; of `apply-to`, 3.13's are beside them.
 """
 
+import re
 from typing import Any
 
 import pytest
 
+from amqpy.core.administration.erlang_terms import as_erlang_term
 from amqpy.core.administration.policies import APPLY_TO, Policies, Policy, check_policy, policy_keys
-from amqpy.core.administration.validation import as_erlang_term
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.errors import AdministrationError
 from amqpy.profile import PROFILES, Profile
@@ -192,12 +193,14 @@ def test_definitions_that_are_taken(definition: dict[str, object]) -> None:
         ("[b-a]", '{"range out of order in character class",3}'),
         ("a**", '{"nothing to repeat",2}'),
         ("\\", '{"\\\\ at end of pattern",1}'),
-        ("x" * 5000, '{"regular expression is too large",0}'),
+        ("x" * 5000, '{"regular expression is too large",5000}'),
     ],
 )
 def test_patterns_that_are_none(pattern: str, term: str) -> None:
     line = f"pattern should be regular expression but is invalid: {term}"
-    assert refusal(policy_of({"expires": 1}, pattern=pattern)) == [line]
+    if len(line) >= 79:  # in which case Erlang breaks it
+        line = f"\n{' ' * 54}".join(re.split("(?<=,)(?=[0-9]+})", line))
+    assert refusal(policy_of({"expires": 1}, pattern=pattern)) == line.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,6 @@ def test_a_user_is_changed(given: dict[str, Any], event: str | None, password: P
     [
         {"password": "a", "password_hash": HASH.hash},
         {"password_hash": "?"},
-        {"password_hash": "", "hashing_algorithm": "x"},
         {"limits": {"x": 1}},
         {"limits": {"max-channels": "x"}},
     ],

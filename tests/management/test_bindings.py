@@ -144,7 +144,7 @@ async def test_what_is_unknown(site: Site) -> None:
     [
         ({"routing_key": 5}, ["not_string", "routing_key"]),
         ({"routing_key": "é" * 128}, "routing_key should be less than 255 bytes, actually was 256\n"),
-        ({"arguments": [1]}, "not_json"),
+        ({"arguments": 1}, "not_json"),
         ({"arguments": {"a": None}}, "null_not_allowed"),
     ],
 )
@@ -152,6 +152,20 @@ async def test_bad_bindings_are_refused(site: Site, body: object, reason: object
     site.declare("q")
     assert (await site.post(TO_Q, body)).refusal == (400, "bad_request", reason)
     assert (await site.get(TO_Q)).json == []
+
+
+@pytest.mark.parametrize(
+    ("body", "location"), [({"routing_key": None}, "q/null"), ({"routing_key": "k", "arguments": [1]}, "q/k")]
+)
+async def test_some_bad_bindings_are_made(site: Site, body: object, location: str) -> None:
+    site.declare("q")
+    reply = await site.post(TO_Q, body)
+    assert (reply.status, reply.headers["location"]) == (201, location)
+
+
+async def test_no_queue_has_the_name_of_the_default_exchange(site: Site) -> None:
+    (row,) = (await site.get("/api/queues/%2F/amq.default/bindings")).json
+    assert (row["destination"], row["routing_key"], row["properties_key"]) == ("", "", "~")
 
 
 async def test_an_exclusive_queue_is_not_bound_by_others(site: Site) -> None:

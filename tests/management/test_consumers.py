@@ -103,4 +103,7 @@ async def test_4_3(site: Site) -> None:
         "of the queue": 5000,
         "its own": 7000,
     }
+    details = (await site.get("/api/queues/%2F/q")).json["consumer_details"]
+    assert [each["consumer_timeout"] for each in details]
+    assert details == [row for row in rows if row["queue"]["name"] == "q"]
     assert (await site.get("/api/consumers/%2F", user="bob")).status == 401

@@ -78,6 +78,13 @@ async def test_nothing_is_mandatory(site: Site) -> None:
         ({"arguments": {"a": {"b": [None]}}}, "null_not_allowed"),
         ({"type": 5}, ["not_string", "type"]),
         ({"type": "x"}, "unknown exchange type 'x'"),
+        ({"type": None}, "invalid exchange type 'null'"),
+        ({"type": []}, "invalid exchange type ''"),
+        ({"type": True}, "invalid exchange type 'true'"),
+        ({"type": ["x", 121, "z"]}, "unknown exchange type 'xyz'"),
+        ({"type": {}}, ["not_string", "type"]),
+        ({"node": None}, ["not_string", "node"]),
+        ({"passive": "true"}, ["not_boolean", "true"]),
         ({"arguments": "x"}, "not_json"),
         ({"node": "nope@nowhere"}, "Node nope@nowhere could not be contacted"),
         ({"node": "nope"}, "Node nope@test could not be contacted"),
@@ -87,6 +94,18 @@ async def test_nothing_is_mandatory(site: Site) -> None:
 async def test_bad_declarations_are_refused(site: Site, body: object, reason: object) -> None:
     assert (await site.put(ORDERS, body)).refusal == (400, "bad_request", reason)
     assert "orders" not in site.vhost.exchanges
+
+
+async def test_a_passive_declaration_looks(site: Site) -> None:
+    body = {"passive": True, "type": "fanout", "durable": False}
+    assert (await site.put(ORDERS, body)).refusal == (404, "not_found", "no exchange 'orders' in vhost '/'")
+    assert (await site.put("/api/exchanges/%2F/amq.direct", body)).status == 204
+    assert "orders" not in site.vhost.exchanges
+
+
+async def test_a_list_of_arguments_is_not_read(site: Site) -> None:
+    assert (await site.put(ORDERS, {"arguments": [1]})).status == 201
+    assert (await site.get(ORDERS)).json["arguments"] == {}
 
 
 async def test_another_declaration_is_compared(site: Site) -> None:

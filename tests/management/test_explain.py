@@ -99,7 +99,7 @@ async def test_who_may_ask(site: Site) -> None:
         "headers=7",
         "headers=" + quote('{"a": null}'),
         "headers=" + quote(json.dumps({"a" * 256: 1})),
-        "headers=" + "[" * 100_000,
+        "headers=" + "[" * 7_000,
         "headers=" + quote('{"a": %s}' % ("[" * 200 + "]" * 200)),
         f"exchange={'x' * 256}",
         f"routing_key={quote('é' * 128)}",

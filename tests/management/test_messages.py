@@ -42,6 +42,15 @@ def stats(site: Site) -> dict[str, int]:
 # --- publishing
 
 
+@pytest.mark.parametrize(("profile", "status"), [("rabbitmq-3.10", 200), ("rabbitmq-4.0", 400)])
+async def test_nothing_is_got_in_any_way(site: Site, profile: str, status: int) -> None:
+    site.declare("q")
+    asked = {"count": 0, "ackmode": "nope", "encoding": "auto"}
+    assert (await site.post("/api/queues/%2F/q/get", asked)).status == status
+    reply = await site.post("/api/queues/%2F/q/get", {**asked, "count": 1})
+    assert (reply.status, reply.json["reason"][:28]) == (400, "Invalid ackmode value: nope.")
+
+
 async def test_a_message_is_published(site: Site) -> None:
     site.declare("q")
     reply = await site.post(PUBLISH, message())
@@ -100,6 +109,7 @@ async def test_a_payload_in_base64(site: Site) -> None:
         ({"properties": {"content_type": None}}, ["not_string", "content_type"]),
         ({"properties": {"content_type": "x" * 256}}, "content_type should be less than 255 bytes, actually was 256\n"),
         ({"properties": {"headers": "x"}}, "not_json"),
+        ({"properties": {"headers": None}}, ["not_table", "headers"]),
         ({"properties": {"headers": {"a": [None]}}}, "null_not_allowed"),
         ({"properties": {"headers": {"a": "x" * 200_000}}}, "the properties are larger than a frame"),
         ({"properties": {"delivery_mode": 3}}, "406 PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,3}"),
@@ -131,6 +141,11 @@ async def test_keys_that_are_missing_are_told_in_order(site: Site) -> None:
     assert (
         reply.refusal[2] == "[{key_missing,routing_key},\n {key_missing,properties},\n {key_missing,payload_encoding}]"
     )
+
+
+async def test_an_exchange_is_looked_for_before_a_routing_key_is_looked_at(site: Site) -> None:
+    reply = await site.post("/api/exchanges/%2F/none/publish", message(routing_key=5))
+    assert reply.refusal == (400, "bad_request", "404 NOT_FOUND - no exchange 'none' in vhost '/'")
 
 
 async def test_no_way_in(site: Site) -> None:
@@ -296,6 +311,14 @@ async def test_bad_gets_are_refused(site: Site, changes: dict[str, Any], reason:
     site.publish("q", b"1")
     assert (await site.post(GET, get() | changes)).refusal == (400, "bad_request", reason)
     assert site.vhost.channels == {}
+
+
+async def test_nothing_is_cut_where_nothing_is(site: Site) -> None:
+    reply = await site.post(GET, get() | {"truncate": -1})
+    assert reply.refusal == (404, "not_found", "NOT_FOUND - no queue 'q' in vhost '/'")
+    site.declare("q")
+    reply = await site.post(GET, get() | {"truncate": -1})
+    assert (reply.status, reply.json) == (200, [])
 
 
 async def test_no_way_out(site: Site) -> None:

@@ -63,6 +63,13 @@ async def test_older_versions_escape_what_they_say(site: Site) -> None:
     assert reply.refusal == (400, "bad_request", "Validation failed\n\ncomponent &lt;&amp;&gt; not found\n")
 
 
+async def test_the_limits_of_a_virtual_host_are_one_parameter(site: Site) -> None:
+    reply = await site.put("/api/parameters/vhost-limits/%2F/other", {"value": {"max-queues": 1}})
+    reason = "Validation failed\n\nlimits must be called limits, not other\n"
+    assert reply.refusal == (400, "bad_request", reason)
+    assert site.vhost.limits == {}
+
+
 async def test_parameters_need_a_virtual_host(site: Site) -> None:
     reply = await site.put("/api/parameters/federation-upstream/nope/up", {"value": URI})
     assert reply.refusal == (404, "not_found", "vhost_not_found")

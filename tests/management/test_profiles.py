@@ -35,6 +35,45 @@ async def test_paths_that_are_there(site: Site, expected: str) -> None:
     assert " ".join(there) == expected
 
 
+@switch("management", None, None, "public", "public")
+async def test_what_may_be_cached(site: Site, expected: str | None) -> None:
+    revalidated = expected and f"{expected}, max-age=0, must-revalidate"
+    vary = "origin, accept-encoding" if expected else "origin"
+    for path, user in (("/api/nope", "guest"), ("/api/whoami", None)):
+        reply = await site.get(path, user=user)
+        assert (reply.headers.get("cache-control"), reply.headers["vary"]) == (revalidated, vary)
+    reply = await site.put("/api/queues/%2F/q", {"durable": True})
+    assert reply.headers.get("cache-control") == revalidated
+    reply = await site.get("/api/whoami")
+    assert (reply.headers["cache-control"], reply.headers["vary"]) == ("no-cache", "accept, accept-encoding, origin")
+    reply = await site.get("/api")
+    assert (reply.status, reply.headers.get("vary")) == (301, "accept-encoding" if expected else None)
+
+
+@switch("management", 200, 200, 404, 404)
+async def test_a_virtual_host_in_a_header_that_does_not_exist(site: Site, expected: int) -> None:
+    header = {"x-vhost": "nope"}
+    for kind in ("queues", "exchanges", "bindings", "policies", "operator-policies", "consumers", "vhost-limits"):
+        assert (await site.get(f"/api/{kind}", headers=header)).status == expected, kind
+    for kind in ("connections", "channels", "parameters", "vhosts", "users", "permissions"):
+        assert (await site.get(f"/api/{kind}", headers=header)).status == 200, kind
+    assert (await site.get("/api/queues/%2F", headers=header)).status == 200
+
+
+@switch("management", [], [], ["cluster_tags"], ["cluster_tags"])
+async def test_global_parameters_that_every_broker_has(site: Site, expected: list[str]) -> None:
+    shown = (await site.get("/api/global-parameters")).json
+    assert [each["name"] for each in shown] == [*expected, "internal_cluster_id"]
+    assert [each["value"] for each in shown[:-1]] == [[] for _ in expected]
+
+
+@switch("management", True, True, False, True)
+async def test_columns_of_virtual_hosts(site: Site, expected: bool) -> None:
+    for query in ("columns=name", "columns=name&sort=name"):
+        (row,) = (await site.get(f"/api/vhosts?{query}")).json
+        assert (row.keys() == {"name"}) is expected
+
+
 async def flags(site: Site, stability: str) -> list[str]:
     shown = (await site.get("/api/feature-flags")).json
     return [each["name"] for each in shown if each["stability"] == stability]

@@ -67,6 +67,22 @@ async def test_statistics_can_be_left_out(site: Site) -> None:
     assert (shown["messages"], shown["policy"]) == (0, None)
 
 
+@pytest.mark.parametrize(
+    ("profile", "missing"),
+    [
+        ("rabbitmq-3.10", [("quorum", "exclusive")]),
+        ("rabbitmq-4.0", [("classic", "online"), ("quorum", "exclusive")]),
+        ("rabbitmq-4.3", []),
+    ],
+)
+async def test_the_totals_of_queues_come_with_less(site: Site, missing: list[tuple[str, str]]) -> None:
+    for kind in ("classic", "quorum"):
+        site.declare(kind, {"x-queue-type": Field("longstr", kind)})
+    rows = (await site.get("/api/queues?disable_stats=true&enable_queue_totals=true")).json
+    keys = {"exclusive", "online"}
+    assert [(row["name"], key) for row in rows for key in sorted(keys & row.keys()) if row[key] is None] == missing
+
+
 @switch("reduced_queue_rows", False, True, True, True)
 async def test_the_rows_of_queues(site: Site, expected: bool) -> None:
     site.declare("q")

@@ -139,6 +139,7 @@ async def test_the_lengths_of_priorities(site: Site) -> None:
     site.publish("q", b"1", b"2", priority=1)
     site.publish("q", b"3", priority=9)
     status = (await site.get(Q)).json["backing_queue_status"]
+    assert status["delta"] == ["delta", "undefined", "undefined", "undefined", "undefined"]
     assert (status["priority_lengths"], status["len"]) == ({"0": 0, "1": 2, "2": 1}, 3)
 
 
@@ -222,6 +223,13 @@ async def test_an_exclusive_queue_has_an_owner(site: Site) -> None:
     assert shown["exclusive"] is True
     assert shown["owner_pid_details"] == {"name": "peer 1", "peer_host": "", "peer_port": 0}
     assert (await site.delete(Q)).refusal[2].startswith("cannot obtain exclusive access to locked queue 'q'")
+
+
+async def test_even_what_stands_still_has_samples(site: Site) -> None:
+    site.declare("q")
+    shown = (await site.get(f"{Q}?data_rates_age=10&data_rates_incr=5&columns=reductions_details")).whole
+    details = shown["reductions_details"]
+    assert ([each["sample"] for each in details["samples"]], details["avg"], details["rate"]) == ([0, 0, 0], 0, 0)
 
 
 async def test_a_queue_is_idle_since_nothing_happened_to_it(site: Site, autojump_clock: MockClock) -> None:
@@ -337,6 +345,36 @@ async def test_nothing_is_mandatory(site: Site) -> None:
 async def test_bad_declarations_are_refused(site: Site, body: Any, reason: object) -> None:  # noqa: ANN401
     assert (await site.put(Q, body)).refusal == (400, "bad_request", reason)
     assert "q" not in site.vhost.queues
+
+
+@pytest.mark.parametrize("key", ["passive", "exclusive"])
+@pytest.mark.parametrize("value", ["true", None, 1])
+async def test_some_booleans_may_be_no_text(site: Site, key: str, value: object) -> None:
+    assert (await site.put(Q, {key: value})).refusal == (400, "bad_request", ["not_boolean", value])
+    assert site.vhost.queues == {}
+
+
+async def test_a_passive_declaration_looks(site: Site) -> None:
+    body = {"passive": True, "durable": False, "arguments": {"x-max-length": 5}}
+    assert (await site.put(Q, body)).refusal == (404, "not_found", "no queue 'q' in vhost '/'")
+    site.declare("q")
+    assert (await site.put(Q, body)).status == 204
+
+
+async def test_the_name_that_replies_go_to(site: Site) -> None:
+    assert (await site.put("/api/queues/%2F/amq.rabbitmq.reply-to", {})).status == 201
+    reply = await site.put("/api/queues/%2F/amq.rabbitmq.reply-to.x", {})
+    assert reply.refusal == (404, "not_found", "no queue 'amq.rabbitmq.reply-to.x' in vhost '/'")
+    assert site.vhost.queues == {}
+
+
+async def test_an_exclusive_queue_of_nobody_is_not_durable(site: Site) -> None:
+    assert (await site.put(Q, {"durable": True, "exclusive": True})).status == 201
+    shown = (await site.get(Q)).json
+    assert (shown["durable"], shown["exclusive"]) == (False, False)
+    body = {"durable": True, "exclusive": True, "arguments": {"x-queue-type": "quorum"}}
+    reason = "invalid property 'non-durable' for queue 'x' in vhost '/'"
+    assert (await site.put("/api/queues/%2F/x", body)).refusal == (400, "bad_request", reason)
 
 
 async def test_another_declaration_is_compared(site: Site) -> None:

@@ -44,7 +44,7 @@ async def test_newer_versions_always_name_a_queue_type(site: Site) -> None:
 
 
 async def test_what_a_put_leaves_out_is_gone_but_for_tracing_and_the_type(site: Site) -> None:
-    body = {"description": "d", "tags": "a", "tracing": "true", "default_queue_type": "quorum"}
+    body = {"description": "d", "tags": "a", "tracing": "true", "defaultqueuetype": "quorum"}
     assert (await site.put("/api/vhosts/v", body)).status == 201
     assert (await site.put("/api/vhosts/v")).status == 204
     shown = (await site.get("/api/vhosts/v")).json
@@ -54,6 +54,7 @@ async def test_what_a_put_leaves_out_is_gone_but_for_tracing_and_the_type(site: 
     assert (await site.get("/api/vhosts/v")).json["tracing"] is False
 
 
+@pytest.mark.parametrize("config", [NEW])
 @pytest.mark.parametrize(
     "body", [{"defaultqueuetype": "quorum"}, {"default_queue_type": "rabbit_quorum_queue", "defaultqueuetype": "x"}]
 )
@@ -62,6 +63,25 @@ async def test_the_type_of_queues_has_several_names(site: Site, body: dict[str, 
     assert (await site.get("/api/vhosts/v")).json["default_queue_type"] == "quorum"
 
 
+@pytest.mark.parametrize("config", [OLD])
+@pytest.mark.parametrize("name", ["rabbit_quorum_queue", "nope", "", None, 5, []])
+async def test_the_type_of_queues_had_one_name_and_was_short(site: Site, name: object) -> None:
+    assert (await site.put("/api/vhosts/v", {"default_queue_type": name})).status == 201
+    assert (await site.get("/api/vhosts/v")).json["default_queue_type"] == "undefined"
+    reply = await site.put("/api/vhosts/w", {"defaultqueuetype": name})
+    assert reply.refusal == (400, "bad_request", "invalid_queue_type")
+
+
+@pytest.mark.parametrize(("config", "text"), [(OLD, "Ã©"), (NEW, "é")])
+async def test_tags_are_words(site: Site, text: str) -> None:
+    await site.put("/api/vhosts/v", {"tags": "é, b ,,null"})
+    shown = (await site.get("/api/vhosts/v")).json
+    assert shown["tags"] == shown["metadata"]["tags"] == [text, "b", "", None]
+    await site.put("/api/vhosts/v", {"tags": ["a", True, 5]})
+    assert (await site.get("/api/vhosts/v")).json["tags"] == ["a", True, "5"]
+
+
+@pytest.mark.parametrize("config", [NEW])
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -128,8 +148,10 @@ async def test_there_is_nothing_to_protect(site: Site) -> None:
 
 async def test_a_virtual_host_is_started(site: Site) -> None:
     assert (await site.post("/api/vhosts/%2F/start/rabbit@test")).status == 204
-    assert (await site.post("/api/vhosts/nope/start/rabbit@test")).status == 404
-    assert (await site.post("/api/vhosts/%2F/start/nope")).status == 400
+    reason = 'Request to node rabbit@test failed with {no_such_vhost,<<"nope">>}'
+    assert (await site.post("/api/vhosts/nope/start/rabbit@test")).refusal == (400, "bad_request", reason)
+    reply = await site.post("/api/vhosts/nope/start/other")
+    assert reply.refusal == (400, "bad_request", "Request to node other failed with nodedown")
 
 
 async def test_who_sees_which_virtual_hosts(site: Site) -> None:

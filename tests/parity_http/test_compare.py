@@ -2,9 +2,10 @@
 
 import pytest
 
-from interop.parity_http.compare import Outcome, compare
+from interop.parity_http.compare import Outcome, Performance, compare, differences
+from interop.parity_http.normalise import Shown
 from interop.parity_http.scenario import Differs, Scenario
-from interop.parity_http.stage import Stage
+from interop.parity_http.stage import Exchange, Stage
 from tests.parity_http.fake_api import JSON, Answers, Told, fake_api
 
 GOOD = Told(value={"name": "q", "messages": 1, "tags": ["a"], "rate": 0.5})
@@ -96,6 +97,14 @@ def test_where_rabbitmq_crashes_amqpy_gives_a_reason() -> None:
     assert not outcome(told(crash), told(crash)).passed
     assert outcome(told(crash), told(crash), alike=True).passed
     assert not outcome(told(crash), told(reasoned), alike=True).passed
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [("HEAD /x", 0), ("nobody: HEAD /x", 0), ("GET /x", 1), ("PUT /HEAD {}", 1)]
+)
+def test_an_answer_without_a_body_needs_no_reason(step: str, expected: int) -> None:
+    crashed, refused = (Performance([Exchange(step, Shown(status, {}, ""))]) for status in (500, 404))
+    assert len(list(differences(crashed, refused))) == expected
 
 
 KNOWN = Differs("it is so", "GET /x*", "body.name", '"q"', '"p"')

@@ -15,9 +15,10 @@ class Played:
         self.passed = passed
 
 
-def test_every_open_scenario_is_there() -> None:
+@pytest.mark.parametrize("version", ["3.10.8", "4.0.5"])
+def test_every_open_scenario_is_there(version: str) -> None:
     scenarios.load()
-    assert command.open_names() <= SCENARIOS.keys()
+    assert command.open_names(version) <= SCENARIOS.keys()
 
 
 def test_what_is_not_listed_is_unexpected(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,4 +27,9 @@ def test_what_is_not_listed_is_unexpected(capsys: pytest.CaptureFixture[str]) ->
     played = [Played(first, False), Played(second, False), Played(third, True)]
     found = command.unexpected(played, {first, third})  # type: ignore[arg-type]
     assert [each.scenario.name for each in found] == [second]
-    assert "1 of these are listed in open.txt" in capsys.readouterr().out
+    assert "1 of these are listed as open" in capsys.readouterr().out
+
+
+def test_each_release_has_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(command.OPEN, "5.0", "README.md")
+    assert command.open_names("5.0.1") != command.open_names("3.10.8") == command.open_names("9.9.9")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from amqpy.patterns import PatternError, compile_pattern, quoted, restored_pattern
 from amqpy.patterns.parser import DEPTH_MAX, PATTERN_MAX
 from amqpy.patterns.program import STEPS_MAX, UNIT
+from amqpy.patterns.properties import PROPERTIES
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -132,6 +133,35 @@ def test_a_quoted_text_matches_itself_only(text: str, other: str) -> None:
     assert program.search(other) is (text == other)
 
 
+SOME = "Aa5_!$+ \n\xa0£ª«¬\xad²µ"
+
+
+@pytest.mark.parametrize(
+    ("name", "those"),
+    [
+        *(("Lu", "A"), ("Ll", "aµ"), ("L&", "Aaµ"), ("L", "Aaªµ"), ("N", "5²"), ("Nd", "5"), ("P", "_!«"), ("Pi", "«")),
+        *(("S", "$+£¬"), ("Sc", "$£"), ("Z", " \xa0"), ("C", "\n\xad"), ("Cf", "\xad"), ("Cn", ""), ("Any", SOME)),
+        *(("Xan", "Aa5ª²µ"), ("Xwd", "Aa5_ª²µ"), ("Xsp", " \n\xa0"), ("Xuc", "$\xa0£ª«¬\xad²µ"), ("Latin", "Aaª")),
+        *(("Common", "5_!$+ \n\xa0£«¬\xad²µ"), ("Greek", "")),
+    ],
+)
+def test_unicode_properties(name: str, those: str) -> None:
+    """As Erlang finds them."""
+    assert "".join(char for char in SOME if ord(char) in PROPERTIES[name]) == those
+    for char in filter(str.isascii, SOME):
+        has = char in those
+        for pattern in (rf"\p{{{name}}}", rf"\P{{^{name}}}", rf"[\p{{{name}}}]", rf"[^\P{{{name}}}]"):
+            assert compile_pattern(rf"\A{pattern}\z").search(char) is has, (pattern, char)
+        assert compile_pattern(rf"\A\P{{{name}}}\z").search(char) is not has
+
+
+def test_what_looks_like_one_character() -> None:
+    assert compile_pattern(r"^\X\z").search("\r\n")
+    assert not compile_pattern(r"^\X\z").search("\n\r")
+    assert compile_pattern(r"^\pL+\PL\z").search("ab1")
+    assert compile_pattern(r"^[\X\R\B]{3}\z").search("XRB")
+
+
 # --- what is refused
 
 
@@ -150,7 +180,7 @@ def test_a_quoted_text_matches_itself_only(text: str, other: str) -> None:
         ("a{3,2}", "numbers out of order in {} quantifier", 5),
         ("a{65536}", "number too big in {} quantifier", 7),
         ("\\", "\\ at end of pattern", 1),
-        ("[[:nope:]]", "unknown POSIX class name", 1),
+        ("[[:nope:]]", "unknown POSIX class name", 3),
         ("[:alpha:]", "POSIX named classes are supported only within a class", 0),
         ("[[.a.]]", "POSIX collating elements are not supported", 1),
         ("(?<=a*)b", "lookbehind assertion is not fixed length", 6),
@@ -158,12 +188,22 @@ def test_a_quoted_text_matches_itself_only(text: str, other: str) -> None:
         (r"\g{n}a", "reference to non-existent subpattern", 6),
         ("(?<n>a)(?<n>b)", "two named subpatterns have the same name", 11),
         ("(?y)", "unrecognized character after (? or (?-", 2),
+        ("a(?i", "unrecognized character after (? or (?-", 4),
+        ("(?<n", "syntax error in subpattern name (missing terminator)", 4),
+        ("(?P<name (", "syntax error in subpattern name (missing terminator)", 8),
+        (r"a\x{4", "non-hex character in \\x{} (closing brace missing?)", 5),
+        (r"a\x{4g}", "non-hex character in \\x{} (closing brace missing?)", 5),
+        (r"a\o", "missing opening brace after \\o", 2),
+        (r"a\c", "\\c at end of pattern", 3),
         ("(?#", "missing ) after comment", 3),
         ("(*FAIL)", "(*VERB) not recognized or malformed", 2),
-        (r"\p{L}", "support for \\P, \\p, and \\X has not been compiled", 2),
+        (r"\p", "malformed \\P or \\p sequence", 2),
+        (r"\p{L", "malformed \\P or \\p sequence", 4),
+        (r"\p{Foo}", "unknown property name after \\P or \\p", 6),
+        (r"[\p{lu}]", "unknown property name after \\P or \\p", 6),
+        (r"\pQ", "unknown property name after \\P or \\p", 2),
         (r"\x{100}", "character value in \\x{} or \\o{} is too large", 7),
-        (r"\Nx\u", "PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", 5),
-        (r"[\R]", "invalid escape sequence in character class", 2),
+        (r"\Nx\u", "PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u", 4),
         ("(?R)", "recursion, conditions and callouts are not supported", 2),
         ("(?|a)", "branch reset is not supported", 3),
         ("(" * (DEPTH_MAX + 1) + ")" * (DEPTH_MAX + 1), "parentheses are too deeply nested", DEPTH_MAX + 1),

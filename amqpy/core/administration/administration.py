@@ -9,9 +9,10 @@ Source: `rabbit_policy`, `rabbit_runtime_parameters`, `rabbit_vhost_limit`, `rab
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from amqpy.core.administration.erlang_terms import with_term
 from amqpy.core.administration.limits import VHOST_LIMITS, errors_in_limits
 from amqpy.core.administration.policies import Policies, Policy, check_policy
-from amqpy.core.administration.validation import as_erlang_term, check, check_depth
+from amqpy.core.administration.validation import check, check_depth
 from amqpy.core.administration.watermarks import check_disk_limit, check_memory_limit
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.durability import encoding
@@ -46,12 +47,17 @@ class Parameter(NamedTuple):
 def _judge_upstream(name: str, value: object) -> list[str]:
     """Checks a federation upstream: only that it has a `uri`, as there is no federation here."""
     if not isinstance(value, dict):
-        return [f"{name} not a list {as_erlang_term(value)}"]
+        return [with_term(f"{name} not a list ", value)]
     return [] if "uri" in value else [f'Key "uri" not found in {name}']
 
 
+def _judge_limits(name: str, value: object) -> list[str]:
+    errors = errors_in_limits(name, VHOST_LIMITS, value)
+    return errors or ([] if name == LIMITS_NAME else [f"limits must be called {LIMITS_NAME}, not {name}"])
+
+
 COMPONENTS: Final[dict[str, Callable[[str, object], list[str]]]] = {
-    VHOST_LIMITS_COMPONENT: lambda name, value: errors_in_limits(name, VHOST_LIMITS, value),
+    VHOST_LIMITS_COMPONENT: _judge_limits,
     "federation-upstream": _judge_upstream,
     "federation-upstream-set": lambda name, value: [],
 }

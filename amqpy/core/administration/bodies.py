@@ -6,17 +6,27 @@ Source: `rabbit_auth_backend_internal:put_user`, `rabbit_vhost:put_vhost`, `rabb
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from amqpy.core.administration.validation import as_erlang_term
+from amqpy.core.administration.erlang_terms import as_erlang_term, as_text
 from amqpy.core.arguments import QUEUE_TYPES_KNOWN
 from amqpy.core.broker import Broker
 from amqpy.core.permissions import EVERYTHING
-from amqpy.core.users import ADMINISTRATOR, Users, check_limits, check_patterns
+from amqpy.core.users import ADMINISTRATOR, Users, check_limits, check_patterns, check_topic_patterns
 from amqpy.errors import AdministrationError
 
 Body: TypeAlias = Mapping[str, Any]
+
+UNDEFINED: Final = "undefined"
+"""Erlang's value of what is not there."""
+
+OLD_VHOSTS: Final = "old-vhosts"
+"""The feature of profiles that take each octet of a virtual host's tags for a character, and its default type of queues
+only by one name and in its short form."""
+
+TAG_MAX: Final = 255
+"""Bytes of a tag."""
 
 TYPE_PREFIX: Final = "rabbit_"
 TYPE_SUFFIX: Final = "_queue"
@@ -56,7 +66,15 @@ def _tags_of(value: object) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or any(isinstance(each, list | dict) for each in parts):
         raise AdministrationError("tags should be a list or a string", term=["not_tags", "tags"])
-    return [(each if isinstance(each, str) else as_erlang_term(each)).strip() for each in parts]
+    tags = list(map(as_text, parts))
+    if any(len(by_octets(tag)) > TAG_MAX for tag in tags):
+        raise AdministrationError(f"a tag has more than {TAG_MAX} bytes")
+    return tags
+
+
+def by_octets(text: str) -> str:
+    """A text of which RabbitMQ takes each octet for a character."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 # --- users
@@ -76,8 +94,9 @@ class UserBody(NamedTuple):
 def user(body: Body, version: str | None = None) -> UserBody:
     """A user; `version` is the one of the RabbitMQ that has hashed the password, if it does not say how."""
     if "tags" in body:
-        tags = _tags_of(body["tags"])
-        tags = [tag for tag in tags if tag] if isinstance(body["tags"], str) else tags
+        given = _tags_of(body["tags"])
+        given = [tag for tag in given if tag] if isinstance(body["tags"], str) else given
+        tags = [by_octets(tag).strip(" ") for tag in given]
     elif "administrator" in body:  # what was before tags
         tags = [ADMINISTRATOR] if boolean(body["administrator"]) else []
     else:
@@ -86,9 +105,11 @@ def user(body: Body, version: str | None = None) -> UserBody:
     password_hash = body.get("password_hash")
     if "password_hash" in body and not isinstance(password_hash, str):
         raise AdministrationError("not_base64", term=["not_base64", password_hash])
-    algorithm = _optional_text(body, "hashing_algorithm")
+    algorithm = _optional_text(body, "hashing_algorithm") if "password_hash" in body else None
     if algorithm is None and version is not None and re.match(r"3\.[0-5]\.", version):
         algorithm = "md5"
+    if not isinstance(body.get("limits", {}), dict):
+        raise AdministrationError("limits should be an object", term=["not_object", "limits"])
     permissions = body.get("permissions") or {}
     if not isinstance(permissions, dict) or not all(isinstance(each, dict) for each in permissions.values()):
         raise AdministrationError("permissions should be an object", term=["not_object", "permissions"])
@@ -113,12 +134,21 @@ def put_user(users: Users, name: str, given: UserBody) -> None:
 
 
 def permission(body: Body) -> tuple[str, str, str]:
-    return text(body, "configure"), text(body, "write"), text(body, "read")
+    configure, write, read = (_checked(body, key, check_patterns) for key in ("configure", "write", "read"))
+    return configure, write, read
 
 
 def topic_permission(body: Body) -> tuple[str, str, str]:
     """An exchange, and the patterns for it."""
-    return text(body, "exchange"), text(body, "write"), text(body, "read")
+    write, read = (_checked(body, key, check_topic_patterns) for key in ("write", "read"))
+    return text(body, "exchange"), write, read
+
+
+def _checked(body: Body, key: str, check: Callable[[str], None]) -> str:
+    """A pattern: RabbitMQ looks at one after the other."""
+    pattern = text(body, key)
+    check(pattern)
+    return pattern
 
 
 # --- virtual hosts
@@ -134,30 +164,43 @@ class VhostBody(NamedTuple):
     tracing: bool | None
 
 
-def vhost(body: Body) -> VhostBody:
-    """A virtual host, whose metadata are in the body itself, or in its `metadata`."""
-    metadata = body.get("metadata") or {}
+def vhost(body: Body, features: Collection[str] = ()) -> VhostBody:
+    """A virtual host, whose metadata are in the body itself, or in its `metadata`; by what the version has
+    (`Profile.management`)."""
+    metadata = body.get("metadata", {})
     if not isinstance(metadata, dict):
-        raise AdministrationError("metadata should be an object", term=["not_object", "metadata"])
+        raise AdministrationError("function_clause")
     if "tracing" in body and body["tracing"] is None:
         raise AdministrationError("not_boolean", term=["not_boolean", None])
     tracing = boolean(body.get("tracing"))
     merged = {**metadata, **{key: value for key, value in body.items() if value is not None}}
-    tags = merged.get("tags")
-    # `default_queue_type` was first called thus.
-    kind = merged.get("default_queue_type", merged.get("defaultqueuetype"))
+    given = merged.get("tags")
+    tags = [] if given is None or given == "" else _tags_of(given)
     return VhostBody(
         text({"description": "", **merged}, "description"),
-        [] if tags is None or tags == "" else _tags_of(tags),
-        queue_type(kind),
+        [(by_octets(tag) if OLD_VHOSTS in features else tag).strip() for tag in tags],
+        _old_queue_type(body, metadata) if OLD_VHOSTS in features else queue_type(_kind(merged)),
         boolean(merged.get("protected_from_deletion")),
         tracing,
     )
 
 
+def _kind(merged: Body) -> object:
+    # `default_queue_type` was first called thus.
+    return merged.get("default_queue_type", merged.get("defaultqueuetype"))
+
+
+def _old_queue_type(body: Body, metadata: Body) -> str | None:
+    """The same in versions that take it from the metadata, or in a request from a key of its own."""
+    kind = metadata.get("default_queue_type", body.get("defaultqueuetype", UNDEFINED))
+    if kind != UNDEFINED and kind not in QUEUE_TYPES_KNOWN:
+        raise AdministrationError("invalid_queue_type")
+    return queue_type(kind)
+
+
 def queue_type(value: object) -> str | None:
     """A type of queues, by its short name or its long one."""
-    if value is None or value == "undefined":
+    if value is None or value == UNDEFINED:
         return None
     if not isinstance(value, str):
         raise AdministrationError(f"{as_erlang_term(value)} is not a valid default_queue_type value")

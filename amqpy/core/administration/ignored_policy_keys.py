@@ -10,7 +10,8 @@ Source: `rabbit_mirror_queue_misc`, `rabbit_mirror_queue_mode_*`, `rabbit_queue_
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from amqpy.core.administration.validation import as_erlang_term, compile_pattern, number, text
+from amqpy.core.administration.erlang_terms import Atom, with_term
+from amqpy.core.administration.validation import compile_pattern, number, text
 from amqpy.core.arguments import Definition
 
 MIRRORING_KEYS: Final = (
@@ -36,7 +37,7 @@ class Feature(NamedTuple):
 def _judge_locator(definition: Definition) -> str | None:
     value = definition["queue-master-locator"]
     known = value in {"min-masters", "client-local", "random"} if isinstance(value, str) else False
-    return None if known else f"{as_erlang_term(value)} invalid queue-master-locator value"
+    return None if known else with_term("", value, " invalid queue-master-locator value")
 
 
 def _judge_sharding(definition: Definition) -> str | None:
@@ -46,7 +47,7 @@ def _judge_sharding(definition: Definition) -> str | None:
     if (error := number("shards-per-node", shards)) is not None:
         return error
     if shards < 0:
-        return f"shards-per-node should be greater than 0, actually was {as_erlang_term(shards)}"
+        return f"shards-per-node should be greater than 0, actually was {shards}"
     return text("routing-key", definition["routing-key"]) if "routing-key" in definition else None
 
 
@@ -56,12 +57,12 @@ def _judge_federation(definition: Definition) -> str | None:
     ((key, value),) = definition.items()
     if not isinstance(value, str):
         noun = {"federation-upstream-set": "upstream set", "federation-upstream-pattern": "upstream pattern"}
-        return f"{as_erlang_term(value)} is not a valid federation {noun.get(key, 'upstream')} name"
+        return with_term("", value, f" is not a valid federation {noun.get(key, 'upstream')} name")
     if key == "federation-upstream-pattern":
         try:
             compile_pattern(value)
         except ValueError as error:
-            return f"could not compile pattern {value} to a regular expression. Error: {error}"
+            return with_term(f"could not compile pattern {value} to a regular expression. Error: ", error.args[0])
     return None
 
 
@@ -73,7 +74,7 @@ def _judge_mirroring(definition: Definition) -> str | None:
 
 def _judge_mode(definition: Definition) -> str | None:
     mode, parameters = definition["ha-mode"], definition.get("ha-params")
-    given = as_erlang_term(parameters) if "ha-params" in definition else "none"
+    given = parameters if "ha-params" in definition else Atom("none")
     match mode:
         case "all":
             return 'ha-mode="all" does not take parameters' if "ha-params" in definition else None
@@ -82,15 +83,15 @@ def _judge_mode(definition: Definition) -> str | None:
         case "nodes":
             wanted, fits = "a list", isinstance(parameters, list) and bool(parameters)
         case _:
-            return f"{as_erlang_term(mode)} is not a valid ha-mode value"
-    return None if fits else f'ha-mode="{mode}" takes {wanted}, {given} given'
+            return with_term("", mode, " is not a valid ha-mode value")
+    return None if fits else with_term(f'ha-mode="{mode}" takes {wanted}, ', given, " given")
 
 
 def _judge_synchronising(definition: Definition) -> Iterable[str | None]:
     yield _one_of("ha-sync-mode", ("manual", "automatic"), definition)
     size = definition.get("ha-sync-batch-size", 1)
     if type(size) is not int or size < 1:
-        yield f"ha-sync-batch-size takes an integer greater than 0, {as_erlang_term(size)} given"
+        yield with_term("ha-sync-batch-size takes an integer greater than 0, ", size, " given")
     yield _one_of("ha-promote-on-shutdown", ("always", "when-synced"), definition)
     yield _one_of("ha-promote-on-failure", ("always", "when-synced"), definition)
 
@@ -99,7 +100,7 @@ def _one_of(key: str, known: tuple[str, str], definition: Definition) -> str | N
     if key not in definition or definition[key] in known:
         return None
     one, other = known
-    return f'{key} must be "{one}" or "{other}", got {as_erlang_term(definition[key])}'
+    return with_term(f'{key} must be "{one}" or "{other}", got ', definition[key])
 
 
 FEDERATION_KEYS = frozenset(("federation-upstream", "federation-upstream-set", "federation-upstream-pattern"))

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
+from amqpy.core.administration.erlang_terms import Atom, as_text, pairs, with_term
 from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
 from amqpy.core.administration.validation import (
     Term,
-    as_erlang_pairs,
-    as_erlang_term,
     check,
     compile_pattern,
     errors_in_object,
@@ -88,12 +87,12 @@ def check_policy(name: str, value: object, profile: Profile, *, operator: bool) 
 
 
 def _judge_pattern(key: str, value: Any) -> str | None:  # noqa: ANN401 (any JSON)
-    if not isinstance(value, str):
-        return f"{key} should be a binary but was {as_erlang_term(value)}"
+    if not isinstance(value, str) or isinstance(value, Atom):
+        return with_term(f"{key} should be a binary but was ", value)
     try:
         compile_pattern(value)
     except ValueError as error:
-        return f"{key} should be regular expression but is invalid: {error}"
+        return with_term(f"{key} should be regular expression but is invalid: ", error.args[0])
     return None
 
 
@@ -101,22 +100,22 @@ def _judge_apply_to(key: str, value: Any) -> str | None:  # noqa: ANN401
     if isinstance(value, str) and value in APPLY_TO:
         return None
     known = "'queues', 'classic_queues',  'quorum_queues', 'streams', 'exchanges', or 'all'"
-    shown = value if isinstance(value, str) else as_erlang_term(value)
-    return f"apply-to '{shown}' unrecognised; should be one of: {known}"
+    return f"apply-to '{as_text(value)}' unrecognised; should be one of: {known}"
 
 
 def _judge_apply_to_all_types(key: str, value: Any) -> str | None:  # noqa: ANN401
     if isinstance(value, str) and value in {"all", "queues", "exchanges"}:
         return None
-    shown = value if isinstance(value, str) else as_erlang_term(value)
-    return f"apply-to '{shown}' unrecognised; should be 'queues', 'exchanges' or 'all'"
+    return f"apply-to '{as_text(value)}' unrecognised; should be 'queues', 'exchanges' or 'all'"
 
 
 def _judge_definition(features: Iterable[Feature], key: str, definition: Any) -> str | None:  # noqa: ANN401
     """The first error in a definition, or None. Each part of RabbitMQ checks its own keys; then unknown keys are
     refused."""
+    if isinstance(definition, Atom):
+        return f"parse error while reading policy definition: {definition}. Validator: policy_validator."
     if not isinstance(definition, dict):
-        return f"definition must be a dictionary: {as_erlang_term(definition)}"
+        return with_term("definition must be a dictionary: ", definition)
     if not definition:
         return "no policy provided"
     unknown = dict(definition)
@@ -124,7 +123,7 @@ def _judge_definition(features: Iterable[Feature], key: str, definition: Any) ->
         known = {key: unknown.pop(key) for key in sorted(feature.keys & unknown.keys())}
         if known and (error := feature.error_in(known)) is not None:
             return error
-    return f"{as_erlang_pairs(unknown)} are not recognised policy settings" if unknown else None
+    return with_term("", pairs(unknown), " are not recognised policy settings") if unknown else None
 
 
 def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
@@ -148,7 +147,7 @@ def _own(keys: Mapping[str, PolicyKey]) -> Feature:
     def judge(definition: Definition) -> str | None:
         for name, value in definition.items():
             if not keys[name].check(value):
-                return f"{as_erlang_term(value)} is not a valid {keys[name].noun}"
+                return with_term("", value, f" is not a valid {keys[name].noun}")
         return _retry_conflict(definition)
 
     return Feature(frozenset(keys), judge)

@@ -8,10 +8,10 @@ Source: `rabbit_parameter_validation`, `rabbit_runtime_parameters:format_error`.
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
-from amqpy.errors import AdministrationError, erlang_text, escaped
+from amqpy.core.administration.erlang_terms import pairs, with_term
+from amqpy.errors import AdministrationError, erlang_string
 from amqpy.patterns import PatternError, Program
 from amqpy.patterns import compile_pattern as compile_any
-from amqpy.wire.values import erlang_float
 
 ErrorFinder: TypeAlias = Callable[[str, Any], str | None]
 """Checks a key's value; returns the error text, or None."""
@@ -57,10 +57,10 @@ def errors_in_object(name: str, terms: Iterable[Term], value: object) -> list[st
     """Checks an object; returns the errors in RabbitMQ's order: the last key first. `name` is in the texts."""
     if isinstance(value, list):
         if value:
-            return [f"Unrecognised terms {as_erlang_term(value)} in {name}"]
+            return [with_term("Unrecognised terms ", value, f" in {name}")]
         value = {}  # which Erlang cannot tell from it
     if not isinstance(value, dict):
-        return [f"{name} not a list {as_erlang_term(value)}"]
+        return [with_term(f"{name} not a list ", value)]
     errors: list[str] = []
     unknown = dict(value)
     for key, judge, mandatory in terms:
@@ -71,22 +71,22 @@ def errors_in_object(name: str, terms: Iterable[Term], value: object) -> list[st
         if error is not None:
             errors.insert(0, error)
     if unknown:
-        errors.insert(0, f"Unrecognised terms {as_erlang_pairs(unknown)} in {name}")
+        errors.insert(0, with_term("Unrecognised terms ", pairs(unknown), f" in {name}"))
     return errors
 
 
 def number(key: str, value: object) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if is_number else f"{key} should be a number, actually was {as_erlang_term(value)}"
+    return None if is_number else with_term(f"{key} should be a number, actually was ", value)
 
 
 def integer(key: str, value: object) -> str | None:
     is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return None if is_integer else f"{key} should be a number, actually was {as_erlang_term(value)}"
+    return None if is_integer else with_term(f"{key} should be a number, actually was ", value)
 
 
 def text(key: str, value: object) -> str | None:
-    return None if isinstance(value, str) else f"{key} should be binary, actually was {as_erlang_term(value)}"
+    return None if isinstance(value, str) else with_term(f"{key} should be binary, actually was ", value)
 
 
 # --- regular expressions
@@ -97,44 +97,8 @@ def compile_pattern(pattern: str) -> Program:
     try:
         return compile_any(pattern)
     except PatternError as error:
-        raise ValueError(as_erlang_error(error)) from None
+        raise ValueError(error_term(error)) from None
 
 
-def as_erlang_error(error: PatternError) -> str:
-    return f'{{"{escaped(error.text)}",{error.at}}}'
-
-
-# --- JSON values as Erlang terms
-
-
-def as_erlang_term(value: object) -> str:
-    """A JSON value as Erlang's `~p` prints it, but on one line however long."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case float():
-            return erlang_float(value)
-        case str():
-            return erlang_text(value.encode("utf-8", "surrogateescape"))
-        case dict():
-            pairs = (f"{as_erlang_term(key)} => {as_erlang_term(value[key])}" for key in sorted(value))
-            return f"#{{{','.join(pairs)}}}"
-        case list() | tuple():
-            return _list(list(value))
-    return str(value)
-
-
-def as_erlang_pairs(values: dict[str, Any]) -> str:
-    """An object as a list of pairs."""
-    return f"[{','.join(f'{{{as_erlang_term(key)},{as_erlang_term(values[key])}}}' for key in sorted(values))}]"
-
-
-def _list(items: list[object]) -> str:
-    """A list as Erlang prints it. It cannot tell a list of small integers from a string."""
-    if items and all(isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 256 for item in items):
-        shown = erlang_text(bytes(item for item in items if isinstance(item, int)))
-        if shown.startswith('<<"'):
-            return shown[2:-2]
-    return f"[{','.join(map(as_erlang_term, items))}]"
+def error_term(error: PatternError) -> tuple[list[int], int]:
+    return erlang_string(error.text), error.at

@@ -20,13 +20,15 @@ from amqpy.core.vhost import Vhost
 View: TypeAlias = dict[str, object]
 
 CLUSTER_ID: Final = "internal_cluster_id"
+"""The parameter that a broker tells itself from others with."""
+CLUSTER_TAGS: Final = "cluster_tags"
 
 
 def user(user: User) -> View:
     return {
         "name": user.name,
         "password_hash": base64.b64encode(user.password.hash).decode(),
-        "hashing_algorithm": f"rabbit_password_hashing_{user.password.algorithm}",
+        "hashing_algorithm": user.password.algorithm_name,
         "tags": list(user.tags),
         "limits": dict(user.limits),
     }
@@ -114,14 +116,15 @@ def parameter(parameter: Parameter) -> View:
 
 
 def global_parameters(broker: Broker) -> list[Parameter]:
-    """Those that were set, in the order of their names, and the one with which every broker tells itself from others:
-    it is made when somebody looks for it."""
-    known = broker.administration.global_parameters()
-    if not any(each.name == CLUSTER_ID for each in known):
-        with broker.events.on_behalf_of(INTERNAL_USER):
+    """Those that were set, in the order of their names, and those that every broker has: they are made when somebody
+    looks for them."""
+    known = {each.name for each in broker.administration.global_parameters()}
+    with broker.events.on_behalf_of(INTERNAL_USER):
+        if CLUSTER_ID not in known:
             broker.administration.set_global_parameter(CLUSTER_ID, f"rabbitmq-cluster-id-{broker.new_name()}")
-        known = broker.administration.global_parameters()
-    return sorted(known, key=lambda each: each.name)
+        if CLUSTER_TAGS in broker.profile.management - known:
+            broker.administration.set_global_parameter(CLUSTER_TAGS, {})
+    return sorted(broker.administration.global_parameters(), key=lambda each: each.name)
 
 
 def value_of(value: Any) -> Any:  # noqa: ANN401 (any JSON)

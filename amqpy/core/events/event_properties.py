@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from amqpy.core.administration.validation import as_erlang_term
+from amqpy.core.administration.erlang_terms import as_erlang_term
 from amqpy.core.arguments import CLASSIC, QUORUM
 from amqpy.core.consumer import Consumer
 from amqpy.core.events.events import EventProperties

@@ -30,7 +30,12 @@ Identity: TypeAlias = tuple[Destination, str, bytes]
 EXCHANGE_TYPES: dict[str, type["Exchange"]] = {}
 
 
-WORDS = frozenset({"", "all", "any", "classic", "default", "exchange", "header", "match", "queue", "quorum", "stream"})
+WORDS = frozenset(
+    {
+        *("", "false", "null", "true", "undefined"),
+        *("all", "any", "classic", "default", "exchange", "header", "match", "queue", "quorum", "stream"),
+    }
+)
 """Names that RabbitMQ calls an invalid type, not an unknown one. It does so with every atom of its virtual machine;
 these always exist, and might be taken for types. The others depend on the modules that are loaded."""
 

@@ -24,7 +24,7 @@ from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import READ_MAX
 from amqpy.core.queues.quorum_dispatch import QuorumConsumer, QuorumDispatch
-from amqpy.errors import PreconditionFailed, ResourceLocked, Unimplemented
+from amqpy.errors import ResourceLocked, UnfitProperty, Unimplemented
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
@@ -394,7 +394,7 @@ class QuorumQueue(FifoQueue):
     def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
         for name, given in (("auto-delete", auto_delete), ("exclusive-owner", exclusive), ("non-durable", not durable)):
             if given:
-                raise PreconditionFailed(f"invalid property '{name}' for {what}")
+                raise UnfitProperty(f"invalid property '{name}' for {what}")
 
     def _text(self) -> str:
         return queue_text(self.vhost, self.name)

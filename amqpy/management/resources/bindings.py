@@ -26,6 +26,7 @@ from amqpy.management.tables import arguments_of
 from amqpy.wire.values import Table, entries_of, join_table
 
 NO_ARGUMENTS: Table = {}
+ORDER = ("vhost", "source", "destination", "routing_key", "properties_key")
 BETWEEN = "/bindings/{vhost}/e/{source}/{type}/{destination}"
 
 
@@ -59,7 +60,7 @@ def view(call: Call, item: Item) -> View:
 
 
 def _listing(call: Call, items: Iterable[Item]) -> Listing:
-    return Listing(sorted(items, key=_place), partial(view, call))
+    return Listing(sorted(items, key=_place), partial(view, call), by=ORDER)
 
 
 def _place(item: Item) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ def list_to_exchange(call: Call) -> Listing:
 
 def list_to_queue(call: Call) -> Listing:
     vhost = _vhost(call)
-    return _listing(call, () if vhost is None else _to_queue(vhost, call.names["queue"]))
+    return _listing(call, () if vhost is None else _to_queue(vhost, _exchange_name(call, "queue")))
 
 
 def list_between(call: Call) -> Listing:
@@ -197,9 +198,11 @@ def unbind(call: Call) -> Answer:
 
 def bind(call: Call) -> Answer:
     body, is_to_queue = call.body, _is_to_queue(call)
-    routing_key = "" if body.get("routing_key") is None else text(body["routing_key"], "routing_key")
+    routing_key = body.get("routing_key", "")
+    # RabbitMQ keeps null itself.
+    routing_key = "null" if routing_key is None else text(routing_key, "routing_key")
     check_length("routing_key", routing_key)
-    arguments = arguments_of(body)
+    arguments = arguments_of(body, unread=True)
     vhost, source, destination = call.target_vhost, _exchange_name(call, "source"), _exchange_name(call, "destination")
     topology = call.broker.topology
     bind_to = topology.bind_queue if is_to_queue else topology.bind_exchange

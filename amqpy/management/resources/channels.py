@@ -14,7 +14,7 @@ from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang
 from amqpy.management.answers import bad_request, not_found
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View, Whole
+from amqpy.management.lists import NAMES, Listing, View, Whole
 from amqpy.management.router import Router
 
 
@@ -87,7 +87,7 @@ def list_channels_of_connection(call: Call) -> Listing:
 def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
     """Those of all virtual hosts are there in pages."""
     paged = None if {"vhost", "connection"} & call.names.keys() else name_of
-    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=paged)
+    return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=paged, by=NAMES)
 
 
 def show_channel(call: Call) -> View:

@@ -13,7 +13,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.management import access, erlang
 from amqpy.management.answers import DONE, Answer, not_found
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View, Whole
+from amqpy.management.lists import NAMES, Listing, View, Whole
 from amqpy.management.router import Router
 
 REASON: Final = "Closed via management plugin"
@@ -111,13 +111,13 @@ def list_connections(call: Call) -> Listing:
     if not call.without_stats:
         call.api.statistics.ranges(call.request.query)
     shows = reference if call.without_stats else view
-    return Listing(visible(call), lambda session: shows(call, session), paged=name_of)
+    return Listing(visible(call), lambda session: shows(call, session), paged=name_of, by=NAMES)
 
 
 def list_connections_of_vhost(call: Call) -> Listing:
     """Never in pages, and with statistics in any case."""
     call.api.statistics.ranges(call.request.query)
-    return Listing(visible(call), lambda session: view(call, session))
+    return Listing(visible(call), lambda session: view(call, session), by=NAMES)
 
 
 def show_connection(call: Call) -> View:
@@ -129,7 +129,7 @@ def show_connection(call: Call) -> View:
 
 
 def list_connections_of_user(call: Call) -> Listing:
-    return Listing(_of_user(call), lambda session: reference(call, session), paged=name_of)
+    return Listing(_of_user(call), lambda session: reference(call, session), paged=name_of, by=NAMES)
 
 
 def close_connection(call: Call) -> Answer:

@@ -8,7 +8,7 @@ from amqpy.core.consumer import Consumer
 from amqpy.management import access
 from amqpy.management.answers import bad_request
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import NAMES, Listing, View
 from amqpy.management.router import Router
 from amqpy.wire.values import INTEGER_KINDS
 
@@ -33,6 +33,7 @@ def check_stats(call: Call) -> None:
 def list_consumers(call: Call) -> Listing:
     """Those of queues in one virtual host, or in all. A user who is no monitor sees its own ones only."""
     check_stats(call)
+    call.check_header()
     found = [
         consumer
         for vhost in call.vhosts_of_clients()
@@ -40,7 +41,7 @@ def list_consumers(call: Call) -> Listing:
         for consumer in queue.consumers
         if call.is_monitor or consumer.unacked.origin.user == call.user.name
     ]
-    return Listing(found, lambda consumer: view(call, consumer))
+    return Listing(found, lambda consumer: view(call, consumer), by=NAMES)
 
 
 def view(call: Call, consumer: Consumer) -> View:

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from amqpy.core import definitions
-from amqpy.core.administration.validation import as_erlang_term
+from amqpy.core.administration.erlang_terms import Atom, as_erlang_term
 from amqpy.core.definitions_import import OLD_IMPORTS, ErlangTerm, Import
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError, AmqpFault, erlang_string
@@ -22,6 +22,9 @@ from amqpy.management.router import Router
 from amqpy.management.turns import Later
 
 ATOM: Final = re.compile("[a-z][a-z0-9_]*")
+
+NO_FILE: Final = b"unknown"
+"""The body, where a form has no file in it."""
 
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -48,8 +51,10 @@ def export(call: Call) -> Document:
         sections = definitions.sections(call.broker, call.api.users)
     else:
         sections = definitions.sections_of_vhost(call.broker, vhost)
-    name = call.request.query.get("download", "").translate(_ENDS_OF_HEADERS)
-    headers = {"content-disposition": f"attachment; filename={name}"} if name else {}
+    name = call.request.query.get("download")
+    headers = {}
+    if name is not None:
+        headers["content-disposition"] = f"attachment; filename={name.translate(_ENDS_OF_HEADERS)}"
     lists = {each.key: Listing(each.items, each.view) for each in sections}
     return Document(definitions.heading(call.broker, vhost), lists, headers)
 
@@ -60,7 +65,7 @@ _ENDS_OF_HEADERS: Final = dict.fromkeys(range(32))
 
 def import_all(call: Call) -> Later:
     form = form_of(call.request)
-    document = _document(call.request.body if form is None else form.get("file", b""))
+    document = _document(call.request.body if form is None else form.get("file", NO_FILE))
     try:
         vhost = _vhost(call)
     except LookupError:
@@ -99,17 +104,17 @@ def _reason(error: AdministrationError | AmqpFault) -> str:
         case ["no_such_vhost", name]:
             return f'Please create virtual host "{name}" prior to importing definitions.'
         case [str(tag), *values]:
-            return f"{{{','.join([tag, *map(_printed, values)])}}}"
+            return as_erlang_term((Atom(tag), *map(_term, values)))
     if isinstance(error, ErlangTerm) or ATOM.fullmatch(error.text):
         return error.text
     return as_erlang_term(error.text if error.term is None else erlang_string(error.text))
 
 
-def _printed(value: object) -> str:
+def _term(value: object) -> object:
     """A value in a term: text is a binary, a list of octets a string, and any other list a tuple."""
     if isinstance(value, list) and not all(isinstance(each, int) for each in value):
-        return f"{{{','.join(map(_printed, value))}}}"
-    return as_erlang_term(value)
+        return tuple(map(_term, value))
+    return value
 
 
 def _document(octets: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from amqpy.core import views
+from amqpy.core.administration.erlang_terms import as_text
 from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.exchanges import Exchange
 from amqpy.management import access
@@ -14,7 +15,7 @@ from amqpy.management.answers import DONE, Answer, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node
 from amqpy.management.lists import Listing, View
-from amqpy.management.request import flag, text
+from amqpy.management.request import Body, flag, switch, text
 from amqpy.management.router import Router
 from amqpy.management.tables import arguments_of
 
@@ -69,21 +70,21 @@ def show_exchange(call: Call) -> View:
 def declare_exchange(call: Call) -> Answer:
     vhost, name, body = call.target_vhost, name_in_path(call), call.body
     check_length("exchange", name)
-    is_new = name not in vhost.exchanges
-    auto_delete, durable, internal = (flag(body, key) for key in ("auto_delete", "durable", "internal"))
-    arguments, kind = arguments_of(body), text(body.get("type", "direct"), "type")
+    is_new, topology = name not in vhost.exchanges, call.broker.topology
+    flags = {key: flag(body, key) for key in ("auto_delete", "durable", "internal")}
+    arguments = arguments_of(body, unread=True)
     check_node(call, body)
-    call.broker.topology.declare_exchange(
-        call.client,
-        vhost,
-        name,
-        kind,
-        durable=durable,
-        auto_delete=auto_delete,
-        internal=internal,
-        arguments=arguments,
-    )
+    if switch(body, "passive"):
+        topology.check_exchange(call.client, vhost, name)
+    else:
+        topology.declare_exchange(call.client, vhost, name, _kind(body), **flags, arguments=arguments)
     return put(is_new)
+
+
+def _kind(body: Body) -> str:
+    """The type of an exchange. RabbitMQ takes constants and lists for their texts. Raises Refusal."""
+    kind = body.get("type", "direct")
+    return as_text(kind) if isinstance(kind, bool | list | None) else text(kind, "type")
 
 
 def delete_exchange(call: Call) -> Answer:

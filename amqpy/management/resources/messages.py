@@ -75,8 +75,11 @@ def publish_message(call: Call) -> View:
     channel = WebChannel.of(call)
     parts = encoded_properties(properties)
     body = body_of(payload, encoding)
-    check_length("routing_key", text(routing_key, "routing_key"))
     try:
+        if not isinstance(routing_key, str):
+            # RabbitMQ does not look at it before it looks for the exchange.
+            find_route(call.client, channel.vhost, exchange, "", mandatory=False)
+        check_length("routing_key", text(routing_key, "routing_key"))
         is_routed = _publish(channel, exchange, routing_key, content_header(len(body), parts), body)
     except AmqpFault as fault:
         raise refusal_on_publish(fault) from None
@@ -126,12 +129,20 @@ class Wanted(NamedTuple):
 
 def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wanted:
     """Raises Refusal."""
-    if ack_mode not in ACK_MODES:
-        raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
+    is_late = call.has("late-ackmode") and isinstance(ack_mode, str)
+    if not is_late:
+        _check_ack_mode(ack_mode)
     number = integer(count)
     _check_encoding(encoding)
-    truncate = _size(call.body["truncate"]) if "truncate" in call.body else None
+    truncate = integer(call.body["truncate"]) if "truncate" in call.body else None
+    if is_late and number:
+        _check_ack_mode(ack_mode)
     return Wanted(number, str(encoding), truncate, str(ack_mode))
+
+
+def _check_ack_mode(ack_mode: object) -> None:
+    if ack_mode not in ACK_MODES:
+        raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
 
 
 def _check_encoding(encoding: object) -> None:
@@ -157,6 +168,8 @@ def get_messages(call: Call) -> Listing:
         queue = call.broker.queue_to_get_from(call.client, channel.vhost, call.names["queue"])
     except AmqpFault as fault:
         raise refusal_on_get(fault) from None
+    if queue.ready_count and wanted.truncate is not None:
+        _size(wanted.truncate)
     getting = Getting(channel, queue, wanted)
     call.broker.scheduler.jobs.do(getting.steps())
     return Listing(getting.got, dict)

@@ -84,7 +84,7 @@ def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
     has_reported = bool(objects["queues"] or (call.is_monitor and churn["queue_created"]))
     shown |= {
         "churn_rates": churn,
-        "message_stats": _message_stats(call, vhosts),
+        "message_stats": _message_stats(call, vhosts, has_reported=has_reported),
         "object_totals": objects,
         "queue_totals": totals["queue_totals"] if has_reported else {},
         "statistics_db_event_queue": 0,
@@ -93,9 +93,9 @@ def view(call: Call, vhosts: list[Vhost], queues: views.QueueTotals) -> View:
     return {**shown, **{key: Whole(shown[key]) for key in TOTALS}}
 
 
-def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:
+def _message_stats(call: Call, vhosts: list[Vhost], *, has_reported: bool) -> Counts:
     """The counters, if anything was counted: of all channels that there ever were, or of those in these virtual
-    hosts."""
+    hosts. Of queues that have reported there are the numbers of reads and writes, in any case."""
     if call.is_monitor:
         stats = call.broker.vhosts.statistics.channels.sum()
     else:
@@ -104,8 +104,8 @@ def _message_stats(call: Call, vhosts: list[Vhost]) -> Counts:
             for name, count in vhost.channel_totals.sum().items():
                 stats[name] = stats.get(name, 0) + count
     if not any(stats.values()):
-        return {}
-    return {**stats, **NO_READS} if call.has("disk-stats") else stats
+        stats = {}
+    return {**stats, **NO_READS} if call.has("disk-stats") and (stats or has_reported) else stats
 
 
 def version_of(broker: Broker) -> str:

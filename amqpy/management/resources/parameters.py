@@ -11,7 +11,7 @@ from amqpy.core.administration.administration import Parameter
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, escaped, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View, Whole
+from amqpy.management.lists import NAMES, Listing, View, Whole
 from amqpy.management.request import require
 from amqpy.management.router import Router
 
@@ -39,7 +39,7 @@ def list_parameters(call: Call) -> Listing:
         call.check_vhost_in_header()
     found = list(_of_component(call))
     found.sort(key=lambda each: (each.vhost or "", each.name, each.component or ""))
-    return Listing(found, views.parameter)
+    return Listing(found, views.parameter, by=NAMES)
 
 
 def _of_component(call: Call) -> Iterator[Parameter]:
@@ -78,7 +78,7 @@ def clear_parameter(call: Call) -> Answer:
 
 
 def list_global_parameters(call: Call) -> Listing:
-    return Listing(views.global_parameters(call.broker), _view_of_global)
+    return Listing(views.global_parameters(call.broker), _view_of_global, by=("name",))
 
 
 def _view_of_global(parameter: Parameter) -> View:

@@ -4,6 +4,8 @@ Source: `rabbit_mgmt_wm_permissions*`, `rabbit_mgmt_wm_permission`, `rabbit_mgmt
 `rabbit_mgmt_wm_topic_permission`.
 """
 
+from typing import Final
+
 from amqpy.core.administration import bodies, views
 from amqpy.core.vhost import Vhost
 from amqpy.management import access
@@ -14,6 +16,8 @@ from amqpy.management.request import require
 from amqpy.management.resources.exchanges import DEFAULT
 from amqpy.management.resources.users import find_user
 from amqpy.management.router import Router
+
+ORDER: Final = ("vhost", "user")
 
 
 def add_to(router: Router) -> None:
@@ -55,7 +59,7 @@ def _target(call: Call) -> tuple[str, Vhost]:
 
 
 def list_permissions(call: Call) -> Listing:
-    return Listing(list(views.granted(_vhosts(call), _user_name(call))), views.permission)
+    return Listing(list(views.granted(_vhosts(call), _user_name(call))), views.permission, by=ORDER)
 
 
 def _granted(call: Call) -> views.Granted:
@@ -87,7 +91,7 @@ def clear_permission(call: Call) -> Answer:
 
 def list_topic_permissions(call: Call) -> Listing:
     found = views.granted_topics(_vhosts(call), _user_name(call))
-    return Listing(sorted(found, key=lambda each: each[:3]), views.topic_permission)
+    return Listing(sorted(found, key=lambda each: each[:3]), views.topic_permission, by=ORDER)
 
 
 def show_topic_permissions(call: Call) -> list[View]:

@@ -53,7 +53,7 @@ def _rank(call: Call) -> dict[str, Any]:
 def list_policies(call: Call) -> Listing:
     call.check_vhost_in_header()
     ranked = views.ranked((vhost.name, vhost.policies.policies) for vhost in call.vhosts())
-    return Listing(ranked, lambda each: views.policy(*each))
+    return Listing(ranked, lambda each: views.policy(*each), by=("priority",))
 
 
 def show_policy(call: Call) -> View:
@@ -81,7 +81,7 @@ def clear_policy(call: Call) -> Answer:
 def list_operator_policies(call: Call) -> Listing:
     call.check_vhost_in_header()
     ranked = views.ranked((vhost.name, vhost.policies.operator_policies) for vhost in call.vhosts())
-    return Listing(ranked, lambda each: views.policy(*each))
+    return Listing(ranked, lambda each: views.policy(*each), by=("priority",))
 
 
 def show_operator_policy(call: Call) -> View:

@@ -10,13 +10,15 @@ from typing import Final
 
 from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.statistics import Sizes
 from amqpy.management import access, queue_views
 from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View, columns_of
-from amqpy.management.request import flag, require
+from amqpy.management.request import flag, require, switch
+from amqpy.management.resources.consumers import view as consumer_view
 from amqpy.management.router import Router
 from amqpy.management.tables import arguments_of
 
@@ -106,16 +108,16 @@ def _of_detailed(call: Call) -> Call:
 
 
 def show_queue(call: Call) -> View:
-    queue, node = find_queue(call), call.broker.node
+    queue = find_queue(call)
     if call.without_stats:
         has_totals = call.with_queue_totals and call.broker.profile.reduced_queue_rows
-        shown = queue_views.basic(queue, node, has_totals=has_totals)
+        shown = queue_views.basic(queue, call.broker.node, has_totals=has_totals)
         if "operator_policy" not in shown:
             # Lists tell a policy that applies, and one queue none.
             shown.pop("policy", None)
         return shown
     shown = view(call, queue)
-    consumers = [queue_views.consumer(consumer, node) for consumer in islice(queue.consumers, CONSUMERS_MAX)]
+    consumers = [consumer_view(call, each) for each in islice(queue.consumers, CONSUMERS_MAX)]
     details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
     return {**shown, **queue_views.owner(queue), **details}
 
@@ -127,13 +129,21 @@ def declare_queue(call: Call) -> Answer:
     name = call.names["queue"]
     check_length("queue", name)
     vhost, body = call.target_vhost, call.body
-    is_new = name not in vhost.queues
+    is_new, topology = name not in vhost.queues, call.broker.topology
     auto_delete, durable = (flag(body, key) for key in ("auto_delete", "durable"))
     arguments = arguments_of(body)
     check_node(call, body)
-    call.broker.topology.declare_queue(
-        call.client, vhost, name, durable=durable, exclusive=False, auto_delete=auto_delete, arguments=arguments
-    )
+    is_passive, is_exclusive = switch(body, "passive"), switch(body, "exclusive")
+    if name.startswith(REPLY_TO):
+        call.broker.check_reply_queue(vhost, name)
+    elif is_passive:
+        topology.check_queue(call.client, vhost, name)
+    else:
+        # There is no connection that an exclusive queue could be of: it is one that does not survive a restart.
+        durable = durable and not is_exclusive
+        topology.declare_queue(
+            call.client, vhost, name, durable=durable, exclusive=False, auto_delete=auto_delete, arguments=arguments
+        )
     return put(is_new)
 
 

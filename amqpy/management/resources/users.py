@@ -35,7 +35,9 @@ def list_users_without_permissions(call: Call) -> Listing:
 
 def _listing(call: Call, users: list[User]) -> Listing:
     users.sort(key=lambda user: user.name)
-    return Listing(users, views.user, paged=(lambda user: user.name) if call.has("paged-users") else None)
+    if call.has("paged-users"):
+        return Listing(users, views.user, paged=lambda user: user.name)
+    return Listing(users, views.user, by=("name",))
 
 
 def find_user(call: Call) -> User:

@@ -8,6 +8,7 @@ from typing import Final
 
 from amqpy.core import views
 from amqpy.core.administration import bodies
+from amqpy.core.administration.erlang_terms import Atom, with_term
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError
 from amqpy.management import access
@@ -33,7 +34,8 @@ def add_to(router: Router) -> None:
 def list_vhosts(call: Call) -> Listing:
     call = call.of_list(BASIC)
     shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
-    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name)
+    is_whole = call.has("whole-vhosts")
+    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name, is_whole=is_whole)
 
 
 def show_vhost(call: Call) -> View:
@@ -49,7 +51,8 @@ def view(call: Call, vhost: Vhost) -> View:
 def put_vhost(call: Call) -> Answer:
     name = call.names["vhost"]
     is_new = name not in call.broker.vhosts
-    bodies.put_vhost(call.broker, call.api.users, name, bodies.vhost({**call.body, "metadata": None}))
+    given = bodies.vhost({**call.body, "metadata": {}}, call.broker.profile.management)
+    bodies.put_vhost(call.broker, call.api.users, name, given)
     return put(is_new)
 
 
@@ -64,11 +67,12 @@ def delete_vhost(call: Call) -> Answer:
 
 def start_vhost(call: Call) -> Answer:
     """Starts it on this node, where all of them always run."""
-    if call.names["vhost"] not in call.broker.vhosts:
-        raise not_found()
-    node = call.names["node"]
+    node, name = call.names["node"], call.names["vhost"]
+    failed = f"Request to node {node} failed with "
     if node != call.broker.node:
-        raise bad_request(f"Request to node {node} failed with nodedown")
+        raise bad_request(f"{failed}nodedown")
+    if name not in call.broker.vhosts:
+        raise bad_request(with_term(failed, (Atom("no_such_vhost"), name)))
     return DONE
 
 

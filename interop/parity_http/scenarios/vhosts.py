@@ -1,6 +1,6 @@
 """Virtual hosts: made, described, listed, deleted."""
 
-from interop.parity_http.scenario import scenario
+from interop.parity_http.scenario import Differs, scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
@@ -49,7 +49,16 @@ VALUES = {
 }
 
 
-@scenario(each=list(VALUES))
+@scenario(
+    each=list(VALUES),
+    differs={
+        "description": [
+            Differs("RabbitMQ shows null, and amqpy no words", "GET /vhosts/$v", "body*.description", "null", '""'),
+            Differs("amqpy has refused to make it (`known.py`)", "* /vhosts/$v", "status", got="404 *"),
+        ],
+        "tags": Differs("RabbitMQ takes a list that begins with a number for a text", "GET /vhosts/$v", "*tags[0]"),
+    },
+)
 def values(stage: Stage, key: str) -> None:
     """Values of all types for each key."""
     for value in VALUES[key]:
