@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+import trio
+
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management.access import monitor, public
@@ -27,6 +29,7 @@ from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import BODY_MAX, Request
 from amqpy.management.responses import Responses, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
+from amqpy.management.statistics.samples import TICK_MS
 from amqpy.management.turns import Turns, WebClient
 from amqpy.server.admission import Refused
 from amqpy.server.reactor import now_ms
@@ -46,6 +49,9 @@ REDIRECTS: Final = {
 
 FORM_MAX: Final = 64 * 1024
 """Octets of a form with credentials, which is read before anybody has logged in."""
+
+METRICS: Final = Answer(200)
+"""Stands for the metrics, which answer themselves."""
 
 NOBODY: Final = BackendUser("", (), ())
 """The user of a request that needs none."""
@@ -79,22 +85,38 @@ class Application:
         if scope["type"] != "http":
             return
         request = request_of(scope)
+        answer: Answer | Stream
         try:
             if self._metrics is not None and self._metrics.serves(request.path):
                 await self._admit_monitor(request)
-                await self._metrics(scope, receive, send)
-                return
-            answer = await self._answer(request, receive)
+                answer = METRICS
+            else:
+                answer = await self._answer(request, receive)
+                if isinstance(answer, Answer) and answer.value is not None:
+                    answer = answer._replace(value=answer.body)  # here, where a bug is still answered
         except Refusal as refusal:
             answer = refusal.answer
-        except Exception:
-            self._api.log.exception("internal error")
+        except Exception as error:
+            self._turns.blame(error)
             answer = Answer(500)
-        await self._responses.send(request, answer, send)
+        try:
+            if answer is METRICS and self._metrics is not None:
+                await self._metrics(scope, receive, send)
+            else:
+                await self._responses.send(request, answer, send)
+        except Exception as error:
+            # Of a list that is being sent. Without its end, the other side knows that something is missing.
+            self._turns.blame(error)
 
     async def run(self) -> None:
         """Does what goes on beside the requests, until cancelled."""
-        await self._api.statistics.run(self._turns.look)
+        while True:
+            try:
+                await self._api.statistics.run(self._turns.look)
+                return
+            except Exception as error:
+                self._turns.blame(error)
+            await trio.sleep(TICK_MS / 1000)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
         if request.method not in KNOWN:

@@ -116,8 +116,8 @@ class Server:
                 self._room += 1
         except (OSError, trio.BrokenResourceError) as error:
             log.debug("a connection of HTTP ended: %s", error)
-        except Exception:
-            log.exception("internal error in a connection of HTTP")
+        except Exception as error:
+            self._reactor.blame_request(error)
         finally:
             entrance.leave(visit)
             await trio.aclose_forcefully(stream)

@@ -124,16 +124,19 @@ async def hears(address: TcpAddress) -> bytes:
         return said
 
 
+@pytest.mark.parametrize("config", [Config(strict=False)])
 async def test_a_bug_in_one_connection_is_the_end_of_that_one(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     speaking = Speaking()
     async with serving(site, speaking) as address:
         speaking.fault = RuntimeError("a bug")
         assert await hears(address) == b""
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-            "internal error in a connection of HTTP"
+            "internal error"
         ]
         speaking.fault = None
         assert await hears(address) == b"hello"
+    assert site.reactor.internal_errors == 1
+    site.reactor.internal_errors = 0
 
 
 async def test_more_connections_than_there_is_room_for_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
