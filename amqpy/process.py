@@ -40,8 +40,13 @@ class _Started:
     """A `trio.TaskStatus`: once the broker serves with TLS, SIGHUP has it read its certificates anew."""
 
     def started(self, value: RunningBroker | None = None) -> None:
-        if value is not None and value.tls is not None and hasattr(signal, "SIGHUP"):
-            token, reload = trio.lowlevel.current_trio_token(), value.tls.certificates.reload
+        if value is not None and value.certificates and hasattr(signal, "SIGHUP"):
+            token, certificates = trio.lowlevel.current_trio_token(), value.certificates.values()
+
+            def reload() -> None:
+                for each in certificates:
+                    each.reload()
+
             signal.signal(signal.SIGHUP, lambda number, frame: token.run_sync_soon(reload))
 
 

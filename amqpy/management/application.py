@@ -77,7 +77,7 @@ class Application:
         self._turns = Turns(api.reactor)
         self._features = config.switches.management
         self._files = None if config.management_ui is None else Files(config.management_ui)
-        self._prefix = config.management_path_prefix.rstrip("/")
+        self._prefix = path_prefix_of(config)
         self._metrics = metrics
         self._responses = Responses.of(config)
 
@@ -123,7 +123,11 @@ class Application:
             return Answer(501)
         if BAD_ESCAPE.search(request.path):
             raise Malformed
-        path = request.path = request.path.removeprefix(self._prefix)
+        if self._prefix and request.path == "/":
+            return Answer(301, headers={"location": f"{self._prefix}/"})
+        if not f"{request.path}/".startswith(f"{self._prefix}/"):
+            raise not_found()
+        path = request.path = request.path.removeprefix(self._prefix) or "/"
         if (location := REDIRECTS.get(path)) is not None:
             return Answer(301, headers={"location": self._prefix + location})
         found = self._router.match(request.segments[1:]) if path.startswith("/api/") else None
@@ -227,6 +231,12 @@ class Application:
 
 
 # --- requests
+
+
+def path_prefix_of(config: Config) -> str:
+    """The beginning of all paths: nothing, or a slash and a name."""
+    name = config.management_path_prefix.strip("/")
+    return f"/{name}" if name else ""
 
 
 def request_of(scope: Scope) -> Request:

@@ -4,10 +4,9 @@ The sockets listen from the start. What speaks HTTP is imported when somebody co
 starts as fast, and is as small, as without.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -15,6 +14,9 @@ from amqpy.config.values import HttpsAddress, TcpAddress
 from amqpy.server.admission import Visit
 from amqpy.server.listener import open_address
 from amqpy.server.reactor import Reactor
+
+if TYPE_CHECKING:
+    from amqpy.server.certificates import Certificates
 
 CONNECTIONS_MAX: Final = 500
 """Connections at a time. More are refused."""
@@ -39,7 +41,8 @@ class HttpListener:
     @property
     def protocol(self) -> str:
         """RabbitMQ's name for what it speaks."""
-        return "http/prometheus" if self.for_metrics else "https" if self.tls else "http"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}/prometheus" if self.for_metrics else scheme
 
     @property
     def address(self) -> TcpAddress:
@@ -80,12 +83,12 @@ class Server:
         self,
         listeners: Sequence[HttpListener],
         make_application: Callable[[], Application],
-        tls_context: Callable[[], ssl.SSLContext] | None,
+        certificates: "Certificates | None",
         reactor: Reactor,
     ) -> None:
         self._listeners = listeners
         self._make_application = make_application
-        self._tls_context = tls_context
+        self._certificates = certificates
         self._reactor = reactor
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
         self._loading = trio.Lock()
@@ -125,8 +128,8 @@ class Server:
     async def _speak(self, tls: bool, stream: trio.SocketStream) -> None:
         serve_stream = await self._loaded()
         if tls:
-            assert self._tls_context is not None
-            context = self._tls_context()
+            assert self._certificates is not None
+            context = self._certificates.context
             await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
         else:
             await serve_stream(stream)
