@@ -12,6 +12,8 @@ from amqpy.config import sources as config_sources
 from amqpy.config.sources import Settings, load, read
 from amqpy.config.values import ConfigError, Note, setting_info
 
+from .test_web_addresses import WEB_TLS
+
 
 def conf(directory: Path, text: str, name: str = "rabbitmq.conf") -> Path:
     path = directory / name
@@ -187,6 +189,7 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("management.hsts.policy = max-age=1", "management_hsts", "max-age=1"),
     ("management.listener.ip = 0.0.0.0", "management_host", "0.0.0.0"),
     ("management.listener.port = 15673", "management_port", 15673),
+    *WEB_TLS,
     ("prometheus.tcp.ip = 0.0.0.0", "prometheus_host", "0.0.0.0"),
     ("prometheus.tcp.port = 15693", "prometheus_port", 15693),
     ("prometheus.path = /numbers", "prometheus_path", "/numbers"),

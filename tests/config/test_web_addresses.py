@@ -1,12 +1,10 @@
 """The addresses for HTTP, and what their TLS is like."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amqpy.config import Config
-from amqpy.config.sources import load
 from amqpy.config.values import HttpsAddress, TcpAddress
 
 PLAIN = TcpAddress("127.0.0.1", 15672)
@@ -61,7 +59,7 @@ def test_a_password_is_not_shown() -> None:
     assert "fish" not in repr(Config(management_tls_key_password="fish").management_tls)
 
 
-KEYS = [
+OF_TLS: list[tuple[str, str, Any]] = [
     ("port = 15671", "port", 15671),
     ("ip = ::1", "host", "::1"),
     ("certfile = /c.pem", "cert", ("/c.pem",)),
@@ -73,11 +71,9 @@ KEYS = [
     ("versions.1 = tlsv1.3", "versions", ("tlsv1.3",)),
     ("ciphers.1 = ECDHE-ECDSA-AES128-GCM-SHA256", "ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"),
 ]
-
-
-@pytest.mark.parametrize("plugin", ["management", "prometheus"])
-@pytest.mark.parametrize(("line", "name", "value"), KEYS)
-def test_rabbitmqs_keys(plugin: str, line: str, name: str, value: object, tmp_path: Path) -> None:
-    path = tmp_path / "rabbitmq.conf"
-    path.write_text(f"{plugin}.ssl.{line}\n")
-    assert getattr(load(files=[path]), f"{plugin}_tls_{name}") == value
+WEB_TLS = [
+    (f"{plugin}.ssl.{line}", f"{plugin}_tls_{name}", value)
+    for plugin in ("management", "prometheus")
+    for line, name, value in OF_TLS
+]
+"""Lines of rabbitmq.conf, and the settings that they make."""
