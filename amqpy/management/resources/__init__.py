@@ -20,6 +20,7 @@ def make_router() -> Router:
         limits,
         messages,
         nodes,
+        openapi,
         overview,
         parameters,
         permissions,
@@ -50,6 +51,7 @@ def make_router() -> Router:
         channels,
         consumers,
         health,
+        openapi,
     ):
         module.add_to(router)
     return router
