@@ -71,6 +71,15 @@ class ManagementSettings(WebTlsSettings):
         "",
         SettingInfo("What comes before all paths of the management API.", rabbitmq_keys=("management.path_prefix",)),
     )
+    management_http_max_body_size: int = setting(
+        20_000_000,
+        SettingInfo(
+            "The largest body of a request, in bytes.",
+            low=0,
+            high=INT32_MAX,
+            rabbitmq_keys=("management.http.max_body_size",),
+        ),
+    )
     management_rates_mode: str = setting(
         "basic",
         SettingInfo(

@@ -26,7 +26,7 @@ from amqpy.management.files import OCTETS, Files
 from amqpy.management.lists import Listing, Summary, columns_of, extract, shown, summed
 from amqpy.management.login import Logins, of_header, use_login_in_query
 from amqpy.management.prometheus.application import PrometheusApplication
-from amqpy.management.request import BODY_MAX, Request
+from amqpy.management.request import Request
 from amqpy.management.responses import Responses, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.statistics.samples import TICK_MS
@@ -80,6 +80,7 @@ class Application:
         self._prefix = path_prefix_of(config)
         self._metrics = metrics
         self._responses = Responses.of(config)
+        self._body_max = config.management_http_max_body_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,6 +105,8 @@ class Application:
                 await self._metrics(scope, receive, send)
             else:
                 await self._responses.send(request, answer, send)
+        except OSError:
+            pass  # the other side is gone
         except Exception as error:
             # Of a list that is being sent. Without its end, the other side knows that something is missing.
             self._turns.blame(error)
@@ -161,7 +164,7 @@ class Application:
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
         if endpoint.credentials is None:
-            request.body = await read_body(receive, BODY_MAX)
+            request.body = await read_body(receive, self._body_max)
         self._api.statistics.note_change()
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 

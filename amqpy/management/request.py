@@ -5,6 +5,7 @@ Source: `rabbit_mgmt_util`: `decode`, `with_decode`, `parse_bool`, `parse_int`, 
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +14,9 @@ from urllib.parse import parse_qsl, unquote
 
 from amqpy.management.answers import bad_request
 
-BODY_MAX: Final = 20_000_000
-"""Octets of a body. RabbitMQ's `max_body_size`."""
+VALUES_MAX: Final = 100_000
+"""Values in the JSON of a body, but for definitions: it is read in one go, for which the broker waits."""
+STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 Body = dict[str, Any]
 
@@ -53,6 +55,8 @@ class Request:
         text = self.body
         if not text or text.strip() == b"undefined":
             return {}
+        if not has_few_values(text):
+            raise bad_request(f"payload has too many values, limit is {VALUES_MAX}")
         try:
             value = read_json(text)
         except ValueError:
@@ -77,6 +81,16 @@ def _without_dots(parts: list[str]) -> list[str]:
         elif part != ".":
             kept.append(part)
     return kept
+
+
+def has_few_values(octets: bytes) -> bool:
+    """Tells if JSON has no more values than may be read in one go."""
+    return _marks(octets) <= VALUES_MAX or _marks(STRING.sub(b"", octets)) <= VALUES_MAX
+
+
+def _marks(octets: bytes) -> int:
+    """The octets that come before a value."""
+    return octets.count(b",") + octets.count(b"[") + octets.count(b"{")
 
 
 def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)

@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS_MAX: Final = 500
 """Connections at a time. More are refused."""
-KEEP_ALIVE_S: Final = 75
-READ_TIMEOUT_S: Final = 60
-"""Seconds for which a peer that has something to say may say nothing."""
 HANDSHAKE_S: Final = 5
 """Seconds for the handshake of TLS."""
-HEAD_MAX: Final = 64 * 1024
-"""Octets of the head of a request."""
 
 
 class HttpListener:
@@ -117,7 +112,7 @@ class Server:
                 await self._speak(tls, stream)
             finally:
                 self._room += 1
-        except (OSError, trio.BrokenResourceError) as error:
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
             log.debug("a connection of HTTP ended: %s", error)
         except Exception as error:
             self._reactor.blame_request(error)
@@ -129,8 +124,10 @@ class Server:
         serve_stream = await self._loaded()
         if tls:
             assert self._certificates is not None
-            context = self._certificates.context
-            await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
+            secure = trio.SSLStream(stream, self._certificates.context, server_side=True, https_compatible=True)
+            with trio.fail_after(HANDSHAKE_S):
+                await secure.do_handshake()
+            await serve_stream(secure)
         else:
             await serve_stream(stream)
 
@@ -145,21 +142,7 @@ class Server:
 
     def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
         """Makes the application, and imports what speaks HTTP, which takes a moment."""
-        from hypercorn.app_wrappers import ASGIWrapper
-        from hypercorn.config import Config
-        from hypercorn.trio.worker_context import WorkerContext
-        from hypercorn.typing import ConnectionState
+        from amqpy.management.http_connection import make_server
 
-        from amqpy.management.http_connection import HttpConnection
-
-        config = Config()
-        config.errorlog = config.accesslog = None
-        config.include_server_header = False
-        config.h11_max_incomplete_size = HEAD_MAX
-        config.keep_alive_timeout = KEEP_ALIVE_S
-        config.read_timeout = READ_TIMEOUT_S
-        config.ssl_handshake_timeout = HANDSHAKE_S
         application = self._make_application()
-        server: Any = HttpConnection
-        wrapped = ASGIWrapper(application)
-        return application, partial(server, wrapped, config, WorkerContext(None), ConnectionState({}))
+        return application, make_server(application)

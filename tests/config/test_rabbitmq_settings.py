@@ -176,6 +176,7 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("management.tcp.ip = 0.0.0.0", "management_host", "0.0.0.0"),
     ("management.tcp.port = 15673", "management_port", 15673),
     ("management.path_prefix = /rabbit", "management_path_prefix", "/rabbit"),
+    ("management.http.max_body_size = 1000", "management_http_max_body_size", 1000),
     ("management.rates_mode = none", "management_rates_mode", "none"),
     ("management.disable_stats = true", "management_disable_stats", True),
     ("management.enable_queue_totals = true", "management_enable_queue_totals", True),

@@ -110,6 +110,8 @@ class PrometheusApplication:
         else:
             try:
                 await self._answer(scrape, send, zips="gzip" in headers.get("accept-encoding", ""))
+            except OSError:
+                pass  # the other side is gone
             except Exception as error:
                 # Without its end, the other side knows that something is missing.
                 self._turns.blame(error)
