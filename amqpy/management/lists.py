@@ -7,11 +7,13 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 `extract_column_items`.
 """
 
+import heapq
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import trio
 
@@ -26,11 +28,15 @@ PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
 
+SORTED: Final = 500
+"""Items that are sorted at a time."""
+
 SUMMED: Final = 1000
 """Items that are added in one turn."""
 
 Query = Mapping[str, str]
 View = dict[str, Any]
+T = TypeVar("T")
 Columns = list[list[str]]
 
 
@@ -134,11 +140,26 @@ def _number(query: Query, parameter: str) -> int | None:
 # --- order
 
 
-def sorted_views(views: list[View], query: Query) -> list[View]:
-    """The views in the order that is asked for, if any is."""
-    if path := query.get("sort"):
-        views = sorted(views, key=lambda view: _order(_value_at(view, path.split("."))))
-    return views[::-1] if is_reversed(query) else views
+async def sorted_views(views: Sequence[View], path: str) -> list[View]:
+    """The views in the order of what is at a path in them. Sorts a part at a time, and then merges the parts."""
+
+    def key(view: View) -> tuple[int, Any]:
+        return _order(_value_at(view, path.split(".")))
+
+    parts = []
+    for some in in_slices(views, SORTED):
+        parts.append(sorted(some, key=key))
+        await trio.lowlevel.checkpoint()
+    merged, found = heapq.merge(*parts, key=key), []
+    while some := list(islice(merged, SORTED)):
+        found += some
+        await trio.lowlevel.checkpoint()
+    return found
+
+
+def in_slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
 
 
 def is_reversed(query: Query) -> bool:
@@ -210,8 +231,8 @@ def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
 async def shown(
     listing: Listing, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
 ) -> AsyncIterator[list[object] | View]:
-    """The list in pieces: lists of items, or one object if it is a page. `in_turn` makes a call in a turn of the
-    broker. Raises Refusal before the first piece."""
+    """The list in pieces: lists of items; of a page, first what is said about it. `in_turn` makes a call in a turn of
+    the broker. Raises Refusal before the first piece."""
     page = page_of(query)
     if listing.paged is None:
         page = None
@@ -223,25 +244,26 @@ async def shown(
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
     pieces = views_of(items, listing.view, in_turn, slice_of(query))
-    if page is None and not is_sorted:
+    if not is_sorted:
+        if page is not None:
+            yield about
         async for views in pieces:
             yield [extract(each, columns) for each in views]
         return
-    made = [view async for views in pieces for view in views]
-    if is_sorted:
-        made = sorted_views(made, query)
-    if page is None:
-        yield [extract(each, columns) for each in made]
-        return
-    if is_sorted:
-        made, about = page.cut(made, len(listing.items))  # type: ignore[assignment]
-    yield {**about, "items": [extract(each, columns) for each in made]}
+    made: Sequence[View] = await sorted_views([view async for views in pieces for view in views], query["sort"])
+    made = made[::-1] if is_reversed(query) else made
+    if page is not None:
+        made, about = page.cut(made, len(listing.items))
+        yield about
+    for some in in_slices(made, slice_of(query)):
+        yield [extract(each, columns) for each in some]
+        await trio.lowlevel.checkpoint()
 
 
 async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) -> View:
     """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
-    for begin in range(0, len(summary.items), SUMMED):
-        in_turn(partial(summary.add, summary.items[begin : begin + SUMMED]))
+    for some in in_slices(summary.items, SUMMED):
+        in_turn(partial(summary.add, some))
         await trio.lowlevel.checkpoint()
     view: View = in_turn(summary.view)
     return view
@@ -259,8 +281,8 @@ async def views_of(
     size: int = SLICE,
 ) -> AsyncIterator[list[View]]:
     """Views of items, a slice at a time."""
-    for begin in range(0, len(items), size):
-        yield in_turn(partial(_all, view, items[begin : begin + size]))
+    for some in in_slices(items, size):
+        yield in_turn(partial(_all, view, some))
         await trio.lowlevel.checkpoint()
 
 
