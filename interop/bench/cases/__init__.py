@@ -12,6 +12,7 @@ from interop.bench.cases import (
     flatness,
     fairness,
     turns,
+    managed,
     tls,
     startup,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "fairness",
     "flatness",
     "latency",
+    "managed",
     "persistence",
     "rates",
     "realistic",
