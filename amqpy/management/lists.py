@@ -10,9 +10,10 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 import heapq
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 import trio
@@ -22,14 +23,16 @@ from amqpy.management.answers import bad_request
 from amqpy.patterns import Program, compile_pattern
 
 SLICE: Final = 50
-"""Items of which views are made in one turn: a millisecond's worth."""
+TURN_S: Final = 0.001
+"""Items of which views are made in one turn, at most, and the time after which no more is begun."""
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
 
 SORTED: Final = 500
-"""Items that are sorted at a time."""
+MATCHED: Final = 100
+"""Items that are sorted, and whose names are compared with a regular expression, at a time."""
 
 SUMMED: Final = 1000
 """Items that are added in one turn."""
@@ -45,11 +48,13 @@ class Listing:
     """A list that a handler returns."""
 
     items: Sequence[Any]
-    """In their default order."""
+    """In their default order, unless `order` is its key."""
     view: Callable[[Any], View]
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
     """The name that an item is found by, for lists that can be had in pages."""
+    order: Callable[[Any], Any] | None = None
+    """The key of the default order, for lists that are too long to be sorted in one go."""
 
 
 @dataclass
@@ -72,8 +77,8 @@ class Page:
     name: str = ""
     use_regex: bool = False
 
-    def filter(self, listing: Listing) -> list[Any]:
-        """The items whose names match. Raises Refusal."""
+    async def filter(self, listing: Listing) -> list[Any]:
+        """The items whose names match, looked for a part at a time. Raises Refusal."""
         assert listing.paged is not None
         if not self.name or not listing.items:
             return list(listing.items)
@@ -85,7 +90,11 @@ class Page:
             def matches(name: str) -> bool:
                 return sought in name.casefold()
 
-        return [item for item in listing.items if matches(listing.paged(item))]
+        found: list[Any] = []
+        for some in in_slices(listing.items, MATCHED):
+            found += [item for item in some if matches(listing.paged(item))]
+            await trio.lowlevel.checkpoint()
+        return found
 
     def cut(self, items: Sequence[Any], total: int) -> tuple[Sequence[Any], View]:
         """The items on the page, and what is said about it. Raises Refusal."""
@@ -140,17 +149,20 @@ def _number(query: Query, parameter: str) -> int | None:
 # --- order
 
 
-async def sorted_views(views: Sequence[View], path: str) -> list[View]:
-    """The views in the order of what is at a path in them. Sorts a part at a time, and then merges the parts."""
+def order_by(path: str) -> Callable[[View], Any]:
+    """The key for views in the order of what is at a path in them."""
+    keys = path.split(".")
+    return lambda view: _order(_value_at(view, keys))
 
-    def key(view: View) -> tuple[int, Any]:
-        return _order(_value_at(view, path.split(".")))
 
+async def in_order(items: Sequence[T], key: Callable[[T], Any]) -> list[T]:
+    """Sorts a part at a time, and then merges the parts: between two of them, others do their work."""
     parts = []
-    for some in in_slices(views, SORTED):
+    for some in in_slices(items, SORTED):
         parts.append(sorted(some, key=key))
         await trio.lowlevel.checkpoint()
-    merged, found = heapq.merge(*parts, key=key), []
+    merged = heapq.merge(*parts, key=key)
+    found: list[T] = []
     while some := list(islice(merged, SORTED)):
         found += some
         await trio.lowlevel.checkpoint()
@@ -236,26 +248,28 @@ async def shown(
     page = page_of(query)
     if listing.paged is None:
         page = None
-    items: Sequence[Any] = listing.items if page is None else page.filter(listing)
+    if listing.order is not None:
+        listing = replace(listing, items=await in_order(listing.items, listing.order))
+    items: Sequence[Any] = listing.items if page is None else await page.filter(listing)
     columns = columns_of(query)
     is_sorted = bool(query.get("sort"))
     if is_reversed(query) and not is_sorted:
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
-    pieces = views_of(items, listing.view, in_turn, slice_of(query))
+    pieces = views_of(items, listing.view, in_turn)
     if not is_sorted:
         if page is not None:
             yield about
         async for views in pieces:
             yield [extract(each, columns) for each in views]
         return
-    made: Sequence[View] = await sorted_views([view async for views in pieces for view in views], query["sort"])
+    made: Sequence[View] = await in_order([view async for views in pieces for view in views], order_by(query["sort"]))
     made = made[::-1] if is_reversed(query) else made
     if page is not None:
         made, about = page.cut(made, len(listing.items))
         yield about
-    for some in in_slices(made, slice_of(query)):
+    for some in in_slices(made, SLICE):
         yield [extract(each, columns) for each in some]
         await trio.lowlevel.checkpoint()
 
@@ -269,22 +283,24 @@ async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) 
     return view
 
 
-def slice_of(query: Query) -> int:
-    """The number of items of a slice: where samples are asked for, an item may have thousands."""
-    return 1 if any(name.endswith("_age") for name in query) else SLICE
-
-
 async def views_of(
     items: Sequence[Any],
     view: Callable[[Any], View],
     in_turn: Callable[[Callable[[], list[View]]], list[View]],
-    size: int = SLICE,
 ) -> AsyncIterator[list[View]]:
-    """Views of items, a slice at a time."""
-    for some in in_slices(items, size):
-        yield in_turn(partial(_all, view, some))
+    """Views of items, as many at a time as a turn has time for: one may take as long as a thousand others."""
+    begin = 0
+    while begin < len(items):
+        views = in_turn(partial(_some, view, items[begin : begin + SLICE]))
+        begin += len(views)
+        yield views
         await trio.lowlevel.checkpoint()
 
 
-def _all(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:
-    return [view(item) for item in items]
+def _some(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:
+    until, views = perf_counter() + TURN_S, []
+    for item in items:
+        views.append(view(item))
+        if perf_counter() >= until:
+            break
+    return views
