@@ -219,8 +219,8 @@ async def _serve_until(
                 log.info("the control socket is %s", running.control)
             for note in notes_on_exposure(broker.config, (*running.addresses, *running.management), running.metrics):
                 log.log(note.level, "%s", note.text)
-            log.info(STARTED)
             task_status.started(running)
+            log.info(STARTED)
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()

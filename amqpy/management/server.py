@@ -4,6 +4,7 @@ The sockets listen from the start. What speaks HTTP is imported when somebody co
 starts as fast, and is as small, as without.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -112,7 +113,7 @@ class Server:
                 await self._speak(tls, stream)
             finally:
                 self._room += 1
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        except (OSError, trio.BrokenResourceError) as error:
             log.debug("a connection of HTTP ended: %s", error)
         except Exception as error:
             self._reactor.blame_request(error)
@@ -122,14 +123,31 @@ class Server:
 
     async def _speak(self, tls: bool, stream: trio.SocketStream) -> None:
         serve_stream = await self._loaded()
-        if tls:
-            assert self._certificates is not None
-            secure = trio.SSLStream(stream, self._certificates.context, server_side=True, https_compatible=True)
+        if not tls:
+            await serve_stream(stream)
+        elif (secure := await self._secured(stream)) is not None:
+            await serve_stream(secure)
+
+    async def _secured(self, stream: trio.SocketStream) -> "trio.SSLStream[trio.SocketStream] | None":
+        """The connection in TLS; None if that does not come about."""
+        from amqpy.server.tls import reason_of  # which needs more than few brokers have
+
+        assert self._certificates is not None
+        secure = trio.SSLStream(stream, self._certificates.context, server_side=True, https_compatible=True)
+        reason = "the connection is lost"
+        try:
             with trio.fail_after(HANDSHAKE_S):
                 await secure.do_handshake()
-            await serve_stream(secure)
-        else:
-            await serve_stream(stream)
+            return secure
+        except trio.TooSlowError:
+            reason = f"it took more than {HANDSHAKE_S} s"
+        except trio.BrokenResourceError as error:
+            if isinstance(error.__cause__, ssl.SSLEOFError):
+                reason = "the client ended the connection"
+            elif isinstance(error.__cause__, ssl.SSLError):
+                reason = reason_of(error.__cause__)
+        self._reactor.log.warning("TLS handshake failed: %s", reason)
+        return None
 
     async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
         async with self._loading:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from amqpy.config.sources import has_ipv6
 from amqpy.config.values import HttpsAddress, TcpAddress
 from tests.certificates import HOST, client_context, issued, write, write_authority
 from tests.server.peer import LOG
+from tests.serving import serving
 
 LOGIN = b64encode(b"guest:guest").decode()
 API, METRICS, OTHER = "api.example", "metrics.example", "other.example"
@@ -146,7 +148,7 @@ async def test_there_is_no_tls_without_a_certificate(settings: dict[str, Any], e
         await serve(Config(port=0, management=True, **settings), LOG)
 
 
-async def test_a_client_that_speaks_no_tls_is_told_nothing(
+async def test_a_handshake_that_fails_is_told_to_the_log(
     files: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -154,8 +156,25 @@ async def test_a_client_that_speaks_no_tls_is_told_nothing(
             (address,) = broker.management
             with pytest.raises(trio.BrokenResourceError):
                 await ask(address, "/api/whoami")
+            with pytest.raises(trio.BrokenResourceError):
+                await ask(address, "/api/whoami", client_context(trusts="theirs"), API)
             assert (await ask(address, "/api/whoami", client_context(), API))[0] == 200
-    assert "internal error" not in caplog.text
+    failures = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert failures == [
+        "TLS handshake failed: the client does not speak TLS",
+        "TLS handshake failed: the client ended the connection",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_signal_has_certificates_read_anew(files: dict[str, str]) -> None:
+    """Also where there is none for AMQP."""
+    settings = {"MANAGEMENT": "true", "MANAGEMENT_TLS_PORT": "0", "MANAGEMENT_TLS_CERT": files[API]}
+    with serving("--port", "0", "--memory", **{f"AMQPY_{name}": value for name, value in settings.items()}) as broker:
+        broker.ready()
+        broker.signal(signal.SIGHUP)
+        broker.read_until("certificates were read anew")
+        broker.stop()
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this system has no IPv6")
