@@ -269,14 +269,11 @@ def is_loopback(host: str) -> bool:
 def is_for_this_machine(host: str) -> bool:
     """True for a Host header with an address or a name of loopback. A page of somebody else whose name has come to mean
     this machine (DNS rebinding) would have its own there, and a user for loopback only must not log in by that."""
-    name = (urlsplit(f"//{host}").hostname or "") if host else ""
-    if not name or name in LOCAL_NAMES:
-        return True
     try:
-        ip_address(name)
+        name = (urlsplit(f"//{host}").hostname or "") if host else ""
+        return not name or name in LOCAL_NAMES or bool(ip_address(name))
     except ValueError:
         return False
-    return True
 
 
 def check_origin(request: Request, allowed: Collection[str]) -> None:

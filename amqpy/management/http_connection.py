@@ -263,8 +263,8 @@ class HttpConnection:
     async def _send_all(self, data: bytes) -> None:
         """Raises Gone."""
         async with self._sending:
-            if self._is_lost:
-                raise Gone("the connection is lost")
+            if self._is_lost or self._is_closing:
+                raise Gone("the connection is lost, or at its end")
             for begin in range(0, len(data), PIECE):
                 with trio.move_on_after(PIECE_S) as scope:
                     try:
@@ -283,8 +283,9 @@ class HttpConnection:
         self._is_closing = True
         is_tls = isinstance(self._stream, trio.SSLStream)
         if not is_tls:
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._stream.send_eof()
+            async with self._sending:
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._stream.send_eof()
         # In TLS, only the end of both directions tells the peer of it.
         if self._has_heard_end or (is_tls and self._protocol.connection.their_state is not h11.SEND_BODY):
             self._ended.set()
