@@ -127,7 +127,15 @@ class Protocol(H11Protocol):
 class HttpConnection:
     """One connection, from its first octet to its end. A Hypercorn task group for its one request at a time."""
 
-    def __init__(self, app: AppWrapper, config: Config, stream: Any) -> None:  # noqa: ANN401 (a socket's, or in TLS)
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        stream: Any,  # noqa: ANN401 (a socket's, or in TLS)
+        idle: "dict[HttpConnection, None]",
+    ) -> None:
+        """It is among the `idle` ones while nothing is asked on it, those for the longest first."""
+        self._idle = idle
         self._app = app
         self._config = config
         self._stream = stream
@@ -157,6 +165,7 @@ class HttpConnection:
             parse_socket_addr(socket.family, address) for address in (socket.getpeername(), socket.getsockname())
         )
         context, state = WorkerContext(None), ConnectionState({})
+        self._idle[self] = None
         try:
             async with trio.open_nursery() as self._nursery:
                 group: Any = self
@@ -167,8 +176,14 @@ class HttpConnection:
                     await self._listen()
                 await self._protocol.handle(Closed())
         finally:
+            self._idle.pop(self, None)
             with trio.move_on_after(LINGER_S):
                 await self._stream.aclose()
+
+    def let_go(self) -> None:
+        """Ends it, while nothing is asked on it."""
+        self._idle.pop(self, None)
+        self._hearing.cancel()
 
     # --- for Hypercorn, as a task group
 
@@ -255,6 +270,9 @@ class HttpConnection:
             await self._send_all(event.data)
         elif isinstance(event, Updated):
             self._is_idle, self._has_begun = event.idle, False
+            self._idle.pop(self, None)
+            if event.idle:
+                self._idle[self] = None
             self._deadline = trio.current_time() + (KEEP_ALIVE_S if event.idle else PIECE_S)
             self._set_deadline()
         elif isinstance(event, Closed) and not self._is_closing:
@@ -293,16 +311,24 @@ class HttpConnection:
         self._deadline = self._listening.deadline = trio.current_time() + LINGER_S
 
 
-def make_server(application: Any) -> Callable[[Any], Awaitable[None]]:  # noqa: ANN401 (one of ASGI)
-    """Makes a function that serves a connection to its end. It raises OSError if the peer is gone, and what the
-    application does."""
-    config = Config()
-    config.errorlog = config.accesslog = None
-    config.include_server_header = False
-    config.h11_max_incomplete_size = HEAD_MAX
-    app = ASGIWrapper(application)
+class HttpServer:
+    """Serves an application on connections."""
 
-    async def serve(stream: Any) -> None:  # noqa: ANN401
-        await HttpConnection(app, config, stream).run()
+    def __init__(self, application: Any) -> None:  # noqa: ANN401 (one of ASGI)
+        self._app = ASGIWrapper(application)
+        self._config = Config()
+        self._config.errorlog = self._config.accesslog = None
+        self._config.include_server_header = False
+        self._config.h11_max_incomplete_size = HEAD_MAX
+        self._idle: dict[HttpConnection, None] = {}
 
-    return serve
+    async def serve(self, stream: Any) -> None:  # noqa: ANN401
+        """Serves a connection to its end. Raises OSError if the peer is gone, and what the application does."""
+        await HttpConnection(self._app, self._config, stream, self._idle).run()
+
+    def make_room(self) -> bool:
+        """Ends the connection on which nothing has been asked for the longest time. False if there is none."""
+        oldest = next(iter(self._idle), None)
+        if oldest is not None:
+            oldest.let_go()
+        return oldest is not None

@@ -17,10 +17,11 @@ from amqpy.server.listener import open_address
 from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
+    from amqpy.management.http_connection import HttpServer
     from amqpy.server.certificates import Certificates
 
 CONNECTIONS_MAX: Final = 500
-"""Connections at a time. More are refused."""
+"""Connections at a time. One more takes the place of one that is idle, or is refused."""
 HANDSHAKE_S: Final = 5
 """Seconds for the handshake of TLS."""
 
@@ -87,6 +88,8 @@ class Server:
         self._certificates = certificates
         self._reactor = reactor
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
+        self._make_room: Callable[[], bool] = lambda: False
+        """Ends an idle connection. False if none is."""
         self._loading = trio.Lock()
         self._nursery: trio.Nursery
         self._room = CONNECTIONS_MAX
@@ -105,7 +108,7 @@ class Server:
             if origin is None:
                 return
             visit.note_opened()  # each request logs in
-            if not self._room:
+            if self._room <= 0 and not self._make_room():
                 entrance.refuse(stream.socket, origin.ends.peer_host, f"too many for HTTP ({CONNECTIONS_MAX})")
                 return
             self._room -= 1
@@ -153,14 +156,14 @@ class Server:
         async with self._loading:
             if self._serve_stream is not None:
                 return self._serve_stream
-            application, serve_stream = await trio.to_thread.run_sync(self._load)
-            self._serve_stream = serve_stream
+            application, server = await trio.to_thread.run_sync(self._load)
+            self._serve_stream, self._make_room = server.serve, server.make_room
             self._nursery.start_soon(application.run)
-            return serve_stream
+            return server.serve
 
-    def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
+    def _load(self) -> "tuple[Application, HttpServer]":
         """Makes the application, and imports what speaks HTTP, which takes a moment."""
-        from amqpy.management.http_connection import make_server
+        from amqpy.management.http_connection import HttpServer
 
         application = self._make_application()
-        return application, make_server(application)
+        return application, HttpServer(application)

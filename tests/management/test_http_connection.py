@@ -129,12 +129,14 @@ def site() -> Site:
 
 
 @asynccontextmanager
-async def connected(site: Site, make_pair: Callable[[], Any] = memory_stream_pair) -> AsyncIterator[Line]:
+async def connected(
+    site: Site, make_pair: Callable[[], Any] = memory_stream_pair, server: http.HttpServer | None = None
+) -> AsyncIterator[Line]:
     ours, theirs = make_pair()
     line = Line(ours)
 
     async def serve() -> None:
-        await http.make_server(site)(Served(theirs))
+        await (server or http.HttpServer(site)).serve(Served(theirs))
         line.end()
 
     async with trio.open_nursery() as nursery:
@@ -278,6 +280,41 @@ async def test_who_does_not_read_does_not_hold_up_the_end(autojump_clock: MockCl
             scope.cancel()
             await trio.sleep_forever()
     assert trio.current_time() < 5
+
+
+# --- many
+
+
+async def test_room_is_made_by_the_end_of_what_is_idle_for_the_longest_time(
+    autojump_clock: MockClock, site: Site
+) -> None:
+    server = http.HttpServer(site)
+    site.pause_s = 20
+    async with (
+        connected(site, server=server) as busy,
+        connected(site, server=server) as first,
+        connected(site, server=server) as second,
+    ):
+        await busy.say(get("/", CLOSE))
+        await first.say(get())
+        await trio.sleep(1)  # second has not asked for anything, and first and busy are being answered
+        assert server.make_room()
+        assert await second.rest() == b""
+        assert not server.make_room()
+        await trio.sleep(20)
+        assert server.make_room()
+        assert (await first.rest()).startswith(OK)
+        assert (await busy.rest()).startswith(OK)
+    assert not server.make_room()
+
+
+async def test_a_head_that_does_not_come_makes_room_too(autojump_clock: MockClock, site: Site) -> None:
+    server = http.HttpServer(site)
+    async with connected(site, server=server) as line:
+        await line.say(b"GET / HT")
+        await trio.sleep(1)
+        assert server.make_room()
+        assert await line.ends() == pytest.approx(1)
 
 
 # --- hostile ones

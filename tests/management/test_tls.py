@@ -6,7 +6,7 @@ import signal
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from amqpy.app import RunningBroker, serve
 from amqpy.config import Config
 from amqpy.config.sources import has_ipv6
 from amqpy.config.values import HttpsAddress, TcpAddress
+from amqpy.management import server as web
 from tests.certificates import HOST, client_context, issued, write, write_authority
 from tests.server.peer import LOG
 from tests.serving import serving
@@ -199,3 +200,18 @@ async def test_a_prefix_is_before_all_paths() -> None:
         ):
             status, headers, _ = await ask(address, path)
             assert (status, headers["location"]) == (301, location)
+
+
+async def test_connections_that_are_idle_take_no_place_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "CONNECTIONS_MAX", 3)
+    async with running(management_port=0, prometheus=False) as broker:
+        (address,) = broker.management
+        assert (await ask(address, "/api/whoami"))[0] == 200
+        idle = [await trio.open_tcp_stream(address.host, address.port) for _ in range(6)]
+        for each in idle[:3]:
+            with suppress(trio.BrokenResourceError):
+                assert await each.receive_some() == b""
+        for _ in range(3):
+            assert (await ask(address, "/api/whoami"))[0] == 200
+        for each in idle:
+            await each.aclose()
