@@ -225,11 +225,11 @@ class Application:
             return made
         query = call.request.query
         if isinstance(made, Document):
-            return await started(in_pieces(made, query, self._turns.look), made.headers)
+            return await started(in_pieces(made, query, self._turns.take), made.headers)
         if isinstance(made, Listing):
-            return await started(in_json(shown(made, query, self._turns.look)))
+            return await started(in_json(shown(made, query, self._turns.take)))
         if isinstance(made, Summary):
-            made = await summed(made, self._turns.look)
+            made = await summed(made, self._turns.take)
         return Answer(200, extract(made, columns_of(query)))
 
 

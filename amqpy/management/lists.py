@@ -9,12 +9,12 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 
 import heapq
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
@@ -40,6 +40,8 @@ SUMMED: Final = 1000
 Query = Mapping[str, str]
 View = dict[str, Any]
 T = TypeVar("T")
+InTurn: TypeAlias = Callable[[Callable[[], T]], Awaitable[T]]
+"""Makes a call in a turn of the broker, after which others have theirs (`turns.Turns.take`)."""
 Columns = list[list[str]]
 
 
@@ -77,7 +79,7 @@ class Page:
     name: str = ""
     use_regex: bool = False
 
-    async def filter(self, listing: Listing) -> list[Any]:
+    async def filter(self, listing: Listing, in_turn: InTurn[Any]) -> list[Any]:
         """The items whose names match, looked for a part at a time. Raises Refusal."""
         assert listing.paged is not None
         if not self.name or not listing.items:
@@ -90,10 +92,9 @@ class Page:
             def matches(name: str) -> bool:
                 return sought in name.casefold()
 
-        found: list[Any] = []
+        name, found = listing.paged, []
         for some in in_slices(listing.items, MATCHED):
-            found += [item for item in some if matches(listing.paged(item))]
-            await trio.lowlevel.checkpoint()
+            found += await in_turn(partial(_matching, some, name, matches))
         return found
 
     def cut(self, items: Sequence[Any], total: int) -> tuple[Sequence[Any], View]:
@@ -113,6 +114,10 @@ class Page:
             "page_size": self.size,
             "total_count": total,
         }
+
+
+def _matching(items: Sequence[Any], name: Callable[[Any], str], matches: Callable[[str], bool]) -> list[Any]:
+    return [item for item in items if matches(name(item))]
 
 
 def _search(pattern: str) -> Callable[[str], bool]:
@@ -155,17 +160,13 @@ def order_by(path: str) -> Callable[[View], Any]:
     return lambda view: _order(_value_at(view, keys))
 
 
-async def in_order(items: Sequence[T], key: Callable[[T], Any]) -> list[T]:
+async def in_order(items: Sequence[T], key: Callable[[T], Any], in_turn: InTurn[Any]) -> list[T]:
     """Sorts a part at a time, and then merges the parts: between two of them, others do their work."""
-    parts = []
-    for some in in_slices(items, SORTED):
-        parts.append(sorted(some, key=key))
-        await trio.lowlevel.checkpoint()
+    parts = [await in_turn(partial(sorted, some, key=key)) for some in in_slices(items, SORTED)]
     merged = heapq.merge(*parts, key=key)
     found: list[T] = []
-    while some := list(islice(merged, SORTED)):
+    while some := await in_turn(lambda: list(islice(merged, SORTED))):
         found += some
-        await trio.lowlevel.checkpoint()
     return found
 
 
@@ -240,17 +241,15 @@ def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
 # --- all of it
 
 
-async def shown(
-    listing: Listing, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
-) -> AsyncIterator[list[object] | View]:
+async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncIterator[list[object] | View]:
     """The list in pieces: lists of items; of a page, first what is said about it. `in_turn` makes a call in a turn of
     the broker. Raises Refusal before the first piece."""
     page = page_of(query)
     if listing.paged is None:
         page = None
     if listing.order is not None:
-        listing = replace(listing, items=await in_order(listing.items, listing.order))
-    items: Sequence[Any] = listing.items if page is None else await page.filter(listing)
+        listing = replace(listing, items=await in_order(listing.items, listing.order, in_turn))
+    items: Sequence[Any] = listing.items if page is None else await page.filter(listing, in_turn)
     columns = columns_of(query)
     is_sorted = bool(query.get("sort"))
     if is_reversed(query) and not is_sorted:
@@ -264,7 +263,9 @@ async def shown(
         async for views in pieces:
             yield [extract(each, columns) for each in views]
         return
-    made: Sequence[View] = await in_order([view async for views in pieces for view in views], order_by(query["sort"]))
+    made: Sequence[View] = await in_order(
+        [view async for views in pieces for view in views], order_by(query["sort"]), in_turn
+    )
     made = made[::-1] if is_reversed(query) else made
     if page is not None:
         made, about = page.cut(made, len(listing.items))
@@ -274,27 +275,25 @@ async def shown(
         await trio.lowlevel.checkpoint()
 
 
-async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) -> View:
+async def summed(summary: Summary, in_turn: InTurn[Any]) -> View:
     """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
     for some in in_slices(summary.items, SUMMED):
-        in_turn(partial(summary.add, some))
-        await trio.lowlevel.checkpoint()
-    view: View = in_turn(summary.view)
+        await in_turn(partial(summary.add, some))
+    view: View = await in_turn(summary.view)
     return view
 
 
 async def views_of(
     items: Sequence[Any],
     view: Callable[[Any], View],
-    in_turn: Callable[[Callable[[], list[View]]], list[View]],
+    in_turn: InTurn[Any],
 ) -> AsyncIterator[list[View]]:
     """Views of items, as many at a time as a turn has time for: one may take as long as a thousand others."""
     begin = 0
     while begin < len(items):
-        views = in_turn(partial(_some, view, items[begin : begin + SLICE]))
+        views = await in_turn(partial(_some, view, items[begin : begin + SLICE]))
         begin += len(views)
         yield views
-        await trio.lowlevel.checkpoint()
 
 
 def _some(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:

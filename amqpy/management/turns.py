@@ -75,6 +75,15 @@ class Turns:
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
+        self._one_at_a_time = trio.Lock()
+        """However many requests there are, one of them has a turn in a round of the event loop."""
+
+    async def take(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401
+        """Makes a call that changes nothing, when it is the turn of this request; then others have theirs. Raises
+        Refusal or Undecided."""
+        async with self._one_at_a_time:
+            await trio.lowlevel.checkpoint()
+            return self.look(call, user_name)
 
     def look(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401 - what the call returns
         """Makes a call that changes nothing. Raises Refusal or Undecided."""
@@ -98,7 +107,7 @@ class Turns:
         """Makes a call, again and again until all that it must know has been asked for. Raises Refusal."""
         while True:
             try:
-                return self.look(call, user_name)
+                return await self.take(call, user_name)
             except Undecided as undecided:
                 question = undecided.question
             await question.ask(question.about)

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from amqpy.management import lists
 from amqpy.management.lists import Listing, View, in_order, shown
+from amqpy.management.turns import Turns
 
 from .harness import Site
 
@@ -71,7 +72,7 @@ async def test_sorting_is_stable_and_fair(autojump_clock: MockClock, count: int)
     chance = random.Random(count)
     items = [(chance.randrange(10), number) for number in range(count)]
     with Others() as others:
-        assert await in_order(items, lambda item: item[0]) == sorted(items, key=lambda item: item[0])
+        assert await in_order(items, lambda item: item[0], in_turn) == sorted(items, key=lambda item: item[0])
         assert others.turns >= 2 * (count // lists.SORTED) - 2
 
 
@@ -94,7 +95,8 @@ class Others:
                 self.turns += 1
 
 
-def in_turn(call: Callable[[], Any]) -> Any:  # noqa: ANN401
+async def in_turn(call: Callable[[], Any]) -> Any:  # noqa: ANN401
+    await trio.lowlevel.checkpoint()
     return call()
 
 
@@ -120,3 +122,28 @@ async def test_names_are_compared_a_part_at_a_time(site: Site, names: list[str])
     with Others() as others:
         await named(site, "columns=name&page=1&page_size=1&name=q1299&use_regex=true")
         assert others.turns >= COUNT // lists.MATCHED
+
+
+async def test_many_requests_have_one_turn_in_a_round(autojump_clock: MockClock, site: Site) -> None:
+    """However many there are, others wait for one of them."""
+    turns = Turns(site.reactor)
+    taken: list[int] = []
+    rounds: list[int] = []
+
+    async def ask(number: int) -> None:
+        for _ in range(10):
+            await turns.take(lambda: taken.append(number))
+
+    async def other() -> None:
+        while len(taken) < 200:
+            before = len(taken)
+            await trio.lowlevel.checkpoint()
+            rounds.append(len(taken) - before)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for number in range(20):
+            nursery.start_soon(ask, number)
+    assert max(rounds) <= 2
+    # And each has its turn.
+    assert set(taken[:20]) == set(range(20))
