@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from amqpy.config.values import TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.principals import Principal
+from amqpy.core.queues.queue import Queue
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.features import FEATURES
@@ -44,10 +45,24 @@ class Api:
     attempts: Attempts = field(default_factory=Attempts)
     machine: Machine = field(default_factory=Machine)
     idleness: Idleness = field(default_factory=Idleness)
+    _names: dict[str, tuple[tuple[int, int], list[str]]] = field(default_factory=dict)
+    """The names of queues in their order, by virtual host, with a sign that changes when they do."""
 
     @property
     def broker(self) -> Broker:
         return self.reactor.broker
+
+    def queues_of(self, vhost: Vhost) -> list[Queue]:
+        """The queues of a virtual host in the order of their names. It is remembered, for those who watch a broker ask
+        again and again: if no queue was made, and there are as many, they are the same."""
+        sign = len(vhost.queues), self.broker.events.counts.get("queue.created", 0)
+        before, names = self._names.get(vhost.name, (None, []))
+        if before != sign:
+            names = sorted(vhost.queues)
+            if len(self._names) > len(self.broker.vhosts):
+                self._names.clear()
+            self._names[vhost.name] = sign, names
+        return [vhost.queues[name] for name in names]
 
 
 @dataclass

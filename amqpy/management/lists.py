@@ -31,8 +31,9 @@ PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
 
 SORTED: Final = 500
+COMPARED: Final = 2000
 MATCHED: Final = 100
-"""Items that are sorted, and whose names are compared with a regular expression, at a time."""
+"""Items that are sorted at a time; whose names are compared with a text; with a regular expression."""
 
 SUMMED: Final = 1000
 """Items that are added in one turn."""
@@ -93,7 +94,7 @@ class Page:
                 return sought in name.casefold()
 
         name, found = listing.paged, []
-        for some in in_slices(listing.items, MATCHED):
+        for some in in_slices(listing.items, MATCHED if self.use_regex else COMPARED):
             found += await in_turn(partial(_matching, some, name, matches))
         return found
 

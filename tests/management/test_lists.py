@@ -147,3 +147,27 @@ async def test_many_requests_have_one_turn_in_a_round(autojump_clock: MockClock,
     assert max(rounds) <= 2
     # And each has its turn.
     assert set(taken[:20]) == set(range(20))
+
+
+async def test_the_order_that_is_remembered_is_that_of_now(site: Site) -> None:
+    async def names() -> list[str]:
+        return [each["name"] for each in (await site.get("/api/queues?columns=name")).json]
+
+    assert await names() == []
+    for name in "bac":
+        site.declare(name)
+    assert await names() == await names() == [*"abc"]
+    await site.delete("/api/queues/%2F/b")
+    assert await names() == [*"ac"]
+    site.declare("b")
+    await site.delete("/api/queues/%2F/a")
+    assert await names() == [*"bc"]
+    await site.delete("/api/queues/%2F/c")
+    site.declare("aa")
+    assert await names() == ["aa", "b"]
+    site.add_vhost("v", "guest")
+    site.declare("v1", vhost=site.broker.vhosts["v"])
+    assert await names() == ["aa", "b", "v1"]
+    await site.delete("/api/vhosts/v")
+    site.declare("v2", vhost=site.add_vhost("v", "guest"))
+    assert await names() == ["aa", "b", "v2"]

@@ -88,14 +88,9 @@ class Rows:
 
 def list_queues(call: Call, *, detailed: bool = False) -> Listing:
     call.api.statistics.check_list(call.request.query)
-    items = [queue for vhost in call.vhosts() for queue in vhost.queues.values()]
+    items = [queue for vhost in call.vhosts() for queue in call.api.queues_of(vhost)]
     reduced = call.broker.profile.reduced_queue_rows and not detailed and "columns" not in call.request.query
-    return Listing(items, Rows(call, reduced=reduced), lambda queue: queue.name, _place)
-
-
-def _place(queue: Queue) -> tuple[str, str]:
-    """The place of a queue in the default order."""
-    return queue.vhost.name, queue.name
+    return Listing(items, Rows(call, reduced=reduced), paged=lambda queue: queue.name)
 
 
 def list_detailed(call: Call) -> Listing:
