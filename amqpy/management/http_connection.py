@@ -1,9 +1,9 @@
 """A connection of HTTP/1.1: Hypercorn's protocol (over h11) on a stream, with limits that push back.
 
 Hypercorn's own connection trusts its peer: it waits without end for one that does not read, even if the broker is to
-stop; for one that goes on to send what nobody reads any more; and for one that sends a byte a minute. Here whoever is
-slower than a line of telegraphs loses the connection, a body is taken as fast as it is read, and what comes after the
-answer is heard for a moment and dropped, so that the answer is not lost with it.
+stop; for one that goes on to send what nobody reads any more; and for one that sends a byte a minute. Here whoever
+keeps no pace loses the connection, a body is taken as fast as it is read, and what comes after the answer is heard for a
+moment and dropped, so that the answer is not lost with it.
 
 HTTP/2 and WebSockets are not spoken: each of their streams would need the same limits again.
 """
@@ -37,7 +37,7 @@ KEEP_ALIVE_S: Final = 75
 """Seconds for which a peer may ask for nothing."""
 LINGER_S: Final = 2
 LINGER_MAX: Final = 1024 * 1024
-"""Octets, and seconds, for which a peer is heard that still sends what it was answered without."""
+"""Seconds and octets for which a peer is heard that still sends what it was answered without."""
 INBOX_MAX: Final = 64 * 1024
 """Octets of a body that wait for the application."""
 
@@ -223,7 +223,10 @@ class HttpConnection:
                 break
             if not self._is_closing:
                 self._note_progress(len(data))
+                handled_from = trio.current_time()
                 await self._protocol.handle(RawData(data))
+                if self._protocol.awaits_body:
+                    self._deadline += trio.current_time() - handled_from  # in which the peer had to wait
                 self._set_deadline()
             elif (dropped := dropped + len(data)) > LINGER_MAX:
                 return

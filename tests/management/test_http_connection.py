@@ -347,6 +347,24 @@ async def test_a_body_is_taken_as_fast_as_it_is_read(autojump_clock: MockClock, 
         assert sent <= 4 * http.INBOX_MAX
 
 
+async def test_who_had_to_wait_has_not_been_slow(autojump_clock: MockClock) -> None:
+    class Late(Site):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
+            await trio.sleep(self.pause_s)
+            self.pause_s = 0
+            await super().__call__(scope, receive, send)
+
+    late = Late()
+    late.pause_s = 5 * http.PIECE_S
+    async with connected(late, lockstep_stream_pair) as line:
+        await line.say(post(300_000, CLOSE))
+        await line.say(b"x" * 200_000)
+        await trio.sleep(1)
+        await line.say(b"x" * 100_000)
+        assert (await line.rest()).startswith(OK)
+    assert late.requests == [("POST", "/", 300_000)]
+
+
 @pytest.mark.parametrize("chunks", [1, 3000])
 async def test_a_body_of_the_smallest_chunks_is_fair(autojump_clock: MockClock, site: Site, chunks: int) -> None:
     """Others have their turn between any two of them."""
