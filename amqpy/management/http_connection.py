@@ -2,8 +2,8 @@
 
 Hypercorn's own connection trusts its peer: it waits without end for one that does not read, even if the broker is to
 stop; for one that goes on to send what nobody reads any more; and for one that sends a byte a minute. Here whoever
-keeps no pace loses the connection, a body is taken as fast as it is read, and what comes after the answer is heard for a
-moment and dropped, so that the answer is not lost with it.
+keeps no pace loses the connection, a body is taken as fast as it is read, and what comes after the answer is heard for
+a moment and dropped, so that the answer is not lost with it.
 
 HTTP/2 and WebSockets are not spoken: each of their streams would need the same limits again.
 """
