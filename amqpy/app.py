@@ -12,9 +12,9 @@ import secrets
 import socket
 import time
 from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +25,7 @@ import trio
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.config import Config
 from amqpy.config.exposure import notes as notes_on_exposure
-from amqpy.config.values import ConfigError, TcpAddress, TlsAddress, UnixAddress
+from amqpy.config.values import ConfigError, HttpsAddress, TcpAddress, TlsAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
@@ -44,7 +44,9 @@ from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
     from amqpy.auth.backends import Backends
+    from amqpy.config.tls import TlsOptions
     from amqpy.management.server import HttpListener
+    from amqpy.server.certificates import Certificates
     from amqpy.server.tls import TlsHandshakes
     from amqpy.store.sqlite import Sync
 
@@ -68,8 +70,8 @@ class RunningBroker:
     """All connections; its `administer` calls operations of an administrator. Not for other threads."""
     users: Users
     ask_to_stop: Callable[[], None]
-    tls: "TlsHandshakes | None" = None
-    """Its `certificates` can be read anew. None if no address is for TLS."""
+    certificates: "Mapping[TlsOptions, Certificates]" = field(default_factory=dict)
+    """Those that its addresses in TLS show, which can be read anew."""
     management: tuple[TcpAddress, ...] = ()
     """It listens on these for the management API."""
     metrics: tuple[TcpAddress, ...] = ()
@@ -132,7 +134,8 @@ async def serve(
     store = None if config.data_dir is None else store_of(config, config.data_dir)
     is_clean = False
     try:
-        tls = make_tls(config, log)
+        certificates = make_certificates(config, log)
+        tls = make_tls(config, certificates, log)
         definitions = None if config.load_definitions is None else read_definitions(config.load_definitions)
         broker, users = make_broker(config, store, log, has_users=bool(definitions and definitions.get("users")))
         if definitions is not None:
@@ -156,8 +159,7 @@ async def serve(
             web = tuple(site.address for site in web_listeners if not site.for_metrics)
             metrics = tuple(site.address for site in web_listeners if site.for_metrics)
             path = next((each.path for each in control), None)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, tls, web, metrics, path)
-            certificates = None if tls is None else tls.certificates
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, certificates, web, metrics, path)
             servers = make_servers(web_listeners, control, reactor, users, asked, addresses, certificates, unix_time_ms)
             accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
             await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
@@ -198,8 +200,8 @@ async def _serve_until(
         async with trio.open_nursery() as accepting:
             for accept in accepts:
                 accepting.start_soon(accept)
-            if running.tls is not None:
-                accepting.start_soon(running.tls.certificates.watch)
+            for certificates in running.certificates.values():
+                accepting.start_soon(certificates.watch)
             if data_dir is None:
                 log.info("everything is kept in memory: a stop loses all queues and messages")
             else:
@@ -211,13 +213,14 @@ async def _serve_until(
             for web_address in running.management:
                 log.info("the management API listens on %s", web_address)
             for web_address in running.metrics:
-                log.info("metrics are at http://%s%s", web_address, broker.config.prometheus_path)
+                scheme = "" if isinstance(web_address, HttpsAddress) else "http://"
+                log.info("metrics are at %s%s%s", scheme, web_address, broker.config.prometheus_path)
             if running.control is not None:
                 log.info("the control socket is %s", running.control)
-            for note in notes_on_exposure(broker.config, (*running.addresses, *running.management)):
+            for note in notes_on_exposure(broker.config, (*running.addresses, *running.management), running.metrics):
                 log.log(note.level, "%s", note.text)
-            log.info(STARTED)
             task_status.started(running)
+            log.info(STARTED)
             await stop.wait()
             log.info("stopping")
             accepting.cancel_scope.cancel()
@@ -225,16 +228,35 @@ async def _serve_until(
         connections.cancel_scope.cancel()
 
 
-def make_tls(config: Config, log: logging.Logger) -> "TlsHandshakes | None":
-    """TLS for the addresses that ask for it; None if none does. Raises OSError."""
-    if not any(isinstance(each, TlsAddress) for each in config.addresses):
-        return None
+def make_certificates(config: Config, log: logging.Logger) -> "Mapping[TlsOptions, Certificates]":
+    """The certificates for the addresses in TLS, by their settings: listeners that have the same share them. Raises
+    OSError."""
+    needed: dict[TlsOptions, None] = {}
+    for options, addresses, is_off in (
+        (config.tls, config.addresses, False),
+        (config.management_tls, config.management_addresses, config.management is False),
+        (config.prometheus_tls, config.prometheus_addresses, config.prometheus is False),
+    ):
+        if not is_off and any(isinstance(each, TlsAddress | HttpsAddress) for each in addresses):
+            needed[options] = None
+    if not needed:
+        return {}
     try:
         from amqpy.server.certificates import Certificates, utc_now
-        from amqpy.server.tls import TlsHandshakes
     except ModuleNotFoundError as error:
         raise OSError(f"TLS needs the package {error.name}: pip install 'amqpy-broker[tls]'") from None
-    return TlsHandshakes(Certificates(config, log, utc_now), config.tls_handshake_timeout_ms / 1000, log)
+    return {options: Certificates(options, log, utc_now) for options in needed}
+
+
+def make_tls(
+    config: Config, certificates: "Mapping[TlsOptions, Certificates]", log: logging.Logger
+) -> "TlsHandshakes | None":
+    """TLS for the addresses for AMQP that ask for it; None if none does."""
+    if not any(isinstance(each, TlsAddress) for each in config.addresses):
+        return None
+    from amqpy.server.tls import TlsHandshakes
+
+    return TlsHandshakes(certificates[config.tls], config.tls_handshake_timeout_ms / 1000, log)
 
 
 def store_of(config: Config, directory: str) -> Store:

@@ -211,7 +211,8 @@ def check_config(*, memory: bool, config_files: Sequence[Path], **options: objec
     settings = settings_of(memory, config_files, options)
     config = settings.config
     addresses = (*config.addresses, *(() if config.management is False else config.management_addresses))
-    for note in (*settings.notes, *exposure.notes(config, addresses)):
+    metrics = () if config.prometheus is False else config.prometheus_addresses
+    for note in (*settings.notes, *exposure.notes(config, addresses, metrics)):
         click.echo(f"{logging.getLevelName(note.level).lower()}: {log.printable(note.text)}")
     click.echo(f"the settings are good; {len(settings.sources)} are not left at their defaults")
 

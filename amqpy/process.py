@@ -60,13 +60,18 @@ class _Started:
 
     def started(self, value: RunningBroker | None = None) -> None:
         assert value is not None
-        tls, systemd = value.tls, self._systemd
-        reload: Callable[[], object] | None = None if tls is None else tls.certificates.reload
+        certificates, systemd = value.certificates.values(), self._systemd
+
+        def reload_all() -> None:
+            for each in certificates:
+                each.reload()
+
+        reload: Callable[[], object] | None = reload_all if certificates else None
         if systemd is not None:
             # In no nursery of ours, which would put the broker's errors into a group.
             trio.lowlevel.spawn_system_task(systemd.attend, STARTED, self._stop)
             # `systemctl reload` must not end a broker that has nothing to read.
-            reload = partial(systemd.reload, reload or (lambda: None))
+            reload = partial(systemd.reload, reload_all)
         if reload is not None and hasattr(signal, "SIGHUP"):
             token, read = trio.lowlevel.current_trio_token(), reload
             signal.signal(signal.SIGHUP, lambda number, frame: token.run_sync_soon(read))

@@ -12,8 +12,12 @@ from amqpy.config.settings import SETTINGS, Config
 from amqpy.config.values import HttpsAddress, Note, TcpAddress, TlsAddress, UnixAddress
 
 
-def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iterator[Note]:
-    """Yields what an operator should know about a broker that listens on addresses beyond this machine."""
+def notes(
+    config: Config, addresses: Iterable[TcpAddress | UnixAddress], metrics: Iterable[TcpAddress] = ()
+) -> Iterator[Note]:
+    """Yields what an operator should know about a broker that listens on addresses beyond this machine; on some for
+    metrics, for which nobody logs in."""
+    yield from _notes_on_metrics(config, metrics)
     exposed = [address for address in addresses if not is_local(address)]
     if not exposed:
         return
@@ -24,6 +28,14 @@ def notes(config: Config, addresses: Iterable[TcpAddress | UnixAddress]) -> Iter
     for address in exposed:
         if not isinstance(address, TlsAddress | HttpsAddress):
             yield Note(logging.WARNING, f"{address} has no TLS: who is on the way can read passwords and messages")
+
+
+def _notes_on_metrics(config: Config, addresses: Iterable[TcpAddress]) -> Iterator[Note]:
+    tls = config.prometheus_tls
+    asks_for_certificates = tls.verify == "verify_peer" and tls.fail_if_no_peer_cert
+    for address in addresses:
+        if not is_local(address) and not (asks_for_certificates and isinstance(address, HttpsAddress)):
+            yield Note(logging.WARNING, f"{address} shows metrics to everybody who can reach it")
 
 
 def is_local(address: TcpAddress | UnixAddress) -> bool:

@@ -3,18 +3,35 @@
 Source: RabbitMQ's `management.*`, in `rabbitmq_management.schema`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import amqpy.config.rabbitmq_forms as forms
-from amqpy.config.values import INT32_MAX, UINT16_MAX, SettingInfo, TcpAddress, parse_http_address, setting
+from amqpy.config.values import (
+    INT32_MAX,
+    UINT16_MAX,
+    HttpsAddress,
+    SettingInfo,
+    TcpAddress,
+    parse_http_address,
+    setting,
+)
+from amqpy.config.web_tls import WebTlsSettings
 
 AUTO: Final = "auto"
 """The control socket that `amqpy serve` has by default."""
 
 
+LOOPBACK: Final = "127.0.0.1"
+MANAGEMENT_PORT: Final = 15672
+MANAGEMENT_TLS_PORT: Final = 15671
+PROMETHEUS_PORT: Final = 15692
+PROMETHEUS_TLS_PORT: Final = 15691
+
+
 @dataclass(frozen=True)  # without slots, or they could not be joined
-class ManagementSettings:
+class ManagementSettings(WebTlsSettings):
     """The listeners of the management API, and what it does differently."""
 
     management: bool | None = setting(
@@ -25,30 +42,43 @@ class ManagementSettings:
         ),
     )
     management_host: str = setting(
-        "127.0.0.1",
-        SettingInfo("The address to listen on for the management API.", low=1, rabbitmq_keys=("management.tcp.ip",)),
-    )
-    management_port: int = setting(
-        15672,
+        LOOPBACK,
         SettingInfo(
-            "The port to listen on for the management API; 0 takes a free one and logs it.",
+            "The address to listen on for the management API.",
+            low=1,
+            rabbitmq_keys=("management.tcp.ip", "management.listener.ip"),
+        ),
+    )
+    management_port: int | None = setting(
+        None,
+        SettingInfo(
+            "The port to listen on for the management API; 0 takes a free one and logs it. By default 15672, or none "
+            "if there is one in TLS.",
             low=0,
             high=UINT16_MAX,
             option="PORT",
-            rabbitmq_keys=("management.tcp.port",),
+            rabbitmq_keys=("management.tcp.port", "management.listener.port"),
         ),
     )
     management_listen: tuple[str, ...] = setting(
         (),
         SettingInfo(
-            "Addresses to listen on instead of `management_host` and `management_port`; `https` is with the "
-            "certificates of `tls_cert`.",
+            "Addresses to listen on instead of those; `https` is in TLS, as `management_tls_port` is.",
             form=("HOST:PORT, [IPV6]:PORT, http://HOST:PORT or https://HOST:PORT", parse_http_address),
         ),
     )
     management_path_prefix: str = setting(
         "",
         SettingInfo("What comes before all paths of the management API.", rabbitmq_keys=("management.path_prefix",)),
+    )
+    management_http_max_body_size: int = setting(
+        20_000_000,
+        SettingInfo(
+            "The largest body of a request, in bytes.",
+            low=0,
+            high=INT32_MAX,
+            rabbitmq_keys=("management.http.max_body_size",),
+        ),
     )
     management_rates_mode: str = setting(
         "basic",
@@ -106,17 +136,25 @@ class ManagementSettings:
         ),
     )
     prometheus_host: str = setting(
-        "127.0.0.1",
+        LOOPBACK,
         SettingInfo("The address to listen on for metrics.", low=1, rabbitmq_keys=("prometheus.tcp.ip",)),
     )
-    prometheus_port: int = setting(
-        15692,
+    prometheus_port: int | None = setting(
+        None,
         SettingInfo(
-            "The port to listen on for metrics; 0 takes a free one and logs it.",
+            "The port to listen on for metrics; 0 takes a free one and logs it. By default 15692, or none if there is "
+            "one in TLS.",
             low=0,
             high=UINT16_MAX,
             option="PORT",
             rabbitmq_keys=("prometheus.tcp.port",),
+        ),
+    )
+    prometheus_listen: tuple[str, ...] = setting(
+        (),
+        SettingInfo(
+            "Addresses to listen on instead of those; `https` is in TLS, as `prometheus_tls_port` is.",
+            form=("HOST:PORT, [IPV6]:PORT, http://HOST:PORT or https://HOST:PORT", parse_http_address),
         ),
     )
     prometheus_path: str = setting("/metrics", SettingInfo("The path of metrics.", rabbitmq_keys=("prometheus.path",)))
@@ -138,12 +176,39 @@ class ManagementSettings:
     )
 
     @property
-    def prometheus_address(self) -> TcpAddress:
-        """The address to listen on for metrics."""
-        return TcpAddress(self.prometheus_host, self.prometheus_port)
+    def management_addresses(self) -> tuple[TcpAddress, ...]:
+        """The addresses to listen on for the management API."""
+        plain = _Place(self.management_host, self.management_port, MANAGEMENT_PORT)
+        tls = _Place(self.management_tls_host, self.management_tls_port, MANAGEMENT_TLS_PORT)
+        return _addresses(self.management_listen, plain, tls, has_certificate=bool(self.management_tls_cert))
 
     @property
-    def management_addresses(self) -> tuple[TcpAddress, ...]:
-        """The addresses to listen on: `management_listen`, or `management_host` and `management_port`."""
-        several = tuple(map(parse_http_address, self.management_listen))
-        return several or (TcpAddress(self.management_host, self.management_port),)
+    def prometheus_addresses(self) -> tuple[TcpAddress, ...]:
+        """The addresses to listen on for metrics."""
+        plain = _Place(self.prometheus_host, self.prometheus_port, PROMETHEUS_PORT)
+        tls = _Place(self.prometheus_tls_host, self.prometheus_tls_port, PROMETHEUS_TLS_PORT)
+        return _addresses(self.prometheus_listen, plain, tls, has_certificate=bool(self.prometheus_tls_cert))
+
+
+class _Place(NamedTuple):
+    """An address in the settings, as far as it was chosen."""
+
+    host: str | None
+    port: int | None
+    usual_port: int
+
+    @property
+    def chosen_port(self) -> int:
+        return self.usual_port if self.port is None else self.port
+
+
+def _addresses(listen: Sequence[str], plain: _Place, tls: _Place, *, has_certificate: bool) -> tuple[TcpAddress, ...]:
+    """The addresses for HTTP. As in RabbitMQ (`rabbit_mgmt_app:get_listeners_config`) that in TLS takes the place of
+    the usual one without, unless there are settings for both."""
+    if listen:
+        return tuple(map(parse_http_address, listen))
+    usual = TcpAddress(plain.host or LOOPBACK, plain.chosen_port)
+    if tls.port is None and not has_certificate:
+        return (usual,)
+    secure = HttpsAddress(tls.host or usual.host, tls.chosen_port)
+    return (secure,) if plain.port is None and usual.host == LOOPBACK else (usual, secure)

@@ -33,6 +33,14 @@ REFUSED = {
     "ssl_options.honor_cipher_order": Refusal("the broker's order of ciphers counts", ("true",)),
     "ssl_options.honor_ecc_order": Refusal("the broker's order of ciphers counts", ("true",)),
     "ssl_options.crl_check": Refusal("revoked certificates are named in the setting tls_crl", ("false",)),
+    **{
+        f"{plugin}.ssl.honor_{what}_order": Refusal("the broker's order of ciphers counts", ("true",))
+        for plugin in ("management", "prometheus")
+        for what in ("cipher", "ecc")
+    },
+    "management.listener.ssl": Refusal("TLS is set up with management.ssl.port and so on", ("false",)),
+    "management.listener.ssl_opts": Refusal("TLS is set up with management.ssl.port and so on", ("none",)),
+    "management.listener.ssl_opts.**": Refusal("TLS is set up with management.ssl.port and so on"),
     "ssl_allow_poodle_attack": Refusal("SSL 3.0 is not spoken", ("false",)),
     "trust_store.**": Refusal("certificates are trusted by their authority, tls_ca"),
     "auth_http.ssl_options.verify": Refusal("certificates are verified", ("verify_peer",)),

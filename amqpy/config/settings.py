@@ -14,7 +14,7 @@ import amqpy.config.rabbitmq_forms as forms
 from amqpy.config.auth import AuthSettings
 from amqpy.config.limits import LimitSettings
 from amqpy.config.management import ManagementSettings
-from amqpy.config.tls import TlsSettings
+from amqpy.config.tls import TlsOptions, TlsSettings
 from amqpy.config.values import (
     INT32_MAX,
     UINT16_MAX,
@@ -388,6 +388,23 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
     def addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
         """The addresses to listen on: `listen`, or `host` and `port`."""
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
+
+    @property
+    def tls(self) -> TlsOptions:
+        """TLS for AMQP."""
+        return TlsOptions.of(self, "tls")
+
+    @property
+    def management_tls(self) -> TlsOptions:
+        """TLS for the management API: its own settings, or those for AMQP if it has none."""
+        own = TlsOptions.of(self, "management_tls")
+        return self.tls if own.is_left_alone else own
+
+    @property
+    def prometheus_tls(self) -> TlsOptions:
+        """TLS for metrics, likewise."""
+        own = TlsOptions.of(self, "prometheus_tls")
+        return self.tls if own.is_left_alone else own
 
     @property
     def default_permissions(self) -> tuple[str, str, str]:

@@ -3,10 +3,45 @@
 Source: RabbitMQ's `ssl_options.*` and `ssl_cert_login_*`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import amqpy.config.rabbitmq_forms as forms
 from amqpy.config.values import INT32_MAX, UINT16_MAX, SettingInfo, setting
+
+VERIFY: Final = ("verify_none", "verify_peer")
+TLS_VERSIONS: Final = ("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1")
+"""From the newest on: the first two are spoken by default."""
+
+
+@dataclass(frozen=True)
+class TlsOptions:
+    """The certificates of listeners, and their demands on clients."""
+
+    name: str
+    """The beginning of the names of the settings that these are: `tls`, for those for AMQP."""
+    cert: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    key_password: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    crl: str | None = None
+    verify: str = VERIFY[0]
+    fail_if_no_peer_cert: bool = False
+    versions: tuple[str, ...] = TLS_VERSIONS[:2]
+    ciphers: str | None = None
+
+    @classmethod
+    def of(cls, config: object, name: str) -> "TlsOptions":
+        """The settings whose names begin so."""
+        return cls(name, **{each: getattr(config, f"{name}_{each}") for each in OPTIONS})
+
+    @property
+    def is_left_alone(self) -> bool:
+        """True if none of the settings was made."""
+        return self == TlsOptions(self.name)
+
+
+OPTIONS: Final = tuple(each for each in TlsOptions.__dataclass_fields__ if each != "name")
 
 
 @dataclass(frozen=True)  # without slots, or they could not be joined
@@ -54,7 +89,7 @@ class TlsSettings:
         "verify_none",
         SettingInfo(
             "`verify_peer` asks clients for a certificate, and refuses those with a bad one.",
-            choices=("verify_none", "verify_peer"),
+            choices=VERIFY,
             option="HOW",
             rabbitmq_keys=("ssl_options.verify",),
         ),
@@ -68,11 +103,11 @@ class TlsSettings:
         ),
     )
     tls_versions: tuple[str, ...] = setting(
-        ("tlsv1.3", "tlsv1.2"),
+        TLS_VERSIONS[:2],
         SettingInfo(
             "The versions of TLS that are spoken.",
             low=1,
-            choices=("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1"),
+            choices=TLS_VERSIONS,
             rabbitmq_keys=("ssl_options.versions.*",),
         ),
     )

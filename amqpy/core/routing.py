@@ -95,6 +95,8 @@ class Router:
         self._returns_replies = returns_replies
         self._by_user: dict[Hashable, dict[Hashable, Route]] = {}
         """By `Principal.key`: all of one key have the same permissions."""
+        self._by_exchange: dict[Exchange, list[Route]] | None = None
+        """The same routes, while somebody looks at counters; None once there is another one."""
         self._internal: dict[tuple[Exchange, bytes], tuple[Target, ...] | None] = {}
         """Targets of messages that the broker itself publishes, by exchange and address."""
 
@@ -111,12 +113,14 @@ class Router:
             _settle_counts(routes)
             routes.clear()
         routes[key] = route
+        self._by_exchange = None
 
     def forget(self) -> None:
         """Forgets all routes: something they depend on has changed."""
         for routes in self._by_user.values():
             _settle_counts(routes)
             routes.clear()
+        self._by_exchange = None
         self._internal.clear()
 
     def forget_user(self, user: Hashable, *, for_good: bool) -> None:
@@ -124,13 +128,20 @@ class Router:
         routes = self._by_user.get(user, {})
         _settle_counts(routes)
         routes.clear()
+        self._by_exchange = None
         if for_good:
             self._by_user.pop(user, None)
 
-    def settle_counts(self) -> None:
-        """Brings the counters of all exchanges up to date."""
-        for routes in self._by_user.values():
-            _settle_counts(routes)
+    def settle_counts(self, exchange: Exchange) -> None:
+        """Brings the counters of an exchange up to date. Of many exchanges in one turn, all routes are looked at once,
+        and then those of each."""
+        if self._by_exchange is None:
+            self._by_exchange = {}
+            for routes in self._by_user.values():
+                for route in routes.values():
+                    self._by_exchange.setdefault(route.exchange, []).append(route)
+        for route in self._by_exchange.get(exchange, ()):
+            route.settle_count()
 
     def targets_of_all(self, exchange: Exchange, routing_key: str) -> tuple[Target, ...] | None:
         """The targets of every message with this routing key, or None if that depends on the message."""

@@ -12,6 +12,7 @@ Source: `rabbit_core_metrics`, and the `?INCR_STATS` of `rabbit_channel`, for wh
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from operator import add
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -179,6 +180,10 @@ class Totals(Generic[Name]):
     def __contains__(self, source: object) -> bool:
         """True if an object counts."""
         return source in self._there
+
+    def missing(self, sources: Mapping[object, object]) -> AbstractSet[object]:
+        """Those of these objects that do not count, or no more."""
+        return sources.keys() - self._there.keys()
 
     def sum(self) -> dict[Name, int]:
         totals = dict(self._gone)

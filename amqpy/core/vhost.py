@@ -206,9 +206,9 @@ class Vhost:
                 self.router.forget()
             yield RULE_UNITS
 
-    def settle_counts(self) -> None:
-        """Brings the counters of its exchanges up to date."""
-        self.router.settle_counts()
+    def settle_counts(self, exchange: Exchange) -> None:
+        """Brings the counters of one of its exchanges up to date."""
+        self.router.settle_counts(exchange)
 
     def begin_channel(self, channel: OpenChannel) -> None:
         self.channels[channel] = None

@@ -111,7 +111,7 @@ def unacked_sizes(vhost: Vhost) -> dict[DeliveryQueue, Sizes]:
 
 
 def exchange(exchange: Exchange) -> View:
-    exchange.vhost.settle_counts()
+    exchange.vhost.settle_counts(exchange)
     stats = {"publish_in": exchange.published_in}
     if exchange.published_out:
         stats["publish_out"] = exchange.published_out

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+import trio
+
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser
 from amqpy.management import preconditions
@@ -24,9 +26,10 @@ from amqpy.management.lists import Listing, Summary, Work, shown, shown_alone, s
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
 from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.prometheus.application import PrometheusApplication
-from amqpy.management.request import BODY_MAX, Request
+from amqpy.management.request import Request
 from amqpy.management.responses import Responses, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
+from amqpy.management.statistics.samples import TICK_MS
 from amqpy.management.turns import Turns, WebClient
 from amqpy.server.admission import Refused
 from amqpy.server.reactor import now_ms
@@ -49,6 +52,9 @@ OF_VALUES: Final = ("columns", "page", "page_size", "name", "use_regex")
 FORM_MAX: Final = 64 * 1024
 """Octets of a form with credentials, which is read before anybody has logged in."""
 
+METRICS: Final = Answer(200)
+"""Stands for the metrics, which answer themselves."""
+
 NOBODY: Final = BackendUser("", (), ())
 """The user of a request that needs none."""
 
@@ -69,36 +75,58 @@ class Application:
         self._turns = Turns(api.reactor)
         self._features = config.switches.management
         self._files = None if config.management_ui is None else Files(config.management_ui)
-        self._prefix = config.management_path_prefix.rstrip("/")
+        self._prefix = path_prefix_of(config)
         self._metrics = metrics
         self._responses = Responses.of(config)
+        self._body_max = config.management_http_max_body_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = request_of(scope)
+        answer: Answer | Stream
         try:
             if (refusal := refused(request, scope["http_version"])) is not None:
-                await self._responses.send(request, refusal, send)
-                return
-            if self._metrics is not None and self._metrics.serves(request.path):
+                answer = refusal
+            elif self._metrics is not None and self._metrics.serves(request.path):
                 await self._admit_monitor(request)
-                await self._metrics(scope, receive, send)
-                return
-            answer = await self._answer(request, receive)
-        except Refusal as error:
-            answer = error.answer
-        except Exception:
-            self._api.log.exception("internal error")
+                answer = METRICS
+            else:
+                answer = await self._answer(request, receive)
+                if isinstance(answer, Answer) and answer.value is not None:
+                    answer = answer._replace(value=answer.body)  # here, where a bug is still answered
+        except Refusal as refusal:
+            answer = refusal.answer
+        except Exception as error:
+            self._turns.blame(error)
             answer = Answer(500)
-        await self._responses.send(request, answer, send)
+        try:
+            if answer is METRICS and self._metrics is not None:
+                await self._metrics(scope, receive, send)
+            else:
+                await self._responses.send(request, answer, send)
+        except OSError:
+            pass  # the other side is gone
+        except Exception as error:
+            # Of a list that is being sent. Without its end, the other side knows that something is missing.
+            self._turns.blame(error)
 
     async def run(self) -> None:
         """Does what goes on beside the requests, until cancelled."""
-        await self._api.statistics.run(self._turns.look)
+        while True:
+            try:
+                await self._api.statistics.run(self._turns.look)
+                return
+            except Exception as error:
+                self._turns.blame(error)
+            await trio.sleep(TICK_MS / 1000)
 
     async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
-        request.path = request.path.removeprefix(self._prefix)
+        if self._prefix and request.path == "/":
+            return Answer(301, headers={"location": f"{self._prefix}/"}, bare=True)
+        if not f"{request.path}/".startswith(f"{self._prefix}/"):
+            raise not_found()
+        request.path = request.path.removeprefix(self._prefix) or "/"
         if (location := REDIRECTS.get(request.segments)) is not None:
             return Answer(301, headers={"location": self._prefix + location}, bare=True)
         if request.method not in KNOWN:
@@ -152,7 +180,7 @@ class Application:
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))
         if endpoint.credentials is None:
-            request.body = await read_body(receive, BODY_MAX)
+            request.body = await read_body(receive, self._body_max)
         self._api.statistics.note_change()
         return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
 
@@ -217,21 +245,27 @@ class Application:
             return made
         query = call.request.query
         if isinstance(made, Work):
-            made = await worked(made, self._turns.look)
+            made = await worked(made, self._turns.take)
         if call.request.has_bare(*OF_VALUES, *(("sort", "sort_reverse") if isinstance(made, Listing) else ())):
             raise bad_request("Pagination parameters are invalid")
         if isinstance(made, Document):
-            return await started(in_pieces(made, query, self._turns.look), made.headers)
+            return await started(in_pieces(made, query, self._turns.take), made.headers)
         if isinstance(made, Listing):
-            return await started(in_json(shown(made, query, self._turns.look)))
+            return await started(in_json(shown(made, query, self._turns.take)))
         if isinstance(made, Answer):
             return made._replace(value=shown_alone(made.value, query))
         if isinstance(made, Summary):
-            made = await summed(made, self._turns.look)
+            made = await summed(made, self._turns.take)
         return Answer(200, shown_alone(made, query))
 
 
 # --- requests
+
+
+def path_prefix_of(config: Config) -> str:
+    """The beginning of all paths: nothing, or a slash and a name."""
+    name = config.management_path_prefix.strip("/")
+    return f"/{name}" if name else ""
 
 
 def check_origin(request: Request, allowed: Collection[str]) -> None:

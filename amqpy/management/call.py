@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from amqpy.config.values import TcpAddress, UnixAddress
 from amqpy.core.broker import Broker
 from amqpy.core.principals import Principal
+from amqpy.core.queues.queue import Queue
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.features import FEATURES
@@ -49,10 +50,24 @@ class Api:
     attempts: Attempts = field(default_factory=Attempts)
     machine: Machine = field(default_factory=Machine)
     idleness: Idleness = field(default_factory=Idleness)
+    _names: dict[str, tuple[tuple[int, int], list[str]]] = field(default_factory=dict)
+    """The names of queues in their order, by virtual host, with a sign that changes when they do."""
 
     @property
     def broker(self) -> Broker:
         return self.reactor.broker
+
+    def queues_of(self, vhost: Vhost) -> list[Queue]:
+        """The queues of a virtual host in the order of their names. It is remembered, for those who watch a broker ask
+        again and again: if no queue was made, and there are as many, they are the same."""
+        sign = len(vhost.queues), self.broker.events.counts.get("queue.created", 0)
+        before, names = self._names.get(vhost.name, (None, []))
+        if before != sign:
+            names = sorted(vhost.queues)
+            if len(self._names) > len(self.broker.vhosts):
+                self._names.clear()
+            self._names[vhost.name] = sign, names
+        return [vhost.queues[name] for name in names]
 
 
 @dataclass
@@ -148,6 +163,7 @@ class Call:
 
     def check_vhost_in_header(self) -> None:
         """Raises Refusal if the header names no virtual host that there is: where RabbitMQ cannot do without one."""
+        self.check_header()
         name = self._vhost_in_header
         if name and "vhost" not in self.names and name not in self.broker.vhosts:
             raise bad_request(["no_such_vhost", name])

@@ -1,10 +1,10 @@
 """Objects with long lists in them, which are sent in pieces: between two of them the broker does its work."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
 
 from amqpy.management.answers import NO_HEADERS, Headers, as_json
-from amqpy.management.lists import Listing, Query, View, columns_of, extract, narrowed, page_of, views_of
+from amqpy.management.lists import InTurn, Listing, Query, View, columns_of, extract, narrowed, page_of, views_of
 
 
 class Document(NamedTuple):
@@ -16,9 +16,7 @@ class Document(NamedTuple):
     headers: Headers = NO_HEADERS
 
 
-async def in_pieces(
-    document: Document, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
-) -> AsyncIterator[bytes]:
+async def in_pieces(document: Document, query: Query, in_turn: InTurn[Any]) -> AsyncIterator[bytes]:
     """The JSON of a document. `in_turn` makes a call in a turn of the broker."""
     columns = None if page_of(query) else columns_of(query)
     before = as_json(extract(document.heading, columns) or {})[:-1]

@@ -7,11 +7,14 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 `extract_column_items`.
 """
 
+import heapq
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from itertools import islice
+from time import perf_counter
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
@@ -21,17 +24,26 @@ from amqpy.management.answers import bad_request
 from amqpy.patterns import Program, compile_pattern
 
 SLICE: Final = 50
-"""Items of which views are made in one turn: a millisecond's worth."""
+TURN_S: Final = 0.001
+"""Items of which views are made in one turn, at most, and the time after which no more is begun."""
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
+
+SORTED: Final = 500
+COMPARED: Final = 2000
+MATCHED: Final = 100
+"""Items that are sorted at a time; whose names are compared with a text; with a regular expression."""
 
 SUMMED: Final = 1000
 """Items that are added in one turn."""
 
 Query = Mapping[str, str]
 View = dict[str, Any]
+T = TypeVar("T")
+InTurn: TypeAlias = Callable[[Callable[[], T]], Awaitable[T]]
+"""Makes a call in a turn of the broker, after which others have theirs (`turns.Turns.take`)."""
 Columns = list[list[str]]
 
 NAMES: Final = ("vhost", "name")
@@ -51,7 +63,7 @@ class Listing:
     """A list that a handler returns."""
 
     items: Sequence[Any]
-    """In their default order."""
+    """In their default order, unless `order` is its key."""
     view: Callable[[Any], View]
     """Called in a turn."""
     paged: Callable[[Any], str] | None = None
@@ -60,6 +72,8 @@ class Listing:
     """True if its items have all their keys, whichever are asked for."""
     by: Sequence[str] | None = None
     """The keys of the default order, for lists that RabbitMQ sorts by what `columns` leaves of their items."""
+    order: Callable[[Any], Any] | None = None
+    """The key of the default order, for lists that are too long to be sorted in one go."""
 
 
 @dataclass
@@ -92,8 +106,8 @@ class Page:
     name: str = ""
     use_regex: bool = False
 
-    def filter(self, listing: Listing) -> list[Any]:
-        """The items whose names match. Raises Refusal."""
+    async def filter(self, listing: Listing, in_turn: InTurn[Any]) -> list[Any]:
+        """The items whose names match, looked for a part at a time. Raises Refusal."""
         assert listing.paged is not None
         if not self.name or not listing.items:
             return list(listing.items)
@@ -105,7 +119,10 @@ class Page:
             def matches(name: str) -> bool:
                 return sought in _lower(name)
 
-        return [item for item in listing.items if matches(listing.paged(item))]
+        name, found = listing.paged, []
+        for some in in_slices(listing.items, MATCHED if self.use_regex else COMPARED):
+            found += await in_turn(partial(_matching, some, name, matches))
+        return found
 
     def cut(self, items: Sequence[Any], total: int) -> tuple[Sequence[Any], View]:
         """The items on the page, and what is said about it. Raises Refusal."""
@@ -129,6 +146,10 @@ class Page:
 def _lower(name: str) -> str:
     """A name with the capitals of Latin-1 made small: Erlang takes each octet for a character."""
     return name.encode("utf-8", "surrogateescape").decode("latin-1").lower()
+
+
+def _matching(items: Sequence[Any], name: Callable[[Any], str], matches: Callable[[str], bool]) -> list[Any]:
+    return [item for item in items if matches(name(item))]
 
 
 def _search(pattern: str) -> Callable[[str], bool]:
@@ -165,12 +186,25 @@ def _number(query: Query, parameter: str) -> int | None:
 # --- order
 
 
-def sorted_views(views: list[View], query: Query) -> list[View]:
-    """The views in the order that is asked for, if any is. Raises Refusal."""
-    if asked := query.get("sort"):
-        path = tokens(asked, ".")
-        views = sorted(views, key=lambda view: _order(_value_at(view, path)))
-    return views[::-1] if views and is_reversed(query) else views
+def order_by(path: str) -> Callable[[View], Any]:
+    """The key for views in the order of what is at a path in them."""
+    keys = tokens(path, ".")
+    return lambda view: _order(_value_at(view, keys))
+
+
+async def in_order(items: Sequence[T], key: Callable[[T], Any], in_turn: InTurn[Any]) -> list[T]:
+    """Sorts a part at a time, and then merges the parts: between two of them, others do their work."""
+    parts = [await in_turn(partial(sorted, some, key=key)) for some in in_slices(items, SORTED)]
+    merged = heapq.merge(*parts, key=key)
+    found: list[T] = []
+    while some := await in_turn(lambda: list(islice(merged, SORTED))):
+        found += some
+    return found
+
+
+def in_slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for begin in range(0, len(items), size):
+        yield items[begin : begin + size]
 
 
 def tokens(text: str, separator: str) -> list[str]:
@@ -285,54 +319,56 @@ def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
 # --- all of it
 
 
-async def shown(
-    listing: Listing, query: Query, in_turn: Callable[[Callable[[], list[View]]], list[View]]
-) -> AsyncIterator[list[object] | View]:
-    """The list in pieces: lists of items, or one object if it is a page. `in_turn` makes a call in a turn of the
-    broker. Raises Refusal before the first piece."""
+async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncIterator[list[object] | View]:
+    """The list in pieces: lists of items; of a page, first what is said about it. `in_turn` makes a call in a turn of
+    the broker. Raises Refusal before the first piece."""
     page = page_of(query)
     if listing.paged is None:
         page = None
-    items: Sequence[Any] = listing.items if page is None else page.filter(listing)
+    if listing.order is not None:
+        listing = replace(listing, items=await in_order(listing.items, listing.order, in_turn))
+    items: Sequence[Any] = listing.items if page is None else await page.filter(listing, in_turn)
     columns = None if listing.is_whole else columns_of(query)
     is_sorted = bool(query.get("sort"))
     if "sort" not in query and items and is_reversed(query):
         items = items[::-1]
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
-    pieces = views_of(items, listing.view, in_turn, slice_of(query))
+    pieces = views_of(items, listing.view, in_turn)
     if page is None and listing.by is not None and lacks_order(listing.by, columns, query):
         rows = [extract(view, columns) async for views in pieces for view in views]
         yield rows if query.get("sort") == "" else sorted_rows(rows, listing.by, query)
         return
-    if page is None and not is_sorted:
+    if not is_sorted:
+        if page is not None:
+            yield about
         async for views in pieces:
             yield [extract(each, columns) for each in views]
         return
-    made = [view async for views in pieces for view in views]
-    if is_sorted:
-        made = sorted_views(made, query)
-    if page is None:
-        yield [extract(each, columns) for each in made]
-        return
-    if is_sorted:
-        made, about = page.cut(made, len(listing.items))  # type: ignore[assignment]
-    yield {**about, "items": [extract(each, columns) for each in made]}
-
-
-async def summed(summary: Summary, in_turn: Callable[[Callable[[], Any]], Any]) -> View:
-    """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
-    for begin in range(0, len(summary.items), SUMMED):
-        in_turn(partial(summary.add, summary.items[begin : begin + SUMMED]))
+    made: Sequence[View] = await in_order(
+        [view async for views in pieces for view in views], order_by(query["sort"]), in_turn
+    )
+    made = made[::-1] if made and is_reversed(query) else made
+    if page is not None:
+        made, about = page.cut(made, len(listing.items))
+        yield about
+    for some in in_slices(made, SLICE):
+        yield [extract(each, columns) for each in some]
         await trio.lowlevel.checkpoint()
-    view: View = in_turn(summary.view)
+
+
+async def summed(summary: Summary, in_turn: InTurn[Any]) -> View:
+    """The object that is made of all items. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
+    for some in in_slices(summary.items, SUMMED):
+        await in_turn(partial(summary.add, some))
+    view: View = await in_turn(summary.view)
     return view
 
 
-async def worked(work: Work, in_turn: Callable[[Callable[[], Any]], Any]) -> Any:  # noqa: ANN401 - what it makes
+async def worked(work: Work, in_turn: InTurn[Any]) -> Any:  # noqa: ANN401 - what it makes
     """The result of the work. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
-    while in_turn(partial(_go_on, work.steps)):
-        await trio.lowlevel.checkpoint()
+    while await in_turn(partial(_go_on, work.steps)):
+        pass
     return work.result()
 
 
@@ -347,22 +383,23 @@ def _go_on(steps: Steps) -> bool:
     return True
 
 
-def slice_of(query: Query) -> int:
-    """The number of items of a slice: where samples are asked for, an item may have thousands."""
-    return 1 if any(name.endswith("_age") for name in query) else SLICE
-
-
 async def views_of(
     items: Sequence[Any],
     view: Callable[[Any], View],
-    in_turn: Callable[[Callable[[], list[View]]], list[View]],
-    size: int = SLICE,
+    in_turn: InTurn[Any],
 ) -> AsyncIterator[list[View]]:
-    """Views of items, a slice at a time."""
-    for begin in range(0, len(items), size):
-        yield in_turn(partial(_all, view, items[begin : begin + size]))
-        await trio.lowlevel.checkpoint()
+    """Views of items, as many at a time as a turn has time for: one may take as long as a thousand others."""
+    begin = 0
+    while begin < len(items):
+        views = await in_turn(partial(_some, view, items[begin : begin + SLICE]))
+        begin += len(views)
+        yield views
 
 
-def _all(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:
-    return [view(item) for item in items]
+def _some(view: Callable[[Any], View], items: Sequence[Any]) -> list[View]:
+    until, views = perf_counter() + TURN_S, []
+    for item in items:
+        views.append(view(item))
+        if perf_counter() >= until:
+            break
+    return views

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 from amqpy.management.answers import Malformed, bad_request
 from amqpy.management.json_reader import read_json
 
-BODY_MAX: Final = 20_000_000
-"""Octets of a body. RabbitMQ's `max_body_size`."""
+VALUES_MAX: Final = 100_000
+"""Values in the JSON of a body, but for definitions: it is read in one go, for which the broker waits."""
+STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 BAD_QUERY: Final = re.compile(r"(?:^|&)=|%(?![0-9A-Fa-f]{2})")
 """Signs of a query that is none: a value without a name, or half an octet. Source: `cow_qs:parse_qs`."""
@@ -70,6 +71,8 @@ class Request:
         text = self.body
         if text in {b"", b"undefined"}:
             return {}
+        if not has_few_values(text):
+            raise bad_request(f"payload has too many values, limit is {VALUES_MAX}")
         try:
             value = read_json(text)
         except ValueError:
@@ -83,6 +86,16 @@ class Request:
         if not isinstance(value, dict):
             raise bad_request("not_json")
         return value
+
+
+def has_few_values(octets: bytes) -> bool:
+    """Tells if JSON has no more values than may be read in one go."""
+    return _marks(octets) <= VALUES_MAX or _marks(STRING.sub(b"", octets)) <= VALUES_MAX
+
+
+def _marks(octets: bytes) -> int:
+    """The octets that come before a value."""
+    return octets.count(b",") + octets.count(b"[") + octets.count(b"{")
 
 
 def require(body: Body, *keys: str) -> list[Any]:

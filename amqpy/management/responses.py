@@ -33,17 +33,15 @@ class Stream(NamedTuple):
 
 
 async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
-    """The JSON of a list that comes in pieces; of a page, which is one object, just that."""
-    before = b"["
+    """The JSON of a list that comes in pieces; of a page, which is an object, its other keys come first."""
+    before, end = b"[", b"]"
     async for piece in pieces:
         if isinstance(piece, dict):
-            yield as_json(piece)
-            before = b""  # and is heard to its end, as a generator must be
+            before, end = as_json(piece)[:-1] + b',"items":[', b"]}"
         elif piece:
             yield before + as_json(piece)[1:-1]
             before = b","
-    if before:
-        yield b"[]" if before == b"[" else b"]"
+    yield (b"" if before == b"," else before) + end
 
 
 async def started(pieces: AsyncIterator[bytes], headers: Headers = NO_HEADERS) -> Answer | Stream:

@@ -7,7 +7,7 @@ starts as fast, and is as small, as without.
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -16,15 +16,14 @@ from amqpy.server.admission import Visit
 from amqpy.server.listener import open_address
 from amqpy.server.reactor import Reactor
 
+if TYPE_CHECKING:
+    from amqpy.management.http_connection import HttpServer
+    from amqpy.server.certificates import Certificates
+
 CONNECTIONS_MAX: Final = 500
-"""Connections at a time. More are refused."""
-KEEP_ALIVE_S: Final = 75
-READ_TIMEOUT_S: Final = 60
-"""Seconds for which a peer that has something to say may say nothing."""
+"""Connections at a time. One more takes the place of one that is idle, or is refused."""
 HANDSHAKE_S: Final = 5
 """Seconds for the handshake of TLS."""
-HEAD_MAX: Final = 64 * 1024
-"""Octets of the head of a request."""
 
 
 class HttpListener:
@@ -39,7 +38,8 @@ class HttpListener:
     @property
     def protocol(self) -> str:
         """RabbitMQ's name for what it speaks."""
-        return "http/prometheus" if self.for_metrics else "https" if self.tls else "http"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}/prometheus" if self.for_metrics else scheme
 
     @property
     def address(self) -> TcpAddress:
@@ -80,14 +80,16 @@ class Server:
         self,
         listeners: Sequence[HttpListener],
         make_application: Callable[[], Application],
-        tls_context: Callable[[], ssl.SSLContext] | None,
+        certificates: "Certificates | None",
         reactor: Reactor,
     ) -> None:
         self._listeners = listeners
         self._make_application = make_application
-        self._tls_context = tls_context
+        self._certificates = certificates
         self._reactor = reactor
         self._serve_stream: Callable[[Any], Awaitable[None]] | None = None
+        self._make_room: Callable[[], bool] = lambda: False
+        """Ends an idle connection. False if none is."""
         self._loading = trio.Lock()
         self._nursery: trio.Nursery
         self._room = CONNECTIONS_MAX
@@ -106,7 +108,7 @@ class Server:
             if origin is None:
                 return
             visit.note_opened()  # each request logs in
-            if not self._room:
+            if self._room <= 0 and not self._make_room():
                 entrance.refuse(stream.socket, origin.ends.peer_host, f"too many for HTTP ({CONNECTIONS_MAX})")
                 return
             self._room -= 1
@@ -116,50 +118,52 @@ class Server:
                 self._room += 1
         except (OSError, trio.BrokenResourceError) as error:
             log.debug("a connection of HTTP ended: %s", error)
-        except Exception:
-            log.exception("internal error in a connection of HTTP")
+        except Exception as error:
+            self._reactor.blame_request(error)
         finally:
             entrance.leave(visit)
             await trio.aclose_forcefully(stream)
 
     async def _speak(self, tls: bool, stream: trio.SocketStream) -> None:
         serve_stream = await self._loaded()
-        if tls:
-            assert self._tls_context is not None
-            context = self._tls_context()
-            await serve_stream(trio.SSLStream(stream, context, server_side=True, https_compatible=True))
-        else:
+        if not tls:
             await serve_stream(stream)
+        elif (secure := await self._secured(stream)) is not None:
+            await serve_stream(secure)
+
+    async def _secured(self, stream: trio.SocketStream) -> "trio.SSLStream[trio.SocketStream] | None":
+        """The connection in TLS; None if that does not come about."""
+        from amqpy.server.tls import reason_of  # which needs more than few brokers have
+
+        assert self._certificates is not None
+        secure = trio.SSLStream(stream, self._certificates.context, server_side=True, https_compatible=True)
+        reason = "the connection is lost"
+        try:
+            with trio.fail_after(HANDSHAKE_S):
+                await secure.do_handshake()
+            return secure
+        except trio.TooSlowError:
+            reason = f"it took more than {HANDSHAKE_S} s"
+        except trio.BrokenResourceError as error:
+            if isinstance(error.__cause__, ssl.SSLEOFError):
+                reason = "the client ended the connection"
+            elif isinstance(error.__cause__, ssl.SSLError):
+                reason = reason_of(error.__cause__)
+        self._reactor.log.warning("TLS handshake failed: %s", reason)
+        return None
 
     async def _loaded(self) -> Callable[[Any], Awaitable[None]]:
         async with self._loading:
             if self._serve_stream is not None:
                 return self._serve_stream
-            application, serve_stream = await trio.to_thread.run_sync(self._load)
-            self._serve_stream = serve_stream
+            application, server = await trio.to_thread.run_sync(self._load)
+            self._serve_stream, self._make_room = server.serve, server.make_room
             self._nursery.start_soon(application.run)
-            return serve_stream
+            return server.serve
 
-    def _load(self) -> tuple[Application, Callable[[Any], Awaitable[None]]]:
+    def _load(self) -> "tuple[Application, HttpServer]":
+        """Makes the application, and imports what speaks HTTP, which takes a moment."""
+        from amqpy.management.http_connection import HttpServer
+
         application = self._make_application()
-        return application, http_speaker(application)
-
-
-def http_speaker(application: Callable[..., Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
-    """Imports what speaks HTTP, which takes a moment. It answers the requests on a stream by an ASGI application."""
-    from hypercorn.app_wrappers import ASGIWrapper
-    from hypercorn.config import Config
-    from hypercorn.trio.worker_context import WorkerContext
-    from hypercorn.typing import ConnectionState
-
-    from amqpy.management.http_connection import HttpConnection
-
-    config = Config()
-    config.errorlog = config.accesslog = None
-    config.include_server_header = config.include_date_header = False  # the applications say it
-    config.h11_max_incomplete_size = HEAD_MAX
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.read_timeout = READ_TIMEOUT_S
-    config.ssl_handshake_timeout = HANDSHAKE_S
-    server: Any = HttpConnection
-    return partial(server, ASGIWrapper(application), config, WorkerContext(None), ConnectionState({}))
+        return application, HttpServer(application)

@@ -1,7 +1,7 @@
 """Starts the management API and the metrics of a broker, with what the broker has."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from amqpy.management.server import HttpListener, Server, open_listeners
 from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
+    from amqpy.config.tls import TlsOptions
     from amqpy.management.application import Application
     from amqpy.management.call import Api
     from amqpy.management.login import Logins
@@ -32,7 +33,7 @@ async def open_management(config: Config, log: logging.Logger, *, by_default: bo
     defaults = Config()
     api_is_asked_for = bool(config.management) or config.management_addresses != defaults.management_addresses
     has_api = config.management is not False and (api_is_asked_for or by_default)
-    metrics_are_asked_for = bool(config.prometheus) or config.prometheus_address != defaults.prometheus_address
+    metrics_are_asked_for = bool(config.prometheus) or config.prometheus_addresses != defaults.prometheus_addresses
     has_metrics = config.prometheus is not False and (metrics_are_asked_for or has_api)
     listeners: list[HttpListener] = []
     if has_api and config.management_ui is not None and not await trio.Path(config.management_ui).is_dir():
@@ -41,8 +42,8 @@ async def open_management(config: Config, log: logging.Logger, *, by_default: bo
         if has_api:
             listeners += await _open(config.management_addresses, log, is_asked_for=api_is_asked_for)
         if has_metrics:
-            address = (config.prometheus_address,)
-            listeners += await _open(address, log, is_asked_for=metrics_are_asked_for, for_metrics=True)
+            addresses = config.prometheus_addresses
+            listeners += await _open(addresses, log, is_asked_for=metrics_are_asked_for, for_metrics=True)
     except OSError:
         for listener in listeners:
             listener.close()
@@ -74,13 +75,11 @@ def make_servers(
     users: Users,
     authenticator: Authenticator | None,
     addresses: Sequence[TcpAddress | UnixAddress],
-    certificates: "Certificates | None",
+    certificates: "Mapping[TlsOptions, Certificates]",
     unix_time_ms: Callable[[], int],
 ) -> list[Server]:
     """The servers of the API, of metrics and of the control socket, for a broker that listens on `addresses` for
-    clients. Raises OSError if one is to be in TLS without certificates."""
-    if certificates is None and any(listener.tls for listener in listeners):
-        raise OSError("an https address needs a certificate: tls_cert is not set")
+    clients."""
     log, config = reactor.log, reactor.broker.config
     open_to: list[tuple[str, TcpAddress | UnixAddress]] = []
     open_to += [("amqp/ssl" if isinstance(each, TlsAddress) else "amqp", each) for each in addresses]
@@ -96,8 +95,7 @@ def make_servers(
         statistics = Statistics(reactor.broker, unix_time_ms)
         statistics.node_values = Measures(reactor, unix_time_ms, started_at_ms).changing
         api = Api(reactor, users, log, unix_time_ms, open_to, statistics, started_at_ms)
-        if certificates is not None:
-            api.expiries = lambda: certificates.expiries
+        api.expiries = lambda: {path: at for each in certificates.values() for path, at in each.expiries.items()}
         return api
 
     def make_logins() -> "Logins":
@@ -106,11 +104,11 @@ def make_servers(
         return Logins(users, authenticator)
 
     def make_application() -> "Application":
-        from amqpy.management.application import Application
+        from amqpy.management.application import Application, path_prefix_of
         from amqpy.management.prometheus.application import PrometheusApplication
         from amqpy.management.resources import make_router
 
-        metrics = PrometheusApplication(make_api(), f"{config.management_path_prefix.rstrip('/')}/metrics")
+        metrics = PrometheusApplication(make_api(), f"{path_prefix_of(config)}/metrics")
         return Application(make_api(), make_router(), make_logins(), config, metrics)
 
     def make_metrics() -> "PrometheusApplication":
@@ -118,13 +116,12 @@ def make_servers(
 
         return PrometheusApplication(make_api(), config.prometheus_path)
 
-    context = None if certificates is None else lambda: certificates.context
     of_api = [listener for listener in listeners if not listener.for_metrics]
     of_metrics = [listener for listener in listeners if listener.for_metrics]
     make_control = partial(make_control_application, make_api, make_logins)
     return [
-        Server(of_api, make_application, context, reactor),
-        Server(of_metrics, make_metrics, None, reactor),
+        Server(of_api, make_application, certificates.get(config.management_tls), reactor),
+        Server(of_metrics, make_metrics, certificates.get(config.prometheus_tls), reactor),
         Server(control, make_control, None, reactor),
     ]
 

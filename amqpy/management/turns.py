@@ -66,24 +66,48 @@ class WebClient(Client):
         pass
 
 
+class Bug(Exception):
+    """A bug that was met in a turn, which has noted it. The bug itself is the cause."""
+
+
 class Turns:
-    """Makes calls in turns of one broker."""
+    """Makes calls in turns of one broker. All of them raise Bug where they meet one."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
+        self._one_at_a_time = trio.Lock()
+        """However many requests there are, one of them has a turn in a round of the event loop."""
+
+    async def take(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401
+        """Makes a call that changes nothing, when it is the turn of this request; then others have theirs. Raises
+        Refusal or Undecided."""
+        async with self._one_at_a_time:
+            await trio.lowlevel.checkpoint()
+            return self.look(call, user_name)
 
     def look(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401 - what the call returns
         """Makes a call that changes nothing. Raises Refusal or Undecided."""
-        outcome = self._reactor.administer(partial(_outcome_of, call), user_name)
+        try:
+            outcome = self._reactor.administer(partial(_outcome_of, call), user_name)
+        except Exception as error:
+            raise Bug from error
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def blame(self, error: Exception) -> None:
+        """Notes what has ended a request, or what goes on beside them: a bug, and the end of the broker if it is
+        `strict`."""
+        if isinstance(error, Bug) and isinstance(error.__cause__, Exception):
+            self._reactor.blame_request(error.__cause__, is_noted=True)
+        else:
+            self._reactor.blame_request(error)
 
     async def decide(self, call: Callable[[], Any], user_name: str = "") -> Any:  # noqa: ANN401
         """Makes a call, again and again until all that it must know has been asked for. Raises Refusal."""
         while True:
             try:
-                return self.look(call, user_name)
+                return await self.take(call, user_name)
             except Undecided as undecided:
                 question = undecided.question
             await question.ask(question.about)

@@ -17,7 +17,7 @@ import trio
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from amqpy.config import Config
+from amqpy.config.tls import TlsOptions
 
 LOOK_S = 10
 """Seconds between two looks at the files."""
@@ -40,13 +40,13 @@ class Certificates:
     """The contexts of OpenSSL that settings and files make. Raises OSError, with a line for the operator, if they make
     none."""
 
-    def __init__(self, config: Config, log: logging.Logger, now: Callable[[], datetime]) -> None:
-        self._config = config
+    def __init__(self, options: TlsOptions, log: logging.Logger, now: Callable[[], datetime]) -> None:
+        self._options = options
         self._log = log
         self._now = now
         self._warned_on: dict[str, datetime] = {}
         self._read = self._state_of_files()
-        self.context, self.expiries = load(config)
+        self.context, self.expiries = load(options)
         self.warn_of_expiry()
 
     def refresh(self) -> None:
@@ -59,7 +59,7 @@ class Certificates:
     def reload(self) -> bool:
         """Reads the files anew. False if they cannot be used, and those before stay in use."""
         try:
-            self.context, self.expiries = load(self._config)
+            self.context, self.expiries = load(self._options)
         except OSError as error:
             self._log.error("%s; the certificates read before stay in use", error)
             return False
@@ -85,9 +85,9 @@ class Certificates:
             self.warn_of_expiry()
 
     def _state_of_files(self) -> FileState:
-        config = self._config
+        options = self._options
         state = []
-        for path in filter(None, (*config.tls_cert, *config.tls_key, config.tls_ca, config.tls_crl)):
+        for path in filter(None, (*options.cert, *options.key, options.ca, options.crl)):
             try:
                 found = Path(path).stat()
             except OSError:
@@ -97,19 +97,20 @@ class Certificates:
         return tuple(state)
 
 
-def load(config: Config) -> tuple[ssl.SSLContext, dict[str, datetime]]:
+def load(options: TlsOptions) -> tuple[ssl.SSLContext, dict[str, datetime]]:
     """Reads the files. Returns the context of the first certificate, which finds those of the others by the name that a
     client asks for, and when each certificate expires, by file. Raises OSError."""
-    if not config.tls_cert:
-        raise OSError("an amqps address needs a certificate: tls_cert is not set")
-    if config.tls_key and len(config.tls_key) != len(config.tls_cert):
-        raise OSError("tls_key must have one file for each of tls_cert")
-    if config.tls_verify == "verify_peer" and config.tls_ca is None:
-        raise OSError("tls_verify = verify_peer needs the authorities in tls_ca")
+    name = options.name
+    if not options.cert:
+        raise OSError(f"an address with TLS needs a certificate: {name}_cert is not set")
+    if options.key and len(options.key) != len(options.cert):
+        raise OSError(f"{name}_key must have one file for each of {name}_cert")
+    if options.verify == "verify_peer" and options.ca is None:
+        raise OSError(f"{name}_verify = verify_peer needs the authorities in {name}_ca")
     contexts, expiries = [], {}
-    for certificate, key in zip(config.tls_cert, config.tls_key or config.tls_cert, strict=True):
+    for certificate, key in zip(options.cert, options.key or options.cert, strict=True):
         leaf = _leaf_in(certificate)
-        contexts.append((frozenset(names_of(leaf)), _context(config, certificate, key)))
+        contexts.append((frozenset(names_of(leaf)), _context(options, certificate, key)))
         expiries[certificate] = leaf.not_valid_after_utc
     default = contexts[0][1]
     if len(contexts) > 1:
@@ -131,46 +132,46 @@ def _best(contexts: Iterable[tuple[frozenset[str], ssl.SSLContext]], name: str) 
     return None
 
 
-def _context(config: Config, certificate: str, key: str) -> ssl.SSLContext:
+def _context(options: TlsOptions, certificate: str, key: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0  # few clients of AMQP resume a session, and each would get two tickets
-    _set_versions(context, config.tls_versions)
+    _set_versions(context, options)
     try:
-        if config.tls_ciphers is not None:
-            context.set_ciphers(config.tls_ciphers)
+        if options.ciphers is not None:
+            context.set_ciphers(options.ciphers)
     except ssl.SSLError:
-        raise OSError("tls_ciphers: OpenSSL knows none of them") from None
+        raise OSError(f"{options.name}_ciphers: OpenSSL knows none of them") from None
     try:
         # A function, even for no password: OpenSSL would ask the terminal for one.
-        context.load_cert_chain(certificate, key, password=lambda: config.tls_key_password or "")
+        context.load_cert_chain(certificate, key, password=lambda: options.key_password or "")
     except OSError as error:
         files = certificate if key == certificate else f"{certificate} and {key}"
         # OpenSSL has no words for a password that does not fit.
         is_locked = isinstance(error, ssl.SSLError) and b"ENCRYPTED" in Path(key).read_bytes()
         reason = "wrong password of the key" if is_locked else _reason(error)
         raise OSError(f"cannot use the certificate in {files}: {reason}") from None
-    if config.tls_verify == "verify_peer":
-        context.verify_mode = ssl.CERT_REQUIRED if config.tls_fail_if_no_peer_cert else ssl.CERT_OPTIONAL
-        _trust(context, config)
+    if options.verify == "verify_peer":
+        context.verify_mode = ssl.CERT_REQUIRED if options.fail_if_no_peer_cert else ssl.CERT_OPTIONAL
+        _trust(context, options)
     return context
 
 
-def _trust(context: ssl.SSLContext, config: Config) -> None:
-    for path in filter(None, (config.tls_ca, config.tls_crl)):
+def _trust(context: ssl.SSLContext, options: TlsOptions) -> None:
+    for path in filter(None, (options.ca, options.crl)):
         try:
             context.load_verify_locations(path)
         except OSError as error:
             raise OSError(f"cannot use the certificates in {path}: {_reason(error)}") from None
-    if config.tls_crl is not None:
+    if options.crl is not None:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
-def _set_versions(context: ssl.SSLContext, names: Iterable[str]) -> None:
+def _set_versions(context: ssl.SSLContext, options: TlsOptions) -> None:
     order = list(VERSIONS)
-    places = sorted({order.index(name) for name in names})
+    places = sorted({order.index(name) for name in options.versions})
     if places != list(range(places[0], places[-1] + 1)):
-        raise OSError("tls_versions must not leave out a version between two others")
+        raise OSError(f"{options.name}_versions must not leave out a version between two others")
     context.minimum_version, context.maximum_version = VERSIONS[order[places[0]]], VERSIONS[order[places[-1]]]
 
 

@@ -196,8 +196,18 @@ class Reactor:
             connection = next((each for each in self.connections if each.session is jobs.client), None)
         jobs.client = None
         self.note_bug("-" if connection is None else connection.name, error)
+        if self.strict and not self._has_lost_store:
+            raise error
         if connection is not None:
             self._give_up(connection)
+
+    def blame_request(self, error: Exception, *, is_noted: bool = False) -> None:
+        """A bug that a request over HTTP has met, whose task ends nothing but itself. `is_noted` if it was met in a
+        turn, which has noted it."""
+        if not is_noted:
+            self.note_bug("-", error)
+        if self.strict and not self._has_lost_store:
+            self.nursery.start_soon(_raise, error)
 
     def note_bug(self, connection: str, error: Exception) -> None:
         """Called where an exception was caught that nobody may raise, but for a store that cannot be read."""
@@ -207,9 +217,7 @@ class Reactor:
             # What this turn has left half done will never be written, and what comes of it is no bug.
             return
         self.internal_errors += 1
-        self.log.exception("internal error", extra={"connection": connection})
-        if self.strict:
-            raise error
+        self.log.error("internal error", exc_info=error, extra={"connection": connection})
 
     def _give_up(self, connection: ConnectionTasks) -> None:
         """Ends a connection after an internal error; if even that fails, without a word."""
@@ -344,6 +352,10 @@ class Reactor:
                 connection.stop()
         with trio.move_on_after(DRAIN_S):
             await self._empty.wait()
+
+
+async def _raise(error: Exception) -> None:
+    raise error
 
 
 def now_ms() -> int:

@@ -15,7 +15,6 @@ from typing import Any, Final
 import trio
 
 from amqpy.config.values import TcpAddress
-from amqpy.management.server import http_speaker
 from amqpy.server.listener import open_address
 from amqpy.testing.control import ControlApplication
 from amqpy.testing.control_brokers import MAIN, Brokers
@@ -45,12 +44,14 @@ async def serve(
     log.setLevel(logging.ERROR)
     brokers = Brokers({} if profile is None else {"profile": profile})
     (listener,) = await open_address(TcpAddress(HOST, control_port))
-    speak = http_speaker(ControlApplication(brokers, log))
+    from amqpy.management.http_connection import HttpServer  # with Hypercorn, which takes a moment
+
+    server = HttpServer(ControlApplication(brokers, log))
     try:
         _, main = await trio.to_thread.run_sync(brokers.start, {"port": port}, MAIN)
         on_ready(main.url, f"http://{HOST}:{listener.socket.getsockname()[1]}")
         async with trio.open_nursery() as nursery:
-            handler = partial(serve_stream, speak, trio.CapacityLimiter(CONNECTIONS_MAX), log)
+            handler = partial(serve_stream, server.serve, trio.CapacityLimiter(CONNECTIONS_MAX), log)
             nursery.start_soon(trio.serve_listeners, handler, [listener])
             if stops_with_stdin:
                 nursery.start_soon(stop_with_stdin, stop)

@@ -21,9 +21,9 @@ from interop.kit.process import cpu_seconds, resident_mib
 from interop.kit.program import POLL_S, START_TIMEOUT_S, ProgramFailed
 from interop.rabbitmq import answers_amqp
 
-Make = Callable[[bool, bool], contextlib.AbstractContextManager[brokers.Broker]]
+Make = Callable[[bool, bool, bool], contextlib.AbstractContextManager[brokers.Broker]]
 """A broker that is not started yet. The first tells if it is to keep on disk what is durable, which brokers that cannot
-do without ignore; the second, if it is to listen for TLS, too."""
+do without ignore; the second, if it is to listen for TLS, too; the third, if it is to have the management API."""
 
 
 class Broker:
@@ -37,15 +37,16 @@ class Broker:
         self.start_seconds = math.nan
         self._make = make
         self._made: brokers.Broker | None = None
-        self._durable = self._tls = False
+        self._wanted = (False, False, False)
         self._home = ExitStack()
 
-    def start(self, *, durable: bool = False, tls: bool = False) -> None:
-        if (durable, tls) != (self._durable, self._tls):
+    def start(self, *, durable: bool = False, tls: bool = False, managed: bool = False) -> None:
+        wanted = (durable, tls, managed)
+        if wanted != self._wanted:
             self.stop()
-        self._durable, self._tls = durable, tls
+        self._wanted = wanted
         if self._made is None:
-            self._made = self._home.enter_context(self._make(durable, tls))
+            self._made = self._home.enter_context(self._make(*wanted))
             self._time(self._made.start)
 
     def restart(self, *, kill: bool = False) -> None:
@@ -84,6 +85,10 @@ class Broker:
         return self._broker.tls_address.url
 
     @property
+    def management_port(self) -> int:
+        return self._broker.management_port
+
+    @property
     def pid(self) -> int | None:
         return (self._made.pid if self._made else 0) or None
 
@@ -104,7 +109,7 @@ class PeerBroker(Broker):
     is_ours = False
 
     def __init__(self, name: str, address: Address, pid: int | None = None) -> None:
-        super().__init__(name, lambda durable, tls: nullcontext(brokers.Elsewhere(address.url)))
+        super().__init__(name, lambda durable, tls, managed: nullcontext(brokers.Elsewhere(address.url)))
         self._pid = pid
 
     def restart(self, *, kill: bool = False) -> None:
@@ -119,12 +124,16 @@ class PeerBroker(Broker):
 
 
 def rabbitmq() -> Broker:
-    return Broker("RabbitMQ", lambda durable, tls: private_rabbitmq(tls=tls))
+    return Broker("RabbitMQ", lambda durable, tls, managed: private_rabbitmq(tls=tls, managed=managed))
 
 
 def amqpy(name: str = "amqpy", source: Path = ROOT) -> Broker:
     compileall.compile_dir(source / "amqpy", quiet=1)  # as whoever installs a package does
-    return Broker(name, lambda durable, tls: private_amqpy((), in_memory=not durable, source=source, tls=tls))
+
+    def make(durable: bool, tls: bool, managed: bool) -> contextlib.AbstractContextManager[brokers.Broker]:
+        return private_amqpy((), in_memory=not durable, source=source, tls=tls, managed=managed)
+
+    return Broker(name, make)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ class Case:
     durable: bool = False  # whether the broker is to keep on disk what is durable
     starts: bool = False  # whether it measures a start, so that the broker must be ours to start
     tls: bool = False  # whether it connects in TLS, so that the broker must be ours to give a certificate
+    managed: bool = False  # whether it asks the management API, so that the broker must be ours to have one
 
     @property
     def is_realistic(self) -> bool:
@@ -61,9 +62,10 @@ def case(
     durable: bool = False,
     starts: bool = False,
     tls: bool = False,
+    managed: bool = False,
 ) -> Callable[[Callable[[Bench], Numbers]], Callable[[Bench], Numbers]]:
     def register(run: Callable[[Bench], Numbers]) -> Callable[[Bench], Numbers]:
-        CASES[name] = Case(name, title, metrics, run, fresh, durable, starts, tls)
+        CASES[name] = Case(name, title, metrics, run, fresh, durable, starts, tls, managed)
         return run
 
     return register

@@ -57,14 +57,14 @@ def chosen_brokers(options: argparse.Namespace, stack: ExitStack) -> list[Broker
 
 def measure(case: Case, broker: Broker, seconds: float, results: Results) -> bool:
     """One case on one broker. A case that fails leaves a gap, and a broker that is started afresh."""
-    if (case.starts or case.tls) and not broker.is_ours:
+    if (case.starts or case.tls or case.managed) and not broker.is_ours:
         results.skip(case.name, broker.name)
         return True
     started_at = time.monotonic()
     try:
         if case.fresh:
             broker.stop()
-        broker.start(durable=case.durable, tls=case.tls)
+        broker.start(durable=case.durable, tls=case.tls, managed=case.managed)
         numbers = case.run(Bench(broker, seconds, case.tls))
     except Exception:
         sys.stderr.write(f"{case.name} on {broker.name} failed:\n{traceback.format_exc()}\n")

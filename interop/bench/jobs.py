@@ -1,8 +1,13 @@
 """What one load process does: open its connections, then run one of the loops."""
 
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection
+from itertools import cycle, islice
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from interop.bench import frames, loops
@@ -190,6 +195,55 @@ class Probe(Connections):
         latencies = loops.probe(outward, inward, self.message, 1 / self.per_second, self.over)
         self.close()
         return latencies
+
+
+@dataclass
+class Ask:
+    """Clients of the management API, each with a connection, which ask for these paths in turn at fixed times."""
+
+    port: int
+    paths: Sequence[str]
+    clients: int
+    every_s: float
+    flow: Flow
+
+    def prepare(self) -> None:
+        self.connections = [HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S) for _ in range(self.clients)]
+        for connection in self.connections:
+            ask(connection, "/api/whoami")
+
+    def run(self) -> Latencies:
+        self.latencies = Latencies()
+        threads = [
+            Thread(target=self._ask_on, args=(number, connection), daemon=True)
+            for number, connection in enumerate(self.connections)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self.latencies
+
+    def _ask_on(self, number: int, connection: HTTPConnection) -> None:
+        """Asks until the flow stops. Whoever is late because an answer was asks as soon as it can."""
+        due_at = time.monotonic() + self.every_s * number / self.clients
+        for path in islice(cycle(self.paths), number, None):
+            time.sleep(max(0.0, due_at - time.monotonic()))
+            if self.flow.stopped:
+                return
+            ask(connection, path)
+            self.latencies.add(due_at, time.monotonic() - due_at)
+            due_at += self.every_s
+
+
+def ask(connection: HTTPConnection, path: str) -> bytes:
+    """Asks for a path as guest. Raises RuntimeError unless it is there."""
+    connection.request("GET", path, headers={"authorization": f"Basic {b64encode(b'guest:guest').decode()}"})
+    with connection.getresponse() as response:
+        body = response.read()
+    if response.status != HTTPStatus.OK:
+        raise RuntimeError(f"{path}: {response.status} {body[:200]!r}")
+    return body
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pamqp.commands import Connection
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
 from interop.kit.address import Address
-from interop.kit.brokers import API_LISTENS, LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENING, LOOPBACK, Amqpy, ended, private_folder
 from interop.kit.program import START_TIMEOUT_S
 from interop.kit.tls import Tls, make_tls
 from interop.rabbitmq import MANAGEMENT, SERVER_SCRIPT, RabbitMQ, running_rabbitmq
@@ -74,7 +74,7 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
         tls = make_tls(folder, asks_for_certificates=True, client=account.user)
         with ended(Amqpy(folder, (*options, str(config)), tls=tls)) as amqpy:
             amqpy.start()
-            port = int(amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1])
+            port = int(amqpy.program.wait_for_line(API_LISTENING, START_TIMEOUT_S)[1])
             broker = Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
             if account != GUEST:
                 add_guest(broker)

@@ -20,10 +20,11 @@ from interop.kit.tls import Tls, make_tls
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
-API_LISTENS = re.compile(r"the management API listens on 127\.0\.0\.1:(\d+)")
+API_LISTENING = re.compile(r"management API listens on 127\.0\.0\.1:(\d+)")
 READY = "Server startup complete"
 ALONE = {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false", "AMQPY_CONTROL_SOCKET": ""}
 """Without what all brokers of a machine have at the same place."""
+MANAGED = {"AMQPY_MANAGEMENT": "true", "AMQPY_MANAGEMENT_PORT": "0"}
 SIGNS_OF_A_BUG = ("Traceback", "internal error")
 SIGNS_OF_A_SECRET = ("eyJ", "PRIVATE KEY")
 """How every token begins that is signed, and what stands in the file of every key."""
@@ -37,6 +38,8 @@ class Broker:
     """Known when it was started once."""
     tls: Tls | None = None
     """Its listener for TLS, if it has one."""
+    management_port = 0
+    """The port of its management API; 0 if it has none, or does not run."""
     pid = 0
     """Of its process, while it runs and if it is ours."""
     data_dir: Path | None = None
@@ -137,6 +140,8 @@ class Amqpy(Broker):
         program.wait_for_line(READY, START_TIMEOUT_S)
         took_s = time.monotonic() - started_at
         self.port = int(program.wait_for_line(LISTENING, START_TIMEOUT_S)[1])
+        if self._environment["AMQPY_MANAGEMENT"] == "true":
+            self.management_port = int(program.wait_for_line(API_LISTENING, START_TIMEOUT_S)[1])
         return took_s
 
     def start_and_kill(self, after_s: float) -> None:
@@ -191,6 +196,7 @@ class RabbitMQ(Broker):
         self._node = node
         self.tls = tls
         self.port = node.port
+        self.management_port = node.management_port or 0
         self.data_dir = node.data_dir
         self._serving = ExitStack()
 
@@ -267,19 +273,27 @@ def private_amqpy(
     in_memory: bool = False,
     source: Path = ROOT,
     tls: bool = False,
+    managed: bool = False,
 ) -> Iterator[Amqpy]:
     """An amqpy that is not started yet, on a directory of its own or on `data_dir`, which stays."""
     with private_folder() as folder:
-        made = make_tls(folder) if tls else None
-        with ended(Amqpy(folder, options, data_dir=data_dir, in_memory=in_memory, source=source, tls=made)) as amqpy:
+        made, environment = make_tls(folder) if tls else None, MANAGED if managed else {}
+        amqpy = Amqpy(
+            folder, options, data_dir=data_dir, in_memory=in_memory, source=source, tls=made, environment=environment
+        )
+        with ended(amqpy):
             yield amqpy
 
 
 @contextlib.contextmanager
-def private_rabbitmq(*, tls: bool = False) -> Iterator[RabbitMQ]:
+def private_rabbitmq(*, tls: bool = False, managed: bool = False) -> Iterator[RabbitMQ]:
     """A RabbitMQ that is not started yet."""
     with private_folder() as folder:
         made = make_tls(folder) if tls else None
         extra_config = "\n".join(made.rabbitmq_conf()) if made else ""
-        with rabbitmq.private_node(extra_config=extra_config) as node, ended(RabbitMQ(node, made)) as broker:
+        plugins = [rabbitmq.MANAGEMENT] if managed else []
+        with (
+            rabbitmq.private_node(plugins=plugins, extra_config=extra_config) as node,
+            ended(RabbitMQ(node, made)) as broker,
+        ):
             yield broker

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from interop.kit.brokers import API_LISTENS, Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENING, Amqpy, ended, private_folder
 from interop.kit.program import START_TIMEOUT_S, ProgramFailed
 from interop.parity.connection import Broker
 from interop.parity.version import profile_for
@@ -116,6 +116,6 @@ def amqpy_side(version: str) -> Iterator[Side]:
         options = ("--strict", "--profile", profile_for(version), "--management", "--management-port", "0")
         with ended(Amqpy(folder, options)) as amqpy:
             amqpy.start()
-            port = amqpy.program.wait_for_line(API_LISTENS, START_TIMEOUT_S)[1]
+            port = amqpy.program.wait_for_line(API_LISTENING, START_TIMEOUT_S)[1]
             yield side_at(f"http://guest:guest@127.0.0.1:{port}/", amqp_url=amqpy.address.url, is_late=False)
             amqpy.stop()

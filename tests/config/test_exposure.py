@@ -1,6 +1,7 @@
 """The warnings about a broker that strangers can reach."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,24 @@ def test_everybody_knows_the_password_of_guest() -> None:
     assert KNOWN not in warnings(**everywhere, loopback_users=(), default_pass="s3cret")
     assert KNOWN not in warnings(**everywhere, loopback_users=(), default_user="app")
     assert KNOWN not in warnings(**everywhere)
+
+
+METRICS = "shows metrics to everybody who can reach it"
+ASKING = {"prometheus_tls_verify": "verify_peer", "prometheus_tls_fail_if_no_peer_cert": True}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, []),
+        ({"prometheus_host": "::1"}, []),
+        ({"prometheus_host": "0.0.0.0"}, [f"0.0.0.0:15692 {METRICS}"]),
+        ({"prometheus_listen": ("[::]:1", "127.0.0.1:1")}, [f"[::]:1 {METRICS}"]),
+        ({"prometheus_listen": ("https://[::]:1",)}, [f"https://[::]:1 {METRICS}"]),
+        ({"prometheus_listen": ("https://[::]:1",), **ASKING}, []),
+        ({"prometheus_listen": ("[::]:1",), **ASKING}, [f"[::]:1 {METRICS}"]),
+    ],
+)
+def test_metrics_need_no_login(settings: dict[str, Any], expected: list[str]) -> None:
+    config = Config(loopback_users=(), **settings)
+    assert [note.text for note in exposure.notes(config, config.addresses, config.prometheus_addresses)] == expected

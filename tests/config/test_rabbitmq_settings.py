@@ -12,6 +12,8 @@ from amqpy.config import sources as config_sources
 from amqpy.config.sources import Settings, load, read
 from amqpy.config.values import ConfigError, Note, setting_info
 
+from .test_web_addresses import WEB_TLS
+
 
 def conf(directory: Path, text: str, name: str = "rabbitmq.conf") -> Path:
     path = directory / name
@@ -174,6 +176,7 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("management.tcp.ip = 0.0.0.0", "management_host", "0.0.0.0"),
     ("management.tcp.port = 15673", "management_port", 15673),
     ("management.path_prefix = /rabbit", "management_path_prefix", "/rabbit"),
+    ("management.http.max_body_size = 1000", "management_http_max_body_size", 1000),
     ("management.rates_mode = none", "management_rates_mode", "none"),
     ("management.disable_stats = true", "management_disable_stats", True),
     ("management.enable_queue_totals = true", "management_enable_queue_totals", True),
@@ -185,6 +188,9 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("management.cors.max_age = 60", "management_cors_max_age", 60),
     ("management.csp.policy = default-src 'self'", "management_csp", "default-src 'self'"),
     ("management.hsts.policy = max-age=1", "management_hsts", "max-age=1"),
+    ("management.listener.ip = 0.0.0.0", "management_host", "0.0.0.0"),
+    ("management.listener.port = 15673", "management_port", 15673),
+    *WEB_TLS,
     ("prometheus.tcp.ip = 0.0.0.0", "prometheus_host", "0.0.0.0"),
     ("prometheus.tcp.port = 15693", "prometheus_port", 15693),
     ("prometheus.path = /numbers", "prometheus_path", "/numbers"),
@@ -275,6 +281,10 @@ def test_what_is_cut_by_a_comment_is_warned_about(tmp_path: Path) -> None:
 REFUSED_LINES = [
     "ssl_options.crl_check = peer",
     "ssl_options.honor_cipher_order = false",
+    "management.ssl.honor_cipher_order = false",
+    "prometheus.ssl.honor_ecc_order = false",
+    "management.listener.ssl = true",
+    "management.listener.ssl_opts.verify = verify_peer",
     "ssl_allow_poodle_attack = true",
     "trust_store.directory = /d",
     "auth_http.ssl_options.verify = verify_none",

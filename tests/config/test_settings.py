@@ -54,6 +54,9 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "auth_oauth2_leeway_s": ("30", 30),
     "management_listen": ("127.0.0.1:1,https://[::1]:2", ("127.0.0.1:1", "https://[::1]:2")),
     "management_rates_mode": ("none", "none"),
+    "prometheus_listen": ("127.0.0.1:1,https://[::1]:2", ("127.0.0.1:1", "https://[::1]:2")),
+    **{f"{plugin}_tls_verify": ("verify_peer", "verify_peer") for plugin in ("management", "prometheus")},
+    **{f"{plugin}_tls_versions": ("tlsv1.3", ("tlsv1.3",)) for plugin in ("management", "prometheus")},
 }
 
 

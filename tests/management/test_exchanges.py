@@ -1,6 +1,7 @@
 """Exchanges: lists, views, declaring and deleting."""
 
 import pytest
+from pamqp.commands import Channel, Queue
 
 from .harness import NOT_FOUND, REFUSED, Site
 
@@ -168,3 +169,22 @@ async def test_a_policy_is_shown(site: Site) -> None:
     )
     await site.put(ORDERS, {})
     assert (await site.get(ORDERS)).json["policy"] == "p"
+
+
+async def test_counters_are_those_of_now_whatever_was_remembered_when_they_were_shown(site: Site) -> None:
+    site.declare("q")
+    peer = await site.connect()
+
+    async def published_in(*keys: str) -> int:
+        for key in keys:
+            await peer.publish(key, exchange="amq.topic")
+        await peer.ask(Channel.Flow(True))
+        stats = (await site.get("/api/exchanges/%2F/amq.topic")).json["message_stats"]
+        return int(stats["publish_in"])
+
+    assert await published_in("a") == 1
+    assert await published_in("a", "b") == 3
+    assert await published_in("b", "c") == 5
+    await peer.ask(Queue.Bind(queue="q", exchange="amq.topic", routing_key="#"))
+    assert await published_in("a", "b", "d") == 8
+    await peer.vanish()

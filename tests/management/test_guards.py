@@ -80,6 +80,32 @@ async def test_changes_for_pages_of_another_site(site: Site, status: int) -> Non
     assert (await site.put("/api/vhosts/v", {}, headers=headers)).status == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(("localhost", 200), ("LOCALHOST:15672", 200), ("127.0.0.1:15672", 200), ("[::1]:15672", 200), ("", 200)),
+        *(("192.0.2.1", 200), ("evil.example", 401), ("evil.example:15672", 401), ("localhost.evil.example", 401)),
+        *(
+            ("127.0.0.1.evil.example", 401),
+            ("[", 400),  # no host at all
+            ("[::1", 400),
+            ("a[b]", 400),
+            ("localhost:x", 400),
+            (":80", 200),
+        ),
+    ],
+)
+async def test_a_name_that_has_come_to_mean_this_machine_is_not_good_enough_for_guest(
+    site: Site, host: str, status: int
+) -> None:
+    site.add_user("app", "management")
+    reply = await site.get("/api/whoami", headers={"host": host})
+    assert reply.status == status
+    if status == 401:
+        assert reply.refusal[2] == "User can only log in via localhost"
+    assert (await site.get("/api/whoami", user="app", headers={"host": host})).status == 200
+
+
 # --- connections
 
 
@@ -124,16 +150,19 @@ async def hears(address: TcpAddress) -> bytes:
         return said
 
 
+@pytest.mark.parametrize("config", [Config(strict=False)])
 async def test_a_bug_in_one_connection_is_the_end_of_that_one(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     speaking = Speaking()
     async with serving(site, speaking) as address:
         speaking.fault = RuntimeError("a bug")
         assert await hears(address) == b""
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
-            "internal error in a connection of HTTP"
+            "internal error"
         ]
         speaking.fault = None
         assert await hears(address) == b"hello"
+    assert site.reactor.internal_errors == 1
+    site.reactor.internal_errors = 0
 
 
 async def test_more_connections_than_there_is_room_for_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

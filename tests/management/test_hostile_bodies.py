@@ -85,3 +85,30 @@ async def read_all(site: Site) -> None:
         assert (await site.get(f"/api/{path}")).status == 200
     for path in ("operator-policies", "parameters", "global-parameters", "definitions", "definitions/%2F"):
         assert (await site.get(f"/api/{path}")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "is_read"),
+    [
+        (b"[" * 200_000, False),
+        (b'{"a":[' + b"1," * 200_000 + b"1]}", False),
+        (b'{"a":[' + b'"x",' * 200_000 + b"1]}", False),
+        (b'{"a":"' + b"1," * 200_000 + b'"}', True),
+        (b'{"a":"' + b'\\",' * 200_000 + b'"}', True),
+        (b'{"a":[' + b"1," * 90_000 + b"1]}", True),
+        (b'"' * 200_001 + b"," * 200_000, False),
+    ],
+)
+async def test_json_may_not_hold_up_the_broker(site: Site, body: bytes, is_read: bool) -> None:
+    """It is read in one go: as much text as there may be, but not as many values."""
+    reply = await site.put("/api/permissions/%2F/guest", body=body)
+    reason = "[{key_missing,configure}" if is_read else "payload has too many values"
+    assert reply.status == 400
+    assert reply.json["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("settings", [{"management_http_max_body_size": 1000}])
+async def test_bodies_have_a_limit(site: Site) -> None:
+    assert (await site.put("/api/vhosts/v", body=b" " * 998 + b"{}")).status == 201
+    reply = await site.put("/api/vhosts/w", body=b" " * 999 + b"{}")
+    assert reply.refusal == (400, "bad_request", "payload too large, limit is 1000 bytes")

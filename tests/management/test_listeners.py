@@ -75,6 +75,8 @@ OTHER: dict[str, Any] = {"management_port": 1, "prometheus_port": 2}
         ({"prometheus": True}, False, [METRICS]),
         ({"prometheus_port": 2}, False, [METRICS._replace(port=2)]),
         ({**OTHER, "prometheus": False}, False, [API._replace(port=1)]),
+        ({"management_tls_port": 3, "prometheus": False}, False, [HttpsAddress("127.0.0.1", 3)]),
+        ({"prometheus_tls_port": 2}, False, [HttpsAddress("127.0.0.1", 2)]),
     ],
 )
 async def test_listeners(
@@ -109,7 +111,7 @@ async def test_without_the_package_there_is_nothing(machine: Machine, monkeypatc
 
 async def test_both_serve_the_same_broker(site: Site) -> None:
     listeners: list[HttpListener] = [Listener(API, for_metrics=False), Listener(METRICS, for_metrics=True)]
-    servers = startup.make_servers(listeners, [], site.reactor, site.users, None, [API], None, lambda: UNIX_TIME_MS)
+    servers = startup.make_servers(listeners, [], site.reactor, site.users, None, [API], {}, lambda: UNIX_TIME_MS)
     of_api, of_metrics, _ = [server._make_application() for server in servers]  # noqa: SLF001
     assert isinstance(of_api, Application)
     assert isinstance(of_metrics, PrometheusApplication)
@@ -122,13 +124,8 @@ async def test_both_serve_the_same_broker(site: Site) -> None:
     assert node["disk_free"] > 0
 
 
-async def test_https_needs_a_certificate(site: Site) -> None:
-    listeners: list[HttpListener] = [Listener(HttpsAddress("127.0.0.1", 1), for_metrics=False)]
-    with pytest.raises(OSError, match="tls_cert"):
-        startup.make_servers(listeners, [], site.reactor, site.users, None, [], None, lambda: UNIX_TIME_MS)
-
-
 def test_a_listener_has_rabbitmqs_name_for_what_it_speaks() -> None:
     assert Listener(API, for_metrics=False).protocol == "http"
     assert Listener(HttpsAddress("::1", 1), for_metrics=False).protocol == "https"
     assert Listener(METRICS, for_metrics=True).protocol == "http/prometheus"
+    assert Listener(HttpsAddress("::1", 1), for_metrics=True).protocol == "https/prometheus"

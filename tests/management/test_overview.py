@@ -1,9 +1,11 @@
 """The overview, by whoever asks, and by the profile."""
 
 import pytest
+from pamqp.commands import Queue
 
 from amqpy.config import Config
 from amqpy.config.values import HttpsAddress, TcpAddress, TlsAddress, UnixAddress
+from amqpy.management.statistics import Statistics
 
 from .clients import connect, consume
 from .harness import Site
@@ -179,3 +181,16 @@ async def test_columns(site: Site) -> None:
     shown = (await site.get("/api/overview?columns=rabbitmq_version,object_totals.queues")).json
     assert shown.keys() == {"rabbitmq_version", "object_totals"}
     assert shown["object_totals"]["exchanges"] == 8  # all of it: in Erlang it is a map
+
+
+@pytest.mark.parametrize("config", [Config(strict=True, profile="rabbitmq-3.10", management_rates_mode="none")])
+async def test_without_rates_there_are_only_those_of_the_disk(site: Site) -> None:
+    site.api.statistics = Statistics(site.broker, site.unix_time_ms)
+    assert (await site.get("/api/overview")).json["message_stats"] == {}
+    site.declare("q")
+    peer = await site.connect()
+    await peer.publish("q")
+    await peer.ask(Queue.Declare(queue="q", passive=True))
+    overview = (await site.get("/api/overview")).whole
+    assert set(overview["message_stats"]) == {"disk_reads", "disk_reads_details", "disk_writes", "disk_writes_details"}
+    assert overview["rates_mode"] == "none"

@@ -53,8 +53,10 @@ async def test_what_may_be_cached(site: Site, expected: str | None) -> None:
 @switch("management", 200, 200, 404, 404)
 async def test_a_virtual_host_in_a_header_that_does_not_exist(site: Site, expected: int) -> None:
     header = {"x-vhost": "nope"}
-    for kind in ("queues", "exchanges", "bindings", "policies", "operator-policies", "consumers", "vhost-limits"):
+    for kind in ("queues", "exchanges", "bindings", "consumers"):
         assert (await site.get(f"/api/{kind}", headers=header)).status == expected, kind
+    for kind in ("policies", "operator-policies", "vhost-limits"):  # where 3.x crashes
+        assert (await site.get(f"/api/{kind}", headers=header)).status == max(expected, 400), kind
     for kind in ("connections", "channels", "parameters", "vhosts", "users", "permissions"):
         assert (await site.get(f"/api/{kind}", headers=header)).status == 200, kind
     assert (await site.get("/api/queues/%2F", headers=header)).status == 200

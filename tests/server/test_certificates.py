@@ -20,7 +20,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 def certificates(now: datetime | None = None, **settings: Any) -> Certificates:  # noqa: ANN401
-    return Certificates(Config(**settings), LOG, lambda: now or datetime.now(UTC))
+    return Certificates(Config(**settings).tls, LOG, lambda: now or datetime.now(UTC))
 
 
 def meet(server: ssl.SSLContext, client: ssl.SSLContext, name: str = HOST) -> tuple[ssl.SSLObject, ssl.SSLObject]:
@@ -63,7 +63,7 @@ def refusal(**settings: Any) -> str:  # noqa: ANN401
 
 
 def test_an_address_for_tls_needs_a_certificate() -> None:
-    assert refusal() == "an amqps address needs a certificate: tls_cert is not set"
+    assert refusal() == "an address with TLS needs a certificate: tls_cert is not set"
 
 
 def test_files_that_are_not_there_or_no_certificates(tmp_path: Path, good: str) -> None:
@@ -196,7 +196,7 @@ def test_a_certificate_that_expires_soon_is_warned_of_once_a_day(
 ) -> None:
     path = write(tmp_path, "server.pem", issued(not_after=days(40)))
     now = [days(0)]
-    server = Certificates(Config(tls_cert=(path,)), LOG, lambda: now[0])
+    server = Certificates(Config(tls_cert=(path,)).tls, LOG, lambda: now[0])
     server.warn_of_expiry()
     assert not caplog.messages
     now[0] = days(10) + timedelta(hours=1)

@@ -263,7 +263,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def doors(server: Server, config: Config) -> Doors:
-    return Doors(server, TlsHandshakes(Certificates(config, LOG, utc_now), 5, LOG))
+    return Doors(server, TlsHandshakes(Certificates(config.tls, LOG, utc_now), 5, LOG))
 
 
 def descriptors() -> int:

@@ -49,7 +49,7 @@ async def door(nursery: trio.Nursery, tmp_path: Path, request: pytest.FixtureReq
     if settings:
         settings = {"tls_ca": write_authority(tmp_path), "tls_verify": "verify_peer", **settings}
     config = Config(tls_cert=(write(tmp_path, "server.pem", issued()),), **settings)
-    door = Door(TlsHandshakes(Certificates(config, LOG, utc_now), 5, LOG), nursery)
+    door = Door(TlsHandshakes(Certificates(config.tls, LOG, utc_now), 5, LOG), nursery)
     yield door
     for transport in door.came_in:
         transport.close()

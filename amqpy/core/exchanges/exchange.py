@@ -88,8 +88,8 @@ class ExchangeHost(Protocol):
     def publish(self, exchange: "Exchange", message: Message) -> object:
         """Publishes a message of the broker's own."""
 
-    def settle_counts(self) -> None:
-        """Brings the counters of its exchanges up to date."""
+    def settle_counts(self, exchange: "Exchange") -> None:
+        """Brings the counters of one of its exchanges up to date."""
 
 
 class Exchange:

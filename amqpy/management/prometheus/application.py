@@ -108,14 +108,20 @@ class PrometheusApplication:
         elif method == "HEAD":
             await _send(Answer(204), send)
         else:
-            await self._answer(scrape, send, zips="gzip" in headers.get("accept-encoding", ""))
+            try:
+                await self._answer(scrape, send, zips="gzip" in headers.get("accept-encoding", ""))
+            except OSError:
+                pass  # the other side is gone
+            except Exception as error:
+                # Without its end, the other side knows that something is missing.
+                self._turns.blame(error)
 
     async def _answer(self, scrape: Texts, send: Any, *, zips: bool) -> None:  # noqa: ANN401
         try:
             async with self._reading:
                 texts = await scrape()
-        except Exception:
-            self._api.log.exception("internal error")
+        except Exception as error:
+            self._turns.blame(error)
             await _send(Answer(500), send)
             return
         encoding = b"gzip" if zips else b"identity"

@@ -21,6 +21,7 @@ def make_router() -> Router:
         limits,
         messages,
         nodes,
+        openapi,
         overview,
         parameters,
         permissions,
@@ -52,6 +53,7 @@ def make_router() -> Router:
         channels,
         consumers,
         health,
+        openapi,
     ):
         module.add_to(router)
     return router

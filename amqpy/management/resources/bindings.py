@@ -60,7 +60,7 @@ def view(call: Call, item: Item) -> View:
 
 
 def _listing(call: Call, items: Iterable[Item]) -> Listing:
-    return Listing(sorted(items, key=_place), partial(view, call), by=ORDER)
+    return Listing(list(items), partial(view, call), by=ORDER, order=_place)
 
 
 def _place(item: Item) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ def listeners(api: Api) -> list[View]:
                 "port": address.port,
                 "socket_opts": _socket_options(protocol, address.port),
             }
-            found.append(shown | {"tls": protocol in {"amqp/ssl", "https"}} if shows_tls else shown)
+            found.append(shown | {"tls": protocol in {"amqp/ssl", "https", "https/prometheus"}} if shows_tls else shown)
     return sorted(found, key=lambda each: (each["protocol"], each["port"]))
 
 

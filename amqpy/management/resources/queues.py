@@ -93,7 +93,7 @@ class Rows:
 
 def list_queues(call: Call, *, detailed: bool = False) -> Listing:
     call = call.of_list(BASIC)
-    items = [queue for vhost in call.vhosts() for _, queue in sorted(vhost.queues.items())]
+    items = [queue for vhost in call.vhosts() for queue in call.api.queues_of(vhost)]
     reduced = call.broker.profile.reduced_queue_rows and not detailed and "columns" not in call.request.query
     return Listing(items, Rows(call, reduced=reduced), paged=lambda queue: queue.name)
 

@@ -95,7 +95,7 @@ def values_of_queue(queue: Queue) -> Values:
 
 
 def values_of_exchange(exchange: Exchange) -> Values:
-    """Once the counters of its virtual host are up to date."""
+    """Once its counters are up to date."""
     return exchange.published_in, exchange.published_out
 
 

@@ -204,10 +204,10 @@ class Sampler:
     def _look_at_exchanges(self, tick: int, vhosts: Sequence[Vhost]) -> Iterator[None]:
         table = self.tables.exchanges
         for vhost in vhosts:
-            vhost.settle_counts()
             for some in in_slices(vhost.exchanges.values()):
                 for exchange in some:
                     if not exchange.deleted:
+                        vhost.settle_counts(exchange)
                         table.put(exchange, tick, kinds.values_of_exchange(exchange), self._scans)
                 yield
 

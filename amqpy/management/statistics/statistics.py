@@ -27,6 +27,7 @@ View: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str]
 
 LENGTHS: Final = ("messages", *OF_LENGTHS)
+OF_DISK: Final = ("disk_reads", "disk_writes")
 REDUCTIONS: Final = ("reductions",)
 
 NO_SAMPLES: Final = Tables()
@@ -137,6 +138,9 @@ class Statistics:
         totals = (
             {"queue_totals": details.beside(view["queue_totals"], ranges.lengths)} if "queue_totals" in view else {}
         )
+        if "message_stats" in view and not self._has_rates:
+            of_disk = {name: view["message_stats"][name] for name in OF_DISK if name in view["message_stats"]}
+            return {**view, **churn, **totals, "message_stats": details.beside(of_disk, ranges.message_rates)}
         return self._with_message_stats({**view, **churn, **totals}, details, ranges.message_rates)
 
     def of_node(self, view: View, query: Query) -> View:

@@ -15,13 +15,13 @@ class Sum(Generic[Name]):
 
     def __init__(self, totals: Totals[Name]) -> None:
         self._totals: Totals[Name] = totals
-        self._read: list[tuple[object, Mapping[Name, int]]] = []
+        self._read: dict[object, Mapping[Name, int]] = {}
         self._sums: dict[Name, int] = {}
 
     def add(self, source: object, counts: Mapping[Name, int]) -> None:
         """Adds the counters of an object, unless it has left."""
         if source in self._totals:
-            self._read.append((source, counts))
+            self._read[source] = counts
             sums = self._sums
             for name, count in counts.items():
                 sums[name] = sums.get(name, 0) + count
@@ -29,8 +29,7 @@ class Sum(Generic[Name]):
     def end(self) -> dict[Name, int]:
         """The sums, with all that are gone."""
         sums, gone = self._sums, self._totals.gone
-        for source, counts in self._read:
-            if source not in self._totals:
-                for name, count in counts.items():
-                    sums[name] -= count
+        for source in self._totals.missing(self._read):
+            for name, count in self._read[source].items():
+                sums[name] -= count
         return {name: sums.get(name, 0) + gone.get(name, 0) for name in {**gone, **sums}}

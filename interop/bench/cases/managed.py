@@ -1,0 +1,102 @@
+"""What clients of AMQP notice of others who ask the management API: a broker with 10,000 queues has much to tell."""
+
+import time
+from collections.abc import Sequence
+
+from interop.bench.case import Bench, case, to_queue
+from interop.bench.cases.latency import PACED_PER_SECOND
+from interop.bench.cases.scale import IDLE_QUEUES, idle_queues
+from interop.bench.crew import Crew
+from interop.bench.jobs import Ask, Probe
+from interop.bench.loops import Flow
+from interop.bench.metrics import Metric, Numbers, at_most, percentiles
+from interop.bench.peer import topology
+
+REQUESTS_PER_SECOND = 20
+CONNECTIONS = 4
+POLLERS = 50
+SLOWER = 1.5
+"""The factor by which latencies may be longer beside requests."""
+
+PAGES = (
+    "/api/overview",
+    "/api/queues?page=1&page_size=100",
+    "/api/nodes",
+    "/api/queues/%2F/bench",
+    "/api/connections",
+    "/api/queues?page=50&page_size=100&sort_reverse=true",
+    "/api/channels",
+    "/api/exchanges",
+    "/api/queues?page=1&page_size=100&name=idle-099",
+    "/api/vhosts",
+)
+"""The questions of those who watch a broker, as RabbitMQ's user interface asks them."""
+
+
+def metrics() -> tuple[Metric, ...]:
+    return (
+        Metric("alone_p99", "latency p99 without requests", "ms"),
+        Metric("p99", "latency p99", "ms"),
+        Metric("slower", "the same, relative to that without", "x", [at_most(SLOWER)]),
+        Metric("max", "latency max", "ms", detail=True),
+        Metric("answered", "requests", "requests/s"),
+        Metric("answer_p50", "answer p50", "ms"),
+        Metric("answer_p99", "answer p99", "ms"),
+        Metric("cpu", "CPU of the broker meanwhile", "% of a core", detail=True),
+    )
+
+
+def beside(bench: Bench, paths: Sequence[str], clients: int, every_s: float) -> Numbers:
+    """Latencies of 2,000 messages a second, first alone and then beside requests."""
+    asking, pinging = Flow(), Flow()
+    with topology(bench.url) as made:
+        made.declare_queues("bench", *idle_queues(IDLE_QUEUES))
+        ask = Ask(bench.broker.management_port, paths, clients, every_s, asking)
+        probe = Probe(bench.url, to_queue("bench", 100), PACED_PER_SECOND, pinging)
+        with Crew(ask) as askers, Crew(probe) as pings:
+            pings.go()
+            time.sleep(1)
+            alone_from = time.monotonic()
+            time.sleep(bench.seconds)
+            askers.go()
+            time.sleep(1)
+            asked_from, cpu = time.monotonic(), bench.broker.cpu_seconds()
+            time.sleep(bench.seconds)
+            until, cpu = time.monotonic(), bench.broker.cpu_seconds() - cpu
+            asking.stop()
+            (answers,) = askers.results()
+            pinging.stop()
+            (latencies,) = pings.results()
+    alone = percentiles(latencies.between(alone_from, alone_from + bench.seconds))
+    numbers = percentiles(latencies.between(asked_from, until))
+    answered = answers.between(asked_from, until)
+    return {
+        "alone_p99": alone["p99"],
+        **numbers,
+        "slower": numbers["p99"] / alone["p99"],
+        "answered": len(answered) / (until - asked_from),
+        **percentiles(answered, "answer_"),
+        "cpu": cpu / (until - asked_from) * 100,
+    }
+
+
+@case(
+    "managed",
+    "2,000 msg/s at fixed times, 10,000 queues, and 20 requests a second to the management API",
+    *metrics(),
+    managed=True,
+    fresh=True,
+)
+def managed(bench: Bench) -> Numbers:
+    return beside(bench, PAGES, CONNECTIONS, CONNECTIONS / REQUESTS_PER_SECOND)
+
+
+@case(
+    "pollers-50",
+    "2,000 msg/s at fixed times, 10,000 queues, and 50 clients that each ask the management API once a second",
+    *metrics(),
+    managed=True,
+    fresh=True,
+)
+def pollers_50(bench: Bench) -> Numbers:
+    return beside(bench, PAGES, POLLERS, 1.0)
