@@ -176,7 +176,7 @@ def kinds_of_channels(stage: Stage, how: str) -> None:
         channel.call("tx.select")
         channel.publish("", "q", b"m")
         channel.sync()
-        wanted = "0.transactional=true 0.messages_uncommitted=1"
+        wanted = "0.transactional=true 0.messages_uncommitted=1 0.message_stats.publish"
     elif how == "global prefetch":
         channel.call("basic.qos", prefetch_count=7, global_=True)
         wanted = "0.global_prefetch_count=7"
@@ -184,7 +184,7 @@ def kinds_of_channels(stage: Stage, how: str) -> None:
         channel.publish("", "q", b"m")
         channel.get("q")
         channel.get("q", no_ack=True)
-        wanted = "0.message_stats.get=1 0.message_stats.get_empty=1"
+        wanted = "0.message_stats.get=1 0.message_stats.get_empty=1 0.message_stats.publish=1"
     else:
         wanted = ""
     stage.play(f"""
