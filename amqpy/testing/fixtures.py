@@ -1,12 +1,14 @@
 """The fixtures of pytest, and the broker of a whole run."""
 
 import atexit
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from amqpy.log import LOGGER
 from amqpy.testing.broker import TestBroker
 from amqpy.testing.pytest_items import BROKERS, has_failed, leaks_of, of_ini
 
@@ -21,8 +23,14 @@ def session_broker(**settings: Any) -> TestBroker:  # noqa: ANN401
     with _lock:
         if _session_broker is None:
             _session_broker = TestBroker(**settings).start()
-            atexit.register(_session_broker.stop)
+            atexit.register(_end, _session_broker)
         return _session_broker
+
+
+def _end(broker: TestBroker) -> None:
+    """Stops it at the end of the process, without a word: pytest has closed what logs are written to."""
+    logging.getLogger(f"{LOGGER}.testing").disabled = True
+    broker.stop()
 
 
 def broker_fixture(scope: Any = "function", name: str | None = None, **settings: Any) -> Callable[..., Any]:  # noqa: ANN401
