@@ -7,7 +7,7 @@ import pytest
 from amqpy.testing.pytest_items import BROKERS, REPORT, marked, of_ini, session_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from amqpy.testing.broker import TestBroker
 
@@ -52,9 +52,10 @@ def amqp_session_broker(request: pytest.FixtureRequest) -> "TestBroker":
     return session_broker(**of_ini(request.config), port=session_port(request.config))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:  # noqa: ANN401
-    report: pytest.TestReport = yield
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # in the old way: this is imported wherever there is any pytest
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> "Generator[None, Any, None]":
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
     if report.when == "call":
         item.stash[REPORT] = report
         wanted = item.config.getoption("--amqp-transcript")
@@ -64,4 +65,3 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
                     report.sections.append((f"transcript of {broker!r}", text))
         for broker in item.stash.get(BROKERS, []):
             broker.relent()
-    return report
