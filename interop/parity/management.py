@@ -4,7 +4,6 @@ import base64
 import html
 import http.client
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +12,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.1
-
-ERLANG_LINE_BREAK = re.compile(r",\n +")
 
 Arguments = Mapping[str, Any]
 Request = tuple[str, str, Any]
@@ -92,8 +89,8 @@ class Management:
 
 
 def plain(reason: str) -> str:
-    """The reason without what was done to it: some texts are escaped for HTML, and Erlang breaks long terms."""
-    return ERLANG_LINE_BREAK.sub(",", html.unescape(reason))
+    """The reason without what was done to it: some texts are escaped for HTML."""
+    return html.unescape(reason)
 
 
 def set_policy(kind: str) -> Callable[[Arguments], Iterator[Request]]:
