@@ -1,6 +1,5 @@
 """Waiting in threads, in asyncio and in Trio."""
 
-import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 import sniffio
@@ -25,4 +24,6 @@ async def result_of(future: "Future[T]") -> T:
     """The result, awaited in whichever event loop this is."""
     if sniffio.current_async_library() == "trio":
         return await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)
+    import asyncio  # which is there already, where it is needed
+
     return await asyncio.wrap_future(future)
