@@ -52,6 +52,7 @@ def broker_of(request: pytest.FixtureRequest, settings: Mapping[str, Any]) -> It
     try:
         yield broker
     finally:
+        request.node.stash[BROKERS].remove(broker)  # a test stays until the end of the run, and a broker need not
         if has_failed(request.node):
             broker.abandon()
         else:

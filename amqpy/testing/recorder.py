@@ -90,6 +90,10 @@ class Recorder:
         self._delivered.clear()
         self._uncommitted.clear()
 
+    def end(self) -> None:
+        """Lets go of all that is gone with the broker's end."""
+        self.begin(Scheduler())
+
     def session_of(self, origin: Origin) -> "WatchedConnection | None":
         channel = self.channels.get(origin.pid)
         return None if channel is None else channel.connection

@@ -252,6 +252,7 @@ class Server:
         await life.ended.wait()
         self._store.close(is_clean=not crash)
         self.life = None
+        self.recorder.end()
 
     def close_sockets(self) -> None:
         """In a forked child."""
