@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from amqpy.amqp.content import PUBLISH_METHOD
-from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
+from amqpy.core.consumer import Delivery, DeliveryQueue
 from amqpy.core.consumer_timeout import RETURNED
 from amqpy.core.events.events import EventProperties
 from amqpy.core.message import Message, Target
@@ -75,10 +75,10 @@ class Recorder:
         self._recorded_refusal: AmqpFault | None = None
         self._places: dict[str, tuple[str, int, str]] = {}
         """The connections, numbers and virtual hosts of channels, by their pids."""
-        self._delivered: dict[tuple[DeliveryQueue, int], Event] = {}
-        """The deliveries that are unanswered, by the queues and positions of their messages."""
-        self._uncommitted: dict[int, tuple[Message, Event, list[Fault]]] = {}
-        """The messages of open transactions, by the ids of their objects."""
+        self._delivered: dict[tuple[DeliveryQueue, int], tuple[Event, Origin]] = {}
+        """The deliveries that are unanswered and their channels, by the queues and positions of their messages."""
+        self.uncommitted: dict[str, dict[int, tuple[Message, Event, list[Fault]]]] = {}
+        """The messages of open transactions, by the pids of their channels and the ids of their objects."""
 
     def begin(self, scheduler: Scheduler) -> None:
         """Forgets what is gone with an earlier start of the broker."""
@@ -88,7 +88,7 @@ class Recorder:
         self.channel_faults.clear()
         self._places.clear()
         self._delivered.clear()
-        self._uncommitted.clear()
+        self.uncommitted.clear()
 
     def end(self) -> None:
         """Lets go of all that is gone with the broker's end."""
@@ -135,7 +135,7 @@ class Recorder:
             elif fault.kind == "deny_confirm":
                 targets = (*targets, REFUSED) if fault.settings["stored"] else (REFUSED,)
         if channel is not None and channel.is_in_transaction:
-            self._uncommitted[id(message)] = message, event, firing
+            self.uncommitted.setdefault(origin.pid, {})[id(message)] = message, event, firing
             return targets
         if channel is not None and isinstance(channel.confirms, WatchedConfirms):
             self._expect_confirm(channel.confirms, event, firing)
@@ -158,15 +158,15 @@ class Recorder:
                 self.later(fault, lambda: confirms.release(tag), f"the confirm of message {tag}, delayed")
 
     def committed(self, message: Message, targets: Sequence[Target], origin: Origin) -> None:
-        found = self._uncommitted.pop(id(message), None)
+        found = self.uncommitted.get(origin.pid, {}).pop(id(message), None)
         if found is not None:
             _, event, firing = found
             event.at_ms, event.queues = self.now_ms(), names_of(targets)
             self._add_published(event, firing, self.channels.get(origin.pid))
 
-    def roll_back(self, messages: Collection[Message]) -> None:
-        for message in messages:
-            self._uncommitted.pop(id(message), None)
+    def roll_back(self, origin: Origin) -> None:
+        """Forgets what a channel has published in a transaction that was not committed."""
+        self.uncommitted.pop(origin.pid, None)
 
     def refused(self, vhost: str, message: Message, by: Collection[Target], origin: Origin) -> None:
         for target in by:
@@ -196,11 +196,11 @@ class Recorder:
         about = {"vhost": vhost, "queue": queue, "delivery_tag": tag, "redelivered": redelivered}
         return Event.of_message("delivered", self.now_ms(), message, **about, **self.place_of(unacked.origin))
 
-    def delivered(self, event: Event, delivery: Delivery | None) -> None:
+    def delivered(self, event: Event, delivery: Delivery | None, origin: Origin) -> None:
         """Records a delivery that leaves; without an entry of its own it need not be acknowledged."""
         self.log.add(event)
         if delivery is not None:
-            self._delivered[delivery[0], delivery[1]] = event
+            self._delivered[delivery[0], delivery[1]] = event, origin
 
     def answered(self, kind: str, portion: Sequence[Delivery], **fields: Any) -> None:  # noqa: ANN401
         """Records that deliveries were acknowledged, rejected or requeued, and cuts whom a fault is waiting for."""
@@ -208,28 +208,23 @@ class Recorder:
             queue, position, message, consumer = delivery
             if delivery is RETURNED:
                 continue
-            event = self._delivered.pop((queue, position), None)
-            if event is not None:
+            delivered = self._delivered.pop((queue, position), None)
+            if delivered is not None:
+                event, origin = delivered
                 answer = event.again(kind, self.now_ms(), **fields)
-            else:
+            else:  # a fault has dropped it
+                origin = NOBODY if consumer is None else consumer.unacked.origin
                 vhost = queue.vhost.name if isinstance(queue, Queue) else None
-                place = {} if consumer is None else self.place_of(consumer.unacked.origin)
-                answer = Event.of_message(
-                    kind, self.now_ms(), message, vhost=vhost, queue=queue.name, **place, **fields
-                )
+                about = {"vhost": vhost, "queue": queue.name, **self.place_of(origin), **fields}
+                answer = Event.of_message(kind, self.now_ms(), message, **about)
             self.log.add(answer)
             if kind == "acked":
-                self._after_ack(answer, consumer)
+                self._after_ack(answer, origin)
 
-    def _after_ack(self, event: Event, consumer: Consumer | None) -> None:
+    def _after_ack(self, event: Event, origin: Origin) -> None:
         firing = self.faults.firing("acked", event)
-        if not firing:
-            return
-        if consumer is not None:
-            session = self.session_of(consumer.unacked.origin)
-        else:
-            session = next((each for each in self.sessions.values() if each.name == event.connection), None)
-        if session is not None:
+        session = self.session_of(origin)
+        if firing and session is not None:
             self.cut(session, firing[0].settings["reset"])
 
     def dead_lettered(self, vhost: str, queue: str, message: Message, reason: str, targets: Sequence[Target]) -> None:

@@ -11,6 +11,7 @@ from amqpy.errors import AmqpFault, ChannelFault, ConnectionFault
 from amqpy.testing.confirms import WatchedConfirms
 
 if TYPE_CHECKING:
+    from amqpy.core.portions import Taken
     from amqpy.testing.events import Event
     from amqpy.testing.recorder import Recorder
     from amqpy.testing.transport import FaultyTransport
@@ -105,6 +106,10 @@ class WatchedChannel(ChannelSession):
     def note_confirmed(self, event: "Event", tag: int, *, nack: bool) -> None:
         if not self.connection.is_cut and self.is_open:
             self.connection.recorder.confirmed(event, tag, nack=nack)
+
+    def roll_back(self) -> "Taken":
+        self.connection.recorder.roll_back(self.origin)
+        return super().roll_back()
 
     def close(self) -> Steps:
         self.connection.recorder.channels.pop(self.origin.pid, None)

@@ -54,6 +54,7 @@ class VhostRecorder(Watcher):
         self._recorder.delivered(
             self._recorder.delivery_of(self._vhost, queue, message, unacked, tag, redelivered=redelivered),
             unacked.by_tag.get(tag),
+            unacked.origin,
         )
 
 
@@ -105,7 +106,7 @@ class Tap(DeliveryTarget):
 
     def _send(self, event: Event, message: Message) -> None:
         assert event.delivery_tag is not None
-        self._recorder.delivered(event, self._unacked.by_tag.get(event.delivery_tag))
+        self._recorder.delivered(event, self._unacked.by_tag.get(event.delivery_tag), self._unacked.origin)
         self.target.deliver(event.delivery_tag, bool(event.redelivered), message)
 
     def _send_late(self, event: Event, message: Message) -> None:

@@ -239,6 +239,19 @@ def test_a_transaction_is_published_at_its_commit(amqp_broker: TestBroker, shop:
     assert not amqp_broker.published(body=b"2")
 
 
+def test_nothing_is_kept_of_what_was_rolled_back(amqp_broker: TestBroker, shop: Publisher) -> None:
+    """A transaction ends by tx.commit, by tx.rollback or with its channel."""
+    uncommitted = amqp_broker.server.recorder.uncommitted
+    for end in ("tx_commit", "tx_rollback", "close"):
+        channel = shop.connection.channel()
+        channel.tx_select()
+        channel.basic_publish("orders", "order.created", b"1")
+        amqp_broker.settle()
+        assert sum(map(len, uncommitted.values())) == 1
+        getattr(channel, end)()
+        assert not any(uncommitted.values())
+
+
 def test_where_it_would_go(amqp_broker: TestBroker, shop: Publisher) -> None:
     amqp_broker.assert_routed("orders", "order.created", "billing")
     amqp_broker.assert_routed("", "billing", "billing")

@@ -168,6 +168,20 @@ def test_a_connection_is_cut_when_a_message_is_acknowledged(amqp_broker: TestBro
     assert amqp_broker.queue("q").bodies == [b"2"]
 
 
+def test_of_two_connections_with_a_name_that_which_acknowledges_is_cut(
+    amqp_broker: TestBroker, publisher: Publisher
+) -> None:
+    amqp_broker.faults.cut_connection(on="acked")
+    publisher.send(b"1", "q")
+    with publisher:
+        second = Publisher(amqp_broker.url, "publisher")
+        second.channel.basic_get("q")
+        second.channel.basic_ack(1)
+        with pytest.raises(StreamLostError):
+            second.channel.basic_get("q")
+        publisher.send(b"2", "q")
+
+
 def test_nothing_is_heard_after_a_cut(amqp_broker: TestBroker) -> None:
     amqp_broker.faults.cut_connection(nth=3)
     with PipelinedPublisher(amqp_broker) as publisher:
