@@ -29,8 +29,8 @@ from amqpy.config.values import ConfigError, HttpsAddress, TcpAddress, TlsAddres
 from amqpy.core.broker import Broker
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
-from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.users import Authenticator, Users
+from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.log import LOGGER
 from amqpy.management.control import ControlListener, open_control
 from amqpy.management.startup import make_servers, open_management
@@ -314,16 +314,14 @@ def import_definitions(
     broker: Broker, users: Users, definitions: dict[str, Any], config: Config, log: logging.Logger
 ) -> None:
     """Imports definitions before the broker serves anybody. Raises ConfigError."""
-    from amqpy.core.definitions_import import Import
+    from amqpy.core.definitions_import import import_at_once
 
     broker.advance(now_ms())
-    with broker.events.on_behalf_of(INTERNAL_USER):
-        work = Import(broker, users, definitions)
-    broker.scheduler.jobs.do(work.steps())
-    broker.finish()
-    if work.error is not None:
-        text = " ".join(work.error.text.split())
-        raise ConfigError(f"load_definitions: {config.load_definitions}: {text}")
+    try:
+        import_at_once(broker, users, definitions)
+    except (AdministrationError, AmqpFault) as error:
+        text = " ".join(error.text.split())
+        raise ConfigError(f"load_definitions: {config.load_definitions}: {text}") from None
     log.info("definitions are imported from %s", config.load_definitions)
 
 

@@ -17,7 +17,7 @@ from amqpy.systemd import Systemd
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from types import FrameType
 
     from amqpy.config import Config

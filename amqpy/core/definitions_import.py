@@ -21,6 +21,7 @@ from amqpy.core.administration.policies import check_policy
 from amqpy.core.administration.tables import table_of
 from amqpy.core.administration.validation import check_depth
 from amqpy.core.broker import Broker
+from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.exchanges import Binding, exchange_type
 from amqpy.core.jobs import Steps, each
 from amqpy.core.names import queue_text
@@ -320,6 +321,16 @@ class Import:
 
 
 _POLICY_KEYS: Final = ("pattern", "definition", "priority", "apply-to")
+
+
+def import_at_once(broker: Broker, users: Users, definitions: Mapping[str, Any]) -> None:
+    """Imports definitions to the end, on the broker's own behalf. Raises AdministrationError or AmqpFault."""
+    with broker.events.on_behalf_of(INTERNAL_USER):
+        work = Import(broker, users, definitions)
+    broker.scheduler.jobs.do(work.steps())
+    broker.finish()
+    if work.error is not None:
+        raise work.error
 
 
 @contextmanager

@@ -19,14 +19,11 @@ from amqpy.testing.faults import Faults
 from amqpy.testing.host import Host, the_host
 from amqpy.testing.leaks import USUAL, leaks_in
 from amqpy.testing.questions import Questions
-from amqpy.testing.server import Server
+from amqpy.testing.server import OF_TEST, Server
 from amqpy.testing.settings import Settings, definitions_of
 from amqpy.testing.snapshots import Snapshot, restore_into, taken_from
 
 T = TypeVar("T")
-
-OF_TEST = "test"
-"""The source of the alarms that a test sets."""
 
 
 class AddedVhost(str):
@@ -108,17 +105,9 @@ class TestBroker(Questions):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self.abandon()
+            self.stop()  # of a test that failed, whose leaks would only distract
         else:
             self.finish(self._settings.leaks or ())
-
-    def abandon(self) -> None:
-        """Stops it after a test that failed, of which leaks would only distract. Raises BrokerBug."""
-        with self._lock:
-            if self._is_started:
-                self._is_started = False
-                self._host.call_async(self.server.stop)
-        self.server.check_bugs()
 
     def relent(self) -> None:
         """Ends what a test does to its clients, when it is over: one that waits for a confirm, or whose connection is
@@ -189,11 +178,7 @@ class TestBroker(Questions):
 
     def purge(self) -> None:
         """Drops the messages that are ready, the recordings, the faults and the alarms. Connections stay."""
-
-        def purge() -> None:
-            self.server.purge()
-
-        self._host.call(purge)
+        self._host.call(self.server.purge)
 
     # --- addresses
 
@@ -306,14 +291,13 @@ class TestBroker(Questions):
         """The open connections, in the order in which they came."""
 
         def found() -> list[Connection]:
-            self.server.hear_all()
             return [
                 Connection(self._host, self.server, session)
                 for session in self.server.sessions()
                 if session.vhost is not None
             ]
 
-        return self._host.call(found)
+        return self._host.call(self.server.heard, found)
 
     def connection(self, name: str) -> Connection:
         """The open connection with this name. Raises LookupError."""
@@ -330,11 +314,10 @@ class TestBroker(Questions):
         """RabbitMQ's definitions of all that is there."""
 
         def definitions() -> dict[str, Any]:
-            self.server.hear_all()
             life = self.server.running
             return exported(life.broker, life.users)
 
-        return self._host.call(definitions)
+        return self._host.call(self.server.heard, definitions)
 
     def load_definitions(self, source: str | Path | dict[str, Any]) -> None:
         """Imports RabbitMQ's definitions. The default user keeps its password, and may enter all virtual hosts."""

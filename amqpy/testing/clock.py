@@ -76,12 +76,8 @@ class Clock:
 
     def due(self) -> list[tuple[datetime, str]]:
         """All deadlines: when, and what is due then. The earliest is first."""
-
-        def entries() -> list[tuple[int, str]]:
-            self._server.hear_all()
-            return self._server.due()
-
-        return [(_datetime(at_ms), what) for at_ms, what in self._host.call(entries)]
+        entries = self._host.call(self._server.heard, self._server.due)
+        return [(_datetime(at_ms), what) for at_ms, what in entries]
 
     def follow(self, callback: Callable[[timedelta], object]) -> None:
         """Has a function called with each step of `advance`, before what is due after it: `time_machine`'s `shift`, for

@@ -75,7 +75,7 @@ class Brokers:
                 reason = os.strerror(error.errno) if error.errno else str(error)
                 raise OSError(f"cannot listen on {place}: {reason}") from error
             except Exception:
-                broker.abandon()
+                broker.stop()
                 raise
         name = name or str(next(self._ids))
         self._entries[name] = Entry(broker)
@@ -99,7 +99,7 @@ class Brokers:
         while self._entries:
             _, entry = self._entries.popitem()
             try:
-                entry.broker.abandon()
+                entry.broker.stop()
             except BrokerBug as bug:
                 bugs.append(bug)
         return bugs

@@ -54,6 +54,6 @@ def broker_of(request: pytest.FixtureRequest, settings: Mapping[str, Any]) -> It
     finally:
         request.node.stash[BROKERS].remove(broker)  # a test stays until the end of the run, and a broker need not
         if has_failed(request.node):
-            broker.abandon()
+            broker.stop()
         else:
             broker.finish(leaks_of(request.config, settings))

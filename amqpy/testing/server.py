@@ -17,11 +17,10 @@ import trio
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
-from amqpy.core.definitions_import import Import
+from amqpy.core.definitions_import import import_at_once
 from amqpy.core.durability import recovery
 from amqpy.core.durability.startup import open_broker
-from amqpy.core.events.events import INTERNAL_USER
-from amqpy.errors import ConnectionForced
+from amqpy.errors import AdministrationError, AmqpFault, ConnectionForced
 from amqpy.log import LOGGER
 from amqpy.server.entrance import origin_of
 from amqpy.server.reactor import now_ms as real_ms
@@ -42,6 +41,10 @@ T = TypeVar("T")
 
 SHUTDOWN: Final = "broker forced connection closure with reason 'shutdown'"
 BACKLOG: Final = 128
+
+OF_TEST: Final = "test"
+"""The source of the alarms that a test sets."""
+
 SETTLE_TURNS: Final = 3
 """Rounds of the event loop after which what was begun in it shows."""
 
@@ -277,26 +280,17 @@ class Server:
     def load_definitions(self, definitions: dict[str, Any]) -> None:
         """Raises AdministrationError or AmqpFault; then nothing has changed."""
         life = self.running
-
-        def load() -> None:
-            with life.broker.events.on_behalf_of(INTERNAL_USER):
-                work = Import(life.broker, life.users, definitions)
-            life.broker.scheduler.jobs.do(work.steps())
-            life.broker.finish()
-            if work.error is not None:
-                raise work.error
-
         errors: list[Exception] = []
 
-        def attempt() -> None:
+        def load() -> None:
             try:
-                load()
-            except Exception as error:  # the test's, and no bug
+                import_at_once(life.broker, life.users, definitions)
+            except (AdministrationError, AmqpFault) as error:  # the test's, and no bug
                 errors.append(error)
             else:
                 self._let_default_user_in(life)
 
-        life.reactor.administer(attempt)
+        life.reactor.administer(load)
         if errors:
             raise errors[0]
 
@@ -349,7 +343,7 @@ class Server:
                 for queue in vhost.queues.values():
                     queue.purge()
             for resource in list(broker.alarms.resources):
-                broker.alarms.clear(resource, "test")
+                broker.alarms.clear(resource, OF_TEST)
 
         self.administer(purge)
         while broker.scheduler.jobs:

@@ -6,7 +6,7 @@ embed a broker.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from amqpy.config import Config
 from amqpy.core.broker import Broker
@@ -37,10 +37,10 @@ def open_broker(
     log: logging.Logger,
     now_ms: int,
     unix_offset_ms: Callable[[], int],
-    make: Callable[..., Any] = Broker,
-) -> tuple[Any, Loaded]:
+    make: Callable[..., Broker] = Broker,
+) -> tuple[Broker, Loaded]:
     """Opens a broker with everything in the store; returns it with the loaded records, for `Users`. `unix_offset_ms` is
-    the difference between Unix time and the broker's own; `make` is the broker's class, or one like it. Raises what the
+    the difference between Unix time and the broker's own; `make` makes the broker. Raises what the
     store raises."""
     loaded = source.load()
     journal = Journal(source, unix_offset_ms, is_awaited=config.sync != "none")
