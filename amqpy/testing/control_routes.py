@@ -229,8 +229,9 @@ def queue(call: Call) -> object:
         view = call.broker.queue(call.names["queue"], vhost)
     except LookupError as error:
         raise not_found(str(error)) from None
-    ready, unacked = ([message_as_json(each) for each in messages] for messages in (view.ready, view.unacked))
-    return {"ready": ready, "unacked": unacked, "consumers": view.consumers}
+    lists = {"ready": view.ready, "unacked": view.unacked, "held": view.held}
+    told = {name: [message_as_json(each) for each in messages] for name, messages in lists.items()}
+    return {**told, "consumers": view.consumers}
 
 
 @get(f"{AT}/transcript")

@@ -279,9 +279,9 @@ def check_row(row: object, place: str) -> None:
                 raise bad_request(f"{place}.{name} must not be longer than {SHORT_MAX} octets")
         header = payload_of(options.text("properties"), "base64")
         body = payload_of(options.text("body"), "base64")
-        for name in ("redelivered", "persistent", "is_dead_letter"):
+        for name in ("redelivered", "persistent", "is_dead_letter", "waits_first"):
             options.flag(name)
-        for name in ("delivery_count", "acquired_count", "expires_in_ms"):
+        for name in ("delivery_count", "acquired_count", "expires_in_ms", "due_in_ms"):
             options.integer(name, 0)
         keys = options.array("more_keys", [])
     if not all(isinstance(key, str) for key in keys):

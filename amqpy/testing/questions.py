@@ -192,20 +192,20 @@ class Questions:
             )
 
     def assert_empty(self, *queues: str, timeout: float = ASSERT_S) -> None:
-        """Waits until no message is ready or unacknowledged in these queues; in all, if none is named."""
+        """Waits until no message is ready, unacknowledged or held back in these queues; in all, if none is named."""
         __tracebackhide__ = True
         names = queues or tuple(self.queues)
 
         def rest() -> list[QueueView]:
             views = [self._look(name) for name in names]
-            return [view for view in views if view.ready or view.unacked]
+            return [view for view in views if view.ready or view.unacked or view.held]
 
         if self._until(lambda: True if not rest() else None, self._patience(timeout)) is None:
             left = rest()
             lines = [f"expected to be empty: {', '.join(map(repr, (view.name for view in left)))}"]
             for view in left:
-                lines.append(f"  {view.name!r} has {len(view.ready)} ready, {len(view.unacked)} unacknowledged:")
-                lines += [f"    {line_of(event)}" for event in (*view.ready, *view.unacked)[:BINDINGS_MAX]]
+                lines.append(f"  {view.name!r} has {view.counts_text}:")
+                lines += [f"    {line_of(event)}" for event in (*view.ready, *view.unacked, *view.held)[:BINDINGS_MAX]]
             raise AssertionError("\n".join(lines))
 
     # --- how

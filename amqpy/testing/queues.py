@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from amqpy.core.queue_contents import QueueMessage, ready_messages, unacked_messages
+from amqpy.core.queue_contents import QueueMessage, held_messages, ready_messages, unacked_messages
 from amqpy.testing.events import Event
 
 if TYPE_CHECKING:
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 class QueueView:
     """The messages and consumers of a queue, as they were when it was asked for."""
 
-    def __init__(self, name: str, ready: list[Event], unacked: list[Event], consumers: int) -> None:
+    def __init__(self, name: str, ready: list[Event], unacked: list[Event], held: list[Event], consumers: int) -> None:
         self.name = name
         self.ready = ready
         """The messages that are ready, in order."""
         self.unacked = unacked
         """The messages that are delivered and not acknowledged, in the order in which they would stand in the queue."""
+        self.held = held
+        """The messages that a quorum queue holds back for a retry, the first to be ready first."""
         self.consumers = consumers
         """The number of consumers."""
 
@@ -36,9 +38,13 @@ class QueueView:
         return True
 
     def __repr__(self) -> str:
-        return (
-            f"<queue {self.name!r}: {len(self.ready)} ready, {len(self.unacked)} unacked, {self.consumers} consumers>"
-        )
+        return f"<queue {self.name!r}: {self.counts_text}, {self.consumers} consumers>"
+
+    @property
+    def counts_text(self) -> str:
+        """The numbers of its messages, for a person."""
+        held = f", {len(self.held)} held back" if self.held else ""
+        return f"{len(self.ready)} ready, {len(self.unacked)} unacknowledged{held}"
 
 
 def find_queue(server: "Server", name: str, vhost: str) -> "Queue":
@@ -66,7 +72,8 @@ def look_into(server: "Server", name: str, vhost: str) -> QueueView:
             for each in messages
         ]
 
-    return QueueView(name, events(ready_messages(queue)), events(unacked_messages(queue)), queue.consumer_count)
+    ready, unacked, held = (events(find(queue)) for find in (ready_messages, unacked_messages, held_messages))
+    return QueueView(name, ready, unacked, held, queue.consumer_count)
 
 
 def _nearest(name: str, names: object) -> str:

@@ -1,7 +1,8 @@
 """Snapshots: all that is in a test broker, with its messages, to begin from again.
 
-The definitions are RabbitMQ's. Messages that were unacknowledged come back as redelivered; of a TTL the rest is left,
-and of quorum queues' messages the delivery counts. What is exclusive, or waits in an exchange, is left out.
+The definitions are RabbitMQ's. Messages that were unacknowledged come back as redelivered; of a TTL and of a delay
+before a retry the rest is left, and of quorum queues' messages the counts. What is exclusive, or waits in an exchange,
+is left out.
 """
 
 import json
@@ -9,11 +10,11 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amqpy.core.arguments import QUORUM
 from amqpy.core.definitions import exported
 from amqpy.core.message import AnnotatedMessage, Message, PersistentMessage, address_of, after_return
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.queue import Queue
+from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.vhost import Vhost
 
 if TYPE_CHECKING:
@@ -72,16 +73,22 @@ def taken_from(server: "Server") -> Snapshot:
 
 
 def _rows_of(vhost: Vhost, queue: Queue, now_ms: int) -> list[dict[str, Any]]:
-    """The messages of a queue: first those that are unacknowledged, as if their channels had ended."""
-    rows = []
-    for message in _unacked_in(vhost, queue):
-        returned = after_return(message, failed=True, waits_first=False) if queue.type == QUORUM else message
-        rows.append(_row(returned, now_ms, redelivered=True))
+    """The messages of a queue, in their order; those that are unacknowledged as if their channels had ended."""
     assert isinstance(queue, FifoQueue)
-    for _, message, returned_before in queue.ready.ahead(queue.ready_count):
-        if message.expires_at_ms is None or message.expires_at_ms > now_ms:
-            rows.append(_row(message, now_ms, redelivered=returned_before))
-    return rows
+    ready = [
+        _row(message, now_ms, redelivered=returned_before)
+        for _, message, returned_before in queue.ready.ahead(queue.ready_count)
+        if message.expires_at_ms is None or message.expires_at_ms > now_ms
+    ]
+    unacked = _unacked_in(vhost, queue)
+    if not isinstance(queue, QuorumQueue):
+        return [_row(message, now_ms, redelivered=True) for message in unacked] + ready
+    returned = [after_return(message, failed=True, waits_first=True) for message in unacked]
+    held = [
+        {**_row(message, now_ms, redelivered=True), "due_in_ms": max(0, due_at_ms - now_ms)}
+        for due_at_ms, message in queue.held_messages()
+    ]
+    return ready + [_row(message, now_ms, redelivered=True) for message in returned] + held
 
 
 def _unacked_in(vhost: Vhost, queue: Queue) -> list[Message]:
@@ -101,26 +108,38 @@ def restore_into(server: "Server", snapshot: Snapshot) -> None:
         for vhost, queues in snapshot.messages.items():
             for name, rows in queues.items():
                 queue = vhosts[vhost].queues[name]
-                _fill(queue, [(_message(row, now_ms), bool(row.get("redelivered"))) for row in rows])
+                if isinstance(queue, QuorumQueue):
+                    _fill_quorum(queue, rows, now_ms)
+                else:
+                    _fill(queue, rows, now_ms)
 
     server.administer(restore)
 
 
-def _fill(queue: Queue, messages: list[tuple[Message, bool]]) -> None:
-    """Publishes messages to a queue, and marks as redelivered those that were: they are in front."""
-    for message, _ in messages:
-        queue.counts.of_broker += 1
-        queue.publish(message)
-    if queue.type == QUORUM:
-        return  # where the messages themselves tell that
-    first_new = next((at for at, (_, redelivered) in enumerate(messages) if not redelivered), len(messages))
-    taken = [queue.take(no_ack=False) for _ in range(first_new)]
-    for each in taken:
-        if each is not None:
-            position, message, _ = each
+def _fill_quorum(queue: QuorumQueue, rows: list[dict[str, Any]], now_ms: int) -> None:
+    """Puts messages into a queue whose messages themselves tell what became of them."""
+    for row in rows:
+        due_at_ms = now_ms + row["due_in_ms"] if "due_in_ms" in row else None
+        queue.put_in_place(_message(row, now_ms), due_at_ms=due_at_ms)
+
+
+def _fill(queue: Queue, rows: list[dict[str, Any]], now_ms: int) -> None:
+    """Publishes messages to a queue: first those that were delivered before, which are returned to it."""
+    returned = [row for row in rows if row.get("redelivered")]
+    _publish(queue, returned, now_ms)
+    for taken in [queue.take(no_ack=False) for _ in returned]:
+        if taken is not None:
+            position, message, _ = taken
             queue.delivered_count += 1
             queue.requeue(position, message, "down")
     queue.requeued()
+    _publish(queue, [row for row in rows if not row.get("redelivered")], now_ms)
+
+
+def _publish(queue: Queue, rows: list[dict[str, Any]], now_ms: int) -> None:
+    for row in rows:
+        queue.counts.of_broker += 1
+        queue.publish(_message(row, now_ms))
 
 
 def _row(message: Message, now_ms: int, *, redelivered: bool) -> dict[str, Any]:
@@ -137,6 +156,7 @@ def _row(message: Message, now_ms: int, *, redelivered: bool) -> dict[str, Any]:
         "more_keys": list(message.more_keys),
         "delivery_count": message.delivery_count,
         "acquired_count": message.acquired_count,
+        "waits_first": message.waits_first,
     }
     row |= {name: value for name, value in more.items() if value}
     if message.expires_at_ms is not None:
@@ -148,7 +168,7 @@ def _message(row: dict[str, Any], now_ms: int) -> Message:
     address = address_of(row["exchange"], row["routing_key"])
     header, body = b64decode(row["properties"]), b64decode(row["body"])
     expires_at_ms = now_ms + row["expires_in_ms"] if "expires_in_ms" in row else None
-    notes = ("is_dead_letter", "more_keys", "delivery_count", "acquired_count")
+    notes = ("is_dead_letter", "more_keys", "delivery_count", "acquired_count", "waits_first")
     if any(name in row for name in notes):
         return AnnotatedMessage(
             address,
@@ -160,6 +180,7 @@ def _message(row: dict[str, Any], now_ms: int) -> Message:
             is_dead_letter=row.get("is_dead_letter", False),
             delivery_count=row.get("delivery_count", 0),
             acquired_count=row.get("acquired_count", 0),
+            waits_first=row.get("waits_first", False),
         )
     kind = PersistentMessage if row.get("persistent") else Message
     return kind(address, header, body, expires_at_ms)

@@ -23,7 +23,7 @@ def test_a_broker_of_ones_own(site: Site) -> None:
     assert site.get("//brokers/1/clock").json == {"now": "2026-01-31T12:00:00.000Z", "frozen": True}
     assert site.post("//brokers").json["id"] == "2"
     with publishing(site.brokers["1"].broker, "q"):
-        assert site.get("//brokers/1/queues/q").json == {"ready": [], "unacked": [], "consumers": 0}
+        assert site.get("//brokers/1/queues/q").json == {"ready": [], "unacked": [], "held": [], "consumers": 0}
         assert site.get("//brokers/2/queues/q").refusal == (404, "not_found", "no queue 'q'; there is none")
     reply = site.delete("//brokers/1")
     assert (reply.status, reply.body) == (204, b"")

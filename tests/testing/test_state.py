@@ -154,6 +154,58 @@ def test_a_snapshot_has_everything(amqp_broker: TestBroker, tmp_path: Path) -> N
         Snapshot.of({})
 
 
+def test_a_snapshot_of_a_queue_with_priorities(amqp_broker: TestBroker) -> None:
+    """What was delivered is redelivered, although another message is in front of it."""
+    with Publisher(amqp_broker.url) as publisher:
+        publisher.channel.queue_declare("q", durable=True, arguments={"x-max-priority": 5})
+        publisher.send(b"low", "q", priority=1)
+        publisher.channel.basic_get("q")
+        publisher.send(b"high", "q", priority=5)
+        publisher.send(b"low, too", "q", priority=1)
+        snapshot = amqp_broker.snapshot()
+    amqp_broker.restore(snapshot)
+    ready = [(each.body, each.redelivered) for each in amqp_broker.queue("q").ready]
+    assert ready == [(b"high", False), (b"low", True), (b"low, too", False)]
+
+
+RETRY = {
+    "x-queue-type": "quorum",
+    "x-message-ttl": 60_000,
+    "x-delayed-retry-type": "failed",
+    "x-delayed-retry-min": 10_000,
+}
+
+
+def test_a_snapshot_of_a_quorum_queue() -> None:
+    """Returned messages stay in front and keep their counts, and those that are held back come back at their time."""
+    with TestBroker(profile="rabbitmq-4.3", clock="frozen") as broker:
+        with Publisher(broker.url) as publisher:
+            publisher.channel.queue_declare("q", durable=True, arguments=RETRY)
+            for body in (b"failed", b"returned", b"unacked"):
+                publisher.send(body, "q")
+            for _ in (1, 2, 3):
+                publisher.channel.basic_get("q")
+            publisher.channel.basic_reject(1)
+            publisher.channel.basic_nack(2)
+            publisher.send(b"urgent", "q", priority=9)
+            broker.clock.advance(4)
+            with pytest.raises(AssertionError, match="'q' has 2 ready, 1 unacknowledged, 1 held back:"):
+                broker.assert_empty("q", timeout=0)
+            snapshot = broker.snapshot()
+        broker.restore(snapshot)
+        assert [each.body for each in broker.queue("q").held] == [b"failed"]
+        counts = [(each.headers or {}).get("x-acquired-count") for each in broker.queue("q").ready]
+        assert counts == [1, 1, None]
+        broker.clock.advance(5.9)
+        assert broker.queue("q").bodies == [b"returned", b"unacked", b"urgent"]
+        broker.clock.advance(0.1)
+        assert broker.queue("q").bodies == [b"returned", b"unacked", b"failed", b"urgent"]
+        broker.clock.advance(49.9)
+        assert len(broker.queue("q")) == 4
+        broker.clock.advance(0.1)
+        assert not broker.queue("q").bodies
+
+
 @pytest.mark.parametrize("name", ["data_dir", "heartbaet", "listen"])
 def test_a_setting_that_is_none(name: str) -> None:
     with pytest.raises(TypeError, match=f"no setting '{name}'"):

@@ -58,9 +58,13 @@ class DelayedRetry:
         delay_ms = min(least_ms * max(1, message.delivery_count), max(settings.retry_max_ms or 0, least_ms))
         if not delay_ms:
             return False
-        self.held.put(self._queue.scheduler.now_ms + delay_ms, message)
-        self._watch_first()
+        self.put(self._queue.scheduler.now_ms + delay_ms, message)
         return True
+
+    def put(self, due_at_ms: int, message: Message) -> None:
+        """Takes the message, which is ready again at this time."""
+        self.held.put(due_at_ms, message)
+        self._watch_first()
 
     def restore(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
         self.held.restore(number, entries)

@@ -161,7 +161,7 @@ class FifoQueue(Queue):
         if isinstance(self.ready, PriorityFifo):
             self.ready.join(record.level, lane, lane.size)
         for _, message in lane if self.dedup_keys is not None else ():
-            self._is_duplicate(message)
+            self.remember(message)
         if len(lane):
             # Their expiry times are not known before they are read.
             self.may_expire = True
@@ -235,6 +235,11 @@ class FifoQueue(Queue):
             return True
         self.dedup_keys.add(key)
         return False
+
+    def remember(self, message: Message) -> None:
+        """Notes the deduplication header of a message that is here."""
+        if self.dedup_keys is not None:
+            self._is_duplicate(message)
 
     def forget(self, message: Message) -> None:
         """Allows another message with the same deduplication header."""

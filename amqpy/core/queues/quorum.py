@@ -300,6 +300,15 @@ class QuorumQueue(FifoQueue):
         self.may_expire = self.may_expire or message.expires_at_ms is not None
         self.scheduler.queues_to_drain[self] = None
 
+    def put_in_place(self, message: Message, *, due_at_ms: int | None) -> None:
+        """Takes a message as it was in such a queue, with its counts: ready, or held back until `due_at_ms`."""
+        self.remember(message)
+        self.counts.restored += 1
+        if due_at_ms is not None and self._delayed_retry is not None:
+            self._delayed_retry.put(due_at_ms, message)
+        else:
+            self.take_back(message)
+
     def retry_dead_letter(self, position: int | None, message: Message, reason: str) -> bool:
         if self.dead_letter_strategy == "at_most_once":
             return False
@@ -344,7 +353,7 @@ class QuorumQueue(FifoQueue):
         self._delayed_retry.restore(number, entries)
         self.counts.restored += len(self._delayed_retry)
         for message in self._delayed_retry.held if self.dedup_keys is not None else ():
-            self._is_duplicate(message)
+            self.remember(message)
 
     def use(self, *, by_get: bool = False) -> None:
         """Restarts the timer of x-expires for basic.get only: queue.declare is no use of a quorum queue."""
