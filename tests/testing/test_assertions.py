@@ -169,6 +169,15 @@ def test_conditions(amqp_broker: TestBroker, shop: Publisher, conditions: dict[s
     assert bool(amqp_broker.find("published", **conditions)) is is_met
 
 
+def test_a_message_is_found_by_each_queue_that_it_goes_to(amqp_broker: TestBroker, shop: Publisher) -> None:
+    shop.channel.queue_declare("audit")
+    shop.channel.queue_bind("audit", "orders", "#")
+    shop.send(b"1", "order.created", "orders")
+    for queue in ("billing", "audit", re.compile("^bill"), lambda name: name.endswith("t")):
+        amqp_broker.assert_published("orders", body=b"1", queue=queue)
+    assert not amqp_broker.published(queue="orders")
+
+
 def test_the_way_of_a_message(amqp_broker: TestBroker, shop: Publisher) -> None:
     amqp_broker.clock.freeze()
     shop.channel.queue_declare(

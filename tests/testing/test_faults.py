@@ -1,6 +1,6 @@
 """Each fault, as a client sees it."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pika
 import pytest
@@ -35,6 +35,20 @@ def test_a_withheld_confirm_leaves_when_the_fault_is_removed(amqp_broker: TestBr
         fault.remove()
         assert publisher.confirmed() == [(2, False)]
         assert [event.delivery_tag for event in amqp_broker.confirmed()] == [1, 3, 2]
+
+
+def test_a_withheld_confirm_of_a_channel_that_has_closed_is_never_sent(
+    amqp_broker: TestBroker,
+) -> None:
+    fault = amqp_broker.faults.withhold_confirm()
+    with closing(Client(Address(amqp_broker.host, amqp_broker.port))) as client:
+        client.call("confirm.select")
+        client.send(publication("", "q", b"1", bytes(2)))
+        client.call("channel.close", reply_code=200, reply_text="", class_id=0, method_id=0)
+        fault.remove()
+        client.call("channel.open")
+        assert not client.events
+    assert not amqp_broker.confirmed()
 
 
 def test_a_late_confirm_comes_by_the_clock(amqp_broker: TestBroker) -> None:

@@ -304,6 +304,18 @@ def test_what_a_test_has_done_ends_with_it(amqp_broker: TestBroker) -> None:
         assert not sending.is_alive()
 
 
+def test_a_publisher_that_a_test_has_blocked_can_end_with_it(amqp_broker: TestBroker) -> None:
+    with Publisher(amqp_broker.url) as publisher:
+        publisher.channel.queue_declare("q")
+        amqp_broker.block()
+        sending = threading.Thread(target=publisher.send, args=(b"x", "q"))
+        sending.start()
+        amqp_broker.relent()
+        sending.join(TIMEOUT_S)
+        assert not sending.is_alive()
+    assert amqp_broker.queue("q").bodies == [b"x"]
+
+
 def test_a_client_that_is_gone_without_a_word(amqp_broker: TestBroker) -> None:
     """Its end is heard, like all else, before a question is answered."""
     with Publisher(amqp_broker.url) as publisher:
