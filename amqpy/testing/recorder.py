@@ -14,7 +14,7 @@ from amqpy.core.scheduler import Scheduler
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AmqpFault
 from amqpy.testing.confirms import WatchedConfirms
-from amqpy.testing.events import Event, EventLog, traced
+from amqpy.testing.events import NOWHERE, Event, EventLog, Place, traced
 from amqpy.testing.faults import Fault, Faults, fault_of
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Recorder:
         self.channel_faults: dict[str, AmqpFault] = {}
         """The reasons why we close channels, by their pids, until that is told."""
         self._recorded_refusal: AmqpFault | None = None
-        self._places: dict[str, tuple[str, int, str]] = {}
-        """The connections, numbers and virtual hosts of channels, by their pids."""
+        self._places: dict[str, Place] = {}
+        """The places of channels, by their pids."""
         self._delivered: dict[tuple[DeliveryQueue, int], tuple[Event, Origin]] = {}
         """The deliveries that are unanswered and their channels, by the queues and positions of their messages."""
         self.uncommitted: dict[str, dict[int, tuple[Message, Event, list[Fault]]]] = {}
@@ -98,12 +98,11 @@ class Recorder:
         channel = self.channels.get(origin.pid)
         return None if channel is None else channel.connection
 
-    def place_of(self, origin: Origin) -> dict[str, Any]:
-        """The fields of a channel's events."""
+    def place_of(self, origin: Origin) -> Place:
         place = self._places.get(origin.pid)
         if place is not None:
-            return {"connection": place[0], "channel": place[1]}
-        return {} if origin is NOBODY else {"connection": origin.connection, "channel": origin.number}
+            return place
+        return NOWHERE if origin is NOBODY else (origin.connection, origin.number)
 
     def now_ms(self) -> int:
         """The broker's time, as of this turn."""
@@ -116,9 +115,8 @@ class Recorder:
     ) -> tuple[Target, ...]:
         channel = self.channels.get(origin.pid)
         message.body = traced(message.body)
-        event = Event.of_message(
-            "published", self.now_ms(), message, vhost=vhost, queues=names_of(targets), **self.place_of(origin)
-        )
+        event = Event.of_message("published", self.scheduler.now_ms, message, self.place_of(origin))
+        event.vhost, event.queues = vhost, names_of(targets)
         has_confirms = channel is not None and channel.confirms is not None
         firing = self.faults.firing("published", event, confirms=has_confirms)
         for fault in firing:
@@ -171,18 +169,18 @@ class Recorder:
     def refused(self, vhost: str, message: Message, by: Collection[Target], origin: Origin) -> None:
         for target in by:
             if target is not REFUSED:
-                self._add("refused", message, vhost=vhost, queue=target.name, reason="maxlen", **self.place_of(origin))
+                self._add("refused", message, self.place_of(origin), vhost=vhost, queue=target.name, reason="maxlen")
 
     def note_refusal(self, origin: Origin, vhost: str, fault: AmqpFault) -> None:
         """Records a publish that closes its channel."""
         if fault is self._recorded_refusal:
             return  # a fault of the test's own, with the message
         told = {"reply_code": fault.code, "reply_text": fault.reply_text}
-        self.log.add(Event("refused", self.now_ms(), vhost=vhost, **told, **self.place_of(origin)))
+        self.log.add(Event("refused", self.now_ms(), self.place_of(origin), vhost=vhost, **told))
 
     def returned(self, vhost: str, message: Message, origin: Origin) -> None:
         told = {"reply_code": NO_ROUTE, "reply_text": "NO_ROUTE"}
-        self._add("returned", message, vhost=vhost, **told, **self.place_of(origin))
+        self._add("returned", message, self.place_of(origin), vhost=vhost, **told)
 
     def confirmed(self, event: Event, tag: int, *, nack: bool) -> None:
         self.log.add(event.again("confirmed", self.now_ms(), delivery_tag=tag, nacked=nack))
@@ -193,8 +191,9 @@ class Recorder:
         self, vhost: str, queue: str, message: Message, unacked: UnackedDeliveries, tag: int, *, redelivered: bool
     ) -> Event:
         """The event of a delivery."""
-        about = {"vhost": vhost, "queue": queue, "delivery_tag": tag, "redelivered": redelivered}
-        return Event.of_message("delivered", self.now_ms(), message, **about, **self.place_of(unacked.origin))
+        event = Event.of_message("delivered", self.scheduler.now_ms, message, self.place_of(unacked.origin))
+        event.vhost, event.queue, event.delivery_tag, event.redelivered = vhost, queue, tag, redelivered
+        return event
 
     def delivered(self, event: Event, delivery: Delivery | None, origin: Origin) -> None:
         """Records a delivery that leaves; without an entry of its own it need not be acknowledged."""
@@ -215,8 +214,8 @@ class Recorder:
             else:  # a fault has dropped it
                 origin = NOBODY if consumer is None else consumer.unacked.origin
                 vhost = queue.vhost.name if isinstance(queue, Queue) else None
-                about = {"vhost": vhost, "queue": queue.name, **self.place_of(origin), **fields}
-                answer = Event.of_message(kind, self.now_ms(), message, **about)
+                about = {"vhost": vhost, "queue": queue.name, **fields}
+                answer = Event.of_message(kind, self.now_ms(), message, self.place_of(origin), **about)
             self.log.add(answer)
             if kind == "acked":
                 self._after_ack(answer, origin)
@@ -235,8 +234,8 @@ class Recorder:
         vhost = queue.vhost.name if isinstance(queue, Queue) else None
         self._add("discarded", message, vhost=vhost, queue=queue.name, reason=reason)
 
-    def _add(self, kind: str, message: Message, **fields: Any) -> None:  # noqa: ANN401
-        self.log.add(Event.of_message(kind, self.now_ms(), message, **fields))
+    def _add(self, kind: str, message: Message, place: Place = NOWHERE, **fields: Any) -> None:  # noqa: ANN401
+        self.log.add(Event.of_message(kind, self.now_ms(), message, place, **fields))
 
     # --- others
 
@@ -273,9 +272,10 @@ class Recorder:
         place = self._places.get(pid)
         channel = self.channels.get(pid)
         if channel is not None:
-            place = self._places[pid] = channel.connection.name, channel.number, channel.vhost.name
+            fields["vhost"] = channel.vhost.name
+            place = self._places[pid] = channel.connection.name, channel.number
         if place is not None:
-            fields |= dict(zip(("connection", "channel", "vhost"), place, strict=True))
+            fields["connection"], fields["channel"] = place
         if is_over:
             self._places.pop(pid, None)
             if (fault := self.channel_faults.pop(pid, None)) is not None:
