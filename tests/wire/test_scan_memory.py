@@ -2,12 +2,12 @@
 
 import struct
 import sys
-import tracemalloc
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
+from tests.wire.keeping import kept_by
 from tests.wire.test_deliveries import OPENING, Message
 from tests.wire.test_runs import FRAME_MAX, METHOD_FRAME, ack, both_twins, header_of, message
 from tests.wire.twins import TWINS, Twin
@@ -42,14 +42,7 @@ CALLS: dict[str, Callable[[Twin], Callable[[], object]]] = {
 def test_nothing_is_kept(twin: Twin, call: Callable[[Twin], Callable[[], object]]) -> None:
     run = call(twin)
     run()
-    tracemalloc.start()
-    try:
-        for _ in range(1000):
-            run()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < 10_000  # a thousand times the smallest thing would be more
+    assert kept_by(run) < 10_000  # a thousand times the smallest thing would be more
 
 
 @pytest.mark.parametrize("twin", list(TWINS.values())[1:], ids=list(TWINS)[1:])
