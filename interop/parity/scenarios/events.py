@@ -6,6 +6,7 @@ It is one exchange for the whole broker, so a scenario looks only for what bears
 import fnmatch
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from interop.parity.connection import WAIT_TIMEOUT_S, Overdue
@@ -268,18 +269,23 @@ def topic_permissions(stage: Stage) -> None:
 
 @scenario(each={"policy": False, "operator policy": True})
 def policies(stage: Stage, operator: bool) -> None:
-    """policy.set and policy.cleared; and for each queue it changes something for, queue.policy.*."""
+    """policy.set and policy.cleared; and for each queue it changes something for, queue.policy.*. RabbitMQ tells them
+    some time after the command has been answered."""
     watched, channel, queue = Watched(stage, "*.policy.*", "policy.*", "parameter.*"), stage.channel(), stage.name()
     channel.declare(queue)
     channel.exchange(stage.name("x"))
-    definition, admin = {"max-length": 5, "expires": 10**6}, stage.admin
-    admin.set_policy("p", stage.run_id, definition, priority=3, operator=operator)
-    admin.set_policy("p", stage.run_id, definition, priority=3, operator=operator)
-    admin.set_policy("p", f"{stage.run_id}$", {"max-length": 6}, apply_to="queues", operator=operator)
-    admin.set_policy("p", "^$", {"max-length": 6}, operator=operator)
-    admin.set_policy("p", "^$", {"max-length": -6}, operator=operator)
-    admin.clear_policy("p", operator=operator)
+    set_policy = partial(stage.admin.set_policy, "p", operator=operator)
+    set_policy(stage.run_id, {"max-length": 5, "expires": 10**6}, priority=3)
+    watched.note("policy.set")
+    set_policy(stage.run_id, {"max-length": 5, "expires": 10**6}, priority=3)
     watched.note()
+    set_policy(f"{stage.run_id}$", {"max-length": 6}, apply_to="queues")
+    watched.note("policy.set")
+    set_policy("^$", {"max-length": 6})
+    watched.note("policy.set")
+    set_policy("^$", {"max-length": -6})
+    stage.admin.clear_policy("p", operator=operator)
+    watched.note("operator.policy.cleared" if operator else "policy.cleared")
 
 
 @scenario()
