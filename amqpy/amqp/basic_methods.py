@@ -8,12 +8,12 @@ from operator import itemgetter
 
 from amqpy.amqp.channel import ChannelSession, handles
 from amqpy.amqp.topology_methods import named_queue
-from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, ack_count, all_answered, undelivered
+from amqpy.amqp.transaction import Answers, Publish, Transaction, Verdict, all_answered, undelivered
 from amqpy.core.checks import check_permission
 from amqpy.core.jobs import Steps, sort
 from amqpy.core.message import Target, deliver
 from amqpy.core.portions import Taken
-from amqpy.core.publishing import tell_refused
+from amqpy.core.publishing import count_published, tell_refused
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.unacked import Lots, in_lots
@@ -237,7 +237,7 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
             is_refused = is_refused or len(routed) < len(publish.targets)
         found = (vhost.queues.get(each.name) if each.deleted else each for each in routed)
         targets = [target for target in found if target is not None]
-        publish.exchange.count_published(targets)
+        count_published(vhost, publish.exchange, targets, channel.origin)
         channel.published += 1
         for watcher in vhost.watchers:
             watcher.committed(publish.message, targets, channel.origin)
@@ -250,7 +250,8 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
         yield 1 + len(targets)
     for verdict, taken in answers:
         in_order = yield from sort(taken, itemgetter(0))
-        _carry_out(channel, verdict, in_lots(in_order, len(taken)))
+        lots = in_lots(in_order, len(taken))
+        _carry_out(channel, verdict, channel.unacked.acknowledged(lots) if verdict == "ack" else lots)
     channel.broker.scheduler.jobs.then(lambda: _committed(channel, is_refused=is_refused))
 
 
@@ -263,7 +264,6 @@ def _gone(vhost: Vhost, targets: tuple[Target, ...]) -> str | None:
 def _give_up(channel: ChannelSession, queue: str, publishes: deque[Publish], answers: Answers) -> Steps:
     """Ends the connection amid a commit, which has delivered some messages and does no more."""
     channel.broker.scheduler.discarded.append(publishes)
-    channel.unacked.counts.withdrawn += ack_count(answers)
     yield from channel.unacked.put_back_many(all_answered(answers))
     fault = ResourceError(undelivered(channel.vhost.name, queue), channel.methods.id_of(Tx.Commit))
     channel.broker.scheduler.jobs.then(lambda: channel.connection.fail(fault))

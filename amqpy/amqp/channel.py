@@ -66,8 +66,6 @@ class ChannelSession(Publisher):
     def message_stats(self) -> Counts:
         """The message statistics: what was published, delivered and acknowledged."""
         counts, stats = self.unacked.counts, self.unacked.message_stats()
-        if self.transaction is not None:
-            stats["ack"] -= self.transaction.uncommitted_acks
         return {
             "publish": self.published + (0 if self.confirms is None else self.confirms.last_tag),
             "confirm": 0 if self.confirms is None else self.confirms.confirmed_count,
@@ -210,7 +208,7 @@ class ChannelSession(Publisher):
         try:
             if self.transaction is not None:
                 for tag in tags:
-                    self.transaction.answer("ack", self.unacked.take_many(tag, multiple))
+                    self.transaction.answer("ack", self.unacked.withdraw(tag, multiple))
             elif multiple:
                 (tag,) = tags
                 self.broker.acknowledge(self.unacked.take_many(tag, multiple), by_consumer=len(self.consumers) > 1)
@@ -224,7 +222,6 @@ class ChannelSession(Publisher):
         """Forgets the publishes of an open transaction; returns the deliveries settled in it, in any order."""
         if self.transaction is None:
             return []
-        self.unacked.counts.withdrawn += self.transaction.uncommitted_acks
         publishes, answers = self.transaction.end()
         self.broker.scheduler.discarded.append(publishes)
         return all_answered(answers)

@@ -16,9 +16,8 @@ from amqpy.core.confirms import Confirm, Confirms
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.ports import Client, Origin
 from amqpy.core.principals import Undecided
-from amqpy.core.publishing import check_copies, find_route, targets_of, tell_refused
+from amqpy.core.publishing import check_copies, count_published, find_route, targets_of, tell_refused
 from amqpy.core.routing import Route
-from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AmqpFault, ChannelFault, ConnectionFault, PreconditionFailed, Unimplemented
 from amqpy.wire.content import IMMEDIATE, MANDATORY, ContentWriter, confirm_frame, split_address
@@ -94,7 +93,7 @@ class Publisher:
         """Routes by the payload of their publish method."""
         self.writer = ContentWriter(connection.outbox, number, terms.frame_max)
         self.origin = Origin(terms.peer.name, number, connection.user_name, self.broker.new_pid())
-        self.unacked = UnackedDeliveries(self.origin)
+        self.unacked = vhost.new_unacked(self.origin)
         self.published = 0
         """Messages published without publisher confirms. `confirms` counts the others."""
         self.confirms: Confirms | None = None
@@ -216,7 +215,7 @@ class Publisher:
                 route.count += 1
                 is_unroutable = route.is_unroutable
             else:
-                route.exchange.count_published(targets)
+                count_published(self.vhost, route.exchange, targets, self.origin)
                 is_unroutable = self.vhost.router.is_unroutable(targets)
             refused = deliver(targets, message)
             if refused:
@@ -279,6 +278,8 @@ class Publisher:
         counts = self.unacked.counts
         if not mandatory:
             counts.drop_unroutable += 1
+            for watcher in self.vhost.watchers:
+                watcher.dropped(message, self.origin)
             return
         counts.return_unroutable += 1
         for watcher in self.vhost.watchers:

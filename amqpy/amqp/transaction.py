@@ -68,21 +68,11 @@ class Transaction:
         """The deliveries that the commit will acknowledge, reject or requeue."""
         return (delivery for _, taken in self._answers for _, delivery in taken)
 
-    @property
-    def uncommitted_acks(self) -> int:
-        """The number of deliveries that the commit will acknowledge."""
-        return ack_count(self._answers)
-
     def end(self) -> tuple[deque[Publish], Answers]:
         """Returns everything to be carried out or undone, and starts an empty transaction."""
         publishes, answers = self._publishes, self._answers
         self._publishes, self._answers = deque(), []
         return publishes, answers
-
-
-def ack_count(answers: Answers) -> int:
-    """The number of deliveries acknowledged in a transaction."""
-    return sum(len(taken) for verdict, taken in answers if verdict == "ack")
 
 
 def undelivered(vhost: str, queue: str) -> str:

@@ -333,6 +333,8 @@ class Broker(Acknowledgements):
         if taken is None:
             counts.got_empty += 1
             mine.got_empty += 1
+            for watcher in vhost.watchers:
+                watcher.got_nothing(queue.name, unacked)
             return None
         position, message, redelivered = taken
         if redelivered:

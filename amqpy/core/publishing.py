@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from amqpy.core.checks import check_permission, check_topic_permission, find_open_exchange
+from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, Target, deliver
 from amqpy.core.ports import NOBODY, Actor, Origin
 from amqpy.core.routing import Route
@@ -49,7 +50,7 @@ def publish(
     route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
     check_copies(actor, vhost, route, message.more_keys)
     targets = targets_of(vhost, route, message, origin)
-    route.exchange.count_published(targets)
+    count_published(vhost, route.exchange, targets, origin)
     refused_by = deliver(targets, message)
     if refused_by:
         tell_refused(vhost, message, refused_by, origin)
@@ -87,6 +88,13 @@ def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> 
     for watcher in vhost.watchers:
         targets = watcher.published(message, targets, origin)
     return targets
+
+
+def count_published(vhost: Vhost, exchange: Exchange, targets: Sequence[Target], origin: Origin) -> None:
+    """Counts a message of a client that goes to these targets, where it is no message of a remembered route."""
+    exchange.count_published(targets)
+    for watcher in vhost.watchers:
+        watcher.counted(exchange.name, targets, origin)
 
 
 def tell_refused(vhost: Vhost, message: Message, by: Sequence[Target], origin: Origin) -> None:

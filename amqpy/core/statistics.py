@@ -136,7 +136,7 @@ class ChannelCounts:
         """Direct replies. RabbitMQ does not count them, but they have delivery tags."""
         self.withdrawn = 0
         """Deliveries that are not unacknowledged any more and were not acknowledged: rejected, requeued, or answered in
-        a transaction that is being rolled back."""
+        a transaction that is not committed."""
 
 
 def delivery_stats(delivered: int, sent_no_ack: int, counts: QueueCounts | ChannelCounts) -> Counts:

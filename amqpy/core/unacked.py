@@ -117,17 +117,38 @@ class UnackedDeliveries:
         return self._take_lots(last)
 
     def withdraw(self, tag: int, multiple: bool) -> Taken | Lots:
-        """`take_many` for deliveries that are rejected or requeued: they do not count as acknowledged."""
+        """`take_many` for deliveries that are rejected, requeued, or answered in a transaction: they do not count as
+        acknowledged."""
         taken = self.take_many(tag, multiple)
         if not isinstance(taken, list):
             return self._withdraw_lots(taken)
-        self.counts.withdrawn += len(taken)
+        self.note_withdrawn(taken)
         return taken
 
     def _withdraw_lots(self, lots: Lots) -> Lots:
         for lot in lots:
-            self.counts.withdrawn += len(lot)
+            self.note_withdrawn(lot)
             yield lot
+
+    def note_withdrawn(self, taken: Taken) -> None:
+        """Counts deliveries that were taken, and are not acknowledged by that."""
+        self.counts.withdrawn += len(taken)
+
+    def acknowledged(self, taken: Taken | Lots) -> Taken | Lots:
+        """Withdrawn deliveries that count as acknowledged, after all: their transaction is committed."""
+        if isinstance(taken, list):
+            self.note_acknowledged(taken)
+            return taken
+        return self._acknowledged_lots(taken)
+
+    def _acknowledged_lots(self, lots: Lots) -> Lots:
+        for lot in lots:
+            self.note_acknowledged(lot)
+            yield lot
+
+    def note_acknowledged(self, taken: Taken) -> None:
+        """Counts withdrawn deliveries that are acknowledged."""
+        self.counts.withdrawn -= len(taken)
 
     def _take_lots(self, last: int) -> Lots:
         by_tag = self.by_tag
@@ -184,12 +205,15 @@ class UnackedDeliveries:
         whole.update((tag, self.by_tag[tag]) for tag in range(last + 1, self.last_tag + 1) if tag in self.by_tag)
         self.by_tag = whole
         self._lowest = min(self._lowest, next(iter(whole)))
-        self.counts.withdrawn -= len(taken)
+        self.note_put_back(taken)
         self.is_busy = False
 
+    def note_put_back(self, taken: Taken) -> None:
+        """Counts withdrawn deliveries that are unacknowledged again."""
+        self.counts.withdrawn -= len(taken)
+
     def message_stats(self) -> Counts:
-        """The message statistics of the channel, but for those of what it published. Acknowledgements in a transaction
-        count before it is committed."""
+        """The message statistics of the channel, but for those of what it published."""
         counts = self.counts
         sent_no_ack = counts.sent_no_ack + sum(consumer.sent_no_ack for consumer in self.consumers)
         delivered = self.last_tag - sent_no_ack - counts.got_no_ack - counts.replies

@@ -16,6 +16,7 @@ from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
 from amqpy.core.consumer import Delivery
+from amqpy.core.detailed_statistics import CountedChannel, DetailedDeliveries, DetailedStatistics
 from amqpy.core.durability import encoding
 from amqpy.core.durability.records import PermissionRecord, TopicPermissionRecord
 from amqpy.core.events import event_properties
@@ -26,7 +27,7 @@ from amqpy.core.exchanges.direct import DirectExchange
 from amqpy.core.jobs import Steps, each
 from amqpy.core.message import Message, Target, deliver_own
 from amqpy.core.permissions import Permission, TopicPermission
-from amqpy.core.ports import Client, TopicVerb, Verb
+from amqpy.core.ports import Client, Origin, TopicVerb, Verb
 from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import ReplyQueue
@@ -55,11 +56,8 @@ PREDECLARED = {
 }
 
 
-class OpenChannel(Protocol):
+class OpenChannel(CountedChannel, Protocol):
     """A channel, for statistics, and for those who look at messages."""
-
-    @property
-    def unacked(self) -> UnackedDeliveries: ...
 
     def message_stats(self) -> Counts: ...
 
@@ -103,6 +101,8 @@ class Vhost:
         self.tracer: Tracer | None = None
         """Copies all messages while tracing is on, else None: it is one of the watchers, too."""
         self.watchers: tuple[Watcher, ...] = ()
+        self.detailed: DetailedStatistics | None = None
+        """The counters of pairs, where they are wanted: the first of the watchers."""
         self.clients: dict[Client, None] = {}
         """The open connections to this virtual host."""
         self.queues: dict[str, Queue] = {}
@@ -174,6 +174,11 @@ class Vhost:
         if tracer is not None:
             self.watch(tracer)
 
+    def count_pairs(self) -> None:
+        """Counts pairs of channels, exchanges and queues from now on: before there are any channels."""
+        self.detailed = DetailedStatistics(self.exchanges, self.queues)
+        self.watch(self.detailed)
+
     def watch(self, watcher: Watcher) -> None:
         """Shows the watcher every message from now on."""
         self.watchers += (watcher,)
@@ -210,14 +215,22 @@ class Vhost:
         """Brings the counters of one of its exchanges up to date."""
         self.router.settle_counts(exchange)
 
+    def new_unacked(self, origin: Origin) -> UnackedDeliveries:
+        """The unacknowledged deliveries of a new channel."""
+        return UnackedDeliveries(origin) if self.detailed is None else DetailedDeliveries(origin)
+
     def begin_channel(self, channel: OpenChannel) -> None:
         self.channels[channel] = None
+        if self.detailed is not None:
+            self.detailed.begin(channel)
         self.channel_totals.begin(channel, channel.message_stats)
         self.statistics.channels.begin(channel, channel.message_stats)
 
     def end_channel(self, channel: OpenChannel) -> None:
         """Keeps the counters of a channel that is being closed. May be repeated."""
         self.channels.pop(channel, None)
+        if self.detailed is not None:
+            self.detailed.end(channel)
         self.channel_totals.end(channel)
         self.statistics.channels.end(channel)
 

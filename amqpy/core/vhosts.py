@@ -41,6 +41,8 @@ class Vhosts(dict[str, Vhost]):
         """Puts a virtual host in its place that was there before the broker started."""
         vhost = self[name] = Vhost(name, self._scheduler, self._events, self.profile, self._choose, self.statistics)
         vhost.metadata = metadata
+        if self._config.management_rates_mode == "detailed":
+            vhost.count_pairs()
         if name == self._config.default_vhost:
             self._events.exchange = TopicExchange(vhost, EVENT_EXCHANGE, durable=True, internal=True, arguments={})
             vhost.exchanges[EVENT_EXCHANGE] = self._events.exchange

@@ -2,7 +2,7 @@
 
 Without a watcher there is nothing to call. With one, no route of the virtual host remembers its queues, so that each
 publish takes the slow path, where it is seen; and the targets of consumers are wrapped. The firehose is a watcher
-(`events.tracing`), and so is what a test asks for (`amqpy.testing`).
+(`events.tracing`), and so are the counters of pairs (`detailed_statistics`) and what a test asks for (`amqpy.testing`).
 """
 
 from typing import TYPE_CHECKING
@@ -27,11 +27,17 @@ class Watcher:
     def committed(self, message: "Message", targets: "Sequence[Target]", origin: "Origin") -> None:
         """Is told of a message that was published in a transaction and now goes to these targets."""
 
+    def counted(self, exchange: str, targets: "Sequence[Target]", origin: "Origin") -> None:
+        """Is told of a message that counts as published: at once, or in a transaction when that is committed."""
+
     def refused(self, message: "Message", by: "Collection[Target]", origin: "Origin") -> None:
         """Is told that targets of a published message did not take it."""
 
     def returned(self, message: "Message", origin: "Origin") -> None:
         """Is told that a mandatory message goes back to its publisher."""
+
+    def dropped(self, message: "Message", origin: "Origin") -> None:
+        """Is told that a message that no queue takes is dropped, as it is not mandatory."""
 
     def attach(self, consumer: "Consumer") -> None:
         """Begins to watch the deliveries to a consumer: wraps its target."""
@@ -45,6 +51,9 @@ class Watcher:
 
     def got(self, queue: str, redelivered: bool, message: "Message", unacked: "UnackedDeliveries", tag: int) -> None:
         """Is told of a message that basic.get takes."""
+
+    def got_nothing(self, queue: str, unacked: "UnackedDeliveries") -> None:
+        """Is told of a basic.get for which there is no message."""
 
     def dead_lettered(self, queue: str, message: "Message", reason: str, targets: "Sequence[Target]") -> None:
         """Is told of a message that is dead-lettered, and of those that the dead letter goes to: perhaps none."""

@@ -7,17 +7,19 @@ Source: `rabbit_mgmt_util:with_channel`, `rabbit_direct:connect`.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amqpy.core.checks import check_connection_limit
 from amqpy.core.consumer import Delivery
 from amqpy.core.ports import Origin
 from amqpy.core.statistics import Counts
-from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AmqpFault
 from amqpy.management.answers import ACCESS_REFUSED, Refusal, bad_request, missing, not_entitled
 from amqpy.management.call import Call
+
+if TYPE_CHECKING:
+    from amqpy.core.confirms import Confirms
 
 CHURN: Final = ("connection.created", "channel.created", "channel.closed", "connection.closed")
 
@@ -29,8 +31,10 @@ class WebChannel:
         self.call = call
         self.vhost = vhost
         pid = call.broker.new_pid()
-        self.unacked = UnackedDeliveries(Origin(pid, 1, call.user.name, pid))
+        self.unacked = vhost.new_unacked(Origin(pid, 1, call.user.name, pid))
         self.published = self.confirmed = 0
+        self.confirms: Confirms | None = None
+        """None: a message is confirmed at once."""
 
     @classmethod
     def of(cls, call: Call) -> "WebChannel":

@@ -19,8 +19,13 @@ from .client import Client, make_broker, names
 Shown = dict[Any, Any]
 
 
+RATES_MODE = "basic"
+"""The mode of the brokers of the scenarios."""
+
+
 def opened(*, channels: tuple[int, ...] = (1,), profile: str = "rabbitmq-4.0") -> Client:
-    return Client.opened(make_broker(Config(profile=profile)), channels=channels)
+    config = Config(profile=profile, management_rates_mode=RATES_MODE)
+    return Client.opened(make_broker(config), channels=channels)
 
 
 def shown(client: Client) -> Shown:
@@ -422,6 +427,12 @@ def test_a_commit_that_ends_the_connection_acknowledges_nothing() -> None:
     assert client.broker.vhosts["/"].queues["q"].message_stats()["ack"] == 0
 
 
+@pytest.mark.parametrize("mode", ["basic", "detailed"])
 @pytest.mark.parametrize(("play", "expected"), SCENARIOS, ids=[play.__name__ for play, _ in SCENARIOS])
-def test_statistics_are_those_of_rabbitmq(play: Callable[[], Client], expected: Shown) -> None:
-    assert shown(play()) == expected
+def test_statistics_are_those_of_rabbitmq(
+    monkeypatch: pytest.MonkeyPatch, play: Callable[[], Client], expected: Shown, mode: str
+) -> None:
+    monkeypatch.setattr("tests.amqp.test_statistics.RATES_MODE", mode)
+    client = play()
+    assert client.broker.config.management_rates_mode == mode
+    assert shown(client) == expected

@@ -29,6 +29,8 @@ KINDS = pytest.mark.parametrize("kind", ["classic", "quorum"])
 class Channel:
     """An open channel, as a virtual host knows it."""
 
+    confirms = None
+
     def __init__(self, core: CoreHarness, number: int = 1) -> None:
         self.unacked = UnackedDeliveries(Origin("1.2.3.4:5 -> 6.7.8.9:5672", number, "guest", "<pid>"))
         core.vhost.begin_channel(self)

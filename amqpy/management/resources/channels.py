@@ -11,7 +11,7 @@ import amqpy.management.resources.consumers as consumers
 from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
-from amqpy.management import access, erlang
+from amqpy.management import access, erlang, pair_views
 from amqpy.management.answers import bad_request, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import NAMES, Listing, View, Whole
@@ -95,7 +95,7 @@ def show_channel(call: Call) -> View:
     if channel is None:
         raise not_found()
     details = [consumers.view(call, each) for each in channel.consumers.values()]
-    return Whole({**view(call, channel), "consumer_details": details, "publishes": [], "deliveries": []})
+    return Whole({**view(call, channel), "consumer_details": details, **pair_views.of_channel(call, channel)})
 
 
 def list_sessions(call: Call) -> list[View]:

@@ -10,7 +10,7 @@ from amqpy.core import views
 from amqpy.core.administration.erlang_terms import as_text
 from amqpy.core.events.events import INTERNAL_USER
 from amqpy.core.exchanges import Exchange
-from amqpy.management import access
+from amqpy.management import access, pair_views
 from amqpy.management.answers import DONE, Answer, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node
@@ -64,7 +64,7 @@ def view(call: Call, exchange: Exchange) -> View:
 def show_exchange(call: Call) -> View:
     exchange = find_exchange(call)
     call.api.statistics.ranges(call.request.query)
-    return {**view(call, exchange), "incoming": [], "outgoing": []}
+    return {**view(call, exchange), **pair_views.of_exchange(call, exchange)}
 
 
 def declare_exchange(call: Call) -> Answer:

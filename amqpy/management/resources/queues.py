@@ -12,7 +12,7 @@ from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.reply_to import REPLY_TO
 from amqpy.core.statistics import Sizes
-from amqpy.management import access, queue_views
+from amqpy.management import access, pair_views, queue_views
 from amqpy.management.answers import DONE, Answer, bad_request, not_found, put
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length, check_node, look_first
@@ -118,7 +118,7 @@ def show_queue(call: Call) -> View:
         return shown
     shown = view(call, queue)
     consumers = [consumer_view(call, each) for each in islice(queue.consumers, CONSUMERS_MAX)]
-    details = {"consumer_details": consumers, "incoming": [], "deliveries": []}
+    details = {"consumer_details": consumers, **pair_views.of_queue(call, queue)}
     return {**shown, **queue_views.owner(queue), **details}
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from amqpy.core.exchanges import Exchange
 from amqpy.core.queues.queue import Queue
 from amqpy.core.statistics import Counts
-from amqpy.management.statistics.samples import BASIC, GLOBAL, Retention, Values
+from amqpy.management.statistics.samples import BASIC, DETAILED, GLOBAL, Retention, Values
 
 OF_LENGTHS: Final = ("messages_ready", "messages_unacknowledged")
 OF_PUBLISHES: Final = ("publish", "confirm", "drop_unroutable", "return_unroutable")
@@ -73,6 +73,9 @@ QUEUE: Final = Kind(BASIC, *OF_LENGTHS, "publish", *OF_DELIVERIES)
 EXCHANGE: Final = Kind(BASIC, "publish_in", "publish_out")
 CHANNEL: Final = Kind(BASIC, *OF_CHANNEL)
 CONNECTION: Final = Kind(BASIC, *OF_TRAFFIC, *OF_CALLS, width=len(OF_TRAFFIC))
+PUBLISHES: Final = Kind(DETAILED, *OF_PUBLISHES)
+DELIVERIES: Final = Kind(DETAILED, *OF_DELIVERIES)
+ROUTES: Final = Kind(DETAILED, "publish")
 NODE: Final = Kind(BASIC, *OF_NODE, *OF_CHURN)
 VHOST: Final = Kind(GLOBAL, *OF_LENGTHS, *OF_TRAFFIC, *OF_CHANNEL)
 OVERVIEW: Final = Kind(GLOBAL, *OF_LENGTHS, *OF_CHANNEL, *OF_CHURN)

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import amqpy.management.statistics.kinds as kinds
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
+from amqpy.core.detailed_statistics import Pair
 from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.management.statistics.kinds import Kind
@@ -68,6 +69,9 @@ class Tables:
         self.exchanges = Table(kinds.EXCHANGE)
         self.channels = Table(kinds.CHANNEL)
         self.connections = Table(kinds.CONNECTION)
+        self.publishes = Table(kinds.PUBLISHES)
+        self.deliveries = Table(kinds.DELIVERIES)
+        self.routes = Table(kinds.ROUTES)
         self.vhosts = Table(kinds.VHOST)
         self.overview = Table(kinds.OVERVIEW)
         self.node = Table(kinds.NODE)
@@ -128,6 +132,7 @@ class Sampler:
             yield from self._look_at_channels(tick, vhosts)
             yield from self._look_at_queues(tick, vhosts)
             yield from self._look_at_exchanges(tick, vhosts)
+            yield from self._look_at_pairs(tick, vhosts)
         yield from self._add_up(tick, vhosts, traffic)
         yield from self._sweep(looks_at_all)
         self.distance = tick - self.tick if self.tick else 1
@@ -211,6 +216,23 @@ class Sampler:
                         table.put(exchange, tick, kinds.values_of_exchange(exchange), self._scans)
                 yield
 
+    def _look_at_pairs(self, tick: int, vhosts: Sequence[Vhost]) -> Iterator[None]:
+        tables = self.tables
+        for detailed in [vhost.detailed for vhost in vhosts]:
+            if detailed is None:
+                continue
+            for pairs in list(detailed.channels.values()):
+                pairs.settle_confirms()
+                yield from self._put_pairs(tables.publishes, tick, pairs.publishes)
+                yield from self._put_pairs(tables.deliveries, tick, pairs.deliveries)
+            yield from self._put_pairs(tables.routes, tick, detailed.routes())
+
+    def _put_pairs(self, table: Table, tick: int, pairs: Iterable[Pair]) -> Iterator[None]:
+        for some in in_slices(pairs):
+            for pair in some:
+                table.put(pair, tick, table.kind.values_of(pair.message_stats()), self._scans)
+            yield
+
     def _add_up(self, tick: int, vhosts: Sequence[Vhost], traffic: dict[Vhost, Values]) -> Iterator[None]:
         """The virtual hosts, the whole broker, and the node."""
         broker, tables, scan = self._broker, self.tables, self._scans
@@ -234,6 +256,7 @@ class Sampler:
         swept: list[Table] = [tables.connections, tables.vhosts]
         if looked_at_all:
             swept += [tables.channels, tables.queues, tables.exchanges]
+            swept += [tables.publishes, tables.deliveries, tables.routes]
         for table in swept:
             yield from table.sweep(self._scans)
 

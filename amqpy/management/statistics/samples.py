@@ -39,6 +39,7 @@ def _retention(*levels: tuple[int, int]) -> Retention:
 
 GLOBAL: Final = _retention((600, 5), (3600, 60), (28_800, 600), (86_400, 1800))
 BASIC: Final = _retention((600, 5), (3600, 60))
+DETAILED: Final = _retention((600, 5))
 
 
 class _Ring:

@@ -15,6 +15,7 @@ import trio
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
+from amqpy.core.detailed_statistics import DeliveryPair, Pair, PublishPair, RoutePair
 from amqpy.core.exchanges import Exchange
 from amqpy.core.queues.queue import Queue
 from amqpy.core.vhost import Vhost
@@ -118,6 +119,18 @@ class Statistics:
         ranges, details = self.ranges(query), self._details(self._tables.channels, channel)
         view = details.beside(view, ranges.data_rates, REDUCTIONS)
         return self._with_message_stats(view, details, ranges.message_rates)
+
+    def of_pair(self, pair: Pair, query: Query) -> View:
+        """The counters of a pair, with details."""
+        tables = self._tables
+        match pair:
+            case PublishPair():
+                table = tables.publishes
+            case DeliveryPair():
+                table = tables.deliveries
+            case RoutePair():
+                table = tables.routes
+        return self._details(table, pair).beside(pair.message_stats(), self.ranges(query).message_rates)
 
     def of_connection(self, view: View, connection: ConnectionSession, query: Query) -> View:
         return self._details(self._tables.connections, connection).beside(view, self.ranges(query).data_rates)
