@@ -9,6 +9,7 @@ HTTP/2 and WebSockets are not spoken: each of their streams would need the same 
 """
 
 import math
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -48,7 +49,48 @@ Reply: TypeAlias = Callable[[Any], Awaitable[None]]
 NAMES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-class NamingConnection(h11.Connection):
+FOLDED: Final = re.compile(rb"\n[ \t]")
+LENGTH: Final = re.compile(rb"\ncontent-length:([^\n]*)", re.IGNORECASE)
+BLANK: Final = b"\r\n"
+BLANK_MAX: Final = 5
+"""Blank lines before a request that are passed over."""
+
+
+class Connection(h11.Connection):
+    """The protocol as RabbitMQ's server reads it: h11 puts up with lines of a head that go on in the next one, and with
+    a size of the body that is told twice, but not with blank lines before a request. And answers name their status."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 (those of h11's)
+        super().__init__(*arguments, **more)
+        self._head = bytearray()
+        """The octets of the next head that have come."""
+        self._blank_count = 0
+
+    def receive_data(self, data: bytes) -> None:
+        if self.their_state is h11.IDLE:
+            while not self._head and data.startswith(BLANK) and self._blank_count < BLANK_MAX:
+                self._blank_count += 1
+                if len(data) == len(BLANK):
+                    return  # to h11, no data would be the end
+                data = data[len(BLANK) :]
+            self._head += data
+        super().receive_data(data)
+
+    def next_event(self) -> Any:  # noqa: ANN401 - what h11 has
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            head = bytes(self._head[: len(self._head) - len(self.trailing_data[0])])
+            self._head.clear()
+            self._blank_count = 0
+            lengths = LENGTH.findall(head)
+            if len(lengths) > 1 or b"," in b"".join(lengths) or FOLDED.search(head):
+                raise h11.RemoteProtocolError("a line that goes on, or a size that is told twice")
+        return event
+
+    def start_next_cycle(self) -> None:
+        super().start_next_cycle()
+        self._head += self.trailing_data[0]
+
     def send(self, event: h11.Event) -> Any:  # noqa: ANN401 - octets, or None, by what is sent
         data = super().send(event)
         if data and isinstance(event, h11.Response | h11.InformationalResponse):
@@ -105,7 +147,7 @@ class Protocol(H11Protocol):
 
     def __init__(self, app: AppWrapper, config: Config, *others: Any) -> None:  # noqa: ANN401 (those of Hypercorn's)
         super().__init__(app, config, *others)
-        self.connection = NamingConnection(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
+        self.connection = Connection(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.stream = HTTPStream(

@@ -96,6 +96,11 @@ async def test_a_body_of_the_smallest_chunks_is_fair(autojump_clock: MockClock, 
         (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: gzip\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nhost: h\r\nx: y\r\n folded: \0\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: h\r\nx: y\r\n folded\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: h\r\nx: y\r\n\tfolded\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
+        (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1, 1\r\n\r\nx", 400),
+        (b"\r\n" * 6 + b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", 400),
     ],
 )
 async def test_what_is_no_request_is_refused(autojump_clock: MockClock, site: Site, sent: bytes, status: int) -> None:
@@ -105,6 +110,28 @@ async def test_what_is_no_request_is_refused(autojump_clock: MockClock, site: Si
         assert answer.startswith(b"HTTP/1.1 %d " % status), answer
         assert await line.ends() < 5
     assert site.requests == []
+
+
+async def test_what_is_no_request_is_refused_behind_one_that_is_good(autojump_clock: MockClock, site: Site) -> None:
+    async with connected(site) as line:
+        await line.say(get("/") + b"GET / HTTP/1.1\r\nhost: h\r\nx: y\r\n folded\r\n\r\n")
+        answer = await line.rest()
+        assert answer.count(OK) == 1
+        assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("pause", [False, True])
+async def test_some_blank_lines_before_a_request_do_no_harm(autojump_clock: MockClock, site: Site, pause: bool) -> None:
+    async with connected(site) as line:
+        for headers in ((), (CLOSE,)):
+            for _ in range(5):
+                await line.say(b"\r\n")
+                if pause:
+                    await trio.testing.wait_all_tasks_blocked()
+            await line.say(get("/", *headers))
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await line.rest()).count(OK) == 2
 
 
 async def test_a_bad_chunk_ends_the_connection(autojump_clock: MockClock, site: Site) -> None:
