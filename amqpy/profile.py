@@ -112,6 +112,9 @@ class Profile:
     )
     operator_keys: tuple[str, ...] = _switch("more that operator policies may say")
     negative_delivery_limit: bool = _switch("a policy's `delivery-limit` may be negative: no limit")
+    counts_missing_queues: bool = _switch(
+        "`publish_out` of the default exchange counts messages for a queue that does not exist"
+    )
     default_queue_version: int = _switch("storage version that the management API tells of queues that ask for none")
     queue_view_keys: tuple[str, ...] = _switch("keys of queues in the management API that not all versions have")
     reduced_queue_rows: bool = _switch(
@@ -198,6 +201,7 @@ RABBITMQ_3_10 = Profile(
     tells_of_topics=False,
     operator_keys=(),
     negative_delivery_limit=False,
+    counts_missing_queues=True,
     default_queue_version=1,
     queue_view_keys=(
         "backing_queue_status",
@@ -234,6 +238,7 @@ RABBITMQ_3_13 = replace(
     tells_of_clearing=True,
     tells_of_topics=True,
     operator_keys=("overflow", "queue-version"),
+    counts_missing_queues=False,
     queue_view_keys=("message_bytes_paged_out", "messages_paged_out", "recoverable_slaves", "storage_version"),
     reduced_queue_rows=True,
     web_looks_first=True,

@@ -64,5 +64,5 @@ def _may_enter(call: Call) -> bool:
     name = call.named_vhost
     vhost = None if name is None else call.broker.vhosts.get(name)
     if vhost is None:
-        return name is None or "vhost" in call.names
+        return name is None or "vhost" in call.names or call.has("strict-x-vhost")
     return call.may_enter(vhost)

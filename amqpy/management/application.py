@@ -138,18 +138,18 @@ class Application:
         resource, names = found
         methods = resource.allowed(served)
         if request.method not in methods:
-            return Answer(405, headers={"allow": ", ".join(methods)})
+            return Answer(405, headers={"allow": ", ".join(methods), **resource.headers})
         if request.method == "OPTIONS":
-            return Answer(200, headers={"allow": ", ".join(methods)})
+            return Answer(200, headers={"allow": ", ".join(methods), **resource.headers})
         endpoint = served["GET" if request.method == "HEAD" else request.method]
         if endpoint.credentials is not None:
             request.body = await read_body(receive, FORM_MAX)
         if resource.has_login_in_query and "login-in-query" in self._features:
             use_login_in_query(request)
         call = await self._enter(request, endpoint, names)
-        headers = {"vary": resource.vary}
+        headers = {"vary": resource.vary, **resource.headers}
         if endpoint.credentials is not None and "token" not in self._features:
-            headers["set-cookie"] = cookie_of(request)
+            headers["set-cookie"] = cookie_of(request, self._features)
         check_accept(request.headers.get("accept"), JSON)
         try:
             answer = await self._judge(call, served) or await self._act(call, endpoint, receive)
@@ -176,6 +176,8 @@ class Application:
         """Calls the handler. Raises Refusal."""
         request = call.request
         check_origin(request, self._responses.origins)
+        if endpoint.exists is not None:
+            await self._turns.decide(partial(endpoint.exists, call), call.user.name)
         check_body(request.headers.get("content-type"), endpoint.types, is_read=request.method in {"PUT", "POST"})
         if request.method in {"GET", "HEAD"}:
             return await self._shown(call, await self._turns.decide(partial(endpoint.handle, call), call.user.name))

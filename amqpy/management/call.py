@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -90,7 +90,7 @@ class Call:
 
     @cached_property
     def body(self) -> Body:
-        return self.request.json()
+        return self.request.json(lenient=self.has("lenient-json"))
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -109,11 +109,11 @@ class Call:
         """True if objects are to be shown without statistics."""
         return self.broker.config.management_disable_stats or self.request.is_true("disable_stats")
 
-    def of_list(self, basic: Collection[str]) -> "Call":
+    def of_list(self, basic: Set[str]) -> "Call":
         """The call of a list. If nothing is shown but these keys, nobody looks at the samples that it asks for. Raises
         Refusal if these cannot be."""
         request = self.request
-        if self.without_stats or is_basic(request.query, basic):
+        if self.without_stats or is_basic(request.query, basic, sorts=self.has("basic-order")):
             kept = [each for each in request.query_string.split("&") if not OF_SAMPLES.match(each)]
             return replace(self, request=replace(request, query_string="&".join(kept)))
         self.api.statistics.check_list(request.query)

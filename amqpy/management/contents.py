@@ -13,6 +13,7 @@ from amqpy.core import views
 from amqpy.management.answers import bad_request
 from amqpy.management.checks import check_length
 from amqpy.management.tables import table_of
+from amqpy.profile import Profile
 from amqpy.wire.properties import NAMES, decode_properties, headers_property
 from amqpy.wire.values import encode_table
 
@@ -22,23 +23,23 @@ INTEGER_BYTES: Final = {"delivery_mode": 1, "priority": 1, "timestamp": 8}
 ENCODINGS: Final = ("auto", "base64")
 
 
-def encoded_properties(properties: object) -> dict[str, bytes]:
+def encoded_properties(properties: object, profile: Profile) -> dict[str, bytes]:
     """The octets of each property in JSON, for `content_header`; those of other names do not matter. Raises Refusal."""
     if not isinstance(properties, dict):
         raise bad_request("properties should be an object")
-    return {name: _encoded(name, properties[name]) for name in NAMES if name in properties}
+    return {name: _encoded(name, properties[name], profile) for name in NAMES if name in properties}
 
 
-def _encoded(name: str, value: object) -> bytes:
+def _encoded(name: str, value: object, profile: Profile) -> bytes:
     if name == "headers":
-        if value is None:
+        if value is None or (isinstance(value, list) and value and "listed-headers" not in profile.management):
             raise bad_request(["not_table", name])
         # RabbitMQ keeps a list, and shows no headers.
         return headers_property(encode_table({} if isinstance(value, list) else table_of(value)))
     if (size := INTEGER_BYTES.get(name)) is not None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise bad_request(["not_int", name])
-        if name == "delivery_mode" and not 0 <= value <= 255:
+        if name == "delivery_mode" and not 0 <= value <= 255 and not profile.any_delivery_mode:
             raise bad_request(f"406 PRECONDITION_FAILED - invalid message: {{delivery_mode_unknown,{value}}}")
         return (value % (1 << 8 * size)).to_bytes(size, "big")
     if not isinstance(value, str):

@@ -1,10 +1,10 @@
-"""JSON as RabbitMQ reads it: what is strict JSON, and what a person may write who types a body by hand.
+"""JSON as RabbitMQ reads it: what is strict JSON, and in older versions what a person may write who types by hand.
 
 That is: comments (`/* */`, and `//` to the end of the line), a comma behind the last item, texts in single quotes, and
 a backslash before what needs none, which stays then. It is more strict than Python where something could not be told
 or kept again: numbers that are none, and halves of characters.
 
-Source: `jsx_decoder`, which `rabbit_json` calls without its option `strict`.
+Source: `jsx_decoder`, which `rabbit_json` of 3.10 calls without its option `strict`; since then, `thoas_decode`.
 """
 
 import json
@@ -32,8 +32,29 @@ COMMAS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{,:]\s*,|,(?=\s*[}\]])', re.DO
 """Commas behind the last item; but for those in texts, and those before which there is no item."""
 
 
-def read_json(octets: bytes) -> Any:  # noqa: ANN401 (any JSON)
-    """Raises ValueError."""
+def read_json(octets: bytes, *, lenient: bool = True) -> Any:  # noqa: ANN401 (any JSON)
+    """The value of JSON, which may be `lenient`. Raises ValueError."""
+    return _read_lenient(octets) if lenient else _read_strict(octets)
+
+
+def _read_strict(octets: bytes) -> Any:  # noqa: ANN401
+    """Of a key that is there twice, the first value counts."""
+    text = octets.decode()
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_first_values)
+        if rb"\ud" in octets.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # the half of a pair of surrogates is no character
+    except RecursionError:
+        raise ValueError("too deep") from None
+    return value
+
+
+def _first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else dict(reversed(pairs))
+
+
+def _read_lenient(octets: bytes) -> Any:  # noqa: ANN401
     # As RabbitMQ takes it: with a mark of the byte order, control characters and octets that are no characters.
     text = octets.decode("utf-8-sig", "replace")
     try:

@@ -9,7 +9,7 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 
 import heapq
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -300,10 +300,14 @@ def shown_alone(value: object, query: Query) -> object:
     return extract(value, None if page_of(query) else columns_of(query))
 
 
-def is_basic(query: Query, basic: Collection[str]) -> bool:
-    """True if a list is to be shown with none but these keys, and in its own order."""
-    columns = columns_of(query)
-    return columns is not None and not query.get("sort") and all(path[0] in basic for path in columns if path)
+def is_basic(query: Query, basic: Set[str], *, sorts: bool = False) -> bool:
+    """True if a list is to be shown with none but these keys, and in its own order; or, if it `sorts`, in that of one
+    of them."""
+    columns, order = columns_of(query), query.get("sort")
+    if columns is None or (order and not (sorts and order in basic)):
+        return False
+    keys = [path[0] for path in columns if path]
+    return basic >= set(keys) and len(set(keys)) == len(keys)  # to RabbitMQ, a key that is named twice is one more
 
 
 def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
@@ -335,7 +339,7 @@ async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncIt
     if page is not None and not is_sorted:
         items, about = page.cut(items, len(listing.items))
     pieces = views_of(items, listing.view, in_turn)
-    if page is None and listing.by is not None and lacks_order(listing.by, columns, query):
+    if page is None and items and listing.by is not None and lacks_order(listing.by, columns, query):
         rows = [extract(view, columns) async for views in pieces for view in views]
         yield rows if query.get("sort") == "" else sorted_rows(rows, listing.by, query)
         return

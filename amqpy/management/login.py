@@ -52,9 +52,9 @@ def of_form(request: Request) -> Credentials:
     return Credentials(form.get("username", ""), form.get("password", "").encode("utf-8", "surrogateescape"))
 
 
-def cookie_of(request: Request) -> str:
-    """The cookie that a user who has logged in with a form is given."""
-    return f"auth={value_of(of_form(request))}; Version=1"
+def cookie_of(request: Request, features: Collection[str]) -> str:
+    """The cookie that a user who has logged in with a form is given, by what the version has (`Profile.management`)."""
+    return f"auth={value_of(of_form(request))}{'; Version=1' if 'cookie-version' in features else ''}"
 
 
 def value_of(credentials: Credentials) -> str:

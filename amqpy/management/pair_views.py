@@ -17,6 +17,8 @@ from amqpy.core.queues.queue import Queue
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 
+NO_MORE: Final[View] = {}
+
 PAIRS_MAX: Final = 1000
 """The most pairs that are shown in a list: some milliseconds of work."""
 
@@ -37,8 +39,9 @@ def of_exchange(call: Call, exchange: Exchange) -> View:
     detailed, vhost = call.vhost.detailed, call.vhost.name
     if detailed is None:
         return {"incoming": [], "outgoing": []}
+    node = {"node": call.broker.node}
     return {
-        "incoming": _rows(call, ((_channel(origin), pair) for origin, pair in detailed.publishes_to(exchange))),
+        "incoming": _rows(call, ((_channel(origin, node), pair) for origin, pair in detailed.publishes_to(exchange))),
         "outgoing": _rows(
             call, ((_end("queue", pair.queue.name, vhost), pair) for pair in detailed.routes_from(exchange))
         ),
@@ -65,8 +68,8 @@ def _rows(call: Call, pairs: Iterable[tuple[View, Pair]]) -> list[View]:
     ]
 
 
-def _channel(origin: Origin) -> View:
-    return {"channel_details": views.channel_details(origin)}
+def _channel(origin: Origin, more: View = NO_MORE) -> View:
+    return {"channel_details": {**views.channel_details(origin), **more}}
 
 
 def _end(kind: str, name: str, vhost: str) -> View:

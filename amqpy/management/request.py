@@ -66,22 +66,23 @@ class Request:
     def is_true(self, parameter: str) -> bool:
         return self.query.get(parameter) == "true"
 
-    def json(self) -> Body:
-        """The body as an object. Nothing, `null` and booleans are an empty one. Raises Refusal."""
+    def json(self, *, lenient: bool = True) -> Body:
+        """The body as an object. Nothing and `null` are an empty one, and booleans, if it is `lenient`. Raises
+        Refusal."""
         text = self.body
-        if text in {b"", b"undefined"}:
+        if text in {b"", b"null", b"undefined"}:
             return {}
         if not has_few_values(text):
             raise bad_request(f"payload has too many values, limit is {VALUES_MAX}")
         try:
-            value = read_json(text)
+            value = read_json(text, lenient=lenient)
         except ValueError:
             raise bad_request("not_json") from None
         if isinstance(value, str):
             raise bad_request(
                 "invalid payload: the request body JSON-decoded to a string. Is the input doubly-JSON-encoded?"
             )
-        if value is None or isinstance(value, bool):
+        if lenient and (value is None or isinstance(value, bool)):
             return {}
         if not isinstance(value, dict):
             raise bad_request("not_json")

@@ -64,7 +64,7 @@ def _of_compressing(headers: dict[str, str]) -> dict[str, str]:
     """The headers of an answer that might be compressed. Source: `rabbit_mgmt_headers`, `cowboy_compress_h`."""
     vary = headers.get("vary")
     if vary is None:
-        return {**headers, "vary": "accept-encoding"} if "location" in headers else headers
+        return {**headers, "vary": "accept-encoding"} if "date" in headers else headers
     return {"cache-control": REVALIDATED, **headers, "vary": f"{VARY}, accept-encoding" if vary == VARY else vary}
 
 
@@ -124,9 +124,9 @@ class Responses:
             headers |= self._cors(request, answer.headers)
         if content_type is not None:
             headers["content-type"] = content_type
-            if answer.status in {200, 503}:
-                headers["cache-control"] = "no-cache"
         headers |= answer.headers
+        if content_type is not None and answer.status in {200, 503}:
+            headers["cache-control"] = "no-cache"
         if self.compresses:
             headers = _of_compressing(headers)
         return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]

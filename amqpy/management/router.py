@@ -14,6 +14,7 @@ from amqpy.management.responses import OF_ONE_TYPE, OF_RESOURCES
 if TYPE_CHECKING:
     from amqpy.core.users import Credentials
     from amqpy.management.access import Rule
+    from amqpy.management.call import Call
     from amqpy.management.request import Request
 
 ONE_TYPE = frozenset(
@@ -37,6 +38,9 @@ METHODS = ("HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS")
 
 KNOWN = frozenset({*METHODS, "PATCH"})
 
+NOT_KEPT = {"cache-control": "no-cache, no-store, max-age=0, must-revalidate", "pragma": "no-cache", "expires": "0"}
+"""The headers of what must not be cached."""
+
 Handler: TypeAlias = Callable[[Any], object]
 H = TypeVar("H", bound=Handler)
 
@@ -51,6 +55,8 @@ class Endpoint:
     """The content types that a body must have one of; none if that does not matter."""
     credentials: "Callable[[Request], Credentials] | None" = None
     """Finds the credentials in the body, where these are not in the header Authorization."""
+    exists: "Callable[[Call], None] | None" = None
+    """Refuses a request about what is not there, before its content type is looked at; None if that comes later."""
     feature: str = ""
     """The name of what not every version of RabbitMQ has (`Profile.management`); none if all have it."""
 
@@ -62,6 +68,8 @@ class Resource:
     template: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     has_head: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that all of its answers have."""
     has_login_in_query: bool = False
     """True if a browser may have credentials in the address, since it can say no header when it downloads."""
 
@@ -130,11 +138,16 @@ class Router:
         types: tuple[str, ...] = (),
         *,
         credentials: "Callable[[Request], Credentials] | None" = None,
+        exists: "Callable[[Call], None] | None" = None,
     ) -> Callable[[H], H]:
-        return self._adding("POST", self._at(template), rule, types, credentials)
+        return self._adding("POST", self._at(template), rule, types, credentials, exists)
 
     def delete(self, template: str, rule: "Rule", *, feature: str = "") -> Callable[[H], H]:
         return self._adding("DELETE", self._at(template), rule, feature=feature)
+
+    def is_never_kept(self, template: str) -> None:
+        """No answer may be cached, not even one that must be asked for again."""
+        self._at(template).headers = NOT_KEPT
 
     def takes_login_in_query(self, template: str) -> None:
         """Credentials for the resource may be in the parameters `auth` and `token`."""
@@ -147,10 +160,11 @@ class Router:
         rule: "Rule",
         types: tuple[str, ...] = (),
         credentials: "Callable[[Request], Credentials] | None" = None,
+        exists: "Callable[[Call], None] | None" = None,
         feature: str = "",
     ) -> Callable[[H], H]:
         def add(handle: H) -> H:
-            resource.endpoints[method] = Endpoint(handle, rule, types, credentials, feature)
+            resource.endpoints[method] = Endpoint(handle, rule, types, credentials, exists, feature)
             return handle
 
         return add

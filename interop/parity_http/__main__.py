@@ -17,7 +17,7 @@ from interop.parity_http import scenarios
 from interop.parity_http.chance import DEFAULT_STEPS, examine, scenario_of, script_of
 from interop.parity_http.compare import Outcome, compare
 from interop.parity_http.scenario import SCENARIOS, Scenario
-from interop.parity_http.side import Side, amqpy_side, rabbitmq_side, side_at
+from interop.parity_http.side import BASIC, Side, amqpy_side, rabbitmq_side, side_at
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import parse, text_of
 from interop.rabbitmq import RabbitMQUnavailable
@@ -31,6 +31,12 @@ OPEN = {"": "open.txt", "4.0": "open-4.0.txt"}
 @click.option("--reference", metavar="URL", help="The API that is right. Default: that of a private RabbitMQ.")
 @click.option("--subject", metavar="URL", help="The API under test. Default: amqpy's, started for this run.")
 @click.option("--alike", is_flag=True, help="Compare RabbitMQ with another RabbitMQ: no difference is expected.")
+@click.option(
+    "--rates-mode",
+    type=click.Choice([BASIC, "detailed"]),
+    default=BASIC,
+    help="Brokers in another mode, and the scenarios for it.",
+)
 @click.option("--only", metavar="GLOB", multiple=True, help="Only scenarios whose name matches; may be repeated.")
 @click.option("--list", "list_only", is_flag=True, help="Name the scenarios and what each is for.")
 @click.option("--seeds", type=Seeds(), help="Scripts made by chance instead: a seed, or a range without its end.")
@@ -45,6 +51,7 @@ def main(
     reference: str | None,
     subject: str | None,
     alike: bool,
+    rates_mode: str,
     only: tuple[str, ...],
     list_only: bool,
     seeds: range | None,
@@ -67,11 +74,11 @@ def main(
         return
     started = time.monotonic()
     try:
-        with both(rabbitmq, reference, subject, alike=alike) as (expected, shown):
+        with both(rabbitmq, reference, subject, rates_mode, alike=alike) as (expected, shown):
             if seeds:
                 failed = hunt(seeds, expected, shown, alike=alike, steps=steps)
             else:
-                chosen = [each for each in chosen if each.is_for(expected.version)]
+                chosen = [each for each in chosen if each.is_for(expected.version, rates_mode)]
                 outcomes = play(chosen, expected, shown, alike=alike, verbose=verbose, show=show)
                 known = set() if alike or subject else open_names(expected.version)
                 failed = len(unexpected(outcomes, known))
@@ -126,14 +133,15 @@ def given(script: TextIO) -> Scenario:
 
 @contextlib.contextmanager
 def both(
-    rabbitmq: str | None, reference: str | None, subject: str | None, *, alike: bool
+    rabbitmq: str | None, reference: str | None, subject: str | None, rates_mode: str, *, alike: bool
 ) -> Iterator[tuple[Side, Side]]:
     with contextlib.ExitStack() as running:
-        expected = side_at(reference) if reference else running.enter_context(rabbitmq_side(rabbitmq))
+        expected = side_at(reference) if reference else running.enter_context(rabbitmq_side(rabbitmq, rates_mode))
         if subject:
             shown = side_at(subject, is_late=alike)
         else:
-            shown = running.enter_context(rabbitmq_side(rabbitmq) if alike else amqpy_side(expected.version))
+            another = rabbitmq_side(rabbitmq, rates_mode) if alike else amqpy_side(expected.version, rates_mode)
+            shown = running.enter_context(another)
         for side in (expected, shown):
             prime(side)
         yield expected, shown

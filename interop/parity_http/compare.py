@@ -160,7 +160,10 @@ def unlike(expected: Any, got: Any, where: str) -> Iterator[tuple[str, str, str]
         for number, (one, other) in enumerate(zip(expected, got, strict=True)):
             yield from unlike(one, other, f"{where}[{number}]")
     elif type(expected) is not type(got) or expected != got:
-        yield where, abridged(expected), abridged(got)
+        one, other = abridged(expected), abridged(got)
+        if one == other and isinstance(expected, list) and isinstance(got, list):
+            where, one, other = f"{where}.length", str(len(expected)), str(len(got))
+        yield where, one, other
 
 
 def abridged(value: object) -> str:

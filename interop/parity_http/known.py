@@ -68,6 +68,14 @@ KNOWN: Sequence[Differs] = (
         before="4.1",
     ),
     Differs(
+        "RabbitMQ cannot print the name of a protocol that is beyond ASCII",
+        "*GET /health/checks/protocol-listener/%*",
+        "status",
+        "*as RabbitMQ crashes",
+        "503 *",
+        since="4.0",
+    ),
+    Differs(
         "RabbitMQ shows where in its sources a value of a type that it does not know was noticed",
         "POST /definitions*",
         "body.reason",

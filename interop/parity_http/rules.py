@@ -63,6 +63,7 @@ RULES: Sequence[Rule] = (
     Rule("protocols", only("amqp", "http"), "nodes of Erlang listen for each other"),
     Rule("os_pid", typed, "the process"),
     Rule("reductions reductions_details garbage_collection memory binary", typed, "numbers of Erlang's"),
+    Rule("*_details", shaped, "what the machine has, and whose last sample may be late", "/nodes*"),
     Rule("applications", shaped, "what Erlang's programs are made of", "/nodes*"),
     Rule(
         "*_details processors run_queue *_limit mem_used disk_free fd_* sockets_* proc_* gc_* context_switches "
@@ -96,6 +97,7 @@ RULES: Sequence[Rule] = (
     Rule("auth_attempts*", typed, "each request is one, and some are repeated", "/auth/attempts/*"),
     Rule("message_stats", shaped, "of all scripts so far", "/overview"),
     Rule("churn_rates statistics_db_event_queue queue_totals", typed, "of all scripts so far", "/overview"),
+    Rule("consumer_timeout", typed, "amqpy has no limit unless one is set"),
     Rule("consumer_capacity consumer_utilisation", number, "a fraction at times"),
     Rule("backing_queue_status", typed, "what RabbitMQ's queues are made of"),
     Rule("messages*", without_zero, "RabbitMQ shows them once something was counted", "/vhosts*"),
@@ -115,6 +117,12 @@ RULES: Sequence[Rule] = (
         "/definitions* /all-configuration",
     ),
     Rule("$", unordered, "tables have no order", "/vhost-limits* /user-limits* /topic-permissions/*"),
+    Rule(
+        "incoming outgoing publishes deliveries",
+        unordered,
+        "tables have no order",
+        "/queues/* /exchanges/* /channels/*",
+    ),
     Rule("consumer_details", unordered, "tables have no order", "/queues/* /channels/*"),
 )
 

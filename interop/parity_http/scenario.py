@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from interop.parity.scenario import within
+from interop.parity_http.side import BASIC
 from interop.parity_http.stage import Stage
 
 Play = Callable[..., None]
@@ -47,9 +48,11 @@ class Scenario:
     differs: tuple[Differs, ...] = ()
     since: str = ""
     before: str = ""
+    rates_mode: str = BASIC
+    """The rates mode that the brokers must have."""
 
-    def is_for(self, version: str) -> bool:
-        return within(version, self.since, self.before)
+    def is_for(self, version: str, rates_mode: str = BASIC) -> bool:
+        return rates_mode == self.rates_mode and within(version, self.since, self.before)
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -61,6 +64,7 @@ def scenario(
     differs: Differs | Sequence[Differs] | Mapping[str, Differs | Sequence[Differs]] = (),
     since: str = "",
     before: str = "",
+    rates_mode: str = BASIC,
 ) -> Callable[[Play], Play]:
     """Register a function as a scenario, or as one for `each` case, its second argument then.
 
@@ -76,7 +80,7 @@ def scenario(
             if full_name in SCENARIOS:
                 raise ValueError(f"two scenarios are called {full_name}")
             places = (found,) if isinstance(found, Differs) else tuple(found)
-            SCENARIOS[full_name] = Scenario(full_name, play, purpose, places, since, before)
+            SCENARIOS[full_name] = Scenario(full_name, play, purpose, places, since, before, rates_mode)
         return function
 
     return register

@@ -21,6 +21,9 @@ REPORTS_EVERY_MS = 1000
 NODE_REPORTED = frozenset({"fd_used_details", "io_read_count", "msg_store_read_count", "queue_index_read_count"})
 """Keys that only a node that has reported has."""
 
+BASIC = "basic"
+"""The rates mode that brokers have by default."""
+
 POLL_S = 0.05
 PATIENCE_S = {True: 20.0, False: 12.0}
 """By whether a broker is late; samples are taken every five seconds in any case."""
@@ -98,9 +101,9 @@ def patiently(
 
 
 @contextlib.contextmanager
-def rabbitmq_side(version: str | None) -> Iterator[Side]:
+def rabbitmq_side(version: str | None, rates_mode: str = BASIC) -> Iterator[Side]:
     """A private RabbitMQ."""
-    settings = f"collect_statistics_interval = {REPORTS_EVERY_MS}"
+    settings = f"collect_statistics_interval = {REPORTS_EVERY_MS}\nmanagement.rates_mode = {rates_mode}"
     with running_rabbitmq(version=version, plugins=[MANAGEMENT], extra_config=settings) as rabbitmq:
         assert rabbitmq.management_url is not None
         side = side_at(rabbitmq.management_url, amqp_url=rabbitmq.url)
@@ -110,11 +113,12 @@ def rabbitmq_side(version: str | None) -> Iterator[Side]:
 
 
 @contextlib.contextmanager
-def amqpy_side(version: str) -> Iterator[Side]:
+def amqpy_side(version: str, rates_mode: str = BASIC) -> Iterator[Side]:
     """A private amqpy, as that version of RabbitMQ. Raises ProgramFailed at the end if its log speaks of a bug."""
     with private_folder() as folder:
         options = ("--strict", "--profile", profile_for(version), "--management", "--management-port", "0")
-        with ended(Amqpy(folder, options)) as amqpy:
+        environment = {"AMQPY_MANAGEMENT_RATES_MODE": rates_mode}
+        with ended(Amqpy(folder, options, environment=environment)) as amqpy:
             amqpy.start()
             port = amqpy.program.wait_for_line(API_LISTENING, START_TIMEOUT_S)[1]
             yield side_at(f"http://guest:guest@127.0.0.1:{port}/", amqp_url=amqpy.address.url, is_late=False)

@@ -91,7 +91,7 @@ def a_message_counts_once_for_its_channel_and_once_for_each_queue() -> Client:
         1: {"publish": 3, "drop_unroutable": 2, "return_unroutable": 1},
         2: {"publish": 2, "confirm": 2, "drop_unroutable": 1, "return_unroutable": 1},
     },
-    exchanges={"": {"publish_in": 4, "publish_out": 4}, "x": {"publish_in": 1}},
+    exchanges={"": {"publish_in": 4}, "x": {"publish_in": 1}},
     queues={},
     vhost={"publish": 5, "confirm": 2, "drop_unroutable": 3, "return_unroutable": 2},
 )

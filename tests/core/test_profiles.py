@@ -354,6 +354,17 @@ def test_a_queue_too_many_with_a_wrong_argument(profile: str, expected: str) -> 
     assert "queue limit" in str(declared(core))
 
 
+@switch("counts_missing_queues", 3, 1, 1, 1)
+def test_messages_for_queues_that_there_are_not(profile: str, expected: int) -> None:
+    core = CoreHarness(profile)
+    core.queue("q")
+    for routing_key in ("q", "nope", "nope"):
+        core.publish("", routing_key, "m")
+    exchange = core.vhost.exchanges[""]
+    core.vhost.settle_counts(exchange)
+    assert (exchange.published_in, exchange.published_out) == (3, expected)
+
+
 @switch("hash_weight_max", None, None, None, "The binding key must not exceed 10000")
 def test_a_heavy_binding(profile: str, expected: str | None) -> None:
     core = CoreHarness(profile)

@@ -1,5 +1,7 @@
 """What the profiles change in policies, events and memory."""
 
+import pytest
+
 from amqpy.core.events.events import EVENT_EXCHANGE
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.core.users import Users
@@ -165,3 +167,27 @@ def test_what_comes_back_without_a_limit(profile: str, expected: list[str]) -> N
 def test_how_much_memory_may_be_used(profile: str, expected: float) -> None:
     assert CoreHarness(profile).broker.resources.memory_limit == Limit(share=expected)
     assert CoreHarness(profile, memory_high_watermark="2GB").broker.resources.memory_limit == Limit(2 * 10**9)
+
+
+@pytest.mark.parametrize("operator", [False, True])
+def test_newer_classic_queues_look_at_the_master_locator(operator: bool) -> None:
+    core = CoreHarness("rabbitmq-4.0")
+    ask = core.broker.administration
+    set_policy = ask.set_operator_policy if operator else ask.set_policy
+    for locator in ("min-masters", "client-local", "balanced", "random", "least-leaders"):
+        set_policy("/", "p", "", {"queue-master-locator": locator})
+    said = refusal(set_policy, "/", "p", "", {"queue-master-locator": "bad"})
+    assert said is not None
+    assert '<<"bad">> is not a valid master locator' in said
+    said = refusal(set_policy, "/", "p", "", {"queue-master-locator": "random", "max-length": -1})
+    assert said is not None
+    assert "-1 is not a valid maximum length" in said
+
+
+@pytest.mark.parametrize("operator", [False, True])
+def test_the_master_locator_may_be_denied(operator: bool) -> None:
+    ask = CoreHarness("rabbitmq-4.3").broker.administration
+    set_policy = ask.set_operator_policy if operator else ask.set_policy
+    said = refusal(set_policy, "/", "p", "", {"queue-master-locator": "random"})
+    assert said is not None
+    assert "use of deprecated queue-master-locator argument is not permitted" in said

@@ -85,7 +85,7 @@ async def test_a_queue_shows_its_channels_and_exchanges(site: Site) -> None:
 async def test_an_exchange_shows_its_channels_and_queues(site: Site) -> None:
     await used(site)
     assert await shown(site, "/api/exchanges/%2F/amq.default") == {
-        "incoming": [{"stats": PUBLISHED, "channel_details": CHANNEL_DETAILS}],
+        "incoming": [{"stats": PUBLISHED, "channel_details": {**CHANNEL_DETAILS, "node": "rabbit@test"}}],
         "outgoing": [{"stats": {"publish": 2}, "queue": QUEUE}],
     }
 

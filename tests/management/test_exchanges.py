@@ -160,7 +160,8 @@ async def test_what_was_published_is_counted(site: Site) -> None:
     site.publish("", b"1", b"2", exchange="amq.fanout")
     shown = (await site.get("/api/exchanges/%2F/amq.fanout")).json
     assert shown["message_stats"] == {"publish_in": 2, "publish_out": 2}
-    assert "message_stats" not in (await site.get("/api/exchanges/%2F/amq.fanout?disable_stats=true")).json
+    for row in (await site.get("/api/exchanges/%2F?disable_stats=true")).json:
+        assert "message_stats" not in row
 
 
 async def test_a_policy_is_shown(site: Site) -> None:

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from amqpy.core.administration.erlang_terms import Atom, with_term
 from amqpy.core.administration.validation import compile_pattern, number, text
-from amqpy.core.arguments import Definition
+from amqpy.core.arguments import LOCATORS, Definition
+from amqpy.profile import Profile
 
 MIRRORING_KEYS: Final = (
     "ha-mode",
@@ -38,6 +39,19 @@ def _judge_locator(definition: Definition) -> str | None:
     value = definition["queue-master-locator"]
     known = value in {"min-masters", "client-local", "random"} if isinstance(value, str) else False
     return None if known else with_term("", value, " invalid queue-master-locator value")
+
+
+def locator(profile: Profile) -> Feature:
+    """The locator in versions in which classic queues look at it, in policies of the operator, too."""
+
+    def judge(definition: Definition) -> str | None:
+        value = definition["queue-master-locator"]
+        if profile.master_locator_denied != "no":
+            return "use of deprecated queue-master-locator argument is not permitted"
+        known = value in {*LOCATORS, "min-masters"} if isinstance(value, str) else False
+        return None if known else with_term("", value, " is not a valid master locator")
+
+    return Feature(frozenset(("queue-master-locator",)), judge)
 
 
 def _judge_sharding(definition: Definition) -> str | None:

@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from amqpy.core.administration.erlang_terms import Atom, as_text, pairs, with_term
-from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature
+from amqpy.core.administration.ignored_policy_keys import CLASSIC_KEYS, FEATURES, Feature, locator
 from amqpy.core.administration.validation import (
     Term,
     check,
@@ -129,9 +129,9 @@ def _judge_definition(features: Iterable[Feature], key: str, definition: Any) ->
 def _features(profile: Profile, *, operator: bool) -> Iterable[Feature]:
     before, after = FEATURES
     own = _own(policy_keys(profile, operator=operator))
-    if operator:
-        return (own,)
-    return (*before, own, *(after if profile.mirroring else ()))
+    if profile.mirroring:
+        return (own,) if operator else (*before, own, *after)
+    return (locator(profile), own) if operator else (locator(profile), *before, own)
 
 
 def policy_keys(profile: Profile, *, operator: bool = False) -> Mapping[str, PolicyKey]:

@@ -196,8 +196,8 @@ class Exchange:
 
     def count_published(self, targets: Sequence[Target], count: int = 1) -> None:
         """Counts messages that were published here and went to these targets. The default exchange names a queue for
-        each message, which counts even if there is no such queue."""
-        copies = len(targets) or (not self.name)
+        each message, which counts by profile even if there is no such queue."""
+        copies = len(targets) or (not self.name and self.vhost.profile.counts_missing_queues)
         for target in targets:
             if target.is_reply_queue or not target.name:
                 copies -= 1

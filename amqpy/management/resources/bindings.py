@@ -8,7 +8,7 @@ Source: `rabbit_mgmt_wm_bindings`, `rabbit_mgmt_wm_binding`; `rabbit_mgmt_format
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote_plus, unquote_plus
 
 from amqpy.core import views
@@ -27,6 +27,8 @@ from amqpy.wire.values import Table, entries_of, join_table
 
 NO_ARGUMENTS: Table = {}
 ORDER = ("vhost", "source", "destination", "routing_key", "properties_key")
+BODY_MAX: Final = 5000
+"""Octets of the body that describes a binding, by version."""
 BETWEEN = "/bindings/{vhost}/e/{source}/{type}/{destination}"
 
 
@@ -197,6 +199,8 @@ def unbind(call: Call) -> Answer:
 
 
 def bind(call: Call) -> Answer:
+    if len(call.request.body) > BODY_MAX and call.has("short-bindings"):
+        raise bad_request("Payload size limit exceeded")
     body, is_to_queue = call.body, _is_to_queue(call)
     routing_key = body.get("routing_key", "")
     # RabbitMQ keeps null itself.

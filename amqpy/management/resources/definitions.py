@@ -65,7 +65,7 @@ _ENDS_OF_HEADERS: Final = dict.fromkeys(range(32))
 
 def import_all(call: Call) -> Later:
     form = form_of(call.request)
-    document = _document(call.request.body if form is None else form.get("file", NO_FILE))
+    document = _document(call, call.request.body if form is None else form.get("file", NO_FILE))
     try:
         vhost = _vhost(call)
     except LookupError:
@@ -117,12 +117,13 @@ def _term(value: object) -> object:
     return value
 
 
-def _document(octets: bytes) -> dict[str, Any]:
-    octets = octets.removeprefix(BOM)
+def _document(call: Call, octets: bytes) -> dict[str, Any]:
+    is_lenient = call.has("lenient-json")
+    octets = octets.removeprefix(BOM if is_lenient else b"")
     if not octets:
         return {}
     try:
-        value = read_json(octets)
+        value = read_json(octets, lenient=is_lenient)
     except ValueError:
         value = None
     if not isinstance(value, dict):

@@ -13,7 +13,7 @@ from amqpy.core.exchanges import Exchange
 from amqpy.management import access, pair_views
 from amqpy.management.answers import DONE, Answer, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.checks import check_length, check_node
+from amqpy.management.checks import check_length, check_node, look_first
 from amqpy.management.lists import Listing, View
 from amqpy.management.request import Body, flag, switch, text
 from amqpy.management.router import Router
@@ -52,9 +52,13 @@ def find_exchange(call: Call) -> Exchange:
     return exchange
 
 
-def view(call: Call, exchange: Exchange) -> View:
+def find_exchange_first(call: Call) -> None:
+    look_first(call, "exchange", name_in_path(call))
+
+
+def view(call: Call, exchange: Exchange, *, without_stats: bool | None = None) -> View:
     shown = views.exchange(exchange)
-    if call.without_stats:
+    if call.without_stats if without_stats is None else without_stats:
         shown.pop("message_stats", None)
     else:
         shown = call.api.statistics.of_exchange(shown, exchange, call.request.query)
@@ -62,9 +66,13 @@ def view(call: Call, exchange: Exchange) -> View:
 
 
 def show_exchange(call: Call) -> View:
-    exchange = find_exchange(call)
+    """Older versions show one with statistics, whether these are wanted or not."""
+    exchange, is_old = find_exchange(call), call.has("counted-exchange")
+    if call.without_stats and not is_old:
+        return view(call, exchange)
     call.api.statistics.ranges(call.request.query)
-    return {**view(call, exchange), **pair_views.of_exchange(call, exchange)}
+    shown = view(call, exchange, without_stats=call.broker.config.management_disable_stats)
+    return {**shown, **pair_views.of_exchange(call, exchange)}
 
 
 def declare_exchange(call: Call) -> Answer:

@@ -52,7 +52,7 @@ def _explained(call: Call, asked: Mapping[str, object]) -> Work:
         raise not_entitled(access.NO_VHOST_ACCESS)
     check_length("exchange", exchange)
     check_length("routing_key", key)
-    parts = encoded_properties(asked.get("properties") or {})
+    parts = encoded_properties(asked.get("properties") or {}, call.broker.profile)
     headers = table_of(asked.get("headers"))
     name = "" if exchange == DEFAULT else exchange
     telling = Telling(Explaining(call.broker, vhost, name, key, headers, parts))

@@ -38,13 +38,14 @@ def list_vhost_limits(call: Call) -> Listing:
     call.check_vhost_in_header()
     key = (VHOST_LIMITS_COMPONENT, LIMITS_NAME)
     as_pairs = call.has("limits-as-pairs")
-    shows_empty = not as_pairs or call.named_vhost is None
+    shows_empty = call.named_vhost is None
 
     def view(vhost: Vhost) -> View:
         return {"vhost": vhost.name, "value": value_of(dict(vhost.limits)) if as_pairs else dict(vhost.limits)}
 
     found = [vhost for vhost in call.visible_vhosts() if key in vhost.parameters]
-    return Listing([vhost for vhost in found if vhost.limits or shows_empty], view)
+    # Objects that are no pairs have all their keys, whichever are asked for.
+    return Listing([vhost for vhost in found if vhost.limits or shows_empty], view, is_whole=not as_pairs)
 
 
 def set_vhost_limit(call: Call) -> Answer:

@@ -21,12 +21,12 @@ from amqpy.errors import AmqpFault, PreconditionFailed
 from amqpy.management import access
 from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, not_entitled
 from amqpy.management.call import Call
-from amqpy.management.checks import check_length, look_first
+from amqpy.management.checks import check_length
 from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
 from amqpy.management.lists import Listing, View, Work
 from amqpy.management.request import integer, require, text
-from amqpy.management.resources.exchanges import name_in_path
-from amqpy.management.resources.queues import find_queue
+from amqpy.management.resources.exchanges import find_exchange_first, name_in_path
+from amqpy.management.resources.queues import find_queue, find_queue_first
 from amqpy.management.router import Router
 from amqpy.management.web_channel import WebChannel, refusal_on_get, refusal_on_publish
 from amqpy.wire.properties import content_header
@@ -55,8 +55,8 @@ STATES: Final[tuple[State, ...]] = ("ready", "unacked", "held")
 
 
 def add_to(router: Router) -> None:
-    router.post("/exchanges/{vhost}/{exchange}/publish", access.of_vhost)(publish_message)
-    router.post("/queues/{vhost}/{queue}/get", access.of_vhost)(get_messages)
+    router.post("/exchanges/{vhost}/{exchange}/publish", access.of_vhost, exists=find_exchange_first)(publish_message)
+    router.post("/queues/{vhost}/{queue}/get", access.of_vhost, exists=find_queue_first)(get_messages)
     router.get("/queues/{vhost}/{queue}/peek", access.of_vhost)(peek_at_messages)
     router.delete("/queues/{vhost}/{queue}/contents", access.of_vhost)(purge)
 
@@ -66,14 +66,13 @@ def add_to(router: Router) -> None:
 
 def publish_message(call: Call) -> View:
     exchange = name_in_path(call)
-    look_first(call, "exchange", exchange)
     routing_key, properties, payload, encoding = require(
         call.body, "routing_key", "properties", "payload", "payload_encoding"
     )
     if not isinstance(payload, str):
         raise bad_request("payload_not_string")
     channel = WebChannel.of(call)
-    parts = encoded_properties(properties)
+    parts = encoded_properties(properties, call.broker.profile)
     body = body_of(payload, encoding)
     try:
         if not isinstance(routing_key, str):
@@ -158,7 +157,6 @@ def _size(value: object) -> int:
 
 
 def get_messages(call: Call) -> Listing:
-    look_first(call, "queue", call.names["queue"])
     ack_mode, count, encoding = require(call.body, "ackmode", "count", "encoding")
     channel = WebChannel.of(call)
     wanted = _wanted(call, ack_mode, count, encoding)
@@ -310,6 +308,6 @@ class Looking:
 
 def purge(call: Call) -> Answer:
     find_queue(call)
-    call.request.json()
+    _ = call.body  # read, and that is all
     call.broker.topology.purge_queue(call.client, call.target_vhost, call.names["queue"])
     return DONE

@@ -39,7 +39,7 @@ def add_to(router: Router) -> None:
     router.get("/queues/{vhost}/{queue}", access.of_vhost)(show_queue)
     router.put("/queues/{vhost}/{queue}", access.of_vhost)(declare_queue)
     router.delete("/queues/{vhost}/{queue}", access.of_vhost)(delete_queue)
-    router.post("/queues/{vhost}/{queue}/actions", access.administrator)(act)
+    router.post("/queues/{vhost}/{queue}/actions", access.administrator, exists=find_queue_first)(act)
 
 
 def find_queue(call: Call) -> Queue:
@@ -47,6 +47,10 @@ def find_queue(call: Call) -> Queue:
     if queue is None:
         raise not_found()
     return queue
+
+
+def find_queue_first(call: Call) -> None:
+    look_first(call, "queue", call.names["queue"])
 
 
 # --- views
@@ -159,7 +163,6 @@ def delete_queue(call: Call) -> Answer:
 
 def act(call: Call) -> Answer:
     """Accepts what there is nothing to do about."""
-    look_first(call, "queue", call.names["queue"])
     find_queue(call)
     (action,) = require(call.body, "action")
     if action not in ACTIONS or not call.broker.profile.mirroring:

@@ -54,6 +54,7 @@ def add_to(router: Router) -> None:
     router.delete("/login", access.public, feature="token")(do_nothing)
     router.get("/auth", access.public, feature="auth")(show_single_sign_on)
     router.get("/version", access.public, feature="version")(show_version)
+    router.is_never_kept("/version")
     for path in ("/auth/attempts/{node}", "/auth/attempts/{node}/source"):
         router.get(path, may_see_attempts)(list_attempts)
         router.delete(path, may_see_attempts)(reset_attempts)

@@ -8,16 +8,17 @@ from typing import Final
 
 from amqpy.core import views
 from amqpy.core.administration import bodies
-from amqpy.core.administration.erlang_terms import Atom, with_term
+from amqpy.core.administration.erlang_terms import Atom, as_text, with_term
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View
+from amqpy.management.lists import Listing, View, is_basic
+from amqpy.management.request import Body
 from amqpy.management.router import Router
 
-BASIC: Final = frozenset(("name", "tracing"))
+BASIC: Final = frozenset(("name", "tracing", "pid"))
 """Keys that are known without statistics."""
 
 
@@ -35,25 +36,39 @@ def list_vhosts(call: Call) -> Listing:
     call = call.of_list(BASIC)
     shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
     is_whole = call.has("whole-vhosts")
-    return Listing(shown, lambda vhost: view(call, vhost), paged=lambda vhost: vhost.name, is_whole=is_whole)
+    shows = facts if is_whole and is_basic(call.request.query, BASIC, sorts=call.has("basic-order")) else view
+    return Listing(shown, lambda vhost: shows(call, vhost), paged=lambda vhost: vhost.name, is_whole=is_whole)
 
 
 def show_vhost(call: Call) -> View:
     return view(call, call.vhost)
 
 
+def facts(call: Call, vhost: Vhost) -> View:
+    return views.vhost_facts(vhost, call.broker.node)
+
+
 def view(call: Call, vhost: Vhost) -> View:
     if call.without_stats:
-        return views.vhost_facts(vhost, call.broker.node)
+        return facts(call, vhost)
     return call.api.statistics.of_vhost(views.vhost(vhost, call.broker.node), vhost, call.request.query)
 
 
 def put_vhost(call: Call) -> Answer:
     name = call.names["vhost"]
     is_new = name not in call.broker.vhosts
+    if call.has("short-queue-types"):
+        _check_queue_type(call.body)
     given = bodies.vhost({**call.body, "metadata": {}}, call.broker.profile.management)
     bodies.put_vhost(call.broker, call.api.users, name, given)
     return put(is_new)
+
+
+def _check_queue_type(body: Body) -> None:
+    """Raises Refusal for null, and for a long name of a type, which only definitions may have."""
+    kind = body.get("default_queue_type", body.get("defaultqueuetype", ""))
+    if kind is None or (isinstance(kind, str) and kind.endswith(bodies.TYPE_SUFFIX)):
+        raise bad_request(f"{as_text(kind)} is not a valid queue type")
 
 
 def delete_vhost(call: Call) -> Answer:

@@ -256,3 +256,11 @@ def forms(stage: Stage) -> None:
             Step("GET", "/queues/$v?disable_stats=true"),
         ]
     )
+
+
+@scenario()
+def without_statistics(stage: Stage) -> None:
+    """Statistics are not wanted, where there are none."""
+    populate(stage)
+    for asked in ("disable_stats=true", "disable_stats=true&enable_queue_totals=true", "disable_stats=false"):
+        stage.play([Step("GET", f"{path}?{asked}") for path in ("/definitions", "/definitions/$v")])

@@ -220,3 +220,27 @@ def deleting_with_body(stage: Stage) -> None:
         DELETE /exchanges/$v/x {"vhost": "$v", "name": "x"}
         GET /exchanges/$v/x
     """)
+
+
+@scenario()
+def counters(stage: Stage) -> None:
+    """What was published, also for queues that there are not; and exchanges without what they counted."""
+    stage.vhost()
+    channel = stage.connect().channel()
+    channel.declare("q")
+    for key in ("q", "nope", "nope"):
+        channel.publish("", key, b"m")
+        channel.publish("amq.direct", key, b"m")
+    channel.publish("", "nope", b"m", mandatory=True)
+    channel.wait("basic.return")
+    stage.play("""
+        WAIT /exchanges/$v/amq.default message_stats.publish_in=4
+        WAIT /exchanges/$v/amq.direct message_stats.publish_in=3
+        GET /exchanges/$v/amq.default
+        GET /exchanges/$v/amq.direct
+        GET /exchanges/$v
+        GET /exchanges/$v/amq.default?disable_stats=true
+        GET /exchanges/$v/amq.fanout?disable_stats=true
+        GET /exchanges/$v/amq.fanout?disable_stats=true&msg_rates_age=-1&msg_rates_incr=5
+        GET /exchanges/$v?disable_stats=true
+    """)

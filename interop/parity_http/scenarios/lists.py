@@ -206,3 +206,35 @@ def pages_of_others(stage: Stage, path: str) -> None:
             )
         ]
     )
+
+
+SORTED_BY_NOTHING = (
+    "sort=",
+    "sort=&sort_reverse=true",
+    "sort=&columns=name",
+    "sort=&page=1&page_size=2",
+    "sort_reverse=",
+)
+
+
+@scenario(
+    each=[
+        *(
+            "exchanges",
+            "exchanges/$v",
+            "queues/$v",
+            "queues",
+            "bindings/$v",
+            "policies/$v",
+            "vhosts",
+            "users",
+            "permissions",
+        ),
+        *("parameters", "global-parameters", "vhost-limits", "connections", "channels", "consumers", "nodes"),
+        *("vhosts/$v/permissions", "feature-flags", "topic-permissions", "user-limits", "operator-policies/$v"),
+    ]
+)
+def sorted_by_nothing(stage: Stage, path: str) -> None:
+    """An order is asked for, and not said."""
+    prepare(stage)
+    stage.play([Step("GET", f"/{path}?{each}") for each in SORTED_BY_NOTHING])

@@ -70,9 +70,9 @@ PROPERTIES: dict[str, list[object]] = {
         },
         **{
             name: Differs(
-                "amqpy has not published it (`known.py`)", "POST /queues/$v/q/get *", "body", got="[]", before="4.0"
+                "amqpy has not published it (`known.py`)", "POST /queues/$v/q/get *", "body", got="[]", before=before
             )
-            for name in ("headers", "message_id")
+            for name, before in (("headers", ""), ("message_id", "4.0"))
         },
     },
 )

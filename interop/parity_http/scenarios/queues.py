@@ -1,7 +1,8 @@
 """Queues: declared, shown, purged, deleted."""
 
+from interop.parity import codec
 from interop.parity_http.bodies import get, message
-from interop.parity_http.scenario import scenario
+from interop.parity_http.scenario import Differs, scenario
 from interop.parity_http.stage import Stage
 from interop.parity_http.steps import Step
 
@@ -145,22 +146,40 @@ def shown(stage: Stage, body: str) -> None:
     )
 
 
-@scenario(each=["classic", "quorum"])
+IN_MEMORY = "newer queues have fewer messages in memory, which are on disk, too"
+
+
+@scenario(
+    each=["classic", "quorum"],
+    differs={
+        "classic": [Differs(IN_MEMORY, "GET /queues/$v*", f"body*{key}", since="4.0") for key in ("_ram", "_paged_out")]
+    },
+)
 def with_messages(stage: Stage, kind: str) -> None:
     """What is told of a queue in which something is, and of what went through it."""
     stage.vhost()
     stage.play(f'PUT /queues/$v/q {{"durable": true, "arguments": {{"x-queue-type": "{kind}"}}}}')
-    stage.play("\n".join([f"POST /exchanges/$v/amq.default/publish {message()}"] * 3))
-    stage.play(f"""
-        POST /exchanges/$v/amq.default/publish {message(properties={"delivery_mode": 2, "timestamp": 1000000000})}
-        POST /queues/$v/q/get {get(count=1, ackmode="ack_requeue_false")}
-        WAIT /queues/$v/q messages=3 message_stats.get=1 message_stats.publish=4 message_bytes=3
+    # RabbitMQ loses what a channel has counted that is closed at once, as those of this API are.
+    channel = stage.connect().channel()
+    channel.call("confirm.select")
+    for _ in range(3):
+        channel.publish("", "q", b"m")
+    channel.publish("", "q", b"m", properties=codec.properties(delivery_mode=2, timestamp=1000000000))
+    channel.wait_confirms(4)
+    channel.get("q", no_ack=True)
+    stage.play("""
+        WAIT /queues/$v/q messages=3 message_stats.get_no_ack=1 message_stats.publish=4 message_bytes=3
         GET /queues/$v/q
         GET /queues/$v
-        POST /queues/$v/q/get {get(count=1)}
-        POST /queues/$v/q/get {get(count=3, ackmode="reject_requeue_false")}
-        POST /queues/$v/q/get {get(count=1)}
-        WAIT /queues/$v/q messages=0 message_stats.get_empty=1
+    """)
+    channel.get("q")
+    channel.nack(2)
+    for tag in (3, 4, 5):
+        channel.get("q")
+        channel.reject(tag, requeue=False)
+    channel.get("q")  # there is none
+    stage.play("""
+        WAIT /queues/$v/q messages=0 message_stats.get_empty=1 message_stats.redeliver=1
         GET /queues/$v/q
     """)
 
