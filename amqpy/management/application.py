@@ -22,7 +22,7 @@ from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import OCTETS, Files
 from amqpy.management.heads import Scope, is_loopback, refused, request_of
-from amqpy.management.lists import Listing, Summary, Work, shown, shown_alone, summed, worked
+from amqpy.management.lists import Listing, Summary, Work, shown, shown_alone, summed, with_order, worked
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
 from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.prometheus.application import PrometheusApplication
@@ -253,7 +253,7 @@ class Application:
         if isinstance(made, Document):
             return await started(in_pieces(made, query, self._turns.take), made.headers)
         if isinstance(made, Listing):
-            return await started(in_json(shown(made, query, self._turns.take)))
+            return await started(in_json(shown(made, with_order(query, self._features), self._turns.take)))
         if isinstance(made, Answer):
             return made._replace(value=shown_alone(made.value, query))
         if isinstance(made, Summary):

@@ -9,7 +9,7 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 
 import heapq
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -232,10 +232,20 @@ def sorted_rows(rows: list[object], by: Sequence[str], query: Query) -> list[obj
 
 def is_reversed(query: Query) -> bool:
     """True if the order is to be the other way round. Raises Refusal."""
-    asked = query.get("sort_reverse", "")
-    if asked not in {"", "true", "false"}:
+    asked = query.get("sort_reverse", "false")
+    if asked not in {"true", "false"}:
         raise bad_request(["not_boolean", asked])
     return asked == "true"
+
+
+def with_order(query: Query, features: Collection[str]) -> Query:
+    """A query whose order that is none is left out where the version does not mind (`Profile.management`)."""
+    given = dict(query)
+    if "unordered" not in features and given.get("sort") == "":
+        del given["sort"]
+    if "strict-order" not in features and given.get("sort_reverse") != "true":
+        given.pop("sort_reverse", None)
+    return given
 
 
 def _value_at(view: object, path: Sequence[str]) -> object:

@@ -83,6 +83,11 @@ def without_zero(value: Any) -> Any:  # noqa: ANN401
     return LEFT_OUT if is_zero(value) else value
 
 
+def without_rate_alone(value: Any) -> Any:  # noqa: ANN401
+    """For a rate that is there, and is not 0, at some moments only. With samples it is there in any case."""
+    return LEFT_OUT if isinstance(value, dict) and value.keys() == {"rate"} else without_zero(value)
+
+
 def is_zero(value: object) -> bool:
     if isinstance(value, dict):
         return all(is_zero(inner) for key, inner in value.items() if key != "timestamp")

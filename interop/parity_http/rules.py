@@ -24,6 +24,7 @@ from interop.parity_http.masks import (
     typed,
     unordered,
     without,
+    without_rate_alone,
     without_zero,
 )
 
@@ -100,6 +101,7 @@ RULES: Sequence[Rule] = (
     Rule("consumer_timeout", typed, "amqpy has no limit unless one is set"),
     Rule("consumer_capacity consumer_utilisation", number, "a fraction at times"),
     Rule("backing_queue_status", typed, "what RabbitMQ's queues are made of"),
+    Rule("messages*_details recv_oct_details send_oct_details", without_rate_alone, "rates of a moment", "/vhosts*"),
     Rule("messages*", without_zero, "RabbitMQ shows them once something was counted", "/vhosts*"),
     Rule("recv_oct* send_oct*", counted, "the same, and packets are cut as it comes", "/vhosts*"),
     Rule("recv_cnt send_cnt recv_oct* send_oct* send_pend", typed, "packets are cut as it comes"),

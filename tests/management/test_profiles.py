@@ -214,3 +214,29 @@ async def test_queue_types_that_are_none(site: Site, expected: int) -> None:
 async def test_headers_that_are_a_list(site: Site, expected: int) -> None:
     body = {"properties": {"headers": [1]}, "routing_key": "q", "payload": "", "payload_encoding": "string"}
     assert (await site.post("/api/exchanges/%2F/amq.default/publish", body)).status == expected
+
+
+@switch("management", None, None, ["a", "b"], ["a", "b"])
+async def test_an_order_that_is_none(site: Site, expected: list[str] | None) -> None:
+    for name in "ba":
+        site.declare(name)
+    for asked in ("", "x", "TRUE"):
+        reply = await site.get(f"/api/queues?columns=name&sort_reverse={asked}")
+        if expected is None:
+            assert reply.refusal[:2] == (400, "bad_request"), asked
+        else:
+            assert [each["name"] for each in reply.json] == expected, asked
+
+
+@switch("management", ["a", "b"], ["b", "a"], ["b", "a"], ["b", "a"])
+async def test_the_other_way_round_of_no_order(site: Site, expected: list[str]) -> None:
+    for name in "ba":
+        site.declare(name)
+    shown = (await site.get("/api/queues?columns=name&sort=&sort_reverse=true")).json
+    assert [each["name"] for each in shown] == expected
+
+
+@switch("management", 400, 200, 200, 200)
+async def test_samples_that_nobody_looks_at_because_of_the_order(site: Site, expected: int) -> None:
+    reply = await site.get("/api/exchanges?columns=name&sort=type&msg_rates_age=0&msg_rates_incr=1")
+    assert reply.status == expected

@@ -4,15 +4,17 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
+import trio
 from pamqp.commands import Connection
 
 from amqpy.amqp import connection_events
 from amqpy.config import Config
 from amqpy.core.passwords import Password, is_password
+from amqpy.management.statistics import Statistics
 from tests.amqp.client import HEADER
 
 from .clients import connect, connecting
-from .harness import Reply, Site
+from .harness import Reply, Site, until_next_tick
 from .test_overview import of_profile
 
 FORM = "application/x-www-form-urlencoded"
@@ -277,6 +279,25 @@ async def test_what_changes_nothing(site: Site, method: str, path: str) -> None:
     reply = await site.request(method, f"/api/{path}")
     assert (reply.status, reply.body) == (204, b"")
     assert (await site.request(method, f"/api/{path}", user="eve")).refusal[2] == "Not administrator user"
+
+
+async def test_a_reset_forgets_samples(site: Site, nursery: trio.Nursery) -> None:
+    site.api.statistics = Statistics(site.broker, site.unix_time_ms)
+    nursery.start_soon(site.application.run)
+    await until_next_tick(site)
+    site.declare("q")
+    site.publish("q", b"1")
+    await until_next_tick(site)
+    query = "lengths_age=60&lengths_incr=5"
+    before, after = [], []
+    for found in (before, after):
+        shown = (await site.get(f"/api/queues/%2F/q?{query}")).whole
+        found += [each["sample"] for each in shown["messages_details"]["samples"]]
+        assert shown["messages"] == 1
+        assert (await site.delete("/api/reset")).status == 204
+        await until_next_tick(site)
+    assert set(before) == {0, 1}
+    assert len(set(after)) == 1
 
 
 async def test_other_nodes_are_not_reset(site: Site) -> None:

@@ -66,8 +66,8 @@ def add_to(router: Router) -> None:
     router.get("/deprecated-features", access.anyone, feature="deprecated-features")(list_deprecated_features)
     router.get("/deprecated-features/used", access.anyone, feature="deprecated-features")(list_used_features)
     router.post("/rebalance/queues", access.administrator)(do_nothing)
-    router.delete("/reset", access.administrator)(do_nothing)
-    router.delete("/reset/{node}", access.administrator)(do_nothing)
+    router.delete("/reset", access.administrator)(reset_statistics)
+    router.delete("/reset/{node}", access.administrator)(reset_statistics)
 
 
 def may_see_features(call: Call) -> str | None:
@@ -79,10 +79,15 @@ def may_see_attempts(call: Call) -> str | None:
 
 
 def do_nothing(call: Call) -> Answer:
-    """There is one node, whose queues need not move to others, and whose numbers are not samples that could be
-    forgotten."""
+    """There is one node, whose queues need not move to others."""
+    return DONE
+
+
+def reset_statistics(call: Call) -> Answer:
+    """Forgets samples, and with them rates. The counters themselves are no samples."""
     if "node" in call.names:
         check_node(call)
+    call.api.statistics.reset()
     return DONE
 
 
