@@ -17,6 +17,7 @@ from amqpy.core.message import Message, PersistentMessage
 from amqpy.core.queues import paged_fifo
 from amqpy.core.queues.delayed_messages import DelayedMessages
 from amqpy.core.queues.paged_fifo import PagedFifo
+from amqpy.core.queues.ready_fifo import Place
 from amqpy.store.memory import MemoryStore
 from tests.core.core_harness import content_header
 from tests.core.invariants import check_fifo
@@ -48,6 +49,11 @@ def new_store() -> tuple[MemoryStore, Journal]:
 def tiny() -> Iterator[None]:
     with patch.multiple(paged_fifo, **TINY):
         yield
+
+
+def take_out(lane: PagedFifo, some: list[tuple[Place, Message]]) -> None:
+    lane.take_out(some)
+    lane.settle_all([place[1] for place, _ in some], [item for _, item in some])
 
 
 class Held(NamedTuple):
@@ -175,6 +181,16 @@ class LaneMachine(RuleBasedStateMachine):
         held = self.popped.pop(pick % len(self.popped))
         self.lane.settle(held.position, held.message)
 
+    @precondition(lambda self: self.ready)
+    @rule(first=st.integers(0, 5), step=st.integers(1, 3), count=st.integers(1, 4))
+    def take_out(self, first: int, step: int, count: int) -> None:
+        ahead = list(self.lane.ahead(1000))
+        assert [place for place, _, _ in ahead] == [(0, held.position) for held in self.ready]
+        first %= len(ahead)
+        picked = range(first, min(first + step * count, len(ahead)), step)
+        take_out(self.lane, [ahead[at][:2] for at in picked])
+        self.ready = [held for at, held in enumerate(self.ready) if at not in picked]
+
     @precondition(lambda self: len(self.ready) > 5)
     @rule()
     def clear(self) -> None:
@@ -228,6 +244,35 @@ TestLane.settings = settings(max_examples=100, stateful_step_count=50, phases=[P
 
 
 # --- one by one
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("is_written", [True, False])
+@pytest.mark.parametrize("popped", [0, 2])
+@pytest.mark.parametrize("count", [3, 7])
+def test_any_of_them_may_be_taken_out(persistent: bool, is_written: bool, popped: int, count: int, tiny: None) -> None:
+    for picks in range(1 << count):
+        store, journal = new_store()
+        lane = PagedFifo(journal, RECORD)
+        for number in range(count):
+            lane.append(message(str(number), persistent=persistent))
+        if is_written:
+            write(journal, store)
+        held = [lane.pop() for _ in range(popped)]
+        for position, item, _ in held[1::2]:
+            lane.put_back(position, item)
+        ready = [(place, item) for place, item, _ in lane.ahead(9)]
+        some = [entry for at, entry in enumerate(ready) if picks >> at & 1]
+        take_out(lane, some)
+        left = [item.body for place, item in ready if (place, item) not in some]
+        check_fifo(lane)
+        assert [item.body for _, item in lane] == left
+        for number in range(7, 10):
+            lane.append(message(str(number), persistent=persistent))
+        check_fifo(lane)
+        left += [b"7", b"8", b"9"]
+        assert [lane.pop()[1].body for _ in left] == left
+        assert (len(lane), lane.size, lane.on_disk) == (0, 0, 0)
 
 
 def test_what_waits_in_memory_is_bounded(tiny: None) -> None:

@@ -8,7 +8,7 @@ are not in memory, so that queues need not know whether they are on disk already
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from amqpy.core.durability.records import Change, Drop, LaneRecord, Put, Record
@@ -51,6 +51,7 @@ class Batch:
         "changes",
         "cleared",
         "due_times",
+        "hidden",
         "number",
         "removed",
         "transient",
@@ -70,6 +71,8 @@ class Batch:
         """New messages by key, in the order in which they were added."""
         self.due_times: dict[int, DueTime] = {}
         """The due times of delayed messages among those added, by key."""
+        self.hidden: set[int] = set()
+        """Keys of messages that were removed and not read: as long as they are in the store, nobody may find them."""
         self.transient: set[int] = set()
         """Keys of those added that are only paged to disk, and gone after a restart."""
         self.waiting: dict[Waiter, None] = {}
@@ -244,28 +247,24 @@ class Journal:
         for key in keys:
             self.size -= len(added.pop(key).body) + OVERHEAD
 
+    def hide(self, key: int) -> None:
+        """Notes that a message is about to be removed although it was not read yet."""
+        self.batch.hidden.add(key)
+
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
         """Reads the next messages with keys from `first` to `last`, at least one if there is any. Those that are not
-        durable yet come after the durable ones, without a gap but perhaps before the first of them."""
-        found = self._source.read(
+        durable yet come after the durable ones."""
+        batches = [batch for batch in (self.writing, self.batch) if batch is not None]
+        hidden = batches[0].hidden if len(batches) == 1 else batches[0].hidden | batches[1].hidden
+        while found := self._source.read(
             first, last, count_max=count_max, size_max=size_max, unix_offset_ms=self._unix_offset_ms()
-        )
-        if found:
+        ):
             self.read_size += sum(len(message.body) for _, message in found)
-            return found
-        waiting = [batch.added for batch in (self.writing, self.batch) if batch is not None]
-        key = first
-        if not any(first in added for added in waiting):
-            # After a restart there may be unused positions.
-            key = next((key for added in waiting for key in added if first <= key <= last), last + 1)
-        while key <= last and count_max > len(found) and size_max > 0:
-            message = next((added[key] for added in waiting if key in added), None)
-            if message is None:
-                break
-            found.append((key, message))
-            size_max -= len(message.body)
-            key += 1
-        return found
+            if shown := [entry for entry in found if entry[0] not in hidden] if hidden else found:
+                return shown
+            first = found[-1][0] + 1
+        waiting = [batch.added for batch in batches]
+        return _next_of(waiting, hidden, first, last, count_max=count_max, size_max=size_max)
 
     # --- writing
 
@@ -294,3 +293,30 @@ class Journal:
         self._written = batch.number
         for waiter in batch.waiting:
             waiter.on_durable(batch.number)
+
+
+def _next_of(
+    waiting: Sequence[Mapping[int, Message]],
+    hidden: Collection[int],
+    first: int,
+    last: int,
+    *,
+    count_max: int,
+    size_max: int,
+) -> list[tuple[int, Message]]:
+    """The next messages with keys from `first` to `last`, in order. Most keys follow one another; but after a restart
+    there may be unused ones, and messages may have been removed from among the others."""
+    found: list[tuple[int, Message]] = []
+    keys: Iterator[int] | None = None
+    key = first
+    while key <= last and count_max > len(found) and size_max > 0:
+        message = next((added[key] for added in waiting if key in added and key not in hidden), None)
+        if message is not None:
+            found.append((key, message))
+            size_max -= len(message.body)
+            key += 1
+            continue
+        if keys is None:
+            keys = iter(sorted(each for added in waiting for each in added if key < each <= last))
+        key = next((each for each in keys if each > key), last + 1)
+    return found

@@ -9,7 +9,7 @@ Source: `rabbit_amqqueue_process`, `rabbit_variable_queue`, `rabbit_priority_que
 
 import sys
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -263,11 +263,21 @@ class FifoQueue(Queue):
         for place, message, returned in self.ready.ahead(count, after):
             is_expired = message.expires_at_ms is not None and message.expires_at_ms <= now_ms
             shown = self.shown(message, by_get=True)
-            yield Ahead(place, shown, returned or message.acquired_count > 0, is_expired)
+            yield Ahead(place, shown, returned or message.acquired_count > 0, is_expired, message)
 
     def leap(self, count: int) -> tuple[Place | None, int]:
         # Those that are expired do not count, and must be looked at.
         return (None, 0) if self.may_expire else self.ready.leap(count)
+
+    def ends(self) -> Mapping[int, int]:
+        return self.ready.ends() if isinstance(self.ready, PriorityFifo) else {0: self.ready.end}
+
+    def take_out(self, some: Sequence[Ahead]) -> None:
+        self.ready.take_out([(each.place, each.kept) for each in some])
+        if self.tracks_settlement:
+            self.settled_all([each.place[1] for each in some], [each.kept for each in some])
+        if self.may_expire:
+            self.watch_first()
 
     def expire(self) -> Steps:
         """Drops the expired messages at the head before `take`, which would have to do it in one go: a job."""

@@ -8,9 +8,11 @@ only in the store (transient ones, too, for as long as the broker runs), and are
 is any message, `never_delivered` or `requeued` has the first one, so testing for it costs the same as without a store.
 
 Positions in memory are consecutive but for requeued messages. After a restart they need not be, because transient and
-settled messages are missing: `page` has the messages that were read behind such a gap.
+settled messages are missing: `page` has the messages that were read behind such a gap. It also gets those behind one
+that was taken out from among them.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -193,6 +195,62 @@ class PagedFifo(ReadyFifo[Message]):
         if self.on_disk and not self.never_delivered:
             self._turn_page()
         return positions, items
+
+    @property
+    def end(self) -> int:
+        return self._end
+
+    def take_out(self, entries: Sequence[tuple[Place, Message]]) -> None:
+        """Removes messages from wherever they stand: they and their places, in order. No other position changes. Those
+        that are to survive a restart must be settled, too."""
+        self.size -= sum([len(item.body) for _, item in entries])
+        rest = self._take_requeued([place[1] for place, _ in entries])
+        rest = self._take_from_page(self._take_fresh(rest))
+        items = {place[1]: item for place, item in entries}
+        for position in rest:
+            self._take_unread(position, items[position])
+        if self.on_disk and not self.never_delivered and not self.requeued:
+            self._turn_page()
+
+    def _take_fresh(self, positions: list[int]) -> list[int]:
+        """Removes those of `never_delivered`, and returns the others. What is behind a gap then goes to the page."""
+        fresh = self.never_delivered
+        index = bisect_left(positions, self.front + len(fresh))
+        mine = deque(positions[:index])
+        while mine and mine[0] == self.front:
+            mine.popleft()
+            fresh.popleft()
+            self.front += 1
+        if mine:
+            if self.on_disk == len(self._page):
+                self._next = self._end
+            first, gone = mine[0] - self.front, set(mine)
+            while len(fresh) > first:
+                position = self.front + len(fresh) - 1
+                item = fresh.pop()
+                if position not in gone:
+                    self._page.appendleft((position, item))
+                    self.on_disk += 1
+        return positions[index:]
+
+    def _take_from_page(self, positions: list[int]) -> list[int]:
+        """Removes those of the page, and returns the others."""
+        index = bisect_left(positions, self._page[-1][0] + 1) if self._page else 0
+        if index:
+            gone = set(positions[:index])
+            self._page = deque(entry for entry in self._page if entry[0] not in gone)
+            self.on_disk -= index
+        return positions[index:]
+
+    def _take_unread(self, position: int, item: Message) -> None:
+        """Removes one that is on disk only."""
+        self._journal.hide(self.base + position)
+        self.on_disk -= 1
+        if self._keeps_all or (self._keeps_persistent and item.persistent):
+            self.persistent_on_disk -= 1
+            self.persistent_size_on_disk -= len(item.body)
+        else:
+            self._journal.remove(self.base + position)
 
     def settle(self, position: int, item: Message) -> None:
         """Removes a settled message from the store."""

@@ -118,6 +118,16 @@ class PriorityFifo(ReadyFifo[T]):
         self._join(item).put_back(position, item)
         self._show_first()
 
+    def take_out(self, entries: Sequence[tuple[Place, T]]) -> None:
+        for level, group in groupby(entries, lambda entry: entry[0][0]):
+            some = list(group)
+            self._levels[level].take_out(some)
+            self._leave(level, [item for _, item in some])
+
+    def ends(self) -> dict[int, int]:
+        """The positions of the next items, by level."""
+        return {level: fifo.end for level, fifo in self._levels.items()}
+
     def settle(self, position: int, item: T) -> None:
         self._level(self._level_of(item)).settle(position, item)
 

@@ -7,7 +7,7 @@ Source: AMQP 0-9-1 section 3.1.4; `rabbit_amqqueue`, `rabbit_queue_type`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from amqpy.core.arguments import NO_SETTINGS, Settings
@@ -51,6 +51,8 @@ class Ahead(NamedTuple):
     """True if it would be redelivered."""
     is_expired: bool
     """True if it will be dropped when it is the first."""
+    kept: Message
+    """The same message as it is kept here: without the headers that the queue itself adds."""
 
 
 class QueueHost(Protocol):
@@ -269,6 +271,15 @@ class Queue(ABC):
     def leap(self, count: int) -> tuple[Place | None, int]:
         """The place of the last of the first `count` ready messages, to go on after it, and that count; or of an
         earlier one, where it costs more to find it, and its count. None is before all."""
+
+    @abstractmethod
+    def ends(self) -> Mapping[int, int]:
+        """The positions, by level, that the next messages get: those that come later are at these, or behind."""
+
+    @abstractmethod
+    def take_out(self, some: Sequence[Ahead]) -> None:
+        """Removes ready messages for good, from wherever they stand. `peek` has just yielded them, in this order. No
+        place behind the last of them changes."""
 
     def held_messages(self) -> Iterable[tuple[int, Message]]:
         """The messages that wait for a retry, and the times at which it is due, in their order."""

@@ -1,6 +1,7 @@
 """The ready messages of a queue: a FIFO to which messages can be requeued, each at its old position."""
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -97,8 +98,9 @@ class ReadyFifo(Generic[T]):
         """Yields what `pop` would return next, or would after this place: up to `count` items with their places, and
         True with those that had been put back. Meanwhile nothing may change."""
         begin = -1 if after is None else after[1]
-        rest = self.requeued if after is None else [entry for entry in self.requeued if entry[0] > begin]
-        returned = heapq.nsmallest(count, rest, key=itemgetter(0))
+        requeued = self._sorted_requeued()
+        at = bisect_right(requeued, begin, key=itemgetter(0))
+        returned = requeued[at : at + count]
         yield from (((0, position), item, True) for position, item in returned)
         first = max(begin + 1 - self.front, 0)
         fresh = islice(self.never_delivered, first, first + count - len(returned))
@@ -113,10 +115,47 @@ class ReadyFifo(Generic[T]):
             return (0, self.front + fresh - 1), returned + fresh
         if not returned:
             return None, 0
-        return (0, heapq.nsmallest(returned, self.requeued, key=itemgetter(0))[-1][0]), returned
+        return (0, self._sorted_requeued()[returned - 1][0]), returned
+
+    def _sorted_requeued(self) -> list[tuple[int, T]]:
+        """The requeued items in order. They stay so: what is sorted is a heap, and quickly sorted again."""
+        self.requeued.sort(key=itemgetter(0))
+        return self.requeued
 
     def put_back(self, position: int, item: T) -> None:
         heapq.heappush(self.requeued, (position, item))
+
+    @property
+    def end(self) -> int:
+        """The position of the next item that is appended."""
+        return self.front + len(self.never_delivered)
+
+    def take_out(self, entries: Sequence[tuple[Place, T]]) -> None:
+        """Removes items from wherever they stand: they and their places, in order. No place behind the last of them
+        changes; what stays before it moves up."""
+        positions = self._take_requeued([place[1] for place, _ in entries])
+        if not positions:
+            return
+        fresh, gone = self.never_delivered, set(positions)
+        first, last = positions[0] - self.front, positions[-1] - self.front
+        fresh.rotate(-first)
+        span = [fresh.popleft() for _ in range(first, last + 1)]
+        stays = [item for position, item in enumerate(span, positions[0]) if position not in gone]
+        fresh.extendleft(reversed(stays))
+        fresh.rotate(first)
+        self.front += len(positions)
+
+    def _take_requeued(self, positions: list[int]) -> list[int]:
+        """Removes the requeued ones of these items. Returns the positions of the others, which all come later."""
+        index = bisect_left(positions, self.front)
+        gone = deque(positions[:index])
+        while gone and self.requeued[0][0] == gone[0]:
+            gone.popleft()
+            heapq.heappop(self.requeued)
+        if gone:
+            left = set(gone)
+            self.requeued[:] = [entry for entry in self._sorted_requeued() if entry[0] not in left]
+        return positions[index:]
 
     def settle(self, position: int, item: T) -> None:
         """Is told that an item that was popped will not be put back."""
