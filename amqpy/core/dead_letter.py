@@ -20,13 +20,15 @@ from amqpy.core.sender_selected import keys_in
 from amqpy.core.vhost import Vhost
 from amqpy.profile import Profile
 from amqpy.wire.content import split_address
-from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
+from amqpy.wire.properties import header_entries, headers_of, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
     INTEGER_KINDS,
     Entries,
     Field,
+    Table,
     array_field,
     comparable,
+    decode_array,
     decode_table,
     drop_entry,
     encode_table,
@@ -64,6 +66,26 @@ def send_dead_letter(
     for watcher in vhost.watchers:
         watcher.dead_lettered(queue.name, message, reason, targets)
     return len(deliver_own(targets, letter)) < len(targets)
+
+
+def origin_of(message: Message, profile: Profile) -> str | None:
+    """The queue where a message died first, as its headers tell. None if it has not died, or if its publisher wrote
+    them and is not believed."""
+    if not (message.is_dead_letter or profile.trusts_x_death):
+        return None
+    headers = headers_of(message.header)
+    told = headers.get("x-first-death-queue")
+    if told is None and (deaths := deaths_in(headers)):
+        told = deaths[-1].get("queue")
+    return told.value if told is not None and told.kind == "longstr" else None
+
+
+def deaths_in(headers: Table) -> list[Table]:
+    """The entries of x-death, the latest first: none, where a client has put something else there."""
+    history = headers.get("x-death")
+    if history is None or history.kind != "array":
+        return []
+    return [decode_table(each.value) for each in decode_array(history.value) if each.kind == "table"]
 
 
 class _Death(NamedTuple):

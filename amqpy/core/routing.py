@@ -6,7 +6,7 @@ see each message (`per_message`), the queues. Whatever changes the topology or a
 Source: `rabbit_exchange:route`.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -164,17 +164,25 @@ class Router:
                 return targets
         return self._walk(exchange, (message.routing_key, *message.more_keys), MessageView(message)) or ()
 
+    def foresee(self, exchange: Exchange, message: Message) -> tuple[Target, ...]:
+        """The targets of a message if it was published to the exchange: those after a delay, and where chance decides,
+        all that it may choose. Nothing changes by it."""
+        view = MessageView(message)
+        return self._walk(exchange, (message.routing_key, *message.more_keys), view, only_looks=True) or ()
+
     def is_unroutable(self, targets: tuple[Target, ...] | list[Target]) -> bool:
         """True if a mandatory message with these targets is returned to its publisher."""
         if targets and not (self._returns_replies and targets[0].is_reply_queue):
             return False
         return all(target.is_reply_queue for target in targets)
 
-    def _walk(self, first: Exchange, keys: Keys, view: MessageView) -> tuple[Target, ...] | None:
+    def _walk(
+        self, first: Exchange, keys: Keys, view: MessageView, *, only_looks: bool = False
+    ) -> tuple[Target, ...] | None:
         """Follows exchange-to-exchange bindings and alternates, each exchange once (cycles are legal)."""
         if first.name == "":
-            found = (self._queues.get(key) or self._reply_queues.get(key) for key in keys)
-            return tuple(dict.fromkeys(queue for queue in found if queue is not None))
+            named = (self._queues.get(key) or self._reply_queues.get(key) for key in keys)
+            return tuple(dict.fromkeys(queue for queue in named if queue is not None))
         targets: dict[Target, None] = {}
         seen = {first}
         work = [first]
@@ -183,7 +191,8 @@ class Router:
             if exchange.per_message and view is NO_MESSAGE:
                 return None
             # What was deleted may still be bound for a while.
-            destinations = [each for each in exchange.match(keys, view) if not each.deleted]
+            found = _matching(exchange, keys, view) if only_looks else exchange.match(keys, view)
+            destinations = [each for each in found if not each.deleted]
             if not destinations and exchange.alternate is not None:
                 alternate = self._exchanges.get(exchange.alternate)
                 destinations = [] if alternate is None else [alternate]
@@ -194,6 +203,11 @@ class Router:
                     seen.add(destination)
                     work.append(destination)
         return tuple(targets)
+
+
+def _matching(exchange: Exchange, keys: Keys, view: MessageView) -> Iterable[Exchange | Target]:
+    """`Exchange.match`, of which nothing changes."""
+    return [binding.destination for binding in exchange.matching(keys, view)]
 
 
 def _settle_counts(routes: Mapping[Hashable, Route]) -> None:
