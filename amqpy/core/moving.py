@@ -38,7 +38,7 @@ from amqpy.wire.properties import EXPIRATION_FLAG, USER_ID_FLAG, decode_properti
 if TYPE_CHECKING:
     from amqpy.core.queues.ready_fifo import Place
 
-LOOK_UNITS: Final = 2
+FILTER_UNITS: Final = 2
 MOVE_UNITS: Final = 12
 TARGET_UNITS: Final = 3
 """The costs of looking at a message, of moving it, and of each queue that gets it, in the units of `jobs`."""
@@ -220,7 +220,7 @@ class Moving(Iterator[int]):
     def _look(self, ahead: Ahead, gone: list[Ahead]) -> bool:
         """Moves a message, if it is wanted. True if nothing may be moved any more before the others are looked for
         again. Raises Undecided, and then has done nothing."""
-        self._spent += LOOK_UNITS
+        self._spent += FILTER_UNITS
         if ahead.is_expired or not self._wanted.matches(ahead.message):
             self.scanned += not ahead.is_expired
             return False

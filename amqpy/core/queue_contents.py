@@ -27,6 +27,10 @@ State: TypeAlias = Literal["ready", "unacked", "held"]
 READ_UNIT: Final = 1024
 """Bytes of a body that are one unit of work more."""
 
+LOOK_UNITS: Final = 2
+"""The cost of looking at a message, in the units of `jobs`."""
+STEP_UNITS: Final = PAGE_MESSAGES * LOOK_UNITS
+
 
 class Holder(NamedTuple):
     """The channel that a message was delivered on."""
@@ -133,13 +137,16 @@ class Reading:
         *,
         offset: int = 0,
         count: int = sys.maxsize,
+        units: int = LOOK_UNITS,
     ) -> None:
-        """`take` gets the messages, after the first `offset` ones, and returns False when it has enough."""
+        """`take` gets the messages, after the first `offset` ones, and returns False when it has enough; `units` is its
+        cost."""
         self._queue = queue
         self._state = state
         self._take = take
         self._offset = offset
         self._count = count
+        self._units = units
 
     def steps(self) -> Steps:
         """All of it: a job."""
@@ -163,7 +170,7 @@ class Reading:
             for each in queue.peek(min(rest, PAGE_MESSAGES), place):
                 rest -= 1
                 place = each.place
-                units += 2
+                units += self._units
                 size += len(each.message.body)
                 if each.is_expired:
                     continue
@@ -171,7 +178,7 @@ class Reading:
                     left -= 1
                 elif not self._gets(QueueMessage("ready", each.message, each.redelivered, queue.scheduler.now_ms)):
                     return
-                if size >= PAGE_BYTES:
+                if size >= PAGE_BYTES or units >= STEP_UNITS:
                     break
             if not units:
                 return
@@ -216,7 +223,7 @@ class Reading:
         for number, message in enumerate(messages):
             if number >= self._offset and not self._gets(message):
                 return
-            yield 2 + len(message.body) // READ_UNIT
+            yield self._units + len(message.body) // READ_UNIT
 
 
 def _deliveries_of(channel: OpenChannel) -> list[tuple[int | None, Delivery]]:

@@ -22,7 +22,7 @@ from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import OCTETS, Files
 from amqpy.management.heads import Scope, is_loopback, refused, request_of
-from amqpy.management.lists import Listing, Summary, Work, shown, shown_alone, summed, with_order, worked
+from amqpy.management.lists import Change, Listing, Summary, Work, shown, shown_alone, summed, with_order, worked
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
 from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.prometheus.application import PrometheusApplication
@@ -184,7 +184,10 @@ class Application:
         if endpoint.credentials is None:
             request.body = await read_body(receive, self._body_max)
         self._api.statistics.note_change()
-        return await self._shown(call, await self._turns.act(partial(endpoint.handle, call), call.client))
+        made = await self._turns.act(partial(endpoint.handle, call), call.client)
+        if isinstance(made, Change):
+            made = await self._turns.carry_out(made, call.user.name)
+        return await self._shown(call, made)
 
     async def _file(self, request: Request) -> Answer:
         """Answers for what is no resource: a file of the user interface. Raises Refusal."""

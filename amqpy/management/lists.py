@@ -97,6 +97,18 @@ class Work:
     """Called when it is done; returns what a handler returns."""
 
 
+@dataclass
+class Change:
+    """A change that a handler returns which is made bit by bit: it has not begun."""
+
+    steps: Steps
+    """A job, whose `next` may raise Undecided, and goes on when it is called again. Raises Refusal."""
+    result: Callable[[], Any]
+    """Called when it is done; returns what a handler returns."""
+    end: Callable[[], object]
+    """Called in a turn, however it ended."""
+
+
 @dataclass(frozen=True)
 class Page:
     """The part of a list that is asked for."""
@@ -381,12 +393,12 @@ async def summed(summary: Summary, in_turn: InTurn[Any]) -> View:
 
 async def worked(work: Work, in_turn: InTurn[Any]) -> Any:  # noqa: ANN401 - what it makes
     """The result of the work. `in_turn` makes a call in a turn of the broker. Raises Refusal."""
-    while await in_turn(partial(_go_on, work.steps)):
+    while await in_turn(partial(go_on, work.steps)):
         pass
     return work.result()
 
 
-def _go_on(steps: Steps) -> bool:
+def go_on(steps: Steps) -> bool:
     """Does a turn's worth of work. False if all is done."""
     spent = 0
     while spent < UNITS_AT_ONCE:

@@ -14,6 +14,7 @@ from amqpy.core.ports import Client, Kind, TopicVerb, Verb, Verdict
 from amqpy.core.principals import Principal, Undecided
 from amqpy.errors import AdministrationError, AmqpFault
 from amqpy.management.answers import Refusal, bad_request, missing, of_fault
+from amqpy.management.lists import Change, go_on
 from amqpy.server.reactor import Reactor
 
 if TYPE_CHECKING:
@@ -130,6 +131,23 @@ class Turns:
             await client.work_is_done()
             await self._durable()
         return self.look(outcome) if callable(outcome) else outcome
+
+    async def carry_out(self, change: Change, user_name: str) -> Any:  # noqa: ANN401
+        """Makes a change bit by bit, no faster than the store can write it, and waits until it is durable. Returns what
+        it comes to. Raises Refusal."""
+        try:
+            while await self.decide(partial(go_on, change.steps), user_name):
+                await self._wait_for_store()
+        finally:
+            self.look(change.end)
+        await self._durable()
+        return change.result()
+
+    async def _wait_for_store(self) -> None:
+        flusher = self._reactor.flusher
+        if flusher is not None and self._reactor.is_store_behind:
+            with flusher.catching_up():
+                await trio.sleep_forever()
 
     async def _durable(self) -> None:
         journal = self._reactor.broker.scheduler.journal

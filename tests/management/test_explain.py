@@ -139,7 +139,7 @@ async def test_very_many_bindings_are_told_in_several_turns(site: Site, monkeypa
     site.declare("q")
     for number in range(5000):
         bind(site, "q", f"a.{number}")
-    turns, go_on = 0, lists._go_on  # noqa: SLF001
+    turns, go_on = 0, lists.go_on
 
     def counted(steps: Any) -> bool:  # noqa: ANN401
         nonlocal turns
@@ -148,7 +148,7 @@ async def test_very_many_bindings_are_told_in_several_turns(site: Site, monkeypa
             site.vhost.remove_queue(site.vhost.queues["q"])
         return go_on(steps)
 
-    monkeypatch.setattr(lists, "_go_on", counted)
+    monkeypatch.setattr(lists, "go_on", counted)
     told = (await site.get(asked(exchange="amq.topic", routing_key="a.77"))).json
     assert turns > 10
     assert told["queues"] == ["q"]

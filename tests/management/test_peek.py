@@ -7,8 +7,7 @@ import trio
 from pamqp.commands import Basic, Tx
 from trio.testing import MockClock
 
-from amqpy.management import lists
-from amqpy.management.resources import messages
+from amqpy.management import lists, looking
 from amqpy.wire.values import Field
 
 from .harness import NOT_FOUND, REFUSED, Site
@@ -126,7 +125,7 @@ async def test_what_is_on_disk_is_read_in_several_turns(stored_site: Site, monke
     assert journal is not None
     site.declare("q")
     site.publish("q", *[b"x" * 300_000] * 40, delivery_mode=2)
-    go_on = lists._go_on  # noqa: SLF001
+    go_on = lists.go_on
 
     def counted(steps: Any) -> bool:  # noqa: ANN401
         nonlocal turns
@@ -136,13 +135,13 @@ async def test_what_is_on_disk_is_read_in_several_turns(stored_site: Site, monke
         assert journal.read_size - before <= 2_000_000
         return more
 
-    monkeypatch.setattr(lists, "_go_on", counted)
+    monkeypatch.setattr(lists, "go_on", counted)
     assert len(await look(site, "count=100&truncate=1")) == 40
     assert turns > 5
 
 
 async def test_no_more_is_shown_than_there_is_memory_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "PEEK_BYTES", 2500)
+    monkeypatch.setattr(looking, "ROWS_BYTES", 2500)
     site.declare("q")
     site.publish("q", *[b"x" * 1000] * 5)
     assert len(await look(site, "count=9")) == 3

@@ -9,12 +9,11 @@ Source: `rabbit_mgmt_wm_exchange_publish`, `rabbit_mgmt_wm_queue_get`, `rabbit_m
 from typing import Final, NamedTuple
 
 from amqpy.amqp.message_properties import inspect
-from amqpy.core import views
 from amqpy.core.checks import check_permission, open_queue
 from amqpy.core.jobs import Steps
-from amqpy.core.message import Message, address_of
+from amqpy.core.message import address_of
+from amqpy.core.message_filter import MessageFilter
 from amqpy.core.publishing import find_route, publish
-from amqpy.core.queue_contents import QueueMessage, Reading, State
 from amqpy.core.queues.queue import Queue
 from amqpy.core.users import IMPERSONATOR
 from amqpy.errors import AmqpFault, PreconditionFailed
@@ -22,8 +21,10 @@ from amqpy.management import access
 from amqpy.management.answers import ACCESS_REFUSED, DONE, Answer, bad_request, not_entitled
 from amqpy.management.call import Call
 from amqpy.management.checks import check_length
-from amqpy.management.contents import ENCODINGS, body_of, encoded_properties, shown_payload, shown_properties
-from amqpy.management.lists import Listing, View, Work
+from amqpy.management.contents import body_of, encoded_properties
+from amqpy.management.json_reader import read_json
+from amqpy.management.lists import Listing, Query, View, Work
+from amqpy.management.looking import Form, Looking, Place, Searching, check_encoding, filter_of, shown_message, size_of
 from amqpy.management.request import integer, require, text
 from amqpy.management.resources.exchanges import find_exchange_first, name_in_path
 from amqpy.management.resources.queues import find_queue, find_queue_first
@@ -45,19 +46,12 @@ is sent."""
 FRAME_OVERHEAD: Final = 8
 """Octets of a frame around its payload."""
 
-PEEK_MAX: Final = 1000
-"""The most messages that can be looked at at once."""
-PEEK_BYTES: Final = 16 * 1024 * 1024
-"""Octets of shown payloads and properties after which no more are shown."""
-OFFSETS: Final = 1 << 63
-STATES: Final[tuple[State, ...]] = ("ready", "unacked", "held")
-"""The messages of a queue that can be looked at."""
-
 
 def add_to(router: Router) -> None:
     router.post("/exchanges/{vhost}/{exchange}/publish", access.of_vhost, exists=find_exchange_first)(publish_message)
     router.post("/queues/{vhost}/{queue}/get", access.of_vhost, exists=find_queue_first)(get_messages)
     router.get("/queues/{vhost}/{queue}/peek", access.of_vhost)(peek_at_messages)
+    router.get("/queues/{vhost}/{queue}/search", access.of_vhost)(search_messages)
     router.delete("/queues/{vhost}/{queue}/contents", access.of_vhost)(purge)
 
 
@@ -132,7 +126,7 @@ def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wa
     if not is_late:
         _check_ack_mode(ack_mode)
     number = integer(count)
-    _check_encoding(encoding)
+    check_encoding(encoding)
     truncate = integer(call.body["truncate"]) if "truncate" in call.body else None
     if is_late and number:
         _check_ack_mode(ack_mode)
@@ -142,18 +136,6 @@ def _wanted(call: Call, ack_mode: object, count: object, encoding: object) -> Wa
 def _check_ack_mode(ack_mode: object) -> None:
     if ack_mode not in ACK_MODES:
         raise bad_request(f"Invalid ackmode value: {ack_mode}. Valid values are: {', '.join(ACK_MODES)}")
-
-
-def _check_encoding(encoding: object) -> None:
-    if encoding not in ENCODINGS:
-        raise bad_request("Unsupported encoding. Please use auto or base64.")
-
-
-def _size(value: object) -> int:
-    size = integer(value)
-    if size < 0:
-        raise bad_request("truncate should not be negative")
-    return size
 
 
 def get_messages(call: Call) -> Listing:
@@ -167,7 +149,7 @@ def get_messages(call: Call) -> Listing:
     except AmqpFault as fault:
         raise refusal_on_get(fault) from None
     if queue.ready_count and wanted.truncate is not None:
-        _size(wanted.truncate)
+        size_of(wanted.truncate)
     getting = Getting(channel, queue, wanted)
     call.broker.scheduler.jobs.do(getting.steps())
     return Listing(getting.got, dict)
@@ -207,7 +189,8 @@ class Getting:
         if taken is None:
             return 0
         _, redelivered, message, left = taken
-        self.got.append(_shown(message, wanted, redelivered=redelivered, left=left))
+        form = Form(wanted.encoding, wanted.truncate)
+        self.got.append(shown_message(message, form, redelivered=redelivered, left=left))
         self._size += len(message.body) + len(message.header)
         return GET_UNITS + len(self.got[-1]["payload"]) // SHOWN_PER_UNIT
 
@@ -226,34 +209,38 @@ class Getting:
             yield from broker.close_channel(self._channel.vhost, unacked, [])
 
 
-def _shown(message: Message, wanted: Wanted, *, redelivered: bool, left: int) -> View:
-    return {
-        "payload_bytes": len(message.body),
-        "redelivered": redelivered,
-        "exchange": message.exchange,
-        "routing_key": message.routing_key,
-        "message_count": left,
-        "properties": shown_properties(message.header),
-        **shown_payload(message.body, wanted.encoding, wanted.truncate),
-    }
-
-
 # --- looking
 
 
 def peek_at_messages(call: Call) -> Work:
     """Messages of a queue, of which the queue notices nothing: an addition to RabbitMQ's API."""
+    place, form = Place.of(call.request.query), _form_in(call.request.query)
+    looking = Looking(call, _queue_to_look_at(call), place, form)
+    return Work(looking.steps(), lambda: Listing(looking.rows, dict))
+
+
+def search_messages(call: Call) -> Work:
+    """Those of them that a filter lets pass, with the offset at which the search may go on: an addition, too."""
     query = call.request.query
-    count, encoding = integer(query.get("count", "1")), query.get("encoding", "auto")
-    if not 0 <= count <= PEEK_MAX:
-        raise bad_request(f"count should be from 0 to {PEEK_MAX}")
-    offset, state = integer(query.get("offset", "0")), query.get("state", "ready")
-    if not 0 <= offset < OFFSETS:
-        raise bad_request("offset should not be negative, nor larger than any queue")
-    if state not in STATES:
-        raise bad_request(f"state should be one of {', '.join(STATES)}")
-    _check_encoding(encoding)
-    truncate = _size(query["truncate"]) if "truncate" in query else None
+    place, form = Place.of({"count": "100", **query}), _form_in(query)
+    searching = Searching(call, _queue_to_look_at(call), place, form, filter_in_query(query))
+    return Work(searching.steps(), lambda: searching.result)
+
+
+def _form_in(query: Query) -> Form:
+    return Form.of(query.get("encoding", "auto"), query.get("truncate"))
+
+
+def filter_in_query(query: Query) -> MessageFilter:
+    """Raises Refusal, AdministrationError."""
+    try:
+        return filter_of(read_json(query["filter"].encode("utf-8", "surrogateescape")) if "filter" in query else None)
+    except ValueError:
+        raise bad_request("not_json") from None
+
+
+def _queue_to_look_at(call: Call) -> Queue:
+    """The queue in the path. Raises Refusal if the user may not get its messages."""
     queue = find_queue(call)
     vhost = call.target_vhost
     if not call.may_enter(vhost):
@@ -263,47 +250,7 @@ def peek_at_messages(call: Call) -> Work:
         open_queue(call.client, vhost, queue.name)
     except AmqpFault as fault:
         raise refusal_on_get(fault) from None
-    looking = Looking(call, queue, state, offset, Wanted(count, encoding, truncate, ""))
-    return Work(looking.steps(), lambda: Listing(looking.rows, dict))
-
-
-class Looking:
-    """Messages of a queue as they are shown to somebody who looks at them."""
-
-    def __init__(self, call: Call, queue: Queue, state: State, offset: int, wanted: Wanted) -> None:
-        self.rows: list[View] = []
-        self._unix_time_ms = call.api.unix_time_ms
-        self._queue = queue
-        self._state = state
-        self._offset = offset
-        self._wanted = wanted
-        self._size = 0
-
-    def steps(self) -> Steps:
-        """All of it: a job."""
-        reading = Reading(self._queue, self._state, self._take, offset=self._offset, count=self._wanted.most)
-        return reading.steps()
-
-    def _take(self, message: QueueMessage) -> bool:
-        position = self._offset + len(self.rows) + 1
-        counts = {"ready": self._queue.ready_count, "unacked": self._queue.unacked_count}
-        left = max(counts.get(self._state, self._queue.held_count) - position, 0)
-        shown = _shown(message.message, self._wanted, redelivered=message.redelivered, left=left)
-        self.rows.append({**shown, "position": position, "state": self._state, **self._more(message)})
-        self._size += len(shown["payload"]) + len(message.message.header)
-        return self._size < PEEK_BYTES
-
-    def _more(self, message: QueueMessage) -> View:
-        """Facts that only some messages have."""
-        more: View = {
-            "ttl": message.ttl_ms,
-            "retry_in": message.due_ms,
-            "age": message.age_ms(self._unix_time_ms()),
-        }
-        if (holder := message.holder) is not None:
-            more["channel_details"] = views.channel_details(holder.origin)
-            more["consumer_tag"], more["delivery_tag"] = holder.consumer_tag, holder.delivery_tag
-        return {name: value for name, value in more.items() if value is not None}
+    return queue
 
 
 def purge(call: Call) -> Answer:
