@@ -237,7 +237,7 @@ def _commit(channel: ChannelSession, publishes: deque[Publish], answers: Answers
             is_refused = is_refused or len(routed) < len(publish.targets)
         found = (vhost.queues.get(each.name) if each.deleted else each for each in routed)
         targets = [target for target in found if target is not None]
-        count_published(vhost, publish.exchange, targets, channel.origin)
+        count_published(vhost, publish.exchange, targets, channel.origin, mandatory=publish.mandatory)
         channel.published += 1
         for watcher in vhost.watchers:
             watcher.committed(publish.message, targets, channel.origin)

@@ -68,6 +68,16 @@ class ConnectionBlock:
         self._frames: Iterator[Frame] = iter(())
         self._chunks: deque[bytes] = deque()
 
+    @property
+    def waits_for_alarm(self) -> bool:
+        """True if the connection has published during an alarm that is not over."""
+        return self._is_blocked
+
+    @property
+    def waits_to_be_read(self) -> bool:
+        """True if its client has not read enough of what waits for it."""
+        return self._is_unread
+
     # --- alarms
 
     def note_content(self) -> None:

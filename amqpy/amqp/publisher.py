@@ -215,7 +215,7 @@ class Publisher:
                 route.count += 1
                 is_unroutable = route.is_unroutable
             else:
-                count_published(self.vhost, route.exchange, targets, self.origin)
+                count_published(self.vhost, route.exchange, targets, self.origin, mandatory=route.mandatory)
                 is_unroutable = self.vhost.router.is_unroutable(targets)
             refused = deliver(targets, message)
             if refused:

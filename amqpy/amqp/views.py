@@ -9,6 +9,7 @@ from amqpy.amqp import connection_events
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import State
+from amqpy.core.findings.of_clients import ConnectionState
 from amqpy.core.views import View, json_of, message_stats
 
 STATES: Final[dict[State, str]] = {
@@ -62,6 +63,21 @@ def _protocol(number: str) -> str:
     """The name of a version of AMQP, of its number as Erlang prints it: `{0,9,1}` is `AMQP 0-9-1`."""
     parts = number.strip("{}").split(",")
     return f"AMQP {'-'.join(parts[:2] if parts[2] == '0' else parts)}"
+
+
+def state_of(connection: ConnectionSession) -> ConnectionState:
+    """A connection, as findings see it (`core.stuck`)."""
+    block, outbox, vhost = connection.block, connection.outbox, connection.vhost
+    return ConnectionState(
+        connection,
+        connection.terms.peer.name,
+        connection.user_name,
+        "" if vhost is None else vhost.name,
+        block.waits_for_alarm,
+        block.waits_to_be_read,
+        outbox.size,
+        outbox.total,
+    )
 
 
 def channel(channel: ChannelSession) -> View:

@@ -26,6 +26,9 @@ from amqpy.profile import Profile
 from amqpy.wire.values import INTEGER_KINDS
 
 INTERVAL_MS = 10_000
+ASKED_MS: Final = 600_000
+"""Milliseconds for which ages are noted after somebody has asked for them."""
+
 MARKS_MAX = 1000
 UNKNOWN_MS = -1
 """The timeout in RabbitMQ 4's error text when it closes a channel."""
@@ -61,14 +64,32 @@ class ConsumerTimeouts:
         self._channels: dict[UnackedDeliveries, _Watched] = {}
         self._is_running = False
         self._is_looking = False
+        self._has_timeouts = False
+        """True if some delivery may time out; else only ages are noted, as long as somebody asks for them."""
+        self._asked_until_ms = 0
         if timeout_ms is not None:
             self.start()
 
     def start(self) -> None:
         """Starts the timer: some queue or consumer has a timeout."""
+        self._has_timeouts = True
+        self._run(self._scheduler.now_ms + INTERVAL_MS)
+
+    def _run(self, at_ms: int) -> None:
         if not self._is_running:
             self._is_running = True
-            self._scheduler.deadlines.set(self, self._scheduler.now_ms + INTERVAL_MS)
+            self._scheduler.deadlines.set(self, at_ms)
+
+    def note_ages(self) -> None:
+        """Notes from now on, and for a while, how old deliveries are: somebody wants to know."""
+        self._asked_until_ms = self._scheduler.now_ms + ASKED_MS
+        self._run(self._scheduler.now_ms)
+
+    def since_ms(self, unacked: UnackedDeliveries, tag: int) -> int | None:
+        """A time at which a delivery had been made, the earliest that is known; None if none is."""
+        watched = self._channels.get(unacked)
+        marks: Sequence[tuple[int, int]] = () if watched is None else watched.marks
+        return next((at_ms for at_ms, last_tag in marks if last_tag >= tag), None)
 
     def watch(self, unacked: UnackedDeliveries, close: Callable[[int], None], *, supports_cancel_notify: bool) -> None:
         self._channels[unacked] = _Watched(close, supports_cancel_notify, deque())
@@ -81,6 +102,9 @@ class ConsumerTimeouts:
         return sum(len(watched.marks) for watched in self._channels.values())
 
     def on_timer(self) -> None:
+        if not self._has_timeouts and self._scheduler.now_ms >= self._asked_until_ms:
+            self._is_running = False
+            return
         self._scheduler.deadlines.set(self, self._scheduler.now_ms + INTERVAL_MS)
         if not self._is_looking:
             self._is_looking = True
@@ -93,7 +117,7 @@ class ConsumerTimeouts:
             if unacked.is_busy or unacked not in self._channels:
                 continue
             self._mark(unacked, watched.marks)
-            if not watched.marks:
+            if not (watched.marks and self._has_timeouts):
                 continue
             if self._profile.timeout_cancels:
                 yield from self._release(unacked, watched)

@@ -50,7 +50,7 @@ def publish(
     route = find_route(actor, vhost, exchange, routing_key, mandatory=mandatory)
     check_copies(actor, vhost, route, message.more_keys)
     targets = targets_of(vhost, route, message, origin)
-    count_published(vhost, route.exchange, targets, origin)
+    count_published(vhost, route.exchange, targets, origin, mandatory=mandatory)
     refused_by = deliver(targets, message)
     if refused_by:
         tell_refused(vhost, message, refused_by, origin)
@@ -90,9 +90,11 @@ def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> 
     return targets
 
 
-def count_published(vhost: Vhost, exchange: Exchange, targets: Sequence[Target], origin: Origin) -> None:
+def count_published(
+    vhost: Vhost, exchange: Exchange, targets: Sequence[Target], origin: Origin, *, mandatory: bool
+) -> None:
     """Counts a message of a client that goes to these targets, where it is no message of a remembered route."""
-    exchange.count_published(targets)
+    exchange.count_published(targets, mandatory=mandatory)
     for watcher in vhost.watchers:
         watcher.counted(exchange.name, targets, origin)
 

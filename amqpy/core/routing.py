@@ -66,7 +66,7 @@ class Route:
     def settle_count(self) -> None:
         """Lets the exchange count what went this way."""
         if self.count and self.targets is not None:
-            self.exchange.count_published(self.targets, self.count)
+            self.exchange.count_published(self.targets, self.count, mandatory=self.mandatory)
             self.count = 0
 
 

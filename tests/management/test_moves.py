@@ -9,7 +9,7 @@ from pamqp.commands import Basic
 from amqpy.core import moving
 from amqpy.core.principals import Question, Undecided
 from amqpy.core.users import User
-from amqpy.management import turns
+from amqpy.management import lists, turns
 from amqpy.server.flusher import Flusher
 from amqpy.wire.values import Field
 
@@ -198,7 +198,7 @@ async def test_what_ends_it_before_its_time(site: Site, monkeypatch: pytest.Monk
     site.declare("other")
     site.publish("q", b"1", b"2", b"3")
     monkeypatch.setattr(moving, "UNITS_AT_ONCE", 1)
-    go_on = turns.go_on
+    go_on = lists.go_on
 
     def in_steps(steps: Any) -> bool:  # noqa: ANN401
         next(steps)
@@ -241,7 +241,7 @@ async def test_a_long_move_lets_others_in(site: Site, monkeypatch: pytest.Monkey
     site.declare("other")
     site.publish("q", *[b"%d" % number for number in range(2000)])
     taken = 0
-    go_on = turns.go_on
+    go_on = lists.go_on
 
     def counted(steps: Any) -> bool:  # noqa: ANN401
         nonlocal taken

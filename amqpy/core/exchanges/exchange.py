@@ -127,6 +127,8 @@ class Exchange:
         self.published_in = self.published_out = 0
         """Messages that clients published here, and the copies of them that went to queues. Those of remembered routes
         are counted later (`Router.settle_counts`)."""
+        self.dropped = self.returned = 0
+        """Those of them that found no queue."""
         self.configure({})
         self.bindings: dict[Identity, Binding] = {}
         self.prepare()
@@ -194,15 +196,22 @@ class Exchange:
 
     # --- messages
 
-    def count_published(self, targets: Sequence[Target], count: int = 1) -> None:
-        """Counts messages that were published here and went to these targets. The default exchange names a queue for
-        each message, which counts by profile even if there is no such queue."""
+    def count_published(self, targets: Sequence[Target], count: int = 1, *, mandatory: bool = False) -> None:
+        """Counts messages that were published here and went to these targets; if there are none, mandatory ones were
+        returned. The default exchange names a queue for each message, which counts by profile even if there is no such
+        queue."""
         copies = len(targets) or (not self.name and self.vhost.profile.counts_missing_queues)
         for target in targets:
             if target.is_reply_queue or not target.name:
                 copies -= 1
         self.published_in += count
         self.published_out += count * copies
+        if targets:
+            return
+        if mandatory:
+            self.returned += count
+        else:
+            self.dropped += count
 
     def message_count(self) -> int:
         """The number of messages that this exchange itself keeps."""

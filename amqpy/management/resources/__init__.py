@@ -29,6 +29,7 @@ def make_router() -> Router:
         policies,
         queues,
         server,
+        stuck,
         users,
         vhosts,
     )
@@ -42,6 +43,7 @@ def make_router() -> Router:
         messages,
         moves,
         explain,
+        stuck,
         overview,
         nodes,
         server,

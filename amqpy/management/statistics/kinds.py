@@ -70,7 +70,7 @@ class Kind:
 
 
 QUEUE: Final = Kind(BASIC, *OF_LENGTHS, "publish", *OF_DELIVERIES)
-EXCHANGE: Final = Kind(BASIC, "publish_in", "publish_out")
+EXCHANGE: Final = Kind(BASIC, "publish_in", "publish_out", "dropped", "returned")
 CHANNEL: Final = Kind(BASIC, *OF_CHANNEL)
 CONNECTION: Final = Kind(BASIC, *OF_TRAFFIC, *OF_CALLS, width=len(OF_TRAFFIC))
 PUBLISHES: Final = Kind(DETAILED, *OF_PUBLISHES)
@@ -99,7 +99,7 @@ def values_of_queue(queue: Queue) -> Values:
 
 def values_of_exchange(exchange: Exchange) -> Values:
     """Once its counters are up to date."""
-    return exchange.published_in, exchange.published_out
+    return exchange.published_in, exchange.published_out, exchange.dropped, exchange.returned
 
 
 def churn_of(events: Counts, declared: int) -> Counts:

@@ -92,6 +92,8 @@ class Sampler:
         self.tables = Tables()
         self.tick = 0
         """The tick of the last scan that is over; 0 before the first."""
+        self.first_tick = 0
+        """The tick of the first scan, from when on counters are known."""
         self.distance = 1
         """Ticks from the scan before to that one."""
         self._scans = 0
@@ -137,6 +139,7 @@ class Sampler:
         yield from self._sweep(looks_at_all)
         self.distance = tick - self.tick if self.tick else 1
         self.tick = tick
+        self.first_tick = self.first_tick or tick
 
     def _is_awake(self, tick: int) -> bool:
         """True if something may have happened that no connection and no event tells of."""
