@@ -289,7 +289,8 @@ async def test_a_reset_forgets_samples(site: Site, nursery: trio.Nursery) -> Non
     site.publish("q", b"1")
     await until_next_tick(site)
     query = "lengths_age=60&lengths_incr=5"
-    before, after = [], []
+    before: list[int] = []
+    after: list[int] = []
     for found in (before, after):
         shown = (await site.get(f"/api/queues/%2F/q?{query}")).whole
         found += [each["sample"] for each in shown["messages_details"]["samples"]]
