@@ -232,7 +232,7 @@ def lacks_order(by: Sequence[str], columns: Columns | None, query: Query) -> boo
 
 def sorted_rows(rows: list[object], by: Sequence[str], query: Query) -> list[object]:
     """Views of which only some columns are left, in the order that these have, and that is asked for."""
-    paths = [path.split(".") for path in ([query["sort"]] if query.get("sort") else []) + list(by)]
+    paths = [tokens(path, ".") for path in ([query["sort"]] if query.get("sort") else []) + list(by)]
 
     def place(row: object) -> tuple[Any, ...]:
         view = row if isinstance(row, dict) else {}

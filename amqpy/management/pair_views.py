@@ -17,8 +17,6 @@ from amqpy.core.queues.queue import Queue
 from amqpy.management.call import Call
 from amqpy.management.lists import View
 
-NO_MORE: Final[View] = {}
-
 PAIRS_MAX: Final = 1000
 """The most pairs that are shown in a list: some milliseconds of work."""
 
@@ -31,7 +29,7 @@ def of_queue(call: Call, queue: Queue) -> View:
         "incoming": _rows(
             call, ((_end("exchange", pair.exchange.name, vhost), pair) for pair in detailed.routes_to(queue))
         ),
-        "deliveries": _rows(call, ((_channel(origin), pair) for origin, pair in detailed.deliveries_from(queue))),
+        "deliveries": _rows(call, ((_channel(call, origin), pair) for origin, pair in detailed.deliveries_from(queue))),
     }
 
 
@@ -39,9 +37,8 @@ def of_exchange(call: Call, exchange: Exchange) -> View:
     detailed, vhost = call.vhost.detailed, call.vhost.name
     if detailed is None:
         return {"incoming": [], "outgoing": []}
-    node = {"node": call.broker.node}
     return {
-        "incoming": _rows(call, ((_channel(origin, node), pair) for origin, pair in detailed.publishes_to(exchange))),
+        "incoming": _rows(call, ((_channel(call, origin), pair) for origin, pair in detailed.publishes_to(exchange))),
         "outgoing": _rows(
             call, ((_end("queue", pair.queue.name, vhost), pair) for pair in detailed.routes_from(exchange))
         ),
@@ -68,8 +65,8 @@ def _rows(call: Call, pairs: Iterable[tuple[View, Pair]]) -> list[View]:
     ]
 
 
-def _channel(origin: Origin, more: View = NO_MORE) -> View:
-    return {"channel_details": {**views.channel_details(origin), **more}}
+def _channel(call: Call, origin: Origin) -> View:
+    return {"channel_details": {**views.channel_details(origin), "node": call.broker.node}}
 
 
 def _end(kind: str, name: str, vhost: str) -> View:

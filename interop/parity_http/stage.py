@@ -98,13 +98,22 @@ class Stage:
     def prime(self) -> None:
         """Publish a message and get it, so that the statistics of all have in them what they can have.
 
-        It is done in the default virtual host: RabbitMQ forgets what others have counted when they are gone.
+        It is done in the default virtual host: RabbitMQ forgets what others have counted when they are gone. And it is
+        done by a client that stays until it was counted, if it is known where clients may connect.
         """
-        self._prepared(
-            "PUT /queues/%2F/$q {}",
-            f"POST /exchanges/%2F/amq.default/publish {message(routing_key='$q')}",
-            f"POST /queues/%2F/$q/get {get(ackmode='ack_requeue_false')}",
-        )
+        self._prepared("PUT /queues/%2F/$q {}")
+        if self.side.amqp is None:
+            self._prepared(
+                f"POST /exchanges/%2F/amq.default/publish {message(routing_key='$q')}",
+                f"POST /queues/%2F/$q/get {get(ackmode='ack_requeue_false')}",
+            )
+        else:
+            self.call_it("default", "/")
+            channel = self.connect("default").channel()
+            channel.call("confirm.select")
+            channel.publish("", self.name("q"), b"m")
+            channel.wait_confirms(1)
+            channel.get(self.name("q"), no_ack=True)
         counted = "message_stats.publish_details message_stats.get_details message_stats.disk_reads"
         self._wait(Step(WAIT, "/overview", f"{counted} queue_totals.messages"))
         self._prepared("DELETE /queues/%2F/$q")

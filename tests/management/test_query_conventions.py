@@ -132,6 +132,13 @@ async def test_paths_that_nothing_is_sorted_by(site: Site, sort: str) -> None:
     assert (await site.get(f"/api/queues?sort={sort}")).refusal[:2] == (400, "bad_request")
 
 
+@pytest.mark.parametrize("sort", [".", ".."])
+async def test_a_single_row_is_not_sorted_by_nothing(site: Site, sort: str) -> None:
+    assert (await site.get(f"/api/users?sort={sort}&columns=name")).refusal[:2] == (400, "bad_request")
+    shown = (await site.get("/api/users?sort=.name.&columns=name")).json
+    assert shown == sorted(shown, key=lambda row: row["name"])
+
+
 @pytest.mark.parametrize("path", ["queues", "vhosts/%2F/connections", "policies"])
 async def test_nobody_looks_at_the_order_of_nothing(site: Site, path: str) -> None:
     assert (await site.get(f"/api/{path}?sort_reverse=x")).json == []

@@ -145,7 +145,7 @@ def look(stage: Stage) -> None:
         GET /exchanges/$v/amq.default
         GET /exchanges/$v/x
         GET /exchanges/$v/amq.direct
-        GET /channels?{DETAILS}
+        GET /channels?columns=name,publishes,deliveries
         GET /queues/$v?{DETAILS}
         GET /exchanges/$v?{DETAILS}
         GET /overview?columns=rates_mode

@@ -10,9 +10,7 @@ RANGES = [
     "data_rates_age=60&data_rates_incr=5",
     "lengths_age=600&lengths_incr=5",
     "lengths_age=3600&lengths_incr=60",
-    "lengths_age=60&lengths_incr=60",
     "lengths_age=5&lengths_incr=5",
-    "lengths_age=60&lengths_incr=7",
     "lengths_age=1&lengths_incr=1",
     "lengths_age=60",
     "lengths_incr=5",
@@ -30,6 +28,9 @@ RANGES = [
     "node_stats_age=60&node_stats_incr=5",
     "lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5&data_rates_age=60&data_rates_incr=5",
 ]
+
+UNEVEN = ["lengths_age=60&lengths_incr=60", "lengths_age=60&lengths_incr=7", "lengths_age=60&lengths_incr=8"]
+"""Others, which tell what the moment was in which something was counted."""
 
 
 @scenario()
@@ -52,8 +53,8 @@ def ranges(stage: Stage) -> None:
     columns = "columns=messages_details,message_stats,name"
     for path in ("/queues/$v/q", "/exchanges/$v/amq.default", "/vhosts/$v", "/queues/$v"):
         stage.play([Step("GET", f"{path}?{each}&{columns}") for each in RANGES])
-    stage.play([Step("GET", f"/overview?{each}&columns=queue_totals.messages_details") for each in RANGES])
-    stage.play([Step("GET", f"/nodes?{each}&columns=fd_used_details,name") for each in RANGES])
+    for path in ("/overview?columns=queue_totals.messages_details", "/nodes?columns=fd_used_details,name"):
+        stage.play([Step("GET", f"{path}&{each}") for each in (*RANGES, *UNEVEN)])
 
 
 @scenario()
