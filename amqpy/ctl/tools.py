@@ -17,6 +17,7 @@ from amqpy.ctl import (
     definitions,
     diagnostics,
     explain,
+    messages,
     node,
     objects,
     overview,
@@ -27,6 +28,7 @@ from amqpy.ctl import (
     report,
     shims,
     status,
+    stuck,
     top,
     users,
     vhosts,
@@ -105,7 +107,7 @@ def commands_of(*modules: ModuleType) -> dict[str, click.Command]:
 
 
 OF_CTL: Final = (
-    *(users, vhosts, permissions, policies, objects, queues, explain),
+    *(users, vhosts, permissions, policies, objects, queues, explain, messages, stuck),
     *(connections, definitions, status, report, node),
 )
 OF_BOTH: Final = ("cluster_status", "environment", "quorum_status", "report", "status", "version", "wait")

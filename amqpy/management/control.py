@@ -28,6 +28,8 @@ ANY_CREDENTIALS: Final = (b"authorization", b"Basic cm1xLWNsaTo=")
 
 RATE: Final = b"_details"
 """The end of the names under which rates are, in a query for columns or their order."""
+FINDINGS: Final = b"/api/stuck"
+"""A part of paths at which it is told what has changed lately."""
 
 
 class ControlListener(HttpListener):
@@ -76,7 +78,7 @@ class ControlApplication:
         self._rates_are_wanted = trio.Event()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        if RATE in scope.get("query_string", b""):
+        if RATE in scope.get("query_string", b"") or FINDINGS in scope.get("raw_path", b""):
             self._rates_are_wanted.set()
         if any(name.lower() == b"authorization" for name, _ in scope.get("headers", ())):
             await self._asking(scope, receive, send)
@@ -84,6 +86,7 @@ class ControlApplication:
             await self._trusting({**scope, "headers": [*scope["headers"], ANY_CREDENTIALS]}, receive, send)
 
     async def run(self) -> None:
-        """Takes samples once somebody has asked for a rate by its name: most ask once, and for none."""
+        """Takes samples once somebody has asked for a rate by its name, or for findings: most ask once, and for
+        neither."""
         await self._rates_are_wanted.wait()
         await self._trusting.run()

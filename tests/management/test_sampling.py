@@ -37,6 +37,20 @@ async def test_on_the_control_socket_samples_are_taken_once_rates_are_asked_for(
     assert queue == {"message_stats": {"publish_details": {"rate": 2.0}}}
 
 
+async def test_on_the_control_socket_findings_need_samples(
+    site: Site, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    site.api.statistics = Statistics(site.broker, site.unix_time_ms)
+    sampler = site.api.statistics.sampler
+    assert sampler is not None
+    control: Any = ControlApplication(site.application, site.application)
+    nursery.start_soon(control.run)
+    site.application = control
+    await site.get("/api/stuck/%2F")
+    await until_next_tick(site)
+    assert sampler.tick
+
+
 async def test_two_servers_take_samples_once(
     site: Site, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
