@@ -15,7 +15,7 @@ from amqpy.management.answers import JSON
 from amqpy.management.documents import Document
 from amqpy.management.lists import PAGE_SIZE, PAGE_SIZE_MAX, Listing
 from amqpy.management.router import Endpoint, Resource, Router
-from amqpy.management.schemas import BODIES, FLAG, INTEGER, TEXT, Schema
+from amqpy.management.schemas import BODIES, FLAG, INTEGER, QUERIES, TEXT, Schema
 from amqpy.version import __version__
 
 Object = dict[str, Any]
@@ -150,6 +150,7 @@ def _parameters(resource: Resource, endpoint: Endpoint, features: Collection[str
     known = dict(OF_LISTS) if kind is Listing else {"columns": OF_LISTS["columns"]} if _has_columns(kind) else {}
     if is_paged(resource.template, features):
         known |= OF_PAGES
+    known |= QUERIES.get(resource.template, {})
     for name, (schema, about) in known.items():
         yield {"name": name, "in": "query", "schema": schema, "description": about}
 

@@ -41,6 +41,20 @@ POLICY: Final = _body(
     {"pattern": TEXT, "definition": {"type": "object"}}, priority=INTEGER, **{"apply-to": TEXT | {"default": "all"}}
 )
 
+ENCODING: Final[Schema] = {"enum": ["auto", "base64"]}
+
+FILTER: Final = _body(
+    {},
+    body=TEXT,
+    routing_key=TEXT,
+    exchange=TEXT,
+    headers={"type": "object"},
+    properties={"type": "object"},
+    death_reason=TEXT,
+    death_queue=TEXT,
+)
+"""Conditions on messages, all of which must hold."""
+
 BODIES: Final[Mapping[tuple[str, str], Schema]] = {
     ("PUT", "/cluster-name"): _body({"name": TEXT}),
     ("PUT", "/users/{user}"): _body(
@@ -79,8 +93,21 @@ BODIES: Final[Mapping[tuple[str, str], Schema]] = {
                 "enum": ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"]
             },
             "count": INTEGER,
-            "encoding": {"enum": ["auto", "base64"]},
+            "encoding": ENCODING,
         },
+        truncate=INTEGER,
+    ),
+    ("POST", "/queues/{vhost}/{queue}/move"): _body(
+        {},
+        filter=FILTER,
+        to={
+            "type": ["object", "null"],
+            "properties": {"exchange": TEXT, "routing_key": TEXT},
+            "description": "Without it each message goes back to the queue where it died first.",
+        },
+        count=INTEGER | {"minimum": 1},
+        dry_run=FLAG,
+        encoding=ENCODING,
         truncate=INTEGER,
     ),
     ("POST", "/definitions"): DEFINITIONS,
@@ -89,3 +116,34 @@ BODIES: Final[Mapping[tuple[str, str], Schema]] = {
     ("POST", "/login"): _body({}, username=TEXT, password=TEXT),
 }
 """By the method and the path of the endpoint."""
+
+Parameters: TypeAlias = Mapping[str, tuple[Schema, str]]
+
+OF_PLACES: Final[Parameters] = {
+    "state": ({"enum": ["ready", "unacked", "held"], "default": "ready"}, "The messages to look at."),
+    "offset": (INTEGER | {"minimum": 0, "default": 0}, "Messages that are passed over first."),
+    "count": (INTEGER | {"minimum": 0, "maximum": 1000}, "The most messages to show."),
+    "truncate": (INTEGER | {"minimum": 0}, "Octets of a payload to show."),
+    "encoding": (ENCODING, "The form of payloads: text where they are that, or always base64."),
+}
+
+OF_FINDINGS: Final[Parameters] = {
+    "ready": (INTEGER, "Ready messages that wait for a consumer, from which on it is told."),
+    "unacked_age": (INTEGER, "Milliseconds for which a delivery is unacknowledged."),
+    "age": (INTEGER, "Milliseconds for which a message is ready."),
+    "window": (INTEGER, "Milliseconds in which redeliveries and unroutable messages are counted."),
+    "redelivered": (INTEGER, "Percent of the deliveries that are redeliveries, or of a delivery limit."),
+    "full": (INTEGER, "Percent of a length limit."),
+    "unroutable": (INTEGER, "Messages that found no queue."),
+    "channels": (INTEGER, "Channels of a connection."),
+    "idle_channels": (INTEGER, "Channels of a connection on which nothing happens."),
+    "limit": (INTEGER | {"minimum": 1, "maximum": 1000}, "The most findings of each kind."),
+}
+
+QUERIES: Final[Mapping[str, Parameters]] = {
+    "/queues/{vhost}/{queue}/peek": OF_PLACES,
+    "/queues/{vhost}/{queue}/search": {**OF_PLACES, "filter": (TEXT, "Conditions, as an object in JSON.")},
+    "/stuck": OF_FINDINGS,
+    "/stuck/{vhost}": OF_FINDINGS,
+}
+"""The parameters of a GET beside those of lists, by its path."""

@@ -7,8 +7,10 @@ import pytest
 from openapi_spec_validator import validate
 
 from amqpy.config import Config
+from amqpy.core.findings.finding import Thresholds
 from amqpy.management.openapi import document
 from amqpy.management.resources import make_router
+from amqpy.management.schemas import QUERIES
 from amqpy.profile import PROFILES, profile_named
 
 from .harness import Site
@@ -134,3 +136,17 @@ async def test_bodies_have_the_keys_that_they_must_have(site: Site) -> None:
             missing = [each for each in required if f"{{key_missing,{each}}}" in reason]
             assert missing == required, template
             assert reason.count("key_missing") == len(required), template
+
+
+async def test_parameters_are_those_that_are_read(site: Site) -> None:
+    """A value that none can have is refused, so it is looked at."""
+    for template, parameters in QUERIES.items():
+        path = (await described(site))[template]["get"]
+        assert {each["name"] for each in path["parameters"]} >= set(parameters), template
+        for name in parameters:
+            reply = await site.get(f"{path_of(template)}?{name}=[")
+            assert reply.status == 400, (template, name)
+
+
+def test_thresholds_are_described() -> None:
+    assert set(QUERIES["/stuck"]) == set(Thresholds._fields)
