@@ -25,7 +25,7 @@ from amqpy.core.message import AnnotatedMessage, Keys, Message, PersistentMessag
 from amqpy.core.message_filter import MessageFilter
 from amqpy.core.names import queue_text
 from amqpy.core.ports import Client
-from amqpy.core.publishing import check_copies, find_route, targets_of, tell_refused
+from amqpy.core.publishing import check_copies, count_published, find_route, targets_of, tell_refused
 from amqpy.core.queue_contents import READ_UNIT, QueueMessage
 from amqpy.core.queues.paged_fifo import PAGE_BYTES
 from amqpy.core.queues.queue import Ahead, Fate, Queue
@@ -354,7 +354,7 @@ class Moving(Iterator[int]):
 
     def _deliver(self, route: Route, targets: Sequence[Target], message: Message) -> bool:
         """Gives a message to its targets. True if one of them refused it: no queue does that any more."""
-        route.exchange.count_published(targets)
+        count_published(self._vhost, route.exchange, targets, self._unacked.origin)
         refused_by = deliver(targets, message)
         if refused_by:
             tell_refused(self._vhost, message, refused_by, self._unacked.origin)

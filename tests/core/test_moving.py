@@ -10,7 +10,7 @@ from amqpy.core import moving
 from amqpy.core.dead_letter import deaths_in
 from amqpy.core.message_filter import MessageFilter
 from amqpy.core.moving import Destination, Moving, Outcome
-from amqpy.core.ports import Kind, Verb
+from amqpy.core.ports import Kind, Origin, Verb
 from amqpy.core.principals import Question, Undecided
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.errors import AccessRefused, NotFound, ResourceLocked
@@ -27,6 +27,7 @@ from tests.core.core_harness import (
 )
 from tests.core.machine.counts import without_zeros
 from tests.core.stored_harness import StoredHarness
+from tests.core.test_queue_contents import Channel
 
 ALL = MessageFilter()
 KINDS = pytest.mark.parametrize("kind", ["classic", "quorum"])
@@ -847,6 +848,22 @@ def test_it_counts_as_got_and_published(kind: str) -> None:
     assert grown == {"get_no_ack": 3, "deliver_get": 3, "redeliver": 1}
     assert without_zeros(channel.message_stats()) == {"get_no_ack": 3, "deliver_get": 3, "redeliver": 1}
     assert without_zeros(core.vhost.queues["other"].message_stats()) == {"publish": 3}
+
+
+def test_pairs_are_counted() -> None:
+    core = CoreHarness()
+    core.vhost.count_pairs()
+    queue, other = core.queue("q"), core.queue("other")
+    core.publish("", "q", "1", "2")
+    channel = Channel(core)
+    core.vhost.end_channel(channel)
+    channel.unacked = core.vhost.new_unacked(Origin("name", 1, "guest", "<pid>"))
+    core.vhost.begin_channel(channel)
+    move(core, "q", "other", unacked=channel.unacked)
+    pairs = core.vhost.detailed
+    assert pairs is not None
+    assert [(pair.exchange.name, pair.publish) for pair in pairs.routes_to(other)] == [("", 2)]
+    assert [pair.get_no_ack for _, pair in pairs.deliveries_from(queue)] == [2]
 
 
 def test_the_firehose_sees_it_come_and_go() -> None:
