@@ -95,6 +95,13 @@ class Profile:
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
     message_priorities: bool = _switch("quorum queues heed the priority of messages")
     quorum_priorities: bool = _switch("quorum queues heed the priority of single active consumers")
+    stream_headers: bool = _switch(
+        "messages in streams have a header section, and headers `x-…` are annotations; else there are annotations for "
+        "what the header section has"
+    )
+    stream_delivery_fields: bool = _switch("the header section in streams says `first-acquirer` and `delivery-count`")
+    stream_trims_properties: bool = _switch("the properties section in streams ends with the last one that is set")
+    stream_addresses: bool = _switch("`reply_to` is an address in streams: `/queues/` and the name")
     timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
     mirroring: bool = _switch(
@@ -193,6 +200,10 @@ RABBITMQ_3_10 = Profile(
     quorum_get_counts=True,
     message_priorities=False,
     quorum_priorities=False,
+    stream_headers=False,
+    stream_delivery_fields=False,
+    stream_trims_properties=False,
+    stream_addresses=False,
     timeout_cancels=False,
     policies_by_queue_type=False,
     mirroring=True,
@@ -233,6 +244,7 @@ RABBITMQ_3_13 = replace(
     keeps_cc=True,
     notes_last_death=True,
     quorum_get_counts=False,
+    stream_headers=True,
     policies_by_queue_type=True,
     more_event_properties=("type", "consumer_count"),
     tells_of_clearing=True,
@@ -264,6 +276,7 @@ RABBITMQ_4_0 = replace(
     quorum_delivery_limit=20,
     returns_in_turn=True,
     quorum_priorities=True,
+    stream_delivery_fields=True,
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
@@ -310,6 +323,8 @@ RABBITMQ_4_3 = replace(
     quorum_counts_nacks=False,
     quorum_acquired_count=True,
     message_priorities=True,
+    stream_trims_properties=True,
+    stream_addresses=True,
     timeout_cancels=True,
     more_event_properties=(
         "type",
