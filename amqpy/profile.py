@@ -95,6 +95,11 @@ class Profile:
     quorum_get_counts: bool = _switch("basic.get from a quorum queue shows x-delivery-count 0")
     message_priorities: bool = _switch("quorum queues heed the priority of messages")
     quorum_priorities: bool = _switch("quorum queues heed the priority of single active consumers")
+    stream_in_text: str = _switch("what refusals of basic.consume call streams")
+    stream_filter_blanks: str = _switch("blanks in the refusal of an `x-stream-filter-size-bytes`, before its name")
+    stream_nacks: bool = _switch(
+        "basic.nack, basic.reject and basic.recover give credit to consumers of streams; else 540"
+    )
     stream_headers: bool = _switch(
         "messages in streams have a header section, and headers `x-…` are annotations; else there are annotations for "
         "what the header section has"
@@ -102,6 +107,7 @@ class Profile:
     stream_delivery_fields: bool = _switch("the header section in streams says `first-acquirer` and `delivery-count`")
     stream_trims_properties: bool = _switch("the properties section in streams ends with the last one that is set")
     stream_addresses: bool = _switch("`reply_to` is an address in streams: `/queues/` and the name")
+    stream_ages_in_ms: bool = _switch("`x-max-age` is compared in milliseconds, not as text")
     timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
     mirroring: bool = _switch(
@@ -200,10 +206,14 @@ RABBITMQ_3_10 = Profile(
     quorum_get_counts=True,
     message_priorities=False,
     quorum_priorities=False,
+    stream_in_text="stream queues",
+    stream_filter_blanks="  ",
+    stream_nacks=False,
     stream_headers=False,
     stream_delivery_fields=False,
     stream_trims_properties=False,
     stream_addresses=False,
+    stream_ages_in_ms=False,
     timeout_cancels=False,
     policies_by_queue_type=False,
     mirroring=True,
@@ -244,6 +254,7 @@ RABBITMQ_3_13 = replace(
     keeps_cc=True,
     notes_last_death=True,
     quorum_get_counts=False,
+    stream_nacks=True,
     stream_headers=True,
     policies_by_queue_type=True,
     more_event_properties=("type", "consumer_count"),
@@ -276,6 +287,7 @@ RABBITMQ_4_0 = replace(
     quorum_delivery_limit=20,
     returns_in_turn=True,
     quorum_priorities=True,
+    stream_in_text="stream",
     stream_delivery_fields=True,
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
@@ -323,8 +335,10 @@ RABBITMQ_4_3 = replace(
     quorum_counts_nacks=False,
     quorum_acquired_count=True,
     message_priorities=True,
+    stream_filter_blanks=" ",
     stream_trims_properties=True,
     stream_addresses=True,
+    stream_ages_in_ms=True,
     timeout_cancels=True,
     more_event_properties=(
         "type",

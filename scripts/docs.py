@@ -203,7 +203,7 @@ ARGUMENT_DOCS = {
     "dead-letter-routing-key": "their routing key, instead of their own",
     "dead-letter-strategy": "at least once: a dead letter that no queue took is tried again",
     "max-length": "the most ready messages",
-    "max-length-bytes": "the most bytes of their bodies together",
+    "max-length-bytes": "the most bytes of their bodies together; of a stream, of its segments",
     "max-priority": "the highest priority of messages; without it, or with 0, there are none",
     "overflow": "the messages that are dropped or refused when the queue is full",
     "single-active-consumer": "one consumer gets all messages, as long as it is there",
@@ -213,6 +213,9 @@ ARGUMENT_DOCS = {
     "delayed-retry-type": "the returned messages that wait before they are delivered again",
     "delayed-retry-min": "their delay for each failed delivery",
     "delayed-retry-max": "their longest delay",
+    "max-age": "the age of the segments of a stream that are dropped",
+    "stream-max-segment-size-bytes": "the size of a segment of a stream after which a new one begins",
+    "stream-filter-size-bytes": "the size of the filters of a stream: 16 to 255",
     "message-deduplication": "a message is dropped when one with the same `x-deduplication-header` is in the queue",
 }
 """What an argument of queues is for, if it has any effect."""

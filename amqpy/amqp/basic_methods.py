@@ -167,6 +167,7 @@ def basic_nack(channel: ChannelSession, method: Basic.Nack) -> None:
 
 def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multiple: bool) -> None:
     assert tag is not None
+    _check_return(channel, tag, multiple=multiple)
     taken = channel.unacked.withdraw(tag, multiple)
     if channel.transaction is not None:
         if verdict == "reject" and channel.broker.profile.quorum_counts_nacks:
@@ -174,6 +175,16 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
         channel.transaction.answer(verdict, taken)
     else:
         _carry_out(channel, verdict, taken)
+
+
+def _check_return(channel: ChannelSession, tag: int, *, multiple: bool) -> None:
+    """Checks that the queues take back what is covered, in profiles in which some do not."""
+    if channel.broker.profile.stream_nacks:
+        return
+    for its_tag, (queue, *_) in channel.unacked.by_tag.items():
+        is_covered = its_tag == tag or (multiple and (not tag or its_tag < tag))
+        if is_covered and isinstance(queue, Queue):
+            queue.check_return()
 
 
 def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -> None:
@@ -189,6 +200,7 @@ def _carry_out(channel: ChannelSession, verdict: Verdict, taken: Taken | Lots) -
 def basic_recover_async(channel: ChannelSession, method: Basic.RecoverAsync | Basic.Recover) -> None:
     if not method.requeue:
         raise Unimplemented("requeue=false")
+    _check_return(channel, 0, multiple=True)
     channel.broker.requeue(channel.unacked.withdraw(0, multiple=True), "recover")
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from amqpy.core.streams.places import check_offset
 from amqpy.errors import PreconditionFailed, escaped
 from amqpy.wire.values import INTEGER_KINDS, Field, Table
 
@@ -92,6 +93,11 @@ def max_age(field: Field, arguments: Table) -> str | None:
 
 def is_max_age(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"0*[1-9][0-9]*[YMDhms]", value) is not None
+
+
+def stream_offset(field: Field, arguments: Table) -> str | None:
+    """Checks for a place in a stream."""
+    return check_offset(field)
 
 
 def _unacceptable(field: Field) -> str:

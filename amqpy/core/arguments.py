@@ -31,6 +31,7 @@ from amqpy.core.argument_validators import (
     positive,
     priority,
     queue_expiry,
+    stream_offset,
     time_to_live,
     version_among,
 )
@@ -156,18 +157,22 @@ QUEUE_OPTIONS: Final = (
     Option("single-active-consumer", boolean, _CQ, "single_active"),
     Option("queue-type", one_of(QUEUE_TYPES_KNOWN, "\"unsupported queue type '~'\""), _CQS),
     Option("quorum-initial-group-size", positive, _Q),
-    Option("max-age", max_age, _S, policy=PolicyKey(is_max_age, "max age", _S)),
+    Option("max-age", max_age, _S, "max_age", PolicyKey(is_max_age, "max age", _S), merge="policy"),
     Option(
         "stream-max-segment-size-bytes",
         natural,
         _S,
+        "segment_bytes",
         policy=PolicyKey(at_least(0, SEGMENT_BYTES_MAX), "segment size", _S),
+        merge="policy",
     ),
     Option(
         "stream-filter-size-bytes",
-        natural,
+        None,  # looked at with the segment size, after all others
         _S,
+        "filter_bytes",
         policy=PolicyKey(at_least(16, 255), "filter size. Valid range is 16-255", _CQS),
+        merge="policy",
     ),
     Option("initial-cluster-size", positive, _S, policy=PolicyKey(at_least(0), "cluster size", _S)),
     Option("queue-master-locator", None, _C),
@@ -276,6 +281,13 @@ def options_of(profile: Profile) -> tuple[Option, ...]:
     return tuple(_option(option, profile) for option in QUEUE_OPTIONS if option.name not in profile.lacking_options)
 
 
+@cache
+def options_for(kind: str, profile: Profile) -> tuple[Option, ...]:
+    """The rows of the table for the settings of queues of a type: a policy wins over the arguments of a stream."""
+    options = options_of(profile)
+    return tuple(option._replace(merge="policy") for option in options) if kind == STREAM else options
+
+
 def _option(option: Option, profile: Profile) -> Option:
     if option.name in profile.quorum_options:
         option = option._replace(by=_Q)
@@ -318,11 +330,12 @@ def _foreign_arguments(kind: str, profile: Profile) -> frozenset[str]:
 
 @cache
 def _consumer_options_of(profile: Profile) -> tuple[Option, ...]:
-    of_streams = ("stream-offset", "stream-filter", "stream-match-unfiltered")
+    of_streams = ("stream-filter", "stream-match-unfiltered")
     return (
         Option("priority", integer, _CQ),
         *((Option("cancel-on-ha-failover", boolean, _C),) if profile.mirroring else ()),
         *((Option("consumer-timeout", natural, _Q),) if profile.timeout_cancels else ()),
+        Option("stream-offset", stream_offset, _S),
         *(Option(name, None, _S) for name in of_streams if name not in profile.lacking_options),
     )
 
@@ -349,6 +362,9 @@ class Settings(NamedTuple):
     retry_min_ms: int | None = None
     retry_max_ms: int | None = None
     deduplicates: bool = False
+    max_age: str | None = None
+    segment_bytes: int | None = None
+    filter_bytes: int | None = None
 
     @property
     def concern_publish(self) -> bool:
@@ -365,9 +381,7 @@ NO_SETTINGS = Settings()
 NOT_OF_PUBLISH: Final = frozenset(
     (
         "expires_ms",
-        "dead_letter_exchange",
-        "dead_letter_routing_key",
-        "dead_letter_strategy",
+        *("dead_letter_exchange", "dead_letter_routing_key", "dead_letter_strategy"),
         "overflow",  # without a limit
         "single_active",
         "delivery_limit",
@@ -375,6 +389,7 @@ NOT_OF_PUBLISH: Final = frozenset(
         "retry_type",
         "retry_min_ms",
         "retry_max_ms",
+        *("max_age", "segment_bytes", "filter_bytes"),
     )
 )
 """Settings without a say where a message is published. What is not named here goes the careful way: so a new setting
@@ -416,7 +431,7 @@ def _setting(name: str, field: Field) -> Any:  # noqa: ANN401 (as the setting ha
 
 
 _TEXTS = frozenset(
-    ("dead_letter_exchange", "dead_letter_routing_key", "dead_letter_strategy", "overflow", "retry_type")
+    ("dead_letter_exchange", "dead_letter_routing_key", "dead_letter_strategy", "overflow", "retry_type", "max_age")
 )
 
 

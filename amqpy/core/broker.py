@@ -86,6 +86,7 @@ class Broker(Acknowledgements):
         self._pids = count(1)
         self.scheduler = Scheduler()
         self.scheduler.now_ms = now_ms
+        self.scheduler.unix_time_ms = unix_time_ms
         self.scheduler.journal = journal
         self.internal_publisher = InternalPublisher(self.scheduler)
         self.events = Events(self.internal_publisher, unix_time_ms, self.node)
@@ -261,7 +262,7 @@ class Broker(Acknowledgements):
         check_permission(client, vhost, "read", "queue", queue_name)
         queue = open_queue(client, vhost, queue_name)
         priority = check_consumer_arguments(queue_text(vhost, queue_name), queue.type, arguments, self.profile)
-        queue.check_consume(unacked, exclusive=exclusive)
+        queue.check_consume(unacked, exclusive=exclusive, no_ack=no_ack, prefetch=prefetch)
         consumer = queue.consumer_type(
             tag,
             queue,

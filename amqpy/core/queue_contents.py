@@ -206,9 +206,13 @@ class Reading:
         in_order = yield from sort(found, itemgetter(0, 1))
         yield from self._give(
             QueueMessage(
-                "unacked", queue.shown(message), redelivered=True, now_ms=queue.scheduler.now_ms, holder=holder
+                "unacked",
+                queue.shown(queue.delivered(position, message)),
+                redelivered=True,
+                now_ms=queue.scheduler.now_ms,
+                holder=holder,
             )
-            for _, _, message, holder in in_order
+            for _, position, message, holder in in_order
         )
 
     def _held(self) -> Steps:

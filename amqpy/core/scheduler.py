@@ -5,7 +5,7 @@ complete before its consequences begin: the reply to queue.delete comes before t
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from amqpy.core.arguments import Settings
@@ -63,11 +63,14 @@ class Scheduler:
         "queues_to_drain",
         "queues_to_drain_further",
         "requeues",
+        "unix_time_ms",
     )
 
     def __init__(self) -> None:
         self.now_ms = 0
         """The time of the current turn."""
+        self.unix_time_ms: Callable[[], int] = lambda: 0
+        """The time of the clock on the wall, which may step back."""
         self.queues_to_drain: dict[DeliveryQueue, None] = {}
         """Queues that may have both a ready message and a consumer for it."""
         self.queues_to_drain_further: dict[DeliveryQueue, None] = {}

@@ -30,8 +30,10 @@ from amqpy.core.queues.classic import ClassicQueue
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
 from amqpy.core.queues.reply_to import REPLY_TO
+from amqpy.core.queues.stream import StreamQueue
+from amqpy.core.streams.places import interval_ms
 from amqpy.core.vhost import Vhost
-from amqpy.errors import AccessRefused, Denied, PreconditionFailed, Unimplemented, erlang_atom
+from amqpy.errors import AccessRefused, Denied, PreconditionFailed, erlang_atom
 from amqpy.profile import Profile
 from amqpy.wire.values import Field, Table, by_name, with_field
 
@@ -55,7 +57,7 @@ DENIED = {
 }
 """The beginning of RabbitMQ's texts: of a reply text clients get no more than 255 bytes."""
 
-QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue, QuorumQueue)}
+QUEUE_TYPES: dict[str, type[Queue]] = {kind.type: kind for kind in (ClassicQueue, QuorumQueue, StreamQueue)}
 
 
 class Topology:
@@ -181,7 +183,10 @@ class Topology:
         what = queue_text(vhost, name)
         assert_same_property(what, "durable", queue.durable, durable)
         assert_same_property(what, "auto_delete", queue.auto_delete, auto_delete)
-        assert_same_arguments(what, compared_arguments(queue.type, vhost.profile), queue.arguments, arguments)
+        current, received = queue.arguments, arguments
+        if vhost.profile.stream_ages_in_ms:
+            current, received = in_milliseconds(current), in_milliseconds(received)
+        assert_same_arguments(what, compared_arguments(queue.type, vhost.profile), current, received)
         return queue
 
     def _check_new_queue(
@@ -212,7 +217,7 @@ class Topology:
     def stat(self, queue: Queue) -> tuple[int, int]:
         """The numbers of ready messages and of consumers. Counts as a use of the queue (x-expires)."""
         queue.use()
-        return queue.ready_count, queue.consumer_count
+        return queue.ready_count, queue.declared_consumer_count
 
     def check_queue(self, client: Client, vhost: Vhost, name: str) -> Queue:
         """Finds the queue (queue.declare with passive)."""
@@ -228,7 +233,7 @@ class Topology:
             return 0
         queue = open_queue(client, vhost, name)
         queue.check_delete(if_unused=if_unused, if_empty=if_empty)
-        count = queue.ready_count
+        count = queue.ready_count if queue.counts_what_is_deleted else 0
         vhost.remove_queue(queue, client.user_name)
         return count
 
@@ -236,6 +241,7 @@ class Topology:
         """Drops the ready messages (queue.purge) and returns their number. Unacknowledged ones stay."""
         check_permission(client, vhost, "read", "queue", name)
         queue = open_queue(client, vhost, name)
+        queue.check_purge()
         return queue.purge()
 
     # --- bindings
@@ -332,11 +338,17 @@ def kind_of_queue(
     denied = DENIED.get(profile.master_locator_denied)
     if denied is not None and name_of_kind == CLASSIC and "x-queue-master-locator" in arguments:
         raise Denied(denied.format(feature="queue_master_locator"))
-    kind = QUEUE_TYPES.get(name_of_kind, QuorumQueue)
+    kind = QUEUE_TYPES[name_of_kind]
     kind.check_properties(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
-    if name_of_kind == STREAM:
-        raise Unimplemented("queues of type stream")
+    kind.check_sizes(arguments, profile)
     return kind
+
+
+def in_milliseconds(arguments: Table) -> Table:
+    """The arguments with the number of milliseconds in place of the text of `x-max-age`."""
+    field = arguments.get("x-max-age")
+    age_ms = None if field is None or field.kind != "longstr" else interval_ms(field.value)
+    return arguments if age_ms is None else {**arguments, "x-max-age": Field("long", age_ms)}
 
 
 def with_default_type(vhost: Vhost, arguments: Table, *, fits: bool) -> Table:

@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
-from amqpy.core.arguments import CLASSIC
+from amqpy.core.arguments import CLASSIC, STREAM
 from amqpy.core.broker import Broker
 from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.exchanges import Binding, Exchange
@@ -168,7 +168,7 @@ def properties_key(routing_key: str, raw_arguments: bytes) -> str:
 def consumer(consumer: Consumer) -> View:
     queue = consumer.queue
     is_single = queue.settings.single_active
-    active = not is_single or queue.active_consumer is consumer
+    is_active = not is_single or queue.active_consumer is consumer
     return {
         "queue": {"name": queue.name, "vhost": queue.vhost.name},
         "consumer_tag": consumer.tag,
@@ -177,8 +177,8 @@ def consumer(consumer: Consumer) -> View:
         "exclusive": consumer.exclusive,
         "prefetch_count": consumer.prefetch,
         "arguments": json_of(consumer.arguments),
-        "active": active,
-        "activity_status": ("single_active" if is_single else "up") if active else "waiting",
+        "active": is_active and queue.type != STREAM,
+        "activity_status": ("single_active" if is_single else "up") if is_active else "waiting",
     }
 
 

@@ -17,12 +17,13 @@ from typing import Any, Final, TypeAlias
 
 from amqpy.amqp.client import AmqpClient
 from amqpy.core import views
-from amqpy.core.arguments import QUORUM
+from amqpy.core.arguments import QUORUM, STREAM
 from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.queues.priority_fifo import PriorityFifo
 from amqpy.core.queues.queue import SIZED_MAX, Queue
 from amqpy.core.queues.quorum import DEFAULT_PRIORITY, RETURNED_LEVEL, QuorumQueue
+from amqpy.core.queues.stream import StreamQueue
 from amqpy.core.statistics import Sizes
 from amqpy.core.vhost import Vhost
 from amqpy.profile import PROFILES
@@ -50,6 +51,11 @@ BY_VERSION: Final = frozenset(key for profile in PROFILES.values() for key in pr
 """The keys that the profile decides about."""
 
 NOT_IN_QUORUM: Final = ("exclusive_consumer_tag", "head_message_timestamp")
+IN_STREAM: Final = (
+    *(*BASIC, *POLICIES, *LENGTHS, "message_stats", "state", "consumers", "node", "memory", "reductions"),
+    *("members", "online", "leader", "readers", "segments", "garbage_collection"),
+)
+"""The keys of streams."""
 NOT_IN_ROWS: Final = ("garbage_collection", "idle_since")
 """The keys that reduced rows are without."""
 
@@ -138,6 +144,8 @@ def full(
     del shown["messages_dropped"]
     in_memory = queue.in_memory_count + queue.unacked_count
     shown["memory"] = MEMORY + shown["message_bytes_ram"] + MEMORY_OF_MESSAGE * in_memory
+    if isinstance(queue, StreamQueue):
+        return _of_stream(queue, shown, node)
     shown |= _of_quorum(queue, shown, node) if isinstance(queue, QuorumQueue) else _of_classic(queue, shown)
     if idle_since_ms is not None and queue.type != QUORUM:
         shown["idle_since"] = datetime.fromtimestamp(idle_since_ms / 1000, UTC).isoformat(timespec="milliseconds")
@@ -232,14 +240,35 @@ def _of_quorum(queue: QuorumQueue, shown: View, node: str) -> View:
     }
 
 
+def _of_stream(queue: StreamQueue, shown: View, node: str) -> View:
+    shown |= {
+        "readers": {node: len(queue.consumers)},
+        "memory": MEMORY,
+        # RabbitMQ has no process whose garbage it could tell of.
+        "garbage_collection": {
+            "max_heap_size": -1,
+            "min_bin_vheap_size": -1,
+            "min_heap_size": -1,
+            "fullsweep_after": -1,
+            "minor_gcs": -1,
+        },
+    }
+    if "leader" in queue.vhost.profile.more_event_properties:
+        shown["segments"] = len(queue.log.segments)
+    return {key: shown[key] for key in IN_STREAM if key in shown}
+
+
 def _limit(queue: QuorumQueue) -> int | None:
     limit = queue.delivery_limit
     return None if limit is None or not isfinite(limit) else int(limit)
 
 
 def _cluster(queue: Queue, node: str) -> View:
-    """The members of a quorum queue."""
-    return {"leader": node, "members": [node], "online": [node]} if queue.type == QUORUM else {}
+    """The members of a queue that could have several."""
+    members: View = {"members": [node], "online": [node]}
+    if queue.type == QUORUM or (queue.type == STREAM and "leader" in queue.vhost.profile.more_event_properties):
+        return {"leader": node, **members}
+    return members if queue.type == STREAM else {}
 
 
 # --- parts of the view of a single queue

@@ -12,6 +12,7 @@ waiting. After any other error nobody knows what the disk has, so nothing more i
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import trio
 
@@ -70,7 +71,7 @@ class Flusher:
                 self._begin()
             else:
                 self._work.set()
-        if self.journal.wanted is not None:
+        if self.journal.wanted is not None or self.journal.cold:
             self._wanted.set()
 
     def _begin(self) -> None:
@@ -177,11 +178,17 @@ class Flusher:
             await self._wanted.wait()
             self._wanted = trio.Event()
             wanted, self.journal.wanted = self.journal.wanted, None
-            if wanted is not None:
-                try:
+            cold, self.journal.cold = self.journal.cold, {}
+            try:
+                if wanted is not None:
                     await trio.to_thread.run_sync(self._store.read_ahead, *wanted)
-                except StoreError as error:
-                    self.fail(error)
+                if cold:
+                    await trio.to_thread.run_sync(
+                        self._store.fetch, [each for ranges in cold.values() for each in ranges]
+                    )
+                    self._act(partial(self.journal.fetched, tuple(cold)))
+            except StoreError as error:
+                self.fail(error)
 
     def fail(self, error: StoreError) -> None:
         """The store is lost."""

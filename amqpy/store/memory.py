@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
 from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, LaneState, Loaded, Record
 from amqpy.core.message import Message
+from amqpy.core.streams.segments import MemorySegments, SegmentRange
 from amqpy.store.rows import MessageReader, expiry_of, traces_of
 
 
@@ -18,6 +19,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._records: dict[type[Record], dict[tuple[object, ...], Record]] = {kind: {} for kind in KEYS}
         self._lanes: dict[int, _Lane] = {}
+        self.segments = MemorySegments()
         self._pending: list[Batch] = []
         self._synced = 0
         self._is_clean = True
@@ -51,6 +53,9 @@ class MemoryStore:
     def read_ahead(self, first: int, last: int) -> None:
         """Does nothing: everything is in memory."""
 
+    def fetch(self, ranges: list[SegmentRange]) -> None:
+        """Does nothing, either."""
+
     def close(self, *, is_clean: bool) -> None:
         if is_clean:
             self.sync()
@@ -63,6 +68,8 @@ class MemoryStore:
     # --- batches
 
     def _apply(self, batch: Batch) -> None:
+        if batch.segments is not None:
+            self.segments.apply(batch.segments)
         for change in batch.changes:
             self._apply_change(change)
         for first, last in batch.cleared:

@@ -23,6 +23,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from amqpy.core.durability.journal import POSITION_BITS, POSITIONS, Batch
 from amqpy.core.durability.records import LaneRecord, Loaded
 from amqpy.core.message import Message
+from amqpy.core.streams.segments import SegmentRange
 from amqpy.store import schema
 from amqpy.store.connection import BUSY_S, connect, load_records, translate_errors
 from amqpy.store.files import Files
@@ -30,6 +31,7 @@ from amqpy.store.ranges import Range, Ranges, outside, touched, united
 from amqpy.store.reading import READ_AHEAD, StoredRun, lane_state, lanes, list_runs, read
 from amqpy.store.rows import MessageReader
 from amqpy.store.runs import Row, Run, Runs
+from amqpy.store.segments import DIRECTORY, SegmentFiles
 from amqpy.store.statements import Bodies, of_added, of_changes, of_gone, of_removed
 from amqpy.store.store import StoreError, StoreFull
 
@@ -104,6 +106,7 @@ class SqliteStore:
         self._files: Files | None = None
         self._waited = False
         """True if the last read had to wait for the disk."""
+        self.segments = SegmentFiles(path.parent / DIRECTORY, syncs=sync == "full")
         with ExitStack() as opened:
             with translate_errors(path, "open"):
                 self._writer, self._reader, self._prefetcher = (
@@ -191,10 +194,16 @@ class SqliteStore:
                 self._checkpoint("PASSIVE")
         with self._write_guard("write to"):
             self._check_files()
-            if len(pending) > 1 or pending[0].changes or pending[0].cleared or self._garbage or any(self._old):
-                self._write(pending)
-            else:
-                self._write_messages(pending[0])
+            changes = [batch.segments for batch in pending if batch.segments is not None]
+            for change in changes:
+                self.segments.apply(change)
+            rows = [batch for batch in pending if batch.has_rows]
+            if len(rows) > 1 or (rows and (rows[0].changes or rows[0].cleared or self._garbage or any(self._old))):
+                self._write(rows)
+            elif rows:
+                self._write_messages(rows[0])
+            for change in changes:
+                self.segments.clear_away(change)
             self._synced = pending[-1].number
         return self._synced
 
@@ -294,6 +303,8 @@ class SqliteStore:
         try:
             with self._write_guard("write to"):
                 self._check_files()
+                if self.segments.tidy():
+                    return True
                 if is_busy:
                     self._write([])
                 elif self._is_longer:
@@ -360,6 +371,7 @@ class SqliteStore:
                     self._writer.execute("UPDATE meta SET value = 1 WHERE name = 'is_clean'")
         finally:
             self._broken = self._broken or f"{self.path} is closed"
+            self.segments.close()
             for connection in (self._prefetcher, self._reader, self._writer):
                 with suppress(sqlite3.Error):
                     connection.close()
@@ -383,6 +395,10 @@ class SqliteStore:
             with translate_errors(self.path, "read"):
                 for statement in READ_AHEAD:
                     self._prefetcher.execute(statement, (first, last, AHEAD_MESSAGES)).fetchone()
+
+    def fetch(self, ranges: list[SegmentRange]) -> None:
+        self._check_usable()
+        self.segments.fetch(ranges)
 
     def read_lane(self, number: int, *, unix_offset_ms: int) -> Iterator[tuple[int, Message, int | None]]:
         reader = MessageReader(unix_offset_ms)

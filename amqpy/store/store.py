@@ -9,6 +9,7 @@ from typing import Protocol
 
 from amqpy.core.durability.journal import Batch
 from amqpy.core.durability.startup import StartSource
+from amqpy.core.streams.segments import SegmentRange
 
 
 class StoreError(Exception):
@@ -37,6 +38,9 @@ class Store(StartSource, Protocol):
     def read_ahead(self, first: int, last: int) -> None:
         """Loads messages that will be read soon into caches, if reading is slow. For a thread of its own. Raises
         StoreError."""
+
+    def fetch(self, ranges: list[SegmentRange]) -> None:
+        """Loads bytes of segments into the operating system's cache. For a thread of its own. Raises StoreError."""
 
     def close(self, *, is_clean: bool) -> None:
         """Closes the store: the last call. `is_clean` if everything was written (a clean shutdown)."""

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
+from amqpy.core.arguments import STREAM
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,7 +87,7 @@ def _ready(server: "Server") -> list[str]:
         f"{_count(queue.ready_count, 'message')} ready in queue {queue.name!r} of virtual host {vhost.name!r}"
         for vhost in server.running.broker.vhosts.values()
         for queue in vhost.queues.values()
-        if queue.ready_count
+        if queue.ready_count and queue.type != STREAM  # where they are to stay
     ]
 
 

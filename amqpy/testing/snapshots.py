@@ -74,7 +74,8 @@ def taken_from(server: "Server") -> Snapshot:
 
 def _rows_of(vhost: Vhost, queue: Queue, now_ms: int) -> list[dict[str, Any]]:
     """The messages of a queue, in their order; those that are unacknowledged as if their channels had ended."""
-    assert isinstance(queue, FifoQueue)
+    if not isinstance(queue, FifoQueue):
+        return [_row(each.message, now_ms, redelivered=False) for each in queue.peek(queue.ready_count)]
     ready = [
         _row(message, now_ms, redelivered=returned_before)
         for _, message, returned_before in queue.ready.ahead(queue.ready_count)

@@ -55,6 +55,12 @@ class ChunkHead(NamedTuple):
     filter_size: int
 
     @property
+    def is_sound(self) -> bool:
+        """True if its numbers fit together. Of a header that was not written whole the last ones are 0."""
+        has_data = self.data_size >= 4 * self.entries and (self.kind != USER or self.entries > 0)
+        return has_data and self.records >= self.entries and self.epoch > 0
+
+    @property
     def data_at(self) -> int:
         """The position of the data, from the beginning of the chunk."""
         return HEAD_SIZE + self.filter_size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = "The core has floors: leaves, queues, exchanges, virtual hosts, operations"
-PACKAGES = {"amqpy.core.events", "amqpy.core.exchanges", "amqpy.core.queues"}
+PACKAGES = {"amqpy.core.events", "amqpy.core.exchanges", "amqpy.core.queues", "amqpy.core.streams"}
 """Those that are a floor as a whole."""
 
 

@@ -1,4 +1,4 @@
-"""The examples in docs/dead-letters.md run as they stand there."""
+"""The examples in docs/dead-letters.md and docs/streams.md run as they stand there."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def test_an_example_runs(broker: Address, title: str) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stderr == ""
     assert re.fullmatch(SAID[title], run.stdout)
+
+
+def test_the_example_of_streams_runs(broker: Address) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streams.md").read_text("utf-8"), re.DOTALL)
+    code = code.replace("guest:guest@localhost/", f"guest:guest@{broker.host}:{broker.port}/")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stderr == ""
+    assert run.stdout == "".join(f"{number} b'event {number}'\n" for number in range(3))
 
 
 def test_no_example_is_left_out() -> None:

@@ -12,6 +12,7 @@ from amqpy.core.durability.records import KEYS, Change, Drop, LaneRecord, Put, R
 from amqpy.core.exchanges import Binding, Exchange
 from amqpy.core.message import Message
 from amqpy.core.queues.queue import Queue
+from amqpy.core.streams.segments import MemorySegments
 from amqpy.core.users import Users
 from amqpy.core.vhost import Vhost
 from amqpy.wire.values import encode_table
@@ -23,6 +24,8 @@ DEFAULT_VHOST = VhostRecord("/", "Default virtual host", "[]", None, protected_f
 
 class NoMessages:
     """A source of messages that has none."""
+
+    segments = MemorySegments()
 
     def read(
         self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int

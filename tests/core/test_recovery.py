@@ -111,7 +111,7 @@ def test_what_was_done_already_is_not_recorded_again() -> None:
         lambda core: core.queue("q", durable=True, arguments=arguments(max_length=1)),
         lambda core: core.queue("new", durable=True, arguments=arguments(max_length=-1)),
         lambda core: core.queue("new", durable=True, auto_delete=True, arguments=arguments(queue_type="quorum")),
-        lambda core: core.queue("new", durable=True, arguments=arguments(queue_type="stream")),
+        lambda core: core.queue("new", durable=True, exclusive=True, arguments=arguments(queue_type="stream")),
         lambda core: core.exchange("new", "x-delayed-message", durable=True),
         lambda core: core.bind("q", "not there"),
         lambda core: core.bind("q", "amq.headers", "", {"x-match": longstr("some")}),

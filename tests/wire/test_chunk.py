@@ -36,6 +36,15 @@ def test_what_is_no_header(raw: bytes) -> None:
         read_head(raw)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"data_size": 7}, {"entries": 0, "records": 0}, {"records": 1}, {"epoch": 0}, {"data_size": 0, "crc": 0}],
+)
+def test_numbers_that_do_not_fit_together(change: dict[str, int]) -> None:
+    assert HEAD.is_sound
+    assert not HEAD._replace(**change).is_sound
+
+
 def test_the_checksum_is_crc_32() -> None:
     assert checksum(b"123456789") == 0xCBF43926
 

@@ -35,6 +35,7 @@ from amqpy.core.arguments import (
     Definition,
     PolicyKey,
     merged,
+    options_for,
     options_of,
     settings_of,
 )
@@ -242,7 +243,7 @@ class PolicySet:
         """Configures the queue, if it is new or its merged definition has changed."""
         before, queue.policy = queue.policy, self._rule(queue.type, queue.name)
         if new or queue.policy.definition != before.definition:
-            options = options_of(queue.vhost.profile)
+            options = options_for(queue.type, queue.vhost.profile)
             queue.configure(settings_of(queue.arguments, queue.policy.definition, options))
 
     def apply_to_exchange(self, exchange: Exchange) -> bool:

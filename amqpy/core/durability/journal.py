@@ -8,11 +8,12 @@ are not in memory, so that queues need not know whether they are on disk already
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from amqpy.core.durability.records import Change, Drop, LaneRecord, Put, Record
 from amqpy.core.message import Message
+from amqpy.core.streams.segments import SegmentChanges, SegmentName, SegmentRange, Segments
 
 POSITION_BITS = 42
 POSITIONS = 1 << POSITION_BITS
@@ -42,9 +43,22 @@ class Waiter(Hashable, Protocol):
         """Is called when all batches up to this number are durable."""
 
 
+class StoredStream(Hashable, Protocol):
+    """A stream, whose messages are in segments."""
+
+    def freeze(self, changes: SegmentChanges) -> None:
+        """Adds what is to be written of it with the batch that is taken."""
+
+    def written(self) -> None:
+        """Is told that this is durable."""
+
+    def fetched(self) -> None:
+        """Is told that what it wanted to read can be read without waiting."""
+
+
 class Batch:
-    """Changes and messages that become durable together. A store applies, in this order: changes, cleared, removed,
-    added."""
+    """Changes and messages that become durable together. A store applies, in this order: segments (but for what they
+    delete, which comes last), changes, cleared, removed, added."""
 
     __slots__ = (
         "added",
@@ -54,6 +68,8 @@ class Batch:
         "hidden",
         "number",
         "removed",
+        "segments",
+        "streams",
         "transient",
         "unix_offset_ms",
         "waiting",
@@ -75,6 +91,10 @@ class Batch:
         """Keys of messages that were removed and not read: as long as they are in the store, nobody may find them."""
         self.transient: set[int] = set()
         """Keys of those added that are only paged to disk, and gone after a restart."""
+        self.streams: dict[StoredStream, None] = {}
+        """Streams to which messages were appended."""
+        self.segments: SegmentChanges | None = None
+        """Changes to segments of streams: the chunks of those messages are among them once it is taken."""
         self.waiting: dict[Waiter, None] = {}
         """The waiters to be told when the batch is durable."""
         self.unix_offset_ms = 0
@@ -83,11 +103,26 @@ class Batch:
     @property
     def is_empty(self) -> bool:
         """True if nothing in it is to be written."""
-        return not (self.added or self.removed or self.cleared or self.changes)
+        return not (self.has_rows or self.streams or self.segments)
+
+    @property
+    def has_rows(self) -> bool:
+        """True if it has more than segments of streams."""
+        return bool(self.added or self.removed or self.cleared or self.changes)
+
+    def segment_changes(self) -> SegmentChanges:
+        """The changes to segments, to be added to."""
+        if self.segments is None:
+            self.segments = SegmentChanges()
+        return self.segments
 
 
 class Source(Protocol):
     """The source of messages that are not in memory: a store."""
+
+    @property
+    def segments(self) -> Segments:
+        """Those of streams."""
 
     def read(
         self, first: int, last: int, *, count_max: int, size_max: int, unix_offset_ms: int
@@ -108,6 +143,7 @@ class Journal:
         "added_count",
         "batch",
         "changes_count",
+        "cold",
         "is_awaited",
         "overflow_count",
         "read_size",
@@ -138,6 +174,8 @@ class Journal:
         """Bytes of bodies ever read from the store."""
         self.wanted: tuple[int, int] | None = None
         """Keys of messages on disk that will be read soon."""
+        self.cold: dict[StoredStream, list[SegmentRange]] = {}
+        """Bytes of segments that streams cannot read without waiting for the disk."""
         self._lane_count = 0
         self._closed_lanes: deque[tuple[int, int]] = deque()
         """The numbers of closed lanes, and of the batches that clear them."""
@@ -251,6 +289,38 @@ class Journal:
         """Notes that a message is about to be removed although it was not read yet."""
         self.batch.hidden.add(key)
 
+    # --- streams
+
+    @property
+    def segments(self) -> Segments:
+        """The segments of streams."""
+        return self._source.segments
+
+    def append(self, stream: StoredStream, count: int, size: int) -> None:
+        """Notes that so many messages were appended to a stream, which take so many bytes."""
+        self.batch.streams[stream] = None
+        self.added_count += count
+        self.size += size
+
+    def drop_segments(self, names: list[SegmentName]) -> None:
+        """Deletes segments that a stream does not keep any more."""
+        self.batch.segment_changes().dropped.extend(names)
+        self.changes_count += 1
+
+    def close_stream(self, stream: StoredStream, number: int, record: LaneRecord) -> None:
+        """Deletes a stream with its segments."""
+        self.batch.streams.pop(stream, None)
+        self.cold.pop(stream, None)
+        self.batch.segment_changes().deleted.append(number)
+        self.close_lane(number, record, end=0)
+
+    def fetched(self, streams: Iterable[StoredStream]) -> None:
+        """Tells streams that what they wanted to read can be read without waiting."""
+        for stream in streams:
+            stream.fetched()
+
+    # --- reading
+
     def read(self, first: int, last: int, *, count_max: int, size_max: int) -> list[tuple[int, Message]]:
         """Reads the next messages with keys from `first` to `last`, at least one if there is any. Those that are not
         durable yet come after the durable ones."""
@@ -281,6 +351,8 @@ class Journal:
         if batch.is_empty and not batch.waiting:
             return None
         batch.unix_offset_ms = self._unix_offset_ms()
+        for stream in batch.streams:
+            stream.freeze(batch.segment_changes())
         self.writing = batch
         self.batch = Batch(batch.number + 1)
         self.size = 0
@@ -291,6 +363,8 @@ class Journal:
         batch, self.writing = self.writing, None
         assert batch is not None
         self._written = batch.number
+        for stream in batch.streams:
+            stream.written()
         for waiter in batch.waiting:
             waiter.on_durable(batch.number)
 

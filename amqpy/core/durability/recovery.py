@@ -38,6 +38,7 @@ from amqpy.core.queues.delayed_retry import HELD_LEVEL
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.queue import Queue
 from amqpy.core.queues.quorum import QuorumQueue
+from amqpy.core.queues.stream import StreamQueue
 from amqpy.core.topology import QUEUE_TYPES
 from amqpy.core.vhost import Vhost
 from amqpy.core.vhost_metadata import Metadata
@@ -81,16 +82,17 @@ def restore_messages(
     read_lane: Callable[[int], Iterable[tuple[int, Message, int]]],
 ) -> None:
     """Restores the messages in the lanes of restored queues and exchanges. `read_lane` yields all messages of a lane,
-    with positions and due times. If the last shutdown was not clean, all messages count as perhaps delivered."""
+    with positions and due times."""
     recorded = [record for record in loaded.records if isinstance(record, LaneRecord)]
     journal.use_lanes({*(record.number for record in recorded), *loaded.lanes, *loaded.garbage})
+    journal.segments.keep({record.number for record in recorded if isinstance(_owner_of(vhosts, record), StreamQueue)})
     for record in recorded:
         state = loaded.lanes.get(record.number, NOTHING)
         match _owner_of(vhosts, record):
             case QuorumQueue() as queue if record.level == HELD_LEVEL:
                 queue.restore_held(record.number, read_lane(record.number))
             case Queue() as queue:
-                queue.restore(record, state, delivered_before=record.front if loaded.is_clean else state.end)
+                queue.restore(record, state, is_clean=loaded.is_clean)
             case DelayedExchange() as exchange:
                 exchange.waiting.restore(record.number, read_lane(record.number))
             case _:

@@ -97,7 +97,7 @@ class FifoQueue(Queue):
     def _new_dispatch(self) -> ConsumerDispatch:
         return ConsumerDispatch(self.consumers)
 
-    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:
+    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool, no_ack: bool, prefetch: int) -> None:
         """Raises AccessRefused if an exclusive consumer is here, or would have to share."""
         is_shared = exclusive and (self.consumers or self.settings.single_active)
         if is_shared or self.dispatch.has_exclusive_consumer:
@@ -152,11 +152,12 @@ class FifoQueue(Queue):
         fifos = self.ready.levels() if isinstance(self.ready, PriorityFifo) else (self.ready,)
         return (fifo for fifo in fifos if isinstance(fifo, PagedFifo))
 
-    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
-        """Makes the messages that the store has in one of its lanes ready again."""
+    def restore(self, record: LaneRecord, state: LaneState, *, is_clean: bool) -> None:
+        """Makes the messages that the store has in one of its lanes ready again. If the last stop was not clean, all of
+        them count as perhaps delivered."""
         lane = self._new_fifo(record.level) if record.level else self._level_0()
         assert isinstance(lane, PagedFifo)
-        lane.restore(record.number, state, delivered_before=delivered_before)
+        lane.restore(record.number, state, delivered_before=record.front if is_clean else state.end)
         self.counts.restored += len(lane)
         if isinstance(self.ready, PriorityFifo):
             self.ready.join(record.level, lane, lane.size)

@@ -25,7 +25,7 @@ from amqpy.core.queues.ready_fifo import Place
 from amqpy.core.scheduler import Scheduler
 from amqpy.core.statistics import Counts, QueueCounts, Sizes, delivery_stats
 from amqpy.core.watcher import Watcher
-from amqpy.errors import PreconditionFailed
+from amqpy.errors import PreconditionFailed, UnfitProperty
 from amqpy.profile import Profile
 from amqpy.wire.values import Table
 
@@ -77,6 +77,8 @@ class Queue(ABC):
     refusal_fails_commit: ClassVar[bool] = True
     """True if tx.commit fails when a message is refused here."""
     is_reply_queue: ClassVar[bool] = False
+    counts_what_is_deleted: ClassVar[bool] = True
+    """True if queue.delete tells the number of its messages."""
     consumer_type: ClassVar[Callable[..., Consumer]] = Consumer
     prefetch: ClassVar[int] = 0
     """The prefetch of a consumer that set none; 0 is no limit."""
@@ -155,6 +157,11 @@ class Queue(ABC):
         return len(self.consumers)
 
     @property
+    def declared_consumer_count(self) -> int:
+        """The number of consumers that queue.declare tells."""
+        return self.consumer_count
+
+    @property
     def unacked_count(self) -> int:
         """The number of messages that are unacknowledged."""
         return self.delivered_count - self.settled_count
@@ -218,7 +225,9 @@ class Queue(ABC):
     def active_consumer(self) -> Consumer | None:
         """The single active consumer, where the queue has one."""
 
-    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:  # noqa: B027 (a queue may be consumed from)
+    def check_consume(  # noqa: B027 (a queue may be consumed from)
+        self, unacked: DeliveryCount, *, exclusive: bool, no_ack: bool, prefetch: int
+    ) -> None:
         """Raises the fault that refuses a consumer of this channel."""
 
     def add_consumer(self, consumer: Consumer) -> None:
@@ -293,6 +302,10 @@ class Queue(ABC):
         """The message as it is sent to a client."""
         return message
 
+    def delivered(self, position: int, message: Message) -> Message:
+        """The message that was delivered, which the queue may have kept itself."""
+        return message
+
     @abstractmethod
     def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
         """Requeues an unacknowledged message."""
@@ -339,8 +352,8 @@ class Queue(ABC):
         """Its lanes in the store, also those that are empty."""
 
     @abstractmethod
-    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
-        """Makes the messages that the store has in one of its lanes ready again."""
+    def restore(self, record: LaneRecord, state: LaneState, *, is_clean: bool) -> None:
+        """Makes the messages that the store has in one of its lanes ready again; `is_clean` if the last stop was."""
 
     @abstractmethod
     def restored(self) -> None:
@@ -365,6 +378,13 @@ class Queue(ABC):
     def check_get(self) -> None:  # noqa: B027 (most queues support it)
         """Raises the fault that refuses basic.get, where the queue does not support it."""
 
+    def check_purge(self) -> None:  # noqa: B027 (most queues support it)
+        """Raises the fault that refuses queue.purge, where the queue does not support it."""
+
+    def check_return(self) -> None:  # noqa: B027 (most queues support it)
+        """Raises the fault that refuses basic.nack, basic.reject and basic.recover, where the queue does not support
+        them."""
+
     def check_delete(self, *, if_unused: bool, if_empty: bool) -> None:
         """Raises PreconditionFailed if a condition does not hold, Unimplemented if the flag is not supported."""
         if if_unused and self.consumers:
@@ -375,3 +395,14 @@ class Queue(ABC):
     @classmethod  # noqa: B027 (a queue may have any)
     def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
         """Raises PreconditionFailed for what a queue of this type cannot be."""
+
+    @classmethod  # noqa: B027 (few queues have sizes)
+    def check_sizes(cls, arguments: Table, profile: Profile) -> None:
+        """Raises PreconditionFailed for arguments that are too large or too small; their types are checked before."""
+
+
+def check_is_lasting(what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
+    """Checks the properties of a queue that is to be found again. Raises UnfitProperty."""
+    for name, given in (("auto-delete", auto_delete), ("exclusive-owner", exclusive), ("non-durable", not durable)):
+        if given:
+            raise UnfitProperty(f"invalid property '{name}' for {what}")

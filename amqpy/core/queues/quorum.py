@@ -22,9 +22,9 @@ from amqpy.core.queues.delayed_retry import DelayedRetry, UnroutedDeadLetters
 from amqpy.core.queues.fifo_queue import RUN_BYTES, RUN_MESSAGES, FifoQueue
 from amqpy.core.queues.paged_fifo import PagedFifo
 from amqpy.core.queues.priority_fifo import PriorityFifo
-from amqpy.core.queues.queue import READ_MAX
+from amqpy.core.queues.queue import READ_MAX, check_is_lasting
 from amqpy.core.queues.quorum_dispatch import QuorumConsumer, QuorumDispatch
-from amqpy.errors import ResourceLocked, UnfitProperty, Unimplemented
+from amqpy.errors import ResourceLocked, Unimplemented
 from amqpy.wire.properties import (
     PRIORITY_FLAG,
     flags_of,
@@ -340,12 +340,12 @@ class QuorumQueue(FifoQueue):
         if self._delayed_retry is not None:
             yield self._delayed_retry.held
 
-    def restore(self, record: LaneRecord, state: LaneState, *, delivered_before: int) -> None:
+    def restore(self, record: LaneRecord, state: LaneState, *, is_clean: bool) -> None:
         if 0 < record.level < RETURNED_LEVEL:
             self._has_priorities = True
         elif not record.level:
             self._has_priorities = self._has_priorities or False
-        super().restore(record, state, delivered_before=delivered_before)
+        super().restore(record, state, is_clean=is_clean)
 
     def restore_held(self, number: int, entries: Iterable[tuple[int, Message, int]]) -> None:
         """Restores the messages that were held back for a retry from the store."""
@@ -367,7 +367,7 @@ class QuorumQueue(FifoQueue):
     def _new_dispatch(self) -> QuorumDispatch:
         return QuorumDispatch(self.consumers, has_priorities=self.vhost.profile.quorum_priorities)
 
-    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool) -> None:
+    def check_consume(self, unacked: DeliveryCount, *, exclusive: bool, no_ack: bool, prefetch: int) -> None:
         """Raises Unimplemented on a channel with global prefetch. The exclusive flag is accepted without effect."""
         if unacked.limit:
             raise Unimplemented(f"{self._text()} does not support global qos")
@@ -401,9 +401,7 @@ class QuorumQueue(FifoQueue):
 
     @classmethod
     def check_properties(cls, what: str, *, durable: bool, exclusive: bool, auto_delete: bool) -> None:
-        for name, given in (("auto-delete", auto_delete), ("exclusive-owner", exclusive), ("non-durable", not durable)):
-            if given:
-                raise UnfitProperty(f"invalid property '{name}' for {what}")
+        check_is_lasting(what, durable=durable, exclusive=exclusive, auto_delete=auto_delete)
 
     def _text(self) -> str:
         return queue_text(self.vhost, self.name)
