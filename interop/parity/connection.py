@@ -209,6 +209,10 @@ class Connection:
         inbox = self._inboxes[on]
         self._receive_until(lambda: len(inbox.confirmed) >= count or self._over(on), f"{count} confirms on {on}")
 
+    def confirmed_count(self, *, on: int) -> int:
+        """The number of publishes that were confirmed on the channel since it was opened."""
+        return len(self._inboxes[on].confirmed)
+
     def wait_end(self, timeout_s: float | None = None) -> None:
         """Wait until the broker hangs up."""
         self._receive_until(lambda: self.ended, "the end of the connection", timeout_s)
