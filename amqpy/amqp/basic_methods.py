@@ -179,9 +179,10 @@ def _reject(channel: ChannelSession, tag: int | None, verdict: Verdict, *, multi
 
 def _check_return(channel: ChannelSession, tag: int, *, multiple: bool) -> None:
     """Checks that the queues take back what is covered, in profiles in which some do not."""
-    if channel.broker.profile.stream_nacks:
+    unacked = channel.unacked
+    if channel.broker.profile.stream_nacks or not unacked.has_streams:
         return
-    for its_tag, (queue, *_) in channel.unacked.by_tag.items():
+    for its_tag, (queue, *_) in unacked.by_tag.items():
         is_covered = its_tag == tag or (multiple and (not tag or its_tag < tag))
         if is_covered and isinstance(queue, Queue):
             queue.check_return()

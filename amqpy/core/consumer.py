@@ -119,6 +119,8 @@ class DeliveryCount(Protocol):
     counts: ChannelCounts
     last_tag: int
     """The last delivery tag. A delivery that need not be acknowledged takes the next one, and nothing else."""
+    has_streams: bool
+    """True once a consumer of the channel has read a stream."""
 
     @property
     def origin(self) -> Origin: ...

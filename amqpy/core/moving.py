@@ -169,6 +169,7 @@ class Moving(Iterator[int]):
         client, vhost = self._client, self._vhost
         check_permission(client, vhost, "read", "queue", self._queue_name)
         queue = open_queue(client, vhost, self._queue_name)
+        queue.check_get()
         exchange = "" if self._to is None else self._to.exchange
         check_permission(client, vhost, "write", "exchange", exchange)
         find_open_exchange(vhost, exchange)
@@ -354,7 +355,7 @@ class Moving(Iterator[int]):
 
     def _deliver(self, route: Route, targets: Sequence[Target], message: Message) -> bool:
         """Gives a message to its targets. True if one of them refused it: no queue does that any more."""
-        count_published(self._vhost, route.exchange, targets, self._unacked.origin)
+        count_published(self._vhost, route.exchange, targets, self._unacked.origin, mandatory=True)
         refused_by = deliver(targets, message)
         if refused_by:
             tell_refused(self._vhost, message, refused_by, self._unacked.origin)

@@ -36,6 +36,7 @@ class UnackedDeliveries:
         "counted",
         "counts",
         "has_room",
+        "has_streams",
         "is_busy",
         "last_tag",
         "limit",
@@ -55,6 +56,8 @@ class UnackedDeliveries:
         self.counted = 0
         """The deliveries that count towards the limit: those of consumers, not those of basic.get."""
         self.has_room = True
+        self.has_streams = False
+        """True once a consumer of the channel has read a stream."""
         self.consumers: dict[Consumer, None] = {}
         """The consumers. With a limit, one that gets a message goes to the end: the others are first when there is
         room."""

@@ -13,7 +13,7 @@ from amqpy.core.moving import Destination, Moving, Outcome
 from amqpy.core.ports import Kind, Origin, Verb
 from amqpy.core.principals import Question, Undecided
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.errors import AccessRefused, NotFound, ResourceLocked
+from amqpy.errors import AccessRefused, NotFound, ResourceLocked, Unimplemented
 from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field, array_field, table_field
 from tests.core.core_harness import (
@@ -27,6 +27,7 @@ from tests.core.core_harness import (
 )
 from tests.core.machine.counts import without_zeros
 from tests.core.stored_harness import StoredHarness
+from tests.core.stream_reading import declared
 from tests.core.test_queue_contents import Channel
 
 ALL = MessageFilter()
@@ -419,6 +420,17 @@ def test_failed_deliveries_are_forgotten() -> None:
     assert (moved.message.body, moved.redelivered) == (b"1", False)
     assert b"x-delivery-count" not in moved.message.header
     assert [each.message.redelivered for each in work.shown] == [True, False]
+
+
+def test_streams_take_messages_and_give_none_away() -> None:
+    core = CoreHarness()
+    stream = declared(core, "s")
+    core.queue("q")
+    core.publish("", "q", "1")
+    assert counts(move(core, "q", "s"))["moved"] == 1
+    assert (core.ready("q"), stream.ready_count) == ([], 1)
+    with pytest.raises(Unimplemented, match="not supported by stream queues"):
+        begin(core, "s", "q")
 
 
 def test_priorities() -> None:

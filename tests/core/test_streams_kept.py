@@ -1,6 +1,5 @@
 """Streams as queues: filters, retention, policies, what is looked at, and with a store."""
 
-
 import pytest
 
 from amqpy.core.message import Message

@@ -7,6 +7,7 @@ from itertools import islice
 from math import isfinite
 from typing import Final, TypeAlias
 
+from amqpy.core.arguments import STREAM
 from amqpy.core.consumer import Consumer
 from amqpy.core.exchanges import Exchange
 from amqpy.core.explaining.text import counted, span
@@ -64,7 +65,8 @@ class QueueFindings:
 
     def look(self, queue: Queue, debts: Debts) -> None:
         """Tells all that is to be told of one queue, to whose consumers these deliveries are."""
-        if queue.ready_count >= max(self._thresholds.ready, 1) and not is_delay(queue):
+        is_waiting = queue.type != STREAM and not is_delay(queue)  # a stream keeps its messages
+        if is_waiting and queue.ready_count >= max(self._thresholds.ready, 1):
             if queue.consumers:
                 self._look_for_credit(queue, debts)
             else:

@@ -13,7 +13,7 @@ Source: `rabbit_stream_queue`.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from amqpy.core.arguments import STREAM, Settings
@@ -268,6 +268,7 @@ class StreamQueue(Queue):
         assert place is not None
         offset = find(self._log, place, self.scheduler.unix_time_ms())
         consumer.reader = Reader(self._log, offset, _wanted(consumer.arguments, self.vhost.profile))
+        consumer.unacked.has_streams = True
         consumer.resume()
 
     def remove_consumer(self, consumer: Consumer) -> None:
@@ -341,7 +342,8 @@ class StreamQueue(Queue):
         reader = Reader(self._log, self._log.first if after is None else after[1] + 1, may_wait=True)
         while count > 0 and reader.is_behind:
             for offset, entry in reader.take(min(count, RUN_MESSAGES), RUN_BYTES):
-                yield Ahead((0, offset), self._message(offset, entry), redelivered=False, is_expired=False)
+                message = self._message(offset, entry)
+                yield Ahead((0, offset), message, redelivered=False, is_expired=False, kept=message)
                 count -= 1
 
     def leap(self, count: int) -> tuple[Place | None, int]:
@@ -382,6 +384,12 @@ class StreamQueue(Queue):
     def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
         """None: basic.get is refused before."""
         return None
+
+    def ends(self) -> Mapping[int, int]:
+        return {0: self._log.next}
+
+    def take_out(self, some: Sequence[Ahead]) -> None:
+        """Nothing: what would take messages out is refused before, as basic.get is."""
 
     # --- the store, and the end
 
