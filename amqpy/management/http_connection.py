@@ -58,7 +58,8 @@ BLANK_MAX: Final = 5
 
 class Connection(h11.Connection):
     """The protocol as RabbitMQ's server reads it: h11 puts up with lines of a head that go on in the next one, and with
-    a size of the body that is told twice, but not with blank lines before a request. And answers name their status."""
+    a size of the body that is told twice or beside chunks, but not with blank lines before a request. And answers name
+    their status."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 (those of h11's)
         super().__init__(*arguments, **more)
@@ -82,8 +83,8 @@ class Connection(h11.Connection):
             head = bytes(self._head[: len(self._head) - len(self.trailing_data[0])])
             self._head.clear()
             self._blank_count = 0
-            lengths = LENGTH.findall(head)
-            if len(lengths) > 1 or b"," in b"".join(lengths) or FOLDED.search(head):
+            lengths, in_chunks = LENGTH.findall(head), any(name == b"transfer-encoding" for name, _ in event.headers)
+            if len(lengths) + in_chunks > 1 or b"," in b"".join(lengths) or FOLDED.search(head):
                 raise h11.RemoteProtocolError("a line that goes on, or a size that is told twice")
         return event
 

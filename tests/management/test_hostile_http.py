@@ -100,6 +100,7 @@ async def test_a_body_of_the_smallest_chunks_is_fair(autojump_clock: MockClock, 
         (b"GET / HTTP/1.1\r\nhost: h\r\nx: y\r\n\tfolded\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
         (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1, 1\r\n\r\nx", 400),
+        (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"\r\n" * 6 + b"GET / HTTP/1.1\r\nhost: h\r\n\r\n", 400),
     ],
 )

@@ -48,6 +48,8 @@ async def test_what_may_be_cached(site: Site, expected: str | None) -> None:
     assert (reply.headers["cache-control"], reply.headers["vary"]) == ("no-cache", "accept, accept-encoding, origin")
     reply = await site.get("/api")
     assert (reply.status, reply.headers.get("vary")) == (301, "accept-encoding" if expected else None)
+    reply = await site.get("/api/vhosts/%")
+    assert (reply.status, reply.headers.get("vary")) == (400, "accept-encoding" if expected else None)
 
 
 @switch("management", 200, 404, 404, 404)
