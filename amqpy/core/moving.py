@@ -125,7 +125,7 @@ class Moving(Iterator[int]):
         self.scanned = self.matched = 0
         self.outcomes = Counter[Outcome]()
         self.reasons = Counter[str]()
-        """Why messages were refused."""
+        """The reasons for which messages were refused."""
         self.queues = Counter[str]()
         """The queues that got messages, by their names."""
         self.shown: list[Shown] = []
@@ -139,7 +139,7 @@ class Moving(Iterator[int]):
         self._queue_name = queue_name
         self._queue = self._check()
         self._ends = dict(self._queue.ends())
-        """What comes later is at these positions, or behind them."""
+        """The positions, by level, at or behind which messages are that came later."""
         self._place: Place | None = None
         """The place of the last message that was looked at."""
         self._routes: dict[tuple[str, str], Route] = {}

@@ -1,4 +1,4 @@
-"""Why messages do not get on: what there is to be found in a broker, the gravest first.
+"""Reasons why messages do not get on, as far as they are to be found in a broker, the gravest first.
 
 Nothing is noted for it while messages pass. Most of it can be seen at once: queues without consumers, consumers without
 credit. The age of deliveries that are unacknowledged is noted from when somebody first asks until some minutes after

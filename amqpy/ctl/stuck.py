@@ -1,4 +1,4 @@
-"""Why messages do not get on: an addition to RabbitMQ's commands."""
+"""The command that says why messages do not get on: an addition to RabbitMQ's."""
 
 from amqpy.ctl.api import ApiError
 from amqpy.ctl.failures import no_such_vhost

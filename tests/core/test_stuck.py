@@ -1,84 +1,25 @@
-"""Findings: what keeps messages from getting on, and what does not."""
+"""Findings on queues and exchanges: what keeps messages from getting on, and what does not."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from amqpy.core.findings.finding import Finding, Findings, History, Then, Thresholds
-from amqpy.core.findings.of_clients import ConnectionState, size_text
+from amqpy.core.findings.finding import Findings
+from amqpy.core.findings.of_clients import size_text
 from amqpy.core.message import Message, address_of
-from amqpy.core.ports import Origin
 from amqpy.core.publishing import publish
-from amqpy.core.statistics import Counts
 from amqpy.core.stuck import Looking
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.wire.outbox import HIGH
 from tests.core.core_harness import (
     UNIX_TIME_MS,
     CoreHarness,
-    FakeClient,
     FakeTarget,
     arguments,
     content_header,
     properties_header,
 )
-from tests.core.stream_reading import declared
+from tests.core.findings import MINUTE, Samples, look, of_kind, only, watched
 from tests.core.test_queue_contents import Channel
-
-MINUTE = 60_000
-
-
-class Samples:
-    """Counters as they were, for all objects of which none are given."""
-
-    def __init__(self, span_ms: int, counts: Mapping[Any, Counts] | None = None) -> None:
-        self.span_ms = span_ms
-        self.counts = counts or {}
-
-    def then(self, item: object, span_ms: int) -> Then | None:
-        zeros = dict.fromkeys(("messages_ready", "deliver", "deliver_no_ack", "get", "get_no_ack", "redeliver"), 0)
-        zeros |= dict.fromkeys(("publish", "confirm", "ack", "dropped", "returned", "send_oct"), 0)
-        return Then(self.counts.get(item, zeros), min(self.span_ms, span_ms))
-
-
-def look(
-    core: CoreHarness,
-    history: History | None = None,
-    states: Mapping[Any, ConnectionState] | None = None,
-    *,
-    store_waiting: int = 0,
-    **thresholds: int,
-) -> list[Finding]:
-    more = {} if history is None else {"history": history}
-    looking = Looking(
-        core.broker,
-        list(core.broker.vhosts.values()),
-        (states or {}).get,
-        Thresholds(**thresholds),
-        store_waiting=store_waiting,
-        **more,
-    )
-    for _ in looking.steps():
-        pass
-    return looking.found
-
-
-def of_kind(found: list[Finding], kind: str) -> list[Finding]:
-    return [finding for finding in found if finding.kind == kind]
-
-
-def only(found: list[Finding], kind: str) -> Finding:
-    (finding,) = of_kind(found, kind)
-    return finding
-
-
-def watched(core: CoreHarness, number: int = 1) -> Channel:
-    """An open channel of which the broker may want to know how old its deliveries are."""
-    channel = Channel(core, number)
-    core.broker.consumer_timeouts.watch(channel.unacked, lambda timeout_ms: None, supports_cancel_notify=True)
-    return channel
 
 
 def test_nothing_is_wrong_with_a_broker_at_rest() -> None:
@@ -89,15 +30,6 @@ def test_nothing_is_wrong_with_a_broker_at_rest() -> None:
 
 
 # --- queues
-
-
-def test_a_stream_keeps_what_nobody_reads() -> None:
-    core = CoreHarness()
-    declared(core, "s")
-    core.publish("", "s", "old")
-    core.settle()
-    assert core.vhost.queues["s"].ready_count == 1
-    assert look(core) == []
 
 
 def test_nobody_takes_them() -> None:
@@ -402,110 +334,6 @@ def test_each_way_to_publish_counts(mandatory: bool) -> None:
     core.bind("q", "x")
     publish(core.client, core.vhost, "x", "", message, mandatory=mandatory)
     assert exchange.dropped + exchange.returned == 1
-
-
-# --- alarms and clients
-
-
-def test_alarms() -> None:
-    core = CoreHarness()
-    resources = core.broker.resources
-    resources.note_memory(10 << 30, 11 << 30)
-    memory = only(look(core), "alarm")
-    assert (memory.vhost, memory.name) == ("", "memory")
-    assert memory.text == (
-        f"The alarm for memory is set, and publishers must wait: 10.0 GiB are used, "
-        f"of {size_text(resources.memory_allowed)} that may be."
-    )
-    assert memory.facts == {"memory_used": 10 << 30, "limit": resources.memory_allowed}
-    core.broker.alarms.set("disk", "store")
-    disk = look(core)[0]
-    assert disk.text == "The alarm for disk is set, and publishers must wait: nothing can be written."
-    resources.note_disk(1000)
-    assert look(core)[0].text.endswith(
-        f"must wait: 1,000 bytes are free, and {size_text(resources.disk_needed)} should be."
-    )
-
-
-def state(core: CoreHarness, client: FakeClient, **more: Any) -> ConnectionState:  # noqa: ANN401
-    told = {"waits_for_alarm": False, "waits_to_be_read": False, "unread": 0, "sent": 0, **more}
-    core.vhost.clients[client] = None
-    return ConnectionState(client, f"name of {client.user_name}", client.user_name, "/", **told)
-
-
-def test_connections_that_wait() -> None:
-    core = CoreHarness()
-    one, two, three = (FakeClient(name) for name in ("one", "two", "three"))
-    states = {
-        one: state(core, one, waits_for_alarm=True),
-        two: state(core, two, waits_to_be_read=True, unread=3 << 20),
-        three: state(core, three),
-    }
-    blocked, flow = look(core, states=states)
-    assert (blocked.kind, flow.kind) == ("blocked_connection", "flow")
-    assert blocked.text == (
-        "Connection 'name of one' of user 'one' has published during an alarm, and must wait until that is over."
-    )
-    assert flow.text == (
-        "Connection 'name of two' of user 'two' does not read fast enough: 3.0 MiB wait for it, "
-        "and it is not heard meanwhile."
-    )
-    assert flow.facts == {"user": "two", "unread": 3 << 20}
-    assert look(core, states={}) == [], "nobody may see them"
-
-
-def test_a_connection_that_reads_nothing() -> None:
-    core = CoreHarness()
-    client = FakeClient("slow")
-    states = {client: state(core, client, unread=HIGH, sent=5000)}
-    sent = {client: {"send_oct": 5000}}
-    assert only(look(core, Samples(MINUTE, sent), states), "flow").text.endswith("512.0 KiB wait for it.")
-    assert look(core, Samples(MINUTE, {client: {"send_oct": 4999}}), states) == []
-    assert look(core, Samples(9_000, sent), states) == []
-    assert look(core, states=states) == []
-    states = {client: state(core, client, unread=HIGH - 1, sent=5000)}
-    assert look(core, Samples(MINUTE, sent), states) == []
-
-
-def test_a_store_that_is_behind() -> None:
-    core = CoreHarness()
-    assert only(look(core, store_waiting=40 << 20), "flow").text == (
-        "The store is behind, and publishers must wait: 40.0 MiB are to be written."
-    )
-
-
-class CountingChannel(Channel):
-    def __init__(self, core: CoreHarness, connection: str, stats: Counts) -> None:
-        self.stats = stats
-        super().__init__(core)
-        self.unacked.origin = Origin(connection, 1, "app", "<pid>")
-
-    def message_stats(self) -> Counts:
-        return self.stats
-
-
-def test_very_many_channels() -> None:
-    core = CoreHarness()
-    client = FakeClient("app")
-    states = {client: state(core, client)}
-    name = states[client].name
-    busy = [CountingChannel(core, name, {"publish": number, "get_empty": 0}) for number in range(1, 6)]
-    for _ in range(3):
-        CountingChannel(core, name, {"publish": 0, "get_empty": 7})
-    CountingChannel(core, "another", {})
-    assert look(core, states=states) == []
-    finding = only(look(core, states=states, channels=8), "channels")
-    assert finding.text == (
-        f"Connection {name!r} of user 'app' has 8 channels, and on 3 of them nothing happens: "
-        "perhaps they are opened and not closed."
-    )
-    assert finding.facts == {"user": "app", "channels": 8, "idle": 3}
-    assert only(look(core, states=states, idle_channels=3), "channels").facts["idle"] == 3
-    samples = Samples(5 * MINUTE, {busy[4]: {"publish": 5}})
-    assert only(look(core, samples, states, channels=8), "channels").facts["idle"] == 4
-    core.queue("q")
-    core.consume("q", busy[4].unacked)
-    assert only(look(core, samples, states, channels=8), "channels").facts["idle"] == 3
 
 
 # --- all of it

@@ -79,7 +79,7 @@ class History(Protocol):
 
 
 class NoHistory:
-    """Nobody has taken samples."""
+    """The samples where none are taken."""
 
     def then(self, item: object, span_ms: int) -> Then | None:
         return None

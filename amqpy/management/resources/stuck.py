@@ -31,7 +31,7 @@ def add_to(router: Router) -> None:
 
 
 def list_findings(call: Call) -> Work:
-    """Why messages do not get on, the gravest reasons first."""
+    """Reasons why messages do not get on, the gravest first."""
 
     def describe(client: Client) -> ConnectionState | None:
         if isinstance(client, ConnectionSession) and (call.is_monitor or client.user_name == call.user.name):
