@@ -13,7 +13,7 @@
        write kill 9 9          the process is killed before it
 
    What comes after the four words only makes one order differ from the next. Only files that are called "amqpy.db" and
-   the like, or "amqpy.lock", are concerned. */
+   the like, or "amqpy.lock", and segments of streams are concerned. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { NOTHING, SHORT, WAIT };
@@ -34,7 +35,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char known[64];
 static long calls;
 
-static int concerned(const char *path) { return strstr(path, "/amqpy.db") || strstr(path, "/amqpy.lock"); }
+static int concerned(const char *path) {
+    return strstr(path, "/amqpy.db") || strstr(path, "/amqpy.lock") || strstr(path, ".segment");
+}
 
 static int concerned_file(int fd) {
     char link[64], path[4096];
@@ -122,6 +125,26 @@ ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
 }
 
 ssize_t pread64(int fd, void *buffer, size_t count, off64_t offset) { return pread(fd, buffer, count, offset); }
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+    int fate = verdict_on(fd, "write");
+    if (fate < 0) return -1;
+    if (fate == SHORT) return syscall(SYS_pwrite64, fd, parts[0].iov_base, half(parts[0].iov_len), offset);
+    return syscall(SYS_pwritev2, fd, parts, (long)count, (long)offset, 0L, (long)flags);
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags) {
+    return pwritev2(fd, parts, count, offset, flags);
+}
+
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+    if (verdict_on(fd, "read") < 0) return -1;
+    return syscall(SYS_preadv2, fd, parts, (long)count, (long)offset, 0L, (long)flags);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags) {
+    return preadv2(fd, parts, count, offset, flags);
+}
 
 int fsync(int fd) { return verdict_on(fd, "sync") < 0 ? -1 : (int)syscall(SYS_fsync, fd); }
 
