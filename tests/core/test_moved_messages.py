@@ -4,6 +4,7 @@ import pytest
 
 from amqpy.core.moving import Destination
 from amqpy.core.unacked import UnackedDeliveries
+from amqpy.errors import Unimplemented
 from amqpy.wire.values import Field
 from tests.core.core_harness import (
     CoreHarness,
@@ -14,6 +15,19 @@ from tests.core.core_harness import (
 )
 from tests.core.machine.counts import without_zeros
 from tests.core.moves import KINDS, ONE_AT_A_TIME, begin, counts, dying, limit_of, move, wanted
+from tests.core.stream_reading import declared
+
+
+def test_streams_take_messages_and_give_none_away() -> None:
+    core = CoreHarness()
+    stream = declared(core, "s")
+    core.queue("q")
+    core.publish("", "q", "1")
+    assert counts(move(core, "q", "s"))["moved"] == 1
+    assert (core.ready("q"), stream.ready_count) == ([], 1)
+    with pytest.raises(Unimplemented, match="not supported by stream queues"):
+        begin(core, "s", "q")
+
 
 # --- what it is afterwards
 

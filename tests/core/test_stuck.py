@@ -19,6 +19,7 @@ from tests.core.core_harness import (
     properties_header,
 )
 from tests.core.findings import MINUTE, Samples, look, of_kind, only, watched
+from tests.core.stream_reading import declared
 from tests.core.test_queue_contents import Channel
 
 
@@ -30,6 +31,15 @@ def test_nothing_is_wrong_with_a_broker_at_rest() -> None:
 
 
 # --- queues
+
+
+def test_a_stream_keeps_what_nobody_reads() -> None:
+    core = CoreHarness()
+    declared(core, "s")
+    core.publish("", "s", "old")
+    core.settle()
+    assert core.vhost.queues["s"].ready_count == 1
+    assert look(core) == []
 
 
 def test_nobody_takes_them() -> None:
