@@ -1,15 +1,21 @@
-"""Builds the part of amqpy that is written in C, where that can be done; everywhere else amqpy is pure Python.
+"""Builds the part of amqpy that is written in C, and its web page, where that can be done; without them amqpy is pure
+Python, and has its API only.
 
-It takes a C compiler and Python's headers. Without them, or with a Python that has no stable ABI, there is a warning
-and a wheel for every platform; with them, one for this platform and every Python from 3.11 on. The compiled module goes
-into the wheel, or, for an editable install, beside its source, where Git ignores it. `AMQPY_PURE=1` leaves it out.
+The part in C takes a C compiler and Python's headers. Without them, or with a Python that has no stable ABI, there is a
+warning and a wheel for every platform; with them, one for this platform and every Python from 3.11 on. The compiled
+module goes into the wheel, or, for an editable install, beside its source, where Git ignores it. `AMQPY_PURE=1` leaves
+it out.
 
-hatchling runs this (`tool.hatch.build.targets.wheel.hooks` in pyproject.toml). setuptools knows how each platform
+The page takes Node and npm (`ui/build.py`). It goes into wheels and source distributions, so that nobody needs Node who
+installs one. `AMQPY_UI=0` leaves it out, and an editable install has it when somebody builds it.
+
+hatchling runs this (`tool.hatch.build.hooks` in pyproject.toml). setuptools knows how each platform
 compiles.
 """
 
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -20,13 +26,31 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
 FOLDER = Path("amqpy", "wire")
+PAGE = Path("amqpy", "management", "ui")
 
 
-class ScanBuilder(BuildHookInterface[Any]):
+class Builder(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Adds the compiled module to a wheel; `version` is "editable" for one that only points to the checkout."""
+        """Adds what is built; `version` is "editable" for a wheel that only points to the checkout."""
+        if version != "editable":
+            self.add_page(build_data)
+        if self.target_name == "wheel":
+            self.add_module(version, build_data)
+
+    def add_page(self, build_data: dict[str, Any]) -> None:
+        if os.environ.get("AMQPY_UI") == "0":
+            return
+        built = subprocess.run(
+            [sys.executable, str(Path(self.root, "ui", "build.py"))], stderr=subprocess.PIPE, text=True, check=False
+        )
+        if built.returncode != 0:
+            self.app.display_warning(f"amqpy is built without its web page: {built.stderr.strip()}")
+            return
+        build_data["force_include"][str(Path(self.root, PAGE))] = PAGE.as_posix()
+
+    def add_module(self, version: str, build_data: dict[str, Any]) -> None:
         in_place = Path(self.root, FOLDER)
         if version == "editable":
             for old in [*in_place.glob("_scan*.so"), *in_place.glob("_scan*.pyd")]:

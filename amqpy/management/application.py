@@ -20,11 +20,12 @@ from amqpy.management.answers import JSON, Answer, BadLogin, Refusal, bad_reques
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
-from amqpy.management.files import OCTETS, Files
+from amqpy.management.files import Files
 from amqpy.management.heads import Scope, is_loopback, refused, request_of
 from amqpy.management.lists import Change, Listing, Summary, Work, shown, shown_alone, summed, with_order, worked
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
 from amqpy.management.media_types import check_accept, check_body
+from amqpy.management.page import BUILT, OwnPage
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import Request
 from amqpy.management.responses import Responses, Stream, in_json, started
@@ -74,7 +75,7 @@ class Application:
         self._logins = logins
         self._turns = Turns(api.reactor)
         self._features = config.switches.management
-        self._files = None if config.management_ui is None else Files(config.management_ui)
+        self._files = OwnPage(str(BUILT)) if config.management_ui is None else Files(config.management_ui)
         self._prefix = path_prefix_of(config)
         self._metrics = metrics
         self._responses = Responses.of(config)
@@ -197,12 +198,7 @@ class Application:
             raise Refusal(400)
         if request.method == "OPTIONS":
             return Answer(200, headers={"allow": OF_FILES})
-        if self._files is not None:
-            return await self._files.find(request)
-        check_accept(request.headers.get("accept"), OCTETS)
-        if preconditions.failure(request.headers, exists=False, is_reading=True):
-            raise Refusal(412)
-        raise not_found()
+        return await self._files.find(request)
 
     async def _enter(self, request: Request, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""

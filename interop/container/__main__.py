@@ -11,7 +11,7 @@ from interop.container.image import Unavailable
 from interop.container.runtime import RuntimeImage
 from interop.container.scene import play
 
-WHEELS = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src/wheels"}
+BUILT_BEFORE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src/wheels", "NPM": ""}
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 def with_runtime(options: argparse.Namespace, folder: Path) -> int:
     context.make(folder, options.python)
-    given = WHEELS | ({"BASE": options.base} if options.base else {})
+    given = BUILT_BEFORE | ({"BASE": options.base} if options.base else {})
     image = RuntimeImage(options.runtime, folder, given, options.build_option)
     try:
         return played(play(image))
@@ -46,7 +46,7 @@ def in_root(folder: Path, python: str) -> int:
     for each in ("context", "build"):
         (folder / each).mkdir()
     context.make(folder / "context", python)
-    image = chroot.ChrootImage(folder / "context", folder / "build", WHEELS)
+    image = chroot.ChrootImage(folder / "context", folder / "build", BUILT_BEFORE)
     unit: Path | None = folder / "unit"
     try:
         service.prepare(image.path, folder / "unit")

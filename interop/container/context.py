@@ -18,7 +18,9 @@ def make(folder: Path, python: str) -> None:
             target = folder / line.removeprefix("!")
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+                shutil.copytree(
+                    source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "build", "node_modules")
+                )
             else:
                 shutil.copy2(source, target)
     for each in ("Containerfile", ".dockerignore"):

@@ -158,11 +158,6 @@ async def test_other_paths_are_resources(site: Site) -> None:
     assert (await site.get("/api")).headers["location"] == "/api/index.html"
 
 
-@pytest.mark.parametrize("config", [Config(cluster_name="rabbit@test", strict=True)])
-async def test_without_a_directory_there_are_none(site: Site) -> None:
-    assert (await site.get("/")).status == 404
-
-
 async def test_a_directory_that_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(management=True, management_port=0, prometheus=False, management_ui=str(tmp_path / "nowhere"))
     for listener in await open_management(config, LOG, by_default=False):

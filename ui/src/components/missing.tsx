@@ -1,0 +1,28 @@
+/** Said in the place of an object that is not there. */
+import { href } from "../router.ts";
+
+export function Missing({
+  what,
+  name,
+  list,
+  wasThere,
+}: {
+  what: string;
+  name: string;
+  list: string;
+  wasThere: boolean;
+}) {
+  return (
+    <>
+      <h1 tabIndex={-1}>
+        {wasThere ? `This ${what} is gone` : `No such ${what}`}: <span class="mono">{name}</span>
+      </h1>
+      <p>
+        {wasThere
+          ? "It was there while this page was open."
+          : "It may have been deleted, or never have been there, or you may not see it."}{" "}
+        <a href={href(list)}>All {what === "policy" ? "policies" : `${what}s`}</a>
+      </p>
+    </>
+  );
+}

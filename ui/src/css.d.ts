@@ -1,0 +1,2 @@
+/** Style sheets are bundled, and have no values. */
+declare module "*.css";

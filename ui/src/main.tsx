@@ -1,0 +1,20 @@
+import { render } from "preact";
+import "uplot/dist/uPlot.min.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/shell.css";
+import "./styles/lists.css";
+import "./styles/charts.css";
+import "./styles/forms.css";
+import "./styles/small.css";
+import { startKeyboard } from "./keyboard.ts";
+import { startLive } from "./live.ts";
+import { startRouter } from "./router.ts";
+import { start } from "./session.ts";
+import { App } from "./shell.tsx";
+
+startRouter();
+startLive();
+startKeyboard();
+void start();
+render(<App />, document.body);
