@@ -125,10 +125,7 @@ export async function openStream(
   onEvent: (name: string, data: unknown) => void,
   ended: AbortSignal,
 ): Promise<void> {
-  const response = await send(`/live?${new URLSearchParams(parameters)}`, {
-    signal: ended,
-    headers: { accept: "text/event-stream" },
-  });
+  const response = await send(`/live?${new URLSearchParams(parameters)}`, { signal: ended });
   if (response.body === null) return;
   await readEvents(response.body, (event) => onEvent(event.name, JSON.parse(event.data)));
 }

@@ -23,7 +23,7 @@ export function App() {
 
 function Shell() {
   const { data: overview } = useLive<Overview>(
-    "/overview?columns=cluster_name,product_name,product_version,rabbitmq_version",
+    "/overview?columns=cluster_name,erlang_full_version,rabbitmq_version",
   );
   useTitle(overview?.cluster_name);
   return (
@@ -85,33 +85,40 @@ function Shown({ current }: { current: Route }) {
 function Sidebar({ overview }: { overview: Overview | undefined }) {
   return (
     <header class="side">
-      <a class="brand" href="#/">
-        <span class="mono">{overview?.cluster_name ?? "amqpy"}</span>
-        <small>{overview ? `${overview.product_name} ${overview.product_version}` : "\u00a0"}</small>
-      </a>
-      <Navigation />
-      <VhostChoice />
-      <div class="account">
-        <LiveState />
-        <ThemeChoice />
-        <span class="who mono" title={`Tags: ${tags.value.join(", ") || "none"}`}>
-          {user.value?.name}
-        </span>
-        <button type="button" onClick={() => logOut()}>
-          Log out
-        </button>
-        <button
-          type="button"
-          class="quiet"
-          aria-label="Keys"
-          title="Keys (?)"
-          onClick={() => (isHelpShown.value = true)}
-        >
-          ?
-        </button>
+      <div>
+        <a class="brand" href="#/">
+          <span class="mono">{overview?.cluster_name ?? "amqpy"}</span>
+          <small>{overview ? softwareOf(overview) : "\u00a0"}</small>
+        </a>
+        <Navigation />
+        <VhostChoice />
+        <div class="account">
+          <LiveState />
+          <ThemeChoice />
+          <span class="who mono" title={`Tags: ${tags.value.join(", ") || "none"}`}>
+            {user.value?.name}
+          </span>
+          <button type="button" onClick={() => logOut()}>
+            Log out
+          </button>
+          <button
+            type="button"
+            class="quiet"
+            aria-label="Keys"
+            title="Keys (?)"
+            onClick={() => (isHelpShown.value = true)}
+          >
+            ?
+          </button>
+        </div>
       </div>
     </header>
   );
+}
+
+/** The broker itself, which stands in the place of Erlang. */
+function softwareOf(overview: Pick<Overview, "erlang_full_version">): string {
+  return overview.erlang_full_version.split(" on ")[0] ?? "";
 }
 
 function Navigation() {

@@ -27,6 +27,7 @@ interface Props {
   id: string;
   path: string;
   label: string;
+  title: string;
   /** The end that is not the object itself. */
   other: "source" | "destination";
   empty: string;
@@ -34,7 +35,7 @@ interface Props {
   tools?: ComponentChildren;
 }
 
-export function Bindings({ id, path, label, other, empty, tools }: Props) {
+export function Bindings({ id, path, label, title, other, empty, tools }: Props) {
   const end: Column<Binding> =
     other === "source"
       ? {
@@ -66,6 +67,7 @@ export function Bindings({ id, path, label, other, empty, tools }: Props) {
     <Table<Binding>
       id={id}
       label={label}
+      title={title}
       path={path}
       columns={columns}
       needs={["vhost", "source", "destination", "destination_type", "properties_key"]}

@@ -13,6 +13,7 @@ interface Props {
   isInAddress?: boolean;
   hidesVhost?: boolean;
   empty: string;
+  title?: string;
 }
 
 const OF_CONNECTION = new Set(["vhost", "user"]);
@@ -24,6 +25,7 @@ export function ChannelsTable({
   isInAddress = false,
   hidesVhost = false,
   empty,
+  title,
 }: Props) {
   const columns = COLUMNS.filter(
     ({ key }) => !(isOfConnection && OF_CONNECTION.has(key)) && !(hidesVhost && key === "vhost"),
@@ -32,6 +34,7 @@ export function ChannelsTable({
     <Table<Channel>
       id={id}
       label="Channels"
+      title={title}
       path={path}
       columns={columns}
       needs={["name"]}
@@ -44,7 +47,7 @@ export function ChannelsTable({
 }
 
 function counted(key: keyof Channel & string, title: string, hint: string, isExtra = false): Column<Channel> {
-  return { key, title, hint, isNumber: true, width: 11, isExtra, cell: (row) => count(numberAt(row, key)) };
+  return { key, title, hint, isNumber: true, width: 9.5, isExtra, cell: (row) => count(numberAt(row, key)) };
 }
 
 function rated(key: string, title: string, hint: string, isExtra = false): Column<Channel> {
@@ -54,18 +57,18 @@ function rated(key: string, title: string, hint: string, isExtra = false): Colum
     title,
     hint,
     isNumber: true,
-    width: 11,
+    width: 10,
     isExtra,
     cell: (row) => rate(numberAt(row, path)),
   };
 }
 
 const COLUMNS: Column<Channel>[] = [
-  { key: "name", title: "Channel", cell: ({ name }) => <ChannelName name={name} /> },
+  { key: "name", title: "Channel", width: 38, cell: ({ name }) => <ChannelName name={name} /> },
   {
     key: "vhost",
     title: "Virtual host",
-    width: 14,
+    width: 12,
     cell: ({ vhost }) => vhost !== undefined && <VhostName name={vhost} />,
   },
   {
@@ -82,7 +85,7 @@ const COLUMNS: Column<Channel>[] = [
     needs: ["confirm", "transactional"],
     cell: (row) => <Mode of={row} />,
   },
-  { key: "state", title: "State", width: 11, cell: ({ state }) => <State of={state} /> },
+  { key: "state", title: "State", width: 10, cell: ({ state }) => <State of={state} /> },
   counted("consumer_count", "Consumers", "Consumers on it"),
   counted("messages_unacknowledged", "Unacked", "Messages delivered on it and not acknowledged yet"),
   counted(
@@ -90,7 +93,7 @@ const COLUMNS: Column<Channel>[] = [
     "Prefetch",
     "The most messages unacknowledged, for each new consumer; 0 is no limit",
   ),
-  counted("messages_unconfirmed", "Unconfirmed", "Messages published on it and not confirmed yet"),
+  counted("messages_unconfirmed", "Unconfirmed", "Messages published on it and not confirmed yet", true),
   rated("publish", "In /s", "Messages published on it, per second"),
   rated("deliver_get", "Out /s", "Messages delivered on it, per second"),
   rated("ack", "Acked /s", "Messages acknowledged on it, per second"),

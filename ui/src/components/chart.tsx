@@ -28,6 +28,8 @@ interface Props {
   marks?: Mark[];
   /** The least that the axis goes up to. */
   top?: number;
+  /** True for bytes, whose axis has powers of two. */
+  isBytes?: boolean;
 }
 
 const HEIGHT = 140;
@@ -37,19 +39,19 @@ function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function Chart({ title, series, format, axis = format, marks = [], top = 0 }: Props) {
+export function Chart({ title, series, format, axis = format, marks = [], top = 0, isBytes = false }: Props) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const names = series.map(({ name }) => name).join("\n");
-  const highest = Math.max(top, ...marks.map(({ value }) => value));
   const { times, values } = aligned(series.map(({ points }) => points));
+  const highest = Math.max(top, ...marks.map(({ value }) => value).filter((value) => isNear(value, values)));
   const dark = isDark.value;
   useEffect(() => {
     const parent = place.current;
     if (!parent) return;
     const made = new uPlot(
-      optionsOf(parent.clientWidth, series, marks, axis, highest),
+      optionsOf(parent.clientWidth, { series, marks, axis, highest, isBytes }),
       [times, ...values],
       parent,
     );
@@ -105,13 +107,22 @@ function inSentences(title: string, series: Series[], format: Props["format"]): 
   return `${title}: ${parts.join(", ")}`;
 }
 
-function optionsOf(
-  width: number,
-  series: Series[],
-  marks: Mark[],
-  axis: (value: number) => string,
-  highest: number,
-): uPlot.Options {
+/** A mark that is far above the curves is not drawn, or these would lie flat on the ground. */
+function isNear(mark: number, values: (number | null)[][]): boolean {
+  return mark <= 4 * Math.max(0, ...values.flat().map((value) => value ?? 0));
+}
+
+const POWERS_OF_TWO = Array.from({ length: 60 }, (_, exponent) => 2 ** exponent);
+
+interface Drawing {
+  series: Series[];
+  marks: Mark[];
+  axis: (value: number) => string;
+  highest: number;
+  isBytes: boolean;
+}
+
+function optionsOf(width: number, { series, marks, axis, highest, isBytes }: Drawing): uPlot.Options {
   const [ink, grid] = [color("--muted"), color("--line")];
   const line = { stroke: ink, font: AXIS_FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   return {
@@ -136,7 +147,13 @@ function optionsOf(
     ],
     axes: [
       { ...line, size: 24, space: 70, values: (_, ticks) => ticks.map(clock) },
-      { ...line, size: 54, space: 28, values: (_, ticks) => ticks.map((tick) => axis(tick)) },
+      {
+        ...line,
+        size: 54,
+        space: 28,
+        values: (_, ticks) => ticks.map((tick) => axis(tick)),
+        ...(isBytes && { incrs: POWERS_OF_TWO }),
+      },
     ],
     hooks: { draw: [(drawn) => drawMarks(drawn, marks)] },
   };

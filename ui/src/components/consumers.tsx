@@ -11,14 +11,16 @@ interface Props {
   /** What all of them have in common. */
   hides?: "queue" | "channel";
   empty: string;
+  title?: string;
   isInAddress?: boolean;
 }
 
-export function ConsumersTable({ id, path, rows, hides, empty, isInAddress = false }: Props) {
+export function ConsumersTable({ id, path, rows, hides, empty, title, isInAddress = false }: Props) {
   return (
     <Table<Consumer>
       id={id}
       label="Consumers"
+      title={title}
       path={path}
       rows={rows}
       columns={COLUMNS.filter(({ key }) => !hides || !key.startsWith(hides))}

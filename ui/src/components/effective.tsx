@@ -59,7 +59,9 @@ export function Effective({ of }: { of: Subject }) {
                   <th scope="row" class="mono">
                     {name}
                   </th>
-                  <td class="mono value">{inline(value)}</td>
+                  <td class="mono value">
+                    {value === "" ? <span class="muted">(empty)</span> : inline(value)}
+                  </td>
                   <td class="words">{inWords(name, value)}</td>
                   <td>
                     {from}

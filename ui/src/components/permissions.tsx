@@ -65,6 +65,7 @@ export function Permissions({ side }: { side: Side }) {
     <Table<Permission>
       id="permissions"
       label="Permissions"
+      title="Permissions"
       path={pathOf(side, "permissions")}
       columns={[
         other(side),
@@ -195,6 +196,7 @@ export function TopicPermissions({ side }: { side: Side }) {
     <Table<TopicPermission>
       id="topic-permissions"
       label="Topic permissions"
+      title="Topic permissions"
       path={pathOf(side, "topic-permissions")}
       columns={[
         other(side),

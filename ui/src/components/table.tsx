@@ -9,6 +9,12 @@ import { valueAt } from "../values.ts";
 import { Failure, words } from "./form.tsx";
 import { type ListState, pageOf, pathOf, useListState } from "./list-state.ts";
 
+/** Of the last column, in characters. */
+const ACTIONS_WIDTH = 13;
+
+/** A list of no more than so many rows, which is a part of a page, needs no filter. */
+const FEW = 10;
+
 export interface Column<T> {
   /** The path of the value, by which the API sorts. */
   key: string;
@@ -31,6 +37,8 @@ interface Props<T> {
   id: string;
   /** What the list is of, for those who do not see it: "Queues". */
   label: string;
+  /** The heading of a list that is a part of a page. */
+  title?: string;
   /** Where the API has the list; not for one that is here already. */
   path?: string;
   rows?: T[];
@@ -65,11 +73,15 @@ export function Table<T>(props: Props<T>) {
     if (state.page > Math.max(1, last)) change({ page: Math.max(1, last) });
   }, [page?.page_count, error?.error, state.page]);
   const isFiltered = state.name !== "";
+  const hasFilter = isInAddress || isFiltered || (page?.total_count ?? 0) > FEW;
   return (
     <div class="list">
-      <div class="toolbar">
-        <Filter state={state} change={change} label={props.label} />
-        {page && <Pager page={page} change={change} isFiltered={isFiltered} />}
+      <div class={props.title ? "toolbar titled" : "toolbar"}>
+        {props.title && <h2>{props.title}</h2>}
+        {hasFilter && <Filter state={state} change={change} label={props.label} />}
+        {page && (hasFilter || page.page_count > 1) && (
+          <Pager page={page} change={change} isFiltered={isFiltered} />
+        )}
         <span class="spread" />
         <ColumnChooser id={id} columns={columns} shown={shown} />
         {props.tools}
@@ -111,7 +123,7 @@ interface RowsProps<T> extends Props<T> {
 }
 
 function Rows<T>({ label, page, shown, state, change, isStale, rowKey, actions }: RowsProps<T>) {
-  const least = shown.reduce((sum, column) => sum + (column.width ?? 24), actions ? 10 : 0);
+  const least = shown.reduce((sum, column) => sum + (column.width ?? 22), actions ? ACTIONS_WIDTH : 0);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
     <section class="scroll" aria-label={label} tabIndex={0}>
@@ -124,7 +136,7 @@ function Rows<T>({ label, page, shown, state, change, isStale, rowKey, actions }
           {shown.map((column) => (
             <col key={column.key} style={column.width ? { width: `${column.width}ch` } : undefined} />
           ))}
-          {actions && <col style={{ width: "10ch" }} />}
+          {actions && <col style={{ width: `${ACTIONS_WIDTH}ch` }} />}
         </colgroup>
         <thead>
           <tr>
@@ -198,9 +210,11 @@ function Heading<T>({ column, state, change }: HeadingProps<T>) {
       ) : (
         <button type="button" class="sort" onClick={sort}>
           {title}
-          <span class="order" aria-hidden="true">
-            {order === "ascending" ? "↑" : order === "descending" ? "↓" : ""}
-          </span>
+          {isSorted && (
+            <span class="order" aria-hidden="true">
+              {state.isReversed ? "↓" : "↑"}
+            </span>
+          )}
         </button>
       )}
     </th>

@@ -4,7 +4,7 @@ import { at } from "../api.ts";
 import { ChannelsTable } from "../components/channels.tsx";
 import { RangeChoice, samplesOf } from "../components/chart.tsx";
 import { ConsumersTable } from "../components/consumers.tsx";
-import { ConnectionName, Facts, Heading, Section, State, UserName, VhostName } from "../components/facts.tsx";
+import { ConnectionName, Facts, Heading, State, UserName, VhostName } from "../components/facts.tsx";
 import { Failure } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
 import { RatesChart } from "../components/rates.tsx";
@@ -44,14 +44,13 @@ function One({ name }: { name: string }) {
       <div class="charts">
         <RatesChart counters={channel.message_stats} />
       </div>
-      <Section title="Consumers">
-        <ConsumersTable
-          id="consumers-of-channel"
-          rows={channel.consumer_details ?? []}
-          hides="channel"
-          empty="Nothing is consumed on this channel."
-        />
-      </Section>
+      <ConsumersTable
+        title="Consumers"
+        id="consumers-of-channel"
+        rows={channel.consumer_details ?? []}
+        hides="channel"
+        empty="Nothing is consumed on this channel."
+      />
     </>
   );
 }

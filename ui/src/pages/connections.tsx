@@ -18,13 +18,13 @@ import { Failure, Form, TextField } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
 import { scopedBelow } from "../components/scope.ts";
 import { type Column, Table } from "../components/table.tsx";
-import { ago, bytes, count, inline, plural, short, time } from "../format.ts";
+import { ago, bytes, count, inline, plural, time } from "../format.ts";
 import { useLive } from "../live.ts";
 import { say } from "../notices.ts";
 import { vhostFilter } from "../preferences.ts";
 import { go, href } from "../router.ts";
 import { isAdministrator, user } from "../session.ts";
-import type { Connection } from "../types.ts";
+import type { Connection, Json } from "../types.ts";
 import { numberAt, rates } from "../values.ts";
 
 export function ConnectionsPage({ names }: { names: string[] }) {
@@ -123,7 +123,18 @@ function One({ name }: { name: string }) {
   const properties = Object.entries(connection.client_properties ?? {});
   return (
     <>
-      <Heading kind="Connection" title={name} tools={<RangeChoice />} />
+      <Heading
+        kind="Connection"
+        title={name}
+        tools={
+          <>
+            <RangeChoice />
+            {(isAdministrator.value || connection.user === user.value?.name) && (
+              <Close connection={connection} />
+            )}
+          </>
+        }
+      />
       <Failure text={error?.message ?? ""} />
       <Facts of={factsOf(connection)} />
       <div class="charts">
@@ -142,37 +153,34 @@ function One({ name }: { name: string }) {
             },
           ]}
           format={perSecond}
-          axis={short}
+          axis={bytes}
+          isBytes
           top={100}
         />
       </div>
-      <Section title="Channels">
-        <ChannelsTable
-          id="channels-of-connection"
-          path={`${path}/channels`}
-          isOfConnection
-          empty="It has no open channels."
-        />
-      </Section>
+      <ChannelsTable
+        title="Channels"
+        id="channels-of-connection"
+        path={`${path}/channels`}
+        isOfConnection
+        empty="It has no open channels."
+      />
       <Section title="What the client says of itself">
-        <Facts
-          of={properties.map(([key, value]) => [
-            key,
-            <span class="mono" key={key}>
-              {inline(value)}
-            </span>,
-          ])}
-        />
+        <Facts of={properties.map(([key, value]) => [key, <Said key={key} value={value} />])} />
       </Section>
-      {(isAdministrator.value || connection.user === user.value?.name) && (
-        <Section title="Close">
-          <div class="actions">
-            <Close connection={connection} />
-          </div>
-        </Section>
-      )}
     </>
   );
+}
+
+/** Capabilities are an object whose values are all true or false. */
+function Said({ value }: { value: Json }) {
+  const isFlags =
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((each) => typeof each === "boolean");
+  if (!isFlags) return <span class="mono">{inline(value)}</span>;
+  const names = Object.entries(value).filter(([, isSet]) => isSet);
+  return <>{names.map(([name]) => name.replaceAll("_", " ")).join(", ")}</>;
 }
 
 function factsOf(connection: Connection): [string, ComponentChildren][] {

@@ -96,7 +96,16 @@ function One({ vhost, name }: { vhost: string; name: string }) {
   const isOurs = isDefault || exchange.name.startsWith("amq.");
   return (
     <>
-      <Heading kind="Exchange" title={exchange.name || "(default exchange)"} tools={<RangeChoice />} />
+      <Heading
+        kind="Exchange"
+        title={exchange.name || "(default exchange)"}
+        tools={
+          <>
+            <RangeChoice />
+            {!isOurs && <Delete vhost={vhost} name={name} />}
+          </>
+        }
+      />
       <Failure text={error?.message ?? ""} />
       <Facts
         of={[
@@ -122,13 +131,6 @@ function One({ vhost, name }: { vhost: string; name: string }) {
       ) : (
         <BindingsOf vhost={vhost} name={name} path={path} />
       )}
-      {!isOurs && (
-        <Section title="Delete">
-          <div class="actions">
-            <Delete vhost={vhost} name={name} />
-          </div>
-        </Section>
-      )}
     </>
   );
 }
@@ -136,26 +138,24 @@ function One({ vhost, name }: { vhost: string; name: string }) {
 function BindingsOf({ vhost, name, path }: { vhost: string; name: string; path: string }) {
   return (
     <>
-      <Section title="Bindings from it">
-        <Bindings
-          id="bindings-from-exchange"
-          label="Bindings from the exchange"
-          path={`${path}/bindings/source`}
-          other="destination"
-          empty="Nothing is bound to it: what is published to it goes nowhere, unless it has an alternate exchange."
-          tools={<BindTo vhost={vhost} name={name} />}
-        />
-      </Section>
-      <Section title="Bindings to it">
-        <Bindings
-          id="bindings-to-exchange"
-          label="Bindings to the exchange"
-          path={`${path}/bindings/destination`}
-          other="source"
-          empty="It is bound to no other exchange."
-          tools={<BindFrom vhost={vhost} kind="exchange" name={name} />}
-        />
-      </Section>
+      <Bindings
+        title="Bindings from it"
+        id="bindings-from-exchange"
+        label="Bindings from the exchange"
+        path={`${path}/bindings/source`}
+        other="destination"
+        empty="Nothing is bound to it: what is published to it goes nowhere, unless it has an alternate exchange."
+        tools={<BindTo vhost={vhost} name={name} />}
+      />
+      <Bindings
+        title="Bindings to it"
+        id="bindings-to-exchange"
+        label="Bindings to the exchange"
+        path={`${path}/bindings/destination`}
+        other="source"
+        empty="It is bound to no other exchange."
+        tools={<BindFrom vhost={vhost} kind="exchange" name={name} />}
+      />
     </>
   );
 }

@@ -1,7 +1,7 @@
 /** Limits of virtual hosts and of users. */
 import { at, put, remove } from "../api.ts";
 import { DialogButton } from "../components/dialog.tsx";
-import { Heading, Section, UserName, VhostName } from "../components/facts.tsx";
+import { Heading, UserName, VhostName } from "../components/facts.tsx";
 import { Confirm, Form, SelectField, TextField } from "../components/form.tsx";
 import { useVhosts } from "../components/scope.ts";
 import { type Column, Table } from "../components/table.tsx";
@@ -36,14 +36,8 @@ export function LimitsPage() {
     <>
       <Heading title="Limits" />
       <p class="muted">A limit refuses what would be one too many. What is there already stays.</p>
-      <Section title={KINDS.vhost.title}>
-        <List of="vhost" />
-      </Section>
-      {isAdministrator.value && (
-        <Section title={KINDS.user.title}>
-          <List of="user" />
-        </Section>
-      )}
+      <List of="vhost" />
+      {isAdministrator.value && <List of="user" />}
     </>
   );
 }
@@ -72,6 +66,7 @@ function List({ of }: { of: Of }) {
     <Table<Limits>
       id={path}
       label={title}
+      title={title}
       path={path}
       columns={columns}
       needs={[of]}

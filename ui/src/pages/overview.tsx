@@ -137,12 +137,14 @@ function NodeCharts({ node }: { node: NodeFacts }) {
         series={[{ name: "used", points: levels(node.mem_used_details), now: used }]}
         marks={limit ? [{ name: "publishers are blocked from", value: limit }] : []}
         format={bytes}
+        isBytes
       />
       <Chart
         title="Disk"
         series={[{ name: "free", points: levels(node.disk_free_details), now: free }]}
         marks={least ? [{ name: "publishers are blocked below", value: least }] : []}
         format={bytes}
+        isBytes
       />
       <Chart
         title="Connections"

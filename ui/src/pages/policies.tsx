@@ -36,9 +36,7 @@ export function PoliciesPage({ names }: { names: string[] }) {
         highest priority applies. An operator policy sets limits that stand beside it.
       </p>
       <List kind={POLICIES} isInAddress mayChange={isPolicymaker.value} />
-      <Section title={OPERATOR.title}>
-        <List kind={OPERATOR} isInAddress={false} mayChange={isAdministrator.value} />
-      </Section>
+      <List kind={OPERATOR} isInAddress={false} mayChange={isAdministrator.value} />
     </>
   );
 }
@@ -48,6 +46,7 @@ function List({ kind, isInAddress, mayChange }: { kind: Kind; isInAddress: boole
     <Table<Policy>
       id={kind.path}
       label={kind.title}
+      title={isInAddress ? undefined : kind.title}
       path={scoped(kind.path)}
       columns={
         kind === POLICIES

@@ -34,7 +34,17 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
   if (queue === undefined) return <Failure text={error?.message ?? ""} />;
   return (
     <>
-      <Heading kind="Queue" title={name} tools={<RangeChoice />} />
+      <Heading
+        kind="Queue"
+        title={name}
+        tools={
+          <>
+            <RangeChoice />
+            <Purge queue={queue} />
+            <Delete queue={queue} />
+          </>
+        }
+      />
       <Failure text={error?.message ?? ""} />
       <Facts of={factsOf(queue)} />
       <div class="charts">
@@ -49,30 +59,22 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
       <Section title="Arguments and policy">
         <Effective of={queue} />
       </Section>
-      <Section title="Consumers">
-        <ConsumersTable
-          id="consumers-of-queue"
-          rows={queue.consumer_details ?? []}
-          hides="queue"
-          empty="No consumer takes messages of this queue."
-        />
-      </Section>
-      <Section title="Bindings">
-        <Bindings
-          id="bindings-of-queue"
-          label="Bindings of the queue"
-          path={`${path}/bindings`}
-          other="source"
-          empty="Nothing is bound to this queue."
-          tools={<BindFrom vhost={vhost} kind="queue" name={name} />}
-        />
-      </Section>
-      <Section title="Purge or delete">
-        <div class="actions">
-          <Purge queue={queue} />
-          <Delete queue={queue} />
-        </div>
-      </Section>
+      <ConsumersTable
+        title="Consumers"
+        id="consumers-of-queue"
+        rows={queue.consumer_details ?? []}
+        hides="queue"
+        empty="No consumer takes messages of this queue."
+      />
+      <Bindings
+        title="Bindings"
+        id="bindings-of-queue"
+        label="Bindings of the queue"
+        path={`${path}/bindings`}
+        other="source"
+        empty="Nothing is bound to this queue."
+        tools={<BindFrom vhost={vhost} kind="queue" name={name} />}
+      />
     </>
   );
 }
@@ -104,7 +106,7 @@ function factsOf(queue: Queue): [string, ComponentChildren][] {
     ],
     ["On disk only", onDisk > 0 ? count(onDisk) : undefined],
     ["Consumers", count(queue.consumers)],
-    ["Takes at once", takes(queue)],
+    ["Delivered at once", takes(queue)],
     ["Active consumer", active ? <span class="mono">{active}</span> : undefined],
     ["Oldest message", head ? `${ago(head * 1000)} (its timestamp)` : undefined],
     ["Idle since", queue.idle_since ? time(Date.parse(queue.idle_since)) : undefined],
@@ -116,7 +118,7 @@ function takes(queue: Queue): string | undefined {
   if (!queue.consumers) return undefined;
   return queue.consumer_capacity
     ? "yes: a consumer has room"
-    : "no: all consumers have what they may have at a time";
+    : "no: all consumers have as many as they may have unacknowledged";
 }
 
 function Amount({ value, size }: { value: number | undefined; size: number | undefined }) {

@@ -52,14 +52,14 @@ function rateColumn(key: string, title: string, hint: string, isExtra = false): 
     title,
     hint,
     isNumber: true,
-    width: 11,
+    width: 9,
     isExtra,
     cell: (row) => rate(numberAt(row, path)),
   };
 }
 
 function countColumn(key: keyof Queue & string, title: string, hint: string, isExtra = false): Column<Queue> {
-  return { key, title, hint, isNumber: true, width: 11, isExtra, cell: (row) => count(numberAt(row, key)) };
+  return { key, title, hint, isNumber: true, width: 9, isExtra, cell: (row) => count(numberAt(row, key)) };
 }
 
 function sizeColumn(key: keyof Queue & string, title: string, hint: string): Column<Queue> {
@@ -68,7 +68,7 @@ function sizeColumn(key: keyof Queue & string, title: string, hint: string): Col
     title,
     hint,
     isNumber: true,
-    width: 11,
+    width: 9,
     isExtra: true,
     cell: (row) => bytes(numberAt(row, key)),
   };
@@ -76,12 +76,12 @@ function sizeColumn(key: keyof Queue & string, title: string, hint: string): Col
 
 const COLUMNS: Column<Queue>[] = [
   { key: "name", title: "Name", cell: (row) => <QueueName {...row} /> },
-  { key: "vhost", title: "Virtual host", width: 14, cell: ({ vhost }) => <VhostName name={vhost} /> },
-  { key: "type", title: "Type", width: 9 },
+  { key: "vhost", title: "Virtual host", width: 13, cell: ({ vhost }) => <VhostName name={vhost} /> },
+  { key: "type", title: "Type", width: 8 },
   {
     key: "features",
     title: "Features",
-    width: 18,
+    width: 25,
     isUnsorted: true,
     needs: ["durable", "auto_delete", "exclusive", "arguments", "policy", "effective_policy_definition"],
     cell: (row) => <Features of={row} />,
@@ -94,7 +94,7 @@ const COLUMNS: Column<Queue>[] = [
   rateColumn("deliver_get", "Out /s", "Messages delivered, per second"),
   rateColumn("ack", "Acked /s", "Messages acknowledged, per second"),
   rateColumn("redeliver", "Redel. /s", "Messages redelivered, per second", true),
-  countColumn("consumers", "Consumers", "Consumers"),
+  { ...countColumn("consumers", "Consumers", "Consumers"), width: 11 },
   sizeColumn("message_bytes", "Size", "Bytes of the bodies of all messages"),
   sizeColumn("memory", "Memory", "Bytes of memory, estimated"),
   { key: "policy", title: "Policy", width: 14, isExtra: true },
@@ -110,7 +110,10 @@ export function Features({ of }: { of: Queue }) {
       {of.durable && <Tag short="D" title="durable" />}
       {of.auto_delete && <Tag short="AD" title="deleted when its last consumer is gone" />}
       {of.exclusive && <Tag short="Excl" title="exclusive to one connection" />}
-      {SHORT.map(([name, short, title]) => name in given && <Tag key={name} short={short} title={title} />)}
+      {SHORT.map(
+        ([names, short, title]) =>
+          names.some((name) => name in given) && <Tag key={short} short={short} title={title} />,
+      )}
       {of.policy && <Tag short="Pol" title={`policy ${of.policy}`} />}
     </span>
   );
@@ -121,15 +124,13 @@ function asObject(value: Arguments | [] | null | undefined): Arguments {
   return value && !Array.isArray(value) ? value : {};
 }
 
-const SHORT: [name: string, short: string, title: string][] = [
-  ["x-message-ttl", "TTL", "messages expire"],
-  ["x-expires", "Exp", "deleted when unused"],
-  ["x-max-length", "Lim", "limited in length"],
-  ["x-max-length-bytes", "Lim B", "limited in bytes"],
-  ["x-overflow", "Ovfl", "says what happens when it is full"],
-  ["x-dead-letter-exchange", "DLX", "has dead letters"],
-  ["x-max-priority", "Pri", "has priorities"],
-  ["x-single-active-consumer", "SAC", "a single active consumer"],
+const SHORT: [names: string[], short: string, title: string][] = [
+  [["x-message-ttl"], "TTL", "messages expire"],
+  [["x-expires"], "Exp", "deleted when unused"],
+  [["x-max-length", "x-max-length-bytes"], "Lim", "limited in length"],
+  [["x-dead-letter-exchange"], "DLX", "has dead letters"],
+  [["x-max-priority"], "Pri", "has priorities"],
+  [["x-single-active-consumer"], "SAC", "a single active consumer"],
 ];
 
 // --- creating one

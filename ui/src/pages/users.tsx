@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { at, put, remove } from "../api.ts";
 import { DialogButton } from "../components/dialog.tsx";
-import { Facts, Heading, Section, Tag, UserName } from "../components/facts.tsx";
+import { Facts, Heading, Tag, UserName } from "../components/facts.tsx";
 import { CheckField, Confirm, Failure, Form, TextField, type Values } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
 import { Permissions, TopicPermissions } from "../components/permissions.tsx";
@@ -89,24 +89,18 @@ function One({ name }: { name: string }) {
         kind="User"
         title={name}
         tools={
-          <DialogButton label="Edit…" title={`Edit ${name}`}>
-            {(close) => <UserForm close={close} given={user} />}
-          </DialogButton>
+          <>
+            <DialogButton label="Edit…" title={`Edit ${name}`}>
+              {(close) => <UserForm close={close} given={user} />}
+            </DialogButton>
+            <Delete name={name} />
+          </>
         }
       />
       <Failure text={error?.message ?? ""} />
       <Facts of={facts} />
-      <Section title="Permissions">
-        <Permissions side={{ user: name }} />
-      </Section>
-      <Section title="Topic permissions">
-        <TopicPermissions side={{ user: name }} />
-      </Section>
-      <Section title="Delete">
-        <div class="actions">
-          <Delete name={name} />
-        </div>
-      </Section>
+      <Permissions side={{ user: name }} />
+      <TopicPermissions side={{ user: name }} />
     </>
   );
 }

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { at, post, put, remove } from "../api.ts";
 import { RangeChoice, samplesOf } from "../components/chart.tsx";
 import { DialogButton } from "../components/dialog.tsx";
-import { Facts, Heading, Section, Tag, VhostName } from "../components/facts.tsx";
+import { Facts, Heading, Tag, VhostName } from "../components/facts.tsx";
 import { CheckField, Failure, Form, SelectField, TextField } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
 import { Permissions, TopicPermissions } from "../components/permissions.tsx";
@@ -125,6 +125,7 @@ function One({ name }: { name: string }) {
         </DialogButton>
         <Tracing vhost={vhost} />
         <Protection vhost={vhost} />
+        <Delete vhost={vhost} />
       </div>
       <div class="charts">
         <LengthsChart
@@ -135,17 +136,8 @@ function One({ name }: { name: string }) {
         />
         <RatesChart counters={vhost.message_stats} />
       </div>
-      <Section title="Permissions">
-        <Permissions side={{ vhost: name }} />
-      </Section>
-      <Section title="Topic permissions">
-        <TopicPermissions side={{ vhost: name }} />
-      </Section>
-      <Section title="Delete">
-        <div class="actions">
-          <Delete vhost={vhost} />
-        </div>
-      </Section>
+      <Permissions side={{ vhost: name }} />
+      <TopicPermissions side={{ vhost: name }} />
     </>
   );
 }
@@ -155,7 +147,7 @@ function factsOf(vhost: Vhost): [string, ComponentChildren][] {
   return [
     ["Description", vhost.description || <span class="muted">none</span>],
     ["Tags", tags.length > 0 ? <span class="mono">{tags.map(inline).join(", ")}</span> : undefined],
-    ["New queues are", kindOf(vhost) ?? "classic, if they do not say what they are"],
+    ["New queues are", kindOf(vhost) ?? "classic by default"],
     ["Tracing", vhost.tracing ? "on: a copy of each message goes to amq.rabbitmq.trace" : "off"],
     ["Protected", vhost.protected_from_deletion ? "yes: it cannot be deleted" : undefined],
     ["Ready", count(vhost.messages_ready)],
