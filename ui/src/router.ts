@@ -43,23 +43,38 @@ export function go(address: string): void {
   location.hash = address;
 }
 
-/** Changes what the page shows without another entry in the history. */
-export function setQuery(changes: Record<string, string | undefined>): void {
+/** The fragment that `route` was read from. */
+let current = "";
+
+function fragment(): string {
+  // Not location.hash, which some browsers decode.
+  return splitOnce(location.href, "#")[1];
+}
+
+function addressOf({ page, names, query }: Route): string {
+  const search = query.toString();
+  return href(...[page, ...names].filter((segment) => segment !== "")) + (search && `?${search}`);
+}
+
+/** Changes what a page shows, without another entry in the history; not if that page has been left meanwhile. */
+export function setQuery(of: Route, changes: Record<string, string | undefined>): void {
   const { page, names, query } = route.peek();
+  const isLeft = fragment() !== current || page !== of.page || names.join("/") !== of.names.join("/");
+  if (isLeft) return;
   const next = new URLSearchParams(query);
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined || value === "") next.delete(name);
     else next.set(name, value);
   }
-  const search = next.toString();
-  const address = href(...[page, ...names].filter((segment) => segment !== "")) + (search && `?${search}`);
-  history.replaceState(null, "", address);
-  route.value = { page, names, query: next };
+  const changed = { page, names, query: next };
+  history.replaceState(null, "", addressOf(changed));
+  current = fragment();
+  route.value = changed;
 }
 
 function read(): void {
-  // Not location.hash, which some browsers decode.
-  route.value = parse(splitOnce(location.href, "#")[1]);
+  current = fragment();
+  route.value = parse(current);
 }
 
 export function startRouter(): void {

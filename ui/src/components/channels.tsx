@@ -57,7 +57,7 @@ function rated(key: string, title: string, hint: string, isExtra = false): Colum
     title,
     hint,
     isNumber: true,
-    width: 10,
+    width: 9.5,
     isExtra,
     cell: (row) => rate(numberAt(row, path)),
   };
@@ -74,13 +74,13 @@ const COLUMNS: Column<Channel>[] = [
   {
     key: "user",
     title: "User",
-    width: 12,
+    width: 10,
     cell: ({ user }) => user !== undefined && <UserName name={user} />,
   },
   {
     key: "mode",
     title: "Mode",
-    width: 9,
+    width: 7,
     isUnsorted: true,
     needs: ["confirm", "transactional"],
     cell: (row) => <Mode of={row} />,

@@ -25,7 +25,8 @@ export function useListState(isInAddress: boolean): [ListState, (changes: Change
     isReversed: false,
   });
   if (!isInAddress) return [own, (changes) => setOwn((before) => ({ ...before, ...changes }))];
-  const { query } = route.value;
+  const shown = route.value;
+  const { query } = shown;
   const state: ListState = {
     page: Math.max(1, Math.floor(Number(query.get("page") ?? "1")) || 1),
     name: query.get("name") ?? "",
@@ -33,7 +34,7 @@ export function useListState(isInAddress: boolean): [ListState, (changes: Change
     sort: query.get("sort") ?? "",
     isReversed: query.get("sort_reverse") === "true",
   };
-  return [state, (changes) => setQuery(written({ ...state, ...changes }))];
+  return [state, (changes) => setQuery(shown, written({ ...state, ...changes }))];
 }
 
 function written({ page, name, isRegex, sort, isReversed }: ListState): Record<string, string | undefined> {
