@@ -80,9 +80,13 @@ export function refusalOf(status: number, body: string): ApiError {
   }
 }
 
+/** A reason as text. Some are terms of Erlang: lists, in which a text may be a list of its characters. */
 function textOf(value: unknown): string {
   if (value === undefined || value === null) return "";
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (!Array.isArray(value)) return typeof value === "object" ? JSON.stringify(value) : String(value);
+  const isText =
+    value.length > 0 && value.every((each) => Number.isInteger(each) && each >= 32 && each < 0x110000);
+  return isText ? String.fromCodePoint(...value) : value.map(textOf).join(": ");
 }
 
 export async function get<T>(path: string, options: RequestInit & { login?: string } = {}): Promise<T> {

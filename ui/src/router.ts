@@ -77,7 +77,13 @@ function read(): void {
   route.value = parse(current);
 }
 
+/** True once one has gone from one page to another. */
+export let hasMoved = false;
+
 export function startRouter(): void {
-  addEventListener("hashchange", read);
+  addEventListener("hashchange", () => {
+    hasMoved = true;
+    read();
+  });
   read();
 }

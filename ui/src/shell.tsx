@@ -1,6 +1,7 @@
 /** What is around every page: navigation, who is logged in, the theme, notices. */
 import { useEffect, useRef } from "preact/hooks";
 import { Dialog } from "./components/dialog.tsx";
+import { PageTitle } from "./components/facts.tsx";
 import { destinations, isHelpShown } from "./keyboard.ts";
 import { mode, useLive } from "./live.ts";
 import { Login } from "./login.tsx";
@@ -50,7 +51,7 @@ function useTitle(cluster: string | undefined): void {
   }, [title]);
 }
 
-/** The page that the address names. The heading is focused when it is another one, so that it is read. */
+/** The page that the address names. When it is another one, the focus goes to its heading, now or when it is there. */
 function Content() {
   const current = route.value;
   const address = JSON.stringify([current.page, ...current.names]);
@@ -59,7 +60,9 @@ function Content() {
     if (before.current === address) return;
     before.current = address;
     scrollTo(0, 0);
-    document.querySelector<HTMLElement>("main h1")?.focus();
+    const heading = document.querySelector<HTMLElement>("main h1");
+    if (heading) heading.focus();
+    else if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
   }, [address]);
   return <Shown key={address} current={current} />;
 }
@@ -69,7 +72,7 @@ function Shown({ current }: { current: Route }) {
   if (page === undefined) {
     return (
       <>
-        <h1 tabIndex={-1}>No such page</h1>
+        <PageTitle>No such page</PageTitle>
         <p>
           There is no page <code>{current.page}</code>. The <a href="#/">overview</a> is a good place to
           begin.

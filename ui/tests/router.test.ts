@@ -5,7 +5,10 @@ import { href, parse } from "../src/router.ts";
 test("addresses are those of RabbitMQ's pages", () => {
   assert.equal(href("queues", "/", "a b"), "#/queues/%2F/a%20b");
   const { page, names, query } = parse("#/queues/%2F/a%20b?page=2&name=x%26y");
-  assert.deepEqual([page, names, Object.fromEntries(query)], ["queues", ["/", "a b"], { page: "2", name: "x&y" }]);
+  assert.deepEqual(
+    [page, names, Object.fromEntries(query)],
+    ["queues", ["/", "a b"], { page: "2", name: "x&y" }],
+  );
 });
 
 test("the overview has none", () => {

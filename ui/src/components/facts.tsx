@@ -1,8 +1,9 @@
 /** Facts about an object, and small things that are said in many places. */
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { inWords } from "../arguments.ts";
 import { inline } from "../format.ts";
-import { href } from "../router.ts";
+import { hasMoved, href } from "../router.ts";
 import type { Arguments } from "../types.ts";
 
 /** A list of names and values. What has no value (undefined) is left out. */
@@ -40,6 +41,19 @@ export function Section({ title, tools, children }: SectionProps) {
 }
 
 /** The title of a page; what it is about, and what can be done with it. */
+/** The heading of a page. It is focused when one comes to the page, so that it is read to who does not see it. */
+export function PageTitle({ children }: { children: ComponentChildren }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (hasMoved && document.activeElement === document.body) heading.current?.focus();
+  }, []);
+  return (
+    <h1 tabIndex={-1} ref={heading}>
+      {children}
+    </h1>
+  );
+}
+
 export function Heading({
   title,
   kind,
@@ -51,10 +65,10 @@ export function Heading({
 }) {
   return (
     <header class="heading">
-      <h1 tabIndex={-1}>
+      <PageTitle>
         {kind && <span class="kind">{kind} </span>}
         <span class={kind ? "mono" : undefined}>{title}</span>
-      </h1>
+      </PageTitle>
       <div class="tools">{tools}</div>
     </header>
   );

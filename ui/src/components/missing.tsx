@@ -1,5 +1,7 @@
 /** Said in the place of an object that is not there. */
+
 import { href } from "../router.ts";
+import { PageTitle } from "./facts.tsx";
 
 export function Missing({
   what,
@@ -14,9 +16,9 @@ export function Missing({
 }) {
   return (
     <>
-      <h1 tabIndex={-1}>
+      <PageTitle>
         {wasThere ? `This ${what} is gone` : `No such ${what}`}: <span class="mono">{name}</span>
-      </h1>
+      </PageTitle>
       <p>
         {wasThere
           ? "It was there while this page was open."
