@@ -86,6 +86,18 @@ export function inline(value: Json | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** A name with what cannot be seen in it, or changes how it is read, as JSON writes it: \n, \u202e. */
+export function visible(name: string): string {
+  return name.replace(
+    UNSEEN,
+    (each) => ESCAPES[each] ?? `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** "a, b and c". */
 export function list(words: string[], last = "and"): string {
   if (words.length < 2) return words.join("");

@@ -1,19 +1,30 @@
 /** The form to log in, when nobody is. */
 import { useState } from "preact/hooks";
+import { ApiError, isLoginRefused } from "./api.ts";
 import { Form, TextField } from "./components/form.tsx";
 import { basic, logIn, loginNotice } from "./session.ts";
+
+/** Raises Error. */
+async function enter(login: string): Promise<void> {
+  try {
+    await logIn(login);
+  } catch (error) {
+    if (error instanceof ApiError && isLoginRefused(error)) throw new Error("That is no login here.");
+    throw error;
+  }
+}
 
 export function Login() {
   const [hasToken, setHasToken] = useState(false);
   return (
     <main class="login">
-      <h1>Log in</h1>
+      <h1>Log in to amqpy</h1>
       {loginNotice.value && <p class="muted">{loginNotice.value}</p>}
       <Form
         key={String(hasToken)}
         verb="Log in"
         action={(values) =>
-          logIn(
+          enter(
             hasToken ? `Bearer ${values.text("token")}` : basic(values.text("name"), values.text("password")),
           )
         }

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Dialog } from "./components/dialog.tsx";
 import { PageTitle } from "./components/facts.tsx";
+import { visible } from "./format.ts";
 import { destinations, isHelpShown } from "./keyboard.ts";
 import { mode, useLive } from "./live.ts";
 import { Login } from "./login.tsx";
@@ -183,7 +184,7 @@ function VhostChoice() {
         <option value="">all</option>
         {names.map((name) => (
           <option key={name} value={name}>
-            {name}
+            {visible(name)}
           </option>
         ))}
       </select>

@@ -28,7 +28,7 @@ def test_who_logs_out_has_to_log_in(tab: Tab) -> None:
     assert tab.barriers() == []
     tab.picture("login-light")
     log_in(tab, "guest", "wrong")
-    expect(tab.page.get_by_role("alert")).to_have_text("Login failed")
+    expect(tab.page.get_by_role("alert")).to_have_text("That is no login here.")
     assert tab.refused() == [(401, "GET")]
     log_in(tab, "guest", "guest")
     tab.is_at("Queues")

@@ -100,7 +100,7 @@ def test_alarms_are_told_in_words(open_tab: Callable[..., Tab]) -> None:
     tab.show(title="Overview")
     alarm = tab.page.get_by_role("alert").filter(has_text="Memory is short")
     alarm.wait_for()
-    assert "1.0 MiB is the mark" in alarm.inner_text()
+    assert "1.0 MiB is the high watermark" in alarm.inner_text()
     assert "blocked" in alarm.inner_text()
     assert tab.barriers() == []
     tab.picture("overview-alarm")

@@ -44,7 +44,7 @@ export function Chart({ title, series, format, axis = format, marks = [], top = 
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const names = series.map(({ name }) => name).join("\n");
-  const { times, values } = aligned(series.map(({ points }) => points));
+  const { times, values } = drawn(series);
   const highest = Math.max(top, ...marks.map(({ value }) => value).filter((value) => isNear(value, values)));
   const dark = isDark.value;
   useEffect(() => {
@@ -107,6 +107,14 @@ function inSentences(title: string, series: Series[], format: Props["format"]): 
   return `${title}: ${parts.join(", ")}`;
 }
 
+/** The curves. Of what has not happened yet there are no samples: it is nothing all the time. */
+function drawn(series: Series[]): { times: number[]; values: (number | null)[][] } {
+  const found = aligned(series.map(({ points }) => points));
+  if (found.times.length > 0) return found;
+  const now = Math.floor(Date.now() / 1000);
+  return { times: [now - range.value.age, now], values: series.map(() => [0, 0]) };
+}
+
 /** A mark that is far above the curves is not drawn, or these would lie flat on the ground. */
 function isNear(mark: number, values: (number | null)[][]): boolean {
   return mark <= 4 * Math.max(0, ...values.flat().map((value) => value ?? 0));
@@ -130,7 +138,7 @@ function optionsOf(width: number, { series, marks, axis, highest, isBytes }: Dra
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 5 } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x: { time: true },
       y: { range: (_, __, most) => [0, Math.max((most || 0) * 1.1, highest * 1.02) || 1] },

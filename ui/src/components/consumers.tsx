@@ -54,7 +54,13 @@ const COLUMNS: Column<Consumer>[] = [
     cell: (row) => <ChannelName name={channelOf(row)?.name ?? ""} />,
   },
   { key: "channel_details.user", title: "User", width: 12, cell: (row) => channelOf(row)?.user ?? "" },
-  { key: "activity_status", title: "State", width: 14, cell: (row) => <Activity of={row} /> },
+  {
+    key: "activity_status",
+    title: "State",
+    width: 13,
+    needs: ["activity_status", "active"],
+    cell: (row) => <Activity of={row} />,
+  },
   {
     key: "ack_required",
     title: "Acks",
@@ -95,7 +101,7 @@ function prefetch({ prefetch_count: most }: Consumer): string {
 
 const ACTIVITIES: Record<string, string> = {
   up: "active",
-  single_active: "active, the only one",
+  single_active: "single active",
   waiting: "waits its turn",
 };
 

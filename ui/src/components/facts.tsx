@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { inWords } from "../arguments.ts";
-import { inline } from "../format.ts";
+import { inline, visible } from "../format.ts";
 import { hasMoved, href } from "../router.ts";
 import type { Arguments } from "../types.ts";
 
@@ -67,7 +67,7 @@ export function Heading({
     <header class="heading">
       <PageTitle>
         {kind && <span class="kind">{kind} </span>}
-        <span class={kind ? "mono" : undefined}>{title}</span>
+        <span class={kind ? "mono" : undefined}>{visible(title)}</span>
       </PageTitle>
       <div class="tools">{tools}</div>
     </header>
@@ -109,7 +109,7 @@ export function ArgumentsTable({ of, said }: { of: Arguments; said?: (name: stri
 function Name({ to, name, shown }: { to: string; name: string; shown?: ComponentChildren }) {
   return (
     <a class="mono name" href={to} title={name}>
-      {shown ?? name}
+      {shown ?? visible(name)}
     </a>
   );
 }

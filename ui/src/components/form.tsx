@@ -66,7 +66,12 @@ export function Form({ verb, action, onCancel, kind = "primary", isInline = fals
     }
   };
   return (
-    <form class={isInline ? "inline" : undefined} onSubmit={submit} autocomplete="off">
+    <form
+      class={isInline ? "inline" : undefined}
+      onSubmit={submit}
+      onInput={() => setError("")}
+      autocomplete="off"
+    >
       {children}
       <Failure text={error} />
       <div class="actions">

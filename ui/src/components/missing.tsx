@@ -1,5 +1,6 @@
 /** Said in the place of an object that is not there. */
 
+import { visible } from "../format.ts";
 import { href } from "../router.ts";
 import { PageTitle } from "./facts.tsx";
 
@@ -17,7 +18,7 @@ export function Missing({
   return (
     <>
       <PageTitle>
-        {wasThere ? `This ${what} is gone` : `No such ${what}`}: <span class="mono">{name}</span>
+        {wasThere ? `This ${what} is gone` : `No such ${what}`}: <span class="mono">{visible(name)}</span>
       </PageTitle>
       <p>
         {wasThere

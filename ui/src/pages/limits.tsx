@@ -143,7 +143,7 @@ function Subject({ of }: { of: Of }) {
 }
 
 function ClearLimits({ of, given }: { of: Of; given: Limits }) {
-  const { path } = KINDS[of];
+  const { path, names } = KINDS[of];
   const name = nameOf(of, given);
   return (
     <DialogButton
@@ -158,7 +158,7 @@ function ClearLimits({ of, given }: { of: Of; given: Limits }) {
           onCancel={close}
           losses={["Nothing holds back how many of them there are any more."]}
           action={async () => {
-            for (const limit of Object.keys(given.value)) await remove(`${path}${at`/${name}/${limit}`}`);
+            for (const limit of names) await remove(`${path}${at`/${name}/${limit}`}`);
             close();
             say(`${name} has no limits any more.`);
           }}

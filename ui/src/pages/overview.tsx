@@ -47,12 +47,12 @@ function Alarms({ node }: { node: NodeFacts }) {
   const alarms: string[] = [];
   if (node.mem_alarm) {
     alarms.push(
-      `Memory is short: ${bytes(node.mem_used)} are used, and ${bytes(node.mem_limit)} is the mark. Connections that publish are blocked until less is used.`,
+      `Memory is short: ${bytes(node.mem_used)} are used, and ${bytes(node.mem_limit)} is the high watermark. Connections that publish are blocked until less is used.`,
     );
   }
   if (node.disk_free_alarm) {
     alarms.push(
-      `Disk is short: ${bytes(node.disk_free)} are free, and ${bytes(node.disk_free_limit)} is the mark. Connections that publish are blocked until more is free.`,
+      `Disk is short: ${bytes(node.disk_free)} are free, and ${bytes(node.disk_free_limit)} is the low watermark. Connections that publish are blocked until more is free.`,
     );
   }
   return (
@@ -135,14 +135,14 @@ function NodeCharts({ node }: { node: NodeFacts }) {
       <Chart
         title="Memory"
         series={[{ name: "used", points: levels(node.mem_used_details), now: used }]}
-        marks={limit ? [{ name: "publishers are blocked from", value: limit }] : []}
+        marks={limit ? [{ name: "high watermark", value: limit }] : []}
         format={bytes}
         isBytes
       />
       <Chart
         title="Disk"
         series={[{ name: "free", points: levels(node.disk_free_details), now: free }]}
-        marks={least ? [{ name: "publishers are blocked below", value: least }] : []}
+        marks={least ? [{ name: "low watermark", value: least }] : []}
         format={bytes}
         isBytes
       />

@@ -71,8 +71,8 @@ function List({ kind, isInAddress, mayChange }: { kind: Kind; isInAddress: boole
         mayChange
           ? (row) => (
               <>
-                <SetPolicy kind={kind} label="Edit" given={row} />
-                <Delete kind={kind} of={row} />
+                <SetPolicy kind={kind} label="Edit" given={row} isInRow />
+                <Delete kind={kind} of={row} isInRow />
               </>
             )
           : undefined
@@ -142,7 +142,7 @@ function Shown({ kind, policy }: { kind: Kind; policy: Policy }) {
         of={[
           ["Virtual host", <VhostName key="vhost" name={vhost} />],
           [
-            "Names that match",
+            "Pattern",
             <span class="mono" key="pattern">
               {pattern}
             </span>,
@@ -182,11 +182,19 @@ function Matches({ vhost, pattern, applyTo }: { vhost: string; pattern: string; 
   );
 }
 
-function Delete({ kind, of: { vhost, name, pattern } }: { kind: Kind; of: Policy }) {
+function Delete({
+  kind,
+  of: { vhost, name, pattern },
+  isInRow,
+}: {
+  kind: Kind;
+  of: Policy;
+  isInRow?: boolean;
+}) {
   return (
     <DialogButton
-      label="Delete"
-      kind="quiet"
+      label={isInRow ? "Delete" : "Delete…"}
+      kind={isInRow ? "quiet" : "danger"}
       name={`Delete the ${kind.one} ${name}`}
       title={`Delete the ${kind.one} ${name}?`}
     >
@@ -223,18 +231,20 @@ function SetPolicy({
   kind,
   label,
   given,
+  isInRow,
   hotkey,
 }: {
   kind: Kind;
   label: string;
   given?: Policy;
+  isInRow?: boolean;
   hotkey?: string;
 }) {
   return (
     <DialogButton
       label={label}
       name={given && `Edit the ${kind.one} ${given.name}`}
-      kind={given ? "quiet" : "primary"}
+      kind={isInRow ? "quiet" : given ? undefined : "primary"}
       title={
         given ? `Edit the ${kind.one} ${given.name}` : `Add ${kind === POLICIES ? "a" : "an"} ${kind.one}`
       }

@@ -139,18 +139,19 @@ function Purge({ queue }: { queue: Queue }) {
         <Confirm
           verb="Purge"
           onCancel={close}
-          losses={[
-            `${plural(ready, "ready message")} ${ready === 1 ? "is" : "are"} lost.`,
-            unacked > 0
-              ? `${plural(unacked, "unacknowledged message")} ${unacked === 1 ? "stays" : "stay"} with the consumers.`
-              : "No message is unacknowledged.",
-          ]}
+          losses={[`${plural(ready, "ready message")} ${ready === 1 ? "is" : "are"} lost.`]}
           action={async () => {
             await remove(at`/queues/${vhost}/${name}/contents`);
             close();
             say(`${name} is purged.`);
           }}
-        />
+        >
+          {unacked > 0 && (
+            <p>
+              {`${plural(unacked, "unacknowledged message")} ${unacked === 1 ? "stays" : "stay"} with the consumers.`}
+            </p>
+          )}
+        </Confirm>
       )}
     </DialogButton>
   );
