@@ -123,7 +123,7 @@ export const ExchangeName = ({ vhost, name }: { vhost: string; name: string }) =
   <Name
     to={href("exchanges", vhost, name || "amq.default")}
     name={name}
-    shown={name || "(default exchange)"}
+    shown={name === "" ? "(default exchange)" : undefined}
   />
 );
 
