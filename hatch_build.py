@@ -48,7 +48,7 @@ class Builder(BuildHookInterface[Any]):
         if built.returncode != 0:
             self.app.display_warning(f"amqpy is built without its web page: {built.stderr.strip()}")
             return
-        build_data["force_include"][str(Path(self.root, PAGE))] = PAGE.as_posix()
+        build_data["artifacts"].append(f"/{PAGE.as_posix()}/")  # though Git ignores it
 
     def add_module(self, version: str, build_data: dict[str, Any]) -> None:
         in_place = Path(self.root, FOLDER)

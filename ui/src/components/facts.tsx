@@ -79,28 +79,30 @@ export function ArgumentsTable({ of, said }: { of: Arguments; said?: (name: stri
   const names = Object.keys(of);
   if (names.length === 0) return <p class="muted">None.</p>;
   return (
-    <table class="plain arguments-table">
-      <thead class="unseen">
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Value</th>
-          <th scope="col">Meaning</th>
-          {said && <th scope="col">From</th>}
-        </tr>
-      </thead>
-      <tbody>
-        {names.map((name) => (
-          <tr key={name}>
-            <th scope="row" class="mono">
-              {name}
-            </th>
-            <td class="mono value">{inline(of[name])}</td>
-            <td class="words">{inWords(name, of[name] ?? null)}</td>
-            {said && <td>{said(name)}</td>}
+    <div class="scroll">
+      <table class="plain arguments-table">
+        <thead class="unseen">
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">Value</th>
+            <th scope="col">Meaning</th>
+            {said && <th scope="col">From</th>}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {names.map((name) => (
+            <tr key={name}>
+              <th scope="row" class="mono">
+                {name}
+              </th>
+              <td class="mono value">{inline(of[name])}</td>
+              <td class="words">{inWords(name, of[name] ?? null)}</td>
+              {said && <td>{said(name)}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

@@ -18,7 +18,7 @@ import { Failure, Form, TextField } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
 import { scopedBelow } from "../components/scope.ts";
 import { type Column, Table } from "../components/table.tsx";
-import { ago, bytes, count, inline, plural, time } from "../format.ts";
+import { bytes, count, inline, plural, time } from "../format.ts";
 import { useLive } from "../live.ts";
 import { say } from "../notices.ts";
 import { vhostFilter } from "../preferences.ts";
@@ -56,7 +56,7 @@ function List() {
 
 const COLUMNS: Column<Connection>[] = [
   { key: "name", title: "Name", cell: ({ name }) => <ConnectionName name={name} /> },
-  { key: "user_provided_name", title: "Its own name", width: 22 },
+  { key: "user_provided_name", title: "Client name", width: 22 },
   {
     key: "vhost",
     title: "Virtual host",
@@ -195,7 +195,7 @@ function factsOf(connection: Connection): [string, ComponentChildren][] {
   } = connection;
   return [
     [
-      "Its own name",
+      "Client name",
       connection.user_provided_name && <span class="mono">{connection.user_provided_name}</span>,
     ],
     ["State", <State key="state" of={connection.state} />],
@@ -206,7 +206,7 @@ function factsOf(connection: Connection): [string, ComponentChildren][] {
     ["Protocol", connection.protocol],
     ["Login", connection.auth_mechanism],
     ["TLS", ssl ? [connection.ssl_protocol, connection.ssl_cipher].filter(Boolean).join(", ") : "no"],
-    ["Connected", since === undefined ? undefined : `${time(since)} (${ago(since)})`],
+    ["Connected", since === undefined ? undefined : time(since)],
     ["Heartbeat", timeout ? `every ${timeout} s` : "none"],
     ["Largest frame", frame ? bytes(frame) : "no limit"],
     ["Channels", `${count(connection.channels)}${most ? ` of ${count(most)}` : ""}`],
