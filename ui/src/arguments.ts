@@ -3,7 +3,7 @@ import { bytes, count, duration, plural } from "./format.ts";
 import type { Json } from "./types.ts";
 
 type Kind = "number" | "text" | "boolean";
-type Target = "classic" | "quorum" | "exchange";
+type Target = "classic" | "quorum" | "stream" | "exchange";
 
 export interface Meaning {
   name: string;
@@ -20,6 +20,7 @@ export interface Meaning {
 
 const span = (value: Json) => duration(Number(value));
 const BOTH: Target[] = ["classic", "quorum"];
+const STREAM: Target[] = ["stream"];
 
 const OVERFLOWS: Record<string, string> = {
   "drop-head": "When it is full, the oldest messages are dropped.",
@@ -65,8 +66,9 @@ export const MEANINGS: Meaning[] = [
   meaning(
     "x-max-length-bytes",
     "number",
-    BOTH,
-    (value) => `Its ready messages have ${bytes(Number(value))} at most.`,
+    [...BOTH, ...STREAM],
+    (value) =>
+      `Its messages have ${bytes(Number(value))} together at most, but for those that are unacknowledged.`,
     LEAST,
   ),
   meaning("x-overflow", "text", BOTH, (value) => OVERFLOWS[String(value)] ?? "", {
@@ -125,7 +127,7 @@ export const MEANINGS: Meaning[] = [
     LEAST,
   ),
   meaning("x-queue-type", "text", BOTH, (value) => `It is a ${value} queue.`, {
-    choices: ["classic", "quorum"],
+    choices: ["classic", "quorum", "stream"],
     inPolicy: false,
   }),
   meaning("x-delayed-retry-type", "text", ["quorum"], (value) => RETRIES[String(value)] ?? "", {
@@ -140,6 +142,19 @@ export const MEANINGS: Meaning[] = [
     LEAST,
   ),
   meaning("x-delayed-retry-max", "number", ["quorum"], (value) => `It waits ${span(value)} at most.`, LEAST),
+  meaning("x-max-age", "text", STREAM, (value) => `Messages stay for ${value}.`),
+  meaning(
+    "x-stream-max-segment-size-bytes",
+    "number",
+    STREAM,
+    (value) => `Old messages go in segments of ${bytes(Number(value))}.`,
+  ),
+  meaning(
+    "x-stream-filter-size-bytes",
+    "number",
+    STREAM,
+    (value) => `The filter of a chunk has ${bytes(Number(value))}.`,
+  ),
   meaning(
     "x-message-deduplication",
     "boolean",

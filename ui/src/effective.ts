@@ -14,6 +14,7 @@ export interface Setting {
 }
 
 interface Subject {
+  type?: string;
   arguments: Arguments;
   effective_policy_definition?: Arguments | null | [];
 }
@@ -33,7 +34,7 @@ export function effective(subject: Subject, policy?: Policy, operator?: Policy):
         : "policy";
     const said: Setting = { name, value, from, others: overruled(key, value, from, policy, operator) };
     const given = found.get(name);
-    found.set(name, given ? merged(given, said) : said);
+    found.set(name, given ? merged(given, said, subject.type) : said);
   }
   return [...found.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
 }
@@ -62,8 +63,9 @@ function overruled(
   return [`${from === "policy" ? "operator policy" : "policy"}: ${inline(said)}`];
 }
 
-function merged(argument: Setting, policy: Setting): Setting {
-  const rule = meaningOf(argument.name)?.merge;
+/** In streams it is always the policy that applies. */
+function merged(argument: Setting, policy: Setting, type?: string): Setting {
+  const rule = type === "stream" ? "policy" : meaningOf(argument.name)?.merge;
   const policyWins = rule === "policy" || (rule === "least" && Number(policy.value) < Number(argument.value));
   const [winner, loser] = policyWins ? [policy, argument] : [argument, policy];
   return { ...winner, others: [...winner.others, `${loser.from}: ${inline(loser.value)}`, ...loser.others] };

@@ -108,6 +108,8 @@ export interface Queue {
   messages_ready_details?: Details;
   messages_unacknowledged_details?: Details;
   memory?: number;
+  /** Of a stream. */
+  segments?: number;
   message_stats?: Counters;
   idle_since?: string;
   head_message_timestamp?: number | null;

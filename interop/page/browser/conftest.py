@@ -50,6 +50,7 @@ DEFINITIONS = {
         queue("shipping", {"x-queue-type": "quorum", "x-delivery-limit": 5}),
         queue("invoices", {"x-single-active-consumer": True}),
         queue("unrouted"),
+        queue("events", {"x-queue-type": "stream", "x-max-length-bytes": 1_000_000_000}),
     ],
     "bindings": [
         binding("orders", "billing", "queue", "order.*.paid"),
@@ -57,6 +58,7 @@ DEFINITIONS = {
         binding("orders", "archive", "exchange", "#.paid"),
         binding("archive", "invoices", "queue", "", format="pdf", x_match="all"),
         binding("unknown", "unrouted", "queue", ""),
+        binding("orders", "events", "queue", "#"),
     ],
     "policies": [
         policy("an hour", "^shipping$", 0, {"message-ttl": 3_600_000}),

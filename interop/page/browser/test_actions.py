@@ -33,7 +33,7 @@ def test_a_queue_is_made_bound_purged_and_deleted(tab: Tab) -> None:
     tab.show("queues")
     choose(tab)
     tab.button("Create a queue…").click()
-    tab.fill(name="made", type="classic")
+    tab.fill(name="made")
     add_argument(tab, "x-max-priority", "300")
     assert "invalid arg 'x-max-priority'" in tab.refuse("Create")
     assert tab.refused() == [(400, "PUT")]
@@ -98,6 +98,33 @@ def test_a_quorum_queue(tab: Tab) -> None:
     ask("DELETE", at("queues", VHOST, "voted"))
     tab.is_at("This queue is gone: voted")
     tab.refused()
+
+
+def test_a_stream(tab: Tab) -> None:
+    tab.show("streams", title="Streams")
+    choose(tab)
+    tab.row("events").wait_for()
+    tab.button("Create a stream…").click()
+    tab.fill(name="log")
+    add_argument(tab, "x-max-age", "7 days")
+    assert "x-max-age" in tab.refuse("Create")
+    assert tab.refused() == [(400, "PUT")]
+    tab.dialog.get_by_label("Value of x-max-age").fill("7D")
+    tab.send("Create")
+    tab.is_at("Queue log")
+    made = ask("GET", at("queues", VHOST, "log"))
+    assert (made["type"], made["durable"], made["arguments"]["x-max-age"]) == ("stream", True, "7D")
+    expect(tab.button("Purge…")).to_have_count(0)
+    tab.show("streams", title="Streams")
+    expect(tab.row("log")).to_contain_text("max-age 7D")
+    tab.row("log").get_by_role("link").first.click()
+    tab.is_at("Queue log")
+    tab.button("Delete…").click()
+    for condition in ("Only if it is empty", "Only if it has no consumers"):
+        tab.dialog.get_by_label(condition).uncheck()
+    tab.send("Delete")
+    tab.is_at("Queues")
+    assert "log" not in names(at("queues", VHOST))
 
 
 def test_arguments_have_types(tab: Tab) -> None:

@@ -25,6 +25,7 @@ PAGES = (
     Shown("queues", ("queues",), "Queues"),
     Shown("queue", ("queues", VHOST, "billing"), "Queue billing"),
     Shown("queue-quorum", ("queues", VHOST, "shipping"), "Queue shipping"),
+    Shown("stream", ("queues", VHOST, "events"), "Queue events"),
     Shown("exchanges", ("exchanges",), "Exchanges"),
     Shown("exchange", ("exchanges", VHOST, "orders"), "Exchange orders"),
     Shown("exchange-default", ("exchanges", VHOST, "amq.default"), "(default exchange)"),

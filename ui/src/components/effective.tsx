@@ -10,6 +10,7 @@ import { PolicyName } from "./facts.tsx";
 
 interface Subject {
   vhost: string;
+  type?: string;
   arguments: Arguments;
   policy?: string | null;
   operator_policy?: string | null;

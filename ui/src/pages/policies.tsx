@@ -222,7 +222,7 @@ function Delete({
 
 // --- setting one
 
-const TARGETS = ["all", "queues", "classic_queues", "quorum_queues", "exchanges"].map((value) => ({
+const TARGETS = ["all", "queues", "classic_queues", "quorum_queues", "streams", "exchanges"].map((value) => ({
   value,
   label: value.replaceAll("_", " "),
 }));

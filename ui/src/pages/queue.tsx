@@ -40,7 +40,7 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
         tools={
           <>
             <RangeChoice />
-            <Purge queue={queue} />
+            {queue.type !== "stream" && <Purge queue={queue} />}
             <Delete queue={queue} />
           </>
         }
@@ -80,10 +80,12 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
 }
 
 function factsOf(queue: Queue): [string, ComponentChildren][] {
+  const facts = queue.type === "stream" ? factsOfStream(queue) : factsOfMessages(queue);
+  return [...factsOfAll(queue), ...facts];
+}
+
+function factsOfAll(queue: Queue): [string, ComponentChildren][] {
   const owner = queue.owner_pid_details?.name;
-  const active = queue.single_active_consumer_tag;
-  const head = queue.head_message_timestamp;
-  const onDisk = queue.messages_paged_out ?? 0;
   return [
     ["Virtual host", <VhostName key="vhost" name={queue.vhost} />],
     ["Type", queue.type],
@@ -91,6 +93,22 @@ function factsOf(queue: Queue): [string, ComponentChildren][] {
     ["Durable", queue.durable ? "yes" : "no: gone after a restart"],
     ["Auto-delete", queue.auto_delete ? "yes: gone with its last consumer" : undefined],
     ["Exclusive to", owner && <ConnectionName name={owner} />],
+    ["Consumers", count(queue.consumers)],
+  ];
+}
+
+function factsOfStream(queue: Queue): [string, ComponentChildren][] {
+  return [
+    ["Messages", count(queue.messages)],
+    ["Segments", queue.segments === undefined ? undefined : count(queue.segments)],
+  ];
+}
+
+function factsOfMessages(queue: Queue): [string, ComponentChildren][] {
+  const active = queue.single_active_consumer_tag;
+  const head = queue.head_message_timestamp;
+  const onDisk = queue.messages_paged_out ?? 0;
+  return [
     ["Ready", <Amount key="ready" value={queue.messages_ready} size={queue.message_bytes_ready} />],
     [
       "Unacknowledged",
@@ -105,7 +123,6 @@ function factsOf(queue: Queue): [string, ComponentChildren][] {
       <Amount key="persistent" value={queue.messages_persistent} size={queue.message_bytes_persistent} />,
     ],
     ["On disk only", onDisk > 0 ? count(onDisk) : undefined],
-    ["Consumers", count(queue.consumers)],
     ["Delivered at once", takes(queue)],
     ["Active consumer", active ? <span class="mono">{active}</span> : undefined],
     ["Oldest message", head ? `${ago(head * 1000)} (its timestamp)` : undefined],

@@ -36,10 +36,10 @@ function List() {
         nameOf={({ name }) => name}
         empty={
           <p>
-            There are no queues. Applications declare them, or <Create label="create one" />
+            There are no queues. Applications declare them, or <CreateQueue label="create one" />
           </p>
         }
-        tools={<Create label="Create a queue…" />}
+        tools={<CreateQueue label="Create a queue…" />}
       />
     </>
   );
@@ -135,19 +135,28 @@ const SHORT: [names: string[], short: string, title: string][] = [
 
 // --- creating one
 
-function Create({ label }: { label: string }) {
+export function CreateQueue({ label, type = "" }: { label: string; type?: string }) {
   return (
     <DialogButton label={label} kind="primary" title="Create a queue" isWide hotkey="create">
-      {(close) => <CreateForm close={close} />}
+      {(close) => <CreateForm close={close} initial={type} />}
     </DialogButton>
   );
 }
 
-function CreateForm({ close }: { close: () => void }) {
-  const [kind, setKind] = useState("classic");
+const KINDS: Record<string, string> = {
+  "": "Classic, unless the virtual host or the broker says otherwise.",
+  classic: "The usual one.",
+  quorum:
+    "Always durable; counts deliveries, so that a message that fails again and again can be dropped or dead-lettered.",
+  stream: "Messages stay when they were consumed: many read them, each from its own place.",
+};
+
+function CreateForm({ close, initial }: { close: () => void; initial: string }) {
+  const [kind, setKind] = useState(initial);
   const vhosts = useVhosts();
+  const isDurable = kind === "quorum" || kind === "stream";
   const known = MEANINGS.filter(
-    ({ name, of }) => name !== "x-queue-type" && of.some((each) => each === kind),
+    ({ name, of }) => name !== "x-queue-type" && of.some((each) => each === (kind || "classic")),
   ).map(({ name }) => name);
   return (
     <Form
@@ -156,11 +165,10 @@ function CreateForm({ close }: { close: () => void }) {
       action={async (values) => {
         const [vhost, name] = [values.text("vhost"), values.text("name")];
         const given = argumentsOf(values.text("arguments"));
-        const isQuorum = kind === "quorum";
         await put(at`/queues/${vhost}/${name}`, {
-          durable: isQuorum || values.flag("durable"),
+          durable: isDurable || values.flag("durable"),
           auto_delete: values.flag("auto_delete"),
-          arguments: isQuorum ? { "x-queue-type": kind, ...given } : given,
+          arguments: kind === "" ? given : { "x-queue-type": kind, ...given },
         });
         close();
         say(`The queue ${name} is there.`);
@@ -178,14 +186,10 @@ function CreateForm({ close }: { close: () => void }) {
         name="type"
         value={kind}
         onChange={setKind}
-        options={["classic", "quorum"]}
-        hint={
-          kind === "quorum"
-            ? "Always durable; counts deliveries, so that a message that fails again and again can be dropped or dead-lettered."
-            : "The usual one."
-        }
+        options={[{ value: "", label: "default" }, "classic", "quorum", "stream"]}
+        hint={KINDS[kind]}
       />
-      {kind === "classic" && (
+      {!isDurable && (
         <CheckField
           label="Durable"
           name="durable"
@@ -193,11 +197,13 @@ function CreateForm({ close }: { close: () => void }) {
           hint="It is there again after a restart, if the broker has a data directory."
         />
       )}
-      <CheckField
-        label="Auto-delete"
-        name="auto_delete"
-        hint="It is deleted when its last consumer is gone."
-      />
+      {kind !== "stream" && (
+        <CheckField
+          label="Auto-delete"
+          name="auto_delete"
+          hint="It is deleted when its last consumer is gone."
+        />
+      )}
       <ArgumentsField key={kind} name="arguments" label="Arguments" known={known} />
     </Form>
   );

@@ -288,7 +288,7 @@ function VhostForm({ close, given }: { close: () => void; given?: Vhost }) {
         label="New queues are"
         name="kind"
         value={given ? (kindOf(given) ?? "") : ""}
-        options={[{ value: "", label: "as the broker says" }, "classic", "quorum"]}
+        options={[{ value: "", label: "as the broker says" }, "classic", "quorum", "stream"]}
         hint="The type of queues that do not say what they are."
       />
       {!given && (
