@@ -93,11 +93,11 @@ def consume(stop: threading.Event, name: str, queue: str, prefetch: int, answer:
     channel.basic_qos(prefetch_count=prefetch)
 
     def take(channel: object, method: object, properties: object, body: bytes) -> None:
-        tag = method.delivery_tag  # type: ignore[attr-defined]
+        tag = method.delivery_tag
         if answer == "ack":
-            channel.basic_ack(tag)  # type: ignore[attr-defined]
+            channel.basic_ack(tag)
         elif answer == "nack":
-            channel.basic_nack(tag, requeue=tag % 2 == 0)  # type: ignore[attr-defined]
+            channel.basic_nack(tag, requeue=tag % 2 == 0)
 
     channel.basic_consume(queue, take)
     while not stop.is_set():
@@ -157,7 +157,7 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
     tabs: list[Tab] = []
 
     def opened(**options: object) -> Tab:
-        tabs.append(Tab(browser, **options))  # type: ignore[arg-type]
+        tabs.append(Tab(browser, **options))
         return tabs[-1]
 
     yield opened

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -12,12 +13,25 @@ SITE = os.environ["MANAGEMENT_URL"]
 
 def ask(method: str, path: str, body: object = None, *, user: str = "guest") -> Any:  # noqa: ANN401
     """The answer of the API, or None if it has no body. Users have their own names as passwords. Raises HTTPError."""
+    with urlopen(_request(method, path, body, user), timeout=60) as response:
+        text = response.read()
+    return json.loads(text) if text else None
+
+
+def _request(method: str, path: str, body: object, user: str) -> Request:
     credentials = base64.b64encode(f"{user}:{user}".encode()).decode()
     headers = {"authorization": f"Basic {credentials}", "content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(f"{SITE}api{path}", data, headers, method=method), timeout=60) as response:
-        text = response.read()
-    return json.loads(text) if text else None
+    return Request(f"{SITE}api{path}", data, headers, method=method)
+
+
+def is_there(path: str) -> bool:
+    """Whether the API has this; its answer may go on for ever."""
+    try:
+        urlopen(_request("GET", path, None, "guest"), timeout=60).close()
+    except HTTPError as error:
+        return error.code != 404
+    return True
 
 
 def at(*segments: str) -> str:

@@ -40,17 +40,17 @@ class Tab:
         self.page.on("response", self._answered)
 
     def _hear(self, said: object) -> None:
-        kind, text = said.type, said.text  # type: ignore[attr-defined]
+        kind, text = said.type, said.text
         if kind in {"error", "warning"} and "Failed to load resource" not in text:  # these are answers that say no
             self.complaints.append(f"{kind}: {text}")
 
     def _miss(self, request: object) -> None:
-        failure, url = request.failure, request.url  # type: ignore[attr-defined]
+        failure, url = request.failure, request.url
         if failure != "net::ERR_ABORTED":  # the page itself gives up what it does not need any more
             self.complaints.append(f"{url}: {failure}")
 
     def _answered(self, response: object) -> None:
-        status, request = response.status, response.request  # type: ignore[attr-defined]
+        status, request = response.status, response.request
         if status == 404 and "/api/live?" in request.url:
             return  # a broker without a stream of what is new, which is found out by asking
         if status >= 400:
