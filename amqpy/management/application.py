@@ -28,7 +28,7 @@ from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.page import BUILT, OwnPage
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import Request
-from amqpy.management.responses import Responses, Stream, in_json, started
+from amqpy.management.responses import SHOWN, Responses, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.statistics.samples import TICK_MS
 from amqpy.management.turns import Turns, WebClient
@@ -158,6 +158,8 @@ class Application:
             answer = refusal.answer
         if isinstance(answer, Answer) and answer.bare:
             return answer
+        if isinstance(answer, Stream) or answer.status in SHOWN:
+            headers.pop("cache-control", None)  # that of what is shown
         return answer._replace(headers={**headers, **answer.headers})
 
     async def _judge(self, call: Call, served: Mapping[str, Endpoint]) -> Answer | None:

@@ -19,6 +19,9 @@ WHOLE_MAX: Final = 256 * 1024
 VARY: Final = "origin"
 REVALIDATED: Final = "public, max-age=0, must-revalidate"
 
+SHOWN: Final = frozenset((200, 503))
+"""The statuses of answers that show something."""
+
 OF_RESOURCES: Final = "accept, accept-encoding, origin"
 """The header `vary` once it is settled which form an answer has."""
 OF_ONE_TYPE: Final = "accept-encoding, origin"
@@ -124,9 +127,9 @@ class Responses:
             headers |= self._cors(request, answer.headers)
         if content_type is not None:
             headers["content-type"] = content_type
+            if answer.status in SHOWN:
+                headers["cache-control"] = "no-cache"
         headers |= answer.headers
-        if content_type is not None and answer.status in {200, 503}:
-            headers["cache-control"] = "no-cache"
         if self.compresses:
             headers = _of_compressing(headers)
         return [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
