@@ -11,7 +11,6 @@ from amqpy.wire.properties import headers_of
 from amqpy.wire.values import Field
 from tests.core.core_harness import UNIX_TIME_MS, CoreHarness, FakeClient, FakeTarget, arguments, longstr, refusal
 from tests.core.stream_reading import FIRST, HOUR_MS, LAST, NEXT, Reading, declared, number, refused
-from tests.profiles import switch
 
 # --- declaring
 
@@ -76,17 +75,6 @@ def test_arguments_that_are_taken(given: dict[str, int | str]) -> None:
     assert refused(core, arguments=given) is None
 
 
-@switch("stream_ages_in_ms", "'1D'", "'1D'", "'1D'", None)
-def test_ages_are_compared(profile: str, expected: str | None) -> None:
-    core = CoreHarness(profile)
-    declared(core, max_age="1D")
-    text = "inequivalent arg 'x-max-age' for queue 's' in vhost '/': received '24h' but current is '1D'"
-    assert refused(core, arguments={"max_age": "24h"}) == (expected and text)
-    other = refused(core, arguments={"max_age": "1h"})
-    assert other is not None
-    assert ("'3600000'" in other) is (expected is None)
-
-
 def test_declare_tells_no_consumers_and_delete_no_messages() -> None:
     core = CoreHarness()
     queue = declared(core)
@@ -99,26 +87,7 @@ def test_declare_tells_no_consumers_and_delete_no_messages() -> None:
     assert "s" not in core.vhost.queues
 
 
-@switch("stream_filter_blanks", None, "  ", "  ", " ")
-def test_sizes_of_filters(profile: str, expected: str | None) -> None:
-    text = refused(CoreHarness(profile), arguments={"stream_filter_size_bytes": 15})
-    assert text == (expected and f"Invalid value for{expected}x-stream-filter-size-bytes")
-    assert refused(CoreHarness(profile), arguments={"stream_filter_size_bytes": "16"}) == text
-
-
 # --- refusals
-
-
-@switch("stream_in_text", "'{}'", "'{}'", "stream {}", "stream {}")
-def test_a_consumer_needs_a_prefetch(profile: str, expected: str) -> None:
-    core = CoreHarness(profile)
-    declared(core)
-    text = "consumer prefetch count is not set for " + expected.format("queue 's' in vhost '/'")
-    assert refusal(core.consume, "s", UnackedDeliveries()) == text
-    what = "stream queues" if "'" in expected else "stream"
-    assert refusal(core.consume, "s", UnackedDeliveries(), prefetch=1, no_ack=True) == (
-        f"automatic acknowledgement not supported by {what} queue 's' in vhost '/'"
-    )
 
 
 def test_other_refusals() -> None:

@@ -9,10 +9,9 @@ from amqpy.core.queues.stream import MEMORY_BYTES_MAX, StreamQueue
 from amqpy.core.statistics import Sizes
 from amqpy.profile import PROFILES
 from amqpy.wire.values import Field, array_field
-from tests.core.core_harness import UNIX_TIME_MS, CoreHarness, longstr, refusal
+from tests.core.core_harness import UNIX_TIME_MS, CoreHarness, longstr
 from tests.core.stored_harness import StoredHarness
 from tests.core.stream_reading import FIRST, HOUR_MS, LAST, NEXT, Reading, declared, number
-from tests.profiles import switch
 
 # --- filters
 
@@ -287,12 +286,3 @@ def test_transactions() -> None:
     assert not queue.publish(message)
     core.settle()
     assert queue.message_stats()["publish"] == 2
-
-
-@switch("stream_nacks", False, True, True, True)
-def test_returns(profile: str, expected: bool) -> None:
-    core = CoreHarness(profile)
-    text = refusal(declared(core).check_return)
-    assert (text is None) is expected
-    if text is not None:
-        assert text == "basic.nack and basic.reject not supported by stream queues queue 's' in vhost '/'"

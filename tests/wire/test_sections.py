@@ -13,7 +13,6 @@ from amqpy.wire.section_reader import SectionReader
 from amqpy.wire.section_writer import SectionWriter
 from amqpy.wire.sections import section, split_sections
 from amqpy.wire.values import Field, MalformedValue, array_field, encode_table, table_field
-from tests.profiles import switch
 from tests.strategies import fields
 
 ADDRESS = b"\x04encx\x02rk"
@@ -110,32 +109,6 @@ def test_all_properties_in_the_form_of_3_10() -> None:
     found_again, body = read("rabbitmq-3.10", entry)
     assert found_again == properties | {"headers": table | {"x-stream-offset": Field("long", 7)}}
     assert body == b"hello"
-
-
-@switch("stream_headers", None, 1, 1, 1)
-def test_a_message_without_delivery_mode(profile: str, expected: int | None) -> None:
-    """The header section says durable or not: then it comes back as transient."""
-    assert again(profile, header_of())[0].get("delivery_mode") == expected
-
-
-@switch("stream_delivery_fields", "", "4040", "4143", "4143")
-def test_the_header_section(profile: str, expected: str) -> None:
-    header = header_of(delivery_mode=2, priority=7, expiration="60000")
-    found = sections_of(written(profile, header)).get(0x70)
-    assert found == (None if not expected else "c00b05415007700000ea60" + expected)
-
-
-@switch("stream_trims_properties", 13, 13, 13, 1)
-def test_the_properties_section(profile: str, expected: int) -> None:
-    found = sections_of(written(profile, header_of(message_id="m")))[0x73]
-    assert len(list(amqp1.items_of(bytes.fromhex(found)))) == expected
-
-
-@switch("stream_addresses", b"a b", b"a b", b"a b", b"/queues/a%20b")
-def test_where_replies_go(profile: str, expected: bytes) -> None:
-    found = sections_of(written(profile, header_of(reply_to="a b")))[0x73]
-    assert list(amqp1.items_of(bytes.fromhex(found)))[4].value == expected
-    assert again(profile, header_of(reply_to="a b"))[0]["reply_to"] == "a b"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
