@@ -78,7 +78,7 @@ def main(
             if seeds:
                 failed = hunt(seeds, expected, shown, alike=alike, steps=steps)
             else:
-                chosen = [each for each in chosen if each.is_for(expected.version, rates_mode)]
+                chosen = [each for each in chosen if script or each.is_for(expected.version, rates_mode)]
                 outcomes = play(chosen, expected, shown, alike=alike, verbose=verbose, show=show)
                 known = set() if alike or subject else open_names(expected.version)
                 failed = len(unexpected(outcomes, known))

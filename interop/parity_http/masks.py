@@ -7,6 +7,7 @@ type, is still a difference.
 import json
 import re
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, Final
 
 Mask = Callable[[Any], Any]
@@ -81,6 +82,16 @@ def left_out(value: object) -> Left:
 def without_zero(value: Any) -> Any:  # noqa: ANN401
     """For a counter that is only there when it has counted something, or a bit longer."""
     return LEFT_OUT if is_zero(value) else value
+
+
+def stepped(value: Any) -> Any:  # noqa: ANN401
+    """For samples, of which one more or less may have been taken: how many there are, and their values one after the
+    other, each as often as it came back."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) and "sample" in each for each in value):
+        return value
+    values = [key for key, _ in groupby(value, key=lambda each: each["sample"])]
+    others = [{key: inner for key, inner in each.items() if key != "sample"} for each in value]
+    return {"length": len(value), "values": values, "others": shaped(others)}
 
 
 def without_rate_alone(value: Any) -> Any:  # noqa: ANN401

@@ -19,6 +19,7 @@ from interop.parity_http.masks import (
     only,
     readable,
     shaped,
+    stepped,
     text,
     type_of,
     typed,
@@ -58,6 +59,7 @@ RULES: Sequence[Rule] = (
     # What a machine, a process and a moment are
     Rule("idle_since", left_out, "a time, which is only there while there is nothing to do"),
     Rule("connected_at timestamp uptime", typed, "times", "/[!qe]*"),
+    Rule("samples", stepped, "a moment that one of them was taken in", "/queues* /exchanges* /vhosts* /channels*"),
     Rule("samples.timestamp", typed, "times"),
     Rule("peer_port port", typed, "whatever is free"),
     Rule("ports", shaped, "whatever is free, and nodes of Erlang listen for each other"),

@@ -35,6 +35,12 @@ def test_exit_code_and_last_lines_tell_the_result() -> None:
     assert "  GET /x: body.a: expected 1, got 2\n" in differs.output
 
 
+def test_a_script_is_played_to_brokers_in_any_rates_mode() -> None:
+    with fake_api({"GET /api/x": Told(value={"a": 1})}) as one:
+        arguments = ["--script", "-", "--reference", one.url, "--subject", one.url, "--rates-mode", "detailed"]
+        assert "1 passed, 0 failed" in CliRunner().invoke(main, arguments, input=SCRIPT).output
+
+
 def test_answers_can_be_shown() -> None:
     with fake_api({"GET /api/x": Told(value={"a": 1})}) as one:
         arguments = ["--script", "-", "--reference", one.url, "--subject", one.url, "--show"]

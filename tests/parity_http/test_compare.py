@@ -163,3 +163,15 @@ def test_a_script_that_goes_another_way_is_a_difference() -> None:
     with fake_api(told(GOOD)) as one, fake_api(told(OTHER)) as other:
         differences = compare(Scenario("fake", follow), one.side, other.side).differences
     assert str(differences[-1]) == "GET /q: the script: expected this request, got GET /p"
+
+
+def test_of_long_lists_that_look_alike_the_lengths_are_told() -> None:
+    long = ["x" * 500]
+    found = outcome(told(Told(value={"a": long})), told(Told(value={"a": [*long, "y"]})))
+    assert [str(each) for each in found.differences] == ["GET /x: body.a.length: expected 1, got 2"]
+
+
+@pytest.mark.parametrize("mode", ["basic", "detailed"])
+def test_a_scenario_is_for_brokers_in_one_rates_mode(mode: str) -> None:
+    of_mode = Scenario("fake", play, rates_mode=mode)
+    assert [each for each in ("basic", "detailed") if of_mode.is_for("3.10.8", each)] == [mode]

@@ -142,6 +142,17 @@ def test_what_is_no_json() -> None:
         (masks.readable, ["a", [72, 105]], ["a", "Hi"]),
         (masks.readable, [1, 2], [1, 2]),
         (masks.readable, [], []),
+        (masks.without_rate_alone, {"rate": 0.5}, masks.LEFT_OUT),
+        (masks.without_rate_alone, {"rate": 0.5, "samples": []}, {"rate": 0.5, "samples": []}),
+        (masks.without_rate_alone, 5, 5),
+        (masks.without_rate_alone, 0, masks.LEFT_OUT),
+        (
+            masks.stepped,
+            [{"sample": each, "timestamp": at} for at, each in enumerate([3, 3, 0, 3])],
+            {"length": 4, "values": [3, 0, 3], "others": [{"timestamp": "<integer>"}]},
+        ),
+        (masks.stepped, [{"a": 1}], [{"a": 1}]),
+        (masks.stepped, "x", "x"),
     ],
 )
 def test_masks(mask: masks.Mask, value: Any, hidden: Any) -> None:  # noqa: ANN401

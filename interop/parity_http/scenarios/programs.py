@@ -78,7 +78,10 @@ def prepare(stage: Stage, *, reported: bool = False) -> None:
         PUT /operator-policies/$v/p {"pattern": "nope", "definition": {"max-length": 5}}
     """)
     if reported:
-        stage.play("WAIT /queues/$v/q messages_details")
+        stage.play("""
+            WAIT /queues/$v/q messages_details effective_policy_definition
+            management: WAIT /overview message_stats.disk_reads
+        """)
 
 
 @scenario(each=PAGES)

@@ -9,7 +9,6 @@ RANGES = [
     "msg_rates_age=60&msg_rates_incr=5",
     "data_rates_age=60&data_rates_incr=5",
     "lengths_age=600&lengths_incr=5",
-    "lengths_age=3600&lengths_incr=60",
     "lengths_age=5&lengths_incr=5",
     "lengths_age=1&lengths_incr=1",
     "lengths_age=60",
@@ -20,7 +19,6 @@ RANGES = [
     "lengths_age=60&lengths_incr=0",
     "lengths_age=-60&lengths_incr=5",
     "lengths_age=60000&lengths_incr=5",
-    "lengths_age=2500&lengths_incr=5",
     "lengths_age=2505&lengths_incr=5",
     "lengths_age=1.5&lengths_incr=1",
     "lengths_age=&lengths_incr=",
@@ -29,7 +27,12 @@ RANGES = [
     "lengths_age=60&lengths_incr=5&msg_rates_age=60&msg_rates_incr=5&data_rates_age=60&data_rates_incr=5",
 ]
 
-UNEVEN = ["lengths_age=60&lengths_incr=60", "lengths_age=60&lengths_incr=7", "lengths_age=60&lengths_incr=8"]
+UNEVEN = [
+    "lengths_age=60&lengths_incr=60",
+    "lengths_age=60&lengths_incr=7",
+    "lengths_age=2500&lengths_incr=5",
+    "lengths_age=3600&lengths_incr=60",
+]
 """Others, which tell what the moment was in which something was counted."""
 
 
