@@ -6,6 +6,8 @@ import "./styles/shell.css";
 import "./styles/lists.css";
 import "./styles/charts.css";
 import "./styles/forms.css";
+import "./styles/topology.css";
+import "./styles/messages.css";
 import "./styles/small.css";
 import { startKeyboard } from "./keyboard.ts";
 import { startLive } from "./live.ts";

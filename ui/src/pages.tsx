@@ -9,6 +9,7 @@ import { OverviewPage } from "./pages/overview.tsx";
 import { PoliciesPage } from "./pages/policies.tsx";
 import { QueuesPage } from "./pages/queues.tsx";
 import { StreamsPage } from "./pages/streams.tsx";
+import { TopologyPage } from "./pages/topology.tsx";
 import { UsersPage } from "./pages/users.tsx";
 import { VhostsPage } from "./pages/vhosts.tsx";
 import { isAdministrator } from "./session.ts";
@@ -31,6 +32,13 @@ export interface PageEntry {
 
 export const PAGES: PageEntry[] = [
   { id: "", title: "Overview", group: "broker", key: "o", show: () => <OverviewPage /> },
+  {
+    id: "topology",
+    title: "Topology",
+    group: "broker",
+    key: "t",
+    show: (names) => <TopologyPage names={names} />,
+  },
   {
     id: "queues",
     title: "Queues",

@@ -20,9 +20,11 @@ interface Props {
   /** Names that are suggested. */
   known?: string[];
   initial?: Arguments;
+  /** What one of them is called. */
+  noun?: string;
 }
 
-export function ArgumentsField({ name, label, known = [], initial = {} }: Props) {
+export function ArgumentsField({ name, label, known = [], initial = {}, noun = "argument" }: Props) {
   const last = useRef(0);
   const made = (key: string, value?: Json): Row => {
     last.current += 1;
@@ -56,6 +58,7 @@ export function ArgumentsField({ name, label, known = [], initial = {} }: Props)
           key={row.id}
           row={row}
           known={known}
+          noun={noun}
           onRename={(key) => rename(row, key)}
           onChange={(changes) => set(row, changes)}
           onRemove={() => setRows((all) => all.filter((each) => each.id !== row.id))}
@@ -63,7 +66,7 @@ export function ArgumentsField({ name, label, known = [], initial = {} }: Props)
       ))}
       <p class="suggestions">
         <button type="button" class="quiet" onClick={() => setRows((all) => [...all, made("")])}>
-          + argument
+          + {noun}
         </button>
         {unused.map((each) => (
           <button
@@ -89,19 +92,20 @@ export function ArgumentsField({ name, label, known = [], initial = {} }: Props)
 interface RowProps {
   row: Row;
   known: string[];
+  noun: string;
   onRename: (name: string) => void;
   onChange: (changes: Partial<Row>) => void;
   onRemove: () => void;
 }
 
-function ArgumentRow({ row, known, onRename, onChange, onRemove }: RowProps) {
+function ArgumentRow({ row, known, noun, onRename, onChange, onRemove }: RowProps) {
   const choices = row.type === "boolean" ? ["true", "false"] : meaningOf(row.name)?.choices;
-  const label = row.name || "argument";
+  const label = row.name || noun;
   return (
     <div class="argument">
       <input
         class="mono"
-        aria-label="Name of the argument"
+        aria-label={`Name of the ${noun}`}
         value={row.name}
         list="known-arguments"
         spellcheck={false}

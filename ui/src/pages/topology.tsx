@@ -1,0 +1,437 @@
+/** A picture of exchanges, bindings and queues, and the way of a message through it. */
+import { useId, useMemo, useRef, useState } from "preact/hooks";
+import { at, query } from "../api.ts";
+import { ArgumentsField, argumentsOf } from "../components/arguments-field.tsx";
+import { Explanation } from "../components/explanation.tsx";
+import { ExchangeName, Heading, QueueName } from "../components/facts.tsx";
+import { Failure, Form, TextField } from "../components/form.tsx";
+import { Picture, type PictureHandle } from "../components/picture.tsx";
+import { useVhosts } from "../components/scope.ts";
+import { type Column, Table } from "../components/table.tsx";
+import { count, plural } from "../format.ts";
+import { useLive } from "../live.ts";
+import type { Explanation as Told } from "../message-types.ts";
+import { go, href, route, setQuery } from "../router.ts";
+import { type Choices, type Edge, type Graph, graphOf, type Node, shapeOf } from "../topology/graph.ts";
+import { layOut } from "../topology/layout.ts";
+import { type Lit, litBy } from "../topology/lit.ts";
+import { geometryOf, nameOf, type Scene } from "../topology/scene.ts";
+import { inWords } from "../topology/words.ts";
+import type { Arguments, Binding, Exchange, Policy, Queue } from "../types.ts";
+
+/** A picture of more is none: then there is only the list. */
+const NODES_MAX = 5000;
+
+export function TopologyPage({ names }: { names: string[] }) {
+  const vhosts = useVhosts();
+  const vhost = names[0] ?? vhosts[0];
+  if (vhost === undefined) return <Heading title="Topology" />;
+  return <Topology key={vhost} vhost={vhost} vhosts={vhosts} />;
+}
+
+const OF_EXCHANGE =
+  "message_stats.publish_in,message_stats.publish_in_details.rate,message_stats.publish_out_details.rate";
+const OF_QUEUE = "messages_ready,messages_unacknowledged,consumers,message_stats.publish_details.rate";
+
+function useGraph(vhost: string, choices: Choices) {
+  const exchanges = useLive<Exchange[]>(
+    `${at`/exchanges/${vhost}`}?columns=name,type,arguments,policy,${OF_EXCHANGE}`,
+  );
+  const queues = useLive<Queue[]>(
+    `${at`/queues/${vhost}`}?columns=name,arguments,effective_policy_definition,${OF_QUEUE}`,
+  );
+  const bindings = useLive<Binding[]>(at`/bindings/${vhost}`);
+  const policies = useLive<Policy[]>(at`/policies/${vhost}`);
+  const isThere = exchanges.data && queues.data && bindings.data && (policies.data || policies.error);
+  const graph = useMemo(
+    () =>
+      exchanges.data && queues.data && bindings.data && isThere
+        ? graphOf(
+            {
+              exchanges: exchanges.data,
+              queues: queues.data,
+              bindings: bindings.data,
+              policies: policies.data ?? [],
+            },
+            choices,
+          )
+        : undefined,
+    [isThere, exchanges.data, queues.data, bindings.data, policies.data, choices],
+  );
+  return { graph, error: exchanges.error ?? queues.error ?? bindings.error };
+}
+
+function useScene(graph: Graph | undefined): Scene | undefined {
+  const isDrawn = graph !== undefined && graph.nodes.length <= NODES_MAX;
+  const shape = useMemo(() => (graph && isDrawn ? shapeOf(graph) : ""), [graph, isDrawn]);
+  // Numbers change, and the places stay.
+  const geometry = useMemo(() => (graph && isDrawn ? geometryOf(graph, layOut(graph)) : undefined), [shape]);
+  return useMemo(
+    () => (graph && isDrawn && geometry ? { ...geometry, graph } : undefined),
+    [graph, isDrawn, geometry],
+  );
+}
+
+function Topology({ vhost, vhosts }: { vhost: string; vhosts: string[] }) {
+  const [choices, setChoices] = useState<Choices>({ withDefault: false, withUnused: false });
+  const { graph, error } = useGraph(vhost, choices);
+  const { told, problem } = useExplanation(vhost);
+  const [isAsking, setAsking] = useState(() => route.peek().query.has("exchange"));
+  return (
+    <>
+      <Heading
+        title="Topology"
+        tools={
+          <>
+            <VhostSelect vhost={vhost} vhosts={vhosts} />
+            <button
+              type="button"
+              class="primary"
+              aria-expanded={isAsking}
+              onClick={() => setAsking(!isAsking)}
+            >
+              Where would this go?
+            </button>
+          </>
+        }
+      />
+      <Failure text={error?.message ?? ""} />
+      {graph && (
+        <>
+          <MapView vhost={vhost} graph={graph} told={told} choices={choices} onChoose={setChoices}>
+            {isAsking && <Way graph={graph} told={told} problem={problem} />}
+          </MapView>
+          <AsList vhost={vhost} graph={graph} />
+        </>
+      )}
+    </>
+  );
+}
+
+function VhostSelect({ vhost, vhosts }: { vhost: string; vhosts: string[] }) {
+  return (
+    <label>
+      <span class="muted">of </span>
+      <select
+        class="mono"
+        aria-label="Virtual host of the picture"
+        value={vhost}
+        onChange={(event) => go(href("topology", event.currentTarget.value))}
+      >
+        {(vhosts.includes(vhost) ? vhosts : [vhost, ...vhosts]).map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+// --- the picture
+
+interface MapProps {
+  vhost: string;
+  graph: Graph;
+  told: Told | undefined;
+  choices: Choices;
+  onChoose: (choices: Choices) => void;
+  children: preact.ComponentChildren;
+}
+
+function MapView({ vhost, graph, told, choices, onChoose, children }: MapProps) {
+  const scene = useScene(graph);
+  const picture = useRef<PictureHandle>(null);
+  const [sought, setSought] = useState("");
+  const [current, setCurrent] = useState<number | undefined>(undefined);
+  const helpId = useId();
+  const found = useMemo(() => nodesCalled(graph, sought), [graph, sought]);
+  const emphasis = useMemo((): Lit | { nodes: undefined; edges: Set<number>; refused: Set<number> } => {
+    if (found) return { nodes: found, edges: new Set(), refused: new Set() };
+    if (told && told.outcome !== "refused") return litBy(told, graph);
+    return { nodes: undefined, edges: new Set(), refused: new Set() };
+  }, [found, told, graph]);
+  const node = current === undefined ? undefined : graph.nodes[current];
+  return (
+    <section class="topology" aria-label="Picture">
+      <div class="toolbar">
+        <search class="filter">
+          <input
+            type="search"
+            class="mono"
+            data-key="search"
+            placeholder="Find by name  /"
+            aria-label="Find exchanges and queues by name"
+            spellcheck={false}
+            value={sought}
+            onInput={(event) => setSought(event.currentTarget.value)}
+            onKeyDown={(event) => event.key === "Enter" && found && picture.current?.fit(found)}
+          />
+        </search>
+        <span class="amount" role="status">
+          {found
+            ? `${count(found.size)} of ${plural(graph.nodes.length, "object")}`
+            : `${plural(graph.nodes.length, "object")}, ${plural(graph.edges.length, "relation")}`}
+        </span>
+        <span class="spread" />
+        <Choice
+          label="default exchange"
+          value={choices.withDefault}
+          onChange={(withDefault) => onChoose({ ...choices, withDefault })}
+        />
+        <Choice
+          label="unused amq.*"
+          value={choices.withUnused}
+          onChange={(withUnused) => onChoose({ ...choices, withUnused })}
+        />
+        <ZoomButtons picture={picture} />
+      </div>
+      <div class={children ? "map asking" : "map"}>
+        {scene ? (
+          graph.nodes.length > 0 ? (
+            <Picture
+              handle={picture}
+              id={vhost}
+              label={`Exchanges, bindings and queues of ${vhost}`}
+              describedBy={helpId}
+              scene={scene}
+              emphasis={emphasis}
+              onCurrent={setCurrent}
+              onOpen={(index) => open(vhost, graph.nodes[index])}
+            />
+          ) : (
+            <p class="empty">
+              There are no queues here, and no exchanges but those that every virtual host has.
+            </p>
+          )
+        ) : (
+          <p class="empty">
+            {count(graph.nodes.length)} objects are too many for a picture. The list below has them all.
+          </p>
+        )}
+        {children}
+      </div>
+      <p class="about" aria-live="polite">
+        {scene && current !== undefined && node ? inWords(scene, current) : <Legend />}
+      </p>
+      <p id={helpId} class="unseen">
+        Arrow keys walk from one to the next, Enter opens it, plus and minus zoom, 0 shows all, Shift and an
+        arrow moves the picture. The list below says the same in words.
+      </p>
+    </section>
+  );
+}
+
+function Legend() {
+  return (
+    <span class="muted">
+      Pointed boxes are exchanges, the others queues: ready + unacknowledged messages, and what comes in per
+      second. <span class="dash">┄</span> dead letters, <span class="dash">···</span> alternate exchanges.
+      Drag to move, wheel to zoom, click to open.
+    </span>
+  );
+}
+
+function ZoomButtons({ picture }: { picture: { current: PictureHandle | null } }) {
+  return (
+    <fieldset class="segments" aria-label="Zoom">
+      <button type="button" aria-label="Zoom out" onClick={() => picture.current?.zoom(1 / 1.4)}>
+        −
+      </button>
+      <button type="button" onClick={() => picture.current?.fit()}>
+        Fit
+      </button>
+      <button type="button" aria-label="Zoom in" onClick={() => picture.current?.zoom(1.4)}>
+        +
+      </button>
+    </fieldset>
+  );
+}
+
+function Choice({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: boolean;
+  onChange: (value: boolean) => void;
+}) {
+  return (
+    <label class="choice">
+      <input type="checkbox" checked={value} onChange={(event) => onChange(event.currentTarget.checked)} />
+      {label}
+    </label>
+  );
+}
+
+function nodesCalled(graph: Graph, text: string): Set<number> | undefined {
+  const sought = text.trim().toLowerCase();
+  if (sought === "") return undefined;
+  const found = graph.nodes.flatMap((node, index) =>
+    nameOf(node).toLowerCase().includes(sought) ? [index] : [],
+  );
+  return new Set(found);
+}
+
+function open(vhost: string, node: Node | undefined): void {
+  if (node === undefined || node.isMissing) return;
+  go(
+    node.kind === "queue"
+      ? href("queues", vhost, node.name)
+      : href("exchanges", vhost, node.name || "amq.default"),
+  );
+}
+
+// --- where would this go?
+
+function useExplanation(vhost: string): { told: Told | undefined; problem: string } {
+  const { query: given } = route.value;
+  const exchange = given.get("exchange");
+  const { data, error, isStale } = useLive<Told>(
+    exchange === null
+      ? null
+      : `/explain${query({ vhost, exchange, routing_key: given.get("routing_key"), headers: given.get("headers") })}`,
+  );
+  return { told: exchange === null || isStale || error ? undefined : data, problem: error?.message ?? "" };
+}
+
+interface WayProps {
+  graph: Graph;
+  told: Told | undefined;
+  problem: string;
+}
+
+function Way({ graph, told, problem }: WayProps) {
+  const shown = route.value;
+  const [initial] = useState(() => shown.query);
+  const names = useMemo(
+    () =>
+      graph.nodes.flatMap(({ kind, name, isMissing }) =>
+        kind === "exchange" && name !== "" && !isMissing ? [name] : [],
+      ),
+    [graph],
+  );
+  return (
+    <section class="way" aria-labelledby="way">
+      <h2 id="way">Where would this go?</h2>
+      <Form
+        verb="Show the way"
+        action={async (values) => {
+          const headers = argumentsOf(values.text("headers"));
+          setQuery(shown, {
+            exchange: values.text("exchange") || "amq.default",
+            routing_key: values.text("routing_key"),
+            headers: Object.keys(headers).length > 0 ? JSON.stringify(headers) : undefined,
+          });
+        }}
+      >
+        <TextField
+          label="Exchange"
+          name="exchange"
+          value={initial.get("exchange") ?? ""}
+          options={names}
+          placeholder="(default exchange)"
+          autofocus
+        />
+        <TextField label="Routing key" name="routing_key" value={initial.get("routing_key") ?? ""} />
+        <ArgumentsField name="headers" label="Headers" noun="header" initial={headersIn(initial)} />
+      </Form>
+      <Failure text={problem} />
+      {told && (
+        <>
+          <Explanation of={told} />
+          <p>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() =>
+                setQuery(shown, { exchange: undefined, routing_key: undefined, headers: undefined })
+              }
+            >
+              Clear
+            </button>
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function headersIn(given: URLSearchParams): Arguments {
+  try {
+    const found: unknown = JSON.parse(given.get("headers") ?? "{}");
+    return typeof found === "object" && found !== null && !Array.isArray(found) ? (found as Arguments) : {};
+  } catch {
+    return {};
+  }
+}
+
+// --- the same in words
+
+interface Relation {
+  from: Node;
+  to: Node;
+  edge: Edge;
+}
+
+const RELATIONS: Record<Edge["kind"], string> = {
+  binding: "bound to it",
+  "dead-letter": "dead letters",
+  alternate: "alternate exchange",
+};
+
+function AsList({ vhost, graph }: { vhost: string; graph: Graph }) {
+  const rows = useMemo(
+    () =>
+      graph.edges.flatMap((edge): Relation[] => {
+        const [from, to] = [graph.nodes[edge.from], graph.nodes[edge.to]];
+        return from && to ? [{ from, to, edge }] : [];
+      }),
+    [graph],
+  );
+  const columns: Column<Relation>[] = [
+    { key: "from.name", title: "From", cell: ({ from }) => <Named node={from} vhost={vhost} /> },
+    { key: "edge.kind", title: "How", width: 18, cell: ({ edge }) => RELATIONS[edge.kind] },
+    { key: "to.name", title: "To", cell: ({ to }) => <Named node={to} vhost={vhost} /> },
+    {
+      key: "edge.labels",
+      title: "Routing keys, arguments",
+      isUnsorted: true,
+      cell: ({ edge }) => <span class="mono">{edge.labels.join(", ")}</span>,
+    },
+  ];
+  return (
+    <Table<Relation>
+      id="topology"
+      title="As a list"
+      label="Relations"
+      rows={rows}
+      columns={columns}
+      rowKey={({ edge }) => edge.id}
+      nameOf={({ from, to }) => `${from.name} ${to.name}`}
+      isInAddress={false}
+      empty={<p>Nothing leads anywhere.</p>}
+    />
+  );
+}
+
+function Named({ node, vhost }: { node: Node; vhost: string }) {
+  if (node.isMissing)
+    return (
+      <>
+        <span class="muted">exchange </span>
+        <span class="mono">{node.name}</span> <span class="failure">does not exist</span>
+      </>
+    );
+  return (
+    <>
+      <span class="muted">{node.kind} </span>
+      {node.kind === "queue" ? (
+        <QueueName vhost={vhost} name={node.name} />
+      ) : (
+        <ExchangeName vhost={vhost} name={node.name} />
+      )}
+    </>
+  );
+}
