@@ -5,10 +5,13 @@ import { ConnectionsPage } from "./pages/connections.tsx";
 import { ConsumersPage } from "./pages/consumers.tsx";
 import { ExchangesPage } from "./pages/exchanges.tsx";
 import { LimitsPage } from "./pages/limits.tsx";
+import { LivePage } from "./pages/live.tsx";
+import { MessagesPage } from "./pages/messages.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { PoliciesPage } from "./pages/policies.tsx";
 import { QueuesPage } from "./pages/queues.tsx";
 import { StreamsPage } from "./pages/streams.tsx";
+import { StuckPage } from "./pages/stuck.tsx";
 import { TopologyPage } from "./pages/topology.tsx";
 import { UsersPage } from "./pages/users.tsx";
 import { VhostsPage } from "./pages/vhosts.tsx";
@@ -39,6 +42,8 @@ export const PAGES: PageEntry[] = [
     key: "t",
     show: (names) => <TopologyPage names={names} />,
   },
+  { id: "stuck", title: "Stuck?", group: "broker", key: "s", show: () => <StuckPage /> },
+  { id: "live", title: "Live", group: "broker", key: "w", show: () => <LivePage /> },
   {
     id: "queues",
     title: "Queues",
@@ -53,6 +58,7 @@ export const PAGES: PageEntry[] = [
     key: "e",
     show: (names) => <ExchangesPage names={names} />,
   },
+  { id: "messages", title: "Messages", show: (names) => <MessagesPage names={names} /> },
   { id: "streams", title: "Streams", group: "messages", show: () => <StreamsPage /> },
   {
     id: "connections",

@@ -1,5 +1,4 @@
 /** Where a message would go, and why: the answer of the API, with its names as links. */
-import type { ComponentChildren } from "preact";
 import { count, duration } from "../format.ts";
 import type {
   BindingTold,
@@ -10,6 +9,7 @@ import type {
   Explanation as Told,
 } from "../message-types.ts";
 import { href } from "../router.ts";
+import type { Arguments } from "../types.ts";
 import { ExchangeName, QueueName } from "./facts.tsx";
 
 export function Explanation({ of }: { of: Told }) {
@@ -257,9 +257,14 @@ function DeadLetters({ of, vhost }: { of: DeadLettersTold; vhost: string }) {
   );
 }
 
+interface PictureLinkProps {
+  of: Told;
+  headers: Arguments;
+}
+
 /** The link to the picture in which the way is lit. */
-export function pictureOf({ vhost, exchange, routing_key: key }: Told, headers: string): ComponentChildren {
+export function PictureLink({ of: { vhost, exchange, routing_key: key }, headers }: PictureLinkProps) {
   const search = new URLSearchParams({ exchange: exchange || "amq.default", routing_key: key });
-  if (headers !== "") search.set("headers", headers);
-  return <a href={`${href("topology", vhost)}?${search}`}>In the picture</a>;
+  if (Object.keys(headers).length > 0) search.set("headers", JSON.stringify(headers));
+  return <a href={`${href("topology", vhost)}?${search}`}>See it in the picture</a>;
 }

@@ -10,11 +10,14 @@ import { Effective } from "../components/effective.tsx";
 import { ExchangeName, Facts, Heading, Section, Tag, VhostName } from "../components/facts.tsx";
 import { CheckField, Confirm, Failure, Form, SelectField, TextField } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
+import { PublishButton } from "../components/publish.tsx";
+import { watch } from "../components/queue-tabs.tsx";
 import { type Curve, RatesChart } from "../components/rates.tsx";
 import { scoped, useVhosts } from "../components/scope.ts";
 import { type Column, Table } from "../components/table.tsx";
 import { rate } from "../format.ts";
 import { useLive } from "../live.ts";
+import { emptyDraft } from "../messages/drafts.ts";
 import { say } from "../notices.ts";
 import { vhostFilter } from "../preferences.ts";
 import { go, href } from "../router.ts";
@@ -102,6 +105,10 @@ function One({ vhost, name }: { vhost: string; name: string }) {
         tools={
           <>
             <RangeChoice />
+            <a class="button" href={watch("exchanges", vhost, name)}>
+              Watch
+            </a>
+            {!exchange.internal && <PublishButton vhost={vhost} draft={emptyDraft(exchange.name, "")} />}
             {!isOurs && <Delete vhost={vhost} name={name} />}
           </>
         }

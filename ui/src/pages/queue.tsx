@@ -9,6 +9,7 @@ import { Effective } from "../components/effective.tsx";
 import { ConnectionName, Facts, Heading, Section, State, VhostName } from "../components/facts.tsx";
 import { CheckField, Confirm, Failure, Form } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
+import { QueueTabs } from "../components/queue-tabs.tsx";
 import { type Curve, LengthsChart, RatesChart } from "../components/rates.tsx";
 import { ago, bytes, count, plural, time } from "../format.ts";
 import { useLive } from "../live.ts";
@@ -45,6 +46,7 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
           </>
         }
       />
+      <QueueTabs vhost={vhost} name={name} current="overview" />
       <Failure text={error?.message ?? ""} />
       <Facts of={factsOf(queue)} />
       <div class="charts">

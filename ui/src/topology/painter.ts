@@ -197,23 +197,23 @@ export class Painter {
     const { colours } = this;
     const context = this.#context;
     const hasFacts = zoom >= FACTS_ZOOM;
+    const [inner, right] = [
+      WIDTH - (node.kind === "exchange" ? 24 : 16),
+      left + WIDTH - (node.kind === "exchange" ? 16 : 8),
+    ];
+    const facts = factsOf(node);
     context.font = `12px ${colours.mono}`;
     context.fillStyle = colours.ink;
     context.textAlign = "left";
-    const inner = WIDTH - (node.kind === "exchange" ? 24 : 16);
-    context.fillText(this.#fit(nameOf(node), inner), left + 8, top + (hasFacts ? 12 : HEIGHT / 2));
+    const taken = hasFacts && facts.right !== "" ? 56 : 0;
+    context.fillText(this.#fit(nameOf(node), inner - taken), left + 8, top + (hasFacts ? 12 : HEIGHT / 2));
     if (!hasFacts) return;
     context.font = `11px ${colours.font}`;
     context.fillStyle = { usual: colours.muted, waiting: colours.warn, bad: colours.danger }[moodOf(node)];
-    context.fillText(factsOf(node), left + 8, top + 27);
-    if (node.queue === undefined) return;
+    context.fillText(facts.below, left + 8, top + 27);
     context.textAlign = "right";
-    const consumers = node.queue.consumers ?? 0;
-    context.fillText(
-      consumers === 0 ? "no consumer" : consumers === 1 ? "1 consumer" : `${consumers} consumers`,
-      left + WIDTH - 8,
-      top + 27,
-    );
+    context.fillText(facts.right, right, top + 12);
+    context.fillText(facts.lower, right, top + 27);
   }
 
   /** As much of a text as there is room for, with an ellipsis in the place of the rest. */

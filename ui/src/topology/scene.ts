@@ -1,5 +1,5 @@
 /** A graph that is laid out, with its curves, and what is written in its nodes. */
-import { count, rate } from "../format.ts";
+import { count, plural, rate } from "../format.ts";
 import type { Exchange, Queue } from "../types.ts";
 import { rateOf } from "../values.ts";
 import type { Box } from "./camera.ts";
@@ -138,21 +138,37 @@ export function moodOf(node: Node): Mood {
   return waits ? "waiting" : "usual";
 }
 
-export function factsOf(node: Node): string {
-  if (node.isMissing) return "does not exist";
-  return node.queue ? factsOfQueue(node.queue) : node.exchange ? factsOfExchange(node.exchange) : "";
+/** What is written in a node beside its name: below it, on the right of it, and below that. */
+export interface Facts {
+  below: string;
+  right: string;
+  lower: string;
 }
 
-function factsOfExchange({ type, message_stats: stats }: Exchange): string {
+export function factsOf(node: Node): Facts {
+  if (node.isMissing) return { below: "does not exist", right: "", lower: "" };
+  if (node.queue) return factsOfQueue(node.queue);
+  return node.exchange ? factsOfExchange(node.exchange) : { below: "", right: "", lower: "" };
+}
+
+function factsOfExchange({ type, message_stats: stats }: Exchange): Facts {
   const [coming, going] = [rateOf(stats, "publish_in"), rateOf(stats, "publish_out")];
-  return coming || going ? `${type}  ${rate(coming ?? 0)}/s → ${rate(going ?? 0)}/s` : type;
+  const flow = coming || going ? `${rate(coming ?? 0)} → ${rate(going ?? 0)}/s` : "";
+  return { below: type, right: "", lower: flow };
 }
 
-function factsOfQueue({ messages_ready: ready = 0, messages_unacknowledged: unacked = 0, ...queue }: Queue) {
-  const coming = rateOf(queue.message_stats, "publish");
-  const amounts = unacked > 0 ? `${count(ready)} + ${count(unacked)}` : count(ready);
-  const flow = coming ? `  ${rate(coming)}/s` : "";
-  return `${amounts}${flow}`;
+function factsOfQueue({
+  messages_ready: ready = 0,
+  messages_unacknowledged: unacked = 0,
+  consumers = 0,
+  message_stats: stats,
+}: Queue): Facts {
+  const coming = rateOf(stats, "publish");
+  return {
+    below: unacked > 0 ? `${count(ready)} + ${count(unacked)}` : count(ready),
+    right: coming ? `${rate(coming)}/s` : "",
+    lower: consumers === 0 ? "no consumer" : plural(consumers, "consumer"),
+  };
 }
 
 export function nameOf({ kind, name }: Pick<Node, "kind" | "name">): string {
