@@ -22,7 +22,7 @@ export class Log {
   /** Messages and events that the broker did not send, because they were too many. */
   skipped = 0;
 
-  /** The newest first. */
+  /** The newest first. Another list whenever there is another entry. */
   get entries(): readonly Entry[] {
     return this.#entries;
   }
@@ -36,7 +36,13 @@ export class Log {
   add(entry: Omit<Entry & { kind: "gap" }, "id">): void;
   add(entry: Omit<Entry, "id">): void {
     this.#last += 1;
-    this.#entries = [{ ...entry, id: this.#last } as Entry, ...this.#entries];
+    const made = { ...entry, id: this.#last } as Entry;
+    // Of several sources one may be told a little later; where something is missing, times may be those of two clocks.
+    const later = this.#entries.findIndex(
+      (each) => made.kind === "gap" || each.kind === "gap" || each.at <= made.at,
+    );
+    const place = later < 0 ? this.#entries.length : later;
+    this.#entries = [...this.#entries.slice(0, place), made, ...this.#entries.slice(place)];
     const more = this.#entries.length - ENTRIES_MAX;
     if (more > 0) {
       this.#entries.length = ENTRIES_MAX;

@@ -129,7 +129,8 @@ const KINDS: Record<Passage["kind"], { words: string; kind?: "warn" | "bad" | "g
 };
 
 function MessageCells({ of, vhost }: { of: Passage; vhost: string }) {
-  const { words, kind } = KINDS[of.kind] ?? { words: String(of.kind) };
+  const isArrival = of.kind === "published" && of.queue !== undefined;
+  const { words, kind } = isArrival ? { words: "came in", kind: undefined } : KINDS[of.kind];
   const [first, ...others] = of.queues ?? [];
   return (
     <>
@@ -141,7 +142,9 @@ function MessageCells({ of, vhost }: { of: Passage; vhost: string }) {
         {of.kind === "published" || of.kind === "returned" ? (
           <>
             <ExchangeName vhost={vhost} name={of.exchange} /> →{" "}
-            {first === undefined ? (
+            {isArrival ? (
+              <QueueName vhost={vhost} name={of.queue ?? ""} />
+            ) : first === undefined ? (
               <span class="bad">no queue</span>
             ) : (
               <>

@@ -24,6 +24,9 @@ interface Props {
   onOpen: (node: number) => void;
 }
 
+/** Pixels around a small picture. */
+const ROOM = 96;
+
 /** What was seen of each picture, while the page is open. */
 const cameras = new Map<string, Camera>();
 
@@ -40,7 +43,7 @@ export function Picture({ handle, id, label, describedBy, scene, emphasis, onCur
       {
         onCurrent: (node) => handlers.current.onCurrent(node),
         onOpen: (node) => handlers.current.onOpen(node),
-        onCamera: (camera) => cameras.set(id, camera),
+        onCamera: (camera) => (camera ? cameras.set(id, camera) : cameras.delete(id)),
       },
       cameras.get(id),
     );
@@ -61,6 +64,7 @@ export function Picture({ handle, id, label, describedBy, scene, emphasis, onCur
     <canvas
       ref={canvas}
       class="picture"
+      style={{ "--wanted": `${Math.round(scene.bounds.bottom - scene.bounds.top) + ROOM}px` }}
       tabIndex={0}
       role="application"
       aria-label={label}

@@ -105,6 +105,12 @@ function One({ vhost, name }: { vhost: string; name: string }) {
         tools={
           <>
             <RangeChoice />
+            <a
+              class="button"
+              href={`${href("topology", vhost)}?${new URLSearchParams({ exchange: exchange.name || "amq.default" })}`}
+            >
+              Where would it go?
+            </a>
             <a class="button" href={watch("exchanges", vhost, name)}>
               Watch
             </a>

@@ -1,5 +1,5 @@
 /** A picture of exchanges, bindings and queues, and the way of a message through it. */
-import { useId, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { at, query } from "../api.ts";
 import { ArgumentsField, argumentsOf } from "../components/arguments-field.tsx";
 import { Explanation } from "../components/explanation.tsx";
@@ -151,6 +151,10 @@ function MapView({ vhost, graph, told, choices, onChoose, children }: MapProps) 
     if (told && told.outcome !== "refused") return litBy(told, graph);
     return { nodes: undefined, edges: new Set(), refused: new Set() };
   }, [found, told, graph]);
+  const way = told && told.outcome !== "refused" ? JSON.stringify([told.exchange, told.queues]) : "";
+  useEffect(() => {
+    if (way !== "" && told) picture.current?.fit(litBy(told, graph).nodes);
+  }, [way]);
   const node = current === undefined ? undefined : graph.nodes[current];
   return (
     <section class="topology" aria-label="Picture">
@@ -162,6 +166,7 @@ function MapView({ vhost, graph, told, choices, onChoose, children }: MapProps) 
             data-key="search"
             placeholder="Find by name  /"
             aria-label="Find exchanges and queues by name"
+            title="Enter shows what is found"
             spellcheck={false}
             value={sought}
             onInput={(event) => setSought(event.currentTarget.value)}
@@ -376,7 +381,7 @@ interface Relation {
 }
 
 const RELATIONS: Record<Edge["kind"], string> = {
-  binding: "bound to it",
+  binding: "binding",
   "dead-letter": "dead letters",
   alternate: "alternate exchange",
 };

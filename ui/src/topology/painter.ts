@@ -83,7 +83,16 @@ export class Painter {
     context.setTransform(camera.zoom * ratio, 0, 0, camera.zoom * ratio, camera.x * ratio, camera.y * ratio);
     const view = seen(camera, width, height);
     this.#drawEdges(scene, camera.zoom, emphasis);
-    this.#drawNodes(scene, camera.zoom, emphasis, view);
+    const all = scene.graph.nodes.keys();
+    this.#drawNodes(scene, all, camera.zoom, emphasis, view);
+    if (emphasis.edges.size + emphasis.refused.size === 0) return;
+    // What stands out is over the rest.
+    this.#drawEmphasisedEdges(scene, camera.zoom, emphasis);
+    const ends = [...emphasis.edges, ...emphasis.refused].flatMap((index) => {
+      const edge = scene.graph.edges[index];
+      return edge ? [edge.from, edge.to] : [];
+    });
+    this.#drawNodes(scene, new Set([...(emphasis.nodes ?? []), ...ends]), camera.zoom, emphasis, view);
   }
 
   // --- edges
@@ -104,8 +113,11 @@ export class Painter {
       for (const curve of scene.curves) this.#arrow(curve.x, curve.y, curve.direction);
     }
     context.globalAlpha = 1;
-    for (const index of emphasis.refused) this.#drawEdge(scene, index, zoom, this.colours.danger, 1.2);
-    for (const index of emphasis.edges) this.#drawEdge(scene, index, zoom, this.colours.accent, 2);
+  }
+
+  #drawEmphasisedEdges(scene: Scene, zoom: number, { edges, refused }: Emphasis): void {
+    for (const index of refused) this.#drawEdge(scene, index, zoom, this.colours.danger, 1.2);
+    for (const index of edges) this.#drawEdge(scene, index, zoom, this.colours.accent, 2);
   }
 
   #drawEdge(scene: Scene, index: number, zoom: number, colour: string, width: number): void {
@@ -131,11 +143,11 @@ export class Painter {
 
   // --- nodes
 
-  #drawNodes(scene: Scene, zoom: number, emphasis: Emphasis, view: Box): void {
+  #drawNodes(scene: Scene, nodes: Iterable<number>, zoom: number, emphasis: Emphasis, view: Box): void {
     const { x, y } = scene.layout;
     const context = this.#context;
     context.textBaseline = "middle";
-    for (let node = 0; node < scene.graph.nodes.length; node += 1) {
+    for (const node of nodes) {
       const [left, top] = [x[node] ?? 0, y[node] ?? 0];
       if (left > view.right || left + WIDTH < view.left || top > view.bottom || top + HEIGHT < view.top)
         continue;

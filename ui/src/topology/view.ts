@@ -20,13 +20,17 @@ export interface Handlers {
   /** Another node is under the pointer, or has the focus. */
   onCurrent: (node: number | undefined) => void;
   onOpen: (node: number) => void;
-  onCamera: (camera: Camera) => void;
+  /** Another part is seen; all of it, if there is no camera. */
+  onCamera: (camera: Camera | undefined) => void;
 }
 
 export class View {
   #scene: Scene | undefined;
   #camera: Camera;
-  #isFitted: boolean;
+  /** False as long as all is shown: then it stays so when the canvas gets another size. */
+  #isChosen: boolean;
+  /** The nodes that are to be seen, all if there are none, until something else is. */
+  #wanted: number[] | undefined;
   #painter: Painter | undefined;
   #emphasis: Emphasis = {
     current: undefined,
@@ -51,7 +55,7 @@ export class View {
     camera: Camera | undefined,
   ) {
     this.#camera = camera ?? { x: 0, y: 0, zoom: 1 };
-    this.#isFitted = camera !== undefined;
+    this.#isChosen = camera !== undefined;
     this.#sizes = new ResizeObserver(() => this.#resize());
     this.#sizes.observe(canvas);
     const { signal } = this.#ended;
@@ -76,7 +80,7 @@ export class View {
     const isNew = this.#scene?.layout !== scene.layout;
     this.#scene = scene;
     if (isNew) this.#emphasis.current = undefined;
-    if (!this.#isFitted) this.fit();
+    if (isNew && !this.#isChosen) this.fit(this.#wanted);
     this.#paint();
   }
 
@@ -96,17 +100,27 @@ export class View {
   /** All of it, or of some nodes. */
   fit(nodes?: Iterable<number>): void {
     const scene = this.#scene;
+    this.#wanted = nodes === undefined ? undefined : [...nodes];
     if (scene === undefined || this.#width <= 1) return;
-    const boxes = nodes === undefined ? [] : [...nodes].map((node) => boxOf(node, scene.layout));
-    this.#look(fitted(boxes.length > 0 ? around(boxes) : scene.bounds, this.#width, this.#height));
-    this.#isFitted = true;
+    const boxes = this.#wanted === undefined ? [] : this.#wanted.map((node) => boxOf(node, scene.layout));
+    const camera = fitted(boxes.length > 0 ? around(boxes) : scene.bounds, this.#width, this.#height);
+    if (boxes.length > 0) {
+      this.#look(camera);
+      return;
+    }
+    this.#isChosen = false;
+    this.#camera = camera;
+    this.handlers.onCamera(undefined);
+    this.#paint();
   }
 
   zoom(factor: number, x = this.#width / 2, y = this.#height / 2): void {
+    this.#wanted = undefined;
     this.#look(zoomed(this.#camera, factor, x, y));
   }
 
   #look(camera: Camera): void {
+    this.#isChosen = true;
     this.#camera = camera;
     this.handlers.onCamera(camera);
     this.#paint();
@@ -118,7 +132,7 @@ export class View {
     [this.#width, this.#height] = [width, height];
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
-    if (!this.#isFitted) this.fit();
+    if (this.#wanted || !this.#isChosen) this.fit(this.#wanted);
     // At once: a canvas of another size is empty.
     this.#draw();
   }
@@ -180,6 +194,7 @@ export class View {
     this.#pointers.set(event.pointerId, now);
     this.#travelled += Math.abs(now.x - before.x) + Math.abs(now.y - before.y);
     if (other === undefined) {
+      this.#wanted = undefined;
       if (this.#travelled >= STILL) this.#look(moved(this.#camera, now.x - before.x, now.y - before.y));
       return;
     }
