@@ -55,7 +55,7 @@ FEATURES: Final = {
     "short-bindings": "4.0 4.3",
     "short-queue-types": "3.13 4.0",
     "sockets": "3.10 3.13 4.0 4.3",
-    "strict-order": "3.10 3.13",
+    "strict-order": "3.10 3.13 4.0",
     "strict-x-vhost": "3.13 4.0 4.3",
     "tls-listeners": "4.3",
     "token": "4.3",

@@ -218,7 +218,7 @@ async def test_headers_that_are_a_list(site: Site, expected: int) -> None:
     assert (await site.post("/api/exchanges/%2F/amq.default/publish", body)).status == expected
 
 
-@switch("management", None, None, ["a", "b"], ["a", "b"])
+@switch("management", None, None, None, ["a", "b"])
 async def test_an_order_that_is_none(site: Site, expected: list[str] | None) -> None:
     for name in "ba":
         site.declare(name)

@@ -215,7 +215,6 @@ SORTED_BY_NOTHING = ("sort=", "sort=&sort_reverse=true", "sort=&columns=name", "
     since="4.0",  # before, the order is that of RabbitMQ's tables, which have none
     each=[
         *(
-            "exchanges",
             "exchanges/$v",
             "queues/$v",
             "queues",
