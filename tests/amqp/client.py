@@ -23,10 +23,10 @@ from amqpy.amqp.terms import NO_PEER, Peer
 from amqpy.config import Config
 from amqpy.core.broker import Broker
 from amqpy.core.durability.journal import Journal
+from amqpy.core.queues.fifo_queue import FifoQueue
 from amqpy.core.users import Authenticator, Users
 from amqpy.wire.frames import FRAME_END
 from amqpy.wire.methods import AMQP_0_9_1, Access
-from tests.fifo import as_fifo
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN_GUEST = "\0guest\0guest"
@@ -282,8 +282,8 @@ def remains(broker: Broker) -> dict[str, object]:
                 queue.owner,
                 queue.unacked_count,
                 list(queue.consumers),
-                list(as_fifo(queue).dispatch.ready_consumers),
-                as_fifo(queue).dispatch.has_exclusive_consumer,
+                isinstance(queue, FifoQueue) and list(queue.dispatch.ready_consumers),
+                isinstance(queue, FifoQueue) and queue.dispatch.has_exclusive_consumer,
             )
             if any(held):
                 found[queue.name] = held
