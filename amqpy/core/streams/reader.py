@@ -73,9 +73,10 @@ class Reader:
         found: list[tuple[int, bytes]] = []
         passed = 0
         try:
-            while len(found) < count and size_max > 0 and self.offset < self.log.committed and passed < PASSED_MAX:
+            while len(found) < count and size_max > 0 and self.is_behind and passed < PASSED_MAX:
                 if self._segment is None or self._segment.is_dropped:
                     self._seek()
+                    continue
                 if self._left:
                     size = self._take_entry(found, count)
                     if size < 0:
@@ -92,6 +93,8 @@ class Reader:
     def _seek(self) -> None:
         log = self.log
         self.offset = max(self.offset, log.first)
+        if not self.is_behind:
+            return  # all that may be read was dropped
         segment = self._segment = log.segment_of(self.offset)
         chunk = log.index_of(segment).at_offset(self.offset)
         self._at, self._position = (segment.first, FIRST_AT) if chunk is None else (chunk.offset, chunk.position)

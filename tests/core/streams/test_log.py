@@ -243,6 +243,31 @@ def test_a_reader_in_a_segment_that_is_dropped_goes_on_at_the_first() -> None:
     assert all_of(reader) == [(7, b"7"), (8, b"8"), (9, b"9")]
 
 
+def test_nothing_can_be_read_of_a_stream_that_is_gone() -> None:
+    stream = ScriptedLog()
+    reader, late = stream.reader(), stream.reader()
+    stream.write(b"a", b"b")
+    assert reader.take(1, EVERYTHING) == [(0, b"a")]
+    stream.log.close()
+    assert reader.take(1, EVERYTHING) == late.take(1, EVERYTHING) == []
+    assert not reader.is_behind
+
+
+def test_all_that_may_be_read_was_dropped() -> None:
+    """A new segment is not written yet, and those before it are too large."""
+    stream = ScriptedLog(segment_bytes=1)
+    stream.log.bytes_max = 1
+    reader = stream.reader()
+    stream.write(b"a")
+    stream.append(b"b")
+    changes = stream.freeze()
+    assert stream.log.first == 1
+    assert reader.take(1, EVERYTHING) == []
+    stream.apply(changes)
+    stream.log.commit()
+    assert all_of(reader) == [(1, b"b")]
+
+
 def test_large_messages() -> None:
     stream = ScriptedLog()
     sizes = [0, BLOCK_MAX - 60, BLOCK_MAX, BLOCK_MAX + 1, 3 * BLOCK_MAX, 5]
