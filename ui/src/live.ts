@@ -36,17 +36,18 @@ let isScheduled = false;
 /** Asks anew for all that is shown, after a change that was made here. */
 export function refresh(): void {
   latest.clear();
-  schedule();
+  // When the page of what was deleted has been left.
+  schedule(100);
 }
 
-function schedule(): void {
+/** Once for all parts of a page that come or go together. */
+function schedule(afterMs = 10): void {
   if (isScheduled) return;
   isScheduled = true;
-  // Once for all parts of a page that come or go together.
   setTimeout(() => {
     isScheduled = false;
     restart();
-  }, 10);
+  }, afterMs);
 }
 
 function restart(): void {
@@ -223,7 +224,7 @@ export function useLive<T>(path: string | null): Live<T> {
 }
 
 export function startLive(): void {
-  document.addEventListener("visibilitychange", schedule);
+  document.addEventListener("visibilitychange", () => schedule());
   authorization.subscribe(() => {
     latest.clear();
     schedule();

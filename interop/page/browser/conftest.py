@@ -9,7 +9,10 @@ import pika
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from site_of_broker import ask, at
-from tab import Tab
+
+pytest.register_assert_rewrite("tab")
+
+from tab import Tab  # noqa: E402
 
 VHOST = "shop"
 """The virtual host in which clients are at work."""
@@ -58,7 +61,7 @@ DEFINITIONS = {
         binding("orders", "archive", "exchange", "#.paid"),
         binding("archive", "invoices", "queue", "", format="pdf", x_match="all"),
         binding("unknown", "unrouted", "queue", ""),
-        binding("orders", "events", "queue", "#"),
+        binding("orders", "events", "queue", "order.#"),
     ],
     "policies": [
         policy("an hour", "^shipping$", 0, {"message-ttl": 3_600_000}),

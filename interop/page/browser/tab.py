@@ -70,6 +70,10 @@ class Tab:
         self.refusals.clear()
         return found
 
+    def forget_what_is_gone(self) -> None:
+        """Takes no note of what was asked for once more before the page of what was deleted was left."""
+        self.refusals = [each for each in self.refusals if each[:2] != (404, "GET")]
+
     # --- where it is
 
     def show(self, *segments: str, title: str | None = None, search: str = "") -> None:

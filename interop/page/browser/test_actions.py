@@ -81,6 +81,7 @@ def test_a_queue_is_made_bound_purged_and_deleted(tab: Tab) -> None:
     tab.dialog.get_by_label("Only if it is empty").uncheck()
     tab.send("Delete")
     tab.is_at("Queues")
+    tab.forget_what_is_gone()
     expect(tab.page.locator(".notices")).to_contain_text("The queue made is deleted.")
     assert "made" not in names(at("queues", VHOST))
 
@@ -97,7 +98,8 @@ def test_a_quorum_queue(tab: Tab) -> None:
     assert (made["type"], made["durable"], made["arguments"]["x-delivery-limit"]) == ("quorum", True, 3)
     ask("DELETE", at("queues", VHOST, "voted"))
     tab.is_at("This queue is gone: voted")
-    tab.refused()
+    tab.show()
+    tab.forget_what_is_gone()
 
 
 def test_a_stream(tab: Tab) -> None:
@@ -124,6 +126,7 @@ def test_a_stream(tab: Tab) -> None:
         tab.dialog.get_by_label(condition).uncheck()
     tab.send("Delete")
     tab.is_at("Queues")
+    tab.forget_what_is_gone()
     assert "log" not in names(at("queues", VHOST))
 
 
@@ -144,7 +147,8 @@ def test_arguments_have_types(tab: Tab) -> None:
     assert ask("GET", at("queues", VHOST, "typed"))["arguments"] == {"x-max-length": 7, "mine": {"a": [1, True]}}
     ask("DELETE", at("queues", VHOST, "typed"))
     tab.is_at("This queue is gone: typed")
-    tab.refused()
+    tab.show()
+    tab.forget_what_is_gone()
 
 
 def test_an_exchange_is_made_bound_and_deleted(tab: Tab) -> None:
@@ -167,6 +171,7 @@ def test_an_exchange_is_made_bound_and_deleted(tab: Tab) -> None:
     tab.button("Delete…").click()
     tab.send("Delete")
     tab.is_at("Exchanges")
+    tab.forget_what_is_gone()
     assert "letters" not in names(at("exchanges", VHOST))
 
 
@@ -212,6 +217,7 @@ def test_a_user_is_added_and_permitted(tab: Tab) -> None:
     tab.button("Delete…").click()
     tab.send("Delete")
     tab.is_at("Users")
+    tab.forget_what_is_gone()
     assert "newcomer" not in names("/users")
 
 
@@ -233,6 +239,7 @@ def test_a_virtual_host_is_added_and_deleted_by_its_name(tab: Tab) -> None:
     tab.fill(again="annex")
     tab.send("Delete")
     tab.is_at("Virtual hosts")
+    tab.forget_what_is_gone()
     assert "annex" not in names("/vhosts")
 
 
@@ -257,6 +264,7 @@ def test_a_policy_says_what_it_matches_and_where_it_applies(tab: Tab) -> None:
     tab.button("Delete the policy short").click()
     tab.send("Delete")
     tab.is_at("Policies")
+    tab.forget_what_is_gone()
     assert "short" not in names(at("policies", VHOST))
 
 
@@ -289,6 +297,7 @@ def test_a_connection_is_closed_with_a_reason(tab: Tab) -> None:
     tab.fill(reason="Wartung: Grüße")
     tab.send("Close the connection")
     tab.is_at("Connections")
+    tab.forget_what_is_gone()
     with pytest.raises(pika.exceptions.ConnectionClosedByBroker, match="Wartung: Grüße"):
         connection.process_data_events(5)
 

@@ -107,6 +107,7 @@ def test_what_is_called_like_that_is_changed_and_deleted(hostile: str, tab: Tab)
     tab.button("Delete…").click()
     tab.send("Delete")
     tab.is_at("Queues")
+    tab.forget_what_is_gone()
     assert ask("GET", at("queues", hostile)) == []
 
 
@@ -127,4 +128,5 @@ def test_clients_say_of_themselves_what_they_like(open_tab: Callable[..., Tab]) 
     name = next(each["name"] for each in ask("GET", "/connections") if each["user_provided_name"] == said)
     tab.show("connections", name, title=name)
     expect(tab.page.locator("main")).to_contain_text(said)
+    tab.show()
     connection.close()
