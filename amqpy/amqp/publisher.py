@@ -207,7 +207,8 @@ class Publisher:
                 message = kind(route.address, header, body)
             else:
                 message = special.message(kind, route.address, body, self.broker.scheduler.now_ms)
-            targets = targets_of(self.vhost, route, message, self.origin)
+            in_transaction = self.transaction is not None
+            targets = targets_of(self.vhost, route, message, self.origin, in_transaction=in_transaction)
             if self.transaction is not None:
                 self.transaction.publish(route.exchange, targets, message, route.mandatory)
                 return

@@ -14,7 +14,7 @@ Source: `rabbit_dead_letter` (3.x), `mc:record_death` (4.x, for `x-last-death-*`
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from amqpy.core.message import AnnotatedMessage, Message, Target, address_of, deliver_own
+from amqpy.core.message import AnnotatedMessage, Message, Target, address_of
 from amqpy.core.scheduler import DeadLetterSource
 from amqpy.core.sender_selected import keys_in
 from amqpy.core.vhost import Vhost
@@ -65,7 +65,7 @@ def send_dead_letter(
         targets = [target for target in targets if not _is_cycle(target.name, deaths)]
     for watcher in vhost.watchers:
         watcher.dead_lettered(queue.name, message, reason, targets)
-    return len(deliver_own(targets, letter)) < len(targets)
+    return len(vhost.deliver_own(targets, letter)) < len(targets)
 
 
 def origin_of(message: Message, profile: Profile) -> str | None:

@@ -20,8 +20,7 @@ from amqpy.core.portions import Taken
 from amqpy.core.ports import NOBODY, DeliveryTarget, Origin
 from amqpy.core.statistics import Counts
 from amqpy.core.unacked import Lots, UnackedDeliveries
-from amqpy.core.watcher import Watcher
-from amqpy.wire.outbox import Outbox
+from amqpy.core.watcher import WatchedTarget, Watcher
 
 PAIRS_MIN: Final = 16
 """Pairs of one object among which nobody looks for deleted ones."""
@@ -340,11 +339,7 @@ class DetailedStatistics(Watcher):
 
     def attach(self, consumer: Consumer) -> None:
         if isinstance(unacked := consumer.unacked, DetailedDeliveries):
-            consumer.target = _Counted(consumer.target, unacked.pairs.at(consumer.queue), no_ack=consumer.no_ack)
-
-    def detach(self, consumer: Consumer) -> None:
-        if isinstance(consumer.target, _Counted):
-            consumer.target = consumer.target.target
+            consumer.target = _Counted(self, consumer.target, unacked.pairs.at(consumer.queue), no_ack=consumer.no_ack)
 
     def got(self, queue: str, redelivered: bool, message: Message, unacked: UnackedDeliveries, tag: int) -> None:
         if (pair := self._delivery_pair(queue, unacked)) is not None:
@@ -375,17 +370,13 @@ def _routes_to(queue: Target) -> Pairs[Exchange, RoutePair]:
     return Pairs(lambda exchange: RoutePair(exchange, queue))
 
 
-class _Counted(DeliveryTarget):
+class _Counted(WatchedTarget):
     """The target of a consumer whose deliveries are counted."""
 
-    def __init__(self, target: DeliveryTarget, pair: DeliveryPair, *, no_ack: bool) -> None:
-        self.target = target
+    def __init__(self, watcher: Watcher, target: DeliveryTarget, pair: DeliveryPair, *, no_ack: bool) -> None:
+        super().__init__(watcher, target)
         self._pair = pair
         self._no_ack = no_ack
-
-    @property
-    def outbox(self) -> Outbox:
-        return self.target.outbox
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self._count(1)
@@ -401,6 +392,3 @@ class _Counted(DeliveryTarget):
             self._pair.deliver_no_ack += count
         else:
             self._pair.deliver += count
-
-    def cancelled(self) -> None:
-        self.target.cancelled()

@@ -78,7 +78,9 @@ def check_copies(actor: Actor, vhost: Vhost, route: Route, more_keys: Iterable[s
             check_topic_permission(actor, vhost, "write", route.exchange, routing_key)
 
 
-def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> tuple[Target, ...]:
+def targets_of(
+    vhost: Vhost, route: Route, message: Message, origin: Origin, *, in_transaction: bool = False
+) -> tuple[Target, ...]:
     """The targets of one message of a route, as the watchers leave them. To be called once a message."""
     if route.targets is not None and not message.more_keys:
         return route.targets
@@ -86,7 +88,7 @@ def targets_of(vhost: Vhost, route: Route, message: Message, origin: Origin) -> 
     if len(targets) > TARGETS_MAX:
         vhost.scheduler.jobs.spend(len(targets))
     for watcher in vhost.watchers:
-        targets = watcher.published(message, targets, origin)
+        targets = watcher.published(message, targets, origin, in_transaction=in_transaction)
     return targets
 
 

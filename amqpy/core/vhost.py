@@ -9,13 +9,13 @@ Source: `rabbit_vhost` (the exchanges of a new vhost), `rabbit_binding` (what is
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from amqpy.core.administration.limits import Limits
 from amqpy.core.administration.policies import PolicySet
 from amqpy.core.arguments import CLASSIC
-from amqpy.core.consumer import Delivery
+from amqpy.core.consumer import Consumer, Delivery
 from amqpy.core.detailed_statistics import CountedChannel, DetailedDeliveries, DetailedStatistics
 from amqpy.core.durability import encoding
 from amqpy.core.durability.records import PermissionRecord, TopicPermissionRecord
@@ -182,17 +182,19 @@ class Vhost:
     def watch(self, watcher: Watcher) -> None:
         """Shows the watcher every message from now on."""
         self.watchers += (watcher,)
-        for queue in self.queues.values():
-            for consumer in queue.consumers:
-                watcher.attach(consumer)
+        for consumer in self._consumers_for(watcher):
+            watcher.attach(consumer)
         self.router.forget()
 
     def unwatch(self, watcher: Watcher) -> None:
         self.watchers = tuple(each for each in self.watchers if each is not watcher)
-        for queue in self.queues.values():
-            for consumer in queue.consumers:
-                watcher.detach(consumer)
+        for consumer in self._consumers_for(watcher):
+            watcher.detach(consumer)
         self.router.forget()
+
+    def _consumers_for(self, watcher: Watcher) -> Iterator[Consumer]:
+        names = self.queues if watcher.queues is None else watcher.queues
+        return (consumer for name in names if name in self.queues for consumer in self.queues[name].consumers)
 
     @property
     def limits(self) -> Limits:
@@ -238,7 +240,13 @@ class Vhost:
 
     def publish(self, exchange: Exchange, message: Message) -> list[Target]:
         """Publishes a message of the broker's own, which needs no permission; returns the targets that refused it."""
-        return deliver_own(self.router.targets_of(exchange, message), message)
+        return self.deliver_own(self.router.targets_of(exchange, message), message)
+
+    def deliver_own(self, targets: Sequence[Target], message: Message) -> list[Target]:
+        """Gives a message of the broker's own to these targets; returns those that refused it."""
+        for watcher in self.watchers:
+            watcher.published_by_broker(message, targets)
+        return deliver_own(targets, message)
 
     # --- queues and exchanges
 

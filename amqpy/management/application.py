@@ -6,37 +6,37 @@ then the login, and what the user may ask for; then the content types; and then 
 Source: `cowboy_rest`, `rabbit_mgmt_util`, `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import trio
 
 from amqpy.config import Config
-from amqpy.core.principals import BackendUser
+from amqpy.core.principals import BackendUser, Principal
 from amqpy.management import preconditions
 from amqpy.management.access import monitor, public
-from amqpy.management.answers import JSON, Answer, BadLogin, Refusal, bad_request, not_entitled, not_found
+from amqpy.management.answers import Answer, BadLogin, Refusal, bad_request, not_entitled, not_found
 from amqpy.management.call import Api, Call
 from amqpy.management.documents import Document, in_pieces
 from amqpy.management.files import METHODS as OF_FILES
 from amqpy.management.files import Files
 from amqpy.management.heads import Scope, is_loopback, refused, request_of
 from amqpy.management.lists import Change, Listing, Summary, Work, shown, shown_alone, summed, with_order, worked
+from amqpy.management.live.live import Live
+from amqpy.management.live.subscription import Subscription
 from amqpy.management.login import Logins, cookie_of, of_header, use_login_in_query
 from amqpy.management.media_types import check_accept, check_body
 from amqpy.management.page import BUILT, OwnPage
 from amqpy.management.prometheus.application import PrometheusApplication
 from amqpy.management.request import Request
-from amqpy.management.responses import SHOWN, Responses, Stream, in_json, started
+from amqpy.management.responses import SHOWN, Feed, Receive, Responses, Send, Stream, in_json, started
 from amqpy.management.router import KNOWN, Endpoint, Router
 from amqpy.management.statistics.samples import TICK_MS
 from amqpy.management.turns import Turns, WebClient
 from amqpy.server.admission import Refused
 from amqpy.server.reactor import now_ms
-
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 REDIRECTS: Final = {
     ("api",): "/api/index.html",
@@ -80,12 +80,13 @@ class Application:
         self._metrics = metrics
         self._responses = Responses.of(config)
         self._body_max = config.management_http_max_body_size
+        self._live = Live(api, self._turns, self._log_in, self._answer_again, self._prefix)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = request_of(scope)
-        answer: Answer | Stream
+        answer: Answer | Stream | Feed
         try:
             if (refusal := refused(request, scope["http_version"])) is not None:
                 answer = refusal
@@ -105,7 +106,7 @@ class Application:
             if answer is METRICS and self._metrics is not None:
                 await self._metrics(scope, receive, send)
             else:
-                await self._responses.send(request, answer, send)
+                await self._responses.send(request, answer, send, receive)
         except OSError:
             pass  # the other side is gone
         except Exception as error:
@@ -122,7 +123,10 @@ class Application:
                 self._turns.blame(error)
             await trio.sleep(TICK_MS / 1000)
 
-    async def _answer(self, request: Request, receive: Receive) -> "Answer | Stream":
+    async def _answer(
+        self, request: Request, receive: Receive, user: Principal | None = None
+    ) -> "Answer | Stream | Feed":
+        """The answer to a request; with a user, to one by somebody who has logged in. Raises Refusal."""
         if self._prefix and request.path == "/":
             return Answer(301, headers={"location": f"{self._prefix}/"}, bare=True)
         if not f"{request.path}/".startswith(f"{self._prefix}/"):
@@ -147,18 +151,21 @@ class Application:
             request.body = await read_body(receive, FORM_MAX)
         if resource.has_login_in_query and "login-in-query" in self._features:
             use_login_in_query(request)
-        call = await self._enter(request, endpoint, names)
+        if user is None:
+            call = await self._enter(request, endpoint, names)
+        else:
+            call = await self._entitle(request, user, endpoint, names)
         headers = {"vary": resource.vary, **resource.headers}
         if endpoint.credentials is not None and "token" not in self._features:
             headers["set-cookie"] = cookie_of(request, self._features)
-        check_accept(request.headers.get("accept"), JSON)
+        check_accept(request.headers.get("accept"), endpoint.produces)
         try:
             answer = await self._judge(call, served) or await self._act(call, endpoint, receive)
         except Refusal as refusal:
             answer = refusal.answer
         if isinstance(answer, Answer) and answer.bare:
             return answer
-        if isinstance(answer, Stream) or answer.status in SHOWN:
+        if not isinstance(answer, Answer) or answer.status in SHOWN:
             headers.pop("cache-control", None)  # that of what is shown
         return answer._replace(headers={**headers, **answer.headers})
 
@@ -175,7 +182,13 @@ class Application:
         status = preconditions.failure(headers, exists=exists, is_reading=call.request.method in {"GET", "HEAD"})
         return None if status is None else Answer(status)
 
-    async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream":
+    async def _answer_again(self, request: Request, user: Principal) -> "Answer | Stream":
+        """The answer to a GET of a live page, by a user who has just logged in. Raises Refusal."""
+        answer = await self._answer(request, _no_body, user)
+        assert not isinstance(answer, Feed)
+        return answer
+
+    async def _act(self, call: Call, endpoint: Endpoint, receive: Receive) -> "Answer | Stream | Feed":
         """Calls the handler. Raises Refusal."""
         request = call.request
         check_origin(request, self._responses.origins)
@@ -206,23 +219,37 @@ class Application:
         """Logs the user in who asks, and looks if it may. Raises Refusal."""
         if endpoint.rule is public:
             return Call(self._api, request, WebClient(NOBODY), names)
-        find = endpoint.credentials or of_header
-        credentials, attempts = find(request), self._api.attempts
+        credentials = (endpoint.credentials or of_header)(request)
         self._check_failures(request)
-        try:
+        with self._counted(request):
             user = await self._logins.log_in(credentials, from_loopback=request.from_loopback, features=self._features)
-            call = Call(self._api, request, WebClient(user), names)
-            if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
-                raise not_entitled(reason)
-        except BadLogin:
-            self._note_failure(request)
-            attempts.note(succeeded=False)
-            raise
-        except Refusal:
-            attempts.note(succeeded=False)
-            raise
-        attempts.note(succeeded=True)
+            return await self._entitle(request, user, endpoint, names)
+
+    async def _entitle(self, request: Request, user: Principal, endpoint: Endpoint, names: Mapping[str, str]) -> Call:
+        """Looks if a user who has logged in may ask for it. Raises Refusal."""
+        call = Call(self._api, request, WebClient(user), names)
+        if (reason := await self._turns.decide(partial(endpoint.rule, call))) is not None:
+            raise not_entitled(reason)
         return call
+
+    async def _log_in(self, request: Request) -> Principal:
+        """Logs the user of a live page in once more. Raises Refusal."""
+        with self._counted(request):
+            return await self._logins.log_in(
+                of_header(request), from_loopback=request.from_loopback, features=self._features
+            )
+
+    @contextmanager
+    def _counted(self, request: Request) -> Iterator[None]:
+        """Counts a login, which is refused by a Refusal that is raised."""
+        try:
+            yield
+        except Refusal as refusal:
+            if isinstance(refusal, BadLogin):
+                self._note_failure(request)
+            self._api.attempts.note(succeeded=False)
+            raise
+        self._api.attempts.note(succeeded=True)
 
     def _check_failures(self, request: Request) -> None:
         """Raises Refusal if too many logins have failed from there, on connections of any protocol."""
@@ -242,8 +269,10 @@ class Application:
         """Raises Refusal for whoever may not see metrics."""
         await self._enter(request, Endpoint(lambda call: None, monitor), {})
 
-    async def _shown(self, call: Call, made: object) -> "Answer | Stream":
+    async def _shown(self, call: Call, made: object) -> "Answer | Stream | Feed":
         """The answer, of what a handler has returned."""
+        if isinstance(made, Subscription):
+            return self._live.open(call, made)
         if isinstance(made, Answer) and not isinstance(made.value, dict):
             return made
         query = call.request.query
@@ -278,6 +307,10 @@ def check_origin(request: Request, allowed: Collection[str]) -> None:
         return
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise not_entitled("Cross-site request")
+
+
+async def _no_body() -> dict[str, object]:
+    return {"type": "http.request"}
 
 
 async def read_body(receive: Receive, most: int) -> bytes:

@@ -18,8 +18,9 @@ from amqpy.management.server import HttpListener
 from amqpy.server.listener import open_unix
 
 if TYPE_CHECKING:
-    from amqpy.management.application import Application, Receive, Send
+    from amqpy.management.application import Application
     from amqpy.management.heads import Scope
+    from amqpy.management.responses import Receive, Send
 
 MISSING: Final = "the control socket needs the package hypercorn: pip install 'amqpy-broker[management]'"
 

@@ -1,6 +1,7 @@
 """Objects with long lists in them, which are sent in pieces: between two of them the broker does its work."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from amqpy.management.answers import NO_HEADERS, Headers, as_json
@@ -16,7 +17,7 @@ class Document(NamedTuple):
     headers: Headers = NO_HEADERS
 
 
-async def in_pieces(document: Document, query: Query, in_turn: InTurn[Any]) -> AsyncIterator[bytes]:
+async def in_pieces(document: Document, query: Query, in_turn: InTurn[Any]) -> AsyncGenerator[bytes, None]:
     """The JSON of a document. `in_turn` makes a call in a turn of the broker."""
     columns = None if page_of(query) else columns_of(query)
     before = as_json(extract(document.heading, columns) or {})[:-1]
@@ -25,9 +26,10 @@ async def in_pieces(document: Document, query: Query, in_turn: InTurn[Any]) -> A
         if not is_wanted:
             continue
         before += (b"," if before != b"{" else b"") + as_json(key) + b":["
-        async for views in views_of(listing.items, listing.view, in_turn):
-            yield before + as_json([extract(each, below) for each in views])[1:-1]
-            before = b","
+        async with aclosing(views_of(listing.items, listing.view, in_turn)) as pieces:
+            async for views in pieces:
+                yield before + as_json([extract(each, below) for each in views])[1:-1]
+                before = b","
         # What was to come before the next item, if there was none, is all there is.
         before = b"]" if before == b"," else before + b"]"
     # An object of which no column is left is an empty list, as anywhere.

@@ -203,6 +203,8 @@ class HttpConnection:
         self._sending = trio.Lock()
         self._hearing = trio.CancelScope()
         self._listening = trio.CancelScope()
+        self._inbox: Inbox | None = None
+        """That of the request that is being answered."""
         self._is_idle = True
         self._deadline = trio.current_time() + KEEP_ALIVE_S
         """The time by which the peer must have said more."""
@@ -248,7 +250,7 @@ class HttpConnection:
 
     async def spawn_app(self, app: AppWrapper, config: Config, scope: Any, send: Reply) -> Reply:  # noqa: ANN401
         """Begins the answer to a request. Returns what takes its body."""
-        inbox = Inbox()
+        inbox = self._inbox = Inbox()
         self._nursery.start_soon(self._answer, app, scope, inbox, send)
         return inbox.put
 
@@ -303,11 +305,14 @@ class HttpConnection:
         return b""
 
     async def _hear_end(self) -> None:
-        """The peer says no more, but may still listen to the answer that is on its way."""
+        """The peer says no more, but may still listen to the answer that is on its way: to its end, if it has one. The
+        application is told, for an answer without an end is over then."""
         self._has_heard_end = True
         self._listening.deadline = math.inf
         await self._protocol.handle(RawData(b""))
         if self._protocol.stream is not None and not self._is_closing:
+            if self._inbox is not None:
+                await self._inbox.put({"type": "http.disconnect"})
             await self._ended.wait()
 
     def _note_progress(self, size: int) -> None:

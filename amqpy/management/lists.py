@@ -9,7 +9,8 @@ Source: `rabbit_mgmt_util`: `reply_list`, `maybe_filter_context`, `pagination_pa
 
 import heapq
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Set
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -345,7 +346,7 @@ def narrowed(columns: Columns | None, key: str) -> tuple[bool, Columns | None]:
 # --- all of it
 
 
-async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncIterator[list[object] | View]:
+async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncGenerator[list[object] | View, None]:
     """The list in pieces: lists of items; of a page, first what is said about it. `in_turn` makes a call in a turn of
     the broker. Raises Refusal before the first piece."""
     page = page_of(query)
@@ -368,8 +369,9 @@ async def shown(listing: Listing, query: Query, in_turn: InTurn[Any]) -> AsyncIt
     if not is_sorted:
         if page is not None:
             yield about
-        async for views in pieces:
-            yield [extract(each, columns) for each in views]
+        async with aclosing(pieces):
+            async for views in pieces:
+                yield [extract(each, columns) for each in views]
         return
     made: Sequence[View] = await in_order(
         [view async for views in pieces for view in views], order_by(query["sort"]), in_turn
@@ -413,7 +415,7 @@ async def views_of(
     items: Sequence[Any],
     view: Callable[[Any], View],
     in_turn: InTurn[Any],
-) -> AsyncIterator[list[View]]:
+) -> AsyncGenerator[list[View], None]:
     """Views of items, as many at a time as a turn has time for: one may take as long as a thousand others."""
     begin = 0
     while begin < len(items):

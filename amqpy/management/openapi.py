@@ -53,7 +53,7 @@ ERRORS: Final = {
     "401": "Nobody has logged in, or the user may not do this.",
     "404": "There is no such object.",
     "415": "The body has another type.",
-    "503": "The check has failed.",
+    "503": "The check has failed, or there are too many live streams or taps.",
 }
 
 
@@ -171,7 +171,7 @@ def _responses(resource: Resource, method: str, endpoint: Endpoint, features: Co
         errors.append("401")
     if endpoint.types:
         errors.append("415")
-    if resource.template.startswith("/health"):
+    if resource.template.startswith(("/health", "/live")):
         errors.append("503")
     return found | {status: {"$ref": f"#/components/responses/{status}"} for status in errors}
 
@@ -183,7 +183,8 @@ def _good_responses(resource: Resource, method: str, endpoint: Endpoint, feature
     if method == "PUT":
         return {"201": {"description": "It was made."}, "204": {"description": "It was there, and is so now."}}
     kind = inspect.signature(endpoint.handle).return_annotation
-    shown = {"description": "It is shown.", "content": _json(_schema_of(kind, resource, features))}
+    schema = _schema_of(kind, resource, features) if endpoint.produces == JSON else TEXT
+    shown = {"description": "It is shown.", "content": {endpoint.produces: {"schema": schema}}}
     if method == "GET":
         return {"200": shown}
     return {"200": shown, "201": {"description": "It was made; the header `location` says where it is."}, **done}

@@ -3,15 +3,19 @@
 Source: `rabbit_mgmt_headers`, `rabbit_mgmt_cors`, `rabbit_mgmt_csp`, `rabbit_mgmt_hsts`; `cowboy_rest:variances`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from amqpy.config import Config
 from amqpy.management.answers import JSON, NO_HEADERS, Answer, Headers, as_json, now
 from amqpy.management.request import Request
 
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Sends a part of a body. Raises OSError if the other side is gone."""
 
 WHOLE_MAX: Final = 256 * 1024
 """Octets of a list up to which it is made before it is sent, so that its length is known."""
@@ -31,23 +35,42 @@ OF_ONE_TYPE: Final = "accept-encoding, origin"
 class Stream(NamedTuple):
     """A long answer, which comes in pieces."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
     headers: Headers = NO_HEADERS
 
 
-async def in_json(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+class Source(Protocol):
+    """An answer that goes on as long as the client listens."""
+
+    async def run(self, write: Write, receive: Receive) -> None:
+        """Sends what there is, until the client is gone (of which `receive` tells), or nothing more is to come."""
+
+    def close(self) -> None:
+        """Lets go of all that it needs, whether it was run or not."""
+
+
+class Feed(NamedTuple):
+    """An answer without an end."""
+
+    source: Source
+    content_type: str
+    headers: Headers = NO_HEADERS
+
+
+async def in_json(pieces: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
     """The JSON of a list that comes in pieces; of a page, which is an object, its other keys come first."""
     before, end = b"[", b"]"
-    async for piece in pieces:
-        if isinstance(piece, dict):
-            before, end = as_json(piece)[:-1] + b',"items":[', b"]}"
-        elif piece:
-            yield before + as_json(piece)[1:-1]
-            before = b","
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, dict):
+                before, end = as_json(piece)[:-1] + b',"items":[', b"]}"
+            elif piece:
+                yield before + as_json(piece)[1:-1]
+                before = b","
     yield (b"" if before == b"," else before) + end
 
 
-async def started(pieces: AsyncIterator[bytes], headers: Headers = NO_HEADERS) -> Answer | Stream:
+async def started(pieces: AsyncGenerator[bytes, None], headers: Headers = NO_HEADERS) -> Answer | Stream:
     """The answer of these pieces: in one, if they are small. Whatever refuses the first of them has done so then."""
     begun = bytearray()
     async for piece in pieces:
@@ -57,10 +80,11 @@ async def started(pieces: AsyncIterator[bytes], headers: Headers = NO_HEADERS) -
     return Answer(200, bytes(begun), headers)
 
 
-async def _after(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begun
-    async for piece in pieces:
-        yield piece
+async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pieces):
+        yield begun
+        async for piece in pieces:
+            yield piece
 
 
 def _of_compressing(headers: dict[str, str]) -> dict[str, str]:
@@ -93,9 +117,11 @@ class Responses:
             "compressing" in config.switches.management,
         )
 
-    async def send(self, request: Request, answer: Answer | Stream, send: Send) -> None:
+    async def send(self, request: Request, answer: Answer | Stream | Feed, send: Send, receive: Receive) -> None:
         is_head = request.method == "HEAD"
-        if isinstance(answer, Stream):
+        if isinstance(answer, Feed):
+            await self._send_feed(request, answer, send, receive)
+        elif isinstance(answer, Stream):
             await self._send_stream(request, answer, send, without_body=is_head)
         else:
             await self._send_whole(request, answer, send, without_body=is_head)
@@ -113,10 +139,23 @@ class Responses:
         """A list: HTTP marks the end of each piece, since nobody knows yet how long all of it is."""
         headers = self._headers(request, Answer(200, None, stream.headers), JSON)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if not without_body:
-            async for piece in stream.pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with aclosing(stream.pieces) as pieces:
+            if not without_body:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _send_feed(self, request: Request, feed: Feed, send: Send, receive: Receive) -> None:
+        async def write(piece: bytes) -> None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+        try:
+            headers = self._headers(request, Answer(200, None, feed.headers), feed.content_type)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await feed.source.run(write, receive)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            feed.source.close()
 
     def _headers(self, request: Request, answer: Answer, content_type: str | None) -> list[tuple[bytes, bytes]]:
         headers: dict[str, str] = {"date": now()} if answer.dated else {}

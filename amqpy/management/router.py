@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from amqpy.management.answers import JSON
 from amqpy.management.responses import OF_ONE_TYPE, OF_RESOURCES
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Endpoint:
     """Refuses a request about what is not there, before its content type is looked at; None if that comes later."""
     feature: str = ""
     """The name of what not every version of RabbitMQ has (`Profile.management`); none if all have it."""
+    produces: str = JSON
+    """The content type of its answers, but for refusals."""
 
 
 @dataclass
@@ -122,11 +125,13 @@ class Router:
             if node.variable is not None:
                 waiting.append(node.variable)
 
-    def get(self, template: str, rule: "Rule", *, head: bool = True, feature: str = "") -> Callable[[H], H]:
+    def get(
+        self, template: str, rule: "Rule", *, head: bool = True, feature: str = "", produces: str = JSON
+    ) -> Callable[[H], H]:
         """Handles GET, and HEAD unless it says otherwise."""
         resource = self._at(template)
         resource.has_head = resource.has_head and head
-        return self._adding("GET", resource, rule, feature=feature)
+        return self._adding("GET", resource, rule, feature=feature, produces=produces)
 
     def put(self, template: str, rule: "Rule", types: tuple[str, ...] = ()) -> Callable[[H], H]:
         return self._adding("PUT", self._at(template), rule, types)
@@ -162,9 +167,10 @@ class Router:
         credentials: "Callable[[Request], Credentials] | None" = None,
         exists: "Callable[[Call], None] | None" = None,
         feature: str = "",
+        produces: str = JSON,
     ) -> Callable[[H], H]:
         def add(handle: H) -> H:
-            resource.endpoints[method] = Endpoint(handle, rule, types, credentials, exists, feature)
+            resource.endpoints[method] = Endpoint(handle, rule, types, credentials, exists, feature, produces)
             return handle
 
         return add

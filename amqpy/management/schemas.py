@@ -1,10 +1,12 @@
-"""The bodies that requests have, as JSON Schema: what `openapi.py` tells about them.
+"""The bodies and parameters that requests have, as JSON Schema: what `openapi.py` tells about them.
 
 Handlers are more lenient than this, as RabbitMQ is: a body of another type may do, and so may `"true"` for true.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
+
+from amqpy.management.live.subscription import INTERVAL_MS, INTERVAL_MS_MAX, INTERVAL_MS_MIN, TRUNCATE, TRUNCATE_MAX
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -42,6 +44,7 @@ POLICY: Final = _body(
 )
 
 ENCODING: Final[Schema] = {"enum": ["auto", "base64"]}
+SEVERAL: Final[Schema] = {"type": "array", "items": TEXT}
 
 FILTER: Final = _body(
     {},
@@ -143,6 +146,19 @@ OF_FINDINGS: Final[Parameters] = {
 QUERIES: Final[Mapping[str, Parameters]] = {
     "/queues/{vhost}/{queue}/peek": OF_PLACES,
     "/queues/{vhost}/{queue}/search": {**OF_PLACES, "filter": (TEXT, "Conditions, as an object in JSON.")},
+    "/live": {
+        "get": (SEVERAL, "A path below this, with a query if need be, whose answer is sent whenever it has changed."),
+        "interval": (
+            INTEGER | {"minimum": INTERVAL_MS_MIN, "maximum": INTERVAL_MS_MAX, "default": INTERVAL_MS},
+            "Milliseconds from one answer to the next, at least.",
+        ),
+        "events": (SEVERAL, "A pattern of names of events, with `*` and `#` as at a topic exchange."),
+        "tap": (SEVERAL, "The path of an exchange or a queue, whose messages are sent as they pass."),
+        "truncate": (
+            INTEGER | {"minimum": 0, "maximum": TRUNCATE_MAX, "default": TRUNCATE},
+            "Octets of a payload that are shown.",
+        ),
+    },
     "/stuck": OF_FINDINGS,
     "/stuck/{vhost}": OF_FINDINGS,
 }

@@ -92,9 +92,12 @@ class Turns:
             outcome = self._reactor.administer(partial(_outcome_of, call), user_name)
         except Exception as error:
             raise Bug from error
-        if isinstance(outcome, Exception):
+        if not isinstance(outcome, Exception):
+            return outcome
+        try:
             raise outcome
-        return outcome
+        finally:
+            del outcome  # which refers to this frame
 
     def blame(self, error: Exception) -> None:
         """Notes what has ended a request, or what goes on beside them: a bug, and the end of the broker if it is

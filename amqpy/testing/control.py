@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import trio
 
 from amqpy.management.answers import Answer, Refusal, as_json, bad_request
-from amqpy.management.application import Receive, Send, read_body
+from amqpy.management.application import read_body
 from amqpy.management.heads import HOST, LOCAL_NAMES, Scope, request_of
 from amqpy.management.request import Request
+from amqpy.management.responses import Receive, Send
 from amqpy.management.router import Handler
 from amqpy.testing.control_brokers import Brokers, Call, conflict, not_found
 from amqpy.testing.control_routes import router

@@ -111,7 +111,7 @@ class Recorder:
     # --- publishing
 
     def published(
-        self, vhost: str, message: Message, targets: tuple[Target, ...], origin: Origin
+        self, vhost: str, message: Message, targets: tuple[Target, ...], origin: Origin, *, in_transaction: bool
     ) -> tuple[Target, ...]:
         channel = self.channels.get(origin.pid)
         message.body = traced(message.body)
@@ -132,7 +132,7 @@ class Recorder:
                 targets = (LOST,)
             elif fault.kind == "deny_confirm":
                 targets = (*targets, REFUSED) if fault.settings["stored"] else (REFUSED,)
-        if channel is not None and channel.is_in_transaction:
+        if in_transaction:
             self.uncommitted.setdefault(origin.pid, {})[id(message)] = message, event, firing
             return targets
         if channel is not None and isinstance(channel.confirms, WatchedConfirms):

@@ -88,10 +88,6 @@ class WatchedChannel(ChannelSession):
     def is_open(self) -> bool:
         return not self.closing and self.connection.channels.get(self.number) is self
 
-    @property
-    def is_in_transaction(self) -> bool:
-        return self.transaction is not None
-
     def new_confirms(self) -> WatchedConfirms:
         return WatchedConfirms(self)
 

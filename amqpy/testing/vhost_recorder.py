@@ -7,10 +7,9 @@ from amqpy.core.consumer_timeout import RETURNED
 from amqpy.core.message import Message, Target
 from amqpy.core.ports import DeliveryTarget, Origin
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.core.watcher import Watcher
+from amqpy.core.watcher import WatchedTarget, Watcher
 from amqpy.testing.events import Event
 from amqpy.testing.recorder import Recorder
-from amqpy.wire.outbox import Outbox
 
 
 class VhostRecorder(Watcher):
@@ -20,8 +19,10 @@ class VhostRecorder(Watcher):
         self._recorder = recorder
         self._vhost = vhost
 
-    def published(self, message: Message, targets: tuple[Target, ...], origin: Origin) -> tuple[Target, ...]:
-        return self._recorder.published(self._vhost, message, targets, origin)
+    def published(
+        self, message: Message, targets: tuple[Target, ...], origin: Origin, *, in_transaction: bool
+    ) -> tuple[Target, ...]:
+        return self._recorder.published(self._vhost, message, targets, origin, in_transaction=in_transaction)
 
     def committed(self, message: Message, targets: Sequence[Target], origin: Origin) -> None:
         self._recorder.committed(message, targets, origin)
@@ -41,14 +42,13 @@ class VhostRecorder(Watcher):
     def attach(self, consumer: Consumer) -> None:
         unacked = consumer.unacked
         assert isinstance(unacked, UnackedDeliveries)
-        consumer.target = Tap(self._recorder, self._vhost, consumer.target, consumer.queue.name, unacked)
-
-    def detach(self, consumer: Consumer) -> None:
-        if isinstance(consumer.target, Tap):
-            consumer.target = consumer.target.target
+        consumer.target = self._tapped(consumer.target, consumer.queue.name, unacked)
 
     def attach_replies(self, target: DeliveryTarget, name: str, unacked: UnackedDeliveries) -> DeliveryTarget:
-        return Tap(self._recorder, self._vhost, target, name, unacked)
+        return self._tapped(target, name, unacked)
+
+    def _tapped(self, target: DeliveryTarget, queue: str, unacked: UnackedDeliveries) -> "Tap":
+        return Tap(self, target, self._recorder, self._vhost, queue, unacked)
 
     def got(self, queue: str, redelivered: bool, message: Message, unacked: UnackedDeliveries, tag: int) -> None:
         self._recorder.delivered(
@@ -58,24 +58,23 @@ class VhostRecorder(Watcher):
         )
 
 
-class Tap(DeliveryTarget):
+class Tap(WatchedTarget):
     """The target of a consumer's deliveries, on whose way there are the recorder and its faults."""
 
     def __init__(
-        self, recorder: Recorder, vhost: str, target: DeliveryTarget, queue: str, unacked: UnackedDeliveries
+        self,
+        watcher: Watcher,
+        target: DeliveryTarget,
+        recorder: Recorder,
+        vhost: str,
+        queue: str,
+        unacked: UnackedDeliveries,
     ) -> None:
-        self.target = target
+        super().__init__(watcher, target)
         self._recorder = recorder
         self._vhost = vhost
         self._queue = queue
         self._unacked = unacked
-
-    @property
-    def outbox(self) -> Outbox:
-        return self.target.outbox
-
-    def cancelled(self) -> None:
-        self.target.cancelled()
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         event = self._event(tag, redelivered, message)

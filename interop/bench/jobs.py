@@ -1,5 +1,6 @@
 """What one load process does: open its connections, then run one of the loops."""
 
+import selectors
 import time
 from base64 import b64encode
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from http.client import HTTPConnection
 from itertools import cycle, islice
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from interop.bench import frames, loops
 from interop.bench.frames import Block, Publication
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from array import array
 
 CONSUMER_TAG = "consumer-%05d"
+
+AS_GUEST = {"authorization": f"Basic {b64encode(b'guest:guest').decode()}"}
+POLL_S = 0.1
+"""Seconds after which a job that waits looks if it is to stop."""
 
 
 @dataclass
@@ -236,9 +242,47 @@ class Ask:
             due_at += self.every_s
 
 
+@dataclass
+class Look:
+    """Live pages that are open, each a stream that shows these paths."""
+
+    port: int
+    paths: Sequence[str]
+    pages: int
+    flow: Flow
+
+    def prepare(self) -> None:
+        self.streams = [HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S) for _ in range(self.pages)]
+
+    def run(self) -> Latencies:
+        """The answers that come, as if none of them was late."""
+        answers = Latencies()
+        with selectors.DefaultSelector() as selector:
+            for stream in self.streams:
+                stream.request("GET", f"/api/live?{urlencode({'get': self.paths}, doseq=True)}", headers=AS_GUEST)
+                selector.register(stream.sock, selectors.EVENT_READ)
+            while not self.flow.stopped:
+                for key, _ in selector.select(POLL_S):
+                    said = key.fileobj.recv(loops.RECEIVE_BYTES)  # type: ignore[union-attr]  # all are sockets
+                    if not said:
+                        raise RuntimeError("a live page has ended")
+                    for _ in range(said.count(b"event: answer\n")):
+                        answers.add(time.monotonic(), 0.0)
+        for stream in self.streams:
+            stream.close()
+        return answers
+
+
+def has_live_pages(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    connection.request("GET", "/api/live", headers=AS_GUEST)
+    with connection.getresponse() as response:
+        return response.status != HTTPStatus.NOT_FOUND
+
+
 def ask(connection: HTTPConnection, path: str) -> bytes:
     """Asks for a path as guest. Raises RuntimeError unless it is there."""
-    connection.request("GET", path, headers={"authorization": f"Basic {b64encode(b'guest:guest').decode()}"})
+    connection.request("GET", path, headers=AS_GUEST)
     with connection.getresponse() as response:
         body = response.read()
     if response.status != HTTPStatus.OK:

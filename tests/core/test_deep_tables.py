@@ -211,7 +211,7 @@ def test_events_and_the_firehose(kind: str) -> None:
     assert shown.count(kind.encode()) == DEPTH
     message = Message(b"\0\1q", content_header({"deep": deep(kind, ONE)}), b"")
     assert core.vhost.tracer is not None
-    core.vhost.tracer.published(message, (), UnackedDeliveries().origin)
+    core.vhost.tracer.published(message, (), UnackedDeliveries().origin, in_transaction=False)
     core.broker.settle()
     assert deep(kind, ONE).value in fetched(core, "told")["properties"].value
 

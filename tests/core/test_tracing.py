@@ -59,7 +59,7 @@ def test_copies_and_replies() -> None:
         core.route("", "k").address, properties_header(), b"", more_keys=("b", "amq.rabbitmq.reply-to.x")
     )
     assert core.vhost.tracer is not None
-    core.vhost.tracer.published(message, (), ORIGIN)
+    core.vhost.tracer.published(message, (), ORIGIN, in_transaction=False)
     (told,) = listener.take()
     assert told.facts["routing_keys"] == ["k", "b", "amq.rabbitmq.reply-to.x"]
     assert told.facts["routed_queues"] == ["b", "k"]

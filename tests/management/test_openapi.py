@@ -95,7 +95,8 @@ async def test_answers_are_as_described(site: Site, profile: str) -> None:
             continue
         reply = await site.get(path_of(template))
         assert str(reply.status) in path["get"]["responses"], template
-        assert reply.status in {200, 404, 503}, template
+        # A live page must say what it wants.
+        assert reply.status in ({400} if template == "/live" else {200, 404, 503}), template
         if reply.status == 200 and reply.headers["content-type"] == JSON:
             schema = path["get"]["responses"]["200"]["content"][JSON]["schema"]
             kinds = schema.get("type", [])
@@ -144,7 +145,7 @@ async def test_parameters_are_those_that_are_read(site: Site) -> None:
         path = (await described(site))[template]["get"]
         assert {each["name"] for each in path["parameters"]} >= set(parameters), template
         for name in parameters:
-            reply = await site.get(f"{path_of(template)}?{name}=[")
+            reply = await site.get(f"{path_of(template)}?{name}={'[' * 300}")
             assert reply.status == 400, (template, name)
 
 

@@ -13,10 +13,9 @@ from amqpy.core.consumer import Consumer
 from amqpy.core.events.internal_publisher import InternalPublisher
 from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, Target
-from amqpy.core.ports import DeliveryTarget, Origin
+from amqpy.core.ports import Origin
 from amqpy.core.queues.reply_to import REPLY_TO
-from amqpy.core.watcher import Watcher
-from amqpy.wire.outbox import Outbox
+from amqpy.core.watcher import WatchedTarget, Watcher
 from amqpy.wire.properties import decode_properties
 from amqpy.wire.values import Field, Table, array_field, table_field
 
@@ -38,14 +37,11 @@ class Tracer(Watcher):
 
     def attach(self, consumer: Consumer) -> None:
         """Starts to copy the deliveries to this consumer."""
-        consumer.target = _Tapped(consumer.target, consumer.queue.name, consumer.unacked.origin, self)
+        consumer.target = _Traced(self, consumer)
 
-    def detach(self, consumer: Consumer) -> None:
-        """Stops to copy the deliveries to this consumer."""
-        if isinstance(consumer.target, _Tapped):
-            consumer.target = consumer.target.target
-
-    def published(self, message: Message, targets: tuple[Target, ...], origin: Origin) -> tuple[Target, ...]:
+    def published(
+        self, message: Message, targets: tuple[Target, ...], origin: Origin, *, in_transaction: bool
+    ) -> tuple[Target, ...]:
         """Copies a message that a client published to these targets."""
         if message.exchange == "":
             # From the default exchange RabbitMQ shows the names, and looks for their queues later.
@@ -83,25 +79,18 @@ class Tracer(Watcher):
         self._publisher.publish(exchange, routing_key, headers, message.body)
 
 
-class _Tapped(DeliveryTarget):
+class _Traced(WatchedTarget):
     """A consumer's target while it is traced."""
 
-    def __init__(self, target: DeliveryTarget, queue: str, origin: Origin, tracer: Tracer) -> None:
-        self.target = target
-        self._queue = queue
-        self._origin = origin
+    def __init__(self, tracer: Tracer, consumer: Consumer) -> None:
+        super().__init__(tracer, consumer.target)
         self._tracer = tracer
-
-    @property
-    def outbox(self) -> Outbox:
-        return self.target.outbox
+        self._queue = consumer.queue.name
+        self._origin = consumer.unacked.origin
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self.target.deliver(tag, redelivered, message)
         self._tracer.delivered(self._queue, redelivered, message, self._origin)
-
-    def cancelled(self) -> None:
-        self.target.cancelled()
 
 
 def _keys(message: Message) -> tuple[str, ...]:

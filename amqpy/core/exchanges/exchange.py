@@ -88,6 +88,9 @@ class ExchangeHost(Protocol):
     def publish(self, exchange: "Exchange", message: Message) -> object:
         """Publishes a message of the broker's own."""
 
+    def deliver_own(self, targets: Sequence[Target], message: Message) -> object:
+        """Gives a message of the broker's own to these targets."""
+
     def settle_counts(self, exchange: "Exchange") -> None:
         """Brings the counters of one of its exchanges up to date."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from amqpy.core.exchanges.exchange import Binding, Destination, Exchange, ExchangeHost
 from amqpy.core.exchanges.fanout import FanoutExchange
-from amqpy.core.message import DeferredMessage, Keys, MessageView, Target, deliver_own
+from amqpy.core.message import DeferredMessage, Keys, MessageView, Target
 from amqpy.core.queues.queue import Queue
 from amqpy.errors import PreconditionFailed
 from amqpy.profile import Profile
@@ -71,7 +71,7 @@ class Replay:
         now_ms = self._vhost.scheduler.now_ms
         if isinstance(self._destination, Queue):
             for kept in self._history:
-                deliver_own((self._destination,), kept.again(now_ms))
+                self._vhost.deliver_own((self._destination,), kept.again(now_ms))
             return
         for kept in reversed(self._history):
             self._vhost.publish(self._destination, kept.again(now_ms))
