@@ -147,12 +147,16 @@ def shown(stage: Stage, body: str) -> None:
 
 
 IN_MEMORY = "newer queues have fewer messages in memory, which are on disk, too"
+PUBLISHERS = "amqpy does not note for each message who has published it"
 
 
 @scenario(
     each=["classic", "quorum"],
     differs={
-        "classic": [Differs(IN_MEMORY, "GET /queues/$v*", f"body*{key}", since="4.0") for key in ("_ram", "_paged_out")]
+        "classic": [
+            Differs(IN_MEMORY, "GET /queues/$v*", f"body*{key}", since="4.0") for key in ("_ram", "_paged_out")
+        ],
+        "quorum": Differs(PUBLISHERS, "GET /queues/$v*", "body*.publishers", "1", "0", since="4.0"),
     },
 )
 def with_messages(stage: Stage, kind: str) -> None:
