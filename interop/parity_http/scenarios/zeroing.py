@@ -30,7 +30,7 @@ def counted_again(stage: Stage) -> None:
         DELETE /reset/$n
         WAIT /queues/$v/q {shown}
         WAIT /exchanges/$v/amq.default message_stats.publish_in=3
-        GET /queues/$v/q
+        GET /queues/$v/q?columns=name,messages,message_stats
         GET /exchanges/$v/amq.default
     """)
     stage.prime()
