@@ -67,8 +67,7 @@ export const MEANINGS: Meaning[] = [
     "x-max-length-bytes",
     "number",
     [...BOTH, ...STREAM],
-    (value) =>
-      `Its messages have ${bytes(Number(value))} together at most, but for those that are unacknowledged.`,
+    (value) => `Its messages have ${bytes(Number(value))} together at most.`,
     LEAST,
   ),
   meaning("x-overflow", "text", BOTH, (value) => OVERFLOWS[String(value)] ?? "", {
