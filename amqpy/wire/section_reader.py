@@ -285,6 +285,8 @@ def _percent_decoded(raw: bytes) -> bytes:
     first, *others = raw.split(b"%")
     found = [first]
     for part in others:
+        if len(part) < 2:
+            return raw
         try:
             found.append(bytes.fromhex(part[:2].decode("ascii")) + part[2:])
         except ValueError:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from pamqp.base import Frame as Method
 from pamqp.commands import Basic, Channel, Confirm, Exchange, Queue
 
 from amqpy.config import Config
 from amqpy.core.detailed_statistics import PAIRS_MIN, UNCONFIRMED_MIN, ChannelPairs, DetailedStatistics, Pair
 from amqpy.core.vhost import Vhost
+from tests.core.slices import sliced
 
 from .client import Client, make_broker
 from .test_statistics import SCENARIOS
@@ -140,6 +142,21 @@ def test_each_exchange_and_each_queue_has_its_own() -> None:
         (2, {"publish": 1}),
     ]
     assert {pair.queue.name for pair in detailed.routes_from(exchange)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("method", "acked"), [(Basic.Ack(multiple=True), 10), (Basic.Nack(multiple=True, requeue=False), 0)]
+)
+def test_very_many_are_settled_bit_by_bit(method: Method, acked: int) -> None:
+    with sliced(1):
+        client = opened()
+        client.send(Queue.Declare(queue="q"))
+        for _ in range(10):
+            client.publish("q")
+        client.send(Basic.Consume(queue="q", consumer_tag="c"), Basic.Cancel(consumer_tag="c"), method)
+        client.finish()
+    assert deliveries(client)["q"].get("ack", 0) == acked
+    assert client.session.channels[1].message_stats()["ack"] == acked
 
 
 def test_confirms_are_those_of_the_exchange_that_a_message_was_published_to() -> None:

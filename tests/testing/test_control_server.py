@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -160,6 +161,40 @@ def test_a_connection_with_nonsense_ends_nothing() -> None:
         assert server.ask("GET", "/brokers/main/clock")[0] == 200
         server.process.send_signal(signal.SIGINT)
         assert server.end() == (0, "")
+
+
+async def test_in_the_event_loop_of_a_program() -> None:
+    stop, ready = trio.Event(), trio.Event()
+    urls: list[str] = []
+
+    def on_ready(*found: str) -> None:
+        urls.extend(found)
+        ready.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            partial(
+                control_server.serve,
+                stop,
+                port=0,
+                control_port=0,
+                profile="rabbitmq-4.0",
+                stops_with_stdin=False,
+                log=logging.getLogger("tests.control_server"),
+                on_ready=on_ready,
+            )
+        )
+        await ready.wait()
+        amqp, control = urls
+        assert (await trio.to_thread.run_sync(version_of, amqp))[:2] == "4."
+        place = urlsplit(control)
+        stream = await trio.open_tcp_stream(place.hostname or "", place.port or 0)
+        async with stream:
+            await stream.send_all(b"GET /brokers/main/clock HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+        stop.set()
+    assert not is_open(amqp)
+    assert not is_open(control)
 
 
 # --- what is in the way
