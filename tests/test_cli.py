@@ -1,5 +1,8 @@
 """The `amqpy` command as its user meets it: exit codes, the one line of a refusal, the log, signals."""
 
+import json
+import logging
+import os
 import signal
 import socket
 import stat
@@ -7,12 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from amqpy import __version__
+from amqpy import __version__, process
 from amqpy.cli import main
+from amqpy.log import LOGGER, TRIO_ACCEPT, JsonFormatter
+from amqpy.testing import control_server
 from amqpy.wire.methods import AMQP_0_9_1, Connection
 from tests.serving import AMQP_HEADER, COMMAND, DEADLINE_S, environment, serving
 from tests.wire.twins import JUDGES
@@ -311,3 +318,45 @@ def test_the_start_imports_little() -> None:
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "trio" in said.split()
     assert not heavy & set(said.split())
+
+
+# --- what the process is given
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Puts the loggers of this process back."""
+    loggers = [logging.getLogger(name) for name in (LOGGER, TRIO_ACCEPT)]
+    before = [(each.handlers[:], each.propagate, each.level) for each in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("own_log")
+def test_serve_runs_a_broker_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Any, logging.Logger]] = []
+    monkeypatch.setattr(process, "run", lambda config, logger: given.append((config, logger)))
+    for name in [name for name in os.environ if name.startswith(("AMQPY_", "RABBITMQ_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AMQPY_LOG_FORMAT", "json")
+    assert main(["serve", "--memory", "--port", "0", "--log-level", "warning"]) == 0
+    ((config, logger),) = given
+    assert (config.data_dir, config.log_format) == (None, "json")
+    assert logger.getEffectiveLevel() == logging.WARNING
+    assert isinstance(logger.handlers[0].formatter, JsonFormatter)
+
+
+@pytest.mark.usefixtures("own_log")
+def test_test_server_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(serve: partial[object]) -> None:
+        assert serve.func is control_server.serve
+        settings = dict(serve.keywords)
+        assert (settings.pop("log").name, settings.pop("on_ready")("amqp://a/", "http://b")) == ("amqpy.control", None)
+        assert settings == {"port": 1, "control_port": 2, "profile": "rabbitmq-4.0", "stops_with_stdin": True}
+
+    monkeypatch.setattr(process, "until_signal", run)
+    options = ["--port", "1", "--control-port", "2", "--profile", "rabbitmq-4.0", "--stop-with-parent"]
+    assert main(["test-server", *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"amqp_url": "amqp://a/", "control_url": "http://b"}

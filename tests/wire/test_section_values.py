@@ -8,6 +8,7 @@ import pytest
 
 from amqpy.wire import section_reader
 from amqpy.wire.amqp1 import Value
+from amqpy.wire.sections import DEPTH_MAX
 
 UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -46,7 +47,7 @@ def test_binaries_became_texts() -> None:
 @pytest.mark.parametrize("kind", ["list", "map"])
 def test_what_is_too_deep_is_left_out(kind: str) -> None:
     value = Value(kind, b"")
-    assert section_reader._encoded(value, section_reader.DEPTH_MAX, is_modern=True) is None
+    assert section_reader._encoded(value, DEPTH_MAX, is_modern=True) is None
 
 
 @pytest.mark.parametrize(

@@ -302,6 +302,7 @@ def routing_keys_of_the_second_death(stage: Stage) -> None:
     headers = {"CC": ["to.second"], "BCC": [queue]}
     channel.publish("", "nobody", b"body", properties=codec.properties(headers=headers))
     reject_one(channel, queue)
+    channel.until_queue(second, message_count=1)
     channel.call("queue.unbind", queue=second, exchange=exchange, routing_key="to.second")
     channel.bind(dead, exchange, "to.second")
     reject_one(channel, second)
