@@ -130,7 +130,8 @@ class Reader:
         return True
 
     def _take_entry(self, found: list[tuple[int, bytes]], count: int) -> int:
-        """Takes the messages of the next entry; returns their size, or -1 if it cannot be read now."""
+        """Takes the messages of the next entry; returns their size, or -1 if it cannot be read now. Those before the
+        place have none."""
         entry = read_entry(self._block, self._position - self._block_at) if self._block else None
         if entry is None:
             # The head of a sub-batch is longer than that of a message, and there is always as much in a chunk.
@@ -146,11 +147,12 @@ class Reader:
             entry = read_entry(self._block, self._position - self._block_at)
             assert entry is not None
         raw = self._block[entry.start : entry.end]
+        taken_size = len(raw) if self._at + entry.records > self.offset else 0
         if entry.compression is None:
             if self._at >= self.offset:
                 found.append((self._at, raw))
         elif entry.compression == 0 and not self._take_batch(raw, found, count):
-            return len(raw)
+            return taken_size
         self._position += size
         self._at += entry.records
         self._left -= 1
@@ -158,7 +160,7 @@ class Reader:
             self._position = self._chunk_end
         self.offset = max(self.offset, self._at)
         self._average = (3 * self._average + len(raw)) // 4
-        return len(raw)
+        return taken_size
 
     def _take_batch(self, raw: bytes, found: list[tuple[int, bytes]], count: int) -> bool:
         """Takes messages of a sub-batch. False if some are left in it."""

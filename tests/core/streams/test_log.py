@@ -220,6 +220,7 @@ def test_an_offset_within_a_chunk() -> None:
     stream = ScriptedLog()
     stream.write(*[b"%d" % number for number in range(10)])
     assert stream.read(7) == [(7, b"7"), (8, b"8"), (9, b"9")]
+    assert stream.reader(7).take(1, 1) == [(7, b"7")]
 
 
 def test_an_offset_beyond_the_end_is_waited_for() -> None:
