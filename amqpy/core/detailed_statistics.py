@@ -17,7 +17,7 @@ from amqpy.core.consumer import Consumer, Delivery, DeliveryQueue
 from amqpy.core.exchanges import Exchange
 from amqpy.core.message import Message, Target
 from amqpy.core.portions import Taken
-from amqpy.core.ports import NOBODY, DeliveryTarget, Origin
+from amqpy.core.ports import NOBODY, Origin
 from amqpy.core.statistics import Counts
 from amqpy.core.unacked import Lots, UnackedDeliveries
 from amqpy.core.watcher import WatchedTarget, Watcher
@@ -339,7 +339,7 @@ class DetailedStatistics(Watcher):
 
     def attach(self, consumer: Consumer) -> None:
         if isinstance(unacked := consumer.unacked, DetailedDeliveries):
-            consumer.target = _Counted(self, consumer.target, unacked.pairs.at(consumer.queue), no_ack=consumer.no_ack)
+            consumer.target = _Counted(self, consumer, unacked.pairs.at(consumer.queue))
 
     def got(self, queue: str, redelivered: bool, message: Message, unacked: UnackedDeliveries, tag: int) -> None:
         if (pair := self._delivery_pair(queue, unacked)) is not None:
@@ -373,10 +373,10 @@ def _routes_to(queue: Target) -> Pairs[Exchange, RoutePair]:
 class _Counted(WatchedTarget):
     """The target of a consumer whose deliveries are counted."""
 
-    def __init__(self, watcher: Watcher, target: DeliveryTarget, pair: DeliveryPair, *, no_ack: bool) -> None:
-        super().__init__(watcher, target)
+    def __init__(self, watcher: Watcher, consumer: Consumer, pair: DeliveryPair) -> None:
+        super().__init__(watcher, consumer.target)
         self._pair = pair
-        self._no_ack = no_ack
+        self._no_ack = consumer.no_ack
 
     def deliver(self, tag: int, redelivered: bool, message: Message) -> None:
         self._count(1)

@@ -2,7 +2,7 @@
 
 Without a watcher there is nothing to call. With one, no route of the virtual host remembers its queues, so that each
 publish takes the slow path, where it is seen; and the targets of consumers are wrapped. The firehose is a watcher
-(`events.tracing`), and so are a tap (`tap`), the counters of pairs (`detailed_statistics`) and what a test asks for
+(`events.tracing`), and so are taps (`tap`), the counters of pairs (`detailed_statistics`) and what a test asks for
 (`amqpy.testing`).
 """
 

@@ -139,6 +139,8 @@ class Application:
         found = self._router.match(request.segments[1:]) if request.segments[:1] == ("api",) else None
         served = {} if found is None else found[0].served(self._features)
         if found is None or not served:
+            if user is not None:
+                raise not_found()  # a file is not looked at again and again
             return await self._file(request)
         resource, names = found
         methods = resource.allowed(served)

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from amqpy.management import preconditions
-from amqpy.management.answers import Answer, Refusal, not_found
+from amqpy.management.answers import Answer, Refusal
 from amqpy.management.files import INDEX, OCTETS, Files
 from amqpy.management.media_types import check_accept
 from amqpy.management.request import Request
 
 BUILT: Final = Path(__file__).with_name("ui")
 
-API: Final = "api"
-"""The beginning of the API's paths, among which there is no file."""
 ASSETS: Final = "assets"
 """The folder of the files whose names change with what is in them."""
 
@@ -55,8 +53,6 @@ class OwnPage(Files):
         """The file that a request asks for. Raises Refusal if there is none."""
         segments = request.segments or (INDEX,)
         try:
-            if segments[0] == API:
-                raise not_found()
             answer = await self._in_thread(segments, request.headers)
         except Refusal:
             if segments == (INDEX,):

@@ -44,7 +44,6 @@ POLICY: Final = _body(
 )
 
 ENCODING: Final[Schema] = {"enum": ["auto", "base64"]}
-SEVERAL: Final[Schema] = {"type": "array", "items": TEXT}
 
 FILTER: Final = _body(
     {},
@@ -143,22 +142,26 @@ OF_FINDINGS: Final[Parameters] = {
     "limit": (INTEGER | {"minimum": 1, "maximum": 1000}, "The most findings of each kind."),
 }
 
+SEVERAL: Final[Schema] = {"type": "array", "items": TEXT}
+
+OF_LIVE_PAGES: Final[Parameters] = {
+    "get": (SEVERAL, "A path below this, with a query if need be, whose answer is sent whenever it has changed."),
+    "interval": (
+        INTEGER | {"minimum": INTERVAL_MS_MIN, "maximum": INTERVAL_MS_MAX, "default": INTERVAL_MS},
+        "Milliseconds from one look at the answers to the next, at least.",
+    ),
+    "events": (SEVERAL, "A pattern of names of events, with `*` and `#` as at a topic exchange."),
+    "tap": (SEVERAL, "The path of an exchange or a queue, whose messages are sent as they pass."),
+    "truncate": (
+        INTEGER | {"minimum": 0, "maximum": TRUNCATE_MAX, "default": TRUNCATE},
+        "Octets of a payload that are shown.",
+    ),
+}
+
 QUERIES: Final[Mapping[str, Parameters]] = {
+    "/live": OF_LIVE_PAGES,
     "/queues/{vhost}/{queue}/peek": OF_PLACES,
     "/queues/{vhost}/{queue}/search": {**OF_PLACES, "filter": (TEXT, "Conditions, as an object in JSON.")},
-    "/live": {
-        "get": (SEVERAL, "A path below this, with a query if need be, whose answer is sent whenever it has changed."),
-        "interval": (
-            INTEGER | {"minimum": INTERVAL_MS_MIN, "maximum": INTERVAL_MS_MAX, "default": INTERVAL_MS},
-            "Milliseconds from one answer to the next, at least.",
-        ),
-        "events": (SEVERAL, "A pattern of names of events, with `*` and `#` as at a topic exchange."),
-        "tap": (SEVERAL, "The path of an exchange or a queue, whose messages are sent as they pass."),
-        "truncate": (
-            INTEGER | {"minimum": 0, "maximum": TRUNCATE_MAX, "default": TRUNCATE},
-            "Octets of a payload that are shown.",
-        ),
-    },
     "/stuck": OF_FINDINGS,
     "/stuck/{vhost}": OF_FINDINGS,
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from trio.testing import MockClock
 
 from amqpy.config import Config
 from amqpy.core.principals import Principal
-from amqpy.management.live import answers, budget, live
+from amqpy.management.live import answers, budget
 from amqpy.management.live.stream import LiveStream
 from amqpy.management.responses import Stream
 
@@ -19,6 +18,7 @@ from .harness import Site
 from .live_page import looking, query_of, refusal
 
 PATH = "/api/live"
+ASKING_S = 0.1
 
 
 @pytest.fixture(autouse=True)
@@ -177,16 +177,62 @@ async def test_equal_answers_are_made_once(site: Site, autojump_clock: MockClock
         assert ("answer", {"of": 1, **told}) in second.take()
 
 
-async def test_who_comes_later_gets_the_answer_that_is_there(site: Site, autojump_clock: MockClock) -> None:
+async def test_who_comes_later_sees_what_is_there_then(site: Site, autojump_clock: MockClock) -> None:
+    """Such as what it has just changed itself."""
     site.declare("q")
     async with looking(site, get="/queues/%2F/q?columns=messages", interval=60_000) as first:
         await first.next("answer")
-        site.publish("q", b"1")
         await trio.sleep(10)
         async with looking(site, get="/queues/%2F/q?columns=messages", interval=60_000) as second:
-            assert lengths(await second.after(1)) == [0]
-            assert lengths(await second.after(60)) == [1]
+            assert lengths(await second.after(0.001)) == [0]
+        site.publish("q", b"1")
+        await trio.sleep(1)
+        async with looking(site, get="/queues/%2F/q?columns=messages", interval=60_000) as third:
+            assert lengths(await third.after(0.001)) == [1]
         assert lengths(first.take()) == [1]
+
+
+async def test_who_comes_at_about_the_same_time_gets_the_same(site: Site, autojump_clock: MockClock) -> None:
+    asked = count_requests(site)
+    async with AsyncExitStack() as pages:
+        for _ in range(20):
+            page = await pages.enter_async_context(looking(site, get="/whoami", interval=60_000))
+            assert len(await page.after(0.004)) == 1
+    assert len(asked) == 1
+
+
+async def test_what_is_dear_is_not_made_for_each_who_comes(
+    site: Site, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "thread_time", iter(range(1_000_000)).__next__)  # a second for each step
+    asked = count_requests(site)
+    async with looking(site, get="/whoami", interval=250) as first:
+        await first.next("answer")
+        for _ in range(10):
+            async with looking(site, get="/whoami", interval=250) as page:
+                assert len(await page.after(1)) == 1
+    assert len(asked) == 1
+
+
+async def test_who_comes_while_it_is_made_sees_what_is_there_then(site: Site, autojump_clock: MockClock) -> None:
+    asked = count_requests(site)
+    pages = site.application._live  # noqa: SLF001
+    ask = pages._ask  # noqa: SLF001
+    site.declare("q")
+
+    async def slowly(request: Any, user: Principal) -> Any:  # noqa: ANN401
+        answer = await ask(request, user)
+        await trio.sleep(ASKING_S)
+        return answer
+
+    pages._ask = slowly  # noqa: SLF001
+    async with looking(site, get="/queues/%2F/q?columns=messages", interval=60_000) as first:
+        await trio.sleep(ASKING_S / 2)
+        site.publish("q", b"1")
+        async with looking(site, get="/queues/%2F/q?columns=messages", interval=60_000) as second:
+            assert lengths(await second.after(1))[-1] == 1
+        assert lengths(await first.after(1)) == [0, 1]
+    assert len(asked) == 2
 
 
 async def test_when_the_first_leaves_the_next_goes_on(site: Site, autojump_clock: MockClock) -> None:
@@ -379,50 +425,6 @@ async def test_a_client_that_cannot_be_reached_is_let_go(site: Site, autojump_cl
         with trio.fail_after(1):
             await page.is_over.wait()
         assert site.vhost.watchers == ()
-
-
-# --- limits
-
-
-async def test_streams_have_a_limit(site: Site, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "STREAMS_MAX", 4)
-    for name in ("a", "b", "c"):
-        site.add_user(name, "management")
-    one = partial(looking, site, get="/whoami")
-    async with one(user="a"), one(user="a"):
-        await trio.sleep(1)
-        assert await refusal(site, user="a", get="/whoami") == (
-            503,
-            "too_many",
-            "there may be 2 live streams of one user at a time",
-        )
-        async with one(user="b"), one(user="b") as last:
-            await last.next("answer")
-            assert await refusal(site, user="c", get="/whoami") == (
-                503,
-                "too_many",
-                "there may be 4 live streams at a time",
-            )
-            last.leave()
-            await last.is_over.wait()
-            async with one(user="c") as page:
-                assert (await page.next("answer"))["status"] == 200
-
-
-async def test_taps_have_a_limit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "TAPS_MAX", 4)
-    tap = "/exchanges/%2F/amq.topic"
-    site.add_user("a", "management")
-    async with looking(site, tap=[tap, tap]) as page:
-        await page.next("state")
-        assert (await refusal(site, tap=tap))[2] == "there may be 2 taps of one user at a time"
-        async with looking(site, get="/whoami") as other:
-            assert (await other.next("answer"))["status"] == 200
-        async with looking(site, user="a", tap=[tap, tap]) as other:
-            await other.next("state")
-            assert (await refusal(site, tap=tap))[2] == "there may be 4 taps at a time"
-    async with looking(site, tap=[tap, tap]) as page:
-        await page.next("state")
 
 
 # --- faults

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from amqpy.management.answers import JSON, Answer, Refusal, as_json
-from amqpy.management.live.budget import Budget, timed
+from amqpy.management.live.budget import SHARE, Budget, timed
 from amqpy.management.live.part import Part, body_of, event, outcome
 from amqpy.management.live.subscription import Get
 from amqpy.management.live.viewer import Item, Viewer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ANSWER_MAX: Final = 1024 * 1024
 ALL_MAX: Final = 64 * 1024 * 1024
 """Octets of a live answer, and of all of them together."""
+FRESH_S: Final = 0.1
+"""Seconds for which an answer is good enough for somebody who comes, at least. One that is dear is so for longer."""
 
 TOO_LARGE: Final = Refusal(
     413, "too_large", f"a live answer has at most {ANSWER_MAX} octets: ask for a page of the list, or for columns of it"
@@ -54,11 +56,23 @@ class LiveAnswer(Item):
         self.status = 0
         """The HTTP status; 0 before it is made for the first time."""
         self.body = b""
+        self._fresh_until = -math.inf
         self._make = make
         self._interval_s = interval_ms / 1000
         self._budget = budget
         self._kept = kept
         self._blame = blame
+
+    def add(self, part: "AnswerPart") -> None:
+        """Shows it there from now on: a new one, unless that of now is fresh. Who has changed something, and looks
+        again, sees the change."""
+        now = trio.current_time()
+        self.parts[part] = None
+        if self.status and now < self._fresh_until:
+            part.note()
+        else:
+            part.waits_since = now
+            self.due_at = -math.inf
 
     async def renew(self, user: "Principal") -> None:
         begun_at = trio.current_time()
@@ -67,13 +81,16 @@ class LiveAnswer(Item):
         except Exception as error:
             self._blame(error)
             self.due_at = math.inf  # it would meet the bug again
-            self._put(500, b"null")
+            self._put(500, b"null", begun_at)
             return
+        self._fresh_until = begun_at + max(FRESH_S, spent_s / SHARE)
         self.due_at = begun_at + self._budget.wait_s(self._interval_s, spent_s, trio.current_time())
-        self._put(status, body)
+        self._put(status, body, begun_at)
+        if any(part.waits_since < math.inf for part in self.parts):
+            self.due_at = self._fresh_until  # for those that have come while it was made
 
     def end(self, refusal: Answer) -> None:
-        self._put(refusal.status, body_of(refusal))
+        self._put(refusal.status, body_of(refusal), math.inf)
 
     def forget(self) -> None:
         """Lets go of it: it is looked at no more."""
@@ -92,19 +109,23 @@ class LiveAnswer(Item):
             body = as_json(body.decode("utf-8", "replace"))
         return answer.status, body
 
-    def _put(self, status: int, body: bytes) -> None:
+    def _put(self, status: int, body: bytes, begun_at: float) -> None:
+        """Shows it to those that have waited for it since then, and to all if it is another one."""
         if not self.parts:
             return  # everybody has left while it was made
         if len(body) > ANSWER_MAX:
             status, body = TOO_LARGE.status, TOO_LARGE.body
         if self._kept.size - len(self.body) + len(body) > ALL_MAX:
             status, body = TOO_MANY.status, TOO_MANY.body
-        if (status, body) == (self.status, self.body):
-            return
+        is_new = (status, body) != (self.status, self.body)
         self._kept.size += len(body) - len(self.body)
         self.status, self.body = status, body
         for part in self.parts:
-            part.note()
+            has_waited = part.waits_since <= begun_at
+            if has_waited:
+                part.waits_since = math.inf
+            if has_waited or is_new:
+                part.note()
 
 
 async def _whole(stream: Stream) -> tuple[int, bytes]:
@@ -128,17 +149,19 @@ class AnswerPart(Part):
         make: Callable[[Get], LiveAnswer],
         wake: Callable[[], object],
     ) -> None:
+        self.waits_since = math.inf
+        """The time since which it waits for one that is made from then on; infinity if it waits for none."""
         self._index = index
         self._get = get
         self._viewer = viewer
         self._wake = wake
+        self._is_waiting = False
         answer = viewer.shared.get(get)
         if not isinstance(answer, LiveAnswer):
             answer = viewer.shared[get] = make(get)
-            viewer.add(answer)
         self._answer = answer
-        self._is_waiting = answer.status != 0
-        answer.parts[self] = None
+        answer.add(self)
+        viewer.add(answer)
 
     def note(self) -> None:
         """There is another answer."""
