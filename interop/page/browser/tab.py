@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 SITE = os.environ["MANAGEMENT_URL"]
 AXE = Path(os.environ["AXE"])
 SCREENSHOTS = os.environ["SCREENSHOTS"]
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
+"""For what comes at once on a machine that has nothing else to do."""
 WRONG = re.compile(r"\bundefined\b|\[object Object\]|\bNaN\b")
 """In the text of a page: a value that it did not get."""
 
