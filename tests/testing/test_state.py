@@ -168,6 +168,20 @@ def test_a_snapshot_of_a_queue_with_priorities(amqp_broker: TestBroker) -> None:
     assert ready == [(b"high", False), (b"low", True), (b"low, too", False)]
 
 
+def test_a_snapshot_of_a_stream(amqp_broker: TestBroker) -> None:
+    """All its messages are there, and can be followed from the first one on."""
+    with Publisher(amqp_broker.url) as publisher:
+        publisher.channel.queue_declare("s", durable=True, arguments={"x-queue-type": "stream"})
+        for body in (b"1", b"2"):
+            publisher.send(body, "s")
+        snapshot = amqp_broker.snapshot()
+        publisher.send(b"3", "s")
+    amqp_broker.restore(snapshot)
+    assert amqp_broker.queue("s").bodies == [b"1", b"2"]
+    offsets = [(each.headers or {}).get("x-stream-offset") for each in amqp_broker.queue("s").ready]
+    assert offsets == [0, 1]
+
+
 RETRY = {
     "x-queue-type": "quorum",
     "x-message-ttl": 60_000,
