@@ -4,7 +4,6 @@ import base64
 import json
 import os
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -23,15 +22,6 @@ def _request(method: str, path: str, body: object, user: str) -> Request:
     headers = {"authorization": f"Basic {credentials}", "content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     return Request(f"{SITE}api{path}", data, headers, method=method)
-
-
-def is_there(path: str) -> bool:
-    """Whether the API has this; its answer may go on for ever."""
-    try:
-        urlopen(_request("GET", path, None, "guest"), timeout=60).close()
-    except HTTPError as error:
-        return error.code != 404
-    return True
 
 
 def at(*segments: str) -> str:

@@ -34,6 +34,7 @@ class Tab:
         self.complaints: list[str] = []
         self.refusals: list[tuple[int, str, str]] = []
         """The answers that said no: status, method, address."""
+        self._may_be_gone = False
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
         self.page.on("dialog", lambda dialog: self.complaints.append(f"a window opened: {dialog.message}"))
@@ -52,8 +53,8 @@ class Tab:
 
     def _answered(self, response: object) -> None:
         status, request = response.status, response.request
-        if status == 404 and "/api/live?" in request.url:
-            return  # a broker without a stream of what is new, which is found out by asking
+        if self._may_be_gone and (status, request.method) == (404, "GET"):
+            return
         if status >= 400:
             self.refusals.append((status, request.method, request.url))
 
@@ -72,7 +73,8 @@ class Tab:
         return found
 
     def forget_what_is_gone(self) -> None:
-        """Takes no note of what was asked for once more before the page of what was deleted was left."""
+        """Takes no note of what is asked for once more before the page of what was deleted is left."""
+        self._may_be_gone = True
         self.refusals = [each for each in self.refusals if each[:2] != (404, "GET")]
 
     # --- where it is

@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from conftest import VHOST
 from playwright.sync_api import expect
-from site_of_broker import ask, at, is_there
+from site_of_broker import ask, at
 from tab import Tab
 
 MANY = 10_000
-
-HOW = "live" if is_there("/live?get=/whoami") else "polling"
-"""How the page is kept up to date, with the broker that it is of."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +91,7 @@ def test_numbers_change_while_one_looks(tab: Tab) -> None:
     ready.wait_for()
     before = ready.inner_text()
     expect(ready).not_to_have_text(before)
-    expect(tab.page.locator(".mode")).to_have_text(HOW)
+    expect(tab.page.locator(".mode")).to_have_text("live")
 
 
 def test_what_comes_and_goes_is_shown(tab: Tab) -> None:
