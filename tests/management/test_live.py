@@ -450,6 +450,37 @@ async def test_a_bug_in_one_answer_is_the_end_of_that_one(site: Site, broken: No
     site.reactor.internal_errors = 0
 
 
+@pytest.mark.parametrize("config", [Config(strict=False)])
+async def test_a_bug_where_a_right_is_judged(
+    site: Site, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("amqpy.management.live.taps.find_exchange", fail)
+    async with looking(site, get="/whoami", tap="/exchanges/%2F/amq.topic") as page:
+        assert (await page.next("answer"))["status"] == 200
+        assert (await page.next("state"))["status"] == 500
+    assert site.reactor.internal_errors == 1
+    site.reactor.internal_errors = 0
+
+
+@pytest.mark.parametrize("config", [Config(strict=False)])
+async def test_a_bug_in_a_login_is_the_end(
+    site: Site, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: object, **options: object) -> None:
+        raise ValueError("a bug")
+
+    async with looking(site, get="/whoami") as page:
+        assert (await page.next("answer"))["status"] == 200
+        monkeypatch.setattr("amqpy.management.login.Logins.log_in", fail)
+        assert (await page.next("answer"))["status"] == 500
+        await page.is_over.wait()
+    assert site.reactor.internal_errors == 1
+    site.reactor.internal_errors = 0
+
+
 async def test_the_end_of_the_broker_is_the_end_of_streams(site: Site, autojump_clock: MockClock) -> None:
     with trio.CancelScope() as scope:
         async with looking(site, get="/whoami", tap="/exchanges/%2F/amq.topic") as reading:
