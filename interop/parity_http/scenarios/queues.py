@@ -183,7 +183,7 @@ def with_messages(stage: Stage, kind: str) -> None:
         channel.reject(tag, requeue=False)
     channel.get("q")  # there is none
     stage.play("""
-        WAIT /queues/$v/q messages=0 message_stats.get_empty=1 message_stats.redeliver=1
+        WAIT /queues/$v/q messages=0 message_bytes=0 message_stats.get_empty=1 message_stats.redeliver=1
         GET /queues/$v/q
     """)
 
