@@ -7,7 +7,8 @@ all that is left out of the queues, and compares it with what was promised:
 
 - a persistent message that was confirmed or committed is there, once for each queue it was routed to, or was acked;
 - of what was not confirmed there is at most one copy, and of a commit without an answer all or nothing;
-- a dead letter is where it was or where it goes, never in both places nor in none;
+- a dead letter is where it was or where it goes, never in both places nor in none; so is a message that is moved
+  (`mover`);
 - what was acked for good does not come back: the ack was committed; or it had been processed when a message was
   published, to where nobody takes it away, that was confirmed later;
 - what was delivered before comes back as redelivered, and what is in order stays in order;

@@ -54,7 +54,7 @@ def chosen(kind: str, data_dir: Path | None, options: tuple[str, ...]) -> Iterat
         with private_rabbitmq() as rabbitmq:
             yield rabbitmq
     else:
-        with private_amqpy(("--strict", *options), data_dir=data_dir) as amqpy:
+        with private_amqpy(("--strict", *options), data_dir=data_dir, managed=True) as amqpy:
             yield amqpy
 
 

@@ -3,13 +3,14 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from interop.crash import check, churn
 from interop.crash.actors import Actor, Committer, Consumer, Publisher, Round
 from interop.crash.churn import Churn
 from interop.crash.history import History
+from interop.crash.mover import Mover
 from interop.crash.topology import Topology, topology
 from interop.kit.brokers import Broker
 from interop.kit.client import Client, Gone, Refused, Silent
@@ -90,16 +91,20 @@ class Play:
             self.say(f"seed {self.seed}, {when}: {finding.kind}: {finding.text}")
         self.told = len(self.history.findings)
 
-    def actors(self, round_: Round, number: int, *, flood: bool) -> list[Actor]:
+    def actors(self, round_: Round, number: int, *, flood: bool) -> list[Actor | Mover]:
         def seed(name: str) -> str:
             return f"{self.seed}/{number}/{name}"
 
         publishers = [Publisher(name, round_, seed(name)) for name in (f"publisher-{n}" for n in range(PUBLISHERS))]
         consumers = [Consumer(name, round_, seed(name)) for name in (f"consumer-{n}" for n in range(CONSUMERS))]
         committer = Committer("committer", round_, seed("committer"))
-        return [*publishers, *consumers, committer, Churn("churn", round_, seed("churn"), self.state, flood=flood)]
+        port = self.broker.management_port
+        # RabbitMQ has a shovel for that, which may double messages.
+        movers = [Mover(round_, port, seed("mover"))] if port and self.broker.is_strict else []
+        churns = [Churn("churn", round_, seed("churn"), self.state, flood=flood)]
+        return [*publishers, *consumers, committer, *churns, *movers]
 
-    def finish(self, round_: Round, actors: list[Actor], end: str, draw: random.Random) -> None:
+    def finish(self, round_: Round, actors: Sequence[Actor | Mover], end: str, draw: random.Random) -> None:
         if end == "go on":
             round_.stopping.set()
         else:

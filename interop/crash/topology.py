@@ -12,6 +12,8 @@ from typing import Any
 from interop.parity import codec
 
 DEAD = "crash.dead"
+MOVED_FROM, MOVED_TO = "failed", "parked"
+"""The queue that messages are moved from, and the one that they come to."""
 RETRY_MS = 60
 DELAY_MS_MAX = 300
 
@@ -31,7 +33,7 @@ class Queue:
     consumed: bool = False
     """Whether actors take messages from it."""
     next: str = ""
-    """The queue of its dead letters."""
+    """The queue of its dead letters, or where its messages are moved to."""
     order: Order = Order.ALL
 
     @property
@@ -113,6 +115,9 @@ QUEUES: tuple[Queue, ...] = (
     Queue("quorum.dead", QUORUM, order=Order.NONE, consumed=True),
     Queue("expiring", {"x-message-ttl": RETRY_MS}, next="expired"),
     Queue("expired"),
+    Queue("failing", {"x-message-ttl": RETRY_MS}, next=MOVED_FROM),
+    Queue(MOVED_FROM, next=MOVED_TO, order=Order.NONE),
+    Queue(MOVED_TO, order=Order.NONE),
     Queue("short", {"x-max-length": 20}, next="short.over"),
     Queue("short.over"),
 )
@@ -135,7 +140,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("crash.topic", "topic.b", "#.b"),
     Binding("crash.rest", "rest", ""),
 )
-DIRECT = ("plain", "quorum", "priority", "kept", "kept.quorum", "work", "quorum.work", "expiring", "short")
+DIRECT = ("plain", "quorum", "priority", "kept", "kept.quorum", "work", "quorum.work", "expiring", "failing", "short")
 ROUTES: tuple[Route, ...] = (
     *(Route("", name, (name,)) for name in DIRECT),
     Route("crash.fanout", "any", ("fan.1", "fan.2", "fan.quorum", "fan.inner")),
