@@ -20,19 +20,18 @@ from amqpy.core.sender_selected import keys_in
 from amqpy.core.vhost import Vhost
 from amqpy.profile import Profile
 from amqpy.wire.content import split_address
-from amqpy.wire.properties import header_entries, headers_of, headers_property, join_properties, split_properties
+from amqpy.wire.properties import header_entries, headers_property, join_properties, split_properties
 from amqpy.wire.values import (
     INTEGER_KINDS,
     Entries,
     Field,
-    Table,
     array_field,
     comparable,
-    decode_array,
     decode_table,
     drop_entry,
     encode_table,
     entries_of,
+    find_entries,
     join_table,
     replace_entries,
     split_table,
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COUNT_MODULUS = 1 << 64
+
+FIRST_QUEUE = frozenset({b"x-first-death-queue"})
+HISTORY = frozenset({b"x-death"})
 
 OWN_BYTES_MAX = 1024
 """Bytes of an entry of x-death up to which its decoded form is cached: hardly ever exceeded."""
@@ -73,19 +75,27 @@ def origin_of(message: Message, profile: Profile) -> str | None:
     them and is not believed."""
     if not (message.is_dead_letter or profile.trusts_x_death):
         return None
-    headers = headers_of(message.header)
-    told = headers.get("x-first-death-queue")
-    if told is None and (deaths := deaths_in(headers)):
-        told = deaths[-1].get("queue")
-    return told.value if told is not None and told.kind == "longstr" else None
+    headers = split_properties(message.header).get("headers", b"")[4:]
+    first = decode_table(b"".join(entry for _, entry in find_entries(headers, FIRST_QUEUE)))
+    if told := first.get("x-first-death-queue"):
+        return told.value if told.kind == "longstr" else None
+    deaths = deaths_in(headers)
+    return deaths[-1].queue if deaths else None
 
 
-def deaths_in(headers: Table) -> list[Table]:
-    """The entries of x-death, the latest first: none, where a client has put something else there."""
-    history = headers.get("x-death")
-    if history is None or history.kind != "array":
-        return []
-    return [decode_table(each.value) for each in decode_array(history.value) if each.kind == "table"]
+class Death(NamedTuple):
+    """The parts of an entry of x-death that are asked for; None if they are no text."""
+
+    queue: str | None
+    reason: str | None
+
+
+def deaths_in(headers: bytes) -> list[Death]:
+    """The entries of x-death in the content of the headers, the latest first: none, where a client has put something
+    else there."""
+    histories = find_entries(headers, HISTORY)
+    tables = _tables_of(histories[0][1]) if histories else None
+    return [Death(told.queue, told.reason) for told in map(_read, tables or ())]
 
 
 class _Death(NamedTuple):
@@ -231,7 +241,8 @@ class _Told(NamedTuple):
 
     place: tuple[object, object]
     """Queue and reason, in a form that compares equal whatever their types are."""
-    queue: object
+    queue: str | None
+    reason: str | None
     is_rejected: bool
     is_counted: bool
 
@@ -247,10 +258,15 @@ def _read_anew(raw: bytes) -> _Told:
     queue, reason, count = death.get("queue"), death.get("reason"), death.get("count")
     return _Told(
         (queue and comparable(queue), reason and comparable(reason)),
-        queue.value if queue is not None and queue.kind == "longstr" else None,
+        _text(queue),
+        _text(reason),
         reason == Field("longstr", "rejected"),
         count is not None and count.kind != "void",
     )
+
+
+def _text(field: Field | None) -> str | None:
+    return field.value if field is not None and field.kind == "longstr" else None
 
 
 _read_again = lru_cache(maxsize=4096)(_read_anew)

@@ -8,38 +8,46 @@ death_reason    one of its deaths had this reason, and was in the queue `death_q
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Final
 
 from amqpy.core import views
 from amqpy.core.dead_letter import deaths_in
-from amqpy.core.message import Message, MessageView
+from amqpy.core.message import Message
 from amqpy.errors import AdministrationError
-from amqpy.wire.properties import NAMES
-from amqpy.wire.values import Table
+from amqpy.wire.properties import NAMES, decode_property, split_properties
+from amqpy.wire.values import decode_table, find_entries
 
 PROPERTIES: Final = frozenset(NAMES) - {"headers"}
+NO_HEADERS: Final = bytes(4)
+
+LOOK_UNITS: Final = 2
+PROPERTIES_UNITS: Final = 10
+DEATHS_UNITS: Final = 25
+"""The costs of looking at a message, its properties and its deaths."""
 
 Values = Mapping[str, object]
-NONE: Final[Values] = {}
 
 
-class MessageFilter(NamedTuple):
+@dataclass(frozen=True)
+class MessageFilter:
     """Conditions that a message meets, or not. One without any is met by all."""
 
     body: bytes = b""
     routing_key: str | None = None
     exchange: str | None = None
-    headers: Values = NONE
-    properties: Values = NONE
+    headers: Values = field(default_factory=dict)
+    properties: Values = field(default_factory=dict)
     death_reason: str | None = None
     death_queue: str | None = None
 
     @classmethod
     def of(cls, asked: Mapping[str, object]) -> "MessageFilter":
         """The filter that is asked for, in JSON. Raises AdministrationError."""
-        if unknown := [name for name in asked if name not in cls._fields]:
-            known = ", ".join(cls._fields)
-            raise AdministrationError(f"filter has no condition {unknown[0]}, only {known}")
+        names = [each.name for each in fields(cls)]
+        if unknown := [name for name in asked if name not in names]:
+            raise AdministrationError(f"filter has no condition {unknown[0]}, only {', '.join(names)}")
         given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         for name, value in given.items():
             kind, said = (dict, "an object") if name in {"headers", "properties"} else (str, "a text")
@@ -48,7 +56,7 @@ class MessageFilter(NamedTuple):
         if unknown := [name for name in given.get("properties", ()) if name not in PROPERTIES]:
             raise AdministrationError(f"filter: there is no property {unknown[0]}")
         if "body" in given:
-            given["body"] = given["body"].encode("utf-8", "surrogatepass")
+            given["body"] = octets_of(given["body"])
         return cls(**given)
 
     def matches(self, message: Message) -> bool:
@@ -61,14 +69,17 @@ class MessageFilter(NamedTuple):
             return False
         if not (self.headers or self.properties or self.has_death):
             return True
-        view = MessageView(message)
+        if any(octets not in message.header for octets in self._octets):
+            return False
+        parts = split_properties(message.header)
+        headers = parts.get("headers", NO_HEADERS)[4:]
         return (
             all(
-                name in view.properties and _is_like(value, view.properties[name])
+                name in parts and _is_like(value, decode_property(name, parts[name]))
                 for name, value in self.properties.items()
             )
-            and (not self.headers or self._has_headers(view.headers))
-            and (not self.has_death or self._has_died(view.headers))
+            and self._has_headers(headers)
+            and (not self.has_death or self._has_died(headers))
         )
 
     @property
@@ -76,22 +87,42 @@ class MessageFilter(NamedTuple):
         """True if it asks for a death."""
         return self.death_reason is not None or self.death_queue is not None
 
-    def _has_headers(self, headers: Table) -> bool:
-        if any(name not in headers for name in self.headers):
+    @property
+    def units(self) -> int:
+        """The cost of looking at a message, in the units of `jobs`, but for its size."""
+        return LOOK_UNITS + PROPERTIES_UNITS * bool(self.headers or self.properties) + DEATHS_UNITS * self.has_death
+
+    @cached_property
+    def _names(self) -> frozenset[bytes]:
+        """The names of headers."""
+        return frozenset(map(octets_of, self.headers))
+
+    @cached_property
+    def _octets(self) -> list[bytes]:
+        """Octets that must be in the content header: without them it need not be decoded."""
+        texts = (*self.headers, *self.properties.values(), self.death_reason, self.death_queue)
+        return [octets_of(text) for text in texts if isinstance(text, str)]
+
+    def _has_headers(self, headers: bytes) -> bool:
+        if not self.headers:
+            return True
+        found = decode_table(b"".join([entry for _, entry in find_entries(headers, self._names)]))
+        if len(found) < len(self.headers):
             return False
-        shown = views.json_of({name: headers[name] for name in self.headers})
+        shown = views.json_of(found)
         return all(_is_like(value, shown[name]) for name, value in self.headers.items())
 
-    def _has_died(self, headers: Table) -> bool:
-        return any(
-            _is_said(death, "reason", self.death_reason) and _is_said(death, "queue", self.death_queue)
-            for death in deaths_in(headers)
-        )
+    def _has_died(self, headers: bytes) -> bool:
+        reason, queue = self.death_reason, self.death_queue
+        return any(reason in {None, death.reason} and queue in {None, death.queue} for death in deaths_in(headers))
 
 
-def _is_said(death: Table, name: str, wanted: str | None) -> bool:
-    field = death.get(name)
-    return wanted is None or (field is not None and field.value == wanted)
+def octets_of(text: str) -> bytes:
+    """The octets of a text. Those that are no UTF-8 are lone surrogates in it; others are in no text of AMQP."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _is_like(wanted: object, found: object) -> bool:

@@ -38,10 +38,13 @@ from amqpy.wire.properties import EXPIRATION_FLAG, USER_ID_FLAG, decode_properti
 if TYPE_CHECKING:
     from amqpy.core.queues.ready_fifo import Place
 
-FILTER_UNITS: Final = 2
 MOVE_UNITS: Final = 12
+ORIGIN_UNITS: Final = 25
 TARGET_UNITS: Final = 3
-"""The costs of looking at a message, of moving it, and of each queue that gets it, in the units of `jobs`."""
+"""The costs of moving a message, of finding its origin, and of each queue that gets it, in the units of `jobs`."""
+
+AHEAD_MIN: Final = 20
+"""Messages that are looked for in one step, at least."""
 
 SHOWN_MAX: Final = 20
 """Messages of which it is told what became of them."""
@@ -142,6 +145,8 @@ class Moving(Iterator[int]):
         """The positions, by level, at or behind which messages are that came later."""
         self._place: Place | None = None
         """The place of the last message that was looked at."""
+        self._ahead = LOT
+        """Messages that are looked for in one step: about as many as it has time for."""
         self._routes: dict[tuple[str, str], Route] = {}
         """Those of this step."""
         self._spent = 0
@@ -185,8 +190,10 @@ class Moving(Iterator[int]):
         self._spent = 1 + size // READ_UNIT
         self._is_over = not page
         gone: list[Ahead] = []
+        looked_at = 0
         try:
             for ahead in page:
+                looked_at += 1
                 if ahead.place[1] >= self._ends.get(ahead.place[0], 0):
                     self._skip_level(ahead.place[0])
                     break
@@ -198,13 +205,14 @@ class Moving(Iterator[int]):
             # What was published must not stay here, whatever comes next.
             if gone:
                 queue.take_out(gone)
+        self._ahead = max(AHEAD_MIN, min(LOT, 2 * looked_at))
         return self._spent
 
     def _page(self) -> tuple[list[Ahead], int]:
         """The next messages, and the bytes of their bodies."""
         page: list[Ahead] = []
         size = 0
-        for ahead in self._queue.peek(LOT, self._place):
+        for ahead in self._queue.peek(self._ahead, self._place):
             page.append(ahead)
             size += len(ahead.kept.body)
             if size >= PAGE_BYTES:
@@ -221,11 +229,11 @@ class Moving(Iterator[int]):
     def _look(self, ahead: Ahead, gone: list[Ahead]) -> bool:
         """Moves a message, if it is wanted. True if nothing may be moved any more before the others are looked for
         again. Raises Undecided, and then has done nothing."""
-        self._spent += FILTER_UNITS
+        self._spent += self._wanted.units
         if ahead.is_expired or not self._wanted.matches(ahead.message):
             self.scanned += not ahead.is_expired
             return False
-        self._spent += MOVE_UNITS
+        self._spent += MOVE_UNITS + ORIGIN_UNITS * (self._to is None)
         exchange = routing_key = None
         targets: tuple[Target, ...] = ()
         outcome, reason = Outcome.MOVED, ""

@@ -128,9 +128,6 @@ def shown_in_queue(
 class Looking:
     """Messages of a queue, one behind the other."""
 
-    units = LOOK_UNITS
-    """The cost of one, in the units of `core.jobs`."""
-
     def __init__(self, call: Call, queue: Queue, place: Place, form: Form) -> None:
         self.rows: list[View] = []
         self._unix_time_ms = call.api.unix_time_ms
@@ -138,12 +135,14 @@ class Looking:
         self._place = place
         self._form = form
         self._size = 0
+        self._units = LOOK_UNITS
+        """The cost of looking at one, in the units of `core.jobs`."""
 
     def steps(self) -> Steps:
         """All of it: a job."""
         if not self._place.most:
             return iter(())
-        reading = Reading(self._queue, self._place.state, self._take, offset=self._place.offset, units=self.units)
+        reading = Reading(self._queue, self._place.state, self._take, offset=self._place.offset, units=self._units)
         return reading.steps()
 
     def _take(self, message: QueueMessage) -> bool:
@@ -162,11 +161,10 @@ class Looking:
 class Searching(Looking):
     """Those of them that a filter lets pass."""
 
-    units = 8
-
     def __init__(self, call: Call, queue: Queue, place: Place, form: Form, wanted: MessageFilter) -> None:
         super().__init__(call, queue, place, form)
         self._wanted = wanted
+        self._units = wanted.units
         self._scanned = 0
         self._scanned_bytes = 0
         self._has_ended = place.most > 0

@@ -31,6 +31,7 @@ NAMES: Final = (
     "app_id",
     "cluster_id",
 )
+NUMBERS: Final = frozenset({"delivery_mode", "priority", "timestamp"})
 _FLAGS = struct.Struct(">H").unpack_from
 _LONG = struct.Struct(">I").unpack_from
 _LONGLONG = struct.Struct(">Q").unpack_from
@@ -138,6 +139,11 @@ def split_properties(header: bytes) -> dict[str, bytes]:
         parts[name] = header[position:end]
         position = end
     return parts
+
+
+def decode_property(name: str, raw: bytes) -> Any:  # noqa: ANN401 - text or a number
+    """Decodes one property, but not the headers, from its bytes in `split_properties`."""
+    return int.from_bytes(raw, "big") if name in NUMBERS else text(raw[1:])
 
 
 def join_properties(header: bytes, parts: dict[str, bytes]) -> bytes:

@@ -15,7 +15,7 @@ Source: AMQP 0-9-1 section 4.2.5.5 with RabbitMQ's errata; `rabbit_binary_parser
 
 import math
 import struct
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -240,6 +240,19 @@ def split_table(data: bytes) -> Entries:
             entry = canonical(entry)
         entries.append((data[start + 1 : name_end], entry))
     return entries
+
+
+def find_entries(data: bytes, names: Collection[bytes]) -> Entries:
+    """The entries of a table, checked by `scan_table`, that have one of these names, as they are there."""
+    found = []
+    position, end = 0, len(data)
+    while position < end:
+        at = position + 1 + data[position]
+        size = SIZES.get(data[at]) or 5 + int.from_bytes(data[at + 1 : at + 5], "big")
+        if (name := data[position + 1 : at]) in names:
+            found.append((name, data[position : at + size]))
+        position = at + size
+    return found
 
 
 def fields_of(table: Table) -> Iterable[tuple[str, Field]]:

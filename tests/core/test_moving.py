@@ -3,11 +3,10 @@
 import pytest
 
 from amqpy.core import moving
-from amqpy.core.dead_letter import deaths_in
 from amqpy.core.moving import Destination, Outcome
 from amqpy.core.unacked import UnackedDeliveries
 from amqpy.wire.properties import headers_of
-from amqpy.wire.values import Field, array_field, table_field
+from amqpy.wire.values import Field, array_field, decode_array, decode_table, table_field
 from tests.core.core_harness import (
     CoreHarness,
     FakeTarget,
@@ -244,7 +243,7 @@ def test_back_to_where_it_died(profile: str) -> None:
     core.get("work", unacked)
     core.nack(unacked, 1, requeue=False)
     (again,) = [message for message in core.vhost.queues["dead"].peek(9) if message.message.body == b"1"]
-    deaths = deaths_in(headers_of(again.message.header))
+    deaths = [decode_table(each.value) for each in decode_array(headers_of(again.message.header)["x-death"].value)]
     assert [(death["queue"].value, death["count"].value) for death in deaths] == [("work", 2)]
 
 

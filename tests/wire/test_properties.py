@@ -12,10 +12,12 @@ from pamqp.commands import Basic
 from amqpy.wire.properties import (
     NAMES,
     decode_properties,
+    decode_property,
     headers_of,
     is_persistent,
     priority_of,
     replace_property,
+    split_properties,
 )
 from amqpy.wire.values import Field, MalformedValue, Table, encode_table
 from tests.strategies import any_text, mangled, tables
@@ -157,3 +159,10 @@ def test_any_bytes_are_properties_or_malformed(header: bytes) -> None:
 @given(tables)
 def test_headers_alone_are_found(table: Table) -> None:
     assert headers_of(encoded({"headers": table})) == table
+
+
+@given(some_properties)
+def test_one_by_one(properties: dict[str, Any]) -> None:
+    header = encoded(properties)
+    found = {name: decode_property(name, raw) for name, raw in split_properties(header).items() if name != "headers"}
+    assert found == {name: value for name, value in decode_properties(header).items() if name != "headers"}

@@ -20,11 +20,12 @@ from amqpy.wire.values import (
     encode_table,
     exactly,
     fields_of,
+    find_entries,
     table_field,
     text,
     with_field,
 )
-from tests.strategies import INTEGERS, fields, mangled, quiet_nans, tables
+from tests.strategies import INTEGERS, fields, keys, mangled, quiet_nans, tables
 
 EXAMPLES = [
     (b"b\x80", Field("byte", -128)),
@@ -278,3 +279,14 @@ def test_everything_is_comparable(field: Field) -> None:
     again = decode_table(b"\x00" + encode_field(field))[""]
     assert hash(comparable(field)) == hash(comparable(again))
     assert comparable(field) == comparable(again)
+
+
+@given(tables, st.lists(keys, max_size=3))
+def test_some_entries_are_found_as_they_are(table: Table, others: list[str]) -> None:
+    raw = encode_table(table)
+    for names in ({*table}, {*list(table)[::2], *others}, set(others)):
+        wanted = {name.encode("utf-8", "surrogateescape") for name in names}
+        found = find_entries(raw, wanted)
+        assert decode_table(b"".join(entry for _, entry in found)) == {
+            name: field for name, field in decode_table(raw).items() if name in names
+        }

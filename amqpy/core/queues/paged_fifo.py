@@ -314,7 +314,7 @@ class PagedFifo(ReadyFifo[Message]):
         for entry in super().ahead(count, after):
             count -= 1
             yield entry
-        for position, item in islice(self._behind(-1 if after is None else after[1]), count):
+        for position, item in islice(self._behind(-1 if after is None else after[1], count), count):
             yield (0, position), item, position < self._delivered_before
 
     def leap(self, count: int) -> tuple[Place | None, int]:
@@ -328,13 +328,14 @@ class PagedFifo(ReadyFifo[Message]):
             place, done = (0, self._next + some - 1), done + some
         return place, done
 
-    def _behind(self, after: int = -1) -> Iterator[tuple[int, Message]]:
+    def _behind(self, after: int = -1, count: int = PAGE_MESSAGES) -> Iterator[tuple[int, Message]]:
         """Yields the positions and messages of those in the page, and of those that are on disk only, after a
-        position."""
+        position. Reads so many at a time."""
         yield from (entry for entry in self._page if entry[0] > after)
         position, last = self.base + max(self._next, after + 1), self.base + self._end - 1
         if self.on_disk > len(self._page):
-            while found := self._journal.read(position, last, count_max=PAGE_MESSAGES, size_max=PAGE_BYTES):
+            count = min(count, PAGE_MESSAGES)
+            while found := self._journal.read(position, last, count_max=count, size_max=PAGE_BYTES):
                 yield from ((key - self.base, item) for key, item in found)
                 position = found[-1][0] + 1
 
