@@ -174,7 +174,7 @@ class Moving(Iterator[int]):
         client, vhost = self._client, self._vhost
         check_permission(client, vhost, "read", "queue", self._queue_name)
         queue = open_queue(client, vhost, self._queue_name)
-        queue.check_get()
+        queue.check_purge()
         exchange = "" if self._to is None else self._to.exchange
         check_permission(client, vhost, "write", "exchange", exchange)
         find_open_exchange(vhost, exchange)

@@ -4,7 +4,7 @@ import pytest
 
 from amqpy.core.moving import Destination
 from amqpy.core.unacked import UnackedDeliveries
-from amqpy.errors import Unimplemented
+from amqpy.errors import ResourceLocked, Unimplemented
 from amqpy.wire.values import Field
 from tests.core.core_harness import (
     CoreHarness,
@@ -27,6 +27,17 @@ def test_streams_take_messages_and_give_none_away() -> None:
     assert (core.ready("q"), stream.ready_count) == ([], 1)
     with pytest.raises(Unimplemented, match="not supported by stream queues"):
         begin(core, "s", "q")
+
+
+def test_a_quorum_queue_with_a_single_active_consumer_that_refuses_to_get() -> None:
+    core = CoreHarness()
+    core.queue("q", durable=True, arguments=arguments(queue_type="quorum", single_active_consumer=True))
+    core.queue("other")
+    core.publish("", "q", "1", "2")
+    with pytest.raises(ResourceLocked):
+        core.vhost.queues["q"].check_get()
+    move(core, "q", "other")
+    assert (core.ready("q"), core.ready("other")) == ([], ["1", "2"])
 
 
 # --- what it is afterwards

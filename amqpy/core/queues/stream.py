@@ -389,7 +389,7 @@ class StreamQueue(Queue):
         return {0: self._log.next}
 
     def take_out(self, some: Sequence[Ahead]) -> None:
-        """Nothing: what would take messages out is refused before, as basic.get is."""
+        """Nothing: what would take messages out is refused before, as queue.purge is."""
 
     # --- the store, and the end
 
