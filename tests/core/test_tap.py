@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from amqpy.core import publishing, tap
+from amqpy.core.detailed_statistics import DetailedDeliveries
 from amqpy.core.message import AnnotatedMessage, Message, address_of
 from amqpy.core.ports import Origin
 from amqpy.core.tap import ExchangeTap, Passage, QueueTap, Tap
@@ -208,6 +209,17 @@ def test_the_way_of_a_message_through_a_queue(kind: str) -> None:
     assert target.bodies == ["1", "1"]
 
 
+def test_a_stream() -> None:
+    core = CoreHarness()
+    core.queue("q", durable=True, arguments=arguments(queue_type="stream"))
+    looker = Looker(core)
+    target = FakeTarget()
+    core.consume("q", UnackedDeliveries(ORIGIN), target, prefetch=10)
+    publish(core, "", "q", "1", "2")
+    assert target.bodies == ["1", "2"]
+    assert sorted(looker.told()) == [("delivered", "1"), ("delivered", "2"), ("published", "1"), ("published", "2")]
+
+
 def test_dead_letters() -> None:
     core = CoreHarness()
     core.queue("q", arguments=arguments(dead_letter_exchange="amq.direct", max_length=1))
@@ -276,6 +288,20 @@ def test_watchers_may_leave_in_any_order(order: tuple[int, ...]) -> None:
         assert targets_before(unwatched) == (0 in left)
     assert consumer.target is target
     assert target.bodies == ["1", "2", "3"]
+
+
+def test_pairs_are_counted_before_a_tap_and_after_it() -> None:
+    core = CoreHarness(management_rates_mode="detailed")
+    core.queue("q")
+    unacked = DetailedDeliveries(ORIGIN)
+    consumer = core.consume("q", unacked)
+    assert targets_before(consumer) == 1
+    looker = Looker(core)
+    publish(core, "", "q", "1")
+    core.vhost.unwatch(looker.tap)
+    publish(core, "", "q", "2")
+    assert targets_before(consumer) == 1
+    assert [pair.deliver for pair in unacked.pairs] == [2]
 
 
 def test_routes_are_remembered_again_after_a_tap() -> None:

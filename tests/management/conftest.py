@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from amqpy.config import Config
 from amqpy.core.durability.journal import Batch
+from amqpy.management.live import budget
 from amqpy.server.flusher import Flusher
 from tests.server.peer import Server
 from tests.server.stored_harness import Disk, StoredServer
@@ -31,6 +32,12 @@ def settings() -> dict[str, Any]:
 @pytest.fixture
 def config(profile: str, settings: dict[str, Any]) -> Config:
     return Config(cluster_name="rabbit@test", strict=True, profile=profile, **settings)
+
+
+@pytest.fixture
+def nothing_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that live pages come in the intervals that they ask for."""
+    monkeypatch.setattr(budget, "thread_time", lambda: 0.0)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from amqpy.core.principals import Principal
+
 from .harness import GUEST, Reply, Site
 
 LONG_S = 1000
@@ -164,3 +166,22 @@ async def refusal(site: Site, query: str = "", **request: Any) -> tuple[int, str
     async with looking(site, query, **request) as page:
         await page.is_over.wait()
         return page.reply.refusal
+
+
+def lengths(events: list[tuple[str, Any]]) -> list[int]:
+    """The lengths of the queue that the answers show."""
+    return [data["body"]["messages"] for name, data in events if name == "answer"]
+
+
+def count_requests(site: Site) -> list[tuple[str, str]]:
+    """The requests that are answered from now on for live pages: path and user."""
+    asked: list[tuple[str, str]] = []
+    page = site.application._live  # noqa: SLF001 (there is no other way to see what is not asked)
+    ask = page._ask  # noqa: SLF001
+
+    async def noting(request: Any, user: Principal) -> Any:  # noqa: ANN401
+        asked.append((f"{request.path.removeprefix('/api')}?{request.query_string}".rstrip("?"), user.name))
+        return await ask(request, user)
+
+    page._ask = noting  # noqa: SLF001
+    return asked

@@ -7,18 +7,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from amqpy.management.live import budget, events, stream
+from amqpy.management.live import events, stream
 
 from .clients import connect, consume
 from .harness import UNIX_TIME_MS, Site
 from .live_page import Page, looking
 
+pytestmark = pytest.mark.usefixtures("nothing_costs_time")
+
 OPEN = ("state", {"events": True, "status": 200, "body": None})
-
-
-@pytest.fixture(autouse=True)
-def nothing_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "thread_time", lambda: 0.0)
 
 
 async def names(page: Page) -> list[str]:

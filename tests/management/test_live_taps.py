@@ -12,23 +12,19 @@ from amqpy.core import tap
 from amqpy.core.exchanges import Binding
 from amqpy.core.principals import BackendUser, Question, Undecided
 from amqpy.core.users import Credentials
-from amqpy.management.live import budget
 from amqpy.management.login import Logins
 
 from .clients import NAME, connect, consume
 from .harness import UNIX_TIME_MS, Site
 from .live_page import Page, looking
 
+pytestmark = pytest.mark.usefixtures("nothing_costs_time")
+
 TOPIC = "/exchanges/%2F/amq.topic"
 DEFAULT = "/exchanges/%2F/amq.default"
 QUEUE = "/queues/%2F/q"
 ASKING_S = 0.01
 OPEN = {"tap": 0, "status": 200, "body": None}
-
-
-@pytest.fixture(autouse=True)
-def nothing_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "thread_time", lambda: 0.0)
 
 
 async def opened(page: Page, count: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Live pages: whoever looks on is judged anew, again and again."""
+"""Users of live pages: their logins and rights are judged again and again."""
 
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,19 +10,14 @@ from trio.testing import MockClock
 from amqpy.config import Config
 from amqpy.core.principals import BackendUser, Principal
 from amqpy.core.users import Credentials, LoginFailed
-from amqpy.management.live import budget
 from amqpy.management.login import Logins
 
 from .harness import Site
 from .live_page import looking
 
+pytestmark = pytest.mark.usefixtures("nothing_costs_time")
+
 ASKING_S = 0.1
-
-
-@pytest.fixture(autouse=True)
-def nothing_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that intervals are those that are asked for."""
-    monkeypatch.setattr(budget, "thread_time", lambda: 0.0)
 
 
 async def test_a_login_that_is_not_good_any_more(site: Site, autojump_clock: MockClock) -> None:
