@@ -15,6 +15,7 @@ from amqpy.management.startup import open_management
 from tests.server.peer import LOG
 
 from .harness import Site
+from .live_page import looking
 
 
 @pytest.fixture
@@ -156,6 +157,13 @@ async def test_files_are_only_read(site: Site) -> None:
 async def test_other_paths_are_resources(site: Site) -> None:
     assert (await site.get("/api/vhosts")).status == 200
     assert (await site.get("/api")).headers["location"] == "/api/index.html"
+
+
+async def test_a_live_page_shows_no_files(site: Site) -> None:
+    """What is no resource may be one, below the same path."""
+    assert (await site.get("/api/index.html")).body == b"reference"
+    async with looking(site, get="/index.html") as page:
+        assert (await page.next("answer"))["status"] == 404
 
 
 async def test_a_directory_that_is_not_there_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
