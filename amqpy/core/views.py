@@ -223,11 +223,12 @@ def vhost_facts(vhost: Vhost, node: str) -> View:
     }
 
 
-def vhost(vhost: Vhost, node: str) -> View:
+def vhost(vhost: Vhost, node: str, queues: "QueueTotals") -> View:
+    """A virtual host, of which there are the sums of all queues."""
     traffic = vhost.traffic.sum()
     return {
         **vhost_facts(vhost, node),
-        **_lengths_of(vhost.queues.values()),
+        **_lengths(queues.ready, queues.unacked),
         "recv_oct": traffic.get("recv_oct", 0),
         "send_oct": traffic.get("send_oct", 0),
         **message_stats(vhost.channel_totals.sum()),
@@ -293,11 +294,6 @@ def queue_types(broker: Broker) -> dict[str, Counts]:
     for (kind, name), count in broker.vhosts.statistics.queues.sum().items():
         found.setdefault(kind, {})[name] = count
     return found
-
-
-def _lengths_of(queues: Iterable[Queue]) -> View:
-    counts = [(queue.ready_count, queue.unacked_count) for queue in queues]
-    return _lengths(sum(ready for ready, _ in counts), sum(unacked for _, unacked in counts))
 
 
 def _lengths(ready: int, unacked: int) -> View:

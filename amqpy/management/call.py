@@ -2,9 +2,12 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from amqpy.config.values import TcpAddress, UnixAddress
@@ -32,6 +35,36 @@ OF_SAMPLES: Final = re.compile(r"\w+_(?:age|incr)=")
 """Parameters that ask for samples."""
 
 
+BY_NAME: Final = attrgetter("name")
+FEW: Final = 100
+"""New queues that are put among those in order one by one."""
+
+
+class OrderedQueues:
+    """The queues of a virtual host in the order of their names."""
+
+    def __init__(self, vhost: Vhost) -> None:
+        self.vhost = vhost
+        self._created = -FEW - 1
+        self._queues: list[Queue] = []
+
+    def look(self, created: int) -> Sequence[Queue]:
+        """Those there are now; `created` counts all queues that were ever made in the broker."""
+        found, new = self.vhost.queues, created - self._created
+        if new == 0 and len(found) == len(self._queues):
+            return self._queues
+        self._created = created
+        queues = [queue for queue in self._queues if not queue.deleted]
+        if new > FEW:
+            queues, new = [found[name] for name in sorted(found)], 0
+        for queue in islice(reversed(found.values()), new):
+            place = bisect_left(queues, queue.name, key=BY_NAME)
+            if place == len(queues) or queues[place] is not queue:
+                queues.insert(place, queue)
+        self._queues = queues
+        return queues
+
+
 @dataclass
 class Api:
     """A broker, as the management API serves it."""
@@ -50,24 +83,22 @@ class Api:
     attempts: Attempts = field(default_factory=Attempts)
     machine: Machine = field(default_factory=Machine)
     idleness: Idleness = field(default_factory=Idleness)
-    _names: dict[str, tuple[tuple[int, int], list[str]]] = field(default_factory=dict)
-    """The names of queues in their order, by virtual host, with a sign that changes when they do."""
+    _queues: dict[str, OrderedQueues] = field(default_factory=dict)
+    """By the names of virtual hosts."""
 
     @property
     def broker(self) -> Broker:
         return self.reactor.broker
 
-    def queues_of(self, vhost: Vhost) -> list[Queue]:
-        """The queues of a virtual host in the order of their names. It is remembered, for those who watch a broker ask
-        again and again: if no queue was made, and there are as many, they are the same."""
-        sign = len(vhost.queues), self.broker.events.counts.get("queue.created", 0)
-        before, names = self._names.get(vhost.name, (None, []))
-        if before != sign:
-            names = sorted(vhost.queues)
-            if len(self._names) > len(self.broker.vhosts):
-                self._names.clear()
-            self._names[vhost.name] = sign, names
-        return [vhost.queues[name] for name in names]
+    def queues_of(self, vhost: Vhost) -> Sequence[Queue]:
+        """The queues of a virtual host in the order of their names, which is remembered: those who watch a broker ask
+        again and again."""
+        ordered = self._queues.get(vhost.name)
+        if ordered is None or ordered.vhost is not vhost:
+            if len(self._queues) > len(self.broker.vhosts):
+                self._queues.clear()
+            ordered = self._queues[vhost.name] = OrderedQueues(vhost)
+        return ordered.look(self.broker.events.counts.get("queue.created", 0))
 
 
 @dataclass

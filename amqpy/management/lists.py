@@ -25,19 +25,19 @@ from amqpy.management.answers import bad_request
 from amqpy.patterns import Program, compile_pattern
 
 SLICE: Final = 50
-TURN_S: Final = 0.001
-"""Items of which views are made in one turn, at most, and the time after which no more is begun."""
+TURN_S: Final = 0.000_1
+"""Items of which views are made in one turn, at most, and the time after which no more is begun: what messages wait."""
 
 PAGE_SIZE: Final = 100
 PAGE_SIZE_MAX: Final = 500
 UNDEFINED: Final = "undefined"
 
-SORTED: Final = 500
-COMPARED: Final = 2000
-MATCHED: Final = 100
+SORTED: Final = 100
+COMPARED: Final = 300
+MATCHED: Final = 25
 """Items that are sorted at a time; whose names are compared with a text; with a regular expression."""
 
-SUMMED: Final = 1000
+SUMMED: Final = 300
 """Items that are added in one turn."""
 
 Query = Mapping[str, str]

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+import trio
+
 from amqpy.config import Config
 from amqpy.management.answers import JSON, NO_HEADERS, Answer, Headers, as_json, now
 from amqpy.management.request import Request
@@ -19,6 +21,8 @@ Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 WHOLE_MAX: Final = 256 * 1024
 """Octets of a list up to which it is made before it is sent, so that its length is known."""
+SENT_AT_ONCE: Final = 16 * 1024
+"""Octets of a longer one that are sent together, at least."""
 
 VARY: Final = "origin"
 REVALIDATED: Final = "public, max-age=0, must-revalidate"
@@ -83,8 +87,14 @@ async def started(pieces: AsyncGenerator[bytes, None], headers: Headers = NO_HEA
 async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(pieces):
         yield begun
+        more = bytearray()
         async for piece in pieces:
-            yield piece
+            more += piece
+            if len(more) >= SENT_AT_ONCE:
+                yield bytes(more)
+                more.clear()
+        if more:
+            yield bytes(more)
 
 
 def _of_compressing(headers: dict[str, str]) -> dict[str, str]:
@@ -119,6 +129,7 @@ class Responses:
 
     async def send(self, request: Request, answer: Answer | Stream | Feed, send: Send, receive: Receive) -> None:
         is_head = request.method == "HEAD"
+        await trio.lowlevel.checkpoint()  # messages do not wait for all of a request
         if isinstance(answer, Feed):
             await self._send_feed(request, answer, send, receive)
         elif isinstance(answer, Stream):
@@ -132,6 +143,7 @@ class Responses:
         headers = self._headers(request, answer, content_type)
         if status not in {204, 304}:
             headers.append((b"content-length", b"%d" % len(body)))
+        await trio.lowlevel.checkpoint()
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if without_body else body})
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -84,6 +85,24 @@ def use_two_cores() -> int:
     cores = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, cores)
     return len(cores)
+
+
+@contextlib.contextmanager
+def core_of_its_own(pid: int) -> Iterator[None]:
+    """Keeps a process on one core, and this one and what it starts meanwhile on the others. What they do at the same
+    time then does not take the processor from it."""
+    if not hasattr(os, "sched_setaffinity") or len(cores := sorted(os.sched_getaffinity(0))) == 1:
+        yield
+        return
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, cores[:1])
+    os.sched_setaffinity(0, cores[1:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+        for thread in psutil.Process(pid).threads():
+            os.sched_setaffinity(thread.id, cores)
 
 
 def allow_many_files(count: int = 20_000) -> None:

@@ -40,7 +40,7 @@ def shown(client: Client) -> Shown:
             name: counts for name, each in vhost.exchanges.items() if (counts := _counts(views.exchange(each)))
         },
         "queues": {name: _counts(views.queue(each, sizes)) for name, each in vhost.queues.items()},
-        "vhost": _counts({"message_stats": views.vhost(vhost, "node").get("message_stats", {})}),
+        "vhost": _counts({"message_stats": views.vhost(vhost, "node", views.QueueTotals()).get("message_stats", {})}),
     }
 
 

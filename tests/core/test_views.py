@@ -172,7 +172,9 @@ def test_a_virtual_host_adds_up_its_queues() -> None:
         core.queue(name)
         core.publish("", name, "1", "2")
     core.get("a", unacked)
-    shown = views.vhost(core.vhost, "node")
+    totals = views.QueueTotals()
+    totals.add(core.vhost.queues.values())
+    shown = views.vhost(core.vhost, "node", totals)
     lengths = ("messages", "messages_ready", "messages_unacknowledged")
     assert [shown[name] for name in lengths] == [4, 3, 1]
     assert shown["cluster_state"] == {"node": "running"}

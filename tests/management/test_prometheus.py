@@ -465,10 +465,10 @@ async def test_the_store_is_measured(stored_site: Site) -> None:
 
 
 async def test_many_objects_are_read_and_written_bit_by_bit(site: Site, metrics: Metrics) -> None:
-    for number in range(20 * scrape.SLICE):
+    for number in range(100 * scrape.SLICE):
         site.declare(str(number))
     scraped = await metrics.scrape("/metrics/per-object")
-    assert len(scraped.all("rabbitmq_queue_messages_ready")) == 20 * scrape.SLICE
+    assert len(scraped.all("rabbitmq_queue_messages_ready")) == 100 * scrape.SLICE
     assert len(metrics.pieces) > 10
     assert max(map(len, metrics.pieces)) < 100_000
     assert (await metrics.scrape()).value("amqpy_event_loop_lag_seconds_count") >= 20

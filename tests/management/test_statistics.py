@@ -187,7 +187,7 @@ def test_totals_keep_what_is_gone() -> None:
     watched.publish("", "q", *"mm")
     watched.tick()
     vhost = watched.vhost
-    view = watched.statistics.of_vhost(views.vhost(vhost, "node"), vhost, {})
+    view = watched.statistics.of_vhost(views.vhost(vhost, "node", views.QueueTotals()), vhost, {})
     assert view["messages_details"] == {"rate": 0.4}
     view = watched.statistics.of_overview(views.overview(watched.broker), {"lengths_age": "5", "lengths_incr": "5"})
     assert view["churn_rates"]["queue_created_details"]["rate"] == 0.2

@@ -17,8 +17,8 @@ from amqpy.management.prometheus.families import Group, Source
 from amqpy.management.prometheus.readers import Rows, UnackedSizes
 from amqpy.management.statistics.sums import Sum
 
-SLICE: Final = 50
-"""Objects whose numbers are read in one turn: a millisecond's worth."""
+SLICE: Final = 10
+"""Objects whose numbers are read in one turn: a fifth of a millisecond's worth."""
 
 NAMES: Final[Mapping[Source, tuple[str, ...]]] = {
     "queues": readers.QUEUE,

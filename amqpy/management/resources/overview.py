@@ -3,6 +3,7 @@
 Source: `rabbit_mgmt_wm_overview`, `rabbit_mgmt_format:listener`, `rabbit_mgmt_external_stats:list_registry_plugins`.
 """
 
+from itertools import chain
 from platform import python_version
 from ssl import OPENSSL_VERSION
 from typing import Any, Final
@@ -55,8 +56,8 @@ def add_to(router: Router) -> None:
 
 def show_overview(call: Call) -> Summary:
     vhosts, queues = visible(call), views.QueueTotals()
-    every = [queue for vhost in vhosts for queue in vhost.queues.values()]
-    return Summary(every, queues.add, lambda: view(call, vhosts, queues))
+    every = chain.from_iterable(vhost.queues.values() for vhost in vhosts)
+    return Summary(list(every), queues.add, lambda: view(call, vhosts, queues))
 
 
 def visible(call: Call) -> list[Vhost]:

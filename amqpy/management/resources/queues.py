@@ -5,7 +5,7 @@ Source: `rabbit_mgmt_wm_queues`, `rabbit_mgmt_wm_queue`, `rabbit_mgmt_wm_queue_a
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from amqpy.core.consumer import DeliveryQueue
@@ -97,7 +97,7 @@ class Rows:
 
 def list_queues(call: Call, *, detailed: bool = False) -> Listing:
     call = call.of_list(BASIC)
-    items = [queue for vhost in call.vhosts() for queue in call.api.queues_of(vhost)]
+    items = list(chain.from_iterable(map(call.api.queues_of, call.vhosts())))
     reduced = call.broker.profile.reduced_queue_rows and not detailed and "columns" not in call.request.query
     return Listing(items, Rows(call, reduced=reduced), paged=lambda queue: queue.name)
 

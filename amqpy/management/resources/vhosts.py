@@ -4,22 +4,27 @@ Source: `rabbit_mgmt_wm_vhosts`, `rabbit_mgmt_wm_vhost`, `rabbit_mgmt_wm_vhost_r
 `rabbit_mgmt_wm_vhost_deletion_protection`.
 """
 
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeAlias
 
 from amqpy.core import views
 from amqpy.core.administration import bodies
 from amqpy.core.administration.erlang_terms import Atom, as_text, with_term
+from amqpy.core.jobs import UNITS_AT_ONCE, Steps
 from amqpy.core.vhost import Vhost
 from amqpy.errors import AdministrationError
 from amqpy.management import access
 from amqpy.management.answers import DONE, Answer, Refusal, bad_request, missing, not_found, put
 from amqpy.management.call import Call
-from amqpy.management.lists import Listing, View, is_basic
+from amqpy.management.lists import SUMMED, Listing, Summary, View, Work, in_slices, is_basic
 from amqpy.management.request import Body
 from amqpy.management.router import Router
 
 BASIC: Final = frozenset(("name", "tracing", "pid"))
 """Keys that are known without statistics."""
+
+Totals: TypeAlias = dict[Vhost, views.QueueTotals]
 
 
 def add_to(router: Router) -> None:
@@ -32,26 +37,41 @@ def add_to(router: Router) -> None:
     router.delete("/vhosts/{vhost}/deletion/protection", access.administrator)(unprotect_vhost)
 
 
-def list_vhosts(call: Call) -> Listing:
+def list_vhosts(call: Call) -> Listing | Work:
     call = call.of_list(BASIC)
     shown = [vhost for _, vhost in sorted(call.broker.vhosts.items()) if call.is_monitor or call.may_enter(vhost)]
     is_whole = call.has("whole-vhosts")
-    shows = facts if is_whole and is_basic(call.request.query, BASIC, sorts=call.has("basic-order")) else view
-    return Listing(shown, lambda vhost: shows(call, vhost), paged=lambda vhost: vhost.name, is_whole=is_whole)
+    listing = Listing(shown, partial(facts, call), paged=lambda vhost: vhost.name, is_whole=is_whole)
+    if call.without_stats or (is_whole and is_basic(call.request.query, BASIC, sorts=call.has("basic-order"))):
+        return listing
+    totals: Totals = {vhost: views.QueueTotals() for vhost in shown}
+    return Work(add_up(totals), lambda: replace(listing, view=lambda vhost: view(call, vhost, totals[vhost])))
 
 
-def show_vhost(call: Call) -> View:
-    return view(call, call.vhost)
+def show_vhost(call: Call) -> View | Summary:
+    vhost = call.vhost
+    if call.without_stats:
+        return facts(call, vhost)
+    totals = views.QueueTotals()
+    return Summary(list(vhost.queues.values()), totals.add, lambda: view(call, vhost, totals))
+
+
+def add_up(totals: Totals) -> Steps:
+    """A job that adds up the queues of virtual hosts, which may be many."""
+    for vhost, total in totals.items():
+        for some in in_slices(list(vhost.queues.values()), SUMMED):
+            total.add(some)
+            yield UNITS_AT_ONCE
+        yield 1
 
 
 def facts(call: Call, vhost: Vhost) -> View:
     return views.vhost_facts(vhost, call.broker.node)
 
 
-def view(call: Call, vhost: Vhost) -> View:
-    if call.without_stats:
-        return facts(call, vhost)
-    return call.api.statistics.of_vhost(views.vhost(vhost, call.broker.node), vhost, call.request.query)
+def view(call: Call, vhost: Vhost, totals: views.QueueTotals) -> View:
+    shown = views.vhost(vhost, call.broker.node, totals)
+    return call.api.statistics.of_vhost(shown, vhost, call.request.query)
 
 
 def put_vhost(call: Call) -> Answer:

@@ -24,8 +24,8 @@ from amqpy.management.statistics.samples import Series, Values
 from amqpy.management.statistics.sums import Sum
 from amqpy.wire.frames import EMPTY_FRAME_SIZE
 
-SLICE: Final = 100
-"""Objects that are looked at between two yields: half a millisecond's worth."""
+SLICE: Final = 20
+"""Objects that are looked at between two yields: a tenth of a millisecond's worth."""
 
 REST_TICKS: Final = 12
 """Ticks after which everything is looked at even though nothing seems to have happened."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from interop.bench.case import Bench, case, to_queue
 from interop.bench.cases.latency import PACED_PER_SECOND
@@ -11,6 +12,7 @@ from interop.bench.jobs import Ask, Look, Probe, has_live_pages
 from interop.bench.loops import Flow
 from interop.bench.metrics import Metric, Numbers, at_most, percentiles
 from interop.bench.peer import topology
+from interop.kit.process import core_of_its_own
 
 REQUESTS_PER_SECOND = 20
 CONNECTIONS = 4
@@ -56,9 +58,14 @@ def of_requests() -> tuple[Metric, ...]:
 
 
 def beside(bench: Bench, asking_job: Callable[[Flow], Job]) -> Numbers:
-    """Latencies of 2,000 messages a second, first alone and then beside requests."""
+    """Latencies of 2,000 messages a second, first alone and then beside requests.
+
+    The broker has a core of its own: on two, those who ask would else take the processor from it or from those who
+    measure, for the milliseconds in which they read an answer.
+    """
     asking, pinging = Flow(), Flow()
-    with topology(bench.url) as made:
+    apart = core_of_its_own(bench.broker.pid) if bench.broker.pid else nullcontext()
+    with apart, topology(bench.url) as made:
         made.declare_queues("bench", *idle_queues(IDLE_QUEUES))
         ask = asking_job(asking)
         probe = Probe(bench.url, to_queue("bench", 100), PACED_PER_SECOND, pinging)
