@@ -6,7 +6,7 @@ import type { BrokerEvent, Message } from "../src/message-types.ts";
 import { deathsOf, whyDied } from "../src/messages/deaths.ts";
 import { draftIn, draftOf, propertiesOf } from "../src/messages/drafts.ts";
 import { conditions, filterLike, filterOf, typedValue } from "../src/messages/filter.ts";
-import { hexDump, octetsOf, prettyJson, snippet, textOf, visible } from "../src/messages/payload.ts";
+import { hexDump, legible, octetsOf, prettyJson, snippet, textOf } from "../src/messages/payload.ts";
 
 function text(payload: string, size = new TextEncoder().encode(payload).length) {
   return { payload, payload_encoding: "string" as const, payload_bytes: size };
@@ -45,13 +45,13 @@ test("JSON is indented, and its numbers and texts are as they were written", () 
   assert.equal(written(prettyJson('"{\\"a\\": [1,2]}"')), '"{\\"a\\": [1,2]}"');
 });
 
-test("characters that are not seen, or turn others around, are shown as signs", () => {
-  assert.equal(written(visible("a\u0000b\u202ec\u200b\n\t")), "a␀b[U+202E]c[U+200B]\n\t");
+test("characters that are not seen, or turn others around, are written as in JSON", () => {
+  assert.equal(written(legible("a\u0000b\u202ec\u200b\n\t")), "a\\u0000b\\u202ec\\u200b\n\t");
   assert.deepEqual(
-    visible("a\u202e").map(({ kind }) => kind),
+    legible("a\u202e").map(({ kind }) => kind),
     ["plain", "escape"],
   );
-  assert.equal(written(prettyJson('"a\u202eb"')), '"a[U+202E]b"');
+  assert.equal(written(prettyJson('"a\u202eb"')), '"a\\u202eb"');
 });
 
 test("a text that was cut within a character is a text; other octets are none", () => {

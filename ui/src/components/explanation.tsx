@@ -1,5 +1,5 @@
 /** Where a message would go, and why: the answer of the API, with its names as links. */
-import { count, duration } from "../format.ts";
+import { count, duration, visible } from "../format.ts";
 import type {
   BindingTold,
   DeadLettersTold,
@@ -168,7 +168,7 @@ function Verdict({ of, vhost }: { of: BindingTold; vhost: string }) {
 function labelOf({ routing_key: key, arguments: given }: BindingTold): string {
   const said = Object.entries(given).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   const parts = [key, said.length > 0 ? `{${said.join(", ")}}` : ""].filter((part) => part !== "");
-  return parts.join(" ") || "(empty)";
+  return visible(parts.join(" ")) || "(empty)";
 }
 
 // --- queues

@@ -1,6 +1,6 @@
 /** A list of what passes: messages and events, the newest first. */
 import { Component } from "preact";
-import { count, inline } from "../format.ts";
+import { count, inline, visible } from "../format.ts";
 import type { Entry } from "../log.ts";
 import type { BrokerEvent, Passage } from "../message-types.ts";
 import { snippet } from "../messages/payload.ts";
@@ -166,7 +166,7 @@ function MessageCells({ of, vhost }: { of: Passage; vhost: string }) {
         )}
       </td>
       <td class="mono">
-        {of.routing_key} <span class="snippet">{snippet(of)}</span>
+        {visible(of.routing_key)} <span class="snippet">{snippet(of)}</span>
       </td>
     </>
   );
@@ -229,17 +229,18 @@ function Subject({ name, of }: { name: string; of: Arguments }) {
   if (kind === "consumer" && text("queue") !== "") return <QueueName vhost={vhost} name={text("queue")} />;
   if (kind === "binding" && text("source_name") !== "")
     return <ExchangeName vhost={vhost} name={text("source_name")} />;
-  return <span class="mono">{subject}</span>;
+  return <span class="mono">{visible(subject)}</span>;
 }
 
-const BORING = new Set(["name", "timestamp_in_ms", "pid", "node", "connection_pid"]);
+const BORING = new Set(["name", "timestamp_in_ms", "pid", "node", "connection_pid", "client_properties"]);
 
 function summary(properties: Arguments): string {
-  return Object.entries(properties)
+  const said = Object.entries(properties)
     .filter(([name, value]) => !BORING.has(name) && value !== "" && !isEmpty(value))
     .map(([name, value]) => `${name}=${inline(value)}`)
     .join(" ")
     .slice(0, 400);
+  return visible(said);
 }
 
 function isEmpty(value: unknown): boolean {
@@ -256,7 +257,7 @@ function EventView({ of: { properties } }: { of: BrokerEvent }) {
               <th scope="row" class="mono">
                 {name}
               </th>
-              <td class="mono value">{inline(value)}</td>
+              <td class="mono value">{visible(inline(value))}</td>
             </tr>
           ))}
         </tbody>

@@ -1,6 +1,6 @@
 /** A list of messages, of which one at a time is shown in full. */
 import type { ComponentChildren } from "preact";
-import { bytes, duration } from "../format.ts";
+import { bytes, duration, visible } from "../format.ts";
 import type { Message } from "../message-types.ts";
 import { deathsOf, headersOf } from "../messages/deaths.ts";
 import { snippet } from "../messages/payload.ts";
@@ -108,7 +108,7 @@ function Row({ of, index, vhost, hasHolder, isOpen, onOpen, children }: RowProps
         <td>
           <ExchangeName vhost={vhost} name={of.exchange} />
         </td>
-        <td class="mono">{of.routing_key}</td>
+        <td class="mono">{visible(of.routing_key)}</td>
         {hasHolder && <td>{of.channel_details && <ChannelName name={of.channel_details.name} />}</td>}
         <td class="number">{bytes(of.payload_bytes)}</td>
         <td>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { ago, count, duration, inline, time } from "../format.ts";
 import type { Death, Message } from "../message-types.ts";
 import { deathsOf, headersOf, isAboutDeath, whyDied } from "../messages/deaths.ts";
-import { visible } from "../messages/payload.ts";
+import { legible } from "../messages/payload.ts";
 import type { Json } from "../types.ts";
 import { ChannelName, ExchangeName, Facts, QueueName } from "./facts.tsx";
 import { Payload } from "./payload.tsx";
@@ -74,7 +74,7 @@ function Text({ of }: { of: string }) {
   if (of === "") return <span class="muted">(empty)</span>;
   return (
     <span class="mono">
-      {visible(of).map(({ kind, text }, index) =>
+      {legible(of).map(({ kind, text }, index) =>
         kind === "escape" ? (
           <span key={index} class="piece escape">
             {text}

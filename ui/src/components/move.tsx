@@ -1,7 +1,7 @@
 /** Moving messages of a queue: where they died, or elsewhere; first as a dry run. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { at, post } from "../api.ts";
-import { count, list, plural } from "../format.ts";
+import { count, list, plural, visible } from "../format.ts";
 import { useLive } from "../live.ts";
 import type { Message, MessageFilter, Moved, MovedMessage } from "../message-types.ts";
 import { conditions, isEmpty } from "../messages/filter.ts";
@@ -79,6 +79,10 @@ function Move({
     if (form)
       ask(requestIn(new Values(new FormData(form)), { filter, message })).catch((e) => setProblem(words(e)));
   }, []);
+  // Not before the result has been read: the list, and this dialog in it, are then others.
+  const isDone = useRef(false);
+  isDone.current = done !== undefined;
+  useEffect(() => () => void (isDone.current && onMoved()), []);
   if (done)
     return (
       <div class="outcome">
@@ -105,7 +109,6 @@ function Move({
           const result = await post<Moved>(path, { ...request, truncate: SHOWN_BYTES });
           setDone(result);
           say(`${plural(result.moved, "message")} moved.`);
-          onMoved();
         }}
       >
         <div ref={fields} class="publish">
@@ -116,7 +119,7 @@ function Move({
             value={where}
             onChange={setWhere}
             options={[
-              { value: ORIGIN, label: "the queue where each died first" },
+              { value: ORIGIN, label: `the queue where ${message ? "it" : "each"} died first` },
               { value: EXCHANGE, label: "an exchange, or a queue" },
             ]}
           />
@@ -285,7 +288,7 @@ function Items({
           {of.map((item, index) => (
             <tr key={index}>
               <td class="mono">{item.position}</td>
-              <td class="mono">{item.routing_key}</td>
+              <td class="mono">{visible(item.routing_key)}</td>
               <td>
                 <Goal of={item} vhost={vhost} />
               </td>

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { bytes, count } from "../format.ts";
 import type { Message } from "../message-types.ts";
-import { hexDump, octetsOf, type Piece, prettyJson, textOf, visible } from "../messages/payload.ts";
+import { hexDump, legible, octetsOf, type Piece, prettyJson, textOf } from "../messages/payload.ts";
 import { say } from "../notices.ts";
 
 type Form = "JSON" | "text" | "hex";
@@ -75,7 +75,7 @@ function Shown({ form, octets, text = "", json = [] }: ShownProps) {
       <section class="body" tabIndex={0} aria-label={`Body as ${form}`}>
         <pre>
           {form === "hex" && hexDump(octets.subarray(0, most))}
-          {form === "text" && <Pieces of={visible(text.slice(0, most))} />}
+          {form === "text" && <Pieces of={legible(text.slice(0, most))} />}
           {form === "JSON" && <Pieces of={json} />}
         </pre>
       </section>

@@ -1,4 +1,5 @@
 /** Payloads as they are shown: JSON with indents, text without surprises, octets in hex. */
+import { UNSEEN, visible } from "../format.ts";
 import type { Message } from "../message-types.ts";
 
 export interface Piece {
@@ -66,7 +67,7 @@ export function prettyJson(text: string): Piece[] | undefined {
       write(token);
       newLine();
     } else if (token === ":") write(": ");
-    else for (const piece of visible(token, kindOf(token, next === ":"))) write(piece.text, piece.kind);
+    else for (const piece of legible(token, kindOf(token, next === ":"))) write(piece.text, piece.kind);
   }
   return pieces;
 }
@@ -79,38 +80,33 @@ function kindOf(token: string, isKey: boolean): Piece["kind"] {
 
 // --- text
 
-/** Control characters, and those that change the direction of others or are not seen. */
-const UNSEEN =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-/** A text with a sign for each character in it that would not be seen, or would make others look other than they are. */
-export function visible(text: string, kind: Piece["kind"] = "plain"): Piece[] {
+/** A text, with each character in it that would not be seen, or would make others look other than they are, as JSON
+ * writes it. Lines and tabs are as they are. */
+export function legible(text: string, kind: Piece["kind"] = "plain"): Piece[] {
   const pieces: Piece[] = [];
-  let end = 0;
-  for (const found of text.matchAll(UNSEEN)) {
-    if (found.index > end) pieces.push({ kind, text: text.slice(end, found.index) });
-    pieces.push({ kind: "escape", text: signOf(found[0]) });
-    end = found.index + found[0].length;
+  const add = (piece: Piece) => {
+    const last = pieces.at(-1);
+    if (last?.kind === piece.kind) last.text += piece.text;
+    else if (piece.text !== "") pieces.push(piece);
+  };
+  for (const part of text.split(/([\n\t])/)) {
+    let rest = part;
+    for (const found of part === "\n" || part === "\t" ? [] : part.matchAll(UNSEEN)) {
+      const at = rest.indexOf(found[0]);
+      add({ kind, text: rest.slice(0, at) });
+      add({ kind: "escape", text: visible(found[0]) });
+      rest = rest.slice(at + found[0].length);
+    }
+    add({ kind, text: rest });
   }
-  if (end < text.length) pieces.push({ kind, text: text.slice(end) });
   return pieces;
-}
-
-function signOf(letter: string): string {
-  const code = letter.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
 }
 
 /** The beginning of a payload in one line. */
 export function snippet(body: Body, most = 160): string {
   const text = textOf(body);
   if (text !== undefined) {
-    const line = text.slice(0, most).replace(/\s+/g, " ");
-    return visible(line)
-      .map((piece) => piece.text)
-      .join("");
+    return visible(text.slice(0, most).replace(/\s+/g, " "));
   }
   return [...octetsOf(body).slice(0, 24)].map(inHex).join(" ");
 }

@@ -5,7 +5,7 @@ import { Heading } from "../components/facts.tsx";
 import { Failure, Form, SelectField, TextField } from "../components/form.tsx";
 import { LogTable } from "../components/log-table.tsx";
 import { useVhosts } from "../components/scope.ts";
-import { count, plural } from "../format.ts";
+import { count, plural, visible } from "../format.ts";
 import { useLive } from "../live.ts";
 import { ENTRIES_MAX, matching } from "../log.ts";
 import { go, href, route } from "../router.ts";
@@ -160,7 +160,7 @@ function Source({ text, problem, onEnd }: { text: string; problem?: string; onEn
 
 function inWords(tap: string): string {
   const [, kind = "", vhost = "", name = ""] = tap.split("/");
-  return `${kind === "queues" ? "queue" : "exchange"} ${decoded(name)} in ${decoded(vhost)}`;
+  return visible(`${kind === "queues" ? "queue" : "exchange"} ${decoded(name)} in ${decoded(vhost)}`);
 }
 
 function decoded(segment: string): string {

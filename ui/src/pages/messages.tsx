@@ -83,7 +83,13 @@ function Messages({ vhost, name }: { vhost: string; name: string }) {
         title={name}
         tools={
           <>
-            <GetButton path={path} onGot={(messages, said) => setGot({ messages, words: said })} />
+            <GetButton
+              path={path}
+              onGot={(messages, said) => {
+                setGot({ messages, words: said });
+                renew();
+              }}
+            />
             <MoveButton vhost={vhost} queue={name} filter={shown.filter} label="Move…" onMoved={renew} />
             <PublishButton vhost={vhost} draft={emptyDraft("", name)} hotkey="create" />
           </>

@@ -11,6 +11,7 @@ import {
 } from "../components/facts.tsx";
 import { Failure } from "../components/form.tsx";
 import { watch } from "../components/queue-tabs.tsx";
+import { visible } from "../format.ts";
 import { useLive } from "../live.ts";
 import type { Finding } from "../message-types.ts";
 import { vhostFilter } from "../preferences.ts";
@@ -122,7 +123,7 @@ function Group({ kind, of }: { kind: string; of: Finding[] }) {
       <ul class={isGrave ? "findings grave" : "findings"}>
         {of.map((finding, index) => (
           <li key={`${finding.vhost} ${finding.name} ${index}`}>
-            <p>{finding.text}</p>
+            <p>{visible(finding.text)}</p>
             <p class="remedies">
               <Links of={finding} />
             </p>

@@ -1,7 +1,8 @@
 /** A picture of exchanges, bindings and queues, and the way of a message through it. */
-import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { at, query } from "../api.ts";
 import { ArgumentsField, argumentsOf } from "../components/arguments-field.tsx";
+import { EdgeRates, type Rates } from "../components/edge-rates.tsx";
 import { Explanation } from "../components/explanation.tsx";
 import { ExchangeName, Heading, QueueName } from "../components/facts.tsx";
 import { Failure, Form, TextField } from "../components/form.tsx";
@@ -38,7 +39,7 @@ function useGraph(vhost: string, choices: Choices) {
     `${at`/exchanges/${vhost}`}?columns=name,type,arguments,policy,${OF_EXCHANGE}`,
   );
   const queues = useLive<Queue[]>(
-    `${at`/queues/${vhost}`}?columns=name,arguments,effective_policy_definition,${OF_QUEUE}`,
+    `${at`/queues/${vhost}`}?columns=name,type,arguments,effective_policy_definition,${OF_QUEUE}`,
   );
   const bindings = useLive<Binding[]>(at`/bindings/${vhost}`);
   const policies = useLive<Policy[]>(at`/policies/${vhost}`);
@@ -61,14 +62,25 @@ function useGraph(vhost: string, choices: Choices) {
   return { graph, error: exchanges.error ?? queues.error ?? bindings.error };
 }
 
-function useScene(graph: Graph | undefined): Scene | undefined {
+/** The rates of edges, and what tells them. */
+function useRates(): [Rates, (exchange: string, rates: Rates) => void] {
+  const [all, setAll] = useState<ReadonlyMap<string, Rates>>(new Map());
+  const tell = useCallback(
+    (exchange: string, rates: Rates) => setAll((before) => new Map(before).set(exchange, rates)),
+    [],
+  );
+  const merged = useMemo(() => new Map([...all.values()].flatMap((rates) => [...rates])), [all]);
+  return [merged, tell];
+}
+
+function useScene(graph: Graph | undefined, rates: Rates): Scene | undefined {
   const isDrawn = graph !== undefined && graph.nodes.length <= NODES_MAX;
   const shape = useMemo(() => (graph && isDrawn ? shapeOf(graph) : ""), [graph, isDrawn]);
   // Numbers change, and the places stay.
   const geometry = useMemo(() => (graph && isDrawn ? geometryOf(graph, layOut(graph)) : undefined), [shape]);
   return useMemo(
-    () => (graph && isDrawn && geometry ? { ...geometry, graph } : undefined),
-    [graph, isDrawn, geometry],
+    () => (graph && isDrawn && geometry ? { ...geometry, graph, rates } : undefined),
+    [graph, isDrawn, geometry, rates],
   );
 }
 
@@ -140,7 +152,8 @@ interface MapProps {
 }
 
 function MapView({ vhost, graph, told, choices, onChoose, children }: MapProps) {
-  const scene = useScene(graph);
+  const [rates, tellRates] = useRates();
+  const scene = useScene(graph, rates);
   const picture = useRef<PictureHandle>(null);
   const [sought, setSought] = useState("");
   const [current, setCurrent] = useState<number | undefined>(undefined);
@@ -158,6 +171,7 @@ function MapView({ vhost, graph, told, choices, onChoose, children }: MapProps) 
   const node = current === undefined ? undefined : graph.nodes[current];
   return (
     <section class="topology" aria-label="Picture">
+      <EdgeRates vhost={vhost} graph={graph} onRates={tellRates} />
       <div class="toolbar">
         <search class="filter">
           <input
@@ -426,7 +440,7 @@ function Named({ node, vhost }: { node: Node; vhost: string }) {
     return (
       <>
         <span class="muted">exchange </span>
-        <span class="mono">{node.name}</span> <span class="failure">does not exist</span>
+        <span class="mono">{nameOf(node)}</span> <span class="failure">does not exist</span>
       </>
     );
   return (

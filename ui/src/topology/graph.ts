@@ -1,4 +1,5 @@
 /** Exchanges and queues of a virtual host as a graph: what leads where. */
+import { visible } from "../format.ts";
 import type { Arguments, Binding, Exchange, Policy, Queue } from "../types.ts";
 
 export type NodeKind = "exchange" | "queue";
@@ -102,7 +103,7 @@ function labelOf({ routing_key: key, arguments: given }: Binding): string {
   const said = Object.entries(pairs(given)).map(
     ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
-  return [key, ...said].filter((each) => each !== "").join(" ");
+  return visible([key, ...said].filter((each) => each !== "").join(" "));
 }
 
 class Builder implements Graph {

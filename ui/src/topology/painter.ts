@@ -1,4 +1,5 @@
 /** Draws a scene on a canvas: only what is seen, and no more detail than can be seen. */
+import { rate } from "../format.ts";
 import { type Box, type Camera, seen } from "./camera.ts";
 import type { Edge } from "./graph.ts";
 import { HEIGHT, WIDTH } from "./layout.ts";
@@ -83,11 +84,13 @@ export class Painter {
     context.setTransform(camera.zoom * ratio, 0, 0, camera.zoom * ratio, camera.x * ratio, camera.y * ratio);
     const view = seen(camera, width, height);
     this.#drawEdges(scene, camera.zoom, emphasis);
+    if (camera.zoom >= FACTS_ZOOM) this.#writeRates(scene, emphasis);
     const all = scene.graph.nodes.keys();
     this.#drawNodes(scene, all, camera.zoom, emphasis, view);
     if (emphasis.edges.size + emphasis.refused.size === 0) return;
     // What stands out is over the rest.
     this.#drawEmphasisedEdges(scene, camera.zoom, emphasis);
+    if (camera.zoom >= FACTS_ZOOM) this.#writeRates(scene, emphasis);
     const ends = [...emphasis.edges, ...emphasis.refused].flatMap((index) => {
       const edge = scene.graph.edges[index];
       return edge ? [edge.from, edge.to] : [];
@@ -111,6 +114,26 @@ export class Painter {
     if (zoom >= ARROWS_ZOOM) {
       context.fillStyle = this.colours.lineStrong;
       for (const curve of scene.curves) this.#arrow(curve.x, curve.y, curve.direction);
+    }
+    context.globalAlpha = 1;
+  }
+
+  #writeRates({ graph, curves, rates }: Scene, { nodes }: Emphasis): void {
+    const context = this.#context;
+    context.font = `11px ${this.colours.font}`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const [index, edge] of graph.edges.entries()) {
+      const [value, curve] = [rates.get(edge.id), curves[index]];
+      if (!value || curve === undefined) continue;
+      const [x, y] = curve.middle;
+      const text = `${rate(value)}/s`;
+      const width = context.measureText(text).width + 6;
+      context.globalAlpha = nodes === undefined || nodes.has(edge.to) ? 1 : DIMMED * 2;
+      context.fillStyle = this.colours.ground;
+      context.fillRect(x - width / 2, y - 7, width, 14);
+      context.fillStyle = this.colours.muted;
+      context.fillText(text, x, y);
     }
     context.globalAlpha = 1;
   }
@@ -233,10 +256,10 @@ export class Painter {
     const key = `${width} ${text}`;
     const known = this.#fitting.get(key);
     if (known !== undefined) return known;
-    const letters = [...text.replace(/[\u202a-\u202e\u2066-\u2069]/gu, "")];
+    const letters = [...text];
     const isWide = (length: number) =>
       this.#context.measureText(`${letters.slice(0, length).join("")}…`).width > width;
-    let fitted = letters.join("");
+    let fitted = text;
     if (this.#context.measureText(fitted).width > width) {
       let [least, most] = [0, letters.length];
       while (least < most) {

@@ -1,5 +1,5 @@
 /** A graph that is laid out, with its curves, and what is written in its nodes. */
-import { count, plural, rate } from "../format.ts";
+import { count, plural, rate, visible } from "../format.ts";
 import type { Exchange, Queue } from "../types.ts";
 import { rateOf } from "../values.ts";
 import type { Box } from "./camera.ts";
@@ -12,6 +12,8 @@ export interface Curve {
   x: number;
   y: number;
   direction: 1 | -1;
+  /** The middle. */
+  middle: [x: number, y: number];
 }
 
 /** What there is to draw of a graph as long as it has the same nodes and edges. */
@@ -27,6 +29,8 @@ export interface Geometry {
 
 export interface Scene extends Geometry {
   graph: Graph;
+  /** Messages that go by an edge in a second, by its id, where it is known. */
+  rates: ReadonlyMap<string, number>;
 }
 
 export function geometryOf(graph: Graph, layout: Layout): Geometry {
@@ -72,7 +76,7 @@ function curveOf({ from, to, kind }: Edge, layout: Layout): Curve {
     const bend = Math.max(36, Math.min(160, (x1 - x0) / 2));
     path.moveTo(x0, y0);
     path.bezierCurveTo(x0 + bend, y0, x1 - bend, y1, x1, y1);
-    return { path, x: x1, y: y1, direction: 1 };
+    return { path, x: x1, y: y1, direction: 1, middle: [(x0 + x1) / 2, (y0 + y1) / 2] };
   }
   if (end.right < begin.left + WIDTH / 2) {
     const [x0, y0] = [begin.left, begin.top + HEIGHT / 2 + 13];
@@ -80,13 +84,13 @@ function curveOf({ from, to, kind }: Edge, layout: Layout): Curve {
     const bend = Math.max(36, Math.min(160, (x0 - x1) / 2));
     path.moveTo(x0, y0);
     path.bezierCurveTo(x0 - bend, y0 + 12, x1 + bend, y1 + 12, x1, y1);
-    return { path, x: x1, y: y1, direction: -1 };
+    return { path, x: x1, y: y1, direction: -1, middle: [(x0 + x1) / 2, (y0 + y1) / 2 + 9] };
   }
   const [x0, y0] = [begin.right, begin.top + HEIGHT / 2 + 6];
   const [x1, y1] = [end.right + 1, end.top + HEIGHT / 2 - (from === to ? 6 : -6)];
   path.moveTo(x0, y0);
   path.bezierCurveTo(x0 + 56, y0, x1 + 56, y1, x1, y1);
-  return { path, x: x1, y: y1, direction: -1 };
+  return { path, x: x1, y: y1, direction: -1, middle: [x0 + 42, (y0 + y1) / 2] };
 }
 
 /** The node at a place, if there is one. */
@@ -134,6 +138,8 @@ export function moodOf(node: Node): Mood {
   if (node.isMissing) return "bad";
   const { queue } = node;
   if (queue === undefined) return "usual";
+  // A stream keeps its messages, whoever reads them.
+  if (queue.type === "stream") return "usual";
   const waits = (queue.messages_ready ?? 0) > 0 && (queue.consumers ?? 0) === 0;
   return waits ? "waiting" : "usual";
 }
@@ -172,5 +178,5 @@ function factsOfQueue({
 }
 
 export function nameOf({ kind, name }: Pick<Node, "kind" | "name">): string {
-  return kind === "exchange" && name === "" ? "(default exchange)" : name;
+  return kind === "exchange" && name === "" ? "(default exchange)" : visible(name);
 }
