@@ -174,6 +174,8 @@ def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
         click.echo(f"FAILED {scenario.name}: {first_line(scenario)}")
         for complaint in outcome.complaints:
             click.echo("  " + complaint.replace("\n", "\n  "))
+    elif outcome.has_two_ways:
+        click.echo(f"passed {scenario.name}: the reference does it in two ways")
     elif verbose or show:
         click.echo(f"passed {scenario.name}")
     if show:

@@ -1,13 +1,13 @@
 """Two fake brokers, one difference: is it seen, and is nothing seen where there is none?"""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from interop.parity import codec, connection
-from interop.parity.compare import Outcome, compare, compare_all, pool_of
+from interop.parity.compare import REPEATS, Outcome, compare, compare_all, pool_of
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
@@ -232,6 +232,45 @@ def test_scenarios_that_must_be_alone_are() -> None:
     assert sorted(reported[:3]) == ["False 0", "False 1", "False 2"]
     assert reported[3:] == ["True 0", "True 1", "True 2"]
     assert [crowds[name] for name in reported[3:]] == [[name] for name in reported[3:]]
+
+
+def declared_by(counts: Iterable[int]) -> Answer:
+    """Answers to queue.declare with these counts of messages, one after the other."""
+    left = iter(counts)
+
+    def answer(frame: codec.Frame) -> list[bytes]:
+        return [method("queue.declare-ok", queue=frame.fields["queue"], message_count=next(left))]
+
+    return answer
+
+
+def played_again(reference: Iterable[int], subject: Iterable[int]) -> Outcome:
+    """The outcome where brokers count in these ways."""
+    scenario = Scenario("fake", declare, "a scenario for a test")
+    reported: list[Outcome] = []
+    with (
+        fake_broker(queue_declare=declared_by(reference)) as first,
+        fake_broker(queue_declare=declared_by(subject)) as second,
+    ):
+        (outcome,) = compare_all([scenario], first, second, reported.append)
+    assert reported == [outcome]
+    return outcome
+
+
+def test_a_reference_that_does_it_in_two_ways_is_asked_again() -> None:
+    outcome = played_again([1, 1, 0], [0, 0, 0])
+    assert outcome.passed
+    assert outcome.has_two_ways
+
+
+def test_a_difference_that_stays_is_one() -> None:
+    outcome = played_again([1] * (1 + REPEATS), [0] * (1 + REPEATS))
+    assert not outcome.passed
+
+
+def test_a_subject_that_does_not_do_the_same_each_time_differs() -> None:
+    outcome = played_again([0, 0], [1, 0])
+    assert not outcome.passed
 
 
 def test_who_is_interrupted_begins_nothing_more() -> None:

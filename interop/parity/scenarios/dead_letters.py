@@ -340,5 +340,7 @@ def requeued_in_another_order(stage: Stage) -> None:
     channel.nack(1)
     channel.get(queue)
     channel.close()
+    other.until_queue(queue, message_count=1)
+    other.until_queue(dead, message_count=2)
     other.drain(queue)
     other.drain(dead)
