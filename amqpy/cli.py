@@ -327,7 +327,8 @@ def compact(*, data_dir: str | None, config_files: Sequence[Path]) -> None:
 def backup(*, file: Path, data_dir: str | None, config_files: Sequence[Path]) -> None:
     """Copy the store, as it is at this moment, to FILE, which must not be there yet.
 
-    A broker may be running meanwhile. To use the copy, put it as amqpy.db into an empty data directory.
+    A broker may be running meanwhile. To use the copy, put it as amqpy.db into an empty data directory, and
+    FILE.streams, if there are streams, as streams beside it.
     """
     directory = store_directory(data_dir, config_files)
     from amqpy.ctl.progress import progress

@@ -4,16 +4,20 @@ All raise StoreError, with one line for the operator.
 """
 
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from amqpy.core.durability.records import QueueRecord
+from amqpy.core.arguments import STREAM
+from amqpy.core.durability.records import LaneRecord, QueueRecord, Record
 from amqpy.store import schema
 from amqpy.store.connection import connect, load_records, translate_errors
 from amqpy.store.directory import DATABASE, DirectoryStore, make_file, sync_directory
+from amqpy.store.segment_maintenance import check_stream, copy_streams, size_of
+from amqpy.store.segments import DIRECTORY as STREAMS
 from amqpy.store.store import StoreError
 
 PROBLEMS_MAX: Final = 20
@@ -77,7 +81,7 @@ class Report(NamedTuple):
 
 
 def check(directory: Path, tell: Progress = untold) -> Report:
-    """Checks the whole store, as it is at this moment."""
+    """Checks the whole store, as it is at this moment, and its streams, as they are when their turn comes."""
     with _looking_at(directory) as connection:
         connection.execute("BEGIN")
         problems = [row[0] for row in connection.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})") if row[0] != "ok"]
@@ -88,10 +92,22 @@ def check(directory: Path, tell: Progress = untold) -> Report:
             found = connection.execute(f"{question} LIMIT {PROBLEMS_MAX}")
             problems += [text.format(*row) for row in found]
         tell(1 - 1 / (len(RULES) + 2))
-        return Report(_contents(connection), problems)
+        records = list(load_records(connection))
+        queues = _contents(connection, records)
+        (is_clean,) = connection.execute("SELECT value FROM meta WHERE name = 'is_clean'").fetchone()
+    for number, name in _streams(records).items():
+        with _reading_streams(directory):
+            stream = check_stream(directory / STREAMS / str(number), is_clean=bool(is_clean))
+        queues[name] = queues[name]._replace(messages=stream.messages, size=stream.size)
+        problems += stream.problems
+    return Report(list(queues.values()), problems)
 
 
-def _contents(connection: sqlite3.Connection) -> list[Contents]:
+QueueName = tuple[str, str]
+"""The virtual host, and the name in it."""
+
+
+def _contents(connection: sqlite3.Connection, records: Sequence[Record]) -> dict[QueueName, Contents]:
     counts = {
         tuple(row[:2]): row[2:]
         for row in connection.execute(
@@ -99,11 +115,31 @@ def _contents(connection: sqlite3.Connection) -> list[Contents]:
         )
     }
     names = connection.execute("SELECT vhost, name FROM queues").fetchall()
-    queues = [record for record in load_records(connection) if isinstance(record, QueueRecord)]
-    return [
-        Contents(record.vhost, record.name, *counts.get(name, (0, 0)))
+    queues = [record for record in records if isinstance(record, QueueRecord)]
+    return {
+        (record.vhost, record.name): Contents(record.vhost, record.name, *counts.get(name, (0, 0)))
         for record, name in zip(queues, names, strict=True)
-    ]
+    }
+
+
+def _streams(records: Sequence[Record]) -> dict[int, QueueName]:
+    """The names of streams by their numbers, which are those of their lanes."""
+    streams = {
+        (record.vhost, record.name) for record in records if isinstance(record, QueueRecord) and record.type == STREAM
+    }
+    return {
+        record.number: (record.vhost, record.owner)
+        for record in records
+        if isinstance(record, LaneRecord) and record.owner_kind == "queue" and (record.vhost, record.owner) in streams
+    }
+
+
+@contextmanager
+def _reading_streams(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot read {error.filename or directory / STREAMS}: {error.strerror}") from error
 
 
 def compact(directory: Path) -> tuple[int, int]:
@@ -125,24 +161,59 @@ def compact(directory: Path) -> tuple[int, int]:
 
 
 def back_up(directory: Path, target: Path, tell: Progress = untold) -> int:
-    """Copies the store as it is at this moment into a new file; returns its bytes. As `amqpy.db` of an empty data
-    directory, the copy is the store of another broker."""
+    """Copies the store as it is at this moment into a new file, and its streams, if there are any, into a new directory
+    with `.streams` behind the name; returns the bytes of both. As `amqpy.db` and `streams` of an empty data directory,
+    they are the store of another broker."""
+    streams, streams_target = directory / STREAMS, target.with_name(f"{target.name}.{STREAMS}")
     with _looking_at(directory) as connection:
-        partial = target.with_name(f"{target.name}.part")
-        # The name is taken at once, but the copy gets it only when it is complete.
+        # The names are taken at once, but the copies get them only when they are complete.
         make_file(target)
         try:
-            make_file(partial)
+            share, is_clean = 0.0, True
+            if streams.is_dir():
+                # First: of a stream that is deleted meanwhile, the database then knows no more than is copied.
+                size = size_of(streams)
+                share, is_clean = size / (size + _size(directory / DATABASE)), False
+                _copy_streams(streams, streams_target, lambda part: tell(part * share))
             try:
-                _copy(connection, partial, tell)
-                partial.replace(target)
-            finally:
-                partial.unlink(missing_ok=True)
-            sync_directory(target.parent)
+                _copy_whole(connection, target, lambda part: tell(share + part * (1 - share)), is_clean=is_clean)
+                sync_directory(target.parent)
+            except BaseException:
+                shutil.rmtree(streams_target, ignore_errors=True)
+                raise
         except BaseException:
             target.unlink()
             raise
-    return _size(target)
+    return _size(target) + (size_of(streams_target) if streams_target.is_dir() else 0)
+
+
+def _copy_streams(streams: Path, target: Path, tell: Progress) -> None:
+    partial, copied, total = target.with_name(f"{target.name}.part"), 0, size_of(streams) or 1
+
+    def note(size: int) -> None:
+        nonlocal copied
+        copied += size
+        tell(min(copied / total, 1.0))
+
+    for path in (target, partial):
+        if path.exists():
+            raise StoreError(f"cannot make {path}: File exists")
+    try:
+        with _reading_streams(streams.parent):
+            copy_streams(streams, partial, note)
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_whole(connection: sqlite3.Connection, target: Path, tell: Progress, *, is_clean: bool) -> None:
+    partial = target.with_name(f"{target.name}.part")
+    make_file(partial)
+    try:
+        _copy(connection, partial, tell, is_clean=is_clean)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -167,7 +238,9 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _copy(connection: sqlite3.Connection, target: Path, tell: Progress) -> None:
+def _copy(connection: sqlite3.Connection, target: Path, tell: Progress, *, is_clean: bool) -> None:
+    """`is_clean` unless whoever opens the copy must look at the ends of streams."""
+
     def note(status: int, remaining: int, pages: int) -> None:
         tell(1 - remaining / pages if pages else 1.0)
 
@@ -177,6 +250,8 @@ def _copy(connection: sqlite3.Connection, target: Path, tell: Progress) -> None:
         connection.execute("BEGIN")
         connection.execute("SELECT 1 FROM meta").fetchone()
         connection.backup(copy, pages=COPIED_PAGES, progress=note)
+        if not is_clean:
+            copy.execute("UPDATE meta SET value = 0 WHERE name = 'is_clean'")
     file = os.open(target, os.O_RDWR)
     try:
         os.fsync(file)

@@ -303,7 +303,7 @@ class SegmentFiles:
                 if records and len(records) % RECORD_SIZE == 0:
                     return records
             index = Index()
-            with _mapped(self._path(name)) as data:
+            with mapped(self._path(name)) as data:
                 walk(data, index, position=FIRST_AT, next_offset=name.first, checks_from=len(data), size=len(data))
             return bytes(index.raw)
 
@@ -363,7 +363,7 @@ class SegmentFiles:
         is deleted."""
         path = self._path(name)
         index = Index()
-        with _mapped(path) as data:
+        with mapped(path) as data:
             size = len(data)
             position, offset = FIRST_AT, name.first
             checks_from = size if is_clean else max(size - CHECKED_BYTES - AHEAD_MAX, 0)
@@ -441,8 +441,8 @@ def _write_all(file: int, buffers: list[bytes], position: int) -> int:
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[memoryview]:
-    """The content of a file, for a walk."""
+def mapped(path: Path) -> Iterator[memoryview]:
+    """The content of a file, for a walk. Raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if not os.fstat(file).st_size:
