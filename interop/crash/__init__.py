@@ -12,6 +12,7 @@ all that is left out of the queues, and compares it with what was promised:
 - what was acked for good does not come back: the ack was committed; or it had been processed when a message was
   published, to where nobody takes it away, that was confirmed later;
 - what was delivered before comes back as redelivered, and what is in order stays in order;
+- streams keep what was confirmed, and what was read, at its offset (`streams`);
 - what was declared is there, with its arguments and bindings; what was deleted, and what is transient, is gone.
 
 What is drawn by chance comes from a seed. When the kernel lets whom run does not: a seed that fails may pass the

@@ -11,6 +11,7 @@ from interop.crash.actors import Actor, Committer, Consumer, Publisher, Round
 from interop.crash.churn import Churn
 from interop.crash.history import History
 from interop.crash.mover import Mover
+from interop.crash.streams import StreamPublisher, StreamReader, streams
 from interop.crash.topology import Topology, topology
 from interop.kit.brokers import Broker
 from interop.kit.client import Client, Gone, Refused, Silent
@@ -34,6 +35,7 @@ class Play:
         self.seed = seed
         self.say = say
         self.history = History(topology(delayed=broker.has_delays), is_strict=broker.is_strict)
+        self.streams = streams(self.history)
         self.state = churn.State()
         self.ends: Counter[str] = Counter()
         self.told = 0
@@ -53,6 +55,8 @@ class Play:
             )
         for queue in made.queues.values():
             client.call("queue.declare", queue=queue.name, durable=True, arguments=queue.all_arguments)
+        for stream in self.streams:
+            client.call("queue.declare", queue=stream.name, durable=True, arguments=stream.all_arguments)
         for binding in made.bindings:
             kind, target = ("exchange", "destination") if binding.to_exchange else ("queue", "queue")
             source = "source" if binding.to_exchange else "exchange"
@@ -102,7 +106,11 @@ class Play:
         # RabbitMQ has a shovel for that, which may double messages.
         movers = [Mover(round_, port, seed("mover"))] if port and self.broker.is_strict else []
         churns = [Churn("churn", round_, seed("churn"), self.state, flood=flood)]
-        return [*publishers, *consumers, committer, *churns, *movers]
+        of_streams = [
+            StreamPublisher("stream-publisher", round_, seed("stream-publisher"), self.streams),
+            StreamReader("stream-reader", round_, seed("stream-reader"), self.streams),
+        ]
+        return [*publishers, *consumers, committer, *churns, *movers, *of_streams]
 
     def finish(self, round_: Round, actors: Sequence[Actor | Mover], end: str, draw: random.Random) -> None:
         if end == "go on":
@@ -128,10 +136,13 @@ class Play:
         """What was declared; and no queue of the topology may be gone, or the actors could not tell why they fail."""
         self.with_client(self.look_at_topology)
         self.with_client(lambda client: churn.verify(self.history, self.state, client))
+        for stream in self.streams:
+            self.with_client(stream.verify)
 
     def look_at_topology(self, client: Client) -> None:
         made = self.history.topology
-        missing = [name for name in made.queues if not churn.exists(client, "queue.declare", queue=name)]
+        names = [*made.queues, *(stream.name for stream in self.streams)]
+        missing = [name for name in names if not churn.exists(client, "queue.declare", queue=name)]
         missing += [
             each.name for each in made.exchanges if not churn.exists(client, "exchange.declare", exchange=each.name)
         ]
