@@ -6,11 +6,14 @@ type, is still a difference.
 
 import json
 import re
+import time
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any, Final
 
 Mask = Callable[[Any], Any]
+
+RECENT_S: Final = 600
 
 LETTERS_FROM, LETTERS_TO = 9, 0x110000
 
@@ -68,6 +71,12 @@ def counted(value: Any) -> Any:  # noqa: ANN401
 def number(value: Any) -> Any:  # noqa: ANN401
     """For what is a fraction at times, and an integer at others."""
     return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def recent(value: Any) -> Any:  # noqa: ANN401
+    """For a Unix time in seconds that the broker has set: those of two brokers may differ by the turn of a second."""
+    is_recent = isinstance(value, int) and abs(value - time.time()) < RECENT_S
+    return "<recent>" if is_recent else value
 
 
 def anything(value: object) -> str:

@@ -18,6 +18,7 @@ from interop.parity_http.masks import (
     number,
     only,
     readable,
+    recent,
     shaped,
     stepped,
     text,
@@ -59,6 +60,7 @@ RULES: Sequence[Rule] = (
     # What a machine, a process and a moment are
     Rule("idle_since", left_out, "a time, which is only there while there is nothing to do"),
     Rule("connected_at timestamp uptime", typed, "times", "/[!qe]*"),
+    Rule("x-death.time", recent, "a time"),
     Rule("samples", stepped, "a moment that one of them was taken in", "/queues* /exchanges* /vhosts* /channels*"),
     Rule("samples.timestamp", typed, "times"),
     Rule("peer_port port", typed, "whatever is free"),

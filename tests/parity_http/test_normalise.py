@@ -1,6 +1,7 @@
 """What may differ is hidden, all else stays."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,14 @@ def test_names_of_the_run_and_the_node() -> None:
         "in": ["<node>"],
         "<node>": 1,
     }
+
+
+def test_times_of_deaths_that_the_broker_set() -> None:
+    now, deaths = int(time.time()), {"x-death": [{"time": 0, "count": 1}]}
+    assert shown(deaths).body == deaths
+    assert shown({"time": now}).body == {"time": now}
+    for set_at in (now, now + 1):
+        assert shown({"x-death": [{"time": set_at}]}).body == {"x-death": [{"time": "<recent>"}]}
 
 
 def test_the_machine_of_the_node() -> None:
