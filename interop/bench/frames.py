@@ -134,9 +134,17 @@ def qos(channel: int, prefetch_count: int) -> bytes:
     return method(channel, BASIC, 10, long(0), short(prefetch_count), bits(False))
 
 
-def consume(channel: int, queue: str, consumer_tag: str, *, no_ack: bool, nowait: bool = False) -> bytes:
-    names = shortstr(queue) + shortstr(consumer_tag)
-    return method(channel, BASIC, 20, short(0), names, bits(False, no_ack, False, nowait), EMPTY_TABLE)
+def consume(
+    channel: int,
+    queue: str,
+    consumer_tag: str,
+    arguments: Mapping[str, int | str | bool] | None = None,
+    *,
+    no_ack: bool,
+    nowait: bool = False,
+) -> bytes:
+    names, flags = shortstr(queue) + shortstr(consumer_tag), bits(False, no_ack, False, nowait)
+    return method(channel, BASIC, 20, short(0), names, flags, table(arguments or {}))
 
 
 def ack(channel: int, delivery_tag: int, *, multiple: bool = False) -> bytes:

@@ -3,7 +3,7 @@
 import selectors
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -82,6 +82,7 @@ class Consume(Connections):
     seconds: float = 0.0  # 0: until the flow's target
     varied: bool = False  # deliveries differ in size
     late: bool = False  # subscribe only when the clock runs: the queues, one a connection, are full already
+    arguments: Mapping[str, int | str | bool] = field(default_factory=dict)  # of basic.consume
 
     def prepare(self) -> None:
         for _ in self.queues:
@@ -94,7 +95,7 @@ class Consume(Connections):
     def subscribe(self) -> None:
         for peer, names in zip(self.peers, self.queues, strict=True):
             for index, name in enumerate(names):
-                peer.consume(name, CONSUMER_TAG % index, no_ack=not self.ack_every)
+                peer.consume(name, CONSUMER_TAG % index, self.arguments, no_ack=not self.ack_every)
 
     def run(self) -> Span:
         started_at = time.monotonic()

@@ -125,8 +125,15 @@ class Peer:
         (count,) = struct.unpack_from(">I", arguments, 1 + arguments[0])
         return int(count)
 
-    def consume(self, queue: str, consumer_tag: str, *, no_ack: bool) -> None:
-        self.call(frames.consume(1, queue, consumer_tag, no_ack=no_ack), frames.BASIC, 21)
+    def consume(
+        self,
+        queue: str,
+        consumer_tag: str,
+        arguments: Mapping[str, int | str | bool] | None = None,
+        *,
+        no_ack: bool,
+    ) -> None:
+        self.call(frames.consume(1, queue, consumer_tag, arguments, no_ack=no_ack), frames.BASIC, 21)
 
 
 @dataclass

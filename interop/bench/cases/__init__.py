@@ -5,6 +5,7 @@ from interop.bench.cases import (
     realistic,
     rates,
     persistence,
+    streams,
     arguments,
     latency,
     scale,
@@ -31,6 +32,7 @@ __all__ = [
     "scale",
     "standin",
     "startup",
+    "streams",
     "tls",
     "turns",
 ]
