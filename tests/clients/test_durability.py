@@ -82,12 +82,21 @@ class PikaApplication:
         assert callable(work)
         while not stopping.is_set():
             with suppress(pika.exceptions.AMQPError):
-                persistent = parameters(self._broker.address, connection_attempts=200, retry_delay=RETRY_S)
-                connection = pika.BlockingConnection(persistent)
+                connection = self._connect()
                 channel = connection.channel()
                 channel.queue_declare(self._queue, durable=True)
                 work(connection, channel)
                 connection.close()
+
+    def _connect(self) -> pika.BlockingConnection:
+        persistent = parameters(self._broker.address, connection_attempts=200, retry_delay=RETRY_S)
+        while True:
+            try:
+                return pika.BlockingConnection(persistent)
+            except ValueError as error:
+                # pika's word for a connection that was reset as soon as it was there, and it does not try again.
+                if "getpeername" not in str(error):
+                    raise
 
     def _publish(self, connection: pika.BlockingConnection, channel: BlockingChannel) -> None:
         channel.confirm_delivery()
