@@ -139,6 +139,17 @@ def pairs_of(compound: bytes) -> Iterator[tuple[Value, Value]]:
     return zip(items, items, strict=True)
 
 
+def ranges_of(data: bytes, position: int) -> Iterator[tuple[int, int]]:
+    """Yields where the values of the list or the map that begins at a position begin and end. Raises
+    MalformedValue."""
+    compound = data[position : end_of(data, position)]
+    start, count = _content(compound)
+    for _ in range(count):
+        end = end_of(compound, start)
+        yield position + start, position + end
+        start = end
+
+
 def _content(compound: bytes) -> tuple[int, int]:
     """The position of the first value of a list or a map, and the number of values."""
     if compound[0] == 0x45:

@@ -30,6 +30,7 @@ from amqpy.wire.sections import (
     URN,
     split_sections,
 )
+from amqpy.wire.shapes import BIT, SMALL, TEXT, TIME, Place, Shapes
 from amqpy.wire.values import MalformedValue
 
 OFFSET_HEADER: Final = b"x-stream-offset"
@@ -54,7 +55,7 @@ class Prefix(NamedTuple):
 class SectionReader:
     """Converts entries of one stream."""
 
-    __slots__ = ("_known", "_last", "_last_prefix", "_profile")
+    __slots__ = ("_known", "_last", "_last_prefix", "_profile", "_shapes")
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -62,6 +63,7 @@ class SectionReader:
         self._last: bytes | None = None
         """The bytes of the last prefix."""
         self._last_prefix = _prefix_of({}, [], None)
+        self._shapes = Shapes(self._parts, _places, _seconds)
 
     def read(self, entry: bytes) -> tuple[Prefix, bytes]:
         """The prefix of an entry, and its body. An entry that is no AMQP 1.0 is a body without properties."""
@@ -87,9 +89,10 @@ class SectionReader:
                 at = min(at, start)
                 bodies.append((code, start, value_at, end))
         prefix = entry[:at]
-        found = self._known.get(prefix)
+        found = self._known.get(prefix) or self._by_shape(prefix)
         if found is None:
             found = self._convert(prefix)
+            self._shapes.note(prefix)
             if len(prefix) <= 2 * REMEMBERED_MAX:
                 if len(self._known) >= PREFIXES_MAX:
                     self._known.clear()
@@ -103,6 +106,17 @@ class SectionReader:
             return found, b"".join(parts)
         body = b"".join(entry[start:end] for code, start, _, end in bodies if code != FOOTER)
         return self._convert(prefix, kind=AMQP_1_0), body
+
+    def _by_shape(self, prefix: bytes) -> Prefix | None:
+        parts = self._shapes.convert(prefix)
+        return None if parts is None else Prefix(parts[0] or None, parts[1], parts[2])
+
+    def _parts(self, prefix: bytes) -> list[bytes] | None:
+        try:
+            address, before, after = self._convert(prefix)
+        except MalformedValue:
+            return None
+        return [address or b"", before, after]
 
     def _convert(self, prefix: bytes, *, kind: bytes | None = None) -> Prefix:
         found = _Found(is_modern=self._profile.stream_headers)
@@ -119,6 +133,37 @@ class SectionReader:
         if kind is not None:
             found.parts["type"] = bytes((len(kind),)) + kind
         return _prefix_of(found.parts, found.entries, found.address)
+
+
+def _places(prefix: bytes) -> Iterator[Place]:
+    """The parts of sections that are likely to differ: values of maps and of properties."""
+    for code, value_at, _ in split_sections(prefix):
+        if code not in {ANNOTATIONS, PROPERTIES, APPLICATION_PROPERTIES}:
+            continue
+        for number, (start, end) in enumerate(amqp1.ranges_of(prefix, value_at)):
+            if number != _REPLY_TO if code == PROPERTIES else number % 2:
+                place = _place_of(prefix, start, end)
+                if place is not None:
+                    yield place
+
+
+def _place_of(prefix: bytes, start: int, end: int) -> Place | None:
+    """The part of a value that may be another."""
+    constructor = prefix[start]
+    if constructor in _TEXTS:
+        at = start + _TEXTS[constructor]
+        return Place(at, end, TEXT) if at < end else None
+    kind = {0x50: SMALL, 0x51: SMALL, 0x54: SMALL, 0x56: BIT, 0x83: TIME}.get(constructor)
+    return None if kind is None else Place(start + 1, end, kind)
+
+
+_TEXTS: Final = {0xA1: 2, 0xB1: 5, 0xA3: 2, 0xB3: 5}
+"""The octets before the text of a string or a symbol."""
+_REPLY_TO: Final = 4
+
+
+def _seconds(milliseconds: bytes) -> bytes:
+    return max(int.from_bytes(milliseconds, "big", signed=True) // 1000, 0).to_bytes(8, "big")
 
 
 def _with_starts(sections: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, int, int]]:

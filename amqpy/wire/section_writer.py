@@ -7,7 +7,7 @@ arrays in headers whose name does not begin with `x-`; and decimals, on which Ra
 Source: `rabbit_msg_record:from_amqp091` (3.10), `mc_amqpl:convert_to`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from amqpy.wire.sections import (
     is_body,
     section,
 )
+from amqpy.wire.shapes import BIT, SMALL, TEXT, TIME, Place, Shapes
 from amqpy.wire.values import Field, decode_array, decode_table, fields_of
 
 FILTER_HEADER: Final = b"x-stream-filter-value"
@@ -48,27 +49,39 @@ class Written(NamedTuple):
 class SectionWriter:
     """Converts messages in the form that a profile has."""
 
-    __slots__ = ("_known", "_profile")
+    __slots__ = ("_known", "_profile", "_shapes")
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._known: dict[tuple[bytes, bytes], Written] = {}
+        self._shapes = Shapes(self._parts, _places, _milliseconds)
 
     def write(self, address: bytes, header: bytes, body: bytes) -> tuple[bytes, bytes | None]:
         """The sections of a message, and its filter value. `header` is the payload of its content header frame."""
         key = (address, header[12:])
-        written = self._known.get(key)
+        written = self._known.get(key) or self._by_shape(address + key[1])
         if written is None:
             written = self._prefix(address, header)
             if len(header) <= REMEMBERED_MAX:
                 if len(self._known) >= PREFIXES_MAX:
                     self._known.clear()
                 self._known[key] = written
+            self._shapes.note(address + key[1])
         if written.is_sections and is_body(body):
             return written.prefix + body, written.filter_value
         size = len(body)
         head = b"\xa0%c" % size if size < 256 else b"\xb0" + size.to_bytes(4, "big")
         return b"".join((written.prefix, DATA_HEAD, head, body)), written.filter_value
+
+    def _by_shape(self, message: bytes) -> Written | None:
+        parts = self._shapes.convert(message)
+        return None if parts is None else Written(parts[0], None, is_sections=False)
+
+    def _parts(self, message: bytes) -> list[bytes] | None:
+        """The prefix of a message, which is its address and its properties; None if more than that depends on them."""
+        at = 2 + message[0] + message[1 + message[0]]
+        written = self._prefix(message[:at], bytes(12) + message[at:])
+        return None if written.is_sections or written.filter_value is not None else [written.prefix]
 
     def _prefix(self, address: bytes, header: bytes) -> Written:
         parts = split_properties(header)
@@ -117,6 +130,60 @@ class SectionWriter:
             while fields and fields[-1] == NULL:
                 fields.pop()
         return fields
+
+
+def _places(message: bytes) -> Iterator[Place]:
+    """The parts of address and properties that are likely to differ."""
+    start = 1 + message[0]
+    at = start + 1 + message[start]
+    if at > start + 1:
+        yield Place(start + 1, at, TEXT)
+    at += 2
+    for name, raw in split_properties(bytes(12) + message[at - 2 :]).items():
+        end = at + len(raw)
+        if name == "timestamp":
+            yield Place(at, end, TIME)
+        elif name in {"correlation_id", "message_id"}:
+            # Some are UUIDs to AMQP 1.0.
+            if len(raw) > 1 and len(raw) != 1 + len(URN) + 36:
+                yield Place(at + 1, end, TEXT)
+        elif name == "headers":
+            yield from _places_in_table(message, at + 4, end)
+        at = end
+
+
+def _places_in_table(message: bytes, at: int, end: int) -> Iterator[Place]:
+    while at < end:
+        at += 1 + message[at]
+        tag, at = message[at : at + 1], at + 1
+        if tag == b"S":
+            size = int.from_bytes(message[at : at + 4], "big")
+            if size:
+                yield Place(at + 4, at + 4 + size, TEXT)
+            at += 4 + size
+        elif tag == b"I":
+            if message[at : at + 3] == bytes(3):
+                yield Place(at + 3, at + 4, SMALL)
+            at += 4
+        elif tag in {b"b", b"B", b"t"}:
+            yield Place(at, at + 1, BIT if tag == b"t" else SMALL)
+            at += 1
+        elif tag == b"T":
+            yield Place(at, at + 8, TIME)
+            at += 8
+        elif tag in _SIZES:
+            at += _SIZES[tag]
+        elif tag in {b"F", b"A", b"x"}:
+            at += 4 + int.from_bytes(message[at : at + 4], "big")
+        else:
+            return
+
+
+_SIZES: Final = {b"s": 2, b"u": 2, b"i": 4, b"f": 4, b"D": 5, b"l": 8, b"L": 8, b"d": 8, b"V": 0}
+
+
+def _milliseconds(seconds: bytes) -> bytes:
+    return amqp1.timestamp(int.from_bytes(seconds, "big") * 1000)[1:]
 
 
 def _annotations(
