@@ -75,6 +75,14 @@ class SectionReader:
                 body = _only_binary(entry, at + 3)
                 if body is not None:
                     return self._last_prefix, body
+        at = _data_at(entry)
+        body = _only_binary(entry, at + 3) if at >= 0 else None
+        if body is not None:
+            prefix = entry[:at]
+            found = self._known.get(prefix) or self._by_shape(prefix)
+            if found is not None:
+                self._last, self._last_prefix = prefix, found
+                return found, body
         try:
             return self._read(entry)
         except MalformedValue:
@@ -89,7 +97,7 @@ class SectionReader:
                 at = min(at, start)
                 bodies.append((code, start, value_at, end))
         prefix = entry[:at]
-        found = self._known.get(prefix) or self._by_shape(prefix)
+        found = self._known.get(prefix)
         if found is None:
             found = self._convert(prefix)
             self._shapes.note(prefix)
@@ -171,6 +179,25 @@ def _with_starts(sections: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int
     for code, value_at, end in sections:
         yield code, start, value_at, end
         start = end
+
+
+def _data_at(entry: bytes) -> int:
+    """The position of the first section of data, behind sections that are lists and maps in their usual form; -1 if it
+    is behind anything else."""
+    at, size = 0, len(entry)
+    while at + 5 <= size:
+        if entry[at] != 0 or entry[at + 1] != 0x53:
+            return -1
+        if entry[at + 2] >= DATA:
+            return at if entry[at + 2] == DATA else -1
+        constructor = entry[at + 3]
+        if constructor in {0xC0, 0xC1}:
+            at += 5 + entry[at + 4]
+        elif constructor in {0xD0, 0xD1}:
+            at += 8 + int.from_bytes(entry[at + 4 : at + 8], "big")
+        else:
+            return -1
+    return -1
 
 
 def _only_binary(entry: bytes, at: int) -> bytes | None:
