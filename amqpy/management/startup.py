@@ -93,7 +93,8 @@ def make_servers(
         from amqpy.management.statistics import Statistics
 
         statistics = Statistics(reactor.broker, unix_time_ms)
-        statistics.node_values = Measures(reactor, unix_time_ms, started_at_ms).changing
+        measures = Measures(reactor, unix_time_ms, started_at_ms)
+        statistics.node_values = lambda: {**measures.changing(), "event_loop_lag_us": statistics.lag_us}
         api = Api(reactor, users, log, unix_time_ms, open_to, statistics, started_at_ms)
         api.expiries = lambda: {path: at for each in certificates.values() for path, at in each.expiries.items()}
         return api

@@ -70,3 +70,33 @@ async def test_two_servers_take_samples_once(
         await until_next_tick(site)
     assert len(ticks) >= 3
     assert len(set(ticks)) == len(ticks)
+
+
+class LongRounds(trio.abc.Instrument):
+    """Lets each round of the event loop last a quarter of a second."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+
+    def before_io_wait(self, timeout: float) -> None:
+        self._clock.jump(0.25)
+
+
+async def test_long_rounds_of_the_event_loop_are_lag(
+    site: Site, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    statistics = site.api.statistics = Statistics(site.broker, site.unix_time_ms)
+    statistics.node_values = lambda: {"event_loop_lag_us": statistics.lag_us}
+    rounds = LongRounds(autojump_clock)
+    trio.lowlevel.add_instrument(rounds)
+    nursery.start_soon(site.application.run)
+    await trio.testing.wait_all_tasks_blocked()
+    trio.lowlevel.remove_instrument(rounds)
+    path = "/api/nodes?event_loop_lag=true&node_stats_age=10&node_stats_incr=5"
+    (node,) = (await site.get(path)).whole
+    assert node["event_loop_lag_us"] == 250_000
+    assert node["event_loop_lag_us_details"]["samples"][0]["sample"] == 250_000
+    await until_next_tick(site)
+    (node,) = (await site.get(path)).whole
+    assert node["event_loop_lag_us"] == 0
+    assert "event_loop_lag_us" not in (await site.get("/api/nodes")).json[0]

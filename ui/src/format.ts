@@ -43,6 +43,14 @@ function trim(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A short span of time, given in microseconds. */
+export function micros(value: number | undefined | null): string {
+  if (value === undefined || value === null) return "–";
+  if (value < 1000) return `${Math.round(value)} µs`;
+  const [amount, unit] = value < 1_000_000 ? [value / 1000, "ms"] : [value / 1_000_000, "s"];
+  return `${amount.toFixed(amount < 10 ? 1 : 0)} ${unit}`;
+}
+
 const SPANS: [string, number][] = [
   ["d", 86_400_000],
   ["h", 3_600_000],

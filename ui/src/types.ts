@@ -75,6 +75,9 @@ export interface NodeFacts {
   sockets_total?: number;
   db_dir?: string;
   mem_used_details?: Details;
+  /** Microseconds: the longest round of the event loop when the last samples were taken. */
+  event_loop_lag_us?: number;
+  event_loop_lag_us_details?: Details;
   sockets_used_details?: Details;
   disk_free_details?: Details;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, count, duration, inline, list, plural, rate, short } from "../src/format.ts";
+import { bytes, count, duration, inline, list, micros, plural, rate, short } from "../src/format.ts";
 
 test("numbers", () => {
   assert.equal(count(1234567), "1,234,567");
@@ -31,6 +31,15 @@ test("spans of time have two units that follow each other", () => {
   assert.equal(duration(3_600_000), "1 h");
   assert.equal(duration(3_601_000), "1 h");
   assert.equal(duration(90_061_000), "1 d 1 h");
+});
+
+test("short spans of time", () => {
+  assert.equal(micros(0), "0 µs");
+  assert.equal(micros(999.4), "999 µs");
+  assert.equal(micros(1000), "1.0 ms");
+  assert.equal(micros(250_000), "250 ms");
+  assert.equal(micros(1_500_000), "1.5 s");
+  assert.equal(micros(undefined), "–");
 });
 
 test("words", () => {

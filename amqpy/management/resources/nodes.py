@@ -160,6 +160,8 @@ def view(call: Call) -> View:
     if call.without_stats:
         return node
     shown = {**node, **_settings(call), **_usage(call), **views.churn(call.broker), **NOT_COUNTED}
+    if call.request.is_true("event_loop_lag"):  # RabbitMQ has none, so it is for those who ask for it
+        shown["event_loop_lag_us"] = call.api.statistics.lag_us
     return call.api.statistics.of_node(shown, call.request.query)
 
 

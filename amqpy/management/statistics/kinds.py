@@ -25,7 +25,16 @@ OF_CHURN: Final = (
     "queue_declared",
     "queue_deleted",
 )
-OF_NODE: Final = ("fd_used", "sockets_used", "mem_used", "disk_free", "proc_used", "gc_num", "context_switches")
+OF_NODE: Final = (
+    "fd_used",
+    "sockets_used",
+    "mem_used",
+    "disk_free",
+    "proc_used",
+    "gc_num",
+    "context_switches",
+    "event_loop_lag_us",
+)
 
 OF_CHANNEL: Final = (*OF_PUBLISHES, *OF_DELIVERIES)
 

@@ -50,6 +50,9 @@ class Statistics:
         """Reads the values of the node that change, by RabbitMQ's names."""
         self.sampler = None if broker is None else Sampler(broker, lambda: self.node_values())
         """Takes the samples; None where there is no broker."""
+        self.lag_us = 0
+        """Microseconds that the last samples waited between two of their slices, at most: as long as a round of the
+        event loop took."""
         self._is_running = False
         self._query: Query | None = None
         self._ranges = NO_RANGES
@@ -69,10 +72,11 @@ class Statistics:
 
     async def _take_samples(self, sampler: Sampler, in_turn: Callable[[Callable[[], object]], object]) -> None:
         while True:
+            self.lag_us = await _round_us()
             now_ms = self._unix_time_ms()
             slices = sampler.scan(now_ms // TICK_MS)
             while in_turn(partial(_is_left, slices)):
-                await trio.lowlevel.checkpoint()
+                self.lag_us = max(self.lag_us, await _round_us())
             now_ms = self._unix_time_ms()
             await trio.sleep((TICK_MS - now_ms % TICK_MS) / 1000)
 
@@ -241,6 +245,13 @@ def _in_fractions(details: View) -> View:
     if "samples" not in details:
         return details
     return {**details, "samples": [{**each, "sample": float(each["sample"])} for each in details["samples"]]}
+
+
+async def _round_us() -> int:
+    """Lets the others go on; returns the microseconds that it took."""
+    paused_at = trio.current_time()
+    await trio.lowlevel.checkpoint()
+    return round((trio.current_time() - paused_at) * 1_000_000)
 
 
 def _is_left(slices: Iterator[None]) -> bool:

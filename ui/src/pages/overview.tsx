@@ -6,7 +6,7 @@ import { DialogButton } from "../components/dialog.tsx";
 import { Facts, Heading, Section, Tag } from "../components/facts.tsx";
 import { Failure, Form, TextField } from "../components/form.tsx";
 import { type Curve, LengthsChart, RatesChart } from "../components/rates.tsx";
-import { bytes, count, duration, short } from "../format.ts";
+import { bytes, count, duration, micros, short } from "../format.ts";
 import { useLive } from "../live.ts";
 import { say } from "../notices.ts";
 import { href } from "../router.ts";
@@ -18,7 +18,9 @@ import { Definitions } from "./definitions.tsx";
 export function OverviewPage() {
   const samples = samplesOf("lengths", "msg_rates", "node_stats");
   const { data: overview, error } = useLive<Overview>(`/overview?${samples}`);
-  const { data: nodes } = useLive<NodeFacts[]>(isMonitor.value ? `/nodes?${samples}` : null);
+  const { data: nodes } = useLive<NodeFacts[]>(
+    isMonitor.value ? `/nodes?event_loop_lag=true&${samples}` : null,
+  );
   if (overview === undefined) return <Failure text={error?.message ?? ""} />;
   const node = nodes?.[0];
   return (
@@ -130,6 +132,7 @@ function Charts({ overview, node }: { overview: Overview; node: NodeFacts | unde
 
 function NodeCharts({ node }: { node: NodeFacts }) {
   const { mem_used: used, mem_limit: limit, disk_free: free, disk_free_limit: least } = node;
+  const { event_loop_lag_us: lag } = node;
   return (
     <>
       <Chart
@@ -153,6 +156,14 @@ function NodeCharts({ node }: { node: NodeFacts }) {
         axis={short}
         top={4}
       />
+      {lag !== undefined && (
+        <Chart
+          title="Event loop lag"
+          series={[{ name: "longest round", points: levels(node.event_loop_lag_us_details), now: lag }]}
+          format={micros}
+          top={1000}
+        />
+      )}
     </>
   );
 }
