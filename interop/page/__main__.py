@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = Path(__file__).resolve().parent / "browser"
 FOLDER = ROOT / ".interop" / "page"
 
-LIBRARIES = ("pika==1.4.4", "playwright==1.65.2", "pytest==9.0.3", "pytest-timeout==2.4.0")
+LIBRARIES = ("pika==1.4.4", "pillow==13.0.0", "playwright==1.65.2", "pytest==9.0.3", "pytest-timeout==2.4.0")
 AXE = "axe-core@4.14.1"
 
 SHORT_OF_MEMORY = 'memory_high_watermark = "1MiB"\n'

@@ -1,6 +1,7 @@
 """The browser, tabs in it, and clients at work."""
 
 import json
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -83,7 +84,8 @@ def publish(stop: threading.Event) -> None:
     channel.confirm_delivery()
     properties = pika.BasicProperties(headers={"format": "pdf"}, delivery_mode=2)
     keys, number = ("order.eu.paid", "order.us.paid", "order.eu.new", "payment"), 0
-    while not stop.wait(0.05):
+    # More at times, and less at others.
+    while not stop.wait(0.05 + 0.03 * math.sin(number / 400)):
         number += 1
         channel.basic_publish("orders", keys[number % 4], json.dumps({"order": number}).encode(), properties)
         connection.process_data_events(0)
