@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import pika
@@ -403,6 +404,41 @@ def test_messages_are_text(tab: Tab, text: str) -> None:
     tab.button("JSON", message).click()
     tab.button("Move…").first.click()
     expect(tab.dialog).to_contain_text("2 have not died anywhere, and stay")
+
+
+DOCUMENTS = {
+    "text/html": "<!doctype html><script>window.hacked=1</script><iframe srcdoc='<script>parent.hacked=1</script>'>",
+    "image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'><script>hacked=1</script></svg>",
+    "text/javascript": "window.hacked=1; top.hacked=1",
+    "application/json": '{"__proto__": {"hacked": 1}, "</pre><img src=x onerror=hacked=1>": "<!--<script>hacked=1"}',
+    "text/markdown": "[a](javascript:hacked=1) ![b](x onerror=hacked=1) <javascript:hacked=1>",
+    "application/xml": "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
+}
+
+OURS = re.compile(
+    "a|article|b|button|code|dd|div|dl|dt|fieldset|h2|li|ol|p|pre|section|small|span|table|tbody|td|th|tr"
+)
+"""The elements that a message is shown with."""
+
+
+@pytest.mark.parametrize(("kind", "text"), DOCUMENTS.items(), ids=DOCUMENTS.keys())
+def test_documents_are_shown_as_text_whatever_they_say_they_are(tab: Tab, kind: str, text: str) -> None:
+    publish(text, {"content_type": kind, "content_encoding": "gzip", "headers": {text: text, "href": text}})
+    tab.show("messages", VHOST, QUEUE)
+    message = open_message(tab, 1)
+    for button in message.get_by_label("Form of the body").get_by_role("button").all():
+        button.click()
+        expect(message.locator("pre")).to_be_visible()
+        assert message.evaluate("a => a.isConnected && {}.hacked === undefined")
+        found = message.evaluate("a => [...a.querySelectorAll('*')].map(e => e.localName)")
+        assert [each for each in found if not OURS.fullmatch(each)] == []
+        links = message.evaluate("a => [...a.querySelectorAll('a')].map(e => e.getAttribute('href'))")
+        assert all(link.startswith("#/") for link in links)
+    with tab.page.expect_download() as saving:
+        tab.button("Save…", message).click()
+    assert saving.value.path().read_text() == text
+    assert "/" not in saving.value.suggested_filename
+    assert len(tab.page.context.pages) == 1
 
 
 def test_histories_that_clients_wrote_are_no_harm(tab: Tab) -> None:
