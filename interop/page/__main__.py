@@ -17,6 +17,9 @@ FOLDER = ROOT / ".interop" / "page"
 LIBRARIES = ("pika==1.4.4", "pillow==13.0.0", "playwright==1.65.2", "pytest==9.0.3", "pytest-timeout==2.4.0")
 AXE = "axe-core@4.14.1"
 
+DETAILED = 'management_rates_mode = "detailed"\n'
+"""A broker with this counts by pair: also who publishes to which exchange."""
+
 SHORT_OF_MEMORY = 'memory_high_watermark = "1MiB"\n'
 """A broker with this has an alarm from the beginning."""
 
@@ -65,11 +68,12 @@ def main() -> int:
         return 1
     screenshots = None if options.screenshots is None else str(Path(options.screenshots).absolute())
     with private_folder() as folder:
-        config = folder / "short.toml"
-        config.write_text(SHORT_OF_MEMORY, "utf-8")
+        detailed, short_of_memory = folder / "detailed.toml", folder / "short.toml"
+        detailed.write_text(DETAILED, "utf-8")
+        short_of_memory.write_text(SHORT_OF_MEMORY, "utf-8")
         with (
-            private_amqpy(managed=True) as broker,
-            private_amqpy(("--strict", "--config", str(config)), managed=True) as short,
+            private_amqpy(("--strict", "--config", str(detailed)), managed=True) as broker,
+            private_amqpy(("--strict", "--config", str(short_of_memory)), managed=True) as short,
         ):
             broker.start()
             short.start()

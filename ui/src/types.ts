@@ -16,6 +16,14 @@ export interface Details {
 /** Counters; beside each, `NAME_details` has its rate. */
 export type Counters = Record<string, number | Details | undefined>;
 
+/** What is counted between two objects, of which one is named: see the rates mode `detailed`. */
+export interface Pair {
+  stats: Counters;
+  exchange?: { name: string; vhost: string };
+  queue?: { name: string; vhost: string };
+  channel_details?: ChannelDetails | [];
+}
+
 export interface Page<T> {
   items: T[];
   page: number;
@@ -114,6 +122,9 @@ export interface Queue {
   /** Of a stream. */
   segments?: number;
   message_stats?: Counters;
+  /** Exchanges that route to it, and channels that it delivers to. */
+  incoming?: Pair[];
+  deliveries?: Pair[];
   idle_since?: string;
   head_message_timestamp?: number | null;
   single_active_consumer_tag?: string | null;
@@ -133,6 +144,9 @@ export interface Exchange {
   arguments: Arguments;
   policy?: string | null;
   message_stats?: Counters;
+  /** Channels that publish to it, and queues that it routes to. */
+  incoming?: Pair[];
+  outgoing?: Pair[];
 }
 
 export interface Binding {
@@ -211,6 +225,9 @@ export interface Channel {
   acks_uncommitted?: number;
   idle_since?: string;
   message_stats?: Counters;
+  /** Exchanges that it publishes to, and queues that deliver to it. */
+  publishes?: Pair[];
+  deliveries?: Pair[];
   connection_details?: { name?: string; peer_host?: string; peer_port?: number } | [];
   consumer_details?: Consumer[];
 }

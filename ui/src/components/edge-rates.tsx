@@ -3,15 +3,12 @@ import { useEffect } from "preact/hooks";
 import { at } from "../api.ts";
 import { useLive } from "../live.ts";
 import { edgeId, type Graph, idOf } from "../topology/graph.ts";
-import type { Counters, Overview } from "../types.ts";
+import type { Exchange } from "../types.ts";
 import { rateOf } from "../values.ts";
+import { useIsDetailed } from "./pair-rates.tsx";
 
 /** Each is asked for by itself: only the busiest are. */
 const EXCHANGES_MAX = 10;
-
-interface Outgoing {
-  outgoing?: { stats: Counters; queue?: { name: string } }[];
-}
 
 export type Rates = ReadonlyMap<string, number>;
 
@@ -23,8 +20,7 @@ interface Props {
 }
 
 export function EdgeRates({ vhost, graph, onRates }: Props) {
-  const { data } = useLive<Pick<Overview, "rates_mode">>("/overview?columns=rates_mode");
-  if (data?.rates_mode !== "detailed") return null;
+  if (!useIsDetailed()) return null;
   const busiest = graph.nodes
     .flatMap(({ exchange }) => (exchange ? [exchange] : []))
     .map(({ name, message_stats: stats }) => ({ name, rate: rateOf(stats, "publish_out") ?? 0 }))
@@ -43,7 +39,9 @@ export function EdgeRates({ vhost, graph, onRates }: Props) {
 }
 
 function OfExchange({ vhost, name, onRates }: Omit<Props, "graph"> & { name: string }) {
-  const { data } = useLive<Outgoing>(`${at`/exchanges/${vhost}/${name || "amq.default"}`}?columns=outgoing`);
+  const { data } = useLive<Pick<Exchange, "outgoing">>(
+    `${at`/exchanges/${vhost}/${name || "amq.default"}`}?columns=outgoing`,
+  );
   useEffect(() => {
     const rates = (data?.outgoing ?? []).map(({ stats, queue }): [string, number] => [
       edgeId(idOf("exchange", name), idOf("queue", queue?.name ?? ""), "binding"),

@@ -7,6 +7,7 @@ import { ConsumersTable } from "../components/consumers.tsx";
 import { ConnectionName, Facts, Heading, State, UserName, VhostName } from "../components/facts.tsx";
 import { Failure } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
+import { PairRates } from "../components/pair-rates.tsx";
 import { RatesChart } from "../components/rates.tsx";
 import { scopedBelow } from "../components/scope.ts";
 import { count, time } from "../format.ts";
@@ -44,6 +45,22 @@ function One({ name }: { name: string }) {
       <div class="charts">
         <RatesChart counters={channel.message_stats} />
       </div>
+      <PairRates
+        title="Publishes to"
+        id="publishes-of-channel"
+        rows={channel.publishes}
+        end="exchange"
+        of="publishes"
+        empty="It has published nothing."
+      />
+      <PairRates
+        title="Gets messages of"
+        id="deliveries-of-channel"
+        rows={channel.deliveries}
+        end="queue"
+        of="deliveries"
+        empty="It has got no message."
+      />
       <ConsumersTable
         title="Consumers"
         id="consumers-of-channel"

@@ -10,6 +10,7 @@ import { Effective } from "../components/effective.tsx";
 import { ExchangeName, Facts, Heading, Section, Tag, VhostName } from "../components/facts.tsx";
 import { CheckField, Confirm, Failure, Form, SelectField, TextField } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
+import { PairRates } from "../components/pair-rates.tsx";
 import { PublishButton } from "../components/publish.tsx";
 import { watch } from "../components/queue-tabs.tsx";
 import { type Curve, RatesChart } from "../components/rates.tsx";
@@ -132,6 +133,22 @@ function One({ vhost, name }: { vhost: string; name: string }) {
       <div class="charts">
         <RatesChart counters={exchange.message_stats} curves={CURVES} />
       </div>
+      <PairRates
+        title="Who publishes to it"
+        id="publishers-of-exchange"
+        rows={exchange.incoming}
+        end="channel"
+        of="publishes"
+        empty="No channel that is open has published to it."
+      />
+      <PairRates
+        title="Where it goes"
+        id="routes-of-exchange"
+        rows={exchange.outgoing}
+        end="queue"
+        of="routes"
+        empty="It has routed nothing to a queue that is there."
+      />
       <Section title="Arguments and policy">
         <Effective of={exchange} />
       </Section>

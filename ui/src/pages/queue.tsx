@@ -9,6 +9,7 @@ import { Effective } from "../components/effective.tsx";
 import { ConnectionName, Facts, Heading, Section, State, VhostName } from "../components/facts.tsx";
 import { CheckField, Confirm, Failure, Form } from "../components/form.tsx";
 import { Missing } from "../components/missing.tsx";
+import { PairRates } from "../components/pair-rates.tsx";
 import { QueueTabs } from "../components/queue-tabs.tsx";
 import { type Curve, LengthsChart, RatesChart } from "../components/rates.tsx";
 import { ago, bytes, count, plural, time } from "../format.ts";
@@ -58,6 +59,22 @@ export function QueuePage({ vhost, name }: { vhost: string; name: string }) {
         />
         <RatesChart counters={queue.message_stats} curves={CURVES} />
       </div>
+      <PairRates
+        title="Where messages come from"
+        id="sources-of-queue"
+        rows={queue.incoming}
+        end="exchange"
+        of="routes"
+        empty="No exchange has routed anything to it."
+      />
+      <PairRates
+        title="Who gets them"
+        id="takers-of-queue"
+        rows={queue.deliveries}
+        end="channel"
+        of="deliveries"
+        empty="No channel that is open has got anything."
+      />
       <Section title="Arguments and policy">
         <Effective of={queue} />
       </Section>
