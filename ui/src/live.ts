@@ -22,7 +22,10 @@ const ADDRESS_MAX = 6000;
 
 interface Answer {
   status: number;
+  /** As JSON: by it an answer is known that is the same again. */
   text: string;
+  /** The same for all that show it: nobody changes it. */
+  body: unknown;
 }
 
 type Listener = (answer: Answer) => void;
@@ -113,7 +116,7 @@ async function stream(paths: string[], ended: AbortSignal, onAnswer: () => void)
       if (path === undefined || ended.aborted) return;
       mode.value = "live";
       onAnswer();
-      tell(path, { status, text: JSON.stringify(body) });
+      tell(path, { status, text: JSON.stringify(body), body });
     },
     ended,
   );
@@ -148,10 +151,12 @@ async function poll(paths: string[], ended: AbortSignal, onAnswer: () => void): 
 /** Raises ApiError only if there is no answer at all: a refusal is an answer. */
 async function answerOf(path: string, ended: AbortSignal): Promise<Answer> {
   try {
-    return { status: 200, text: await (await send(path, { signal: ended })).text() };
+    const text = await (await send(path, { signal: ended })).text();
+    return { status: 200, text, body: JSON.parse(text) };
   } catch (error) {
     if (!(error instanceof ApiError) || error.status === 0) throw error;
-    return { status: error.status, text: JSON.stringify({ error: error.error, reason: error.reason }) };
+    const body = { error: error.error, reason: error.reason };
+    return { status: error.status, text: JSON.stringify(body), body };
   }
 }
 
@@ -209,11 +214,11 @@ export function useLive<T>(path: string | null): Live<T> {
   });
   useEffect(() => {
     if (path === null) return;
-    return listen(path, ({ status, text }) => {
+    return listen(path, ({ status, text, body }) => {
       const error = status >= 400 ? refusalOf(status, text) : undefined;
       setState((before) => ({
         path,
-        data: error ? before.data : (JSON.parse(text) as T),
+        data: error ? before.data : (body as T),
         error,
         isStale: error !== undefined && before.isStale,
       }));

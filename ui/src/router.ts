@@ -24,7 +24,8 @@ function splitOnce(text: string, separator: string): [string, string] {
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-function decoded(segment: string): string {
+/** A segment of an address as it was before it was encoded; as it is, if it is none. */
+export function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {

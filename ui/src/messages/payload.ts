@@ -2,6 +2,9 @@
 import { UNSEEN, visible } from "../format.ts";
 import type { Message } from "../message-types.ts";
 
+/** Of a body that is shown in full. */
+export const SHOWN_BYTES = 1024 * 1024;
+
 export interface Piece {
   kind: "plain" | "key" | "string" | "number" | "word" | "escape";
   text: string;

@@ -8,7 +8,7 @@ import { useVhosts } from "../components/scope.ts";
 import { count, plural, visible } from "../format.ts";
 import { useLive } from "../live.ts";
 import { ENTRIES_MAX, matching } from "../log.ts";
-import { go, href, route } from "../router.ts";
+import { decoded, go, href, route } from "../router.ts";
 import { isMonitor } from "../session.ts";
 import type { Exchange, Page, Queue } from "../types.ts";
 import { type Sources, useWatching } from "../watching.ts";
@@ -161,14 +161,6 @@ function Source({ text, problem, onEnd }: { text: string; problem?: string; onEn
 function inWords(tap: string): string {
   const [, kind = "", vhost = "", name = ""] = tap.split("/");
   return visible(`${kind === "queues" ? "queue" : "exchange"} ${decoded(name)} in ${decoded(vhost)}`);
-}
-
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
 }
 
 // --- what passes

@@ -1,11 +1,11 @@
 /** The messages of a queue: looked at without taking them, sought, got, published, moved. */
-import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, at, get, post, query } from "../api.ts";
+import { ApiError, at, get, query } from "../api.ts";
 import { DialogButton } from "../components/dialog.tsx";
-import { Heading, Section } from "../components/facts.tsx";
+import { Heading } from "../components/facts.tsx";
 import { FilterFields } from "../components/filter-fields.tsx";
-import { Failure, Form, SelectField, TextField, words } from "../components/form.tsx";
+import { Failure, Form, words } from "../components/form.tsx";
+import { GetButton, Got } from "../components/get-messages.tsx";
 import { MessageView } from "../components/message.tsx";
 import { MessageList } from "../components/message-list.tsx";
 import { Missing } from "../components/missing.tsx";
@@ -18,15 +18,13 @@ import type { Found, Message, MessageFilter, MessageState } from "../message-typ
 import { deathsOf, headersOf } from "../messages/deaths.ts";
 import { draftOf, emptyDraft } from "../messages/drafts.ts";
 import { conditions, filterIn, filterLike, filterOf, isEmpty } from "../messages/filter.ts";
-import { isWhole } from "../messages/payload.ts";
-import { say } from "../notices.ts";
+import { isWhole, SHOWN_BYTES } from "../messages/payload.ts";
 import { type Route, route, setQuery } from "../router.ts";
 import type { Queue } from "../types.ts";
 
 const PAGE_SIZE = 50;
-/** Bytes of bodies: in lists, and of one that is shown in full. */
+/** Of bodies in lists. */
 const LISTED_BYTES = 256;
-const SHOWN_BYTES = 1024 * 1024;
 
 export function MessagesPage({ names }: { names: string[] }) {
   const [vhost, name] = names;
@@ -358,103 +356,4 @@ function isSame(one: Message, other: Message): boolean {
   const known = ({ exchange, routing_key, properties, payload_bytes }: Message) =>
     JSON.stringify([exchange, routing_key, properties, payload_bytes]);
   return known(one) === known(other);
-}
-
-// --- getting
-
-const MODES = [
-  { value: "ack_requeue_true", label: "look, and put back (nack, requeue)", said: "put back" },
-  { value: "ack_requeue_false", label: "take away (automatic ack)", said: "taken away" },
-  { value: "reject_requeue_true", label: "reject, and put back", said: "rejected, and put back" },
-  {
-    value: "reject_requeue_false",
-    label: "reject: dead-letter, or drop",
-    said: "rejected: dead-lettered, or dropped",
-  },
-];
-
-const CONSEQUENCES: Record<string, string> = {
-  ack_requeue_true:
-    "They are marked as redelivered, and a delivery limit counts it. Looking at the list does neither.",
-  ack_requeue_false: "They are gone from the queue, and only here until this page is left.",
-  reject_requeue_true: "They are marked as redelivered, and a delivery limit counts it.",
-  reject_requeue_false: "They go to the dead letter exchange, or are lost if the queue has none.",
-};
-
-function GetButton({ path, onGot }: { path: string; onGot: (messages: Message[], words: string) => void }) {
-  const [mode, setMode] = useState("ack_requeue_true");
-  return (
-    <DialogButton label="Get…" title="Get messages from the head of the queue">
-      {(close) => (
-        <Form
-          verb="Get"
-          kind={mode.endsWith("true") ? "primary" : "danger"}
-          onCancel={close}
-          action={async (values) => {
-            const messages = await post<Message[]>(`${path}/get`, {
-              count: values.number("count") ?? 1,
-              ackmode: mode,
-              encoding: "auto",
-              truncate: SHOWN_BYTES,
-            });
-            close();
-            const said = MODES.find(({ value }) => value === mode)?.said ?? "";
-            say(`${plural(messages.length, "message")} ${said}.`);
-            onGot(messages, said);
-          }}
-        >
-          <TextField label="Messages" name="count" type="number" value="1" required autofocus />
-          <SelectField
-            label="What becomes of them"
-            name="mode"
-            value={mode}
-            onChange={setMode}
-            options={MODES}
-            hint={CONSEQUENCES[mode]}
-          />
-        </Form>
-      )}
-    </DialogButton>
-  );
-}
-
-interface GotProps {
-  of: { messages: Message[]; words: string };
-  vhost: string;
-  queue: string;
-  onClose: () => void;
-}
-
-function Got({ of: { messages, words: said }, vhost, queue, onClose }: GotProps): ComponentChildren {
-  const [open, setOpen] = useState<number | undefined>(undefined);
-  return (
-    <Section
-      title={`Got ${plural(messages.length, "message")}${messages.length > 0 ? `, ${said}` : ": the queue is empty"}`}
-      tools={
-        <button type="button" class="quiet" onClick={onClose}>
-          Close
-        </button>
-      }
-    >
-      {messages.length > 0 && (
-        <MessageList
-          label="Messages that were got"
-          of={messages}
-          vhost={vhost}
-          open={open}
-          onOpen={setOpen}
-          full={(message) => (
-            <MessageView of={message} vhost={vhost} queue={queue}>
-              {isWhole(message) && (
-                <div class="toolbar">
-                  <span class="spread" />
-                  <PublishButton vhost={vhost} draft={draftOf(message)} label="Publish again…" />
-                </div>
-              )}
-            </MessageView>
-          )}
-        />
-      )}
-    </Section>
-  );
 }

@@ -1,24 +1,23 @@
 /** A picture of exchanges, bindings and queues, and the way of a message through it. */
 import { useCallback, useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
-import { at, query } from "../api.ts";
-import { ArgumentsField, argumentsOf } from "../components/arguments-field.tsx";
+import { at } from "../api.ts";
 import { EdgeRates, type Rates } from "../components/edge-rates.tsx";
-import { Explanation } from "../components/explanation.tsx";
-import { ExchangeName, Heading, QueueName } from "../components/facts.tsx";
-import { Failure, Form, TextField } from "../components/form.tsx";
+import { Heading } from "../components/facts.tsx";
+import { Failure } from "../components/form.tsx";
 import { Picture, type PictureHandle } from "../components/picture.tsx";
+import { Relations } from "../components/relations.tsx";
 import { useVhosts } from "../components/scope.ts";
-import { type Column, Table } from "../components/table.tsx";
+import { useExplanation, Way } from "../components/way.tsx";
 import { count, plural } from "../format.ts";
 import { useLive } from "../live.ts";
 import type { Explanation as Told } from "../message-types.ts";
-import { go, href, route, setQuery } from "../router.ts";
-import { type Choices, type Edge, type Graph, graphOf, type Node, shapeOf } from "../topology/graph.ts";
+import { go, href, route } from "../router.ts";
+import { type Choices, type Graph, graphOf, type Node, shapeOf } from "../topology/graph.ts";
 import { layOut } from "../topology/layout.ts";
 import { type Lit, litBy } from "../topology/lit.ts";
 import { geometryOf, nameOf, type Scene } from "../topology/scene.ts";
 import { inWords } from "../topology/words.ts";
-import type { Arguments, Binding, Exchange, Policy, Queue } from "../types.ts";
+import type { Binding, Exchange, Policy, Queue } from "../types.ts";
 
 /** A picture of more is none: then there is only the list. */
 const NODES_MAX = 5000;
@@ -66,7 +65,13 @@ function useGraph(vhost: string, choices: Choices) {
 function useRates(): [Rates, (exchange: string, rates: Rates) => void] {
   const [all, setAll] = useState<ReadonlyMap<string, Rates>>(new Map());
   const tell = useCallback(
-    (exchange: string, rates: Rates) => setAll((before) => new Map(before).set(exchange, rates)),
+    (exchange: string, rates: Rates) =>
+      setAll((before) => {
+        const after = new Map(before);
+        if (rates.size > 0) after.set(exchange, rates);
+        else after.delete(exchange);
+        return after;
+      }),
     [],
   );
   const merged = useMemo(() => new Map([...all.values()].flatMap((rates) => [...rates])), [all]);
@@ -113,7 +118,7 @@ function Topology({ vhost, vhosts }: { vhost: string; vhosts: string[] }) {
           <MapView vhost={vhost} graph={graph} told={told} choices={choices} onChoose={setChoices}>
             {isAsking && <Way graph={graph} told={told} problem={problem} />}
           </MapView>
-          <AsList vhost={vhost} graph={graph} />
+          <Relations vhost={vhost} graph={graph} />
         </>
       )}
     </>
@@ -299,158 +304,5 @@ function open(vhost: string, node: Node | undefined): void {
     node.kind === "queue"
       ? href("queues", vhost, node.name)
       : href("exchanges", vhost, node.name || "amq.default"),
-  );
-}
-
-// --- where would this go?
-
-function useExplanation(vhost: string): { told: Told | undefined; problem: string } {
-  const { query: given } = route.value;
-  const exchange = given.get("exchange");
-  const { data, error, isStale } = useLive<Told>(
-    exchange === null
-      ? null
-      : `/explain${query({ vhost, exchange, routing_key: given.get("routing_key"), headers: given.get("headers") })}`,
-  );
-  return { told: exchange === null || isStale || error ? undefined : data, problem: error?.message ?? "" };
-}
-
-interface WayProps {
-  graph: Graph;
-  told: Told | undefined;
-  problem: string;
-}
-
-function Way({ graph, told, problem }: WayProps) {
-  const shown = route.value;
-  const [initial] = useState(() => shown.query);
-  const names = useMemo(
-    () =>
-      graph.nodes.flatMap(({ kind, name, isMissing }) =>
-        kind === "exchange" && name !== "" && !isMissing ? [name] : [],
-      ),
-    [graph],
-  );
-  return (
-    <section class="way" aria-labelledby="way">
-      <h2 id="way">Where would this go?</h2>
-      <Form
-        verb="Show the way"
-        action={async (values) => {
-          const headers = argumentsOf(values.text("headers"));
-          setQuery(shown, {
-            exchange: values.text("exchange") || "amq.default",
-            routing_key: values.text("routing_key"),
-            headers: Object.keys(headers).length > 0 ? JSON.stringify(headers) : undefined,
-          });
-        }}
-      >
-        <TextField
-          label="Exchange"
-          name="exchange"
-          value={initial.get("exchange") ?? ""}
-          options={names}
-          placeholder="(default exchange)"
-          autofocus
-        />
-        <TextField label="Routing key" name="routing_key" value={initial.get("routing_key") ?? ""} />
-        <ArgumentsField name="headers" label="Headers" noun="header" initial={headersIn(initial)} />
-      </Form>
-      <Failure text={problem} />
-      {told && (
-        <>
-          <Explanation of={told} />
-          <p>
-            <button
-              type="button"
-              class="quiet"
-              onClick={() =>
-                setQuery(shown, { exchange: undefined, routing_key: undefined, headers: undefined })
-              }
-            >
-              Clear
-            </button>
-          </p>
-        </>
-      )}
-    </section>
-  );
-}
-
-function headersIn(given: URLSearchParams): Arguments {
-  try {
-    const found: unknown = JSON.parse(given.get("headers") ?? "{}");
-    return typeof found === "object" && found !== null && !Array.isArray(found) ? (found as Arguments) : {};
-  } catch {
-    return {};
-  }
-}
-
-// --- the same in words
-
-interface Relation {
-  from: Node;
-  to: Node;
-  edge: Edge;
-}
-
-const RELATIONS: Record<Edge["kind"], string> = {
-  binding: "binding",
-  "dead-letter": "dead letters",
-  alternate: "alternate exchange",
-};
-
-function AsList({ vhost, graph }: { vhost: string; graph: Graph }) {
-  const rows = useMemo(
-    () =>
-      graph.edges.flatMap((edge): Relation[] => {
-        const [from, to] = [graph.nodes[edge.from], graph.nodes[edge.to]];
-        return from && to ? [{ from, to, edge }] : [];
-      }),
-    [graph],
-  );
-  const columns: Column<Relation>[] = [
-    { key: "from.name", title: "From", cell: ({ from }) => <Named node={from} vhost={vhost} /> },
-    { key: "edge.kind", title: "How", width: 18, cell: ({ edge }) => RELATIONS[edge.kind] },
-    { key: "to.name", title: "To", cell: ({ to }) => <Named node={to} vhost={vhost} /> },
-    {
-      key: "edge.labels",
-      title: "Routing keys, arguments",
-      isUnsorted: true,
-      cell: ({ edge }) => <span class="mono">{edge.labels.join(", ")}</span>,
-    },
-  ];
-  return (
-    <Table<Relation>
-      id="topology"
-      title="As a list"
-      label="Relations"
-      rows={rows}
-      columns={columns}
-      rowKey={({ edge }) => edge.id}
-      nameOf={({ from, to }) => `${from.name} ${to.name}`}
-      isInAddress={false}
-      empty={<p>Nothing leads anywhere.</p>}
-    />
-  );
-}
-
-function Named({ node, vhost }: { node: Node; vhost: string }) {
-  if (node.isMissing)
-    return (
-      <>
-        <span class="muted">exchange </span>
-        <span class="mono">{nameOf(node)}</span> <span class="failure">does not exist</span>
-      </>
-    );
-  return (
-    <>
-      <span class="muted">{node.kind} </span>
-      {node.kind === "queue" ? (
-        <QueueName vhost={vhost} name={node.name} />
-      ) : (
-        <ExchangeName vhost={vhost} name={node.name} />
-      )}
-    </>
   );
 }

@@ -64,6 +64,9 @@ const ARROWS_ZOOM = 0.25;
 const DASHES: Record<Edge["kind"], number[]> = { binding: [], "dead-letter": [6, 4], alternate: [2, 3] };
 const DIMMED = 0.16;
 
+/** Names whose width is remembered. Queues may come and go for weeks while the page is open. */
+const FITTING_MAX = 20_000;
+
 export class Painter {
   readonly #context: CanvasRenderingContext2D;
   /** Texts as they fit into a node, by font and text. */
@@ -269,6 +272,7 @@ export class Painter {
       }
       fitted = `${letters.slice(0, least).join("")}…`;
     }
+    if (this.#fitting.size >= FITTING_MAX) this.#fitting.clear();
     this.#fitting.set(key, fitted);
     return fitted;
   }
