@@ -45,7 +45,10 @@ def shop() -> Iterator[None]:
     ask("POST", at("queues", VHOST, "refunds", "get"), rejected)
     if SCREENSHOTS:
         uptime_s = ask("GET", "/nodes")[0]["uptime"] / 1000
-        time.sleep(max(0, CHART_S - uptime_s))
+        ask("GET", "/stuck")  # from now on it is known since when deliveries are unacknowledged
+        time.sleep(max(0, CHART_S - uptime_s) / 2)
+        ask("GET", "/stuck")
+        time.sleep(max(0, CHART_S - uptime_s) / 2)
     yield
     ask("PUT", "/cluster-name", {"name": before})
     for name in ("refunds", "refunds.failed"):
