@@ -140,47 +140,45 @@ const OF_CONNECTIONS = new Set(["blocked_connection", "channels", "flow"]);
 /** The objects that a finding names, and what can be done about it. */
 function Links({ of }: { of: Finding }) {
   const { kind, vhost, name, connection, channel } = of;
-  const links: ComponentChildren[] = [];
-  if (OF_QUEUES.has(kind)) {
-    const state = kind === "no_credit" || kind === "unacked" ? "?state=unacked" : "";
-    links.push(
-      <>
-        queue <QueueName vhost={vhost} name={name} />
-      </>,
-      <a href={`${href("messages", vhost, name)}${state}`}>look at the messages</a>,
-      <a href={watch("queues", vhost, name)}>watch</a>,
-    );
-  }
-  if (OF_CONNECTIONS.has(kind)) links.push(<>connection {<ConnectionName name={name} />}</>);
-  if (kind === "unroutable")
-    links.push(
-      <>
-        exchange <ExchangeName vhost={vhost} name={name} />
-      </>,
-      <a href={`${href("topology", vhost)}?${new URLSearchParams({ exchange: name || "amq.default" })}`}>
-        where would it go?
-      </a>,
-      <a href={watch("exchanges", vhost, name)}>watch</a>,
-    );
-  if (connection !== undefined)
-    links.push(
-      <>
-        connection <ConnectionName name={connection} />
-      </>,
-    );
-  if (channel !== undefined)
-    links.push(
-      <>
-        channel <ChannelName name={channel} />
-      </>,
-    );
-  if (kind === "alarm") links.push(<a href="#/">overview</a>);
-  if (vhost !== "") links.push(<>in {<VhostName name={vhost} />}</>);
   return (
     <>
-      {links.map((link, index) => (
-        <span key={index}>{link}</span>
-      ))}
+      {OF_QUEUES.has(kind) && <QueueLinks of={of} />}
+      {kind === "unroutable" && <ExchangeLinks of={of} />}
+      {OF_CONNECTIONS.has(kind) && <Named what="connection" link={<ConnectionName name={name} />} />}
+      {connection && <Named what="connection" link={<ConnectionName name={connection} />} />}
+      {channel && <Named what="channel" link={<ChannelName name={channel} />} />}
+      {kind === "alarm" && <a href="#/">overview</a>}
+      {vhost !== "" && <Named what="in" link={<VhostName name={vhost} />} />}
+    </>
+  );
+}
+
+function Named({ what, link }: { what: string; link: ComponentChildren }) {
+  return (
+    <span>
+      {what} {link}
+    </span>
+  );
+}
+
+function QueueLinks({ of: { kind, vhost, name } }: { of: Finding }) {
+  const state = kind === "no_credit" || kind === "unacked" ? "?state=unacked" : "";
+  return (
+    <>
+      <Named what="queue" link={<QueueName vhost={vhost} name={name} />} />
+      <a href={`${href("messages", vhost, name)}${state}`}>look at the messages</a>
+      <a href={watch("queues", vhost, name)}>watch</a>
+    </>
+  );
+}
+
+function ExchangeLinks({ of: { vhost, name } }: { of: Finding }) {
+  const asked = new URLSearchParams({ exchange: name || "amq.default" });
+  return (
+    <>
+      <Named what="exchange" link={<ExchangeName vhost={vhost} name={name} />} />
+      <a href={`${href("topology", vhost)}?${asked}`}>where would it go?</a>
+      <a href={watch("exchanges", vhost, name)}>watch</a>
     </>
   );
 }
