@@ -93,20 +93,12 @@ def take(tab: Tab, name: str, *, height: int) -> None:
     tab.page.wait_for_timeout(600)  # charts are drawn
     assert tab.barriers() == []
     picture = Image.open(io.BytesIO(tab.page.screenshot())).convert("RGB")
-    small = picture.quantize(palette=usual_colours(picture), dither=Image.Dither.NONE)
+    small = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     octets = io.BytesIO()
     small.save(octets, "PNG", optimize=True)
     assert len(octets.getvalue()) <= BYTES_MAX
     if SCREENSHOTS:
         (Path(SCREENSHOTS) / f"gallery-{name}.png").write_bytes(octets.getvalue())
-
-
-def usual_colours(picture: Image.Image) -> Image.Image:
-    """A palette of the 256 colours that a picture has most of: only the edges of letters have others."""
-    counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in counted[:256] for part in colour])
-    return palette
 
 
 @pytest.mark.timeout(CHART_S + 300)
