@@ -18,7 +18,7 @@ from amqpy.store.segments import mapped
 from amqpy.wire.chunk import MAGIC, read_head
 from amqpy.wire.values import MalformedValue
 
-NOTHING: Final = Walk(0, 0, None, 0, 0)
+NOTHING: Final = Walk(0, 0, None, 0, 0, None, b"")
 MAGIC_BYTE: Final = bytes((MAGIC,))
 COPIED_AT_ONCE: Final = 1024 * 1024
 

@@ -329,7 +329,16 @@ class SegmentFiles:
                     for later in firsts[firsts.index(first) + 1 :]:
                         self._path(SegmentName(stream, later)).unlink()
                     break
+            if states and states[-1].tracking is None:
+                states[-1] = self._tracked(stream, states[-1])
             return states
+
+    def _tracked(self, stream: int, state: SegmentState) -> SegmentState:
+        """The state of an ended segment, with the tracking at its end: the one after it was not written."""
+        with mapped(self._path(SegmentName(stream, state.first))) as data:
+            size = len(data)
+            found = walk(data, Index(), position=FIRST_AT, next_offset=state.first, checks_from=size, size=size)
+        return state._replace(tail=found.tail, tracking=found.tracking, chunk_count=found.chunk_count)
 
     def _ended(self, name: SegmentName, following: int) -> SegmentState | None:
         """The state of a segment that has ended, by its index; None if that does not fit."""
@@ -385,8 +394,9 @@ class SegmentFiles:
         state = state_of(name.first, found, index)
         if following is None:
             return state
-        if index.last() != found.last:
-            index.add(found.last)
+        assert found.tail is not None
+        if index.last() != found.tail:
+            index.add(found.tail)
         self._write_index(name, bytes(index.raw), syncs=self._syncs)
         return state
 

@@ -31,6 +31,10 @@ from amqpy.wire.values import MalformedValue
 MAGIC: Final = 0x50
 USER: Final = 0
 """The type of chunks that have messages."""
+TRACKING: Final = 1
+"""The type of chunks that have tracking (`core.streams.tracking`) and no messages."""
+SNAPSHOT: Final = 2
+"""The type of those that have all of it."""
 HEAD_SIZE: Final = 48
 ENTRIES_MAX: Final = 65_535
 _HEAD: Final = struct.Struct(">BBHIqQQIIIB3x")

@@ -110,12 +110,15 @@ def _owner_of(vhosts: Mapping[str, Vhost], record: LaneRecord) -> Queue | Exchan
 
 
 def note_fronts(vhosts: Mapping[str, Vhost]) -> None:
-    """Records at a clean shutdown which messages were delivered, for `restore_messages`."""
+    """Records at a clean shutdown which messages were delivered, for `restore_messages`, and what waits to be written
+    with others."""
     for vhost in vhosts.values():
         for queue in vhost.queues.values():
             for lane in queue.lanes():
                 if isinstance(lane, PagedFifo):
                     lane.note_front()
+            if isinstance(queue, StreamQueue):
+                queue.write_offsets()
 
 
 def _metadata_of(record: VhostRecord) -> Metadata:

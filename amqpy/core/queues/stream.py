@@ -17,28 +17,27 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from amqpy.core.arguments import STREAM, Settings
-from amqpy.core.consumer import Consumer, DeliveryCount, ReturnWay
+from amqpy.core.consumer import Consumer, DeliveryCount
 from amqpy.core.durability.records import LaneRecord, LaneState
-from amqpy.core.jobs import Steps
 from amqpy.core.message import Message, address_of
 from amqpy.core.names import queue_text
-from amqpy.core.queues.delayed_messages import DelayedMessages
-from amqpy.core.queues.paged_fifo import PagedFifo
-from amqpy.core.queues.queue import READ_MAX, SIZED_MAX, Ahead, Fate, Queue, check_is_lasting
+from amqpy.core.queues.kept_queue import KeptQueue
+from amqpy.core.queues.queue import READ_MAX, SIZED_MAX, Ahead, Fate, check_is_lasting
 from amqpy.core.queues.ready_fifo import Place
 from amqpy.core.statistics import Counts, Sizes, delivery_stats
 from amqpy.core.streams import bloom
-from amqpy.core.streams.bloom import Wanted
+from amqpy.core.streams.checks import check_sizes, wanted_of
 from amqpy.core.streams.log import SEGMENT_BYTES, StreamLog
 from amqpy.core.streams.places import find, interval_ms, place_of
 from amqpy.core.streams.reader import Reader
-from amqpy.core.streams.segments import MemorySegments, SegmentChanges
+from amqpy.core.streams.readers import ChunkReaders
+from amqpy.core.streams.segments import MemorySegments, SegmentChanges, SegmentRange
 from amqpy.errors import PreconditionFailed, Unimplemented
 from amqpy.profile import Profile
 from amqpy.wire.outbox import HIGH
 from amqpy.wire.section_reader import SectionReader
 from amqpy.wire.section_writer import SectionWriter
-from amqpy.wire.values import INTEGER_KINDS, Field, Table, as_text, decode_array
+from amqpy.wire.values import Table
 
 MEMORY_BYTES_MAX: Final = 256 * 1024 * 1024
 MEMORY_SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -52,12 +51,10 @@ TURN_MESSAGES: Final = 2000
 
 AGE_CHECK_MS: Final = 3_600_000
 """The time between two looks for segments that are too old."""
+OFFSETS_MS: Final = 1000
+"""The time for which offsets of consumers wait for messages to be written with."""
 OVERHEAD: Final = 100
 """Bytes that a message in a batch is counted for beside its own."""
-
-SEGMENT_BYTES_MAX: Final = 3_000_000_000
-FILTER_BYTES: Final = range(16, 256)
-FILTER_OPTION: Final = "stream-filter-size-bytes"
 
 DELIVERED: Final = Message(b"\0\0", bytes(14), b"")
 """Stands for a message that is unacknowledged: the log has it."""
@@ -87,14 +84,27 @@ class StreamConsumer(Consumer):
         self.target.deliver_all(tag, messages)
 
 
-class StreamQueue(Queue):
+class StreamQueue(KeptQueue):
     """A queue of type `stream`."""
 
     type: ClassVar[str] = STREAM
     consumer_type: ClassVar[Callable[..., Consumer]] = StreamConsumer
     refusal_fails_commit: ClassVar[bool] = False
     counts_what_is_deleted: ClassVar[bool] = False
-    __slots__ = ("_address", "_at_end", "_cold", "_line", "_log", "_memory", "_reader", "_restored", "_writer")
+    __slots__ = (
+        "_address",
+        "_age_at_ms",
+        "_at_end",
+        "_cold",
+        "_line",
+        "_log",
+        "_memory",
+        "_offsets_at_ms",
+        "_reader",
+        "_restored",
+        "_writer",
+        "native",
+    )
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:  # noqa: ANN401 (those of a queue)
         super().__init__(*arguments, **properties)
@@ -118,6 +128,12 @@ class StreamQueue(Queue):
         """Consumers that can take messages, for which there are none."""
         self._cold: dict[StreamConsumer, None] = {}
         """Consumers whose messages are being fetched from the disk."""
+        self._age_at_ms: int | None = None
+        """The time of the next look for segments that are too old."""
+        self._offsets_at_ms: int | None = None
+        """The time at which offsets that were stored are written."""
+        self.native = ChunkReaders(self)
+        """Those who speak the stream protocol."""
 
     def configure(self, settings: Settings) -> None:
         """Applies what arguments and policies come to: the retention at once, sizes to what is written from now on."""
@@ -187,14 +203,44 @@ class StreamQueue(Queue):
         for message in messages:
             entry, filter_value = write(message.address, message.header, message.body)
             size += log.append(entry, filter_value, now_ms) + OVERHEAD
-        journal = self.scheduler.journal
+        self._appended(len(messages), size)
+        return False
+
+    def append_entries(
+        self, entries: Sequence[tuple[bytes, int, bytes | None]], sequence: tuple[str, list[int]] | None = None
+    ) -> None:
+        """Appends entries as a chunk has them, with the numbers of their messages and their filter values; and the name
+        of their publisher with the publishing ids, where these count."""
+        log, now_ms = self._log, self.scheduler.unix_time_ms()
+        size = 0
+        for entry, records, filter_value in entries:
+            log.append_entry(entry, records, filter_value, now_ms)
+            size += len(entry) + OVERHEAD
+        if sequence is not None:
+            log.note_sequences(*sequence)
+        self._appended(len(entries), size)
+
+    def store_offset(self, reference: str, offset: int) -> None:
+        """Stores an offset of a consumer. It is written with the next messages, or after a second."""
+        if not self._log.has_offsets:
+            self._offsets_at_ms = self.scheduler.now_ms + OFFSETS_MS
+            self._set_timer()
+        self._log.store_offset(reference, offset)
+
+    def write_offsets(self) -> None:
+        """Writes the offsets that were stored, with the batch that gathers."""
+        self._offsets_at_ms = None
+        if self._log.has_offsets:
+            self._appended(0, OVERHEAD)
+
+    def _appended(self, count: int, size: int) -> None:
+        log, journal = self._log, self.scheduler.journal
         if journal is None:
             self.scheduler.queues_to_drain[self] = None
         else:
             if log.number is None:
                 log.number = journal.open_lane(self._record())
-            journal.append(self, len(messages), size)
-        return False
+            journal.append(self, count, size)
 
     def _record(self) -> LaneRecord:
         return LaneRecord(self._log.number or 0, self.vhost.name, "queue", self.name, 0, 0)
@@ -211,15 +257,16 @@ class StreamQueue(Queue):
         if self._at_end:
             self._line.extend(self._at_end)
             self._at_end.clear()
-        if self._line:
+        self.native.written()
+        if self._line or self.native.line:
             self.scheduler.queues_to_drain[self] = None
 
     def fetched(self) -> None:
         """Is told that what consumers waited for can be read."""
-        if self._cold:
-            self._line.extend(self._cold)
-            self._cold.clear()
-            self.scheduler.queues_to_drain[self] = None
+        self._line.extend(self._cold)
+        self._cold.clear()
+        self.native.fetched()
+        self.scheduler.queues_to_drain[self] = None
 
     def foresee(self, message: Message) -> Fate:
         return "taken"
@@ -235,14 +282,24 @@ class StreamQueue(Queue):
                 self._memory.apply(changes)
             elif changes.dropped and scheduler.journal is not None:
                 scheduler.journal.drop_segments(changes.dropped)
-        if log.age_max_ms is None:
-            scheduler.deadlines.discard(self)
+        self._age_at_ms = None if log.age_max_ms is None else scheduler.now_ms + AGE_CHECK_MS
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        times = [at for at in (self._age_at_ms, self._offsets_at_ms) if at is not None]
+        if times:
+            self.scheduler.deadlines.set(self, min(times))
         else:
-            scheduler.deadlines.set(self, scheduler.now_ms + AGE_CHECK_MS)
+            self.scheduler.deadlines.discard(self)
 
     def on_timer(self) -> None:
-        """Drops segments that have become too old."""
-        self._drop_expired()
+        """Drops segments that have become too old, and writes offsets of consumers."""
+        now_ms = self.scheduler.now_ms
+        if self._offsets_at_ms is not None and self._offsets_at_ms <= now_ms:
+            self.write_offsets()
+        if self._age_at_ms is not None and self._age_at_ms <= now_ms:
+            self._drop_expired()
+        self._set_timer()
 
     # --- consumers
 
@@ -267,7 +324,7 @@ class StreamQueue(Queue):
         place = place_of(consumer.arguments.get("x-stream-offset"))
         assert place is not None
         offset = find(self._log, place, self.scheduler.unix_time_ms())
-        consumer.reader = Reader(self._log, offset, _wanted(consumer.arguments, self.vhost.profile))
+        consumer.reader = Reader(self._log, offset, wanted_of(consumer.arguments, self.vhost.profile))
         consumer.unacked.has_streams = True
         consumer.resume()
 
@@ -306,12 +363,15 @@ class StreamQueue(Queue):
             else:
                 left -= RUN_MESSAGES // 10  # it may have passed over much
             if reader.cold is not None:
-                self._fetch(consumer)
+                self._cold[consumer] = None
+                self.fetch(reader.cold)
             elif reader.is_behind:
                 line.append(consumer)
             else:
                 self._at_end[consumer] = None
-        if line:
+        if self.native.line:
+            self.native.drain()
+        if line or self.native.line:
             self.scheduler.queues_to_drain_further[self] = None
 
     def _write_in_memory(self) -> None:
@@ -328,12 +388,13 @@ class StreamQueue(Queue):
         prefix, body = self._reader.read(entry)
         return Message(prefix.address or self._address, prefix.header(offset, len(body)), body)
 
-    def _fetch(self, consumer: StreamConsumer) -> None:
-        """Has a thread read what a consumer must wait for."""
-        journal, cold = self.scheduler.journal, consumer.reader.cold
+    def wake(self) -> None:
+        self.scheduler.queues_to_drain[self] = None
+
+    def fetch(self, cold: SegmentRange) -> None:
+        """Has a thread read what somebody must wait for."""
+        journal = self.scheduler.journal
         assert journal is not None
-        assert cold is not None
-        self._cold[consumer] = None
         journal.cold.setdefault(self, []).append(cold)
 
     # --- looking at messages
@@ -355,47 +416,10 @@ class StreamQueue(Queue):
         taken = reader.take(1, 1)
         return self._message(*taken[0]) if taken and taken[0][0] == position else message
 
-    # --- acknowledgements
-
-    def reject(self, position: int, message: Message) -> None:
-        """Counts an unacknowledged message as settled: nothing happens to it."""
-        self.settled_count += 1
-        self.counts.requeued += 1
-
-    def requeue(self, position: int, message: Message, way: ReturnWay) -> None:
-        self.settled_count += 1
-        self.counts.requeued += 1
-
-    def settled(self, position: int, message: Message) -> None:
-        """Does nothing: messages stay."""
-
-    def settled_all(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
-        """Does nothing: messages stay."""
-
-    def dead_lettered(self, position: int | None, message: Message) -> None:
-        """Does nothing: there are no dead letters."""
-
-    def level_of(self, message: Message) -> int:
-        return 0
-
-    def expire(self) -> Steps:
-        return iter(())
-
-    def take(self, *, no_ack: bool) -> tuple[int, Message, bool] | None:
-        """None: basic.get is refused before."""
-        return None
-
     def ends(self) -> Mapping[int, int]:
         return {0: self._log.next}
 
-    def take_out(self, some: Sequence[Ahead]) -> None:
-        """Nothing: what would take messages out is refused before, as queue.purge is."""
-
     # --- the store, and the end
-
-    def lanes(self) -> Iterator[PagedFifo | DelayedMessages]:
-        """None: its lane has no messages, only a number for its directory."""
-        return iter(())
 
     def restore(self, record: LaneRecord, state: LaneState, *, is_clean: bool) -> None:
         assert self.scheduler.journal is not None
@@ -403,13 +427,6 @@ class StreamQueue(Queue):
         self._restored = self._log.next
         self.counts.restored = self._log.length
         self._drop_expired()
-
-    def restored(self) -> None:
-        """Does nothing: its messages are complete once its lane is restored."""
-
-    def purge(self) -> int:
-        """Drops nothing: clients may not ask for it, and a stream that is deleted goes as a whole."""
-        return 0
 
     def close(self) -> None:
         journal, number = self.scheduler.journal, self._log.number
@@ -426,6 +443,7 @@ class StreamQueue(Queue):
         self._line.clear()
         self._at_end.clear()
         self._cold.clear()
+        self.native.close()
 
     # --- checks
 
@@ -448,25 +466,7 @@ class StreamQueue(Queue):
 
     @classmethod
     def check_sizes(cls, arguments: Table, profile: Profile) -> None:
-        size = arguments.get("x-stream-max-segment-size-bytes")
-        if size is not None and size.value > SEGMENT_BYTES_MAX:
-            raise PreconditionFailed("Exceeded max value for x-stream-max-segment-size-bytes")
-        size = arguments.get("x-stream-filter-size-bytes")
-        if size is None or FILTER_OPTION in profile.lacking_options:
-            return
-        if size.kind not in INTEGER_KINDS or size.value not in FILTER_BYTES:
-            raise PreconditionFailed(f"Invalid value for{profile.stream_filter_blanks}x-stream-filter-size-bytes")
+        check_sizes(arguments, profile)
 
     def _text(self) -> str:
         return queue_text(self.vhost, self.name)
-
-
-def _wanted(arguments: Table, profile: Profile) -> Wanted | None:
-    """The filter that a consumer asks for; None if it takes everything. What has another type does not count."""
-    field = arguments.get("x-stream-filter")
-    if field is None or "stream-filter" in profile.lacking_options or field.kind not in {"longstr", "array"}:
-        return None
-    fields = [field] if field.kind == "longstr" else decode_array(field.value)
-    values = [as_text(each.value).encode("utf-8", "surrogateescape") for each in fields if each.kind == "longstr"]
-    unfiltered = arguments.get("x-stream-match-unfiltered")
-    return Wanted(values, match_unfiltered=unfiltered == Field("bool", True))

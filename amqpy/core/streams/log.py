@@ -12,6 +12,7 @@ pending: of what is written it has a list of segments and the index of each, 24 
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,7 +31,8 @@ from amqpy.core.streams.segments import (
     SegmentState,
     note,
 )
-from amqpy.wire.chunk import ENTRIES_MAX, HEAD_SIZE, USER, ChunkHead, entry_of, read_head
+from amqpy.core.streams.tracking import Tracking, encode
+from amqpy.wire.chunk import ENTRIES_MAX, HEAD_SIZE, SNAPSHOT, TRACKING, USER, ChunkHead, entry_of, read_head
 
 CHUNK_BYTES_MAX: Final = 1 << 20
 """Bytes of the entries of a chunk, unless a single one is larger."""
@@ -46,7 +48,7 @@ SEGMENTS_MAX: Final = 5_000
 class Segment:
     """A segment of a log."""
 
-    __slots__ = ("chunk_count", "end", "first", "first_ms", "index", "is_dropped", "last", "size")
+    __slots__ = ("chunk_count", "end", "first", "first_ms", "index", "is_dropped", "last", "size", "tail")
 
     def __init__(self, first: int, timestamp_ms: int) -> None:
         self.first = self.end = first
@@ -54,8 +56,8 @@ class Segment:
         self.size = FIRST_AT
         self.first_ms = timestamp_ms
         """The timestamp of its first chunk."""
-        self.last = IndexRecord(first, timestamp_ms, FIRST_AT)
-        """Its last chunk."""
+        self.last = self.tail = IndexRecord(first, timestamp_ms, FIRST_AT)
+        """Its last chunk with messages, and of any type."""
         self.chunk_count = 0
         self.index: Index | None = Index()
         """None before it is read from the store."""
@@ -65,7 +67,7 @@ class Segment:
     def restored(cls, state: SegmentState) -> "Segment":
         segment = cls(state.first, state.first_ms)
         segment.end, segment.size, segment.last = state.end, state.size, state.last
-        segment.chunk_count = state.chunk_count
+        segment.chunk_count, segment.tail = state.chunk_count, state.tail or state.last
         segment.index = None if state.records is None else Index(state.records)
         return segment
 
@@ -98,8 +100,18 @@ class StreamLog:
         self._epoch = 1
         self._entries: list[bytes] = []
         self._filter_values: dict[int, bytes] = {}
-        """Those of pending messages that have any, by offset."""
+        """Those of pending entries that have any, by their numbers."""
+        self._records: dict[int, int] = {}
+        """The numbers of messages in pending sub-batches, likewise."""
         self._timestamp_ms = 0
+        self.tracking = Tracking()
+        """All that is remembered now, also of messages that are pending."""
+        self._tracked = Tracking()
+        """The same as of what is in chunks."""
+        self._sequences: deque[tuple[int, str, list[int]]] = deque()
+        """Publishing ids of pending entries: the number of the first one, and the name of the publisher."""
+        self._offsets: dict[str, int] = {}
+        """Offsets of consumers that are pending."""
 
     @property
     def first(self) -> int:
@@ -120,22 +132,44 @@ class StreamLog:
     def append(self, message: bytes, filter_value: bytes | None, now_ms: int) -> int:
         """Appends a message; returns the bytes that it takes."""
         entry = entry_of(message)
-        self._entries.append(entry)
+        self.append_entry(entry, 1, filter_value, now_ms)
+        return len(entry)
+
+    def append_entry(self, entry: bytes, records: int, filter_value: bytes | None, now_ms: int) -> None:
+        """Appends an entry, which is a message or a sub-batch with so many."""
         if filter_value is not None:
-            self._filter_values[self.next] = filter_value
-        self.next += 1
+            self._filter_values[len(self._entries)] = filter_value
+        if records != 1:
+            self._records[len(self._entries)] = records
+        self._entries.append(entry)
+        self.next += records
         if now_ms > self._timestamp_ms:
             self._timestamp_ms = now_ms
-        return len(entry)
+
+    def note_sequences(self, name: str, ids: list[int]) -> None:
+        """Notes that the last entries are of a named publisher, with these publishing ids."""
+        self._sequences.append((len(self._entries) - len(ids), name, ids))
+        self.tracking.note_sequence(name, ids[-1])
+
+    def store_offset(self, name: str, offset: int) -> None:
+        """Stores an offset of a consumer, which is written with the next chunk, or by itself."""
+        self._offsets[name] = offset
+        self.tracking.store_offset(name, offset)
 
     @property
     def has_pending(self) -> bool:
-        return self.frozen < self.next
+        return self.frozen < self.next or bool(self._offsets)
+
+    @property
+    def has_offsets(self) -> bool:
+        """True if offsets of consumers are pending."""
+        return bool(self._offsets)
 
     def freeze(self, changes: SegmentChanges) -> None:
         """Makes chunks of what is pending: adds what is to be written. The last ones must be committed before."""
         entries, self._entries = self._entries, []
         values, self._filter_values = self._filter_values, {}
+        records, self._records = self._records, {}
         start, count = 0, len(entries)
         while start < count:
             size, end = len(entries[start]), start + 1
@@ -143,36 +177,96 @@ class StreamLog:
                 size += len(entries[end])
                 end += 1
             some = entries if end - start == count else entries[start:end]
-            self._write(some, size, self._filter_for(values, end - start), changes)
+            its_records = end - start
+            if records:
+                its_records += sum(records.get(number, 1) - 1 for number in range(start, end))
+            segment = self._segment(changes)
+            parts = (self._filter_for(values, start, end), self._trailer(end))
+            self._write(segment, some, its_records, size, *parts, changes)
             start = end
+        self._sequences.clear()
+        if self._offsets:
+            segment = self._segment(changes, may_end=False)
+            self._write_tracking(TRACKING, segment, self._trailer(0), changes)
 
-    def _filter_for(self, values: dict[int, bytes], count: int) -> bytes:
+    def _trailer(self, end: int) -> bytes:
+        """The tracking of the next chunk, which ends before this entry. A new segment is begun before: its snapshot
+        must not be ahead of what is in chunks."""
+        if not self._sequences and not self._offsets:
+            return b""
+        sequences: dict[str, int] = {}
+        while self._sequences and self._sequences[0][0] < end:
+            first, name, ids = self._sequences[0]
+            if first + len(ids) > end:
+                sequences[name] = ids[end - first - 1]
+                break
+            sequences[name] = ids[-1]
+            self._sequences.popleft()
+        offsets, self._offsets = self._offsets, {}
+        trailer = encode(sequences, offsets)
+        self._tracked.apply(trailer)
+        return trailer
+
+    def _filter_for(self, values: dict[int, bytes], start: int, end: int) -> bytes:
         if not values:
             return b""
-        found = [values.get(offset) for offset in range(self.frozen, self.frozen + count)]
+        found = [values.get(number) for number in range(start, end)]
         if all(value is None for value in found):
             return b""
         return bloom.filter_of((bloom.UNFILTERED if value is None else value for value in found), self.filter_bytes)
 
-    def _write(self, entries: list[bytes], size: int, its_filter: bytes, changes: SegmentChanges) -> None:
-        segment = self._segment(changes)
-        count, chunk = len(entries), IndexRecord(self.frozen, self._timestamp_ms, segment.size)
-        head = ChunkHead(USER, count, count, chunk.timestamp_ms, self._epoch, chunk.offset, 0, size, 0, len(its_filter))
-        changes.chunks.append(ChunkWrite(self.name_of(segment), chunk.position, head, its_filter, entries))
+    def _write(
+        self,
+        segment: Segment,
+        entries: list[bytes],
+        records: int,
+        size: int,
+        its_filter: bytes,
+        trailer: bytes,
+        changes: SegmentChanges,
+    ) -> None:
+        chunk = IndexRecord(self.frozen, self._timestamp_ms, segment.size)
+        counts = (len(entries), records)
+        sizes = (size, len(trailer), len(its_filter))
+        head = ChunkHead(USER, *counts, chunk.timestamp_ms, self._epoch, chunk.offset, 0, *sizes)
+        changes.chunks.append(ChunkWrite(self.name_of(segment), chunk.position, head, its_filter, entries, trailer))
         note(self.index_of(segment), chunk)
-        self.frozen += count
-        segment.end, segment.last = self.frozen, chunk
+        self.frozen += records
+        segment.end = self.frozen
+        segment.last = segment.tail = chunk
         segment.size += head.size
         segment.chunk_count += 1
         if segment.size // MARK_BYTES > chunk.position // MARK_BYTES:
+            # A start walks from the last chunk of this index on, and must find all tracking there.
+            self._write_snapshot(segment, changes)
             mark = SegmentEnd(self.name_of(segment), segment.size, bytes(self.index_of(segment).raw))
             changes.marked.append(mark)
 
-    def _segment(self, changes: SegmentChanges) -> Segment:
+    def _write_snapshot(self, segment: Segment, changes: SegmentChanges) -> None:
+        """Writes all tracking of what is in chunks, if there is any."""
+        raw = self._tracked.encoded()
+        if raw:
+            self._write_tracking(SNAPSHOT, segment, raw, changes)
+            index = self.index_of(segment)
+            if index.last() != segment.tail:
+                index.add(segment.tail)
+
+    def _write_tracking(self, kind: int, segment: Segment, raw: bytes, changes: SegmentChanges) -> None:
+        chunk = IndexRecord(self.frozen, self._timestamp_ms, segment.size)
+        head = ChunkHead(kind, 0, 0, chunk.timestamp_ms, self._epoch, chunk.offset, 0, len(raw), 0, 0)
+        changes.chunks.append(ChunkWrite(self.name_of(segment), chunk.position, head, b"", [raw]))
+        note(self.index_of(segment), chunk)
+        segment.tail = chunk
+        segment.size += head.size
+        segment.chunk_count += 1
+
+    def _segment(self, changes: SegmentChanges, *, may_end: bool = True) -> Segment:
         """The segment for the next chunk: the last one, or a new one if that is full."""
         segments = self.segments
         if segments:
             last = segments[-1]
+            if not may_end or last.first == self.frozen:
+                return last  # one without messages has the name that a new one would have
             limit = self.segment_bytes
             if len(segments) >= SEGMENTS_MAX:
                 limit = max(limit, self.size // SEGMENTS_MAX)
@@ -181,13 +275,14 @@ class StreamLog:
             self._end(last, changes)
         segment = Segment(self.frozen, self._timestamp_ms)
         segments.append(segment)
+        self._write_snapshot(segment, changes)
         self.drop_expired(self._timestamp_ms, changes)
         return segment
 
     def _end(self, segment: Segment, changes: SegmentChanges) -> None:
         index = self.index_of(segment)
-        if index.last() != segment.last:
-            index.add(segment.last)
+        if index.last() != segment.tail:
+            index.add(segment.tail)
         changes.ended.append(SegmentEnd(self.name_of(segment), segment.size, bytes(index.raw)))
 
     def commit(self) -> None:
@@ -214,7 +309,9 @@ class StreamLog:
         for segment in self.segments:
             segment.is_dropped = True
         self.segments = []
-        self._entries, self._filter_values = [], {}
+        self._entries, self._filter_values, self._records = [], {}, {}
+        self._sequences.clear()
+        self._offsets = {}
         self.frozen = self.committed = self.next
 
     def restore(self, number: int, states: list[SegmentState]) -> None:
@@ -225,6 +322,8 @@ class StreamLog:
             last = states[-1]
             self.next = self.frozen = last.end
             self._timestamp_ms, self._epoch = last.last.timestamp_ms, last.epoch + 1
+            for tracking in (self.tracking, self._tracked):
+                tracking.apply(last.tracking or b"")
             self.commit()
 
     # --- reading

@@ -12,7 +12,7 @@ from typing import Final
 from amqpy.core.streams.bloom import Wanted
 from amqpy.core.streams.log import Segment, StreamLog
 from amqpy.core.streams.segments import FIRST_AT, SegmentRange
-from amqpy.wire.chunk import HEAD_SIZE, USER, read_entry, read_head, sub_batch_messages
+from amqpy.wire.chunk import HEAD_SIZE, USER, ChunkHead, read_entry, read_head, sub_batch_messages, write_head
 
 BLOCK_MIN: Final = 4 * 1024
 BLOCK_MAX: Final = 128 * 1024
@@ -30,6 +30,7 @@ class Reader:
         "_block",
         "_block_at",
         "_chunk_end",
+        "_head",
         "_left",
         "_may_wait",
         "_position",
@@ -57,9 +58,15 @@ class Reader:
         self._left = 0
         """The entries that are left in the chunk."""
         self._chunk_end = 0
+        self._head: ChunkHead | None = None
+        """The header of the chunk."""
         self._average = 256
         """The size of a message, roughly."""
         self._block, self._block_at = b"", 0
+
+    def at(self, offset: int) -> "Reader":
+        """A reader like this one at another place."""
+        return Reader(self.log, offset, self._wanted, may_wait=self._may_wait)
 
     @property
     def is_behind(self) -> bool:
@@ -89,6 +96,36 @@ class Reader:
         finally:
             self._block = b""
         return found
+
+    def take_chunk(self, ahead: int) -> tuple[bytes, bytes] | None:
+        """Takes the next chunk whole: its header and its data. None if there is none, or none yet although it
+        `is_behind`. It reads as many bytes ahead as so many messages have, which `release` frees."""
+        self.cold = None
+        passed = 0
+        while self.is_behind and passed < PASSED_MAX:
+            if self._segment is None or self._segment.is_dropped:
+                self._seek()
+            elif not self._left:
+                passed += 1
+                if not self._open_chunk(ahead):
+                    return None
+            else:
+                head = self._head
+                assert head is not None
+                if not self._need(head.data_size, ahead):
+                    return None
+                at = self._position - self._block_at
+                data = self._block[at : at + head.data_size]
+                self._position = self._chunk_end
+                self._at = head.offset + head.records
+                self._left = 0
+                self.offset = max(self.offset, self._at)
+                return write_head(head), data
+        return None
+
+    def release(self) -> None:
+        """Frees what was read ahead."""
+        self._block = b""
 
     def _seek(self) -> None:
         log = self.log
@@ -126,7 +163,7 @@ class Reader:
             return True
         self._chunk_end = self._position + head.size
         self._position += head.data_at
-        self._left = head.entries
+        self._left, self._head = head.entries, head
         return True
 
     def _take_entry(self, found: list[tuple[int, bytes]], count: int) -> int:

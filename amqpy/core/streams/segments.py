@@ -14,7 +14,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
-from amqpy.wire.chunk import HEAD_SIZE, ChunkHead, checksum, read_head, write_head
+from amqpy.core.streams.tracking import Tracking
+from amqpy.wire.chunk import HEAD_SIZE, SNAPSHOT, USER, ChunkHead, checksum, read_head, write_head
 from amqpy.wire.values import MalformedValue
 
 FILE_HEADER: Final = b"OSIL\x00\x00\x00\x01"
@@ -91,11 +92,12 @@ class ChunkWrite(NamedTuple):
     """Without the checksum."""
     bloom: bytes
     entries: list[bytes]
+    trailer: bytes = b""
 
     def encoded(self) -> bytes:
         """The bytes of the chunk."""
         data = b"".join(self.entries)
-        return b"".join((write_head(self.head._replace(crc=checksum(data))), self.bloom, data))
+        return b"".join((write_head(self.head._replace(crc=checksum(data))), self.bloom, data, self.trailer))
 
 
 class SegmentEnd(NamedTuple):
@@ -134,12 +136,16 @@ class SegmentState(NamedTuple):
     size: int
     first_ms: int
     last: IndexRecord
-    """Its last chunk."""
+    """Its last chunk with messages."""
     epoch: int
     chunk_count: int
     """The number of chunks; 0 if nobody counted them, because nothing will be appended."""
     records: bytes | None
     """Of its index; None: to be read when they are needed."""
+    tail: IndexRecord | None = None
+    """Its last chunk of any type; None if that does not matter, because nothing will be appended."""
+    tracking: bytes | None = None
+    """The tracking at its end; None if nobody has looked."""
 
 
 class Segments(Protocol):
@@ -170,9 +176,13 @@ class Walk(NamedTuple):
     """The position behind the last whole chunk."""
     next_offset: int
     last: IndexRecord | None
-    """The last one; None if there is none."""
+    """The last one with messages, or if none has any, the first one; None if there is none."""
     epoch: int
     chunk_count: int
+    tail: IndexRecord | None
+    """The last one of any type."""
+    tracking: bytes
+    """The tracking at the end."""
 
 
 def walk(
@@ -180,7 +190,9 @@ def walk(
 ) -> Walk:
     """Walks over the chunks of a segment from a position on, as far as they are whole and fit together; adds to the
     index. From `checks_from` on their data are checked, too."""
-    last, epoch, count = None, 0, 0
+    last: IndexRecord | None = None
+    tail: IndexRecord | None = None
+    epoch, count, tracking = 0, 0, Tracking()
     while position + HEAD_SIZE <= size:
         try:
             head = read_head(data, position)
@@ -191,10 +203,18 @@ def walk(
             break
         if position >= checks_from and checksum(data[position + head.data_at : end - head.trailer_size]) != head.crc:
             break
-        last, epoch, count = IndexRecord(head.offset, head.timestamp_ms, position), head.epoch, count + 1
-        note(index, last)
+        if head.kind == SNAPSHOT:
+            tracking = Tracking()
+        at = end - head.trailer_size
+        raw = data[at:end] if head.kind == USER else data[position + head.data_at : at]
+        if raw and not tracking.apply(bytes(raw)):
+            break
+        tail, epoch, count = IndexRecord(head.offset, head.timestamp_ms, position), head.epoch, count + 1
+        if head.kind == USER or last is None:
+            last = tail
+        note(index, tail)
         position, next_offset = end, next_offset + head.records
-    return Walk(position, next_offset, last, epoch, count)
+    return Walk(position, next_offset, last, epoch, count, tail, tracking.encoded())
 
 
 def note(index: Index, chunk: IndexRecord) -> None:
@@ -207,9 +227,17 @@ def note(index: Index, chunk: IndexRecord) -> None:
 def state_of(first: int, found: Walk, index: Index) -> SegmentState:
     """The state of a segment all of whose chunks were walked over, of which there is at least one."""
     assert found.last is not None
-    first_ms = index[0].timestamp_ms
     return SegmentState(
-        first, found.next_offset, found.end, first_ms, found.last, found.epoch, found.chunk_count, bytes(index.raw)
+        first,
+        found.next_offset,
+        found.end,
+        index[0].timestamp_ms,
+        found.last,
+        found.epoch,
+        found.chunk_count,
+        bytes(index.raw),
+        found.tail,
+        found.tracking,
     )
 
 
